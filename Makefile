@@ -1,0 +1,75 @@
+# The two commands: `make run` and `make test`. They assume Python 3.13 or newer and make, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PYTHONUTF8 := 1
+
+# A bare `python3.13` may be a shim that does not run, so each candidate is asked for its version.
+FIND_PYTHON = for candidate in "$(PYTHON)" python3.13 python3.14 python3 /usr/bin/python3.13 /usr/bin/python3 /usr/local/bin/python3; do \
+	if [ -n "$$candidate" ] && "$$candidate" -c 'import sys, venv, ensurepip; raise SystemExit(sys.version_info < (3, 13))' >/dev/null 2>&1; then echo "$$candidate"; exit 0; fi; done; \
+	echo "CQOx needs Python 3.13 or newer with venv (tried python3.13, python3.14, python3). Install it, or name one: make PYTHON=/path/to/python3.13 ..." >&2; exit 1
+
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+
+.PHONY: help
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@python=$$($(FIND_PYTHON)); echo "Creating $(VENV) with $$($$python --version)"; "$$python" -m venv $(VENV)
+
+$(VENV)/.run-ready: $(BIN)/python requirements.lock pyproject.toml
+	@echo "Installing what the services need (requirements.lock) ..."
+	@$(INSTALL) -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test-ready: $(VENV)/.run-ready requirements-test.lock
+	@echo "Installing what the tests need (requirements-test.lock) ..."
+	@$(INSTALL) -r requirements-test.lock
+	@touch $@
+
+$(VENV)/.bench-ready: $(VENV)/.run-ready requirements-peers.lock
+	@echo "Installing the peers that benchmarks measure against (requirements-peers.lock) ..."
+	@$(INSTALL) -r requirements-peers.lock
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.run-ready  ## create .venv and install the locked requirements
+
+.PHONY: run
+run: setup  ## start gateway and engine, run one analysis, keep serving until Ctrl-C
+	@exec $(BIN)/cqox up --demo
+
+.PHONY: test
+test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lint, types, import contracts, tests
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(VENV)/.test-ready  ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: slow
+slow: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the slow suites too (Monte-Carlo coverage)
+	@$(BIN)/python -m pytest -m slow
+
+.PHONY: bench
+bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run
+	@$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock:  ## resolve again and rewrite the lock files (needs uv)
+	@uv lock --upgrade
+	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --extra all --group build -o requirements.lock
+	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group test -o requirements-test.lock
+	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group peers -o requirements-peers.lock
+
+.PHONY: clean
+clean:  ## remove .venv and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

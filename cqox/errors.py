@@ -1,0 +1,177 @@
+"""Every error that CQOx raises on purpose.
+
+    CqoxError
+    ├── ResilienceError                  something about the call, not about what was called
+    │   ├── Rejected                     nothing was tried; has .policy and .retry_after
+    │   │   ├── CircuitOpen
+    │   │   ├── BulkheadFull
+    │   │   ├── RateLimited
+    │   │   ├── Shed
+    │   │   └── Draining
+    │   ├── AttemptTimeout               also a TimeoutError: one attempt ran longer than its own limit
+    │   └── DeadlineExceeded             also a TimeoutError: the whole call ran out of time
+    ├── InputError                       the client can correct it; .detail says how, .choices lists what is valid
+    │   ├── InvalidRequest               the request does not fit its schema, or names what does not exist
+    │   ├── UnusableData                 the data cannot answer the question asked
+    │   ├── UnreadableFile               not a table in any format or encoding that was tried
+    │   ├── LimitExceeded                more bytes, rows, columns or levels than the settings allow
+    │   └── NotFound                     no data set, analysis, figure or job of that id
+    └── ServiceError                     the client did nothing wrong
+        ├── WorkerLost                   the process that computed died; its reply will never come
+        └── StoreUnavailable             a result could not be read or written
+
+The errors of `ResilienceError` are defined beside the policies that raise them and re-exported by `cqox.resilience`;
+they live here so that any layer can name them. HTTP statuses live in `services.http`, not here.
+"""
+
+from collections.abc import Sequence
+
+__all__ = [
+    "AttemptTimeout",
+    "BulkheadFull",
+    "CircuitOpen",
+    "CqoxError",
+    "DeadlineExceeded",
+    "Draining",
+    "InputError",
+    "InvalidRequest",
+    "LimitExceeded",
+    "NotFound",
+    "RateLimited",
+    "Rejected",
+    "ResilienceError",
+    "ServiceError",
+    "Shed",
+    "StoreUnavailable",
+    "UnreadableFile",
+    "UnusableData",
+    "WorkerLost",
+]
+
+
+class CqoxError(Exception):
+    """The root of the tree: catch it to catch all that CQOx raises on purpose."""
+
+
+class ResilienceError(CqoxError):
+    """A policy ended the call; the callee's own exceptions are never wrapped in one."""
+
+
+class Rejected(ResilienceError):
+    """The call was refused before anything was tried.
+
+    Attributes:
+        policy: name of the part that refused.
+        retry_after: seconds until a new call may be let in, 0.0 where that is unknown.
+    """
+
+    def __init__(self, policy: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(policy, retry_after)
+        self.policy = policy
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} for {self.policy}"
+
+
+class CircuitOpen(Rejected):
+    """The circuit is open, or half-open with every probe permit taken."""
+
+    def __str__(self) -> str:
+        return f"Circuit breaker OPEN for {self.policy} (next probe in {self.retry_after:.1f} s)"
+
+
+class BulkheadFull(Rejected):
+    """All slots and all places in the queue were taken."""
+
+
+class RateLimited(Rejected):
+    """The rate limit's bucket was empty."""
+
+
+class Shed(Rejected):
+    """Load was shed, the least critical first."""
+
+
+class Draining(Rejected):
+    """The process is shutting down and takes no new work."""
+
+
+class AttemptTimeout(ResilienceError, TimeoutError):
+    """One attempt ran longer than its own limit.
+
+    Attributes:
+        seconds: the limit that was in force, in seconds.
+    """
+
+    def __init__(self, seconds: float, *, policy: str = "") -> None:
+        super().__init__(seconds, policy)
+        self.seconds = seconds
+        self.policy = policy
+
+    def __str__(self) -> str:
+        where = f" in {self.policy}" if self.policy else ""
+        return f"attempt timed out after {self.seconds:g} s{where}"
+
+
+class DeadlineExceeded(ResilienceError, TimeoutError):
+    """The deadline of the whole call has passed.
+
+    Attributes:
+        seconds: the time that the call was given, in seconds, where it is known.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return "deadline exceeded" if self.seconds is None else f"deadline of {self.seconds:g} s exceeded"
+
+
+class InputError(CqoxError):
+    """The client can correct this.
+
+    Attributes:
+        detail: what is wrong and what to change, a full sentence.
+        field: where in the request, as a dotted path; empty where it is the whole.
+        choices: the valid values, nearest first, where there is such a list.
+    """
+
+    def __init__(self, detail: str, *, field: str = "", choices: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.choices = tuple(choices)
+
+
+class InvalidRequest(InputError):
+    """The request does not fit its schema, or names something that does not exist."""
+
+
+class UnusableData(InputError):
+    """The data are readable but cannot answer the question, such as a constant treatment."""
+
+
+class UnreadableFile(InputError):
+    """No format or encoding that was tried makes a table of these bytes."""
+
+
+class LimitExceeded(InputError):
+    """More bytes, rows, columns or levels than the settings allow."""
+
+
+class NotFound(InputError):
+    """No data set, analysis, figure or job has this id."""
+
+
+class ServiceError(CqoxError):
+    """The client did nothing wrong; trying again may help."""
+
+
+class WorkerLost(ServiceError):
+    """The process that computed this died, so that its reply will never come."""
+
+
+class StoreUnavailable(ServiceError):
+    """A store could not be reached, so that nothing was read or written."""
