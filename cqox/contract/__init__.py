@@ -1,1 +1,55 @@
-"""."""
+"""Roles, requests and reports: the words that clients, gateway and engine share. Loads no numerics."""
+
+from cqox.contract.report import (
+    AnalysisSummary,
+    ColumnDescription,
+    DatasetDescription,
+    DatasetSummary,
+    Decision,
+    EstimateReport,
+    EstimatorDescription,
+    Gate,
+    Inference,
+    Problem,
+    Provenance,
+    Report,
+    RoleCandidate,
+)
+from cqox.contract.request import (
+    AnalyzeRequest,
+    Assignment,
+    InferRequest,
+    Mapped,
+    Options,
+    RoleMapping,
+    parse_model,
+)
+from cqox.contract.roles import ALIASES, ROLES, Arity, Role, canonical_role
+
+__all__ = [
+    "ALIASES",
+    "ROLES",
+    "AnalysisSummary",
+    "AnalyzeRequest",
+    "Arity",
+    "Assignment",
+    "ColumnDescription",
+    "DatasetDescription",
+    "DatasetSummary",
+    "Decision",
+    "EstimateReport",
+    "EstimatorDescription",
+    "Gate",
+    "InferRequest",
+    "Inference",
+    "Mapped",
+    "Options",
+    "Problem",
+    "Provenance",
+    "Report",
+    "Role",
+    "RoleCandidate",
+    "RoleMapping",
+    "canonical_role",
+    "parse_model",
+]

@@ -1,0 +1,213 @@
+"""What a client is told: the models of every answer that the API documents.
+
+Numbers are finite or null; where a number is null, a reason stands beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+__all__ = [
+    "AnalysisSummary",
+    "ColumnDescription",
+    "DatasetDescription",
+    "DatasetSummary",
+    "Decision",
+    "EstimateReport",
+    "EstimatorDescription",
+    "Gate",
+    "Inference",
+    "Problem",
+    "Provenance",
+    "Report",
+    "RoleCandidate",
+]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class ColumnDescription(_Answer):
+    """One column of a data set."""
+
+    name: str
+    original_name: str | None = Field(None, description="The name in the file, where it differs.")
+    kind: Literal["binary", "count", "real", "category", "date", "text", "id"]
+    missing: int = Field(description="How many rows have no value.")
+    distinct: int | None = Field(None, description="How many different values; null above the bound that is counted.")
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    mean: float | None = None
+    levels: Sequence[str] | None = None
+    notes: Sequence[str] = ()
+
+
+class RoleCandidate(_Answer):
+    """A column that may play a role, and why."""
+
+    column: str
+    confidence: float = Field(description="Between 0 and 1; an ordering, not a probability.")
+    reasons: Sequence[str] = ()
+
+
+class Inference(_Answer):
+    """The answer of `/api/roles/infer`; `mapping` can be sent to analyze as it is."""
+
+    dataset_id: str
+    mapping: Mapping[str, str | Sequence[str]]
+    candidates: Mapping[str, Sequence[RoleCandidate]]
+    missing: Sequence[str] = Field((), description="Roles that an analysis needs and no column seems to play.")
+    notes: Sequence[str] = ()
+
+
+class DatasetSummary(_Answer):
+    """A data set in a listing."""
+
+    dataset_id: str
+    name: str
+    rows: int
+    columns: int
+    size_bytes: int
+    created_at: str
+    sample: bool = Field(False, description="Built in: it cannot be deleted.")
+
+
+class DatasetDescription(_Answer):
+    """A data set in full; the answer of an upload."""
+
+    dataset_id: str
+    name: str
+    rows: int
+    columns: Sequence[ColumnDescription]
+    format: str
+    encoding: str | None = None
+    compression: str | None = None
+    size_bytes: int
+    created_at: str
+    notes: Sequence[str] = ()
+    preview: Sequence[Mapping[str, JsonValue]] = ()
+    roles: Mapping[str, Sequence[RoleCandidate]] = Field(default_factory=dict)
+    sample: bool = False
+
+
+class EstimateReport(_Answer):
+    """One estimator's answer."""
+
+    name: str
+    family: str
+    estimand: str
+    contrast: str | None = Field(None, description="The levels compared, where the treatment has more than two.")
+    status: Literal["ok", "warning", "skipped", "failed"]
+    reason: str | None = None
+    estimate: float | None = None
+    standard_error: float | None = None
+    ci_lower: float | None = None
+    ci_upper: float | None = None
+    p_value: float | None = None
+    se_method: str | None = None
+    n: int | None = None
+    n_effective: float | None = None
+    diagnostics: Mapping[str, JsonValue] = Field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    seconds: float | None = None
+
+
+class Gate(_Answer):
+    """One check that the decision rests on."""
+
+    status: Literal["pass", "warn", "fail", "not_applicable"]
+    value: float | None = None
+    threshold: float | None = None
+    rule: str = Field(description="The check in words.")
+    reason: str | None = None
+
+
+class Decision(_Answer):
+    """What the primary estimate and the gates say together."""
+
+    verdict: Literal["GO", "CANARY", "HOLD"]
+    primary: str | None = Field(description="The one estimate used, fixed before any outcome model ran.")
+    primary_rule: str
+    better: Literal["higher", "lower"]
+    minimum_effect: float
+    reasons: Sequence[str] = ()
+    estimates_computed: int
+    note: str
+
+
+class Provenance(_Answer):
+    """Where the numbers come from."""
+
+    dataset_digest: str
+    rows: int
+    rows_used: int
+    code_version: str
+    seed: int
+    seconds: Mapping[str, float]
+    cache: Literal["hit", "miss"]
+    trace_id: str | None = None
+    stored: bool = True
+
+
+class Report(_Answer):
+    """The answer of `POST /api/analyze/comprehensive`."""
+
+    analysis_id: str
+    dataset_id: str
+    mapping: Mapping[str, JsonValue]
+    status: Literal["ok", "warning", "failed"]
+    estimates: Sequence[EstimateReport]
+    results: Sequence[Mapping[str, JsonValue]] = Field(description="The estimates under their older names.")
+    gates: Mapping[str, Gate]
+    decision: Decision
+    diagnostics: Mapping[str, JsonValue]
+    figures: Mapping[str, str] = Field(description="Figure name to its address; append .svg, .png or .json.")
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    errors: Sequence[str] = ()
+    provenance: Provenance
+
+
+class AnalysisSummary(_Answer):
+    """A stored analysis in a listing."""
+
+    analysis_id: str
+    dataset_id: str
+    created_at: str
+    status: str
+    verdict: str | None = None
+    primary: str | None = None
+    estimate: float | None = None
+
+
+class EstimatorDescription(_Answer):
+    """One entry of the catalog."""
+
+    name: str
+    family: str
+    estimand: str
+    summary: str
+    requires: Sequence[str]
+    optional: Sequence[str] = ()
+    standard_error: str
+    paper: str
+    doi: str | None = None
+    checked_against: str
+
+
+class Problem(_Answer):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    choices: Sequence[str] | None = None
+    field: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None

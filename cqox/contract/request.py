@@ -1,0 +1,203 @@
+"""What a client may ask: the models of every request body.
+
+Shape only; whether the named columns exist and can play their roles is for `cqox.analysis`, which has the data.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from cqox.contract.roles import ROLES, canonical_role
+from cqox.errors import InvalidRequest
+
+__all__ = ["AnalyzeRequest", "Assignment", "InferRequest", "Mapped", "Options", "RoleMapping", "parse_model"]
+
+type Mapped = str | float | tuple[str, ...]
+"""What a role is mapped to once normalised: a column, a scalar, or several columns."""
+
+type RoleMapping = Mapping[str, Mapped]
+"""Canonical role names to what plays them."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null", allow_inf_nan=False)
+
+
+class Assignment(_Strict):
+    """One role and what plays it, for the list form of a mapping."""
+
+    role: str
+    column: str | list[str] | float
+
+
+class Options(_Strict):
+    """How to analyse; every option has a default that works."""
+
+    estimators: list[str] | None = Field(None, description="Run only these, by catalog name; all that apply if absent.")
+    primary: str | None = Field(
+        None, description="The estimate that the decision uses, fixed before any outcome model."
+    )
+    better: Literal["higher", "lower"] = Field("higher", description="Which direction of the effect is good.")
+    minimum_effect: float = Field(0.0, description="The smallest effect that matters, in units of y.")
+    se: Literal["auto", "iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"] = Field(
+        "auto", description="Standard errors; `auto` follows the documented convention of each estimator."
+    )
+    covariates: Literal["mapped", "auto"] = Field(
+        "mapped", description="`auto` also adjusts for the columns that /api/roles/infer would suggest."
+    )
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(0.05, description="1 - alpha is the confidence level.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Keys every random choice, such as folds.")
+    folds: Annotated[int, Field(ge=2, le=50)] = Field(5, description="Folds of cross-fitting.")
+    repetitions: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="Sample splits of cross-fitting; the reported estimate is their median."
+    )
+    reference_level: str | float | bool | None = Field(
+        None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
+    )
+
+
+class AnalyzeRequest(_Strict):
+    """The body of `POST /api/analyze/comprehensive`."""
+
+    dataset_id: Annotated[str, Field(min_length=1, max_length=200)]
+    mapping: dict[str, str | float | list[str]] | list[Assignment] = Field(
+        description="Which column plays which role, as {role: column | [columns] | number} or [{role, column}]."
+    )
+    options: Options = Options()  # type: ignore[call-arg]
+
+    def roles(self) -> tuple[RoleMapping, Mapping[str, str]]:
+        """The mapping under canonical names, and the aliases that were translated on the way (word to role).
+
+        Raises:
+            InvalidRequest: an unknown role, a role given twice, or a role given the wrong kind of value.
+        """
+        given: list[tuple[str, str | float | list[str]]]
+        if isinstance(self.mapping, dict):
+            given = list(self.mapping.items())
+        else:
+            given = [(item.role, item.column) for item in self.mapping]
+        several: dict[str, list[str]] = {}
+        single: dict[str, str | float] = {}
+        aliases: dict[str, str] = {}
+        for word, value in given:
+            name = canonical_role(word)
+            if name is None:
+                raise _unknown("role", word, sorted(ROLES), field="mapping")
+            if name != word:
+                aliases[word] = name
+            if ROLES[name].arity == "columns":
+                several.setdefault(name, []).extend(_columns(name, value))
+            elif name in single:
+                raise InvalidRequest(
+                    f"The role '{name}' is mapped twice; keep one column for it.", field=f"mapping.{name}"
+                )
+            else:
+                single[name] = _one(name, value)
+        for name, columns in several.items():
+            repeated = sorted({column for column in columns if columns.count(column) > 1})
+            if repeated:
+                raise InvalidRequest(
+                    f"The role '{name}' names {', '.join(repeated)} more than once; name each column once.",
+                    field=f"mapping.{name}",
+                )
+        merged: dict[str, Mapped] = {**single, **{name: tuple(columns) for name, columns in several.items() if columns}}
+        return {name: merged[name] for name in ROLES if name in merged}, aliases
+
+
+class InferRequest(_Strict):
+    """The body of `POST /api/roles/infer`."""
+
+    dataset_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _columns(name: str, value: str | float | list[str]) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return value
+    raise InvalidRequest(
+        f"The role '{name}' takes a column name or a list of them, not the number {value:g}.", field=f"mapping.{name}"
+    )
+
+
+def _one(name: str, value: str | float | list[str]) -> str | float:
+    arity = ROLES[name].arity
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise InvalidRequest(
+                f"The role '{name}' takes one {'number' if arity == 'scalar' else 'column'}, not {len(value)}.",
+                field=f"mapping.{name}",
+            )
+        value = value[0]
+    if arity == "scalar":
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise InvalidRequest(
+                f"The role '{name}' takes a finite number on the scale of its variable, not {value!r}.",
+                field=f"mapping.{name}",
+            )
+        return number
+    if not isinstance(value, str):
+        raise InvalidRequest(
+            f"The role '{name}' takes a column name, not the number {value:g}.", field=f"mapping.{name}"
+        )
+    return value
+
+
+def _unknown(what: str, word: str, valid: Sequence[str], *, field: str) -> InvalidRequest:
+    near = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    ordered = [*near, *(name for name in valid if name not in near)]
+    return InvalidRequest(f"There is no {what} '{word}'.{hint}", field=field, choices=ordered)
+
+
+def parse_model[M: BaseModel](model: type[M], body: JsonValue) -> M:
+    """The body as a model.
+
+    Raises:
+        InvalidRequest: the body does not fit; the first thing to correct is named, with the valid names where a field
+            is unknown.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest(f"The body must be a JSON object, not {_json_kind(body)}.")
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise _translated(model, error) from None
+
+
+def _translated(model: type[BaseModel], error: ValidationError) -> InvalidRequest:
+    first = error.errors(include_url=False, include_context=False)[0]
+    path = [str(part) for part in first["loc"] if not (isinstance(part, str) and part.endswith("]"))]
+    where = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        owner: type[BaseModel] = model
+        for part in path[:-1]:
+            annotation = owner.model_fields[part].annotation if part in owner.model_fields else None
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                owner = annotation
+        what = "option" if owner is Options else "field"
+        return _unknown(what, path[-1], sorted(owner.model_fields), field=where)
+    if first["type"] == "missing":
+        return InvalidRequest(f"The field '{where}' is missing.", field=where)
+    return InvalidRequest(f"'{where}' cannot be used: {first['msg']}.", field=where)
+
+
+def _json_kind(value: JsonValue) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case list():
+            return "an array"
+        case str():
+            return "a string"
+        case _:
+            return "a number"
