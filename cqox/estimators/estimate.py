@@ -8,7 +8,7 @@ from cqox.estimators.data import Vector
 
 __all__ = ["Estimate", "Json", "Status"]
 
-type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 """A JSON value; numbers are finite."""
 
 type Status = Literal["ok", "warning", "skipped", "failed"]
