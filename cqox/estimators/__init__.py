@@ -1,1 +1,29 @@
-"""."""
+"""Causal estimators on numbers: one module for each design family, a catalog, and the plan that they share."""
+
+from cqox.estimators._arms import ArmFits
+from cqox.estimators._logit import Propensity
+from cqox.estimators._sample import Sample
+from cqox.estimators.catalog import catalog, run
+from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector
+from cqox.estimators.estimate import Estimate, Json, Status
+from cqox.estimators.estimator import Estimator, Law
+from cqox.estimators.plan import Plan
+
+__all__ = [
+    "ArmFits",
+    "Codes",
+    "Data",
+    "Estimate",
+    "Estimator",
+    "Json",
+    "Law",
+    "Matrix",
+    "Plan",
+    "Propensity",
+    "Sample",
+    "Settings",
+    "Status",
+    "Vector",
+    "catalog",
+    "run",
+]

@@ -1,0 +1,35 @@
+"""Every estimator, and the one place that runs them under supervision."""
+
+from functools import cache
+
+from cqox.errors import UnusableData
+from cqox.estimators.estimate import Estimate, Status
+from cqox.estimators.estimator import Estimator
+from cqox.estimators.plan import Plan
+
+__all__ = ["catalog", "run"]
+
+
+@cache
+def catalog() -> tuple[Estimator, ...]:
+    """Every estimator that there is, by family."""
+    return ()
+
+
+def run(estimator: Estimator, plan: Plan) -> Estimate:
+    """The estimate, or why there is none: `skipped` where it does not apply, `failed` where it raised."""
+    try:
+        reason = estimator.applies(plan)
+        if reason is not None:
+            return _without_number(estimator, "skipped", reason)
+        return estimator.run(plan)
+    except UnusableData as error:
+        return _without_number(estimator, "skipped", error.detail)
+    except Exception as error:  # noqa: BLE001 - the supervised root of an estimator: the others must stand
+        return _without_number(estimator, "failed", f"{type(error).__name__}: {error}")
+
+
+def _without_number(estimator: Estimator, status: Status, reason: str) -> Estimate:
+    return Estimate(
+        name=estimator.name, family=estimator.family, estimand=estimator.estimand, status=status, reason=reason
+    )
