@@ -140,6 +140,21 @@ async def test_a_group_of_nothing_but_cancellations_counts_as_cancelled(recorder
     }
 
 
+async def test_a_failure_among_cancellations_is_a_failure(recorder: Recorder) -> None:
+    async def fails_when_cancelled() -> None:
+        try:
+            await anyio.sleep_forever()
+        except BaseException as cancelled:
+            raise BaseExceptionGroup("both", [cancelled, ValueError("mine")]) from None
+
+    with pytest.raises(BaseExceptionGroup):
+        async with open_task_group() as group:
+            group.start_soon(fails_when_cancelled)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    assert [outcome for _, outcome, _ in recorder.ended] == [TaskOutcome.FAILED]
+
+
 async def test_an_observer_hears_of_success_and_failure_with_the_very_exception(recorder: Recorder) -> None:
     mine = ValueError("mine")
 
