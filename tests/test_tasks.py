@@ -147,11 +147,14 @@ async def test_a_failure_among_cancellations_is_a_failure(recorder: Recorder) ->
         except BaseException as cancelled:
             raise BaseExceptionGroup("both", [cancelled, ValueError("mine")]) from None
 
-    with pytest.raises(BaseExceptionGroup):
+    async def cancelled_while_it_runs() -> None:
         async with open_task_group() as group:
             group.start_soon(fails_when_cancelled)
             await anyio.wait_all_tasks_blocked()
             group.cancel_scope.cancel()
+
+    with pytest.raises(BaseExceptionGroup):
+        await cancelled_while_it_runs()
     assert [outcome for _, outcome, _ in recorder.ended] == [TaskOutcome.FAILED]
 
 
