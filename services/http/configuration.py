@@ -1,0 +1,150 @@
+"""Settings from the environment and from flags, refused at the start where they make no sense."""
+
+import argparse
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from cqox.errors import CqoxError
+from services.http.settings import Setting, Settings, data_home, table
+
+__all__ = ["HelpRequested", "Loaded", "SettingsError", "load", "load_command_line"]
+
+_KUBERNETES_VALUE = re.compile(r"^(tcp|udp|sctp)://")
+_KUBERNETES_NAME = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$")
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?$", re.IGNORECASE)
+_POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+
+class SettingsError(CqoxError):
+    """A setting has a value that cannot be used, or a variable named CQOX_… is none of ours."""
+
+
+class HelpRequested(Exception):
+    """Somebody asked for `--help`; the message is the text to print."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings, and what there is to say about how they came about.
+
+    Attributes:
+        settings: the settings in force.
+        notes: sentences to log once logging is set up, such as variables that were ignored.
+    """
+
+    settings: Settings
+    notes: tuple[str, ...] = ()
+
+
+def load(environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Loaded:
+    """The settings that an environment and flags ask for.
+
+    Args:
+        environ: the environment; an empty value counts as absent.
+        overrides: values by environment name that win over the environment, such as flags.
+
+    Raises:
+        SettingsError: a value cannot be used, or a CQOX_… variable does not exist; the nearest valid name is given.
+    """
+    known = {setting.variable: setting for setting in table()}
+    given, notes = _ours(environ, known)
+    given |= overrides or {}
+    values: dict[str, Any] = {known[name].name: _parsed(known[name], text) for name, text in given.items()}
+    values.setdefault("data_dir", data_home(environ))
+    return Loaded(settings=Settings(**values), notes=tuple(notes))
+
+
+def load_command_line(
+    service: Literal["gateway", "engine"], arguments: Sequence[str], environ: Mapping[str, str]
+) -> Loaded:
+    """The settings of `python -m services.<service>`.
+
+    Raises:
+        HelpRequested: `--help` was among the arguments.
+        SettingsError: a flag or a variable is unknown or has a value that cannot be used.
+    """
+    parser = _Parser(
+        prog=f"python -m services.{service}",
+        usage=f"python -m services.{service} [--flag VALUE ...]",
+        add_help=False,
+        allow_abbrev=False,
+        description=f"Start the CQOx {service}. Each flag has an environment variable; the flag wins.",
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="show this text and end")
+    for setting in table():
+        if service in setting.services:
+            unit = f" {setting.unit}" if setting.unit else ""
+            text = f"{setting.help} [{setting.variable}, default {setting.default}{unit}]".replace("%", "%%")
+            parser.add_argument(setting.flag, dest=setting.variable, metavar=setting.unit.upper() or "VALUE", help=text)
+    found = vars(parser.parse_args(arguments))
+    if found.pop("help"):
+        raise HelpRequested(parser.format_help())
+    return load(environ, {variable: text for variable, text in found.items() if text is not None})
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}; --help lists every flag")
+
+
+def _ours(environ: Mapping[str, str], known: Mapping[str, Setting]) -> tuple[dict[str, str], list[str]]:
+    given: dict[str, str] = {}
+    notes: list[str] = []
+    unknown: list[str] = []
+    for variable, text in sorted(environ.items()):
+        if variable not in known and not variable.startswith("CQOX_"):
+            continue
+        if _KUBERNETES_VALUE.match(text) or (variable not in known and _KUBERNETES_NAME.search(variable)):
+            notes.append(f"{variable}={text} is ignored: Kubernetes sets it for a service of that name.")
+        elif variable not in known:
+            unknown.append(variable)
+        elif text.strip():
+            given[variable] = text.strip()
+    if unknown:
+        raise SettingsError(" ".join(_unknown(variable, known) for variable in unknown))
+    return given, notes
+
+
+def _unknown(variable: str, known: Mapping[str, Setting]) -> str:
+    nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0.0)[0]
+    return f"There is no setting {variable}; the nearest is {nearest}."
+
+
+def _parsed(setting: Setting, text: str) -> str | int | float | Path:
+    if setting.choices:
+        if text.lower() not in setting.choices:
+            raise SettingsError(f"{setting.variable} must be one of {', '.join(setting.choices)}, not {text!r}.")
+        return text.lower()
+    if setting.kind is str:
+        return text
+    if setting.kind is Path:
+        return Path(text).expanduser().absolute()
+    number = _size(text) if setting.unit == "bytes" else _number(setting.kind, text)
+    low, high = setting.minimum, setting.maximum
+    if number is None or (low is not None and number < low) or (high is not None and number > high):
+        what = "a whole number" if setting.kind is int else "a number"
+        unit = f" of {setting.unit}" if setting.unit else ""
+        bounds = f" from {low:g} to {high:g}" if high is not None else f" of at least {low:g}"
+        raise SettingsError(f"{setting.variable} must be {what}{unit}{bounds}, not {text!r}.")
+    return number
+
+
+def _number(kind: type, text: str) -> float | int | None:
+    try:
+        number: float = kind(text)
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None
+
+
+def _size(text: str) -> int | None:
+    match = _SIZE.match(text)
+    if match is None:
+        return None
+    number, letter, binary = match.groups()
+    scale = (1024 if binary else 1000) ** _POWERS[letter.upper()] if letter else 1
+    return int(float(number) * scale)

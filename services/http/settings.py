@@ -1,0 +1,217 @@
+"""Every setting of the services, in one table: the fields of `Settings`.
+
+What lives here: names, types, defaults, units, bounds and help. How values are read from the environment and from
+flags is in `services.http.configuration`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+__all__ = ["Service", "Setting", "Settings", "data_home", "table"]
+
+type Service = Literal["gateway", "engine", "up"]
+"""A command that takes settings; `up` is `cqox up`, which starts the other two."""
+
+_EVERYWHERE: tuple[Service, ...] = ("gateway", "engine", "up")
+_GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    variable: str
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    services: tuple[Service, ...] = _EVERYWHERE
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the services run. Every field has a default that works."""
+
+    host: Annotated[
+        str, _About("CQOX_HOST", "Name or address to listen on; 0.0.0.0 or :: for every network of the machine.")
+    ] = "127.0.0.1"
+    gateway_port: Annotated[
+        int,
+        _About(
+            "CQOX_GATEWAY_PORT",
+            "Port of the gateway; 0 takes a free one.",
+            minimum=0,
+            maximum=65535,
+            services=("gateway", "up"),
+        ),
+    ] = 8082
+    engine_port: Annotated[
+        int, _About("CQOX_ENGINE_PORT", "Port of the engine; 0 takes a free one.", minimum=0, maximum=65535)
+    ] = 8080
+    engine_url: Annotated[
+        str,
+        _About(
+            "ENGINE_URL",
+            "Where the gateway finds the engine.",
+            services=("gateway",),
+            shown="http://127.0.0.1:CQOX_ENGINE_PORT",
+        ),
+    ] = ""
+    data_dir: Annotated[
+        Path,
+        _About(
+            "CQOX_DATA_DIR",
+            "Directory of data sets and results; it is created.",
+            services=("engine", "up"),
+            shown="$XDG_DATA_HOME/cqox, or ~/.local/share/cqox",
+        ),
+    ] = Path()
+    max_upload_bytes: Annotated[
+        int, _About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
+    ] = 1 * _GIB
+    max_expanded_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_MAX_EXPANDED_BYTES",
+            "Largest file that is accepted, after decompression.",
+            unit="bytes",
+            minimum=1,
+            services=("engine", "up"),
+        ),
+    ] = 4 * _GIB
+    max_body_bytes: Annotated[
+        int, _About("CQOX_MAX_BODY_BYTES", "Largest JSON body that is accepted.", unit="bytes", minimum=1)
+    ] = 4 * 2**20
+    max_rows: Annotated[
+        int, _About("CQOX_MAX_ROWS", "Most rows of a data set.", minimum=1, services=("engine", "up"))
+    ] = 20_000_000
+    max_columns: Annotated[
+        int, _About("CQOX_MAX_COLUMNS", "Most columns of a data set.", minimum=1, services=("engine", "up"))
+    ] = 5_000
+    upload_idle_seconds: Annotated[
+        float,
+        _About(
+            "CQOX_UPLOAD_IDLE_SECONDS",
+            "How long a client may pause while it sends a body.",
+            unit="seconds",
+            minimum=0.1,
+        ),
+    ] = 60.0
+    analysis_seconds: Annotated[
+        float,
+        _About("CQOX_ANALYSIS_SECONDS", "Deadline of one analysis, computed or waited for.", "seconds", minimum=0.1),
+    ] = 120.0
+    concurrent_analyses: Annotated[
+        int,
+        _About(
+            "CQOX_CONCURRENT_ANALYSES",
+            "Analyses that compute at the same time; others wait.",
+            minimum=1,
+            services=("engine", "up"),
+        ),
+    ] = 2
+    worker_memory_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_WORKER_MEMORY_BYTES",
+            "Memory of one worker process, its libraries included.",
+            unit="bytes",
+            minimum=2**29,
+            services=("engine", "up"),
+        ),
+    ] = 4 * _GIB
+    drain_seconds: Annotated[
+        float,
+        _About(
+            "CQOX_DRAIN_SECONDS",
+            "After SIGTERM or SIGINT: how long requests in flight may take to finish.",
+            unit="seconds",
+            minimum=0,
+        ),
+    ] = 30.0
+    drain_delay: Annotated[
+        float,
+        _About(
+            "CQOX_DRAIN_DELAY",
+            "After SIGTERM or SIGINT: how long to say 'not ready' before new connections are refused.",
+            unit="seconds",
+            minimum=0,
+        ),
+    ] = 0.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _About("CQOX_LOG_LEVEL", "The least severe messages that are logged: debug, info, warning or error."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        _About("CQOX_LOG_FORMAT", "console, json, or auto: console on a terminal and json elsewhere."),
+    ] = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.engine_url:
+            object.__setattr__(self, "engine_url", f"http://127.0.0.1:{self.engine_port}")
+        if self.data_dir == Path():
+            object.__setattr__(self, "data_dir", data_home(os.environ))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One line of the table.
+
+    Attributes:
+        name: the field of `Settings`.
+        variable: the environment variable.
+        flag: the command-line flag.
+        kind: the type of the value.
+        choices: the valid words, where only some words are valid.
+        default: the default as people should see it.
+        unit: `bytes`, `seconds` or empty.
+        minimum: the smallest valid number.
+        maximum: the largest valid number.
+        help: one sentence.
+        services: the commands that have the flag.
+    """
+
+    name: str
+    variable: str
+    flag: str
+    kind: type[str | int | float | Path]
+    choices: tuple[str, ...]
+    default: str
+    unit: str
+    minimum: float | None
+    maximum: float | None
+    help: str
+    services: tuple[Service, ...]
+
+
+def table() -> tuple[Setting, ...]:
+    """Every setting, in the order in which people should read them."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return tuple(_line(field.name, hints[field.name], field.default) for field in fields(Settings))
+
+
+def data_home(environ: Mapping[str, str]) -> Path:
+    """The data directory of a user who names none, by the XDG rules."""
+    home = environ.get("XDG_DATA_HOME", "")
+    return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "cqox"
+
+
+def _line(name: str, hint: Any, default: object) -> Setting:  # noqa: ANN401 - a type form
+    kind, about = get_args(hint)
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    return Setting(
+        name=name,
+        variable=about.variable,
+        flag="--" + about.variable.removeprefix("CQOX_").lower().replace("_", "-"),
+        kind=str if words else kind,
+        choices=words,
+        default=about.shown or str(default),
+        unit=about.unit,
+        minimum=about.minimum,
+        maximum=about.maximum,
+        help=about.help,
+        services=about.services,
+    )
