@@ -1,0 +1,129 @@
+"""What a worker process runs: read a task, do it, answer, again; until its parent is gone.
+
+Started by `cqox.analysis.workers.process` as `python -m cqox.analysis.workers.child SOCKET LIFELINE MEMORY WORK`, where
+WORK names a module with `warm()` and `perform(name, arguments, tell)`.
+"""
+
+import fcntl
+import importlib
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from cqox.analysis.workers.frames import Decoder, Frame, encode
+from cqox.errors import InputError
+
+__all__ = ["Work", "main"]
+
+_NICE = 5
+_RECEIVE_BYTES = 256 * 1024
+
+
+class Work(Protocol):
+    """The module that holds the tasks."""
+
+    def warm(self) -> None:
+        """Load what the first task would otherwise wait for."""
+        ...
+
+    def perform(
+        self, name: str, arguments: object, tell: Callable[[dict[str, object]], None]
+    ) -> tuple[dict[str, object], bytes]:
+        """What the task of this name returns: JSON values, and bytes beside them."""
+        ...
+
+
+class _Link:
+    """The private socket to the parent, blocking."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def send(self, message: bytes) -> None:
+        self._connection.sendall(message)
+
+    def tasks(self) -> Iterator[Frame]:
+        decoder = Decoder()
+        while data := self._connection.recv(_RECEIVE_BYTES):
+            yield from decoder.feed(data)
+
+
+class _LogFrames(logging.Handler):
+    """Hands log records to the parent, which knows where logs go."""
+
+    def __init__(self, link: _Link) -> None:
+        super().__init__()
+        self._link = link
+        self.job = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        body: dict[str, object] = {"logger": record.name, "level": record.levelno, "message": record.getMessage()}
+        self._link.send(encode(Frame(kind="log", job=self.job, body=body)))
+
+
+def main(arguments: list[str]) -> None:
+    """Serve tasks until the parent closes the socket or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handle, lifeline, memory_bytes = (int(argument) for argument in arguments[:3])
+    _die_with_parent(lifeline)
+    os.nice(_NICE)
+    link = _Link(socket.socket(fileno=handle))
+    log = _LogFrames(link)
+    logging.basicConfig(level=logging.INFO, handlers=[log])
+
+    work: Work = importlib.import_module(arguments[3])  # type: ignore[assignment] # numerics load here, ahead of need
+    work.warm()
+    _bound_memory(memory_bytes)
+    link.send(encode(Frame(kind="ready", job=0)))
+    for task in link.tasks():
+        log.job = task.job
+        link.send(_answer(work, task, link))
+
+
+def _answer(work: Work, task: Frame, link: _Link) -> bytes:
+    def progress(body: dict[str, object]) -> None:
+        link.send(encode(Frame(kind="progress", job=task.job, body=body)))
+
+    try:
+        body, payload = work.perform(str(task.body["name"]), task.body["arguments"], progress)
+        return encode(Frame(kind="result", job=task.job, body=body, payload=payload))
+    except InputError as error:
+        told: dict[str, object] = {"detail": error.detail, "field": error.field, "choices": list(error.choices)}
+        name = type(error).__name__
+    except MemoryError:
+        told, name = {"detail": "out of memory"}, "MemoryError"
+    except Exception as error:  # noqa: BLE001 - the supervised root of the process: the parent is told, and goes on
+        told, name = {"detail": "".join(traceback.format_exception(error))}, type(error).__name__
+    return encode(Frame(kind="error", job=task.job, body={"error": name, **told}))
+
+
+def _die_with_parent(lifeline: int) -> None:
+    # The parent holds the other end and never writes. When it dies, however it dies, the kernel closes that end and
+    # sends SIGIO here, which ends the process even in the middle of a long C call. PR_SET_PDEATHSIG would not do: it
+    # fires when the *thread* that started this process ends, and event loops start processes from short-lived threads.
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+    try:
+        if os.read(lifeline, 1) == b"":
+            os._exit(1)
+    except BlockingIOError:
+        pass
+
+
+def _bound_memory(memory_bytes: int) -> None:
+    if memory_bytes <= 0:
+        return
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        baseline = int(statm.read().split()[0]) * resource.getpagesize()
+    limit = baseline + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,213 @@
+"""One worker process, seen from the engine."""
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import anyio
+from anyio.abc import Process, UNIXSocketStream
+
+import cqox.errors
+from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
+from cqox.errors import InputError, LimitExceeded, ServiceError, WorkerLost
+
+__all__ = ["Progress", "Reply", "TaskFailed", "WorkerProcess"]
+
+type Progress = Callable[[Mapping[str, object]], None]
+"""Called in the event loop with each step that a worker reports; must not block."""
+
+_RECEIVE_BYTES = 256 * 1024
+_logger = logging.getLogger("cqox.analysis.workers")
+
+
+class TaskFailed(ServiceError):
+    """A task raised something that nobody foresaw; the trace is in the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a task returned: JSON values, and bytes beside them."""
+
+    body: Mapping[str, object]
+    payload: bytes
+
+
+class WorkerProcess:
+    """A process that does one task at a time, for as long as it lives."""
+
+    def __init__(self, process: Process, stream: UNIXSocketStream, lifeline: int) -> None:
+        self._process = process
+        self._stream = stream
+        self._lifeline = lifeline
+        self._decoder = Decoder()
+        self._frames: list[Frame] = []
+        self._jobs = 0
+        self._doomed = False
+
+    @classmethod
+    async def start(cls, *, work: str, memory_bytes: int, threads: int) -> Self:
+        """A process that has loaded what it needs and waits for its first task.
+
+        Args:
+            work: the module that holds its tasks, see `cqox.analysis.workers.child.Work`.
+            memory_bytes: what it may use beyond its own code, 0 for no bound.
+            threads: threads for its row passes and for reading tables.
+
+        A cancellation ends the process.
+
+        Raises:
+            WorkerLost: it ended before it was ready.
+        """
+        ours, theirs = socket.socketpair()
+        lifeline, held = os.pipe()
+        ours.setblocking(False)
+        environment = {
+            **os.environ,
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "POLARS_MAX_THREADS": str(threads),
+            "PYTHONUNBUFFERED": "1",
+        }
+        handles = (theirs.fileno(), lifeline)
+        command = [sys.executable, "-m", "cqox.analysis.workers.child", *map(str, handles), str(memory_bytes), work]
+        try:
+            process = await anyio.open_process(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=None,
+                stderr=None,
+                env=environment,
+                start_new_session=True,
+                pass_fds=handles,
+            )
+        except BaseException:
+            ours.close()
+            os.close(held)
+            raise
+        finally:
+            theirs.close()
+            os.close(lifeline)
+        worker = cls(process, await UNIXSocketStream.from_socket(ours), held)
+        try:
+            first = await worker._receive()
+            if first.kind != "ready":
+                raise WorkerLost(f"A worker process began with a {first.kind} frame.")
+        except BaseException:
+            worker.kill()
+            with anyio.CancelScope(shield=True):
+                await worker.ended()
+            raise
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process can be given a task: it has neither ended nor been told to."""
+        return not self._doomed and self._process.returncode is None
+
+    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+        """What the task returns. Whatever else ends the call kills the process, so that its CPU is free at once.
+
+        Raises:
+            InputError: the task refused its input; the same class and words as raised in the process.
+            LimitExceeded: it ran into its memory bound.
+            TaskFailed: it raised something else.
+            WorkerLost: the process ended, or answered another job.
+        """
+        self._jobs += 1
+        job = self._jobs
+        try:
+            task = encode(Frame(kind="task", job=job, body={"name": name, "arguments": dict(arguments)}))
+            await self._send(task)
+            while True:
+                frame = await self._receive()
+                if frame.job != job:
+                    raise WorkerLost(f"Worker {self.pid} answered job {frame.job} instead of {job}.")
+                if frame.kind == "progress" and progress is not None:
+                    progress(frame.body)
+                elif frame.kind == "log":
+                    _relay(frame)
+                elif frame.kind == "result":
+                    return Reply(body=frame.body, payload=frame.payload)
+                elif frame.kind == "error":
+                    break
+        except BaseException:
+            self.kill()
+            raise
+        raise _raised(name, frame)
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._doomed = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGKILL)
+
+    async def ended(self) -> None:
+        """Wait until the process has ended, then let go of what belonged to it."""
+        await self._process.wait()
+        await anyio.aclose_forcefully(self._stream)
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            await self._stream.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
+            raise self._lost() from error
+
+    async def _receive(self) -> Frame:
+        while not self._frames:
+            try:
+                data = await self._stream.receive(_RECEIVE_BYTES)
+                self._frames.extend(self._decoder.feed(data))
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+                raise self._lost() from error
+            except OSError as error:
+                if error.errno in (errno.ECONNRESET, errno.EPIPE):
+                    raise self._lost() from error
+                raise
+            except FrameError as error:
+                raise WorkerLost(f"Worker {self.pid} sent what is no message: {error}.") from error
+        return self._frames.pop(0)
+
+    def _lost(self) -> WorkerLost:
+        return WorkerLost(f"The worker process {self.pid} ended in the middle of its task.")
+
+
+def _raised(name: str, frame: Frame) -> Exception:
+    kind, detail = str(frame.body["error"]), str(frame.body["detail"])
+    if kind == "MemoryError":
+        return LimitExceeded(
+            "This needs more memory than one analysis may use here. Map fewer columns, send fewer rows, or raise "
+            "CQOX_WORKER_MEMORY_BYTES."
+        )
+    known = getattr(cqox.errors, kind, None)
+    if isinstance(known, type) and issubclass(known, InputError):
+        choices = frame.body.get("choices")
+        return known(
+            detail,
+            field=str(frame.body.get("field", "")),
+            choices=[str(choice) for choice in choices] if isinstance(choices, list) else [],
+        )
+    _logger.error("The task %s failed in its worker:\n%s", name, detail)
+    return TaskFailed(f"The computation failed unexpectedly ({kind}).")
+
+
+def _relay(frame: Frame) -> None:
+    level = frame.body.get("level")
+    logging.getLogger(str(frame.body["logger"])).log(
+        level if isinstance(level, int) else logging.INFO, "%s", frame.body["message"]
+    )

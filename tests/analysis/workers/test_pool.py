@@ -1,0 +1,189 @@
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from cqox.analysis.workers import TaskFailed, WorkerPool
+from cqox.errors import InvalidRequest, LimitExceeded, WorkerLost
+
+pytestmark = pytest.mark.anyio
+CHORES = "tests.analysis.workers.chores"
+
+
+@asynccontextmanager
+async def opened(size: int = 1, spares: int = 1, memory_bytes: int = 0) -> AsyncIterator[WorkerPool]:
+    with anyio.fail_after(30):
+        async with WorkerPool.open(work=CHORES, size=size, spares=spares, memory_bytes=memory_bytes) as pool:
+            yield pool
+
+
+def gone(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+async def wait_until_gone(pid: int, seconds: float) -> float:
+    began = time.monotonic()
+    while not gone(pid):
+        assert time.monotonic() - began < seconds, f"process {pid} is still there"
+        await anyio.sleep(0.002)
+    return time.monotonic() - began
+
+
+async def test_a_task_returns_values_and_bytes() -> None:
+    async with opened() as pool:
+        reply = await pool.run("echo", {"text": "日本"})
+    assert reply.body["text"] == "日本"
+    assert reply.payload == b"payload"
+
+
+async def test_steps_and_log_lines_arrive_while_the_task_runs(caplog: pytest.LogCaptureFixture) -> None:
+    steps: list[Mapping[str, object]] = []
+    with caplog.at_level(logging.INFO, "chores"):
+        async with opened() as pool:
+            await pool.run("steps", {}, steps.append)
+    assert [step["step"] for step in steps] == [0, 1, 2]
+    assert "three steps taken" in caplog.messages
+
+
+async def test_a_refusal_keeps_its_class_and_words_and_the_process_lives() -> None:
+    async with opened(spares=0) as pool:
+        before = (await pool.run("echo", {})).body["pid"]
+        with pytest.raises(InvalidRequest) as caught:
+            await pool.run("refuse", {})
+        after = (await pool.run("echo", {})).body["pid"]
+    assert (caught.value.detail, caught.value.field, caught.value.choices) == (
+        "no such column",
+        "mapping.y",
+        ("a", "b"),
+    )
+    assert before == after
+
+
+@pytest.mark.parametrize("name", ["crash", "not-json"])
+async def test_an_unforeseen_exception_is_logged_with_its_trace(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened() as pool:
+        with pytest.raises(TaskFailed):
+            await pool.run(name, {})
+        assert "payload" in str((await pool.run("echo", {"a": "payload"})).body)
+    assert "Traceback" in caplog.text
+
+
+async def test_a_killed_worker_is_reported_and_the_next_task_finds_a_warm_one() -> None:
+    async with opened() as pool:
+        await pool.ready()
+        with pytest.raises(WorkerLost):
+            await pool.run("die", {})
+        began = time.monotonic()
+        await pool.run("echo", {})
+        assert time.monotonic() - began < 0.3
+
+
+async def test_a_cancelled_task_frees_its_cpu_at_once_and_its_answer_goes_to_nobody() -> None:
+    async with opened(spares=1) as pool:
+        steps: list[Mapping[str, object]] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(pool.run, "burn", {"seconds": 60}, steps.append)
+            while not steps:
+                await anyio.sleep(0.005)
+            group.cancel_scope.cancel()
+        pid = int(str(steps[0]["pid"]))
+        assert await wait_until_gone(pid, 1.0) < 0.1
+        reply = await pool.run("echo", {"number": 7})
+        assert reply.body["number"] == 7
+        assert reply.body["pid"] != pid
+
+
+async def test_a_sigint_to_a_worker_changes_nothing() -> None:
+    async with opened(spares=0) as pool:
+        first = (await pool.run("interrupt", {})).body["pid"]
+        for number in range(5):
+            reply = await pool.run("echo", {"number": number})
+            assert (reply.body["number"], reply.body["pid"]) == (number, first)
+
+
+async def test_the_memory_bound_ends_the_task_and_names_the_setting() -> None:
+    async with opened(memory_bytes=200 * 1024 * 1024) as pool:
+        with pytest.raises(LimitExceeded, match="CQOX_WORKER_MEMORY_BYTES"):
+            await pool.run("devour", {"bytes": 400 * 1024 * 1024})
+        assert (await pool.run("devour", {"bytes": 50 * 1024 * 1024})).body["held"] == 50 * 1024 * 1024
+
+
+async def test_no_more_tasks_run_at_once_than_the_pool_has_places() -> None:
+    async with opened(size=2, spares=1) as pool:
+        await pool.ready()
+        seen: list[int] = []
+
+        async def burn() -> None:
+            await pool.run("burn", {"seconds": 0.15}, lambda _: seen.append(pool.busy))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(burn)
+    assert max(seen) == 2
+    assert len(seen) == 5
+
+
+async def test_an_idle_worker_that_dies_is_replaced() -> None:
+    async with opened(spares=0) as pool:
+        pid = int(str((await pool.run("echo", {})).body["pid"]))
+        os.kill(pid, signal.SIGKILL)
+        await wait_until_gone(pid, 5)
+        while pool.restarts == 0:
+            await anyio.sleep(0.01)
+        assert (await pool.run("echo", {})).body["pid"] != pid
+
+
+async def test_leaving_the_pool_ends_every_process() -> None:
+    async with opened(size=1, spares=1) as pool:
+        pid = int(str((await pool.run("echo", {})).body["pid"]))
+    assert gone(pid)
+
+
+async def test_a_module_that_does_not_load_fails_the_task_instead_of_hanging() -> None:
+    with anyio.fail_after(30):
+        async with WorkerPool.open(work="tests.analysis.workers.no_such_module", size=1, spares=0) as pool:
+            with pytest.raises(WorkerLost, match="do not start"):
+                await pool.run("echo", {})
+
+
+PARENT = """
+import sys, anyio
+from cqox.analysis.workers import WorkerPool
+
+async def main():
+    async with WorkerPool.open(work="tests.analysis.workers.chores", size=1, spares=0) as pool:
+        await pool.run("burn", {"seconds": 60}, lambda step: print(step["pid"], flush=True))
+
+anyio.run(main, backend=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_a_worker_in_the_middle_of_a_long_computation_ends_with_its_parent(backend: str) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, backend], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    began = time.monotonic()
+    while not gone(pid):
+        assert time.monotonic() - began < 2, "the worker outlived its parent"
+
+
+def test_sizes_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="size must be at least 1, not 0"):
+        WorkerPool(work=CHORES, size=0)
+    with pytest.raises(ValueError, match="spares must be at least 0, not -1"):
+        WorkerPool(work=CHORES, size=1, spares=-1)
