@@ -1,0 +1,334 @@
+"""What an exception says about the other side: may it pass, and did the other side ever get the request?
+
+What lives here: one answer per exception, for network, HTTP status, PostgreSQL and Redis errors. Libraries are
+recognised by the names of their classes and never imported. What does not: the decision to retry, which also asks
+whether the call is idempotent, whether there is time, and whether there is budget.
+"""
+
+import errno
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import cast
+
+from cqox.errors import AttemptTimeout, DeadlineExceeded, Rejected, StoreUnavailable
+
+__all__ = [
+    "Failure",
+    "Kind",
+    "Sent",
+    "classify",
+    "is_database_error",
+    "is_idempotent_method",
+    "is_network_error",
+    "is_overload",
+    "is_transient",
+    "never_sent",
+]
+
+
+class Kind(StrEnum):
+    """Where a failure comes from."""
+
+    NETWORK = "network"
+    """The operating system, or a stream of asyncio, Trio or AnyIO."""
+    HTTP = "http"
+    """An HTTP client, or the status of a response."""
+    DATABASE = "database"
+    REDIS = "redis"
+    TIMEOUT = "timeout"
+    """An attempt's own limit."""
+    REJECTION = "rejection"
+    """A policy of this package: nothing was tried."""
+    OTHER = "other"
+
+
+class Sent(StrEnum):
+    """How far the request got, as far as the exception proves it."""
+
+    NEVER = "never"
+    """It never left: repeating it cannot do anything twice."""
+    UNDONE = "undone"
+    """It arrived, and the other side says that it did nothing or took it back."""
+    MAYBE = "maybe"
+    """It may have been carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What is known about one exception.
+
+    Attributes:
+        kind: where it comes from.
+        transient: True where the same call may succeed later without anybody changing anything.
+        sent: how far the request got.
+        overload: True where the other side, or the way to it, was too busy.
+        code: the HTTP status or SQLSTATE, empty where there is none.
+    """
+
+    kind: Kind
+    transient: bool
+    sent: Sent
+    overload: bool = False
+    code: str = ""
+
+
+def _known(kind: Kind, sent: Sent, *, transient: bool = True, overload: bool = False) -> Failure:
+    return Failure(kind=kind, transient=transient, sent=sent, overload=overload)
+
+
+_OTHER = _known(Kind.OTHER, Sent.MAYBE, transient=False)
+_NETWORK_KINDS = frozenset({Kind.NETWORK, Kind.HTTP, Kind.TIMEOUT})
+# Drivers such as asyncpg let the bare OSError of a failed connection through.
+_DATABASE_KINDS = frozenset({Kind.DATABASE, Kind.REDIS, Kind.NETWORK, Kind.TIMEOUT})
+_IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+_HTTP_CLIENT: Mapping[str, Failure] = {
+    "ConnectError": _known(Kind.HTTP, Sent.NEVER),
+    "ConnectTimeout": _known(Kind.HTTP, Sent.NEVER, overload=True),
+    "PoolTimeout": _known(Kind.HTTP, Sent.NEVER, overload=True),
+    "ProxyError": _known(Kind.HTTP, Sent.NEVER),
+    "TimeoutException": _known(Kind.HTTP, Sent.MAYBE, overload=True),
+    "NetworkError": _known(Kind.HTTP, Sent.MAYBE),
+    "RemoteProtocolError": _known(Kind.HTTP, Sent.MAYBE),
+}
+_REQUESTS: Mapping[str, Failure] = {
+    "ConnectTimeout": _known(Kind.HTTP, Sent.NEVER, overload=True),
+    "ProxyError": _known(Kind.HTTP, Sent.NEVER),
+    "SSLError": _known(Kind.HTTP, Sent.NEVER, transient=False),
+    "Timeout": _known(Kind.HTTP, Sent.MAYBE, overload=True),
+    "ConnectionError": _known(Kind.HTTP, Sent.MAYBE),
+    "ChunkedEncodingError": _known(Kind.HTTP, Sent.MAYBE),
+}
+_STREAM: Mapping[str, Failure] = {
+    "BrokenResourceError": _known(Kind.NETWORK, Sent.MAYBE),
+    "EndOfStream": _known(Kind.NETWORK, Sent.MAYBE),
+    "IncompleteRead": _known(Kind.NETWORK, Sent.MAYBE),
+    "IncompleteReadError": _known(Kind.NETWORK, Sent.MAYBE),
+    "TooSlowError": _known(Kind.NETWORK, Sent.MAYBE, overload=True),
+}
+_PSYCOPG: Mapping[str, Failure] = {
+    "ConnectionTimeout": _known(Kind.DATABASE, Sent.NEVER, overload=True),
+    "PoolTimeout": _known(Kind.DATABASE, Sent.NEVER, overload=True),
+    "TooManyRequests": _known(Kind.DATABASE, Sent.NEVER, overload=True),
+    "PoolClosed": _known(Kind.DATABASE, Sent.NEVER, transient=False),
+    "OperationalError": _known(Kind.DATABASE, Sent.MAYBE),
+    "Error": _known(Kind.DATABASE, Sent.MAYBE, transient=False),
+}
+_BY_CLASS: Mapping[str, Mapping[str, Failure]] = {
+    "httpx": _HTTP_CLIENT,
+    "httpcore": _HTTP_CLIENT,
+    "requests": _REQUESTS,
+    "anyio": _STREAM,
+    "trio": _STREAM,
+    "asyncio": _STREAM,
+    "psycopg": _PSYCOPG,
+    "psycopg_pool": _PSYCOPG,
+    "psycopg2": _PSYCOPG,
+    "ssl": {
+        "SSLEOFError": _known(Kind.NETWORK, Sent.MAYBE),
+        "SSLZeroReturnError": _known(Kind.NETWORK, Sent.MAYBE),
+        "SSLSyscallError": _known(Kind.NETWORK, Sent.MAYBE),
+        "SSLError": _known(Kind.NETWORK, Sent.MAYBE, transient=False),
+    },
+    "redis": {
+        "AuthenticationError": _known(Kind.REDIS, Sent.UNDONE, transient=False),
+        "AuthorizationError": _known(Kind.REDIS, Sent.UNDONE, transient=False),
+        "ExternalAuthProviderError": _known(Kind.REDIS, Sent.NEVER, transient=False),
+        "BusyLoadingError": _known(Kind.REDIS, Sent.UNDONE, overload=True),
+        "MaxConnectionsError": _known(Kind.REDIS, Sent.NEVER, overload=True),
+        "ConnectionError": _known(Kind.REDIS, Sent.MAYBE),
+        "TimeoutError": _known(Kind.REDIS, Sent.MAYBE, overload=True),
+        "ClusterDownError": _known(Kind.REDIS, Sent.UNDONE),
+        "TryAgainError": _known(Kind.REDIS, Sent.UNDONE),
+        "ReadOnlyError": _known(Kind.REDIS, Sent.UNDONE),
+        "WatchError": _known(Kind.REDIS, Sent.UNDONE),
+        "RedisError": _known(Kind.REDIS, Sent.MAYBE, transient=False),
+    },
+}
+_BY_STATUS: Mapping[int, Failure] = {
+    429: _known(Kind.HTTP, Sent.UNDONE, overload=True),
+    502: _known(Kind.HTTP, Sent.MAYBE),
+    503: _known(Kind.HTTP, Sent.MAYBE, overload=True),
+    504: _known(Kind.HTTP, Sent.MAYBE, overload=True),
+}
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; a class of two characters stands for the rest of it.
+_BY_SQLSTATE: Mapping[str, Failure] = {
+    "08": _known(Kind.DATABASE, Sent.MAYBE),
+    "08001": _known(Kind.DATABASE, Sent.NEVER),
+    "08003": _known(Kind.DATABASE, Sent.NEVER),
+    "08004": _known(Kind.DATABASE, Sent.NEVER),
+    "08P01": _known(Kind.DATABASE, Sent.MAYBE, transient=False),
+    "40000": _known(Kind.DATABASE, Sent.UNDONE),
+    "40001": _known(Kind.DATABASE, Sent.UNDONE),
+    "40003": _known(Kind.DATABASE, Sent.MAYBE),
+    "40P01": _known(Kind.DATABASE, Sent.UNDONE),
+    "53300": _known(Kind.DATABASE, Sent.NEVER, overload=True),
+    "55P03": _known(Kind.DATABASE, Sent.UNDONE),
+    "57P01": _known(Kind.DATABASE, Sent.MAYBE),
+    "57P02": _known(Kind.DATABASE, Sent.MAYBE),
+    "57P03": _known(Kind.DATABASE, Sent.NEVER),
+    "57P05": _known(Kind.DATABASE, Sent.MAYBE),
+}
+_SQLITE_BUSY_OR_LOCKED = frozenset({5, 6})
+_NETWORK_ERRNO = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.EADDRNOTAVAIL,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENETUNREACH,
+        errno.ETIMEDOUT,
+    }
+)
+
+
+def classify(error: BaseException) -> Failure:
+    """Tell what `error` says about the other side.
+
+    A group is transient only if every leaf is, and was never sent only if no leaf was; its kind is that of its leaves
+    where they agree. What is unknown is not transient and may have been sent.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return _combine([classify(leaf) for leaf in cast("BaseExceptionGroup[BaseException]", error).exceptions])
+    for judge in (_by_cqox, _by_sqlstate, _by_class, _by_status, _by_os):
+        failure = judge(error)
+        if failure is not None:
+            return failure
+    return _OTHER
+
+
+def is_transient(error: BaseException) -> bool:
+    """True where the same call may succeed later without anybody changing anything."""
+    return classify(error).transient
+
+
+def never_sent(error: BaseException) -> bool:
+    """True where the request provably never left, so that even a call that is not idempotent may be repeated."""
+    return classify(error).sent is Sent.NEVER
+
+
+def is_overload(error: BaseException) -> bool:
+    """True where the other side, or the way to it, was too busy: a timeout, 429, 503, 504, a full pool."""
+    return classify(error).overload
+
+
+def is_network_error(error: BaseException) -> bool:
+    """True for what a network does and time may cure: no connection, a lost one, a timeout, 429, 502, 503, 504."""
+    failure = classify(error)
+    return failure.transient and failure.kind in _NETWORK_KINDS
+
+
+def is_database_error(error: BaseException) -> bool:
+    """True for what a database does and time may cure: connection, serialization, deadlock, shutdown; Redis too."""
+    failure = classify(error)
+    return failure.transient and failure.kind in _DATABASE_KINDS
+
+
+def is_idempotent_method(method: str) -> bool:
+    """True where the HTTP method may be repeated by definition (RFC 9110, section 9.2.2)."""
+    return method.upper() in _IDEMPOTENT_METHODS
+
+
+def _combine(leaves: Sequence[Failure]) -> Failure:
+    kinds, sents = {leaf.kind for leaf in leaves}, {leaf.sent for leaf in leaves}
+    return Failure(
+        kind=kinds.pop() if len(kinds) == 1 else Kind.OTHER,
+        transient=all(leaf.transient for leaf in leaves),
+        sent=Sent.MAYBE if Sent.MAYBE in sents else Sent.UNDONE if Sent.UNDONE in sents else Sent.NEVER,
+        overload=any(leaf.overload for leaf in leaves),
+    )
+
+
+def _by_cqox(error: BaseException) -> Failure | None:
+    match error:
+        case AttemptTimeout():
+            return _known(Kind.TIMEOUT, Sent.MAYBE, overload=True)
+        case DeadlineExceeded():
+            return _known(Kind.TIMEOUT, Sent.MAYBE, transient=False)
+        case Rejected():
+            return _known(Kind.REJECTION, Sent.NEVER, transient=False)
+        case StoreUnavailable():
+            sent = classify(error.__cause__).sent if error.__cause__ is not None else Sent.MAYBE
+            return _known(Kind.DATABASE, sent)
+        case _:
+            return None
+
+
+def _by_sqlstate(error: BaseException) -> Failure | None:
+    # SQLAlchemy keeps the driver's own exception in `orig`; psycopg2 calls the code `pgcode`.
+    driver_error = getattr(error, "orig", None) or error
+    code = getattr(driver_error, "sqlstate", None) or getattr(driver_error, "pgcode", None)
+    if isinstance(code, str) and len(code) == 5 and code.isascii() and code.isalnum():
+        failure = _BY_SQLSTATE.get(code) or _BY_SQLSTATE.get(code[:2])
+        return replace(failure or _known(Kind.DATABASE, Sent.MAYBE, transient=False), code=code)
+    if driver_error is not error and isinstance(driver_error, BaseException):
+        return classify(driver_error)
+    sqlite_code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(sqlite_code, int):
+        transient = sqlite_code & 0xFF in _SQLITE_BUSY_OR_LOCKED
+        return _known(Kind.DATABASE, Sent.UNDONE if transient else Sent.MAYBE, transient=transient)
+    return None
+
+
+def _by_class(error: BaseException) -> Failure | None:
+    for cls in type(error).__mro__:
+        table = _BY_CLASS.get(cls.__module__.partition(".")[0])
+        failure = None if table is None else table.get(cls.__name__)
+        if failure is not None:
+            return _refine(failure, error)
+    return None
+
+
+def _refine(failure: Failure, error: BaseException) -> Failure:
+    """Add what only the instance tells: a certificate that stays wrong, an attempt to connect that failed."""
+    if failure.kind is Kind.HTTP and _caused_by_certificate(error):
+        return replace(failure, transient=False)
+    if failure.sent is Sent.MAYBE and failure.transient and _failed_to_connect(failure, error):
+        return replace(failure, sent=Sent.NEVER)
+    return failure
+
+
+def _failed_to_connect(failure: Failure, error: BaseException) -> bool:
+    if failure.kind is Kind.DATABASE:
+        # psycopg attaches the broken connection to an error of connecting, and to no other.
+        return getattr(error, "pgconn", None) is not None
+    reason = error.__cause__ or error.__context__
+    return failure.kind is Kind.REDIS and isinstance(reason, OSError) and "connecting to" in str(error)
+
+
+def _caused_by_certificate(error: BaseException) -> bool:
+    reason: BaseException | None = error
+    for _ in range(8):
+        if reason is None:
+            return False
+        if type(reason).__name__ == "SSLCertVerificationError":
+            return True
+        reason = reason.__cause__ or reason.__context__
+    return False
+
+
+def _by_status(error: BaseException) -> Failure | None:
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if not isinstance(status, int) or isinstance(status, bool):
+        return None
+    failure = _BY_STATUS.get(status) or _known(Kind.HTTP, Sent.MAYBE, transient=False)
+    return replace(failure, code=str(status))
+
+
+def _by_os(error: BaseException) -> Failure | None:
+    match error:
+        case ConnectionRefusedError() | socket.gaierror():
+            return _known(Kind.NETWORK, Sent.NEVER)
+        case TimeoutError():
+            return _known(Kind.NETWORK, Sent.MAYBE, overload=True)
+        case ConnectionError():
+            return _known(Kind.NETWORK, Sent.MAYBE)
+        case OSError() if error.errno in _NETWORK_ERRNO:
+            return _known(Kind.NETWORK, Sent.NEVER if error.errno == errno.ECONNREFUSED else Sent.MAYBE)
+        case _:
+            return None
