@@ -51,9 +51,13 @@ def named(module: str, name: str, *bases: type[BaseException], **attributes: obj
     return error
 
 
+class RefusedByName(OSError):
+    """A subclass, which Python does not turn into ConnectionRefusedError."""
+
+
 NEVER_SENT = [
     ConnectionRefusedError(),
-    OSError(errno.ECONNREFUSED, "refused"),
+    RefusedByName(errno.ECONNREFUSED, "refused"),
     socket.gaierror(socket.EAI_NONAME, "no such host"),
     httpx.ConnectError("", request=REQUEST),
     httpx.ConnectTimeout("", request=REQUEST),
