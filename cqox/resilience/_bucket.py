@@ -1,0 +1,66 @@
+"""A token bucket: pure arithmetic, handed its time."""
+
+__all__ = ["TokenBucket"]
+
+# A fifth added five times must make one whole token, whatever the sums round to.
+_ROUNDING = 1e-9
+
+
+class TokenBucket:
+    """Tokens that trickle in at a rate, never more than the bucket holds; it starts full.
+
+    Attributes:
+        rate: tokens per second.
+        capacity: the most that it holds.
+    """
+
+    __slots__ = ("_at", "_tokens", "capacity", "rate")
+
+    def __init__(self, rate: float, capacity: float) -> None:
+        self.rate = rate
+        self.capacity = capacity
+        self._tokens = capacity
+        self._at: float | None = None
+
+    @property
+    def full(self) -> bool:
+        """True where nothing more would fit, as of the last look."""
+        return self._tokens >= self.capacity
+
+    def add(self, tokens: float) -> None:
+        """Put `tokens` in; what does not fit is lost."""
+        self._tokens = min(self.capacity, self._tokens + tokens)
+
+    def take(self, now: float, tokens: float = 1.0) -> bool:
+        """Take `tokens` out if all of them are there."""
+        self._trickle(now)
+        if self._tokens + _ROUNDING < tokens:
+            return False
+        self._tokens = max(0.0, self._tokens - tokens)
+        return True
+
+    def seconds_until(self, now: float, tokens: float = 1.0) -> float:
+        """Seconds until `tokens` will be there if nobody takes any; infinite where that never happens."""
+        self._trickle(now)
+        missing = tokens - self._tokens
+        if missing <= _ROUNDING:
+            return 0.0
+        return float("inf") if self.rate == 0.0 or tokens > self.capacity + _ROUNDING else missing / self.rate
+
+    def level(self, now: float) -> float:
+        """The tokens in the bucket, from 0 to `capacity`."""
+        self._trickle(now)
+        return self._tokens
+
+    def resize(self, now: float, *, rate: float, capacity: float) -> None:
+        """Go on with another rate and size, and with the tokens that still fit."""
+        self._trickle(now)
+        self.rate, self.capacity = rate, capacity
+        self._tokens = min(self._tokens, capacity)
+
+    def _trickle(self, now: float) -> None:
+        if self._at is None:
+            self._at = now
+        elif now > self._at:
+            self._tokens = min(self.capacity, self._tokens + (now - self._at) * self.rate)
+            self._at = now
