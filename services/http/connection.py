@@ -1,0 +1,196 @@
+"""One HTTP request on the wire, and the life of the app around all of them; both between Hypercorn and Quart.
+
+Why Quart-Trio's own classes do not do, each measured:
+- Hypercorn tells of the end of a response by a disconnect message, upon which Quart-Trio cancels the task that is still
+  inside that last send. The connection is then never marked idle: it is kept for ever, and every drain waits for it.
+- The request body is an unbounded queue, and an answer that comes before the body has been read is lost in a reset.
+- The app's background tasks hold the shutdown for five seconds, and closing hooks run inside the scope that ends them.
+"""
+
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, cast
+
+import structlog
+import trio
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    HTTPResponseBodyEvent,
+    HTTPResponseStartEvent,
+    LifespanScope,
+)
+from quart.asgi import _convert_os_error
+from quart.utils import encode_headers
+from quart.wrappers.base import ClientDisconnectedError
+from quart_trio.asgi import TrioASGIHTTPConnection
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from cqox.tasks import TaskGroup, open_task_group
+from services.http.incoming import IncomingRequest
+from services.http.lifecycle import Ticket
+from services.http.middleware import decorate, log_access
+
+if TYPE_CHECKING:
+    from quart.typing import ResponseTypes
+
+    from services.http.app import App
+
+__all__ = ["Connection", "Lifespan"]
+
+_log = structlog.stdlib.get_logger("cqox.http")
+
+_LINGER_SECONDS = 2.0
+_LAST_SEND_SECONDS = 5.0
+_REST_OF_BODY_SECONDS = 0.05
+
+
+class Connection(TrioASGIHTTPConnection):
+    """Serves one request; a client that leaves cancels the handler at once."""
+
+    app: "App"
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Run the request through the app and send the answer."""
+        request = cast("IncomingRequest", self._create_request_from_scope(send))
+        async with open_task_group("request") as group:
+            group.start_soon(self._receive, group, request, receive, name="request body")
+            with self.app.in_flight.admit(f"{request.method} {request.path}") as ticket:
+                await self._answer(request, ticket, _convert_os_error(send))
+            group.cancel_scope.cancel()
+
+    async def _receive(self, group: TaskGroup, request: IncomingRequest, receive: ASGIReceiveCallable) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "http.request":
+                await request.body.put(message.get("body", b""))
+                if not message.get("more_body", False):
+                    request.body.set_complete()
+            elif message["type"] == "http.disconnect":
+                self._disconnected = True
+                request.body.disconnect()
+                group.cancel_scope.cancel()
+                return
+
+    async def _answer(self, request: IncomingRequest, ticket: Ticket, send: ASGISendCallable) -> None:
+        began, reply = time.perf_counter(), _Reply(send)
+        try:
+            with ticket.scope:
+                await reply.give(request, await self.app.handle_request(request))
+            if ticket.scope.cancelled_caught and reply.status is None:
+                await reply.give(request, self.app.refusal(request))
+            # Without the last message Hypercorn closes the connection, so that a cut body cannot pass for a whole one.
+            if reply.complete:
+                await self._linger(request)
+                await reply.end()
+        finally:
+            log_access(request, reply.status, reply.complete, reply.size_bytes, time.perf_counter() - began)
+
+    async def _linger(self, request: IncomingRequest) -> None:
+        # Closing a socket with unread data resets it, and the client would lose the answer.
+        if not request.body.ended:
+            with trio.move_on_after(_LINGER_SECONDS):
+                await request.body.wait_ended()
+
+
+class _Reply:
+    """The answer to one request, and how much of it has been handed to Hypercorn."""
+
+    __slots__ = ("_send", "complete", "size_bytes", "status")
+
+    def __init__(self, send: ASGISendCallable) -> None:
+        self._send = send
+        self.status: int | None = None
+        self.complete = False
+        self.size_bytes = 0
+
+    async def give(self, request: IncomingRequest, response: "ResponseTypes") -> None:
+        decorate(request, response)
+        if not await self._is_whole(request):
+            response.headers["Connection"] = "close"
+        self.status = response.status_code
+        with trio.CancelScope(shield=True):
+            await self._send(
+                HTTPResponseStartEvent(
+                    type="http.response.start", status=response.status_code, headers=encode_headers(response.headers)
+                )
+            )
+        try:
+            if isinstance(response, WerkzeugResponse):
+                for data in response.response:
+                    await self._body(data)
+            else:
+                async with response.response as body:
+                    async for data in body:
+                        await self._body(data)
+        except ClientDisconnectedError:
+            return
+        except Exception as error:  # noqa: BLE001 - the status is sent: all that is left is to cut the connection
+            _log.error("response cut", request_id=request.request_id, path=request.path, error=repr(error))
+            return
+        self.complete = True
+
+    async def _is_whole(self, request: IncomingRequest) -> bool:
+        if not request.body.ended:
+            request.body.discard()
+            with trio.move_on_after(_REST_OF_BODY_SECONDS):
+                await request.body.wait_ended()
+        return request.body.ended
+
+    async def end(self) -> None:
+        # Shielded because the disconnect message that follows cancels this task in the middle of the send, before the
+        # connection is marked idle; bounded because Hypercorn may be waiting for a reader that is gone.
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _LAST_SEND_SECONDS):
+            await self._send(HTTPResponseBodyEvent(type="http.response.body", body=b"", more_body=False))
+
+    async def _body(self, data: str | bytes) -> None:
+        body = data.encode() if isinstance(data, str) else data
+        if body:
+            await self._send(HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=True))
+            self.size_bytes += len(body)
+
+
+class Lifespan:
+    """Opens what the app needs, keeps its background tasks, and closes all in the opposite order."""
+
+    def __init__(self, app: "App", scope: LifespanScope) -> None:
+        self.app = app
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Serve the lifespan protocol."""
+        app = self.app
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                for opened in app.resources:
+                    await stack.enter_async_context(opened())
+            except Exception as error:  # noqa: BLE001 - supervised: Hypercorn ends the process with this message
+                _log.exception("the app could not start")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await self._run_tasks(receive)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _run_tasks(self, receive: ASGIReceiveCallable) -> None:
+        app, ending = self.app, False
+        try:
+            async with open_task_group("app", detached=True) as group:
+                app.tasks = group
+                group.start_soon(self._warm)
+                await receive()
+                ending = True
+                if app.lifecycle.draining.is_set():
+                    await app.lifecycle.drained.wait()
+                group.cancel_scope.cancel()
+        except* Exception as errors:  # noqa: BLE001 - the root of every task that outlives a request
+            # The app has lost its tasks: whoever serves it is told and ends the process.
+            app.lifecycle.fail(errors)
+            _log.exception("a task of the app failed")
+            if not ending:
+                await receive()
+
+    async def _warm(self) -> None:
+        for warm in self.app.warm_ups:
+            await warm()
+        self.app.lifecycle.warmed()

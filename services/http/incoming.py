@@ -1,0 +1,118 @@
+"""The request's body as it arrives, in a bounded buffer: a slow reader slows the client and costs no memory.
+
+Quart's own body is an unbounded queue: a client can fill the memory as fast as its network allows.
+"""
+
+from collections import deque
+from collections.abc import Generator
+from functools import cached_property
+from typing import Any, Self
+
+import trio
+from quart.wrappers.base import ClientDisconnectedError
+from quart_trio.wrappers import TrioRequest
+from quart_trio.wrappers.request import TrioBody
+
+from services.http.middleware import request_id_from
+
+__all__ = ["IncomingBody", "IncomingRequest"]
+
+_HIGH_WATER_BYTES = 2**20
+
+
+class IncomingBody(TrioBody):
+    """Chunks of a body, in order; iterate over it, or await it for the whole."""
+
+    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
+        super().__init__(None, None)
+        self._chunks: deque[bytes] = deque()
+        self._held = 0
+        self._ended = False
+        self._gone = False
+        self._discarding = False
+        self._moved = trio.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the client has sent the whole body, or is gone."""
+        return self._ended or self._gone
+
+    async def put(self, data: bytes) -> None:
+        """Take a chunk from the connection; wait while the buffer is full."""
+        while self._held >= _HIGH_WATER_BYTES and not self._discarding:
+            await self._moved.wait()
+        if data and not self._discarding:
+            self._chunks.append(data)
+            self._held += len(data)
+        self._move()
+
+    def set_complete(self) -> None:
+        """Say that no chunk will follow."""
+        self._ended = True
+        self._move()
+
+    def disconnect(self) -> None:
+        """Say that the client is gone."""
+        self._gone = True
+        self._move()
+
+    def set_result(self, data: bytes) -> None:
+        """Give the whole body at once."""
+        self._chunks.append(data)
+        self._held += len(data)
+        self.set_complete()
+
+    def clear(self) -> None:
+        """Forget the body once it was awaited."""
+        self._data = b""
+
+    def discard(self) -> None:
+        """Drop what has arrived and what will, so that nobody waits for a reader that has left."""
+        self._discarding = True
+        self._chunks.clear()
+        self._held = 0
+        self._move()
+
+    async def wait_ended(self) -> None:
+        """Return when the client has sent all, or is gone."""
+        while not self.ended:
+            await self._moved.wait()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._chunks:
+            if self._ended:
+                raise StopAsyncIteration
+            if self._gone:
+                raise ClientDisconnectedError
+            await self._moved.wait()
+        data = self._chunks.popleft()
+        self._held -= len(data)
+        self._move()
+        return data
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        return self._whole().__await__()
+
+    async def _whole(self) -> bytes:
+        if self._data is None:
+            self._data = b"".join([chunk async for chunk in self])
+        return self._data
+
+    def _move(self) -> None:
+        self._moved.set()
+        self._moved = trio.Event()
+
+
+class IncomingRequest(TrioRequest):
+    """A request whose body is an `IncomingBody`."""
+
+    body_class = IncomingBody
+    body: IncomingBody
+
+    @cached_property
+    def request_id(self) -> str:
+        """What the client, the gateway and the engine call this request."""
+        return request_id_from(self.headers.get("X-Request-Id"))

@@ -1,0 +1,67 @@
+"""Logging: one line per event on standard output, readable on a terminal and JSON elsewhere.
+
+Messages of the standard library's loggers (Hypercorn, the resilience library) take the same road. A message is never
+rewritten: what the owner's document quotes literally is in the log literally.
+"""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+__all__ = ["set_up_logging"]
+
+
+def set_up_logging(
+    *, level: Literal["debug", "info", "warning", "error"], format: Literal["auto", "console", "json"], service: str
+) -> None:
+    """Configure structlog and the standard library's logging for this process.
+
+    Args:
+        level: the least severe messages that are kept.
+        format: `auto` is `console` on a terminal and `json` elsewhere.
+        service: put on every JSON line.
+    """
+    console = format == "console" or (format == "auto" and sys.stdout.isatty())
+
+    def name_service(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["service"] = service
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if console else "iso", utc=not console),
+    ]
+    final: list[structlog.typing.Processor]
+    if console:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0)
+        final = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    else:
+        final = [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            name_service,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("httpx", "httpcore", "hypercorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

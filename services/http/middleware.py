@@ -1,0 +1,62 @@
+"""What every answer carries whatever made it, and the one log line that every request leaves."""
+
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from quart.typing import ResponseTypes
+
+    from services.http.incoming import IncomingRequest
+
+__all__ = ["decorate", "log_access", "request_id_from"]
+
+_log = structlog.stdlib.get_logger("cqox.access")
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_PROBES = ("/health", "/api/health", "/metrics")
+_CLIENT_CLOSED_REQUEST = 499
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Nothing that the API answers needs to load anything, an SVG that somebody opens as a page included.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+}
+
+
+def request_id_from(given: str | None) -> str:
+    """The client's request id where it is a sane one, else a new one."""
+    return given if given and _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
+    """Put the request id and the security headers on an answer; a header that is there already stays."""
+    headers = response.headers
+    headers["X-Request-Id"] = request.request_id
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+
+
+def log_access(request: "IncomingRequest", status: int | None, complete: bool, size_bytes: int, seconds: float) -> None:
+    """Log one request; probes only at the debug level.
+
+    Args:
+        request: the request.
+        status: the status sent, None where the client had gone before there was one.
+        complete: whether the whole body was handed to the connection.
+        size_bytes: how much of the body was.
+        seconds: from the request's head to the end of its answer.
+    """
+    log = _log.debug if request.path.startswith(_PROBES) else _log.info
+    log(
+        f"{request.method} {request.path} {status or _CLIENT_CLOSED_REQUEST}",
+        request_id=request.request_id,
+        client=request.remote_addr,
+        size_bytes=size_bytes,
+        milliseconds=round(seconds * 1e3, 1),
+        **({} if complete else {"incomplete": True}),
+    )

@@ -1,0 +1,190 @@
+"""Exceptions as RFC 9457 problem details. The one module that knows HTTP statuses.
+
+A client's mistake is a 4xx that says what to change. What is not in the table is a bug of ours: a 500 whose body names
+the request id and whose traceback is in the log, once.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import structlog
+from quart.wrappers.base import ClientDisconnectedError
+from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from cqox.errors import (
+    AttemptTimeout,
+    BulkheadFull,
+    CircuitOpen,
+    DeadlineExceeded,
+    Draining,
+    InputError,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    RateLimited,
+    Rejected,
+    ServiceError,
+    Shed,
+    StoreUnavailable,
+    UnreadableFile,
+    UnusableData,
+    WorkerLost,
+)
+
+if TYPE_CHECKING:
+    from services.http.incoming import IncomingRequest
+
+__all__ = ["Kind", "answer", "kind_of", "kinds", "the_one_to_answer"]
+
+_log = structlog.stdlib.get_logger("cqox.http")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of problem.
+
+    Attributes:
+        type: what programs tell problems apart by, RFC 9457's `type`.
+        status: the HTTP status.
+        title: the kind in words.
+        retry_after: seconds to suggest where the error itself knows none; None where trying again does not help.
+    """
+
+    type: str
+    status: int
+    title: str
+    retry_after: float | None = None
+
+
+_KINDS: dict[type[Exception], Kind] = {
+    InvalidRequest: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
+    NotFound: Kind(type="not-found", status=404, title="There is nothing of that id"),
+    LimitExceeded: Kind(type="limit-exceeded", status=413, title="That is more than is accepted"),
+    UnreadableFile: Kind(type="unreadable-file", status=415, title="The file cannot be read as a table"),
+    UnusableData: Kind(type="unusable-data", status=422, title="The data cannot answer this question"),
+    InputError: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
+    BulkheadFull: Kind(type="bulkhead-full", status=429, title="Too much is running at the moment", retry_after=1),
+    RateLimited: Kind(type="rate-limited", status=429, title="Too many requests", retry_after=1),
+    Shed: Kind(type="shed", status=429, title="Load is being shed", retry_after=1),
+    CircuitOpen: Kind(type="circuit-open", status=503, title="A dependency is failing", retry_after=1),
+    Draining: Kind(type="draining", status=503, title="The service is shutting down", retry_after=1),
+    Rejected: Kind(type="rejected", status=503, title="The request was not admitted", retry_after=1),
+    WorkerLost: Kind(type="worker-lost", status=503, title="The computation was lost", retry_after=1),
+    StoreUnavailable: Kind(type="store-unavailable", status=503, title="A store cannot be reached", retry_after=2),
+    ServiceError: Kind(type="unavailable", status=503, title="Something that is needed is away", retry_after=2),
+    AttemptTimeout: Kind(type="attempt-timeout", status=504, title="An attempt took too long"),
+    DeadlineExceeded: Kind(type="deadline-exceeded", status=504, title="The deadline has passed"),
+}
+_INTERNAL = Kind(type="internal-error", status=500, title="Something went wrong on our side")
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Every kind of problem that CQOx raises on purpose, by rising status, and the one it does not."""
+    return tuple(sorted({*_KINDS.values(), _INTERNAL}, key=lambda kind: (kind.status, kind.type)))
+
+
+def kind_of(error: BaseException) -> Kind:
+    """The kind of problem that an exception is; that of its nearest ancestor in the table."""
+    return next((_KINDS[ancestor] for ancestor in type(error).__mro__ if ancestor in _KINDS), _INTERNAL)
+
+
+def the_one_to_answer(error: BaseException) -> Exception:
+    """The exception that decides the answer; a group is answered by the gravest of its leaves.
+
+    Raises:
+        BaseException: the cancellation within `error`, which always wins: whoever cancels no longer waits for an
+            answer. What else is in the group is logged.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        cancelled, rest = error.split(lambda leaf: not isinstance(leaf, Exception))
+        if cancelled is not None:
+            if rest is not None:
+                _log.error("failed while it was cancelled", exc_info=rest)
+            raise cancelled
+        return max(_leaves(error), key=_gravity)
+    if not isinstance(error, Exception):
+        raise error
+    return error
+
+
+def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str] = ()) -> TrioResponse:
+    """The response to a request that ended in `error`; the log is written here where it is our fault.
+
+    Args:
+        request: the request.
+        error: what it ended in.
+        routes: paths that exist, for the answer to a path that does not.
+    """
+    if isinstance(error, ClientDisconnectedError):
+        raise error
+    if isinstance(error, HTTPException):
+        return _of_werkzeug(request, error, routes)
+    kind = kind_of(error)
+    fields: dict[str, object] = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, InputError):
+        detail = error.detail
+        fields = {"field": error.field or None, "choices": list(error.choices) or None}
+    elif kind is _INTERNAL:
+        detail = f"The log has the cause under the request id {request.request_id}."
+        _log.error("unexpected error", request_id=request.request_id, path=request.path, exc_info=error)
+    else:
+        detail = str(error) or kind.title
+        _log.warning(kind.type, request_id=request.request_id, path=request.path, status=kind.status, detail=detail)
+    if kind.retry_after is not None:
+        seconds = getattr(error, "retry_after", 0.0) or kind.retry_after
+        headers["Retry-After"] = str(max(1, math.ceil(seconds)))
+    return _response(request, kind, detail, fields, headers)
+
+
+def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Iterable[str]) -> TrioResponse:
+    if error.response is not None or error.code is None or error.code < 400:
+        return TrioResponse(error.get_response().get_data(), error.code, dict(error.get_headers()))
+    status = HTTPStatus(error.code)
+    fields: dict[str, object] = {}
+    headers: dict[str, str] = {}
+    detail = error.description or status.description
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        allowed = sorted(error.valid_methods)
+        headers["Allow"] = ", ".join(allowed)
+        fields["choices"] = allowed
+        detail = f"{request.path} takes {', '.join(allowed)}, not {request.method}."
+    elif status is HTTPStatus.NOT_FOUND:
+        fields["choices"] = sorted(routes)
+        detail = f"There is no path {request.path}; /docs describes those that there are."
+    slug = "no-such-path" if status is HTTPStatus.NOT_FOUND else status.phrase.lower().replace(" ", "-")
+    return _response(request, Kind(type=slug, status=status, title=status.phrase), detail, fields, headers)
+
+
+def _response(
+    request: "IncomingRequest", kind: Kind, detail: str, fields: dict[str, object], headers: dict[str, str]
+) -> TrioResponse:
+    members = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": int(kind.status),
+        "detail": detail,
+        "instance": request.path,
+        "request_id": request.request_id,
+        **{name: value for name, value in fields.items() if value is not None},
+    }
+    body = json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    return TrioResponse(body, int(kind.status), headers, content_type="application/problem+json")
+
+
+def _gravity(error: Exception) -> tuple[bool, int]:
+    kind = kind_of(error)
+    return kind is _INTERNAL, kind.status
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        elif isinstance(error, Exception):
+            yield error
