@@ -1,7 +1,7 @@
 """Causal estimators on numbers: one module for each design family, a catalog, and the plan that they share."""
 
 from cqox.estimators._arms import ArmFits
-from cqox.estimators._logit import Propensity
+from cqox.estimators._propensity import Propensity
 from cqox.estimators._sample import Sample
 from cqox.estimators.catalog import catalog, run
 from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector

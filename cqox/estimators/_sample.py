@@ -1,13 +1,31 @@
 """Which rows an estimator uses: those that are complete in its roles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.estimators.data import Vector
+from cqox.estimators.data import Data, Matrix, Vector
 
-__all__ = ["Sample"]
+__all__ = ["ROLE_ARRAYS", "Sample", "complete_rows", "listed", "role_arrays"]
+
+ROLE_ARRAYS: dict[str, str] = {
+    "y": "y",
+    "treatment": "treatment",
+    "covariates": "covariates",
+    "propensity_covariates": "propensity_covariates",
+    "pscore": "pscore",
+    "instrument": "instruments",
+    "unit_id": "unit",
+    "time": "time",
+    "post": "post",
+    "cohort": "cohort",
+    "cluster": "clusters",
+    "weights": "weights",
+    "fixed_effects": "fixed_effects",
+}
+"""Role to the field of `Data` that holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +53,48 @@ class Sample:
         full = np.full(self.total, fill)
         full[self.index] = values
         return full
+
+
+def role_arrays(data: Data, role: str) -> tuple[NDArray[np.generic], ...]:
+    """The arrays behind a role; empty where it is not mapped."""
+    value = getattr(data, ROLE_ARRAYS[role])
+    if value is None:
+        return ()
+    if isinstance(value, tuple):
+        return value
+    return () if value.ndim == 2 and not value.shape[1] else (value,)
+
+
+def complete_rows(arrays: Sequence[NDArray[np.generic]], n: int) -> NDArray[np.bool_] | None:
+    """(n,) whether a row has a value in each array; None where all rows have. Codes miss below 0, numbers at NaN."""
+    complete: NDArray[np.bool_] | None = None
+    for array in arrays:
+        present = _present(array)
+        if present is not None:
+            complete = present if complete is None else complete & present
+    return complete
+
+
+def _present(array: NDArray[np.generic]) -> NDArray[np.bool_] | None:
+    if np.issubdtype(array.dtype, np.integer):
+        known: NDArray[np.bool_] = np.greater_equal(array.astype(np.int64, copy=False), 0)
+        return None if known.all() else known
+    numbers = np.asarray(array, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(numbers.sum()):
+            return None
+    finite = np.isfinite(numbers) if numbers.ndim == 1 else _finite_rows(numbers)
+    return None if finite.all() else finite
+
+
+def _finite_rows(matrix: Matrix) -> NDArray[np.bool_]:
+    finite = np.ones(len(matrix), dtype=np.bool_)
+    for column in matrix.T:
+        finite &= np.isfinite(column)
+    return finite
+
+
+def listed(labels: Sequence[str], most: int = 8) -> str:
+    """The labels for a sentence, the first few by name."""
+    shown = ", ".join(labels[:most])
+    return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"

@@ -3,6 +3,7 @@
 from functools import cache
 
 from cqox.errors import UnusableData
+from cqox.estimators import regression, weighting
 from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.plan import Plan
@@ -13,7 +14,7 @@ __all__ = ["catalog", "run"]
 @cache
 def catalog() -> tuple[Estimator, ...]:
     """Every estimator that there is, by family."""
-    return ()
+    return regression.ESTIMATORS + weighting.ESTIMATORS
 
 
 def run(estimator: Estimator, plan: Plan) -> Estimate:

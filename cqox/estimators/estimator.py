@@ -8,7 +8,7 @@ from cqox.errors import UnusableData
 from cqox.estimators.estimate import Estimate
 from cqox.estimators.plan import Plan
 
-__all__ = ["Estimator", "Law"]
+__all__ = ["CROSS_SECTION_LAWS", "Estimator", "Law"]
 
 type Law = Literal[
     "row_permutation",
@@ -29,6 +29,20 @@ that repeats another. half_weights: every row twice at half its weight, same poi
 changes the sign; what is then estimated is `Estimator.flipped`. scale_treatment: T → c·T divides the estimate by c.
 chunk_size, threads: how the rows are cut into blocks, and by how many threads they are read, changes nothing.
 """
+
+CROSS_SECTION_LAWS: frozenset[Law] = frozenset(
+    {
+        "row_permutation",
+        "outcome_affine",
+        "irrelevant_constant",
+        "collinear_copy",
+        "half_weights",
+        "flip_treatment",
+        "chunk_size",
+        "threads",
+    }
+)
+"""What every estimator of a two-armed cross-section obeys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

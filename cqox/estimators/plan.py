@@ -1,15 +1,31 @@
 """What the estimators of one request share: complete cases, Gram blocks, propensities, outcome fits, folds.
 
 Everything is computed at its first use and kept. The same data and settings give the same bytes; another order of the
-rows, another chunk size or another number of threads gives the same numbers within 1e-10.
+rows, other column names, another chunk size or another number of threads gives the same numbers within 1e-10.
 """
 
-from cqox.estimators._arms import ArmFits
-from cqox.estimators._logit import Propensity
-from cqox.estimators._sample import Sample
-from cqox.estimators.data import Codes, Data, Settings
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators._absorb import compress
+from cqox.estimators._arms import ArmFits, fit_arms
+from cqox.estimators._folds import fold_codes
+from cqox.estimators._frame import Frame, build_frame
+from cqox.estimators._gram import grouped_gram
+from cqox.estimators._logit import fit_logit
+from cqox.estimators._propensity import Propensity, fitted_propensity
+from cqox.estimators._sample import Sample, complete_rows, role_arrays
+from cqox.estimators._uncertainty import Clusters
+from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector
 
 __all__ = ["Plan"]
+
+_GROUPS = {"x": "covariates", "w": "propensity_covariates", "z": "instrument", "t": "treatment", "y": "y"}
+"""Short names of the columns of a frame, and the roles behind them."""
 
 
 class Plan:
@@ -18,22 +34,134 @@ class Plan:
     def __init__(self, data: Data, settings: Settings) -> None:
         self.data = data
         self.settings = settings
+        self._kept: dict[object, object] = {}
+
+    def _once[Result](self, key: object, make: Callable[[], Result]) -> Result:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast("Result", self._kept[key])
 
     def has(self, role: str) -> bool:
         """Whether the mapping names this role."""
-        raise NotImplementedError
+        return bool(role_arrays(self.data, role))
 
     def label(self, role: str) -> str:
         """The column names behind a role, for a sentence."""
-        raise NotImplementedError
+        return ", ".join(self.data.names.get(role, ())) or role
+
+    def labels(self, role: str) -> tuple[str, ...]:
+        """One label for each column of a role's matrix."""
+        (matrix,) = role_arrays(self.data, role) or (np.empty((0, 0)),)
+        width = matrix.shape[1] if matrix.ndim == 2 else 1
+        given = self.data.names.get(role, ())
+        if not given and role == "propensity_covariates" and matrix is self.data.covariates:
+            given = self.data.names.get("covariates", ())
+        return given if len(given) == width else tuple(f"{role}[{column}]" for column in range(width))
+
+    @property
+    def clusters_are_units(self) -> bool:
+        """Whether, with no cluster mapped, units stand for several rows each and so are the clusters."""
+        unit = self.data.unit
+        if self.data.clusters or unit is None:
+            return False
+        return self._once("repeated units", lambda: bool((np.bincount(unit[unit >= 0]) > 1).any()))
 
     def sample(self, *roles: str) -> Sample:
-        """The rows without a missing value in any of these roles (those that are not mapped do not count)."""
-        raise NotImplementedError
+        """The rows without a missing value in any of these roles; those that are not mapped do not count.
 
-    def folds(self, split: int = 0) -> Codes:
+        Weights and clusters are always among them.
+        """
+        always = ("weights", "cluster", *(("unit_id",) if self.clusters_are_units else ()))
+        arrays = {id(array): array for role in (*roles, *always) for array in role_arrays(self.data, role)}
+        masks = {key: mask for key, array in arrays.items() if (mask := self._complete(array)) is not None}
+        return self._once(("sample", frozenset(masks)), lambda: _sample(list(masks.values()), self.data.n))
+
+    def _complete(self, array: NDArray[np.generic]) -> NDArray[np.bool_] | None:
+        return self._once(("complete", id(array)), lambda: complete_rows([array], self.data.n))
+
+    def clusters(self, sample: Sample) -> Clusters:
+        """The groups within which the errors of a sample's rows may be correlated."""
+        return self._once(("clusters", id(sample)), lambda: self._clusters(sample))
+
+    def _clusters(self, sample: Sample) -> Clusters:
+        codes: Sequence[Codes] = self.data.clusters
+        if self.clusters_are_units and self.data.unit is not None:
+            codes = (self.data.unit,)
+        pairs = [compress(sample.take(code)) for code in codes]
+        if len(pairs) == 1 and pairs[0][1] == sample.n and self.clusters_are_units:
+            return Clusters()
+        return Clusters(
+            codes=tuple(code for code, _ in pairs),
+            counts=tuple(count for _, count in pairs),
+            mapped=bool(self.data.clusters),
+        )
+
+    def weights(self, sample: Sample) -> Vector | None:
+        """(n,) sampling weights of a sample's rows, scaled to mean 1."""
+        if self.data.weights is None:
+            return None
+        taken = sample.take(self.data.weights)
+        return np.asarray(taken / taken.mean())
+
+    def treated(self, sample: Sample) -> Vector:
+        """(n,) the treatment of a sample's rows."""
+        return self._once(("treated", id(sample)), lambda: sample.take(_present(self.data.treatment)))
+
+    def arm_rows(self, sample: Sample) -> tuple[int, int]:
+        """How many untreated and treated rows a sample has."""
+        treated = int(np.count_nonzero(self.treated(sample)))
+        return sample.n - treated, treated
+
+    def frame(self, groups: str, sample: Sample, effects: Sequence[Codes] = ()) -> Frame:
+        """The standardised columns of some groups (letters of x, w, z, t, y), with effects absorbed where given."""
+        key = ("frame", groups, id(sample), tuple(id(codes) for codes in effects))
+        return self._once(key, lambda: self._frame(groups, sample, effects))
+
+    def _frame(self, groups: str, sample: Sample, effects: Sequence[Codes]) -> Frame:
+        columns: dict[str, tuple[Matrix, Sequence[str]]] = {}
+        for group in groups:
+            for array in role_arrays(self.data, _GROUPS[group]):
+                matrix = np.asarray(array, dtype=np.float64)
+                columns[group] = (matrix[:, None] if matrix.ndim == 1 else matrix), self.labels(_GROUPS[group])
+        if groups == "w":
+            columns = {"x": columns["w"]}
+        return build_frame(
+            sample, columns, weights=self.data.weights, block=self.settings.chunk_rows,
+            threads=self.settings.threads, effects=effects,
+        )  # fmt: skip
+
+    def folds(self, split: int = 0) -> NDArray[np.uint8]:
         """(n,) the fold of each row in one split, keyed by seed, split and `row_key`, never by position."""
-        raise NotImplementedError
+        settings = self.settings
+        return self._once(
+            ("folds", split),
+            lambda: fold_codes(self.data.row_key, seed=settings.seed, split=split, folds=settings.folds),
+        )
+
+    def blocks(self, frame: Frame, split: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(folds, 2, m, m) cross-products of a frame's columns by fold and arm, and (folds, 2) rows in each.
+
+        A treatment that is not binary has one arm.
+        """
+        return self._once(("blocks", id(frame), split), lambda: self._blocks(frame, split))
+
+    def _blocks(self, frame: Frame, split: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        folds = self.settings.folds
+        codes = frame.sample.take(self.folds(split))
+        arms = 2 if self.data.treatment_kind == "binary" else 1
+        if arms == 2:
+            codes = codes * np.uint8(2) + self.treated(frame.sample).astype(np.uint8)
+        products, counts = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, folds * arms)
+        width = frame.matrix.shape[1]
+        return products.reshape(folds, arms, width, width), counts.reshape(folds, arms)
+
+    def outcome_sample(self) -> Sample:
+        """The rows that outcome regressions use."""
+        return self.sample("y", "treatment", "covariates")
+
+    def propensity_sample(self) -> Sample:
+        """The rows that weighting uses."""
+        return self.sample("y", "treatment", "pscore" if self.has("pscore") else "propensity_covariates")
 
     def propensity(self, sample: Sample | None = None) -> Propensity:
         """Each row's probability of treatment: the known one, else a logit fitted on the sample.
@@ -41,12 +169,47 @@ class Plan:
         Raises:
             UnusableData: the treatment is not binary, nothing is mapped to fit it by, or the fit separates the arms.
         """
-        raise NotImplementedError
+        rows = sample or self.propensity_sample()
+        return self._once(("propensity", id(rows)), lambda: self._propensity(rows))
+
+    def _propensity(self, sample: Sample) -> Propensity:
+        data = self.data
+        if data.treatment_kind != "binary":
+            raise UnusableData("A probability of treatment needs a treatment of two levels.")
+        if data.pscore is not None:
+            e = sample.scatter(sample.take(data.pscore), np.nan)
+            return Propensity(e=e, known=True, sample=sample, coefficients={})
+        if not self.has("propensity_covariates"):
+            raise UnusableData("It needs 'covariates', 'propensity_covariates' or 'pscore' to model the treatment by.")
+        same = data.propensity_covariates is data.covariates
+        frame = self.frame("xty", sample) if same else self.frame("w", sample)
+        return fitted_propensity(fit_logit(frame, self.treated(sample)))
 
     def outcome(self, sample: Sample | None = None) -> ArmFits:
         """The linear outcome regression of each arm on the covariates.
 
         Raises:
-            UnusableData: an arm has fewer rows than the regression has coefficients.
+            UnusableData: the treatment is not binary, or an arm has fewer rows than the regression has coefficients.
         """
-        raise NotImplementedError
+        rows = sample or self.outcome_sample()
+        return self._once(("outcome", id(rows)), lambda: self._outcome(rows))
+
+    def _outcome(self, sample: Sample) -> ArmFits:
+        if self.data.treatment_kind != "binary":
+            raise UnusableData("Outcome regressions by arm need a treatment of two levels.")
+        frame = self.frame("xty", sample)
+        products, _ = self.blocks(frame)
+        return fit_arms(frame, products.sum(axis=0), self.arm_rows(sample))
+
+
+def _sample(masks: Sequence[NDArray[np.bool_]], n: int) -> Sample:
+    if not masks:
+        return Sample(total=n, n=n, index=None)
+    index = np.flatnonzero(np.logical_and.reduce(masks))
+    return Sample(total=n, n=len(index), index=index)
+
+
+def _present(array: Vector | None) -> Vector:
+    if array is None:
+        raise UnusableData("It needs the role 'treatment', which the mapping does not name.")
+    return array

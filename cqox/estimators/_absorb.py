@@ -1,0 +1,171 @@
+"""Fixed effects taken out of columns exactly, without a dummy for each level.
+
+The effect with the most levels is swept out by group means; what the others then need is a system of their size, solved
+directly where it is small and by conjugate gradients where it is not. No alternating projections, so there is no
+tolerance at which they stop short.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Codes, Matrix, Vector
+
+__all__ = ["Absorption", "absorb", "compress", "is_nested"]
+
+_DENSE_CELLS = 20_000_000
+_DENSE_LEVELS = 1_500
+_ITERATIONS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absorption:
+    """What was absorbed.
+
+    Attributes:
+        codes: each effect's (n,) codes, numbered without gaps.
+        levels: how many levels each has.
+    """
+
+    codes: tuple[Codes, ...]
+    levels: tuple[int, ...]
+
+    @property
+    def degrees(self) -> int:
+        """Coefficients that the effects stand for: all levels less one for each effect after the first."""
+        return sum(self.levels) - (len(self.levels) - 1)
+
+    def degrees_beside(self, clusters: Sequence[Codes]) -> int:
+        """The same without those of effects nested in a cluster, of which the constant alone stays (fixest's rule)."""
+        nested = [
+            levels
+            for codes, levels in zip(self.codes, self.levels, strict=True)
+            if any(is_nested(codes, cluster, levels) for cluster in clusters)
+        ]
+        return self.degrees - sum(levels - 1 for levels in nested)
+
+
+def compress(codes: Codes) -> tuple[Codes, int]:
+    """The codes renumbered without gaps in their order, and how many levels there are."""
+    present = np.bincount(codes) > 0
+    if present.all():
+        return codes, len(present)
+    return (np.cumsum(present) - 1)[codes], int(present.sum())
+
+
+def is_nested(inner: Codes, outer: Codes, levels: int) -> bool:
+    """Whether each of the inner codes, numbered below `levels`, lies within one of the outer codes."""
+    first = np.empty(levels, dtype=outer.dtype)
+    first[inner] = outer
+    return bool(np.all(first[inner] == outer))
+
+
+def absorb(columns: Matrix, effects: Sequence[Codes], weights: Vector | None) -> Absorption:
+    """Replace each column, in place, by what the effects leave of it in a weighted least-squares fit.
+
+    Raises:
+        UnusableData: the effects are too entangled to be told apart numerically.
+    """
+    coded = [compress(codes) for codes in effects]
+    absorption = Absorption(codes=tuple(c for c, _ in coded), levels=tuple(levels for _, levels in coded))
+    order = sorted(range(len(coded)), key=lambda effect: -absorption.levels[effect])
+    first, levels = coded[order[0]]
+    weight = np.ones(len(first)) if weights is None else weights
+    sweep = _Sweep(first, levels, weight)
+    others = [coded[effect] for effect in order[1:]]
+    if not others:
+        for position in range(columns.shape[1]):
+            columns[:, position] -= sweep.means(np.ascontiguousarray(columns[:, position]))[first]
+        return absorption
+    system = _System(sweep, others)
+    for position in range(columns.shape[1]):
+        column = np.ascontiguousarray(columns[:, position])
+        columns[:, position] -= system.fitted(column)
+    return absorption
+
+
+class _Sweep:
+    """Group means of the largest effect."""
+
+    def __init__(self, codes: Codes, levels: int, weight: Vector) -> None:
+        self.codes, self.levels, self.weight = codes, levels, weight
+        self.total = np.bincount(codes, weight, levels)
+
+    def means(self, column: Vector) -> Vector:
+        return np.asarray(np.bincount(self.codes, self.weight * column, self.levels) / self.total)
+
+
+class _System:
+    """The normal equations of the other effects once the largest is swept out."""
+
+    def __init__(self, sweep: _Sweep, others: Sequence[tuple[Codes, int]]) -> None:
+        self.sweep, self.others = sweep, others
+        self.size = sum(levels for _, levels in others)
+        self.diagonal = self._sums(np.ones_like(sweep.weight))
+        self.dense = self.size <= _DENSE_LEVELS and sweep.levels * self.size <= _DENSE_CELLS
+        if self.dense:
+            self.inverse = _inverse(self._matrix())
+
+    def fitted(self, column: Vector) -> Vector:
+        """(n,) what all effects together explain of a column."""
+        means = self.sweep.means(column)
+        right = self._sums(column - means[self.sweep.codes])
+        other = self._spread(self.inverse @ right if self.dense else self._conjugate_gradients(right))
+        return np.asarray(other + self.sweep.means(column - other)[self.sweep.codes])
+
+    def _sums(self, column: Vector) -> Vector:
+        weighted = self.sweep.weight * column
+        return np.concatenate([np.bincount(codes, weighted, levels) for codes, levels in self.others])
+
+    def _spread(self, coefficients: Vector) -> Vector:
+        ends = np.cumsum([levels for _, levels in self.others])
+        parts = np.split(coefficients, ends[:-1])
+        total = parts[0][self.others[0][0]]
+        for part, (codes, _) in zip(parts[1:], self.others[1:], strict=True):
+            total = total + part[codes]
+        return np.asarray(total)
+
+    def _matrix(self) -> Matrix:
+        sweep = self.sweep
+        counts = [
+            np.bincount(sweep.codes * levels + codes, sweep.weight, sweep.levels * levels).reshape(-1, levels)
+            for codes, levels in self.others
+        ]
+        across = np.hstack(counts)
+        own = np.diag(self.diagonal)
+        starts = np.cumsum([0, *(levels for _, levels in self.others)])
+        for a in range(len(self.others)):
+            for b in range(a + 1, len(self.others)):
+                (left, m), (right, k) = self.others[a], self.others[b]
+                cells = np.bincount(left * k + right, sweep.weight, m * k).reshape(m, k)
+                own[starts[a] : starts[a] + m, starts[b] : starts[b] + k] = cells
+                own[starts[b] : starts[b] + k, starts[a] : starts[a] + m] = cells.T
+        return np.asarray(own - across.T @ (across / sweep.total[:, None]))
+
+    def _conjugate_gradients(self, right: Vector) -> Vector:
+        """The solution for one right side; the system is consistent, so its null space does no harm."""
+        solution, residual = np.zeros_like(right), right.copy()
+        scaled = residual / self.diagonal
+        direction, power = scaled, float(residual @ scaled)
+        enough = 1e-26 * power
+        for _ in range(_ITERATIONS):
+            if power <= enough:
+                return solution
+            spread = self._spread(direction)
+            image = self._sums(spread - self.sweep.means(spread)[self.sweep.codes])
+            step = power / float(direction @ image)
+            solution = solution + step * direction
+            residual = residual - step * image
+            scaled = residual / self.diagonal
+            power, last = float(residual @ scaled), power
+            direction = scaled + (power / last) * direction
+        raise UnusableData("The fixed effects are too entangled to be told apart; map fewer of them.")
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    """A generalised inverse of a singular positive semi-definite matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    large = values > 1e-11 * values[-1]
+    return np.asarray((vectors[:, large] / values[large]) @ vectors[:, large].T)

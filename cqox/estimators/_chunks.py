@@ -1,0 +1,59 @@
+"""The seam of every row pass: blocks of rows → partial statistics → merge.
+
+A partial statistic is a tuple of arrays that add up. Merging is associative and done in the order of the rows, so the
+result does not depend on how many threads worked. A source that is not in memory needs another `Rows`, nothing else.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Partial", "Rows", "merge", "merge_all"]
+
+type Partial = tuple[NDArray[np.float64], ...]
+"""Sums over some rows."""
+
+
+def merge(left: Partial, right: Partial) -> Partial:
+    """The statistic of both sets of rows together."""
+    return tuple(a + b for a, b in zip(left, right, strict=True))
+
+
+def merge_all(parts: Iterable[Partial]) -> Partial:
+    """The statistic of all parts, merged from the first to the last."""
+    return reduce(merge, parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The rows of a sample, cut into blocks that stay in a core's cache.
+
+    Attributes:
+        n: how many rows, at least 1.
+        block: rows in a block, at least 1.
+        threads: how many blocks are worked on at a time.
+    """
+
+    n: int
+    block: int
+    threads: int
+
+    def blocks(self) -> list[slice]:
+        """The blocks, in the order of the rows."""
+        return [slice(start, min(start + self.block, self.n)) for start in range(0, self.n, self.block)]
+
+    def each[Result](self, work: Callable[[slice], Result]) -> list[Result]:
+        """What `work` returns for each block, in the order of the rows."""
+        blocks = self.blocks()
+        if self.threads < 2 or len(blocks) < 2:
+            return [work(block) for block in blocks]
+        with ThreadPoolExecutor(min(self.threads, len(blocks))) as pool:
+            return list(pool.map(work, blocks))
+
+    def total(self, work: Callable[[slice], Partial]) -> Partial:
+        """The statistic of all rows, where `work` returns that of one block."""
+        return merge_all(self.each(work))

@@ -1,0 +1,196 @@
+"""The columns of a regression, centred and scaled once, in the order that every row pass reads them.
+
+Cross-products of raw columns (income squared beside a dummy) lose half of the digits; those of centred and scaled
+columns do not. The scales come from a stride of the rows: they condition the algebra and do not enter any result.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cqox.estimators._absorb import Absorption, absorb
+from cqox.estimators._chunks import Rows
+from cqox.estimators._gram import gram, independent
+from cqox.estimators._sample import Sample, listed
+from cqox.estimators.data import Codes, Matrix, Vector
+
+__all__ = ["Frame", "build_frame"]
+
+_STRIDE_ROWS = 4096
+_ABSORBED = 1e-14
+"""A column counts as absorbed when fixed effects leave less than this share of its squares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Standardised columns of the rows of a sample.
+
+    Attributes:
+        sample: the rows.
+        rows: the same rows as blocks.
+        matrix: (n, m) in C order; a column of ones first unless fixed effects are absorbed.
+        at: name of a group of columns to its place in the matrix; `x` begins with the column of ones.
+        centre, scale: (m,) such that a raw column is centre + scale · standardised.
+        weights: (n,) sampling weights.
+        products: (m, m) cross-products of the whole matrix.
+        labels: (m,) of the columns.
+        dropped: labels of the columns left out as constant or made of others.
+        notes: the same in sentences.
+        absorbed: what the fixed effects cost, where there are any.
+    """
+
+    sample: Sample
+    rows: Rows
+    matrix: Matrix
+    at: Mapping[str, slice]
+    centre: Vector
+    scale: Vector
+    weights: Vector | None
+    products: Matrix
+    labels: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    absorbed: Absorption | None = None
+    cache: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.sample.n
+
+    def column(self, name: str) -> int:
+        """Position of a group that has a single column."""
+        return int(self.at[name].start)
+
+    def width(self, name: str) -> int:
+        """Columns in a group."""
+        return int(self.at[name].stop - self.at[name].start)
+
+    def raw(self, name: str) -> Vector:
+        """(n,) a single column in its own units."""
+        at = self.column(name)
+        return np.asarray(self.centre[at] + self.scale[at] * self.matrix[:, at])
+
+
+def build_frame(
+    sample: Sample,
+    groups: Mapping[str, tuple[Matrix, Sequence[str]]],
+    *,
+    weights: Vector | None,
+    block: int,
+    threads: int,
+    effects: Sequence[Codes] = (),
+) -> Frame:
+    """The frame of some groups of raw (total, k) columns with their labels.
+
+    Groups may lose columns that are constant or that earlier ones make, but for those of one column other than `x`:
+    the caller looks at these itself. `x` is created where it is not given. Sampling weights are scaled to mean 1.
+    """
+    groups = groups if "x" in groups else {"x": (np.empty((sample.total, 0)), ()), **groups}
+    rows = Rows(n=sample.n, block=block, threads=threads)
+    width = 1 + sum(columns.shape[1] for columns, _ in groups.values())
+    matrix = np.empty((sample.n, width))
+    matrix[:, 0] = 1.0
+    centre, scale = np.zeros(width), np.ones(width)
+    labels, at, position = ["(intercept)"], {}, 1
+    for name, (columns, names) in groups.items():
+        stop = position + columns.shape[1]
+        centre[position:stop], scale[position:stop] = _standard(columns, sample)
+        _fill(rows, matrix, position, columns, sample, centre[position:stop], scale[position:stop])
+        labels.extend(names)
+        at[name] = slice(0 if name == "x" else position, stop)
+        position = stop
+    if weights is not None:
+        weights = sample.take(weights)
+        weights = weights / weights.mean()
+    absorbed = None
+    if effects:
+        absorbed = absorb(matrix[:, 1:], [sample.take(codes) for codes in effects], weights)
+        matrix[:, 0] = 0.0
+    products = gram(rows, matrix, weights)
+    return _without_dependent(
+        Frame(
+            sample=sample,
+            rows=rows,
+            matrix=matrix,
+            at=at,
+            centre=centre,
+            scale=scale,
+            weights=weights,
+            products=products,
+            labels=tuple(labels),
+            absorbed=absorbed,
+        ),
+        groups,
+    )
+
+
+def _standard(columns: Matrix, sample: Sample) -> tuple[Vector, Vector]:
+    """(k,) centres and scales; scale 0 marks a constant."""
+    step = max(1, sample.n // _STRIDE_ROWS)
+    strided = columns[::step] if sample.index is None else columns[sample.index[::step]]
+    centre, scale = strided.mean(axis=0), strided.std(axis=0)
+    for position in np.flatnonzero(scale <= 1e-13 * np.abs(centre)):
+        whole = sample.take(columns[:, position])
+        centre[position] = whole.mean()
+        spread = np.abs(whole - centre[position]).max()
+        scale[position] = whole.std() if spread > 1e-13 * abs(centre[position]) else 0.0
+    return centre, scale
+
+
+def _fill(
+    rows: Rows, matrix: Matrix, start: int, columns: Matrix, sample: Sample, centre: Vector, scale: Vector
+) -> None:
+    stop = start + columns.shape[1]
+    with np.errstate(divide="ignore"):
+        factor = np.where(scale > 0, 1.0 / scale, 0.0)
+
+    def work(s: slice) -> None:
+        target = matrix[s, start:stop]
+        np.subtract(columns[s] if sample.index is None else columns[sample.index[s]], centre, out=target)
+        target *= factor
+
+    rows.each(work)
+
+
+def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence[str]]]) -> Frame:
+    """The frame without the columns of its wider groups that add nothing."""
+    candidates = [
+        column
+        for name in groups
+        if name == "x" or frame.width(name) > 1
+        for column in range(frame.at[name].start, frame.at[name].stop)
+        if column > 0
+    ]
+    tested = np.asarray([0, *candidates] if frame.absorbed is None else candidates, dtype=np.intp)
+    if frame.absorbed is not None:
+        tested = tested[np.diag(frame.products)[tested] > _ABSORBED * frame.n]
+    kept = set(tested[independent(frame.products[np.ix_(tested, tested)])].tolist()) if len(tested) else set()
+    gone = [column for column in candidates if column not in kept]
+    if not gone:
+        return frame
+    dropped = tuple(frame.labels[column] for column in gone)
+    constant = tuple(frame.labels[column] for column in gone if frame.scale[column] == 0)
+    others = tuple(label for label in dropped if label not in constant)
+    notes = [f"Left out because they never vary: {listed(constant)}."] if constant else []
+    notes += [f"Left out because other columns determine them: {listed(others)}."] if others else []
+    stay = np.setdiff1d(np.arange(len(frame.labels)), gone)
+    at = {
+        name: slice(int(np.searchsorted(stay, place.start)), int(np.searchsorted(stay, place.stop)))
+        for name, place in frame.at.items()
+    }
+    return Frame(
+        sample=frame.sample,
+        rows=frame.rows,
+        matrix=np.ascontiguousarray(frame.matrix[:, stay]),
+        at=at,
+        centre=frame.centre[stay],
+        scale=frame.scale[stay],
+        weights=frame.weights,
+        products=frame.products[np.ix_(stay, stay)],
+        labels=tuple(frame.labels[column] for column in stay),
+        dropped=dropped,
+        notes=tuple(notes),
+        absorbed=frame.absorbed,
+    )

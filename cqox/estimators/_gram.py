@@ -1,0 +1,106 @@
+"""Cross-products of columns, whole and by group, and what is solved from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators._chunks import Partial, Rows
+from cqox.estimators.data import Matrix, Vector
+
+__all__ = ["Solution", "gram", "gram_partial", "grouped_gram", "grouped_gram_partial", "independent", "solve"]
+
+_TOLERANCE = 1e-10
+"""A column counts as a combination of earlier ones when less than this share of its squares is left beside them."""
+
+
+def gram_partial(block: Matrix, weights: Vector | None) -> Partial:
+    """(m, m) weighted cross-products of a block's columns."""
+    if weights is not None:
+        block = block * np.sqrt(weights)[:, None]
+    return (block.T @ block,)
+
+
+def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int) -> Partial:
+    """(groups, m, m) weighted cross-products of each group's rows, and (groups,) their counts."""
+    order = np.argsort(groups, kind="stable")
+    ordered = block[order]
+    if weights is not None:
+        ordered *= np.sqrt(weights[order])[:, None]
+    counts = np.bincount(groups, minlength=n_groups)
+    ends = np.cumsum(counts)
+    products = np.zeros((n_groups, block.shape[1], block.shape[1]))
+    for group in np.flatnonzero(counts):
+        rows = ordered[ends[group] - counts[group] : ends[group]]
+        products[group] = rows.T @ rows
+    return products, counts.astype(np.float64)
+
+
+def gram(rows: Rows, matrix: Matrix, weights: Vector | None) -> Matrix:
+    """(m, m) weighted cross-products of a matrix's columns."""
+    (products,) = rows.total(lambda s: gram_partial(matrix[s], None if weights is None else weights[s]))
+    return products
+
+
+def grouped_gram(
+    rows: Rows, matrix: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int
+) -> tuple[NDArray[np.float64], Vector]:
+    """(groups, m, m) weighted cross-products by group, and (groups,) rows in each."""
+    products, counts = rows.total(
+        lambda s: grouped_gram_partial(matrix[s], None if weights is None else weights[s], groups[s], n_groups)
+    )
+    return products, counts
+
+
+def independent(products: Matrix) -> NDArray[np.intp]:
+    """Positions of the columns that no combination of earlier ones makes, from their cross-products."""
+    diagonal = np.diag(products)
+    try:
+        pivots = np.diag(np.linalg.cholesky(products)) ** 2
+        if np.all(pivots > _TOLERANCE * diagonal):
+            return np.arange(len(diagonal))
+    except np.linalg.LinAlgError:
+        pass
+    rest = products.copy()
+    kept = []
+    for column in range(len(diagonal)):
+        pivot = rest[column, column]
+        if pivot > _TOLERANCE * diagonal[column] and pivot > 0:
+            kept.append(column)
+            rest -= np.outer(rest[:, column], rest[column] / pivot)
+    return np.asarray(kept, dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """A least-squares fit from cross-products.
+
+    Attributes:
+        coefficients: (k, r), 0 for columns that others make.
+        inverse: (k, k) inverse of the cross-products, 0 in the rows and columns left out.
+        kept: positions of the columns used.
+    """
+
+    coefficients: Matrix
+    inverse: Matrix
+    kept: NDArray[np.intp]
+
+
+def solve(products: Matrix, right: Matrix) -> Solution:
+    """The coefficients of (k, k) cross-products against (k, r) right sides, leaving dependent columns out."""
+    kept = independent(products)
+    if len(kept) == len(products):
+        inverse = _inverse(products)
+        return Solution(coefficients=np.linalg.solve(products, right), inverse=inverse, kept=kept)
+    coefficients = np.zeros_like(right)
+    inverse = np.zeros_like(products)
+    within = np.ix_(kept, kept)
+    if len(kept):
+        coefficients[kept] = np.linalg.solve(products[within], right[kept])
+        inverse[within] = _inverse(products[within])
+    return Solution(coefficients=coefficients, inverse=inverse, kept=kept)
+
+
+def _inverse(products: Matrix) -> Matrix:
+    inverse = np.linalg.inv(products)
+    return np.asarray((inverse + inverse.T) / 2)

@@ -1,0 +1,97 @@
+"""Each row's probability of treatment, as every family and diagnostic reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.estimators._logit import Logit
+from cqox.estimators._sample import Sample
+from cqox.estimators.data import Vector
+
+__all__ = ["Propensity", "fitted_propensity", "given_probabilities", "score_correction"]
+
+_EXTREME = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propensity:
+    """Each row's probability of treatment.
+
+    Attributes:
+        e: (n,) by row of the data, NaN for rows not used.
+        known: whether it was given (`pscore`) rather than fitted.
+        sample: the rows used.
+        coefficients: of the logit by column label, in the columns' own units; empty where it was given.
+        dropped: labels of the columns that were constant or repeat others.
+        notes: what was done to the columns, each a sentence.
+        warnings: doubts about overlap, each a sentence.
+        logit: the fit; None where it was given.
+    """
+
+    e: Vector
+    known: bool
+    sample: Sample
+    coefficients: Mapping[str, float]
+    dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    logit: Logit | None = None
+
+    @property
+    def used(self) -> Vector:
+        """(sample.n,) the probabilities of the rows used."""
+        return self.sample.take(self.e)
+
+
+def fitted_propensity(logit: Logit) -> Propensity:
+    """The propensities of a fitted logit."""
+    frame, e = logit.frame, logit.probabilities
+    extreme = int(((e < _EXTREME) | (e > 1 - _EXTREME)).sum())
+    warnings: tuple[str, ...] = ()
+    if extreme:
+        rows = "1 row has" if extreme == 1 else f"{extreme} rows have"
+        warnings = (f"{rows} a probability of treatment within {_EXTREME:g} of 0 or 1: they have no counterparts.",)
+    return Propensity(
+        e=frame.sample.scatter(e, np.nan),
+        known=False,
+        sample=frame.sample,
+        coefficients=logit.raw_coefficients(),
+        dropped=frame.dropped,
+        notes=frame.notes,
+        warnings=warnings,
+        logit=logit,
+    )
+
+
+def given_probabilities(propensity: Propensity) -> str | None:
+    """A reason where a given probability is not strictly between 0 and 1."""
+    used = propensity.used
+    outside = int(((used <= 0) | (used >= 1)).sum())
+    if outside:
+        return f"{outside} of the given probabilities of treatment are not strictly between 0 and 1."
+    return None
+
+
+def score_correction(propensity: Propensity, treated: Vector, slopes: Vector) -> Vector:
+    """(n,) what the rows contribute to an estimate through the fitted logit.
+
+    Args:
+        propensity: a fitted one.
+        treated: (n,) 0/1.
+        slopes: (n,) derivative of the estimate by each row's linear predictor.
+    """
+    logit = propensity.logit
+    if logit is None:
+        return np.zeros_like(slopes)
+    frame = logit.frame
+    k = frame.at["x"].stop
+    (slope,) = frame.rows.total(lambda s: (slopes[s] @ frame.matrix[s, :k],))
+    direction = logit.inverse @ slope
+    result = np.empty(frame.n)
+
+    def work(s: slice) -> None:
+        np.multiply(frame.matrix[s, :k] @ direction, treated[s] - logit.probabilities[s], out=result[s])
+
+    frame.rows.each(work)
+    return result if frame.weights is None else result * frame.weights

@@ -1,0 +1,235 @@
+"""Outcome regressions: difference in means, covariate adjustment, Lin's interacted regression, g-computation.
+
+All assume that treatment is as good as random given the covariates (given nothing, for the difference in means), and
+all but the first that the outcome is linear in them, in each arm of its own for Lin's and g-computation.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from cqox.estimators._arms import ArmFits, arm_contributions, contrast_of_arms, mean_columns
+from cqox.estimators._gram import grouped_gram, solve
+from cqox.estimators._least_squares import JACKKNIFE_CELLS, focus, leverages, regress
+from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
+from cqox.estimators._sample import Sample
+from cqox.estimators._uncertainty import Linear, asymptotic, regression
+from cqox.estimators.data import Codes, Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.plan import Plan
+
+__all__ = ["ESTIMATORS", "g_computation"]
+
+_FAMILY = "regression"
+
+
+def _difference_sample(plan: Plan) -> Sample:
+    return plan.sample("y", "treatment")
+
+
+def _difference_in_means(plan: Plan) -> Estimate:
+    sample = _difference_sample(plan)
+    frame = plan.frame("ty", sample)
+    regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
+    treated = plan.treated(sample)
+    fit = regress(frame, regressors, _last(len(regressors)), exposed=treated)
+    uncertainty = regression(fit, plan.clusters(sample), plan.settings, default="HC2")
+    untreated_rows, treated_rows = plan.arm_rows(sample)
+    return estimated(
+        Title("difference_in_means", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
+        diagnostics={"n_treated": treated_rows, "n_untreated": untreated_rows}, warnings=pooled_periods(plan),
+    )  # fmt: skip
+
+
+def _ols_sample(plan: Plan) -> Sample:
+    return plan.sample("y", "treatment", "covariates", "fixed_effects")
+
+
+def _ols_adjustment(plan: Plan) -> Estimate:
+    sample = _ols_sample(plan)
+    effects = plan.data.fixed_effects
+    frame = plan.frame("xty", sample, effects)
+    regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
+    clusters = plan.clusters(sample)
+    fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, exposed=plan.treated(sample))
+    uncertainty = regression(fit, clusters, plan.settings)
+    statistic = fit.value / np.sqrt(fit.iid_variance) if fit.iid_variance > 0 else 0.0
+    degrees = sample.n - fit.parameters
+    diagnostics: dict[str, Json] = {
+        "parameters": fit.parameters,
+        "partial_r2": float(statistic**2 / (statistic**2 + degrees)),
+        "residual_degrees_of_freedom": degrees,
+    }
+    return estimated(
+        Title("ols_adjustment", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
+        diagnostics=diagnostics, notes=frame.notes, warnings=pooled_periods(plan),
+    )  # fmt: skip
+
+
+def _lin_interacted(plan: Plan) -> Estimate:
+    sample = plan.outcome_sample()
+    arms, treated = plan.outcome(sample), plan.treated(sample)
+    mean = mean_columns(arms.frame, None)
+    value, (parts, squares) = contrast_of_arms(arms, mean), arm_contributions(arms, mean, treated)
+    k, scale = sum(arms.parameters), float(arms.frame.scale[arms.frame.column("y")])
+    spread = sum(float(mean @ inverse @ mean) for inverse in arms.inverses)
+    fit = Linear(
+        value=value,
+        contributions=parts,
+        parameters=k,
+        parameters_beside_clusters=k,
+        iid_variance=squares / (sample.n - k) * scale**2 * spread,
+        leverage=lambda: _arm_leverages(arms, treated),
+        jackknife=partial(_lin_without_each, arms, treated, mean),
+        exposed=treated,
+    )
+    uncertainty = regression(fit, plan.clusters(sample), plan.settings)
+    return estimated(
+        Title("lin_interacted", _FAMILY, "ATE"), plan, sample, value, parts, uncertainty,
+        diagnostics={"parameters": k}, notes=arms.notes, warnings=pooled_periods(plan),
+    )  # fmt: skip
+
+
+def _arm_leverages(arms: ArmFits, treated: Vector) -> Vector:
+    """(n,) leverages of the interacted regression, which are those of each row's own arm."""
+    columns = np.arange(arms.frame.at["x"].stop)
+    control, other = (leverages(arms.frame, columns, inverse) for inverse in arms.inverses)
+    return np.where(treated > 0, other, control)
+
+
+def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes, count: int) -> Vector | None:
+    """(count,) the contrast at the whole sample's mean without each cluster."""
+    frame = arms.frame
+    k, y = frame.at["x"].stop, frame.column("y")
+    if 2 * count * frame.matrix.shape[1] ** 2 > JACKKNIFE_CELLS:
+        return None
+    blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes * 2 + treated.astype(np.int64), 2 * count)
+    by_arm = blocks.reshape(count, 2, *blocks.shape[1:])
+    rest = by_arm.sum(axis=0) - by_arm
+    values = np.empty(count)
+    for cluster in range(count):
+        control, other = (solve(rest[cluster, arm, :k, :k], rest[cluster, arm, :k, [y]].T) for arm in (0, 1))
+        if not (len(control.kept) and len(other.kept)):
+            return None
+        values[cluster] = mean @ (other.coefficients[:, 0] - control.coefficients[:, 0]) * frame.scale[y]
+    return values
+
+
+def g_computation(plan: Plan, *, target: str) -> Estimate:
+    """The mean difference of the arms' predictions over all rows (ATE), the treated (ATT) or the untreated (ATC)."""
+    sample = plan.outcome_sample()
+    arms, treated = plan.outcome(sample), plan.treated(sample)
+    over = {"ATE": None, "ATT": treated, "ATC": 1.0 - treated}[target]
+    mean = mean_columns(arms.frame, over)
+    value, (parts, _) = contrast_of_arms(arms, mean), arm_contributions(arms, mean, treated)
+    share = np.ones(sample.n) if over is None else over
+    weights = plan.weights(sample)
+    if weights is not None:
+        share = share * weights
+    effects = sample.take(arms.treated) - sample.take(arms.control)
+    contributions = share * (effects - value) / share.sum() + parts
+    uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
+    return estimated(
+        Title(f"g_computation_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
+        notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _last(length: int) -> Vector:
+    contrast = np.zeros(length)
+    contrast[-1] = 1.0
+    return contrast
+
+
+_REGRESSION_ERROR = "HC1, HC3 under 250 rows; CRV1 with t(G-1) when clustered, CRV3 with few clusters"
+_STACKED_ERROR = "M-estimation: the influence function of predictions and arm regressions together"
+_MORE = ("weights", "cluster")
+_ADJUSTS = "treatment is as good as random given the covariates"
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    Estimator(
+        name="difference_in_means",
+        family=_FAMILY,
+        estimand="ATE",
+        summary="Mean outcome of the treated less that of the untreated; causal where treatment was randomised.",
+        requires=("y", "treatment"),
+        optional=_MORE,
+        standard_error="HC2 (Neyman); CRV1 with t(G-1) when clustered, CRV3 with few clusters",
+        paper="Neyman 1923, translated in Statistical Science 5 (1990), section 4",
+        doi="10.1214/ss/1177012031",
+        checked_against="statsmodels OLS, pyfixest",
+        laws=CROSS_SECTION_LAWS,
+        rule=lambda plan: two_arms(plan, plan.sample("y", "treatment")),
+        compute=_difference_in_means,
+    ),
+    Estimator(
+        name="ols_adjustment",
+        family=_FAMILY,
+        estimand="ATE",
+        summary=f"Coefficient of the treatment in a linear regression on the covariates; {_ADJUSTS}, with one effect.",
+        requires=("y", "treatment", "covariates"),
+        optional=("fixed_effects", *_MORE),
+        standard_error=_REGRESSION_ERROR,
+        paper="Angrist and Pischke 2009, Mostly Harmless Econometrics, equation 3.2.7",
+        checked_against="statsmodels OLS and WLS, pyfixest",
+        laws=CROSS_SECTION_LAWS | {"scale_treatment"},
+        treatment=frozenset({"binary", "continuous"}),
+        rule=lambda plan: _any_treatment(plan, _ols_sample(plan)),
+        compute=_ols_adjustment,
+    ),
+    Estimator(
+        name="lin_interacted",
+        family=_FAMILY,
+        estimand="ATE",
+        summary=f"Regression on treatment, centred covariates and their products; {_ADJUSTS}, a line for each arm.",
+        requires=("y", "treatment", "covariates"),
+        optional=_MORE,
+        standard_error=_REGRESSION_ERROR,
+        paper="Lin 2013, Annals of Applied Statistics 7, equation 5 and section 4",
+        doi="10.1214/12-AOAS583",
+        checked_against="statsmodels OLS with interactions",
+        laws=CROSS_SECTION_LAWS,
+        rule=lambda plan: _by_arms(plan),
+        compute=_lin_interacted,
+    ),
+    Estimator(
+        name="g_computation_ate",
+        family=_FAMILY,
+        estimand="ATE",
+        summary=f"Mean difference of two linear regressions' predictions over all rows; {_ADJUSTS}.",
+        requires=("y", "treatment", "covariates"),
+        optional=_MORE,
+        standard_error=_STACKED_ERROR,
+        paper="Robins 1986, Mathematical Modelling 7; Hernán and Robins, What If, section 13.3",
+        doi="10.1016/0270-0255(86)90088-6",
+        checked_against="Stata teffects ra, statsmodels TreatmentEffect.ra",
+        laws=CROSS_SECTION_LAWS,
+        rule=lambda plan: _by_arms(plan),
+        compute=partial(g_computation, target="ATE"),
+    ),
+    Estimator(
+        name="g_computation_att",
+        family=_FAMILY,
+        estimand="ATT",
+        summary=f"Mean difference of two linear regressions' predictions over the treated; {_ADJUSTS}.",
+        requires=("y", "treatment", "covariates"),
+        optional=_MORE,
+        standard_error=_STACKED_ERROR,
+        paper="Robins 1986, Mathematical Modelling 7; Hernán and Robins, What If, section 13.3",
+        doi="10.1016/0270-0255(86)90088-6",
+        checked_against="statsmodels TreatmentEffect.ra",
+        laws=CROSS_SECTION_LAWS,
+        rule=lambda plan: _by_arms(plan),
+        compute=partial(g_computation, target="ATT"),
+        flipped=partial(g_computation, target="ATC"),
+    ),
+)
+
+
+def _any_treatment(plan: Plan, sample: Sample) -> str | None:
+    return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
+
+
+def _by_arms(plan: Plan) -> str | None:
+    return two_arms(plan, plan.outcome_sample()) or no_absorbing(plan)
