@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from anyio import CancelScope, CapacityLimiter, Event
 
@@ -49,6 +50,8 @@ async def interruptible[T](
             with CancelScope(shield=True):
                 await anyio.to_thread.run_sync(_run_into, future, call, limiter=CapacityLimiter(_UNBOUNDED))
                 returned.set()
+        # An interrupted call has nothing to say: on asyncio, too, its caller leaves as cancelled.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         return future.result()
 
 

@@ -207,8 +207,12 @@ class SqliteStore:
         if not self._idle.empty():
             return self._idle.get()
         connection = sqlite3.connect(self._path, timeout=self._busy_seconds, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
 

@@ -1,0 +1,40 @@
+"""Records for the tests of stores."""
+
+from hashlib import blake2b
+
+from cqox.storage import DatasetRecord, StoredReport
+
+
+def a_report(
+    number: int, *, dataset_id: str = "d", created_at: str | None = None, body: bytes | None = None
+) -> StoredReport:
+    content = body if body is not None else b'{"number":%d}' % number
+    return StoredReport(
+        analysis_id=f"{number:032x}",
+        dataset_id=dataset_id,
+        created_at=created_at or f"2026-01-01T00:00:{number % 60:02d}.000000+00:00",
+        status="ok",
+        verdict="GO",
+        primary="ols_adjustment",
+        estimate=number / 7,
+        report=content,
+        provenance=b'{"seed":0}',
+        figures=b"{}",
+        digest=blake2b(content, digest_size=16).hexdigest(),
+    )
+
+
+def a_dataset(
+    name: str, *, created_at: str = "2026-01-01T00:00:00.000000+00:00", sample: bool = False
+) -> DatasetRecord:
+    return DatasetRecord(
+        dataset_id=name,
+        digest=f"digest of {name}",
+        name=f"{name}.csv",
+        rows=3,
+        columns=2,
+        size_bytes=20,
+        created_at=created_at,
+        sample=sample,
+        description='{"notes":["日本語"]}'.encode(),
+    )

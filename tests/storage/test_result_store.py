@@ -1,0 +1,132 @@
+"""The contract of `ResultStore`, run on every backend."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cqox.errors import StoreUnavailable
+from cqox.storage import ResultStore, SqliteStore
+from tests.storage.records import a_dataset, a_report
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["sqlite"])
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[ResultStore]:
+    return SqliteStore.open(tmp_path / "results.sqlite")
+
+
+@pytest.fixture
+async def store(opening: AbstractAsyncContextManager[ResultStore]) -> AsyncIterator[ResultStore]:
+    async with opening as opened:
+        yield opened
+
+
+async def test_a_saved_report_is_read_back_byte_for_byte(store: ResultStore) -> None:
+    report = a_report(1, body=b'{"text":"\xe6\x97\xa5","zero":0}')
+    assert await store.save(report) is True
+    assert await store.load(report.analysis_id) == report
+
+
+async def test_a_report_that_was_never_saved_is_none(store: ResultStore) -> None:
+    assert await store.load("nothing") is None
+
+
+async def test_the_first_report_of_an_id_stands(store: ResultStore) -> None:
+    first, second = a_report(1), a_report(1, body=b'{"another":true}')
+    assert await store.save(first) is True
+    assert await store.save(second) is False
+    assert await store.load(first.analysis_id) == first
+
+
+async def test_of_many_saves_of_one_id_at_once_exactly_one_inserts(store: ResultStore) -> None:
+    inserted: list[bool] = []
+
+    async def save() -> None:
+        inserted.append(await store.save(a_report(1)))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(save)
+    assert sorted(inserted) == [False] * 19 + [True]
+
+
+async def test_pages_follow_each_other_newest_first_and_miss_nothing(store: ResultStore) -> None:
+    for number in range(7):
+        await store.save(a_report(number, created_at=f"2026-01-01T00:00:0{number // 2}+00:00"))
+    seen: list[str] = []
+    before = None
+    while True:
+        page = await store.reports(limit=3, before=before)
+        seen += [report.analysis_id for report in page.items]
+        if (before := page.next) is None:
+            break
+    assert seen == [f"{number:032x}" for number in reversed(range(7))]
+
+
+async def test_a_listing_can_be_limited_to_one_data_set_and_holds_no_bodies(store: ResultStore) -> None:
+    await store.save(a_report(1, dataset_id="a"))
+    await store.save(a_report(2, dataset_id="b"))
+    page = await store.reports(dataset_id="b")
+    assert [report.analysis_id for report in page.items] == [f"{2:032x}"]
+    assert (page.items[0].report, page.items[0].figures, page.next) == (b"", b"", None)
+
+
+async def test_a_registered_data_set_is_found_listed_and_forgotten(store: ResultStore) -> None:
+    record = a_dataset("a")
+    assert await store.register(record) == record
+    assert await store.dataset("a") == record
+    assert list(await store.datasets()) == [record]
+    assert await store.forget("a") is True
+    assert await store.forget("a") is False
+    assert await store.dataset("a") is None
+
+
+async def test_registering_a_data_set_again_keeps_the_first_row(store: ResultStore) -> None:
+    first = await store.register(a_dataset("a"))
+    again = await store.register(a_dataset("a", created_at="2027-01-01T00:00:00.000000+00:00"))
+    assert again == first
+
+
+async def test_a_sample_follows_the_code_that_makes_it(store: ResultStore) -> None:
+    await store.register(a_dataset("test", sample=True))
+    renewed = await store.register(replace(a_dataset("test", sample=True), digest="another"))
+    assert renewed.digest == "another"
+
+
+async def test_samples_are_listed_first_then_the_newest(store: ResultStore) -> None:
+    await store.register(a_dataset("old", created_at="2026-01-01T00:00:00+00:00"))
+    await store.register(a_dataset("new", created_at="2026-02-01T00:00:00+00:00"))
+    await store.register(a_dataset("test", sample=True))
+    assert [record.dataset_id for record in await store.datasets()] == ["test", "new", "old"]
+
+
+async def test_what_was_acknowledged_is_there_after_opening_anew(tmp_path: Path) -> None:
+    async with SqliteStore.open(tmp_path / "r.sqlite") as store:
+        await store.save(a_report(5))
+    async with SqliteStore.open(tmp_path / "r.sqlite") as store:
+        assert await store.load(f"{5:032x}") == a_report(5)
+
+
+async def test_a_file_that_is_no_database_is_store_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "r.sqlite").write_bytes(b"this is no database" * 100)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        async with SqliteStore.open(tmp_path / "r.sqlite"):
+            pass
+
+
+async def test_a_storm_of_cancellations_leaves_every_connection_usable(store: ResultStore) -> None:
+    await store.save(a_report(1))
+    for number in range(200):
+        with anyio.move_on_after((number % 10) / 5_000):
+            await store.load(f"{1:032x}")
+            await store.save(a_report(2 + number))
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(store.ping)
+        assert await store.load(f"{1:032x}") == a_report(1)
