@@ -103,13 +103,22 @@ def contrast_of_arms(arms: ArmFits, mean: Vector) -> float:
     return float(mean @ (arms.coefficients[:, 1] - arms.coefficients[:, 0]) * scale)
 
 
-def arm_contributions(arms: ArmFits, mean: Vector, treated: Vector) -> tuple[Vector, float]:
+def arm_contributions(
+    arms: ArmFits, mean: Vector, treated: Vector, weights: Vector | None = None
+) -> tuple[Vector, float]:
     """What each row contributes, through its arm's coefficients, to the contrast at a point.
+
+    Args:
+        arms: the regressions.
+        mean: (k,) the point, standardised.
+        treated: (n,) 0/1.
+        weights: (n,) of the regressions; the sampling weights where None.
 
     Returns:
         The (n,) contributions in units of y, and the weighted sum of squared standardised residuals.
     """
     frame = arms.frame
+    weights = frame.weights if weights is None else weights
     k, y = frame.at["x"].stop, frame.column("y")
     combine = np.zeros((frame.matrix.shape[1], 4))
     for arm in (0, 1):
@@ -122,7 +131,7 @@ def arm_contributions(arms: ArmFits, mean: Vector, treated: Vector) -> tuple[Vec
         values = frame.matrix[s] @ combine
         own = treated[s] > 0
         residual = np.where(own, values[:, 1], values[:, 0])
-        weighted = residual if frame.weights is None else residual * frame.weights[s]
+        weighted = residual if weights is None else residual * weights[s]
         parts[s] = weighted * np.where(own, values[:, 3], values[:, 2])
         return (np.asarray(weighted @ residual),)
 

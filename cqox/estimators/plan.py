@@ -16,7 +16,7 @@ from cqox.estimators._arms import ArmFits, fit_arms
 from cqox.estimators._folds import fold_codes
 from cqox.estimators._frame import Frame, build_frame
 from cqox.estimators._gram import grouped_gram
-from cqox.estimators._logit import fit_logit
+from cqox.estimators._logit import Logit, cross_fit_logit, fit_logit
 from cqox.estimators._propensity import Propensity, fitted_propensity
 from cqox.estimators._sample import Sample, complete_rows, role_arrays
 from cqox.estimators._uncertainty import Clusters
@@ -163,6 +163,10 @@ class Plan:
         """The rows that weighting uses."""
         return self.sample("y", "treatment", "pscore" if self.has("pscore") else "propensity_covariates")
 
+    def doubly_robust_sample(self) -> Sample:
+        """The rows that estimators of both an outcome and a treatment model use."""
+        return self.sample("y", "treatment", "covariates", "pscore" if self.has("pscore") else "propensity_covariates")
+
     def propensity(self, sample: Sample | None = None) -> Propensity:
         """Each row's probability of treatment: the known one, else a logit fitted on the sample.
 
@@ -184,6 +188,14 @@ class Plan:
         same = data.propensity_covariates is data.covariates
         frame = self.frame("xty", sample) if same else self.frame("w", sample)
         return fitted_propensity(fit_logit(frame, self.treated(sample)))
+
+    def out_of_fold(self, logit: Logit, split: int) -> Vector:
+        """(n,) each row's probability of treatment by the logit fitted without its fold."""
+        folds = logit.frame.sample.take(self.folds(split))
+        return self._once(
+            ("out of fold", id(logit), split),
+            lambda: cross_fit_logit(logit, self.treated(logit.frame.sample), folds, self.settings.folds),
+        )
 
     def outcome(self, sample: Sample | None = None) -> ArmFits:
         """The linear outcome regression of each arm on the covariates.

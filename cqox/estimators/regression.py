@@ -87,7 +87,7 @@ def _lin_interacted(plan: Plan) -> Estimate:
     uncertainty = regression(fit, plan.clusters(sample), plan.settings)
     return estimated(
         Title("lin_interacted", _FAMILY, "ATE"), plan, sample, value, parts, uncertainty,
-        diagnostics={"parameters": k}, notes=arms.notes, warnings=pooled_periods(plan),
+        diagnostics={"parameters": k}, notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 
