@@ -1,9 +1,12 @@
 """Roles, requests and reports: the words that clients, gateway and engine share. Loads no numerics."""
 
 from cqox.contract.report import (
+    AnalysisListing,
     AnalysisSummary,
+    Catalog,
     ColumnDescription,
     DatasetDescription,
+    DatasetListing,
     DatasetSummary,
     Decision,
     EstimateReport,
@@ -29,12 +32,15 @@ from cqox.contract.roles import ALIASES, ROLES, Arity, Role, canonical_role
 __all__ = [
     "ALIASES",
     "ROLES",
+    "AnalysisListing",
     "AnalysisSummary",
     "AnalyzeRequest",
     "Arity",
     "Assignment",
+    "Catalog",
     "ColumnDescription",
     "DatasetDescription",
+    "DatasetListing",
     "DatasetSummary",
     "Decision",
     "EstimateReport",

@@ -9,9 +9,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 __all__ = [
+    "AnalysisListing",
     "AnalysisSummary",
+    "Catalog",
     "ColumnDescription",
     "DatasetDescription",
+    "DatasetListing",
     "DatasetSummary",
     "Decision",
     "EstimateReport",
@@ -90,6 +93,12 @@ class DatasetDescription(_Answer):
     preview: Sequence[Mapping[str, JsonValue]] = ()
     roles: Mapping[str, Sequence[RoleCandidate]] = Field(default_factory=dict)
     sample: bool = False
+
+
+class DatasetListing(_Answer):
+    """The answer of `GET /api/datasets`: samples first, then newest first."""
+
+    datasets: Sequence[DatasetSummary]
 
 
 class EstimateReport(_Answer):
@@ -182,6 +191,13 @@ class AnalysisSummary(_Answer):
     estimate: float | None = None
 
 
+class AnalysisListing(_Answer):
+    """The answer of `GET /api/analyses`: one page, newest first."""
+
+    analyses: Sequence[AnalysisSummary]
+    next: str | None = Field(None, description="Give it as `before` for the following page; null on the last.")
+
+
 class EstimatorDescription(_Answer):
     """One entry of the catalog."""
 
@@ -195,6 +211,12 @@ class EstimatorDescription(_Answer):
     paper: str
     doi: str | None = None
     checked_against: str
+
+
+class Catalog(_Answer):
+    """The answer of `GET /api/estimators`."""
+
+    estimators: Sequence[EstimatorDescription]
 
 
 class Problem(_Answer):
