@@ -6,16 +6,17 @@ Quart's own body is an unbounded queue: a client can fill the memory as fast as 
 from collections import deque
 from collections.abc import Generator
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import trio
+from quart import request
 from quart.wrappers.base import ClientDisconnectedError
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
 from services.http.middleware import request_id_from
 
-__all__ = ["IncomingBody", "IncomingRequest"]
+__all__ = ["IncomingBody", "IncomingRequest", "current_request"]
 
 _HIGH_WATER_BYTES = 2**20
 
@@ -116,3 +117,8 @@ class IncomingRequest(TrioRequest):
     def request_id(self) -> str:
         """What the client, the gateway and the engine call this request."""
         return request_id_from(self.headers.get("X-Request-Id"))
+
+
+def current_request() -> IncomingRequest:
+    """The request that the calling handler answers."""
+    return cast("IncomingRequest", request._get_current_object())
