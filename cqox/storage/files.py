@@ -1,7 +1,8 @@
 """Data set files: one folder for each data set, complete or not there at all.
 
     datasets/<id>/table.parquet, table.parquet.json     what a worker wrote, moved into place in one rename
-    incoming/<random>/                                  what is being written
+    uploads/                                            files as clients send them
+    incoming/<random>/                                  what is being made of them
     removed/<random>/                                   deleted while an analysis still read it
     figures/<analysis id>/<name>.svg                    drawn at their first GET
 
@@ -31,6 +32,9 @@ class FileStore:
 
     Args:
         root: the folder, created where there is none.
+
+    Attributes:
+        scratch: a folder for files on their way in.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,7 +42,8 @@ class FileStore:
         self._limiter = CapacityLimiter(8)
         self._readers: Counter[Path] = Counter()
         self._condemned: dict[Path, Path] = {}
-        for name in ("datasets", "incoming", "removed", "figures"):
+        self.scratch = root / "uploads"
+        for name in ("datasets", "uploads", "incoming", "removed", "figures"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def incoming(self) -> Path:

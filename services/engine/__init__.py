@@ -1,1 +1,1 @@
-"""."""
+"""The engine: a Quart-Trio app that computes."""

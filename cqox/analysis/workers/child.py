@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> None:
     log = _LogFrames(link)
     logging.basicConfig(level=logging.INFO, handlers=[log])
 
-    work: Work = importlib.import_module(arguments[3])  # type: ignore[assignment] # numerics load here, ahead of need
+    work: Work = importlib.import_module(arguments[3])  # numerics load here, ahead of need
     work.warm()
     _bound_memory(memory_bytes)
     link.send(encode(Frame(kind="ready", job=0)))

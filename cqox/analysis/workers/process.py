@@ -17,7 +17,7 @@ from anyio.abc import Process, UNIXSocketStream
 
 import cqox.errors
 from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
-from cqox.errors import InputError, LimitExceeded, ServiceError, WorkerLost
+from cqox.errors import CqoxError, InputError, LimitExceeded, WorkerLost
 
 __all__ = ["Progress", "Reply", "TaskFailed", "WorkerProcess"]
 
@@ -28,7 +28,7 @@ _RECEIVE_BYTES = 256 * 1024
 _logger = logging.getLogger("cqox.analysis.workers")
 
 
-class TaskFailed(ServiceError):
+class TaskFailed(CqoxError):
     """A task raised something that nobody foresaw; the trace is in the log."""
 
 

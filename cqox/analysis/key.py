@@ -1,0 +1,51 @@
+"""What makes two analyses the same: the data, the request, and the code that answers it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from cqox.contract import Options, RoleMapping
+
+__all__ = ["analysis_id", "canonical_json", "code_version", "digest"]
+
+_DECIDING = ("analysis", "contract", "datasets", "diagnostics", "estimators", "figures")
+
+
+def canonical_json(value: object) -> bytes:
+    """The value as JSON bytes, the same for the same value: fields as ordered, no spaces, UTF-8.
+
+    Raises:
+        ValueError: it holds NaN or an infinity.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def digest(content: bytes) -> str:
+    """BLAKE2b of the bytes, 32 hexadecimal characters."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+@cache
+def code_version() -> str:
+    """The release and a digest of every source file that can change a number or a word of a report."""
+    root = Path(__file__).parents[1]
+    sources = hashlib.blake2b(digest_size=6)
+    for name in _DECIDING:
+        for path in sorted((root / name).rglob("*.py")):
+            sources.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return f"{version('cqox')}+{sources.hexdigest()}"
+
+
+def analysis_id(dataset_digest: str, roles: RoleMapping, options: Options) -> str:
+    """The id of the report that this request on these data gives, under any spelling of the request."""
+    mapping: Mapping[str, JsonValue] = {
+        role: list(value) if isinstance(value, tuple) else value for role, value in roles.items()
+    }
+    request = {"mapping": mapping, "options": options.model_dump(mode="json")}
+    text = json.dumps([dataset_digest, request, code_version()], sort_keys=True, ensure_ascii=False)
+    return digest(text.encode())

@@ -1,0 +1,165 @@
+"""The levels of a treatment: which one is the reference, and which contrasts are made."""
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cqox.errors import InvalidRequest, UnusableData
+from cqox.estimators.data import Vector
+
+__all__ = ["Level", "Levels", "choose_reference", "treatment_levels"]
+
+MAX_LEVELS = 50
+_MAX_NUMERIC_LEVELS = 5
+_NO = {
+    "0", "no", "n", "false", "f", "off", "none", "never", "control", "controls", "ctrl", "c", "placebo", "untreated",
+    "not treated", "baseline", "before", "reference", "ref", "standard", "usual care", "なし", "無し", "無", "いいえ",
+    "対照", "対照群", "統制", "統制群", "コントロール", "プラセボ", "偽薬", "未", "未実施", "未処置", "非", "非実施",
+    "不参加", "オフ", "×", "従来", "通常", "現行",
+}  # fmt: skip
+_YES = {
+    "1", "yes", "y", "true", "t", "on", "treated", "treatment", "treat", "intervention", "exposed", "after", "あり",
+    "有り", "有", "はい", "介入", "介入群", "処置", "処置群", "治療", "実施", "実施済", "参加", "オン", "○", "◯", "新",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One contrast.
+
+    Attributes:
+        label: the levels compared, None where there is only one contrast.
+        values: (n,) 0 for the reference and 1 for the level, or the amount; NaN where missing. None without treatment.
+        rows: (n,) which rows take part; None for all.
+    """
+
+    label: str | None
+    values: Vector | None
+    rows: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """What the treatment column says.
+
+    Attributes:
+        kind: two levels to compare, an amount, or no treatment column.
+        contrasts: at least one.
+        notes: what was chosen by rule.
+    """
+
+    kind: Literal["binary", "continuous", "none"]
+    contrasts: tuple[Level, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def single(
+        cls, values: Vector | None, *, kind: Literal["binary", "continuous", "none"], notes: tuple[str, ...]
+    ) -> Self:
+        """A treatment with one contrast."""
+        return cls(kind=kind, contrasts=(Level(label=None, values=values, rows=None),), notes=notes)
+
+
+def treatment_levels(series: pl.Series, *, amount: bool, reference: str | float | bool | None) -> Levels:
+    """The contrasts of a treatment column.
+
+    Two levels of any type make one contrast. A text column, and a numeric one of up to five whole values, make one
+    contrast for each level beyond the reference; any other numeric column is an amount.
+
+    Args:
+        series: the column.
+        amount: take a numeric column of more than two values as an amount, however few they are.
+        reference: the level to compare with; chosen by `choose_reference` if None.
+
+    Raises:
+        UnusableData: fewer than two levels, or more than fifty.
+        InvalidRequest: the reference asked for is no level.
+    """
+    distinct = series.drop_nulls().unique().sort().to_list()
+    if len(distinct) < 2:
+        only = f"is '{distinct[0]}' in every row that has one" if distinct else "has no value in any row"
+        raise UnusableData(
+            f"The treatment '{series.name}' {only}; a comparison needs two levels.", field="mapping.treatment"
+        )
+    is_number = series.dtype.is_numeric()
+    whole = is_number and all(float(value).is_integer() for value in distinct[: _MAX_NUMERIC_LEVELS + 1])
+    if is_number and len(distinct) > 2 and (amount or len(distinct) > _MAX_NUMERIC_LEVELS or not whole):
+        if reference is not None:
+            raise InvalidRequest(
+                f"The treatment '{series.name}' is an amount, which has no reference level.",
+                field="options.reference_level",
+            )
+        note = f"The treatment '{series.name}' is taken as an amount: effects are for one unit more of it."
+        return Levels.single(_floats(series), kind="continuous", notes=(note,))
+    if len(distinct) > MAX_LEVELS:
+        raise UnusableData(
+            f"The treatment '{series.name}' has {len(distinct)} levels; at most {MAX_LEVELS} can be compared.",
+            field="mapping.treatment",
+        )
+    chosen, why = choose_reference(distinct, reference)
+    others = [level for level in distinct if level != chosen]
+    note = f"Treatment '{series.name}': the reference level is '{_text(chosen)}' ({why})."
+    if is_number and len(others) > 1:
+        note += " Map it as 'dose' to have it taken as an amount."
+    contrasts = tuple(_contrast(series, chosen, level, alone=len(others) == 1) for level in others)
+    return Levels(kind="binary", contrasts=contrasts, notes=(note,))
+
+
+def choose_reference(distinct: list[object], asked: str | float | bool | None) -> tuple[object, str]:
+    """The level to compare with, and the rule that chose it.
+
+    Args:
+        distinct: the levels, sorted.
+        asked: the client's choice, if any.
+
+    Raises:
+        InvalidRequest: the client's choice is no level.
+    """
+    if asked is not None:
+        for level in distinct:
+            if level == asked or _text(level) == _text(asked):
+                return level, "as asked"
+        raise InvalidRequest(
+            f"The treatment has no level '{asked}'.",
+            field="options.reference_level",
+            choices=[_text(level) for level in distinct],
+        )
+    if all(isinstance(level, int | float) for level in distinct):
+        return distinct[0], "the smallest"
+    folded = [_folded(level) for level in distinct]
+    negative = [level for level, word in zip(distinct, folded, strict=True) if word in _NO]
+    if len(negative) == 1:
+        return negative[0], "a word for no treatment"
+    positive = [level for level, word in zip(distinct, folded, strict=True) if word in _YES]
+    if len(distinct) == 2 and len(positive) == 1:
+        return next(level for level in distinct if level != positive[0]), "the other one is a word for treatment"
+    return distinct[0], "the first in order; set options.reference_level to choose"
+
+
+def _contrast(series: pl.Series, reference: object, level: object, *, alone: bool) -> Level:
+    missing = series.is_null().to_numpy()
+    is_level = (series == level).fill_null(value=False).to_numpy()
+    values = np.where(missing, np.nan, is_level.astype(np.float64))
+    label = f"{_text(level)} vs {_text(reference)}"
+    if alone:
+        return Level(label=None, values=values, rows=None)
+    is_reference = (series == reference).fill_null(value=False).to_numpy()
+    return Level(label=label, values=values, rows=is_level | is_reference)
+
+
+def _floats(series: pl.Series) -> Vector:
+    return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _text(level: object) -> str:
+    if isinstance(level, float) and level.is_integer():
+        return str(int(level))
+    return str(level)
+
+
+def _folded(level: object) -> str:
+    return unicodedata.normalize("NFKC", _text(level)).strip().lower()

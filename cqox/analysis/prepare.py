@@ -1,0 +1,277 @@
+"""A table and a mapping become the arrays that estimators read, one set for each contrast of the treatment.
+
+Every mistake that a client can make with a mapping is found here and named: a column that does not exist, two roles
+for one column, a constant treatment. What each role does to its column is in `cqox.analysis.roles`.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cqox.analysis.levels import Levels, treatment_levels
+from cqox.analysis.roles import Columns, binary, covariate_matrix, group_codes, numeric, period_codes, probability
+from cqox.analysis.rowkey import row_keys
+from cqox.contract import ROLES, Options, RoleMapping
+from cqox.errors import InvalidRequest, UnusableData
+from cqox.estimators.data import Data, Vector
+
+__all__ = ["Contrast", "Prepared", "check_mapping", "prepare"]
+
+# Roles that may not share a column; a unit may also be the cluster, a period the post indicator, and so on.
+_ALONE = ("y", "treatment", "instrument", "weights", "pscore", "log_propensity")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """One comparison: a level of the treatment with the reference level, or the treatment as an amount.
+
+    Attributes:
+        label: the levels compared, None where there is only one comparison to make.
+        data: the rows that take part.
+    """
+
+    label: str | None
+    data: Data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request made numeric.
+
+    Attributes:
+        contrasts: at least one.
+        notes: what was chosen on the client's behalf.
+    """
+
+    contrasts: tuple[Contrast, ...]
+    notes: tuple[str, ...]
+
+
+def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
+    """Check names alone, before any data is read.
+
+    Raises:
+        InvalidRequest: a column that does not exist, no outcome, no treatment where the design gives none, or one
+            column in two roles that exclude each other.
+    """
+    for role, mapped in roles.items():
+        if ROLES[role].arity == "scalar":
+            continue
+        for column in _names(mapped):
+            if column not in columns:
+                near = difflib.get_close_matches(column, columns, n=3, cutoff=0.5)
+                hint = f" Did you mean {' or '.join(near)}?" if near else ""
+                ordered = [*near, *(name for name in columns if name not in near)]
+                raise InvalidRequest(
+                    f"The data set has no column '{column}' (mapped as {role}).{hint} It has: {', '.join(ordered)}.",
+                    field=f"mapping.{role}",
+                    choices=ordered,
+                )
+    if "y" not in roles and "reward" not in roles:
+        raise InvalidRequest("The outcome is missing: map a column as 'y'.", field="mapping.y", choices=list(columns))
+    _check_shared(roles)
+    designs = ({"treatment"}, {"dose"}, {"running", "cutoff"}, {"time", "cohort"}, {"action", "reward"})
+    if not any(design <= roles.keys() for design in designs):
+        raise InvalidRequest(
+            "The treatment is missing: map a column as 'treatment', or a design that defines it (running and cutoff, "
+            "time and cohort).",
+            field="mapping.treatment",
+            choices=list(columns),
+        )
+
+
+def _check_shared(roles: RoleMapping) -> None:
+    taken: dict[str, str] = {}
+    for role in _ALONE:
+        for column in _names(roles.get(role, ())):
+            if column in taken:
+                raise InvalidRequest(
+                    f"The column '{column}' is mapped as {taken[column]} and as {role}; it can play one of the two.",
+                    field=f"mapping.{role}",
+                )
+            taken[column] = role
+    for column in (*_names(roles.get("covariates", ())), *_names(roles.get("propensity_covariates", ()))):
+        if taken.get(column) in ("y", "treatment"):
+            raise InvalidRequest(
+                f"The column '{column}' is mapped as {taken[column]} and as a covariate; an adjustment for it would "
+                "remove the effect. Take it out of the covariates.",
+                field="mapping.covariates",
+            )
+
+
+def prepare(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, options: Options) -> Prepared:
+    """The arrays of each contrast.
+
+    Args:
+        frame: the mapped columns.
+        columns: what is known of each of them, by name.
+        roles: canonical role to what plays it.
+        options: the request's options.
+
+    Raises:
+        InvalidRequest: a column cannot play its role.
+        UnusableData: the outcome or the treatment does not vary, or no row has both.
+    """
+    notes: list[str] = []
+    y_name = str(roles["y"])
+    y = binary(frame[y_name], role="y", notes=notes) if _is_levels(frame[y_name]) else numeric(frame[y_name], role="y")
+    _refuse_constant(y, y_name, "outcome")
+    levels = _treatment(frame, roles, options)
+    notes += levels.notes
+    base = _base(frame, columns, roles, y, notes)
+    contrasts = []
+    for level in levels.contrasts:
+        data = replace(base, treatment=level.values, treatment_kind=levels.kind)
+        if level.rows is not None:
+            data = _subset(data, level.rows)
+        contrasts.append(Contrast(label=level.label, data=data))
+    return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
+
+
+def _treatment(frame: pl.DataFrame, roles: RoleMapping, options: Options) -> Levels:
+    if "treatment" in roles or "dose" in roles:
+        role = "treatment" if "treatment" in roles else "dose"
+        amount = role == "dose" or "instrument" in roles
+        return treatment_levels(frame[str(roles[role])], amount=amount, reference=options.reference_level)
+    if {"time", "cohort"} <= roles.keys():
+        time = numeric(frame[str(roles["time"])], role="time")
+        cohort = _cohort(frame, roles)
+        assert cohort is not None
+        values = np.where(np.isnan(cohort), 0.0, (time >= cohort).astype(np.float64))
+        values[np.isnan(time)] = np.nan
+        note = f"Treatment is {roles['time']} >= {roles['cohort']}; units without a cohort are never treated."
+        return Levels.single(values, kind="binary", notes=(note,))
+    return Levels.single(None, kind="none", notes=())
+
+
+def _cohort(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
+    if "cohort" not in roles:
+        return None
+    cohort = numeric(frame[str(roles["cohort"])], role="cohort")
+    return np.where((cohort <= 0) | ~np.isfinite(cohort), np.nan, cohort)
+
+
+def _base(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, y: Vector, notes: list[str]) -> Data:
+    names = {role: _names(mapped) for role, mapped in roles.items() if ROLES[role].arity != "scalar"}
+    covariates = covariate_matrix(frame, columns, names.get("covariates", ()), role="covariates", notes=notes)
+    propensity = covariates
+    if "propensity_covariates" in names:
+        propensity = covariate_matrix(
+            frame, columns, names["propensity_covariates"], role="propensity_covariates", notes=notes
+        )
+    instruments = covariate_matrix(frame, columns, names.get("instrument", ()), role="instrument", notes=notes)
+    if "unit_id" not in roles:
+        notes.append("No unit_id is mapped: every row is taken as a unit of its own.")
+    periods = period_codes(frame[str(roles["time"])]) if "time" in roles else None
+    post = binary(frame[str(roles["post"])], role="post", notes=notes) if "post" in roles else None
+    if post is None and periods is not None and "intervention_time" in roles:
+        post = _after(periods.values[periods.codes], float(roles["intervention_time"]))  # type: ignore[arg-type]
+        notes.append(f"post is {roles['time']} >= {roles['intervention_time']}.")
+    absorbed = [*covariates.absorbed, *(frame[name] for name in names.get("fixed_effects", ()))]
+    labels = {
+        **names,
+        "covariates": covariates.labels,
+        "propensity_covariates": propensity.labels,
+        "instrument": instruments.labels,
+        "fixed_effects": tuple(series.name for series in absorbed),
+    }
+    return Data(
+        n=frame.height,
+        y=y,
+        y_kind=_y_kind(y),
+        covariates=covariates.matrix,
+        propensity_covariates=propensity.matrix,
+        pscore=probability(frame, roles),
+        instruments=instruments.matrix,
+        unit=group_codes(frame[str(roles["unit_id"])]) if "unit_id" in roles else None,
+        time=None if periods is None else periods.codes,
+        time_values=None if periods is None else periods.values,
+        post=post,
+        cohort=_cohort(frame, roles),
+        clusters=tuple(group_codes(frame[name]) for name in names.get("cluster", ())),
+        weights=_weights(frame, roles),
+        fixed_effects=tuple(group_codes(series) for series in absorbed),
+        row_key=row_keys(frame, roles),
+        names={role: value for role, value in labels.items() if value},
+    )
+
+
+def _after(time: Vector, start: float) -> Vector:
+    return np.where(np.isnan(time), np.nan, (time >= start).astype(np.float64))
+
+
+def _weights(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
+    if "weights" not in roles:
+        return None
+    weights = numeric(frame[str(roles["weights"])], role="weights")
+    wrong = int(np.sum(weights < 0))
+    if wrong:
+        raise InvalidRequest(
+            f"{wrong} rows have a negative weight in '{roles['weights']}'; sampling weights are at least 0.",
+            field="mapping.weights",
+        )
+    return np.where(weights == 0, np.nan, weights)
+
+
+def _y_kind(y: Vector) -> Literal["binary", "count", "real"]:
+    known = y[~np.isnan(y)]
+    if np.isin(known, (0.0, 1.0)).all():
+        return "binary"
+    if (known >= 0).all() and (known == np.floor(known)).all():
+        return "count"
+    return "real"
+
+
+def _is_levels(series: pl.Series) -> bool:
+    return not series.dtype.is_numeric()
+
+
+def _refuse_constant(values: Vector, name: str, what: str) -> None:
+    known = values[~np.isnan(values)]
+    if known.size == 0:
+        raise UnusableData(f"The {what} '{name}' has no value in any row.", field="mapping.y")
+    if known.min() == known.max():
+        raise UnusableData(
+            f"The {what} '{name}' is {known[0]:g} in all {known.size} rows that have one; an effect on it cannot be "
+            "estimated.",
+            field="mapping.y",
+        )
+
+
+def _subset(data: Data, rows: NDArray[np.bool_]) -> Data:
+    def take[A: np.generic](array: NDArray[A] | None) -> NDArray[A] | None:
+        return None if array is None else array[rows]
+
+    covariates = data.covariates[rows]
+    same = data.propensity_covariates is data.covariates
+    return replace(
+        data,
+        n=int(rows.sum()),
+        y=data.y[rows],
+        treatment=take(data.treatment),
+        covariates=covariates,
+        propensity_covariates=covariates if same else data.propensity_covariates[rows],
+        pscore=take(data.pscore),
+        instruments=data.instruments[rows],
+        unit=take(data.unit),
+        time=take(data.time),
+        post=take(data.post),
+        cohort=take(data.cohort),
+        clusters=tuple(codes[rows] for codes in data.clusters),
+        weights=take(data.weights),
+        fixed_effects=tuple(codes[rows] for codes in data.fixed_effects),
+        row_key=data.row_key[rows],
+    )
+
+
+def _names(mapped: object) -> tuple[str, ...]:
+    if isinstance(mapped, str):
+        return (mapped,)
+    if isinstance(mapped, tuple):
+        return tuple(str(name) for name in mapped)
+    return ()

@@ -1,0 +1,112 @@
+"""What was found, in the words of the contract. Nothing is computed here but counts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cqox.contract import Decision, Gate, Options, RoleMapping
+from cqox.estimators import Estimate, Json, Plan
+
+__all__ = ["Finding", "assemble"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one contrast of the treatment gave.
+
+    Attributes:
+        label: the levels compared, None where there is only one contrast.
+        plan: the plan that the estimators shared.
+        estimates: one for each estimator that was asked, in the catalog's order.
+        diagnostics: by name.
+        gates: by name.
+        decision: on the primary estimate.
+    """
+
+    label: str | None
+    plan: Plan
+    estimates: tuple[Estimate, ...]
+    diagnostics: Mapping[str, Json]
+    gates: Mapping[str, Gate]
+    decision: Decision
+
+
+def assemble(
+    roles: RoleMapping, options: Options, findings: Sequence[Finding], *, notes: Sequence[str]
+) -> dict[str, object]:
+    """The report but for its id, figures and provenance.
+
+    Diagnostics, gates and decision at the top are those of the contrast with the most rows; those of the others stand
+    under `diagnostics.contrasts`.
+    """
+    main = max(findings, key=lambda finding: finding.plan.data.n)
+    rows = [(finding, estimate) for finding in findings for estimate in finding.estimates]
+    estimates = [estimate for _, estimate in rows]
+    warnings = [f"{estimate.name}: {warning}" for estimate in estimates for warning in estimate.warnings]
+    errors = [f"{estimate.name}: {estimate.reason}" for estimate in estimates if estimate.status == "failed"]
+    said = list(notes)
+    diagnostics: dict[str, object] = dict(main.diagnostics)
+    if len(findings) > 1:
+        said.append(f"Gates and decision are of the contrast with the most rows, {main.label}.")
+        diagnostics["contrasts"] = {
+            str(finding.label): {
+                "diagnostics": dict(finding.diagnostics),
+                "gates": {name: gate.model_dump(mode="json") for name, gate in finding.gates.items()},
+                "decision": finding.decision.model_dump(mode="json"),
+            }
+            for finding in findings
+            if finding is not main
+        }
+    return {
+        "mapping": {role: list(value) if isinstance(value, tuple) else value for role, value in roles.items()},
+        "options": options.model_dump(mode="json"),
+        "status": _status(estimates),
+        "estimates": [_estimate(estimate, finding.label) for finding, estimate in rows],
+        "results": [_result(estimate) for estimate in estimates],
+        "gates": {name: gate.model_dump(mode="json") for name, gate in main.gates.items()},
+        "decision": main.decision.model_dump(mode="json"),
+        "diagnostics": diagnostics,
+        "notes": list(dict.fromkeys(said)),
+        "warnings": list(dict.fromkeys(warnings)),
+        "errors": list(dict.fromkeys(errors)),
+    }
+
+
+def _status(estimates: Sequence[Estimate]) -> Literal["ok", "warning", "failed"]:
+    statuses = {estimate.status for estimate in estimates}
+    if not statuses & {"ok", "warning"}:
+        return "failed"
+    return "warning" if statuses & {"warning", "failed"} else "ok"
+
+
+def _estimate(estimate: Estimate, label: str | None) -> dict[str, object]:
+    return {
+        "name": estimate.name,
+        "family": estimate.family,
+        "estimand": estimate.estimand,
+        "contrast": label,
+        "status": estimate.status,
+        "reason": estimate.reason,
+        "estimate": estimate.estimate,
+        "standard_error": estimate.standard_error,
+        "ci_lower": estimate.ci_lower,
+        "ci_upper": estimate.ci_upper,
+        "p_value": estimate.p_value,
+        "se_method": estimate.se_method,
+        "n": estimate.n,
+        "n_effective": estimate.n_effective,
+        "diagnostics": dict(estimate.diagnostics),
+        "warnings": list(estimate.warnings),
+        "seconds": estimate.seconds,
+    }
+
+
+def _result(estimate: Estimate) -> dict[str, object]:
+    return {
+        "name": estimate.name,
+        "tau_hat": estimate.estimate,
+        "se": estimate.standard_error,
+        "ci_lower": estimate.ci_lower,
+        "ci_upper": estimate.ci_upper,
+        "status": estimate.status,
+    }

@@ -1,0 +1,218 @@
+"""What a role makes of its column: numbers, codes, a design matrix."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import polars as pl
+
+from cqox.analysis.levels import MAX_LEVELS, choose_reference
+from cqox.contract import RoleMapping
+from cqox.errors import InvalidRequest, UnusableData
+from cqox.estimators.data import Codes, Matrix, Vector
+
+__all__ = [
+    "ColumnInfo",
+    "Columns",
+    "Covariates",
+    "Periods",
+    "binary",
+    "covariate_matrix",
+    "group_codes",
+    "numeric",
+    "period_codes",
+    "probability",
+]
+
+
+class ColumnInfo(Protocol):
+    """The part of a column's description that decides how it is used."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> Literal["binary", "count", "real", "category", "date", "text", "id"]: ...
+
+
+type Columns = Mapping[str, ColumnInfo]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covariates:
+    """Columns as a design matrix.
+
+    Attributes:
+        matrix: (n, k), NaN where a value is missing.
+        labels: one for each column of the matrix.
+        absorbed: columns with too many levels for a matrix, to be absorbed as fixed effects.
+    """
+
+    matrix: Matrix
+    labels: tuple[str, ...]
+    absorbed: tuple[pl.Series, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """A time column.
+
+    Attributes:
+        codes: (n,) periods numbered in their order, -1 where missing.
+        values: (periods,) their values on a numeric scale; days since 1970 for dates.
+    """
+
+    codes: Codes
+    values: Vector
+
+
+def numeric(series: pl.Series, *, role: str) -> Vector:
+    """The column as numbers.
+
+    Raises:
+        InvalidRequest: it holds words.
+    """
+    if series.dtype == pl.Boolean or series.dtype.is_numeric():
+        return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    if series.dtype.is_temporal():
+        return series.cast(pl.Date).cast(pl.Int32).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    examples = ", ".join(f"'{value}'" for value in series.drop_nulls().unique().sort().head(3).to_list())
+    raise InvalidRequest(
+        f"The column '{series.name}' cannot be {role}: that takes numbers, and it holds words ({examples}, ...).",
+        field=f"mapping.{role}",
+    )
+
+
+def binary(series: pl.Series, *, role: str, notes: list[str]) -> Vector:
+    """The column as 0 and 1; of two words, the one that means no is 0.
+
+    Raises:
+        InvalidRequest: more than two values.
+        UnusableData: fewer than two values.
+    """
+    distinct = series.drop_nulls().unique().sort().to_list()
+    if len(distinct) > 2:
+        shown = ", ".join(f"'{value}'" for value in distinct[:5])
+        raise InvalidRequest(
+            f"The column '{series.name}' cannot be {role}: that takes numbers or two levels, and it has "
+            f"{len(distinct)} levels ({shown}{', ...' if len(distinct) > 5 else ''}).",
+            field=f"mapping.{role}",
+        )
+    if len(distinct) < 2:
+        raise UnusableData(
+            f"The column '{series.name}' (mapped as {role}) has {len(distinct)} distinct values; it must have two.",
+            field=f"mapping.{role}",
+        )
+    reference, why = choose_reference(distinct, None)
+    one = next(level for level in distinct if level != reference)
+    if not set(distinct) <= {0, 1}:
+        notes.append(f"{role} '{series.name}': '{reference}' counts as 0 and '{one}' as 1 ({why}).")
+    values: Vector = (series == one).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return values
+
+
+def group_codes(series: pl.Series) -> Codes:
+    """The column's levels numbered in their sorted order, -1 where missing."""
+    levels = series.drop_nulls().unique().sort()
+    joined = (
+        series.to_frame("level")
+        .with_row_index("row")
+        .join(levels.to_frame("level").with_row_index("code"), on="level", how="left", maintain_order="left")
+    )
+    return joined["code"].cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def period_codes(series: pl.Series) -> Periods:
+    """The column's values as ordered periods; words are ordered as text and numbered 0, 1, ..."""
+    codes = group_codes(series)
+    levels = series.drop_nulls().unique().sort()
+    if levels.dtype.is_numeric() or levels.dtype.is_temporal() or levels.dtype == pl.Boolean:
+        values = numeric(levels, role="time")
+    else:
+        values = np.arange(levels.len(), dtype=np.float64)
+    return Periods(codes=codes, values=values)
+
+
+def probability(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
+    """The known probability of treatment, from `pscore` or `log_propensity`; None where neither is mapped.
+
+    Raises:
+        InvalidRequest: values outside (0, 1), or above 0 for a logarithm.
+    """
+    if "log_propensity" in roles:
+        name = str(roles["log_propensity"])
+        logs = numeric(frame[name], role="log_propensity")
+        wrong = int(np.sum(logs > 0))
+        if wrong:
+            raise InvalidRequest(
+                f"{wrong} rows of '{name}' are above 0; the logarithm of a probability is at most 0. If they are "
+                "probabilities, map the column as 'pscore'.",
+                field="mapping.log_propensity",
+            )
+        return np.exp(logs)
+    if "pscore" not in roles:
+        return None
+    name = str(roles["pscore"])
+    scores = numeric(frame[name], role="pscore")
+    wrong = int(np.sum((scores <= 0) | (scores >= 1)))
+    if wrong:
+        raise InvalidRequest(
+            f"{wrong} rows of '{name}' are not strictly between 0 and 1, as a probability of treatment must be.",
+            field="mapping.pscore",
+        )
+    return scores
+
+
+def covariate_matrix(
+    frame: pl.DataFrame, columns: Columns, names: Sequence[str], *, role: str, notes: list[str]
+) -> Covariates:
+    """The columns as a design matrix: numbers as they are, dates as days, words one column for each further level.
+
+    Raises:
+        InvalidRequest: a column of free text or of an id that is different in almost every row.
+    """
+    blocks: list[Vector] = []
+    labels: list[str] = []
+    absorbed: list[pl.Series] = []
+    for name in names:
+        series = frame[name]
+        if series.dtype.is_numeric() or series.dtype == pl.Boolean:
+            blocks.append(numeric(series, role=role))
+            labels.append(name)
+        elif series.dtype.is_temporal():
+            blocks.append(numeric(series, role=role))
+            labels.append(name)
+            notes.append(f"The date '{name}' enters as a number of days.")
+        else:
+            _add_levels(series, columns[name].kind, role, blocks, labels, absorbed, notes)
+    matrix = np.column_stack(blocks) if blocks else np.empty((frame.height, 0))
+    return Covariates(matrix=np.ascontiguousarray(matrix), labels=tuple(labels), absorbed=tuple(absorbed))
+
+
+def _add_levels(
+    series: pl.Series,
+    kind: str,
+    role: str,
+    blocks: list[Vector],
+    labels: list[str],
+    absorbed: list[pl.Series],
+    notes: list[str],
+) -> None:
+    levels = series.drop_nulls().unique().sort().to_list()
+    if len(levels) > MAX_LEVELS:
+        known = series.len() - series.null_count()
+        if role != "covariates" or (kind in ("text", "id") and len(levels) > known / 2):
+            raise InvalidRequest(
+                f"The column '{series.name}' has {len(levels)} different words in {known} rows, too many to adjust "
+                f"for as {role}; leave it out, or group them into at most {MAX_LEVELS} levels.",
+                field=f"mapping.{role}",
+            )
+        absorbed.append(series)
+        notes.append(f"The covariate '{series.name}' has {len(levels)} levels and is absorbed as a fixed effect.")
+        return
+    missing = series.is_null().to_numpy()
+    for level in levels[1:]:
+        values = (series == level).cast(pl.Float64).fill_null(0.0).to_numpy()
+        blocks.append(np.where(missing, np.nan, values))
+        labels.append(f"{series.name}={level}")

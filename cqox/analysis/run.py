@@ -1,0 +1,205 @@
+"""One comprehensive analysis, from a table on disk to a report: what a worker process does.
+
+Synchronous; progress is told to a callable. Which estimators there are is the catalog's knowledge, what they say
+together is `cqox.diagnostics`', how it looks is `cqox.figures`'; here they are put in order.
+"""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+from cqox import diagnostics as judge
+from cqox import figures as draw
+from cqox.analysis.prepare import Contrast, check_mapping, prepare
+from cqox.analysis.report import Finding, assemble
+from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping
+from cqox.datasets import Column, describe, infer_roles, load_columns
+from cqox.errors import InvalidRequest
+from cqox.estimators import Estimate, Estimator, Plan, Settings, catalog, run
+from cqox.figures import Figure
+
+__all__ = ["Finished", "Step", "analyze"]
+
+type Step = Callable[[dict[str, object]], None]
+"""Told of each step as it is reached: a JSON object with `step`, and what belongs to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A finished analysis.
+
+    Attributes:
+        report: the report without `analysis_id`, `figures` and `provenance`, JSON values.
+        specs: figure name to Vega-Lite specification.
+        rows: rows of the data set.
+        rows_used: the most rows that an estimator used.
+        seconds: how long each step took.
+    """
+
+    report: dict[str, object]
+    specs: dict[str, object]
+    rows: int
+    rows_used: int
+    seconds: dict[str, float]
+
+
+class _Clock:
+    """Times the steps and tells of them."""
+
+    def __init__(self, tell: Step) -> None:
+        self._tell = tell
+        self._since = perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def done(self, step: str, **told: object) -> float:
+        now = perf_counter()
+        spent, self._since = now - self._since, now
+        self.seconds[step] = round(self.seconds.get(step, 0.0) + spent, 6)
+        self._tell({"step": step, "seconds": round(spent, 6), **told})
+        return spent
+
+
+def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) -> Finished:
+    """Everything that these data can honestly support.
+
+    Args:
+        path: the table, as kept by `cqox.datasets`.
+        request: the client's request; its `dataset_id` is not looked at.
+        threads: threads for row passes.
+        tell: told of each step and of each estimate as it comes.
+
+    Raises:
+        InvalidRequest: the mapping or an option names something that does not exist or cannot play its role.
+        UnusableData: the outcome or the treatment does not vary.
+    """
+    clock = _Clock(tell)
+    table = describe(path)
+    columns = {column.name: column for column in table.columns}
+    roles, aliases = request.roles()
+    check_mapping(roles, list(columns))
+    notes = [f"'{word}' is read as the role '{role}'." for word, role in aliases.items()]
+    roles = _with_covariates(roles, request.options, table.columns, notes)
+    frame = load_columns(path, _mapped_columns(roles))
+    clock.done("read", rows=frame.height)
+    prepared = prepare(frame, columns, roles, request.options)
+    clock.done("plan", contrasts=len(prepared.contrasts))
+    settings = _settings(request.options, threads)
+    chosen = _chosen(request.options)
+    findings = [_find(contrast, settings, chosen, request.options, clock) for contrast in prepared.contrasts]
+    specs = {name: figure.spec for name, figure in _figures(findings).items()}
+    clock.done("figures", figures=list(specs))
+    report = assemble(roles, request.options, findings, notes=[*notes, *prepared.notes])
+    rows_used = max((estimate.n or 0 for finding in findings for estimate in finding.estimates), default=0)
+    return Finished(
+        report=report, specs=dict(specs), rows=frame.height, rows_used=rows_used, seconds=dict(clock.seconds)
+    )
+
+
+def _find(
+    contrast: Contrast, settings: Settings, chosen: Sequence[Estimator], options: Options, clock: _Clock
+) -> Finding:
+    plan = Plan(contrast.data, settings)
+    applicable = [estimator for estimator in chosen if estimator.applies(plan) is None]
+    primary = judge.choose_primary(plan, applicable, options.primary)
+    clock.done("plan")
+    estimates: list[Estimate] = []
+    for estimator in chosen:
+        began = perf_counter()
+        estimate = replace(run(estimator, plan), seconds=round(perf_counter() - began, 6))
+        estimates.append(estimate)
+        clock.done(
+            f"estimate.{estimator.name}",
+            contrast=contrast.label,
+            status=estimate.status,
+            estimate=estimate.estimate,
+            ci_lower=estimate.ci_lower,
+            ci_upper=estimate.ci_upper,
+        )
+    diagnostics = judge.diagnose(plan, estimates)
+    gates = judge.gates(diagnostics, estimates, primary)
+    decision = judge.decide(
+        primary,
+        estimates,
+        gates,
+        better=options.better,
+        minimum_effect=options.minimum_effect,
+        alpha=options.alpha,
+    )
+    clock.done("diagnostics", contrast=contrast.label)
+    return Finding(
+        label=contrast.label,
+        plan=plan,
+        estimates=tuple(estimates),
+        diagnostics=diagnostics,
+        gates=gates,
+        decision=decision,
+    )
+
+
+def _figures(findings: Sequence[Finding]) -> dict[str, Figure]:
+    figures: dict[str, Figure] = {}
+    for number, finding in enumerate(findings):
+        for name, figure in draw.draw(finding.plan, finding.estimates, finding.diagnostics).items():
+            figures[name if number == 0 else f"{name}-{number + 1}"] = figure
+    return figures
+
+
+def _settings(options: Options, threads: int) -> Settings:
+    return Settings(
+        se=options.se,
+        alpha=options.alpha,
+        seed=options.seed,
+        folds=options.folds,
+        repetitions=options.repetitions,
+        threads=threads,
+    )
+
+
+def _chosen(options: Options) -> tuple[Estimator, ...]:
+    known = {estimator.name: estimator for estimator in catalog()}
+    for field, names in (("estimators", options.estimators or ()), ("primary", [options.primary or ""])):
+        for name in names:
+            if name and name not in known:
+                near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+                hint = f" Did you mean {' or '.join(near)}?" if near else ""
+                raise InvalidRequest(
+                    f"There is no estimator '{name}'.{hint}",
+                    field=f"options.{field}",
+                    choices=[*near, *(other for other in known if other not in near)],
+                )
+    if options.estimators is None:
+        return tuple(known.values())
+    wanted = {*options.estimators, options.primary}
+    return tuple(estimator for name, estimator in known.items() if name in wanted)
+
+
+def _with_covariates(roles: RoleMapping, options: Options, columns: Sequence[Column], notes: list[str]) -> RoleMapping:
+    if "covariates" in roles:
+        return roles
+    taken = set(_mapped_columns(roles))
+    suggested = infer_roles(columns).mapping.get("covariates", ())
+    names = [suggested] if isinstance(suggested, str) else list(suggested)
+    free = tuple(name for name in names if name not in taken)
+    if not free:
+        return roles
+    listed = ", ".join(free)
+    if options.covariates == "auto":
+        notes.append(f"As asked by options.covariates, the estimates adjust for {listed}.")
+        merged = {**roles, "covariates": free}
+        return {role: merged[role] for role in ROLES if role in merged}
+    notes.append(
+        f"No covariates are mapped, so nothing is adjusted for. {listed} could be: map those that were measured before "
+        "treatment as 'covariates' (one measured after it would bias the estimate), or set options.covariates to "
+        "'auto'."
+    )
+    return roles
+
+
+def _mapped_columns(roles: RoleMapping) -> list[str]:
+    names: dict[str, None] = {}
+    for role, mapped in roles.items():
+        if ROLES[role].arity != "scalar":
+            names.update(dict.fromkeys(mapped if isinstance(mapped, tuple) else (str(mapped),)))
+    return list(names)

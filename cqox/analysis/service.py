@@ -1,0 +1,374 @@
+"""The analyses and data sets of one engine: request → cache → store → worker → report.
+
+Loads no numerics itself: those live in the worker processes.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import JsonValue
+
+from cqox.analysis.key import analysis_id, canonical_json, code_version, digest
+from cqox.analysis.workers import Progress, WorkerPool
+from cqox.contract import AnalyzeRequest
+from cqox.errors import InvalidRequest, NotFound, StoreUnavailable
+from cqox.storage import (
+    DatasetRecord,
+    FileStore,
+    MemoryCache,
+    Page,
+    ResultCache,
+    ResultStore,
+    SqliteStore,
+    StoredReport,
+)
+
+__all__ = ["Analyses", "Answer", "Bounds"]
+
+_WORK = "cqox.analysis.work"
+_logger = logging.getLogger("cqox.analysis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much an engine takes on.
+
+    Attributes:
+        analyses: how many computations run at once.
+        threads: threads of one computation.
+        worker_memory_bytes: what one may use beyond its own code, 0 for no bound.
+        file_limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
+    """
+
+    analyses: int
+    threads: int
+    worker_memory_bytes: int
+    file_limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A report as it goes to a client.
+
+    Attributes:
+        analysis_id: its id.
+        body: the whole report, JSON bytes.
+        hit: whether it was there already.
+        stored: whether it can be read again later.
+    """
+
+    analysis_id: str
+    body: bytes
+    hit: bool
+    stored: bool
+
+
+class Analyses:
+    """What an engine does, whatever protocol asks for it. Open it with `Analyses.open`."""
+
+    def __init__(
+        self, *, pool: WorkerPool, store: ResultStore, cache: ResultCache, files: FileStore, bounds: Bounds
+    ) -> None:
+        self.pool = pool
+        self.store = store
+        self._cache = cache
+        self._files = files
+        self._bounds = bounds
+        self._catalog: Sequence[JsonValue] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, data_dir: Path, bounds: Bounds) -> AsyncIterator[Self]:
+        """The analyses kept under a folder, with SQLite results and a cache in memory.
+
+        The workers begin to start; `warm` waits for them.
+        """
+        files = FileStore(data_dir)
+        async with (
+            SqliteStore.open(data_dir / "results.sqlite") as store,
+            WorkerPool.open(
+                work=_WORK, size=bounds.analyses, memory_bytes=bounds.worker_memory_bytes, threads=bounds.threads
+            ) as pool,
+        ):
+            yield cls(pool=pool, store=store, cache=MemoryCache(), files=files, bounds=bounds)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for files on their way in, on the file system where data sets are kept."""
+        return self._files.scratch
+
+    async def warm(self) -> None:
+        """Wait for a warm worker and see that the built-in data sets are there."""
+        reply = await self.pool.run("samples", {})
+        for sample in _objects(reply.body["samples"]):
+            await self._add_sample(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
+        await self.catalog()
+
+    async def catalog(self) -> Sequence[JsonValue]:
+        """Every estimator, described."""
+        if self._catalog is None:
+            reply = await self.pool.run("catalog", {})
+            self._catalog = _list(reply.body["estimators"])
+        return self._catalog
+
+    async def add_dataset(
+        self, path: Path, *, name: str, content_digest: str, size_bytes: int, options: Mapping[str, JsonValue]
+    ) -> tuple[DatasetRecord, bool]:
+        """Read an uploaded file and keep it as a data set; whether it is new. The file itself is not kept.
+
+        A cancellation leaves nothing behind.
+
+        Raises:
+            UnreadableFile, LimitExceeded, UnusableData: the file is at fault.
+        """
+        given = {key: value for key, value in options.items() if value is not None}
+        dataset_id = digest(canonical_json([content_digest, dict(sorted(given.items()))])) if given else content_digest
+        known = await self.store.dataset(dataset_id)
+        if known is not None and self._files.has(dataset_id):
+            return known, False
+        folder = self._files.incoming()
+        try:
+            reply = await self.pool.run(
+                "ingest",
+                {
+                    "path": str(path),
+                    "folder": str(folder),
+                    "name": name,
+                    "options": given,
+                    "limits": dict(self._bounds.file_limits),
+                },
+            )
+            await self._files.keep(folder, dataset_id)
+        except BaseException:
+            await self._files.drop(folder)
+            raise
+        record = _record(reply.body, dataset_id, dataset_id, name, size_bytes, sample=False)
+        return await self.store.register(record), True
+
+    async def dataset(self, dataset_id: str) -> DatasetRecord:
+        """The data set of this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        record = await self.store.dataset(dataset_id)
+        if record is None:
+            known = [other.dataset_id for other in await self.store.datasets()]
+            raise NotFound(
+                f"There is no data set '{dataset_id[:100]}'. Upload it with POST /api/datasets; GET lists all.",
+                field="dataset_id",
+                choices=known[:20],
+            )
+        return record
+
+    async def delete_dataset(self, dataset_id: str) -> None:
+        """Remove a data set; its reports stay, and analyses that are reading it finish.
+
+        Raises:
+            NotFound: there is none.
+            InvalidRequest: it is built in.
+        """
+        record = await self.dataset(dataset_id)
+        if record.sample:
+            raise InvalidRequest(f"The data set '{dataset_id}' is built in and cannot be deleted.")
+        await self.store.forget(dataset_id)
+        await self._files.delete(dataset_id)
+
+    async def infer(self, dataset_id: str) -> Mapping[str, object]:
+        """Which columns may play which roles, as `cqox.contract.Inference`."""
+        record = await self.dataset(dataset_id)
+        with self._files.reading(dataset_id) as path:
+            reply = await self.pool.run("infer", {"path": str(path)})
+        return {"dataset_id": record.dataset_id, **reply.body}
+
+    async def analyze(
+        self, request: AnalyzeRequest, *, progress: Progress | None = None, trace_id: str | None = None
+    ) -> Answer:
+        """The report on this request, computed unless it is there already.
+
+        A cancellation kills the computation.
+
+        Raises:
+            InputError: the request or the data must be corrected.
+            WorkerLost: the computation died twice.
+        """
+        roles, _ = request.roles()
+        record = await self.dataset(request.dataset_id)
+        key = analysis_id(record.digest, roles, request.options)
+        found = await self._cache.get(key)
+        if found is None:
+            found = await self._stored(key)
+        if found is not None:
+            await self._cache.put(found)
+            return _answer(found, hit=True, stored=True, trace_id=trace_id)
+        report = await self._compute(request, record, key, progress)
+        stored = await self._keep(report)
+        await self._cache.put(report)
+        return _answer(report, hit=False, stored=stored, trace_id=trace_id)
+
+    async def report(self, key: str) -> StoredReport:
+        """The stored report of this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self._cache.get(key) or await self.store.load(key)
+        if found is None:
+            raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")
+        return found
+
+    async def read(self, key: str, *, trace_id: str | None = None) -> Answer:
+        """The stored report of this id as it goes to a client."""
+        return _answer(await self.report(key), hit=True, stored=True, trace_id=trace_id)
+
+    async def reports(self, *, dataset_id: str | None, limit: int, before: str | None) -> Page[StoredReport]:
+        """Stored reports, newest first, without their bodies."""
+        return await self.store.reports(dataset_id=dataset_id, limit=limit, before=before)
+
+    async def figure(self, key: str, name: str, suffix: str) -> bytes:
+        """A figure of a report; SVG and PNG are drawn at the first call and kept.
+
+        Raises:
+            NotFound: no such report, figure or format.
+        """
+        report = await self.report(key)
+        specs = json.loads(report.figures)
+        if name not in specs:
+            raise NotFound(f"The analysis has no figure '{name[:100]}'.", field="name", choices=list(specs))
+        if suffix == "json":
+            return canonical_json(specs[name])
+        if suffix not in ("svg", "png"):
+            raise NotFound(
+                f"A figure comes as svg, png or json, not as '{suffix[:20]}'.", choices=["svg", "png", "json"]
+            )
+        path = self._files.figure(key, name, suffix)
+        drawn = await self._files.read(path)
+        if drawn is None:
+            reply = await self.pool.run("render", {"spec": specs[name], "format": suffix})
+            drawn = reply.payload
+            await self._files.write(path, drawn)
+        return drawn
+
+    async def _stored(self, key: str) -> StoredReport | None:
+        try:
+            return await self.store.load(key)
+        except StoreUnavailable as error:
+            _logger.warning("The result store was asked for %s and did not answer: %s", key, error)
+            return None
+
+    async def _keep(self, report: StoredReport) -> bool:
+        try:
+            await self.store.save(report)
+        except StoreUnavailable as error:
+            _logger.error("The analysis %s could not be stored: %s", report.analysis_id, error)
+            return False
+        return True
+
+    async def _compute(
+        self, request: AnalyzeRequest, record: DatasetRecord, key: str, progress: Progress | None
+    ) -> StoredReport:
+        arguments = {"request": request.model_dump(mode="json"), "threads": self._bounds.threads}
+        with self._files.reading(record.dataset_id) as path:
+            reply = await self.pool.run("analyze", {"path": str(path), **arguments}, progress)
+        body = reply.body
+        report = dict(_object(body["report"]))
+        specs = _object(body["specs"])
+        figures = {name: f"/api/analyses/{key}/figures/{name}.svg" for name in specs}
+        content = canonical_json({"analysis_id": key, "dataset_id": record.dataset_id, **report, "figures": figures})
+        provenance = {
+            "dataset_digest": record.digest,
+            "rows": body["rows"],
+            "rows_used": body["rows_used"],
+            "code_version": code_version(),
+            "seed": request.options.seed,
+            "seconds": body["seconds"],
+        }
+        decision = _object(report["decision"])
+        return StoredReport(
+            analysis_id=key,
+            dataset_id=record.dataset_id,
+            created_at=_now(),
+            status=str(report["status"]),
+            verdict=str(decision["verdict"]),
+            primary=None if decision["primary"] is None else str(decision["primary"]),
+            estimate=_primary_estimate(report, decision),
+            report=content,
+            provenance=canonical_json(provenance),
+            figures=canonical_json(specs),
+            digest=digest(content),
+        )
+
+    async def _add_sample(self, name: str, sample_digest: str, size_bytes: int) -> None:
+        known = await self.store.dataset(name)
+        if known is not None and known.digest == sample_digest and self._files.has(name):
+            return
+        await self._files.delete(name)
+        folder = self._files.incoming()
+        try:
+            reply = await self.pool.run("sample", {"name": name, "folder": str(folder)})
+            await self._files.keep(folder, name)
+        except BaseException:
+            await self._files.drop(folder)
+            raise
+        await self.store.register(_record(reply.body, name, sample_digest, name, size_bytes, sample=True))
+
+
+def _answer(report: StoredReport, *, hit: bool, stored: bool, trace_id: str | None) -> Answer:
+    # The report's bytes are kept as they are; only the provenance says how this client came by them.
+    provenance = {
+        **json.loads(report.provenance),
+        "cache": "hit" if hit else "miss",
+        "trace_id": trace_id,
+        "stored": stored,
+    }
+    body = report.report[:-1] + b',"provenance":' + canonical_json(provenance) + b"}"
+    return Answer(analysis_id=report.analysis_id, body=body, hit=hit, stored=stored)
+
+
+def _record(
+    description: Mapping[str, object], dataset_id: str, content_digest: str, name: str, size_bytes: int, *, sample: bool
+) -> DatasetRecord:
+    return DatasetRecord(
+        dataset_id=dataset_id,
+        digest=content_digest,
+        name=name,
+        rows=int(str(description["rows"])),
+        columns=len(_list(description["columns"])),
+        size_bytes=size_bytes,
+        created_at=_now(),
+        sample=sample,
+        description=canonical_json(description),
+    )
+
+
+def _primary_estimate(report: Mapping[str, object], decision: Mapping[str, JsonValue]) -> float | None:
+    for estimate in _objects(report["estimates"]):
+        if estimate["name"] == decision["primary"] and isinstance(estimate["estimate"], float | int):
+            return float(estimate["estimate"])
+    return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _object(value: object) -> Mapping[str, JsonValue]:
+    if not isinstance(value, dict):
+        raise TypeError(f"a worker answered {type(value).__name__} where an object was due")
+    return value
+
+
+def _list(value: object) -> Sequence[JsonValue]:
+    if not isinstance(value, list):
+        raise TypeError(f"a worker answered {type(value).__name__} where an array was due")
+    return value
+
+
+def _objects(value: object) -> Sequence[Mapping[str, JsonValue]]:
+    return [_object(item) for item in _list(value)]

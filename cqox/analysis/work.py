@@ -1,0 +1,160 @@
+"""The tasks that a worker process knows, by name. Everything here runs inside a worker and loads numerics."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cqox.analysis.run import Step, analyze
+from cqox.contract import AnalyzeRequest, parse_model
+from cqox.datasets import (
+    Limits,
+    ReadOptions,
+    Table,
+    infer_roles,
+    preview,
+    read_table,
+    sample_names,
+    sample_path,
+    write_parquet,
+)
+from cqox.datasets import describe as describe_table
+from cqox.errors import InvalidRequest
+from cqox.estimators import catalog
+from cqox.figures import render_png, render_svg
+
+__all__ = ["perform", "warm"]
+
+type _Arguments = dict[str, object]
+type _Answer = tuple[dict[str, object], bytes]
+
+
+def perform(name: str, arguments: object, tell: Step) -> _Answer:
+    """What the task of this name returns: JSON values, and bytes beside them.
+
+    Raises:
+        InputError: the client's input is at fault.
+    """
+    if not isinstance(arguments, dict):
+        raise InvalidRequest(f"The arguments of the task '{name}' are no object.")
+    return _TASKS[name](arguments, tell)
+
+
+def warm() -> None:
+    """Load what the first task would otherwise wait for."""
+    catalog()
+
+
+def _ingest(arguments: _Arguments, tell: Step) -> _Answer:
+    """A file as a client sent it becomes a table in `folder`, and its description."""
+    source, folder = Path(str(arguments["path"])), Path(str(arguments["folder"]))
+    options = parse_options(arguments.get("options"))
+    limits = Limits(**arguments["limits"]) if isinstance(arguments.get("limits"), dict) else Limits()  # type: ignore[arg-type]
+    table = read_table(source, name=str(arguments["name"]), limits=limits, options=options)
+    tell({"step": "read", "rows": table.rows})
+    write_parquet(table, folder / "table.parquet")
+    return _description(table), b""
+
+
+def _sample(arguments: _Arguments, tell: Step) -> _Answer:
+    """A built-in data set becomes a table in `folder`, and its description."""
+    name = str(arguments["name"])
+    table = read_table(sample_path(name), name=name, limits=Limits(), options=ReadOptions())
+    write_parquet(table, Path(str(arguments["folder"])) / "table.parquet")
+    return _description(table), b""
+
+
+def _samples(arguments: _Arguments, tell: Step) -> _Answer:
+    from cqox.datasets import dataset_id
+
+    return {
+        "samples": [
+            {
+                "name": name,
+                "digest": dataset_id(sample_path(name), ReadOptions()),
+                "size_bytes": sample_path(name).stat().st_size,
+            }
+            for name in sample_names()
+        ]
+    }, b""
+
+
+def parse_options(given: object) -> ReadOptions:
+    """Read options from JSON values, absent ones at their defaults.
+
+    Raises:
+        InvalidRequest: an option that does not exist.
+    """
+    if not isinstance(given, dict):
+        return ReadOptions()
+    return ReadOptions(**{str(name): value for name, value in given.items() if value is not None})
+
+
+def _description(table: Table) -> dict[str, object]:
+    inference = infer_roles(table.columns)
+    return {
+        "rows": table.rows,
+        "columns": [column.to_json() for column in table.columns],
+        "format": table.format,
+        "encoding": table.encoding,
+        "compression": table.compression,
+        "notes": list(table.notes),
+        "preview": preview(table),
+        "roles": {role: [candidate.to_json() for candidate in found] for role, found in inference.candidates.items()},
+    }
+
+
+def _infer(arguments: _Arguments, tell: Step) -> _Answer:
+    inference = infer_roles(describe_table(Path(str(arguments["path"]))).columns)
+    return inference.to_json(), b""
+
+
+def _analyze(arguments: _Arguments, tell: Step) -> _Answer:
+    request = parse_model(AnalyzeRequest, arguments["request"])  # type: ignore[arg-type]
+    threads = arguments.get("threads")
+    finished = analyze(
+        Path(str(arguments["path"])), request, threads=threads if isinstance(threads, int) else 1, tell=tell
+    )
+    return {
+        "report": finished.report,
+        "specs": finished.specs,
+        "rows": finished.rows,
+        "rows_used": finished.rows_used,
+        "seconds": finished.seconds,
+    }, b""
+
+
+def _render(arguments: _Arguments, tell: Step) -> _Answer:
+    spec = arguments["spec"]
+    if not isinstance(spec, dict):
+        raise InvalidRequest("A figure's specification is an object.")
+    return {}, render_svg(spec) if arguments["format"] == "svg" else render_png(spec)
+
+
+def _catalog(arguments: _Arguments, tell: Step) -> _Answer:
+    return {
+        "estimators": [
+            {
+                "name": entry.name,
+                "family": entry.family,
+                "estimand": entry.estimand,
+                "summary": entry.summary,
+                "requires": list(entry.requires),
+                "optional": list(entry.optional),
+                "standard_error": entry.standard_error,
+                "paper": entry.paper,
+                "doi": entry.doi,
+                "checked_against": entry.checked_against,
+            }
+            for entry in catalog()
+        ]
+    }, b""
+
+
+_TASKS: dict[str, Callable[[_Arguments, Step], _Answer]] = {
+    "analyze": _analyze,
+    "catalog": _catalog,
+    "infer": _infer,
+    "ingest": _ingest,
+    "render": _render,
+    "sample": _sample,
+    "samples": _samples,
+}

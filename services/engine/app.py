@@ -1,0 +1,45 @@
+"""The engine: it computes. Its routes are those of the gateway, under its own port."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cqox.analysis.service import Analyses, Bounds
+from services.engine import analyses, datasets, figures
+from services.engine.state import State
+from services.http.app import App
+from services.http.settings import Settings
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings) -> App:
+    """The engine's app; it opens its stores and workers when it is served."""
+    app = App(__name__, title="Engine", settings=settings)
+    state = State(settings=settings)
+    bounds = Bounds(
+        analyses=settings.concurrent_analyses,
+        threads=max(1, (os.process_cpu_count() or 1) // settings.concurrent_analyses),
+        worker_memory_bytes=settings.worker_memory_bytes,
+        file_limits={
+            "max_bytes": settings.max_upload_bytes,
+            "max_expanded_bytes": settings.max_expanded_bytes,
+            "max_rows": settings.max_rows,
+            "max_columns": settings.max_columns,
+        },
+    )
+
+    @app.resource
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Analyses]:
+        async with Analyses.open(settings.data_dir, bounds) as engine:
+            state.analyses = engine
+            yield engine
+
+    @app.warm_up
+    async def warm() -> None:
+        await state.analyses.warm()
+
+    for routes in (datasets, analyses, figures):
+        routes.register(app, state)
+    return app
