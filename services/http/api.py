@@ -1,0 +1,280 @@
+"""The HTTP contract as one typed table: every path that gateway and engine answer, and the models that it speaks.
+
+Routes are registered from it, `/openapi.json` is made from it, and the gateway's client is addressed by it, so that a
+path or a model is written down once.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel
+from quart.typing import ResponseReturnValue
+
+from cqox.contract import (
+    AnalysisListing,
+    AnalyzeRequest,
+    Catalog,
+    DatasetDescription,
+    DatasetListing,
+    Inference,
+    InferRequest,
+    Report,
+)
+from services.http.app import App
+from services.http.health import Health, Liveness
+
+__all__ = ["OPERATIONS", "Answer", "Handler", "Operation", "Parameter", "operation", "register"]
+
+type Handler = Callable[..., Awaitable[ResponseReturnValue]]
+"""A coroutine function that takes the parameters of the path by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter of the path, of the query or of the head of a request."""
+
+    name: str
+    where: Literal["path", "query", "header"]
+    meaning: str
+    kind: Literal["string", "integer"] = "string"
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a request is answered where all goes well.
+
+    Attributes:
+        status: the HTTP status.
+        meaning: when, in a few words.
+        model: what the JSON holds; None where there is no body, or `media` says what else there is.
+        media: media types, where the body is not that of the model.
+    """
+
+    status: int = 200
+    meaning: str
+    model: type[BaseModel] | None = None
+    media: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One thing that the API does.
+
+    Attributes:
+        name: what programs call it.
+        method: the HTTP method.
+        path: the path, with `{parameter}`.
+        aliases: other paths that do the same.
+        group: the heading that it is under.
+        summary: one line.
+        description: the rest, in Markdown.
+        body: the model of the JSON body, or `file` for an upload.
+        example: a body that works on a fresh installation.
+        parameters: what else a request may say.
+        answers: the good answers.
+        problems: statuses of the problems that the operation itself raises, apart from 500.
+    """
+
+    name: str
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    aliases: tuple[str, ...] = ()
+    group: str
+    summary: str
+    description: str = ""
+    body: type[BaseModel] | Literal["file"] | None = None
+    example: Mapping[str, object] | None = None
+    parameters: tuple[Parameter, ...] = ()
+    answers: tuple[Answer, ...]
+    problems: tuple[int, ...] = field(default=())
+
+
+_DATASET = Parameter(name="dataset_id", where="path", meaning="The id that the upload answered, or a sample's name.")
+_ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id that the report names.")
+_UNAVAILABLE = (429, 503, 504)
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="analyze",
+        method="POST",
+        path="/api/analyze/comprehensive",
+        group="Analyses",
+        summary="Estimate the effect of a treatment",
+        description="Runs every estimator that the data and the mapping can honestly support. An estimator that does "
+        "not apply is `skipped` with the reason; one that fails is `failed` and the others stand. The same request on "
+        "the same data answers the same report.",
+        body=AnalyzeRequest,
+        example={"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}},
+        answers=(Answer(meaning="The report.", model=Report),),
+        problems=(400, 404, 413, 422, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="list_analyses",
+        method="GET",
+        path="/api/analyses",
+        group="Analyses",
+        summary="List stored analyses, newest first",
+        parameters=(
+            Parameter(name="dataset_id", where="query", meaning="Only those of this data set."),
+            Parameter(name="limit", where="query", kind="integer", meaning="How many at most, 1 to 500; 50 if absent."),
+            Parameter(name="before", where="query", meaning="The `next` of the page before."),
+        ),
+        answers=(Answer(meaning="One page.", model=AnalysisListing),),
+        problems=(400, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="read_analysis",
+        method="GET",
+        path="/api/analyses/{analysis_id}",
+        group="Analyses",
+        summary="Read a stored report",
+        parameters=(_ANALYSIS,),
+        answers=(Answer(meaning="The report.", model=Report),),
+        problems=(404, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="read_figure",
+        method="GET",
+        path="/api/analyses/{analysis_id}/figures/{name}.{suffix}",
+        group="Analyses",
+        summary="Draw a figure of a report",
+        parameters=(
+            _ANALYSIS,
+            Parameter(name="name", where="path", meaning="A name from `figures` of the report."),
+            Parameter(name="suffix", where="path", choices=("svg", "png", "json"), meaning="`json` is Vega-Lite."),
+        ),
+        answers=(Answer(meaning="The figure.", media=("image/svg+xml", "image/png", "application/json")),),
+        problems=(404, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="upload_dataset",
+        method="POST",
+        path="/api/datasets",
+        aliases=("/api/upload",),
+        group="Data sets",
+        summary="Upload a table",
+        description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; what it is is "
+        "decided by its content. The field `file` of a form, or the raw body. The same bytes get the same id.",
+        body="file",
+        parameters=(Parameter(name="name", where="query", meaning="What to call the file, where the body is raw."),),
+        answers=(
+            Answer(status=201, meaning="A new data set.", model=DatasetDescription),
+            Answer(meaning="The same bytes had been uploaded before.", model=DatasetDescription),
+        ),
+        problems=(400, 408, 413, 415, 422, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="list_datasets",
+        method="GET",
+        path="/api/datasets",
+        group="Data sets",
+        summary="List data sets",
+        answers=(Answer(meaning="Samples first, then newest first.", model=DatasetListing),),
+        problems=_UNAVAILABLE,
+    ),
+    Operation(
+        name="read_dataset",
+        method="GET",
+        path="/api/datasets/{dataset_id}",
+        group="Data sets",
+        summary="Describe a data set",
+        parameters=(_DATASET,),
+        answers=(Answer(meaning="Its columns, a preview and roles that columns may play.", model=DatasetDescription),),
+        problems=(404, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="delete_dataset",
+        method="DELETE",
+        path="/api/datasets/{dataset_id}",
+        group="Data sets",
+        summary="Delete a data set",
+        description="Its reports stay.",
+        parameters=(_DATASET,),
+        answers=(Answer(status=204, meaning="It is gone."),),
+        problems=(400, 404, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="infer_roles",
+        method="POST",
+        path="/api/roles/infer",
+        group="Data sets",
+        summary="Guess which column plays which role",
+        description="The `mapping` of the answer can be sent to `/api/analyze/comprehensive` as it is.",
+        body=InferRequest,
+        example={"dataset_id": "test"},
+        answers=(Answer(meaning="A mapping and, for each role, the candidates with reasons.", model=Inference),),
+        problems=(400, 404, 413, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="list_estimators",
+        method="GET",
+        path="/api/estimators",
+        group="Estimators",
+        summary="List the estimators",
+        answers=(Answer(meaning="What each estimates, needs and was checked against.", model=Catalog),),
+        problems=_UNAVAILABLE,
+    ),
+    Operation(
+        name="health",
+        method="GET",
+        path="/api/health",
+        group="Health",
+        summary="Tell how the service is",
+        answers=(Answer(meaning="The service answers; `degraded` names what does not.", model=Health),),
+    ),
+    Operation(
+        name="live",
+        method="GET",
+        path="/health/live",
+        group="Health",
+        summary="Tell whether the process should be left alone",
+        answers=(Answer(meaning="The process answers.", model=Liveness),),
+    ),
+    Operation(
+        name="ready",
+        method="GET",
+        path="/health/ready",
+        group="Health",
+        summary="Tell whether to send requests here",
+        description="503 only while the service starts or drains. A dependency that is down is named in `degraded`: "
+        "one dead part does not take its callers out of rotation.",
+        answers=(
+            Answer(meaning="Send requests.", model=Health),
+            Answer(status=503, meaning="It is starting or draining.", model=Health),
+        ),
+    ),
+)
+"""Every operation, in the order in which the documentation shows them."""
+
+_BY_NAME = {each.name: each for each in OPERATIONS}
+
+
+def operation(name: str) -> Operation:
+    """The operation of this name."""
+    return _BY_NAME[name]
+
+
+def register(app: App, handlers: Mapping[str, Handler]) -> None:
+    """Give each operation its handler and the app its paths.
+
+    Args:
+        app: the app.
+        handlers: a handler for every operation but those of health, by name.
+
+    Raises:
+        ValueError: an operation has no handler, or a handler no operation.
+    """
+    wanted = {each.name for each in OPERATIONS if each.group != "Health"}
+    if wanted != handlers.keys():
+        raise ValueError(f"operations and handlers differ in {', '.join(sorted(wanted ^ handlers.keys()))}")
+    for name, handler in handlers.items():
+        _add(app, operation(name), handler)
+
+
+def _add(app: App, what: Operation, handler: Handler) -> None:
+    for number, path in enumerate((what.path, *what.aliases)):
+        endpoint = f"{what.name}-{number}" if number else what.name
+        rule = path.replace("{", "<").replace("}", ">")
+        app.add_url_rule(rule, endpoint, handler, methods=[what.method], provide_automatic_options=False)

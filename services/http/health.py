@@ -1,0 +1,109 @@
+"""Whether the process lives, whether requests should come here, and what it can do without.
+
+A dependency that is down makes a service `degraded`, never unready: taking every caller of one dead part out of
+rotation would turn a partial failure into a total one.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+import trio
+from pydantic import BaseModel, ConfigDict, Field
+from quart_trio.wrappers import TrioResponse
+
+from cqox.tasks import open_task_group
+from services.http.lifecycle import Stage
+
+if TYPE_CHECKING:
+    from services.http.app import App
+
+__all__ = ["Check", "Health", "Liveness", "add_health", "code_version"]
+
+type Check = Callable[[], Awaitable[object]]
+"""Returns where the dependency answers; raises an exception that says why where it does not."""
+
+_PATIENCE_SECONDS = 1.0
+
+
+class Liveness(BaseModel):
+    """The answer of `/health/live`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["alive"] = "alive"
+
+
+class Health(BaseModel):
+    """The answer of `/api/health` and `/health/ready`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["ok", "degraded", "starting", "draining"]
+    service: str
+    version: str
+    degraded: Mapping[str, str] = Field(description="What does not answer, and why; the rest works without it.")
+    in_flight: int = Field(description="Requests being answered, this one not counted.")
+    uptime_seconds: float
+
+
+@cache
+def code_version() -> str:
+    """The version of the installed package."""
+    return version("cqox")
+
+
+def add_health(app: "App", checks: Mapping[str, Check]) -> None:
+    """Give the app its health paths.
+
+    Args:
+        app: the app.
+        checks: what to ask, by the name of the dependency; each has one second.
+    """
+
+    async def live() -> TrioResponse:
+        return _json(Liveness(), 200)
+
+    async def health() -> TrioResponse:
+        return _json(await _health(app, checks), 200)
+
+    async def ready() -> TrioResponse:
+        return _json(await _health(app, checks), 200 if app.lifecycle.stage is Stage.READY else 503)
+
+    for path, handler in (("/health/live", live), ("/api/health", health), ("/health/ready", ready)):
+        app.add_url_rule(path, path.strip("/").replace("/", "-"), handler, methods=["GET"])
+
+
+async def _health(app: "App", checks: Mapping[str, Check]) -> Health:
+    degraded: dict[str, str] = {}
+
+    async def ask(name: str, check: Check) -> None:
+        try:
+            with trio.fail_after(_PATIENCE_SECONDS):
+                await check()
+        except trio.TooSlowError:
+            degraded[name] = f"no answer within {_PATIENCE_SECONDS:g} s"
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a dependency is what is asked for
+            degraded[name] = str(error) or type(error).__name__
+
+    async with open_task_group("health") as group:
+        for name, check in checks.items():
+            group.start_soon(ask, name, check)
+    stage = app.lifecycle.stage
+    status: Literal["ok", "degraded", "starting", "draining"] = "degraded" if degraded else "ok"
+    if stage is not Stage.READY:
+        status = "starting" if stage is Stage.STARTING else "draining"
+    return Health(
+        status=status,
+        service=app.title.lower(),
+        version=code_version(),
+        degraded=dict(sorted(degraded.items())),
+        in_flight=len(app.in_flight) - 1,
+        uptime_seconds=round(app.lifecycle.uptime, 3),
+    )
+
+
+def _json(answer: BaseModel, status: int) -> TrioResponse:
+    headers = {"Cache-Control": "no-store"} | ({"Retry-After": "1"} if status == 503 else {})
+    return TrioResponse(answer.model_dump_json(), status, headers, content_type="application/json")
