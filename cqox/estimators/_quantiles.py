@@ -2,7 +2,14 @@
 
 import math
 
-__all__ = ["critical_value", "f_quantile", "two_sided"]
+__all__ = [
+    "chi_square_survival",
+    "critical_value",
+    "f_quantile",
+    "f_survival",
+    "noncentral_quantile",
+    "two_sided",
+]
 
 
 def critical_value(alpha: float, degrees: float | None) -> float:
@@ -28,3 +35,24 @@ def f_quantile(probability: float, numerator: float, denominator: float) -> floa
     from scipy import special
 
     return float(special.fdtri(numerator, denominator, probability))
+
+
+def f_survival(statistic: float, numerator: float, denominator: float) -> float:
+    """The probability of an F statistic at least this large."""
+    from scipy import special
+
+    return float(special.fdtrc(numerator, denominator, statistic))
+
+
+def chi_square_survival(statistic: float, degrees: float) -> float:
+    """The probability of a chi-square statistic at least this large."""
+    from scipy import special
+
+    return float(special.chdtrc(degrees, statistic))
+
+
+def noncentral_quantile(probability: float, degrees: float, noncentrality: float) -> float:
+    """The quantile of a noncentral chi-square distribution."""
+    from scipy import special
+
+    return float(special.chndtrix(probability, degrees, noncentrality))

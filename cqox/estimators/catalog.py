@@ -3,7 +3,7 @@
 from functools import cache
 
 from cqox.errors import UnusableData
-from cqox.estimators import double_ml, doubly_robust, regression, weighting
+from cqox.estimators import double_ml, doubly_robust, instruments, regression, weighting
 from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.plan import Plan
@@ -14,7 +14,13 @@ __all__ = ["catalog", "run"]
 @cache
 def catalog() -> tuple[Estimator, ...]:
     """Every estimator that there is, by family."""
-    return regression.ESTIMATORS + weighting.ESTIMATORS + doubly_robust.ESTIMATORS + double_ml.ESTIMATORS
+    return (
+        *regression.ESTIMATORS,
+        *weighting.ESTIMATORS,
+        *doubly_robust.ESTIMATORS,
+        *double_ml.ESTIMATORS,
+        *instruments.ESTIMATORS,
+    )
 
 
 def run(estimator: Estimator, plan: Plan) -> Estimate:
