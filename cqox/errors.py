@@ -18,7 +18,8 @@
     │   └── NotFound                     no data set, analysis, figure or job of that id
     └── ServiceError                     the client did nothing wrong
         ├── WorkerLost                   the process that computed died; its reply will never come
-        └── StoreUnavailable             a result could not be read or written
+        ├── StoreUnavailable             a result could not be read or written
+        └── EngineUnavailable            the gateway cannot reach its engine, or lost it before the answer was whole
 
 The errors of `ResilienceError` are defined beside the policies that raise them and re-exported by `cqox.resilience`;
 they live here so that any layer can name them. HTTP statuses live in `services.http`, not here.
@@ -33,6 +34,7 @@ __all__ = [
     "CqoxError",
     "DeadlineExceeded",
     "Draining",
+    "EngineUnavailable",
     "InputError",
     "InvalidRequest",
     "LimitExceeded",
@@ -175,3 +177,7 @@ class WorkerLost(ServiceError):
 
 class StoreUnavailable(ServiceError):
     """A store could not be reached, so that nothing was read or written."""
+
+
+class EngineUnavailable(ServiceError):
+    """The engine cannot be reached, failed, or was lost before its answer was whole."""

@@ -118,7 +118,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="List stored analyses, newest first",
         parameters=(
             Parameter(name="dataset_id", where="query", meaning="Only those of this data set."),
-            Parameter(name="limit", where="query", kind="integer", meaning="How many at most, 1 to 500; 50 if absent."),
+            Parameter(name="limit", where="query", kind="integer", meaning="How many at most, 1 to 200; 50 if absent."),
             Parameter(name="before", where="query", meaning="The `next` of the page before."),
         ),
         answers=(Answer(meaning="One page.", model=AnalysisListing),),
@@ -158,7 +158,14 @@ OPERATIONS: tuple[Operation, ...] = (
         description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; what it is is "
         "decided by its content. The field `file` of a form, or the raw body. The same bytes get the same id.",
         body="file",
-        parameters=(Parameter(name="name", where="query", meaning="What to call the file, where the body is raw."),),
+        parameters=(
+            Parameter(name="name", where="query", meaning="What to call the data set; the file's name if absent."),
+            Parameter(name="encoding", where="query", meaning="Of text; found out if absent."),
+            Parameter(name="delimiter", where="query", meaning="Between cells; found out if absent."),
+            Parameter(name="decimal", where="query", meaning="The decimal sign, `.` or `,`."),
+            Parameter(name="na", where="query", meaning="More words for a missing value, separated by commas."),
+            Parameter(name="sheet", where="query", meaning="Of a workbook; the first if absent."),
+        ),
         answers=(
             Answer(status=201, meaning="A new data set.", model=DatasetDescription),
             Answer(meaning="The same bytes had been uploaded before.", model=DatasetDescription),

@@ -42,6 +42,7 @@ def serve(
     sockets: Sequence[socket.socket] | None = None,
     drain_seconds: float = 30.0,
     drain_delay: float = 0.0,
+    notes: Sequence[str] = (),
 ) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once.
 
@@ -52,6 +53,7 @@ def serve(
         sockets: listening sockets, which are owned and closed here.
         drain_seconds: how long requests in flight may take to finish once the sockets are closed.
         drain_delay: seconds between the signal and the closing of the sockets.
+        notes: what to log at the start.
 
     Returns:
         The exit status: 0 where nothing was cut, 1 where a request was or where the app failed.
@@ -61,6 +63,8 @@ def serve(
     """
     owned = tuple(sockets) if sockets is not None else listen(host, port)
     server = _Server(app, owned, drain_seconds=drain_seconds, drain_delay=drain_delay)
+    for note in notes:
+        structlog.stdlib.get_logger("cqox.serving").warning(note)
     return trio.run(server.run, strict_exception_groups=True)
 
 

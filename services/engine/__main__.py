@@ -1,0 +1,21 @@
+"""`python -m services.engine`."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from services.http.startup import run_service
+
+if TYPE_CHECKING:
+    from services.http.app import App
+    from services.http.settings import Settings
+
+
+def _load() -> "Callable[[Settings], App]":
+    from services.engine.app import create_app
+
+    return create_app
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("engine", sys.argv[1:], _load))

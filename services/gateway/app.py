@@ -1,0 +1,35 @@
+"""The gateway's app: what clients talk to. It computes nothing and holds nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.gateway.engine_client import EngineClient
+from services.gateway.policies import EnginePolicies
+from services.gateway.routes import Upstream, add_routes
+from services.http.app import App
+from services.http.docs import add_docs
+from services.http.health import add_health
+from services.http.settings import Settings
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings) -> App:
+    """The gateway; it connects to its engine when there is something to ask."""
+    app = App(__name__, title="Gateway", settings=settings)
+    upstream = Upstream()
+
+    @app.resource
+    @asynccontextmanager
+    async def engine() -> AsyncIterator[None]:
+        async with EngineClient.open(settings.engine_url) as client:
+            upstream.policies = EnginePolicies(client, analysis_seconds=settings.analysis_seconds)
+            yield
+
+    async def engine_answers() -> None:
+        await upstream.policies.ping()
+
+    add_routes(app, upstream)
+    add_health(app, {"engine": engine_answers})
+    add_docs(app)
+    return app

@@ -1,0 +1,133 @@
+"""The gateway's way to its engine: one pool of kept connections for as long as the app serves.
+
+What lives here: what is sent and what comes back, byte for byte. What does not: how long and how often it is tried,
+which is for `policies`; exceptions of the transport leave here as httpx raises them, because policies tell by them
+whether a request was ever sent.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+__all__ = ["Call", "EngineClient", "Headers", "Reply", "end_to_end"]
+
+type Headers = tuple[tuple[bytes, bytes], ...]
+"""Names in lower case with their values, in order; a name may come more than once."""
+
+_CONNECT_SECONDS = 2.0
+# Below the 65 s for which the engine keeps a connection: the side that closes first must be the one that sends.
+_KEEP_ALIVE_SECONDS = 30.0
+_KEPT_CONNECTIONS = 64
+
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What to ask the engine.
+
+    Attributes:
+        method: the HTTP method.
+        target: path and query as the client wrote them, still percent-encoded.
+        headers: those that the engine should see.
+        content: the body; a stream can be sent once only.
+    """
+
+    method: str
+    target: bytes
+    headers: Headers = ()
+    content: bytes | AsyncIterable[bytes] = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the engine answered, whole.
+
+    Attributes:
+        status: the HTTP status.
+        headers: those that a client should see.
+        body: the body as it was sent, whatever its encoding.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: bytes) -> str:
+        """The value of a header, empty where there is none."""
+        return next((value.decode("latin1") for key, value in self.headers if key == name), "")
+
+
+class EngineClient:
+    """One engine, reached through one pool. Open it with `EngineClient.open`."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+        self._client = client
+        self._base = httpx.URL(url)
+        self._prefix = self._base.raw_path.rstrip(b"/")
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator["EngineClient"]:
+        """A client of the engine at `url`; leaving the block closes its connections."""
+        client = httpx.AsyncClient(
+            # Only connecting has a bound of its own: how long an answer may take is for the deadline around the call.
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS
+            ),
+            trust_env=False,
+        )
+        # The engine should see what the client sent and nothing that httpx would say of itself.
+        client.headers.clear()
+        async with client:
+            yield cls(client, url)
+
+    async def send(self, call: Call) -> Reply:
+        """Send one request and read its whole answer. A cancellation closes the connection, so that the engine stops.
+
+        Raises:
+            httpx.TransportError: the engine could not be reached, or was lost before the answer was whole.
+        """
+        async with self._sent(call) as response:
+            body = b"".join([data async for data in response.aiter_raw()])
+            return Reply(status=response.status_code, headers=end_to_end(response.headers.raw), body=body)
+
+    @asynccontextmanager
+    async def _sent(self, call: Call) -> AsyncGenerator[httpx.Response]:
+        request = self._client.build_request(
+            call.method,
+            self._base.copy_with(raw_path=self._prefix + call.target),
+            headers=list(call.headers),
+            content=call.content or None,
+        )
+        response = await self._client.send(request, stream=True)
+        async with aclosing(response):
+            yield response
+
+
+def end_to_end(headers: Sequence[tuple[bytes, bytes]], *, without: frozenset[bytes] = frozenset()) -> Headers:
+    """The headers that are meant for the far end: not for this hop, and none that `Connection` names.
+
+    Args:
+        headers: names with their values.
+        without: more names to leave out, in lower case.
+    """
+    lowered = [(name.lower(), value) for name, value in headers]
+    named = {token.strip().lower() for name, value in lowered if name == b"connection" for token in value.split(b",")}
+    dropped = _HOP_BY_HOP | named | without
+    return tuple((name, value) for name, value in lowered if name not in dropped)

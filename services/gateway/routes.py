@@ -1,0 +1,73 @@
+"""The gateway's routes: each operation of the contract is handed to the engine under the policy that fits it."""
+
+from quart_trio.wrappers import TrioResponse
+
+from services.gateway.engine_client import Call, Reply, end_to_end
+from services.gateway.policies import EnginePolicies
+from services.http.api import OPERATIONS, Handler, register
+from services.http.app import App
+from services.http.bodies import chunks_of, declared_length, read_body
+from services.http.incoming import IncomingRequest, current_request
+
+__all__ = ["Upstream", "add_routes"]
+
+# The client's connection says nothing about the engine's; lengths and the id are written anew.
+_NOT_FORWARDED = frozenset({b"host", b"content-length", b"expect", b"x-request-id", b"remote-addr"})
+_NOT_RETURNED = frozenset({b"content-length", b"date", b"server", b"x-request-id"})
+# A form is a little larger than the file in it; the engine counts the file itself.
+_FORM_BYTES = 2**16
+
+
+class Upstream:
+    """The engine as routes see it; `policies` is there while the app serves."""
+
+    policies: EnginePolicies
+
+
+def add_routes(app: App, upstream: Upstream) -> None:
+    """Put every operation of the contract on the app."""
+    settings = app.settings
+
+    async def analyze() -> TrioResponse:
+        request = current_request()
+        body = await read_body(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
+        return _response(await upstream.policies.analyze(_call(request, body)))
+
+    async def upload_dataset() -> TrioResponse:
+        request = current_request()
+        most = settings.max_upload_bytes + _FORM_BYTES
+        length = declared_length(request, max_bytes=most, what="file")
+        chunks = chunks_of(request, max_bytes=most, idle_seconds=settings.upload_idle_seconds, what="file")
+        headers = () if length is None else ((b"content-length", str(length).encode()),)
+        call = _call(request, b"")
+        call = Call(method=call.method, target=call.target, headers=call.headers + headers, content=chunks)
+        return _response(await upstream.policies.upload(call))
+
+    async def read(**_: str) -> TrioResponse:
+        request = current_request()
+        body = await read_body(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
+        return _response(await upstream.policies.read(_call(request, body)))
+
+    handlers: dict[str, Handler] = {each.name: read for each in OPERATIONS if each.group != "Health"}
+    register(app, handlers | {"analyze": analyze, "upload_dataset": upload_dataset})
+
+
+def _call(request: IncomingRequest, body: bytes) -> Call:
+    scope = request.scope
+    query = scope["query_string"]
+    own = (b"x-request-id", request.request_id.encode())
+    return Call(
+        # The connection drops the body of an answer to HEAD; its length must still be that of GET.
+        method="GET" if request.method == "HEAD" else request.method,
+        target=scope["raw_path"] + (b"?" + query if query else b""),
+        headers=(*end_to_end(list(scope["headers"]), without=_NOT_FORWARDED), own),
+        content=body,
+    )
+
+
+def _response(reply: Reply) -> TrioResponse:
+    response = TrioResponse(reply.body, reply.status)
+    response.headers.remove("Content-Type")
+    for name, value in end_to_end(reply.headers, without=_NOT_RETURNED):
+        response.headers.add(name.decode("latin1"), value.decode("latin1"))
+    return response

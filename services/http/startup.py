@@ -1,0 +1,61 @@
+"""How a service starts: settings, then its sockets, and only then everything that takes long to import."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from services.http.configuration import HelpRequested, SettingsError, load_command_line
+from services.http.sockets import AddressUnusable, listen
+
+if TYPE_CHECKING:
+    from services.http.app import App
+    from services.http.settings import Settings
+
+__all__ = ["run_service"]
+
+_USAGE = 2
+
+
+def run_service(
+    service: Literal["gateway", "engine"], arguments: Sequence[str], load: "Callable[[], Callable[[Settings], App]]"
+) -> int:
+    """Run a service from its start to the end of its drain.
+
+    Args:
+        service: which one.
+        arguments: the command line, without the program.
+        load: imports the app's module and returns what makes the app.
+
+    Returns:
+        The exit status: 0 after a clean drain, 1 where something was cut or the service could not start, 2 where the
+        command line or the environment is wrong.
+    """
+    try:
+        loaded = load_command_line(service, arguments, os.environ)
+    except HelpRequested as text:
+        sys.stdout.write(f"{text}\n")
+        return 0
+    except SettingsError as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        return _USAGE
+    settings = loaded.settings
+    port = settings.gateway_port if service == "gateway" else settings.engine_port
+    try:
+        sockets = listen(settings.host, port)
+    except AddressUnusable as error:
+        hint = f"Choose another with --{service}-port or CQOX_{service.upper()}_PORT." if error.in_use else ""
+        sys.stderr.write(f"{service}: {error} {hint}".rstrip() + "\n")
+        return 1
+    # From here on clients wait in the kernel's queue instead of being refused.
+    from services.http.logs import set_up_logging
+    from services.http.serving import serve
+
+    set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
+    return serve(
+        load()(settings),
+        sockets=sockets,
+        drain_seconds=settings.drain_seconds,
+        drain_delay=settings.drain_delay,
+        notes=loaded.notes,
+    )
