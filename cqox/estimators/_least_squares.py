@@ -11,7 +11,7 @@ from cqox.estimators._gram import grouped_gram, independent, solve
 from cqox.estimators._uncertainty import Linear
 from cqox.estimators.data import Codes, Matrix, Vector
 
-__all__ = ["JACKKNIFE_CELLS", "focus", "leverages", "regress", "residual_pass"]
+__all__ = ["JACKKNIFE_CELLS", "check_identified", "focus", "leverages", "regress", "residual_pass"]
 
 _REFINE = 1e-12
 JACKKNIFE_CELLS = 20_000_000

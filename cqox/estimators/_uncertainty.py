@@ -224,8 +224,8 @@ def _choice(fit: Linear, clusters: Clusters, settings: Settings, default: Kind) 
     if treated is not None and min(treated) < FEW_TREATED:
         few = True
         warnings.append(
-            f"Only {min(treated)} clusters are {'treated' if treated[0] <= treated[1] else 'untreated'}; "
-            "cluster-robust intervals rest on few clusters."
+            f"Only {min(treated)} cluster{' is' if min(treated) == 1 else 's are'} "
+            f"{'treated' if treated[0] <= treated[1] else 'untreated'}: the interval rests on very few of them."
         )
     return ("CRV3" if few else "CRV1"), notes, warnings
 
