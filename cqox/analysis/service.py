@@ -119,8 +119,8 @@ class Analyses:
 
     async def add_dataset(
         self, path: Path, *, name: str, content_digest: str, size_bytes: int, options: Mapping[str, JsonValue]
-    ) -> tuple[DatasetRecord, bool]:
-        """Read an uploaded file and keep it as a data set; whether it is new. The file itself is not kept.
+    ) -> DatasetRecord:
+        """Read an uploaded file and keep it as a data set; the same bytes are the same data set. The file goes.
 
         A cancellation leaves nothing behind.
 
@@ -131,7 +131,7 @@ class Analyses:
         dataset_id = digest(canonical_json([content_digest, dict(sorted(given.items()))])) if given else content_digest
         known = await self.store.dataset(dataset_id)
         if known is not None and self._files.has(dataset_id):
-            return known, False
+            return known
         folder = self._files.incoming()
         try:
             reply = await self.pool.run(
@@ -149,7 +149,7 @@ class Analyses:
             await self._files.drop(folder)
             raise
         record = _record(reply.body, dataset_id, dataset_id, name, size_bytes, sample=False)
-        return await self.store.register(record), True
+        return await self.store.register(record)
 
     async def dataset(self, dataset_id: str) -> DatasetRecord:
         """The data set of this id.

@@ -1,6 +1,4 @@
-"""Routes of analyses: the comprehensive one, those that are stored, and the catalog of estimators."""
-
-import json
+"""Handlers of analyses: the comprehensive one, those that are stored, their figures, and the catalog of estimators."""
 
 import trio
 from quart import Response
@@ -8,44 +6,56 @@ from quart import Response
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import DeadlineExceeded, InvalidRequest
 from cqox.storage import StoredReport
+from services.engine.answers import json_answer, json_bytes
 from services.engine.state import State
-from services.http.app import App
+from services.http.api import Handler
 from services.http.bodies import read_json
 from services.http.incoming import current_request
 
-__all__ = ["register"]
+__all__ = ["handlers"]
 
 _MOST_ROWS_OF_A_PAGE = 200
+_FIGURE_TYPES = {"svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
-def register(app: App, state: State) -> None:
-    """Put the routes on the app."""
+def handlers(state: State) -> dict[str, Handler]:
+    """The operations on analyses, by name."""
 
-    @app.post("/api/analyze/comprehensive")
-    async def analyze_comprehensive() -> Response:
+    async def analyze() -> Response:
         body = await read_json(current_request(), max_bytes=state.settings.max_body_bytes)
         asked = parse_model(AnalyzeRequest, body)
         seconds = state.settings.analysis_seconds
         with trio.move_on_after(seconds):
-            answer = await state.analyses.analyze(asked)
-            return _report(answer.body)
+            return json_bytes((await state.analyses.analyze(asked)).body)
         raise DeadlineExceeded(seconds)
 
-    @app.get("/api/analyses/<analysis_id>")
     async def read_analysis(analysis_id: str) -> Response:
-        return _report((await state.analyses.read(analysis_id)).body)
+        return json_bytes((await state.analyses.read(analysis_id)).body)
 
-    @app.get("/api/analyses")
     async def list_analyses() -> Response:
         query = current_request().args
         page = await state.analyses.reports(
             dataset_id=query.get("dataset_id"), limit=_limit(query.get("limit", "50")), before=query.get("before")
         )
-        return _json({"analyses": [_summary(report) for report in page.items], "next": page.next})
+        return json_answer({"analyses": [_summary(report) for report in page.items], "next": page.next})
 
-    @app.get("/api/estimators")
+    async def read_figure(analysis_id: str, name: str, suffix: str) -> Response:
+        content = await state.analyses.figure(analysis_id, name, suffix)
+        answer = Response(content, 200, content_type=_FIGURE_TYPES[suffix])
+        # What has an id by its content never changes.
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
+
     async def list_estimators() -> Response:
-        return _json({"estimators": await state.analyses.catalog()})
+        return json_answer({"estimators": await state.analyses.catalog()})
+
+    return {
+        "analyze": analyze,
+        "read_analysis": read_analysis,
+        "list_analyses": list_analyses,
+        "read_figure": read_figure,
+        "list_estimators": list_estimators,
+    }
 
 
 def _limit(given: str) -> int:
@@ -70,12 +80,3 @@ def _summary(report: StoredReport) -> dict[str, object]:
         "primary": report.primary,
         "estimate": report.estimate,
     }
-
-
-def _report(body: bytes) -> Response:
-    return Response(body, 200, content_type="application/json")
-
-
-def _json(value: object) -> Response:
-    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body, 200, content_type="application/json")

@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cqox.analysis.service import Analyses, Bounds
-from services.engine import analyses, datasets, figures
+from services.engine import analyses, datasets
 from services.engine.state import State
+from services.http.api import register
 from services.http.app import App
+from services.http.docs import add_docs
+from services.http.health import add_health
 from services.http.settings import Settings
 
 __all__ = ["create_app"]
@@ -40,6 +43,10 @@ def create_app(settings: Settings) -> App:
     async def warm() -> None:
         await state.analyses.warm()
 
-    for routes in (datasets, analyses, figures):
-        routes.register(app, state)
+    async def results() -> None:
+        await state.analyses.store.ping()
+
+    register(app, datasets.handlers(state) | analyses.handlers(state))
+    add_health(app, {"results": results})
+    add_docs(app)
     return app

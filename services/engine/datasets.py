@@ -1,4 +1,4 @@
-"""Routes of data sets: upload, listing, description, deletion, and which column may play which role."""
+"""Handlers of data sets: upload, listing, description, deletion, and which column may play which role."""
 
 import json
 from collections.abc import Mapping
@@ -9,22 +9,21 @@ from quart import Response
 from cqox.contract import InferRequest, parse_model
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
+from services.engine.answers import json_answer
 from services.engine.state import State
-from services.http.app import App
+from services.http.api import Handler
 from services.http.bodies import read_json
 from services.http.incoming import current_request
 from services.http.uploads import receive_upload
 
-__all__ = ["register"]
+__all__ = ["handlers"]
 
 _READ_OPTIONS = ("encoding", "delimiter", "sheet", "decimal", "na")
 
 
-def register(app: App, state: State) -> None:
-    """Put the routes on the app."""
+def handlers(state: State) -> dict[str, Handler]:
+    """The operations on data sets, by name."""
 
-    @app.post("/api/datasets")
-    @app.post("/api/upload")
     async def upload_dataset() -> Response:
         settings = state.settings
         async with receive_upload(
@@ -33,35 +32,39 @@ def register(app: App, state: State) -> None:
             max_bytes=settings.max_upload_bytes,
             idle_seconds=settings.upload_idle_seconds,
         ) as upload:
-            record, new = await state.analyses.add_dataset(
+            record = await state.analyses.add_dataset(
                 upload.path,
                 name=upload.name,
                 content_digest=upload.digest,
                 size_bytes=upload.size_bytes,
                 options=_read_options(upload.fields),
             )
-        answer = _json(_described(record), 201 if new else 200)
+        answer = json_answer(_described(record), 201)
         answer.headers["Location"] = f"/api/datasets/{record.dataset_id}"
         return answer
 
-    @app.get("/api/datasets")
     async def list_datasets() -> Response:
-        return _json({"datasets": [_summary(record) for record in await state.analyses.store.datasets()]})
+        return json_answer({"datasets": [_summary(record) for record in await state.analyses.store.datasets()]})
 
-    @app.get("/api/datasets/<dataset_id>")
-    async def describe_dataset(dataset_id: str) -> Response:
-        return _json(_described(await state.analyses.dataset(dataset_id)))
+    async def read_dataset(dataset_id: str) -> Response:
+        return json_answer(_described(await state.analyses.dataset(dataset_id)))
 
-    @app.delete("/api/datasets/<dataset_id>")
     async def delete_dataset(dataset_id: str) -> Response:
         await state.analyses.delete_dataset(dataset_id)
         return Response("", 204)
 
-    @app.post("/api/roles/infer")
     async def infer_roles() -> Response:
         body = await read_json(current_request(), max_bytes=state.settings.max_body_bytes)
         asked = parse_model(InferRequest, body)
-        return _json(await state.analyses.infer(asked.dataset_id))
+        return json_answer(await state.analyses.infer(asked.dataset_id))
+
+    return {
+        "upload_dataset": upload_dataset,
+        "list_datasets": list_datasets,
+        "read_dataset": read_dataset,
+        "delete_dataset": delete_dataset,
+        "infer_roles": infer_roles,
+    }
 
 
 def _read_options(fields: Mapping[str, str]) -> dict[str, JsonValue]:
@@ -91,8 +94,3 @@ def _summary(record: DatasetRecord) -> dict[str, object]:
 def _described(record: DatasetRecord) -> dict[str, object]:
     description = json.loads(record.description)
     return {**_summary(record), **description}
-
-
-def _json(value: object, status: int = 200) -> Response:
-    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body, status, content_type="application/json")

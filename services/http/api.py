@@ -166,10 +166,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(name="na", where="query", meaning="More words for a missing value, separated by commas."),
             Parameter(name="sheet", where="query", meaning="Of a workbook; the first if absent."),
         ),
-        answers=(
-            Answer(status=201, meaning="A new data set.", model=DatasetDescription),
-            Answer(meaning="The same bytes had been uploaded before.", model=DatasetDescription),
-        ),
+        answers=(Answer(status=201, meaning="The data set, new or known.", model=DatasetDescription),),
         problems=(400, 408, 413, 415, 422, *_UNAVAILABLE),
     ),
     Operation(
