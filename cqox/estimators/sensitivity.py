@@ -59,10 +59,7 @@ def e_value(risk_ratio: float, lower: float | None = None, upper: float | None =
         raise ValueError(f"A risk ratio is positive and finite, not {risk_ratio:g}.")
     interval: float | None = None
     if lower is not None and upper is not None:
-        if lower <= 1 <= upper:
-            interval = 1.0
-        else:
-            interval = _e(max(lower if risk_ratio > 1 else upper, 0.0))
+        interval = 1.0 if lower <= 1 <= upper else _e(max(lower if risk_ratio > 1 else upper, 0.0))
     return EValue(risk_ratio=risk_ratio, estimate=_e(risk_ratio), interval=interval)
 
 
@@ -225,8 +222,10 @@ def regression_sensitivity(
     scale = float(frame.scale[y] / frame.scale[t])
     slope = float(inner[0, 1] / inner[0, 0])
     residual = float(inner[1, 1] - slope * inner[0, 1])
-    estimate, error = slope * scale, math.sqrt(residual / degrees / float(inner[0, 0])) * scale
-    statistic = estimate / error if error > 0 else math.inf
+    estimate, error = slope * scale, math.sqrt(max(residual, 0.0) / degrees / float(inner[0, 0])) * scale
+    if not error > 0:
+        raise UnusableData("The regression fits every row exactly, so that nothing is left for a confounder.")
+    statistic = estimate / error
     return RegressionSensitivity(
         estimate=estimate,
         standard_error=error,

@@ -1,0 +1,173 @@
+"""Simulated data whose effect is known, for every family; and the transformations that the laws speak of."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators import Data, Estimator, Matrix, Settings, Vector
+
+EFFECT = 2.0
+
+
+def row_keys(*columns: NDArray[np.generic]) -> NDArray[np.uint64]:
+    """A digest of each row's content."""
+    rows = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows]
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
+
+
+def names_for(x: Matrix) -> dict[str, tuple[str, ...]]:
+    """Column names for the roles."""
+    labels = tuple(f"x{column}" for column in range(x.shape[1]))
+    return {"y": ("y",), "treatment": ("t",), "covariates": labels, "propensity_covariates": labels}
+
+
+def cross_section(
+    n: int = 800,
+    seed: int = 1,
+    *,
+    p: int = 4,
+    effect: float = EFFECT,
+    heterogeneous: bool = True,
+    weights: bool = True,
+    continuous: bool = False,
+) -> Data:
+    """Confounding by covariates, linear outcomes, a logit treatment; the ATE is `effect`."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, p)) * np.linspace(1, 20, p) + np.linspace(0, 300, p)
+    centred = (x - np.linspace(0, 300, p)) / np.linspace(1, 20, p)
+    lean = centred @ np.linspace(0.6, -0.3, p)
+    t = lean + rng.standard_normal(n) if continuous else (rng.random(n) < 1 / (1 + np.exp(-lean))).astype(float)
+    tau = effect + (0.5 * centred[:, 0] if heterogeneous else 0.0)
+    y = 1.0 + centred @ np.linspace(1, 0.2, p) + tau * t + rng.standard_normal(n) * (1 + 0.3 * np.abs(centred[:, 0]))
+    return Data(
+        n=n,
+        y=y,
+        treatment=t,
+        treatment_kind="continuous" if continuous else "binary",
+        covariates=x,
+        propensity_covariates=x,
+        weights=rng.uniform(0.5, 2.0, n) if weights else None,
+        row_key=row_keys(x, t, y),
+        names=names_for(x),
+    )
+
+
+def instrumented(n: int = 2000, seed: int = 2, *, strength: float = 1.0, m: int = 1, covariates: bool = True) -> Data:
+    """An unmeasured confounder and instruments that do not know it; the effect is `EFFECT`."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 2))
+    z = rng.standard_normal((n, m)) + 0.3 * x[:, :1] if covariates else (rng.random((n, m)) < 0.5).astype(float)
+    u = rng.standard_normal(n)
+    t = strength * z.sum(axis=1) + 0.5 * x[:, 0] + u + rng.standard_normal(n)
+    y = EFFECT * t + x @ [1.0, -1.0] + 2 * u + rng.standard_normal(n)
+    x = x if covariates else np.empty((n, 0))
+    return Data(
+        n=n,
+        y=y,
+        treatment=t,
+        treatment_kind="continuous",
+        covariates=x,
+        propensity_covariates=x,
+        instruments=z,
+        row_key=row_keys(x, t, y),
+        names={**names_for(x), "instrument": tuple(f"z{column}" for column in range(m))},
+    )
+
+
+def panel(units: int = 80, periods: int = 6, seed: int = 3, *, staggered: bool = False, dropped: float = 0.0) -> Data:
+    """Units over periods with unit and period effects, and a covariate that moves; the effect is `EFFECT`."""
+    rng = np.random.default_rng(seed)
+    unit, time = np.repeat(np.arange(units), periods), np.tile(np.arange(periods), units)
+    start = np.full(units, periods)
+    start[: units // 2] = rng.integers(2, periods, units // 2) if staggered else periods // 2
+    status = (time >= start[unit]).astype(float)
+    x = rng.standard_normal((len(unit), 1)) + 0.2 * time[:, None]
+    noise = rng.standard_normal(units)[unit] * (time / periods) + rng.standard_normal(len(unit))
+    y = rng.standard_normal(units)[unit] * 3 + np.sin(time) * 2 + EFFECT * status + 0.7 * x[:, 0] + noise
+    keep = rng.random(len(unit)) >= dropped
+    unit, time, status, x, y = unit[keep], time[keep], status[keep], x[keep], y[keep]
+    return Data(
+        n=len(unit),
+        y=y,
+        treatment=status,
+        treatment_kind="binary",
+        covariates=x,
+        propensity_covariates=x,
+        unit=unit,
+        time=time,
+        time_values=np.arange(2000.0, 2000.0 + periods),
+        row_key=row_keys(unit),
+        names=names_for(x),
+    )
+
+
+def two_periods(n: int = 800, seed: int = 4) -> Data:
+    """A repeated cross-section before and after; the effect on the treated is `EFFECT`."""
+    rng = np.random.default_rng(seed)
+    group, post = (rng.random(n) < 0.4).astype(float), (rng.random(n) < 0.5).astype(float)
+    x = rng.standard_normal((n, 1))
+    y = 1 + group + 0.5 * post + EFFECT * group * post + x[:, 0] + rng.standard_normal(n)
+    return Data(
+        n=n,
+        y=y,
+        treatment=group,
+        treatment_kind="binary",
+        covariates=x,
+        propensity_covariates=x,
+        post=post,
+        row_key=row_keys(x, group, post, y),
+        names=names_for(x),
+    )
+
+
+def design_for(estimator: Estimator, seed: int = 5) -> Data:
+    """Data to which an estimator applies."""
+    if estimator.name == "iv_wald":
+        return instrumented(seed=seed, covariates=False)
+    if "instrument" in estimator.requires:
+        return instrumented(seed=seed, m=2)
+    if "unit_id" in estimator.requires:
+        return panel(seed=seed)
+    if "post" in estimator.requires:
+        return two_periods(seed=seed)
+    return cross_section(seed=seed)
+
+
+def rows(data: Data, index: NDArray[np.intp]) -> Data:
+    """The data of some rows, in the order given, any of them several times."""
+    taken: dict[str, object] = {"n": len(index)}
+    for field in ("y", "treatment", "pscore", "unit", "time", "post", "cohort", "weights", "row_key"):
+        array = getattr(data, field)
+        taken[field] = None if array is None else array[index]
+    for field in ("clusters", "fixed_effects"):
+        taken[field] = tuple(codes[index] for codes in getattr(data, field))
+    x = data.covariates[index]
+    taken["covariates"] = x
+    taken["propensity_covariates"] = (
+        x if data.propensity_covariates is data.covariates else data.propensity_covariates[index]
+    )
+    if data.instruments.shape[1]:
+        taken["instruments"] = data.instruments[index]
+    return replace(data, **taken)
+
+
+def with_covariates(data: Data, x: Matrix) -> Data:
+    """The data with other covariates, for outcome and treatment alike."""
+    labels = tuple(f"x{column}" for column in range(x.shape[1]))
+    names = {**data.names, "covariates": labels, "propensity_covariates": labels}
+    return replace(data, covariates=x, propensity_covariates=x, names=names)
+
+
+def with_treatment(data: Data, change: Callable[[Vector], Vector]) -> Data:
+    """The data with a transformed treatment."""
+    assert data.treatment is not None
+    return replace(data, treatment=change(data.treatment))
+
+
+def settings(**changes: object) -> Settings:
+    """The default settings but for some."""
+    return Settings(**changes)

@@ -1,0 +1,174 @@
+"""Reference cases: reading them, and turning a CSV and a mapping into what the estimators take.
+
+A case is `{case, csv, mapping, estimator, expected{}, tolerance{}}`; the expected numbers' names say what they
+are: `se_HC1` is the standard error under that option, `se` the default one, `ess_treated` a diagnostic, and so on.
+"""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators import Codes, Data, Matrix, Vector
+from tests.estimators.designs import row_keys
+
+HERE = Path(__file__).parent
+OUTSIDE = Path(os.environ.get("CQOX_REFERENCE_DIR", HERE.parent.parent.parent / "shared" / "reference"))
+MISSING = {"", "NA", "NaN", "nan", "."}
+
+ESTIMATORS = {
+    r"difference_in_means": "difference_in_means",
+    r"ols_adjustment": "ols_adjustment",
+    r"lin_interacted": "lin_interacted",
+    r"g_computation.*(ATT|att)": "g_computation_att",
+    r"g_computation": "g_computation_ate",
+    r"ipw_att": "ipw_att",
+    r"ipw_ate|ipw_hajek|ipw\b": "ipw_ate",
+    r"aipw": "aipw",
+    r"ipwra": "ipwra",
+    r"(double_ml|dml)_plr": "dml_plr",
+    r"(double_ml|dml)_irm.*(ATT|att)": "dml_irm_att",
+    r"(double_ml|dml)_irm": "dml_irm_ate",
+    r"iv_wald": "iv_wald",
+    r"iv_2sls": "iv_2sls",
+    r"did_2x2_block": "did_2x2_block",
+    r"did_2x2": "did_2x2",
+    r"twfe": "twfe",
+}
+"""The catalog entry for a case's estimator, by the first pattern that its beginning matches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """One reference case."""
+
+    name: str
+    path: Path
+    mapping: Mapping[str, object]
+    estimator: str | None
+    described: str
+    expected: Mapping[str, object]
+    tolerance: Mapping[str, float]
+
+
+def cases(folder: Path) -> list[Case]:
+    """The cases of a folder; none where it is absent."""
+    index = folder / "reference.json"
+    if not index.is_file():
+        return []
+    return [
+        Case(
+            name=item["case"],
+            path=folder / item["csv"],
+            mapping=item["mapping"],
+            estimator=entry_for(item["estimator"]),
+            described=item["estimator"],
+            expected=item["expected"],
+            tolerance=item.get("tolerance", {}),
+        )
+        for item in json.loads(index.read_text(encoding="utf-8"))
+    ]
+
+
+def entry_for(described: str) -> str | None:
+    """The catalog name of an estimator as a case describes it; None where there is no such entry."""
+    return next((entry for pattern, entry in ESTIMATORS.items() if re.match(pattern, described)), None)
+
+
+class Table:
+    """The columns of a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open(encoding="utf-8", newline="") as stream:
+            header, *lines = csv.reader(stream)
+        self.columns = {name: [line[place] for line in lines] for place, name in enumerate(header)}
+        self.n = len(lines)
+
+    def numbers(self, name: str) -> Vector:
+        return np.array([np.nan if cell in MISSING else float(cell) for cell in self.columns[name]])
+
+    def is_text(self, name: str) -> bool:
+        try:
+            self.numbers(name)
+        except ValueError:
+            return True
+        return False
+
+    def levels(self, name: str) -> list[str]:
+        present = {cell for cell in self.columns[name] if cell not in MISSING}
+        return sorted(present) if self.is_text(name) else sorted(present, key=float)
+
+    def codes(self, name: str) -> Codes:
+        place = {level: code for code, level in enumerate(self.levels(name))}
+        return np.array([place.get(cell, -1) for cell in self.columns[name]], dtype=np.int64)
+
+    def matrix(self, names: Iterable[str]) -> tuple[Matrix, tuple[str, ...]]:
+        columns: list[NDArray[np.float64]] = []
+        labels: list[str] = []
+        for name in names:
+            if not self.is_text(name):
+                columns.append(self.numbers(name))
+                labels.append(name)
+                continue
+            codes = self.codes(name)
+            for code, level in list(enumerate(self.levels(name)))[1:]:
+                columns.append(np.where(codes < 0, np.nan, codes == code))
+                labels.append(f"{name}={level}")
+        return (np.column_stack(columns) if columns else np.empty((self.n, 0))), tuple(labels)
+
+
+def _several(value: object) -> list[str]:
+    return [value] if isinstance(value, str) else [str(item) for item in value or ()]
+
+
+def build(case: Case) -> Data:
+    """The numeric view of a case's table under its mapping."""
+    table, mapping = Table(case.path), case.mapping
+    y = table.numbers(str(mapping["y"]))
+    x, labels = table.matrix(_several(mapping.get("covariates")))
+    w, w_labels = (x, labels)
+    if "propensity_covariates" in mapping:
+        w, w_labels = table.matrix(_several(mapping["propensity_covariates"]))
+    treatment = table.numbers(str(mapping["treatment"])) if "treatment" in mapping else None
+    kind = "none"
+    if treatment is not None:
+        kind = "binary" if set(np.unique(treatment[~np.isnan(treatment)])) <= {0.0, 1.0} else "continuous"
+    z, z_labels = table.matrix(_several(mapping.get("instrument")))
+    unit = table.codes(str(mapping["unit_id"])) if "unit_id" in mapping else None
+    clusters = tuple(table.codes(name) for name in _several(mapping.get("cluster")))
+    content = (y, x, w) if treatment is None else (y, x, w, treatment)
+    return Data(
+        n=table.n,
+        y=y,
+        treatment=treatment,
+        treatment_kind=kind,
+        covariates=x,
+        propensity_covariates=w,
+        pscore=table.numbers(str(mapping["pscore"])) if "pscore" in mapping else None,
+        instruments=z,
+        unit=unit,
+        time=table.codes(str(mapping["time"])) if "time" in mapping else None,
+        time_values=np.array([float(level) for level in table.levels(str(mapping["time"]))])
+        if "time" in mapping
+        else None,
+        post=table.numbers(str(mapping["post"])) if "post" in mapping else None,
+        clusters=clusters,
+        weights=table.numbers(str(mapping["weights"])) if "weights" in mapping else None,
+        fixed_effects=tuple(table.codes(name) for name in _several(mapping.get("fixed_effects"))),
+        row_key=row_keys(
+            clusters[0] if clusters else unit if unit is not None else np.nan_to_num(np.column_stack(content))
+        ),
+        names={
+            "y": (str(mapping["y"]),),
+            "treatment": (str(mapping.get("treatment", "")),),
+            "covariates": labels,
+            "propensity_covariates": w_labels,
+            "instrument": z_labels,
+        },
+    )

@@ -1,0 +1,115 @@
+"""Every reference case of the estimators that there are, at its own tolerance."""
+
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators.sensitivity import regression_sensitivity
+from tests.reference.cases import HERE, OUTSIDE, Case, build, cases, entry_for
+
+BY_NAME = {entry.name: entry for entry in catalog()}
+COMMITTED, READ = cases(HERE), cases(OUTSIDE)
+ERRORS = ("iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3")
+LOOSE = 1e-4
+SPLITS = 31
+"""Cross-fitted numbers depend on the folds: the reference is a median over seeds, and so is the answer."""
+
+
+@cache
+def data_of(case: Case) -> Data:
+    return build(case)
+
+
+def answer(case: Case, estimator: str, se: str = "auto") -> Estimate:
+    data = data_of(case)
+    repetitions = SPLITS if estimator.startswith("dml_") else 1
+    result = run(BY_NAME[estimator], Plan(data, Settings(se=se, repetitions=repetitions)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+def tolerance(case: Case, quantity: str) -> float:
+    for key in (quantity, quantity.split("_")[0]):
+        if key in case.tolerance:
+            return float(case.tolerance[key])
+    return LOOSE
+
+
+def computed(case: Case, quantity: str) -> object:
+    """The number behind the name of an expected one; None where the name means nothing here."""
+    estimator = str(case.estimator)
+    if quantity.startswith("se"):
+        asked = next((name for name in ERRORS if quantity.endswith(name)), None)
+        return answer(case, estimator, asked or "auto").standard_error if asked or quantity == "se" else None
+    result = answer(case, estimator)
+    if quantity in ("estimate", "n"):
+        return getattr(result, quantity)
+    if quantity in ("ols", "ols_se"):
+        ols = answer(case, "ols_adjustment", "iid")
+        return ols.estimate if quantity == "ols" else ols.standard_error
+    if quantity == "ar_ci":
+        return result.diagnostics["anderson_rubin_homoskedastic"]["intervals"][0]
+    if quantity in ("df", "partial_R2", "RV_q1", "RV_q1_alpha05") and estimator == "ols_adjustment":
+        sensitivity = regression_sensitivity(Plan(data_of(case), Settings()))
+        return {
+            "df": sensitivity.degrees,
+            "partial_R2": sensitivity.partial_r2,
+            "RV_q1": sensitivity.robustness_value,
+            "RV_q1_alpha05": sensitivity.robustness_value_alpha,
+        }[quantity]
+    return {key.lower(): value for key, value in result.diagnostics.items()}.get(quantity.lower())
+
+
+@pytest.mark.parametrize(
+    ("case", "quantity"),
+    [
+        pytest.param(case, quantity, id=f"{case.name}-{quantity}")
+        for case in (*COMMITTED, *READ)
+        if case.estimator
+        for quantity in case.expected
+    ],
+)
+def test_a_reference_number_is_met(case: Case, quantity: str):
+    value = computed(case, quantity)
+    assert value is not None, f"nothing computes {quantity}"
+    np.testing.assert_allclose(value, case.expected[quantity], rtol=0, atol=tolerance(case, quantity))
+
+
+@pytest.mark.skipif(not READ, reason="without CQOX_REFERENCE_DIR")
+def test_a_weak_instrument_is_called_weak():
+    case = next(case for case in READ if case.name == "nhefs_iv")
+    result = answer(case, "iv_wald")
+    assert result.status == "warning"
+    assert any("Weak instrument" in warning for warning in result.warnings)
+    assert result.diagnostics["anderson_rubin_robust"]["kind"] == "whole line"
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in READ if case.estimator is None])
+def test_a_case_without_an_estimator_is_named(case: Case):
+    pytest.skip(f"no catalog entry for {case.described}")
+
+
+def test_cases_outside_the_repository_were_found():
+    if not READ:
+        pytest.skip(f"not run without CQOX_REFERENCE_DIR ({OUTSIDE}): every case that reads data of unclear licence")
+
+
+def test_committed_cases_were_found():
+    assert COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("described", "entry"),
+    [
+        ("ipw_ate_hajek(logit, M-estimation SE)", "ipw_ate"),
+        ("double_ml_plr(linear, 5 folds)", "dml_plr"),
+        ("did_2x2_block", "did_2x2_block"),
+        ("psm_att(1:1, with replacement)", None),
+    ],
+)
+def test_a_described_estimator_finds_its_entry(described: str, entry: str | None):
+    assert entry_for(described) == entry
+    assert entry is None or re.fullmatch(r"\w+", entry)
