@@ -68,7 +68,7 @@ class Rejected(ResilienceError):
     """
 
     def __init__(self, policy: str, *, retry_after: float = 0.0) -> None:
-        super().__init__(policy, retry_after)
+        super().__init__(policy)
         self.policy = policy
         self.retry_after = retry_after
 
@@ -107,7 +107,7 @@ class AttemptTimeout(ResilienceError, TimeoutError):
     """
 
     def __init__(self, seconds: float, *, policy: str = "") -> None:
-        super().__init__(seconds, policy)
+        super().__init__(seconds)
         self.seconds = seconds
         self.policy = policy
 
@@ -121,11 +121,13 @@ class DeadlineExceeded(ResilienceError, TimeoutError):
 
     Attributes:
         seconds: the time that the call was given, in seconds, where it is known.
+        before_call: True where it had passed before anything was called, so that it says nothing about the callee.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, *, before_call: bool = False) -> None:
         super().__init__(seconds)
         self.seconds = seconds
+        self.before_call = before_call
 
     def __str__(self) -> str:
         return "deadline exceeded" if self.seconds is None else f"deadline of {self.seconds:g} s exceeded"

@@ -1,0 +1,76 @@
+"""Guarding a block with `with gate:` and `async with gate:`, for many calls at once on one gate."""
+
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Self
+
+from cqox.resilience._ambient import Ambient, ambient, fail_if_passed
+from cqox.resilience._permit import NO_RESULT, Permit
+
+__all__ = ["GuardedBlock"]
+
+
+class _Entered:
+    """One block that is under way; they form a stack in the context of the task or thread."""
+
+    __slots__ = ("below", "gate", "permit")
+
+    def __init__(self, gate: object, permit: Permit, below: "_Entered | None") -> None:
+        self.gate = gate
+        self.permit = permit
+        self.below = below
+
+
+_entered: ContextVar[_Entered | None] = ContextVar("cqox_entered_blocks", default=None)
+
+
+class GuardedBlock:
+    """Makes a gate a context manager. An exception that leaves the block is judged as one of a guarded function."""
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        raise NotImplementedError
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        raise NotImplementedError
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        deadline = _deadline()
+        self._push(self.admit(deadline) or self.admit_blocking(deadline))
+        return self
+
+    async def __aenter__(self) -> Self:
+        deadline = _deadline()
+        self._push(self.admit(deadline) or await self.admit_waiting(deadline))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        permit = self._pop()
+        if error is None:
+            permit.succeed(NO_RESULT)
+        else:
+            permit.fail(error)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def _push(self, permit: Permit) -> None:
+        _entered.set(_Entered(self, permit, _entered.get()))
+
+    def _pop(self) -> Permit:
+        top = _entered.get()
+        if top is None or top.gate is not self:
+            raise RuntimeError(f"{self!r}: the block is left in another task or order than it was entered")
+        _entered.set(top.below)
+        return top.permit
+
+
+def _deadline() -> Ambient | None:
+    innermost = ambient.get()
+    return None if innermost is None else fail_if_passed(innermost)

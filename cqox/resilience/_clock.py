@@ -1,0 +1,131 @@
+"""What time it is for a part, and how it sleeps.
+
+Time is `time.monotonic`, unless the code runs under a simulated clock: that of a Trio run whose clock is not the
+system's, or that of an asyncio loop with virtual time (`cqox.resilience.testing`). A clock that was given explicitly
+always wins. Trio is looked up among the imported modules and never imported.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, cast, runtime_checkable
+
+import anyio
+
+__all__ = ["BoundClock", "Clock", "TimeSource", "bind_clock", "natural_time", "trio_in_charge"]
+
+type TimeSource = Callable[[], float]
+"""Returns the time in seconds; only differences mean anything, and it never goes back."""
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """A clock that also sleeps, such as `cqox.resilience.testing.FakeClock`."""
+
+    def now(self) -> float:
+        """The time in seconds."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread."""
+        ...
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Pause this task."""
+        ...
+
+
+def trio_in_charge() -> Any:  # noqa: ANN401 - the module is not importable here, so it has no type
+    """The module `trio` where this code runs in one of its tasks, else None."""
+    trio = sys.modules.get("trio")
+    return trio if trio is not None and trio.lowlevel.in_trio_task() else None
+
+
+def natural_time() -> TimeSource:
+    """The source that is right where this is called: a simulated clock in charge of this task, else the system's."""
+    trio = trio_in_charge()
+    if trio is not None:
+        clock = trio.lowlevel.current_clock()
+        return time.monotonic if type(clock).__name__ == "SystemClock" else cast("TimeSource", clock.current_time)
+    loop = asyncio._get_running_loop()
+    if loop is not None and getattr(loop, "virtual_time", False):
+        return loop.time
+    return time.monotonic
+
+
+class BoundClock:
+    """The clock of one state object: bound when it is first read, the same ever after.
+
+    Attributes:
+        now: returns the time; it is replaced by the source itself once that is known, so that reading costs one call.
+    """
+
+    __slots__ = ("_clock", "_owner", "_source", "now")
+
+    def __init__(self, owner: str, clock: Clock | TimeSource | None = None) -> None:
+        """Args:
+        owner: the state object, for messages.
+        clock: what was given to it; None for the natural clock.
+        """
+        self._owner = owner
+        self._clock = clock
+        self._source: TimeSource | None = None
+        self.now: TimeSource = self.checked_now
+        if clock is not None:
+            self._source = self.now = clock.now if isinstance(clock, Clock) else clock
+
+    def checked_now(self) -> float:
+        """The time, after a look at whether the clock in charge is still the one bound at first use.
+
+        Raises:
+            RuntimeError: it is another, so that the times held here would mean nothing.
+        """
+        if self._clock is None:
+            natural = natural_time()
+            if self._source is None:
+                self._source = self.now = natural
+            elif self._source != natural:
+                raise RuntimeError(
+                    f"{self._owner} is bound to {_name(self._source)} since its first use and cannot be used under "
+                    f"{_name(natural)}: make one for each clock, pass clock=, or reset() it"
+                )
+        return self.now()
+
+    def release(self) -> None:
+        """Forget a clock that was bound by use, for a state object that starts anew."""
+        if self._clock is None:
+            self._source, self.now = None, self.checked_now
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread for `seconds` of this clock."""
+        if isinstance(self._clock, Clock):
+            self._clock.sleep(seconds)
+        else:
+            time.sleep(seconds)
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Pause this task for `seconds` of this clock; a cancellation ends the pause."""
+        if isinstance(self._clock, Clock):
+            await self._clock.sleep_async(seconds)
+        else:
+            await anyio.sleep(seconds)
+
+
+def bind_clock(owner: str, clock: Clock | TimeSource | None) -> BoundClock:
+    """A clock for `owner`.
+
+    Raises:
+        ValueError: `clock` is neither a clock nor a function that returns the time.
+    """
+    if clock is not None and not isinstance(clock, Clock) and not callable(clock):
+        raise ValueError(f"clock must have now() or be a function that returns seconds, not {clock!r}")
+    return BoundClock(owner, clock)
+
+
+def _name(source: TimeSource) -> str:
+    owner = getattr(source, "__self__", None)
+    name = getattr(source, "__name__", repr(source))
+    if owner is None or type(owner).__name__ == "module":
+        return f"{getattr(source, '__module__', None) or 'time'}.{name}"
+    return f"{type(owner).__name__}.{name} of {owner!r}"

@@ -1,0 +1,50 @@
+"""Settings are checked where they are given: each check answers with the value and the range that is allowed."""
+
+import math
+
+__all__ = ["check_count", "check_seconds", "check_share"]
+
+
+def check_seconds(name: str, value: float, *, zero: bool = True, infinite: bool = False) -> float:
+    """Return `value` as seconds.
+
+    Args:
+        name: the setting.
+        value: what was given.
+        zero: whether 0 is allowed.
+        infinite: whether infinity is allowed.
+
+    Raises:
+        ValueError: it is no number, NaN, negative, or 0 or infinite where that is not allowed.
+    """
+    allowed = f"{name} must be a number of seconds {'at least' if zero else 'above'} 0"
+    if not infinite:
+        allowed += ", and finite"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{allowed}, not {value!r}")
+    seconds = float(value)
+    if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero) or (math.isinf(seconds) and not infinite):
+        raise ValueError(f"{allowed}, not {value!r}")
+    return seconds
+
+
+def check_count(name: str, value: int, *, least: int = 1) -> int:
+    """Return `value` as a count.
+
+    Raises:
+        ValueError: it is no integer, or below `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+    return value
+
+
+def check_share(name: str, value: float) -> float:
+    """Return `value` as a share above 0 and at most 1.
+
+    Raises:
+        ValueError: it is no number, or outside that range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError(f"{name} must be a share above 0 and at most 1, not {value!r}")
+    return float(value)

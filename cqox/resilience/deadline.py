@@ -1,0 +1,97 @@
+"""The deadline of everything inside a block, however many calls and attempts that is.
+
+What lives here: setting it and asking for it. Where it stops to hold (tasks of the app, threads, shielded clean-up) is
+told in `_ambient`; how it travels over HTTP in `http`.
+"""
+
+import math
+from types import TracebackType
+from typing import Self
+
+from cqox.errors import DeadlineExceeded
+from cqox.resilience._ambient import Ambient, Narrowing, in_force
+from cqox.resilience._clock import Clock, TimeSource, bind_clock, natural_time
+from cqox.resilience._ranges import check_seconds
+from cqox.resilience._scope import current_loop
+
+__all__ = ["deadline", "remaining"]
+
+
+def remaining() -> float:
+    """Seconds left here, for a driver that takes a timeout: 0.0 once the time has passed, `math.inf` without a limit.
+
+    It is the smallest of the deadlines and attempt timeouts in force. None is in force in a task that was started
+    outside of the block, in a thread, or under a shield.
+    """
+    innermost = in_force()
+    return math.inf if innermost is None else innermost.remaining()
+
+
+class deadline:
+    """Ends what runs inside the block after `seconds`: `with deadline(2.0):`, in async and sync code alike.
+
+    In a task it is a cancel scope of the event loop. The block then ends with `DeadlineExceeded`, unless it had already
+    produced its result, and a cancellation from outside stays a cancellation. Synchronous code cannot be interrupted:
+    there the policies inside heed it, `remaining()` tells it to drivers, and a block that overruns keeps its result.
+
+    An inner deadline can only be the shorter one.
+    """
+
+    __slots__ = ("_clock", "_entered", "_narrowing", "seconds")
+
+    def __init__(self, seconds: float, *, clock: Clock | TimeSource | None = None) -> None:
+        """Prepare a deadline; its time starts with the block.
+
+        Args:
+            seconds: how long the block may take, from 0; infinity sets none.
+            clock: what measures the time that is left; the scope of a task goes by its loop.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        self.seconds = check_seconds("seconds", seconds, infinite=True)
+        self._clock = None if clock is None else bind_clock("deadline", clock).now
+        self._narrowing: Narrowing | None = None
+        self._entered = False
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("a deadline serves one block: make a new one for each")
+        self._entered = True
+        self._narrowing = narrow(self.seconds, clock=self._clock)
+        if self._narrowing is not None:
+            self._narrowing.enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._narrowing is not None and self._narrowing.leave(error):
+            raise DeadlineExceeded(self.seconds) from error
+
+
+def narrow(
+    seconds: float, *, clock: TimeSource | None, attempt_seconds: float = math.inf, cooperative: bool = False
+) -> Narrowing | None:
+    """A deadline `seconds` from now, or None where one that is in force is enforced no later.
+
+    Args:
+        seconds: how long, in seconds.
+        clock: what measures it; None for the natural clock.
+        attempt_seconds: the attempt timeout that it stands for.
+        cooperative: True for synchronous code, in which no scope can fire.
+    """
+    outer = in_force()
+    left = math.inf if outer is None else outer.remaining()
+    if seconds >= left and outer is not None and (outer.enforced or cooperative):
+        return None
+    seconds = min(seconds, left)
+    if math.isinf(seconds):
+        return None
+    clock = clock or natural_time()
+    record = Ambient(clock() + seconds, clock, seconds, attempt_seconds)
+    loop = None if cooperative else current_loop()
+    if loop is None:
+        record.settle_here()
+        return Narrowing(record, None)
+    return Narrowing(record, record.settle_on_scope(loop, seconds))
