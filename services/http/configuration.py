@@ -77,8 +77,7 @@ def load_command_line(
     parser.add_argument("-h", "--help", action="store_true", help="show this text and end")
     for setting in table():
         if service in setting.services:
-            unit = f" {setting.unit}" if setting.unit else ""
-            text = f"{setting.help} [{setting.variable}, default {setting.default}{unit}]".replace("%", "%%")
+            text = f"{setting.help} ({setting.variable}; default {setting.default})".replace("%", "%%")
             parser.add_argument(setting.flag, dest=setting.variable, metavar=setting.unit.upper() or "VALUE", help=text)
     found = vars(parser.parse_args(arguments))
     if found.pop("help"):

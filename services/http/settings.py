@@ -166,7 +166,7 @@ class Setting:
         flag: the command-line flag.
         kind: the type of the value.
         choices: the valid words, where only some words are valid.
-        default: the default as people should see it.
+        default: the default as people should see it, with its unit.
         unit: `bytes`, `seconds` or empty.
         minimum: the smallest valid number.
         maximum: the largest valid number.
@@ -208,10 +208,16 @@ def _line(name: str, hint: Any, default: object) -> Setting:  # noqa: ANN401 - a
         flag="--" + about.variable.removeprefix("CQOX_").lower().replace("_", "-"),
         kind=str if words else kind,
         choices=words,
-        default=about.shown or str(default),
+        default=about.shown or _shown(default, about.unit),
         unit=about.unit,
         minimum=about.minimum,
         maximum=about.maximum,
         help=about.help,
         services=about.services,
     )
+
+
+def _shown(default: object, unit: str) -> str:
+    if unit == "bytes" and isinstance(default, int):
+        return f"{default // _GIB} GiB" if default >= _GIB else f"{default // 2**20} MiB"
+    return f"{default:g} {unit}" if isinstance(default, float) else str(default)

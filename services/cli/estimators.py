@@ -1,0 +1,25 @@
+"""`cqox estimators`: the catalog as a table."""
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["print_estimators"]
+
+
+def print_estimators() -> None:
+    """Print every estimator of this installation, without a server."""
+    from cqox.estimators import catalog
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("name", "estimand", "what it does", "needs", "checked against"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("name", "estimand"))
+    family = ""
+    for entry in catalog():
+        if entry.family != family:
+            family = entry.family
+            table.add_section()
+            table.add_row(f"[dim]{family}[/dim]")
+        table.add_row(entry.name, entry.estimand, entry.summary, ", ".join(entry.requires), entry.checked_against)
+    console = Console()
+    # A pipe has no width: lines are not folded for a program that reads them.
+    console.print(table, width=None if console.is_terminal else 240)

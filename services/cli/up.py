@@ -1,0 +1,146 @@
+"""`cqox up`: gateway and engine on this machine, and the demonstration."""
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import httpx
+import trio
+from rich.console import Console
+from rich.text import Text
+
+from services.cli.demo import Demonstration, show
+from services.cli.supervisor import Program, supervise
+from services.http.configuration import SettingsError, load
+from services.http.settings import Settings
+from services.http.sockets import AddressUnusable, listen, url_of
+
+__all__ = ["up"]
+
+_LOOPBACK = "127.0.0.1"
+_READY_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+_STOP_EXTRA_SECONDS = 10.0
+_USAGE = 2
+
+
+def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
+    """Serve until Ctrl-C.
+
+    Args:
+        demo: whether to run one analysis and show it.
+        overrides: settings from flags, by environment name.
+
+    Returns:
+        The exit status: 0 after a clean drain, 1 where something failed, 2 for a setting that cannot be used.
+    """
+    console = Console(highlight=False)
+    try:
+        loaded = load(os.environ, overrides)
+        engine_url = _free(_LOOPBACK, loaded.settings.engine_port, "--engine-port")
+        gateway_url = _free(loaded.settings.host, loaded.settings.gateway_port, "--gateway-port")
+    except SettingsError as error:
+        console.print(f"[red]{error}[/red]")
+        return _USAGE
+    except _PortTaken as error:
+        console.print(f"[red]{error}[/red]")
+        return 1
+    for note in loaded.notes:
+        console.print(f"[yellow]{note}[/yellow]")
+    session = _Session(console, loaded.settings, gateway_url=gateway_url, engine_url=engine_url, demo=demo)
+    programs = session.programs(overrides)
+    return trio.run(_supervised, session, programs, strict_exception_groups=True)
+
+
+async def _supervised(session: "_Session", programs: tuple[Program, ...]) -> int:
+    return await supervise(programs, attend=session.attend, say=session.say, write=session.write)
+
+
+class _PortTaken(Exception):
+    pass
+
+
+def _free(host: str, port: int, flag: str) -> str:
+    """The URL at which a service can listen there; found out before anything starts, to say it clearly."""
+    try:
+        sockets = listen(host, port)
+    except AddressUnusable as error:
+        advice = f" Stop that process, or choose another port with {flag}." if error.in_use else ""
+        raise _PortTaken(f"{error}{advice}") from None
+    try:
+        return url_of(sockets[0])
+    finally:
+        for one in sockets:
+            one.close()
+
+
+class _Session:
+    def __init__(self, console: Console, settings: Settings, *, gateway_url: str, engine_url: str, demo: bool) -> None:
+        self._console = console
+        self._settings = settings
+        self._gateway_url = gateway_url
+        self._engine_url = engine_url
+        self._demo = demo
+
+    def programs(self, overrides: Mapping[str, str]) -> tuple[Program, ...]:
+        """The engine, then the gateway, with the settings of this command."""
+        environment = {
+            **os.environ,
+            **overrides,
+            "CQOX_GATEWAY_PORT": str(httpx.URL(self._gateway_url).port),
+            "CQOX_ENGINE_PORT": str(httpx.URL(self._engine_url).port),
+            "ENGINE_URL": self._engine_url,
+        }
+        if self._console.is_terminal:
+            environment.setdefault("CQOX_LOG_FORMAT", "console")
+        stop = self._settings.drain_delay + self._settings.drain_seconds + _STOP_EXTRA_SECONDS
+        hosts = {"engine": _LOOPBACK, "gateway": self._settings.host}
+        return tuple(
+            Program(
+                name=name,
+                command=(sys.executable, "-m", f"services.{name}"),
+                environment=environment | {"CQOX_HOST": host},
+                stop_seconds=stop,
+            )
+            for name, host in hosts.items()
+        )
+
+    def say(self, message: str) -> None:
+        """Tell the user."""
+        self._console.print(Text(message, style="bold"))
+
+    def write(self, line: str) -> None:
+        """Pass on a line of a service."""
+        self._console.print(Text(line, style="dim" if self._console.is_terminal else ""), soft_wrap=True)
+
+    async def attend(self) -> bool:
+        """Wait until both are ready, show the demonstration where it was asked for, and say where to look next."""
+        async with httpx.AsyncClient(trust_env=False, timeout=self._settings.analysis_seconds + 5) as client:
+            for name, url in (("engine", self._engine_url), ("gateway", self._gateway_url)):
+                with self._progress(f"Waiting until the {name} is ready ..."):
+                    if not await _until_ready(client, url):
+                        self.say(f"The {name} is not ready after {_READY_SECONDS:g} s.")
+                        return False
+            if self._demo:
+                with self._progress("Running an analysis of the built-in data set 'test' ..."):
+                    demonstration = await Demonstration.run(client, self._gateway_url)
+                if not show(self._console, demonstration):
+                    return False
+        self.say(f"Serving at {self._gateway_url}; the API is described at {self._gateway_url}/docs. Ctrl-C ends it.")
+        return True
+
+    def _progress(self, what: str) -> AbstractContextManager[object]:
+        return self._console.status(what) if self._console.is_terminal else nullcontext()
+
+
+async def _until_ready(client: httpx.AsyncClient, url: str) -> bool:
+    with trio.move_on_after(_READY_SECONDS):
+        while True:
+            try:
+                if (await client.get(f"{url}/health/ready")).status_code == 200:
+                    return True
+            except httpx.TransportError:
+                pass
+            await trio.sleep(_POLL_SECONDS)
+    return False
