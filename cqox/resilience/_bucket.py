@@ -1,6 +1,8 @@
 """A token bucket: pure arithmetic, handed its time."""
 
-__all__ = ["TokenBucket"]
+import math
+
+__all__ = ["TokenBucket", "check_rate"]
 
 # A fifth added five times must make one whole token, whatever the sums round to.
 _ROUNDING = 1e-9
@@ -64,3 +66,14 @@ class TokenBucket:
         elif now > self._at:
             self._tokens = min(self.capacity, self._tokens + (now - self._at) * self.rate)
             self._at = now
+
+
+def check_rate(name: str, value: object) -> float:
+    """Return `value` as a rate or share of at least 0.
+
+    Raises:
+        ValueError: it is no number, negative, infinite or NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a finite number of at least 0, not {value!r}")
+    return float(value)

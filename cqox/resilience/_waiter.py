@@ -10,7 +10,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 from cqox.resilience.criticality import Criticality
 
-__all__ = ["TaskWaiter", "ThreadWaiter", "Waiter"]
+__all__ = ["TaskWaiter", "ThreadWaiter", "Waiter", "running_loop"]
 
 
 class Waiter:
@@ -70,7 +70,7 @@ class TaskWaiter(Waiter):
     def wake(self) -> bool:
         """End the wait from whatever thread or loop this is called on; False where the task's loop is gone."""
         try:
-            if self._thread == get_ident() and _running_loop() == self._home:
+            if self._thread == get_ident() and running_loop() == self._home:
                 self._event.set()
             else:
                 native = self._home.native_token
@@ -81,7 +81,8 @@ class TaskWaiter(Waiter):
         return True
 
 
-def _running_loop() -> EventLoopToken | None:
+def running_loop() -> EventLoopToken | None:
+    """The loop that runs on this thread, None where there is none."""
     try:
         return current_token()
     except RuntimeError:
