@@ -1,0 +1,64 @@
+"""Column names that are unique, visible and in one Unicode form, beside the headers as they stood in the file."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Header", "name_columns"]
+
+_SPACE = re.compile(r"\s+")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A column's name and the header that it had."""
+
+    name: str
+    original: str
+
+
+def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[str, ...]]:
+    """The headers by which columns are known, and notes on those that had to change beyond their spacing.
+
+    Names are NFC with spaces collapsed; an empty one becomes `column_<position from 1>`, a repeated one gets `_2`, `_3`.
+    """
+    cleaned = [_clean(original) for original in originals]
+    taken = {name for name in cleaned if name}
+    seen: set[str] = set()
+    headers: list[Header] = []
+    unnamed: list[str] = []
+    repeated: list[str] = []
+    for position, (original, name) in enumerate(zip(originals, cleaned, strict=True), start=1):
+        unique = name
+        if not name:
+            unique = _free(f"column_{position}", taken | seen)
+            unnamed.append(unique)
+        elif name in seen:
+            unique = _free(name, taken | seen, start=2)
+            repeated.append(f"'{name}' (column {position}) is now '{unique}'")
+        seen.add(unique)
+        headers.append(Header(unique, original))
+    notes = []
+    if unnamed:
+        notes.append(f"Columns without a header were named {_listed(unnamed)}.")
+    if repeated:
+        notes.append(f"Repeated headers were numbered: {_listed(repeated)}.")
+    return tuple(headers), tuple(notes)
+
+
+def _clean(original: str) -> str:
+    return _SPACE.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFC", original))).strip()
+
+
+def _free(name: str, taken: set[str], start: int = 1) -> str:
+    candidate, number = (name, 2) if start == 1 else (f"{name}_{start}", start + 1)
+    while candidate in taken:
+        candidate = f"{name}_{number}"
+        number += 1
+    return candidate
+
+
+def _listed(items: Sequence[str]) -> str:
+    return ", ".join(items[:10]) + (f" and {len(items) - 10} more" if len(items) > 10 else "")

@@ -1,0 +1,28 @@
+"""What every reader hands on: named columns of whatever type the format had, before any of it is interpreted."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from cqox.datasets.headers import Header
+
+__all__ = ["Raw"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """A table as its format gives it.
+
+    Attributes:
+        headers: one for each column of `frame`, in its order.
+        frame: the cells; the columns carry the headers' names.
+        format: in words, such as "delimited text (comma)".
+        notes: what was decided on the way.
+        first_row: number of the first row below the header where a person would look for it, for messages.
+    """
+
+    headers: tuple[Header, ...]
+    frame: pl.DataFrame
+    format: str
+    notes: tuple[str, ...] = ()
+    first_row: int = 2
