@@ -20,7 +20,7 @@ from cqox.tasks import open_task_group
 
 __all__ = ["Program", "supervise"]
 
-_KEPT_LINES = 20
+_KEPT_LINES = 10
 _LAST_WORDS_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _FAILED = 1

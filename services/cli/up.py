@@ -108,7 +108,7 @@ class _Session:
 
     def say(self, message: str) -> None:
         """Tell the user."""
-        self._console.print(Text(message, style="bold"))
+        self._console.print(Text(message, style="bold"), soft_wrap=True)
 
     def write(self, line: str) -> None:
         """Pass on a line of a service."""

@@ -73,7 +73,7 @@ class Connection(TrioASGIHTTPConnection):
                 return
 
     async def _answer(self, request: IncomingRequest, ticket: Ticket, send: ASGISendCallable) -> None:
-        began, reply = time.perf_counter(), _Reply(send)
+        began, reply = time.perf_counter(), _Reply(send, self.app.lifecycle.draining)
         try:
             with ticket.scope:
                 await reply.give(request, await self.app.handle_request(request))
@@ -96,17 +96,18 @@ class Connection(TrioASGIHTTPConnection):
 class _Reply:
     """The answer to one request, and how much of it has been handed to Hypercorn."""
 
-    __slots__ = ("_send", "complete", "size_bytes", "status")
+    __slots__ = ("_draining", "_send", "complete", "size_bytes", "status")
 
-    def __init__(self, send: ASGISendCallable) -> None:
+    def __init__(self, send: ASGISendCallable, draining: trio.Event) -> None:
         self._send = send
+        self._draining = draining
         self.status: int | None = None
         self.complete = False
         self.size_bytes = 0
 
     async def give(self, request: IncomingRequest, response: "ResponseTypes") -> None:
         decorate(request, response)
-        if not await self._is_whole(request):
+        if not await self._is_whole(request) or self._draining.is_set():
             response.headers["Connection"] = "close"
         self.status = response.status_code
         with trio.CancelScope(shield=True):

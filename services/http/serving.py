@@ -21,7 +21,7 @@ from hypercorn.utils import LifespanFailureError
 
 from cqox.tasks import TaskGroup, open_task_group
 from services.http.app import App
-from services.http.sockets import listen, url_of
+from services.http.sockets import listen, sever, url_of
 
 __all__ = ["KEEP_ALIVE_SECONDS", "serve"]
 
@@ -29,6 +29,7 @@ KEEP_ALIVE_SECONDS = 65.0
 """How long an idle connection is kept; clients of ours keep theirs for less."""
 
 _SERVER_EXTRA_SECONDS = 2.0
+_SEVER_EXTRA_SECONDS = 0.5
 _HARD_EXTRA_SECONDS = 5.0
 _AT_ONCE_SECONDS = 1.0
 _POLL_SECONDS = 0.005
@@ -87,6 +88,7 @@ class _Server:
     def __init__(self, app: App, sockets: Sequence[socket.socket], *, drain_seconds: float, drain_delay: float) -> None:
         self._app = app
         self._sockets = sockets
+        self._ports = frozenset(one.getsockname()[1] for one in sockets)
         self._drain_seconds = drain_seconds
         self._drain_delay = drain_delay
         self._stop = trio.Event()
@@ -142,6 +144,9 @@ class _Server:
             self._say("%d requests were cut after %g s: %s", len(left), self._drain_seconds, ", ".join(left))
         self._say("Shutting down gracefully...")
         self._app.lifecycle.drained.set()
+        # By now Hypercorn has cancelled what it can; what still has a connection is held by a peer that does not read.
+        await trio.sleep(_SERVER_EXTRA_SECONDS + _SEVER_EXTRA_SECONDS)
+        sever(self._ports)
 
     def _end_at_once(self, name: str) -> NoReturn:
         self._say("Received signal %s again, ending at once: %d requests cut", name, len(self._app.in_flight))

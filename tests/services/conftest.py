@@ -1,0 +1,96 @@
+"""Real processes on loopback: a service that tests start, watch and signal."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+PATIENCE_SECONDS = 20.0
+
+
+class Service:
+    """A child process and what it has printed."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
+        self.lines: list[str] = []
+        self._more = threading.Condition()
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._more:
+                self.lines.append(line.rstrip("\n"))
+                self._more.notify_all()
+        self.process.stdout.close()
+
+    def wait_line(self, part: str) -> str:
+        """The first line that holds `part`, waited for."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        with self._more:
+            while True:
+                for line in self.lines:
+                    if part in line:
+                        return line
+                if self.process.poll() is not None or not self._more.wait(end - time.monotonic()):
+                    raise AssertionError(f"no line with {part!r} in:\n" + "\n".join(self.lines))
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return "http://" + self.wait_line("Listening on http://").partition("http://")[2].split()[0].split('"')[0]
+
+    def tell(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        """Wait for the end; the exit status."""
+        status = self.process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
+        return status
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; the exit status."""
+        self.tell(number)
+        return self.end()
+
+    def has_in_order(self, *parts: str) -> bool:
+        """Whether lines with these parts were printed, in this order."""
+        rest = iter(self.lines)
+        return all(any(part in line for line in rest) for part in parts)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Starts a program of this Python with environment variables; everything is ended with the test."""
+    running: list[Service] = []
+
+    def run(*arguments: str, **variables: str) -> Service:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CQOX_")}
+        environment = {
+            **inherited,
+            "CQOX_DATA_DIR": str(tmp_path / "data"),
+            "CQOX_GATEWAY_PORT": "0",
+            "CQOX_ENGINE_PORT": "0",
+            **variables,
+        }
+        service = Service([sys.executable, *arguments], environment)
+        running.append(service)
+        return service
+
+    yield run
+    for service in running:
+        if service.process.poll() is None:
+            service.process.kill()
+        service.end()

@@ -1,0 +1,93 @@
+"""An app with slow, endless and failing handlers, served as the services are; run by tests as a process of its own."""
+
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from services.http.app import App
+from services.http.bodies import read_json
+from services.http.health import add_health
+from services.http.incoming import current_request
+from services.http.logs import set_up_logging
+from services.http.serving import serve
+from services.http.settings import Settings
+
+set_up_logging(level="debug", format="json", service="gateway")
+app = App(__name__, title="Gateway", settings=Settings())
+add_health(app, {})
+
+
+@app.get("/now")
+async def now():
+    return {"answer": "now"}
+
+
+@app.get("/slow/<float:seconds>")
+async def slow(seconds: float):
+    try:
+        await trio.sleep(seconds)
+    finally:
+        if trio.current_effective_deadline() == -float("inf"):
+            sys.stdout.write("handler cancelled\n")
+            sys.stdout.flush()
+    return {"answer": "slow"}
+
+
+@app.get("/huge")
+async def huge():
+    async def body() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(2**16)
+
+    return body()
+
+
+@app.get("/busy/<float:seconds>")
+async def busy(seconds: float):
+    time.sleep(seconds)  # noqa: ASYNC251 - blocking is the point
+    return {}
+
+
+@app.post("/json")
+async def json_body():
+    return await read_json(current_request(), max_bytes=1_000_000)
+
+
+@app.post("/refuse")
+async def refuse():
+    return {"refused": True}, 413
+
+
+@app.post("/break")
+async def break_tasks():
+    async def broken() -> None:
+        raise RuntimeError("a task broke")
+
+    app.tasks.start_soon(broken)
+    return {}
+
+
+@app.resource
+@asynccontextmanager
+async def resources() -> AsyncIterator[None]:
+    yield
+    sys.stdout.write("resources closed\n")
+    sys.stdout.flush()
+
+
+@app.warm_up
+async def warm() -> None:
+    await trio.sleep(float(os.environ.get("WARM_SECONDS", "0")))
+
+
+sys.exit(
+    serve(
+        app,
+        drain_seconds=float(os.environ.get("DRAIN_SECONDS", "30")),
+        drain_delay=float(os.environ.get("DRAIN_DELAY", "0")),
+    )
+)

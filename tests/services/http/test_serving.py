@@ -1,0 +1,228 @@
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+APP = str(Path(__file__).parent / "served_app.py")
+LINES = (
+    "[Gateway] Received signal SIGTERM, initiating shutdown...",
+    "[Gateway] Stopped accepting new requests",
+    "[Gateway] Waiting for in-flight requests...",
+    "[Gateway] Shutting down gracefully...",
+)
+
+
+class Asked:
+    """A request made beside the test."""
+
+    def __init__(self, url: str) -> None:
+        self.answer: httpx.Response | Exception | None = None
+        self._thread = threading.Thread(target=self._ask, args=(url,), daemon=True)
+        self._thread.start()
+
+    def _ask(self, url: str) -> None:
+        try:
+            self.answer = httpx.get(url, timeout=20, trust_env=False)
+        except httpx.TransportError as error:
+            self.answer = error
+
+    def wait(self) -> httpx.Response | Exception | None:
+        self._thread.join(20)
+        return self.answer
+
+
+def address_of(url: str) -> tuple[str, int]:
+    parsed = httpx.URL(url)
+    return parsed.host, parsed.port or 80
+
+
+def in_flight(url: str) -> int:
+    return httpx.get(f"{url}/api/health", trust_env=False).json()["in_flight"]
+
+
+def wait_in_flight(url: str, count: int) -> None:
+    end = time.monotonic() + 10
+    while in_flight(url) < count:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_signal_is_followed_by_the_four_lines_in_order_and_exit_status_0(start):
+    service = start(APP)
+    assert httpx.get(f"{service.url}/now").json() == {"answer": "now"}
+    assert service.stop() == 0
+    assert service.has_in_order(*LINES)
+
+
+def test_an_interrupt_drains_like_a_termination(start):
+    service = start(APP)
+    assert service.url
+    assert service.stop(signal.SIGINT) == 0
+    assert service.has_in_order("[Gateway] Received signal SIGINT, initiating shutdown...", *LINES[1:])
+
+
+def test_a_request_in_flight_finishes_after_the_signal_while_new_connections_are_refused(start):
+    service = start(APP)
+    asked = Asked(f"{service.url}/slow/1.5")
+    wait_in_flight(service.url, 1)
+    service.tell(signal.SIGTERM)
+    service.wait_line(LINES[2])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address_of(service.url), 1)
+    assert not any(LINES[3] in line for line in service.lines)
+    answer = asked.wait()
+    assert isinstance(answer, httpx.Response)
+    assert (answer.status_code, answer.json()) == (200, {"answer": "slow"})
+    assert service.end() == 0
+    assert service.has_in_order(*LINES[:3], "GET /slow/1.5 200", LINES[3])
+
+
+def test_a_kept_alive_connection_does_not_delay_the_drain(start):
+    service = start(APP)
+    with httpx.Client(trust_env=False) as client:
+        for _ in range(3):
+            assert client.get(f"{service.url}/now").status_code == 200
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 0.5
+
+
+def test_a_connection_that_never_sent_a_request_does_not_delay_the_drain(start):
+    service = start(APP)
+    with socket.create_connection(address_of(service.url)), socket.create_connection(address_of(service.url)) as half:
+        half.sendall(b"GET /now HTT")
+        assert httpx.get(f"{service.url}/now").status_code == 200
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 0.5
+
+
+def test_a_kept_alive_connection_is_used_again(start):
+    service = start(APP)
+    with socket.create_connection(address_of(service.url)) as connection:
+        for _ in range(5):
+            connection.sendall(b"GET /now HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert b'{"answer":"now"}' in _read_response(connection)
+
+
+def test_what_is_left_at_the_end_of_the_grace_is_answered_503_and_the_exit_status_is_1(start):
+    service = start(APP, DRAIN_SECONDS="0.3")
+    asked = Asked(f"{service.url}/slow/30.0")
+    wait_in_flight(service.url, 1)
+    began = time.monotonic()
+    assert service.stop() == 1
+    assert time.monotonic() - began < 2
+    answer = asked.wait()
+    assert isinstance(answer, httpx.Response)
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "draining"
+    assert answer.headers["Retry-After"]
+    assert service.has_in_order(*LINES[:3], "1 requests were cut after 0.3 s: GET /slow/30.0", LINES[3])
+
+
+def test_a_second_signal_ends_at_once(start):
+    service = start(APP)
+    asked = Asked(f"{service.url}/slow/30.0")
+    wait_in_flight(service.url, 1)
+    service.tell(signal.SIGTERM)
+    service.wait_line(LINES[2])
+    began = time.monotonic()
+    assert service.stop() == 1
+    assert time.monotonic() - began < 1
+    assert isinstance(asked.wait(), httpx.TransportError)
+    assert service.has_in_order(*LINES[:3], "again, ending at once: 1 requests cut")
+
+
+def test_readiness_is_refused_during_the_delay_before_the_sockets_close(start):
+    service = start(APP, DRAIN_DELAY="1")
+    assert httpx.get(f"{service.url}/health/ready").status_code == 200
+    service.tell(signal.SIGTERM)
+    service.wait_line(LINES[0])
+    answer = httpx.get(f"{service.url}/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "draining")
+    assert answer.headers["Connection"] == "close"
+    assert httpx.get(f"{service.url}/health/live").status_code == 200
+    assert httpx.get(f"{service.url}/now").status_code == 200
+    assert service.end() == 0
+    assert service.has_in_order(LINES[0], "GET /health/ready 503", LINES[1])
+
+
+def test_a_client_that_stops_reading_cannot_hold_the_process(start):
+    service = start(APP, DRAIN_SECONDS="0.3")
+    with socket.create_connection(address_of(service.url)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /huge HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.recv(1000)
+        wait_in_flight(service.url, 1)
+        began = time.monotonic()
+        assert service.stop() == 1
+        assert time.monotonic() - began < 5
+    assert service.has_in_order(*LINES, "resources closed")
+
+
+def test_a_handler_that_blocks_the_loop_cannot_hold_the_process(start):
+    service = start(APP, DRAIN_SECONDS="0.1", DRAIN_DELAY="0.2")
+    with socket.create_connection(address_of(service.url)) as connection:
+        service.tell(signal.SIGTERM)
+        service.wait_line(LINES[0])
+        connection.sendall(b"GET /busy/60.0 HTTP/1.1\r\nhost: x\r\n\r\n")
+        began = time.monotonic()
+        assert service.end() == 1
+    assert time.monotonic() - began < 8
+    assert service.has_in_order("stopping hard")
+
+
+def test_a_client_that_leaves_cancels_its_handler_at_once(start):
+    service = start(APP)
+    with socket.create_connection(address_of(service.url)) as connection:
+        connection.sendall(b"GET /slow/30.0 HTTP/1.1\r\nhost: x\r\n\r\n")
+        wait_in_flight(service.url, 1)
+    began = time.monotonic()
+    service.wait_line("handler cancelled")
+    assert time.monotonic() - began < 1
+    service.wait_line("GET /slow/30.0 499")
+
+
+def test_it_answers_while_it_warms_and_says_that_it_is_starting(start):
+    service = start(APP, WARM_SECONDS="0.7")
+    answer = httpx.get(f"{service.url}/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "starting")
+    assert httpx.get(f"{service.url}/now").status_code == 200
+    end = time.monotonic() + 10
+    while httpx.get(f"{service.url}/health/ready").status_code != 200:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_task_of_the_app_that_breaks_ends_the_process_with_status_1(start):
+    service = start(APP)
+    assert httpx.post(f"{service.url}/break").status_code == 200
+    assert service.end() == 1
+    assert service.has_in_order("a task broke")
+
+
+def test_an_answer_that_comes_before_the_body_was_read_reaches_a_client_that_is_still_sending(start):
+    service = start(APP)
+    body = bytes(8_000_000)
+    head = f"POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection(address_of(service.url)) as connection:
+        connection.sendall(head + body)
+        answer = _read_response(connection)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b'{"refused":true}' in answer
+
+
+def _read_response(connection: socket.socket) -> bytes:
+    connection.settimeout(10)
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
