@@ -67,7 +67,7 @@ def _e(ratio: float) -> float:
     if ratio == 0:
         return math.inf
     ratio = max(ratio, 1 / ratio)
-    return ratio + math.sqrt(ratio * (ratio - 1))
+    return ratio * (1 + math.sqrt(1 - 1 / ratio))
 
 
 def e_value_of_difference(estimate: float, standard_error: float | None, sd_y: float) -> EValue:

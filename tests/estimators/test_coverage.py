@@ -1,0 +1,92 @@
+"""Do 95% intervals hold the truth 95 times in 100? 1,000 replications of 1,000 rows, linear and heterogeneous.
+
+The seeds are 20240 + replication. An interval fails where the 99.9% interval of its coverage lies outside [.93, .97].
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Plan, Settings, catalog, run
+from tests.estimators.designs import names_for
+
+pytestmark = pytest.mark.slow
+
+FIRST_SEED = 20_240
+REPLICATIONS = 1_000
+ROWS = 1_000
+EFFECT = 1.0
+ESTIMATORS = (
+    "ols_adjustment", "lin_interacted", "g_computation_ate", "g_computation_att", "ipw_ate", "ipw_att", "aipw", "ipwra",
+    "dml_plr", "dml_irm_ate", "dml_irm_att",
+)  # fmt: skip
+
+
+def draw(seed: int) -> tuple[Data, float]:
+    """A sample, and the mean effect of its treated population."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((ROWS, 3))
+    t = (rng.random(ROWS) < 1 / (1 + np.exp(-(0.5 * x[:, 0] - 0.25 * x[:, 1])))).astype(float)
+    y = x @ [1.0, 0.5, -0.5] + (EFFECT + 0.5 * x[:, 2]) * t + rng.standard_normal(ROWS) * (1 + 0.25 * np.abs(x[:, 2]))
+    data = Data(
+        n=ROWS, y=y, treatment=t, treatment_kind="binary", covariates=x, propensity_covariates=x,
+        row_key=rng.integers(0, 2**63, ROWS).astype(np.uint64), names=names_for(x),
+    )  # fmt: skip
+    return data, EFFECT
+
+
+@pytest.mark.timeout(600)
+def test_intervals_cover_at_their_nominal_rate(capsys):
+    entries = [entry for entry in catalog() if entry.name in ESTIMATORS]
+    assert len(entries) == len(ESTIMATORS)
+    covered = dict.fromkeys(ESTIMATORS, 0)
+    values: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
+    errors: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
+    for replication in range(REPLICATIONS):
+        data, truth = draw(FIRST_SEED + replication)
+        plan = Plan(data, Settings())
+        for entry in entries:
+            result = run(entry, plan)
+            covered[entry.name] += result.ci_lower <= truth <= result.ci_upper
+            values[entry.name].append(result.estimate)
+            errors[entry.name].append(result.standard_error)
+    with capsys.disabled():
+        print()
+        for name in ESTIMATORS:
+            bias, sd = np.mean(values[name]) - EFFECT, np.std(values[name], ddof=1)
+            ratio = np.mean(errors[name]) / sd
+            print(
+                f"{name:20} coverage {covered[name] / REPLICATIONS:.3f}  bias {bias:+.4f}  sd {sd:.4f}  se/sd {ratio:.3f}"
+            )
+    for name in ESTIMATORS:
+        rate = covered[name] / REPLICATIONS
+        half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+        assert rate + half >= 0.93, name
+        assert rate - half <= 0.97, name
+        sd = np.std(values[name], ddof=1)
+        assert abs(np.mean(values[name]) - EFFECT) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd, name
+        assert np.mean(errors[name]) / sd == pytest.approx(1.0, abs=0.07), name
+
+
+@pytest.mark.timeout(600)
+def test_a_weak_instruments_anderson_rubin_set_covers(capsys):
+    entry = next(entry for entry in catalog() if entry.name == "iv_2sls")
+    inside, truth = 0, EFFECT
+    for replication in range(REPLICATIONS):
+        rng = np.random.default_rng(FIRST_SEED + replication)
+        z, u = rng.standard_normal((300, 2)), rng.standard_normal(300)
+        t = 0.05 * z.sum(axis=1) + u + 0.3 * rng.standard_normal(300)
+        y = EFFECT * t + u + rng.standard_normal(300) * (1 + 0.5 * np.abs(z[:, 0]))
+        data = Data(
+            n=300, y=y, treatment=t, treatment_kind="continuous", instruments=z, covariates=np.empty((300, 0)),
+            propensity_covariates=np.empty((300, 0)), row_key=np.arange(300, dtype=np.uint64),
+        )  # fmt: skip
+        pieces = run(entry, Plan(data, Settings())).diagnostics["anderson_rubin_robust"]["intervals"]
+        inside += any((low is None or low <= truth) and (high is None or truth <= high) for low, high in pieces)
+    rate = inside / REPLICATIONS
+    with capsys.disabled():
+        print(f"\niv_2sls, weak         Anderson-Rubin coverage {rate:.3f}")
+    half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+    assert rate + half >= 0.93
+    assert rate - half <= 0.97

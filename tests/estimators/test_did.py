@@ -1,0 +1,181 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from tests.estimators.designs import EFFECT, panel, rows, two_periods
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+ENTRIES = {entry.name: entry for entry in catalog()}
+
+
+def answer(name: str, data: Data, **settings: object) -> Estimate:
+    result = run(ENTRIES[name], Plan(data, Settings(**settings)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+def refused(name: str, data: Data) -> str:
+    result = run(ENTRIES[name], Plan(data, Settings()))
+    assert result.status == "skipped"
+    return result.reason
+
+
+@pytest.mark.parametrize("se", ["iid", "HC1", "HC2", "HC3"])
+def test_two_by_two_is_the_interaction_of_a_regression(se: str):
+    import statsmodels.api as sm
+
+    data = two_periods(n=300)
+    design = np.column_stack([data.covariates, data.treatment, data.post, data.treatment * data.post])
+    peer = sm.OLS(data.y, sm.add_constant(design)).fit(cov_type=se if se != "iid" else "nonrobust")
+    result = answer("did_2x2", data, se=se)
+    assert result.estimate == pytest.approx(peer.params[-1], rel=1e-10)
+    assert result.standard_error == pytest.approx(peer.bse[-1], rel=1e-10)
+
+
+def test_the_cell_means_make_the_estimate_where_there_are_no_covariates():
+    data = two_periods()
+    result = answer("did_2x2", replace(data, covariates=np.empty((data.n, 0)), names={"y": ("y",)}))
+    means = result.diagnostics["cell_means"]
+    by_hand = (means["treated after"] - means["treated before"]) - (
+        means["untreated after"] - means["untreated before"]
+    )
+    assert result.estimate == pytest.approx(by_hand, rel=1e-10)
+
+
+def test_an_empty_cell_is_named():
+    data = two_periods()
+    kept = rows(data, np.flatnonzero((data.treatment == 0) | (data.post == 1)))
+    assert "No complete rows are treated before" in refused("did_2x2", kept)
+
+
+@pytest.mark.parametrize("dropped", [0.0, 0.15])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_two_way_fixed_effects_equal_dummies(dropped: float, weighted: bool):
+    import statsmodels.api as sm
+
+    data = panel(units=40, staggered=True, dropped=dropped)
+    weights = np.random.default_rng(1).uniform(0.5, 2, data.n) if weighted else None
+    unit = (data.unit[:, None] == np.arange(1, 40)).astype(float)
+    time = (data.time[:, None] == np.arange(1, 6)).astype(float)
+    design = np.column_stack([np.ones(data.n), unit, time, data.covariates, data.treatment])
+    peer = sm.WLS(data.y, design, weights=1.0 if weights is None else weights).fit()
+    result = answer("twfe", replace(data, weights=weights), se="iid")
+    assert result.estimate == pytest.approx(peer.params[-1], rel=1e-9)
+    assert result.standard_error == pytest.approx(peer.bse[-1], rel=1e-9)
+    assert result.diagnostics["parameters"] == design.shape[1]
+
+
+def test_the_clustered_error_is_fixests():
+    import statsmodels.api as sm
+
+    data = panel(units=60, staggered=True, dropped=0.1)
+    unit = (data.unit[:, None] == np.arange(1, 60)).astype(float)
+    time = (data.time[:, None] == np.arange(1, 6)).astype(float)
+    design = np.column_stack([np.ones(data.n), unit, time, data.covariates, data.treatment])
+    fit = sm.OLS(data.y, design).fit(cov_type="cluster", cov_kwds={"groups": data.unit, "use_correction": False})
+    expected = fit.bse[-1] * np.sqrt(60 / 59 * (data.n - 1) / (data.n - 2 - 6))
+    result = answer("twfe", data)
+    assert result.se_method == "CRV1 by unit"
+    assert result.standard_error == pytest.approx(expected, rel=1e-9)
+    assert result.diagnostics["degrees_of_freedom"] == 59
+
+
+def test_two_way_effects_with_a_third_equal_pyfixest():
+    import pandas as pd
+    import pyfixest as pf
+
+    data = panel(units=60, staggered=True, dropped=0.1)
+    third = np.random.default_rng(5).integers(0, 7, data.n)
+    table = pd.DataFrame({"y": data.y, "t": data.treatment, "x": data.covariates[:, 0], "u": data.unit, "p": data.time})
+    peer = pf.feols("y ~ t + x | u + p + k", table.assign(k=third), vcov="iid", fixef_tol=1e-12)
+    result = answer("twfe", replace(data, fixed_effects=(third,)), se="iid")
+    assert result.estimate == pytest.approx(peer.coef()["t"], rel=1e-8)
+
+
+def test_the_jackknife_refits_without_each_unit():
+    data = panel(units=20, staggered=True)
+    result = answer("twfe", data)
+    assert result.se_method == "CRV3 by unit"
+    refits = np.array(
+        [answer("twfe", rows(data, np.flatnonzero(data.unit != g)), se="iid").estimate for g in range(20)]
+    )
+    expected = np.sqrt(19 / 20 * np.sum((refits - result.estimate) ** 2))
+    assert result.standard_error == pytest.approx(expected, rel=1e-8)
+
+
+def test_negative_weights_of_staggered_starts_are_counted():
+    assert answer("twfe", panel()).diagnostics["negative_weight_share"] == 0
+    result = answer("twfe", panel(units=200, periods=12, staggered=True))
+    data = panel(units=200, periods=12, staggered=True)
+    assert 0 < result.diagnostics["negative_weight_share"] < 1
+    assert any("negative weight" in warning for warning in result.warnings)
+    import statsmodels.api as sm
+
+    unit = (data.unit[:, None] == np.arange(1, 200)).astype(float)
+    time = (data.time[:, None] == np.arange(1, 12)).astype(float)
+    left = sm.OLS(data.treatment, np.column_stack([np.ones(data.n), unit, time, data.covariates])).fit().resid
+    weights = left[data.treatment == 1] / left[data.treatment == 1].sum()
+    assert result.diagnostics["negative_weight_share"] == pytest.approx((weights < 0).mean())
+    assert result.diagnostics["negative_weight_sum"] == pytest.approx(weights[weights < 0].sum())
+
+
+def test_a_block_design_is_found_from_the_panel():
+    data = panel()
+    result = answer("did_2x2_block", data)
+    assert result.diagnostics["treated_units"] == 40
+    assert result.diagnostics["first_treated_period"] == 2003.0
+    group = np.isin(data.unit, np.unique(data.unit[data.treatment == 1])).astype(float)
+    explicit = replace(data, treatment=group, post=(data.time >= 3).astype(float))
+    assert result.estimate == pytest.approx(answer("did_2x2", explicit).estimate, rel=1e-10)
+
+
+def test_a_balanced_block_without_covariates_equals_two_way_effects():
+    data = panel()
+    data = replace(data, covariates=np.empty((data.n, 0)), propensity_covariates=np.empty((data.n, 0)))
+    assert answer("did_2x2_block", data).estimate == pytest.approx(answer("twfe", data).estimate, rel=1e-10)
+
+
+def test_panels_that_are_no_block_say_why():
+    data = panel()
+    assert "different times" in refused("did_2x2_block", panel(staggered=True))
+    assert "ends again" in refused("did_2x2_block", replace(data, treatment=data.treatment * (data.time < 5)))
+    late = rows(data, np.flatnonzero(data.time >= 3))
+    assert "before its treatment" in refused("did_2x2_block", late)
+    treated = rows(data, np.flatnonzero(data.unit < 40))
+    assert "Every unit is treated" in refused("did_2x2_block", treated)
+
+
+def test_repeated_rows_of_a_unit_in_a_period_are_refused_with_their_numbers():
+    data = panel()
+    doubled = rows(data, np.append(np.arange(data.n), [4, 9]))
+    for name in ("twfe", "did_2x2_block"):
+        assert f"rows {data.n + 1}, {data.n + 2}" in refused(name, doubled)
+
+
+def test_a_treatment_that_never_changes_within_units_is_skipped():
+    data = panel()
+    constant = replace(data, treatment=(data.unit < 40).astype(float))
+    assert "determined by the other variables within the fixed effects" in refused("twfe", constant)
+
+
+def test_units_seen_once_have_no_level_of_their_own():
+    data = panel()
+    assert "has a single row" in refused("twfe", replace(data, unit=np.arange(data.n)))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("twfe", panel(units=2000)), ("did_2x2_block", panel(units=2000)), ("did_2x2", two_periods(n=20_000))],
+)
+def test_the_known_effect_is_found(name: str, data: Data):
+    result = answer(name, data)
+    assert abs(result.estimate - EFFECT) < 4 * result.standard_error
+
+
+def test_an_amount_of_treatment_has_no_cells_but_has_fixed_effects():
+    data = panel()
+    amount = replace(data, treatment=data.treatment * 2.5, treatment_kind="continuous")
+    assert answer("twfe", amount).estimate == pytest.approx(answer("twfe", data).estimate / 2.5, rel=1e-10)
+    assert "two levels" in refused("did_2x2_block", amount)

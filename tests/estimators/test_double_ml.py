@@ -1,0 +1,125 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators._logit import cross_fit_logit, fit_logit
+from tests.estimators.designs import EFFECT, cross_section, rows
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+ENTRIES = {entry.name: entry for entry in catalog()}
+
+
+def answer(name: str, data: Data, **settings: object) -> Estimate:
+    result = run(ENTRIES[name], Plan(data, Settings(**settings)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+def peer(data: Data, folds: np.ndarray, kind: str):
+    import doubleml as dml
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    standard = (data.covariates - data.covariates.mean(0)) / data.covariates.std(0)
+    table = dml.DoubleMLData.from_arrays(standard, data.y, data.treatment)
+    logit = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000)
+    if kind == "plr":
+        model = dml.DoubleMLPLR(table, LinearRegression(), LinearRegression(), n_folds=5)
+    else:
+        model = dml.DoubleMLIRM(table, LinearRegression(), logit, n_folds=5, score=kind)
+    splits = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(5)]
+    model.set_sample_splitting([splits])
+    return model.fit()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("dml_plr", "plr"), ("dml_irm_ate", "ATE"), ("dml_irm_att", "ATTE")])
+def test_one_split_equals_doubleml_on_the_same_folds(name: str, kind: str):
+    data = cross_section(n=1000, weights=False)
+    model = peer(data, Plan(data, Settings(seed=7)).folds(0), kind)
+    result = answer(name, data, seed=7)
+    assert result.estimate == pytest.approx(float(model.coef[0]), rel=1e-5)
+    assert result.standard_error == pytest.approx(float(model.se[0]), rel=1e-5)
+
+
+def test_several_splits_are_their_median_with_the_variance_between_them():
+    data = cross_section(weights=False)
+    single = []
+    result = answer("dml_irm_ate", data, repetitions=7)
+    assert len(result.diagnostics["estimates_by_split"]) == 7
+    assert result.estimate == pytest.approx(np.median(result.diagnostics["estimates_by_split"]))
+    single = answer("dml_irm_ate", data)
+    spread = np.array(result.diagnostics["estimates_by_split"]) - result.estimate
+    assert np.ptp(spread) > 0
+    assert result.standard_error == pytest.approx(single.standard_error, rel=0.1)
+
+
+def test_each_fold_is_predicted_by_a_logit_without_it():
+    data = cross_section(n=500)
+    plan = Plan(data, Settings())
+    logit = plan.propensity().logit
+    folds = plan.folds(0)
+    found = cross_fit_logit(logit, data.treatment, folds, 5)
+    for fold in range(5):
+        rest = rows(data, np.flatnonzero(folds != fold))
+        alone = Plan(rest, Settings()).propensity().coefficients
+        own = folds == fold
+        eta = alone["(intercept)"] + data.covariates[own] @ [alone[f"x{k}"] for k in range(4)]
+        np.testing.assert_allclose(found[own], 1 / (1 + np.exp(-eta)), rtol=1e-6)
+
+
+def test_a_column_that_lives_in_one_fold_is_left_out_of_the_fits_without_it():
+    data = cross_section(n=500, weights=False)
+    folds = Plan(data, Settings()).folds(0)
+    rare = ((folds == 2) & (np.arange(data.n) % 3 == 0)).astype(float)
+    x = np.column_stack([data.covariates, rare])
+    wider = replace(data, covariates=x, propensity_covariates=x)
+    plan = Plan(wider, Settings())
+    frame = plan.frame("xty", plan.outcome_sample())
+    found = cross_fit_logit(fit_logit(frame, data.treatment), data.treatment, folds, 5)
+    narrow = cross_fit_logit(Plan(data, Settings()).propensity().logit, data.treatment, folds, 5)
+    np.testing.assert_allclose(found[folds == 2], narrow[folds == 2], rtol=1e-6)
+    assert run(ENTRIES["dml_irm_ate"], plan).status == "ok"
+    assert run(ENTRIES["dml_plr"], plan).status == "ok"
+
+
+def test_a_large_sample_converges_from_its_stride_to_the_same_fit():
+    data = cross_section(n=70_000, weights=False)
+    plan = Plan(data, Settings())
+    frame = plan.frame("xty", plan.outcome_sample())
+    logit = fit_logit(frame, data.treatment)
+    gradient = (data.treatment - logit.probabilities) @ frame.matrix[:, : frame.at["x"].stop]
+    assert np.abs(gradient).max() <= 1e-11 * data.n
+
+
+def test_a_fold_without_an_arm_to_learn_from_is_skipped_by_name():
+    data = cross_section(n=120, weights=False)
+    treatment = np.zeros(120)
+    folds = Plan(data, Settings()).folds(0)
+    treatment[np.flatnonzero(folds == 1)[:8]] = 1.0
+    result = run(ENTRIES["dml_irm_ate"], Plan(replace(data, treatment=treatment), Settings()))
+    assert result.status == "skipped"
+    assert "Without fold 2 of 5 there are 0 treated rows" in result.reason
+
+
+def test_extreme_probabilities_are_clipped_with_a_warning():
+    data = cross_section(n=2000, weights=False)
+    lean = 4 * (data.covariates[:, 0] - data.covariates[:, 0].mean())
+    treatment = (np.random.default_rng(1).random(data.n) < 1 / (1 + np.exp(-lean))).astype(float)
+    result = answer("dml_irm_ate", replace(data, treatment=treatment))
+    assert result.diagnostics["clipped_rows"] > 0
+    assert any("were moved to its ends" in warning for warning in result.warnings)
+
+
+def test_the_partially_linear_model_takes_an_amount_of_treatment():
+    data = cross_section(n=20_000, continuous=True, heterogeneous=False, weights=False)
+    result = answer("dml_plr", data)
+    assert abs(result.estimate - EFFECT) < 4 * result.standard_error
+    assert run(ENTRIES["dml_irm_ate"], Plan(data, Settings())).reason.startswith("It needs a treatment of two levels")
+
+
+def test_another_seed_makes_other_folds_and_about_the_same_estimate():
+    data = cross_section(weights=False)
+    left, right = answer("dml_irm_ate", data, seed=0), answer("dml_irm_ate", data, seed=1)
+    assert left.estimate != right.estimate
+    assert left.estimate == pytest.approx(right.estimate, abs=left.standard_error)

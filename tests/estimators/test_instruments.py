@@ -1,0 +1,197 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from tests.estimators.designs import EFFECT, cross_section, instrumented, names_for, row_keys
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+ENTRIES = {entry.name: entry for entry in catalog()}
+
+
+def answer(name: str, data: Data, **settings: object) -> Estimate:
+    result = run(ENTRIES[name], Plan(data, Settings(**settings)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+def peer(data: Data, **options: object):
+    from linearmodels.iv import IV2SLS
+
+    exogenous = np.column_stack([np.ones(data.n), data.covariates])
+    model = IV2SLS(data.y, exogenous, data.treatment, data.instruments, weights=data.weights)
+    return model.fit(debiased=True, **options)
+
+
+@pytest.mark.parametrize("m", [1, 3])
+@pytest.mark.parametrize(("se", "kind"), [("iid", "unadjusted"), ("HC1", "robust")])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_two_stage_least_squares_equals_linearmodels(m: int, se: str, kind: str, weighted: bool):
+    data = instrumented(n=500, m=m)
+    if weighted:
+        data = replace(data, weights=np.random.default_rng(1).uniform(0.5, 2, data.n))
+    model, result = peer(data, cov_type=kind), answer("iv_2sls", data, se=se)
+    assert result.estimate == pytest.approx(float(model.params.iloc[-1]), rel=1e-9)
+    assert result.standard_error == pytest.approx(float(model.std_errors.iloc[-1]), rel=1e-9)
+
+
+def test_the_first_stage_and_sargans_test_equal_linearmodels():
+    data = instrumented(n=500, m=3)
+    model, result = peer(data, cov_type="unadjusted"), answer("iv_2sls", data)
+    first = model.first_stage.diagnostics.iloc[0]
+    assert result.diagnostics["first_stage_f"] == pytest.approx(first["f.stat"], rel=1e-9)
+    assert result.diagnostics["partial_r2"] == pytest.approx(first["partial.rsquared"], rel=1e-9)
+    sargan = result.diagnostics["sargan"]
+    assert sargan["statistic"] == pytest.approx(model.sargan.stat, rel=1e-9)
+    assert sargan["p_value"] == pytest.approx(model.sargan.pval, rel=1e-9)
+
+
+def anderson_rubin(data: Data, effect: float, robust: bool) -> float:
+    """The F statistic by a regression on everything, as a textbook says it."""
+    import statsmodels.api as sm
+
+    design = np.column_stack([np.ones(data.n), data.covariates, data.instruments])
+    fit = sm.OLS(data.y - effect * data.treatment, design).fit(cov_type="HC1" if robust else "nonrobust")
+    m = data.instruments.shape[1]
+    return float(np.squeeze(fit.f_test(np.eye(design.shape[1])[-m:]).fvalue))
+
+
+@pytest.mark.parametrize("robust", [False, True])
+@pytest.mark.parametrize("m", [1, 3])
+def test_the_ends_of_the_set_are_where_the_test_just_rejects(m: int, robust: bool):
+    from scipy import stats
+
+    data = instrumented(n=300, m=m, strength=0.3)
+    found = answer("iv_2sls", data).diagnostics[f"anderson_rubin_{'robust' if robust else 'homoskedastic'}"]
+    critical = stats.f.ppf(0.95, m, data.n - 3 - m)
+    assert found["kind"] == "interval"
+    for end in found["intervals"][0]:
+        assert anderson_rubin(data, end, robust) == pytest.approx(critical, rel=1e-6)
+    assert found["p_value_no_effect"] == pytest.approx(
+        stats.f.sf(anderson_rubin(data, 0.0, robust), m, data.n - 3 - m), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("m", [1, 2])
+def test_every_shape_of_set_agrees_with_the_test_on_a_grid(seed: int, m: int):
+    from scipy import stats
+
+    data = instrumented(n=60, m=m, strength=0.15, seed=seed)
+    result = answer("iv_2sls", data)
+    critical = stats.f.ppf(0.95, m, data.n - 3 - m)
+    for key, robust in (("homoskedastic", False), ("robust", True)):
+        pieces = result.diagnostics[f"anderson_rubin_{key}"]["intervals"]
+        for effect in (-1e4, -50.0, -8.0, -2.0, -0.5, 0.0, 0.7, 1.5, 2.2, 3.1, 4.5, 9.0, 60.0, 1e4):
+            inside = any((low is None or low <= effect) and (high is None or effect <= high) for low, high in pieces)
+            assert inside == (anderson_rubin(data, effect, robust) <= critical), (effect, pieces)
+
+
+def test_sets_of_every_kind_occur_and_are_named():
+    kinds = set()
+    for seed in range(60):
+        result = answer("iv_2sls", instrumented(n=40, m=1, strength=0.2, seed=seed))
+        found = result.diagnostics["anderson_rubin_homoskedastic"]
+        kinds.add(found["kind"])
+        open_ends = [end for piece in found["intervals"] for end in piece if end is None]
+        assert (found["kind"] == "interval") == (not open_ends)
+    assert kinds == {"interval", "two rays", "whole line"}
+
+
+def test_instruments_that_contradict_each_other_leave_an_empty_set():
+    data = instrumented(n=3000, m=2)
+    y = data.y + 3 * data.instruments[:, 0]
+    result = answer("iv_2sls", replace(data, y=y))
+    assert result.diagnostics["anderson_rubin_robust"] | {"p_value_no_effect": 0} == {
+        "variance": "HC1", "kind": "empty", "intervals": [], "p_value_no_effect": 0,
+    }  # fmt: skip
+    assert any("contradict each other" in warning for warning in result.warnings)
+
+
+def test_a_weak_instrument_is_a_warning_and_a_strong_one_is_not():
+    assert answer("iv_2sls", instrumented(strength=1.0)).status == "ok"
+    weak = answer("iv_2sls", instrumented(n=500, strength=0.02))
+    assert weak.status == "warning"
+    assert any("Weak instrument" in warning for warning in weak.warnings)
+    assert weak.diagnostics["effective_f"] < 10
+
+
+def test_the_effective_f_of_one_instrument_is_the_robust_f_with_its_known_critical_value():
+    diagnostics = answer("iv_2sls", instrumented(m=1)).diagnostics
+    assert diagnostics["effective_f"] == pytest.approx(diagnostics["first_stage_f_robust"], rel=1e-10)
+    assert diagnostics["effective_f_critical"] == pytest.approx(23.11, abs=0.01)
+
+
+def test_the_known_effect_is_found_where_a_regression_is_confounded():
+    data = instrumented(n=20_000)
+    result, ols = answer("iv_2sls", data), answer("ols_adjustment", data)
+    assert abs(result.estimate - EFFECT) < 4 * result.standard_error
+    assert abs(ols.estimate - EFFECT) > 20 * ols.standard_error
+
+
+def test_walds_ratio_is_the_ratio_of_two_differences():
+    data = instrumented(covariates=False)
+    z = data.instruments[:, 0] == 1
+    expected = (data.y[z].mean() - data.y[~z].mean()) / (data.treatment[z].mean() - data.treatment[~z].mean())
+    assert answer("iv_wald", data).estimate == pytest.approx(expected, rel=1e-10)
+
+
+def test_clustered_errors_equal_linearmodels():
+    data = replace(instrumented(n=600), clusters=(np.random.default_rng(1).integers(0, 60, 600),))
+    model = peer(data, cov_type="clustered", clusters=data.clusters[0])
+    result = answer("iv_2sls", data)
+    assert result.se_method == "CRV1"
+    assert result.standard_error == pytest.approx(float(model.std_errors.iloc[-1]), rel=1e-9)
+
+
+def test_fixed_effects_are_absorbed_as_dummies_would_be():
+    data = instrumented(n=400)
+    codes = np.random.default_rng(3).integers(0, 9, 400)
+    dummies = (codes[:, None] == np.arange(1, 9)).astype(float)
+    by_dummies = replace(
+        data, covariates=np.hstack([data.covariates, dummies]), names=names_for(np.empty((0, 10))),
+    )  # fmt: skip
+    left, right = answer("iv_2sls", replace(data, fixed_effects=(codes,))), answer("iv_2sls", by_dummies)
+    assert left.estimate == pytest.approx(right.estimate, rel=1e-9)
+    assert left.standard_error == pytest.approx(right.standard_error, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda z, x: x[:, :1], "instrument 'z0' is determined"),
+        (lambda z, x: np.ones_like(z), "instrument 'z0' is determined"),
+    ],
+)
+def test_an_instrument_that_carries_nothing_is_skipped_by_name(change, reason: str):
+    data = instrumented()
+    result = run(
+        ENTRIES["iv_2sls"], Plan(replace(data, instruments=change(data.instruments, data.covariates)), Settings())
+    )
+    assert result.status == "skipped"
+    assert reason in result.reason
+
+
+def test_instruments_that_repeat_each_other_count_once():
+    data = instrumented(m=1)
+    doubled = replace(data, instruments=np.hstack([data.instruments, 2 * data.instruments]),
+                      names={**data.names, "instrument": ("z0", "z1")})  # fmt: skip
+    left, right = answer("iv_2sls", data), answer("iv_2sls", doubled)
+    assert right.estimate == pytest.approx(left.estimate, rel=1e-10)
+    assert right.diagnostics["instruments"] == 1
+    assert "z1" in right.diagnostics["notes"][0]
+
+
+def test_a_binary_treatment_with_imperfect_compliance_finds_the_compliers_effect():
+    rng = np.random.default_rng(9)
+    n = 20_000
+    z, kind = (rng.random(n) < 0.5).astype(float), rng.random(n)
+    t = np.where(kind < 0.5, z, (kind > 0.75).astype(float))
+    y = np.where(kind < 0.5, EFFECT, 7.0) * t + 2 * (kind > 0.75) + rng.standard_normal(n)
+    data = replace(
+        cross_section(n=n), y=y, treatment=t, instruments=z[:, None], weights=None, covariates=np.empty((n, 0)),
+        propensity_covariates=np.empty((n, 0)), row_key=row_keys(y, t),
+    )  # fmt: skip
+    result = answer("iv_wald", data)
+    assert abs(result.estimate - EFFECT) < 4 * result.standard_error

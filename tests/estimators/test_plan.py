@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.errors import UnusableData
+from cqox.estimators import Plan, Settings, catalog, run
+from tests.estimators.designs import cross_section, panel, rows
+
+
+def test_folds_follow_the_key_and_not_the_position():
+    data = cross_section()
+    order = np.random.default_rng(1).permutation(data.n)
+    left, right = Plan(data, Settings()).folds(), Plan(rows(data, order), Settings()).folds()
+    np.testing.assert_array_equal(left[order], right)
+
+
+def test_folds_are_about_equal_in_size_and_differ_by_seed_and_split():
+    data = cross_section(n=20_000)
+    plan = Plan(data, Settings(folds=7))
+    counts = np.bincount(plan.folds(), minlength=7)
+    assert counts.min() > 0.9 * 20_000 / 7
+    assert np.mean(plan.folds(0) == plan.folds(1)) == pytest.approx(1 / 7, abs=0.02)
+    assert np.mean(plan.folds(0) == Plan(data, Settings(folds=7, seed=1)).folds(0)) == pytest.approx(1 / 7, abs=0.02)
+
+
+def test_folds_stay_what_they_were():
+    data = replace(cross_section(n=6), row_key=np.arange(6, dtype=np.uint64))
+    assert Plan(data, Settings(seed=42)).folds(3).tolist() == [3, 4, 3, 2, 4, 0]
+
+
+def test_rows_of_one_key_share_a_fold():
+    data = panel()
+    folds = Plan(data, Settings()).folds()
+    for unit in range(10):
+        assert len(np.unique(folds[data.unit == unit])) == 1
+
+
+def test_a_sample_leaves_out_rows_that_miss_any_of_its_roles_and_always_weights_and_clusters():
+    data = cross_section(n=100)
+    y, weights = data.y.copy(), data.weights.copy()
+    y[3], weights[5] = np.nan, np.nan
+    codes = np.arange(100) % 10
+    codes[7] = -1
+    plan = Plan(replace(data, y=y, weights=weights, clusters=(codes,)), Settings())
+    np.testing.assert_array_equal(np.setdiff1d(np.arange(100), plan.sample("y").index), [3, 5, 7])
+    np.testing.assert_array_equal(np.setdiff1d(np.arange(100), plan.sample("covariates").index), [5, 7])
+
+
+def test_samples_of_complete_data_are_one_and_copy_nothing():
+    data = cross_section()
+    plan = Plan(data, Settings())
+    assert plan.sample("y") is plan.sample("y", "treatment", "covariates")
+    assert plan.sample("y").take(data.y) is data.y
+
+
+def test_shared_work_is_done_once():
+    plan = Plan(cross_section(), Settings())
+    assert plan.propensity() is plan.propensity()
+    assert plan.outcome() is plan.outcome()
+    assert plan.propensity().logit.frame is plan.outcome().frame
+
+
+def test_the_outcome_fits_predict_in_units_of_y():
+    data = cross_section(weights=False)
+    fits = Plan(data, Settings()).outcome()
+    treated = data.treatment == 1
+    assert fits.treated[treated].mean() == pytest.approx(data.y[treated].mean(), rel=1e-10)
+    assert fits.control[~treated].mean() == pytest.approx(data.y[~treated].mean(), rel=1e-10)
+
+
+def test_rows_not_used_have_no_propensity():
+    data = cross_section(n=100)
+    x = data.covariates.copy()
+    x[4, 1] = np.nan
+    plan = Plan(replace(data, covariates=x, propensity_covariates=x), Settings())
+    assert np.flatnonzero(np.isnan(plan.propensity().e)).tolist() == [4]
+
+
+def test_a_probability_of_an_amount_is_refused():
+    with pytest.raises(UnusableData, match="two levels"):
+        Plan(cross_section(continuous=True), Settings()).propensity()
+
+
+def test_units_are_the_clusters_only_where_they_repeat_and_none_is_mapped():
+    data = panel()
+    assert Plan(data, Settings()).clusters_are_units
+    assert not Plan(replace(data, clusters=(data.unit,)), Settings()).clusters_are_units
+    assert not Plan(replace(data, unit=np.arange(data.n)), Settings()).clusters_are_units
+
+
+def test_a_sample_without_rows_is_a_reason_for_everyone():
+    data = cross_section(n=50)
+    plan = Plan(replace(data, y=np.full(50, np.nan)), Settings())
+    for entry in catalog():
+        assert run(entry, plan).status == "skipped"
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_cells_count_as_missing(value: float):
+    data = cross_section(n=100)
+    y = data.y.copy()
+    y[2] = value
+    assert Plan(replace(data, y=y), Settings()).sample("y").n == 99
+
+
+def test_huge_cells_do_not_count_as_missing():
+    data = cross_section(n=100)
+    y = data.y.copy()
+    y[:2] = 1.7e308
+    assert Plan(replace(data, y=y), Settings()).sample("y").n == 100

@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from tests.estimators.designs import cross_section, names_for, rows
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+ENTRIES = {entry.name: entry for entry in catalog()}
+ERRORS = {"iid": "nonrobust", "HC0": "HC0", "HC1": "HC1", "HC2": "HC2", "HC3": "HC3"}
+
+
+def answer(name: str, data: Data, **settings: object) -> Estimate:
+    result = run(ENTRIES[name], Plan(data, Settings(**settings)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+@pytest.mark.parametrize("se", ERRORS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_adjusted_regression_equals_statsmodels(se: str, weighted: bool):
+    import statsmodels.api as sm
+
+    data = cross_section(n=400, weights=weighted)
+    design = sm.add_constant(np.column_stack([data.covariates, data.treatment]))
+    peer = sm.WLS(data.y, design, weights=data.weights if weighted else 1.0).fit(cov_type=ERRORS[se], use_t=True)
+    result = answer("ols_adjustment", data, se=se)
+    assert result.estimate == pytest.approx(peer.params[-1], rel=1e-10)
+    assert result.standard_error == pytest.approx(peer.bse[-1], rel=1e-10)
+    assert result.p_value == pytest.approx(peer.pvalues[-1], rel=1e-8)
+    assert (result.ci_lower, result.ci_upper) == pytest.approx(tuple(peer.conf_int()[-1]), rel=1e-9)
+    assert result.diagnostics["standard_errors"][se] == result.standard_error
+
+
+@pytest.mark.parametrize("se", ERRORS)
+def test_lins_regression_equals_statsmodels_with_centred_interactions(se: str):
+    import statsmodels.api as sm
+
+    data = cross_section(n=400, weights=False)
+    centred = data.covariates - data.covariates.mean(axis=0)
+    t = data.treatment[:, None]
+    peer = sm.OLS(data.y, np.hstack([np.ones_like(t), t, centred, t * centred])).fit(cov_type=ERRORS[se], use_t=True)
+    result = answer("lin_interacted", data, se=se)
+    assert result.estimate == pytest.approx(peer.params[1], rel=1e-9)
+    assert result.standard_error == pytest.approx(peer.bse[1], rel=1e-9)
+
+
+def test_a_polynomial_of_years_keeps_its_digits():
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(1)
+    year = rng.integers(1980, 2020, 500).astype(float)
+    x = np.column_stack([year, year**2])
+    t = (rng.random(500) < 0.5).astype(float)
+    y = (year - 2000) ** 2 / 50 + t + rng.standard_normal(500)
+    data = Data(
+        n=500, y=y, treatment=t, treatment_kind="binary", covariates=x, propensity_covariates=x,
+        row_key=np.arange(500, dtype=np.uint64), names=names_for(x),
+    )  # fmt: skip
+    centred = np.column_stack([year - 2000, (year - 2000) ** 2, t])
+    peer = sm.OLS(y, sm.add_constant(centred)).fit()
+    assert answer("ols_adjustment", data).estimate == pytest.approx(peer.params[-1], rel=1e-8)
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_absorbed_fixed_effects_equal_dummies(folded: bool):
+    import statsmodels.api as sm
+
+    data = cross_section(n=500, weights=folded)
+    rng = np.random.default_rng(2)
+    first, second = rng.integers(0, 30, data.n), rng.integers(3, 9, data.n)
+    from dataclasses import replace
+
+    data = replace(data, fixed_effects=(first, second))
+    dummies = np.column_stack([first == level for level in range(30)] + [second == level for level in range(4, 9)])
+    design = np.column_stack([dummies.astype(float), data.covariates, data.treatment])
+    model = sm.WLS(data.y, design, weights=data.weights if folded else 1.0)
+    for se in ("iid", "HC1"):
+        peer = model.fit(cov_type=ERRORS[se])
+        result = answer("ols_adjustment", data, se=se)
+        assert result.estimate == pytest.approx(peer.params[-1], rel=1e-10)
+        assert result.standard_error == pytest.approx(peer.bse[-1], rel=1e-10)
+
+
+def test_the_default_error_is_hc3_under_250_rows_and_hc1_from_there_on():
+    assert answer("ols_adjustment", cross_section(n=249)).se_method == "HC3"
+    assert answer("ols_adjustment", cross_section(n=250)).se_method == "HC1"
+    assert answer("difference_in_means", cross_section(n=249)).se_method == "HC2"
+
+
+def test_g_computation_over_all_is_the_mean_of_treated_and_untreated():
+    data = cross_section(weights=False)
+    share = data.treatment.mean()
+    ate, att = (answer(f"g_computation_{target}", data).estimate for target in ("ate", "att"))
+    atc = ENTRIES["g_computation_att"].flipped(Plan(data, Settings())).estimate
+    assert ate == pytest.approx(share * att + (1 - share) * atc, rel=1e-12)
+
+
+def test_a_treatment_that_the_covariates_determine_is_skipped_with_its_name():
+    from dataclasses import replace
+
+    data = cross_section()
+    x = np.column_stack([data.covariates, 1 - data.treatment])
+    result = run(ENTRIES["ols_adjustment"], Plan(replace(data, covariates=x, propensity_covariates=x), Settings()))
+    assert result.status == "skipped"
+    assert "'t' is determined by the other variables" in result.reason
+
+
+def test_more_coefficients_than_rows_are_skipped_with_both_numbers():
+    data = rows(cross_section(p=20), np.arange(20))
+    result = run(ENTRIES["ols_adjustment"], Plan(data, Settings()))
+    assert result.status == "skipped"
+    assert "20 complete rows" in result.reason
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalog() if entry.family in ("regression", "weighting")])
+def test_an_arm_with_one_row_is_skipped_by_name(name: str):
+    data = cross_section()
+    treated = np.flatnonzero(data.treatment == 1)
+    data = rows(data, np.append(np.flatnonzero(data.treatment == 0), treated[0]))
+    result = run(ENTRIES[name], Plan(data, Settings()))
+    assert result.status == "skipped"
+    assert "treated arm has 1 complete row" in result.reason
+
+
+def test_pooled_periods_are_a_warning():
+    from dataclasses import replace
+
+    data = cross_section(n=400, weights=False)
+    data = replace(data, unit=np.arange(400) // 2, time=np.arange(400) % 2)
+    result = answer("difference_in_means", data)
+    assert result.status == "warning"
+    assert any("several periods are pooled" in warning for warning in result.warnings)
+    assert result.se_method == "CRV1 by unit"

@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators._uncertainty import clustered_variance
+from tests.estimators.designs import cross_section, design_for, rows
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+ENTRIES = {entry.name: entry for entry in catalog()}
+
+
+def clustered(groups: int, *, second: int = 0, n: int = 600, seed: int = 3, by_cluster: bool = False) -> Data:
+    data = cross_section(n=n, weights=False, seed=seed)
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, groups, n)
+    clusters = (codes, rng.integers(0, second, n)) if second else (codes,)
+    shock = rng.standard_normal(groups)[codes]
+    treatment = (codes % 2).astype(float) if by_cluster else data.treatment
+    return replace(data, clusters=clusters, y=data.y + shock, treatment=treatment)
+
+
+def answer(name: str, data: Data, **settings: object) -> Estimate:
+    result = run(ENTRIES[name], Plan(data, Settings(**settings)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+def frame(data: Data):
+    import pandas as pd
+
+    columns = {f"x{k}": data.covariates[:, k] for k in range(data.covariates.shape[1])}
+    clusters = {f"g{k}": codes for k, codes in enumerate(data.clusters)}
+    return pd.DataFrame({"y": data.y, "t": data.treatment, **columns, **clusters})
+
+
+def test_one_way_clustering_equals_pyfixest():
+    import pyfixest as pf
+
+    data = clustered(60)
+    peer = pf.feols("y ~ t + x0 + x1 + x2 + x3", frame(data), vcov={"CRV1": "g0"})
+    result = answer("ols_adjustment", data)
+    assert result.estimate == pytest.approx(peer.coef()["t"], rel=1e-9)
+    assert result.standard_error == pytest.approx(peer.se()["t"], rel=1e-8)
+    assert result.p_value == pytest.approx(peer.pvalue()["t"], rel=1e-6)
+
+
+def test_the_jackknife_is_pyfixests_without_its_small_sample_factor():
+    import pyfixest as pf
+
+    data = clustered(40)
+    peer = pf.feols("y ~ t + x0 + x1 + x2 + x3", frame(data), vcov={"CRV3": "g0"})
+    factor = 40 / 39 * (data.n - 1) / (data.n - 6)
+    result = answer("ols_adjustment", data)
+    assert result.standard_error == pytest.approx(peer.se()["t"] * np.sqrt(39 / 40 / factor), rel=1e-8)
+
+
+def test_two_way_clustering_equals_pyfixest():
+    import pyfixest as pf
+
+    data = clustered(60, second=55)
+    peer = pf.feols("y ~ t + x0 + x1 + x2 + x3", frame(data), vcov={"CRV1": "g0 + g1"})
+    result = answer("ols_adjustment", data)
+    assert result.se_method == "CRV1"
+    assert result.standard_error == pytest.approx(peer.se()["t"], rel=1e-9)
+
+
+def test_few_clusters_take_the_jackknife_and_many_do_not():
+    assert answer("ols_adjustment", clustered(49)).se_method == "CRV3"
+    assert answer("ols_adjustment", clustered(50)).se_method == "CRV1"
+    assert answer("ols_adjustment", clustered(49)).diagnostics["degrees_of_freedom"] == 48
+
+
+def test_few_treated_clusters_take_the_jackknife_and_are_a_warning():
+    data = clustered(60, by_cluster=True)
+    few = replace(data, treatment=(data.clusters[0] < 4).astype(float))
+    result = answer("difference_in_means", few)
+    assert result.se_method == "CRV3"
+    assert "Only 4 clusters are treated" in result.warnings[0]
+
+
+def test_one_treated_cluster_has_no_jackknife_and_says_so():
+    data = clustered(60, by_cluster=True)
+    result = answer("difference_in_means", replace(data, treatment=(data.clusters[0] < 1).astype(float)))
+    assert result.se_method == "CRV1"
+    assert any("CRV3 does not exist" in warning for warning in result.warnings)
+
+
+def test_a_single_cluster_gives_an_estimate_without_an_error():
+    data = replace(clustered(40), clusters=(np.zeros(600, dtype=np.int64),))
+    for name in ("ols_adjustment", "ipw_ate"):
+        result = answer(name, data)
+        assert result.standard_error is None
+        assert result.ci_lower is None
+        assert "one cluster" in result.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["ols_adjustment", "difference_in_means", "iv_2sls", "did_2x2"])
+def test_the_jackknife_equals_refitting_without_each_cluster(name: str):
+    data = design_for(ENTRIES[name])
+    codes = np.random.default_rng(1).integers(0, 12, data.n)
+    result = answer(name, replace(data, clusters=(codes,)), se="CRV3")
+    refits = [answer(name, rows(data, np.flatnonzero(codes != g))).estimate for g in range(12)]
+    expected = np.sqrt(11 / 12 * np.sum(np.square(np.array(refits) - result.estimate)))
+    assert result.standard_error == pytest.approx(expected, rel=1e-8)
+
+
+def test_lins_jackknife_equals_that_of_the_interacted_regression():
+    import statsmodels.api as sm
+
+    data = clustered(12)
+    centred = data.covariates - data.covariates.mean(axis=0)
+    t = data.treatment[:, None]
+    design = np.hstack([np.ones_like(t), t, centred, t * centred])
+    keep = [data.clusters[0] != g for g in range(12)]
+    refits = np.array([sm.OLS(data.y[rows], design[rows]).fit().params[1] for rows in keep])
+    result = answer("lin_interacted", data, se="CRV3")
+    assert result.standard_error == pytest.approx(np.sqrt(11 / 12 * np.sum((refits - result.estimate) ** 2)), rel=1e-8)
+
+
+def test_m_estimators_cluster_their_contributions():
+    data = clustered(60)
+    plain, grouped = answer("ipw_ate", data, se="HC0"), answer("ipw_ate", data)
+    sums = np.bincount(data.clusters[0], plain.influence / plain.n)
+    assert grouped.standard_error == pytest.approx(np.sqrt(60 / 59 * np.sum(sums**2)), rel=1e-10)
+    assert grouped.se_method == "CRV1 (M-estimation)"
+
+
+def test_an_error_asked_of_an_m_estimator_is_named_as_what_it_is():
+    result = answer("aipw", cross_section(), se="HC3")
+    assert result.se_method == "influence function"
+    assert any("HC3 has no meaning" in note for note in result.diagnostics["notes"])
+
+
+def test_clusters_asked_for_without_any_are_the_rows():
+    data = cross_section()
+    assert (
+        answer("ols_adjustment", data, se="CRV1").standard_error
+        == answer("ols_adjustment", data, se="HC1").standard_error
+    )
+    assert answer("ols_adjustment", data, se="CRV3").se_method == "HC3"
+
+
+def test_two_dimensions_that_agree_are_one():
+    contributions = np.random.default_rng(5).standard_normal(200)
+    codes = np.arange(200) % 20
+    assert clustered_variance(contributions, [codes, codes]) == pytest.approx(
+        clustered_variance(contributions, [codes]), rel=1e-12
+    )

@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from tests.estimators.designs import EFFECT, cross_section, rows
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+ENTRIES = {entry.name: entry for entry in catalog()}
+
+
+def answer(name: str, data: Data, **settings: object) -> Estimate:
+    result = run(ENTRIES[name], Plan(data, Settings(**settings)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+def test_the_propensity_equals_statsmodels_in_the_columns_own_units():
+    import statsmodels.api as sm
+
+    data = cross_section(weights=False)
+    peer = sm.Logit(data.treatment, sm.add_constant(data.covariates)).fit(disp=0, tol=1e-13, maxiter=100)
+    propensity = Plan(data, Settings()).propensity()
+    np.testing.assert_allclose(list(propensity.coefficients.values()), peer.params, rtol=1e-8)
+    np.testing.assert_allclose(propensity.e, peer.predict(), rtol=1e-9)
+    assert list(propensity.coefficients) == ["(intercept)", "x0", "x1", "x2", "x3"]
+
+
+def test_sampling_weights_enter_the_logit_as_in_statsmodels():
+    import statsmodels.api as sm
+
+    data = cross_section()
+    family = sm.families.Binomial()
+    design = sm.add_constant(data.covariates)
+    peer = sm.GLM(data.treatment, design, family=family, freq_weights=data.weights).fit(tol=1e-13)
+    np.testing.assert_allclose(Plan(data, Settings()).propensity().e, peer.predict(), rtol=1e-8)
+
+
+@pytest.mark.parametrize("target", ["ate", "att"])
+def test_weighting_equals_statsmodels(target: str):
+    import statsmodels.api as sm
+    from statsmodels.treatment.treatment_effects import TreatmentEffect
+
+    data = cross_section(weights=False)
+    design = sm.add_constant(data.covariates)
+    selection = sm.Logit(data.treatment, design).fit(disp=0, tol=1e-13)
+    peer = TreatmentEffect(sm.OLS(data.y, design), data.treatment.astype(int), results_select=selection)
+    group = {"ate": "all", "att": 1}[target]
+    expected = peer.ipw(return_results=True, effect_group=group, disp=False)
+    result = answer(f"ipw_{target}", data)
+    assert result.estimate == pytest.approx(float(np.ravel(expected.effect)[0]), abs=1e-4)
+    assert result.standard_error == pytest.approx(float(expected.results_gmm.bse[0]), abs=1e-3)
+
+
+def test_the_score_correction_equals_a_numerical_sandwich():
+    data = rows(cross_section(weights=True), np.arange(300))
+    t, y, w = data.treatment, data.y, data.weights
+    z = np.column_stack([np.ones(data.n), (data.covariates - data.covariates.mean(0)) / data.covariates.std(0)])
+
+    def moments(theta: np.ndarray) -> np.ndarray:
+        e = 1 / (1 + np.exp(-z @ theta[2:]))
+        first = t / e * (y - theta[0])
+        second = (1 - t) / (1 - e) * (y - theta[1])
+        return w[:, None] * np.column_stack([first, second, (t - e)[:, None] * z])
+
+    plan = Plan(data, Settings())
+    result = run(ENTRIES["ipw_ate"], plan)
+    e = plan.propensity().e
+    beta = np.linalg.lstsq(z, np.log(e / (1 - e)), rcond=None)[0]
+    theta = np.concatenate([[result.diagnostics["mean_treated"], result.diagnostics["mean_control"]], beta])
+    step = 1e-6
+    jacobian = np.column_stack(
+        [(moments(theta + d).mean(0) - moments(theta - d).mean(0)) / (2 * step) for d in np.eye(len(theta)) * step]
+    )
+    scores = np.linalg.solve(jacobian, moments(theta).T)
+    expected = np.linalg.norm(scores[0] - scores[1]) / data.n
+    assert np.abs(moments(theta).mean(0)).max() < 1e-8
+    assert result.standard_error == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_given_probability_needs_no_correction():
+    data = cross_section(weights=False)
+    e = Plan(data, Settings()).propensity().e
+    known = replace(data, pscore=e)
+    fitted, given = answer("ipw_ate", data), answer("ipw_ate", known)
+    assert given.estimate == pytest.approx(fitted.estimate, rel=1e-12)
+    assert given.standard_error > fitted.standard_error
+    assert given.diagnostics["propensity"] == "given"
+
+
+def test_a_given_probability_of_one_is_refused():
+    data = cross_section()
+    pscore = np.full(data.n, 0.5)
+    pscore[3] = 1.0
+    result = run(ENTRIES["ipw_ate"], Plan(replace(data, pscore=pscore), Settings()))
+    assert result.status == "skipped"
+    assert "1 of the given probabilities" in result.reason
+
+
+def test_covariates_that_give_the_treatment_away_are_refused():
+    data = cross_section()
+    x = np.column_stack([data.covariates, data.treatment + 0.1 * np.random.default_rng(1).random(data.n)])
+    for name in ("ipw_ate", "ipw_att", "aipw", "ipwra", "dml_irm_ate"):
+        result = run(ENTRIES[name], Plan(replace(data, covariates=x, propensity_covariates=x), Settings()))
+        assert result.status == "skipped"
+        assert "without error" in result.reason
+
+
+def test_rows_without_counterparts_are_a_warning():
+    data = cross_section(weights=False)
+    only_treated = np.zeros(data.n)
+    only_treated[np.flatnonzero(data.treatment == 1)[:40]] = 1.0
+    x = np.column_stack([data.covariates, only_treated])
+    result = answer("ipw_ate", replace(data, covariates=x, propensity_covariates=x))
+    assert result.status == "warning"
+    assert "40 rows have a probability" in result.warnings[0]
+
+
+def test_effective_rows_are_kishs_in_each_arm():
+    data = cross_section(weights=False)
+    result = answer("ipw_att", data)
+    assert result.diagnostics["ess_treated"] == pytest.approx(data.treatment.sum())
+    e = Plan(data, Settings()).propensity().e[data.treatment == 0]
+    odds = e / (1 - e)
+    assert result.diagnostics["ess_control"] == pytest.approx(odds.sum() ** 2 / np.sum(odds**2))
+    assert result.n_effective == pytest.approx(result.diagnostics["ess_treated"] + result.diagnostics["ess_control"])
+
+
+@pytest.mark.parametrize("name", ["ipw_ate", "aipw", "ipwra", "g_computation_ate", "lin_interacted", "dml_irm_ate"])
+def test_the_known_average_effect_is_found(name: str):
+    result = answer(name, cross_section(n=20_000, weights=False))
+    assert abs(result.estimate - EFFECT) < 4 * result.standard_error
+    assert result.standard_error < 0.1
