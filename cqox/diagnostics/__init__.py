@@ -1,1 +1,8 @@
-"""."""
+"""How far estimates can be trusted: diagnostics, gates, and the decision on one primary estimate. Pure functions."""
+
+from cqox.diagnostics.decision import decide
+from cqox.diagnostics.diagnose import diagnose
+from cqox.diagnostics.gates import gates
+from cqox.diagnostics.primary import Primary, choose_primary
+
+__all__ = ["Primary", "choose_primary", "decide", "diagnose", "gates"]

@@ -1,0 +1,124 @@
+"""Who is treated from when on, as a panel shows it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators import Codes, Plan, Sample, Vector
+
+__all__ = ["Cohorts", "period_label", "starts_by_row", "timed_sample"]
+
+_MOST_GROUPS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohorts:
+    """Rows sorted into groups that share the start of their treatment.
+
+    Attributes:
+        sample: the rows.
+        group: (sample.n,) which group a row belongs to.
+        labels: of the groups.
+        starts: the first treated period of each on the scale of the periods; None where there is none, or several.
+        periods: (sample.n,) the period of each row, numbered from 0.
+        values: the periods on their numeric scale.
+    """
+
+    sample: Sample
+    group: Codes
+    labels: tuple[str, ...]
+    starts: tuple[float | None, ...]
+    periods: Codes
+    values: Vector
+
+
+def timed_sample(plan: Plan) -> Sample:
+    """The rows with an outcome, a period, and what of treatment and unit is mapped."""
+    roles = [role for role in ("treatment", "unit_id", "post") if plan.has(role)]
+    return plan.sample("y", *(("time",) if plan.has("time") else ()), *roles)
+
+
+def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
+    """(sample.n,) first treated period of each row's unit, infinite where it never is; None where none can be told."""
+    data = plan.data
+    if data.time is None or data.time_values is None:
+        return None
+    if data.cohort is not None:
+        cohort = sample.take(data.cohort)
+        return np.where(np.isnan(cohort), np.inf, cohort)
+    if data.unit is None or data.treatment_kind != "binary":
+        return None
+    unit, time, treated = sample.take(data.unit), data.time_values[sample.take(data.time)], plan.treated(sample) > 0
+    if len(np.unique(unit)) == sample.n:
+        return None
+    starts = np.full(int(unit.max(initial=0)) + 1, np.inf)
+    np.minimum.at(starts, unit[treated], time[treated])
+    return np.asarray(starts[unit])
+
+
+def period_label(value: float) -> str:
+    """A period as people write it."""
+    return f"{value:.10g}"
+
+
+def cohorts(plan: Plan) -> Cohorts:
+    """The groups of a design over time: by start of treatment, else by arm.
+
+    Raises:
+        UnusableData: the data show no time, or nobody's treatment.
+    """
+    data, sample = plan.data, timed_sample(plan)
+    if data.time is None and data.post is None:
+        raise UnusableData("Neither 'time' nor 'post' is mapped, so that there is nothing to follow over time.")
+    if sample.n == 0:
+        raise UnusableData("No row has a value in every role of the panel.")
+    if data.time is not None and data.time_values is not None:
+        periods, values = sample.take(data.time), data.time_values
+    else:
+        assert data.post is not None
+        periods, values = sample.take(data.post).astype(np.int64), np.asarray([0.0, 1.0])
+    starts = starts_by_row(plan, sample)
+    if starts is not None:
+        return _by_start(sample, starts, periods, values)
+    if data.treatment_kind != "binary":
+        raise UnusableData("The treatment has not two levels, so that there are no groups to follow over time.")
+    start = None
+    if data.post is not None:
+        after = values[periods[sample.take(data.post) > 0]]
+        start = float(after.min()) if len(after) else None
+    return Cohorts(
+        sample=sample,
+        group=plan.treated(sample).astype(np.int64),
+        labels=("untreated", "treated"),
+        starts=(None, start),
+        periods=periods,
+        values=values,
+    )
+
+
+def _by_start(sample: Sample, starts: Vector, periods: Codes, values: Vector) -> Cohorts:
+    levels, group, rows = np.unique(starts, return_inverse=True, return_counts=True)
+    finite = np.flatnonzero(np.isfinite(levels))
+    largest = finite[np.argsort(-rows[finite], kind="stable")[:_MOST_GROUPS]]
+    shown = np.sort(largest)
+    place: NDArray[np.int64] = np.full(len(levels), len(shown), dtype=np.int64)
+    place[shown] = np.arange(len(shown))
+    labels = [f"treated from {period_label(float(levels[at]))}" for at in shown]
+    first: list[float | None] = [float(levels[at]) for at in shown]
+    if len(shown) < len(finite):
+        labels.append(f"{len(finite) - len(shown)} other starts")
+        first.append(None)
+    if not np.isfinite(levels[-1]):
+        place[-1] = len(labels)
+        labels.append("never treated")
+        first.append(None)
+    return Cohorts(
+        sample=sample,
+        group=place[group],
+        labels=tuple(labels),
+        starts=tuple(first),
+        periods=periods,
+        values=values,
+    )

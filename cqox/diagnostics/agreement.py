@@ -1,0 +1,79 @@
+"""How far estimates of the same quantity are from each other, measured by the error of their difference.
+
+Estimates of one data set move together, so that their intervals say little about their difference; its standard error
+comes from the difference of their influence functions. Estimates are comparable where they share the estimand and what
+they assume: those that adjust for covariates, and those that compare changes over time. The unadjusted difference in
+means is compared with nothing: it differs from the adjusted ones wherever the covariates confound.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cqox.diagnostics.sensitivity import UNCONFOUNDED
+from cqox.estimators import Estimate, Json, Plan, Vector
+
+__all__ = ["agreement", "comparable"]
+
+
+def comparable(estimate: Estimate, other: Estimate) -> bool:
+    """Whether both estimate the same quantity from assumptions of the same kind."""
+    return estimate.estimand == other.estimand and _kind(estimate) == _kind(other) is not None
+
+
+def _kind(estimate: Estimate) -> str | None:
+    if estimate.name == "difference_in_means" or estimate.estimate is None:
+        return None
+    return "unconfounded" if estimate.family in UNCONFOUNDED else estimate.family
+
+
+def agreement(plan: Plan, estimates: Sequence[Estimate]) -> list[Json]:
+    """For each set of comparable estimates: their range, and the standard errors of their pairwise differences."""
+    groups: dict[tuple[str, str], list[Estimate]] = {}
+    for estimate in estimates:
+        kind = _kind(estimate)
+        if kind is not None:
+            groups.setdefault((estimate.estimand, kind), []).append(estimate)
+    return [_group(plan, estimand, group) for (estimand, _), group in groups.items() if len(group) > 1]
+
+
+def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
+    values = [estimate.estimate for estimate in group if estimate.estimate is not None]
+    covariance = _covariance(plan, group)
+    errors: list[Json] = []
+    for row in range(len(group)):
+        line: list[Json] = []
+        for column in range(len(group)):
+            variance = covariance[row, row] + covariance[column, column] - 2 * covariance[row, column]
+            line.append(math.sqrt(max(float(variance), 0.0)) if math.isfinite(variance) else None)
+        errors.append(line)
+    return {
+        "estimand": estimand,
+        "estimators": [estimate.name for estimate in group],
+        "estimates": list(values),
+        "lowest": min(values),
+        "highest": max(values),
+        "median": float(np.median(values)),
+        "standard_errors_of_differences": errors,
+    }
+
+
+def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """(k, k) covariances of the estimates by their influence functions, NaN for those without one."""
+    sums = [_sums(plan, estimate.influence / estimate.n) if estimate.influence is not None and estimate.n else None
+            for estimate in group]  # fmt: skip
+    known = [position for position, values in enumerate(sums) if values is not None]
+    covariance = np.full((len(group), len(group)), np.nan)
+    if known:
+        stacked = np.stack([values for values in sums if values is not None])
+        covariance[np.ix_(known, known)] = stacked @ stacked.T
+    return covariance
+
+
+def _sums(plan: Plan, contributions: Vector) -> Vector:
+    """Contributions by cluster where rows are clustered, by the first dimension where there are several."""
+    codes = plan.data.clusters[0] if plan.data.clusters else plan.data.unit if plan.clusters_are_units else None
+    if codes is None:
+        return contributions
+    return np.bincount(codes + 1, contributions)

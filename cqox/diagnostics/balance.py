@@ -1,0 +1,165 @@
+"""How far the covariates of the two arms are apart, before and after weighting.
+
+The standardised mean difference is cobalt's: the difference of the (weighted) means over a standard deviation that
+weighting does not change, the treated rows' for the ATT, the untreated rows' for the ATC and for the ATE the root of
+the mean of both variances. The standard deviation of a covariate of two values is √(p(1-p)).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.diagnostics._json import number
+from cqox.diagnostics.weightings import Weighting
+from cqox.errors import UnusableData
+from cqox.estimators import Json, Matrix, Plan, Sample
+from cqox.estimators._chunks import Rows
+
+__all__ = ["balance"]
+
+_DEFINITION = (
+    "Difference of means over the standard deviation before weighting: pooled over both arms for the ATE, "
+    "of the treated for the ATT."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moments:
+    """Of some columns, by arm (untreated, treated) and by weighting.
+
+    Attributes:
+        means, deviations: (2, p) of the arms before weighting.
+        weighted: (weightings, 2, p) means of the arms after each.
+        binary: (p,) whether a column has two values.
+    """
+
+    means: Matrix
+    deviations: Matrix
+    weighted: NDArray[np.float64]
+    binary: NDArray[np.bool_]
+
+
+def balance(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
+    """The standardised mean difference of each covariate, before weighting and after each of the weightings.
+
+    Raises:
+        UnusableData: the treatment has not two levels, or there are no covariates.
+    """
+    if plan.data.treatment_kind != "binary":
+        raise UnusableData("Balance compares two arms; the treatment has not two levels.")
+    groups = _groups(plan)
+    if not groups:
+        raise UnusableData("No covariates are mapped, so that there is nothing to compare the arms by.")
+    sample = found[0].sample if found else plan.sample("y", "treatment", *groups)
+    if min(plan.arm_rows(sample)) < 2:
+        raise UnusableData("An arm has fewer than 2 rows complete in the covariates.")
+    rows: list[dict[str, Json]] = []
+    for role, matrix in groups.items():
+        moments = _moments(plan, sample, matrix, found)
+        labels = plan.labels(role)
+        rows += [_row(labels[at], moments, at, found) for at in range(len(labels))]
+    targets = dict.fromkeys(["ATE", "ATT", *(weighting.target for weighting in found)])
+    largest: dict[str, Json] = {}
+    for target in targets:
+        largest[f"before_{target}"] = _largest(rows, f"before_{target}")
+    for weighting in found:
+        largest[f"after_{weighting.target}"] = _largest(rows, f"after_{weighting.target}")
+    return {
+        "definition": _DEFINITION,
+        "rows": sample.n,
+        "weightings": [weighting.target for weighting in found],
+        "largest": largest,
+        "covariates": list(rows),
+    }
+
+
+def _groups(plan: Plan) -> dict[str, Matrix]:
+    data, groups = plan.data, dict[str, Matrix]()
+    if plan.has("propensity_covariates"):
+        groups["propensity_covariates"] = data.propensity_covariates
+    if plan.has("covariates") and data.covariates is not data.propensity_covariates:
+        groups["covariates"] = data.covariates
+    return groups
+
+
+def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weighting]) -> _Moments:
+    treated, sampling = plan.treated(sample), plan.weights(sample)
+    base = np.ones(sample.n) if sampling is None else sampling
+    weights = [base * (1 - treated), base * treated]
+    for weighting in found:
+        weights += [weighting.control, weighting.treated]
+    rows = Rows(n=sample.n, block=plan.settings.chunk_rows, threads=plan.settings.threads)
+
+    def block(s: slice) -> Matrix:
+        return columns[s] if sample.index is None else columns[sample.index[s]]
+
+    ends = rows.each(lambda s: (block(s).min(axis=0), block(s).max(axis=0)))
+    low, high = np.min([a for a, _ in ends], axis=0), np.max([b for _, b in ends], axis=0)
+    shift = (low + high) / 2
+
+    def work(s: slice) -> tuple[NDArray[np.float64], ...]:
+        raw = block(s)
+        x = raw - shift
+        w = np.stack([weight[s] for weight in weights])
+        between = ((raw > low) & (raw < high)).sum(axis=0)
+        return w @ x, w[:2] @ (x * x), between.astype(np.float64)
+
+    sums, squares, between = rows.total(work)
+    mass = np.asarray([weight.sum() for weight in weights])
+    means = sums / mass[:, None]
+    variances = np.maximum(squares / mass[:2, None] - means[:2] ** 2, 0.0)
+    for arm in (0, 1):
+        # The unbiased variance under weights; n/(n-1) of the plain one where they are equal.
+        correction = mass[arm] ** 2 - weights[arm] @ weights[arm]
+        variances[arm] *= np.where(between > 0, mass[arm] ** 2 / correction if correction > 0 else np.nan, 1.0)
+    variances[variances <= 1e-20 * shift**2] = 0.0
+    return _Moments(
+        means=means[:2] + shift,
+        deviations=np.sqrt(variances),
+        weighted=(means[2:] + shift).reshape(len(found), 2, -1),
+        binary=between == 0,
+    )
+
+
+def _row(label: str, moments: _Moments, at: int, found: Sequence[Weighting]) -> dict[str, Json]:
+    (control, treated), (sd_control, sd_treated) = moments.means[:, at], moments.deviations[:, at]
+    scales = {
+        "ATE": float(np.sqrt((sd_control**2 + sd_treated**2) / 2)),
+        "ATT": float(sd_treated),
+        "ATC": float(sd_control),
+    }
+    row: dict[str, Json] = {
+        "name": label,
+        "binary": bool(moments.binary[at]),
+        "mean_treated": number(treated),
+        "mean_control": number(control),
+        "sd_treated": number(sd_treated),
+        "sd_control": number(sd_control),
+    }
+    targets = dict.fromkeys(["ATE", "ATT", *(weighting.target for weighting in found)])
+    for target in targets:
+        row[f"before_{target}"] = _standardized(treated - control, scales[target])
+    for position, weighting in enumerate(found):
+        after = moments.weighted[position, :, at]
+        row[f"after_{weighting.target}"] = _standardized(after[1] - after[0], scales[weighting.target])
+    if any(value is None for value in row.values()):
+        row["reason"] = (
+            "It has missing values in these rows."
+            if not np.isfinite(treated - control)
+            else "It does not vary in the rows that scale it, so that a difference cannot be standardised."
+        )
+    return row
+
+
+def _standardized(difference: float, scale: float) -> float | None:
+    return number(float(difference) / scale) if scale > 0 else None
+
+
+def _largest(rows: Sequence[dict[str, Json]], key: str) -> Json:
+    found = [(abs(value), row["name"]) for row in rows if isinstance(value := row[key], float)]
+    if not found:
+        return {"value": None, "reason": "No covariate varies."}
+    value, name = max(found, key=lambda pair: pair[0])
+    return {"value": value, "name": name}

@@ -1,0 +1,131 @@
+"""GO, CANARY or HOLD, from one estimate and the gates on it.
+
+The gain is the primary estimate in the direction that is better. GO: the whole interval of the gain lies above the
+minimum effect and no gate warns. CANARY: the same with a warning, or a gain at least one standard error above the
+minimum whose interval does not clear it. HOLD: anything else, and always where a gate fails or there is no number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cqox.contract import Decision, Gate
+from cqox.diagnostics._tables import number_in
+from cqox.diagnostics.primary import Primary
+from cqox.estimators import Estimate
+
+__all__ = ["decide"]
+
+type Verdict = Literal["GO", "CANARY", "HOLD"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gain:
+    """The primary estimate in the direction that is better; an end is None where it is infinite."""
+
+    estimate: float
+    standard_error: float | None
+    lower: float | None
+    upper: float | None
+    interval: str
+
+
+def decide(
+    primary: Primary,
+    estimates: Sequence[Estimate],
+    gates: Mapping[str, Gate],
+    *,
+    better: Literal["higher", "lower"],
+    minimum_effect: float,
+    alpha: float,
+) -> Decision:
+    """What the primary estimate and the gates say together.
+
+    Args:
+        primary: the estimate fixed beforehand.
+        estimates: all that was computed.
+        gates: the checks on the primary.
+        better: which direction of the effect is good.
+        minimum_effect: the least effect, in the good direction and in units of y, that matters.
+        alpha: one minus the level of the intervals.
+    """
+    chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
+    computed = sum(estimate.estimate is not None for estimate in estimates)
+    verdict, reasons = _judge(chosen, gates, better, minimum_effect, alpha)
+    many = f"{computed} estimates were computed" if computed != 1 else "1 estimate was computed"
+    note = (
+        f"{many} from the same rows: they are not independent looks, and their number adds no evidence. The decision "
+        "uses the primary alone; the others serve the agreement gate."
+    )
+    return Decision(
+        verdict=verdict, primary=primary.name, primary_rule=primary.rule, better=better,
+        minimum_effect=minimum_effect, reasons=tuple(reasons), estimates_computed=computed, note=note,
+    )  # fmt: skip
+
+
+def _judge(
+    chosen: Estimate | None, gates: Mapping[str, Gate], better: str, minimum: float, alpha: float
+) -> tuple[Verdict, list[str]]:
+    if chosen is None or chosen.estimate is None:
+        why = "No estimate was fixed as the primary." if chosen is None else f"{chosen.name} was {chosen.status}"
+        return "HOLD", [why if chosen is None or chosen.reason is None else f"{why}: {chosen.reason}"]
+    gain = _gain(chosen, chosen.estimate, better)
+    evidence, said = _evidence(gain, minimum, alpha)
+    failed, warned = _named(gates, "fail"), _named(gates, "warn")
+    reasons = [said, *failed, *warned]
+    if failed:
+        return "HOLD", reasons
+    if evidence == "GO" and warned:
+        return "CANARY", reasons
+    if evidence == "GO":
+        reasons.append("Every gate that applies passes.")
+    return evidence, reasons
+
+
+def _named(gates: Mapping[str, Gate], status: str) -> list[str]:
+    word = {"fail": "fails", "warn": "warns"}[status]
+    return [
+        f"The gate {name} {word}: {gate.reason or gate.rule}" for name, gate in gates.items() if gate.status == status
+    ]
+
+
+def _gain(chosen: Estimate, value: float, better: str) -> _Gain:
+    lower, upper, interval = chosen.ci_lower, chosen.ci_upper, "interval"
+    if chosen.family == "instruments":
+        found = _anderson_rubin(chosen)
+        if found is not None:
+            (lower, upper), interval = found, "Anderson-Rubin set"
+    if better == "lower":
+        value, lower, upper = -value, None if upper is None else -upper, None if lower is None else -lower
+    return _Gain(estimate=value, standard_error=chosen.standard_error, lower=lower, upper=upper, interval=interval)
+
+
+def _anderson_rubin(chosen: Estimate) -> tuple[float | None, float | None] | None:
+    """The hull of the robust set; None where there is none or it is empty."""
+    found = chosen.diagnostics.get("anderson_rubin_robust")
+    pieces = found.get("intervals") if isinstance(found, dict) else None
+    ends = [piece for piece in pieces if isinstance(piece, list)] if isinstance(pieces, list) else []
+    if not ends:
+        return None
+    lows, highs = [number_in(end[0]) for end in ends], [number_in(end[1]) for end in ends]
+    low = None if None in lows else min(value for value in lows if value is not None)
+    high = None if None in highs else max(value for value in highs if value is not None)
+    return low, high
+
+
+def _evidence(gain: _Gain, minimum: float, alpha: float) -> tuple[Verdict, str]:
+    level = f"{1 - alpha:.4g}".rstrip("0")
+    bounds = ", ".join("unbounded" if end is None else f"{end:.4g}" for end in (gain.lower, gain.upper))
+    seen = f"The gain is {gain.estimate:.4g}, its {float(level):.0%} {gain.interval} [{bounds}]"
+    if gain.lower is None and gain.upper is None:
+        return "HOLD", f"{seen}: nothing is ruled out."
+    if gain.lower is not None and gain.lower > minimum:
+        return "GO", f"{seen}: all of it is above the minimum effect of {minimum:g}."
+    if gain.upper is not None and gain.upper <= minimum:
+        return "HOLD", f"{seen}: none of it is above the minimum effect of {minimum:g}."
+    if gain.standard_error is not None and gain.estimate - minimum >= gain.standard_error:
+        return "CANARY", (
+            f"{seen}: the estimate is at least one standard error above the minimum effect of {minimum:g}, but the "
+            f"{gain.interval} does not exclude less."
+        )
+    return "HOLD", f"{seen}: it does not tell the effect from the minimum effect of {minimum:g}."

@@ -1,0 +1,146 @@
+"""Gates on the comparison that the primary estimate makes: its rows, its arms, its instruments, its weights."""
+
+from typing import Literal
+
+from cqox.contract import Gate
+from cqox.diagnostics._tables import NO_PRIMARY, Table, above, below, number_in, skip, table_in, text_or
+from cqox.diagnostics.sensitivity import UNCONFOUNDED
+from cqox.estimators import Estimate
+
+__all__ = ["balance", "effective_sample", "instrument_strength", "missing_rows", "negative_weights", "overlap"]
+
+_OUTSIDE, _OUTSIDE_FAILS = 0.05, 0.20
+_SMD, _SMD_FAILS = 0.1, 0.25
+_ESS, _ESS_FAILS = 0.2, 0.05
+_MISSING, _MISSING_FAILS = 0.1, 0.5
+_WEAK_F = 10.0
+_NEGATIVE_SUM_FAILS = -0.5
+
+_UNWEIGHTED = "No estimate that was computed weights the rows to the primary's population."
+
+
+def _unconfounded(chosen: Estimate | None) -> str | None:
+    """Why checks of arms' likeness do not matter to the primary; None where they do."""
+    if chosen is None or chosen.estimate is None:
+        return NO_PRIMARY
+    if chosen.family not in UNCONFOUNDED:
+        return f"The primary, {chosen.name}, does not rest on arms that are alike given the covariates."
+    return None
+
+
+def missing_rows(diagnostics: Table, chosen: Estimate | None) -> Gate:
+    """How many rows the primary leaves out because a value is missing."""
+    rule = f"At most {_MISSING:.0%} of the rows are left out for missing values; fails above {_MISSING_FAILS:.0%}."
+    rows = number_in(table_in(diagnostics, "missing").get("rows"))
+    if chosen is None or chosen.n is None or not rows:
+        return skip(rule, NO_PRIMARY)
+    share = 1 - chosen.n / rows
+    status = above(share, _MISSING, _MISSING_FAILS)
+    reason = None if status == "pass" else f"{chosen.name} uses {chosen.n} of {rows:.0f} rows."
+    return Gate(status=status, value=share, threshold=_MISSING, rule=rule, reason=reason)
+
+
+def overlap(diagnostics: Table, chosen: Estimate | None) -> Gate:
+    """Whether the rows of both arms have counterparts."""
+    rule = (
+        f"At most {_OUTSIDE:.0%} of the rows have a probability of treatment outside [0.05, 0.95]; fails above "
+        f"{_OUTSIDE_FAILS:.0%}."
+    )
+    reason = _unconfounded(chosen)
+    found = table_in(diagnostics, "overlap")
+    share = number_in(found.get("share_outside"))
+    if reason is not None:
+        return skip(rule, reason)
+    if share is None:
+        return skip(rule, text_or(found.get("reason"), "No probability of treatment was computed."))
+    status = above(share, _OUTSIDE, _OUTSIDE_FAILS)
+    said = None if status == "pass" else f"{share:.1%} of the rows are outside, so that they have few counterparts."
+    return Gate(status=status, value=share, threshold=_OUTSIDE, rule=rule, reason=said)
+
+
+def balance(diagnostics: Table, chosen: Estimate | None) -> Gate:
+    """Whether the arms' covariates are alike as the primary compares them."""
+    rule = (
+        f"No standardised mean difference beyond {_SMD} in the comparison that the primary makes; fails beyond "
+        f"{_SMD_FAILS}."
+    )
+    reason = _unconfounded(chosen)
+    if reason is not None or chosen is None:
+        return skip(rule, reason or NO_PRIMARY)
+    side = "before" if chosen.name == "difference_in_means" else "after"
+    found = table_in(diagnostics, "balance", "largest", f"{side}_{chosen.estimand}")
+    value = number_in(found.get("value"))
+    if value is None:
+        without = text_or(table_in(diagnostics, "balance").get("reason"), _UNWEIGHTED)
+        return skip(rule, text_or(found.get("reason"), without))
+    status = above(value, _SMD, _SMD_FAILS)
+    worst = text_or(found.get("name"), "a covariate")
+    said = None if status == "pass" else f"'{worst}' differs by {value:.3f} standard deviations {side} weighting."
+    return Gate(status=status, value=value, threshold=_SMD, rule=rule, reason=said)
+
+
+def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
+    """How many rows' worth of information the weights leave in the poorer arm."""
+    rule = (
+        f"The effective sample size under the weights is at least {_ESS:.0%} of the rows in each arm; fails below "
+        f"{_ESS_FAILS:.0%}."
+    )
+    reason = _unconfounded(chosen)
+    if reason is None and chosen is not None and chosen.name == "difference_in_means":
+        reason = "The primary, difference_in_means, does not weight."
+    if reason is not None or chosen is None:
+        return skip(rule, reason or NO_PRIMARY)
+    found = table_in(diagnostics, "effective_rows", chosen.estimand)
+    shares = {arm: number_in(found.get(f"{arm}_share")) for arm in ("treated", "control")}
+    known = {arm: share for arm, share in shares.items() if share is not None}
+    if not known:
+        return skip(rule, _UNWEIGHTED)
+    arm = min(known, key=lambda name: known[name])
+    share = known[arm]
+    status = below(share, _ESS, _ESS_FAILS)
+    said = None
+    if status != "pass":
+        rows, effective = number_in(found.get(f"{arm}_rows")), number_in(found.get(arm))
+        word = "treated" if arm == "treated" else "untreated"
+        said = f"The {rows or 0:.0f} {word} rows count as {effective or 0:.1f}."
+    return Gate(status=status, value=share, threshold=_ESS, rule=rule, reason=said)
+
+
+def instrument_strength(chosen: Estimate | None) -> Gate:
+    """Whether the instruments move the treatment enough."""
+    rule = (
+        f"The effective first-stage F is at least the critical value for a worst-case bias of 10% (Montiel Olea and "
+        f"Pflueger 2013); fails below {_WEAK_F:g}."
+    )
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    if chosen.family != "instruments":
+        return skip(rule, f"The primary, {chosen.name}, uses no instrument.")
+    value = number_in(chosen.diagnostics.get("effective_f"))
+    critical = number_in(chosen.diagnostics.get("effective_f_critical"))
+    threshold = _WEAK_F if critical is None else max(critical, _WEAK_F)
+    if value is None:
+        return skip(rule, "The instruments determine the treatment, so that its first stage has no error.")
+    status = below(value, threshold, _WEAK_F)
+    said = None
+    if status != "pass":
+        said = f"The effective F is {value:.2f}; read the Anderson-Rubin set, which stays valid."
+    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=said)
+
+
+def negative_weights(chosen: Estimate | None) -> Gate:
+    """Whether two-way fixed effects subtract some effects from others."""
+    rule = "No treated row counts negatively in two-way fixed effects; fails where these weights sum below -0.5."
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    share = number_in(chosen.diagnostics.get("negative_weight_share"))
+    total = number_in(chosen.diagnostics.get("negative_weight_sum"))
+    if share is None or total is None:
+        return skip(rule, f"The primary, {chosen.name}, has no such weights.")
+    status: Literal["pass", "warn", "fail"] = "warn" if share > 0 else "pass"
+    if total < _NEGATIVE_SUM_FAILS:
+        status = "fail"
+    said = None
+    if status != "pass":
+        said = f"{share:.1%} of the treated rows count negatively, in all {total:.3f} of 1."
+    return Gate(status=status, value=share, threshold=0.0, rule=rule, reason=said)

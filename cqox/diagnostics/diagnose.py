@@ -1,0 +1,89 @@
+"""Every diagnostic that the data and the estimates allow, by name."""
+
+from collections.abc import Callable, Sequence
+
+from cqox.diagnostics.agreement import agreement
+from cqox.diagnostics.balance import balance
+from cqox.diagnostics.event_means import event_means
+from cqox.diagnostics.missing import missing_values
+from cqox.diagnostics.overlap import overlap
+from cqox.diagnostics.pre_trends import pre_trends
+from cqox.diagnostics.sensitivity import e_values, outcome_scale, robustness
+from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
+from cqox.errors import UnusableData
+from cqox.estimators import Estimate, Json, Plan
+
+__all__ = ["diagnose"]
+
+_STRENGTH = ("first_stage_f", "first_stage_f_robust", "effective_f", "effective_f_critical", "partial_r2")
+
+
+def diagnose(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
+    """The diagnostics of one contrast; every number is finite or null with a reason beside it.
+
+    Args:
+        plan: the contrast's plan, which keeps what the estimators computed.
+        estimates: what they answered.
+
+    Returns:
+        `outcome`, `missing`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`, `negative_weights`,
+        `event_means`, `pre_trends`, `e_values`, `robustness` and `agreement`; where one does not exist for these data,
+        an object with the `reason` alone.
+    """
+    weighted = _weightings(plan, estimates)
+    outcome = outcome_scale(plan)
+    sd_y = outcome["sd"]
+    return {
+        "outcome": outcome,
+        "missing": missing_values(plan),
+        "overlap": _or_reason(lambda: overlap(plan)),
+        "balance": _or_reason(lambda: balance(plan, weighted)),
+        "effective_rows": effective_rows(plan, weighted) or _no_weights(),
+        "weights": summarize_weights(plan, weighted) or _no_weights(),
+        "instruments": _instruments(estimates),
+        "negative_weights": _negative_weights(estimates),
+        "event_means": _or_reason(lambda: event_means(plan)),
+        "pre_trends": _or_reason(lambda: pre_trends(plan)),
+        "e_values": e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None),
+        "robustness": robustness(plan),
+        "agreement": agreement(plan, estimates),
+    }
+
+
+def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
+    try:
+        return make()
+    except UnusableData as error:
+        return {"reason": error.detail}
+
+
+def _no_weights() -> dict[str, Json]:
+    return {"reason": "No estimate that was computed weights the rows."}
+
+
+def _weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ...]:
+    try:
+        return weightings(plan, estimates)
+    except UnusableData:
+        return ()
+
+
+def _instruments(estimates: Sequence[Estimate]) -> dict[str, Json]:
+    """The strength of the instruments behind each estimate that uses them."""
+    found: dict[str, Json] = {
+        estimate.name: {key: estimate.diagnostics.get(key) for key in _STRENGTH}
+        for estimate in estimates
+        if estimate.family == "instruments" and estimate.estimate is not None
+    }
+    return found or {"reason": "No estimate that was computed uses an instrument."}
+
+
+def _negative_weights(estimates: Sequence[Estimate]) -> dict[str, Json]:
+    """How much of a two-way fixed effects estimate comes from effects that count negatively."""
+    for estimate in estimates:
+        if estimate.name == "twfe" and "negative_weight_share" in estimate.diagnostics:
+            return {
+                "share_of_treated_rows": estimate.diagnostics["negative_weight_share"],
+                "sum": estimate.diagnostics["negative_weight_sum"],
+            }
+    return {"reason": "No two-way fixed effects estimate of a treatment of two levels was computed."}

@@ -1,0 +1,37 @@
+"""The checks that a decision rests on, each with its value, its threshold and its rule in words.
+
+A gate speaks of the primary estimate: overlap does not matter to an instrument, nor an instrument's strength to a
+regression. `warn` is a doubt that a limited trial can live with; `fail` means that the number should not be acted on.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from cqox.contract import Gate
+from cqox.diagnostics import design_checks, result_checks
+from cqox.diagnostics.primary import Primary
+from cqox.estimators import Estimate, Json
+
+__all__ = ["gates"]
+
+
+def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primary: Primary) -> dict[str, Gate]:
+    """Every gate, by name, in the order in which a reader should look at them.
+
+    Args:
+        diagnostics: from `diagnose`.
+        estimates: what the estimators answered.
+        primary: the estimate that decides.
+    """
+    chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
+    return {
+        "estimators": result_checks.estimators(estimates, chosen),
+        "missingness": design_checks.missing_rows(diagnostics, chosen),
+        "overlap": design_checks.overlap(diagnostics, chosen),
+        "balance": design_checks.balance(diagnostics, chosen),
+        "effective_sample_size": design_checks.effective_sample(diagnostics, chosen),
+        "instrument_strength": design_checks.instrument_strength(chosen),
+        "negative_weights": design_checks.negative_weights(chosen),
+        "precision": result_checks.precision(diagnostics, chosen),
+        "agreement": result_checks.agreement(diagnostics, estimates, chosen),
+        "robustness": result_checks.robustness(diagnostics, chosen),
+    }

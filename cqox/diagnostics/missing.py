@@ -1,0 +1,58 @@
+"""Which values are missing, by role and column."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.diagnostics._json import number
+from cqox.estimators import Json, Plan
+from cqox.estimators._sample import ROLE_ARRAYS, complete_rows, role_arrays
+
+__all__ = ["missing_values"]
+
+_MOST_COLUMNS = 20
+_NEVER_MISSING = ("cohort",)
+"""Roles in which a gap has a meaning of its own."""
+
+
+def missing_values(plan: Plan) -> dict[str, Json]:
+    """Rows in all, rows complete in every role, and the rows without a value by role.
+
+    Columns of a role that have gaps are listed by name, those with the most gaps first.
+    """
+    roles: dict[str, Json] = {}
+    for role in ROLE_ARRAYS:
+        arrays = role_arrays(plan.data, role)
+        if not arrays or role in _NEVER_MISSING:
+            continue
+        if role == "propensity_covariates" and plan.data.propensity_covariates is plan.data.covariates:
+            continue
+        gaps = np.concatenate([_gaps(array) for array in arrays])
+        labels = plan.labels(role) if len(plan.labels(role)) == len(gaps) else plan.data.names.get(role, ())
+        found: dict[str, Json] = {"rows": _rows_without(arrays, plan.data.n)}
+        if len(gaps) > 1 and gaps.any():
+            order = np.argsort(-gaps, kind="stable")[:_MOST_COLUMNS]
+            found["columns"] = {labels[at]: int(gaps[at]) for at in order if gaps[at] and at < len(labels)}
+        roles[role] = found
+    complete = plan.sample(*(role for role in roles)).n
+    return {
+        "rows": plan.data.n,
+        "complete_rows": complete,
+        "complete_share": number(complete / plan.data.n) if plan.data.n else None,
+        "roles": roles,
+    }
+
+
+def _rows_without(arrays: tuple[NDArray[np.generic], ...], n: int) -> int:
+    complete = complete_rows(arrays, n)
+    return 0 if complete is None else n - int(np.count_nonzero(complete))
+
+
+def _gaps(array: NDArray[np.generic]) -> NDArray[np.int64]:
+    """How many rows of each column have no value."""
+    if np.issubdtype(array.dtype, np.integer):
+        return np.asarray([np.count_nonzero(np.less(array.astype(np.int64, copy=False), 0))])
+    numbers = np.asarray(array, dtype=np.float64)
+    matrix = numbers[:, None] if numbers.ndim == 1 else numbers
+    if np.isfinite(matrix.sum()):
+        return np.zeros(matrix.shape[1], dtype=np.int64)
+    return np.asarray([np.count_nonzero(~np.isfinite(column)) for column in matrix.T])

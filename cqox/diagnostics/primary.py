@@ -1,0 +1,80 @@
+"""Which one estimate the decision rests on, by a rule that looks at the design and never at an outcome model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cqox.errors import InvalidRequest
+from cqox.estimators import Estimator, Plan, catalog
+
+__all__ = ["Primary", "choose_primary"]
+
+_SOMETHING_TO_ADJUST_FOR = "there is something to adjust for"
+_PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("an instrument is mapped", ("iv_2sls", "iv_wald")),
+    ("'post' tells before from after", ("did_2x2",)),
+    ("all treated units of the panel start together", ("did_2x2_block",)),
+    ("the same units are observed over time", ("twfe",)),
+    ("the treatment has two levels and covariates are mapped", ("aipw", "ipwra", "dml_irm_ate")),
+    ("the treatment has two levels and its probability can be weighted by", ("ipw_ate",)),
+    (_SOMETHING_TO_ADJUST_FOR, ("ols_adjustment", "lin_interacted", "g_computation_ate", "dml_plr")),
+    ("the treatment has two levels and nothing is mapped to adjust for", ("difference_in_means",)),
+    ("the treatment is an amount and nothing is mapped to adjust for", ("ols_adjustment",)),
+)
+"""Features of a design, the most telling first, with the estimators that make use of them in order of preference."""
+
+_ADJUSTING = ("covariates", "propensity_covariates", "fixed_effects", "pscore")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Primary:
+    """The estimate that a decision rests on.
+
+    Attributes:
+        name: catalog name; None where no estimator applies.
+        rule: by which it was chosen, a sentence.
+    """
+
+    name: str | None
+    rule: str
+
+
+def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str | None) -> Primary:
+    """The primary estimate of a design, fixed before any outcome model runs.
+
+    An instrument comes before a comparison over time, that before adjustment by a doubly robust estimator, that before
+    weighting, that before adjustment by regression, and a plain comparison is last: the first of these whose estimator
+    applies to the data is chosen.
+
+    Args:
+        plan: the request's plan; only which roles are mapped is looked at.
+        applicable: the estimators that apply, of those that were asked for.
+        requested: the name that the request gave, which goes before any rule, also where it does not apply: to put
+            another in its place would be a choice made after the request.
+
+    Raises:
+        InvalidRequest: the catalog has no estimator of the requested name.
+    """
+    names = {estimator.name for estimator in applicable}
+    if requested is not None:
+        return Primary(name=requested, rule=_requested(plan, requested, requested in names))
+    adjusts = any(plan.has(role) for role in _ADJUSTING)
+    for feature, preferred in _PREFERENCES:
+        if feature == _SOMETHING_TO_ADJUST_FOR and not adjusts:
+            continue
+        for name in preferred:
+            if name in names:
+                return Primary(name=name, rule=f"By the design: {feature}.")
+    if applicable:
+        return Primary(name=applicable[0].name, rule="It is the first of the catalog that applies to these data.")
+    return Primary(name=None, rule="No estimator applies to these data.")
+
+
+def _requested(plan: Plan, name: str, applies: bool) -> str:
+    rule = "It was named by options.primary."
+    if applies:
+        return rule
+    known = {estimator.name: estimator for estimator in catalog()}
+    if name not in known:
+        raise InvalidRequest(f"There is no estimator '{name}'.", field="options.primary", choices=list(known))
+    reason = known[name].applies(plan) or "It was not among the estimators that were asked for."
+    return f"{rule} It does not apply, and no other takes its place: {reason}"

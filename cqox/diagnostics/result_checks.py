@@ -1,0 +1,161 @@
+"""Gates on the number itself: whether there is one, how wide it is, and what else would say."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from cqox.contract import Gate
+from cqox.diagnostics._tables import NO_PRIMARY, Table, above, number_in, skip, table_in, text_or
+from cqox.diagnostics.agreement import comparable
+from cqox.diagnostics.sensitivity import UNCONFOUNDED
+from cqox.estimators import Estimate
+from cqox.estimators._quantiles import critical_value
+
+__all__ = ["agreement", "estimators", "precision", "robustness"]
+
+_WIDE, _WIDE_FAILS = 0.5, 1.0
+
+
+def estimators(estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
+    """Whether every estimator that applies gave a number."""
+    rule = "No estimator failed; fails where the primary has no number."
+    failed = [estimate.name for estimate in estimates if estimate.status == "failed"]
+    if chosen is None or chosen.estimate is None:
+        reason = NO_PRIMARY if chosen is None or chosen.reason is None else f"{chosen.name}: {chosen.reason}"
+        return Gate(status="fail", value=float(len(failed)), threshold=0.0, rule=rule, reason=reason)
+    if failed:
+        reason = f"Failed: {', '.join(failed)}."
+        return Gate(status="warn", value=float(len(failed)), threshold=0.0, rule=rule, reason=reason)
+    return Gate(status="pass", value=0.0, threshold=0.0, rule=rule)
+
+
+def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
+    """Whether the interval tells large effects apart."""
+    rule = (
+        f"Half the interval's width is at most {_WIDE} standard deviations of the outcome; fails above "
+        f"{_WIDE_FAILS:g} or without an interval."
+    )
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    if chosen.ci_lower is None or chosen.ci_upper is None:
+        return Gate(
+            status="fail",
+            threshold=_WIDE,
+            rule=rule,
+            reason=f"{chosen.name} has no bounded interval: it may be anything.",
+        )
+    sd = number_in(table_in(diagnostics, "outcome").get("sd"))
+    if sd is None or sd <= 0:
+        return skip(rule, "The outcome has no standard deviation to compare with.")
+    value = (chosen.ci_upper - chosen.ci_lower) / 2 / sd
+    status = above(value, _WIDE, _WIDE_FAILS)
+    said = None if status == "pass" else f"The interval reaches {value:.2f} standard deviations to each side."
+    return Gate(status=status, value=value, threshold=_WIDE, rule=rule, reason=said)
+
+
+def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
+    """Whether other estimates of the same quantity say the same."""
+    rule = (
+        "No estimate of the same estimand, resting on assumptions of the same kind, differs from the primary by more "
+        "than the primary's standard error and also by more than chance explains (the z of the difference, Bonferroni "
+        "at 5%); fails where such a one has the opposite sign and both intervals exclude no effect."
+    )
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    others = [other for other in estimates if other is not chosen and comparable(chosen, other)]
+    if not others or not chosen.standard_error:
+        return skip(rule, f"No other estimate of the {chosen.estimand} can be compared with {chosen.name}.")
+    threshold = critical_value(0.05 / len(others), None)
+    errors = _difference_errors(diagnostics, chosen)
+    worst, largest, opposed = None, 0.0, None
+    for other in others:
+        gap = abs((other.estimate or 0.0) - chosen.estimate)
+        z = _z(gap, errors.get(other.name), chosen.standard_error)
+        if gap <= chosen.standard_error or z is None:
+            continue
+        if z > largest:
+            worst, largest = other, z
+        if z > threshold and _excludes_none(chosen) and _excludes_none(other) and _opposite(chosen, other):
+            opposed = other
+    status: Literal["pass", "warn", "fail"] = (
+        "fail" if opposed is not None else "warn" if largest > threshold else "pass"
+    )
+    differing = opposed or worst
+    said = None
+    if status != "pass" and differing is not None:
+        said = f"{differing.name} gives {differing.estimate:.4g} where {chosen.name} gives {chosen.estimate:.4g}."
+    return Gate(status=status, value=largest, threshold=threshold, rule=rule, reason=said)
+
+
+def _z(gap: float, error: float | None, scale: float) -> float | None:
+    """The gap in standard errors of it; None where the two estimates are equal by construction or nothing is known."""
+    if error is None:
+        return None
+    if error <= 1e-9 * scale:
+        return None if gap <= 1e-6 * scale else math.inf
+    return gap / error
+
+
+def _difference_errors(diagnostics: Table, chosen: Estimate) -> dict[str, float]:
+    """Standard errors of the differences between the primary and each estimate that it is compared with."""
+    groups = diagnostics.get("agreement")
+    for group in groups if isinstance(groups, list) else []:
+        if not isinstance(group, dict):
+            continue
+        names, rows = group.get("estimators"), group.get("standard_errors_of_differences")
+        if isinstance(names, list) and isinstance(rows, list) and chosen.name in names:
+            row = rows[names.index(chosen.name)]
+            if isinstance(row, list):
+                pairs = ((str(name), number_in(error)) for name, error in zip(names, row, strict=True))
+                return {name: error for name, error in pairs if error is not None}
+    return {}
+
+
+def _excludes_none(estimate: Estimate) -> bool:
+    lower, upper = estimate.ci_lower, estimate.ci_upper
+    return (lower is not None and lower > 0) or (upper is not None and upper < 0)
+
+
+def _opposite(one: Estimate, other: Estimate) -> bool:
+    return (one.estimate or 0.0) * (other.estimate or 0.0) < 0
+
+
+def robustness(diagnostics: Table, chosen: Estimate | None) -> Gate:
+    """Whether a confounder as strong as the strongest covariate would change the conclusion."""
+    rule = (
+        "Adjusted for a confounder as strong as the covariate that is worst for it, the regression's t statistic stays "
+        "beyond its critical value; fails where the sign turns."
+    )
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    if chosen.family not in UNCONFOUNDED or chosen.name == "difference_in_means":
+        return skip(rule, f"The primary, {chosen.name}, does not rest on having measured every confounder.")
+    found = table_in(diagnostics, "robustness")
+    estimate, at_level = number_in(found.get("estimate")), number_in(found.get("robustness_value_alpha"))
+    critical = number_in(found.get("critical_value"))
+    if estimate is None or at_level is None or critical is None:
+        return skip(rule, text_or(found.get("reason"), "No robustness value was computed."))
+    if at_level == 0:
+        return skip(rule, "The covariate-adjusted regression cannot tell the effect from none as it is.")
+    left = _left_by_each(found, estimate)
+    if not left:
+        return skip(rule, "No covariate leaves room for a confounder as strong as itself.")
+    worst = min(left, key=lambda label: left[label])
+    value = left[worst]
+    status: Literal["pass", "warn", "fail"] = "fail" if value <= 0 else "warn" if value <= critical else "pass"
+    turned = "turn its sign" if value <= 0 else "make it insignificant"
+    said = None if status == "pass" else f"A confounder as strong as '{worst}' could {turned}."
+    return Gate(status=status, value=value, threshold=critical, rule=rule, reason=said)
+
+
+def _left_by_each(found: Table, estimate: float) -> dict[str, float]:
+    """The t statistic, in the estimate's direction, left by a confounder once as strong as each covariate."""
+    left: dict[str, float] = {}
+    rows = found.get("benchmarks")
+    for row in rows if isinstance(rows, list) else []:
+        if not isinstance(row, dict) or row.get("times_as_strong") != 1.0:
+            continue
+        adjusted, error = number_in(row.get("adjusted_estimate")), number_in(row.get("adjusted_standard_error"))
+        if adjusted is not None and error:
+            left[text_or(row.get("covariate"), "a covariate")] = math.copysign(1.0, estimate) * adjusted / error
+    return left

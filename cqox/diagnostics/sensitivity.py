@@ -1,0 +1,135 @@
+"""How strong an unmeasured confounder would have to be, for every estimate that rests on having measured them all.
+
+The formulas are in `cqox.estimators.sensitivity`; here they are applied to what was estimated.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cqox.diagnostics._json import number
+from cqox.errors import UnusableData
+from cqox.estimators import Estimate, Json, Plan
+from cqox.estimators._quantiles import critical_value
+from cqox.estimators.sensitivity import (
+    EValue,
+    RegressionSensitivity,
+    e_value_of_difference,
+    e_value_of_risks,
+    regression_sensitivity,
+)
+
+__all__ = ["UNCONFOUNDED", "e_values", "outcome_scale", "robustness"]
+
+UNCONFOUNDED = frozenset({"regression", "weighting", "doubly_robust", "double_ml"})
+"""Families whose estimates assume that treatment is as good as random given the covariates."""
+
+
+def outcome_scale(plan: Plan) -> dict[str, Json]:
+    """Mean and standard deviation of the outcome, by which effects are judged large or small."""
+    sample = plan.sample("y")
+    y, weights = sample.take(plan.data.y), plan.weights(sample)
+    if sample.n < 2:
+        return {"n": sample.n, "mean": None, "sd": None, "reason": "Fewer than two rows have an outcome."}
+    mean = float(np.average(y, weights=weights))
+    variance = float(np.average((y - mean) ** 2, weights=weights)) * sample.n / (sample.n - 1)
+    return {"kind": plan.data.y_kind, "n": sample.n, "mean": number(mean), "sd": number(np.sqrt(variance))}
+
+
+def e_values(plan: Plan, estimates: Sequence[Estimate], sd_y: float | None) -> dict[str, Json]:
+    """The E-value of each estimate that assumes no unmeasured confounding, by its name."""
+    found: dict[str, Json] = {}
+    for estimate in estimates:
+        if estimate.family in UNCONFOUNDED and estimate.estimate is not None:
+            found[estimate.name] = _e_value(plan, estimate, estimates, sd_y)
+    return found
+
+
+def _e_value(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate], sd_y: float | None) -> Json:
+    assert estimate.estimate is not None
+    if plan.data.treatment_kind != "binary":
+        return _absent("E-values are of a treatment of two levels; see the robustness value.")
+    if plan.data.y_kind == "binary":
+        risk = _untreated_risk(plan, estimate, estimates)
+        value = e_value_of_risks(estimate.estimate, estimate.ci_lower, estimate.ci_upper, risk)
+        if value is None:
+            return _absent(f"With {risk:.3g} as the risk without treatment, the risk with it would leave (0, 1].")
+        return {"scale": "risk ratio from the risk difference", "untreated_risk": risk, **_described(value)}
+    if sd_y is None or not sd_y > 0:
+        return _absent("The outcome does not vary.")
+    value = e_value_of_difference(estimate.estimate, estimate.standard_error, sd_y)
+    return {
+        "scale": "risk ratio approximated by exp(0.91 d)",
+        "standardised_difference": estimate.estimate / sd_y,
+        **_described(value),
+    }
+
+
+def _absent(reason: str) -> dict[str, Json]:
+    return {"estimate": None, "interval": None, "reason": reason}
+
+
+def _described(value: EValue) -> dict[str, Json]:
+    found: dict[str, Json] = {
+        "risk_ratio": number(value.risk_ratio),
+        "estimate": number(value.estimate),
+        "interval": number(value.interval),
+    }
+    if found["estimate"] is None:
+        found["reason"] = "The risk ratio is 0 or beyond bounds: no finite association explains it away."
+    elif value.interval is None:
+        found["reason"] = "The estimate has no interval."
+    elif found["interval"] is None:
+        found["reason"] = "The interval's nearer end is a risk ratio of 0."
+    return found
+
+
+def _untreated_risk(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate]) -> float:
+    """The share with the outcome had nobody been treated: weighted to the estimand where such an estimate ran."""
+    if estimate.name != "difference_in_means":
+        for other in estimates:
+            mean = other.diagnostics.get("mean_control")
+            if other.family == "weighting" and other.estimand == estimate.estimand and isinstance(mean, float):
+                return mean
+    sample = plan.sample("y", "treatment")
+    untreated = plan.treated(sample) <= 0
+    weights = plan.weights(sample)
+    y = sample.take(plan.data.y)[untreated]
+    return float(np.average(y, weights=None if weights is None else weights[untreated]))
+
+
+def robustness(plan: Plan) -> dict[str, Json]:
+    """Robustness values of the covariate-adjusted regression, with covariates as benchmarks; a reason where none is."""
+    if not plan.has("covariates"):
+        return {"robustness_value": None, "reason": "No covariates are mapped, so there is nothing to compare with."}
+    if plan.has("fixed_effects"):
+        return {"robustness_value": None, "reason": "The regression absorbs fixed effects, which this does not cover."}
+    try:
+        found = regression_sensitivity(plan)
+    except UnusableData as error:
+        return {"robustness_value": None, "reason": error.detail}
+    return _robustness(found, plan.settings.alpha)
+
+
+def _robustness(found: RegressionSensitivity, alpha: float) -> dict[str, Json]:
+    return {
+        "of": "ols_adjustment, with the iid standard error that the theory is written for",
+        "estimate": number(found.estimate),
+        "standard_error": number(found.standard_error),
+        "degrees_of_freedom": found.degrees,
+        "critical_value": critical_value(alpha, found.degrees - 1),
+        "partial_r2": number(found.partial_r2),
+        "robustness_value": number(found.robustness_value),
+        "robustness_value_alpha": number(found.robustness_value_alpha),
+        "benchmarks": [
+            {
+                "covariate": benchmark.label,
+                "times_as_strong": benchmark.multiple,
+                "r2_treatment": number(benchmark.r2_treatment),
+                "r2_outcome": number(benchmark.r2_outcome),
+                "adjusted_estimate": number(benchmark.estimate),
+                "adjusted_standard_error": number(benchmark.standard_error),
+            }
+            for benchmark in found.benchmarks
+        ],
+    }

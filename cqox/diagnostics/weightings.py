@@ -1,0 +1,108 @@
+"""The weights by which estimates of this request made the two arms comparable, and how much of the rows they leave."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cqox.diagnostics._json import number
+from cqox.estimators import Estimate, Json, Plan, Sample, Vector
+from cqox.estimators.weighting import balancing_weights
+
+__all__ = ["Weighting", "effective_rows", "summarize_weights", "weightings"]
+
+_FAMILIES = ("weighting", "doubly_robust", "double_ml")
+_REGRESSIONS = ("dml_plr",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighting:
+    """Weights that give both arms the covariates of one population.
+
+    Attributes:
+        target: whose covariates: of all rows (ATE), of the treated (ATT) or of the untreated (ATC).
+        used_by: names of the estimates that rest on them.
+        sample: the rows.
+        treated, control: (sample.n,) weights, 0 for rows of the other arm; sampling weights are a factor.
+    """
+
+    target: Literal["ATE", "ATT", "ATC"]
+    used_by: tuple[str, ...]
+    sample: Sample
+    treated: Vector
+    control: Vector
+
+
+def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ...]:
+    """The weights of each population that computed estimates weighted or corrected towards.
+
+    Raises:
+        UnusableData: there is no probability of treatment.
+    """
+    targets: tuple[Literal["ATE", "ATT", "ATC"], ...] = ("ATE", "ATT", "ATC")
+    found = []
+    for target in targets:
+        used_by = tuple(
+            estimate.name
+            for estimate in estimates
+            if estimate.estimate is not None
+            and estimate.family in _FAMILIES
+            and estimate.name not in _REGRESSIONS
+            and estimate.estimand == target
+        )
+        if not used_by:
+            continue
+        propensity = plan.propensity()
+        sample = propensity.sample
+        treated, control, _ = balancing_weights(target, plan.treated(sample), propensity.used)
+        sampling = plan.weights(sample)
+        if sampling is not None:
+            treated, control = treated * sampling, control * sampling
+        found.append(Weighting(target=target, used_by=used_by, sample=sample, treated=treated, control=control))
+    return tuple(found)
+
+
+def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
+    """Kish's (Σw)²/Σw² of each arm under each weighting, beside its rows, and the smaller of the two shares."""
+    result: dict[str, Json] = {}
+    for weighting in found:
+        treated = plan.treated(weighting.sample) > 0
+        arms: dict[str, Json] = {"used_by": list(weighting.used_by)}
+        shares = []
+        for name, weights, rows in (
+            ("treated", weighting.treated, int(np.count_nonzero(treated))),
+            ("control", weighting.control, int(np.count_nonzero(~treated))),
+        ):
+            effective = float(weights.sum() ** 2 / (weights @ weights))
+            arms[name] = number(effective)
+            arms[f"{name}_rows"] = rows
+            arms[f"{name}_share"] = number(effective / rows)
+            shares.append(effective / rows)
+        arms["smallest_share"] = number(min(shares))
+        result[weighting.target] = arms
+    return result
+
+
+def summarize_weights(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
+    """How unequal the weights of each arm are, scaled to mean 1 within it."""
+    result: dict[str, Json] = {}
+    for weighting in found:
+        treated = plan.treated(weighting.sample) > 0
+        result[weighting.target] = {
+            "treated": _summary(weighting.treated[treated]),
+            "control": _summary(weighting.control[~treated]),
+        }
+    return result
+
+
+def _summary(weights: Vector) -> dict[str, Json]:
+    scaled = weights / weights.mean()
+    median, high = np.quantile(scaled, (0.5, 0.99))
+    return {
+        "median": number(median),
+        "percentile_99": number(high),
+        "maximum": number(scaled.max()),
+        "coefficient_of_variation": number(scaled.std()),
+        "largest_share": number(scaled.max() / len(scaled)),
+    }
