@@ -8,14 +8,13 @@ from services.http.api import OPERATIONS, Handler, register
 from services.http.app import App
 from services.http.bodies import chunks_of, declared_length, read_body
 from services.http.incoming import IncomingRequest, current_request
+from services.http.uploads import FORM_BYTES
 
 __all__ = ["Upstream", "add_routes"]
 
 # The client's connection says nothing about the engine's; lengths and the id are written anew.
 _NOT_FORWARDED = frozenset({b"host", b"content-length", b"expect", b"x-request-id", b"remote-addr"})
 _NOT_RETURNED = frozenset({b"content-length", b"date", b"server", b"x-request-id"})
-# A form is a little larger than the file in it; the engine counts the file itself.
-_FORM_BYTES = 2**16
 
 
 class Upstream:
@@ -35,7 +34,8 @@ def add_routes(app: App, upstream: Upstream) -> None:
 
     async def upload_dataset() -> TrioResponse:
         request = current_request()
-        most = settings.max_upload_bytes + _FORM_BYTES
+        # The engine counts the file itself.
+        most = settings.max_upload_bytes + FORM_BYTES
         length = declared_length(request, max_bytes=most, what="file")
         chunks = chunks_of(request, max_bytes=most, idle_seconds=settings.upload_idle_seconds, what="file")
         headers = () if length is None else ((b"content-length", str(length).encode()),)

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, BinaryIO
 import trio
 import trio.to_thread
 
-from cqox.errors import InvalidRequest
+from cqox.errors import InvalidRequest, LimitExceeded
 from services.http.bodies import chunks_of
 from services.http.multipart import file_of_form
 
 if TYPE_CHECKING:
     from services.http.incoming import IncomingRequest
 
-__all__ = ["Upload", "receive_upload"]
+__all__ = ["FORM_BYTES", "Upload", "receive_upload"]
+
+FORM_BYTES = 2**20
+"""How much larger than the file in it a form may be."""
 
 _WRITE_BYTES = 2**20
 _DIGEST_BYTES = 16
@@ -70,16 +73,18 @@ async def receive_upload(
     """
     fields = _query_of(request)
     name = fields.pop("name", "")
-    chunks = chunks_of(request, max_bytes=max_bytes, idle_seconds=idle_seconds, what="file")
+    form = None
     if request.mimetype == "multipart/form-data":
+        most = max_bytes + FORM_BYTES
+        chunks = chunks_of(request, max_bytes=most, idle_seconds=idle_seconds, what="form")
         form = file_of_form(chunks, request.mimetype_params.get("boundary", ""))
         chunks = form.content()
     else:
-        form = None
+        chunks = chunks_of(request, max_bytes=max_bytes, idle_seconds=idle_seconds, what="file")
     handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
     try:
         async with aclosing(chunks):
-            size_bytes, digest = await _write(chunks, handle)
+            size_bytes, digest = await _write(chunks, handle, max_bytes)
         if form is not None:
             name = name or form.filename
             fields |= form.fields
@@ -91,7 +96,7 @@ async def receive_upload(
             await trio.to_thread.run_sync(_remove, handle, path, limiter=_threads)
 
 
-async def _write(chunks: AsyncGenerator[bytes], handle: BinaryIO) -> tuple[int, str]:
+async def _write(chunks: AsyncGenerator[bytes], handle: BinaryIO, max_bytes: int) -> tuple[int, str]:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     size_bytes = 0
 
@@ -102,6 +107,8 @@ async def _write(chunks: AsyncGenerator[bytes], handle: BinaryIO) -> tuple[int, 
     pending = bytearray()
     async for data in chunks:
         size_bytes += len(data)
+        if size_bytes > max_bytes:
+            raise LimitExceeded(f"The file is larger than the {max_bytes:,} bytes that are accepted.")
         pending += data
         if len(pending) >= _WRITE_BYTES:
             await trio.to_thread.run_sync(write, bytes(pending), limiter=_threads)

@@ -1,0 +1,119 @@
+import json
+
+import pytest
+import trio
+from werkzeug.exceptions import RequestTimeout
+
+from cqox.errors import InvalidRequest, LimitExceeded
+from services.http.bodies import decode_json, read_body, read_json
+from services.http.incoming import IncomingRequest
+
+
+def request_with(*chunks: bytes, ended: bool = True, **headers: str) -> IncomingRequest:
+    from werkzeug.datastructures import Headers
+
+    scope = {"type": "http", "headers": [], "query_string": b""}
+    request = IncomingRequest("POST", "http", "/", b"", Headers(headers), "", "1.1", scope, send_push_promise=None)
+    for chunk in chunks:
+        request.body.set_result(chunk)
+    if not ended:
+        request.body._ended = False
+    return request
+
+
+def test_an_object_is_read_as_it_is():
+    assert decode_json('{"あ": [1, 2.5, null, true, "x"]}'.encode()) == {"あ": [1, 2.5, None, True, "x"]}
+
+
+def test_other_encodings_of_unicode_are_told_apart():
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"):
+        assert decode_json('{"a": "あ"}'.encode(encoding)) == {"a": "あ"}
+
+
+def test_a_charset_of_the_content_type_is_followed():
+    assert decode_json('{"a": "あ"}'.encode("cp932"), charset="cp932") == {"a": "あ"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "empty"),
+        (b"  \n", "empty"),
+        (b"[1]", "not an array"),
+        (b'"x"', "not a string"),
+        (b"null", "not null"),
+        (b"true", "not true or false"),
+        (b"1", "not a number"),
+        (b'{"a": 1,}', "line 1, column 8"),
+        (b'{"a":\n  nope}', "line 2, column 3"),
+        (b'{"a": NaN}', "NaN"),
+        (b'{"a": -Infinity}', "-Infinity"),
+        (b'{"a": "\xff"}', "not UTF-8 at byte 7"),
+        (b'{"a": "\\ud800"}', "surrogate"),
+        (b'{"\\udfff": 1}', "surrogate"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "number that cannot be read"),
+        (b"y=1&w=2", "not JSON"),
+    ],
+)
+def test_what_is_no_json_object_is_refused_with_the_reason(body, said):
+    with pytest.raises(InvalidRequest) as caught:
+        decode_json(body)
+    assert said in caught.value.detail
+
+
+def test_a_charset_that_does_not_exist_is_the_clients_mistake():
+    with pytest.raises(InvalidRequest, match="charset"):
+        decode_json(b"{}", charset="klingon")
+
+
+def test_a_surrogate_pair_is_one_character_and_an_escaped_backslash_is_none():
+    assert decode_json(b'{"a": "\\ud83d\\ude00", "b": "\\\\ud800"}') == {"a": "😀", "b": "\\ud800"}
+
+
+def test_a_key_that_comes_twice_in_one_object_is_named():
+    with pytest.raises(InvalidRequest, match="'y' appears twice") as caught:
+        decode_json(b'{"mapping": {"y": "a", "w": "b", "y": "c"}}')
+    assert caught.value.field == "y"
+    assert decode_json(b'{"a": {"y": 1}, "b": {"y": 2}}') == {"a": {"y": 1}, "b": {"y": 2}}
+
+
+@pytest.mark.parametrize("levels", [101, 20_000, 1_000_000])
+@pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b"[", b"]")])
+def test_nesting_beyond_any_use_is_refused(levels, opening, closing):
+    for body in (opening * levels + b"1" + closing * levels, opening * levels):
+        with pytest.raises(InvalidRequest, match="levels deep"):
+            decode_json(body)
+
+
+def test_wide_is_not_deep_and_brackets_within_strings_do_not_count():
+    wide = {"a": [{"b": []} for _ in range(1000)], "s": "[" * 500, "q": '\\"[[' * 300}
+    assert decode_json(json.dumps(wide).encode()) == wide
+
+
+def test_a_deep_but_bearable_body_is_read():
+    body: object = 1
+    for _ in range(99):
+        body = [body]
+    assert decode_json(json.dumps({"a": body}).encode()) == {"a": body}
+
+
+@pytest.mark.trio
+async def test_a_body_is_read_in_the_pieces_in_which_it_comes():
+    assert await read_json(request_with(b'{"a"', b": 1}"), max_bytes=100) == {"a": 1}
+
+
+@pytest.mark.trio
+async def test_a_body_larger_than_announced_or_accepted_is_refused():
+    with pytest.raises(LimitExceeded, match="10 bytes"):
+        await read_body(request_with(b"12345", b"678901"), max_bytes=10)
+    with pytest.raises(LimitExceeded, match="10 bytes"):
+        await read_body(request_with(ended=False, **{"Content-Length": "11"}), max_bytes=10)
+    assert await read_body(request_with(b"1234567890"), max_bytes=10) == b"1234567890"
+
+
+@pytest.mark.trio
+async def test_a_client_that_pauses_too_long_is_told_so(autojump_clock):
+    began = trio.current_time()
+    with pytest.raises(RequestTimeout):
+        await read_body(request_with(b"1", ended=False), max_bytes=10, idle_seconds=60)
+    assert trio.current_time() - began == pytest.approx(60)

@@ -1,0 +1,81 @@
+import pytest
+import trio
+import trio.testing
+from quart.wrappers.base import ClientDisconnectedError
+
+from cqox.tasks import open_task_group
+from services.http.incoming import IncomingBody
+
+MIB = 2**20
+
+
+@pytest.mark.trio
+async def test_chunks_come_out_in_order_and_the_end_is_the_end():
+    body = IncomingBody(None, None)
+    for data in (b"a", b"", b"b"):
+        await body.put(data)
+    body.set_complete()
+    assert [chunk async for chunk in body] == [b"a", b"b"]
+    assert body.ended
+
+
+@pytest.mark.trio
+async def test_a_full_buffer_makes_the_sender_wait_until_something_is_read():
+    body = IncomingBody(None, None)
+    await body.put(bytes(MIB))
+    async with open_task_group() as group:
+        group.start_soon(body.put, b"more")
+        await trio.testing.wait_all_tasks_blocked()
+        assert body._held == MIB
+        assert len(await anext(body)) == MIB
+        assert await anext(body) == b"more"
+
+
+@pytest.mark.trio
+async def test_awaiting_the_whole_body_takes_more_than_the_buffer_holds():
+    body = IncomingBody(None, None)
+
+    async def send() -> None:
+        for _ in range(50):
+            await body.put(bytes(100_000))
+        body.set_complete()
+
+    async with open_task_group() as group:
+        group.start_soon(send)
+        assert len(await body) == 5_000_000
+        assert len(await body) == 5_000_000
+
+
+@pytest.mark.trio
+async def test_a_client_that_goes_away_ends_the_reading_with_an_error():
+    body = IncomingBody(None, None)
+    await body.put(b"half")
+    body.disconnect()
+    assert await anext(body) == b"half"
+    with pytest.raises(ClientDisconnectedError):
+        await anext(body)
+
+
+@pytest.mark.trio
+async def test_discarding_frees_a_waiting_sender_and_drops_what_follows():
+    body = IncomingBody(None, None)
+    await body.put(bytes(MIB))
+    async with open_task_group() as group:
+        group.start_soon(body.put, b"waiting")
+        await trio.testing.wait_all_tasks_blocked()
+        body.discard()
+        with trio.fail_after(1):
+            for _ in range(20):
+                await body.put(bytes(MIB))
+    assert body._held == 0
+    body.set_complete()
+    await body.wait_ended()
+
+
+@pytest.mark.trio
+async def test_a_cancelled_read_loses_nothing():
+    body = IncomingBody(None, None)
+    with trio.move_on_after(0.01):
+        await anext(body)
+    await body.put(b"later")
+    assert await anext(body) == b"later"
