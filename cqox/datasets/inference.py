@@ -1,0 +1,272 @@
+"""Which column plays which role, guessed from names in English and Japanese and from the kinds of the values.
+
+A guess is a ranking with reasons, and it is conservative: the mapping holds what the names say and nothing that the
+values forbid. A covariate whose name says that it was measured after the treatment is a candidate with a warning and
+not mapped, for adjusting for it can create bias.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cqox.contract import ROLES
+from cqox.datasets.table import Column
+from cqox.datasets.vocabulary import match_role, said_after_treatment
+
+__all__ = ["Inference", "RoleCandidate", "infer_roles"]
+
+_MAPPED_AT = 0.5
+_SHOWN_AT = 0.2
+_MAX_CANDIDATES = 10
+_NEEDED = ("y", "treatment")
+# Roles that a column takes for itself, in the order in which they choose. `y` is sought before `treatment`: a panel's
+# outcome and treatment may both be 0/1 and only the names tell.
+_SINGLE = (
+    "unit_id",
+    "time",
+    "cohort",
+    "post",
+    "weights",
+    "pscore",
+    "log_propensity",
+    "latitude",
+    "longitude",
+    "cost",
+    "treatment",
+    "y",
+    "dose",
+    "running",
+    "action",
+    "reward",
+    "sample",
+    "neighbor_exposure",
+)
+_SEVERAL = ("cluster", "instrument", "mediator", "proxy_treatment", "proxy_outcome", "target_policy")
+# Guessed from a name alone these would change what is estimated, so they are shown and left to the client.
+_SHOWN_ONLY = frozenset(
+    {"mediator", "dose", "running", "action", "reward", "sample", "neighbor_exposure", "cost", "target_policy"}
+    | {"proxy_treatment", "proxy_outcome", "latitude", "longitude", "weights", "pscore", "log_propensity", "cluster"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleCandidate:
+    """A column that may play a role.
+
+    Attributes:
+        column: its name.
+        confidence: between 0 and 1; an ordering, not a probability.
+        reasons: what speaks for it and against it.
+    """
+
+    column: str
+    confidence: float
+    reasons: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The candidate as `cqox.contract.RoleCandidate` has it."""
+        return {"column": self.column, "confidence": self.confidence, "reasons": list(self.reasons)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """A guess at the roles of a table's columns.
+
+    Attributes:
+        mapping: role to column, or to columns; can be sent to an analysis as it is.
+        candidates: role to the columns that may play it, likeliest first.
+        missing: roles that an analysis needs and no column seems to play.
+        notes: what was left out and why.
+    """
+
+    mapping: Mapping[str, str | tuple[str, ...]]
+    candidates: Mapping[str, tuple[RoleCandidate, ...]]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The guess as `cqox.contract.Inference` has it, without the data set's id."""
+        return {
+            "mapping": {role: given if isinstance(given, str) else list(given) for role, given in self.mapping.items()},
+            "candidates": {role: [one.to_json() for one in found] for role, found in self.candidates.items()},
+            "missing": list(self.missing),
+            "notes": list(self.notes),
+        }
+
+
+def infer_roles(columns: Sequence[Column]) -> Inference:
+    """The likeliest role of each column.
+
+    Args:
+        columns: as described when the table was read; the values are not looked at.
+    """
+    usable = [column for column in columns if column.distinct is None or column.distinct > 1]
+    candidates = {role: _candidates(role, usable) for role in (*_SINGLE, *_SEVERAL)}
+    mapping: dict[str, str | tuple[str, ...]] = {}
+    taken: set[str] = set()
+    for role in _by_confidence(candidates):
+        chosen = [c.column for c in candidates[role] if c.confidence >= _MAPPED_AT and c.column not in taken]
+        if not chosen or role in _SHOWN_ONLY:
+            continue
+        mapping[role] = tuple(chosen) if role in _SEVERAL else chosen[0]
+        taken.update(chosen if role in _SEVERAL else chosen[:1])
+    _only_where_sensible(mapping, taken, usable)
+    claimed = taken | _claimed(candidates, taken)
+    covariates, doubtful, notes = _covariates(columns, claimed)
+    candidates["covariates"] = (*covariates, *doubtful)
+    if covariates:
+        mapping["covariates"] = tuple(candidate.column for candidate in covariates)
+    ordered = {role: mapping[role] for role in ROLES if role in mapping}
+    found = {role: candidates[role][: len(columns) if role == "covariates" else _MAX_CANDIDATES] for role in ROLES
+             if candidates.get(role)}  # fmt: skip
+    missing = tuple(role for role in _NEEDED if role not in mapping)
+    if "cohort" in mapping and "time" in mapping:
+        missing = tuple(role for role in missing if role != "treatment")
+    return Inference(mapping=ordered, candidates=found, missing=missing, notes=tuple(notes))
+
+
+def _by_confidence(candidates: Mapping[str, tuple[RoleCandidate, ...]]) -> list[str]:
+    """Roles with the surest candidate first, so that a certain `treat` is not taken as a doubtful outcome."""
+
+    def surest(role: str) -> float:
+        return max((candidate.confidence for candidate in candidates[role]), default=0.0)
+
+    return sorted((*_SINGLE, *_SEVERAL), key=lambda role: -surest(role))
+
+
+def _candidates(role: str, columns: Sequence[Column]) -> tuple[RoleCandidate, ...]:
+    found = []
+    for position, column in enumerate(columns):
+        candidate = _candidate(role, column)
+        if candidate is not None and candidate.confidence >= _SHOWN_AT:
+            found.append((-candidate.confidence, position, candidate))
+    return tuple(candidate for _, _, candidate in sorted(found, key=lambda item: item[:2]))
+
+
+def _candidate(role: str, column: Column) -> RoleCandidate | None:
+    named = match_role(role, column.name)
+    if named is None:
+        return None
+    confidence, why = named
+    factor, fit = _fit(role, column)
+    return RoleCandidate(
+        column=column.name,
+        confidence=round(confidence * factor, 2),
+        reasons=(why, *((fit,) if fit else ())),
+    )
+
+
+def _fit(role: str, column: Column) -> tuple[float, str]:
+    """How well the values suit the role, between 0 and 1, and in words."""
+    kind = column.kind
+    match role:
+        case "treatment" | "instrument":
+            if kind == "binary":
+                return 1.0, "It has two levels."
+            if role == "treatment" and kind in ("category", "count") and (column.distinct or 99) <= 5:
+                return 0.85, f"It has {column.distinct} levels."
+            if kind in ("real", "count"):
+                return (1.0, "") if role == "instrument" else (0.7, "It is an amount, not a choice of levels.")
+            return 0.2, f"Its kind, {kind}, does not suit."
+        case "y":
+            if kind in ("real", "count", "binary"):
+                return 1.0, "It has numbers or two levels."
+            return 0.1, f"Its kind, {kind}, is no outcome."
+        case "post" | "sample":
+            return (1.0, "It has two levels.") if kind == "binary" else (0.2, "It has other than two levels.")
+        case "time":
+            if kind in ("date", "count", "category", "id"):
+                return 1.0, "It is a date." if kind == "date" else ""
+            return 0.6 if kind in ("binary", "real") else 0.2, ""
+        case "unit_id" | "cluster":
+            return (0.2, "It is a measurement.") if kind in ("real", "date") else (1.0, "")
+        case "pscore":
+            inside = _between(column, 0.0, 1.0) and kind == "real"
+            return (1.0, "Its values lie between 0 and 1.") if inside else (0.0, "")
+        case "log_propensity":
+            return (1.0, "Its values are at most 0.") if _between(column, None, 0.0) and kind == "real" else (0.0, "")
+        case "weights":
+            return (1.0, "") if kind in ("real", "count", "binary") and _between(column, 0.0, None) else (0.0, "")
+        case "latitude":
+            return (1.0, "") if kind in ("real", "count") and _between(column, -90.0, 90.0) else (0.0, "")
+        case "longitude":
+            return (1.0, "") if kind in ("real", "count") and _between(column, -180.0, 360.0) else (0.0, "")
+        case "cohort":
+            return (1.0, "") if kind in ("count", "date", "real", "binary") else (0.2, "")
+        case _:
+            return (1.0, "") if kind not in ("text", "id") else (0.2, "")
+
+
+def _between(column: Column, low: float | None, high: float | None) -> bool:
+    least, greatest = column.minimum, column.maximum
+    if not isinstance(least, int | float) or not isinstance(greatest, int | float):
+        return False
+    return (low is None or least >= low) and (high is None or greatest <= high)
+
+
+def _only_where_sensible(mapping: dict[str, str | tuple[str, ...]], taken: set[str], columns: Sequence[Column]) -> None:
+    """Take back what only makes sense beside something else, or that would contradict it."""
+    by_name = {column.name: column for column in columns}
+    if "cohort" in mapping and "time" not in mapping:
+        taken.discard(str(mapping.pop("cohort")))
+    if "post" in mapping and "treatment" not in mapping:
+        taken.discard(str(mapping.pop("post")))
+    treatment = mapping.get("treatment")
+    if isinstance(treatment, str) and by_name[treatment].kind in ("text", "id", "date"):
+        taken.discard(str(mapping.pop("treatment")))
+
+
+def _claimed(candidates: Mapping[str, tuple[RoleCandidate, ...]], taken: set[str]) -> set[str]:
+    """Columns that surely play another role than covariate, though which one is left to the client."""
+    return {
+        candidate.column
+        for role, found in candidates.items()
+        for candidate in found
+        if candidate.confidence >= _MAPPED_AT and (role in _SHOWN_ONLY or role in ("y", "treatment", "unit_id", "time"))
+        if candidate.column not in taken
+    }
+
+
+def _covariates(
+    columns: Sequence[Column], claimed: set[str]
+) -> tuple[tuple[RoleCandidate, ...], tuple[RoleCandidate, ...], list[str]]:
+    """Columns to adjust for, columns that may be measured too late, and what was left out."""
+    sure: list[RoleCandidate] = []
+    doubtful: list[RoleCandidate] = []
+    left: dict[str, list[str]] = {}
+    for column in columns:
+        if column.name in claimed:
+            continue
+        reason = _no_covariate(column)
+        if reason:
+            left.setdefault(reason, []).append(column.name)
+            continue
+        after = said_after_treatment(column.name)
+        if after:
+            warning = f"Its name ('{after}') says that it may be measured after the treatment; adjusting for it can bias."
+            doubtful.append(RoleCandidate(column=column.name, confidence=0.2, reasons=(warning,)))
+            continue
+        named = match_role("covariates", column.name)
+        confidence, why = named or (0.5, f"A column of kind {column.kind} that plays no other role.")
+        sure.append(RoleCandidate(column=column.name, confidence=confidence, reasons=(why,)))
+    notes = [f"Not suggested as covariates, {reason}: {', '.join(names)}." for reason, names in left.items()]
+    if doubtful:
+        listed = ", ".join(candidate.column for candidate in doubtful)
+        notes.append(f"Left out because their names say that they may be measured after the treatment: {listed}.")
+    if sure:
+        notes.append("Take out of the covariates whatever was measured after the treatment or changed by it.")
+    return tuple(sorted(sure, key=lambda one: -one.confidence)), tuple(doubtful), notes
+
+
+def _no_covariate(column: Column) -> str:
+    if column.distinct is not None and column.distinct <= 1:
+        return "constant"
+    match column.kind:
+        case "id":
+            return "identifiers"
+        case "date":
+            return "dates"
+        case "text":
+            return "free text"
+    if column.kind == "category" and column.levels is None:
+        return "too many levels"
+    return ""

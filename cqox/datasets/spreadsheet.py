@@ -1,0 +1,177 @@
+"""Excel and OpenDocument sheets become columns of text, read by calamine through fastexcel.
+
+All cells are taken as text and interpreted with the rules for text files: that is the only way on which a column of
+numbers with one word in it loses nothing. Formulas give the values that the file holds for them.
+"""
+
+import re
+import zipfile
+from collections.abc import Sequence
+
+import fastexcel
+import polars as pl
+
+from cqox.datasets.headers import name_columns
+from cqox.datasets.limits import Limits
+from cqox.datasets.raw import Raw
+from cqox.datasets.scratch import BLOCK_BYTES, Source
+from cqox.errors import InvalidRequest, LimitExceeded, UnreadableFile
+
+__all__ = ["read_spreadsheet"]
+
+_CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
+_SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
+_RATIO_FLOOR_BYTES = 32 << 20
+
+
+def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None = None) -> Raw:
+    """The cells of one sheet; its first row that is not empty is the header.
+
+    Args:
+        source: an xlsx, xlsb, xls or ods file.
+        limits: checked before the sheet is laid out in memory.
+        sheet: name or position from 0; the first visible one that holds anything if None.
+
+    Raises:
+        InvalidRequest: no such sheet.
+        UnreadableFile: damaged, locked, or without any cell.
+        LimitExceeded: too many rows, columns or cells, or a bomb.
+    """
+    if source.head(2) == b"PK":
+        _check_archive(source, limits)
+    try:
+        book = fastexcel.read_excel(source.head(source.size))
+        names = list(book.sheet_names)
+        chosen, cells, others = _choose(book, names, sheet)
+    except fastexcel.FastExcelError as error:
+        raise UnreadableFile(f"The workbook cannot be read: {_reason(error)}.") from error
+    cells = _without_margins(cells)
+    if cells.height == 0:
+        raise UnreadableFile(f"The sheet '{chosen}' is empty. The workbook has: {', '.join(names)}.", choices=names)
+    limits.check_shape(cells.height - 1, cells.width)
+    originals = [value or "" for value in cells.row(0)]
+    headers, notes = name_columns(originals)
+    frame = cells.slice(1)
+    frame.columns = [header.name for header in headers]
+    if others:
+        notes = (f"The sheet '{chosen}' was read. Others with content: {', '.join(others)}.", *notes)
+    return Raw(headers=headers, frame=frame, format=f"spreadsheet (sheet '{chosen}')", notes=notes)
+
+
+def _choose(
+    book: fastexcel.ExcelReader, names: Sequence[str], asked: str | int | None
+) -> tuple[str, pl.DataFrame, list[str]]:
+    if not names:
+        raise UnreadableFile("The workbook has no sheets.")
+    if asked is not None:
+        if isinstance(asked, str) and asked not in names and asked.isdecimal():
+            asked = int(asked)
+        known = asked in names if isinstance(asked, str) else 0 <= asked < len(names)
+        if not known:
+            raise InvalidRequest(f"The workbook has no sheet {asked!r}.", field="sheet", choices=names)
+        name = asked if isinstance(asked, str) else names[asked]
+        return name, _cells(book, name), []
+    filled = [name for name in names if _is_filled(book, name)]
+    if not filled:
+        return names[0], pl.DataFrame(), []
+    return filled[0], _cells(book, filled[0]), filled[1:]
+
+
+def _is_filled(book: fastexcel.ExcelReader, name: str) -> bool:
+    sheet = book.load_sheet(name, header_row=None, n_rows=1, dtypes="string")
+    return bool(sheet.visible == "visible" and sheet.total_height > 0)
+
+
+def _cells(book: fastexcel.ExcelReader, name: str) -> pl.DataFrame:
+    def load(dtype: str) -> pl.DataFrame:
+        frame: pl.DataFrame = book.load_sheet(
+            name, header_row=None, dtypes=dtype, skip_whitespace_tail_rows=False, whitespace_as_null=True
+        ).to_polars()
+        return frame
+
+    texts, numbers = load("string"), load("float")
+    return pl.DataFrame([_exact(text, number) for text, number in zip(texts, numbers, strict=True)])
+
+
+def _exact(text: pl.Series, number: pl.Series) -> pl.Series:
+    """The cells as text, where calamine writes no more than nine decimals, with all digits of the numbers among them.
+
+    A time of day comes as a moment on Excel's day zero, of which only the time is meant.
+    """
+    rounded = text.cast(pl.Float64, strict=False)
+    differs = (rounded != number).fill_null(value=False)
+    if differs.any():
+        text = number.cast(pl.String).zip_with(differs, text)
+    return text.str.replace(r"^1899-12-31 (\d\d:\d\d)", "${1}")
+
+
+def _without_margins(cells: pl.DataFrame) -> pl.DataFrame:
+    """The table without empty rows above and below it and without columns that are empty altogether."""
+    kept = cells.select(column for column in cells if column.null_count() < column.len())
+    if kept.width == 0:
+        return pl.DataFrame()
+    filled = kept.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
+    first, last = int(filled[0]), int(filled[-1])
+    return kept.slice(first, last - first + 1)
+
+
+def _check_archive(source: Source, limits: Limits) -> None:
+    """Expand every part once in small blocks, so that what the reader will do is known to be bounded.
+
+    A sheet is laid out as the rectangle of its cells: two cells in opposite corners of it would cost all of memory.
+    """
+    total = 0
+    try:
+        with zipfile.ZipFile(source.path) as archive:
+            for info in archive.infolist():
+                is_sheet = _SHEET.fullmatch(info.filename) is not None
+                corner = _Corner()
+                with archive.open(info) as part:
+                    while block := part.read(BLOCK_BYTES):
+                        total += len(block)
+                        _check_size(total, source.size, limits)
+                        if is_sheet:
+                            corner.see(block)
+                corner.check(limits)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
+        raise UnreadableFile(f"The workbook is damaged or locked: {error}.") from error
+
+
+def _check_size(total: int, sent: int, limits: Limits) -> None:
+    if total > limits.max_expanded_bytes or (
+        total > _RATIO_FLOOR_BYTES and total > limits.max_expansion_ratio * sent
+    ):
+        raise LimitExceeded(
+            f"The workbook expands to more than {total:,} bytes ({sent:,} sent); expanding was stopped there."
+        )
+
+
+class _Corner:
+    """The lowest row and the rightmost column that a sheet names."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._columns = 0
+        self._tail = b""
+
+    def see(self, block: bytes) -> None:
+        """Take a block of the sheet's XML."""
+        text = self._tail + block
+        letters: set[bytes] = set()
+        for column, row in _CELL.findall(text):
+            letters.add(column)
+            self._rows = max(self._rows, int(row))
+        for column in letters:
+            number = 0
+            for letter in column:
+                number = number * 26 + letter - 64
+            self._columns = max(self._columns, number)
+        self._tail = text[-24:]
+
+    def check(self, limits: Limits) -> None:
+        """Refuse a rectangle larger than a table may be."""
+        limits.check_shape(max(self._rows - 1, 0), self._columns)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0].removeprefix("calamine error: ").rstrip(". ")
