@@ -103,7 +103,8 @@ def the_one_to_answer(error: BaseException) -> Exception:
             answer. What else is in the group is logged.
     """
     if isinstance(error, BaseExceptionGroup):
-        cancelled, rest = error.split(lambda leaf: not isinstance(leaf, Exception))
+        # The condition is asked of groups as well as of leaves.
+        cancelled, rest = error.split(lambda one: not isinstance(one, Exception | BaseExceptionGroup))
         if cancelled is not None:
             if rest is not None:
                 _log.error("failed while it was cancelled", exc_info=rest)

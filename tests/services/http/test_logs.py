@@ -1,0 +1,48 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import logging, structlog
+from services.http.logs import set_up_logging
+set_up_logging(level="info", format="{format}", service="gateway")
+structlog.stdlib.get_logger("ours").info("[Gateway] Received signal %s, initiating shutdown...", "SIGTERM", value=1)
+logging.getLogger("cqox.resilience").warning("[Retry] Attempt %d/3 failed: %s Retrying in 1.23s...", 1, "あ")
+logging.getLogger("cqox.resilience").debug("not this")
+try:
+    1 / 0
+except ZeroDivisionError:
+    structlog.stdlib.get_logger("ours").exception("broken")
+"""
+
+
+def lines_of(format: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(format=format)], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("format", ["console", "json", "auto"])
+def test_literal_lines_stay_literal_whoever_logs_them(format):
+    text = "\n".join(lines_of(format))
+    assert "[Gateway] Received signal SIGTERM, initiating shutdown..." in text
+    assert "[Retry] Attempt 1/3 failed: あ Retrying in 1.23s..." in text
+    assert "not this" not in text
+    assert "ZeroDivisionError: division by zero" in text
+
+
+def test_elsewhere_than_on_a_terminal_each_line_is_json():
+    first, second, third = map(json.loads, lines_of("auto"))
+    assert (first["event"], first["value"], first["level"], first["service"]) == (
+        "[Gateway] Received signal SIGTERM, initiating shutdown...",
+        1,
+        "info",
+        "gateway",
+    )
+    assert (second["level"], second["logger"]) == ("warning", "cqox.resilience")
+    assert "ZeroDivisionError" in third["exception"]
+    assert first["timestamp"].endswith("Z")

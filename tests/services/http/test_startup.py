@@ -1,0 +1,61 @@
+import socket
+import time
+
+import httpx
+import pytest
+
+SERVICE = ("-m", "services.gateway")
+
+
+def test_a_port_in_use_ends_with_its_number_and_the_flag_that_helps(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        service = start(*SERVICE, CQOX_GATEWAY_PORT=str(port))
+        assert service.end() == 1
+    (line,) = service.lines
+    assert f"Port {port} of 127.0.0.1 is in use" in line
+    assert "--gateway-port or CQOX_GATEWAY_PORT" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        ((), {"CQOX_GATEWAY_PROT": "1"}, "no setting CQOX_GATEWAY_PROT; the nearest is CQOX_GATEWAY_PORT"),
+        ((), {"CQOX_DRAIN_SECONDS": "soon"}, "CQOX_DRAIN_SECONDS must be a number of seconds"),
+        (("--prot", "1"), {}, "--prot"),
+    ],
+)
+def test_a_wrong_setting_ends_with_status_2_and_one_line(start, arguments, variables, said):
+    service = start(*SERVICE, *arguments, **variables)
+    assert service.end() == 2
+    (line,) = service.lines
+    assert said in line
+
+
+def test_a_variable_of_kubernetes_is_noted_and_the_service_starts(start):
+    service = start(*SERVICE, CQOX_GATEWAY_SERVICE_HOST="10.0.0.1")
+    assert httpx.get(f"{service.url}/health/live").status_code == 200
+    assert "ignored" in service.wait_line("CQOX_GATEWAY_SERVICE_HOST")
+
+
+def test_help_is_printed_and_ends_with_status_0(start):
+    service = start(*SERVICE, "--help")
+    assert service.end() == 0
+    assert any("--gateway-port" in line for line in service.lines)
+
+
+def test_a_connection_is_accepted_before_everything_is_loaded(start):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    began = time.monotonic()
+    service = start(*SERVICE, CQOX_GATEWAY_PORT=str(port))
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except ConnectionRefusedError:
+            assert time.monotonic() - began < 10, service.lines
+            time.sleep(0.01)
+    accepted = time.monotonic() - began
+    assert httpx.get(f"http://127.0.0.1:{port}/health/live").status_code == 200
+    assert accepted < time.monotonic() - began
