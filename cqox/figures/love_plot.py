@@ -1,0 +1,132 @@
+"""How alike the arms' covariates are, before and after weighting: Love's plot of standardised mean differences."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Json, Plan
+from cqox.figures._reading import at, listed, number_in, text_in
+from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import short
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["love_plot"]
+
+_WIDTH, _STEP = 230, 20
+_MOST_COVARIATES = 40
+_THRESHOLD = 0.1
+_PANELS = {
+    "ATE": "Weighted to all rows (ATE)",
+    "ATT": "Weighted to the treated (ATT)",
+    "ATC": "Weighted to the untreated (ATC)",
+}
+
+
+def love_plot(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
+    """The plot, a panel for each population weighted to; None where no covariate was compared."""
+    found = diagnostics.get("balance")
+    targets = [name for name in listed(found, "weightings") if isinstance(name, str)]
+    covariates = listed(found, "covariates")
+    shown = _shown(covariates, targets)
+    if not shown:
+        return None
+    rows: list[dict[str, Json]] = []
+    for target in targets or ["ATE"]:
+        panel = _PANELS.get(target, target) if targets else "Not weighted"
+        for place, covariate in enumerate(shown):
+            rows += _points(covariate, target, panel, place, weighted=bool(targets))
+    arms = short(plan.label("treatment"))
+    title = f"Balance: how alike the arms of {arms} are in {len(covariates)} covariate{'s' * (len(covariates) != 1)}"
+    said = _said(found, targets)
+    cut = f" The {len(shown)} least alike are shown." if len(shown) < len(covariates) else ""
+    alt_text = f"Love plot of absolute standardised mean differences. {said}{cut}"
+    spec = filled(_template(), rows, title=title, subtitle=f"{said}{cut}", alt=alt_text)
+    widest = max((value for row in rows if (value := number_in(row, "value")) is not None), default=0.0)
+    put(spec, [0, max(1.06 * widest, 0.2)], "spec", "layer", 0, "encoding", "x", "scale", "domain")
+    put(spec, _STEP * len(shown), "spec", "height")
+    return Figure(name="love_plot", title=title, alt=alt_text, spec=spec)
+
+
+def _shown(covariates: Sequence[Json], targets: Sequence[str]) -> list[Json]:
+    """The covariates to show: those least alike before or after, in the order of the difference before."""
+    first = targets[0] if targets else "ATE"
+    known = [each for each in covariates if number_in(each, f"before_{first}") is not None]
+
+    def worst(each: Json) -> float:
+        keys = [f"{side}_{target}" for target in (targets or ["ATE"]) for side in ("before", "after")]
+        return max(abs(number_in(each, key) or 0.0) for key in keys)
+
+    kept = sorted(known, key=worst, reverse=True)[:_MOST_COVARIATES]
+    return sorted(kept, key=lambda each: abs(number_in(each, f"before_{first}") or 0.0), reverse=True)
+
+
+def _points(covariate: Json, target: str, panel: str, place: int, *, weighted: bool) -> list[dict[str, Json]]:
+    label = text_in(covariate, "name")
+    before = number_in(covariate, f"before_{target}")
+    after = number_in(covariate, f"after_{target}") if weighted else None
+    base: dict[str, Json] = {"covariate": label, "order": place, "panel": panel}
+    rows: list[dict[str, Json]] = []
+    if before is not None and after is not None:
+        rows.append({**base, "kind": "change", "from": abs(before), "to": abs(after)})
+    for when, value in (("Before weighting", before), ("After weighting", after)):
+        if value is not None:
+            rows.append({**base, "kind": "point", "when": when, "value": abs(value), "signed": value})
+    return rows
+
+
+def _said(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
+    parts = []
+    for target in targets or ["ATE"]:
+        before = number_in(at(found, "largest", f"before_{target}"), "value")
+        after = number_in(at(found, "largest", f"after_{target}"), "value")
+        if before is None:
+            continue
+        change = (
+            f"{before:.2f} before weighting" if after is None else f"{before:.2f} before, {after:.2f} after weighting"
+        )
+        parts.append(f"{change}{f' ({target})' if len(targets) > 1 else ''}")
+    return f"Largest standardised difference: {'; '.join(parts)}."
+
+
+@cache
+def _template() -> Spec:
+    rows = alt.Chart().encode(
+        y=alt.Y(
+            "covariate:N",
+            sort=alt.EncodingSortField("order", order="ascending"),
+            axis=alt.Axis(title=None, labelColor=INK, ticks=False, domain=False, grid=True),
+        )
+    )
+    when = alt.Scale(domain=["Before weighting", "After weighting"], range=[ORANGE, BLUE])
+    legend = alt.Legend(title=None, orient="top", direction="horizontal", offset=8)
+    change = (
+        rows.transform_filter("datum.kind === 'change'")
+        .mark_rule(color=RULE, strokeWidth=2)
+        .encode(
+            x=alt.X(
+                "from:Q",
+                scale=alt.Scale(domain=[0, 1], nice=False),
+                axis=alt.Axis(title="Absolute standardised mean difference", tickCount=5, grid=False),
+            ),
+            x2="to:Q",
+        )
+    )
+    limit = alt.Chart().mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(_THRESHOLD))
+    points = (
+        rows.transform_filter("datum.kind === 'point'")
+        .mark_point(size=64, filled=True, opacity=1)
+        .encode(
+            x="value:Q",
+            color=alt.Color("when:N", scale=when, legend=legend),
+            shape=alt.Shape(
+                "when:N",
+                scale=alt.Scale(domain=["Before weighting", "After weighting"], range=["diamond", "circle"]),
+                legend=legend,
+            ),
+            tooltip=["covariate:N", "when:N", "signed:Q"],
+        )
+    )
+    panels = alt.Column("panel:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
+    return compiled(alt.layer(change, limit, points).properties(width=_WIDTH).facet(column=panels, data=alt.NamedData("rows")))

@@ -1,0 +1,112 @@
+"""The probability of treatment in each arm, mirrored, so that what has no counterpart stands out."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Json, Plan
+from cqox.figures._reading import listed, number_in, text_in
+from cqox.figures._style import BLUE, ORANGE, PALE, RULE
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import short
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["overlap"]
+
+_WIDTH, _HEIGHT = 520, 260
+
+
+def overlap(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
+    """The mirrored histogram; None where there is no probability of treatment."""
+    found = diagnostics.get("overlap")
+    bins = listed(found, "bins")
+    outside = number_in(found, "share_outside")
+    treated, control = number_in(found, "treated_rows"), number_in(found, "control_rows")
+    if not bins or outside is None or not treated or not control:
+        return None
+    rows: list[dict[str, Json]] = []
+    for each in bins:
+        lower, upper = number_in(each, "lower"), number_in(each, "upper")
+        for arm, total, sign in (("treated", treated, 1.0), ("control", control, -1.0)):
+            count = number_in(each, arm) or 0.0
+            if count:
+                rows.append(
+                    {
+                        "kind": "bin",
+                        "arm": "Treated" if arm == "treated" else "Untreated",
+                        "from": lower,
+                        "to": upper,
+                        "share": sign * count / total,
+                        "rows": int(count),
+                    }
+                )
+    shares = [float(row["share"]) for row in rows if isinstance(row["share"], float)]
+    top, bottom = 1.15 * max([*shares, 0.02]), 1.15 * min([*shares, -0.02])
+    low, high = (float(end) for end in listed(found, "bounds") if isinstance(end, int | float))
+    rows += [{"kind": "outside", "from": 0.0, "to": low}, {"kind": "outside", "from": high, "to": 1.0}]
+    rows += [
+        {"kind": "label", "arm": "Treated", "at": top, "label": f"Treated ({treated:,.0f} rows)", "side": "top"},
+        {
+            "kind": "label",
+            "arm": "Untreated",
+            "at": bottom,
+            "label": f"Untreated ({control:,.0f} rows)",
+            "side": "bottom",
+        },
+    ]
+    title = f"Overlap: who could have been in either arm of {short(plan.label('treatment'))}"
+    given = "given" if text_in(found, "probability") == "given" else "estimated by a logit"
+    said = (
+        f"{outside:.1%} of {treated + control:,.0f} rows have a probability of treatment ({given}) outside "
+        f"{low:g} to {high:g}"
+    )
+    alt_text = f"Mirrored histogram of the probability of treatment, treated above and untreated below. {said}."
+    spec = filled(_template(), rows, title=title, subtitle=f"{said} (shaded).", alt=alt_text)
+    put(spec, [bottom, top], "layer", 1, "encoding", "y", "scale", "domain")
+    return Figure(name="overlap", title=title, alt=alt_text, spec=spec)
+
+
+@cache
+def _template() -> Spec:
+    every = alt.Chart()
+    colour = alt.Color("arm:N", scale=alt.Scale(domain=["Treated", "Untreated"], range=[ORANGE, BLUE]), legend=None)
+    shade = (
+        every.transform_filter("datum.kind === 'outside'")
+        .mark_rect(color=PALE)
+        .encode(x="from:Q", x2="to:Q", y=alt.value(0), y2=alt.value(_HEIGHT))
+    )
+    bars = (
+        every.transform_filter("datum.kind === 'bin'")
+        .mark_rect(opacity=0.85, stroke="white", strokeWidth=0.6)
+        .encode(
+            x=alt.X(
+                "from:Q",
+                scale=alt.Scale(domain=[0, 1], nice=False),
+                axis=alt.Axis(title="Probability of treatment", values=[0, 0.05, 0.25, 0.5, 0.75, 0.95, 1], grid=False),
+            ),
+            x2="to:Q",
+            y=alt.Y(
+                "share:Q",
+                scale=alt.Scale(domain=[-1, 1], nice=False),
+                axis=alt.Axis(
+                    title="Share of the arm's rows",
+                    labelExpr="format(abs(datum.value), '~%')",
+                    tickCount=6,
+                ),
+            ),
+            y2=alt.Y2Datum(0),
+            color=colour,
+            tooltip=["arm:N", "from:Q", "to:Q", "rows:Q"],
+        )
+    )
+    base = alt.Chart().mark_rule(color=RULE).encode(y=alt.YDatum(0))
+    names = every.transform_filter("datum.kind === 'label'")
+    above = names.transform_filter("datum.side === 'top'").mark_text(
+        baseline="top", dy=2, fontSize=12, fontWeight="bold"
+    )
+    below = names.transform_filter("datum.side === 'bottom'").mark_text(
+        baseline="bottom", dy=-2, fontSize=12, fontWeight="bold"
+    )
+    labels = [part.encode(x=alt.value(_WIDTH / 2), y="at:Q", text="label:N", color=colour) for part in (above, below)]
+    return compiled(alt.layer(shade, bars, base, *labels).properties(width=_WIDTH, height=_HEIGHT))
