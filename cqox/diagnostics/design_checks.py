@@ -1,20 +1,35 @@
 """Gates on the comparison that the primary estimate makes: its rows, its arms, its instruments, its weights."""
 
-from typing import Literal
+import math
 
 from cqox.contract import Gate
 from cqox.diagnostics._tables import NO_PRIMARY, Table, above, below, number_in, skip, table_in, text_or
 from cqox.diagnostics.sensitivity import UNCONFOUNDED
+from cqox.diagnostics.weightings import REGRESSIONS
 from cqox.estimators import Estimate
 
-__all__ = ["balance", "effective_sample", "instrument_strength", "missing_rows", "negative_weights", "overlap"]
+__all__ = [
+    "balance",
+    "clusters",
+    "effective_sample",
+    "instrument_strength",
+    "missing_rows",
+    "negative_weights",
+    "overlap",
+    "pre_trends",
+]
 
 _OUTSIDE, _OUTSIDE_FAILS = 0.05, 0.20
 _SMD, _SMD_FAILS = 0.1, 0.25
 _ESS, _ESS_FAILS = 0.2, 0.05
 _MISSING, _MISSING_FAILS = 0.1, 0.5
 _WEAK_F = 10.0
-_NEGATIVE_SUM_FAILS = -0.5
+_CLUSTERS, _CLUSTERS_FAIL = 20, 5
+_TREND, _TREND_FAILS = 0.05, 0.001
+_NEGATIVE, _NEGATIVE_FAILS = 0.05, 0.5
+
+_UNMATCHED = {"ATT": "share_above", "ATC": "share_below"}
+"""Which rows without counterparts an estimand asks for, where not all of them."""
 
 _UNWEIGHTED = "No estimate that was computed weights the rows to the primary's population."
 
@@ -41,16 +56,16 @@ def missing_rows(diagnostics: Table, chosen: Estimate | None) -> Gate:
 
 
 def overlap(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether the rows of both arms have counterparts."""
+    """Whether the rows that the primary compares have counterparts in the other arm."""
     rule = (
-        f"At most {_OUTSIDE:.0%} of the rows have a probability of treatment outside [0.05, 0.95]; fails above "
-        f"{_OUTSIDE_FAILS:.0%}."
+        f"At most {_OUTSIDE:.0%} of the rows have a probability of treatment outside [0.05, 0.95] (for the ATT: above "
+        f"0.95); fails above {_OUTSIDE_FAILS:.0%}."
     )
     reason = _unconfounded(chosen)
+    if reason is not None or chosen is None:
+        return skip(rule, reason or NO_PRIMARY)
     found = table_in(diagnostics, "overlap")
-    share = number_in(found.get("share_outside"))
-    if reason is not None:
-        return skip(rule, reason)
+    share = number_in(found.get(_UNMATCHED.get(chosen.estimand, "share_outside")))
     if share is None:
         return skip(rule, text_or(found.get("reason"), "No probability of treatment was computed."))
     status = above(share, _OUTSIDE, _OUTSIDE_FAILS)
@@ -61,22 +76,25 @@ def overlap(diagnostics: Table, chosen: Estimate | None) -> Gate:
 def balance(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Whether the arms' covariates are alike as the primary compares them."""
     rule = (
-        f"No standardised mean difference beyond {_SMD} in the comparison that the primary makes; fails beyond "
-        f"{_SMD_FAILS}."
+        f"No standardised mean difference beyond {_SMD} under the primary's weights, or before any where it adjusts "
+        f"for nothing; fails beyond {_SMD_FAILS}. Where it adjusts by regression alone, none beyond {_SMD_FAILS} before."
     )
     reason = _unconfounded(chosen)
     if reason is not None or chosen is None:
         return skip(rule, reason or NO_PRIMARY)
-    side = "before" if chosen.name == "difference_in_means" else "after"
+    regression = chosen.name in REGRESSIONS or chosen.family == "regression"
+    side = "before" if regression else "after"
     found = table_in(diagnostics, "balance", "largest", f"{side}_{chosen.estimand}")
     value = number_in(found.get("value"))
     if value is None:
         without = text_or(table_in(diagnostics, "balance").get("reason"), _UNWEIGHTED)
         return skip(rule, text_or(found.get("reason"), without))
-    status = above(value, _SMD, _SMD_FAILS)
+    adjusted = regression and chosen.name != "difference_in_means"
+    threshold, fails = (_SMD_FAILS, math.inf) if adjusted else (_SMD, _SMD_FAILS)
+    status = above(value, threshold, fails)
     worst = text_or(found.get("name"), "a covariate")
     said = None if status == "pass" else f"'{worst}' differs by {value:.3f} standard deviations {side} weighting."
-    return Gate(status=status, value=value, threshold=_SMD, rule=rule, reason=said)
+    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=said)
 
 
 def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
@@ -130,17 +148,53 @@ def instrument_strength(chosen: Estimate | None) -> Gate:
 
 def negative_weights(chosen: Estimate | None) -> Gate:
     """Whether two-way fixed effects subtract some effects from others."""
-    rule = "No treated row counts negatively in two-way fixed effects; fails where these weights sum below -0.5."
+    rule = (
+        f"The weights of treated rows that count negatively in two-way fixed effects sum to at most {_NEGATIVE} of 1; "
+        f"fails above {_NEGATIVE_FAILS}."
+    )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     share = number_in(chosen.diagnostics.get("negative_weight_share"))
     total = number_in(chosen.diagnostics.get("negative_weight_sum"))
     if share is None or total is None:
         return skip(rule, f"The primary, {chosen.name}, has no such weights.")
-    status: Literal["pass", "warn", "fail"] = "warn" if share > 0 else "pass"
-    if total < _NEGATIVE_SUM_FAILS:
-        status = "fail"
+    status = above(abs(total), _NEGATIVE, _NEGATIVE_FAILS)
     said = None
     if status != "pass":
         said = f"{share:.1%} of the treated rows count negatively, in all {total:.3f} of 1."
-    return Gate(status=status, value=share, threshold=0.0, rule=rule, reason=said)
+    return Gate(status=status, value=abs(total), threshold=_NEGATIVE, rule=rule, reason=said)
+
+
+def pre_trends(diagnostics: Table, chosen: Estimate | None) -> Gate:
+    """Whether the groups already moved apart before treatment."""
+    rule = (
+        f"The joint test of equal trends before treatment has a p-value of at least {_TREND}; fails below "
+        f"{_TREND_FAILS}. A pass is no proof: see the smallest difference that it would detect."
+    )
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    if chosen.family != "did":
+        return skip(rule, f"The primary, {chosen.name}, does not rest on parallel trends.")
+    found = table_in(diagnostics, "pre_trends")
+    value = number_in(found.get("p_value"))
+    if value is None:
+        return skip(rule, text_or(found.get("reason"), "There is no test of trends before treatment."))
+    status = below(value, _TREND, _TREND_FAILS)
+    said = None
+    if status != "pass":
+        said = f"Before treatment the groups differ by up to {number_in(found.get('largest')) or 0.0:.4g}."
+    return Gate(status=status, value=value, threshold=_TREND, rule=rule, reason=said)
+
+
+def clusters(diagnostics: Table, chosen: Estimate | None) -> Gate:
+    """Whether there are enough clusters for their number to stand in for infinity."""
+    rule = f"At least {_CLUSTERS} clusters in every dimension; fails below {_CLUSTERS_FAIL}."
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    found = table_in(diagnostics, "clusters")
+    value = number_in(found.get("fewest"))
+    if value is None:
+        return skip(rule, text_or(found.get("reason"), "Every row stands for itself."))
+    status = below(value, _CLUSTERS, _CLUSTERS_FAIL)
+    said = None if status == "pass" else f"The standard error rests on {value:.0f} clusters."
+    return Gate(status=status, value=value, threshold=_CLUSTERS, rule=rule, reason=said)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from cqox.diagnostics.agreement import agreement
 from cqox.diagnostics.balance import balance
+from cqox.diagnostics.clustering import cluster_counts
 from cqox.diagnostics.event_means import event_means
 from cqox.diagnostics.missing import missing_values
 from cqox.diagnostics.overlap import overlap
@@ -26,26 +27,27 @@ def diagnose(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         estimates: what they answered.
 
     Returns:
-        `outcome`, `missing`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`, `negative_weights`,
-        `event_means`, `pre_trends`, `e_values`, `robustness` and `agreement`; where one does not exist for these data,
-        an object with the `reason` alone.
+        `outcome`, `missing`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
+        `negative_weights`, `event_means`, `pre_trends`, `e_values`, `robustness` and `agreement`; where one does not
+        exist for these data, an object with the `reason` alone.
     """
     weighted = _weightings(plan, estimates)
-    outcome = outcome_scale(plan)
-    sd_y = outcome["sd"]
+    outcome = _or_reason(lambda: outcome_scale(plan))
+    sd_y = outcome.get("sd")
     return {
         "outcome": outcome,
-        "missing": missing_values(plan),
+        "missing": _or_reason(lambda: missing_values(plan)),
+        "clusters": _or_reason(lambda: cluster_counts(plan)),
         "overlap": _or_reason(lambda: overlap(plan)),
         "balance": _or_reason(lambda: balance(plan, weighted)),
-        "effective_rows": effective_rows(plan, weighted) or _no_weights(),
-        "weights": summarize_weights(plan, weighted) or _no_weights(),
+        "effective_rows": _or_reason(lambda: effective_rows(plan, weighted) or _no_weights()),
+        "weights": _or_reason(lambda: summarize_weights(plan, weighted) or _no_weights()),
         "instruments": _instruments(estimates),
         "negative_weights": _negative_weights(estimates),
         "event_means": _or_reason(lambda: event_means(plan)),
         "pre_trends": _or_reason(lambda: pre_trends(plan)),
-        "e_values": e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None),
-        "robustness": robustness(plan),
+        "e_values": _or_reason(lambda: e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None)),
+        "robustness": _or_reason(lambda: robustness(plan)),
         "agreement": agreement(plan, estimates),
     }
 
@@ -55,6 +57,8 @@ def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
         return make()
     except UnusableData as error:
         return {"reason": error.detail}
+    except Exception as error:  # noqa: BLE001 - the supervised root of a diagnostic: estimates must stand without it
+        return {"reason": f"This diagnostic failed: {type(error).__name__}: {error}"}
 
 
 def _no_weights() -> dict[str, Json]:

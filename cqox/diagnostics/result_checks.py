@@ -13,7 +13,7 @@ from cqox.estimators._quantiles import critical_value
 
 __all__ = ["agreement", "estimators", "precision", "robustness"]
 
-_WIDE, _WIDE_FAILS = 0.5, 1.0
+_WIDE = 0.5
 
 
 def estimators(estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
@@ -32,23 +32,20 @@ def estimators(estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
 def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Whether the interval tells large effects apart."""
     rule = (
-        f"Half the interval's width is at most {_WIDE} standard deviations of the outcome; fails above "
-        f"{_WIDE_FAILS:g} or without an interval."
+        f"Half the interval's width, for a standard deviation of a treatment that is an amount, is at most {_WIDE} "
+        "standard deviations of the outcome; fails without a bounded interval."
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.ci_lower is None or chosen.ci_upper is None:
-        return Gate(
-            status="fail",
-            threshold=_WIDE,
-            rule=rule,
-            reason=f"{chosen.name} has no bounded interval: it may be anything.",
-        )
-    sd = number_in(table_in(diagnostics, "outcome").get("sd"))
+        said = f"{chosen.name} has no bounded interval: it may be anything."
+        return Gate(status="fail", threshold=_WIDE, rule=rule, reason=said)
+    outcome = table_in(diagnostics, "outcome")
+    sd, per = number_in(outcome.get("sd")), number_in(outcome.get("treatment_sd"))
     if sd is None or sd <= 0:
         return skip(rule, "The outcome has no standard deviation to compare with.")
-    value = (chosen.ci_upper - chosen.ci_lower) / 2 / sd
-    status = above(value, _WIDE, _WIDE_FAILS)
+    value = (chosen.ci_upper - chosen.ci_lower) / 2 / sd * (1.0 if per is None else per)
+    status = above(value, _WIDE, math.inf)
     said = None if status == "pass" else f"The interval reaches {value:.2f} standard deviations to each side."
     return Gate(status=status, value=value, threshold=_WIDE, rule=rule, reason=said)
 
@@ -56,44 +53,34 @@ def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
 def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
     """Whether other estimates of the same quantity say the same."""
     rule = (
-        "No estimate of the same estimand, resting on assumptions of the same kind, differs from the primary by more "
-        "than the primary's standard error and also by more than chance explains (the z of the difference, Bonferroni "
-        "at 5%); fails where such a one has the opposite sign and both intervals exclude no effect."
+        "No estimate of the same estimand, resting on assumptions of the same kind, is farther from the primary than "
+        "the primary's standard error and than chance explains (the critical value of the difference, Bonferroni at "
+        "5%): the distance over the larger of the two is at most 1; fails where such a one has the opposite sign and "
+        "both intervals exclude no effect."
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     others = [other for other in estimates if other is not chosen and comparable(chosen, other)]
-    if not others or not chosen.standard_error:
-        return skip(rule, f"No other estimate of the {chosen.estimand} can be compared with {chosen.name}.")
-    threshold = critical_value(0.05 / len(others), None)
     errors = _difference_errors(diagnostics, chosen)
-    worst, largest, opposed = None, 0.0, None
+    distances: list[tuple[float, Estimate]] = []
     for other in others:
-        gap = abs((other.estimate or 0.0) - chosen.estimate)
-        z = _z(gap, errors.get(other.name), chosen.standard_error)
-        if gap <= chosen.standard_error or z is None:
-            continue
-        if z > largest:
-            worst, largest = other, z
-        if z > threshold and _excludes_none(chosen) and _excludes_none(other) and _opposite(chosen, other):
-            opposed = other
-    status: Literal["pass", "warn", "fail"] = (
-        "fail" if opposed is not None else "warn" if largest > threshold else "pass"
-    )
-    differing = opposed or worst
+        if other.estimate is not None and other.name in errors and chosen.standard_error:
+            chance = critical_value(0.05 / len(others), None) * errors[other.name]
+            distances.append((abs(other.estimate - chosen.estimate) / max(chosen.standard_error, chance), other))
+    if not distances:
+        return skip(rule, f"No other estimate of the {chosen.estimand} can be compared with {chosen.name}.")
+    value, farthest = max(distances, key=lambda pair: pair[0])
+    opposed = [
+        other
+        for distance, other in distances
+        if distance > 1 and _opposite(chosen, other) and _excludes_none(chosen) and _excludes_none(other)
+    ]
+    status: Literal["pass", "warn", "fail"] = "fail" if opposed else "warn" if value > 1 else "pass"
     said = None
-    if status != "pass" and differing is not None:
+    if status != "pass":
+        differing = opposed[0] if opposed else farthest
         said = f"{differing.name} gives {differing.estimate:.4g} where {chosen.name} gives {chosen.estimate:.4g}."
-    return Gate(status=status, value=largest, threshold=threshold, rule=rule, reason=said)
-
-
-def _z(gap: float, error: float | None, scale: float) -> float | None:
-    """The gap in standard errors of it; None where the two estimates are equal by construction or nothing is known."""
-    if error is None:
-        return None
-    if error <= 1e-9 * scale:
-        return None if gap <= 1e-6 * scale else math.inf
-    return gap / error
+    return Gate(status=status, value=value, threshold=1.0, rule=rule, reason=said)
 
 
 def _difference_errors(diagnostics: Table, chosen: Estimate) -> dict[str, float]:

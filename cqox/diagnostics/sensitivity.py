@@ -9,7 +9,7 @@ import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.errors import UnusableData
-from cqox.estimators import Estimate, Json, Plan
+from cqox.estimators import Estimate, Json, Plan, Vector
 from cqox.estimators._quantiles import critical_value
 from cqox.estimators.sensitivity import (
     EValue,
@@ -26,14 +26,27 @@ UNCONFOUNDED = frozenset({"regression", "weighting", "doubly_robust", "double_ml
 
 
 def outcome_scale(plan: Plan) -> dict[str, Json]:
-    """Mean and standard deviation of the outcome, by which effects are judged large or small."""
-    sample = plan.sample("y")
-    y, weights = sample.take(plan.data.y), plan.weights(sample)
+    """Mean and standard deviation of the outcome, by which effects are judged large or small.
+
+    With them the standard deviation of a treatment that is an amount, or the rows of each arm of one that is not.
+    """
+    sample = plan.sample("y", "treatment") if plan.has("treatment") else plan.sample("y")
     if sample.n < 2:
         return {"n": sample.n, "mean": None, "sd": None, "reason": "Fewer than two rows have an outcome."}
-    mean = float(np.average(y, weights=weights))
-    variance = float(np.average((y - mean) ** 2, weights=weights)) * sample.n / (sample.n - 1)
-    return {"kind": plan.data.y_kind, "n": sample.n, "mean": number(mean), "sd": number(np.sqrt(variance))}
+    weights = plan.weights(sample)
+    mean, sd = _mean_and_sd(sample.take(plan.data.y), weights)
+    found: dict[str, Json] = {"kind": plan.data.y_kind, "n": sample.n, "mean": number(mean), "sd": number(sd)}
+    if plan.data.treatment_kind == "continuous":
+        found["treatment_mean"], found["treatment_sd"] = map(number, _mean_and_sd(plan.treated(sample), weights))
+    elif plan.data.treatment_kind == "binary":
+        found["control_rows"], found["treated_rows"] = plan.arm_rows(sample)
+    return found
+
+
+def _mean_and_sd(values: Vector, weights: Vector | None) -> tuple[float, float]:
+    mean = float(np.average(values, weights=weights))
+    variance = float(np.average((values - mean) ** 2, weights=weights)) * len(values) / (len(values) - 1)
+    return mean, float(np.sqrt(variance))
 
 
 def e_values(plan: Plan, estimates: Sequence[Estimate], sd_y: float | None) -> dict[str, Json]:

@@ -10,10 +10,11 @@ from cqox.diagnostics._json import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
 from cqox.estimators.weighting import balancing_weights
 
-__all__ = ["Weighting", "effective_rows", "summarize_weights", "weightings"]
+__all__ = ["REGRESSIONS", "Weighting", "effective_rows", "summarize_weights", "weightings"]
 
 _FAMILIES = ("weighting", "doubly_robust", "double_ml")
-_REGRESSIONS = ("dml_plr",)
+REGRESSIONS = ("dml_plr",)
+"""Estimators of these families that weight no rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ..
             for estimate in estimates
             if estimate.estimate is not None
             and estimate.family in _FAMILIES
-            and estimate.name not in _REGRESSIONS
+            and estimate.name not in REGRESSIONS
             and estimate.estimand == target
         )
         if not used_by:
