@@ -77,7 +77,7 @@ def balance(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Whether the arms' covariates are alike as the primary compares them."""
     rule = (
         f"No standardised mean difference beyond {_SMD} under the primary's weights, or before any where it adjusts "
-        f"for nothing; fails beyond {_SMD_FAILS}. Where it adjusts by regression alone, none beyond {_SMD_FAILS} before."
+        f"for nothing; fails beyond {_SMD_FAILS}. None beyond {_SMD_FAILS} before where it adjusts by regression alone."
     )
     reason = _unconfounded(chosen)
     if reason is not None or chosen is None:

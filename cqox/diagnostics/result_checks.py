@@ -38,8 +38,8 @@ def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.ci_lower is None or chosen.ci_upper is None:
-        said = f"{chosen.name} has no bounded interval: it may be anything."
-        return Gate(status="fail", threshold=_WIDE, rule=rule, reason=said)
+        unbounded = f"{chosen.name} has no bounded interval: it may be anything."
+        return Gate(status="fail", threshold=_WIDE, rule=rule, reason=unbounded)
     outcome = table_in(diagnostics, "outcome")
     sd, per = number_in(outcome.get("sd")), number_in(outcome.get("treatment_sd"))
     if sd is None or sd <= 0:
