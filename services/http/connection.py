@@ -40,7 +40,8 @@ __all__ = ["Connection", "Lifespan"]
 
 _log = structlog.stdlib.get_logger("cqox.http")
 
-_LINGER_SECONDS = 2.0
+_LINGER_SECONDS = 30.0
+_LINGER_PAUSE_SECONDS = 2.0
 _LAST_SEND_SECONDS = 5.0
 _REST_OF_BODY_SECONDS = 0.05
 
@@ -79,18 +80,21 @@ class Connection(TrioASGIHTTPConnection):
                 await reply.give(request, await self.app.handle_request(request))
             if ticket.scope.cancelled_caught and reply.status is None:
                 await reply.give(request, self.app.refusal(request))
-            # Without the last message Hypercorn closes the connection, so that a cut body cannot pass for a whole one.
-            if reply.complete:
-                await self._linger(request)
-                await reply.end()
         finally:
             log_access(request, reply.status, reply.complete, reply.size_bytes, time.perf_counter() - began)
+        # Without the last message Hypercorn closes the connection, so that a cut body cannot pass for a whole one.
+        if reply.complete:
+            await self._linger(request)
+            await reply.end()
 
     async def _linger(self, request: IncomingRequest) -> None:
         # Closing a socket with unread data resets it, and the client would lose the answer.
-        if not request.body.ended:
-            with trio.move_on_after(_LINGER_SECONDS):
-                await request.body.wait_ended()
+        with trio.move_on_after(_LINGER_SECONDS):
+            while not request.body.ended and not self.app.lifecycle.draining.is_set():
+                with trio.move_on_after(_LINGER_PAUSE_SECONDS) as pause:
+                    await request.body.wait_moved()
+                if pause.cancelled_caught:
+                    return
 
 
 class _Reply:

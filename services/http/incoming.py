@@ -79,6 +79,10 @@ class IncomingBody(TrioBody):
         while not self.ended:
             await self._moved.wait()
 
+    async def wait_moved(self) -> None:
+        """Return when the client has sent something more, or is gone."""
+        await self._moved.wait()
+
     def __aiter__(self) -> Self:
         return self
 

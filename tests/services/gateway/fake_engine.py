@@ -1,0 +1,87 @@
+"""An engine that answers as it is told to by the path and the query; a real HTTP server in a process of its own."""
+
+import hashlib
+import json
+import signal
+import sys
+from urllib.parse import parse_qs
+
+import hypercorn.trio
+import trio
+from hypercorn.config import Config
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    told = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
+    digest, size_bytes = hashlib.blake2b(digest_size=16), 0
+    more = scope["path"] != "/health/live"
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            print(f"client gone after {size_bytes > 0}", flush=True)
+            return
+        digest.update(message["body"])
+        size_bytes += len(message["body"])
+        more = message["more_body"]
+    if "sleep" in told:
+        print(f"working on {scope['path']}", flush=True)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch, receive, nursery)
+            await trio.sleep(float(told["sleep"]))
+            nursery.cancel_scope.cancel()
+    await answer(scope, send, told, {"size_bytes": size_bytes, "digest": digest.hexdigest()})
+
+
+async def watch(receive, nursery):
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    print("client gone while working", flush=True)
+
+
+async def answer(scope, send, told, body):
+    status = int(told.get("status", "200"))
+    body |= {
+        "method": scope["method"],
+        "target": (scope["raw_path"] + b"?" + scope["query_string"]).decode(),
+        "headers": [[name.decode(), value.decode("latin1")] for name, value in scope["headers"]],
+    }
+    content = json.dumps(body, ensure_ascii=False).encode()
+    if status >= 400:
+        content = '{"type": "told",  "detail": "言われた通り"}'.encode()
+    headers = [
+        (b"content-type", b"application/problem+json; odd=1" if status >= 400 else b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"x-engine", b"one"),
+        (b"x-engine", b"two"),
+        (b"connection", b"x-hop"),
+        (b"x-hop", b"only for the gateway"),
+    ]
+    if status == 429:
+        headers.append((b"retry-after", b"7"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    if "cut" in told:
+        await send({"type": "http.response.body", "body": content[: int(told["cut"])], "more_body": True})
+        return
+    await send({"type": "http.response.body", "body": content, "more_body": False})
+
+
+async def main() -> None:
+    config = Config()
+    config.bind = ["127.0.0.1:0"]
+    config.errorlog = None
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            urls = await nursery.start(hypercorn.trio.serve, app, config)
+            print(f"Listening on {urls[0]}", flush=True)
+            async for _ in signals:
+                nursery.cancel_scope.cancel()
+
+
+trio.run(main)
+sys.exit(0)

@@ -1,0 +1,276 @@
+import hashlib
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.engine.app import create_app as create_engine
+from services.gateway.app import create_app as create_gateway
+from services.http.settings import Settings
+
+FAKE = str(Path(__file__).parent / "fake_engine.py")
+ANALYZE = "/api/analyze/comprehensive"
+BODY = b'{"dataset_id": "test", "mapping": {"y": "y"}}'
+
+
+@pytest.fixture
+def engine(start):
+    return start(FAKE)
+
+
+@pytest.fixture
+def gateway(start, engine):
+    return start("-m", "services.gateway", ENGINE_URL=engine.url)
+
+
+@pytest.fixture
+def client(gateway):
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=20) as client:
+        yield client
+
+
+def problem_of(answer: httpx.Response) -> dict:
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    return answer.json()
+
+
+def dead_url() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+class Raw:
+    """A peer that accepts connections, and answers each with given bytes or never."""
+
+    def __init__(self, answer: bytes | None) -> None:
+        self._answer = answer
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.connections: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            if self._answer is not None:
+                connection.recv(65536)
+                connection.sendall(self._answer)
+                connection.close()
+
+    def close(self) -> None:
+        self._server.close()
+        for connection in self.connections:
+            connection.close()
+
+
+@pytest.fixture
+def raw():
+    opened: list[Raw] = []
+
+    def make(answer: bytes | None) -> Raw:
+        opened.append(Raw(answer))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+def test_a_request_reaches_the_engine_as_the_client_sent_it_without_the_hop(client):
+    answer = client.post(
+        ANALYZE + "?x=%2F&あ=1",
+        content=BODY,
+        headers={
+            "Connection": "keep-alive, X-Private",
+            "X-Private": "for the gateway",
+            "TE": "trailers",
+            "X-Request-Id": "my-id",
+            "Prefer": "respond-async",
+            "Accept-Encoding": "br",
+            "Content-Type": "application/json; charset=utf-8",
+        },
+    )
+    seen = answer.json()
+    headers = dict(seen["headers"])
+    assert (seen["method"], seen["size_bytes"]) == ("POST", len(BODY))
+    assert seen["target"] == ANALYZE + "?x=%2F&%E3%81%82=1"
+    assert headers["x-request-id"] == "my-id"
+    assert headers["prefer"] == "respond-async"
+    assert headers["accept-encoding"] == "br"
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert not headers.keys() & {"x-private", "te", "keep-alive", "remote-addr", "transfer-encoding"}
+    assert len(headers) == len(seen["headers"])
+
+
+def test_an_answer_reaches_the_client_without_the_hop(client):
+    answer = client.get("/api/analyses/some%20id%3F")
+    assert answer.json()["target"] == "/api/analyses/some%20id%3F?"
+    assert answer.headers.get_list("X-Engine") == ["one", "two"]
+    assert "X-Hop" not in answer.headers
+    assert len(answer.headers.get_list("Date")) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 415, 422, 429])
+def test_the_engines_4xx_arrives_byte_for_byte(client, status):
+    answer = client.post(f"{ANALYZE}?status={status}", content=BODY)
+    assert answer.status_code == status
+    assert answer.content == '{"type": "told",  "detail": "言われた通り"}'.encode()
+    assert answer.headers["Content-Type"] == "application/problem+json; odd=1"
+    assert answer.headers.get("Retry-After") == ("7" if status == 429 else None)
+
+
+@pytest.mark.parametrize("status", [503, 504])
+def test_what_the_engine_says_of_its_own_state_arrives_too(client, status):
+    answer = client.post(f"{ANALYZE}?status={status}", content=BODY)
+    assert (answer.status_code, answer.json()["type"]) == (status, "told")
+
+
+@pytest.mark.parametrize("status", [500, 502])
+def test_an_engine_that_fails_is_unavailable(client, status):
+    answer = client.post(f"{ANALYZE}?status={status}", content=BODY)
+    assert answer.status_code == 503
+    assert problem_of(answer)["type"] == "engine-unavailable"
+    assert f"failed with {status}" in answer.json()["detail"]
+    assert answer.headers["Retry-After"]
+
+
+def test_an_engine_that_is_down_is_a_503_that_says_when_to_come_back(start):
+    gateway = start("-m", "services.gateway", ENGINE_URL=dead_url())
+    for method, path in (("POST", ANALYZE), ("GET", "/api/datasets"), ("POST", "/api/datasets")):
+        answer = httpx.request(method, gateway.url + path, content=BODY)
+        assert answer.status_code == 503
+        assert problem_of(answer)["type"] == "engine-unavailable"
+        assert int(answer.headers["Retry-After"]) >= 1
+    ready = httpx.get(f"{gateway.url}/health/ready")
+    assert (ready.status_code, list(ready.json()["degraded"])) == (200, ["engine"])
+
+
+def test_an_engine_that_comes_back_is_used_again(start, engine):
+    gateway = start("-m", "services.gateway", ENGINE_URL=engine.url)
+    assert httpx.get(f"{gateway.url}/api/datasets").status_code == 200
+    assert httpx.get(f"{gateway.url}/health/ready").json()["degraded"] == {}
+    engine.stop(signal.SIGKILL)
+    assert httpx.get(f"{gateway.url}/api/datasets").status_code == 503
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhalf",
+        b"HTTP/1.1 200 OK\r\ncont",
+        b"nonsense\r\n\r\n",
+        b"",
+    ],
+)
+def test_an_answer_that_is_cut_or_broken_is_never_passed_on(start, raw, answer):
+    gateway = start("-m", "services.gateway", ENGINE_URL=raw(answer).url)
+    got = httpx.post(gateway.url + ANALYZE, content=BODY)
+    assert got.status_code == 503
+    assert problem_of(got)["type"] == "engine-unavailable"
+
+
+def test_an_engine_that_never_answers_is_a_504_at_the_deadline(start, raw):
+    gateway = start("-m", "services.gateway", ENGINE_URL=raw(None).url, CQOX_ANALYSIS_SECONDS="0.5")
+    for path in (ANALYZE, "/api/datasets"):
+        began = time.monotonic()
+        answer = httpx.post(gateway.url + path, content=BODY, timeout=10)
+        assert 0.4 < time.monotonic() - began < 3
+        assert answer.status_code == 504
+        assert problem_of(answer)["type"] == "deadline-exceeded"
+
+
+def test_an_upload_is_handed_on_while_it_arrives(client):
+    content = os.urandom(5_000_000)
+    seen = client.post("/api/datasets?name=a.csv", content=content).json()
+    assert (seen["size_bytes"], seen["digest"]) == (
+        len(content),
+        hashlib.blake2b(content, digest_size=16).hexdigest(),
+    )
+    assert dict(seen["headers"])["content-length"] == str(len(content))
+    chunked = client.post("/api/upload", content=iter([content[:1000], content[1000:]])).json()
+    assert (chunked["target"], chunked["digest"]) == ("/api/upload?", seen["digest"])
+
+
+def test_an_upload_beyond_the_limit_is_refused_without_the_engine(start, engine):
+    gateway = start("-m", "services.gateway", ENGINE_URL=engine.url, CQOX_MAX_UPLOAD_BYTES="100000")
+    for content in (bytes(3_000_000), iter([bytes(1000)] * 3000)):
+        answer = httpx.post(f"{gateway.url}/api/datasets", content=content)
+        assert answer.status_code == 413
+        assert problem_of(answer)["type"] == "limit-exceeded"
+
+
+def test_a_body_beyond_the_limit_is_refused(start, engine):
+    gateway = start("-m", "services.gateway", ENGINE_URL=engine.url, CQOX_MAX_BODY_BYTES="1000")
+    assert httpx.post(gateway.url + ANALYZE, content=bytes(1001)).status_code == 413
+    assert httpx.post(gateway.url + ANALYZE, content=bytes(1000)).status_code == 200
+
+
+def test_a_client_that_goes_away_in_mid_upload_is_gone_for_the_engine_too(gateway, engine):
+    parsed = httpx.URL(gateway.url)
+    with socket.create_connection((parsed.host, parsed.port)) as connection:
+        connection.sendall(
+            b"POST /api/datasets HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n" + bytes(200_000)
+        )
+        time.sleep(0.2)
+    engine.wait_line("client gone after True")
+
+
+def test_a_client_that_goes_away_in_mid_analysis_is_gone_for_the_engine_too(gateway, engine):
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{gateway.url}{ANALYZE}?sleep=30", content=BODY, timeout=httpx.Timeout(10, read=0.5))
+    began = time.monotonic()
+    engine.wait_line("client gone while working")
+    assert time.monotonic() - began < 1
+
+
+def test_a_request_in_flight_finishes_after_the_signal(gateway, engine, client):
+    answers: list[httpx.Response] = []
+    asking = threading.Thread(target=lambda: answers.append(client.post(f"{ANALYZE}?sleep=1", content=BODY)))
+    asking.start()
+    engine.wait_line(f"working on {ANALYZE}")
+    assert gateway.stop() == 0
+    asking.join(10)
+    assert answers[0].status_code == 200
+    assert gateway.has_in_order("Received signal SIGTERM", "Stopped accepting", f"POST {ANALYZE} 200", "gracefully")
+
+
+def test_the_engine_keeps_one_connection_for_many_requests(client, gateway, engine):
+    for _ in range(20):
+        assert client.get("/api/datasets").status_code == 200
+    sockets = os.listdir(f"/proc/{gateway.process.pid}/fd")
+    peers = [os.readlink(f"/proc/{gateway.process.pid}/fd/{fd}") for fd in sockets]
+    assert sum(peer.startswith("socket:") for peer in peers) < 12
+
+
+def test_head_has_the_length_of_get(client):
+    head, get = client.head("/api/datasets"), client.get("/api/datasets")
+    assert head.status_code == 200
+    assert head.content == b""
+    assert abs(int(head.headers["Content-Length"]) - len(get.content)) <= 2
+
+
+def test_what_is_no_path_is_a_problem(client):
+    answer = client.get("/api/nothing")
+    assert answer.status_code == 404
+    assert ANALYZE in problem_of(answer)["choices"]
+    assert client.get(ANALYZE).status_code == 405
+
+
+def test_gateway_and_engine_answer_the_same_paths(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+
+    def paths(app) -> set[tuple[str, str]]:
+        automatic = {"HEAD", "OPTIONS"}
+        return {(rule.rule, method) for rule in app.url_map.iter_rules() for method in rule.methods - automatic}
+
+    assert paths(create_gateway(settings)) == paths(create_engine(settings))
