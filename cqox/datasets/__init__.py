@@ -1,1 +1,32 @@
-"""."""
+"""Bytes to typed tables: reading what people have, keeping it, describing it, and guessing what its columns mean.
+
+Pure: no concurrency, no clock, no hidden randomness.
+"""
+
+from cqox.datasets.identity import dataset_id
+from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
+from cqox.datasets.kept import describe, load_columns, write_parquet
+from cqox.datasets.limits import Limits, ReadOptions
+from cqox.datasets.reading import read_table
+from cqox.datasets.samples import sample_names, sample_path
+from cqox.datasets.table import Column, Description, Kind, Table, preview
+
+__all__ = [
+    "Column",
+    "Description",
+    "Inference",
+    "Kind",
+    "Limits",
+    "ReadOptions",
+    "RoleCandidate",
+    "Table",
+    "dataset_id",
+    "describe",
+    "infer_roles",
+    "load_columns",
+    "preview",
+    "read_table",
+    "sample_names",
+    "sample_path",
+    "write_parquet",
+]

@@ -1,142 +1,170 @@
-"""Dates as people write them, to dates: ISO, 2024/1/5, 2024年1月5日, 令和6年1月5日, 2024-01, with a time or without.
+"""Texts that are dates: 2024-01-05, 2024/1/5(金), 2024年1月5日, 令和6年1月5日, R6.1.5, 05.01.2024, 2024-01, with a time or without.
 
-Day before month or month before day is decided by the column: a part above twelve is a day. A column that leaves both
-open is not read as dates, and says so.
+A column is one of dates only if every cell is, in one order of year, month and day. 01/05/2024 is read only if some cell
+in the column shows which part is the day.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["DateReading", "read_dates"]
+__all__ = ["Dates", "compact_dates", "dates_at_midnight", "read_dates"]
 
-_ERAS = {"令和": 2018, "平成": 1988, "昭和": 1925, "大正": 1911, "r": 2018, "h": 1988, "s": 1925}
-_WEEKDAY = r"\s*[(（]?(?:月|火|水|木|金|土|日|mon|tue|wed|thu|fri|sat|sun)(?:曜日?)?[)）]?"
-_DAY = r"^(\d{4})\s*(?:年|[-/.])\s*(\d{1,2})\s*(?:月|[-/.])\s*(\d{1,2})\s*日?"
-_MONTH = r"^(\d{4})(?:-(\d{2})|/(\d{1,2})|年\s*(\d{1,2})月)$"
-_ERA = r"^(令和|平成|昭和|大正|r|h|s)\s*(\d{1,2}|元)\s*[年.\-/]\s*(\d{1,2})\s*[月.\-/]\s*(\d{1,2})\s*日?$"
-_ENDS_IN_YEAR = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})$"
+_SAMPLE = 200
 _TIME = (
-    r"^(?:t|\s+)?(\d{1,2})(?::|時)(\d{1,2})(?:(?::|分)(\d{1,2})(?:\.(\d{1,9}))?秒?|分)?\s*(z|utc|[+\-]\d{2}:?\d{2})?$"
+    r"(?:[T\s]+(?P<h>\d{1,2})[:時](?P<mi>\d{1,2})(?:[:分](?P<s>\d{1,2})秒?(?P<f>\.\d{1,9})?|分)?"
+    r"\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?)?$"
 )
-_HOUR_ONLY = r"^\s*(\d{1,2})時$"
+_WEEKDAY = r"(?:\s*[(（][月火水木金土日](?:曜日?)?[)）])?"
+_ISO = rf"^(?P<y>\d{{4}})[-/.年]\s*(?P<m>\d{{1,2}})[-/.月]\s*(?P<d>\d{{1,2}})日?{_WEEKDAY}{_TIME}"
+_MONTH = r"^(?P<y>\d{4})(?:[-/]|年\s*)(?P<m>\d{1,2})月?$"
+_ERA = (
+    r"^(?P<era>明治|大正|昭和|平成|令和|[SHR])\s*(?P<ey>元|\d{1,2})[年./]\s*(?P<m>\d{1,2})[月./]\s*(?P<d>\d{1,2})日?"
+    rf"{_WEEKDAY}$"
+)
+_LAST = rf"^(?P<a>\d{{1,2}})(?P<sep>[/.-])(?P<b>\d{{1,2}})[/.-](?P<y>\d{{4}}){_TIME}"
+_ENGLISH = ("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y")
+_ERA_START = {
+    "明治": 1867, "大正": 1911, "昭和": 1925, "S": 1925, "平成": 1988, "H": 1988, "令和": 2018, "R": 2018,
+}  # fmt: skip
+_NARROW = {**{chr(0xFF10 + i): str(i) for i in range(10)}, "／": "/", "－": "-", "．": ".", "：": ":", "　": " "}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DateReading:
-    """Texts, read as dates.
+class Dates:
+    """Texts read as dates.
 
     Attributes:
-        values: Date or Datetime, null where the text is no date.
-        notes: what was decided; empty where the texts were ISO dates.
-        refused: why texts that look like dates were not read, if that was so.
+        values: Date, or Datetime in microseconds where some text has a time of day; aligned with the texts.
+        notes: what had to be understood.
     """
 
     values: pl.Series
     notes: tuple[str, ...] = ()
-    refused: str = ""
 
 
-def read_dates(texts: pl.Series) -> DateReading:
-    """The texts as dates by the first spelling that reads every one of them, else by the one that reads most.
+def read_dates(texts: pl.Series) -> tuple[Dates | None, str]:
+    """The texts as dates, if all of them are; else why a column that looks like dates is none, if it does.
 
     Args:
-        texts: strings without missing values; the distinct ones of a column are enough.
+        texts: distinct, stripped, without null and without tokens for missing values.
     """
-    plain = texts.str.normalize("NFKC").str.strip_chars().str.to_lowercase()
-    best = DateReading(values=pl.Series(texts.name, [None] * texts.len(), dtype=pl.Date))
-    readers: tuple[Callable[[pl.Series], DateReading], ...] = (_days, _months, _eras, _years_last)
-    for reader in readers:
-        reading = reader(plain)
-        if reading.refused or reading.values.null_count() < best.values.null_count():
-            best = reading
-        if best.values.null_count() == 0 or best.refused:
-            break
-    return DateReading(values=best.values.alias(texts.name), notes=best.notes, refused=best.refused)
+    if texts.is_empty() or not texts.head(_SAMPLE).str.contains(r"[0-9０-９元]").all():
+        return None, ""
+    narrow = texts.str.replace_many(list(_NARROW), list(_NARROW.values()))
+    for read in (_iso, _months, _eras, _english):
+        dates = read(narrow)
+        if dates is not None:
+            return dates, ""
+    return _year_last(narrow)
 
 
-def _days(plain: pl.Series) -> DateReading:
-    parts = _parts(plain, _DAY, ("year", "month", "day"))
-    date = _date(parts["year"], parts["month"], parts["day"])
-    rest = plain.str.replace(_DAY, "").str.replace(rf"^{_WEEKDAY}", "")
-    has_time = rest.str.len_bytes() > 0
-    if not (has_time & date.is_not_null()).any():
-        return DateReading(values=pl.select(pl.when(~has_time).then(date)).to_series())
-    time = _time(rest)
-    known = date.is_not_null() & (~has_time | time.values.is_not_null())
-    moments = date.cast(pl.Datetime("us")) + time.values.fill_null(0).cast(pl.Duration("us"))
-    return DateReading(values=pl.select(pl.when(known).then(moments)).to_series(), notes=time.notes)
+def compact_dates(whole: pl.Series) -> pl.Series | None:
+    """Whole numbers such as 20240105 as dates, if all of them are days between 1900 and 2100; else None."""
+    low, high = whole.min(), whole.max()
+    if not (isinstance(low, int) and isinstance(high, int) and low >= 19000101 and high <= 21001231):
+        return None
+    days = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
+    return days if days.null_count() == whole.null_count() else None
 
 
-def _time(rest: pl.Series) -> DateReading:
-    """Microseconds since midnight, minus the zone's offset."""
-    parts = rest.to_frame("t").select(
-        pl.coalesce(pl.col("t").str.extract(_TIME, 1), pl.col("t").str.extract(_HOUR_ONLY, 1))
-        .cast(pl.Int64, strict=False)
-        .alias("hour"),
-        pl.col("t").str.extract(_TIME, 2).cast(pl.Int64, strict=False).fill_null(0).alias("minute"),
-        pl.col("t").str.extract(_TIME, 3).cast(pl.Int64, strict=False).fill_null(0).alias("second"),
-        pl.col("t").str.extract(_TIME, 4).fill_null("0").str.pad_end(6, "0").str.head(6).cast(pl.Int64).alias("micro"),
-        pl.col("t").str.extract(_TIME, 5).str.replace(":", "", literal=True).alias("zone"),
-    )
-    sign = pl.when(pl.col("zone").str.starts_with("-")).then(-1).otherwise(1)
-    hours = pl.col("zone").str.extract(r"^[+\-](\d{2})", 1).cast(pl.Int64).fill_null(0)
-    minutes = pl.col("zone").str.extract(r"^[+\-]\d{2}(\d{2})", 1).cast(pl.Int64).fill_null(0)
-    seconds = pl.col("hour") * 3600 + pl.col("minute") * 60 + pl.col("second") - sign * (hours * 3600 + minutes * 60)
-    valid = (pl.col("hour") <= 23) & (pl.col("minute") <= 59) & (pl.col("second") <= 59)
-    values = parts.select(pl.when(valid).then(seconds * 1_000_000 + pl.col("micro"))).to_series()
-    zoned = parts["zone"].is_not_null().any()
-    return DateReading(values=values, notes=("Times with a zone are given in UTC.",) if zoned else ())
+def dates_at_midnight(moments: pl.Series) -> pl.Series:
+    """A column of moments as days if none of them has a time of day, else as it is."""
+    days = moments.cast(pl.Date)
+    return days if (days.cast(moments.dtype) == moments).all() else moments
 
 
-def _months(plain: pl.Series) -> DateReading:
-    frame = plain.to_frame("t")
-    year = frame.select(pl.col("t").str.extract(_MONTH, 1).cast(pl.Int32, strict=False)).to_series()
-    month = frame.select(
-        pl.coalesce(pl.col("t").str.extract(_MONTH, group) for group in (2, 3, 4)).cast(pl.Int32, strict=False)
-    ).to_series()
-    values = _date(year, month, pl.repeat(1, plain.len(), dtype=pl.Int32, eager=True))
-    return DateReading(values=values, notes=("Months are read as their first day.",))
+def _iso(texts: pl.Series) -> Dates | None:
+    if not texts.head(_SAMPLE).str.contains(_ISO).all():
+        return None
+    return _moments(texts.str.extract_groups(_ISO).struct.unnest())
 
 
-def _eras(plain: pl.Series) -> DateReading:
-    frame = plain.to_frame("t")
-    parts = frame.select(
-        pl.col("t").str.extract(_ERA, 1).replace_strict(_ERAS, default=None, return_dtype=pl.Int32).alias("base"),
-        pl.col("t").str.extract(_ERA, 2).replace("元", "1").cast(pl.Int32, strict=False).alias("year"),
-        pl.col("t").str.extract(_ERA, 3).cast(pl.Int32, strict=False).alias("month"),
-        pl.col("t").str.extract(_ERA, 4).cast(pl.Int32, strict=False).alias("day"),
-    )
-    values = _date(parts["base"] + parts["year"], parts["month"], parts["day"])
-    return DateReading(values=values, notes=("Years of Japanese eras are read as years of the common era.",))
+def _moments(parts: pl.DataFrame) -> Dates | None:
+    if parts["y"].null_count():
+        return None
+    day = _day(parts["y"], parts["m"], parts["d"])
+    if day is None:
+        return None
+    if parts["h"].null_count() == parts.height:
+        return Dates(values=day)
+    zoned = parts["zone"].is_not_null()
+    if zoned.any() and not zoned.all():
+        return None
+    clock = parts.select(
+        text=pl.col("y") + "-" + pl.col("m").str.zfill(2) + "-" + pl.col("d").str.zfill(2)
+        + " " + pl.col("h").fill_null("0").str.zfill(2) + ":" + pl.col("mi").fill_null("0").str.zfill(2)
+        + ":" + pl.col("s").fill_null("0").str.zfill(2) + pl.col("f").fill_null("").str.slice(0, 7)
+    )["text"]  # fmt: skip
+    # Padding to six decimals keeps one format for all cells.
+    clock = clock.str.replace(r"(:\d\d)$", "${1}.0")
+    moments = clock.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
+    if moments.null_count():
+        return None
+    notes: tuple[str, ...] = ()
+    if zoned.any():
+        moments = moments - _offsets(parts["zone"])
+        notes = ("Moments were converted to UTC.",)
+    return Dates(values=dates_at_midnight(moments), notes=notes)
 
 
-def _years_last(plain: pl.Series) -> DateReading:
-    parts = _parts(plain, _ENDS_IN_YEAR, ("first", "second", "year"))
-    nothing = pl.Series([None] * plain.len(), dtype=pl.Date)
-    if parts["year"].null_count() > 0:
-        return DateReading(values=nothing)
-    first, second = parts["first"], parts["second"]
-    if (first > 12).any() and not (second > 12).any():
-        order, values = "day/month/year", _date(parts["year"], second, first)
-    elif (second > 12).any() and not (first > 12).any():
-        order, values = "month/day/year", _date(parts["year"], first, second)
+def _offsets(zone: pl.Series) -> pl.Series:
+    digits = zone.str.replace("Z", "+0000", literal=True).str.replace(":", "", literal=True)
+    minutes = digits.str.slice(1, 2).cast(pl.Int64) * 60 + digits.str.slice(3, 2).cast(pl.Int64)
+    signed = minutes.zip_with(digits.str.starts_with("+"), -minutes)
+    return (signed * 60_000_000).cast(pl.Duration("us"))
+
+
+def _months(texts: pl.Series) -> Dates | None:
+    if not texts.str.contains(_MONTH).all():
+        return None
+    parts = texts.str.extract_groups(_MONTH).struct.unnest()
+    day = _day(parts["y"], parts["m"], pl.Series(["1"]).new_from_index(0, texts.len()))
+    return None if day is None else Dates(values=day, notes=("Months are kept as their first day.",))
+
+
+def _eras(texts: pl.Series) -> Dates | None:
+    if not texts.str.contains(_ERA).all():
+        return None
+    parts = texts.str.extract_groups(_ERA).struct.unnest()
+    start = parts["era"].replace_strict(_ERA_START, return_dtype=pl.Int64)
+    year = start + parts["ey"].replace({"元": "1"}).cast(pl.Int64)
+    day = _day(year.cast(pl.String), parts["m"], parts["d"])
+    return None if day is None else Dates(values=day, notes=("Years of Japanese eras were converted.",))
+
+
+def _english(texts: pl.Series) -> Dates | None:
+    for format_ in _ENGLISH:
+        if texts.head(_SAMPLE).str.to_date(format_, strict=False).null_count():
+            continue
+        day = texts.str.to_date(format_, strict=False)
+        if not day.null_count():
+            return Dates(values=day)
+    return None
+
+
+def _year_last(texts: pl.Series) -> tuple[Dates | None, str]:
+    if not texts.head(_SAMPLE).str.contains(_LAST).all():
+        return None, ""
+    parts = texts.str.extract_groups(_LAST).struct.unnest()
+    if parts["y"].null_count():
+        return None, ""
+    first, second = parts["a"].cast(pl.Int64), parts["b"].cast(pl.Int64)
+    dotted = (parts["sep"] == ".").all()
+    if (first > 12).any() or dotted:
+        order, note = ("b", "a"), "Dates were read as day, month, year."
+    elif (second > 12).any():
+        order, note = ("a", "b"), "Dates were read as month, day, year."
     else:
-        refused = "Whether the day or the month comes first cannot be told; write the dates as year-month-day."
-        return DateReading(values=nothing, refused=refused)
-    return DateReading(values=values, notes=(f"Dates are read as {order}.",))
+        return None, "Kept as text: dates whose day and month cannot be told apart; write them as year-month-day."
+    month, day = order
+    dates = _moments(parts.with_columns(parts[month].alias("m"), parts[day].alias("d")))
+    if dates is None:
+        return None, ""
+    return Dates(values=dates.values, notes=(note, *dates.notes)), ""
 
 
-def _parts(plain: pl.Series, pattern: str, names: tuple[str, ...]) -> pl.DataFrame:
-    return plain.to_frame("t").select(
-        pl.col("t").str.extract(pattern, group).cast(pl.Int32, strict=False).alias(name)
-        for group, name in enumerate(names, start=1)
-    )
-
-
-def _date(year: pl.Series, month: pl.Series, day: pl.Series) -> pl.Series:
-    # Built as text, because polars raises on an impossible date of numbers and gives null on one of text.
-    frame = pl.DataFrame({"y": year, "m": month, "d": day})
-    text = pl.format("{}-{}-{}", pl.col("y"), pl.col("m"), pl.col("d"))
-    return frame.select(text.str.to_date("%Y-%m-%d", strict=False)).to_series()
+def _day(year: pl.Series, month: pl.Series, day: pl.Series) -> pl.Series | None:
+    text = year + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
+    days = text.str.to_date("%Y-%m-%d", strict=False)
+    return None if days.null_count() else days

@@ -69,6 +69,8 @@ def _quickly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataF
             schema=_schema(width),
             separator=dialect.delimiter,
             quote_char='"' if shape.quoted else None,
+            # Without this a cell of two quotes is an empty text, and a cell of nothing is null.
+            null_values=[""] if shape.quoted else None,
             glob=False,
         )
     except pl.exceptions.PolarsError:

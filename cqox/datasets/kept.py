@@ -9,26 +9,18 @@ from pathlib import Path
 
 import polars as pl
 
-from cqox.datasets.table import Column, Description, Table
+from cqox.datasets.table import Description, Table
 from cqox.errors import InvalidRequest
 
 __all__ = ["describe", "load_columns", "sidecar", "write_parquet"]
 
-_FORMAT = 1
 _ROW_GROUP = 131_072
 
 
 def write_parquet(table: Table, path: Path) -> None:
     """Keep a table at `path`, and its description beside it; the same table gives the same bytes."""
     table.frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
-    described = {
-        "format": _FORMAT,
-        "rows": table.rows,
-        "source": {"format": table.format, "encoding": table.encoding, "compression": table.compression},
-        "notes": list(table.notes),
-        "columns": [column.to_json() for column in table.columns],
-    }
-    text = json.dumps(described, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(table.description.as_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     sidecar(path).write_text(text, encoding="utf-8")
 
 
@@ -43,8 +35,7 @@ def describe(path: Path) -> Description:
     Args:
         path: as given to `write_parquet`.
     """
-    described = json.loads(sidecar(path).read_text(encoding="utf-8"))
-    return Description(columns=tuple(_column(given) for given in described["columns"]), rows=described["rows"])
+    return Description.from_dict(json.loads(sidecar(path).read_text(encoding="utf-8")))
 
 
 def load_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
@@ -53,21 +44,13 @@ def load_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
     Raises:
         InvalidRequest: a column that the table does not have.
     """
-    existing = [column.name for column in describe(path).columns]
+    described = describe(path)
+    existing = [column.name for column in described.columns]
     for name in names:
         if name not in existing:
             raise InvalidRequest(
                 f"The data set has no column '{name}'. It has: {', '.join(existing)}.", choices=existing
             )
     if not names:
-        return pl.DataFrame(height=describe(path).rows)
+        return pl.DataFrame(height=described.rows)
     return pl.read_parquet(path, columns=list(names), glob=False).select(names)
-
-
-def _column(given: dict[str, object]) -> Column:
-    levels, notes = given.pop("levels"), given.pop("notes")
-    return Column(
-        levels=tuple(levels) if isinstance(levels, list) else None,
-        notes=tuple(notes) if isinstance(notes, list) else (),
-        **given,  # type: ignore[arg-type]
-    )

@@ -1,127 +1,147 @@
-"""What a typed column can be used as, and the numbers that describe it."""
+"""What kind of variable a column is, by its values and, for ids and dates in digits, by its name."""
 
-import math
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
+from cqox.datasets.dates import compact_dates
+from cqox.datasets.headers import Header
+from cqox.datasets.interpret import Interpreted
+from cqox.datasets.limits import Limits
 from cqox.datasets.table import Column, Kind
 
-__all__ = ["MAX_LEVELS", "describe_column", "names_an_id"]
+__all__ = ["describe_column", "names_an_id"]
 
-MAX_LEVELS = 50
-_DISTINCT_BOUND = 100_000
-_ID_SHARE = 0.95
-_CODE_LENGTH = 64
-_ID_WORDS = re.compile(
-    r"(?:^|[_\s.\-])(?:id|ids|uid|uuid|guid|key|pk|index|idx|rownum|serial|sku|jan|isbn)(?:$|[_\s.\-])|[a-z](?:ID|Id)$|ＩＤ|"
-    r"(?:^|[^a-z])id$|番号$|コード$|識別子|連番|^no\.?$|^№$"
+_ID_NAME = re.compile(
+    r"(?:^|[\s_.\-/])(?:id|ids|uuid|guid|key|code|no|number|seq|seqn|index|idx|rownames?|rowid)\.?$"
+    r"|(?<=[a-z\u3040-\u30ff\u4e00-\u9fff])(?:ID|Id|ＩＤ|No\.?|Code)$|^(?:ID|ＩＤ|№)|(?:番号|コード|識別子|整理番号|通番|連番|管理番号)$",
 )
+_DATE_NAME = re.compile(r"date|day|ymd|yyyymmdd|日付|年月日|日$|期日", re.IGNORECASE)
+_SHOWN_ROWS = 5
+# A level of a category comes back at least twice on average and is no sentence.
+_MIN_REPEATS = 2
+_MAX_LEVEL_CHARACTERS = 60
 
 
 def names_an_id(name: str) -> bool:
-    """Whether a column's name says that its values tell things apart and mean nothing else."""
-    return _ID_WORDS.search(name) is not None or _ID_WORDS.search(name.lower()) is not None
+    """Whether a column's name says that it holds ids: store_id, 店舗ID, 会員番号, but not paid."""
+    return _ID_NAME.search(name) is not None or _ID_NAME.search(name.lower()) is not None
 
 
 def describe_column(
-    values: pl.Series,
-    *,
-    original_name: str | None,
-    notes: tuple[str, ...] = (),
-    max_levels: int = MAX_LEVELS,
-) -> Column:
-    """What is known of the column of these values; its name is the series' own."""
-    known = values.drop_nulls()
-    distinct = known.n_unique() if known.len() else 0
-    kind = _kind(values.name, known, distinct, max_levels)
-    levels = None
-    if kind in ("binary", "category") and distinct <= max_levels:
-        levels = tuple(_text(level) for level in known.unique().sort().to_list())
-    return Column(
-        name=values.name,
-        original_name=original_name if original_name != values.name else None,
+    header: Header, interpreted: Interpreted, limits: Limits, *, first_row: int = 2
+) -> tuple[pl.Series, Column]:
+    """The column in the type that it is stored in, and what is known of it.
+
+    Args:
+        header: its names.
+        interpreted: its values.
+        limits: `max_levels` bounds the levels that are listed.
+        first_row: number of the first row in messages.
+    """
+    values = interpreted.values.alias(header.name)
+    notes = [*interpreted.notes, *_infinite_note(interpreted.infinite, first_row)]
+    if values.dtype == pl.Int64 and _DATE_NAME.search(header.name):
+        days = compact_dates(values)
+        if days is not None:
+            values = days.alias(header.name)
+            notes.append("Eight digits were read as year, month and day.")
+    count = values.len() - values.null_count()
+    distinct = values.drop_nulls().n_unique() if count else 0
+    kind = _kind(values, header.name, count, distinct, limits, is_code=interpreted.is_code)
+    if distinct == 1 and count > 1:
+        notes.append("Constant: every row that has a value has the same one.")
+    if kind in ("binary", "category") and values.dtype == pl.String:
+        values = values.cast(pl.Enum(values.drop_nulls().unique().sort()))
+    levels, level_counts = _levels(values) if kind in ("binary", "category") and distinct <= limits.max_levels else ((), ())
+    if kind == "category" and not levels:
+        notes.append(
+            f"{distinct:,} levels are too many for indicator columns (at most {limits.max_levels}); usable as unit_id, "
+            "cluster or fixed effect."
+        )
+    return values, Column(
+        name=header.name,
+        original_name=header.original,
         kind=kind,
+        dtype=_dtype(values),
+        count=count,
         missing=values.null_count(),
-        distinct=distinct if distinct <= _DISTINCT_BOUND else None,
-        minimum=_extreme(known.min()) if _is_ordered(known) else None,
-        maximum=_extreme(known.max()) if _is_ordered(known) else None,
-        mean=_mean(known),
+        infinite=len(interpreted.infinite),
+        distinct=distinct,
+        minimum=_bound(values.min()) if values.dtype not in (pl.String, pl.Enum) else None,
+        maximum=_bound(values.max()) if values.dtype not in (pl.String, pl.Enum) else None,
+        mean=_mean(values),
         levels=levels,
-        notes=notes,
+        level_counts=level_counts,
+        notes=tuple(notes),
     )
 
 
-def _kind(name: str, known: pl.Series, distinct: int, max_levels: int) -> Kind:
-    if known.dtype.is_temporal():
+def _kind(values: pl.Series, name: str, count: int, distinct: int, limits: Limits, *, is_code: bool) -> Kind:
+    if values.dtype.is_temporal():
         return "date"
-    if distinct == 2 or known.dtype == pl.Boolean:
+    if values.dtype.is_numeric():
+        return _number_kind(values, name, count, distinct)
+    if is_code:
+        return "id"
+    if distinct == 2:
         return "binary"
-    if known.dtype.is_numeric():
-        return _numeric_kind(name, known, distinct)
-    return _text_kind(name, known, distinct, max_levels)
-
-
-def _numeric_kind(name: str, known: pl.Series, distinct: int) -> Kind:
-    if known.len() == 0:
-        return "real"
-    whole = known.dtype.is_integer() or bool((known == known.floor()).all())
-    if not whole:
-        return "real"
-    if names_an_id(name) or _numbers_the_rows(known, distinct):
-        return "id"
-    return "count" if known.min() >= 0 else "real"  # type: ignore[operator]
-
-
-def _numbers_the_rows(known: pl.Series, distinct: int) -> bool:
-    """Whether the values are 0, 1, 2, ... or 1, 2, 3, ... in the order of the rows."""
-    if distinct != known.len() or distinct < 10 or known[0] not in (0, 1):
-        return False
-    return bool((known.diff().drop_nulls() == 1).all())
-
-
-def _text_kind(name: str, known: pl.Series, distinct: int, max_levels: int) -> Kind:
-    if known.len() == 0:
+    if count == 0:
         return "text"
-    if names_an_id(name) and distinct > 2:
+    length = values.str.len_chars().max()
+    short = isinstance(length, int) and length <= _MAX_LEVEL_CHARACTERS
+    if names_an_id(name) and short:
         return "id"
-    repeated = distinct < known.len()
-    if distinct <= max_levels and (repeated or distinct <= 2):
+    if short and (distinct == 1 or (distinct < count and distinct <= limits.max_levels)):
         return "category"
-    code_like = bool((~known.str.contains(r"\s")).all()) and _longest(known) <= _CODE_LENGTH
-    if distinct >= _ID_SHARE * known.len():
-        has_digits = float(known.head(1000).str.contains(r"[0-9０-９]").mean() or 0.0) > 0.9  # type: ignore[arg-type]
-        return "id" if code_like and has_digits else "text"
-    return "category" if code_like or distinct * 5 <= known.len() else "text"
+    if short and count >= _MIN_REPEATS * distinct:
+        return "category"
+    spaced = values.drop_nulls().head(1000).str.contains(r"\s").mean()
+    return "id" if short and distinct == count and isinstance(spaced, float) and spaced < 0.5 else "text"
 
 
-def _longest(known: pl.Series) -> int:
-    longest = known.str.len_chars().max()
-    return longest if isinstance(longest, int) else 0
+def _number_kind(values: pl.Series, name: str, count: int, distinct: int) -> Kind:
+    if distinct == 2 and count > 2:
+        return "binary"
+    low, high = values.min(), values.max()
+    if not isinstance(low, int) or not isinstance(high, int):
+        return "real" if count else "real"
+    if distinct > 2 and names_an_id(name):
+        return "id"
+    # An unnamed row number, as pandas and R write it.
+    if name.startswith("column_") and distinct == count == high - low + 1 and low in (0, 1):
+        return "id"
+    return "count" if low >= 0 else "real"
 
 
-def _is_ordered(known: pl.Series) -> bool:
-    return known.dtype.is_numeric() or known.dtype.is_temporal() or known.dtype == pl.Boolean
+def _levels(values: pl.Series) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    table = values.drop_nulls().value_counts().sort(values.name)
+    return tuple(str(level) for level in table[values.name].to_list()), tuple(table["count"].to_list())
 
 
-def _extreme(value: object) -> float | str | None:
-    if value is None:
-        return None
-    if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
+def _dtype(values: pl.Series) -> str:
+    if values.dtype == pl.Datetime:
+        return "datetime"
+    return {pl.Int64: "int64", pl.Float64: "float64", pl.Date: "date", pl.String: "string"}.get(
+        values.dtype.base_type(), "enum"
+    )
+
+
+def _bound(value: object) -> int | float | str | None:
+    if value is None or isinstance(value, int | float):
+        return value
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _mean(known: pl.Series) -> float | None:
-    if known.len() == 0 or not (known.dtype.is_numeric() or known.dtype == pl.Boolean):
-        return None
-    mean = known.cast(pl.Float64).mean()
-    return mean if isinstance(mean, float) and math.isfinite(mean) else None
+def _mean(values: pl.Series) -> float | None:
+    mean = values.mean() if values.dtype.is_numeric() else None
+    return float(mean) if isinstance(mean, int | float) else None
 
 
-def _text(level: object) -> str:
-    if isinstance(level, bool):
-        return "true" if level else "false"
-    if isinstance(level, float) and level.is_integer():
-        return str(int(level))
-    return str(level)
+def _infinite_note(rows: Sequence[int], first_row: int) -> list[str]:
+    if not rows:
+        return []
+    shown = ", ".join(f"{row + first_row:,}" for row in rows[:_SHOWN_ROWS])
+    more = f" and {len(rows) - _SHOWN_ROWS:,} more" if len(rows) > _SHOWN_ROWS else ""
+    return [f"{len(rows):,} cells are infinite and hold no value: row {shown}{more}. Correct them before using this column."]

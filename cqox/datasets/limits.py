@@ -83,10 +83,10 @@ class ReadOptions:
         if isinstance(self.sheet, bool) or not isinstance(self.sheet, str | int | None):
             raise InvalidRequest("The read option 'sheet' takes the name of a sheet or its position.", field="sheet")
         if self.na is not None:
-            tokens = (self.na,) if isinstance(self.na, str) else tuple(self.na)
-            if not all(isinstance(token, str) for token in tokens):
+            given: object = (self.na,) if isinstance(self.na, str) else self.na
+            if not isinstance(given, list | tuple) or not all(isinstance(token, str) for token in given):
                 raise InvalidRequest("The read option 'na' takes a list of texts.", field="na")
-            object.__setattr__(self, "na", tokens)
+            object.__setattr__(self, "na", tuple(given))
         if self.delimiter is not None and self.delimiter not in _DELIMITERS:
             raise InvalidRequest(
                 f"The delimiter {self.delimiter!r} is not supported.", field="delimiter", choices=_DELIMITERS
@@ -104,7 +104,7 @@ class ReadOptions:
         """The options that differ from their default, in a fixed order, with encodings under their canonical name."""
         found: dict[str, str | int | list[str]] = {}
         for option in sorted(field.name for field in fields(self)):
-            value: str | int | Sequence[str] | None = getattr(self, option)
+            value: str | int | tuple[str, ...] | None = getattr(self, option)
             if option == "encoding" and isinstance(value, str):
                 found[option] = codecs.lookup(value).name
             elif isinstance(value, tuple):

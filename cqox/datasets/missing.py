@@ -1,31 +1,66 @@
-"""Which texts mean that a cell has no value.
+"""Which texts mean that a value is missing.
 
-Three degrees, because a word for "nothing" may be a level of its column: some texts always mean a missing value, some
-unless the column would be left with fewer than two levels (the `-` of `+`/`-`, the `None` of a drug), and some only
-among numbers and dates (the `なし` of あり/なし).
+Three tiers, because the same word is missing in one column and a level in another:
+
+- always: what programs write for a missing value (NA, NULL, #N/A, 欠損, ...);
+- marks: a lone dash, dot or question mark, unless the column also has a plus sign, which makes the dash a level;
+- words (なし, 不明, None, ...): only where everything else in the column is a number or a date. Beside other words they
+  are levels, as なし is beside あり.
 """
 
-import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-__all__ = ["ALWAYS", "IN_NUMBERS", "UNLESS_A_LEVEL", "folded"]
+import polars as pl
 
-ALWAYS = frozenset({
-    "", "na", "n/a", "#n/a", "<na>", "#na", "nan", "-nan", "null", "(null)", "nil", "nat", ".", "..", "#value!", "#ref!",
-    "#div/0!", "#num!", "#name?", "#null!", "欠損", "欠測", "欠損値", "欠測値", "欠番",
-})  # fmt: skip
-"""Texts that mean a missing value in any column, folded."""
+__all__ = ["Tokens", "tokens_for"]
 
-UNLESS_A_LEVEL = frozenset({
-    "none", "n.a.", "missing", "unknown", "not available", "not applicable", "no answer", "?", "-", "--", "---", "‐", "–",
-    "—", "―", "ー", "−", "不明", "未回答", "無回答", "回答なし", "未記入", "無記入", "記載なし", "空欄", "該当なし", "非該当",
-    "対象外", "未測定", "測定不能", "データなし", "未入力",
-})  # fmt: skip
-"""Texts that mean a missing value where two other levels remain, folded."""
+_ALWAYS = (
+    "na", "n/a", "n.a.", "<na>", "nan", "null", "#n/a", "#na", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!",
+    "欠損", "欠損値", "欠測", "欠測値", "欠側", "データなし", "データ無し",
+)  # fmt: skip
+_MARKS = (
+    "-", "--", "---", "‐", "‑", "–", "—", "―", "−", "ー", "－", "ｰ", "?", "？", ".", "．", "…", "...", "……", "・", "***", "**",
+)  # fmt: skip
+_WORDS = (
+    "none", "なし", "無し", "無", "不明", "未回答", "無回答", "回答なし", "該当なし", "対象外", "未記入", "未入力", "未定",
+    "未計測", "測定不能", "秘匿", "x", "ｘ", "missing", "unknown", "not available", "no data", "*", "＊", "nil", "/", "／",
+)  # fmt: skip
+_PLUS = ("+", "＋", "++", "±")
 
-IN_NUMBERS = frozenset({"なし", "無し", "無", "nothing", "*", "**", "***", "x", "×", "・", "…", "..."})
-"""Texts that mean a missing value in a column of numbers or dates and a level in any other, folded."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """The distinct texts of one column that mean missing.
+
+    Attributes:
+        always: missing whatever the column holds.
+        among_numbers: missing as well if everything else is a number or a date.
+    """
+
+    always: tuple[str, ...]
+    among_numbers: tuple[str, ...]
 
 
-def folded(text: str) -> str:
-    """The text as the sets have it: NFKC, lower case, without spaces around it."""
-    return unicodedata.normalize("NFKC", text).strip().lower()
+def tokens_for(distinct: pl.Series, given: Sequence[str] | None) -> Tokens:
+    """The tokens among the distinct texts of a column.
+
+    Args:
+        distinct: stripped texts without null.
+        given: the client's tokens, which replace the built-in ones.
+    """
+    if given is not None:
+        asked = [token.strip() for token in given]
+        return Tokens(always=_among(distinct, asked), among_numbers=())
+    folded = distinct.str.to_lowercase()
+    marks = _among(distinct, _MARKS)
+    if distinct.is_in(_PLUS).any():
+        marks = ()
+    return Tokens(
+        always=(*distinct.filter(folded.is_in(_ALWAYS)).to_list(), *marks),
+        among_numbers=tuple(distinct.filter(folded.is_in(_WORDS)).to_list()),
+    )
+
+
+def _among(distinct: pl.Series, tokens: Sequence[str]) -> tuple[str, ...]:
+    return tuple(distinct.filter(distinct.is_in(list(tokens))).to_list())

@@ -1,98 +1,247 @@
-"""Numbers as people write them, to numbers: "1,300", "１２", "¥1,200", "300円", "5%", "△3", "(42)", "1.234,5".
+"""Texts that are numbers: 1,300 and １２ and 300円 and ¥1,200 and ▲5 and (1,200) and 5% and 3万 and 1.234,5.
 
-Works on a few distinct texts at a time or on whole columns; anything that is not plainly a number gives null.
+A column is numeric only if every cell is; one word in it, and it stays text with a note of what stood in the way. A
+column of digits with leading zeros, or with more digits than a float holds, is no number but an id.
 """
 
+import re
 from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Reading", "Spelled", "read_numbers"]
+__all__ = ["Numbers", "Reading", "decimal_comma_only", "read_numbers"]
 
-_UNITS = (
-    "円|人|名|個|件|歳|才|回|点|台|本|枚|冊|店|店舗|世帯|社|校|戸|棟|頭|匹|杯|箱|袋|食|泊|便|票|組|席|口|日|日間|週|週間|ヶ月|か月|"
-    "カ月|ケ月|箇月|ヵ月|年|年間|時間|分|秒|度|位|倍|坪|畳|階|駅|kg|g|mg|t|トン|グラム|キロ|キログラム|km|m|cm|mm|メートル|"
-    "km2|m2|㎡|ha|l|ml|dl|リットル|ドル|ユーロ|ウォン|元|usd|eur|jpy|gbp|yen|mmhg|bpm|kcal|kwh|kw|w|℃|°c|ポイント|pt|pts"
+_MAX_EXACT = 2**53
+_SAMPLE = 400
+_MOSTLY = 0.8
+_FULL_WIDTH = {chr(0xFF01 + i): chr(0x21 + i) for i in range(94)}
+_WIDTH = {
+    **{mark: _FULL_WIDTH[mark] for mark in "０１２３４５６７８９．，－＋％（）＄ｅＥ"},
+    "￥": "¥", "\\": "¥", "−": "-", "‐": "-", "–": "-", "▲": "-", "△": "-", "\u00a0": " ", "\u202f": " ", "\u3000": " ",
+    "％": "%", "⁺": "+",
+}  # fmt: skip
+_SCALES = {"千": 3, "万": 4, "百万": 6, "千万": 7, "億": 8, "十億": 9, "兆": 12}
+_YEN = ("¥", "円", "JPY", "jpy", "yen", "圓")
+_MONEY = ("$", "€", "£", "₩", "元", "ドル", "ユーロ", "USD", "EUR", "GBP", "CNY", "KRW")
+_COUNTERS = (
+    "人", "名", "個", "件", "回", "歳", "才", "年", "年間", "月", "日", "日間", "週", "週間", "時間", "時", "分", "秒", "か月", "ヶ月",
+    "ヵ月", "カ月", "ケ月", "箇月", "点", "本", "枚", "台", "店", "店舗", "社", "戸", "世帯", "冊", "杯", "着", "足", "匹", "頭", "羽", "校",
+    "級", "位", "倍", "度", "年度", "畳", "坪", "株", "票", "泊", "階", "番", "号", "学年", "組", "班", "行", "列", "校時", "品", "食", "袋",
+    "km", "m", "cm", "mm", "kg", "g", "mg", "ml", "mL", "dl", "cc", "ha", "㎡", "m2", "m²", "㎏", "㎝", "㎜", "㎞", "km/h",
+    "℃", "°C", "°", "kcal", "hPa", "MB", "GB", "pt", "ポイント", "メートル", "キロ", "グラム", "リットル",
+)  # fmt: skip
+_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d{1,3}(?: \d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+"
+
+
+def _alternatives(words: tuple[str, ...]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
+_PATTERN = (
+    r"^(?P<open>\()?\s*(?P<sign>[-+])?\s*"
+    rf"(?P<prefix>{_alternatives(('¥', 'JPY', '$', '€', '£', '₩', 'USD', 'EUR'))})?\s*(?P<inner>[-+])?"
+    rf"(?P<digits>{_DIGITS})(?P<exponent>[eE][-+]?\d{{1,3}})?\s*"
+    rf"(?P<scale>{_alternatives(tuple(_SCALES))})?\s*"
+    rf"(?P<unit>{_alternatives(('%', *_YEN, *_MONEY, *_COUNTERS))})?\s*(?P<close>\))?$"
 )
-_SIGN = r"[+\-−‐–△▲▼]?"
-_CURRENCY = r"(?:[¥$€£₩]|\\|us\$|jpy|usd|eur|gbp)?"
-# Digits in groups of three, or without groups; at most one decimal mark; an exponent.
-_BODY = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?(?:e[+\-]?[0-9]{1,3})?"
-_NUMBER = rf"^(\()?\s*({_SIGN})\s*({_CURRENCY})\s*({_SIGN})({_BODY})\s*(%|{_UNITS})?\s*(\))?$"
+_INFINITE = r"^[-+]?\s*(?:[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|∞|無限大?)$"
+_LEADING_ZERO = r"^[-+]?0\d+$"
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:[. ]\d{3})+|\d+),\d+(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spelled:
-    """What was met beside digits: a few examples of each, as written.
+class Numbers:
+    """Texts read as numbers.
 
     Attributes:
-        units: the units and currency marks met.
-        percent: how many texts were percentages.
-        grouped: how many had thousands separators.
-        wide: how many had full-width characters.
-        negative: how many had a sign other than a hyphen: △, ▲, a minus sign, parentheses.
+        values: Int64 or Float64, aligned with the texts; null where the text is infinite.
+        infinite: Boolean, aligned: the text says infinity or overflows to it.
+        notes: what had to be understood.
     """
 
-    units: tuple[str, ...] = ()
-    percent: int = 0
-    grouped: int = 0
-    wide: int = 0
-    negative: int = 0
+    values: pl.Series
+    infinite: pl.Series
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Texts, read as numbers.
+    """The outcome of an attempt.
 
     Attributes:
-        values: Float64, null where the text is no number.
-        spelled: what was understood.
+        numbers: None where the texts are no numbers.
+        is_code: digits that are a code, by leading zeros or by their length.
+        note: why a column that is mostly numbers, or all digits, is none.
     """
 
-    values: pl.Series
-    spelled: Spelled
+    numbers: Numbers | None = None
+    is_code: bool = False
+    note: str = ""
 
 
 def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
-    """The texts as numbers, with what was understood on the way; "5%" is 0.05.
+    """The texts as numbers, if all of them are.
 
     Args:
-        texts: strings.
-        decimal: the decimal mark; the other one of point and comma separates thousands.
+        texts: distinct, stripped, without null and without tokens for missing values.
+        decimal: the decimal mark of the file.
     """
-    plain = texts.str.normalize("NFKC").str.strip_chars().str.to_lowercase()
-    marked = plain
+    if texts.is_empty():
+        return Reading()
+    plain = _plain(texts) if decimal == "." or not texts.str.contains(".", literal=True).any() else None
+    if plain is not None:
+        return plain
+    narrow = texts.str.replace_many(list(_WIDTH), list(_WIDTH.values()))
+    parsed, swapped = _parsed(narrow, decimal)
+    good = parsed["digits"].is_not_null() | narrow.str.contains(_INFINITE)
+    if not good.all():
+        return Reading(note=_almost(texts, good))
+    return _numbers(texts, narrow, parsed, swapped=swapped)
+
+
+def decimal_comma_only(texts: pl.Series) -> bool:
+    """Whether the texts are numbers only if the comma is their decimal mark: 1,5 and 12,25 but not 1,300."""
+    if not texts.str.contains(",", literal=True).any():
+        return False
+    sample = texts.head(_SAMPLE).to_list()
+    return (
+        all(_DECIMAL_COMMA.fullmatch(text) or text.lstrip("+-").isdecimal() for text in sample)
+        and not all(_THOUSANDS.fullmatch(text) or text.lstrip("+-").isdecimal() for text in sample)
+        and texts.str.contains(f"^(?:{_DECIMAL_COMMA.pattern}|[-+]?\\d+)$").all()
+    )
+
+
+def _plain(texts: pl.Series) -> Reading | None:
+    """The texts as numbers in the notation of programs; None where one of them is not."""
+    whole = texts.cast(pl.Int64, strict=False)
+    if whole.null_count() == 0:
+        if texts.str.contains(_LEADING_ZERO).any():
+            return Reading(is_code=True, note="Digits with leading zeros were kept as text.")
+        if _inexact(whole):
+            return Reading(is_code=True, note="Whole numbers of more than 15 digits were kept as text.")
+        return Reading(numbers=Numbers(values=whole, infinite=_none(texts)))
+    real = texts.cast(pl.Float64, strict=False)
+    if real.null_count() or real.is_nan().any():
+        return None
+    if texts.str.contains(_LEADING_ZERO).any():
+        return Reading(is_code=True, note="Digits with leading zeros were kept as text.")
+    digits = texts.str.contains(r"^[-+]?\d{16,}$")
+    if digits.any() and _long(texts.filter(digits)):
+        return Reading(is_code=True, note="Whole numbers of more than 15 digits were kept as text.")
+    infinite = real.is_infinite()
+    return Reading(numbers=Numbers(values=_set_null(real, infinite), infinite=infinite))
+
+
+def _parsed(narrow: pl.Series, decimal: str) -> tuple[pl.DataFrame, bool]:
     if decimal == ",":
-        marked = marked.str.replace_all(".", "\x00", literal=True).str.replace_all(",", ".", literal=True)
-        marked = marked.str.replace_all("\x00", ",", literal=True)
-    parts = marked.to_frame("text").select(
-        pl.col("text").str.extract(_NUMBER, group).alias(name)
-        for group, name in enumerate(("open", "sign", "currency", "inner", "body", "unit", "close"), start=1)
-    )
-    body = parts["body"].str.replace_all(",", "", literal=True).cast(pl.Float64, strict=False)
-    signs = (parts["sign"].fill_null("") != "").cast(pl.Int8) + (parts["inner"].fill_null("") != "").cast(pl.Int8)
-    brackets = parts["open"].is_not_null().cast(pl.Int8) + parts["close"].is_not_null().cast(pl.Int8)
-    both = (parts["currency"].fill_null("") != "") & parts["unit"].is_not_null()
-    valid = body.is_not_null() & body.is_finite() & (signs + (brackets == 2).cast(pl.Int8) <= 1) & (brackets != 1) & ~both
-    sign = parts["sign"].fill_null("") + parts["inner"].fill_null("")
-    minus = sign.str.contains(r"^[\-−‐–△▲▼]$") | (brackets == 2)
-    percent = parts["unit"].fill_null("") == "%"
-    scaled = pl.select(pl.when(percent).then(body / 100).otherwise(body)).to_series()
-    signed = pl.select(pl.when(minus).then(-scaled).otherwise(scaled)).to_series()
-    values = pl.select(pl.when(valid).then(signed)).to_series().alias(texts.name)
-    return Reading(values=values, spelled=_spelled(texts, plain, parts, sign, percent, valid))
+        swapped = narrow.str.replace_many([",", "."], [".", ","])
+        parsed = _groups(swapped)
+        if parsed["digits"].null_count() == 0:
+            return parsed, True
+    return _groups(narrow), False
 
 
-def _spelled(
-    texts: pl.Series, plain: pl.Series, parts: pl.DataFrame, sign: pl.Series, percent: pl.Series, valid: pl.Series
-) -> Spelled:
-    units = pl.concat([parts["unit"].alias("u"), parts["currency"].alias("u")]).filter(pl.concat([valid, valid]))
-    found = units.drop_nulls().unique().sort().to_list()
-    odd = sign.is_in(["△", "▲", "▼", "−", "‐", "–"]) | parts["open"].is_not_null()
-    return Spelled(
-        units=tuple(unit for unit in found if unit not in ("", "%")),
-        percent=int((percent & valid).sum()),
-        grouped=int((parts["body"].str.contains(",", literal=True) & valid).sum()),
-        wide=int(((texts.str.strip_chars().str.to_lowercase() != plain) & valid).sum()),
-        negative=int((odd & valid).sum()),
+def _groups(narrow: pl.Series) -> pl.DataFrame:
+    head = narrow.head(_SAMPLE).str.contains(_PATTERN)
+    if narrow.len() > _SAMPLE and head.mean() == 0:
+        # Not one of the first hundreds is a number: there is no need to look at the rest.
+        empty = pl.Series([None], dtype=pl.String).new_from_index(0, narrow.len())
+        return pl.DataFrame({name: empty for name in re.compile(_PATTERN).groupindex})
+    return narrow.str.extract_groups(_PATTERN).struct.unnest()
+
+
+def _numbers(texts: pl.Series, narrow: pl.Series, parsed: pl.DataFrame, *, swapped: bool) -> Reading:
+    infinite = parsed["digits"].is_null()
+    known = parsed.filter(~infinite)
+    units = known.select(
+        unit=pl.when(pl.col("prefix").is_in(_YEN) | pl.col("unit").is_in(_YEN))
+        .then(pl.lit("円"))
+        .otherwise(pl.coalesce("prefix", "unit"))
+    )["unit"]
+    kinds = set(units.drop_nulls().unique().to_list())
+    unbalanced = known.select((pl.col("open").is_null() != pl.col("close").is_null()).any()).item()
+    if len(kinds) > 1 or unbalanced or ("%" in kinds and units.null_count()):
+        shown = ", ".join(sorted(kinds)) if len(kinds) > 1 else "some with and some without %"
+        return Reading(note=f"Kept as text: numbers in different units ({shown})." if not unbalanced else "")
+    if known["unit"].null_count() == known.height and known["digits"].str.contains(_LEADING_ZERO).any():
+        return Reading(is_code=True, note="Digits with leading zeros were kept as text.")
+    exponent = _exponents(parsed)
+    canonical = (
+        _signs(parsed)
+        + parsed["digits"].str.replace_all("[, ]", "")
+        + exponent.replace_strict({0: ""}, default="e" + exponent.cast(pl.String))
     )
+    values = canonical.cast(pl.Int64, strict=False)
+    if values.null_count() > infinite.sum() or _inexact(values):
+        real = canonical.cast(pl.Float64, strict=False)
+        infinite = infinite | real.is_infinite().fill_null(value=False)
+        values = _set_null(real, infinite)
+    notes = _notes(texts, narrow, known, kinds, swapped=swapped)
+    return Reading(numbers=Numbers(values=values, infinite=infinite, notes=notes))
+
+
+def _exponents(parsed: pl.DataFrame) -> pl.Series:
+    own = parsed["exponent"].str.slice(1).cast(pl.Int64).fill_null(0)
+    scale = parsed["scale"].replace_strict(_SCALES, default=0, return_dtype=pl.Int64)
+    percent = (parsed["unit"] == "%").fill_null(value=False).cast(pl.Int64)
+    return own + scale - 2 * percent
+
+
+def _signs(parsed: pl.DataFrame) -> pl.Series:
+    minus = (
+        (parsed["sign"] == "-").fill_null(value=False).cast(pl.Int8)
+        + (parsed["inner"] == "-").fill_null(value=False).cast(pl.Int8)
+        + parsed["open"].is_not_null().cast(pl.Int8)
+    )
+    return minus.replace_strict({1: "-", 3: "-"}, default="", return_dtype=pl.String)
+
+
+def _notes(
+    texts: pl.Series, narrow: pl.Series, known: pl.DataFrame, kinds: set[str], *, swapped: bool
+) -> tuple[str, ...]:
+    notes = []
+    if (texts != narrow).any() and texts.str.contains("[０-９．，－]").any():
+        notes.append("Full-width digits were read as digits.")
+    if known["digits"].str.contains(",", literal=True).any():
+        notes.append("Points were read as thousands separators." if swapped else "Commas were read as thousands separators.")
+    if swapped:
+        notes.append("The comma was read as the decimal mark.")
+    if "%" in kinds:
+        notes.append("Percentages were read as fractions: 5% is 0.05.")
+    elif kinds:
+        notes.append(f"The unit '{next(iter(kinds))}' was removed.")
+    if known["scale"].null_count() < known.height:
+        scales = ", ".join(sorted(known["scale"].drop_nulls().unique().to_list()))
+        notes.append(f"Numbers with {scales} were multiplied out.")
+    if known["open"].null_count() < known.height:
+        notes.append("Numbers in parentheses were read as negative.")
+    if texts.str.contains("[▲△]").any():
+        notes.append("▲ and △ were read as minus signs.")
+    return tuple(notes)
+
+
+def _almost(texts: pl.Series, good: pl.Series) -> str:
+    share = good.mean()
+    if not isinstance(share, float) or share < _MOSTLY or texts.len() < 3:
+        return ""
+    shown = ", ".join(f"'{text[:40]}'" for text in texts.filter(~good).sort().head(5).to_list())
+    return f"Kept as text: almost all values are numbers, but not {shown}."
+
+
+def _inexact(whole: pl.Series) -> bool:
+    low, high = whole.min(), whole.max()
+    return isinstance(low, int) and isinstance(high, int) and (low < -_MAX_EXACT or high > _MAX_EXACT)
+
+
+def _long(texts: pl.Series) -> bool:
+    whole = texts.cast(pl.Int64, strict=False)
+    return whole.null_count() > 0 or _inexact(whole)
+
+
+def _none(texts: pl.Series) -> pl.Series:
+    return pl.Series([False]).new_from_index(0, texts.len())
+
+
+def _set_null(values: pl.Series, mask: pl.Series) -> pl.Series:
+    return values.to_frame("v").select(pl.when(~mask).then(pl.col("v"))).to_series()

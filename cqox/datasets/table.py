@@ -1,93 +1,194 @@
-"""A table as it is kept and described: typed columns, and what is known of each."""
+"""What is known of a table once it has been read: its columns, where they came from, and its first rows as JSON."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, Self
 
 import polars as pl
 
-__all__ = ["Column", "Description", "Kind", "Table"]
+__all__ = ["Column", "Description", "JsonValue", "Kind", "Table", "preview"]
 
+type JsonValue = str | int | float | bool | None | list[JsonValue] | dict[str, JsonValue]
 type Kind = Literal["binary", "count", "real", "category", "date", "text", "id"]
+
+_CELL_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """What is known of one column.
+    """One column.
 
     Attributes:
-        name: unique in its table, NFC-normalised, never empty.
-        original_name: the name in the file where it differs, else None.
-        kind: how the values can be used.
-        missing: rows without a value.
-        distinct: number of different values; None above the bound that is counted.
-        minimum: the least value; ISO text for dates, None for words.
-        maximum: the greatest value, likewise.
-        mean: of numbers and of true (1) and false (0); None otherwise.
-        levels: the values of a binary or category column in sorted order, where they are at most fifty; else None.
-        notes: what was understood or changed while reading it.
+        name: unique in its table.
+        original_name: the header in the file.
+        kind: binary (two values of any type), count (whole, at least 0), real, category (words that repeat), date, text,
+            or id (tells rows or units apart).
+        dtype: how it is stored: int64, float64, enum, string, date or datetime. The levels of an enum are in the order
+            of their code points.
+        count: rows that have a value.
+        missing: rows that have none, infinite ones included.
+        infinite: rows whose cell said infinity. An analysis has to refuse such a column rather than drop the rows.
+        distinct: different values.
+        minimum, maximum: of numbers, and of dates in ISO form; None for words.
+        mean: of numbers.
+        levels: the different values in order as text, for binary and category columns of at most `max_levels`.
+        level_counts: rows of each of these.
+        notes: what was understood or changed.
     """
 
     name: str
-    original_name: str | None = None
+    original_name: str
     kind: Kind
-    missing: int = 0
-    distinct: int | None = None
-    minimum: float | str | None = None
-    maximum: float | str | None = None
+    dtype: Literal["int64", "float64", "enum", "string", "date", "datetime"]
+    count: int
+    missing: int
+    infinite: int = 0
+    distinct: int
+    minimum: int | float | str | None = None
+    maximum: int | float | str | None = None
     mean: float | None = None
-    levels: tuple[str, ...] | None = None
+    levels: tuple[str, ...] = ()
+    level_counts: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    @property
+    def is_number(self) -> bool:
+        """Whether the column is stored as numbers."""
+        return self.dtype in ("int64", "float64")
+
+    def as_dict(self) -> dict[str, JsonValue]:
+        """Every attribute as JSON."""
+        return {field.name: _json(getattr(self, field.name)) for field in fields(self)}
+
+    def to_json(self) -> dict[str, JsonValue]:
         """The column as `cqox.contract.ColumnDescription` has it."""
         return {
             "name": self.name,
-            "original_name": self.original_name,
+            "original_name": None if self.original_name == self.name else self.original_name,
             "kind": self.kind,
             "missing": self.missing,
             "distinct": self.distinct,
             "minimum": self.minimum,
             "maximum": self.maximum,
             "mean": self.mean,
-            "levels": None if self.levels is None else list(self.levels),
+            "levels": list(self.levels) or None,
             "notes": list(self.notes),
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, JsonValue]) -> Self:
+        """The column that `as_dict` wrote."""
+        return cls(**_tuples(values))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A file, read.
+class Description:
+    """A table without its cells.
 
     Attributes:
-        frame: the values, in the order of the file. Dtypes are Boolean, integers, Float64, Date, Datetime and String.
-        columns: one for each column of the frame, in its order.
-        format: what the file turned out to be, such as "csv" or "parquet".
-        encoding: of a text file, by Python's name; None otherwise.
-        compression: layers from the outside in, joined by "+"; None where there is none.
-        notes: what was understood or changed beyond single columns.
+        name: what the client calls it.
+        rows: below the header.
+        columns: in the order of the file.
+        format: in words, such as "delimited text (comma)".
+        encoding: of a text file.
+        compression: layers from the outside in, joined by " in "; None where there are none.
+        notes: what was decided for the file as a whole.
     """
 
-    frame: pl.DataFrame = field(repr=False)
+    name: str
+    rows: int
     columns: tuple[Column, ...]
     format: str
     encoding: str | None = None
     compression: str | None = None
     notes: tuple[str, ...] = ()
 
-    @property
-    def rows(self) -> int:
-        """Rows below the header."""
-        return self.frame.height
+    def as_dict(self) -> dict[str, JsonValue]:
+        """Every attribute as JSON."""
+        values = {field.name: _json(getattr(self, field.name)) for field in fields(self) if field.name != "columns"}
+        values["columns"] = [column.as_dict() for column in self.columns]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, JsonValue]) -> Self:
+        """The description that `as_dict` wrote."""
+        listed = values["columns"]
+        assert isinstance(listed, list)
+        columns = tuple(Column.from_dict(column) for column in listed if isinstance(column, dict))
+        rest = {key: value for key, value in values.items() if key != "columns"}
+        return cls(columns=columns, **_tuples(rest))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
-    """A kept table without its values.
+class Table:
+    """A table that has been read.
 
     Attributes:
-        columns: in the table's order.
-        rows: rows below the header.
+        frame: one column for each of `columns`, of the type that its `dtype` names; null where missing, never NaN.
+        description: all else.
     """
 
-    columns: tuple[Column, ...]
-    rows: int
+    frame: pl.DataFrame
+    description: Description
+
+    @property
+    def name(self) -> str:
+        """What the client calls the table."""
+        return self.description.name
+
+    @property
+    def rows(self) -> int:
+        """Rows below the header."""
+        return self.description.rows
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What is known of each column."""
+        return self.description.columns
+
+    @property
+    def format(self) -> str:
+        """The file's format in words."""
+        return self.description.format
+
+    @property
+    def encoding(self) -> str | None:
+        """The encoding of a text file."""
+        return self.description.encoding
+
+    @property
+    def compression(self) -> str | None:
+        """The compression layers in words, None where there are none."""
+        return self.description.compression
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided for the file as a whole."""
+        return self.description.notes
+
+
+def preview(table: Table | pl.DataFrame, rows: int = 20) -> list[dict[str, JsonValue]]:
+    """The first rows as JSON objects; dates in ISO form, long texts cut to 200 characters."""
+    frame = table.frame if isinstance(table, Table) else table
+    return [{name: _cell(value) for name, value in row.items()} for row in frame.head(rows).iter_rows(named=True)]
+
+
+def _cell(value: object) -> JsonValue:
+    if isinstance(value, str):
+        return value if len(value) <= _CELL_CHARACTERS else value[: _CELL_CHARACTERS - 1] + "…"
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return str(value)
+
+
+def _json(value: object) -> JsonValue:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_json(item) for item in value]
+    return value if isinstance(value, str) else _cell(value)
+
+
+def _tuples(values: Mapping[str, JsonValue]) -> dict[str, object]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

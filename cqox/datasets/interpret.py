@@ -1,0 +1,231 @@
+"""A column as its file gave it becomes a column of numbers, dates or words, with a note of all that was understood."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from cqox.datasets.dates import dates_at_midnight, read_dates
+from cqox.datasets.missing import tokens_for
+from cqox.datasets.numbers import Numbers, decimal_comma_only, read_numbers
+
+__all__ = ["Interpreted", "interpret", "needs_decimal_comma"]
+
+_MAX_EXACT = 2.0**53
+_SAMPLE = 1000
+_SHOWN = 5
+_SPELLINGS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreted:
+    """A column with a meaning.
+
+    Attributes:
+        values: Int64, Float64, Date, Datetime (microseconds, no zone) or String; null where missing, never NaN.
+        infinite: positions of the cells that said infinity; they are null in `values`.
+        is_code: text that is made of digits but is no number.
+        notes: what was understood, for people.
+    """
+
+    values: pl.Series
+    infinite: tuple[int, ...] = ()
+    is_code: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def interpret(cells: pl.Series, *, decimal: str = ".", na_tokens: Sequence[str] | None = None) -> Interpreted:
+    """The column with its meaning.
+
+    Args:
+        cells: of any type that a format has.
+        decimal: the decimal mark of the file, for texts.
+        na_tokens: the client's texts for missing values.
+    """
+    if cells.dtype == pl.String:
+        return _text(cells, decimal, na_tokens)
+    if cells.dtype in (pl.Categorical, pl.Enum) or cells.dtype == pl.Null or cells.dtype == pl.Time:
+        return _text(cells.cast(pl.String), decimal, na_tokens)
+    if cells.dtype == pl.Boolean:
+        return Interpreted(values=cells.cast(pl.String))
+    if cells.dtype.is_integer():
+        return _whole(cells)
+    if cells.dtype.is_float() or cells.dtype.is_decimal():
+        return _real(cells.cast(pl.Float64))
+    if cells.dtype == pl.Date:
+        return Interpreted(values=cells)
+    if cells.dtype == pl.Datetime:
+        return _moment(cells)
+    if cells.dtype == pl.Duration:
+        seconds = cells.cast(pl.Duration("us")).dt.total_microseconds() / 1e6
+        return _real(seconds, "Durations are in seconds.")
+    return _other(cells, decimal, na_tokens)
+
+
+def needs_decimal_comma(cells: pl.Series) -> bool:
+    """Whether a column of text shows that the file's decimal mark is the comma."""
+    if cells.dtype != pl.String:
+        return False
+    sample = _words(cells.drop_nulls().head(_SAMPLE))
+    if not decimal_comma_only(sample):
+        return False
+    return decimal_comma_only(_words(cells.drop_nulls()))
+
+
+def _words(cells: pl.Series) -> pl.Series:
+    distinct = cells.str.strip_chars().unique(maintain_order=True)
+    tokens = tokens_for(distinct, None)
+    return distinct.filter(~distinct.is_in([*tokens.always, *tokens.among_numbers, ""]))
+
+
+def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> Interpreted:
+    known = cells.len() - cells.null_count()
+    if known and na_tokens is None:
+        plain = _plain(cells, decimal)
+        if plain is not None:
+            return plain
+    cells, notes = _tidy(cells)
+    distinct = cells.drop_nulls().unique(maintain_order=True)
+    if distinct.is_empty():
+        return Interpreted(values=cells, notes=(*notes, "Every cell is empty."))
+    tokens = tokens_for(distinct, na_tokens)
+    if tokens.always:
+        notes.append(_missing_note(cells, tokens.always))
+        cells = _without(cells, tokens.always)
+        distinct = distinct.filter(~distinct.is_in(list(tokens.always)))
+    if distinct.is_empty():
+        return Interpreted(values=cells, notes=(*notes, "Every cell is missing."))
+    candidates = distinct.filter(~distinct.is_in(list(tokens.among_numbers)))
+    reading = read_numbers(candidates, decimal=decimal)
+    if reading.numbers is not None:
+        notes += _words_note(cells, tokens.among_numbers)
+        return _mapped(cells, candidates, reading.numbers, notes)
+    dates, why = read_dates(candidates)
+    if dates is not None:
+        notes += [*_words_note(cells, tokens.among_numbers), *dates.notes]
+        moments = cells.replace_strict(candidates, dates.values, default=None, return_dtype=dates.values.dtype)
+        return Interpreted(values=moments, notes=tuple(notes))
+    if reading.is_code:
+        notes += _words_note(cells, tokens.among_numbers)
+        codes = _without(cells, tokens.among_numbers)
+        return Interpreted(values=codes, is_code=True, notes=(*notes, reading.note))
+    notes += [note for note in (reading.note, why) if note]
+    if distinct.len() <= _SPELLINGS and all(text.lower() in ("true", "false") for text in distinct.to_list()):
+        cells = cells.str.to_lowercase()
+    return Interpreted(values=cells, notes=tuple(notes))
+
+
+def _plain(cells: pl.Series, decimal: str) -> Interpreted | None:
+    """Numbers as programs write them, read without a look at the single texts; None if it takes that look."""
+    if cells.drop_nulls().head(_SAMPLE).cast(pl.Float64, strict=False).null_count():
+        return None
+    whole = cells.cast(pl.Int64, strict=False)
+    if whole.null_count() == cells.null_count():
+        if cells.str.contains(r"^[-+]?0\d").any() or not _is_exact(whole):
+            return None
+        return Interpreted(values=whole)
+    if decimal != ".":
+        return None
+    real = cells.cast(pl.Float64, strict=False)
+    if real.null_count() != cells.null_count() or not real.is_finite().all():
+        return None
+    # Leading zeros and long whole numbers are codes; a point or an exponent makes them numbers.
+    if cells.str.contains(r"^[-+]?(?:0\d+|\d{16,})$").any():
+        return None
+    return Interpreted(values=_whole_if_exact(real))
+
+
+def _tidy(cells: pl.Series) -> tuple[pl.Series, list[str]]:
+    """Texts without space around them, in NFC, with empty ones as null."""
+    notes = []
+    stripped = cells.str.strip_chars()
+    changed = (stripped != cells).sum()
+    stripped = stripped.to_frame("t").select(pl.when(pl.col("t") != "").then(pl.col("t"))).to_series()
+    if changed and stripped.null_count() - cells.null_count() < changed:
+        notes.append("Space around values was removed.")
+    if stripped.str.len_bytes().sum() != stripped.str.len_chars().sum():
+        composed = stripped.str.normalize("NFC")
+        if (composed != stripped).any():
+            notes.append("Values were put in one Unicode form (NFC).")
+            stripped = composed
+    return stripped.alias(cells.name), notes
+
+
+def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[str]) -> Interpreted:
+    values = cells.replace_strict(texts, numbers.values, default=None, return_dtype=numbers.values.dtype)
+    infinite: tuple[int, ...] = ()
+    if numbers.infinite.any():
+        infinite = tuple(cells.is_in(texts.filter(numbers.infinite).to_list()).fill_null(value=False).arg_true().to_list())
+    if values.dtype == pl.Float64:
+        values = _whole_if_exact(values)
+    return Interpreted(values=values, infinite=infinite, notes=(*notes, *numbers.notes))
+
+
+def _whole(cells: pl.Series) -> Interpreted:
+    whole = cells.cast(pl.Int64, strict=False)
+    if whole.null_count() == cells.null_count() and _is_exact(whole):
+        return Interpreted(values=whole)
+    return Interpreted(
+        values=cells.cast(pl.String), is_code=True, notes=("Whole numbers of more than 15 digits were kept as text.",)
+    )
+
+
+def _real(cells: pl.Series, *notes: str) -> Interpreted:
+    infinite = cells.is_infinite().fill_null(value=False)
+    odd = (~cells.is_finite()).fill_null(value=False)
+    if odd.any():
+        cells = cells.to_frame("v").select(pl.when(~odd).then(pl.col("v"))).to_series().alias(cells.name)
+    return Interpreted(values=_whole_if_exact(cells), infinite=tuple(infinite.arg_true().to_list()), notes=notes)
+
+
+def _moment(cells: pl.Series) -> Interpreted:
+    notes: tuple[str, ...] = ()
+    if getattr(cells.dtype, "time_zone", None) is not None:
+        cells = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        notes = ("Moments were converted to UTC.",)
+    return Interpreted(values=dates_at_midnight(cells.cast(pl.Datetime("us"))), notes=notes)
+
+
+def _other(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> Interpreted:
+    if cells.dtype == pl.Binary:
+        try:
+            return _text(cells.cast(pl.String), decimal, na_tokens)
+        except pl.exceptions.PolarsError:
+            return Interpreted(values=cells.bin.encode("hex"), notes=("Bytes are shown in hexadecimal.",))
+    whole = cells.alias("value").to_frame().select(pl.struct("value").struct.json_encode()).to_series()
+    inner = whole.str.slice(len('{"value":')).str.head(-1)
+    inner = inner.to_frame("t").select(pl.when(pl.col("t") != "null").then(pl.col("t"))).to_series()
+    return Interpreted(values=inner.alias(cells.name), notes=("Nested values were kept as JSON text.",))
+
+
+def _is_exact(whole: pl.Series) -> bool:
+    low, high = whole.min(), whole.max()
+    return not (isinstance(low, int) and isinstance(high, int)) or (low >= -_MAX_EXACT and high <= _MAX_EXACT)
+
+
+def _whole_if_exact(real: pl.Series) -> pl.Series:
+    """Int64 where every number is whole, so that 1 and 1.0 are one value whatever the format."""
+    sample = real.drop_nulls().head(_SAMPLE)
+    if sample.is_empty() or not (sample == sample.floor()).all():
+        return real
+    if not ((real == real.floor()) & (real.abs() <= _MAX_EXACT)).all():
+        return real
+    return real.cast(pl.Int64)
+
+
+def _without(cells: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
+    if not tokens:
+        return cells
+    frame = cells.to_frame("t").select(pl.when(~pl.col("t").is_in(list(tokens))).then(pl.col("t")))
+    return frame.to_series().alias(cells.name)
+
+
+def _words_note(cells: pl.Series, tokens: tuple[str, ...]) -> list[str]:
+    return [_missing_note(cells, tokens)] if tokens else []
+
+
+def _missing_note(cells: pl.Series, tokens: tuple[str, ...]) -> str:
+    counts = [(int((cells == token).sum()), token) for token in sorted(tokens)[:_SHOWN]]
+    shown = ", ".join(f"'{token}' ({count:,})" for count, token in counts)
+    more = f" and {len(tokens) - _SHOWN} more" if len(tokens) > _SHOWN else ""
+    return f"Read as missing: {shown}{more}."

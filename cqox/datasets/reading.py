@@ -1,0 +1,177 @@
+"""From a file of unknown make to a typed table, or to an error that says what to change."""
+
+from pathlib import Path
+
+import polars as pl
+
+from cqox.datasets.columnar import read_arrow_file, read_arrow_stream, read_parquet
+from cqox.datasets.delimited import read_delimited
+from cqox.datasets.encodings import TextEncoding, as_utf8, find_encoding
+from cqox.datasets.expansion import expand
+from cqox.datasets.interpret import interpret, needs_decimal_comma
+from cqox.datasets.json_rows import looks_like_json, read_json
+from cqox.datasets.kinds import describe_column
+from cqox.datasets.limits import Limits, ReadOptions
+from cqox.datasets.raw import Raw
+from cqox.datasets.scratch import Scratch, Source
+from cqox.datasets.signatures import container
+from cqox.datasets.spreadsheet import read_spreadsheet
+from cqox.datasets.table import Column, Description, Table
+from cqox.errors import LimitExceeded, NotFound, UnreadableFile, UnusableData
+
+__all__ = ["read_table"]
+
+_DEFAULT_LIMITS = Limits()
+_DEFAULT_OPTIONS = ReadOptions()
+
+
+def read_table(
+    path: Path,
+    *,
+    name: str,
+    limits: Limits = _DEFAULT_LIMITS,
+    options: ReadOptions = _DEFAULT_OPTIONS,
+    scratch: Path | None = None,
+) -> Table:
+    """The table in a file.
+
+    Format, compression, encoding and delimiter are found by content; the name and its extension decide nothing.
+
+    Args:
+        path: the file.
+        name: what the client calls it.
+        limits: what it may cost.
+        options: what the client knows better.
+        scratch: the folder whose disk holds expanded bytes while they are read; the system's one if None.
+
+    Raises:
+        UnreadableFile: no table in any format or encoding that was tried; says which, and where it failed.
+        LimitExceeded: larger than the limits allow.
+        UnusableData: a header without rows.
+        InvalidRequest: an option that this file cannot have, such as a sheet that it lacks.
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise NotFound(f"There is no file '{name}'.") from None
+    if size == 0:
+        raise UnreadableFile("The file is empty: it has no bytes. Send a table with a header and at least one row.")
+    if size > limits.max_bytes:
+        raise LimitExceeded(f"The file has {size:,} bytes; at most {limits.max_bytes:,} are read.")
+    with Scratch(scratch) as files:
+        source, layers = expand(Source(path=str(path), size=size), files, limits)
+        if source.size == 0:
+            raise UnreadableFile("The compressed file is empty inside. Send a table with a header and at least one row.")
+        raw, encoding = _read(source, files, limits, options)
+    return _typed(
+        _without_empty_margins(raw),
+        limits,
+        options,
+        name=name,
+        encoding=encoding,
+        compression=" in ".join(reversed(layers)) or None,
+    )
+
+
+def _read(source: Source, files: Scratch, limits: Limits, options: ReadOptions) -> tuple[Raw, TextEncoding | None]:
+    match container(source):
+        case "parquet":
+            return read_parquet(source, limits), None
+        case "arrow file":
+            return read_arrow_file(source, limits), None
+        case "arrow stream":
+            return read_arrow_stream(source, limits), None
+        case "spreadsheet":
+            return read_spreadsheet(source, limits, sheet=options.sheet), None
+        case _:
+            return _read_text(source, files, limits, options)
+
+
+def _read_text(source: Source, files: Scratch, limits: Limits, options: ReadOptions) -> tuple[Raw, TextEncoding]:
+    encoding = find_encoding(source, options.encoding)
+    text = as_utf8(source, encoding, files)
+    head = text.head(4096).decode(errors="ignore")
+    if not head.strip():
+        raise UnreadableFile("The file holds white space only. Send a table with a header and at least one row.")
+    if options.delimiter is None and looks_like_json(head):
+        return read_json(text, limits), encoding
+    return read_delimited(text, limits, delimiter=options.delimiter), encoding
+
+
+def _without_empty_margins(raw: Raw) -> Raw:
+    """Without the columns and rows at the edge that a spreadsheet program exports around a table."""
+    frame = raw.frame
+    notes = list(raw.notes)
+    empty = [
+        header.name
+        for header in raw.headers
+        if not header.original.strip() and frame[header.name].null_count() == frame.height
+    ]
+    if empty and len(empty) < frame.width:
+        frame = frame.drop(empty)
+        notes.append(f"{len(empty)} columns with neither a header nor a value were left out: {', '.join(empty[:10])}.")
+    rows = frame.height
+    if rows and all(value is None for value in frame.row(-1)):
+        filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
+        frame = frame.head(int(filled[-1]) + 1 if filled.len() else 0)
+        notes.append(f"{rows - frame.height:,} empty rows at the end were left out.")
+    headers = tuple(header for header in raw.headers if header.name in frame.columns)
+    return Raw(headers=headers, frame=frame, format=raw.format, notes=tuple(notes), first_row=raw.first_row)
+
+
+def _typed(
+    raw: Raw,
+    limits: Limits,
+    options: ReadOptions,
+    *,
+    name: str,
+    encoding: TextEncoding | None,
+    compression: str | None,
+) -> Table:
+    if raw.frame.height == 0:
+        shown = ", ".join(header.name for header in raw.headers[:20])
+        raise UnusableData(f"The file has a header but no rows (columns: {shown or 'none'}). Send at least one row of data.")
+    _check_cells(raw.frame, limits)
+    decimal = options.decimal or _decimal(raw.frame)
+    cells = dict(zip((header.name for header in raw.headers), raw.frame.get_columns(), strict=True))
+    headers, rows, format_, first_row = raw.headers, raw.frame.height, raw.format, raw.first_row
+    notes = raw.notes
+    # The frame of raw cells is let go of column by column, so that it and the typed one never exist whole together.
+    del raw
+    typed: list[pl.Series] = []
+    columns: list[Column] = []
+    for header in headers:
+        interpreted = interpret(cells.pop(header.name), decimal=decimal, na_tokens=options.na)
+        series, column = describe_column(header, interpreted, limits, first_row=first_row)
+        typed.append(series)
+        columns.append(column)
+    description = Description(
+        name=name,
+        rows=rows,
+        columns=tuple(columns),
+        format=format_,
+        encoding=encoding.name if encoding is not None else None,
+        compression=compression,
+        notes=(*(encoding.notes if encoding is not None else ()), *notes),
+    )
+    return Table(frame=pl.DataFrame(typed), description=description)
+
+
+def _check_cells(frame: pl.DataFrame, limits: Limits) -> None:
+    """Refuse texts that only a dictionary makes small: their sizes are known without expanding them."""
+    total = 0
+    for series in frame:
+        if series.dtype == pl.String:
+            sizes = series.str.len_bytes()
+            longest = sizes.max()
+            total += int(sizes.sum() or 0)
+            if isinstance(longest, int) and longest > limits.max_field_bytes:
+                raise LimitExceeded(
+                    f"A cell of column '{series.name}' has {longest:,} bytes; at most {limits.max_field_bytes:,} are read."
+                )
+    if total > limits.max_expanded_bytes:
+        raise LimitExceeded(f"The texts of the table have {total:,} bytes; at most {limits.max_expanded_bytes:,} are read.")
+
+
+def _decimal(frame: pl.DataFrame) -> str:
+    return "," if any(needs_decimal_comma(series) for series in frame) else "."
