@@ -16,6 +16,9 @@ __all__ = ["event_means"]
 
 _WIDTH, _HEIGHT = 520, 300
 _UNTREATED = ("never treated", "untreated")
+_MOST_BANDS = 2
+"""Bands of more groups than this hide each other, so that they have none."""
+
 _GAP = 0.065
 """Least distance between two labels, as a share of the height."""
 
@@ -28,14 +31,20 @@ def event_means(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     if not groups or len(times) < 2:
         return None
     colours = _colours(groups)
-    rows: list[dict[str, Json]] = [{"kind": "mean", **point} for point in points if isinstance(point, dict)]
+    two_times = at(found, "before_and_after_only") is True
+    band = len(groups) <= _MOST_BANDS
+    rows: list[dict[str, Json]] = [
+        {"kind": "mean", "band": band, **point} for point in points if isinstance(point, dict)
+    ]
     low, high = _range(points)
     rows += _labels(points, groups, high - low)
-    rows += _starts(groups)
+    rows += [{"kind": "start", "time": 0.5, "group": text_in(groups[-1], "label")}] if two_times else _starts(groups)
     y, time = short(plan.label("y")), short(plan.label("time" if plan.has("time") else "post"))
-    title = f"Mean {y} over {time}, by start of treatment"
+    title = f"Mean {y} before and after, by arm" if two_times else f"Mean {y} over {time}, by start of treatment"
     pooled = number_in(found, "periods_per_point") or 1
-    subtitle = "Bands: pointwise 95% intervals of the means. Dashed: first treated period."
+    subtitle = f"Dashed: {'the intervention' if two_times else 'first treated period'}."
+    if band:
+        subtitle = f"Bands: pointwise 95% intervals of the means. {subtitle}"
     if pooled > 1:
         subtitle += f" Each point pools {pooled:.0f} periods."
     alt_text = _alt(points, groups, y, times)
@@ -45,7 +54,7 @@ def event_means(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     margin = 0.03 * (times[-1] - times[0])
     put(spec, [times[0] - margin, times[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
-    put(spec, _time_axis(time, times, at(found, "before_and_after_only") is True), "layer", 0, "encoding", "x", "axis")
+    put(spec, _time_axis(time, times, two_times), "layer", 0, "encoding", "x", "axis")
     put(spec, f"Mean of {y}", "layer", 0, "encoding", "y", "axis", "title")
     return Figure(name="event_means", title=title, alt=alt_text, spec=spec)
 
@@ -95,7 +104,7 @@ def _labels(points: Sequence[Json], groups: Sequence[Json], height: float) -> li
     rows: list[dict[str, Json]] = []
     for place, label in zip(placed, order, strict=True):
         count = units.get(label)
-        text = label if count is None else f"{label} ({count:,.0f})"
+        text = label if count is None else f"{label} ({count:,.0f} unit{'' if count == 1 else 's'})"
         rows.append({"kind": "label", "group": label, "at": place - shift, "label": text})
     return rows
 
@@ -129,12 +138,11 @@ def _template() -> Spec:
     means = every.transform_filter("datum.kind === 'mean'")
     colour = alt.Color("group:N", scale=alt.Scale(domain=[""], range=[""]), legend=None)
     x = alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title=""))
-    y = alt.Y("mean:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=6))
-    tooltip = ["group:N", "time:Q", "mean:Q", "rows:Q"]
-    line = means.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour)
-    band = means.mark_area(opacity=0.13).encode(x="time:Q", y="lower:Q", y2="upper:Q", color="group:N")
+    y = alt.Y("lower:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=6))
+    band = means.transform_filter("datum.band").mark_area(opacity=0.13).encode(x=x, y=y, y2="upper:Q", color=colour)
+    line = means.mark_line(strokeWidth=2).encode(x="time:Q", y="mean:Q", color="group:N")
     point = means.mark_point(size=26, filled=True, opacity=1).encode(
-        x="time:Q", y="mean:Q", color="group:N", tooltip=tooltip
+        x="time:Q", y="mean:Q", color="group:N", tooltip=["group:N", "time:Q", "mean:Q", "rows:Q"]
     )
     start = (
         every.transform_filter("datum.kind === 'start'")
@@ -146,4 +154,4 @@ def _template() -> Spec:
         .mark_text(align="left", dx=8, fontSize=11)
         .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N", color="group:N")
     )
-    return compiled(alt.layer(line, band, start, point, labels).properties(width=_WIDTH, height=_HEIGHT))
+    return compiled(alt.layer(band, start, line, point, labels).properties(width=_WIDTH, height=_HEIGHT))

@@ -14,7 +14,7 @@ from cqox.figures.figure import Figure, Spec
 
 __all__ = ["love_plot"]
 
-_WIDTH, _STEP = 230, 20
+_WIDTH, _STEP = 250, 20
 _MOST_COVARIATES = 40
 _THRESHOLD = 0.1
 _PANELS = {
@@ -108,7 +108,7 @@ def _template() -> Spec:
             x=alt.X(
                 "from:Q",
                 scale=alt.Scale(domain=[0, 1], nice=False),
-                axis=alt.Axis(title="Absolute standardised mean difference", tickCount=5, grid=False),
+                axis=alt.Axis(title="Standardised difference, absolute", tickCount=5, grid=False),
             ),
             x2="to:Q",
         )
@@ -129,4 +129,6 @@ def _template() -> Spec:
         )
     )
     panels = alt.Column("panel:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
-    return compiled(alt.layer(change, limit, points).properties(width=_WIDTH).facet(column=panels, data=alt.NamedData("rows")))
+    return compiled(
+        alt.layer(change, limit, points).properties(width=_WIDTH).facet(column=panels, data=alt.NamedData("rows"))
+    )

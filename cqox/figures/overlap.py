@@ -45,16 +45,8 @@ def overlap(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     top, bottom = 1.15 * max([*shares, 0.02]), 1.15 * min([*shares, -0.02])
     low, high = (float(end) for end in listed(found, "bounds") if isinstance(end, int | float))
     rows += [{"kind": "outside", "from": 0.0, "to": low}, {"kind": "outside", "from": high, "to": 1.0}]
-    rows += [
-        {"kind": "label", "arm": "Treated", "at": top, "label": f"Treated ({treated:,.0f} rows)", "side": "top"},
-        {
-            "kind": "label",
-            "arm": "Untreated",
-            "at": bottom,
-            "label": f"Untreated ({control:,.0f} rows)",
-            "side": "bottom",
-        },
-    ]
+    for arm, count, end in (("Treated", treated, top), ("Untreated", control, bottom)):
+        rows.append({"kind": "label", "arm": arm, "at": end / 2, "label": [arm, f"{count:,.0f} rows"]})
     title = f"Overlap: who could have been in either arm of {short(plan.label('treatment'))}"
     given = "given" if text_in(found, "probability") == "given" else "estimated by a logit"
     said = (
@@ -83,7 +75,13 @@ def _template() -> Spec:
             x=alt.X(
                 "from:Q",
                 scale=alt.Scale(domain=[0, 1], nice=False),
-                axis=alt.Axis(title="Probability of treatment", values=[0, 0.05, 0.25, 0.5, 0.75, 0.95, 1], grid=False),
+                axis=alt.Axis(
+                    title="Probability of treatment",
+                    values=[0, 0.05, 0.25, 0.5, 0.75, 0.95, 1],
+                    format="~g",
+                    labelOverlap=False,
+                    grid=False,
+                ),
             ),
             x2="to:Q",
             y=alt.Y(
@@ -101,12 +99,9 @@ def _template() -> Spec:
         )
     )
     base = alt.Chart().mark_rule(color=RULE).encode(y=alt.YDatum(0))
-    names = every.transform_filter("datum.kind === 'label'")
-    above = names.transform_filter("datum.side === 'top'").mark_text(
-        baseline="top", dy=2, fontSize=12, fontWeight="bold"
+    labels = (
+        every.transform_filter("datum.kind === 'label'")
+        .mark_text(align="left", dx=12, fontSize=12, fontWeight="bold", lineHeight=16)
+        .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N", color=colour)
     )
-    below = names.transform_filter("datum.side === 'bottom'").mark_text(
-        baseline="bottom", dy=-2, fontSize=12, fontWeight="bold"
-    )
-    labels = [part.encode(x=alt.value(_WIDTH / 2), y="at:Q", text="label:N", color=colour) for part in (above, below)]
-    return compiled(alt.layer(shade, bars, base, *labels).properties(width=_WIDTH, height=_HEIGHT))
+    return compiled(alt.layer(shade, bars, base, labels).properties(width=_WIDTH, height=_HEIGHT))
