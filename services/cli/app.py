@@ -22,7 +22,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line of this process; it ends the process with the command's exit status."""
-    app()
+    app(prog_name="cqox")
 
 
 def _print_version(wanted: bool) -> None:

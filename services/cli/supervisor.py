@@ -56,15 +56,17 @@ class _Child:
             # Started from the main thread, which lives as long as the process: the signal follows the thread.
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
+        assert self.process.stdout is not None
+        self._output = os.dup(self.process.stdout.fileno())
+        self.process.stdout.close()
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self.ended = trio.Event()
         self.silent = trio.Event()
 
     async def relay(self, write: Callable[[str], None]) -> None:
         """Pass each line on until the child closes its output."""
-        assert self.process.stdout is not None
         rest = b""
-        async with trio.lowlevel.FdStream(os.dup(self.process.stdout.fileno())) as stream:
+        async with trio.lowlevel.FdStream(self._output) as stream:
             while data := await stream.receive_some():
                 *whole, rest = (rest + data).split(b"\n")
                 for line in whole:
@@ -79,9 +81,10 @@ class _Child:
         self.ended.set()
 
     def kill(self) -> None:
-        """End the child and whatever it has started."""
-        if not self.ended.is_set():
+        """End the child and whatever it has started, at once."""
+        if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def _line(self, line: bytes, write: Callable[[str], None]) -> None:
         text = line.decode("utf-8", "replace")

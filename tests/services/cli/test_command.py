@@ -1,0 +1,86 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from services.http.settings import table
+
+COMMAND = [sys.executable, "-c", "from services.cli import main; main()"]
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CQOX_")}
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**inherited, "COLUMNS": "200", **variables},
+    )
+
+
+def test_the_version_is_that_of_the_package():
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"cqox {version('cqox')}\n")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("up", "--help"), ("estimators", "--help")])
+def test_every_command_has_help(arguments):
+    done = run(*arguments)
+    assert done.returncode == 0
+    assert "Usage: cqox" in done.stdout
+
+
+def test_help_of_up_lists_every_setting_with_its_default():
+    text = " ".join(run("up", "--help").stdout.replace("│", " ").split())
+    for setting in table():
+        if "up" in setting.services:
+            assert setting.flag in text
+            assert f"({setting.variable}; default {setting.default})" in text
+
+
+@pytest.mark.parametrize("arguments", [("nothing",), ("up", "--nothing"), ("up", "--gateway-port", "many")])
+def test_a_wrong_command_line_ends_with_status_2(arguments):
+    assert run(*arguments).returncode == 2
+
+
+def test_an_unknown_variable_ends_with_status_2_and_the_nearest_name():
+    done = run("up", CQOX_GATWAY_PORT="1")
+    assert done.returncode == 2
+    assert "the nearest is CQOX_GATEWAY_PORT" in done.stdout
+
+
+@pytest.mark.parametrize("service", ["gateway", "engine"])
+def test_a_port_in_use_is_said_with_the_flag_before_anything_starts(service):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("up", "--gateway-port", "0", "--engine-port", "0", f"--{service}-port", str(port))
+    assert done.returncode == 1
+    assert f"Port {port} of 127.0.0.1 is in use" in done.stdout
+    assert f"--{service}-port" in done.stdout
+
+
+def test_the_estimators_are_listed_without_a_server():
+    done = run("estimators")
+    assert done.returncode == 0
+    assert "difference_in_means" in done.stdout
+
+
+def test_the_demonstration_shows_estimates_and_keeps_serving_until_the_signal(start, tmp_path):
+    service = start(*COMMAND[1:], "up", "--demo", CQOX_DATA_DIR=str(tmp_path))
+    service.wait_line("Serving at http://127.0.0.1:")
+    assert service.stop(signal.SIGINT) == 0
+    assert service.has_in_order(
+        "difference_in_means",
+        "Decision: ",
+        "Figures",
+        "Serving at",
+        "[Gateway] Received signal SIGINT",
+        "[Gateway] Shutting down gracefully...",
+        "[Engine] Received signal SIGINT",
+        "[Engine] Shutting down gracefully...",
+    )
