@@ -1,7 +1,7 @@
-"""Texts that are dates: 2024-01-05, 2024/1/5(金), 2024年1月5日, 令和6年1月5日, R6.1.5, 05.01.2024, 2024-01, with a time or without.
+"""Texts that are dates: 2024-01-05, 2024/1/5(金), 2024年1月5日, 令和6年1月5日, R6.1.5, 05.01.2024, 2024-01, with time.
 
-A column is one of dates only if every cell is, in one order of year, month and day. 01/05/2024 is read only if some cell
-in the column shows which part is the day.
+A column is one of dates only if every cell is, in one order of year, month and day. 01/05/2024 is read only if some
+cell in the column shows which part is the day.
 """
 
 from dataclasses import dataclass

@@ -182,5 +182,7 @@ def _looks_like_data(dialect: Dialect) -> tuple[str, ...]:
         return True
 
     if len(dialect.header) > 1 and all(number(cell) for cell in dialect.header):
-        return ("The first row was read as the header although every cell of it is a number; add a header if it is data.",)
+        return (
+            "The first row was read as the header although every cell of it is a number; add a header if it is data.",
+        )
     return ()

@@ -167,13 +167,16 @@ def _cp932_or_euc(source: Source) -> TextEncoding:
     if runs and _failure(source, "euc_jp") is None:
         plausible = _plausible_katakana(runs) and not _USER_DEFINED.search(text)
         chosen, other = ("cp932", "euc_jp") if plausible else ("euc_jp", "cp932")
-        note = f"The bytes are valid in cp932 and in EUC-JP; read as {chosen}. If the words look wrong, set encoding to {other}."
+        note = (
+            f"The bytes are valid in cp932 and in EUC-JP; read as {chosen}. If the words look wrong, set encoding to "
+            f"{other}."
+        )
         return TextEncoding(name=chosen, notes=(note,))
     foreign = sum(1 for character in text if character > "\x7f")
     if foreign and 3 * len(_LATIN_WORD.findall(text)) > 2 * foreign:
         note = (
-            "Read as cp932, but its Japanese characters stand inside Latin words. If the words look wrong, set encoding "
-            "to cp1252 or another Western one."
+            "Read as cp932, but its Japanese characters stand inside Latin words. If the words look wrong, set "
+            "encoding to cp1252 or another Western one."
         )
         return TextEncoding(name="cp932", notes=(note,))
     return TextEncoding(name="cp932")
@@ -249,7 +252,9 @@ def _excerpt(source: Source, failure: _Failure) -> str:
         file.seek(failure.offset)
         bad = file.read(4)
     shown = " ".join(f"0x{byte:02X}" for byte in bad)
-    return f"{failure.encoding} stops at byte offset {failure.offset:,}" + (f" ({shown})" if shown else " (end of file)")
+    return f"{failure.encoding} stops at byte offset {failure.offset:,}" + (
+        f" ({shown})" if shown else " (end of file)"
+    )
 
 
 def _refuse_binary(source: Source, head: bytes, encoding: TextEncoding) -> None:
@@ -257,6 +262,6 @@ def _refuse_binary(source: Source, head: bytes, encoding: TextEncoding) -> None:
     control = _CONTROL.findall(text.removesuffix(_DOS_END.decode()))
     if len(control) > _MAX_CONTROL_SHARE * len(text):
         raise UnreadableFile(
-            f"This file is binary: it is full of control characters such as 0x{ord(control[0]):02X}, and it starts like "
-            f"no format that is read. Tried by content: {TRIED}."
+            f"This file is binary: it is full of control characters such as 0x{ord(control[0]):02X}, and it starts "
+            f"like no format that is read. Tried by content: {TRIED}."
         )

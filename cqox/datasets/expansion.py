@@ -6,7 +6,6 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Protocol
 
 import zstandard
@@ -18,6 +17,7 @@ from cqox.errors import LimitExceeded, UnreadableFile
 
 __all__ = ["expand"]
 
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
 _RATIO_FLOOR_BYTES = 32 << 20
 _MAX_LAYERS = 2
 _XZ_MEMORY_BYTES = 256 << 20
@@ -49,7 +49,9 @@ def expand(source: Source, scratch: Scratch, limits: Limits) -> tuple[Source, tu
     inner = source
     while (layer := _layer(inner)) is not None:
         if len(layers) == _MAX_LAYERS:
-            raise UnreadableFile(f"The file is compressed more than {_MAX_LAYERS} times over; expand it before sending.")
+            raise UnreadableFile(
+                f"The file is compressed more than {_MAX_LAYERS} times over; expand it before sending."
+            )
         inner = _expanded(inner, layer, scratch, limits, sent_bytes=source.size)
         layers.append(layer)
     return inner, tuple(layers)
@@ -66,12 +68,11 @@ def _expanded(source: Source, layer: Compression, scratch: Scratch, limits: Limi
     file = scratch.open()
     size = 0
     try:
-        with closing(_blocks(source, layer)) as blocks:
-            for block in blocks:
-                size += len(block)
-                _check(size, sent_bytes, limits)
-                file.write(block)
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile) as error:
+        for block in _blocks(source, layer):
+            size += len(block)
+            _check(size, sent_bytes, limits)
+            file.write(block)
+    except _DAMAGE as error:
         raise UnreadableFile(f"The {layer} data are damaged after {size:,} expanded bytes: {error}.") from error
     return scratch.source(file)
 

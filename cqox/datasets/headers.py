@@ -22,7 +22,7 @@ class Header:
 def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[str, ...]]:
     """The headers by which columns are known, and notes on those that had to change beyond their spacing.
 
-    Names are NFC with spaces collapsed; an empty one becomes `column_<position from 1>`, a repeated one gets `_2`, `_3`.
+    Names are NFC with spaces collapsed; an empty one becomes `column_<position from 1>`, a repeated one gets `_2`.
     """
     cleaned = [_clean(original) for original in originals]
     taken = {name for name in cleaned if name}

@@ -242,7 +242,9 @@ def _covariates(
             continue
         after = said_after_treatment(column.name)
         if after:
-            warning = f"Its name ('{after}') says that it may be measured after the treatment; adjusting for it can bias."
+            warning = (
+                f"Its name ('{after}') says that it may be measured after the treatment; adjusting for it can bias."
+            )
             doubtful.append(RoleCandidate(column=column.name, confidence=0.2, reasons=(warning,)))
             continue
         named = match_role("covariates", column.name)
@@ -260,13 +262,6 @@ def _covariates(
 def _no_covariate(column: Column) -> str:
     if column.distinct is not None and column.distinct <= 1:
         return "constant"
-    match column.kind:
-        case "id":
-            return "identifiers"
-        case "date":
-            return "dates"
-        case "text":
-            return "free text"
-    if column.kind == "category" and column.levels is None:
+    if column.kind == "category" and not column.levels:
         return "too many levels"
-    return ""
+    return {"id": "identifiers", "date": "dates", "text": "free text"}.get(column.kind, "")

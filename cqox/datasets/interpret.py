@@ -155,7 +155,9 @@ def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[st
     values = cells.replace_strict(texts, numbers.values, default=None, return_dtype=numbers.values.dtype)
     infinite: tuple[int, ...] = ()
     if numbers.infinite.any():
-        infinite = tuple(cells.is_in(texts.filter(numbers.infinite).to_list()).fill_null(value=False).arg_true().to_list())
+        infinite = tuple(
+            cells.is_in(texts.filter(numbers.infinite).to_list()).fill_null(value=False).arg_true().to_list()
+        )
     if values.dtype == pl.Float64:
         values = _whole_if_exact(values)
     return Interpreted(values=values, infinite=infinite, notes=(*notes, *numbers.notes))

@@ -24,7 +24,7 @@ _START = re.compile(r'\s*(?:\{\s*["}]|\[\s*[{\]])')
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 # A parsed cell: numbers arrive as their digits in a `_Number`, so only these are left.
-type _Cell = str | bool | None | list[_Cell] | dict[str, _Cell]
+type _Cell = str | bool | list[_Cell] | dict[str, _Cell] | None
 
 
 class _Number(str):
@@ -227,7 +227,9 @@ def _nested_text(cell: _Cell, depth: int = 0) -> str:
     if depth > _MAX_DEPTH:
         raise UnreadableFile(f"A JSON value is nested more than {_MAX_DEPTH} levels deep, too deeply for a table.")
     if isinstance(cell, dict):
-        pairs = (f"{json.dumps(key, ensure_ascii=False)}: {_nested_text(value, depth + 1)}" for key, value in cell.items())
+        pairs = (
+            f"{json.dumps(key, ensure_ascii=False)}: {_nested_text(value, depth + 1)}" for key, value in cell.items()
+        )
         return "{" + ", ".join(pairs) + "}"
     if isinstance(cell, list):
         return "[" + ", ".join(_nested_text(value, depth + 1) for value in cell) + "]"

@@ -9,7 +9,7 @@ from cqox.datasets.dates import compact_dates
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import Interpreted
 from cqox.datasets.limits import Limits
-from cqox.datasets.table import Column, Kind
+from cqox.datasets.table import Column, Dtype, Kind
 
 __all__ = ["describe_column", "names_an_id"]
 
@@ -19,6 +19,13 @@ _ID_NAME = re.compile(
 )
 _DATE_NAME = re.compile(r"date|day|ymd|yyyymmdd|日付|年月日|日$|期日", re.IGNORECASE)
 _SHOWN_ROWS = 5
+_DTYPES: tuple[tuple[type[pl.DataType], Dtype], ...] = (
+    (pl.Int64, "int64"),
+    (pl.Float64, "float64"),
+    (pl.Date, "date"),
+    (pl.Datetime, "datetime"),
+    (pl.String, "string"),
+)
 # A level of a category comes back at least twice on average and is no sentence.
 _MIN_REPEATS = 2
 _MAX_LEVEL_CHARACTERS = 60
@@ -54,7 +61,9 @@ def describe_column(
         notes.append("Constant: every row that has a value has the same one.")
     if kind in ("binary", "category") and values.dtype == pl.String:
         values = values.cast(pl.Enum(values.drop_nulls().unique().sort()))
-    levels, level_counts = _levels(values) if kind in ("binary", "category") and distinct <= limits.max_levels else ((), ())
+    levels, level_counts = (
+        _levels(values) if kind in ("binary", "category") and distinct <= limits.max_levels else ((), ())
+    )
     if kind == "category" and not levels:
         notes.append(
             f"{distinct:,} levels are too many for indicator columns (at most {limits.max_levels}); usable as unit_id, "
@@ -106,7 +115,7 @@ def _number_kind(values: pl.Series, name: str, count: int, distinct: int) -> Kin
         return "binary"
     low, high = values.min(), values.max()
     if not isinstance(low, int) or not isinstance(high, int):
-        return "real" if count else "real"
+        return "real"
     if distinct > 2 and names_an_id(name):
         return "id"
     # An unnamed row number, as pandas and R write it.
@@ -120,12 +129,11 @@ def _levels(values: pl.Series) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return tuple(str(level) for level in table[values.name].to_list()), tuple(table["count"].to_list())
 
 
-def _dtype(values: pl.Series) -> str:
-    if values.dtype == pl.Datetime:
-        return "datetime"
-    return {pl.Int64: "int64", pl.Float64: "float64", pl.Date: "date", pl.String: "string"}.get(
-        values.dtype.base_type(), "enum"
-    )
+def _dtype(values: pl.Series) -> Dtype:
+    for dtype, name in _DTYPES:
+        if values.dtype == dtype:
+            return name
+    return "enum"
 
 
 def _bound(value: object) -> int | float | str | None:
@@ -144,4 +152,6 @@ def _infinite_note(rows: Sequence[int], first_row: int) -> list[str]:
         return []
     shown = ", ".join(f"{row + first_row:,}" for row in rows[:_SHOWN_ROWS])
     more = f" and {len(rows) - _SHOWN_ROWS:,} more" if len(rows) > _SHOWN_ROWS else ""
-    return [f"{len(rows):,} cells are infinite and hold no value: row {shown}{more}. Correct them before using this column."]
+    return [
+        f"{len(rows):,} cells are infinite and hold no value: row {shown}{more}. Correct them before using this column."
+    ]

@@ -93,7 +93,9 @@ class ReadOptions:
             )
         if self.decimal is not None and self.decimal not in (".", ","):
             raise InvalidRequest(
-                f"The decimal mark {self.decimal!r} is neither a point nor a comma.", field="decimal", choices=(".", ",")
+                f"The decimal mark {self.decimal!r} is neither a point nor a comma.",
+                field="decimal",
+                choices=(".", ","),
             )
         if self.decimal is not None and self.decimal == self.delimiter:
             raise InvalidRequest("The decimal mark and the delimiter cannot be the same.", field="decimal")

@@ -24,10 +24,14 @@ _SCALES = {"千": 3, "万": 4, "百万": 6, "千万": 7, "億": 8, "十億": 9, 
 _YEN = ("¥", "円", "JPY", "jpy", "yen", "圓")
 _MONEY = ("$", "€", "£", "₩", "元", "ドル", "ユーロ", "USD", "EUR", "GBP", "CNY", "KRW")
 _COUNTERS = (
-    "人", "名", "個", "件", "回", "歳", "才", "年", "年間", "月", "日", "日間", "週", "週間", "時間", "時", "分", "秒", "か月", "ヶ月",
-    "ヵ月", "カ月", "ケ月", "箇月", "点", "本", "枚", "台", "店", "店舗", "社", "戸", "世帯", "冊", "杯", "着", "足", "匹", "頭", "羽", "校",
-    "級", "位", "倍", "度", "年度", "畳", "坪", "株", "票", "泊", "階", "番", "号", "学年", "組", "班", "行", "列", "校時", "品", "食", "袋",
-    "km", "m", "cm", "mm", "kg", "g", "mg", "ml", "mL", "dl", "cc", "ha", "㎡", "m2", "m²", "㎏", "㎝", "㎜", "㎞", "km/h",
+    "人", "名", "個", "件", "回", "歳", "才", "年", "年間", "月", "日", "日間", "週", "週間", "時間", "時", "分",
+    "秒", "か月", "ヶ月",
+    "ヵ月", "カ月", "ケ月", "箇月", "点", "本", "枚", "台", "店", "店舗", "社", "戸", "世帯", "冊", "杯", "着", "足",
+    "匹", "頭", "羽", "校",
+    "級", "位", "倍", "度", "年度", "畳", "坪", "株", "票", "泊", "階", "番", "号", "学年", "組", "班", "行", "列",
+    "校時", "品", "食", "袋",
+    "km", "m", "cm", "mm", "kg", "g", "mg", "ml", "mL", "dl", "cc", "ha", "㎡", "m2", "m²", "㎏", "㎝", "㎜", "㎞",
+    "km/h",
     "℃", "°C", "°", "kcal", "hPa", "MB", "GB", "pt", "ポイント", "メートル", "キロ", "グラム", "リットル",
 )  # fmt: skip
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d{1,3}(?: \d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+"
@@ -147,7 +151,7 @@ def _groups(narrow: pl.Series) -> pl.DataFrame:
     if narrow.len() > _SAMPLE and head.mean() == 0:
         # Not one of the first hundreds is a number: there is no need to look at the rest.
         empty = pl.Series([None], dtype=pl.String).new_from_index(0, narrow.len())
-        return pl.DataFrame({name: empty for name in re.compile(_PATTERN).groupindex})
+        return pl.DataFrame(dict.fromkeys(re.compile(_PATTERN).groupindex, empty))
     return narrow.str.extract_groups(_PATTERN).struct.unnest()
 
 
@@ -204,7 +208,9 @@ def _notes(
     if (texts != narrow).any() and texts.str.contains("[０-９．，－]").any():
         notes.append("Full-width digits were read as digits.")
     if known["digits"].str.contains(",", literal=True).any():
-        notes.append("Points were read as thousands separators." if swapped else "Commas were read as thousands separators.")
+        notes.append(
+            "Points were read as thousands separators." if swapped else "Commas were read as thousands separators."
+        )
     if swapped:
         notes.append("The comma was read as the decimal mark.")
     if "%" in kinds:

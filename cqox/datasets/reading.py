@@ -61,7 +61,9 @@ def read_table(
     with Scratch(scratch) as files:
         source, layers = expand(Source(path=str(path), size=size), files, limits)
         if source.size == 0:
-            raise UnreadableFile("The compressed file is empty inside. Send a table with a header and at least one row.")
+            raise UnreadableFile(
+                "The compressed file is empty inside. Send a table with a header and at least one row."
+            )
         raw, encoding = _read(source, files, limits, options)
     return _typed(
         _without_empty_margins(raw),
@@ -130,7 +132,9 @@ def _typed(
 ) -> Table:
     if raw.frame.height == 0:
         shown = ", ".join(header.name for header in raw.headers[:20])
-        raise UnusableData(f"The file has a header but no rows (columns: {shown or 'none'}). Send at least one row of data.")
+        raise UnusableData(
+            f"The file has a header but no rows (columns: {shown or 'none'}). Send at least one row of data."
+        )
     _check_cells(raw.frame, limits)
     decimal = options.decimal or _decimal(raw.frame)
     cells = dict(zip((header.name for header in raw.headers), raw.frame.get_columns(), strict=True))
@@ -167,10 +171,13 @@ def _check_cells(frame: pl.DataFrame, limits: Limits) -> None:
             total += int(sizes.sum() or 0)
             if isinstance(longest, int) and longest > limits.max_field_bytes:
                 raise LimitExceeded(
-                    f"A cell of column '{series.name}' has {longest:,} bytes; at most {limits.max_field_bytes:,} are read."
+                    f"A cell of column '{series.name}' has {longest:,} bytes; at most {limits.max_field_bytes:,} are "
+                    "read."
                 )
     if total > limits.max_expanded_bytes:
-        raise LimitExceeded(f"The texts of the table have {total:,} bytes; at most {limits.max_expanded_bytes:,} are read.")
+        raise LimitExceeded(
+            f"The texts of the table have {total:,} bytes; at most {limits.max_expanded_bytes:,} are read."
+        )
 
 
 def _decimal(frame: pl.DataFrame) -> str:

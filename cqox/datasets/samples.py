@@ -78,7 +78,9 @@ def _mini_retail(rng: np.random.Generator) -> pl.DataFrame:
     stores = _stores(rng)
     week = np.tile(np.arange(_WEEKS), _STORES)
     store = np.repeat(np.arange(_STORES), _WEEKS)
-    temperature = 14.0 + 13.0 * np.sin(np.pi * (week + 1) / 34.0) + rng.normal(0.0, 1.2, week.size) + stores.warmth[store]
+    temperature = (
+        14.0 + 13.0 * np.sin(np.pi * (week + 1) / 34.0) + rng.normal(0.0, 1.2, week.size) + stores.warmth[store]
+    )
     season = 45.0 * np.sin(2.0 * np.pi * week / 26.0) + 2.0 * week
     campaign = ((week >= _CAMPAIGN_WEEK) & stores.chosen[store]).astype(np.int64)
     sales = stores.level[store] + season + EFFECTS["mini_retail"] * campaign + rng.normal(0.0, 55.0, week.size)

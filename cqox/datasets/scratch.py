@@ -63,8 +63,7 @@ class Scratch:
 
     def open(self) -> IO[bytes]:
         """A new empty file, for writing."""
-        file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder, buffering=BLOCK_BYTES)
-        return self._files.enter_context(file)
+        return self._files.enter_context(tempfile.TemporaryFile(dir=self._folder, buffering=BLOCK_BYTES))
 
     def source(self, file: IO[bytes]) -> Source:
         """What was written to a file of this scratch, for reading."""

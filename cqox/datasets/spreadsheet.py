@@ -7,6 +7,7 @@ numbers with one word in it loses nothing. Formulas give the values that the fil
 import re
 import zipfile
 from collections.abc import Sequence
+from typing import Literal
 
 import fastexcel
 import polars as pl
@@ -83,7 +84,7 @@ def _is_filled(book: fastexcel.ExcelReader, name: str) -> bool:
 
 
 def _cells(book: fastexcel.ExcelReader, name: str) -> pl.DataFrame:
-    def load(dtype: str) -> pl.DataFrame:
+    def load(dtype: Literal["string", "float"]) -> pl.DataFrame:
         frame: pl.DataFrame = book.load_sheet(
             name, header_row=None, dtypes=dtype, skip_whitespace_tail_rows=False, whitespace_as_null=True
         ).to_polars()
@@ -138,9 +139,7 @@ def _check_archive(source: Source, limits: Limits) -> None:
 
 
 def _check_size(total: int, sent: int, limits: Limits) -> None:
-    if total > limits.max_expanded_bytes or (
-        total > _RATIO_FLOOR_BYTES and total > limits.max_expansion_ratio * sent
-    ):
+    if total > limits.max_expanded_bytes or (total > _RATIO_FLOOR_BYTES and total > limits.max_expansion_ratio * sent):
         raise LimitExceeded(
             f"The workbook expands to more than {total:,} bytes ({sent:,} sent); expanding was stopped there."
         )

@@ -7,9 +7,10 @@ from typing import Literal, Self
 
 import polars as pl
 
-__all__ = ["Column", "Description", "JsonValue", "Kind", "Table", "preview"]
+__all__ = ["Column", "Description", "Dtype", "JsonValue", "Kind", "Table", "preview"]
 
-type JsonValue = str | int | float | bool | None | list[JsonValue] | dict[str, JsonValue]
+type JsonValue = str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None
+type Dtype = Literal["int64", "float64", "enum", "string", "date", "datetime"]
 type Kind = Literal["binary", "count", "real", "category", "date", "text", "id"]
 
 _CELL_CHARACTERS = 200
@@ -22,8 +23,8 @@ class Column:
     Attributes:
         name: unique in its table.
         original_name: the header in the file.
-        kind: binary (two values of any type), count (whole, at least 0), real, category (words that repeat), date, text,
-            or id (tells rows or units apart).
+        kind: binary (two values of any type), count (whole, at least 0), real, category (words that repeat), date,
+            text, or id (tells rows or units apart).
         dtype: how it is stored: int64, float64, enum, string, date or datetime. The levels of an enum are in the order
             of their code points.
         count: rows that have a value.
@@ -40,7 +41,7 @@ class Column:
     name: str
     original_name: str
     kind: Kind
-    dtype: Literal["int64", "float64", "enum", "string", "date", "datetime"]
+    dtype: Dtype
     count: int
     missing: int
     infinite: int = 0

@@ -14,19 +14,32 @@ _PART = 0.6
 
 # A name that is exactly one of these; single letters among them are the field's own notation.
 _NAMES: Mapping[str, str] = {
-    "y": "y yt outcome_y 結果 結果変数 目的変数 アウトカム 被説明変数 従属変数 応答 応答変数 成果 成果変数",
-    "treatment": "w treat treatment treated trt tx assigned treatment_group 処置 介入 処理 処置変数 介入変数 処置群 介入群 "
-    "治療 施策 割付 割り付け 割当 割り当て 群 投与 処置フラグ 介入フラグ 施策フラグ 曝露 暴露",
-    "unit_id": "id unit unit_id uid user_id userid customer_id customerid person_id subject_id patient_id store_id shop_id "
-    "household_id firm_id county_id member_id idcode 識別子 個体 個体id 個人id 顧客id 会員id 患者id 被験者id 店舗id 世帯id 企業id "
-    "店舗 店舗番号 店舗コード 会員番号 顧客番号 患者番号 被験者番号 個体番号 管理番号 通し番号 連番 ユーザーid ユーザid",
-    "time": "time period date year month week day quarter yyyymm yearmonth year_month 日付 年月日 年月 年 月 週 年度 期 時点 時期 "
-    "時間 観測日 期間 四半期 週番号",
-    "cohort": "cohort first_treat first_treated first_treatment gvar g treat_year treatment_year 処置開始 介入開始 処置開始年 "
-    "介入開始年 初回処置 初回処置期 導入年 導入時期 処置開始期 コホート",
+    "y": """
+        y yt 結果 結果変数 目的変数 アウトカム 被説明変数 従属変数 応答 応答変数 成果 成果変数
+        """,
+    "treatment": """
+        w treat treatment treated trt tx assigned treatment_group 処置 介入 処理 処置変数 介入変数 処置群 介入群 治療
+        施策 割付 割り付け 割当 割り当て 群 投与 処置フラグ 介入フラグ 施策フラグ 処置有無 介入有無 施策有無 曝露 暴露
+        """,
+    "unit_id": """
+        id unit unit_id uid user_id userid customer_id customerid person_id subject_id patient_id store_id shop_id
+        household_id firm_id county_id member_id idcode student_id employee_id 識別子 個体 個体id 個人id 顧客id 会員id
+        患者id 被験者id 店舗id 世帯id 企業id 学生id 店舗 店舗番号 店舗コード 会員番号 顧客番号 患者番号 被験者番号
+        個体番号 管理番号 通し番号 社員番号 学籍番号 連番 ユーザーid ユーザid 利用者id
+        """,
+    "time": """
+        time period date year month week day quarter yyyymm yearmonth year_month 日付 年月日 年月 年 月 週 年度 期 時点
+        時期 時間 観測日 期間 四半期 週番号 日
+        """,
+    "cohort": """
+        cohort first_treat first_treated first_treatment gvar treat_year treatment_year 処置開始 介入開始 処置開始年
+        介入開始年 初回処置 初回処置期 導入年 導入時期 処置開始期 介入開始期 コホート
+        """,
     "post": "post after post_period is_post 事後 介入後 処置後 事後期 事後ダミー 後 施策後",
-    "weights": "weight weights sample_weight sampling_weight survey_weight wgt pweight 重み ウェイト ウエイト 標本重み 抽出重み",
-    "pscore": "pscore propensity propensity_score ps e_x 傾向スコア 処置確率 割付確率",
+    "weights": """
+        weight weights sample_weight sampling_weight survey_weight wgt pweight 重み ウェイト ウエイト 標本重み 抽出重み
+        """,
+    "pscore": "pscore propensity propensity_score ps 傾向スコア 処置確率 割付確率",
     "log_propensity": "log_propensity logp log_pscore",
     "instrument": "z iv instrument instruments 操作変数 道具変数",
     "cluster": "cluster cluster_id clusters クラスタ クラスター",
@@ -43,102 +56,94 @@ _NAMES: Mapping[str, str] = {
     "proxy_outcome": "nco proxy_outcome",
     "target_policy": "target_policy evaluation_policy",
     "cost": "cost 費用 コスト",
-    "covariates": "age sex gender race education income 年齢 性別 学歴 年収 所得 都道府県 職業 世帯人数 婚姻 地域 身長 体重 共変量",
+    "covariates": """
+        age sex gender race education income 年齢 性別 学歴 年収 所得 都道府県 職業 世帯人数 婚姻 地域 身長 体重 共変量
+        """,
 }
-# Words of the measured world that are outcomes more often than not; treated as weaker than a name that says so.
-_OUTCOME_WORDS = (
-    "sales revenue profit conversion converted purchase purchased spend spending amount response outcome target churn "
-    "retention clicks click visits wage earnings score_after survival mortality death recovered readmission cost_total"
-).split()
-_OUTCOME_PARTS = (
-    "売上 売り上げ 売上高 利益 購入 購買 成約 転換 コンバージョン 解約 離脱 継続 来店 客数 受注 販売数 販売数量 死亡 生存 回復 再入院 "
-    "成績 得点 満足度 賃金 応募 クリック 反応"
-).split()
-_TREATMENT_WORDS = (
-    "treat treated treatment trt intervention campaign promotion promo coupon exposed exposure program training assigned "
-    "discount ad email dm"
-).split()
-_TREATMENT_PARTS = "処置 介入 施策 キャンペーン クーポン 販促 割引 広告 訓練 研修 治療 投薬 プログラム 割付".split()
-_UNIT_PARTS = "店舗id 顧客id 会員id 個人id 患者id 利用者id ユーザーid 世帯id 企業id 学生id 社員番号 会員番号 顧客番号 患者番号".split()
-_TIME_WORDS = "date year month week day time period quarter".split()
-_TIME_PARTS = "日付 年月 年度 週次 時点 観測日".split()
+# Parts of a name, weaker than a name that says so. Words are whole ones between underscores; Japanese has no spaces,
+# so its parts may stand anywhere.
+_WORDS: Mapping[str, str] = {
+    "y": """
+        sales revenue profit conversion converted purchase purchased spend spending response outcome target churn
+        retention clicks visits wage earnings survival mortality death recovered readmission re78
+        """,
+    "treatment": """
+        treat treated treatment trt intervention campaign promotion promo coupon exposed exposure program training
+        assigned discount
+        """,
+    "unit_id": "id uuid uid",
+    "time": "date year month week day time period quarter",
+}
+_PARTS: Mapping[str, str] = {
+    "y": """
+        結果 売上 売り上げ 利益 購入 購買 成約 転換 コンバージョン 解約 離脱 継続 来店 客数 受注 販売数 死亡 生存 回復
+        再入院 成績 得点 満足度 賃金 応募 クリック 反応 アウトカム
+        """,
+    "treatment": "処置 介入 施策 キャンペーン クーポン 販促 割引 広告 訓練 研修 治療 投薬 プログラム 割付",
+    "unit_id": """
+        店舗id 顧客id 会員id 個人id 患者id 利用者id ユーザーid 世帯id 企業id 学生id 社員番号 会員番号 顧客番号 患者番号
+        """,
+    "time": "日付 年月 年度 週次 時点 観測日",
+}
 
 _AFTER_WORDS = re.compile(
-    r"(?:^|[_\s.\-])(after|post|posttest|followup|follow_up|fup|fu|endline|t1|later|final|outcome|subsequent)(?:$|[_\s.\-0-9])"
+    r"(?:^|[_\s.\-])(after|post|posttest|followup|follow_up|fup|endline|later|final|outcome|subsequent)(?:$|[_\s.\-0-9])"
 )
-_AFTER_PARTS = ("介入後", "処置後", "施策後", "治療後", "事後", "追跡", "フォローアップ", "終了時", "実施後")
-_AFTER_SUFFIX = re.compile(r"[^前以直午背老]後$|^後[_・\s]|[_・\s]後[_・\s]|後の")
-_BEFORE = re.compile(r"(?:^|[_\s.\-])(before|pre|pretest|baseline|prior|lag|lagged|past|previous)(?:$|[_\s.\-0-9])|前|ベースライン|過去")
-
-
-def _build() -> dict[str, dict[str, float]]:
-    built = {role: dict.fromkeys(_folded(words).split(), _EXACT) for role, words in _NAMES.items()}
-    for alias, role in ALIASES.items():
-        # "t", "d" and "m" are as often a period, a date or a month as a treatment or a mediator.
-        sure = 0.55 if alias in ("t", "d", "exposure", "intervention") else 0.3 if alias in ("m", "after") else _EXACT
-        built.setdefault(role, {}).setdefault(alias, sure)
-    return built
+_AFTER_PARTS = ("介入後", "処置後", "施策後", "治療後", "事後", "追跡", "フォローアップ", "終了時", "実施後", "投与後")
+_AFTER_SUFFIX = re.compile(r"[^前以直午背老最]後$|^後[_・\s]|[_・\s(（]後[)）]?$|後の")
+_BEFORE = re.compile(
+    r"(?:^|[_\s.\-])(?:before|pre|pretest|baseline|prior|lag|lagged|past|previous|last)(?:$|[_\s.\-0-9])"
+    r"|[^以]前|^前|ベースライン|過去|昨年"
+)
 
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().lower()
 
 
-_BY_ROLE = _build()
+def _known() -> dict[str, dict[str, float]]:
+    known = {role: dict.fromkeys(_folded(words).split(), _EXACT) for role, words in _NAMES.items()}
+    for alias, role in ALIASES.items():
+        # "t", "d" and "m" are as often a period, a date or a month as a treatment or a mediator.
+        sure = 0.55 if alias in ("t", "d", "exposure", "intervention") else 0.3 if alias in ("m", "after") else _EXACT
+        known.setdefault(role, {}).setdefault(alias, sure)
+    return known
+
+
+_KNOWN = _known()
 
 
 def match_role(role: str, name: str) -> tuple[float, str] | None:
     """How surely a column of this name plays this role, and why; None where the name says nothing of it."""
     folded = _folded(name).replace("-", "_").replace(" ", "_")
-    sure = _BY_ROLE.get(role, {}).get(folded)
+    sure = _KNOWN.get(role, {}).get(folded)
     if sure is not None:
         return sure, f"The name '{name}' is a word for {role}."
+    # "sales_before" and 前年売上 are measured too early to be what the treatment changed, or to be the treatment.
+    if role not in _WORDS or (role in ("y", "treatment") and _BEFORE.search(folded)):
+        return None
     words = _split(name)
-    before = _BEFORE.search(folded)
-    match role:
-        case "y":
-            # "sales_before" and 前年売上 are measured too early to be what the treatment changed.
-            return None if before else _among(name, folded, words, _OUTCOME_WORDS, _OUTCOME_PARTS, role)
-        case "treatment":
-            return None if before else _among(name, folded, words, _TREATMENT_WORDS, _TREATMENT_PARTS, role)
-        case "unit_id":
-            return _among(name, folded, words, ("id", "uuid", "uid"), _UNIT_PARTS, role)
-        case "time":
-            return _among(name, folded, words[-1:], _TIME_WORDS, _TIME_PARTS, role, weaker=0.15)
-        case _:
-            return None
+    # "birth_year" is a year in which something happened; a date at the end of a longer name is weak.
+    weaker = 0.15 if role == "time" else 0.0
+    for word in _WORDS[role].split():
+        if word in (words[-1:] if role == "time" else words):
+            return round(_WORD - weaker, 2), f"The name '{name}' holds the word '{word}'."
+    for part in _PARTS[role].split():
+        if part in folded:
+            return round(_PART - weaker, 2), f"The name '{name}' holds '{part}'."
+    return None
 
 
 def said_after_treatment(name: str) -> str:
     """The part of a name that says that the column was measured after the treatment; empty where none does."""
     folded = _folded(name)
-    spelled = "_".join(_split(name))
-    match = _AFTER_WORDS.search(folded) or _AFTER_WORDS.search(spelled)
+    match = _AFTER_WORDS.search(folded) or _AFTER_WORDS.search("_".join(_split(name)))
     if match:
         return match[1]
     for part in _AFTER_PARTS:
         if part in folded:
             return part
     return "後" if _AFTER_SUFFIX.search(folded) else ""
-
-
-def _among(
-    name: str,
-    folded: str,
-    words: list[str],
-    sought: list[str] | tuple[str, ...],
-    parts: list[str],
-    role: str,
-    *,
-    weaker: float = 0.0,
-) -> tuple[float, str] | None:
-    for word in sought:
-        if word in words:
-            return _WORD - weaker, f"The name '{name}' holds the word '{word}'."
-    for part in parts:
-        if part in folded:
-            return _PART - weaker, f"The name '{name}' holds '{part}'."
-    return None
 
 
 def _split(name: str) -> list[str]:
