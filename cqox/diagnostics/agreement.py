@@ -28,14 +28,17 @@ def _kind(estimate: Estimate) -> str | None:
     return "unconfounded" if estimate.family in UNCONFOUNDED else estimate.family
 
 
-def agreement(plan: Plan, estimates: Sequence[Estimate]) -> list[Json]:
+def agreement(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     """For each set of comparable estimates: their range, and the standard errors of their pairwise differences."""
     groups: dict[tuple[str, str], list[Estimate]] = {}
     for estimate in estimates:
         kind = _kind(estimate)
         if kind is not None:
             groups.setdefault((estimate.estimand, kind), []).append(estimate)
-    return [_group(plan, estimand, group) for (estimand, _), group in groups.items() if len(group) > 1]
+    found = [_group(plan, estimand, group) for (estimand, _), group in groups.items() if len(group) > 1]
+    if not found:
+        return {"reason": "No two estimates of the same quantity rest on assumptions of the same kind."}
+    return {"groups": found}
 
 
 def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
@@ -61,8 +64,10 @@ def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
 
 def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """(k, k) covariances of the estimates by their influence functions, NaN for those without one."""
-    sums = [_sums(plan, estimate.influence / estimate.n) if estimate.influence is not None and estimate.n else None
-            for estimate in group]  # fmt: skip
+    sums = [
+        _sums(plan, estimate.influence / estimate.n) if estimate.influence is not None and estimate.n else None
+        for estimate in group
+    ]
     known = [position for position, values in enumerate(sums) if values is not None]
     covariance = np.full((len(group), len(group)), np.nan)
     if known:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cqox.diagnostics._json import number
 from cqox.diagnostics.weightings import Weighting
 from cqox.errors import UnusableData
-from cqox.estimators import Json, Matrix, Plan, Sample
+from cqox.estimators import Json, Matrix, Plan, Sample, Vector
 from cqox.estimators._chunks import Rows
 
 __all__ = ["balance"]
@@ -93,18 +93,23 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
     rows = Rows(n=sample.n, block=plan.settings.chunk_rows, threads=plan.settings.threads)
 
     def block(s: slice) -> Matrix:
-        return columns[s] if sample.index is None else columns[sample.index[s]]
+        # A covariate in a line: numpy reduces along lines several times faster than across them.
+        return np.ascontiguousarray((columns[s] if sample.index is None else columns[sample.index[s]]).T)
 
-    ends = rows.each(lambda s: (block(s).min(axis=0), block(s).max(axis=0)))
-    low, high = np.min([a for a, _ in ends], axis=0), np.max([b for _, b in ends], axis=0)
+    def ends(s: slice) -> tuple[Vector, Vector]:
+        raw = block(s)
+        return raw.min(axis=1), raw.max(axis=1)
+
+    lows, highs = zip(*rows.each(ends), strict=True)
+    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     shift = (low + high) / 2
 
     def work(s: slice) -> tuple[NDArray[np.float64], ...]:
         raw = block(s)
-        x = raw - shift
+        x = raw - shift[:, None]
         w = np.stack([weight[s] for weight in weights])
-        between = ((raw > low) & (raw < high)).sum(axis=0)
-        return w @ x, w[:2] @ (x * x), between.astype(np.float64)
+        between = np.count_nonzero((raw > low[:, None]) & (raw < high[:, None]), axis=1)
+        return w @ x.T, w[:2] @ (x * x).T, between.astype(np.float64)
 
     sums, squares, between = rows.total(work)
     mass = np.asarray([weight.sum() for weight in weights])

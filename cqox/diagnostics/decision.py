@@ -114,9 +114,8 @@ def _anderson_rubin(chosen: Estimate) -> tuple[float | None, float | None] | Non
 
 
 def _evidence(gain: _Gain, minimum: float, alpha: float) -> tuple[Verdict, str]:
-    level = f"{1 - alpha:.4g}".rstrip("0")
     bounds = ", ".join("unbounded" if end is None else f"{end:.4g}" for end in (gain.lower, gain.upper))
-    seen = f"The gain is {gain.estimate:.4g}, its {float(level):.0%} {gain.interval} [{bounds}]"
+    seen = f"The gain is {gain.estimate:.4g}, its {100 * (1 - alpha):.6g}% {gain.interval} [{bounds}]"
     if gain.lower is None and gain.upper is None:
         return "HOLD", f"{seen}: nothing is ruled out."
     if gain.lower is not None and gain.lower > minimum:

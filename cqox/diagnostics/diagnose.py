@@ -29,7 +29,7 @@ def diagnose(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     Returns:
         `outcome`, `missing`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
         `negative_weights`, `event_means`, `pre_trends`, `e_values`, `robustness` and `agreement`; where one does not
-        exist for these data, an object with the `reason` alone.
+        exist for these data, an object with the `reason` alone; where one failed, the same with `failed`.
     """
     weighted = _weightings(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
@@ -48,7 +48,7 @@ def diagnose(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         "pre_trends": _or_reason(lambda: pre_trends(plan)),
         "e_values": _or_reason(lambda: e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None)),
         "robustness": _or_reason(lambda: robustness(plan)),
-        "agreement": agreement(plan, estimates),
+        "agreement": _or_reason(lambda: agreement(plan, estimates)),
     }
 
 
@@ -58,7 +58,7 @@ def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
     except UnusableData as error:
         return {"reason": error.detail}
     except Exception as error:  # noqa: BLE001 - the supervised root of a diagnostic: estimates must stand without it
-        return {"reason": f"This diagnostic failed: {type(error).__name__}: {error}"}
+        return {"failed": True, "reason": f"{type(error).__name__}: {error}"}
 
 
 def _no_weights() -> dict[str, Json]:

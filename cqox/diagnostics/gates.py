@@ -24,7 +24,8 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
     """
     chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     return {
-        "estimators": result_checks.estimators(estimates, chosen),
+        "computation": result_checks.computation(diagnostics, estimates, chosen),
+        "primary_warnings": result_checks.primary_warnings(chosen),
         "missingness": design_checks.missing_rows(diagnostics, chosen),
         "overlap": design_checks.overlap(diagnostics, chosen),
         "balance": design_checks.balance(diagnostics, chosen),

@@ -18,7 +18,6 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the treatment has two levels and its probability can be weighted by", ("ipw_ate",)),
     (_SOMETHING_TO_ADJUST_FOR, ("ols_adjustment", "lin_interacted", "g_computation_ate", "dml_plr")),
     ("the treatment has two levels and nothing is mapped to adjust for", ("difference_in_means",)),
-    ("the treatment is an amount and nothing is mapped to adjust for", ("ols_adjustment",)),
 )
 """Features of a design, the most telling first, with the estimators that make use of them in order of preference."""
 

@@ -11,22 +11,34 @@ from cqox.diagnostics.sensitivity import UNCONFOUNDED
 from cqox.estimators import Estimate
 from cqox.estimators._quantiles import critical_value
 
-__all__ = ["agreement", "estimators", "precision", "robustness"]
+__all__ = ["agreement", "computation", "precision", "primary_warnings", "robustness"]
 
 _WIDE = 0.5
 
 
-def estimators(estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
-    """Whether every estimator that applies gave a number."""
-    rule = "No estimator failed; fails where the primary has no number."
+def computation(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
+    """Whether everything that applies gave a number."""
+    rule = "No estimator and no diagnostic failed; fails where the primary has no number."
     failed = [estimate.name for estimate in estimates if estimate.status == "failed"]
+    failed += [name for name in diagnostics if table_in(diagnostics, name).get("failed")]
+    value = float(len(failed))
     if chosen is None or chosen.estimate is None:
         reason = NO_PRIMARY if chosen is None or chosen.reason is None else f"{chosen.name}: {chosen.reason}"
-        return Gate(status="fail", value=float(len(failed)), threshold=0.0, rule=rule, reason=reason)
-    if failed:
-        reason = f"Failed: {', '.join(failed)}."
-        return Gate(status="warn", value=float(len(failed)), threshold=0.0, rule=rule, reason=reason)
-    return Gate(status="pass", value=0.0, threshold=0.0, rule=rule)
+        return Gate(status="fail", value=value, threshold=0.0, rule=rule, reason=reason)
+    said = f"Failed: {', '.join(failed)}." if failed else None
+    return Gate(status="warn" if failed else "pass", value=value, threshold=0.0, rule=rule, reason=said)
+
+
+def primary_warnings(chosen: Estimate | None) -> Gate:
+    """Whether the primary was computed without a doubt that it names itself."""
+    rule = "The primary estimate carries no warning of its own."
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    said = " ".join(chosen.warnings) or None
+    doubtful = said is not None or chosen.status == "warning"
+    return Gate(
+        status="warn" if doubtful else "pass", value=float(len(chosen.warnings)), threshold=0.0, rule=rule, reason=said
+    )
 
 
 def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
@@ -85,7 +97,7 @@ def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimat
 
 def _difference_errors(diagnostics: Table, chosen: Estimate) -> dict[str, float]:
     """Standard errors of the differences between the primary and each estimate that it is compared with."""
-    groups = diagnostics.get("agreement")
+    groups = table_in(diagnostics, "agreement").get("groups")
     for group in groups if isinstance(groups, list) else []:
         if not isinstance(group, dict):
             continue
