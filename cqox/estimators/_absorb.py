@@ -63,7 +63,7 @@ def is_nested(inner: Codes, outer: Codes, levels: int) -> bool:
 
 
 def absorb(columns: Matrix, effects: Sequence[Codes], weights: Vector | None) -> Absorption:
-    """Replace each column, in place, by what the effects leave of it in a weighted least-squares fit.
+    """Replace each row of a (k, n) matrix, in place, by what the effects leave of it in a weighted least-squares fit.
 
     Raises:
         UnusableData: the effects are too entangled to be told apart numerically.
@@ -76,13 +76,12 @@ def absorb(columns: Matrix, effects: Sequence[Codes], weights: Vector | None) ->
     sweep = _Sweep(first, levels, weight)
     others = [coded[effect] for effect in order[1:]]
     if not others:
-        for position in range(columns.shape[1]):
-            columns[:, position] -= sweep.means(np.ascontiguousarray(columns[:, position]))[first]
+        for column in columns:
+            column -= sweep.means(column)[first]
         return absorption
     system = _System(sweep, others)
-    for position in range(columns.shape[1]):
-        column = np.ascontiguousarray(columns[:, position])
-        columns[:, position] -= system.fitted(column)
+    for column in columns:
+        column -= system.fitted(column)
     return absorption
 
 

@@ -67,8 +67,7 @@ def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
     predictions = np.empty((2, frame.n))
 
     def work(s: slice) -> None:
-        values = frame.matrix[s, :k] @ coefficients
-        np.multiply(values.T, frame.scale[y], out=predictions[:, s])
+        np.multiply(coefficients.T @ frame.matrix[:k, s], frame.scale[y], out=predictions[:, s])
         predictions[:, s] += frame.centre[y]
 
     frame.rows.each(work)
@@ -93,7 +92,7 @@ def mean_columns(frame: Frame, over: Vector | None) -> Vector:
         weight = over if weight is None else over * weight
     share = np.ones(frame.n) if weight is None else weight
     k = frame.at["x"].stop
-    (total,) = frame.rows.total(lambda s: (share[s] @ frame.matrix[s, :k],))
+    (total,) = frame.rows.total(lambda s: (frame.matrix[:k, s] @ share[s],))
     return np.asarray(total / total[0])
 
 
@@ -120,19 +119,19 @@ def arm_contributions(
     frame = arms.frame
     weights = frame.weights if weights is None else weights
     k, y = frame.at["x"].stop, frame.column("y")
-    combine = np.zeros((frame.matrix.shape[1], 4))
+    combine = np.zeros((4, len(frame.matrix)))
     for arm in (0, 1):
-        combine[:k, arm] = -arms.coefficients[:, arm]
-        combine[y, arm] = 1.0
-        combine[:k, 2 + arm] = (2 * arm - 1) * frame.scale[y] * (arms.inverses[arm] @ mean)
+        combine[arm, :k] = -arms.coefficients[:, arm]
+        combine[arm, y] = 1.0
+        combine[2 + arm, :k] = (2 * arm - 1) * frame.scale[y] * (arms.inverses[arm] @ mean)
     parts = np.empty(frame.n)
 
     def work(s: slice) -> Partial:
-        values = frame.matrix[s] @ combine
+        values = combine @ frame.matrix[:, s]
         own = treated[s] > 0
-        residual = np.where(own, values[:, 1], values[:, 0])
+        residual = np.where(own, values[1], values[0])
         weighted = residual if weights is None else residual * weights[s]
-        parts[s] = weighted * np.where(own, values[:, 3], values[:, 2])
+        parts[s] = weighted * np.where(own, values[3], values[2])
         return (np.asarray(weighted @ residual),)
 
     (squares,) = frame.rows.total(work)

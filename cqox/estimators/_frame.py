@@ -17,7 +17,7 @@ from cqox.estimators.data import Codes, Matrix, Vector
 
 __all__ = ["Frame", "build_frame"]
 
-_STRIDE_ROWS = 4096
+_STRIDE_ROWS = 1024
 _ABSORBED = 1e-14
 """A column counts as absorbed when fixed effects leave less than this share of its squares."""
 
@@ -29,7 +29,8 @@ class Frame:
     Attributes:
         sample: the rows.
         rows: the same rows as blocks.
-        matrix: (n, m) in C order; a column of ones first unless fixed effects are absorbed.
+        matrix: (m, n) a variable in each row, so that a pass over the data runs along memory; ones first, or zeros
+            where fixed effects are absorbed.
         at: name of a group of columns to its place in the matrix; `x` begins with the column of ones.
         centre, scale: (m,) such that a raw column is centre + scale · standardised.
         weights: (n,) sampling weights.
@@ -67,11 +68,6 @@ class Frame:
         """Columns in a group."""
         return int(self.at[name].stop - self.at[name].start)
 
-    def raw(self, name: str) -> Vector:
-        """(n,) a single column in its own units."""
-        at = self.column(name)
-        return np.asarray(self.centre[at] + self.scale[at] * self.matrix[:, at])
-
 
 def build_frame(
     sample: Sample,
@@ -90,8 +86,8 @@ def build_frame(
     groups = groups if "x" in groups else {"x": (np.empty((sample.total, 0)), ()), **groups}
     rows = Rows(n=sample.n, block=block, threads=threads)
     width = 1 + sum(columns.shape[1] for columns, _ in groups.values())
-    matrix = np.empty((sample.n, width))
-    matrix[:, 0] = 1.0
+    matrix = _empty(width, sample.n)
+    matrix[0] = 1.0
     centre, scale = np.zeros(width), np.ones(width)
     labels, at, position = ["(intercept)"], {}, 1
     for name, (columns, names) in groups.items():
@@ -106,8 +102,8 @@ def build_frame(
         weights = weights / weights.mean()
     absorbed = None
     if effects:
-        absorbed = absorb(matrix[:, 1:], [sample.take(codes) for codes in effects], weights)
-        matrix[:, 0] = 0.0
+        absorbed = absorb(matrix[1:], [sample.take(codes) for codes in effects], weights)
+        matrix[0] = 0.0
     products = gram(rows, matrix, weights)
     return _without_dependent(
         Frame(
@@ -126,11 +122,18 @@ def build_frame(
     )
 
 
+def _empty(variables: int, rows: int) -> Matrix:
+    """A matrix whose rows do not all begin at the same place of the cache, as powers of two would make them."""
+    return np.empty((variables, (rows | 63) + 9))[:, :rows]
+
+
 def _standard(columns: Matrix, sample: Sample) -> tuple[Vector, Vector]:
     """(k,) centres and scales; scale 0 marks a constant."""
     step = max(1, sample.n // _STRIDE_ROWS)
-    strided = columns[::step] if sample.index is None else columns[sample.index[::step]]
-    centre, scale = strided.mean(axis=0), strided.std(axis=0)
+    strided = np.array((columns[::step] if sample.index is None else columns[sample.index[::step]]).T, order="C")
+    centre = strided.mean(axis=1)
+    strided -= centre[:, None]
+    scale = np.sqrt(np.einsum("ij,ij->i", strided, strided) / strided.shape[1])
     for position in np.flatnonzero(scale <= 1e-13 * np.abs(centre)):
         whole = sample.take(columns[:, position])
         centre[position] = whole.mean()
@@ -142,14 +145,14 @@ def _standard(columns: Matrix, sample: Sample) -> tuple[Vector, Vector]:
 def _fill(
     rows: Rows, matrix: Matrix, start: int, columns: Matrix, sample: Sample, centre: Vector, scale: Vector
 ) -> None:
-    stop = start + columns.shape[1]
-    with np.errstate(divide="ignore"):
-        factor = np.where(scale > 0, 1.0 / scale, 0.0)
+    factors = [1.0 / each if each > 0 else 0.0 for each in scale.tolist()]
 
     def work(s: slice) -> None:
-        target = matrix[s, start:stop]
-        np.subtract(columns[s] if sample.index is None else columns[sample.index[s]], centre, out=target)
-        target *= factor
+        place = s if sample.index is None else sample.index[s]
+        for column, factor in enumerate(factors):
+            target = matrix[start + column, s]
+            np.subtract(columns[place, column], centre[column], out=target)
+            target *= factor
 
     rows.each(work)
 
@@ -183,7 +186,7 @@ def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence
     return Frame(
         sample=frame.sample,
         rows=frame.rows,
-        matrix=np.ascontiguousarray(frame.matrix[:, stay]),
+        matrix=frame.matrix[stay],
         at=at,
         centre=frame.centre[stay],
         scale=frame.scale[stay],

@@ -6,39 +6,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators._chunks import Partial, Rows
+from cqox.estimators._scratch import scratch
 from cqox.estimators.data import Matrix, Vector
 
-__all__ = ["Solution", "gram", "gram_partial", "grouped_gram", "grouped_gram_partial", "independent", "solve"]
+__all__ = [
+    "Solution",
+    "gram",
+    "gram_partial",
+    "grouped_gram",
+    "grouped_gram_partial",
+    "independent",
+    "solve",
+    "solve_each",
+]
 
 _TOLERANCE = 1e-10
 """A column counts as a combination of earlier ones when less than this share of its squares is left beside them."""
 
 
 def gram_partial(block: Matrix, weights: Vector | None) -> Partial:
-    """(m, m) weighted cross-products of a block's columns."""
+    """(m, m) weighted cross-products of a block's m variables, a variable in each row."""
     if weights is not None:
-        block = block * np.sqrt(weights)[:, None]
-    return (block.T @ block,)
+        block = np.multiply(block, np.sqrt(weights), out=scratch("weighted", *block.shape))
+    return (block @ block.T,)
 
 
 def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int) -> Partial:
-    """(groups, m, m) weighted cross-products of each group's rows, and (groups,) their counts."""
+    """(groups, m, m) weighted cross-products within each group of a block's columns, and (groups,) their counts."""
     order = np.argsort(groups, kind="stable")
-    ordered = block[order]
+    ordered = np.take(block, order, axis=1, out=scratch("ordered", *block.shape), mode="clip")
     if weights is not None:
-        ordered *= np.sqrt(weights[order])[:, None]
+        ordered *= np.sqrt(weights[order])
     counts = np.bincount(groups, minlength=n_groups)
     ends = np.cumsum(counts)
-    products = np.zeros((n_groups, block.shape[1], block.shape[1]))
+    products = np.zeros((n_groups, len(block), len(block)))
     for group in np.flatnonzero(counts):
-        rows = ordered[ends[group] - counts[group] : ends[group]]
-        products[group] = rows.T @ rows
+        own = ordered[:, ends[group] - counts[group] : ends[group]]
+        products[group] = own @ own.T
     return products, counts.astype(np.float64)
 
 
 def gram(rows: Rows, matrix: Matrix, weights: Vector | None) -> Matrix:
-    """(m, m) weighted cross-products of a matrix's columns."""
-    (products,) = rows.total(lambda s: gram_partial(matrix[s], None if weights is None else weights[s]))
+    """(m, m) weighted cross-products of m variables over all rows."""
+    (products,) = rows.total(lambda s: gram_partial(matrix[:, s], None if weights is None else weights[s]))
     return products
 
 
@@ -47,7 +57,7 @@ def grouped_gram(
 ) -> tuple[NDArray[np.float64], Vector]:
     """(groups, m, m) weighted cross-products by group, and (groups,) rows in each."""
     products, counts = rows.total(
-        lambda s: grouped_gram_partial(matrix[s], None if weights is None else weights[s], groups[s], n_groups)
+        lambda s: grouped_gram_partial(matrix[:, s], None if weights is None else weights[s], groups[s], n_groups)
     )
     return products, counts
 
@@ -99,6 +109,17 @@ def solve(products: Matrix, right: Matrix) -> Solution:
         coefficients[kept] = np.linalg.solve(products[within], right[kept])
         inverse[within] = _inverse(products[within])
     return Solution(coefficients=coefficients, inverse=inverse, kept=kept)
+
+
+def solve_each(products: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(g, k, r) coefficients of g fits at a time, each as `solve` gives them."""
+    try:
+        pivots = np.linalg.cholesky(products).diagonal(axis1=-2, axis2=-1) ** 2
+        if np.all(pivots > _TOLERANCE * products.diagonal(axis1=-2, axis2=-1)):
+            return np.asarray(np.linalg.solve(products, right))
+    except np.linalg.LinAlgError:
+        pass
+    return np.stack([solve(*each).coefficients for each in zip(products, right, strict=True)])
 
 
 def _inverse(products: Matrix) -> Matrix:

@@ -112,18 +112,17 @@ def residual_pass(
     contributions = np.empty(frame.n)
     weights = frame.weights
     for _ in range(3):
-        combine = np.zeros((frame.matrix.shape[1], 2))
-        combine[regressors, 0] = -coefficients
-        combine[target, 0] = 1.0
-        combine[regressors, 1] = influence
+        combine = np.zeros((2, len(frame.matrix)))
+        combine[0, regressors] = -coefficients
+        combine[0, target] = 1.0
+        combine[1, regressors] = influence
 
         def work(s: slice, combine: Matrix = combine) -> tuple[NDArray[np.float64], ...]:
-            block = frame.matrix[s]
-            values = block @ combine
-            residuals = np.ascontiguousarray(values[:, 0])
+            block = frame.matrix[:, s]
+            residuals, direction = combine @ block
             weighted = residuals if weights is None else residuals * weights[s]
-            np.multiply(weighted, values[:, 1], out=contributions[s])
-            return weighted @ block, np.asarray(weighted @ residuals)
+            np.multiply(weighted, direction, out=contributions[s])
+            return block @ weighted, np.asarray(weighted @ residuals)
 
         gradient, squares = frame.rows.total(work)
         correction = inverse @ gradient[regressors]
@@ -138,8 +137,8 @@ def leverages(frame: Frame, regressors: NDArray[np.intp], inverse: Matrix) -> Ve
     result = np.empty(frame.n)
 
     def work(s: slice) -> None:
-        block = frame.matrix[s][:, regressors]
-        result[s] = np.einsum("ij,ij->i", block @ inverse, block)
+        block = frame.matrix[regressors, s]
+        result[s] = np.einsum("ij,ij->j", inverse @ block, block)
 
     frame.rows.each(work)
     return result if frame.weights is None else result * frame.weights
@@ -154,7 +153,7 @@ def _without_each(
     used = np.append(regressors, target)
     if count * len(used) ** 2 > JACKKNIFE_CELLS:
         return None
-    matrix = frame.matrix[:, used]
+    matrix = frame.matrix[used]
     blocks, _ = grouped_gram(frame.rows, matrix, frame.weights, codes, count)
     whole = blocks.sum(axis=0)
     k = len(regressors)

@@ -1,13 +1,13 @@
 """Each row's probability of treatment, as every family and diagnostic reads it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from cqox.estimators._logit import Logit
 from cqox.estimators._sample import Sample
-from cqox.estimators.data import Vector
+from cqox.estimators.data import Matrix, Vector
 
 __all__ = ["Propensity", "fitted_propensity", "given_probabilities", "score_correction"]
 
@@ -27,6 +27,7 @@ class Propensity:
         notes: what was done to the columns, each a sentence.
         warnings: doubts about overlap, each a sentence.
         logit: the fit; None where it was given.
+        kept: what was computed from it and may be asked for again.
     """
 
     e: Vector
@@ -37,6 +38,16 @@ class Propensity:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     logit: Logit | None = None
+    kept: dict[str, Matrix] = field(default_factory=dict)
+
+    @property
+    def inverse(self) -> Matrix:
+        """(k, k) inverse information of the fit."""
+        if self.logit is None:
+            return np.empty((0, 0))
+        if "inverse" not in self.kept:
+            self.kept["inverse"] = self.logit.inverse()
+        return self.kept["inverse"]
 
     @property
     def used(self) -> Vector:
@@ -86,12 +97,12 @@ def score_correction(propensity: Propensity, treated: Vector, slopes: Vector) ->
         return np.zeros_like(slopes)
     frame = logit.frame
     k = frame.at["x"].stop
-    (slope,) = frame.rows.total(lambda s: (slopes[s] @ frame.matrix[s, :k],))
-    direction = logit.inverse @ slope
+    (slope,) = frame.rows.total(lambda s: (frame.matrix[:k, s] @ slopes[s],))
+    direction = propensity.inverse @ slope
     result = np.empty(frame.n)
 
     def work(s: slice) -> None:
-        np.multiply(frame.matrix[s, :k] @ direction, treated[s] - logit.probabilities[s], out=result[s])
+        np.multiply(direction @ frame.matrix[:k, s], treated[s] - logit.probabilities[s], out=result[s])
 
     frame.rows.each(work)
     return result if frame.weights is None else result * frame.weights

@@ -21,7 +21,7 @@ __all__ = ["Clusters", "Linear", "Uncertainty", "asymptotic", "clustered_varianc
 FEW_CLUSTERS = 50
 FEW_TREATED = 10
 SMALL_SAMPLE = 250
-_CHEAP_LEVERAGE = 2_000_000
+_CHEAP_LEVERAGE = 400_000
 
 type Kind = Literal["iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"]
 

@@ -191,10 +191,10 @@ def _two_way(plan: Plan) -> Estimate:
 def _negative_weights(frame: Frame, regressors: NDArray[np.intp], status: Vector) -> tuple[float, float]:
     """The share of treated rows with a negative weight in the estimate, and the sum of these weights (all sum to 1)."""
     t, others = regressors[-1], regressors[:-1]
-    residual = frame.matrix[:, t].copy()
+    residual = frame.matrix[t].copy()
     if len(others):
         slopes = np.linalg.solve(frame.products[np.ix_(others, others)], frame.products[others, t])
-        residual -= frame.matrix[:, others] @ slopes
+        residual -= slopes @ frame.matrix[others]
     if frame.weights is not None:
         residual *= frame.weights
     weights = residual[status > 0] / residual[status > 0].sum()

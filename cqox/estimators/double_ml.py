@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cqox.errors import UnusableData
 from cqox.estimators._chunks import Partial
 from cqox.estimators._frame import Frame
-from cqox.estimators._gram import solve
+from cqox.estimators._gram import solve_each
 from cqox.estimators._propensity import Propensity, given_probabilities
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
@@ -50,15 +50,14 @@ def _plr_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
     whole = blocks.sum(axis=1)
     rest = whole.sum(axis=0) - whole
     n_folds = len(rest)
-    combine = np.zeros((n_folds, frame.matrix.shape[1], 2))
-    for fold in range(n_folds):
-        combine[fold, :k] = -solve(rest[fold, :k, :k], rest[fold, :k][:, [t, y]]).coefficients
-    combine[:, t, 0] = combine[:, y, 1] = 1.0
+    combine = np.zeros((n_folds, 2, len(frame.matrix)))
+    combine[:, :, :k] = -solve_each(rest[:, :k, :k], rest[:, :k][:, :, [t, y]]).transpose(0, 2, 1)
+    combine[:, 0, t] = combine[:, 1, y] = 1.0
     folds, weights = frame.sample.take(plan.folds(split)), frame.weights
     residuals = np.empty((2, frame.n))
 
     def work(s: slice) -> Partial:
-        own = _own_fold(frame.matrix[s], combine, folds[s])
+        own = _own_fold(frame.matrix[:, s], combine, folds[s])
         residuals[:, s] = own
         left = own[0] if weights is None else own[0] * weights[s]
         return np.asarray(left @ own[1]), np.asarray(left @ own[0])
@@ -103,10 +102,10 @@ def _irm_split(
     scores, tilt = np.empty(frame.n), np.empty(frame.n)
 
     def work(s: slice) -> int:
-        block, d = frame.matrix[s], t[s]
+        block, d = frame.matrix[:, s], t[s]
         p = np.clip(e[s], _CLIP, 1 - _CLIP)
         mu0, mu1 = _own_fold(block, combine, folds[s])
-        outcome = block[:, y]
+        outcome = block[y]
         if target == "ATE":
             scores[s] = mu1 - mu0 + np.where(d > 0, (outcome - mu1) / p, -(outcome - mu0) / (1 - p))
             tilt[s] = 1.0
@@ -126,15 +125,14 @@ def _irm_split(
 
 
 def _arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64]:
-    """(folds, m, 2) what predicts the standardised outcome of each arm without each fold."""
+    """(folds, 2, m) what predicts the standardised outcome of each arm without each fold."""
     blocks, counts = plan.blocks(frame, split)
     _check_folds(counts, frame, ("untreated", "treated"))
     k, y = frame.at["x"].stop, frame.column("y")
     rest = blocks.sum(axis=0) - blocks
-    combine = np.zeros((len(rest), frame.matrix.shape[1], 2))
-    for fold in range(len(rest)):
-        for arm in (0, 1):
-            combine[fold, :k, arm] = solve(rest[fold, arm, :k, :k], rest[fold, arm, :k, [y]].T).coefficients[:, 0]
+    combine = np.zeros((len(rest), 2, len(frame.matrix)))
+    for arm in (0, 1):
+        combine[:, arm, :k] = solve_each(rest[:, arm, :k, :k], rest[:, arm, :k, y, None])[:, :, 0]
     return combine
 
 
@@ -152,10 +150,12 @@ def _check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[str, ...
 def _own_fold(
     block: NDArray[np.float64], combine: NDArray[np.float64], folds: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """(r, n) combinations of a block's columns, each row by the (folds, m, r) coefficients of its fold."""
-    n_folds, m, r = combine.shape
-    values = (block @ combine.transpose(1, 0, 2).reshape(m, n_folds * r)).reshape(len(block), n_folds, r)
-    return np.ascontiguousarray(values[np.arange(len(block)), folds].T)
+    """(r, n) combinations of a block's variables, each row's by the (folds, r, m) coefficients of its fold."""
+    n_folds, r, m = combine.shape
+    n = block.shape[1]
+    values = (combine.transpose(1, 0, 2).reshape(r * n_folds, m) @ block).ravel()
+    place = folds * np.int64(n) + np.arange(n)
+    return np.stack([values[place + row * n_folds * n] for row in range(r)])
 
 
 def _over_splits(

@@ -116,27 +116,28 @@ class _Pass:
 
 def _row_pass(frame: Frame, parts: _Partialled, clusters: Clusters) -> _Pass:
     m, weights, value = len(parts.z_t), frame.weights, parts.value
-    combine = np.zeros((frame.matrix.shape[1], m + 2))
-    combine[parts.rest, np.arange(m + 2)] = 1.0
-    combine[parts.x] = -parts.on_x
-    combine[:, :m] = np.linalg.solve(parts.root, combine[:, :m].T).T
+    combine = np.zeros((m + 2, len(frame.matrix)))
+    combine[np.arange(m + 2), parts.rest] = 1.0
+    combine[:, parts.x] = -parts.on_x.T
+    combine[:m] = np.linalg.solve(parts.root, combine[:m])
     strength = float(parts.z_t @ parts.z_t)
     contributions = np.empty(frame.n)
     moments = np.empty((2 * m, frame.n)) if clusters.codes else None
 
     def work(s: slice) -> Partial:
-        values = frame.matrix[s] @ combine
-        z, t, y = values[:, :m], values[:, m], values[:, m + 1]
+        values = combine @ frame.matrix[:, s]
+        z, t, y = values[:m], values[m], values[m + 1]
         residual = y - value * t
         weighted = residual if weights is None else residual * weights[s]
-        np.multiply(z @ parts.z_t, weighted / strength, out=contributions[s])
-        unrestricted = np.column_stack([y - z @ parts.z_y, t - z @ parts.z_t])
+        fitted = parts.z_t @ z
+        np.multiply(fitted, weighted / strength, out=contributions[s])
+        unrestricted = y - parts.z_y @ z, t - fitted
         if weights is not None:
-            unrestricted *= weights[s, None]
-        both = np.hstack([z * unrestricted[:, :1], z * unrestricted[:, 1:]])
+            unrestricted = unrestricted[0] * weights[s], unrestricted[1] * weights[s]
+        both = np.concatenate([z * unrestricted[0], z * unrestricted[1]])
         if moments is not None:
-            moments[:, s] = both.T
-        return np.asarray(weighted @ residual), both.T @ both
+            moments[:, s] = both
+        return np.asarray(weighted @ residual), both @ both.T
 
     squares, variance = frame.rows.total(work)
     if moments is not None:
@@ -196,7 +197,7 @@ def _without_each(frame: Frame, codes: Codes, count: int, scale: float) -> Vecto
     absorbed = frame.absorbed
     if absorbed is not None and absorbed.degrees_beside([codes]) > 1:
         return None
-    if count * frame.matrix.shape[1] ** 2 > JACKKNIFE_CELLS:
+    if count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
         return None
     blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, count)
     whole = blocks.sum(axis=0)

@@ -123,8 +123,8 @@ class Plan:
             for array in role_arrays(self.data, _GROUPS[group]):
                 matrix = np.asarray(array, dtype=np.float64)
                 columns[group] = (matrix[:, None] if matrix.ndim == 1 else matrix), self.labels(_GROUPS[group])
-        if groups == "w":
-            columns = {"x": columns["w"]}
+        if "w" in columns:
+            columns = {"x": columns.pop("w"), **columns}
         return build_frame(
             sample, columns, weights=self.data.weights, block=self.settings.chunk_rows,
             threads=self.settings.threads, effects=effects,
@@ -152,7 +152,7 @@ class Plan:
         if arms == 2:
             codes = codes * np.uint8(2) + self.treated(frame.sample).astype(np.uint8)
         products, counts = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, folds * arms)
-        width = frame.matrix.shape[1]
+        width = len(frame.matrix)
         return products.reshape(folds, arms, width, width), counts.reshape(folds, arms)
 
     def outcome_sample(self) -> Sample:
@@ -186,7 +186,7 @@ class Plan:
         if not self.has("propensity_covariates"):
             raise UnusableData("It needs 'covariates', 'propensity_covariates' or 'pscore' to model the treatment by.")
         same = data.propensity_covariates is data.covariates
-        frame = self.frame("xty", sample) if same else self.frame("w", sample)
+        frame = self.frame("xty", sample) if same else self.frame("wt", sample)
         return fitted_propensity(fit_logit(frame, self.treated(sample)))
 
     def out_of_fold(self, logit: Logit, split: int) -> Vector:

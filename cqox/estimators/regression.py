@@ -102,7 +102,7 @@ def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes
     """(count,) the contrast at the whole sample's mean without each cluster."""
     frame = arms.frame
     k, y = frame.at["x"].stop, frame.column("y")
-    if 2 * count * frame.matrix.shape[1] ** 2 > JACKKNIFE_CELLS:
+    if 2 * count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
         return None
     blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes * 2 + treated.astype(np.int64), 2 * count)
     by_arm = blocks.reshape(count, 2, *blocks.shape[1:])

@@ -24,7 +24,7 @@ def test_absorbing_equals_explicit_dummies(levels: tuple[int, ...], weighted: bo
     weights = rng.uniform(0.5, 2, 400) if weighted else None
     columns = rng.standard_normal((400, 3)) * [1, 100, 0.01]
     expected = residuals(columns, effects, weights)
-    absorb(columns, effects, weights)
+    absorb(columns.T, effects, weights)
     np.testing.assert_allclose(columns, expected, atol=1e-10)
 
 
@@ -37,20 +37,20 @@ def test_parts_of_a_panel_that_share_no_level_are_absorbed_apart(dense: bool, mo
     time = rng.integers(0, 4, 300) + 4 * (unit >= 10)
     columns = rng.standard_normal((300, 2))
     expected = residuals(columns, [unit, time], None)
-    absorb(columns, [unit, time], None)
+    absorb(columns.T, [unit, time], None)
     np.testing.assert_allclose(columns, expected, atol=1e-10)
 
 
 def test_what_the_effects_determine_is_absorbed_to_nothing():
     unit = np.repeat(np.arange(30), 4)
     columns = np.column_stack([np.sin(unit) * 5, np.tile(np.arange(4.0), 30)])
-    absorb(columns, [unit, np.tile(np.arange(4), 30)], None)
+    absorb(columns.T, [unit, np.tile(np.arange(4), 30)], None)
     np.testing.assert_allclose(columns, 0, atol=1e-12)
 
 
 def test_degrees_count_the_constant_once_and_nested_effects_not_at_all():
     unit, time = np.repeat(np.arange(30), 4), np.tile(np.arange(4), 30)
-    absorption = absorb(np.zeros((120, 1)), [unit, time], None)
+    absorption = absorb(np.zeros((1, 120)), [unit, time], None)
     assert absorption.degrees == 30 + 4 - 1
     assert absorption.degrees_beside([unit]) == 4
     assert absorption.degrees_beside([unit // 3]) == 4

@@ -6,7 +6,7 @@ import pytest
 
 from cqox.estimators._chunks import Rows, merge, merge_all
 from cqox.estimators._gram import gram_partial, grouped_gram_partial, solve
-from cqox.estimators._logit import newton_partial
+from cqox.estimators._logit import gradient_partial, information_partial
 
 RNG = np.random.default_rng(0)
 MATRIX = np.column_stack([np.ones(2000), RNG.standard_normal((2000, 5))])
@@ -34,7 +34,7 @@ def test_an_error_in_a_block_reaches_the_caller():
 
 
 def test_merging_is_associative_to_rounding():
-    parts = [gram_partial(MATRIX[start : start + 500], None) for start in range(0, 2000, 500)]
+    parts = [gram_partial(MATRIX[start : start + 500].T, None) for start in range(0, 2000, 500)]
     left = merge(merge(merge(parts[0], parts[1]), parts[2]), parts[3])
     right = merge(parts[0], merge(parts[1], merge(parts[2], parts[3])))
     np.testing.assert_allclose(left[0], right[0], rtol=1e-13, atol=1e-10)
@@ -44,7 +44,7 @@ def test_merging_is_associative_to_rounding():
 def test_any_partition_of_the_rows_gives_the_same_fit(pieces: int):
     order = np.random.default_rng(pieces).permutation(2000)
     whole = MATRIX.T @ MATRIX
-    merged = merge_all(gram_partial(MATRIX[part], None) for part in np.array_split(order, pieces))
+    merged = merge_all(gram_partial(MATRIX[part].T, None) for part in np.array_split(order, pieces))
     np.testing.assert_allclose(
         solve(merged[0], merged[0][:, 1:2]).coefficients, solve(whole, whole[:, 1:2]).coefficients, atol=1e-12
     )
@@ -54,14 +54,16 @@ def test_groups_may_be_spread_over_parts_in_any_way():
     own = [np.flatnonzero(group == GROUPS) for group in range(7)]
     expected = np.stack([(MATRIX[rows] * WEIGHTS[rows, None]).T @ MATRIX[rows] for rows in own])
     parts = np.array_split(np.random.default_rng(1).permutation(2000), 5)
-    products, counts = merge_all(grouped_gram_partial(MATRIX[p], WEIGHTS[p], GROUPS[p], 7) for p in parts)
+    products, counts = merge_all(grouped_gram_partial(MATRIX[p].T, WEIGHTS[p], GROUPS[p], 7) for p in parts)
     np.testing.assert_allclose(products, expected, rtol=1e-12, atol=1e-10)
     np.testing.assert_array_equal(counts, np.bincount(GROUPS, minlength=7))
 
 
 def _in_another_process(part: np.ndarray) -> tuple[np.ndarray, ...]:
     treated = (MATRIX[:, 1] > 0).astype(float)
-    return newton_partial(MATRIX[part], treated[part], None, np.zeros(6))
+    half = np.full(len(part), 0.5)
+    gradient = gradient_partial(MATRIX[part].T, treated[part], None, half)
+    return *gradient, *information_partial(MATRIX[part].T, None, half)
 
 
 def test_partial_statistics_travel_between_processes():

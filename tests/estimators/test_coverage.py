@@ -55,10 +55,8 @@ def test_intervals_cover_at_their_nominal_rate(capsys):
         print()
         for name in ESTIMATORS:
             bias, sd = np.mean(values[name]) - EFFECT, np.std(values[name], ddof=1)
-            ratio = np.mean(errors[name]) / sd
-            print(
-                f"{name:20} coverage {covered[name] / REPLICATIONS:.3f}  bias {bias:+.4f}  sd {sd:.4f}  se/sd {ratio:.3f}"
-            )
+            rate, ratio = covered[name] / REPLICATIONS, np.mean(errors[name]) / sd
+            print(f"{name:20} coverage {rate:.3f}  bias {bias:+.4f}  sd {sd:.4f}  se/sd {ratio:.3f}")
     for name in ESTIMATORS:
         rate = covered[name] / REPLICATIONS
         half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)

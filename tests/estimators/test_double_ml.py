@@ -88,7 +88,7 @@ def test_a_large_sample_converges_from_its_stride_to_the_same_fit():
     plan = Plan(data, Settings())
     frame = plan.frame("xty", plan.outcome_sample())
     logit = fit_logit(frame, data.treatment)
-    gradient = (data.treatment - logit.probabilities) @ frame.matrix[:, : frame.at["x"].stop]
+    gradient = (data.treatment - logit.probabilities) @ frame.matrix[: frame.at["x"].stop].T
     assert np.abs(gradient).max() <= 1e-11 * data.n
 
 
