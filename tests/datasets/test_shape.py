@@ -1,0 +1,67 @@
+"""The scan of delimited text agrees with the standard library's csv module on every text that the latter can write."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cqox.datasets.limits import Limits
+from cqox.datasets.shape import scan
+from cqox.errors import LimitExceeded
+
+CELLS = st.sampled_from(["a", "", "x,y", 'q"r', "n\nm", "longer text", '""', "\n", '"', "b\r\nc", "日本\n語", ",", '","'])
+ROWS = st.lists(st.lists(CELLS, max_size=5), min_size=1, max_size=12)
+
+
+@dataclass
+class Pieces:
+    """A source whose blocks end anywhere."""
+
+    content: bytes
+    size: int
+
+    def blocks(self, *, skip: int = 0, block_bytes: int = 0) -> Iterator[bytes]:
+        for start in range(skip, len(self.content), self.size):
+            yield self.content[start : start + self.size]
+
+
+@given(rows=ROWS, width=st.integers(1, 5), piece=st.integers(1, 50), line_end=st.sampled_from(["\n", "\r\n"]))
+def test_the_scan_sees_the_records_that_csv_sees(rows: list[list[str]], width: int, piece: int, line_end: str) -> None:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator=line_end).writerows(rows)
+    text = buffer.getvalue()
+    shape = scan(Pieces(text.encode(), piece), ",", width, Limits())  # type: ignore[arg-type]
+    records = list(csv.reader(io.StringIO(text, newline="")))
+    wrong = [(number, len(record)) for number, record in enumerate(records, 1) if record and len(record) != width]
+    assert shape.records == len(records)
+    assert list(shape.blank) == [position for position, record in enumerate(records) if not record]
+    assert [(ragged.row, ragged.fields) for ragged in shape.ragged] == wrong[: len(shape.ragged)]
+    assert shape.ragged_count == len(wrong)
+    assert len(shape.ragged) >= min(len(wrong), 3)
+    assert not shape.odd_quotes
+    assert not shape.unclosed
+
+
+@given(piece=st.integers(1, 9))
+def test_quotes_where_the_standard_has_none_are_noticed(piece: int) -> None:
+    for text in ('a,b\n5" pipe,1\n', 'a,b\n"x"y,1\n', 'a,b\n1, "x"\n'):
+        assert scan(Pieces(text.encode(), piece), ",", 2, Limits()).odd_quotes  # type: ignore[arg-type]
+    assert scan(Pieces(b'a,b\n1,"x\n2,3\n', piece), ",", 2, Limits()).unclosed  # type: ignore[arg-type]
+
+
+@given(piece=st.integers(1, 40), long=st.integers(20, 60))
+def test_a_field_is_measured_across_blocks(piece: int, long: int) -> None:
+    for text in (f"a,b\n{'x' * long},1\n", f'a,b\n1,"{"x" * (long // 2)}\n{"y" * (long // 2)}"\n'):
+        with pytest.raises(LimitExceeded):
+            scan(Pieces(text.encode(), piece), ",", 2, Limits(max_field_bytes=long - 2))  # type: ignore[arg-type]
+        scan(Pieces(text.encode(), piece), ",", 2, Limits(max_field_bytes=long + 4))  # type: ignore[arg-type]
+
+
+def test_rows_are_counted_before_anything_is_parsed() -> None:
+    content = b"a\n" + b"1\n" * 100
+    with pytest.raises(LimitExceeded, match="rows"):
+        scan(Pieces(content, 10), ",", 1, Limits(max_rows=50))  # type: ignore[arg-type]
