@@ -8,6 +8,7 @@ import httpx
 from pydantic import JsonValue
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from services.http.api import operation
 
@@ -40,19 +41,17 @@ def show(console: Console, demonstration: Demonstration) -> bool:
     """Print the report and where to look next; False where there is a problem instead of a report."""
     answer = demonstration.answer
     if demonstration.status != 200:
-        console.print(f"[red]The analysis was answered {demonstration.status}: {answer.get('detail')}[/red]")
+        console.print(Text(f"The analysis was answered {demonstration.status}: {answer.get('detail')}", style="red"))
         return False
     estimates = _objects(answer["estimates"])
     console.print()
     console.print(estimates_table(estimates))
-    for estimate in estimates:
-        if estimate["status"] in ("skipped", "failed"):
-            console.print(f"[dim]{estimate['status']}: {estimate['name']}, {estimate['reason']}[/dim]", soft_wrap=True)
+    _show_without_number(console, estimates)
     decision = answer["decision"]
     if isinstance(decision, dict):
         console.print(f"\n[bold]Decision: {decision['verdict']}[/bold] on {decision['primary']}")
         for reason in _list(decision["reasons"]):
-            console.print(f"  {reason}", soft_wrap=True)
+            console.print(Text(f"  {reason}"), soft_wrap=True)
     figures = answer["figures"]
     if isinstance(figures, dict):
         console.print("\n[bold]Figures[/bold]")
@@ -62,6 +61,16 @@ def show(console: Console, demonstration: Demonstration) -> bool:
         f"[bold]Report[/bold]\n  {demonstration.gateway_url}/api/analyses/{answer['analysis_id']}", soft_wrap=True
     )
     return True
+
+
+def _show_without_number(console: Console, estimates: Sequence[Mapping[str, JsonValue]]) -> None:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in estimates:
+        if one["status"] in ("skipped", "failed"):
+            reasons.setdefault((str(one["status"]), str(one["reason"])), []).append(str(one["name"]))
+    for (status, reason), names in reasons.items():
+        style = "red" if status == "failed" else "dim"
+        console.print(Text(f"{status}: {', '.join(names)}. {reason}", style=style), soft_wrap=True)
 
 
 def estimates_table(estimates: Sequence[Mapping[str, JsonValue]]) -> Table:

@@ -1,9 +1,13 @@
 """`cqox estimators`: the catalog as a table."""
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
 __all__ = ["print_estimators"]
+
+_WIDE = 400
 
 
 def print_estimators() -> None:
@@ -20,6 +24,5 @@ def print_estimators() -> None:
             table.add_section()
             table.add_row(f"[dim]{family}[/dim]")
         table.add_row(entry.name, entry.estimand, entry.summary, ", ".join(entry.requires), entry.checked_against)
-    console = Console()
     # A pipe has no width: lines are not folded for a program that reads them.
-    console.print(table, width=None if console.is_terminal else 240)
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)

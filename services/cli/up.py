@@ -18,6 +18,7 @@ from services.http.sockets import AddressUnusable, listen, url_of
 
 __all__ = ["up"]
 
+_WIDE = 120
 _LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -35,7 +36,7 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
     Returns:
         The exit status: 0 after a clean drain, 1 where something failed, 2 for a setting that cannot be used.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     try:
         loaded = load(os.environ, overrides)
         engine_url = _free(_LOOPBACK, loaded.settings.engine_port, "--engine-port")

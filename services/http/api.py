@@ -106,7 +106,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "not apply is `skipped` with the reason; one that fails is `failed` and the others stand. The same request on "
         "the same data answers the same report.",
         body=AnalyzeRequest,
-        example={"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}},
+        example={
+            "dataset_id": "test",
+            "mapping": {"y": "y", "treatment": "w", "unit_id": "id", "covariates": ["x1", "x2", "x3", "x4"]},
+        },
         answers=(Answer(meaning="The report.", model=Report),),
         problems=(400, 404, 413, 422, *_UNAVAILABLE),
     ),

@@ -1,6 +1,8 @@
+import json
 import re
+from pathlib import Path
 
-from services.http.api import OPERATIONS
+from services.http.api import OPERATIONS, operation
 from services.http.openapi import openapi_document
 from services.http.problems import kinds
 
@@ -53,6 +55,11 @@ def test_the_models_of_the_contract_are_the_schemas():
     assert analyze["requestBody"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/AnalyzeRequest"
     }
+
+
+def test_the_example_is_the_one_that_ships_with_the_project():
+    shipped = json.loads((Path(__file__).parents[3] / "examples" / "request.json").read_text())
+    assert operation("analyze").example == shipped
 
 
 def test_every_kind_of_problem_is_explained():
