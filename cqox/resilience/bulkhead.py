@@ -1,21 +1,22 @@
 """At most so many calls at once, and a bounded queue for the rest.
 
 What lives here: taking a slot, waiting for one, giving it back, from tasks of any loop and from threads alike. What
-does
-not: whose turn it is (`_slots`), and a limit that finds itself (`adaptive`).
+does not: whose turn it is (`_slots`), and a limit that finds itself (`adaptive`).
 """
 
 from dataclasses import dataclass
+from math import inf
 from threading import Lock
-from types import TracebackType
-from typing import Self
+from typing import NoReturn
 
 from cqox.errors import BulkheadFull, DeadlineExceeded
+from cqox.resilience._ambient import Ambient
+from cqox.resilience._clock import Clock, TimeSource, bind_clock
+from cqox.resilience._part import Gate, Permit
 from cqox.resilience._ranges import check_count
 from cqox.resilience._slots import Slots
 from cqox.resilience._waiter import TaskWaiter, ThreadWaiter, Waiter, running_loop
 from cqox.resilience.criticality import current_criticality
-from cqox.resilience.deadline import remaining
 
 __all__ = ["Bulkhead", "BulkheadSnapshot"]
 
@@ -45,23 +46,32 @@ class BulkheadSnapshot:
     abandoned: int
 
 
-class Bulkhead:
+class Bulkhead(Gate):
     """Lets `max_concurrent` calls in at once, lets `max_queued` wait, and refuses the rest with `BulkheadFull`.
 
     Who waited longest comes next, the more critical before the less. Where the queue is full, a call that is more
-    critical takes the place of the latest of the least critical, which is refused. One bulkhead may be shared by
-    threads and loops.
+    critical takes the place of the latest of the least critical, which is refused.
+
+    A cancellation while a call waits gives up its place; a slot that was handed over in the same moment goes to the
+    next. A thread waits no longer than its deadline, and where it runs an event loop it never waits: the slot might
+    be held by a task of that very loop. One bulkhead may be shared by threads and loops.
     """
 
-    __slots__ = ("_abandoned", "_admitted", "_lock", "_rejected", "_slots", "name")
-
-    def __init__(self, max_concurrent: int, max_queued: int = 0, *, name: str = "bulkhead") -> None:
+    def __init__(
+        self,
+        max_concurrent: int,
+        max_queued: int = 0,
+        *,
+        name: str = "bulkhead",
+        clock: Clock | TimeSource | None = None,
+    ) -> None:
         """Make a bulkhead.
 
         Args:
             max_concurrent: slots, at least 1.
             max_queued: places in the queue, at least 0.
             name: what rejections and snapshots call it.
+            clock: for tests.
 
         Raises:
             ValueError: a setting is out of its range.
@@ -69,81 +79,89 @@ class Bulkhead:
         check_count("max_concurrent", max_concurrent)
         check_count("max_queued", max_queued, least=0)
         self.name = name
+        self._clock = bind_clock(f"Bulkhead {name!r}", clock)
         self._lock = Lock()
         self._slots = Slots[Waiter](max_concurrent, max_queued)
         self._admitted = self._rejected = self._abandoned = 0
+        self._slot = _Slot(self)
 
-    async def acquire(self) -> None:
-        """Take a slot, waiting for one where there is a place in the queue.
-
-        A cancellation while it waits gives up the place; where a slot was handed over in the same moment, it goes to
-        the next.
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        """Take a slot if one is free; None where the call may wait for one.
 
         Raises:
-            BulkheadFull: neither a slot nor a place in the queue was free, or a more critical call took the place.
+            BulkheadFull: neither a slot nor a place in the queue is free.
         """
-        if self._enter():
-            return
+        with self._lock:
+            if self._slots.enter():
+                self._admitted += 1
+                return self._slot
+            may_wait = self._slots.queue_limit > 0
+        if not may_wait:
+            self._refuse()
+        return None
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        """Wait for a slot.
+
+        Raises:
+            BulkheadFull: there was no place in the queue, or a more critical call took it.
+        """
         waiter = TaskWaiter(current_criticality())
         if self._enter_or_line_up(waiter):
-            return
+            return self._slot
         try:
             await waiter.wait()
         except BaseException:
             self._give_up(waiter)
             raise
         if not waiter.granted:
-            raise BulkheadFull(self.name)
+            self._refuse(counted=True)
+        return self._slot
 
-    def acquire_sync(self) -> None:
-        """Take a slot, blocking this thread where there is a place in the queue, no longer than the deadline allows.
-
-        On a thread that runs an event loop it never blocks: the slot might be held by a task of that very loop.
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        """Block this thread until there is a slot.
 
         Raises:
-            BulkheadFull: as for `acquire`, or there is no free slot and this thread runs an event loop.
+            BulkheadFull: as for `admit_waiting`, or this thread runs an event loop.
             DeadlineExceeded: the deadline passed while it waited.
         """
-        if self._enter():
-            return
         if running_loop() is not None:
-            raise self._refusal()
+            self._refuse()
         waiter = ThreadWaiter(current_criticality())
         if self._enter_or_line_up(waiter):
-            return
+            return self._slot
         try:
-            woken = waiter.wait(remaining())
+            woken = waiter.wait(inf if deadline is None else deadline.remaining())
         except BaseException:
             self._give_up(waiter)
             raise
-        if not woken and self._step_out(waiter):
-            raise DeadlineExceeded
+        if not woken and deadline is not None and self._step_out(waiter):
+            raise DeadlineExceeded(deadline.seconds, before_call=True)
         if not waiter.granted:
-            raise BulkheadFull(self.name)
+            self._refuse(counted=True)
+        return self._slot
 
     def release(self) -> None:
-        """Give a slot back; from any thread or loop, once for each slot taken."""
+        """Give one slot back."""
         with self._lock:
             waiter = self._next()
         self._wake(waiter)
 
-    def resize(self, max_concurrent: int, max_queued: int | None = None) -> None:
-        """Go on with other limits. Calls that run go on; calls that wait are let in or refused as the new limits have
-        it.
+    def setting_names(self) -> frozenset[str]:
+        """See `Part.setting_names`."""
+        return frozenset({"max_concurrent", "max_queued"})
 
-        Args:
-            max_concurrent: slots, at least 1.
-            max_queued: places in the queue, at least 0; as before where it is None.
+    def reconfigure(self, **changes: object) -> None:
+        """Go on with other limits; see `Part.reconfigure`.
 
-        Raises:
-            ValueError: a setting is out of its range.
+        Calls that run go on. Calls that wait are let in or refused as the new limits have it.
         """
-        check_count("max_concurrent", max_concurrent)
-        if max_queued is not None:
-            check_count("max_queued", max_queued, least=0)
+        self.check_names(changes)
+        slots = self._slots
         with self._lock:
-            max_queued = self._slots.queue_limit if max_queued is None else max_queued
-            granted, evicted = self._slots.resize(max_concurrent, max_queued)
+            limit = check_count("max_concurrent", changes.get("max_concurrent", slots.limit))
+            queue_limit = check_count("max_queued", changes.get("max_queued", slots.queue_limit), least=0)
+            granted, evicted = slots.resize(limit, queue_limit)
             self._rejected += len(evicted)
             for waiter in granted:
                 self._grant(waiter)
@@ -166,32 +184,10 @@ class Bulkhead:
                 abandoned=self._abandoned,
             )
 
-    async def __aenter__(self) -> Self:
-        await self.acquire()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def __enter__(self) -> Self:
-        self.acquire_sync()
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def _enter(self) -> bool:
-        with self._lock:
-            if self._slots.enter():
-                self._admitted += 1
-                return True
-            if self._slots.queue_limit:
-                return False
-        raise self._refusal()
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        slots = self._slots
+        return f"bulkhead: at most {slots.limit} calls at once, {slots.queue_limit} waiting"
 
     def _enter_or_line_up(self, waiter: Waiter) -> bool:
         with self._lock:
@@ -199,18 +195,18 @@ class Bulkhead:
                 self._admitted += 1
                 return True
             queued, evicted = self._slots.line_up(waiter)
-            if evicted is not None:
-                self._rejected += 1
+            self._rejected += evicted is not None
         if evicted is not None:
             evicted.wake()
         if not queued:
-            raise self._refusal()
+            self._refuse()
         return False
 
-    def _refusal(self) -> BulkheadFull:
-        with self._lock:
-            self._rejected += 1
-        return BulkheadFull(self.name)
+    def _refuse(self, *, counted: bool = False) -> NoReturn:
+        if not counted:
+            with self._lock:
+                self._rejected += 1
+        self.refuse(BulkheadFull(self.name), self._clock.peek)
 
     def _step_out(self, waiter: Waiter) -> bool:
         with self._lock:
@@ -247,3 +243,20 @@ class Bulkhead:
     def _wake(self, waiter: Waiter | None) -> None:
         while waiter is not None and not waiter.wake():
             waiter = self._pass_on(waiter)
+
+
+class _Slot(Permit):
+    """A slot of one bulkhead; as all its slots are alike, every call gets the same object."""
+
+    __slots__ = ("_bulkhead",)
+
+    lasting = True
+
+    def __init__(self, bulkhead: Bulkhead) -> None:
+        self._bulkhead = bulkhead
+
+    def succeed(self, value: object) -> None:
+        self._bulkhead.release()
+
+    def fail(self, error: BaseException) -> None:
+        self._bulkhead.release()

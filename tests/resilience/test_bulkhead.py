@@ -11,6 +11,7 @@ import anyio.to_thread
 import pytest
 
 from cqox.errors import BulkheadFull, DeadlineExceeded
+from cqox.resilience._ambient import in_force
 from cqox.resilience.bulkhead import Bulkhead
 from cqox.resilience.criticality import Criticality, criticality
 from cqox.resilience.deadline import deadline
@@ -20,6 +21,16 @@ from cqox.tasks import open_task_group
 def counts(bulkhead: Bulkhead) -> tuple[int, int]:
     snapshot = bulkhead.snapshot()
     return snapshot.running, snapshot.queued
+
+
+async def take(bulkhead: Bulkhead) -> None:
+    """Take a slot and keep it, as a call does that never ends."""
+    bulkhead.admit(None) or await bulkhead.admit_waiting(None)
+
+
+def take_blocking(bulkhead: Bulkhead) -> None:
+    innermost = in_force()
+    bulkhead.admit(innermost) or bulkhead.admit_blocking(innermost)
 
 
 async def hold(bulkhead: Bulkhead, release: anyio.Event, order: list[str], name: str) -> None:
@@ -53,7 +64,7 @@ def test_nonsense_limits_are_refused_with_value_and_range(max_concurrent: int, m
     with pytest.raises(ValueError, match=message):
         Bulkhead(max_concurrent, max_queued)
     with pytest.raises(ValueError, match=message):
-        Bulkhead(1).resize(max_concurrent, max_queued)
+        Bulkhead(1).reconfigure(max_concurrent=max_concurrent, max_queued=max_queued)
 
 
 @pytest.mark.anyio
@@ -61,7 +72,7 @@ async def test_a_call_beyond_the_slots_is_refused_at_once_and_by_name() -> None:
     bulkhead = Bulkhead(2, name="engine")
     async with bulkhead, bulkhead:
         with pytest.raises(BulkheadFull, match="BulkheadFull for engine") as caught:
-            await bulkhead.acquire()
+            await take(bulkhead)
     assert caught.value.policy == "engine"
     assert caught.value.__cause__ is caught.value.__context__ is None
     assert counts(bulkhead) == (0, 0)
@@ -104,7 +115,7 @@ async def test_who_waited_longest_comes_next() -> None:
 async def test_a_newcomer_does_not_overtake_who_was_handed_the_slot_but_has_not_run_yet() -> None:
     bulkhead, order = Bulkhead(1, 10), list[str]()
     async with open_task_group() as group:
-        await bulkhead.acquire()
+        await take(bulkhead)
         group.start_soon(queue_up, bulkhead, order, "waited")
         await anyio.wait_all_tasks_blocked()
         bulkhead.release()
@@ -154,7 +165,7 @@ async def test_a_waiter_cancelled_in_the_moment_it_was_handed_the_slot_passes_it
     bulkhead, order = Bulkhead(1, 10), list[str]()
     async with open_task_group() as group:
         async with open_task_group() as doomed:
-            await bulkhead.acquire()
+            await take(bulkhead)
             doomed.start_soon(queue_up, bulkhead, order, "doomed")
             await anyio.wait_all_tasks_blocked()
             group.start_soon(queue_up, bulkhead, order, "next")
@@ -210,10 +221,10 @@ async def test_raising_the_limit_lets_waiters_in_and_lowering_it_puts_nobody_out
         for name in "abc":
             group.start_soon(hold, bulkhead, release, order, name)
             await anyio.wait_all_tasks_blocked()
-        bulkhead.resize(2)
+        bulkhead.reconfigure(max_concurrent=2)
         await anyio.wait_all_tasks_blocked()
         assert order == ["a", "b"]
-        bulkhead.resize(1)
+        bulkhead.reconfigure(max_concurrent=1)
         assert counts(bulkhead) == (2, 1)
         release.set()
     assert order == ["a", "b", "c"]
@@ -229,7 +240,7 @@ async def test_a_shorter_queue_refuses_those_who_have_no_place_any_more() -> Non
             for name in "abc":
                 group.start_soon(queue_up, bulkhead, order, name)
                 await anyio.wait_all_tasks_blocked()
-            bulkhead.resize(1, 1)
+            bulkhead.reconfigure(max_queued=1)
             await anyio.wait_all_tasks_blocked()
     assert order == ["c refused", "b refused", "a"] or order == ["b refused", "c refused", "a"]
 
@@ -239,14 +250,14 @@ async def test_a_deadline_ends_the_waiting_and_gives_up_the_place() -> None:
     bulkhead = Bulkhead(1, 1)
     async with bulkhead:
         with pytest.raises(DeadlineExceeded), deadline(0.01):
-            await bulkhead.acquire()
+            await take(bulkhead)
         assert counts(bulkhead) == (1, 0)
 
 
 def test_plain_code_is_limited_too() -> None:
     bulkhead = Bulkhead(1)
     with bulkhead, pytest.raises(BulkheadFull):
-        bulkhead.acquire_sync()
+        take_blocking(bulkhead)
     assert counts(bulkhead) == (0, 0)
 
 
@@ -277,7 +288,7 @@ def test_a_thread_waits_no_longer_than_its_deadline_allows() -> None:
     bulkhead = Bulkhead(1, 1)
     with bulkhead:
         with pytest.raises(DeadlineExceeded), deadline(0.01):
-            bulkhead.acquire_sync()
+            take_blocking(bulkhead)
         assert counts(bulkhead) == (1, 0)
     assert bulkhead.snapshot().abandoned == 1
 
@@ -289,7 +300,7 @@ def test_a_thread_interrupted_while_it_waits_leaves_its_place(monkeypatch: pytes
     bulkhead = Bulkhead(1, 1)
     monkeypatch.setattr("cqox.resilience._waiter.ThreadWaiter.wait", interrupt)
     with bulkhead, pytest.raises(KeyboardInterrupt):
-        bulkhead.acquire_sync()
+        take_blocking(bulkhead)
     assert counts(bulkhead) == (0, 0)
 
 
@@ -298,7 +309,7 @@ async def test_sync_code_on_a_loop_never_blocks_the_loop_that_may_hold_the_slot(
     bulkhead = Bulkhead(1, 5)
     async with bulkhead:
         with pytest.raises(BulkheadFull):
-            bulkhead.acquire_sync()
+            take_blocking(bulkhead)
     with bulkhead:
         assert counts(bulkhead) == (1, 0)
 
@@ -312,7 +323,7 @@ async def test_a_slot_given_back_by_a_thread_reaches_a_waiting_task_and_the_othe
             order.append("thread")
 
     async with open_task_group() as group:
-        await anyio.to_thread.run_sync(bulkhead.acquire_sync)
+        await anyio.to_thread.run_sync(take_blocking, bulkhead)
         group.start_soon(queue_up, bulkhead, order, "task")
         await anyio.wait_all_tasks_blocked()
         await anyio.to_thread.run_sync(bulkhead.release)
@@ -370,9 +381,9 @@ def test_one_bulkhead_serves_an_asyncio_loop_a_trio_loop_and_threads_at_once() -
 
 def test_a_slot_handed_to_a_task_whose_loop_has_died_goes_to_the_next() -> None:
     bulkhead = Bulkhead(1, 5)
-    bulkhead.acquire_sync()
+    take_blocking(bulkhead)
     loop = asyncio.new_event_loop()
-    task = loop.create_task(bulkhead.acquire())
+    task = loop.create_task(take(bulkhead))
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     assert counts(bulkhead) == (1, 1)

@@ -1,0 +1,129 @@
+"""How many retries a dependency may get: a share of its first attempts, and a floor for quiet times.
+
+Without a budget, retries multiply the load on what is failing already. One budget is shared by every caller of one
+dependency. It only ever says whether a retry may be made: it delays nothing, and a first attempt never asks it.
+"""
+
+from dataclasses import dataclass
+from threading import Lock
+
+from cqox.resilience._bucket import TokenBucket, check_rate
+from cqox.resilience._clock import Clock, TimeSource, bind_clock
+
+__all__ = ["RetryBudget", "RetryBudgetSnapshot"]
+
+# A budget saves up at most what its floor yields in this time, so that a quiet night does not pay for a storm.
+_SAVED_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryBudgetSnapshot:
+    """A budget at one moment; the totals are those since it was made.
+
+    Attributes:
+        name: name of the budget.
+        available: retries that it would grant at once, a part of one included.
+        capacity: the most that it saves up.
+        first_attempts: first attempts counted.
+        granted: retries granted.
+        refused: retries refused.
+    """
+
+    name: str
+    available: float
+    capacity: float
+    first_attempts: int
+    granted: int
+    refused: int
+
+
+class RetryBudget:
+    """Grants retries for `ratio` of the first attempts and for `floor_per_second` beside them; it starts full.
+
+    What is not used is saved up, at most what the floor yields in ten seconds and at least one retry. In any stretch
+    of time the retries granted are at most that, plus `ratio` times the first attempts, plus the floor times the
+    seconds.
+    """
+
+    __slots__ = ("_bucket", "_clock", "_first_attempts", "_granted", "_lock", "_ratio", "_refused", "name")
+
+    def __init__(
+        self,
+        ratio: float = 0.2,
+        floor_per_second: float = 3.0,
+        *,
+        name: str = "retry budget",
+        clock: Clock | TimeSource | None = None,
+    ) -> None:
+        """Make a budget.
+
+        Args:
+            ratio: retries per first attempt, at least 0.
+            floor_per_second: retries per second whatever the first attempts are, at least 0.
+            name: what snapshots call it.
+            clock: for tests.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        self.name = name
+        self._ratio = check_rate("ratio", ratio)
+        check_rate("floor_per_second", floor_per_second)
+        self._clock = bind_clock(f"RetryBudget {name!r}", clock)
+        self._lock = Lock()
+        self._bucket = TokenBucket(floor_per_second, _capacity(floor_per_second))
+        self._first_attempts = self._granted = self._refused = 0
+
+    def first_attempt(self) -> None:
+        """Count a first attempt: it earns its share of a retry. It is never delayed or refused."""
+        with self._lock:
+            self._first_attempts += 1
+            self._bucket.add(self._ratio)
+
+    def may_retry(self) -> bool:
+        """Take one retry out of the budget; False where there is none, so that the last error is final."""
+        now = self._clock.checked_now()
+        with self._lock:
+            if self._bucket.take(now):
+                self._granted += 1
+                return True
+            self._refused += 1
+            return False
+
+    def setting_names(self) -> frozenset[str]:
+        """Names of the settings that `reconfigure` takes."""
+        return frozenset({"floor_per_second", "ratio"})
+
+    def reconfigure(self, **changes: object) -> None:
+        """Go on with other settings, and with what is saved up as far as it fits.
+
+        Raises:
+            ValueError: a setting is out of its range; nothing is changed.
+            TypeError: there is no such setting.
+        """
+        for name in changes:
+            if name not in self.setting_names():
+                raise TypeError(f"RetryBudget has no setting {name!r}; it has: floor_per_second, ratio")
+        now = self._clock.checked_now()
+        with self._lock:
+            ratio = check_rate("ratio", changes.get("ratio", self._ratio))
+            floor = check_rate("floor_per_second", changes.get("floor_per_second", self._bucket.rate))
+            self._ratio = ratio
+            self._bucket.resize(now, rate=floor, capacity=_capacity(floor))
+
+    def snapshot(self) -> RetryBudgetSnapshot:
+        """What it would grant, and the totals."""
+        now = self._clock.checked_now()
+        with self._lock:
+            return RetryBudgetSnapshot(
+                name=self.name,
+                available=self._bucket.level(now),
+                capacity=self._bucket.capacity,
+                first_attempts=self._first_attempts,
+                granted=self._granted,
+                refused=self._refused,
+            )
+
+
+def _capacity(floor_per_second: float) -> float:
+    return max(1.0, floor_per_second * _SAVED_SECONDS)
