@@ -27,6 +27,8 @@ _entered: ContextVar[_Entered | None] = ContextVar("cqox_entered_blocks", defaul
 class GuardedBlock:
     """Makes a gate a context manager. An exception that leaves the block is judged as one of a guarded function."""
 
+    __slots__ = ()
+
     def admit(self, deadline: Ambient | None) -> Permit | None:
         raise NotImplementedError
 

@@ -6,6 +6,7 @@ always wins. Trio is looked up among the imported modules and never imported.
 """
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -91,6 +92,13 @@ class BoundClock:
                     f"{_name(natural)}: make one for each clock, pass clock=, or reset() it"
                 )
         return self.now()
+
+    def peek(self) -> float:
+        """The time without binding the clock, NaN where the one that is bound cannot be read here."""
+        try:
+            return (self._source or natural_time())()
+        except RuntimeError:
+            return math.nan
 
     def release(self) -> None:
         """Forget a clock that was bound by use, for a state object that starts anew."""

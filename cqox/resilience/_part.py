@@ -16,9 +16,10 @@ Rules for every part:
 - Nothing is awaited between the result of the callee and the caller.
 """
 
+import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -42,14 +43,19 @@ class Facts:
     Attributes:
         policy: name of the policy, or of the function for a bare decorator.
         asynchronous: True where the callee is awaited.
-        attempt_timeout: the timeout of one attempt in seconds, infinite where there is none.
+        limits: what bounds one attempt; their seconds may change at run time.
         bare: True where the parts were stacked as decorators and no `Policy` says how they belong together.
     """
 
     policy: str
     asynchronous: bool
-    attempt_timeout: float = math.inf
+    limits: "tuple[Limit, ...]" = ()
     bare: bool = False
+
+    @property
+    def attempt_timeout(self) -> float:
+        """The timeout of one attempt in seconds, infinite where there is none."""
+        return min((limit.seconds for limit in self.limits), default=math.inf)
 
 
 class Part(ABC):
@@ -57,7 +63,12 @@ class Part(ABC):
 
     Attributes:
         name: what rejections, events and the registry call it.
+
+    A part with settings to change at run time has `reconfigure`, which takes them by keyword, keeps the state, and
+    changes nothing where one is out of its range.
     """
+
+    __slots__ = ("__weakref__",)
 
     name: str
 
@@ -69,6 +80,29 @@ class Part(ABC):
     def describe(self) -> str:
         """One line for `Policy.explain`: what it does, with its numbers."""
         return self.kind
+
+    def setting_names(self) -> frozenset[str]:
+        """Names of the settings that its `reconfigure` takes at run time; none where it has no such method."""
+        change = getattr(self, "reconfigure", None)
+        return frozenset() if change is None else frozenset(inspect.signature(change).parameters)
+
+    def check_names(self, changes: Iterable[str]) -> None:
+        """Refuse names that are no settings to change at run time.
+
+        Raises:
+            TypeError: one of them is none.
+        """
+        known = self.setting_names()
+        unknown = sorted(set(changes) - known)
+        if unknown:
+            raise TypeError(
+                f"{self.kind} has no setting {unknown[0]!r} to change at run time; it has: "
+                f"{', '.join(sorted(known)) or 'none'}"
+            )
+
+    def snapshot(self) -> object:
+        """Its state at one moment as a frozen record; None where it has none."""
+        return None
 
     def __call__[F: Callable[..., object]](self, function: F) -> F:
         """Guard `function` with this part alone.
@@ -83,6 +117,8 @@ class Part(ABC):
 
 class Gate(GuardedBlock, Part):
     """A part that admits or refuses. `with gate:` and `async with gate:` guard a block."""
+
+    __slots__ = ()
 
     def admission(self, facts: Facts) -> Admission:
         """What a frame with these `facts` asks; by default the gate itself."""
@@ -121,7 +157,9 @@ class Gate(GuardedBlock, Part):
 
 
 class Judge(ABC):
-    """What decides between the attempts of one call. It is also the permit of that call."""
+    """What decides between the attempts of one call."""
+
+    __slots__ = ()
 
     @abstractmethod
     def after(self, error: Exception) -> float | None:
@@ -137,22 +175,24 @@ class Judge(ABC):
 
     @abstractmethod
     def end(self) -> None:
-        """No attempt follows."""
+        """No attempt follows; a second call of this does nothing."""
 
 
 class Loop(Part):
     """A part that may call again."""
 
+    __slots__ = ()
+
     @abstractmethod
-    def begin(self, facts: Facts) -> None:
-        """A call makes its first attempt."""
+    def begin(self, facts: Facts) -> Permit | None:
+        """A call makes its first attempt; what is returned is settled when the call ends."""
 
     @abstractmethod
     def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
         """What decides for one call, whose first attempt has just failed.
 
         Args:
-            outer: what the gates outside of the loop handed to the call.
+            outer: what the call holds from the gates outside of the loop.
             facts: those of the frame.
             function: name of the callee, for the log.
         """
@@ -160,6 +200,8 @@ class Loop(Part):
 
 class Limit(Part):
     """A part that bounds one attempt in time."""
+
+    __slots__ = ()
 
     @property
     @abstractmethod
@@ -181,6 +223,8 @@ class Limit(Part):
 
 class Wrapper(Part):
     """A part that is written around a callable, in a frame of its own."""
+
+    __slots__ = ()
 
     @abstractmethod
     def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: Facts) -> Callable[..., Awaitable[Any]]:

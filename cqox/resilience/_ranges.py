@@ -2,10 +2,10 @@
 
 import math
 
-__all__ = ["check_count", "check_seconds", "check_share"]
+__all__ = ["check_count", "check_exceptions", "check_seconds", "check_share"]
 
 
-def check_seconds(name: str, value: float, *, zero: bool = True, infinite: bool = False) -> float:
+def check_seconds(name: str, value: object, *, zero: bool = True, infinite: bool = False) -> float:
     """Return `value` as seconds.
 
     Args:
@@ -28,7 +28,7 @@ def check_seconds(name: str, value: float, *, zero: bool = True, infinite: bool 
     return seconds
 
 
-def check_count(name: str, value: int, *, least: int = 1) -> int:
+def check_count(name: str, value: object, *, least: int = 1) -> int:
     """Return `value` as a count.
 
     Raises:
@@ -39,7 +39,7 @@ def check_count(name: str, value: int, *, least: int = 1) -> int:
     return value
 
 
-def check_share(name: str, value: float) -> float:
+def check_share(name: str, value: object) -> float:
     """Return `value` as a share above 0 and at most 1.
 
     Raises:
@@ -48,3 +48,17 @@ def check_share(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise ValueError(f"{name} must be a share above 0 and at most 1, not {value!r}")
     return float(value)
+
+
+def check_exceptions(name: str, value: object) -> None:
+    """Refuse what is neither a predicate nor a non-empty tuple of exception classes.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(value, tuple):
+        if value and all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in value):
+            return
+    elif callable(value) and not isinstance(value, type):
+        return
+    raise ValueError(f"{name} must be a non-empty tuple of exception classes or a predicate, not {value!r}")

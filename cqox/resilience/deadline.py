@@ -58,7 +58,7 @@ class deadline:
         if self._entered:
             raise RuntimeError("a deadline serves one block: make a new one for each")
         self._entered = True
-        self._narrowing = narrow(self.seconds, clock=self._clock)
+        self._narrowing = narrow(self.seconds, in_force(), clock=self._clock)
         if self._narrowing is not None:
             self._narrowing.enter()
         return self
@@ -71,17 +71,22 @@ class deadline:
 
 
 def narrow(
-    seconds: float, *, clock: TimeSource | None, attempt_seconds: float = math.inf, cooperative: bool = False
+    seconds: float,
+    outer: Ambient | None,
+    *,
+    clock: TimeSource | None,
+    attempt_seconds: float = math.inf,
+    cooperative: bool = False,
 ) -> Narrowing | None:
-    """A deadline `seconds` from now, or None where one that is in force is enforced no later.
+    """A deadline `seconds` from now, or None where `outer` ends things no later.
 
     Args:
         seconds: how long, in seconds.
+        outer: the deadline in force.
         clock: what measures it; None for the natural clock.
         attempt_seconds: the attempt timeout that it stands for.
         cooperative: True for synchronous code, in which no scope can fire.
     """
-    outer = in_force()
     left = math.inf if outer is None else outer.remaining()
     if seconds >= left and outer is not None and (outer.enforced or cooperative):
         return None

@@ -1,0 +1,164 @@
+"""Context manager factories: a call whose result is a block.
+
+What is guarded is the opening: its attempts, its time, its verdict. What is `lasting`, such as a slot, is held until
+the block ends. The body of the block is the caller's own and says nothing about the callee.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from cqox.resilience._ambient import Ambient
+from cqox.resilience._frame import abandon, bind_async, bind_blocking
+from cqox.resilience._permit import NO_RESULT, Admission, Permit
+from cqox.resilience._plan import Frame
+
+__all__ = ["bind_async_context", "bind_context"]
+
+
+def bind_context(
+    function: Callable[..., AbstractContextManager[Any]], frames: Sequence[Frame]
+) -> Callable[..., AbstractContextManager[Any]]:
+    """A factory of contexts of `function` that open through `frames`, outermost first."""
+
+    def open_context(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
+        context = function(*args, **kwargs)
+        return _Opened(context, context.__enter__())
+
+    opening: Callable[..., _Opened] = open_context
+    for frame in reversed(frames):
+        opening = bind_blocking(opening, _opening_frame(frame))
+    return lambda *args, **kwargs: _Context(lambda: opening(*args, **kwargs))
+
+
+def bind_async_context(
+    function: Callable[..., AbstractAsyncContextManager[Any]], frames: Sequence[Frame]
+) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    """The same for contexts that are awaited."""
+
+    async def open_context(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
+        context = function(*args, **kwargs)
+        return _Opened(context, await context.__aenter__())
+
+    opening: Callable[..., Awaitable[_Opened]] = open_context
+    for frame in reversed(frames):
+        opening = bind_async(opening, _opening_frame(frame))
+    return lambda *args, **kwargs: _AsyncContext(lambda: opening(*args, **kwargs))
+
+
+class _Opened:
+    """An open context, and the permits that last as long as it is open."""
+
+    __slots__ = ("context", "kept", "value")
+
+    def __init__(self, context: Any, value: object) -> None:  # noqa: ANN401 - of either kind
+        self.context = context
+        self.value = value
+        self.kept: list[Permit] = []
+
+    def close(self, error: BaseException | None) -> None:
+        """Settle what was kept, the last admitted first."""
+        self.kept.reverse()
+        if error is not None:
+            abandon(self.kept, 0, error)
+        while self.kept:
+            self.kept.pop().succeed(NO_RESULT)
+
+
+class _Context(AbstractContextManager[Any]):
+    __slots__ = ("_open", "_opened")
+
+    def __init__(self, opening: Callable[[], _Opened]) -> None:
+        self._open = opening
+        self._opened: _Opened | None = None
+
+    def __enter__(self) -> Any:  # noqa: ANN401 - what the callee yields
+        self._opened = self._open()
+        return self._opened.value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        opened = self._opened
+        assert opened is not None
+        try:
+            handled: bool | None = opened.context.__exit__(kind, error, traceback)
+        except BaseException as raised:
+            opened.close(raised)
+            raise
+        opened.close(None if handled else error)
+        return handled
+
+
+class _AsyncContext(AbstractAsyncContextManager[Any]):
+    __slots__ = ("_open", "_opened")
+
+    def __init__(self, opening: Callable[[], Awaitable[_Opened]]) -> None:
+        self._open = opening
+        self._opened: _Opened | None = None
+
+    async def __aenter__(self) -> Any:  # noqa: ANN401 - what the callee yields
+        self._opened = await self._open()
+        return self._opened.value
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        opened = self._opened
+        assert opened is not None
+        try:
+            handled: bool | None = await opened.context.__aexit__(kind, error, traceback)
+        except BaseException as raised:
+            opened.close(raised)
+            raise
+        opened.close(None if handled else error)
+        return handled
+
+
+def _opening_frame(frame: Frame) -> Frame:
+    return replace(
+        frame, outer=tuple(_Opening(gate) for gate in frame.outer), inner=tuple(_Opening(gate) for gate in frame.inner)
+    )
+
+
+class _Opening:
+    """An admission whose permits know that what succeeded is an opening."""
+
+    __slots__ = ("_gate",)
+
+    def __init__(self, gate: Admission) -> None:
+        self._gate = gate
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        permit = self._gate.admit(deadline)
+        return None if permit is None else _OpeningPermit(permit)
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        return _OpeningPermit(await self._gate.admit_waiting(deadline))
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        return _OpeningPermit(self._gate.admit_blocking(deadline))
+
+
+class _OpeningPermit(Permit):
+    """Hands a lasting permit over to the open context, and settles any other."""
+
+    __slots__ = ("_permit", "single_attempt")
+
+    def __init__(self, permit: Permit) -> None:
+        self._permit = permit
+        self.single_attempt = permit.single_attempt
+
+    def succeed(self, value: object) -> None:
+        if self._permit.lasting and isinstance(value, _Opened):
+            value.kept.append(self._permit)
+        else:
+            self._permit.succeed(NO_RESULT)
+
+    def fail(self, error: BaseException) -> None:
+        self._permit.fail(error)
+
+    def stands(self) -> bool:
+        return self._permit.stands()

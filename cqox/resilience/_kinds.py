@@ -1,0 +1,86 @@
+"""What kind of callable a function is: settled once, when it is decorated."""
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Kind", "key_of", "kind_of", "name_of"]
+
+
+class Kind(StrEnum):
+    """A kind that can be guarded."""
+
+    FUNCTION = "function"
+    COROUTINE = "coroutine function"
+    ASYNC_GENERATOR = "async generator function"
+    CONTEXT = "context manager factory"
+    ASYNC_CONTEXT = "async context manager factory"
+
+    @property
+    def asynchronous(self) -> bool:
+        """True where the callee is awaited."""
+        return self in (Kind.COROUTINE, Kind.ASYNC_GENERATOR, Kind.ASYNC_CONTEXT)
+
+
+@contextmanager
+def _context() -> Generator[None]:
+    yield
+
+
+@asynccontextmanager
+async def _async_context() -> AsyncGenerator[None]:
+    yield
+
+
+# Every function that these decorators return shares its code, which tells it from a plain function.
+_BY_CODE = {_context.__code__: Kind.CONTEXT, _async_context.__code__: Kind.ASYNC_CONTEXT}
+
+
+def kind_of(function: Callable[..., Any]) -> Kind:
+    """The kind of `function`.
+
+    Raises:
+        TypeError: it is none that can be guarded.
+    """
+    if not callable(function):
+        raise TypeError(f"only callables can be guarded, not {function!r}")
+    if isinstance(function, type):
+        raise TypeError(f"{function!r} is a class: guard the function or method that calls it")
+    target: Any = function
+    while isinstance(target, functools.partial):
+        target = target.func
+    code = getattr(target, "__code__", None)
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    for candidate in (target, getattr(target, "__call__", None)):  # noqa: B004 - the method is looked at, not called
+        if inspect.isasyncgenfunction(candidate):
+            return Kind.ASYNC_GENERATOR
+        if inspect.iscoroutinefunction(candidate):
+            return Kind.COROUTINE
+        if inspect.isgeneratorfunction(candidate):
+            raise TypeError(
+                f"{name_of(function)} is a generator function, whose items are made while its caller runs: guard what "
+                "it calls, or make it an async generator"
+            )
+    return Kind.FUNCTION
+
+
+def name_of(function: object) -> str:
+    """The name of a callable, without its module."""
+    target = function
+    while isinstance(target, functools.partial):
+        target = target.func
+    name = getattr(target, "__name__", None)
+    return name if isinstance(name, str) else type(target).__name__
+
+
+def key_of(function: object) -> str:
+    """The name of a callable by module and place, which no two definitions of one module share."""
+    target = function
+    while isinstance(target, functools.partial):
+        target = target.func
+    qualname = getattr(target, "__qualname__", None) or type(target).__qualname__
+    return f"{getattr(target, '__module__', '')}.{qualname}"

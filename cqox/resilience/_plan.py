@@ -1,0 +1,117 @@
+"""Parts, outermost first, cut into frames. A frame is what one coroutine or function can hold:
+
+    gates ... loop? gates ... limit?
+
+A further loop, a limit that is not innermost, and a wrapper begin another frame.
+"""
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from cqox.resilience._part import Facts, Gate, Limit, Loop, Part, Wrapper
+from cqox.resilience._permit import Admission, Permit
+
+__all__ = ["Frame", "enclosing", "plan"]
+
+enclosing: ContextVar[tuple[Permit, ...]] = ContextVar("cqox_enclosing_permits", default=())
+"""What the gates of the frames further out hold, for a loop in a frame further in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Adjacent parts that run as one.
+
+    Attributes:
+        outer: gates around the loop; all gates where there is no loop.
+        loop: what calls again.
+        inner: gates around each attempt.
+        limit: what bounds each attempt.
+        facts: what the loop is told.
+        first: True for the outermost of its policy.
+        publishes: True where a loop follows further in, which must know what the gates hold.
+        function: name of the callee.
+    """
+
+    outer: tuple[Admission, ...]
+    loop: Loop | None
+    inner: tuple[Admission, ...]
+    limit: Limit | None
+    facts: Facts
+    first: bool
+    publishes: bool
+    function: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrapperFrame:
+    """A part that is written around a callable."""
+
+    wrapper: Wrapper
+    facts: Facts
+
+
+def plan(
+    parts: Sequence[Part], *, policy: str, function: str, asynchronous: bool, bare: bool
+) -> list[Frame | WrapperFrame]:
+    """The frames for `parts`, outermost first.
+
+    Raises:
+        TypeError: a part is of no known kind.
+    """
+    frames: list[Frame | WrapperFrame] = []
+    start = 0
+    facts = [
+        Facts(policy=policy, asynchronous=asynchronous, limits=_limits(parts, at), bare=bare)
+        for at in range(len(parts))
+    ]
+    while start < len(parts):
+        part = parts[start]
+        if isinstance(part, Wrapper):
+            frames.append(WrapperFrame(wrapper=part, facts=facts[start]))
+            start += 1
+            continue
+        end = _end_of_frame(parts, start)
+        loop_follows = any(isinstance(other, Loop) for other in parts[end:])
+        frames.append(
+            _frame(parts[start:end], facts[start:end], first=start == 0, publishes=loop_follows, function=function)
+        )
+        start = end
+    return frames
+
+
+def _end_of_frame(parts: Sequence[Part], start: int) -> int:
+    has_loop = False
+    for at in range(start, len(parts)):
+        part = parts[at]
+        if isinstance(part, Limit):
+            return at + 1
+        if isinstance(part, Wrapper) or (isinstance(part, Loop) and has_loop):
+            return at
+        if not isinstance(part, Loop | Gate):
+            raise TypeError(f"{part!r} is no part of this package: derive it from Gate, Loop, Limit or Wrapper")
+        has_loop = has_loop or isinstance(part, Loop)
+    return len(parts)
+
+
+def _frame(parts: Sequence[Part], facts: Sequence[Facts], *, first: bool, publishes: bool, function: str) -> Frame:
+    loop_at = next((at for at, part in enumerate(parts) if isinstance(part, Loop)), None)
+    gates = [(at, part.admission(facts[at])) for at, part in enumerate(parts) if isinstance(part, Gate)]
+    loop = None if loop_at is None else parts[loop_at]
+    limit = parts[-1]
+    return Frame(
+        outer=tuple(gate for at, gate in gates if loop_at is None or at < loop_at),
+        loop=loop if isinstance(loop, Loop) else None,
+        inner=tuple(gate for at, gate in gates if loop_at is not None and at > loop_at),
+        limit=limit if isinstance(limit, Limit) else None,
+        facts=facts[loop_at or 0],
+        first=first,
+        publishes=publishes,
+        function=function,
+    )
+
+
+def _limits(parts: Sequence[Part], at: int) -> tuple[Limit, ...]:
+    """The limits further in; where there are none, those further out."""
+    further_in = tuple(part for part in parts[at:] if isinstance(part, Limit))
+    return further_in or tuple(part for part in parts[:at] if isinstance(part, Limit))

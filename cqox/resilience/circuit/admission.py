@@ -1,0 +1,167 @@
+"""Letting a call into a circuit: at once where it is closed, as a probe or after one where it is being tested."""
+
+import inspect
+from collections.abc import Awaitable, Generator
+from contextlib import contextmanager
+from typing import Protocol
+
+from cqox.errors import CircuitOpen
+from cqox.resilience import _events
+from cqox.resilience._ambient import Ambient
+from cqox.resilience._events import CallRejected, ProbeFailed
+from cqox.resilience._part import Facts
+from cqox.resilience._permit import Permit
+from cqox.resilience._scope import current_loop
+from cqox.resilience.circuit.controller import Circuit, Refusal
+from cqox.resilience.circuit.permits import CallPermit, SharedPermit
+from cqox.resilience.circuit.settings import Probe
+from cqox.resilience.circuit.state import Closed, Lease, Phase
+
+__all__ = ["CircuitAdmission", "check_probe"]
+
+# A lease outlives what it is for: the end of a call at its very timeout must still count.
+_LEASE_MARGIN = 1.0
+
+
+class _Refuse(Protocol):
+    def __call__(self, rejection: CircuitOpen) -> Permit: ...
+
+
+class CircuitAdmission:
+    """What a frame asks before a call through one breaker."""
+
+    __slots__ = ("_circuit", "_facts", "_refuse")
+
+    def __init__(self, circuit: Circuit, facts: Facts | None, refuse: _Refuse) -> None:
+        """Args:
+        circuit: the shared state.
+        facts: those of the frame, None for a block.
+        refuse: raises the rejection.
+        """
+        self._circuit = circuit
+        self._facts = facts
+        self._refuse = refuse
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        """See `Admission.admit`."""
+        phase = self._circuit.phase
+        if deadline is None and type(phase) is Closed and phase.shared is not None:
+            return phase.shared
+        if self._circuit.settings.probe is not None and self._circuit.may_be_testing():
+            return None
+        permit, _, _ = self._enter(deadline, self._lease_seconds(deadline))
+        return permit
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        """Test a circuit that has a `probe`, then let the call in. A cancellation gives the probe's lease back."""
+        seconds = self._lease_seconds(deadline)
+        permit, phase, lease = self._enter(deadline, seconds + _LEASE_MARGIN)
+        probe = self._circuit.settings.probe
+        if lease is None or probe is None:
+            return permit
+        loop = current_loop()
+        assert loop is not None
+        scope = loop.open_scope(loop.time() + seconds)
+        with self._testing(phase, lease) as test:
+            with scope:
+                answer = probe()
+                test.passed = (await answer if isinstance(answer, Awaitable) else answer) is not False
+        return self._after_test(deadline, test)
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        """The same for a thread.
+
+        Raises:
+            TypeError: the probe is a coroutine function.
+        """
+        probe = self._circuit.settings.probe
+        check_probe(probe)
+        permit, phase, lease = self._enter(deadline, self._lease_seconds(deadline) + _LEASE_MARGIN)
+        if lease is None or probe is None:
+            return permit
+        with self._testing(phase, lease) as test:
+            test.passed = probe() is not False
+        return self._after_test(deadline, test)
+
+    def _enter(self, deadline: Ambient | None, lease_seconds: float) -> tuple[Permit, Phase, Lease | None]:
+        circuit = self._circuit
+        now = circuit.clock.checked_now()
+        entered = circuit.enter(now, lease_seconds)
+        circuit.outbox.deliver()
+        if isinstance(entered, Refusal):
+            return self._refused(entered, now, deadline), circuit.phase, None
+        phase, lease = entered
+        if isinstance(phase, Closed) and deadline is None and circuit.settings.slow_call_seconds is None:
+            permit = phase.shared = SharedPermit(circuit, phase)
+            return permit, phase, None
+        return CallPermit(circuit, phase, lease, now, deadline, self._facts), phase, lease
+
+    def _refused(self, refusal: Refusal, now: float, deadline: Ambient | None) -> Permit:
+        circuit = self._circuit
+        if not circuit.observing:
+            return self._refuse(circuit.refuse(refusal))
+        if _events.listeners or circuit.outbox.subscribers:
+            circuit.outbox.put(
+                CallRejected(
+                    name=circuit.name,
+                    at=now,
+                    kind="CircuitBreaker",
+                    retry_after=refusal.retry_after,
+                    enforced=False,
+                )
+            )
+            circuit.outbox.deliver()
+        return CallPermit(circuit, circuit.phase, None, now, deadline, self._facts)
+
+    def _lease_seconds(self, deadline: Ambient | None) -> float:
+        """How long a probe may take before it loses its permit."""
+        settings = self._circuit.settings
+        if settings.probe_timeout is not None:
+            return settings.probe_timeout
+        bounds = [] if self._facts is None else [self._facts.attempt_timeout]
+        if deadline is not None:
+            bounds.append(deadline.remaining())
+        bound = min(bounds, default=float("inf"))
+        # Nothing bounds the call, and yet nothing may hold a permit for ever.
+        return bound + _LEASE_MARGIN if bound < float("inf") else max(settings.recovery_timeout, _LEASE_MARGIN)
+
+    @contextmanager
+    def _testing(self, phase: Phase, lease: Lease) -> Generator["_Test"]:
+        circuit, test = self._circuit, _Test()
+        try:
+            yield test
+        except Exception as error:  # noqa: BLE001 - whatever a probe raises, the dependency has not recovered
+            test.error = error
+        except BaseException:
+            circuit.give_back(phase, lease, circuit.clock.checked_now())
+            raise
+        now = circuit.clock.checked_now()
+        circuit.conclude_probe(phase, lease, now=now, failed=not test.passed)
+        if test.error is not None and (_events.listeners or circuit.outbox.subscribers):
+            _events.emit(ProbeFailed(name=circuit.name, at=now, error=test.error), circuit.outbox.subscribers)
+
+    def _after_test(self, deadline: Ambient | None, test: "_Test") -> Permit:
+        """The call goes on if its probe closed the circuit; else it is refused as any other."""
+        circuit = self._circuit
+        now = circuit.clock.checked_now()
+        if test.passed and not circuit.may_be_testing():
+            return self._enter(deadline, self._lease_seconds(deadline))[0]
+        return self._refused(Refusal(circuit.retry_after(now)), now, deadline)
+
+
+def check_probe(probe: Probe | None) -> None:
+    """Refuse a probe that synchronous code cannot run.
+
+    Raises:
+        TypeError: it is a coroutine function.
+    """
+    if inspect.iscoroutinefunction(probe):
+        raise TypeError(f"{probe!r} is a coroutine function, which cannot probe for synchronous code")
+
+
+class _Test:
+    __slots__ = ("error", "passed")
+
+    def __init__(self) -> None:
+        self.passed = False
+        self.error: Exception | None = None

@@ -1,0 +1,241 @@
+"""The circuit breaker: a part for policies, a decorator, and a guard for blocks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Concatenate, Protocol, Self, Unpack, cast, overload
+
+from cqox.errors import CircuitOpen
+from cqox.resilience._ambient import Ambient
+from cqox.resilience._clock import Clock, TimeSource, bind_clock
+from cqox.resilience._events import Listener
+from cqox.resilience._guard import guard
+from cqox.resilience._part import Facts, Gate
+from cqox.resilience._permit import Admission, Permit
+from cqox.resilience.circuit.admission import CircuitAdmission, check_probe
+from cqox.resilience.circuit.controller import Circuit
+from cqox.resilience.circuit.health import FailureRate
+from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings, Failures, Probe
+from cqox.resilience.circuit.state import CircuitState
+from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot
+from cqox.resilience.registry import registry
+
+__all__ = ["CircuitBreaker", "GuardedFunction"]
+
+
+class GuardedFunction[**P, R](Protocol):
+    """A function behind a circuit breaker: it is called, bound and typed as before."""
+
+    breaker: "CircuitBreaker"
+    __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call it."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type, /) -> "GuardedFunction[P, R]": ...
+    @overload
+    def __get__[S, **Q](
+        self: "GuardedFunction[Concatenate[S, Q], R]", instance: S, owner: type | None = None, /
+    ) -> Callable[Q, R]: ...
+
+
+class CircuitBreaker(Gate):
+    """Stops calling what keeps failing, and tests by itself whether it has recovered.
+
+    CLOSED lets every call through. Once failures reach their bound, the circuit is OPEN: calls are refused with
+    `CircuitOpen`. When `recovery_timeout` is over, the next call finds it HALF_OPEN and goes through as a probe, at
+    most `half_open_max_calls` at a time; so many successes close it, one failure opens it again.
+
+    A cancellation is no verdict, unless it comes at or after the deadline of a call that had its fair share: half of
+    its attempt timeout, at most one second. A rejection by another part never counts. One breaker may be shared by
+    threads, asyncio and Trio.
+    """
+
+    __slots__ = ("_circuit", "name")
+
+    def __init__(
+        self,
+        name: str,
+        failure_threshold: int = 5,
+        recovery_timeout: float = 60.0,
+        half_open_max_calls: int = 1,
+        probe_timeout: float | None = None,
+        probe: Probe | None = None,
+        failures: Failures = (Exception,),
+        failure_if: Callable[..., bool] | None = None,
+        clock: Clock | TimeSource | None = None,
+        *,
+        failure_rate: FailureRate | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Make a closed circuit.
+
+        Args:
+            name: what rejections, events and the registry call it.
+            failure_threshold: failures in a row that open it, at least 1.
+            recovery_timeout: seconds from opening to the next probe, from 0.
+            half_open_max_calls: probes at a time, and successes that close it, at least 1.
+            probe_timeout: seconds after which a probe loses its permit, above 0 and longer than the attempt timeout;
+                by default that timeout and 1 s, and `recovery_timeout` where nothing bounds the call.
+            probe: a cheap callable that tests the dependency in place of the call, which waits for it. It fails by
+                raising or by returning False.
+            failures: exception classes that count as failures, or a predicate. The rest is ignored.
+            failure_if: takes what a call returned; True makes that a failure, which is returned all the same.
+            clock: what measures time; by default the system's, or the simulated one in charge.
+            failure_rate: opens by a rate over a sliding window, in place of `failure_threshold`.
+            key: under which the registry lists it; its name by default.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        settings = CircuitSettings(
+            failure_threshold=failure_threshold,
+            recovery_timeout=recovery_timeout,
+            half_open_max_calls=half_open_max_calls,
+            probe_timeout=probe_timeout,
+            probe=probe,
+            failures=failures,
+            failure_if=failure_if,
+            failure_rate=failure_rate,
+        )
+        self._begin(name, settings, clock, key or name)
+
+    @classmethod
+    def from_settings(
+        cls, name: str, settings: CircuitSettings, *, clock: Clock | TimeSource | None = None, key: str | None = None
+    ) -> Self:
+        """Make a closed circuit of `settings`; for the rest see the constructor."""
+        breaker = cls.__new__(cls)
+        breaker._begin(name, settings, clock, key or name)
+        return breaker
+
+    @property
+    def state(self) -> CircuitState:
+        """Whether calls go through. It stays OPEN until a call is admitted as a probe."""
+        return self._circuit.phase.state
+
+    @property
+    def settings(self) -> CircuitSettings:
+        """The settings in force."""
+        return self._circuit.settings
+
+    def snapshot(self) -> CircuitSnapshot:
+        """State and lifetime totals at one moment."""
+        return self._circuit.snapshot(self._circuit.clock.peek())
+
+    def isolate(self) -> None:
+        """Refuse every call until `reset`."""
+        self._force(CircuitMode.ISOLATED)
+
+    def disable(self) -> None:
+        """Let every call through until `reset`; outcomes are counted and change nothing."""
+        self._force(CircuitMode.DISABLED)
+
+    def observe_only(self) -> None:
+        """Judge, change state and tell listeners as usual, and let every call through, until `reset`."""
+        self._force(CircuitMode.OBSERVE_ONLY)
+
+    def reset(self) -> None:
+        """Close, forget what was seen, and decide by itself again. Lifetime totals stay. Calls under way are stale."""
+        self._force(CircuitMode.NORMAL)
+        self._circuit.clock.release()
+
+    def setting_names(self) -> frozenset[str]:
+        """See `Part.setting_names`."""
+        return frozenset(CircuitChanges.__annotations__)
+
+    def reconfigure(self, **changes: Unpack[CircuitChanges]) -> None:
+        """Go on with other settings of the constructor, in the same state.
+
+        What a window has seen is kept as far as the new one covers it. An open circuit waits for the new recovery
+        timeout, counted from when it opened.
+
+        Raises:
+            ValueError: a setting is out of its range; nothing is changed.
+        """
+        self._circuit.reconfigure(replace(self._circuit.settings, **changes))
+
+    def subscribe(self, callback: Listener) -> Callable[[], None]:
+        """Call `callback` for each transition of this circuit, once, in order, outside of its lock.
+
+        A callback may call any method of the breaker. One that raises is logged.
+
+        Returns:
+            What ends it.
+        """
+        return self._circuit.outbox.subscribe(callback)
+
+    def __call__[**P, R](  # type: ignore[override]  # the same function, with `.breaker`
+        self, function: Callable[P, R]
+    ) -> GuardedFunction[P, R]:
+        """Guard `function` with this breaker alone; the result has it as `.breaker`.
+
+        Raises:
+            TypeError: it is of a kind that cannot be guarded.
+        """
+        guarded = cast("GuardedFunction[P, R]", guard(function, (self,), policy="", bare=True))
+        guarded.breaker = self
+        if isinstance(guarded, staticmethod | classmethod):
+            cast("GuardedFunction[P, R]", guarded.__func__).breaker = self
+        return guarded
+
+    def admission(self, facts: Facts) -> Admission:
+        """See `Gate.admission`.
+
+        Raises:
+            ValueError: `probe_timeout` is not longer than the attempt timeout.
+            TypeError: the probe is a coroutine function and the callee is none.
+        """
+        settings = self._circuit.settings
+        timeout = facts.attempt_timeout
+        if settings.probe_timeout is not None and timeout < float("inf") and settings.probe_timeout <= timeout:
+            raise ValueError(
+                f"probe_timeout of circuit breaker {self.name} must be above the attempt timeout of {timeout:g} s, "
+                f"not {settings.probe_timeout!r}"
+            )
+        if not facts.asynchronous:
+            check_probe(settings.probe)
+        return CircuitAdmission(self._circuit, facts, self._refuse)
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        """See `Gate.admit`."""
+        return self._block().admit(deadline)
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        """See `Gate.admit_waiting`."""
+        return await self._block().admit_waiting(deadline)
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        """See `Gate.admit_blocking`."""
+        return self._block().admit_blocking(deadline)
+
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        settings = self._circuit.settings
+        rate = settings.failure_rate
+        bound = f"{settings.failure_threshold} failures in a row"
+        if rate is not None:
+            window = f"{rate.seconds:g} s" if rate.seconds is not None else f"{rate.window_calls} calls"
+            bound = f"{rate.rate:.0%} failures over {window}"
+        return f"circuit breaker {self.name}: opens at {bound}, tests after {settings.recovery_timeout:g} s"
+
+    def __repr__(self) -> str:
+        return f"<CircuitBreaker {self.name} {self.state.value}>"
+
+    def _begin(self, name: str, settings: CircuitSettings, clock: Clock | TimeSource | None, key: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"name must be a non-empty string, not {name!r}")
+        self.name = name
+        self._circuit = Circuit(name, settings, bind_clock(f"circuit breaker {name}", clock))
+        registry.add(key, self)
+
+    def _block(self) -> CircuitAdmission:
+        # Made anew for each block: one that was kept would hold its breaker, and nothing else, alive.
+        return CircuitAdmission(self._circuit, None, self._refuse)
+
+    def _force(self, mode: CircuitMode) -> None:
+        self._circuit.force(mode, self._circuit.clock.peek())
+
+    def _refuse(self, rejection: CircuitOpen) -> Permit:
+        self.refuse(rejection, self._circuit.clock.now)

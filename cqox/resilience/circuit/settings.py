@@ -1,0 +1,77 @@
+"""The settings of a circuit, checked when they are given."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypedDict
+
+from cqox.resilience._ranges import check_count, check_exceptions, check_seconds
+from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health, RateOverWindow
+
+__all__ = ["CircuitChanges", "CircuitSettings", "Failures", "Probe"]
+
+type Failures = tuple[type[Exception], ...] | Callable[[Exception], bool]
+"""Which exceptions are the dependency's failures: classes, or what answers for each exception."""
+
+type Probe = Callable[[], object] | Callable[[], Awaitable[object]]
+"""Tests the dependency; it fails by raising, or by returning False."""
+
+
+class CircuitChanges(TypedDict, total=False):
+    """What can be changed at run time."""
+
+    failure_threshold: int
+    recovery_timeout: float
+    half_open_max_calls: int
+    probe_timeout: float | None
+    probe: Probe | None
+    failures: Failures
+    failure_if: Callable[..., bool] | None
+    failure_rate: FailureRate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitSettings:
+    """See `CircuitBreaker`, which takes the same.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    failure_threshold: int = 5
+    recovery_timeout: float = 60.0
+    half_open_max_calls: int = 1
+    probe_timeout: float | None = None
+    probe: Probe | None = None
+    failures: Failures = (Exception,)
+    failure_if: Callable[..., bool] | None = None
+    failure_rate: FailureRate | None = None
+
+    def __post_init__(self) -> None:
+        check_count("failure_threshold", self.failure_threshold)
+        check_seconds("recovery_timeout", self.recovery_timeout)
+        check_count("half_open_max_calls", self.half_open_max_calls)
+        if self.probe_timeout is not None:
+            check_seconds("probe_timeout", self.probe_timeout, zero=False)
+        check_exceptions("failures", self.failures)
+        for name, value in (("probe", self.probe), ("failure_if", self.failure_if)):
+            if value is not None and not callable(value):
+                raise ValueError(f"{name} must be callable, not {value!r}")
+
+    def new_health(self) -> Health:
+        """What a circuit that has just closed looks at."""
+        if self.failure_rate is None:
+            return ConsecutiveFailures(self.failure_threshold)
+        return RateOverWindow(self.failure_rate)
+
+    def adapt(self, health: Health) -> Health:
+        """`health` judged by these settings; what it counted is kept where it still means something."""
+        if self.failure_rate is None:
+            return ConsecutiveFailures(
+                self.failure_threshold, health.failures if isinstance(health, ConsecutiveFailures) else 0
+            )
+        return health.under(self.failure_rate) if isinstance(health, RateOverWindow) else self.new_health()
+
+    @property
+    def slow_call_seconds(self) -> float | None:
+        """From which duration on a call is slow; None where that is not watched."""
+        return None if self.failure_rate is None else self.failure_rate.slow_call_seconds

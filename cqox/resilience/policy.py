@@ -1,0 +1,178 @@
+"""Parts put together: written outermost first, run in that order, never changed afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cqox.resilience._guard import guard
+from cqox.resilience._part import Part
+from cqox.resilience._plan import plan
+from cqox.resilience.advice import doubts
+from cqox.resilience.circuit import CircuitBreaker
+from cqox.resilience.registry import registry
+
+__all__ = ["PartSnapshot", "Policy", "PolicySnapshot"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSnapshot:
+    """One part of a policy at one moment.
+
+    Attributes:
+        kind: class of the part.
+        name: name of the part.
+        state: its own snapshot, None where it has no state.
+    """
+
+    kind: str
+    name: str
+    state: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySnapshot:
+    """A policy at one moment.
+
+    Attributes:
+        name: name of the policy.
+        parts: its parts, outermost first.
+    """
+
+    name: str
+    parts: tuple[PartSnapshot, ...]
+
+
+class Policy:
+    """Parts around a call, outermost first: `Policy("engine", bulkhead, breaker, retry, timeout)`.
+
+    It is a decorator, and `policy.call(function, ...)` makes one call. Order is meaning: a breaker outside of the retry
+    counts calls, inside it counts attempts.
+
+    Attributes:
+        name: what errors, events and the registry call it.
+        parts: outermost first.
+    """
+
+    __slots__ = ("__weakref__", "name", "parts")
+
+    name: str
+    parts: tuple[Part, ...]
+
+    def __init__(self, name: str, *parts: Part) -> None:
+        """Put `parts` together.
+
+        Args:
+            name: a non-empty name.
+            parts: outermost first; at least one.
+
+        Raises:
+            ValueError: the name is empty, there is no part, one is there twice, or two contradict each other.
+            TypeError: one is no part.
+        """
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"name must be a non-empty string, not {name!r}")
+        if not parts:
+            raise ValueError(f"policy {name} needs at least one part, and has none")
+        for at, part in enumerate(parts):
+            if not isinstance(part, Part):
+                raise TypeError(f"policy {name}: {part!r} is no part")
+            if any(part is other for other in parts[:at]):
+                raise ValueError(f"policy {name}: {part!r} is there twice")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "parts", parts)
+        # Planning once tells contradictions now, and not at the first decoration.
+        plan(parts, policy=name, function=name, asynchronous=True, bare=False)
+        registry.add(name, self)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a policy never changes: make another one, or reconfigure() a part, to set {name}")
+
+    def __call__[F: Callable[..., object]](self, function: F) -> F:
+        """Guard `function`.
+
+        Raises:
+            TypeError: it is of a kind that cannot be guarded, or one of the parts cannot guard that kind.
+        """
+        return guard(function, self.parts, policy=self.name)
+
+    def call[**P, R](self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call `function` once: `await policy.call(fetch, url)`, or `policy.call(read, path)` for a plain function.
+
+        Raises:
+            TypeError: it is of a kind that cannot be guarded.
+        """
+        return guard(function, self.parts, policy=self.name)(*args, **kwargs)
+
+    def part[Kind: Part](self, kind: type[Kind]) -> Kind:
+        """The outermost part of that class.
+
+        Raises:
+            LookupError: there is none.
+        """
+        for part in self.parts:
+            if isinstance(part, kind):
+                return part
+        raise LookupError(f"policy {self.name} has no {kind.__name__}")
+
+    def explain(self) -> str:
+        """The order in words, a line for each part, and a line for each doubtful choice."""
+        lines = [f"policy {self.name}, outermost first:"]
+        lines += [f"  {number}. {part.describe()}" for number, part in enumerate(self.parts, start=1)]
+        lines += [f"  warning: {doubt}" for doubt in doubts(self.parts)]
+        return "\n".join(lines)
+
+    def snapshot(self) -> PolicySnapshot:
+        """The state of every part."""
+        return PolicySnapshot(
+            name=self.name,
+            parts=tuple(PartSnapshot(kind=part.kind, name=part.name, state=part.snapshot()) for part in self.parts),
+        )
+
+    def setting_names(self) -> frozenset[str]:
+        """Names of the settings that `reconfigure` takes."""
+        return frozenset().union(*(part.setting_names() for part in self.parts))
+
+    def reconfigure(self, **changes: object) -> None:
+        """Give its parts other settings without losing their state; each change goes to every part that knows it.
+
+        Raises:
+            TypeError: no part has such a setting.
+            ValueError: a setting is out of its range.
+        """
+        unknown = sorted(set(changes) - self.setting_names())
+        if unknown:
+            known = ", ".join(sorted(self.setting_names())) or "none"
+            raise TypeError(f"policy {self.name} has no setting {unknown[0]!r} to change; it has: {known}")
+        for part in self.parts:
+            mine = {name: value for name, value in changes.items() if name in part.setting_names()}
+            if mine:
+                cast("Any", part).reconfigure(**mine)
+
+    def isolate(self) -> None:
+        """Make its circuits refuse every call until `reset`."""
+        for breaker in self._breakers():
+            breaker.isolate()
+
+    def disable(self) -> None:
+        """Make its circuits let every call through until `reset`."""
+        for breaker in self._breakers():
+            breaker.disable()
+
+    def observe_only(self) -> None:
+        """Make its circuits judge and let every call through until `reset`."""
+        for breaker in self._breakers():
+            breaker.observe_only()
+
+    def reset(self) -> None:
+        """Close its circuits and let them decide by themselves."""
+        for breaker in self._breakers():
+            breaker.reset()
+
+    def __repr__(self) -> str:
+        return f"Policy({self.name!r}, {', '.join(map(repr, self.parts))})"
+
+    def _breakers(self) -> list[CircuitBreaker]:
+        breakers = [part for part in self.parts if isinstance(part, CircuitBreaker)]
+        if not breakers:
+            raise TypeError(f"policy {self.name} has no circuit")
+        return breakers
