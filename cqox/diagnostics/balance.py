@@ -123,7 +123,7 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
     return _Moments(
         means=means[:2] + shift,
         deviations=np.sqrt(variances),
-        weighted=(means[2:] + shift).reshape(len(found), 2, -1),
+        weighted=(means[2:] + shift).reshape(len(found), 2, columns.shape[1]),
         binary=between == 0,
     )
 

@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.diagnostics import choose_primary
+from cqox.errors import InvalidRequest
+from cqox.estimators import Data, Plan, Settings, catalog
+from tests.estimators.designs import cross_section, instrumented, panel, two_periods
+
+
+def chosen(data: Data, *, among: tuple[str, ...] | None = None, requested: str | None = None) -> tuple[str | None, str]:
+    plan = Plan(data, Settings())
+    applicable = [
+        estimator
+        for estimator in catalog()
+        if (among is None or estimator.name in among) and estimator.applies(plan) is None
+    ]
+    primary = choose_primary(plan, applicable, requested)
+    return primary.name, primary.rule
+
+
+def without_covariates(data: Data) -> Data:
+    nothing = np.empty((data.n, 0))
+    names = {role: label for role, label in data.names.items() if "covariates" not in role}
+    return replace(data, covariates=nothing, propensity_covariates=nothing, names=names)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (cross_section(200), "aipw"),
+        (without_covariates(cross_section(200)), "difference_in_means"),
+        (cross_section(200, continuous=True), "ols_adjustment"),
+        (instrumented(300), "iv_2sls"),
+        (panel(20), "did_2x2_block"),
+        (panel(20, staggered=True), "twfe"),
+        (two_periods(200), "did_2x2"),
+    ],
+)
+def test_the_design_decides_which_estimate_is_the_primary(data: Data, name: str) -> None:
+    assert chosen(data)[0] == name
+
+
+def test_a_known_probability_without_covariates_is_weighted_by() -> None:
+    data = without_covariates(cross_section(200))
+    data = replace(data, pscore=np.full(data.n, 0.5), names={**data.names, "pscore": ("p",)})
+    assert chosen(data)[0] == "ipw_ate"
+
+
+def test_the_outcome_has_no_say() -> None:
+    data = cross_section(300)
+    other = replace(data, y=np.random.default_rng(9).standard_cauchy(data.n))
+    assert chosen(data) == chosen(other)
+
+
+def test_the_next_of_a_design_serves_where_the_first_was_not_asked_for() -> None:
+    assert chosen(cross_section(200), among=("ols_adjustment", "dml_irm_ate"))[0] == "dml_irm_ate"
+    assert chosen(cross_section(200), among=("ipw_att",))[0] == "ipw_att"
+
+
+def test_a_request_goes_before_the_rule() -> None:
+    name, rule = chosen(cross_section(200), requested="lin_interacted")
+    assert name == "lin_interacted"
+    assert "options.primary" in rule
+
+
+def test_a_requested_primary_that_does_not_apply_stays_and_is_explained() -> None:
+    name, rule = chosen(cross_section(200), requested="iv_2sls")
+    assert name == "iv_2sls"
+    assert "does not apply" in rule
+    assert "instrument" in rule
+
+
+def test_a_requested_primary_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        chosen(cross_section(200), requested="magic")
+    assert "aipw" in (refused.value.choices or ())
+
+
+def test_no_estimator_that_applies_gives_no_primary() -> None:
+    name, rule = chosen(cross_section(200), among=("iv_2sls",))
+    assert name is None
+    assert rule

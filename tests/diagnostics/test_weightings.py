@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from tests.diagnostics.looking import confounded, judged, reference, trial
+
+
+def test_effective_rows_are_those_of_the_reference() -> None:
+    found = judged(reference("lalonde_ipw_ate")).diagnostics["effective_rows"]["ATE"]
+    assert found["treated"] == pytest.approx(58.3267, abs=1e-3)
+    assert found["control"] == pytest.approx(329.0078, abs=1e-3)
+    assert (found["treated_rows"], found["control_rows"]) == (185, 429)
+    assert found["smallest_share"] == pytest.approx(58.3267 / 185, abs=1e-5)
+
+
+def test_effective_rows_follow_kish() -> None:
+    seen = judged(confounded(500))
+    e, t = seen.plan.propensity().e, seen.plan.data.treatment == 1
+    w = e[~t] / (1 - e[~t])
+    found = seen.diagnostics["effective_rows"]["ATT"]
+    assert found["control"] == pytest.approx(w.sum() ** 2 / (w @ w), rel=1e-10)
+    assert found["treated"] == pytest.approx(t.sum(), rel=1e-10)
+
+
+def test_the_estimates_that_use_the_weights_are_named() -> None:
+    found = judged(trial()).diagnostics["effective_rows"]
+    assert "aipw" in found["ATE"]["used_by"]
+    assert "ipw_att" in found["ATT"]["used_by"]
+    assert "dml_plr" not in found["ATE"]["used_by"]
+    assert "ols_adjustment" not in found["ATE"]["used_by"]
+
+
+def test_the_spread_of_the_weights_is_told_by_arm() -> None:
+    seen = judged(confounded(500, strength=2.0))
+    e, t = seen.plan.propensity().e, seen.plan.data.treatment == 1
+    w = (1 / e[t]) / (1 / e[t]).mean()
+    found = seen.diagnostics["weights"]["ATE"]["treated"]
+    assert found["maximum"] == pytest.approx(w.max(), rel=1e-10)
+    assert found["median"] == pytest.approx(np.median(w), rel=1e-10)
+    assert found["coefficient_of_variation"] == pytest.approx(w.std(), rel=1e-10)
+
+
+def test_without_weights_there_is_a_reason() -> None:
+    found = judged(trial(), only=["difference_in_means"]).diagnostics
+    assert set(found["weights"]) == set(found["effective_rows"]) == {"reason"}
