@@ -10,16 +10,17 @@ from services.http.app import App
 from services.http.docs import add_docs
 from services.http.health import add_health
 from services.http.settings import Settings
+from services.http.startup import asgi_app
 
-__all__ = ["create_app"]
+__all__ = ["app", "create_app"]
 
 
 def create_app(settings: Settings) -> App:
     """The gateway; it connects to its engine when there is something to ask."""
-    app = App(__name__, title="Gateway", settings=settings)
+    gateway = App(__name__, title="Gateway", settings=settings)
     upstream = Upstream()
 
-    @app.resource
+    @gateway.resource
     @asynccontextmanager
     async def engine() -> AsyncIterator[None]:
         async with EngineClient.open(settings.engine_url) as client:
@@ -29,7 +30,10 @@ def create_app(settings: Settings) -> App:
     async def engine_answers() -> None:
         await upstream.policies.ping()
 
-    add_routes(app, upstream)
-    add_health(app, {"engine": engine_answers})
-    add_docs(app)
-    return app
+    add_routes(gateway, upstream)
+    add_health(gateway, {"engine": engine_answers})
+    add_docs(gateway)
+    return gateway
+
+
+app = asgi_app("gateway", create_app)

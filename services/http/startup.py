@@ -2,17 +2,20 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from services.http.configuration import HelpRequested, SettingsError, load_command_line
+from services.http.configuration import HelpRequested, SettingsError, load, load_command_line
 from services.http.sockets import AddressUnusable, listen
 
 if TYPE_CHECKING:
+    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+
     from services.http.app import App
     from services.http.settings import Settings
 
-__all__ = ["run_service"]
+__all__ = ["asgi_app", "run_service"]
 
 _USAGE = 2
 
@@ -59,3 +62,26 @@ def run_service(
         drain_delay=settings.drain_delay,
         notes=loaded.notes,
     )
+
+
+def asgi_app(
+    service: Literal["gateway", "engine"], create: "Callable[[Settings], App]"
+) -> "Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]":
+    """The service for a server other than ours, such as the `hypercorn` command with one Trio worker.
+
+    It is made at the first call, from the environment alone: importing the module that holds it has no effect.
+    """
+
+    @cache
+    def made() -> "App":
+        from services.http.logs import set_up_logging
+
+        loaded = load(os.environ)
+        settings = loaded.settings
+        set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
+        return create(settings)
+
+    async def app(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        await made()(scope, receive, send)
+
+    return app

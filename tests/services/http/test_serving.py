@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import threading
@@ -6,6 +7,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trio
+import trio.testing
+
+from cqox.tasks import open_task_group
+from services.http.app import App
+from services.http.serving import _Server
+from services.http.settings import Settings
+from services.http.sockets import listen
 
 APP = str(Path(__file__).parent / "served_app.py")
 LINES = (
@@ -207,13 +216,35 @@ def test_a_task_of_the_app_that_breaks_ends_the_process_with_status_1(start):
 
 def test_an_answer_that_comes_before_the_body_was_read_reaches_a_client_that_is_still_sending(start):
     service = start(APP)
-    body = bytes(8_000_000)
-    head = f"POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    pieces = 40
+    head = f"POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: {pieces * 10_000}\r\n\r\n".encode()
     with socket.create_connection(address_of(service.url)) as connection:
-        connection.sendall(head + body)
+        connection.sendall(head)
+        for _ in range(pieces):
+            connection.sendall(bytes(10_000))
+            time.sleep(0.01)
         answer = _read_response(connection)
     assert answer.startswith(b"HTTP/1.1 413")
     assert b'{"refused":true}' in answer
+
+
+@pytest.mark.trio
+async def test_it_says_that_it_accepts_no_more_only_once_its_sockets_are_closed(monkeypatch):
+    app, said = App(__name__, title="Gateway", settings=Settings()), []
+    sockets = listen("127.0.0.1", 0)
+    server = _Server(app, sockets, drain_seconds=1, drain_delay=0)
+
+    def say(message: str, *args: object) -> None:
+        said.append((message % args, [one.fileno() for one in sockets]))
+
+    monkeypatch.setattr(server, "_say", say)
+    async with open_task_group() as group:
+        group.start_soon(server.run)
+        await trio.testing.wait_all_tasks_blocked()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert [line for line, _ in said][1:] == [line.removeprefix("[Gateway] ") for line in LINES]
+    assert -1 not in said[1][1]
+    assert all(descriptors == [-1] for _, descriptors in said[2:])
 
 
 def _read_response(connection: socket.socket) -> bytes:

@@ -44,6 +44,18 @@ def test_help_is_printed_and_ends_with_status_0(start):
     assert any("--gateway-port" in line for line in service.lines)
 
 
+def test_the_hypercorn_command_serves_it_too(start):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    service = start(
+        "-m", "hypercorn", "-k", "trio", "-w", "1", "--bind", f"127.0.0.1:{port}", "services.gateway.app:app"
+    )  # fmt: skip
+    service.wait_line("Running on http://")
+    health = httpx.get(f"http://127.0.0.1:{port}/health/ready")
+    assert (health.status_code, health.json()["status"]) == (200, "degraded")
+    assert service.stop() == 0
+
+
 def test_a_connection_is_accepted_before_everything_is_loaded(start):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
