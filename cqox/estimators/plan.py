@@ -159,6 +159,10 @@ class Plan:
         """The rows that outcome regressions use."""
         return self.sample("y", "treatment", "covariates")
 
+    def adjustment_sample(self) -> Sample:
+        """The rows that the adjusted regression uses."""
+        return self.sample("y", "treatment", "covariates", "fixed_effects")
+
     def propensity_sample(self) -> Sample:
         """The rows that weighting uses."""
         return self.sample("y", "treatment", "pscore" if self.has("pscore") else "propensity_covariates")

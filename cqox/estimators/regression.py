@@ -42,12 +42,8 @@ def _difference_in_means(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
-def _ols_sample(plan: Plan) -> Sample:
-    return plan.sample("y", "treatment", "covariates", "fixed_effects")
-
-
 def _ols_adjustment(plan: Plan) -> Estimate:
-    sample = _ols_sample(plan)
+    sample = plan.adjustment_sample()
     effects = plan.data.fixed_effects
     frame = plan.frame("xty", sample, effects)
     regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
@@ -142,6 +138,17 @@ def _last(length: int) -> Vector:
     return contrast
 
 
+def _adjusting(plan: Plan) -> str | None:
+    if not (plan.has("covariates") or plan.has("fixed_effects")):
+        return "It needs 'covariates' or 'fixed_effects' to adjust for."
+    sample = plan.adjustment_sample()
+    return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
+
+
+def _by_arms(plan: Plan) -> str | None:
+    return two_arms(plan, plan.outcome_sample()) or no_absorbing(plan)
+
+
 _REGRESSION_ERROR = "HC1, HC3 under 250 rows; CRV1 with t(G-1) when clustered, CRV3 with few clusters"
 _STACKED_ERROR = "M-estimation: the influence function of predictions and arm regressions together"
 _MORE = ("weights", "cluster")
@@ -168,14 +175,14 @@ ESTIMATORS: tuple[Estimator, ...] = (
         family=_FAMILY,
         estimand="ATE",
         summary=f"Coefficient of the treatment in a linear regression on the covariates; {_ADJUSTS}, with one effect.",
-        requires=("y", "treatment", "covariates"),
-        optional=("fixed_effects", *_MORE),
+        requires=("y", "treatment"),
+        optional=("covariates", "fixed_effects", *_MORE),
         standard_error=_REGRESSION_ERROR,
         paper="Angrist and Pischke 2009, Mostly Harmless Econometrics, equation 3.2.7",
         checked_against="statsmodels OLS and WLS, pyfixest",
         laws=CROSS_SECTION_LAWS | {"scale_treatment"},
         treatment=frozenset({"binary", "continuous"}),
-        rule=lambda plan: _any_treatment(plan, _ols_sample(plan)),
+        rule=_adjusting,
         compute=_ols_adjustment,
     ),
     Estimator(
@@ -190,7 +197,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         doi="10.1214/12-AOAS583",
         checked_against="statsmodels OLS with interactions",
         laws=CROSS_SECTION_LAWS,
-        rule=lambda plan: _by_arms(plan),
+        rule=_by_arms,
         compute=_lin_interacted,
     ),
     Estimator(
@@ -205,7 +212,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         doi="10.1016/0270-0255(86)90088-6",
         checked_against="Stata teffects ra, statsmodels TreatmentEffect.ra",
         laws=CROSS_SECTION_LAWS,
-        rule=lambda plan: _by_arms(plan),
+        rule=_by_arms,
         compute=partial(g_computation, target="ATE"),
     ),
     Estimator(
@@ -220,16 +227,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         doi="10.1016/0270-0255(86)90088-6",
         checked_against="statsmodels TreatmentEffect.ra",
         laws=CROSS_SECTION_LAWS,
-        rule=lambda plan: _by_arms(plan),
+        rule=_by_arms,
         compute=partial(g_computation, target="ATT"),
         flipped=partial(g_computation, target="ATC"),
     ),
 )
-
-
-def _any_treatment(plan: Plan, sample: Sample) -> str | None:
-    return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
-
-
-def _by_arms(plan: Plan) -> str | None:
-    return two_arms(plan, plan.outcome_sample()) or no_absorbing(plan)

@@ -210,14 +210,15 @@ def regression_sensitivity(
     """
     if not plan.has("treatment"):
         raise UnusableData("It needs the role 'treatment', which the mapping does not name.")
-    sample = plan.outcome_sample()
+    sample = plan.adjustment_sample()
     if sample.n < 4:
         raise UnusableData(f"Only {sample.n} rows are complete in the columns that it uses.")
-    frame = plan.frame("xty", sample)
-    x, t, y = np.arange(frame.at["x"].stop), frame.column("t"), frame.column("y")
+    frame = plan.frame("xty", sample, plan.data.fixed_effects)
+    x, t, y = _regressors(frame), frame.column("t"), frame.column("y")
     inner = _beside(frame, x, [t, y])
-    degrees = frame.n - len(x) - 1
-    if degrees < 2 or inner[0, 0] <= 1e-10 * frame.products[t, t] or inner[1, 1] <= 0:
+    absorbed = frame.absorbed.degrees if frame.absorbed is not None else 0
+    degrees = frame.n - len(x) - 1 - absorbed
+    if degrees < 2 or inner[0, 0] <= 1e-10 * max(frame.products[t, t], 1e-4 * frame.n) or inner[1, 1] <= 0:
         raise UnusableData("The covariates leave nothing of the treatment, or there are too few rows.")
     scale = float(frame.scale[y] / frame.scale[t])
     slope = float(inner[0, 1] / inner[0, 0])
@@ -237,6 +238,11 @@ def regression_sensitivity(
     )
 
 
+def _regressors(frame: Frame) -> NDArray[np.intp]:
+    """Positions of the covariates, with the column of ones unless effects are absorbed."""
+    return np.arange(0 if frame.absorbed is None else 1, frame.at["x"].stop)
+
+
 def _beside(frame: Frame, x: NDArray[np.intp], columns: list[int]) -> Matrix:
     """Cross-products of some columns with the regressors x taken out."""
     right = frame.products[np.ix_(x, columns)]
@@ -247,9 +253,9 @@ def _beside(frame: Frame, x: NDArray[np.intp], columns: list[int]) -> Matrix:
 def _benchmarks(
     frame: Frame, estimate: float, error: float, degrees: int, multiples: tuple[float, ...], most: int
 ) -> tuple[Benchmark, ...]:
-    x, t, y = np.arange(frame.at["x"].stop), frame.column("t"), frame.column("y")
-    with_t = np.append(x, t)
-    of_treatment, of_outcome = _shares(frame, x, t)[1:], _shares(frame, with_t, y)[1:-1]
+    x, t, y = _regressors(frame), frame.column("t"), frame.column("y")
+    own = x > 0
+    of_treatment, of_outcome = _shares(frame, x, t)[own], _shares(frame, np.append(x, t), y)[:-1][own]
     strength = of_treatment * of_outcome
     found = []
     for covariate in np.argsort(-strength, kind="stable")[:most]:

@@ -123,3 +123,19 @@ def test_a_fit_without_error_has_no_sensitivity():
         s.regression_sensitivity(
             Plan(replace(data, covariates=data.treatment[:, None], names=names_for(data.covariates[:, :1])), Settings())
         )
+
+
+def test_absorbed_effects_count_like_the_dummies_that_they_are():
+    data = cross_section(weights=False)
+    codes = np.random.default_rng(1).integers(0, 30, data.n)
+    dummies = (codes[:, None] == np.arange(1, 30)).astype(float)
+    labels = (*data.names["covariates"], *(f"d{level}" for level in range(1, 30)))
+    wide = replace(
+        data, covariates=np.hstack([data.covariates, dummies]), names={**data.names, "covariates": labels},
+    )  # fmt: skip
+    left = s.regression_sensitivity(Plan(replace(data, fixed_effects=(codes,)), Settings()), most=1)
+    right = s.regression_sensitivity(Plan(wide, Settings()), most=1)
+    assert left.degrees == right.degrees
+    assert left.robustness_value == pytest.approx(right.robustness_value, rel=1e-9)
+    assert left.benchmarks[0].label == right.benchmarks[0].label
+    assert left.benchmarks[0].estimate == pytest.approx(right.benchmarks[0].estimate, rel=1e-9)
