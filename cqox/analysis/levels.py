@@ -124,7 +124,7 @@ def choose_reference(distinct: list[object], asked: str | float | bool | None) -
             if level == asked or _text(level) == _text(asked):
                 return level, "as asked"
         raise InvalidRequest(
-            f"The treatment has no level '{asked}'.",
+            f"The treatment has no level '{_text(asked)}'.",
             field="options.reference_level",
             choices=[_text(level) for level in distinct],
         )

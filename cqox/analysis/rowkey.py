@@ -5,6 +5,7 @@ machine and in every version of every library: the key is built from canonical v
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ __all__ = ["row_keys"]
 
 type Keys = NDArray[np.uint64]
 
+_TOLERANCE = 1e-9
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
@@ -25,7 +27,9 @@ _MISSING = np.uint64(0x5851F42D4C957F2D)
 def row_keys(frame: pl.DataFrame, roles: RoleMapping) -> Keys:
     """The key of each row: of its cluster, else of its unit, else of the content of its mapped columns.
 
-    Rows that share a cluster (the first, where there are several) or a unit share a key, and so a fold.
+    Rows that share a cluster (the first, where there are several) or a unit share a key, and so a fold. A column that
+    never varies, and a covariate that repeats what those before it say, are left out of the content: they change no
+    estimate, so they must not move a fold.
     """
     for role in ("cluster", "unit_id"):
         if role in roles:
@@ -37,10 +41,41 @@ def row_keys(frame: pl.DataFrame, roles: RoleMapping) -> Keys:
         for role, mapped in roles.items():
             if ROLES[role].arity == "scalar":
                 continue
-            for name in mapped if isinstance(mapped, tuple) else (str(mapped),):
+            names = mapped if isinstance(mapped, tuple) else (str(mapped),)
+            for name in _telling(frame, names):
                 # A sum does not depend on the order of the columns, a salt by role not on their names.
                 total += _mixed(_bits(frame[name]) ^ _salt(role))
     return _mixed(total)
+
+
+def _telling(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns that vary and, if they are numbers, do not follow linearly from those before them."""
+    varying = [name for name in names if frame[name].n_unique() > 1]
+    numbers = [name for name in varying if frame[name].dtype.is_numeric()]
+    repeats: set[str] = set()
+    if len(numbers) > 1:
+        complete = frame.select(numbers).drop_nulls()
+        columns = complete.select(pl.all().cast(pl.Float64)).to_numpy()
+        centred = columns - columns.mean(axis=0) if complete.height else columns
+        norms = np.sqrt((centred**2).sum(axis=0))
+        scaled = centred / np.where(norms > 0, norms, 1.0)
+        repeats = {name for name, kept in zip(numbers, _independent(scaled.T @ scaled), strict=True) if not kept}
+    return [name for name in varying if name not in repeats]
+
+
+def _independent(gram: NDArray[np.float64]) -> list[bool]:
+    """Which columns are linearly independent of those before them, from their cross-products at unit length."""
+    kept: list[int] = []
+    verdicts: list[bool] = []
+    for column in range(len(gram)):
+        residual = float(gram[column, column])
+        if kept:
+            cross = gram[kept, column]
+            residual -= float(cross @ np.linalg.solve(gram[np.ix_(kept, kept)], cross))
+        verdicts.append(residual > _TOLERANCE)
+        if verdicts[-1]:
+            kept.append(column)
+    return verdicts
 
 
 def _bits(series: pl.Series) -> Keys:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+import polars as pl
+
 from cqox import diagnostics as judge
 from cqox import figures as draw
 from cqox.analysis.prepare import Contrast, check_mapping, prepare
@@ -20,7 +22,7 @@ from cqox.errors import InvalidRequest
 from cqox.estimators import Estimate, Estimator, Plan, Settings, catalog, run
 from cqox.figures import Figure
 
-__all__ = ["Finished", "Step", "analyze"]
+__all__ = ["Finished", "Step", "analyze", "rehearse"]
 
 type Step = Callable[[dict[str, object]], None]
 """Told of each step as it is reached: a JSON object with `step`, and what belongs to it."""
@@ -43,6 +45,21 @@ class Finished:
     rows: int
     rows_used: int
     seconds: dict[str, float]
+
+
+def rehearse() -> None:
+    """Go through a whole analysis of a few made-up rows, so that the first real one waits for no import."""
+    rows = 64
+    x = [float(number * 37 % 29) for number in range(rows)]
+    w = [float(number * 17 % 7 < 3) for number in range(rows)]
+    y = [2.0 * treated + 0.1 * value + number % 5 for number, (treated, value) in enumerate(zip(w, x, strict=True))]
+    frame = pl.DataFrame({"y": y, "w": w, "x": x, "g": [number % 8 for number in range(rows)]})
+    frame = frame.with_columns(p=pl.Series([number % 2 for number in range(rows)]))
+    roles: RoleMapping = {"y": "y", "treatment": "w", "covariates": ("x",), "instrument": ("p",)}
+    options = Options()  # type: ignore[call-arg]
+    prepared = prepare(frame, {}, roles, options)
+    clock = _Clock(lambda _: None)
+    _figures([_find(contrast, Settings(), catalog(), options, clock) for contrast in prepared.contrasts])
 
 
 class _Clock:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cqox.analysis.run import Step, analyze
+from cqox.analysis.run import Step, analyze, rehearse
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import (
     Limits,
@@ -40,7 +40,7 @@ def perform(name: str, arguments: object, tell: Step) -> _Answer:
 
 def warm() -> None:
     """Load what the first task would otherwise wait for."""
-    catalog()
+    rehearse()
 
 
 def _ingest(arguments: _Arguments, tell: Step) -> _Answer:

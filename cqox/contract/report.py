@@ -166,6 +166,7 @@ class Report(_Answer):
     analysis_id: str
     dataset_id: str
     mapping: Mapping[str, JsonValue]
+    options: Mapping[str, JsonValue] = Field(description="As used, defaults included.")
     status: Literal["ok", "warning", "failed"]
     estimates: Sequence[EstimateReport]
     results: Sequence[Mapping[str, JsonValue]] = Field(description="The estimates under their older names.")

@@ -42,3 +42,9 @@ def test_rows_of_a_cluster_or_unit_share_a_key_and_others_do_not() -> None:
 def test_distinct_rows_have_distinct_keys() -> None:
     frame = pl.DataFrame({"y": np.random.default_rng(0).normal(size=20_000)})
     assert len(set(row_keys(frame, {"y": "y"}).tolist())) == 20_000
+
+
+def test_a_covariate_that_repeats_another_or_never_varies_moves_no_fold() -> None:
+    more = FRAME.with_columns(twice=pl.col("a") * 2 + 1, same=pl.lit(4))
+    roles = {**ROLES, "covariates": ("a", "b", "twice", "same")}
+    np.testing.assert_array_equal(row_keys(more, roles), row_keys(FRAME, ROLES))

@@ -117,12 +117,14 @@ def _die_with_parent(lifeline: int) -> None:
 
 
 def _bound_memory(memory_bytes: int) -> None:
+    # RLIMIT_DATA counts what can be written to. RLIMIT_AS would also count address space that is only reserved, of
+    # which the JavaScript engine that draws figures takes gigabytes.
     if memory_bytes <= 0:
         return
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        baseline = int(statm.read().split()[0]) * resource.getpagesize()
-    limit = baseline + memory_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    with open("/proc/self/status", encoding="ascii") as status:
+        kibibytes = next(int(line.split()[1]) for line in status if line.startswith("VmData:"))
+    limit = kibibytes * 1024 + memory_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 if __name__ == "__main__":

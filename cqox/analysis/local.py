@@ -1,0 +1,117 @@
+"""One file, one analysis, no server: what `cqox analyze` does."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from anyio import to_thread
+from pydantic import JsonValue
+
+from cqox.analysis.service import Analyses, Bounds
+from cqox.analysis.workers import Progress
+from cqox.contract import AnalyzeRequest, parse_model
+from cqox.errors import CqoxError, UnreadableFile
+
+__all__ = ["LocalAnalysis", "analyze_file"]
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalAnalysis:
+    """A finished analysis of a file.
+
+    Attributes:
+        report: the report as the API would answer it, with paths of written figures in place of addresses.
+        figures: figure name to the files written.
+    """
+
+    report: Mapping[str, JsonValue]
+    figures: Mapping[str, Sequence[Path]]
+
+
+async def analyze_file(
+    path: Path,
+    *,
+    mapping: Mapping[str, JsonValue],
+    options: Mapping[str, JsonValue] | None = None,
+    read_options: Mapping[str, JsonValue] | None = None,
+    figures: Path | None = None,
+    formats: Sequence[Literal["svg", "png", "json"]] = ("svg",),
+    bounds: Bounds,
+    progress: Progress | None = None,
+) -> LocalAnalysis:
+    """Read a file, analyse it in a worker process, and write its figures.
+
+    Args:
+        path: the file, in any format that an upload may have.
+        mapping: as in a request.
+        options: as in a request.
+        read_options: how to read the file, as in an upload.
+        figures: folder for the figures, created where there is none; None to write none.
+        formats: what to write of each figure.
+        bounds: how much the computation may use.
+        progress: told of each step.
+
+    A cancellation ends the worker process and leaves nothing but figures that were written already.
+
+    Raises:
+        InputError: the file, the mapping or an option must be corrected.
+        WorkerLost: the computation died.
+    """
+    # An exception goes around the task group of the workers, which would wrap it in an ExceptionGroup.
+    failure: CqoxError | None = None
+    with tempfile.TemporaryDirectory(prefix="cqox-") as scratch:
+        async with Analyses.open(Path(scratch), bounds) as analyses:
+            try:
+                digest, size_bytes = await to_thread.run_sync(_digest, path)
+                record = await analyses.add_dataset(
+                    path, name=path.name, content_digest=digest, size_bytes=size_bytes, options=read_options or {}
+                )
+                body: dict[str, JsonValue] = {
+                    "dataset_id": record.dataset_id,
+                    "mapping": dict(mapping),
+                    "options": dict(options or {}),
+                }
+                answer = await analyses.analyze(parse_model(AnalyzeRequest, body), progress=progress)
+                report: dict[str, JsonValue] = json.loads(answer.body)
+                written = await _write_figures(analyses, report, figures, formats)
+            except CqoxError as error:
+                failure = error
+    if failure is not None:
+        raise failure
+    report["figures"] = {name: str(paths[0]) for name, paths in written.items()}
+    return LocalAnalysis(report=report, figures=written)
+
+
+async def _write_figures(
+    analyses: Analyses, report: Mapping[str, JsonValue], folder: Path | None, formats: Sequence[str]
+) -> dict[str, list[Path]]:
+    names = report["figures"]
+    if folder is None or not isinstance(names, dict):
+        return {}
+    await to_thread.run_sync(lambda: folder.mkdir(parents=True, exist_ok=True))
+    written: dict[str, list[Path]] = {}
+    for name in names:
+        for suffix in formats:
+            content = await analyses.figure(str(report["analysis_id"]), name, suffix)
+            target = folder / f"{name}.{suffix}"
+            await to_thread.run_sync(target.write_bytes, content)
+            written.setdefault(name, []).append(target)
+    return written
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    digest, size_bytes = hashlib.blake2b(digest_size=16), 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+                size_bytes += len(block)
+    except OSError as error:
+        raise UnreadableFile(f"The file {path} cannot be read: {error.strerror}.") from error
+    return digest.hexdigest(), size_bytes
