@@ -7,7 +7,7 @@ result does not depend on how many threads worked. A source that is not in memor
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,12 @@ def merge(left: Partial, right: Partial) -> Partial:
 def merge_all(parts: Iterable[Partial]) -> Partial:
     """The statistic of all parts, merged from the first to the last."""
     return reduce(merge, parts)
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay, so that a pass does not pay for them and their scratch memory is warm."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="cqox-rows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +53,11 @@ class Rows:
         return [slice(start, min(start + self.block, self.n)) for start in range(0, self.n, self.block)]
 
     def each[Result](self, work: Callable[[slice], Result]) -> list[Result]:
-        """What `work` returns for each block, in the order of the rows."""
+        """What `work` returns for each block, in the order of the rows; `work` itself must start no pass."""
         blocks = self.blocks()
         if self.threads < 2 or len(blocks) < 2:
             return [work(block) for block in blocks]
-        with ThreadPoolExecutor(min(self.threads, len(blocks))) as pool:
-            return list(pool.map(work, blocks))
+        return list(_pool(self.threads).map(work, blocks))
 
     def total(self, work: Callable[[slice], Partial]) -> Partial:
         """The statistic of all rows, where `work` returns that of one block."""

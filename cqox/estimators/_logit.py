@@ -125,13 +125,13 @@ class _Climb:
             self.step(found)
         return False
 
-    def step(self, gradients: Matrix, *, learn: bool = True) -> None:
+    def step(self, gradients: Matrix) -> None:
         """Move every fit by its inverse information, less far where the likelihood is nearly flat."""
         steps = np.einsum("fij,fj->fi", self.inverses, gradients)
         longest = np.abs(steps).max(axis=1, keepdims=True)
         steps *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))
         self.coefficients = self.coefficients + steps
-        self._last = (steps, gradients) if learn else None
+        self._last = steps, gradients
 
     def _learn(self, gradients: Matrix) -> None:
         if self._last is None:
@@ -158,9 +158,10 @@ def fit_logit(frame: Frame, treated: Vector) -> Logit:
     k = frame.at["x"].stop
     z = frame.matrix[:k]
     start, step = _discriminant(frame), frame.n // _START_ROWS
+    inverse = None
     if step >= 4:
-        start = _strided(frame, treated, step, start)
-    coefficients, probabilities = _fit(frame.rows, z, treated, frame.weights, start, _GRADIENT)
+        start, inverse = _strided(frame, treated, step, start)
+    coefficients, probabilities, _ = _fit(frame.rows, z, treated, frame.weights, start, _GRADIENT, inverse)
     if float(np.abs(treated - probabilities).max()) < _SEPARATED:
         raise UnusableData(
             "The covariates of the treatment model tell treated from untreated rows without error, so that no row has "
@@ -170,9 +171,18 @@ def fit_logit(frame: Frame, treated: Vector) -> Logit:
 
 
 def _fit(
-    rows: Rows, z: Matrix, treated: Vector, weights: Vector | None, start: Vector, enough: float
-) -> tuple[Vector, Vector]:
-    """(k,) the coefficients that maximise the likelihood, and the (n,) probabilities by them."""
+    rows: Rows,
+    z: Matrix,
+    treated: Vector,
+    weights: Vector | None,
+    start: Vector,
+    enough: float,
+    inverse: Matrix | None = None,
+) -> tuple[Vector, Vector, Matrix]:
+    """(k,) the coefficients that maximise the likelihood, the (n,) probabilities by them, and the last inverse used.
+
+    An inverse information that is about right may be given, for the steps to improve on.
+    """
     probabilities = np.empty(rows.n)
 
     def of(s: slice) -> Vector | None:
@@ -192,14 +202,15 @@ def _fit(
         (information,) = rows.total(lambda s: information_partial(z[:, s], of(s), probabilities[s]))
         return _inverse(information)[None]
 
-    rows.each(lambda s: expit(np.matmul(start, z[:, s], out=probabilities[s])))
-    climb = _Climb(start[None], inverses())
+    if inverse is None:
+        rows.each(lambda s: expit(np.matmul(start, z[:, s], out=probabilities[s])))
+    climb = _Climb(start[None], inverses() if inverse is None else inverse[None])
     if not climb.run(gradients, inverses, enough * rows.n):
         raise UnusableData(
             "The logit of the treatment does not converge: some covariates predict the treatment almost without error; "
             "leave them out."
         )
-    return climb.coefficients[0], probabilities
+    return climb.coefficients[0], probabilities, climb.inverses[0]
 
 
 def _discriminant(frame: Frame) -> Vector:
@@ -217,16 +228,18 @@ def _discriminant(frame: Frame) -> Vector:
     return coefficients if np.abs(coefficients).max() < _LONGEST_STEP else np.zeros(k)
 
 
-def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> Vector:
-    """The fit on a stride of the rows, from which the whole needs few passes; where it began if that has none."""
+def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[Vector, Matrix | None]:
+    """The fit on a stride of the rows, from which the whole needs few passes, with its inverse information for the
+    whole; where it began and none if the stride has no fit.
+    """
     z = np.array(frame.matrix[: len(start), ::step], order="C")
     weights = None if frame.weights is None else np.array(frame.weights[::step])
     rows = Rows(n=z.shape[1], block=frame.rows.block, threads=1)
     try:
-        coefficients, _ = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6)
+        coefficients, _, inverse = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6)
     except UnusableData:
-        return start
-    return coefficients
+        return start, None
+    return coefficients, inverse * (rows.n / frame.n)
 
 
 def cross_fit_logit(fit: Logit, treated: Vector, folds: NDArray[np.integer], n_folds: int) -> Vector:
@@ -260,7 +273,7 @@ class _WithoutFolds:
             self.used[fold, independent(rest[fold])] = True
         self.climb = _Climb(np.where(self.used, fit.coefficients, 0.0), self._inverted(rest))
         whole = self.used.all(axis=1, keepdims=True)
-        self.climb.step(np.where(whole, gradient.sum(axis=0) - gradient, 0.0), learn=False)
+        self.climb.step(np.where(whole, gradient.sum(axis=0) - gradient, 0.0))
 
     def _shares(self, fit: Logit) -> tuple[Matrix, NDArray[np.float64]]:
         """(folds, k) gradients and (folds, k, k) information of each fold's rows at the whole fit."""

@@ -1,0 +1,177 @@
+"""Estimators against the libraries that people use for them, in one process and one run.
+
+Ours is the whole way from arrays to an `Estimate` with a fresh plan; the peer's is its fit with the standard error that
+it equals. Nuisances, folds and repetitions are the same. Medians of 5 after one run to warm up; ratios are what counts.
+"""
+
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.estimators import Data, Plan, Settings, catalog, run
+
+RUNS = 5
+COVARIATES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Race:
+    """One comparison."""
+
+    what: str
+    peer: str
+    rows: int
+    target: float
+    ours: Callable[[], object]
+    theirs: Callable[[], object]
+
+
+def cross_section(rows: int) -> Data:
+    """Confounded by ten covariates."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, COVARIATES))
+    t = (rng.random(rows) < 1 / (1 + np.exp(-0.5 * x[:, 0]))).astype(float)
+    y = x.sum(axis=1) + t + rng.standard_normal(rows)
+    keys = rng.integers(0, 2**63, rows).astype(np.uint64)
+    return Data(n=rows, y=y, treatment=t, treatment_kind="binary", covariates=x, propensity_covariates=x, row_key=keys)
+
+
+def instrumented(rows: int) -> Data:
+    """Ten covariates, one instrument."""
+    rng = np.random.default_rng(1)
+    x, z, u = rng.standard_normal((rows, COVARIATES)), rng.standard_normal((rows, 1)), rng.standard_normal(rows)
+    t = 0.5 * z[:, 0] + x[:, 0] + u + rng.standard_normal(rows)
+    y = t + x.sum(axis=1) + u + rng.standard_normal(rows)
+    keys = rng.integers(0, 2**63, rows).astype(np.uint64)
+    return Data(
+        n=rows, y=y, treatment=t, treatment_kind="continuous", covariates=x, propensity_covariates=x, instruments=z,
+        row_key=keys,
+    )  # fmt: skip
+
+
+def panel(rows: int) -> Data:
+    """Units over ten periods, some of them missed, staggered starts."""
+    rng = np.random.default_rng(2)
+    unit, when = np.repeat(np.arange(rows // 9), 10), np.tile(np.arange(10), rows // 9)
+    keep = np.sort(rng.permutation(len(unit))[:rows])
+    unit, when = unit[keep], when[keep]
+    t = (when >= rng.integers(3, 14, rows // 9)[unit]).astype(float)
+    x = rng.standard_normal((rows, 2))
+    y = rng.standard_normal(rows // 9)[unit] + when + t + x.sum(axis=1) + rng.standard_normal(rows)
+    keys = unit.astype(np.uint64)
+    return Data(
+        n=rows, y=y, treatment=t, treatment_kind="binary", covariates=x, propensity_covariates=x, unit=unit, time=when,
+        row_key=keys,
+    )  # fmt: skip
+
+
+def ours(name: str, data: Data, **settings: object) -> Callable[[], object]:
+    """Our way, with a new plan each time."""
+    entry = next(entry for entry in catalog() if entry.name == name)
+    threads = len(os.sched_getaffinity(0))
+
+    def once() -> object:
+        result = run(entry, Plan(data, Settings(threads=threads, **settings)))
+        assert result.estimate is not None, result.reason
+        return result.estimate
+
+    return once
+
+
+def against_statsmodels(rows: int) -> Iterator[Race]:
+    """Ordinary least squares with HC1."""
+    import statsmodels.api as sm
+
+    data = cross_section(rows)
+    design = np.column_stack([np.ones(rows), data.covariates, data.treatment])
+    yield Race(
+        what="OLS + HC1", peer="statsmodels", rows=rows, target=10 if rows >= 1_000_000 else 3,
+        ours=ours("ols_adjustment", data), theirs=lambda: sm.OLS(data.y, design).fit(cov_type="HC1").bse[-1],
+    )  # fmt: skip
+
+
+def against_doubleml(rows: int) -> Iterator[Race]:
+    """Interactive and partially linear models, linear and logit, five folds, one repetition."""
+    import doubleml
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    data = cross_section(rows)
+    table = doubleml.DoubleMLData.from_arrays(data.covariates, data.y, data.treatment)
+    logit = LogisticRegression(C=np.inf, max_iter=1000)
+    yield Race(
+        what="IRM, 5 folds", peer="DoubleML", rows=rows, target=15, ours=ours("dml_irm_ate", data),
+        theirs=lambda: doubleml.DoubleMLIRM(table, LinearRegression(), logit, n_folds=5).fit().se,
+    )  # fmt: skip
+    yield Race(
+        what="PLR, 5 folds", peer="DoubleML", rows=rows, target=6, ours=ours("dml_plr", data),
+        theirs=lambda: doubleml.DoubleMLPLR(table, LinearRegression(), LinearRegression(), n_folds=5).fit().se,
+    )  # fmt: skip
+
+
+def against_linearmodels(rows: int) -> Iterator[Race]:
+    """Two-stage least squares; ours computes both Anderson-Rubin sets besides."""
+    from linearmodels.iv import IV2SLS
+
+    data = instrumented(rows)
+    exogenous = np.column_stack([np.ones(rows), data.covariates])
+    yield Race(
+        what="2SLS + AR sets", peer="linearmodels", rows=rows, target=8, ours=ours("iv_2sls", data),
+        theirs=lambda: IV2SLS(data.y, exogenous, data.treatment, data.instruments).fit(cov_type="robust").std_errors,
+    )  # fmt: skip
+
+
+def against_pyfixest(rows: int) -> Iterator[Race]:
+    """Unit and period effects with errors clustered by unit."""
+    import pandas as pd
+    import pyfixest as pf
+
+    data = panel(rows)
+    x = {f"x{place}": column for place, column in enumerate(data.covariates.T)}
+    table = pd.DataFrame({"y": data.y, "t": data.treatment, **x, "unit": data.unit, "time": data.time})
+    yield Race(
+        what="TWFE + CRV1", peer="pyfixest", rows=rows, target=2, ours=ours("twfe", data),
+        theirs=lambda: pf.feols("y ~ t + x0 + x1 | unit + time", table, vcov={"CRV1": "unit"}).se(),
+    )  # fmt: skip
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The median of some runs after one to warm up."""
+    work()
+    spent = []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        work()
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent)
+
+
+def races() -> Iterator[Race]:
+    """Every comparison."""
+    for rows in (10_000, 100_000):
+        for against in (against_statsmodels, against_doubleml, against_linearmodels, against_pyfixest):
+            yield from against(rows)
+    yield from against_statsmodels(1_000_000)
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"Estimators, {COVARIATES} covariates, milliseconds, median of {RUNS}")
+    print(f"{'':16}{'rows':>10}{'ours':>10}{'peer':>10}   ratio  target")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for race in races():
+            mine, theirs = seconds(race.ours), seconds(race.theirs)
+            print(
+                f"{race.what:16}{race.rows:>10,}{mine * 1e3:>10.2f}{theirs * 1e3:>10.1f}"
+                f"{theirs / mine:>7.1f}x  >= {race.target:g}x {race.peer}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
