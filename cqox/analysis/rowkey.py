@@ -18,6 +18,8 @@ __all__ = ["row_keys"]
 type Keys = NDArray[np.uint64]
 
 _TOLERANCE = 1e-9
+# A file of words and a file of truth values say the same.
+_TRUTH = {"false": 0.0, "true": 1.0}
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
@@ -86,6 +88,8 @@ def _bits(series: pl.Series) -> Keys:
         floats = series.cast(pl.Float64).fill_null(float("nan")).to_numpy() + 0.0
         return np.where(np.isnan(floats), _MISSING, floats.view(np.uint64))
     levels = series.unique().drop_nulls()
+    if set(levels) <= _TRUTH.keys():
+        return _bits(series.cast(pl.String).replace_strict(_TRUTH, return_dtype=pl.Float64))
     digests = [int.from_bytes(hashlib.blake2b(str(level).encode(), digest_size=8).digest()) for level in levels]
     table = pl.DataFrame({"level": levels, "digest": pl.Series(digests, dtype=pl.UInt64)})
     joined = series.to_frame("level").join(table, on="level", how="left", maintain_order="left")

@@ -15,6 +15,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from cqox.analysis.key import analysis_id, canonical_json, code_version, digest
+from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Progress, WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.errors import InvalidRequest, NotFound, StoreUnavailable
@@ -80,6 +81,7 @@ class Analyses:
         self._cache = cache
         self._files = files
         self._bounds = bounds
+        self._quarantine = Quarantine()
         self._catalog: Sequence[JsonValue] | None = None
 
     @classmethod
@@ -134,16 +136,14 @@ class Analyses:
             return known
         folder = self._files.incoming()
         try:
-            reply = await self.pool.run(
-                "ingest",
-                {
-                    "path": str(path),
-                    "folder": str(folder),
-                    "name": name,
-                    "options": given,
-                    "limits": dict(self._bounds.file_limits),
-                },
-            )
+            task = {
+                "path": str(path),
+                "folder": str(folder),
+                "name": name,
+                "options": given,
+                "limits": dict(self._bounds.file_limits),
+            }
+            reply = await self._quarantine.guard(dataset_id, lambda: self.pool.run("ingest", task))
             await self._files.keep(folder, dataset_id)
         except BaseException:
             await self._files.drop(folder)
@@ -196,7 +196,7 @@ class Analyses:
 
         Raises:
             InputError: the request or the data must be corrected.
-            WorkerLost: the computation died twice.
+            UnusableData: also where the computation ended its worker twice.
         """
         roles, _ = request.roles()
         record = await self.dataset(request.dataset_id)
@@ -275,7 +275,8 @@ class Analyses:
     ) -> StoredReport:
         arguments = {"request": request.model_dump(mode="json"), "threads": self._bounds.threads}
         with self._files.reading(record.dataset_id) as path:
-            reply = await self.pool.run("analyze", {"path": str(path), **arguments}, progress)
+            task = {"path": str(path), **arguments}
+            reply = await self._quarantine.guard(key, lambda: self.pool.run("analyze", task, progress))
         body = reply.body
         report = dict(_object(body["report"]))
         specs = _object(body["specs"])

@@ -51,7 +51,7 @@ class Options(_Strict):
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(0.05, description="1 - alpha is the confidence level.")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Keys every random choice, such as folds.")
     folds: Annotated[int, Field(ge=2, le=50)] = Field(5, description="Folds of cross-fitting.")
-    repetitions: Annotated[int, Field(ge=1, le=1000)] = Field(
+    repetitions: Annotated[int, Field(ge=1, le=100_000)] = Field(
         1, description="Sample splits of cross-fitting; the reported estimate is their median."
     )
     reference_level: str | float | bool | None = Field(

@@ -25,6 +25,11 @@ type Progress = Callable[[Mapping[str, object]], None]
 """Called in the event loop with each step that a worker reports; must not block."""
 
 _RECEIVE_BYTES = 256 * 1024
+_REAP_SECONDS = 1.0
+_OUT_OF_MEMORY = (
+    "it needs more memory than one may use here. Map fewer columns, send fewer rows, or have CQOX_WORKER_MEMORY_BYTES "
+    "raised."
+)
 _logger = logging.getLogger("cqox.analysis.workers")
 
 
@@ -43,10 +48,11 @@ class Reply:
 class WorkerProcess:
     """A process that does one task at a time, for as long as it lives."""
 
-    def __init__(self, process: Process, stream: UNIXSocketStream, lifeline: int) -> None:
+    def __init__(self, process: Process, stream: UNIXSocketStream, lifeline: int, memory_bytes: int) -> None:
         self._process = process
         self._stream = stream
         self._lifeline = lifeline
+        self._memory_bytes = memory_bytes
         self._decoder = Decoder()
         self._frames: list[Frame] = []
         self._jobs = 0
@@ -79,15 +85,17 @@ class WorkerProcess:
         handles = (theirs.fileno(), lifeline)
         command = [sys.executable, "-m", "cqox.analysis.workers.child", *map(str, handles), str(memory_bytes), work]
         try:
-            process = await anyio.open_process(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=None,
-                stderr=None,
-                env=environment,
-                start_new_session=True,
-                pass_fds=handles,
-            )
+            # Cut off half-way, a start would leave a process that nobody knows.
+            with anyio.CancelScope(shield=True):
+                process = await anyio.open_process(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=None,
+                    stderr=None,
+                    env=environment,
+                    start_new_session=True,
+                    pass_fds=handles,
+                )
         except BaseException:
             ours.close()
             os.close(held)
@@ -95,7 +103,7 @@ class WorkerProcess:
         finally:
             theirs.close()
             os.close(lifeline)
-        worker = cls(process, await UNIXSocketStream.from_socket(ours), held)
+        worker = cls(process, await UNIXSocketStream.from_socket(ours), held, memory_bytes)
         try:
             first = await worker._receive()
             if first.kind != "ready":
@@ -166,7 +174,7 @@ class WorkerProcess:
         try:
             await self._stream.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
-            raise self._lost() from error
+            raise await self._lost() from error
 
     async def _receive(self) -> Frame:
         while not self._frames:
@@ -174,26 +182,29 @@ class WorkerProcess:
                 data = await self._stream.receive(_RECEIVE_BYTES)
                 self._frames.extend(self._decoder.feed(data))
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-                raise self._lost() from error
+                raise await self._lost() from error
             except OSError as error:
                 if error.errno in (errno.ECONNRESET, errno.EPIPE):
-                    raise self._lost() from error
+                    raise await self._lost() from error
                 raise
             except FrameError as error:
                 raise WorkerLost(f"Worker {self.pid} sent what is no message: {error}.") from error
         return self._frames.pop(0)
 
-    def _lost(self) -> WorkerLost:
+    async def _lost(self) -> CqoxError:
+        self.kill()
+        with anyio.move_on_after(_REAP_SECONDS, shield=True):
+            await self._process.wait()
+        if self._process.returncode == -signal.SIGABRT and self._memory_bytes:
+            # An allocation that fails in Rust or C++ aborts; it does not raise.
+            return LimitExceeded(f"The computation was aborted, most likely because {_OUT_OF_MEMORY}")
         return WorkerLost(f"The worker process {self.pid} ended in the middle of its task.")
 
 
 def _raised(name: str, frame: Frame) -> Exception:
     kind, detail = str(frame.body["error"]), str(frame.body["detail"])
     if kind == "MemoryError":
-        return LimitExceeded(
-            "This needs more memory than one analysis may use here. Map fewer columns, send fewer rows, or raise "
-            "CQOX_WORKER_MEMORY_BYTES."
-        )
+        return LimitExceeded(f"The computation was ended because {_OUT_OF_MEMORY}")
     known = getattr(cqox.errors, kind, None)
     if isinstance(known, type) and issubclass(known, InputError):
         choices = frame.body.get("choices")
