@@ -61,10 +61,12 @@ class Periods:
     Attributes:
         codes: (n,) periods numbered in their order, -1 where missing.
         values: (periods,) their values on a numeric scale; days since 1970 for dates.
+        labels: what people call each period, None where that is its number.
     """
 
     codes: Codes
     values: Vector
+    labels: tuple[str, ...] | None
 
 
 def numeric(series: pl.Series, *, role: str) -> Vector:
@@ -127,11 +129,11 @@ def period_codes(series: pl.Series) -> Periods:
     """The column's values as ordered periods; words are ordered as text and numbered 0, 1, ..."""
     codes = group_codes(series)
     levels = series.drop_nulls().unique().sort()
-    if levels.dtype.is_numeric() or levels.dtype.is_temporal() or levels.dtype == pl.Boolean:
-        values = numeric(levels, role="time")
-    else:
-        values = np.arange(levels.len(), dtype=np.float64)
-    return Periods(codes=codes, values=values)
+    if levels.dtype.is_numeric() or levels.dtype == pl.Boolean:
+        return Periods(codes=codes, values=numeric(levels, role="time"), labels=None)
+    labels = tuple(str(level) for level in levels)
+    values = numeric(levels, role="time") if levels.dtype.is_temporal() else np.arange(levels.len(), dtype=np.float64)
+    return Periods(codes=codes, values=values, labels=labels)
 
 
 def probability(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:

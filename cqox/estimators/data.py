@@ -40,7 +40,8 @@ class Data:
         pscore: a known probability of treatment in (0, 1).
         instruments: (n, m) excluded instruments.
         unit: codes of `unit_id`; None where every row is its own unit.
-        time: codes of the periods in their order, with `time_values` as their labels on a numeric scale.
+        time: codes of the periods in their order, with `time_values` as their places on a numeric scale.
+        time_labels: what people call each period, where that is not its number: ISO dates, or words.
         post: 0/1, after the intervention.
         cohort: code of the first treated period on the scale of `time_values`, NaN where never treated.
         clusters: one array of codes for each clustering dimension.
@@ -64,6 +65,7 @@ class Data:
     unit: Codes | None = None
     time: Codes | None = None
     time_values: Vector | None = None
+    time_labels: tuple[str, ...] | None = None
     post: Vector | None = None
     cohort: Vector | None = None
     clusters: tuple[Codes, ...] = ()

@@ -53,8 +53,12 @@ def test_periods_have_codes_and_values_on_their_scale() -> None:
     years = period_codes(pl.Series("t", [2004, 2001, 2004]))
     np.testing.assert_array_equal(years.codes, [1, 0, 1])
     np.testing.assert_array_equal(years.values, [2001.0, 2004.0])
+    assert years.labels is None
     days = period_codes(pl.Series("t", [date(1970, 1, 3), date(1970, 1, 1)]))
     np.testing.assert_array_equal(days.values, [0.0, 2.0])
+    assert days.labels == ("1970-01-01", "1970-01-03")
+    words = period_codes(pl.Series("t", ["第2期", "第1期"]))
+    assert (words.codes.tolist(), words.values.tolist(), words.labels) == ([1, 0], [0.0, 1.0], ("第1期", "第2期"))
 
 
 def test_words_become_one_column_for_each_level_beyond_the_first() -> None:
