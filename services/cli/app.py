@@ -2,10 +2,12 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
+from cqox.contract import ROLES
 from services.http.settings import Setting, table
 
 __all__ = ["main"]
@@ -57,38 +59,115 @@ def _up(demo: bool, **flags: str | None) -> None:
     raise typer.Exit(up(demo=demo, overrides={variable: text for variable, text in given.items() if text is not None}))
 
 
+def _analyze(
+    file: Path,
+    figures: Path | None,
+    no_figures: bool,
+    format: list[str] | None,
+    json: bool,
+    option: list[str] | None,
+    read: list[str] | None,
+    **roles: list[str] | None,
+) -> None:
+    from services.cli.analyze import Wanted, analyze
+
+    folder = figures or file.with_name(f"{file.name.partition('.')[0] or 'cqox'}-figures")
+    wanted = Wanted(
+        path=file,
+        roles={name: given or [] for name, given in roles.items()},
+        options=option or [],
+        read_options=read or [],
+        figures=None if no_figures else folder,
+        formats=[one for one in _FORMATS if one in (format or ["svg"])],
+        as_json=json,
+    )
+    raise typer.Exit(analyze(wanted))
+
+
+_FORMATS: tuple[Literal["svg", "png", "json"], ...] = ("svg", "png", "json")
+
+
 def _flags_of_up() -> list[Setting]:
     return [setting for setting in table() if "up" in setting.services]
 
 
-def _with_flags(function: Callable[..., None]) -> Callable[..., None]:
-    """The function with one option for each setting, so that the table stays the only place where they are written."""
-    demo = inspect.Parameter(
-        "demo",
-        inspect.Parameter.KEYWORD_ONLY,
-        default=False,
-        annotation=Annotated[bool, typer.Option("--demo", help="Run one analysis on a built-in data set and show it.")],
-    )
-    parameters = [demo, *(_parameter(setting) for setting in _flags_of_up())]
+def _parameter(name: str, form: object, default: object = None) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=form)
+
+
+def _parameters_of_up() -> list[inspect.Parameter]:
+    demo = Annotated[bool, typer.Option("--demo", help="Run one analysis on a built-in data set and show it.")]
+    return [
+        _parameter("demo", demo, default=False),
+        *(
+            _parameter(
+                setting.name,
+                Annotated[
+                    str | None,
+                    typer.Option(
+                        setting.flag,
+                        help=f"{setting.help} ({setting.variable}; default {setting.default})",
+                        metavar=setting.unit.upper() or "VALUE",
+                        show_default=False,
+                    ),
+                ],
+            )
+            for setting in _flags_of_up()
+        ),
+    ]
+
+
+def _parameters_of_analyze() -> list[inspect.Parameter]:
+    figures = typer.Option("--figures", help="Folder for the figures; FILE-figures beside the file if absent.")
+    formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
+    option = typer.Option("--option", metavar="NAME=VALUE", help="An option of the analysis, such as seed=7 or se=HC3.")
+    read = typer.Option("--read", metavar="NAME=VALUE", help="How to read the file, such as encoding=cp932.")
+    return [
+        _parameter(
+            "file", Annotated[Path, typer.Argument(help="A table, in any format that an upload may have.")], ...
+        ),
+        _parameter("figures", Annotated[Path | None, figures]),
+        _parameter("no_figures", Annotated[bool, typer.Option("--no-figures", help="Write no figures.")], False),
+        _parameter("format", Annotated[list[str] | None, formats]),
+        _parameter("json", Annotated[bool, typer.Option("--json", help="Print the report as JSON.")], False),
+        _parameter("option", Annotated[list[str] | None, option]),
+        _parameter("read", Annotated[list[str] | None, read]),
+        *(
+            _parameter(
+                role.name,
+                Annotated[
+                    list[str] | None,
+                    typer.Option(
+                        "--" + role.name.replace("_", "-"),
+                        help=role.meaning,
+                        metavar={"columns": "COLUMN,…", "scalar": "NUMBER"}.get(role.arity, "COLUMN"),
+                        rich_help_panel="Which column plays which role",
+                    ),
+                ],
+            )
+            for role in ROLES.values()
+        ),
+    ]
+
+
+def _command(name: str, function: Callable[..., None], parameters: list[inspect.Parameter], help: str) -> None:
+    """Add a command whose flags are made from a table, so that the table stays the only place where they are."""
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return function
+    app.command(name, help=help)(function)
 
 
-def _parameter(setting: Setting) -> inspect.Parameter:
-    option = typer.Option(
-        setting.flag,
-        help=f"{setting.help} ({setting.variable}; default {setting.default})",
-        metavar=setting.unit.upper() or "VALUE",
-        show_default=False,
-    )
-    return inspect.Parameter(
-        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
-    )
-
-
-app.command(
+_command(
     "up",
-    help="Start gateway and engine and keep them serving until Ctrl-C, which drains them: the gateway fully before "
-    "the engine. Only the gateway listens on the host that is named; the engine stays on this machine.",
-)(_with_flags(_up))
+    _up,
+    _parameters_of_up(),
+    "Start gateway and engine and keep them serving until Ctrl-C, which drains them: the gateway fully before the "
+    "engine. Only the gateway listens on the host that is named; the engine stays on this machine.",
+)
+_command(
+    "analyze",
+    _analyze,
+    _parameters_of_analyze(),
+    "Analyse one file without a server: print the estimates, write the figures. Example: "
+    "cqox analyze trial.csv --y outcome --treatment arm --covariates age,sex",
+)

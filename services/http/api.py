@@ -166,7 +166,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(name="encoding", where="query", meaning="Of text; found out if absent."),
             Parameter(name="delimiter", where="query", meaning="Between cells; found out if absent."),
             Parameter(name="decimal", where="query", meaning="The decimal sign, `.` or `,`."),
-            Parameter(name="na", where="query", meaning="More words for a missing value, separated by commas."),
+            Parameter(name="na", where="query", meaning="The words for a missing value, separated by commas."),
             Parameter(name="sheet", where="query", meaning="Of a workbook; the first if absent."),
         ),
         answers=(Answer(status=201, meaning="The data set, new or known.", model=DatasetDescription),),

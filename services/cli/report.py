@@ -1,0 +1,79 @@
+"""How a report looks on a terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["estimates_table", "show_report"]
+
+
+def show_report(console: Console, report: Mapping[str, JsonValue], *, alpha: float = 0.05) -> None:
+    """Print the estimates, why others are missing, what is to be known about them, and the decision.
+
+    Args:
+        console: where to.
+        report: as the API answers it.
+        alpha: 1 - alpha is the confidence level of its intervals.
+    """
+    estimates = _objects(report["estimates"])
+    console.print()
+    console.print(estimates_table(estimates, alpha=alpha))
+    _show_without_number(console, estimates)
+    for what in ("notes", "warnings", "errors"):
+        for line in _list(report.get(what)):
+            console.print(Text(f"{what.removesuffix('s')}: {line}", style="yellow"), soft_wrap=True)
+    decision = report["decision"]
+    if isinstance(decision, dict):
+        on = f" on {decision['primary']}" if decision["primary"] else ""
+        console.print(Text(f"\nDecision: {decision['verdict']}{on}", style="bold"))
+        for reason in _list(decision["reasons"]):
+            console.print(Text(f"  {reason}"), soft_wrap=True)
+
+
+def estimates_table(estimates: Sequence[Mapping[str, JsonValue]], *, alpha: float = 0.05) -> Table:
+    """Estimates that have a number, with their intervals; a mark stands at those with a warning."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    contrasts = any(one.get("contrast") for one in estimates)
+    for heading in ("estimator", "estimand", *(["contrast"] if contrasts else [])):
+        table.add_column(heading)
+    for heading in ("estimate", f"{100 * (1 - alpha):g}% interval", "s.e.", "p", "n"):
+        table.add_column(heading, justify="right")
+    for one in estimates:
+        if one["status"] in ("ok", "warning"):
+            name = Text(str(one["name"])) + Text(" !" if one["status"] == "warning" else "", style="yellow")
+            table.add_row(
+                name,
+                Text(str(one["estimand"])),
+                *([Text(str(one.get("contrast") or ""))] if contrasts else []),
+                _number(one["estimate"]),
+                Text(f"[{_number(one['ci_lower'])}, {_number(one['ci_upper'])}]"),
+                _number(one["standard_error"]),
+                _number(one["p_value"], 2),
+                _number(one["n"], 9),
+            )
+    return table
+
+
+def _show_without_number(console: Console, estimates: Sequence[Mapping[str, JsonValue]]) -> None:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in estimates:
+        if one["status"] in ("skipped", "failed"):
+            reasons.setdefault((str(one["status"]), str(one["reason"])), []).append(str(one["name"]))
+    for (status, reason), names in reasons.items():
+        style = "red" if status == "failed" else "dim"
+        console.print(Text(f"{status}: {', '.join(names)}. {reason}", style=style), soft_wrap=True)
+
+
+def _number(value: JsonValue, digits: int = 4) -> str:
+    return f"{value:.{digits}g}" if isinstance(value, int | float) else "–"
+
+
+def _list(value: JsonValue) -> Sequence[JsonValue]:
+    return value if isinstance(value, list) else ()
+
+
+def _objects(value: JsonValue) -> Sequence[Mapping[str, JsonValue]]:
+    return [item for item in _list(value) if isinstance(item, dict)]

@@ -1,0 +1,107 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cqox.contract import ROLES
+from cqox.datasets import sample_path
+from cqox.errors import InvalidRequest
+from services.cli.analyze import mapping_of, pairs_of
+
+COMMAND = [sys.executable, "-c", "from services.cli import main; main()", "analyze"]
+ROLES_GIVEN = ["--y", "y", "--treatment", "w", "--unit-id", "id", "--covariates", "x1,x2", "--covariates", "x3, x4"]
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    return Path(shutil.copy(sample_path("test"), tmp_path / "試験.csv"))
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+def test_a_file_is_analysed_without_a_server_and_its_figures_written_beside_it(table):
+    done = run(table, *ROLES_GIVEN, "--option", "alpha=0.1", "--format", "svg", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert "90% interval" in done.stdout
+    assert "aipw" in done.stdout
+    assert "Decision: " in done.stdout
+    assert "estimate.aipw" in done.stderr
+    written = {path.name for path in (table.parent / "試験-figures").iterdir()}
+    assert {"forest.svg", "forest.json"} <= written
+    assert str(table.parent / "試験-figures" / "forest.svg") in done.stdout
+
+
+def test_json_goes_to_standard_output_and_nothing_else_does(table):
+    done = run(table, *ROLES_GIVEN, "--json", "--no-figures")
+    report = json.loads(done.stdout)
+    assert report["mapping"]["covariates"] == ["x1", "x2", "x3", "x4"]
+    assert {"aipw", "difference_in_means"} <= {estimate["name"] for estimate in report["estimates"]}
+    assert report["figures"] == {}
+    assert list(table.parent.iterdir()) == [table]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--y", "nope", "--treatment", "w"], 2, "Valid: id, w, y"),
+        (["--y", "y", "--y", "x1", "--treatment", "w"], 2, "--y was given 2 times"),
+        (["--y", "y", "--treatment", "w", "--option", "seed"], 2, "--option takes name=value"),
+        (["--y", "y", "--treatment", "w", "--option", "sead=1"], 2, "seed"),
+        (["--y", "y", "--treatment", "w", "--read", "colour=red"], 2, "colour"),
+    ],
+)
+def test_a_mistake_ends_with_its_status_and_what_to_change(table, arguments, status, said):
+    done = run(table, *arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    done = run(tmp_path / "nothing.csv", "--y", "y")
+    assert done.returncode == 1
+    assert "nothing.csv cannot be read" in done.stderr
+
+
+def test_an_interrupt_ends_the_computation_and_its_process(table):
+    process = subprocess.Popen(
+        [*COMMAND, str(table), *ROLES_GIVEN, "--no-figures", "--option", "repetitions=1000"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        assert process.stderr is not None
+        assert any("estimate.ols_adjustment" in line for line in process.stderr)
+        began = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(20) == 130
+        assert time.monotonic() - began < 5
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_names_of_columns_are_separated_by_commas_and_quoted_as_in_csv():
+    given = {"y": ["売上"], "covariates": ["a, b", '"c,d"'], "cutoff": ["3"], "treatment": []}
+    assert mapping_of(given) == {"y": "売上", "covariates": ["a", "b", "c,d"], "cutoff": "3"}
+
+
+def test_an_option_without_a_value_is_refused_with_the_names_that_there_are():
+    assert pairs_of(["a=1", "b=x=y"], "--option") == {"a": "1", "b": "x=y"}
+    with pytest.raises(InvalidRequest) as caught:
+        pairs_of(["seed"], "--option")
+    assert "seed" in caught.value.choices
+
+
+def test_every_role_has_a_flag():
+    text = " ".join(run("--help").stdout.split())
+    for role in ROLES:
+        assert f"--{role.replace('_', '-')}" in text
