@@ -307,7 +307,7 @@ class _WithoutFolds:
             return (residual @ z.T,)
 
         (gradients,) = frame.rows.total(work)
-        return np.where(self.used, gradients, 0.0)
+        return gradients
 
     def inverses(self) -> NDArray[np.float64]:
         """(folds, k, k) inverse information of each fit at its present coefficients."""

@@ -30,6 +30,7 @@ __all__ = ["ESTIMATORS", "interactive"]
 
 _FAMILY = "double_ml"
 _CLIP = 0.01
+_MUCH_CLIPPED = 0.01
 _METHOD = "influence function"
 
 
@@ -80,14 +81,13 @@ def interactive(plan: Plan, *, target: str) -> Estimate:
     )
     diagnostics["clipped_rows"] = max(clipped)
     diagnostics["propensity"] = "given" if propensity.known else "logit"
-    warnings = list(propensity.warnings)
+    notes, warnings = [*frame.notes, *propensity.notes], list(propensity.warnings)
     if max(clipped):
-        warnings.append(
-            f"{max(clipped)} probabilities of treatment outside [{_CLIP}, {1 - _CLIP}] were moved to its ends."
-        )
+        moved = f"{max(clipped)} probabilities of treatment outside [{_CLIP}, {1 - _CLIP}] were moved to its ends."
+        (warnings if max(clipped) > _MUCH_CLIPPED * sample.n else notes).append(moved)
     return estimated(
         Title(f"dml_irm_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
-        diagnostics=diagnostics, notes=(*frame.notes, *propensity.notes), warnings=(*warnings, *pooled_periods(plan)),
+        diagnostics=diagnostics, notes=notes, warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 

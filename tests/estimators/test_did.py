@@ -179,3 +179,10 @@ def test_an_amount_of_treatment_has_no_cells_but_has_fixed_effects():
     amount = replace(data, treatment=data.treatment * 2.5, treatment_kind="continuous")
     assert answer("twfe", amount).estimate == pytest.approx(answer("twfe", data).estimate / 2.5, rel=1e-10)
     assert "two levels" in refused("did_2x2_block", amount)
+
+
+def test_clusters_that_split_units_have_no_jackknife():
+    data = panel()
+    result = answer("twfe", replace(data, clusters=(data.time,)))
+    assert result.se_method == "CRV1"
+    assert any("CRV3 does not exist" in warning for warning in result.warnings)

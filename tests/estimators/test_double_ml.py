@@ -5,6 +5,7 @@ import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from cqox.estimators._logit import cross_fit_logit, fit_logit
+from cqox.estimators.double_ml import _irm_split
 from tests.estimators.designs import EFFECT, cross_section, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -44,14 +45,15 @@ def test_one_split_equals_doubleml_on_the_same_folds(name: str, kind: str):
 
 def test_several_splits_are_their_median_with_the_variance_between_them():
     data = cross_section(weights=False)
-    single = []
-    result = answer("dml_irm_ate", data, repetitions=7)
-    assert len(result.diagnostics["estimates_by_split"]) == 7
-    assert result.estimate == pytest.approx(np.median(result.diagnostics["estimates_by_split"]))
-    single = answer("dml_irm_ate", data)
-    spread = np.array(result.diagnostics["estimates_by_split"]) - result.estimate
-    assert np.ptp(spread) > 0
-    assert result.standard_error == pytest.approx(single.standard_error, rel=0.1)
+    plan = Plan(data, Settings(repetitions=5))
+    found = run(ENTRIES["dml_irm_ate"], plan)
+    frame = plan.frame("xty", plan.doubly_robust_sample())
+    splits = [_irm_split(plan, frame, plan.propensity(), "ATE", [], split) for split in range(5)]
+    values, variances = (np.array(each) for each in zip(*((v, u @ u) for v, u in splits), strict=True))
+    assert found.diagnostics["estimates_by_split"] == pytest.approx(values)
+    assert found.estimate == np.median(values)
+    assert found.standard_error**2 == pytest.approx(np.median(variances + (values - np.median(values)) ** 2))
+    assert found.standard_error**2 != pytest.approx(np.median(variances), rel=1e-6)
 
 
 def test_each_fold_is_predicted_by_a_logit_without_it():

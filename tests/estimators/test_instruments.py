@@ -52,17 +52,22 @@ def anderson_rubin(data: Data, effect: float, robust: bool) -> float:
     import statsmodels.api as sm
 
     design = np.column_stack([np.ones(data.n), data.covariates, data.instruments])
-    fit = sm.OLS(data.y - effect * data.treatment, design).fit(cov_type="HC1" if robust else "nonrobust")
+    weights = 1.0 if data.weights is None else data.weights
+    model = sm.WLS(data.y - effect * data.treatment, design, weights=weights)
+    fit = model.fit(cov_type="HC1" if robust else "nonrobust")
     m = data.instruments.shape[1]
     return float(np.squeeze(fit.f_test(np.eye(design.shape[1])[-m:]).fvalue))
 
 
 @pytest.mark.parametrize("robust", [False, True])
 @pytest.mark.parametrize("m", [1, 3])
-def test_the_ends_of_the_set_are_where_the_test_just_rejects(m: int, robust: bool):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_ends_of_the_set_are_where_the_test_just_rejects(m: int, robust: bool, weighted: bool):
     from scipy import stats
 
     data = instrumented(n=300, m=m, strength=0.3)
+    if weighted:
+        data = replace(data, weights=np.random.default_rng(4).uniform(0.5, 2, 300))
     found = answer("iv_2sls", data).diagnostics[f"anderson_rubin_{'robust' if robust else 'homoskedastic'}"]
     critical = stats.f.ppf(0.95, m, data.n - 3 - m)
     assert found["kind"] == "interval"
@@ -195,3 +200,12 @@ def test_a_binary_treatment_with_imperfect_compliance_finds_the_compliers_effect
     )  # fmt: skip
     result = answer("iv_wald", data)
     assert abs(result.estimate - EFFECT) < 4 * result.standard_error
+
+
+def test_the_rule_of_thumb_is_an_effective_f_of_ten():
+    found = {}
+    for strength in np.linspace(0.05, 0.3, 26):
+        result = answer("iv_2sls", instrumented(n=500, strength=float(strength)))
+        found[result.diagnostics["effective_f"]] = any("Weak instrument" in warning for warning in result.warnings)
+    assert any(1 < f < 9.9 for f in found)
+    assert all(weak == (f < 10) for f, weak in found.items())

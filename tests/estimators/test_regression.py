@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,17 @@ def test_a_polynomial_of_years_keeps_its_digits():
     assert answer("ols_adjustment", data).estimate == pytest.approx(peer.params[-1], rel=1e-8)
 
 
+def test_columns_that_nearly_repeat_each_other_keep_their_digits():
+    data = cross_section(n=400, weights=False)
+    near = data.covariates[:, 0] + 1e-4 * np.random.default_rng(3).standard_normal(400)
+    x = np.column_stack([data.covariates, near])
+    t = data.treatment + 1e-4 * near
+    design = np.column_stack([np.ones(400), data.covariates - data.covariates.mean(0), near - data.covariates[:, 0], t])
+    expected = np.linalg.lstsq(design, data.y, rcond=None)[0][-1]
+    close = replace(data, covariates=x, propensity_covariates=x, treatment=t, treatment_kind="continuous")
+    assert answer("ols_adjustment", close).estimate == pytest.approx(expected, rel=1e-11)
+
+
 @pytest.mark.parametrize("folded", [False, True])
 def test_absorbed_fixed_effects_equal_dummies(folded: bool):
     import statsmodels.api as sm
@@ -68,8 +81,6 @@ def test_absorbed_fixed_effects_equal_dummies(folded: bool):
     data = cross_section(n=500, weights=folded)
     rng = np.random.default_rng(2)
     first, second = rng.integers(0, 30, data.n), rng.integers(3, 9, data.n)
-    from dataclasses import replace
-
     data = replace(data, fixed_effects=(first, second))
     dummies = np.column_stack([first == level for level in range(30)] + [second == level for level in range(4, 9)])
     design = np.column_stack([dummies.astype(float), data.covariates, data.treatment])
@@ -96,8 +107,6 @@ def test_g_computation_over_all_is_the_mean_of_treated_and_untreated():
 
 
 def test_a_treatment_that_the_covariates_determine_is_skipped_with_its_name():
-    from dataclasses import replace
-
     data = cross_section()
     x = np.column_stack([data.covariates, 1 - data.treatment])
     result = run(ENTRIES["ols_adjustment"], Plan(replace(data, covariates=x, propensity_covariates=x), Settings()))
@@ -123,8 +132,6 @@ def test_an_arm_with_one_row_is_skipped_by_name(name: str):
 
 
 def test_pooled_periods_are_a_warning():
-    from dataclasses import replace
-
     data = cross_section(n=400, weights=False)
     data = replace(data, unit=np.arange(400) // 2, time=np.arange(400) % 2)
     result = answer("difference_in_means", data)

@@ -132,3 +132,11 @@ def test_the_known_average_effect_is_found(name: str):
     result = answer(name, cross_section(n=20_000, weights=False))
     assert abs(result.estimate - EFFECT) < 4 * result.standard_error
     assert result.standard_error < 0.1
+
+
+def test_whether_it_applies_can_be_asked_before_anything_runs():
+    data = cross_section()
+    x = np.column_stack([data.covariates, data.treatment])
+    plan = Plan(replace(data, covariates=x, propensity_covariates=x), Settings())
+    assert "without error" in ENTRIES["ipw_ate"].applies(plan)
+    assert ENTRIES["ipw_ate"].applies(Plan(data, Settings())) is None
