@@ -6,20 +6,22 @@ place, so that they survive black and white.
 
 from cqox.estimators import Json
 
-__all__ = ["BLUE", "CONFIG", "FONT", "GREY", "INK", "ORANGE", "PALE", "PALETTE", "RULE"]
+__all__ = ["BLUE", "CONFIG", "FAMILY", "GREY", "INK", "ORANGE", "PALE", "PALETTE", "RULE", "SILVER"]
 
-FONT = "BIZ UDPGothic, sans-serif"
+FAMILY = "CQOx Gothic"
+"""The typeface that ships with this package."""
 
 INK = "#1f2933"
-GREY = "#6b7785"
-RULE = "#c3cad3"
-PALE = "#eef1f5"
+GREY = "#616e7c"
+SILVER = "#9aa5b1"
+RULE = "#cbd2d9"
+PALE = "#edf0f4"
 BLUE = "#0072b2"
 ORANGE = "#d55e00"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 CONFIG: dict[str, Json] = {
-    "font": FONT,
+    "font": f"{FAMILY}, Hiragino Sans, Yu Gothic, Noto Sans JP, sans-serif",
     "background": "white",
     "padding": 16,
     "view": {"stroke": None},
@@ -31,9 +33,10 @@ CONFIG: dict[str, Json] = {
         "fontWeight": "bold",
         "subtitleColor": GREY,
         "subtitleFontSize": 11.5,
-        "subtitlePadding": 5,
+        "subtitlePadding": 6,
         "subtitleLineHeight": 16,
-        "offset": 14,
+        "offset": 16,
+        "limit": 900,
     },
     "axis": {
         "labelColor": GREY,
@@ -42,7 +45,7 @@ CONFIG: dict[str, Json] = {
         "titleColor": INK,
         "titleFontSize": 11.5,
         "titleFontWeight": "normal",
-        "titlePadding": 8,
+        "titlePadding": 10,
         "titleLimit": 480,
         "domainColor": RULE,
         "tickColor": RULE,
@@ -60,3 +63,4 @@ CONFIG: dict[str, Json] = {
     "header": {"labelColor": INK, "labelFontSize": 12, "labelFontWeight": "bold", "titleColor": GREY},
     "text": {"color": INK, "fontSize": 11},
 }
+"""The `config` of every specification."""

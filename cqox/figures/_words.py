@@ -1,8 +1,11 @@
 """Numbers and names as people read them in figures."""
 
 import math
+import re
+import textwrap
+import unicodedata
 
-__all__ = ["ESTIMANDS", "LABELS", "amount", "short"]
+__all__ = ["ESTIMANDS", "amount", "decimals_for", "described", "fixed", "plural", "short", "wrapped"]
 
 ESTIMANDS = {
     "ATE": "ATE: average effect over all rows",
@@ -12,43 +15,74 @@ ESTIMANDS = {
     "LATE": "LATE: average effect on those whom the instrument moves",
 }
 
-LABELS = {
+_LABELS = {
     "difference_in_means": "Difference in means (unadjusted)",
     "ols_adjustment": "Regression adjustment (OLS)",
     "lin_interacted": "Interacted regression (Lin)",
-    "g_computation_ate": "G-computation",
-    "g_computation_att": "G-computation",
-    "ipw_ate": "Inverse probability weighting",
-    "ipw_att": "Inverse probability weighting",
+    "g_computation": "G-computation",
+    "ipw": "Inverse probability weighting",
     "aipw": "Augmented weighting (AIPW)",
     "ipwra": "Weighted regressions (IPWRA)",
     "dml_plr": "Double ML, partially linear",
-    "dml_irm_ate": "Double ML, interactive",
-    "dml_irm_att": "Double ML, interactive",
+    "dml_irm": "Double ML, interactive",
     "iv_2sls": "Two-stage least squares",
     "iv_wald": "Wald ratio",
     "did_2x2": "Difference in differences",
     "did_2x2_block": "Difference in differences (block)",
     "twfe": "Two-way fixed effects",
 }
-"""Estimators by their names in the field; one that is missing here keeps its catalog name."""
 
 
-def amount(value: float) -> str:
-    """A number with three to four significant digits, thousands apart and a true minus sign."""
-    if value == 0 or not math.isfinite(value):
-        return "0" if value == 0 else "?"
-    size = abs(value)
-    if size >= 1e7 or size < 1e-4:
-        text = f"{value:.2e}"
-    elif size >= 1000:
-        text = f"{value:,.0f}"
-    else:
-        decimals = max(0, 3 - (math.floor(math.log10(size)) + 1))
-        text = f"{value:.{min(decimals, 6)}f}"
+def described(name: str) -> str:
+    """An estimator by its name in the field; its catalog name where it has no entry here.
+
+    The estimand at the end of a name goes: estimates are grouped by it.
+    """
+    if name in _LABELS:
+        return _LABELS[name]
+    bare = re.sub(r"_(ate|att|atc|ato|late)$", "", name)
+    return _LABELS.get(bare, bare.replace("_", " "))
+
+
+def decimals_for(span: float) -> int:
+    """Decimals that show differences of about a hundredth of a span."""
+    if not span > 0 or not math.isfinite(span):
+        return 2
+    return min(max(2 - math.floor(math.log10(span)), 0), 8)
+
+
+def fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals, thousands apart and a true minus sign; powers of ten where it is huge."""
+    text = f"{value:.2e}" if abs(value) >= 1e12 else f"{value:,.{decimals}f}"
+    if not text.strip("-0.,"):
+        text = text.lstrip("-")
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def amount(value: float) -> str:
+    """A number on its own, with three to four significant digits."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "?"
+    if abs(value) >= 1e7 or abs(value) < 1e-4:
+        return f"{value:.2e}".replace("-", "\N{MINUS SIGN}")
+    return fixed(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+def plural(count: float, noun: str) -> str:
+    """A count with its noun."""
+    return f"{count:,.0f} {noun}{'' if count == 1 else 's'}"
+
+
 def short(text: str, most: int = 48) -> str:
-    """The text, cut where it is long."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """The text, cut where it is wider than so many Latin letters; Japanese ones count twice."""
+    width = 0
+    for place, letter in enumerate(text):
+        width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if width > most:
+            return f"{text[: max(place - 1, 1)]}…"
+    return text
+
+
+def wrapped(text: str, most: int) -> list[str]:
+    """The text in lines of at most so many letters."""
+    return textwrap.wrap(text, most, break_long_words=False) or [text]

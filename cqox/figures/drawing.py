@@ -12,16 +12,19 @@ from cqox.figures.overlap import overlap
 __all__ = ["draw"]
 
 
-def draw(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mapping[str, Json]) -> dict[str, Figure]:
+def draw(
+    plan: Plan, estimates: Sequence[Estimate], diagnostics: Mapping[str, Json], primary: str | None = None
+) -> dict[str, Figure]:
     """The figures of one contrast by name: `forest`, `overlap`, `love_plot`, `event_means`, each where it can be.
 
     Args:
         plan: the contrast's plan, for the names of its columns.
         estimates: what the estimators answered.
         diagnostics: from `cqox.diagnostics.diagnose`.
+        primary: name of the estimate that the decision uses, to be marked.
     """
     figures = (
-        forest(plan, estimates),
+        forest(plan, estimates, primary),
         overlap(plan, diagnostics),
         love_plot(plan, diagnostics),
         event_means(plan, diagnostics),

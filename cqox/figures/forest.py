@@ -7,45 +7,54 @@ import altair as alt
 import numpy as np
 
 from cqox.estimators import Estimate, Json, Plan
-from cqox.figures._style import BLUE, GREY, INK, RULE
+from cqox.figures._style import BLUE, GREY, INK, ORANGE, PALE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import ESTIMANDS, LABELS, amount, short
+from cqox.figures._words import ESTIMANDS, decimals_for, described, fixed, plural, short
 from cqox.figures.figure import Figure, Spec
 
-__all__ = ["forest"]
+__all__ = ["forest", "forest_template"]
 
 _WIDTH, _STEP = 380, 22
+_NAMES, _VALUES = 236, 62
+"""Room for the names left of the plot, and for the estimates between the plot and the intervals in figures."""
+
 _MOST_ROWS = 200
-_REACH = 4.0
+_REACH = 3.0
 """Intervals are cut where they reach this many typical half-widths beyond the estimates."""
 
 
-def forest(plan: Plan, estimates: Sequence[Estimate]) -> Figure | None:
+def forest(plan: Plan, estimates: Sequence[Estimate], primary: str | None) -> Figure | None:
     """The forest plot; None where no estimate has a number."""
     known = [estimate for estimate in estimates if estimate.estimate is not None][:_MOST_ROWS]
     if not known:
         return None
     low, high = _domain(known)
-    rows = _rows(known, low, high)
-    level = f"{1 - plan.settings.alpha:.4g}".rstrip("0").rstrip(".")
-    percent = f"{float(level):.0%}"
-    effect = f"Effect of {short(plan.label('treatment'))} on {short(plan.label('y'))}"
-    subtitle = [f"{_count(known)} with their {percent} intervals, from the same rows."]
-    if any(estimate.status == "warning" for estimate in known):
-        subtitle.append("Hollow: computed with a warning.")
-    unit = "" if plan.data.treatment_kind == "binary" else f" per unit of {short(plan.label('treatment'))}"
-    alt_text = _alt(effect, known, percent)
-    spec = filled(_template(), rows, title=effect, subtitle=" ".join(subtitle), alt=alt_text)
+    rows = _rows(known, low, high, primary)
+    percent = f"{100 * (1 - plan.settings.alpha):.3g}%"
+    treatment, y = short(plan.label("treatment"), 32), short(plan.label("y"), 32)
+    effect = f"Effect of {treatment} on {y}"
+    unit = "" if plan.data.treatment_kind == "binary" else f" per unit of {treatment}"
+    alt_text = _alt(effect, known, percent, primary)
+    subtitle = _subtitle(rows, known, percent)
+    spec = filled(forest_template(), rows, title=effect, subtitle=subtitle, alt=alt_text)
     spec["height"] = _STEP * len(rows)
     put(spec, [low, high], "layer", 0, "encoding", "x", "scale", "domain")
-    put(spec, f"Effect in units of {short(plan.label('y'))}{unit}", "layer", 0, "encoding", "x", "axis", "title")
+    put(spec, f"Effect in units of {y}{unit}", "layer", 0, "encoding", "x", "axis", "title")
     return Figure(name="forest", title=effect, alt=alt_text, spec=spec)
 
 
-def _count(known: Sequence[Estimate]) -> str:
-    estimands = len({estimate.estimand for estimate in known})
-    of = "quantity" if estimands == 1 else "quantities"
-    return f"{len(known)} estimate{'' if len(known) == 1 else 's'} of {estimands} {of}"
+def _subtitle(rows: Sequence[dict[str, Json]], known: Sequence[Estimate], percent: str) -> list[str]:
+    quantities = len({estimate.estimand for estimate in known})
+    of = "one quantity" if quantities == 1 else f"{quantities} quantities"
+    first = f"{plural(len(known), 'estimate')} of {of} with {percent} intervals; they are not independent looks."
+    keys = []
+    if any(row.get("role") == "primary" for row in rows):
+        keys.append("Orange: the estimate that the decision uses.")
+    if any(row.get("status") == "warning" for row in rows):
+        keys.append("Hollow: computed with a warning.")
+    if any(row.get("cut_low") is not None or row.get("cut_high") is not None for row in rows):
+        keys.append("Arrows: the interval goes on.")
+    return [first, " ".join(keys)] if keys else [first]
 
 
 def _domain(known: Sequence[Estimate]) -> tuple[float, float]:
@@ -57,7 +66,7 @@ def _domain(known: Sequence[Estimate]) -> tuple[float, float]:
         if estimate.ci_lower is not None and estimate.ci_upper is not None
     ]
     typical = float(np.median(halves)) if halves else 0.0
-    reach = _REACH * max(typical, (max(points) - min(points)) / _REACH)
+    reach = _REACH * max(typical, (max(points) - min(points)) / 6)
     floor, ceiling = min(points) - reach, max(points) + reach
     ends = [
         min(max(end, floor), ceiling)
@@ -66,77 +75,108 @@ def _domain(known: Sequence[Estimate]) -> tuple[float, float]:
         if end is not None
     ]
     low, high = min([*points, *ends]), max([*points, *ends])
-    margin = 0.04 * (high - low) or 1.0
+    margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin
 
 
-def _rows(known: Sequence[Estimate], low: float, high: float) -> list[dict[str, Json]]:
+def _rows(known: Sequence[Estimate], low: float, high: float, primary: str | None) -> list[dict[str, Json]]:
+    """A row for each heading and estimate, from top to bottom; the largest estimate first within its group."""
     order = {name: place for place, name in enumerate(ESTIMANDS)}
     estimands = sorted({estimate.estimand for estimate in known}, key=lambda name: (order.get(name, len(order)), name))
+    decimals = decimals_for(high - low)
     rows: list[dict[str, Json]] = []
     for estimand in estimands:
-        rows.append({"row": len(rows), "kind": "header", "label": ESTIMANDS.get(estimand, estimand)})
+        rows.append({"row": len(rows), "kind": "heading", "label": ESTIMANDS.get(estimand, estimand)})
         group = [estimate for estimate in known if estimate.estimand == estimand]
         for estimate in sorted(group, key=lambda item: -(item.estimate or 0.0)):
-            rows.append({"row": len(rows), **_row(estimate, low, high)})
+            role = "primary" if estimate.name == primary else "other"
+            rows.append({"row": len(rows), "role": role, **_row(estimate, low, high, decimals)})
     return rows
 
 
-def _row(estimate: Estimate, low: float, high: float) -> dict[str, Json]:
-    value = estimate.estimate or 0.0
-    ends = estimate.ci_lower, estimate.ci_upper
-    unknown = ends == (None, None)
-    shown = "no interval" if unknown else ", ".join("∞" if end is None else amount(end) for end in ends)
+def _row(estimate: Estimate, low: float, high: float, decimals: int) -> dict[str, Json]:
+    value, lower, upper = estimate.estimate or 0.0, estimate.ci_lower, estimate.ci_upper
     row: dict[str, Json] = {
         "kind": "estimate",
         "name": estimate.name,
-        "label": LABELS.get(estimate.name, estimate.name),
+        "estimand": estimate.estimand,
+        "label": described(estimate.name),
         "estimate": value,
-        "lower": ends[0],
-        "upper": ends[1],
-        "from": None if unknown else max(low, ends[0] if ends[0] is not None else low),
-        "to": None if unknown else min(high, ends[1] if ends[1] is not None else high),
+        "standard_error": estimate.standard_error,
+        "se_method": estimate.se_method,
+        "lower": lower,
+        "upper": upper,
+        "n": estimate.n,
         "status": estimate.status,
-        "numbers": f"{amount(value)}   [{shown}]" if not unknown else f"{amount(value)}   ({shown})",
+        "value": fixed(value, decimals),
+        "interval": "no interval",
     }
-    if not unknown:
-        row["cut_low"] = low if ends[0] is None or ends[0] < low else None
-        row["cut_high"] = high if ends[1] is None or ends[1] > high else None
-    return row
+    if lower is None and upper is None:
+        return row
+    ends = ("−∞" if lower is None else fixed(lower, decimals)), ("∞" if upper is None else fixed(upper, decimals))
+    return row | {
+        "interval": f"[{ends[0]}, {ends[1]}]",
+        "from": low if lower is None else max(low, lower),
+        "to": high if upper is None else min(high, upper),
+        "cut_low": low if lower is None or lower < low else None,
+        "cut_high": high if upper is None or upper > high else None,
+    }
 
 
-def _alt(effect: str, known: Sequence[Estimate], percent: str) -> str:
-    said = [
-        f"{LABELS.get(estimate.name, estimate.name)} ({estimate.estimand}) {amount(estimate.estimate or 0.0)}"
-        for estimate in known[:12]
-    ]
+def _alt(effect: str, known: Sequence[Estimate], percent: str, primary: str | None) -> str:
+    ordered = sorted(known, key=lambda estimate: estimate.name != primary)
+    decimals = decimals_for(max(abs(estimate.estimate or 0.0) for estimate in known))
+    said = []
+    for estimate in ordered[:12]:
+        text = f"{described(estimate.name)} ({estimate.estimand}) {fixed(estimate.estimate or 0.0, decimals)}"
+        if estimate.ci_lower is not None and estimate.ci_upper is not None:
+            text += f" [{fixed(estimate.ci_lower, decimals)}, {fixed(estimate.ci_upper, decimals)}]"
+        said.append(f"{text}, the primary estimate" if estimate.name == primary else text)
     more = f" and {len(known) - 12} more" if len(known) > 12 else ""
-    return f"Forest plot. {effect}: {'; '.join(said)}{more}. Lines are {percent} intervals."
+    return f"Forest plot. {effect}, with {percent} intervals: {'; '.join(said)}{more}."
 
 
 @cache
-def _template() -> Spec:
+def forest_template() -> Spec:
+    """The shape of every forest plot."""
     rows = alt.Chart().encode(y=alt.Y("row:O", axis=None))
     only = rows.transform_filter("datum.kind === 'estimate'")
-    x = alt.X("from:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=6))
-    interval = only.mark_rule(strokeWidth=1.8, color=BLUE).encode(x=x, x2="to:Q", tooltip=["name:N", "numbers:N"])
+    roles = alt.Scale(domain=["primary", "other"], range=[ORANGE, BLUE])
+    colour = alt.Color("role:N", scale=roles, legend=None)
+    tooltip = ["label:N", "value:N", "interval:N", "standard_error:Q", "se_method:N", "n:Q", "status:N"]
+    interval = only.mark_rule(strokeWidth=2).encode(
+        x=alt.X(
+            "from:Q",
+            scale=alt.Scale(domain=[0, 1], nice=False, zero=False),
+            axis=alt.Axis(title="", tickCount=6, gridColor=PALE),
+        ),
+        x2="to:Q",
+        color=colour,
+        tooltip=tooltip,
+    )
     none = alt.Chart().mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(0))
-    points = only.mark_point(size=62, filled=True, opacity=1, stroke=BLUE, strokeWidth=1.8).encode(
+    points = only.mark_point(size=66, filled=True, opacity=1, strokeWidth=2).encode(
         x="estimate:Q",
-        fill=alt.Fill("status:N", scale=alt.Scale(domain=["ok", "warning"], range=[BLUE, "white"]), legend=None),
-        tooltip=["name:N", "numbers:N", "status:N"],
+        stroke=alt.Stroke("role:N", scale=roles, legend=None),
+        fill=alt.condition(
+            "datum.status === 'warning'", alt.value("white"), alt.Fill("role:N", scale=roles, legend=None)
+        ),
+        tooltip=tooltip,
     )
     cut = [
-        only.mark_point(shape=shape, size=46, filled=True, color=BLUE, opacity=1).encode(x=f"{field}:Q")
+        only.mark_point(shape=shape, size=50, filled=True, opacity=1).encode(x=f"{field}:Q", color=colour)
         for field, shape in (("cut_low", "triangle-left"), ("cut_high", "triangle-right"))
     ]
-    labels = only.mark_text(align="right", dx=-14, color=INK, limit=250).encode(x=alt.value(0), text="label:N")
-    numbers = only.mark_text(align="left", dx=14, color=GREY).encode(x=alt.value(_WIDTH), text="numbers:N")
-    headers = rows.transform_filter("datum.kind === 'header'")
-    titles = headers.mark_text(align="left", dx=-240, fontWeight="bold", color=INK).encode(
+    texts = [
+        only.mark_text(align="right", dx=-14, color=INK, limit=_NAMES - 20).encode(x=alt.value(0), text="label:N"),
+        only.mark_text(align="right", color=INK).encode(x=alt.value(_WIDTH + _VALUES), text="value:N"),
+        only.mark_text(align="left", color=GREY).encode(x=alt.value(_WIDTH + _VALUES + 10), text="interval:N"),
+    ]
+    headings = rows.transform_filter("datum.kind === 'heading'")
+    names = headings.mark_text(align="left", dx=-_NAMES, dy=2, fontWeight="bold", color=INK).encode(
         x=alt.value(0), text="label:N"
     )
-    lines = headers.mark_rule(color=RULE).encode(
-        x=alt.value(-240), x2=alt.value(_WIDTH), y=alt.Y("row:O", axis=None, bandPosition=1)
+    lines = headings.mark_rect(height=1, color=RULE, yOffset=_STEP / 2).encode(
+        x=alt.value(-_NAMES), x2=alt.value(_WIDTH)
     )
-    return compiled(alt.layer(interval, none, lines, points, *cut, labels, numbers, titles).properties(width=_WIDTH))
+    return compiled(alt.layer(interval, none, lines, points, *cut, *texts, names).properties(width=_WIDTH))

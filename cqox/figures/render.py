@@ -1,6 +1,9 @@
 """Pictures of specifications, drawn without a browser, a network or a font of the machine."""
 
+import base64
+import html
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -8,6 +11,8 @@ from pathlib import Path
 import vl_convert
 
 from cqox.estimators import Json
+from cqox.figures._style import FAMILY
+from cqox.figures._typeface import Typeface
 
 __all__ = ["render_png", "render_svg"]
 
@@ -16,12 +21,18 @@ _VERSION = "6.4"
 _NOWHERE: list[str] = []
 """Addresses from which a specification may read data: none."""
 
+_TEXT = re.compile(r"<text([^>]*)>(.*?)</text>", re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+
 
 def render_svg(spec: Mapping[str, Json]) -> bytes:
-    """The figure as SVG, UTF-8."""
+    """The figure as SVG, UTF-8, with the glyphs that it uses inside: it looks the same wherever it is opened."""
     _register_fonts()
     svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VERSION, allowed_base_urls=_NOWHERE)
-    return svg.encode()
+    said = spec.get("description")
+    label = f' role="img" aria-label="{html.escape(said)}"' if isinstance(said, str) else ""
+    start = svg.index(">")
+    return f"{svg[:start]}{label}>{_faces(svg)}{svg[start + 1 :]}".encode()
 
 
 def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
@@ -36,6 +47,29 @@ def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
         json.dumps(spec), vl_version=_VERSION, scale=scale, allowed_base_urls=_NOWHERE
     )
     return png
+
+
+def _faces(svg: str) -> str:
+    """A style sheet that holds the letters of each weight."""
+    used: dict[str, set[str]] = {"Regular": set(), "Bold": set()}
+    for attributes, content in _TEXT.findall(svg):
+        weight = "Bold" if 'font-weight="bold"' in attributes else "Regular"
+        used[weight] |= set(html.unescape(_TAG.sub("", content)))
+    rules = ""
+    for weight, value in (("Regular", 400), ("Bold", 700)):
+        letters = sorted(each for each in used[weight] if each.isprintable())
+        if letters:
+            font = base64.b64encode(_typeface(weight).subset(letters)).decode()
+            rules += (
+                f'@font-face{{font-family:"{FAMILY}";font-weight:{value};'
+                f"src:url(data:font/ttf;base64,{font}) format('truetype')}}"
+            )
+    return f"<defs><style>{rules}</style></defs>" if rules else ""
+
+
+@cache
+def _typeface(weight: str) -> Typeface:
+    return Typeface(_FONTS / f"CQOxGothic-{weight}.ttf")
 
 
 @cache
