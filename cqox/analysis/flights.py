@@ -11,17 +11,31 @@ every waiter gets the value, or an exception object of its own.
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 import anyio
 
 from cqox.tasks import TaskGroup
 
-__all__ = ["Flights", "Tell", "fresh"]
+__all__ = ["Flights", "Tell", "Underway", "fresh"]
 
 type Tell = Callable[[Mapping[str, object]], None]
 """Takes a step of the computation; called in the event loop, must not block."""
 
-type Compute[T] = Callable[[Tell], Awaitable[T]]
+
+class Underway(Protocol):
+    """What a computation knows of those who wait for it."""
+
+    def tell(self, step: Mapping[str, object]) -> None:
+        """Tell all of them of a step."""
+        ...
+
+    def seconds_left(self) -> float:
+        """How long the most patient of them will still wait."""
+        ...
+
+
+type Compute[T] = Callable[[Underway], Awaitable[T]]
 
 
 class _Waiter:
@@ -60,6 +74,9 @@ class _Flight[T]:
             if waiter.tell is not None:
                 waiter.tell(step)
 
+    def seconds_left(self) -> float:
+        return self.scope.deadline - anyio.current_time()
+
     def _set_deadline(self) -> None:
         if self.waiters:
             self.scope.deadline = max(waiter.deadline for waiter in self.waiters)
@@ -86,7 +103,7 @@ class Flights[T]:
 
         Args:
             key: what makes two computations the same.
-            compute: called once for all that wait; it is handed what tells all of them of its steps.
+            compute: called once for all that wait; it is handed what it may tell them and how long they wait.
             deadline: how long this waiter counts, on the event loop's clock (`anyio.current_time`). The waiter must
                 leave by itself: its own cancel scope is the caller's.
             tell: told of every step, those before it joined included.
@@ -118,7 +135,7 @@ class Flights[T]:
     async def _fly(self, key: str, flight: _Flight[T], compute: Compute[T]) -> None:
         try:
             with flight.scope:
-                flight.value.append(await compute(flight.tell))
+                flight.value.append(await compute(flight))
         except Exception as error:  # noqa: BLE001 - the supervised root of a flight: each waiter is given it
             flight.failure = error
         finally:

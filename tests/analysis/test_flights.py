@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping
 import anyio
 import pytest
 
-from cqox.analysis.flights import Flights, Tell, fresh
+from cqox.analysis.flights import Flights, Underway, fresh
 from cqox.errors import BulkheadFull, InvalidRequest
 from cqox.tasks import open_task_group
 
@@ -19,9 +19,9 @@ class Computation:
         self.finish = anyio.Event()
         self.failure: Exception | None = None
 
-    async def __call__(self, tell: Tell) -> int:
+    async def __call__(self, underway: Underway) -> int:
         self.runs += 1
-        tell({"step": "started"})
+        underway.tell({"step": "started"})
         try:
             await self.finish.wait()
         except anyio.get_cancelled_exc_class():
@@ -29,7 +29,7 @@ class Computation:
             raise
         if self.failure is not None:
             raise self.failure
-        tell({"step": "ended"})
+        underway.tell({"step": "ended"})
         return 42
 
 
@@ -125,6 +125,7 @@ async def test_the_flight_runs_under_the_longest_deadline_of_those_who_wait_now(
             requests.start_soon(ask_within, long, flights, computation, [])
             await anyio.wait_all_tasks_blocked()
             assert flight.deadline == long.deadline
+            assert 499 < flights._flights["k"].seconds_left() <= 500
             long.cancel()
             await anyio.wait_all_tasks_blocked()
             assert flight.deadline == short.deadline

@@ -1,0 +1,93 @@
+"""Which computation may run: a few at once, a short queue, and an early no for who would wait in vain.
+
+A request that cannot be served within its deadline is refused when it arrives, with an honest `retry_after`, instead of
+being kept until it is too late. What a computation takes is learnt from those that finished.
+"""
+
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from cqox.errors import BulkheadFull
+from cqox.resilience.bulkhead import Bulkhead
+
+__all__ = ["Admission"]
+
+_WEIGHT_OF_THE_NEWEST = 0.2
+
+
+class Admission:
+    """Slots for computations.
+
+    Args:
+        size: how many run at once.
+        max_queued: how many may wait.
+        name: what refusals call it.
+        now: seconds on a clock that only goes forward.
+    """
+
+    def __init__(
+        self, *, size: int, max_queued: int, name: str = "analyses", now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bulkhead = Bulkhead(size, max_queued, name=name)
+        self._size = size
+        self._name = name
+        self._now = now
+        self._service_seconds: float | None = None
+        self.refused = 0
+
+    @property
+    def service_seconds(self) -> float | None:
+        """What a computation has taken of late, in seconds; None before the first one has finished."""
+        return self._service_seconds
+
+    @property
+    def running(self) -> int:
+        """How many hold a slot."""
+        return self._bulkhead.snapshot().running
+
+    @property
+    def queued(self) -> int:
+        """How many wait for one."""
+        return self._bulkhead.snapshot().queued
+
+    def expected_wait(self) -> float:
+        """Seconds that who comes now would wait for a slot; 0.0 where one is free or nothing is known yet."""
+        state = self._bulkhead.snapshot()
+        if state.running < self._size or self._service_seconds is None:
+            return 0.0
+        return self._service_seconds * (state.queued + 1) / self._size
+
+    @asynccontextmanager
+    async def slot(self, *, seconds_left: float = math.inf) -> AsyncIterator[None]:
+        """Hold a slot for as long as the block runs, waiting for one within the queue.
+
+        Args:
+            seconds_left: how long the caller will still be waited for.
+
+        A cancellation while waiting gives the place in the queue up.
+
+        Raises:
+            BulkheadFull: the queue is full, or the wait would outlast `seconds_left`.
+        """
+        wait = self.expected_wait()
+        if wait > seconds_left:
+            self.refused += 1
+            raise BulkheadFull(self._name, retry_after=wait)
+        entered = False
+        try:
+            async with self._bulkhead:
+                entered = True
+                began = self._now()
+                yield
+                self._learn(self._now() - began)
+        except BulkheadFull:
+            if entered:
+                raise
+            self.refused += 1
+            raise BulkheadFull(self._name, retry_after=max(1.0, self.expected_wait())) from None
+
+    def _learn(self, seconds: float) -> None:
+        known = self._service_seconds
+        self._service_seconds = seconds if known is None else known + _WEIGHT_OF_THE_NEWEST * (seconds - known)

@@ -1,0 +1,179 @@
+"""Analyses that go on without whoever asked for them, and what they have to tell.
+
+A job lives in the app's group of tasks. It ends when it is done, when it is cancelled, or when the process ends; a
+client that only listens changes nothing. What happened is kept as numbered messages, so that a listener who comes late
+or comes back misses nothing.
+"""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import anyio
+
+from cqox.analysis.flights import Tell
+from cqox.errors import NotFound
+from cqox.tasks import TaskGroup
+
+__all__ = ["Job", "JobState", "Jobs", "Message", "Outcome"]
+
+type JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
+
+type Shift = Callable[[str], AbstractContextManager[anyio.CancelScope]]
+"""Opens the scope that a job runs in, given its description; whoever owns the process may cancel it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Something that happened to a job.
+
+    Attributes:
+        number: from 1, in order.
+        event: `step`, or the state in which the job ended.
+        body: what there is to tell, JSON values.
+    """
+
+    number: int
+    event: str
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a job ended well: the id of its report and the report's bytes."""
+
+    analysis_id: str
+    body: bytes
+
+
+class Job:
+    """One analysis in the background.
+
+    Attributes:
+        job_id: random, so that nobody can guess another's.
+        dataset_id: what it analyses.
+        state: where it stands.
+        created_at: ISO 8601 in UTC.
+        finished_at: the same; None while it runs.
+        outcome: the report, where it succeeded.
+        failure: why it failed, where it did.
+        messages: what has happened so far.
+    """
+
+    def __init__(self, dataset_id: str) -> None:
+        self.job_id = secrets.token_hex(16)
+        self.dataset_id = dataset_id
+        self.state: JobState = "running"
+        self.created_at = _now()
+        self.finished_at: str | None = None
+        self.outcome: Outcome | None = None
+        self.failure: Exception | None = None
+        self.messages: list[Message] = []
+        self._scope = anyio.CancelScope()
+        self._changed = anyio.Event()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.state != "running"
+
+    def cancel(self) -> None:
+        """End it, unless it has ended."""
+        self._scope.cancel("the job was cancelled")
+
+    def tell(self, step: Mapping[str, object]) -> None:
+        """Add a step to the messages."""
+        self._say("step", step)
+
+    async def listen(self, after: int = 0) -> AsyncIterator[Message]:
+        """Every message beyond the number, as it comes, the one that ends the job included.
+
+        A cancellation changes nothing for the job.
+        """
+        seen = max(0, after)
+        while True:
+            for message in self.messages[seen:]:
+                yield message
+            seen = max(seen, len(self.messages))
+            if self.done and seen >= len(self.messages):
+                return
+            changed = self._changed
+            if seen >= len(self.messages):
+                await changed.wait()
+
+    async def run(self, work: Callable[[Tell], Awaitable[Outcome]], shift: Shift) -> None:
+        """Do the work and record how it ended. Raises nothing but cancellations from outside."""
+        try:
+            with shift(f"job {self.job_id}") as owner, self._scope:
+                self.outcome = await work(self.tell)
+                self._end("succeeded", {"analysis_id": self.outcome.analysis_id})
+            if not self.done:
+                self._end("interrupted" if owner.cancel_called else "cancelled", {})
+        except Exception as error:  # noqa: BLE001 - the supervised root of a job: it is told to who asks
+            self.failure = error
+            self._end("failed", {})
+        finally:
+            if not self.done:
+                self._end("interrupted", {})
+
+    def _end(self, state: JobState, body: Mapping[str, object]) -> None:
+        self.state = state
+        self.finished_at = _now()
+        self._say(state, body)
+
+    def _say(self, event: str, body: Mapping[str, object]) -> None:
+        self.messages.append(Message(number=len(self.messages) + 1, event=event, body=body))
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+class Jobs:
+    """The jobs of one engine.
+
+    Args:
+        group: where they run; it must live as long as the app.
+        shift: opens the scope that a job runs in.
+        remembered: how many ended jobs are kept; those that ended longest ago go first.
+    """
+
+    def __init__(self, group: TaskGroup, shift: Shift, *, remembered: int = 10_000) -> None:
+        self._group = group
+        self._shift = shift
+        self._remembered = remembered
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+
+    def start(self, dataset_id: str, work: Callable[[Tell], Awaitable[Outcome]]) -> Job:
+        """A job that has begun."""
+        job = Job(dataset_id)
+        self._jobs[job.job_id] = job
+        self._forget_some()
+        self._group.start_soon(job.run, work, self._shift, name=f"job {job.job_id}")
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """The job of this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise NotFound(f"There is no job '{job_id[:100]}'.", field="job_id")
+        return job
+
+    @property
+    def running(self) -> int:
+        """How many have not ended."""
+        return sum(not job.done for job in self._jobs.values())
+
+    def _forget_some(self) -> None:
+        for job_id in [job_id for job_id, job in self._jobs.items() if job.done][: -self._remembered or None]:
+            del self._jobs[job_id]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

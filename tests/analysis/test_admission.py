@@ -1,0 +1,115 @@
+import anyio
+import pytest
+
+from cqox.analysis.admission import Admission
+from cqox.errors import BulkheadFull
+from cqox.tasks import open_task_group
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+async def hold(admission: Admission, release: anyio.Event) -> None:
+    async with admission.slot():
+        await release.wait()
+
+
+async def test_no_more_run_at_once_than_there_are_slots_and_the_rest_wait_in_order() -> None:
+    admission, order = Admission(size=1, max_queued=3), list[int]()
+
+    async def take(number: int) -> None:
+        async with admission.slot():
+            order.append(number)
+            assert admission.running == 1
+            await anyio.lowlevel.checkpoint()
+
+    async with open_task_group() as group:
+        for number in range(4):
+            group.start_soon(take, number)
+            await anyio.lowlevel.checkpoint()
+    assert sorted(order) == [0, 1, 2, 3]
+    assert admission.running == admission.queued == 0
+
+
+async def test_a_full_queue_refuses_with_the_time_that_the_queue_will_take() -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=1, now=clock)
+    async with admission.slot():
+        clock.time += 10.0
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(BulkheadFull) as caught:
+            async with admission.slot():
+                raise AssertionError("it was let in")
+        release.set()
+    assert caught.value.retry_after == pytest.approx(20.0)
+    assert admission.refused == 1
+
+
+async def test_who_would_wait_in_vain_is_refused_at_once() -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=100, now=clock)
+    async with admission.slot():
+        clock.time += 10.0
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(BulkheadFull) as caught:
+            async with admission.slot(seconds_left=5.0):
+                raise AssertionError("it was let in")
+        assert caught.value.retry_after == pytest.approx(10.0)
+        release.set()
+
+
+async def test_a_rejection_from_within_the_block_is_not_taken_for_ours() -> None:
+    admission, inner = Admission(size=1, max_queued=0), BulkheadFull("another")
+    with pytest.raises(BulkheadFull) as caught:
+        async with admission.slot():
+            raise inner
+    assert caught.value is inner
+    assert admission.running == admission.refused == 0
+
+
+async def test_a_computation_that_failed_teaches_nothing_and_leaves_its_slot() -> None:
+    clock = Clock()
+    admission = Admission(size=1, max_queued=0, now=clock)
+
+    async def fail() -> None:
+        async with admission.slot():
+            clock.time += 100.0
+            raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        await fail()
+    assert admission.service_seconds is None
+    assert admission.running == 0
+
+
+async def test_a_waiter_that_is_cancelled_gives_its_place_up() -> None:
+    admission, release = Admission(size=1, max_queued=1), anyio.Event()
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.move_on_after(0.01):
+            await hold(admission, release)
+        assert admission.queued == 0
+        release.set()
+    assert admission.running == 0
+
+
+async def test_the_service_time_follows_what_computations_take_of_late() -> None:
+    clock = Clock()
+    admission = Admission(size=1, max_queued=0, now=clock)
+    for seconds in [1.0] + [5.0] * 40:
+        async with admission.slot():
+            clock.time += seconds
+    assert admission.service_seconds == pytest.approx(5.0, abs=0.01)

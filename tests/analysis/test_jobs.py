@@ -1,0 +1,124 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+import pytest
+
+from cqox.analysis.flights import Tell
+from cqox.analysis.jobs import Job, Jobs, Outcome
+from cqox.errors import InvalidRequest, NotFound
+from cqox.tasks import open_task_group
+
+pytestmark = pytest.mark.anyio
+
+
+class Owner:
+    """What owns the process: it can cut every job."""
+
+    def __init__(self) -> None:
+        self.scopes: list[anyio.CancelScope] = []
+
+    @contextmanager
+    def shift(self, what: str) -> Iterator[anyio.CancelScope]:
+        with anyio.CancelScope() as scope:
+            self.scopes.append(scope)
+            yield scope
+
+
+async def succeed(tell: Tell) -> Outcome:
+    tell({"step": "read"})
+    await anyio.lowlevel.checkpoint()
+    tell({"step": "plan"})
+    return Outcome(analysis_id="a1", body=b"{}")
+
+
+async def fail(tell: Tell) -> Outcome:
+    raise InvalidRequest("no")
+
+
+async def last(tell: Tell) -> Outcome:
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
+async def heard(job: Job, after: int = 0) -> list[tuple[int, str]]:
+    return [(message.number, message.event) async for message in job.listen(after)]
+
+
+async def test_a_job_goes_on_after_whoever_started_it_and_tells_what_it_did() -> None:
+    async with open_task_group() as app:
+        jobs = Jobs(app, Owner().shift)
+        job = jobs.start("d", succeed)
+        assert jobs.running == 1
+        with anyio.fail_after(1):
+            assert await heard(job) == [(1, "step"), (2, "step"), (3, "succeeded")]
+    assert jobs.get(job.job_id).outcome == Outcome(analysis_id="a1", body=b"{}")
+    assert job.state == "succeeded"
+    assert job.finished_at is not None
+
+
+async def test_a_listener_who_comes_back_hears_only_what_it_missed() -> None:
+    async with open_task_group() as app:
+        job = Jobs(app, Owner().shift).start("d", succeed)
+    assert await heard(job, after=2) == [(3, "succeeded")]
+    assert await heard(job, after=99) == []
+
+
+async def test_a_failure_is_kept_for_who_asks() -> None:
+    async with open_task_group() as app:
+        job = Jobs(app, Owner().shift).start("d", fail)
+    assert job.state == "failed"
+    assert isinstance(job.failure, InvalidRequest)
+    assert await heard(job) == [(1, "failed")]
+
+
+async def test_a_cancelled_job_ends_and_says_so_to_its_listeners() -> None:
+    async with open_task_group() as app:
+        job, told = Jobs(app, Owner().shift).start("d", last), list[tuple[int, str]]()
+
+        async def listen() -> None:
+            told.extend(await heard(job))
+
+        app.start_soon(listen)
+        await anyio.wait_all_tasks_blocked()
+        job.cancel()
+    assert told == [(1, "cancelled")]
+    assert job.state == "cancelled"
+
+
+async def test_a_job_cut_by_the_end_of_the_process_is_interrupted_not_cancelled() -> None:
+    owner = Owner()
+    async with open_task_group() as app:
+        job = Jobs(app, owner.shift).start("d", last)
+        await anyio.wait_all_tasks_blocked()
+        owner.scopes[0].cancel()
+    assert job.state == "interrupted"
+    async with open_task_group() as app:
+        other = Jobs(app, Owner().shift).start("d", last)
+        await anyio.wait_all_tasks_blocked()
+        app.cancel_scope.cancel()
+    assert other.state == "interrupted"
+
+
+async def test_a_listener_that_leaves_changes_nothing_for_the_job() -> None:
+    async with open_task_group() as app:
+        job = Jobs(app, Owner().shift).start("d", last)
+        with anyio.move_on_after(0.01):
+            await heard(job)
+        assert not job.done
+        job.cancel()
+
+
+async def test_an_unknown_job_is_not_found_and_ended_ones_are_forgotten_in_order() -> None:
+    async with open_task_group() as app:
+        jobs = Jobs(app, Owner().shift, remembered=2)
+        with pytest.raises(NotFound):
+            jobs.get("nothing")
+        started = []
+        for _ in range(4):
+            started.append(jobs.start("d", succeed))
+            await heard(started[-1])
+        jobs.start("d", fail)
+        with pytest.raises(NotFound):
+            jobs.get(started[0].job_id)
+        assert jobs.get(started[-1].job_id).state == "succeeded"
