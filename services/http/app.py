@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from cqox.errors import Draining
 from cqox.tasks import TaskGroup
 from services.http import problems
-from services.http.connection import Connection, Lifespan
+from services.http.connection import Connection, Lifespan, NoWebsocket
 from services.http.incoming import IncomingRequest
 from services.http.lifecycle import InFlight, Lifecycle
 from services.http.settings import Settings
@@ -50,6 +50,7 @@ class App(QuartTrio):
 
     asgi_http_class = Connection
     asgi_lifespan_class = Lifespan  # type: ignore[assignment]
+    asgi_websocket_class = NoWebsocket  # type: ignore[assignment]
     request_class = IncomingRequest
     tasks: TaskGroup
 

@@ -19,6 +19,7 @@ from hypercorn.typing import (
     HTTPResponseBodyEvent,
     HTTPResponseStartEvent,
     LifespanScope,
+    WebsocketScope,
 )
 from quart.asgi import _convert_os_error
 from quart.utils import encode_headers
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from services.http.app import App
 
-__all__ = ["Connection", "Lifespan"]
+__all__ = ["Connection", "Lifespan", "NoWebsocket"]
 
 _log = structlog.stdlib.get_logger("cqox.http")
 
@@ -111,7 +112,9 @@ class _Reply:
 
     async def give(self, request: IncomingRequest, response: "ResponseTypes") -> None:
         decorate(request, response)
-        if not await self._is_whole(request) or self._draining.is_set():
+        unfinished = not await self._is_whole(request)
+        # HTTP/2 forbids the header; it has a frame of its own for that.
+        if (unfinished or self._draining.is_set()) and request.http_version.startswith("1"):
             response.headers["Connection"] = "close"
         self.status = response.status_code
         with trio.CancelScope(shield=True):
@@ -153,6 +156,22 @@ class _Reply:
         if body:
             await self._send(HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=True))
             self.size_bytes += len(body)
+
+
+class NoWebsocket:
+    """Refuses every WebSocket: no path of ours speaks that protocol."""
+
+    def __init__(self, app: "App", scope: WebsocketScope) -> None:
+        pass
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer the handshake 404."""
+        await receive()
+        headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": headers})
+        await send(
+            {"type": "websocket.http.response.body", "body": b"No path here takes a WebSocket.", "more_body": False}
+        )
 
 
 class Lifespan:

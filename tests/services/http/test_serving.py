@@ -228,6 +228,35 @@ def test_an_answer_that_comes_before_the_body_was_read_reaches_a_client_that_is_
     assert b'{"refused":true}' in answer
 
 
+def test_a_websocket_is_refused_and_nothing_breaks(start):
+    service = start(APP)
+    with socket.create_connection(address_of(service.url)) as connection:
+        connection.sendall(
+            b"GET /now HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+            b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 404")
+    assert httpx.get(f"{service.url}/now").status_code == 200
+    assert service.stop() == 0
+    assert not any('"error"' in line for line in service.lines)
+
+
+def test_http_2_with_prior_knowledge_works_and_drains(start):
+    service = start(APP)
+    with httpx.Client(http1=False, http2=True, trust_env=False) as client:
+        assert client.get(f"{service.url}/now").http_version == "HTTP/2"
+        assert client.post(f"{service.url}/refuse", content=slowly(30)).status_code == 413
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 0.5
+
+
+def slowly(pieces: int):
+    for _ in range(pieces):
+        yield bytes(10_000)
+        time.sleep(0.01)
+
+
 @pytest.mark.trio
 async def test_it_says_that_it_accepts_no_more_only_once_its_sockets_are_closed(monkeypatch):
     app, said = App(__name__, title="Gateway", settings=Settings()), []
