@@ -73,7 +73,7 @@ async def answer(scope, send, told, body):
 
 async def main() -> None:
     config = Config()
-    config.bind = ["127.0.0.1:0"]
+    config.bind = [f"127.0.0.1:{sys.argv[1] if sys.argv[1:] else 0}"]
     config.errorlog = None
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:

@@ -2,6 +2,8 @@ import hashlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -160,6 +162,8 @@ def test_an_engine_that_comes_back_is_used_again(start, engine):
     assert httpx.get(f"{gateway.url}/health/ready").json()["degraded"] == {}
     engine.stop(signal.SIGKILL)
     assert httpx.get(f"{gateway.url}/api/datasets").status_code == 503
+    start(FAKE, str(httpx.URL(engine.url).port)).wait_line("Listening")
+    assert httpx.get(f"{gateway.url}/api/datasets").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -264,6 +268,13 @@ def test_what_is_no_path_is_a_problem(client):
     assert answer.status_code == 404
     assert ANALYZE in problem_of(answer)["choices"]
     assert client.get(ANALYZE).status_code == 405
+
+
+def test_the_gateway_loads_no_numerics():
+    program = "import sys, services.gateway.app, services.http.serving, services.http.openapi; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.split())
+    assert "services.gateway.routes" in loaded
+    assert not loaded & {"numpy", "polars", "scipy", "altair", "vl_convert", "cqox.analysis", "cqox.datasets"}
 
 
 def test_gateway_and_engine_answer_the_same_paths(tmp_path):
