@@ -1,6 +1,8 @@
 """Who is treated from when on, as a panel shows it."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +10,10 @@ from numpy.typing import NDArray
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Plan, Sample, Vector
 
-__all__ = ["Cohorts", "period_label", "starts_by_row", "timed_sample"]
+__all__ = ["Cohorts", "cohorts", "starts_by_row", "timed_sample"]
 
 _MOST_GROUPS = 6
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class Cohorts:
         starts: the first treated period of each on the scale of the periods; None where there is none, or several.
         periods: (sample.n,) the period of each row, numbered from 0.
         values: the periods on their numeric scale.
+        names: the periods as people write them.
+        scale: what the names are: numbers, ISO dates, or words.
     """
 
     sample: Sample
@@ -32,6 +37,13 @@ class Cohorts:
     starts: tuple[float | None, ...]
     periods: Codes
     values: Vector
+    names: tuple[str, ...]
+    scale: Literal["number", "date", "words"]
+
+    def name_of(self, value: float) -> str:
+        """A place on the numeric scale as people write it; by its number where no period is there."""
+        at = np.flatnonzero(self.values == value)
+        return self.names[at[0]] if len(at) else _written(value, self.scale)
 
 
 def timed_sample(plan: Plan) -> Sample:
@@ -51,6 +63,9 @@ def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
     if data.unit is None or data.treatment_kind != "binary":
         return None
     unit, time, treated = sample.take(data.unit), data.time_values[sample.take(data.time)], plan.treated(sample) > 0
+    if data.post is not None:
+        # Beside 'post' the treatment may say who is ever treated rather than who is by now.
+        treated = treated & (sample.take(data.post) > 0)
     if len(np.unique(unit)) == sample.n:
         return None
     starts = np.full(int(unit.max(initial=0)) + 1, np.inf)
@@ -58,8 +73,10 @@ def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
     return np.asarray(starts[unit])
 
 
-def period_label(value: float) -> str:
-    """A period as people write it."""
+def _written(value: float, scale: str) -> str:
+    """A place between periods, such as the start of a treatment that nobody is observed in."""
+    if scale == "date" and value == int(value):
+        return str(np.datetime64(int(value), "D"))
     return f"{value:.10g}"
 
 
@@ -74,38 +91,54 @@ def cohorts(plan: Plan) -> Cohorts:
         raise UnusableData("Neither 'time' nor 'post' is mapped, so that there is nothing to follow over time.")
     if sample.n == 0:
         raise UnusableData("No row has a value in every role of the panel.")
-    if data.time is not None and data.time_values is not None:
-        periods, values = sample.take(data.time), data.time_values
-    else:
-        assert data.post is not None
-        periods, values = sample.take(data.post).astype(np.int64), np.asarray([0.0, 1.0])
+    timed = _periods(plan, sample)
     starts = starts_by_row(plan, sample)
     if starts is not None:
-        return _by_start(sample, starts, periods, values)
+        return _by_start(timed, starts)
     if data.treatment_kind != "binary":
         raise UnusableData("The treatment has not two levels, so that there are no groups to follow over time.")
     start = None
     if data.post is not None:
-        after = values[periods[sample.take(data.post) > 0]]
+        after = timed.values[timed.periods[sample.take(data.post) > 0]]
         start = float(after.min()) if len(after) else None
+    group = plan.treated(sample).astype(np.int64)
+    return replace(timed, group=group, labels=("untreated", "treated"), starts=(None, start))
+
+
+def _periods(plan: Plan, sample: Sample) -> Cohorts:
+    """The periods of the rows, all of which are in one group."""
+    data = plan.data
+    scale: Literal["number", "date", "words"] = "number"
+    if data.time is not None and data.time_values is not None:
+        periods, values = sample.take(data.time), data.time_values
+        names = data.time_labels or tuple(f"{value:.10g}" for value in values)
+        if data.time_labels is not None:
+            scale = "date" if all(_DATE.fullmatch(name) for name in names) else "words"
+    else:
+        assert data.post is not None
+        periods, values, names = sample.take(data.post).astype(np.int64), np.asarray([0.0, 1.0]), ("before", "after")
+        scale = "words"
+    group = np.zeros(sample.n, dtype=np.int64)
     return Cohorts(
         sample=sample,
-        group=plan.treated(sample).astype(np.int64),
-        labels=("untreated", "treated"),
-        starts=(None, start),
+        group=group,
+        labels=("",),
+        starts=(None,),
         periods=periods,
         values=values,
+        names=names,
+        scale=scale,
     )
 
 
-def _by_start(sample: Sample, starts: Vector, periods: Codes, values: Vector) -> Cohorts:
+def _by_start(timed: Cohorts, starts: Vector) -> Cohorts:
     levels, group, rows = np.unique(starts, return_inverse=True, return_counts=True)
     finite = np.flatnonzero(np.isfinite(levels))
     largest = finite[np.argsort(-rows[finite], kind="stable")[:_MOST_GROUPS]]
     shown = np.sort(largest)
     place: NDArray[np.int64] = np.full(len(levels), len(shown), dtype=np.int64)
     place[shown] = np.arange(len(shown))
-    labels = [f"treated from {period_label(float(levels[at]))}" for at in shown]
+    labels = [f"treated from {timed.name_of(float(levels[at]))}" for at in shown]
     first: list[float | None] = [float(levels[at]) for at in shown]
     if len(shown) < len(finite):
         labels.append(f"{len(finite) - len(shown)} other starts")
@@ -114,11 +147,4 @@ def _by_start(sample: Sample, starts: Vector, periods: Codes, values: Vector) ->
         place[-1] = len(labels)
         labels.append("never treated")
         first.append(None)
-    return Cohorts(
-        sample=sample,
-        group=place[group],
-        labels=tuple(labels),
-        starts=tuple(first),
-        periods=periods,
-        values=values,
-    )
+    return replace(timed, group=place[group], labels=tuple(labels), starts=tuple(first))

@@ -35,7 +35,12 @@ def event_means(plan: Plan) -> dict[str, Json]:
         effective = mass**2 / np.bincount(cell, w * w, cells)
         error = np.sqrt(np.maximum(square - mean**2, 0.0) / np.maximum(effective - 1, 1e-300))
     groups: list[Json] = [
-        {"label": label, "first_treated": start, "units": _units(plan, found, at)}
+        {
+            "label": label,
+            "first_treated": start,
+            "first_treated_name": None if start is None else found.name_of(start),
+            "units": _units(plan, found, at),
+        }
         for at, (label, start) in enumerate(zip(found.labels, found.starts, strict=True))
     ]
     series: list[Json] = []
@@ -46,6 +51,7 @@ def event_means(plan: Plan) -> dict[str, Json]:
             {
                 "group": found.labels[at // points],
                 "time": number(found.values[(at % points) * stride]),
+                "period": found.names[(at % points) * stride],
                 "mean": number(value),
                 "lower": None if spread is None else value - spread,
                 "upper": None if spread is None else value + spread,
@@ -55,6 +61,7 @@ def event_means(plan: Plan) -> dict[str, Json]:
     return {
         "groups": groups,
         "points": series,
+        "scale": found.scale,
         "periods": count,
         "periods_per_point": stride,
         "before_and_after_only": plan.data.time is None,

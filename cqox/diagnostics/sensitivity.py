@@ -113,10 +113,8 @@ def _untreated_risk(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate
 
 def robustness(plan: Plan) -> dict[str, Json]:
     """Robustness values of the covariate-adjusted regression, with covariates as benchmarks; a reason where none is."""
-    if not plan.has("covariates"):
-        return {"robustness_value": None, "reason": "No covariates are mapped, so there is nothing to compare with."}
-    if plan.has("fixed_effects"):
-        return {"robustness_value": None, "reason": "The regression absorbs fixed effects, which this does not cover."}
+    if not (plan.has("covariates") or plan.has("fixed_effects")):
+        return {"robustness_value": None, "reason": "Nothing is mapped to adjust for, so there is no such regression."}
     try:
         found = regression_sensitivity(plan)
     except UnusableData as error:

@@ -42,6 +42,38 @@ def test_before_and_after_are_two_periods() -> None:
     assert len(found) == 4
 
 
+def test_beside_post_a_treatment_may_say_who_is_ever_treated() -> None:
+    data = panel(30)
+    ever = np.isin(data.unit, np.unique(data.unit[data.treatment == 1])).astype(float)
+    design = replace(data, treatment=ever, post=(data.time >= 3).astype(float))
+    found = judged(design, only=["did_2x2"]).diagnostics["event_means"]
+    assert [group["label"] for group in found["groups"]] == ["treated from 2003", "never treated"]
+
+
+def test_periods_are_called_what_people_call_them() -> None:
+    labels = tuple(f"2024-0{month}-01" for month in range(1, 7))
+    days = np.array(labels, dtype="datetime64[D]").astype(float)
+    found = judged(replace(panel(30), time_values=days, time_labels=labels)).diagnostics["event_means"]
+    assert found["scale"] == "date"
+    assert found["groups"][0]["label"] == "treated from 2024-04-01"
+    assert found["groups"][0]["first_treated_name"] == "2024-04-01"
+    assert [point["period"] for point in found["points"][:6]] == list(labels)
+    words = tuple("abcdef")
+    found = judged(replace(panel(30), time_values=np.arange(6.0), time_labels=words)).diagnostics["event_means"]
+    assert found["scale"] == "words"
+    assert found["groups"][0]["label"] == "treated from d"
+
+
+def test_a_start_that_nobody_is_observed_in_is_still_a_date() -> None:
+    labels = tuple(f"2024-0{month}-01" for month in range(1, 7))
+    days = np.array(labels, dtype="datetime64[D]").astype(float)
+    data = replace(panel(30), time_values=days, time_labels=labels)
+    start = float(np.datetime64("2024-03-20").astype("datetime64[D]").astype(int))
+    cohort = np.where(data.unit < 15, start, np.nan)
+    found = judged(replace(data, cohort=cohort), only=["twfe"]).diagnostics["event_means"]
+    assert found["groups"][0]["label"] == "treated from 2024-03-20"
+
+
 def test_weights_move_the_means() -> None:
     data = panel(20)
     w = np.where(data.unit % 2 == 0, 3.0, 1.0)
