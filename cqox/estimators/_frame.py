@@ -5,7 +5,7 @@ columns do not. The scales come from a stride of the rows: they condition the al
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,7 +53,6 @@ class Frame:
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     absorbed: Absorption | None = None
-    cache: dict[str, object] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -85,18 +84,7 @@ def build_frame(
     """
     groups = groups if "x" in groups else {"x": (np.empty((sample.total, 0)), ()), **groups}
     rows = Rows(n=sample.n, block=block, threads=threads)
-    width = 1 + sum(columns.shape[1] for columns, _ in groups.values())
-    matrix = _empty(width, sample.n)
-    matrix[0] = 1.0
-    centre, scale = np.zeros(width), np.ones(width)
-    labels, at, position = ["(intercept)"], {}, 1
-    for name, (columns, names) in groups.items():
-        stop = position + columns.shape[1]
-        centre[position:stop], scale[position:stop] = _standard(columns, sample)
-        _fill(rows, matrix, position, columns, sample, centre[position:stop], scale[position:stop])
-        labels.extend(names)
-        at[name] = slice(0 if name == "x" else position, stop)
-        position = stop
+    matrix, at, centre, scale = _filled(sample, rows, groups)
     if weights is not None:
         weights = sample.take(weights)
         weights = weights / weights.mean()
@@ -104,22 +92,37 @@ def build_frame(
     if effects:
         absorbed = absorb(matrix[1:], [sample.take(codes) for codes in effects], weights)
         matrix[0] = 0.0
-    products = gram(rows, matrix, weights)
-    return _without_dependent(
-        Frame(
-            sample=sample,
-            rows=rows,
-            matrix=matrix,
-            at=at,
-            centre=centre,
-            scale=scale,
-            weights=weights,
-            products=products,
-            labels=tuple(labels),
-            absorbed=absorbed,
-        ),
-        groups,
+    frame = Frame(
+        sample=sample,
+        rows=rows,
+        matrix=matrix,
+        at=at,
+        centre=centre,
+        scale=scale,
+        weights=weights,
+        products=gram(rows, matrix, weights),
+        labels=("(intercept)", *(label for _, labels in groups.values() for label in labels)),
+        absorbed=absorbed,
     )
+    return _without_dependent(frame, groups)
+
+
+def _filled(
+    sample: Sample, rows: Rows, groups: Mapping[str, tuple[Matrix, Sequence[str]]]
+) -> tuple[Matrix, dict[str, slice], Vector, Vector]:
+    """The matrix with a row of ones before the groups, each group's place, and the (m,) centres and scales."""
+    width = 1 + sum(columns.shape[1] for columns, _ in groups.values())
+    matrix = _empty(width, sample.n)
+    matrix[0] = 1.0
+    centre, scale = np.zeros(width), np.ones(width)
+    at, start = {}, 1
+    for name, (columns, _) in groups.items():
+        place = slice(start, start + columns.shape[1])
+        centre[place], scale[place] = _standard(columns, sample)
+        _fill(rows, matrix, start, columns, sample, centre[place], scale[place])
+        at[name] = slice(0, place.stop) if name == "x" else place
+        start = place.stop
+    return matrix, at, centre, scale
 
 
 def _empty(variables: int, rows: int) -> Matrix:

@@ -162,47 +162,46 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
         settings: which standard error was asked for.
         default: without clusters, for `auto`; where None, HC3 under 250 rows (if there are leverages) and HC1 else.
     """
-    n, k = len(fit.contributions), fit.parameters
-    u = fit.contributions
+    n, u = len(fit.contributions), fit.contributions
     small: Kind = "HC3" if n < SMALL_SAMPLE and fit.leverage is not None else "HC1"
     chosen, notes, warnings = _choice(fit, clusters, settings, default or small)
-    if chosen in ("HC2", "HC3") and fit.leverage is None:
-        notes.append(f"{chosen} needs leverages, which do not exist here; the standard error is HC1.")
-        chosen = "HC1"
-    plain = float(u @ u)
-    variances = {"iid": fit.iid_variance, "HC0": plain, "HC1": plain * n / (n - k)}
-    if fit.leverage is not None and (chosen in ("HC2", "HC3") or n * k * k <= _CHEAP_LEVERAGE):
-        rest = np.maximum(1.0 - fit.leverage(), 0.0)
-        if float(rest.min()) > 1e-9:
-            variances["HC2"] = float((u * u / rest).sum())
-            variances["HC3"] = float(np.square(u / rest).sum())
-        elif chosen in ("HC2", "HC3"):
-            notes.append(f"{chosen} does not exist: a row is fitted exactly; the standard error is HC1.")
-            chosen = "HC1"
-    degrees = float(n - k)
     if chosen in ("CRV1", "CRV3") and clusters.fewest < 2:
         return _one_cluster(chosen)
+    variances = _without_clusters(fit, leverages=chosen in ("HC2", "HC3"))
     if clusters.fewest >= 2:
         beside = fit.parameters_beside_clusters
         variances["CRV1"] = clustered_variance(u, clusters.codes) * (n - 1) / max(n - beside, 1)
-    if chosen == "CRV3":
-        variance = _jackknife_variance(fit, clusters)
-        if variance is None:
-            chosen = "CRV1"
-            warnings.append("CRV3 does not exist here: some cluster cannot be left out; the standard error is CRV1.")
-        else:
-            variances["CRV3"] = variance
-    if chosen in ("CRV1", "CRV3"):
-        degrees = float(clusters.fewest - 1)
-    error = _positive_root(variances[chosen], warnings)
+    if chosen == "CRV3" and (jackknife := _jackknife_variance(fit, clusters)) is not None:
+        variances["CRV3"] = jackknife
+    if chosen == "CRV3" and "CRV3" not in variances:
+        chosen = "CRV1"
+        warnings.append("CRV3 does not exist here: some cluster cannot be left out; the standard error is CRV1.")
+    elif chosen not in variances:
+        why = "leverages do not exist here" if fit.leverage is None else "a row is fitted exactly"
+        notes.append(f"{chosen} does not exist, as {why}; the standard error is HC1.")
+        chosen = "HC1"
+    grouped = chosen in ("CRV1", "CRV3")
     return Uncertainty(
-        standard_error=error,
-        method=chosen + (_by_unit(clusters) if chosen.startswith("CRV") else ""),
-        degrees=degrees,
+        standard_error=_positive_root(variances[chosen], warnings),
+        method=chosen + (_by_unit(clusters) if grouped else ""),
+        degrees=float(clusters.fewest - 1 if grouped else n - fit.parameters),
         alternates={name: math.sqrt(value) for name, value in variances.items() if value > 0},
         notes=tuple(notes),
         warnings=tuple(warnings),
     )
+
+
+def _without_clusters(fit: Linear, *, leverages: bool) -> dict[str, float]:
+    """The variances for independent rows; HC2 and HC3 where they exist and are asked for or cheap."""
+    u, n, k = fit.contributions, len(fit.contributions), fit.parameters
+    plain = float(u @ u)
+    variances = {"iid": fit.iid_variance, "HC0": plain, "HC1": plain * n / (n - k)}
+    if fit.leverage is not None and (leverages or n * k * k <= _CHEAP_LEVERAGE):
+        rest = 1.0 - fit.leverage()
+        if float(rest.min()) > 1e-9:
+            variances["HC2"] = float((u * u / rest).sum())
+            variances["HC3"] = float(np.square(u / rest).sum())
+    return variances
 
 
 def _choice(fit: Linear, clusters: Clusters, settings: Settings, default: Kind) -> tuple[Kind, list[str], list[str]]:

@@ -283,13 +283,9 @@ def _twfe_rule(plan: Plan) -> str | None:
     sample = _twfe_sample(plan)
     binary = plan.data.treatment_kind == "binary"
     reason = two_arms(plan, sample) if binary else varying_outcome(plan, sample)
-    if reason is None and not plan.clusters_are_units and not _units_repeat(plan, sample):
+    if reason is None and compress(sample.take(_coded(plan.data.unit)))[1] == sample.n:
         return f"Every unit '{plan.label('unit_id')}' has a single row, so that its own level cannot be taken out."
     return reason or _repeated_cells(plan, sample)
-
-
-def _units_repeat(plan: Plan, sample: Sample) -> bool:
-    return compress(sample.take(_coded(plan.data.unit)))[1] < sample.n
 
 
 _ERROR = "CRV1 with t(G-1), by unit where no cluster is mapped; CRV3 with few clusters"

@@ -59,12 +59,17 @@ class Plan:
         return given if len(given) == width else tuple(f"{role}[{column}]" for column in range(width))
 
     @property
-    def clusters_are_units(self) -> bool:
-        """Whether, with no cluster mapped, units stand for several rows each and so are the clusters."""
+    def units_repeat(self) -> bool:
+        """Whether some unit has several rows."""
         unit = self.data.unit
-        if self.data.clusters or unit is None:
+        if unit is None:
             return False
         return self._once("repeated units", lambda: bool((np.bincount(unit[unit >= 0]) > 1).any()))
+
+    @property
+    def clusters_are_units(self) -> bool:
+        """Whether, with no cluster mapped, units stand for several rows each and so are the clusters."""
+        return self.units_repeat and not self.data.clusters
 
     def sample(self, *roles: str) -> Sample:
         """The rows without a missing value in any of these roles; those that are not mapped do not count.

@@ -138,3 +138,5 @@ def test_pooled_periods_are_a_warning():
     assert result.status == "warning"
     assert any("several periods are pooled" in warning for warning in result.warnings)
     assert result.se_method == "CRV1 by unit"
+    clustered = answer("difference_in_means", replace(data, clusters=(data.unit // 2,)))
+    assert clustered.warnings == result.warnings

@@ -148,3 +148,19 @@ def test_two_dimensions_that_agree_are_one():
     assert clustered_variance(contributions, [codes, codes]) == pytest.approx(
         clustered_variance(contributions, [codes]), rel=1e-12
     )
+
+
+def test_an_error_that_a_perfectly_fitted_row_rules_out_is_replaced_by_name():
+    data = cross_section(n=300, weights=False)
+    alone = (np.arange(300) == 7).astype(float)
+    x = np.column_stack([data.covariates, alone])
+    result = answer("ols_adjustment", replace(data, covariates=x, propensity_covariates=x), se="HC3")
+    assert result.se_method == "HC1"
+    assert "HC3 does not exist, as a row is fitted exactly" in result.diagnostics["notes"][0]
+
+
+def test_absorbed_effects_have_no_leverages_and_say_so():
+    data = replace(cross_section(n=300), fixed_effects=(np.arange(300) % 7,))
+    result = answer("ols_adjustment", data, se="HC2")
+    assert result.se_method == "HC1"
+    assert "leverages do not exist" in result.diagnostics["notes"][0]
