@@ -33,7 +33,9 @@ from tests.datasets.conftest import Read
         ("#a,b\n#1,2\n#2,4\n#3,4\n", ["#a", "b"], ("#1", 2)),
     ],
 )
-def test_text_is_cut_where_its_writer_meant_it(read: Read, text: str, columns: list[str], first: tuple[object, ...]) -> None:
+def test_text_is_cut_where_its_writer_meant_it(
+    read: Read, text: str, columns: list[str], first: tuple[object, ...]
+) -> None:
     table = read(text)
     assert table.frame.columns == columns
     assert table.frame.row(0) == first
@@ -100,7 +102,9 @@ def _tables(draw: st.DrawFn, encoding: str) -> tuple[list[str | None], list[floa
 @pytest.mark.parametrize("encoding", ["utf-8", "cp932", "euc_jp", "utf-16"])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
-def test_any_table_of_words_and_numbers_survives_a_csv_in_any_encoding(read: Read, encoding: str, data: st.DataObject) -> None:
+def test_any_table_of_words_and_numbers_survives_a_csv_in_any_encoding(
+    read: Read, encoding: str, data: st.DataObject
+) -> None:
     words, numbers = data.draw(_tables(encoding))
     delimiter = data.draw(st.sampled_from([",", "\t", ";", "|"]))
     line_end = data.draw(st.sampled_from(["\n", "\r\n"]))

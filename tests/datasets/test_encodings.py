@@ -1,6 +1,7 @@
 """Encodings are found by strict decoding, and ambiguous bytes by a rule that is reported."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,18 @@ WORDS = (
     "高い 低い 平日 休日 地域 関東 九州 店名 業態 面積 スーパー コンビニ 中央 港区 渋谷 横浜"
 ).split()
 HALF_WIDTH = "ﾔﾏﾀﾞ ｽｽﾞｷ ｻﾄｳ ﾀﾅｶ ﾜﾀﾅﾍﾞ ｲﾄｳ ﾀｶﾊｼ ｺﾊﾞﾔｼ ｶﾄｳ ﾖｼﾀﾞ ｼﾐｽﾞ ﾏﾂﾓﾄ ﾄｳｷﾖｳ ｵｵｻｶ".split()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> MakeSource:
+    """Bytes as a source on disk."""
+
+    def source(content: bytes) -> Source:
+        path = tmp_path / "source"
+        path.write_bytes(content)
+        return Source(path=str(path), size=len(content))
+
+    return source
 
 
 def _table(rng: np.random.Generator, words: list[str]) -> str:

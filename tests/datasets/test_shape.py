@@ -13,7 +13,9 @@ from cqox.datasets.limits import Limits
 from cqox.datasets.shape import scan
 from cqox.errors import LimitExceeded
 
-CELLS = st.sampled_from(["a", "", "x,y", 'q"r', "n\nm", "longer text", '""', "\n", '"', "b\r\nc", "日本\n語", ",", '","'])
+CELLS = st.sampled_from(
+    ["a", "", "x,y", 'q"r', "n\nm", "longer text", '""', "\n", '"', "b\r\nc", "日本\n語", ",", '","']
+)
 ROWS = st.lists(st.lists(CELLS, max_size=5), min_size=1, max_size=12)
 
 

@@ -1,0 +1,39 @@
+"""Names that are unique and visible, whatever the headers were."""
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cqox.datasets.headers import name_columns
+
+
+def _names(*originals: str) -> list[str]:
+    return [header.name for header in name_columns(originals)[0]]
+
+
+def test_headers_are_composed_and_trimmed_and_kept() -> None:
+    headers, _ = name_columns(["か\u3099", " y\n(円) ", "\ufeffw", "x\u200b"])
+    assert [header.name for header in headers] == ["が", "y (円)", "w", "x"]
+    assert [header.original for header in headers] == ["か\u3099", " y\n(円) ", "\ufeffw", "x\u200b"]
+
+
+def test_empty_headers_are_named_by_position_and_repeated_ones_numbered() -> None:
+    assert _names("", "a", " ", "a", "a") == ["column_1", "a", "column_3", "a_2", "a_3"]
+
+
+def test_a_given_name_never_collides_with_a_real_one() -> None:
+    assert len(set(_names("a", "a", "a_2", "", "column_4", "a_3", "a"))) == 7
+    assert _names("a", "a_2", "a")[:2] == ["a", "a_2"]
+
+
+def test_headers_equal_only_in_different_forms_are_repeated() -> None:
+    assert _names("が", "か\u3099") == ["が", "が_2"]
+
+
+@given(st.lists(st.text(max_size=4), max_size=12))
+def test_names_are_always_unique_composed_and_not_blank(originals: list[str]) -> None:
+    names = _names(*originals)
+    assert len(set(names)) == len(originals)
+    assert all(name.strip() == name and name for name in names)
+    assert all(unicodedata.is_normalized("NFC", name) for name in names)

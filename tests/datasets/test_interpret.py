@@ -1,0 +1,137 @@
+"""Missing values, infinities, codes and words: what a whole column is taken to mean."""
+
+import pytest
+
+from cqox.datasets import Table
+from tests.datasets.conftest import Read
+
+
+def _column(read: Read, cells: list[str], name: str = "値", **options: object) -> tuple[list[object], str, str]:
+    table: Table = read(f"番,{name}\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells)), **options)
+    column = table.columns[1]
+    return table.frame[name].to_list(), column.kind, " ".join(column.notes)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "NA",
+        "N/A",
+        "n/a",
+        "null",
+        "NULL",
+        "NaN",
+        "nan",
+        "#N/A",
+        "#DIV/0!",
+        "欠損",
+        "欠測",
+        "-",
+        "―",
+        "?",
+        "…",
+        "なし",
+        "不明",
+        "None",
+        "未回答",
+    ],
+)
+def test_a_token_among_numbers_is_missing_and_said_so(read: Read, token: str) -> None:
+    values, kind, notes = _column(read, ["1.5", token, "3", "4.25"])
+    assert values == [1.5, None, 3.0, 4.25]
+    assert kind == "real"
+    assert f"'{token}' (1)" in notes
+
+
+def test_a_token_among_dates_is_missing(read: Read) -> None:
+    values, kind, _ = _column(read, ["2024-01-05", "不明", "2024-01-07"])
+    assert kind == "date"
+    assert values[1] is None
+
+
+def test_a_word_for_nothing_is_a_level_beside_other_words(read: Read) -> None:
+    assert _column(read, ["あり", "なし", "あり", "なし"])[0] == ["あり", "なし", "あり", "なし"]
+    assert _column(read, ["糖尿病", "なし", "高血圧", "なし"])[0] == ["糖尿病", "なし", "高血圧", "なし"]
+    assert _column(read, ["none", "daily", "weekly", "none", "daily"])[0] == [
+        "none",
+        "daily",
+        "weekly",
+        "none",
+        "daily",
+    ]
+
+
+def test_a_dash_is_a_level_only_beside_a_plus(read: Read) -> None:
+    assert _column(read, ["+", "-", "+", "-"])[0] == ["+", "-", "+", "-"]
+    assert _column(read, ["赤", "-", "青", "赤", "青"])[0] == ["赤", None, "青", "赤", "青"]
+
+
+def test_tokens_of_the_client_replace_the_built_in_ones(read: Read) -> None:
+    assert _column(read, ["1", "-999", "3", "4"], na=["-999"])[0] == [1, None, 3, 4]
+    assert _column(read, ["NA", "US", "NA", "US"], na=["x"])[0] == ["NA", "US", "NA", "US"]
+    assert _column(read, ["1", "2", "", "4"], na=[])[0] == [1, 2, None, 4]
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "Infinity", "∞", "1e999"])
+def test_infinity_holds_no_value_is_counted_and_its_row_is_said(read: Read, text: str) -> None:
+    table = read(f"a,b\n1,1.5\n2,{text}\n3,2.5\n")
+    column = table.columns[1]
+    assert table.frame["b"].to_list() == [1.5, None, 2.5]
+    assert (column.infinite, column.missing) == (1, 1)
+    assert any("infinit" in note.lower() or "infinite" in note for note in column.notes)
+    assert any("3" in note for note in column.notes)
+
+
+def test_a_value_of_a_word_like_infinity_stays_a_word(read: Read) -> None:
+    assert _column(read, ["inf", "fin", "inf", "fin"])[0] == ["inf", "fin", "inf", "fin"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["007", "008", "010"],
+        ["0", "01", "10"],
+        ["12345678901234567890", "1", "2"],
+        ["9007199254740993", "9007199254740995", "5"],
+    ],
+)
+def test_codes_keep_their_digits(read: Read, cells: list[str]) -> None:
+    values, kind, notes = _column(read, cells)
+    assert values == cells
+    assert kind == "id"
+    assert notes
+
+
+def test_whole_numbers_are_whole_whatever_the_notation(read: Read) -> None:
+    plain, pointed = read("a,b\n1,x\n2,y\n-3,x\n"), read("a,b\n1.0,x\n2.0,y\n-3.00,x\n")
+    assert plain.frame.equals(pointed.frame)
+    assert plain.frame.schema == pointed.frame.schema
+
+
+def test_words_are_trimmed_and_composed(read: Read) -> None:
+    values, kind, notes = _column(read, [" あり", "あり\u3000", "か\u3099", "が"])
+    assert values == ["あり", "あり", "が", "が"]
+    assert kind == "binary"
+    assert "NFC" in notes
+
+
+def test_one_column_with_a_decimal_comma_decides_for_the_file(read: Read) -> None:
+    table = read("a;b\n1,5;1,300\n2,25;2,500\n3,5;1,100\n")
+    assert table.frame["a"].to_list() == [1.5, 2.25, 3.5]
+    assert table.frame["b"].to_list() == [1.3, 2.5, 1.1]
+
+
+def test_a_column_of_nothing_is_read_as_missing(read: Read) -> None:
+    for cells in (["", "", ""], ["NA", "NA", "NA"], ["-", "", "NA"]):
+        values, _, notes = _column(read, cells)
+        assert values == [None, None, None]
+        assert notes
+
+
+def test_a_sentence_with_a_number_in_it_is_no_number(read: Read) -> None:
+    values, _, _ = _column(read, ["3 個入り", "5 個入り", "7 個いり"])
+    assert values == ["3 個入り", "5 個入り", "7 個いり"]
+
+
+def test_a_percentage_in_a_text_file_equals_the_number_that_a_sheet_holds(read: Read) -> None:
+    assert _column(read, ["5%", "12%", "100%"])[0] == [0.05, 0.12, 1.0]
