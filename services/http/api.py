@@ -19,6 +19,7 @@ from cqox.contract import (
     DatasetListing,
     Inference,
     InferRequest,
+    JobDescription,
     Report,
 )
 from services.http.app import App
@@ -93,6 +94,7 @@ class Operation:
 
 _DATASET = Parameter(name="dataset_id", where="path", meaning="The id that the upload answered, or a sample's name.")
 _ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id that the report names.")
+_JOB = Parameter(name="job_id", where="path", meaning="The id that the 202 answered.")
 _UNAVAILABLE = (429, 503, 504)
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -104,13 +106,26 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Estimate the effect of a treatment",
         description="Runs every estimator that the data and the mapping can honestly support. An estimator that does "
         "not apply is `skipped` with the reason; one that fails is `failed` and the others stand. The same request on "
-        "the same data answers the same report.",
+        "the same data answers the same report. With `Prefer: respond-async` the analysis runs in the background; with "
+        "`Accept: text/event-stream` each step and each estimate comes as a Server-Sent Event, then the report.",
         body=AnalyzeRequest,
         example={
             "dataset_id": "test",
             "mapping": {"y": "y", "treatment": "w", "unit_id": "id", "covariates": ["x1", "x2", "x3", "x4"]},
         },
-        answers=(Answer(meaning="The report.", model=Report),),
+        parameters=(
+            Parameter(name="Prefer", where="header", meaning="`respond-async` for a job in the background."),
+            Parameter(
+                name="X-Request-Timeout-Ms",
+                where="header",
+                kind="integer",
+                meaning="Milliseconds that the client will wait; the analysis is ended then.",
+            ),
+        ),
+        answers=(
+            Answer(meaning="The report.", model=Report, media=("application/json", "text/event-stream")),
+            Answer(status=202, meaning="A job that has begun.", model=JobDescription),
+        ),
         problems=(400, 404, 413, 422, *_UNAVAILABLE),
     ),
     Operation(
@@ -150,6 +165,42 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         answers=(Answer(meaning="The figure.", media=("image/svg+xml", "image/png", "application/json")),),
         problems=(404, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="read_job",
+        method="GET",
+        path="/api/jobs/{job_id}",
+        group="Jobs",
+        summary="Tell where an analysis in the background stands",
+        parameters=(_JOB,),
+        answers=(Answer(meaning="Its state.", model=JobDescription),),
+        problems=(404, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="cancel_job",
+        method="DELETE",
+        path="/api/jobs/{job_id}",
+        group="Jobs",
+        summary="Cancel an analysis in the background",
+        description="A job that has ended stays as it is.",
+        parameters=(_JOB,),
+        answers=(Answer(meaning="Its state.", model=JobDescription),),
+        problems=(404, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="job_events",
+        method="GET",
+        path="/api/jobs/{job_id}/events",
+        group="Jobs",
+        summary="Follow an analysis in the background",
+        description="Server-Sent Events from the first step on, or after `Last-Event-ID`: `step` for each step and each "
+        "estimate, then one of `succeeded`, `failed`, `cancelled` and `interrupted`. Leaving changes nothing for the job.",
+        parameters=(
+            _JOB,
+            Parameter(name="Last-Event-ID", where="header", kind="integer", meaning="The last event that was seen."),
+        ),
+        answers=(Answer(meaning="The events.", media=("text/event-stream",)),),
+        problems=(400, 404, *_UNAVAILABLE),
     ),
     Operation(
         name="upload_dataset",

@@ -40,7 +40,7 @@ from cqox.errors import (
 if TYPE_CHECKING:
     from services.http.incoming import IncomingRequest
 
-__all__ = ["Kind", "answer", "kind_of", "kinds", "the_one_to_answer"]
+__all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "the_one_to_answer"]
 
 _log = structlog.stdlib.get_logger("cqox.http")
 
@@ -128,21 +128,37 @@ def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str
     if isinstance(error, HTTPException):
         return _of_werkzeug(request, error, routes)
     kind = kind_of(error)
-    fields: dict[str, object] = {}
-    headers: dict[str, str] = {}
-    if isinstance(error, InputError):
-        detail = error.detail
-        fields = {"field": error.field or None, "choices": list(error.choices) or None}
-    elif kind is _INTERNAL:
-        detail = f"The log has the cause under the request id {request.request_id}."
+    detail, fields = _told(error, kind, request.request_id)
+    if kind is _INTERNAL:
         _log.error("unexpected error", request_id=request.request_id, path=request.path, exc_info=error)
-    else:
-        detail = str(error) or kind.title
+    elif not isinstance(error, InputError):
         _log.warning(kind.type, request_id=request.request_id, path=request.path, status=kind.status, detail=detail)
+    headers: dict[str, str] = {}
     if kind.retry_after is not None:
         seconds = getattr(error, "retry_after", 0.0) or kind.retry_after
         headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     return _response(request, kind, detail, fields, headers)
+
+
+def describe(error: Exception, *, instance: str, request_id: str) -> dict[str, object]:
+    """The members of the problem that an exception is, for answers that hold a problem and are none.
+
+    Args:
+        error: what happened; the log is the caller's.
+        instance: the path of what it happened to.
+        request_id: what the log calls it.
+    """
+    kind = kind_of(error)
+    detail, fields = _told(error, kind, request_id)
+    return _members(kind, detail, fields, instance=instance, request_id=request_id)
+
+
+def _told(error: Exception, kind: Kind, request_id: str) -> tuple[str, dict[str, object]]:
+    if isinstance(error, InputError):
+        return error.detail, {"field": error.field or None, "choices": list(error.choices) or None}
+    if kind is _INTERNAL:
+        return f"The log has the cause under the request id {request_id}.", {}
+    return str(error) or kind.title, {}
 
 
 def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Iterable[str]) -> TrioResponse:
@@ -167,17 +183,23 @@ def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Itera
 def _response(
     request: "IncomingRequest", kind: Kind, detail: str, fields: dict[str, object], headers: dict[str, str]
 ) -> TrioResponse:
-    members = {
+    members = _members(kind, detail, fields, instance=request.path, request_id=request.request_id)
+    body = json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    return TrioResponse(body, int(kind.status), headers, content_type="application/problem+json")
+
+
+def _members(
+    kind: Kind, detail: str, fields: dict[str, object], *, instance: str, request_id: str
+) -> dict[str, object]:
+    return {
         "type": kind.type,
         "title": kind.title,
         "status": int(kind.status),
         "detail": detail,
-        "instance": request.path,
-        "request_id": request.request_id,
+        "instance": instance,
+        "request_id": request_id,
         **{name: value for name, value in fields.items() if value is not None},
     }
-    body = json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
-    return TrioResponse(body, int(kind.status), headers, content_type="application/problem+json")
 
 
 def _gravity(error: Exception) -> tuple[bool, int]:

@@ -112,11 +112,30 @@ class Settings:
             services=("engine", "up"),
         ),
     ] = 2
+    queued_analyses: Annotated[
+        int,
+        _About(
+            "CQOX_QUEUED_ANALYSES",
+            "Analyses that may wait for one of those places; beyond them, or beyond their deadline, they are refused.",
+            minimum=0,
+            services=("engine", "up"),
+        ),
+    ] = 64
+    job_seconds: Annotated[
+        float,
+        _About(
+            "CQOX_JOB_SECONDS",
+            "Deadline of an analysis in the background.",
+            "seconds",
+            minimum=0.1,
+            services=("engine", "up"),
+        ),
+    ] = 3600.0
     worker_memory_bytes: Annotated[
         int,
         _About(
             "CQOX_WORKER_MEMORY_BYTES",
-            "Memory of one worker process, its libraries included.",
+            "Memory that one worker process may use beyond its own code.",
             unit="bytes",
             minimum=2**29,
             services=("engine", "up"),

@@ -1,10 +1,11 @@
 """How a service starts: settings, then its sockets, and only then everything that takes long to import."""
 
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from services.http.configuration import HelpRequested, SettingsError, load, load_command_line
 from services.http.sockets import AddressUnusable, listen
@@ -50,7 +51,10 @@ def run_service(
         hint = f"Choose another with --{service}-port or CQOX_{service.upper()}_PORT." if error.in_use else ""
         sys.stderr.write(f"{service}: {error} {hint}".rstrip() + "\n")
         return 1
-    # From here on clients wait in the kernel's queue instead of being refused.
+    # From here on clients wait in the kernel's queue instead of being refused. Nothing is in flight until the loop
+    # runs and receives these signals itself.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end_early)
     from services.http.logs import set_up_logging
     from services.http.serving import serve
 
@@ -62,6 +66,10 @@ def run_service(
         drain_delay=settings.drain_delay,
         notes=loaded.notes,
     )
+
+
+def _end_early(number: int, frame: object) -> NoReturn:
+    raise SystemExit(0)
 
 
 def asgi_app(

@@ -1,3 +1,4 @@
+import signal
 import socket
 import time
 
@@ -54,6 +55,22 @@ def test_the_hypercorn_command_serves_it_too(start):
     health = httpx.get(f"http://127.0.0.1:{port}/health/ready")
     assert (health.status_code, health.json()["status"]) == (200, "degraded")
     assert service.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_loads_ends_it_quietly(start, number):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    service = start(*SERVICE, CQOX_GATEWAY_PORT=str(port))
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    time.sleep(0.05)
+    assert service.stop(number) == 0
+    assert not any("Traceback" in line for line in service.lines)
 
 
 def test_a_connection_is_accepted_before_everything_is_loaded(start):
