@@ -1,5 +1,6 @@
 """Mean outcomes over time of units that share the start of their treatment."""
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -7,18 +8,22 @@ import altair as alt
 
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
-from cqox.figures._style import GREY, PALETTE
+from cqox.figures._style import GREY, PALETTE, SILVER
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, short
+from cqox.figures._words import amount, plural, short
 from cqox.figures.figure import Figure, Spec
 
-__all__ = ["event_means"]
+__all__ = ["event_means", "event_means_template"]
 
 _WIDTH, _HEIGHT = 520, 300
 _UNTREATED = ("never treated", "untreated")
-_MOST_BANDS = 2
+_MOST_BANDS = 3
 """Bands of more groups than this hide each other, so that they have none."""
 
+_MOST_STARTS = 2
+"""More starts than this are told by the points alone."""
+
+_MOST_TICKS = 8
 _GAP = 0.065
 """Least distance between two labels, as a share of the height."""
 
@@ -30,64 +35,100 @@ def event_means(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     times = sorted({value for point in points if (value := number_in(point, "time")) is not None})
     if not groups or len(times) < 2:
         return None
-    colours = _colours(groups)
     two_times = at(found, "before_and_after_only") is True
+    starts = {text_in(group, "label"): number_in(group, "first_treated") for group in groups}
     band = len(groups) <= _MOST_BANDS
-    rows: list[dict[str, Json]] = [
-        {"kind": "mean", "band": band, **point} for point in points if isinstance(point, dict)
-    ]
-    low, high = _range(points)
-    rows += _labels(points, groups, high - low)
-    rows += [{"kind": "start", "time": 0.5, "group": text_in(groups[-1], "label")}] if two_times else _starts(groups)
-    y, time = short(plan.label("y")), short(plan.label("time" if plan.has("time") else "post"))
+    low, high = _range(points, ("mean", "lower", "upper") if band else ("mean",))
+    rows = _means(points, starts, band=band)
+    rows += _labels(points, groups, low, high)
+    rows += _rules(starts, two_times=two_times)
+    y, time = short(plan.label("y"), 32), short(plan.label("time" if plan.has("time") else "post"), 32)
     title = f"Mean {y} before and after, by arm" if two_times else f"Mean {y} over {time}, by start of treatment"
-    pooled = number_in(found, "periods_per_point") or 1
-    subtitle = f"Dashed: {'the intervention' if two_times else 'first treated period'}."
-    if band:
-        subtitle = f"Bands: pointwise 95% intervals of the means. {subtitle}"
-    if pooled > 1:
-        subtitle += f" Each point pools {pooled:.0f} periods."
-    alt_text = _alt(points, groups, y, times)
-    spec = filled(_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    alt_text = _alt(points, groups, y, len(times))
+    subtitle = _subtitle(rows, number_in(found, "periods_per_point") or 1)
+    spec = filled(event_means_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    colours = _colours(groups)
     put(spec, list(colours), "layer", 0, "encoding", "color", "scale", "domain")
     put(spec, list(colours.values()), "layer", 0, "encoding", "color", "scale", "range")
     margin = 0.03 * (times[-1] - times[0])
     put(spec, [times[0] - margin, times[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
-    put(spec, _time_axis(time, times, two_times), "layer", 0, "encoding", "x", "axis")
+    axis = _ticks(times, _period_labels(plan, two_times=two_times))
+    put(spec, {"title": time, "grid": False, **axis}, "layer", 0, "encoding", "x", "axis")
     put(spec, f"Mean of {y}", "layer", 0, "encoding", "y", "axis", "title")
     return Figure(name="event_means", title=title, alt=alt_text, spec=spec)
 
 
+def _subtitle(rows: Sequence[dict[str, Json]], pooled: float) -> str:
+    parts = []
+    if any(row.get("treated") for row in rows):
+        parts.append("Filled: from the first treated period on.")
+    if any(row["kind"] == "start" for row in rows):
+        parts.append("Dashed: where treatment starts.")
+    if any(row.get("band") for row in rows):
+        parts.append("Bands: 95% intervals of single means.")
+    if pooled > 1:
+        parts.append(f"Each point pools {pooled:.0f} periods.")
+    return " ".join(parts)
+
+
+def _means(points: Sequence[Json], starts: Mapping[str, float | None], *, band: bool) -> list[dict[str, Json]]:
+    rows: list[dict[str, Json]] = []
+    for point in points:
+        if isinstance(point, dict):
+            start, time = starts.get(text_in(point, "group")), number_in(point, "time")
+            treated = start is not None and time is not None and time >= start
+            rows.append({"kind": "mean", "band": band, "treated": treated, **point})
+    return rows
+
+
 def _colours(groups: Sequence[Json]) -> dict[str, str]:
-    """A colour for each group; units that are never treated are grey."""
+    """A colour for each group; those that are never treated, or that several starts share, are grey."""
     colours: dict[str, str] = {}
-    bright = iter(PALETTE * 4)
+    bright = iter(PALETTE)
     for group in groups:
         label = text_in(group, "label")
-        colours[label] = GREY if label in _UNTREATED else next(bright)
+        if label in _UNTREATED:
+            colours[label] = GREY
+        else:
+            colours[label] = SILVER if number_in(group, "first_treated") is None else next(bright, SILVER)
     return colours
 
 
-def _time_axis(time: str, times: Sequence[float], before_and_after: bool) -> dict[str, Json]:
-    axis: dict[str, Json] = {"title": time, "grid": False, "tickCount": 8}
-    if before_and_after:
-        return axis | {"values": [0, 1], "labelExpr": "datum.value ? 'after' : 'before'"}
+def _period_labels(plan: Plan, *, two_times: bool) -> dict[float, str]:
+    """What people call the periods, where that is not their number."""
+    if two_times:
+        return {0.0: "before", 1.0: "after"}
+    values, labels = plan.data.time_values, plan.data.time_labels
+    if values is None or labels is None:
+        return {}
+    for ending in ("-01-01", "-01"):
+        if all(len(label) == 10 and label.endswith(ending) for label in labels):
+            labels = tuple(label.removesuffix(ending) for label in labels)
+    return dict(zip(values.tolist(), labels, strict=True))
+
+
+def _ticks(times: Sequence[float], labels: Mapping[float, str]) -> dict[str, Json]:
+    """Where the axis has ticks, and what they say."""
+    known = [time for time in times if time in labels]
+    if known:
+        step = -(-len(known) // _MOST_TICKS)
+        shown = known[::step]
+        words = json.dumps([short(labels[time], 16) for time in shown], ensure_ascii=False)
+        return {"values": list(shown), "labelExpr": f"{words}[indexof({json.dumps(shown)}, datum.value)]"}
     if all(value == int(value) for value in times):
-        axis |= {"format": "d", "tickMinStep": 1}
-    return axis
+        return {"tickCount": _MOST_TICKS, "format": "d", "tickMinStep": 1}
+    return {"tickCount": _MOST_TICKS}
 
 
-def _range(points: Sequence[Json]) -> tuple[float, float]:
-    ends = [
-        value for point in points for key in ("mean", "lower", "upper") if (value := number_in(point, key)) is not None
-    ]
+def _range(points: Sequence[Json], keys: Sequence[str]) -> tuple[float, float]:
+    ends = [value for point in points for key in keys if (value := number_in(point, key)) is not None]
     low, high = min(ends), max(ends)
     margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin
 
 
-def _labels(points: Sequence[Json], groups: Sequence[Json], height: float) -> list[dict[str, Json]]:
+def _labels(points: Sequence[Json], groups: Sequence[Json], low: float, high: float) -> list[dict[str, Json]]:
     """The groups' names beside their last points, moved apart where they would cover each other."""
     last: dict[str, tuple[float, float]] = {}
     for point in points:
@@ -98,27 +139,28 @@ def _labels(points: Sequence[Json], groups: Sequence[Json], height: float) -> li
     placed: list[float] = []
     for label in order:
         mean = last[label][1]
-        placed.append(max(mean, placed[-1] + _GAP * height) if placed else mean)
+        placed.append(max(mean, placed[-1] + _GAP * (high - low)) if placed else mean)
     shift = sum(place - last[label][1] for place, label in zip(placed, order, strict=True)) / max(len(order), 1)
+    shift = min(max(shift, placed[-1] - high), placed[0] - low) if placed else 0.0
     units = {text_in(group, "label"): number_in(group, "units") for group in groups}
     rows: list[dict[str, Json]] = []
     for place, label in zip(placed, order, strict=True):
         count = units.get(label)
-        text = label if count is None else f"{label} ({count:,.0f} unit{'' if count == 1 else 's'})"
+        text = short(label, 32) if count is None else f"{short(label, 32)} ({plural(count, 'unit')})"
         rows.append({"kind": "label", "group": label, "at": place - shift, "label": text})
     return rows
 
 
-def _starts(groups: Sequence[Json]) -> list[dict[str, Json]]:
-    rows: list[dict[str, Json]] = []
-    for group in groups:
-        start = number_in(group, "first_treated")
-        if start is not None:
-            rows.append({"kind": "start", "group": text_in(group, "label"), "time": start})
-    return rows
+def _rules(starts: Mapping[str, float | None], *, two_times: bool) -> list[dict[str, Json]]:
+    if two_times:
+        return [{"kind": "start", "time": 0.5, "group": list(starts)[-1]}]
+    known = [(label, start) for label, start in starts.items() if start is not None]
+    if len(known) > _MOST_STARTS:
+        return []
+    return [{"kind": "start", "time": start, "group": label} for label, start in known]
 
 
-def _alt(points: Sequence[Json], groups: Sequence[Json], y: str, times: Sequence[float]) -> str:
+def _alt(points: Sequence[Json], groups: Sequence[Json], y: str, periods: int) -> str:
     said = []
     for group in groups:
         label = text_in(group, "label")
@@ -129,20 +171,34 @@ def _alt(points: Sequence[Json], groups: Sequence[Json], y: str, times: Sequence
         ]
         if means:
             said.append(f"{label} from {amount(means[0])} to {amount(means[-1])}")
-    return f"Lines of mean {y} over {len(times)} periods: {'; '.join(said)}."
+    return f"Lines of mean {y} over {periods} periods: {'; '.join(said)}."
 
 
 @cache
-def _template() -> Spec:
+def event_means_template() -> Spec:
+    """The shape of every figure of means over time."""
     every = alt.Chart()
     means = every.transform_filter("datum.kind === 'mean'")
     colour = alt.Color("group:N", scale=alt.Scale(domain=[""], range=[""]), legend=None)
-    x = alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title=""))
-    y = alt.Y("lower:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=6))
-    band = means.transform_filter("datum.band").mark_area(opacity=0.13).encode(x=x, y=y, y2="upper:Q", color=colour)
+    band = (
+        means.transform_filter("datum.band")
+        .mark_area(opacity=0.13)
+        .encode(
+            x=alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="")),
+            y=alt.Y(
+                "lower:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=6)
+            ),
+            y2="upper:Q",
+            color=colour,
+        )
+    )
     line = means.mark_line(strokeWidth=2).encode(x="time:Q", y="mean:Q", color="group:N")
-    point = means.mark_point(size=26, filled=True, opacity=1).encode(
-        x="time:Q", y="mean:Q", color="group:N", tooltip=["group:N", "time:Q", "mean:Q", "rows:Q"]
+    tooltip = ["group:N", "time:Q", "mean:Q", "rows:Q"]
+    before, since = (
+        means.transform_filter(test)
+        .mark_point(size=34, opacity=1, strokeWidth=1.6, **look)
+        .encode(x="time:Q", y="mean:Q", color="group:N", tooltip=tooltip)
+        for test, look in (("!datum.treated", {"filled": False, "fill": "white"}), ("datum.treated", {"filled": True}))
     )
     start = (
         every.transform_filter("datum.kind === 'start'")
@@ -154,4 +210,4 @@ def _template() -> Spec:
         .mark_text(align="left", dx=8, fontSize=11)
         .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N", color="group:N")
     )
-    return compiled(alt.layer(band, start, line, point, labels).properties(width=_WIDTH, height=_HEIGHT))
+    return compiled(alt.layer(band, start, line, before, since, labels).properties(width=_WIDTH, height=_HEIGHT))

@@ -154,7 +154,9 @@ def forest_template() -> Spec:
         color=colour,
         tooltip=tooltip,
     )
-    none = alt.Chart().mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(0))
+    none = (
+        alt.Chart().transform_aggregate(rows="count()").mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(0))
+    )
     points = only.mark_point(size=66, filled=True, opacity=1, strokeWidth=2).encode(
         x="estimate:Q",
         stroke=alt.Stroke("role:N", scale=roles, legend=None),

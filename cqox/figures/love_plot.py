@@ -9,13 +9,14 @@ from cqox.estimators import Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import short
+from cqox.figures._words import plural, short
 from cqox.figures.figure import Figure, Spec
 
-__all__ = ["love_plot"]
+__all__ = ["love_plot", "love_plot_template"]
 
-_WIDTH, _STEP = 250, 20
+_WIDTH, _WIDE, _STEP = 250, 420, 20
 _MOST_COVARIATES = 40
+_MOST_WORDS = 8
 _THRESHOLD = 0.1
 _PANELS = {
     "ATE": "Weighted to all rows (ATE)",
@@ -37,22 +38,36 @@ def love_plot(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
         panel = _PANELS.get(target, target) if targets else "Not weighted"
         for place, covariate in enumerate(shown):
             rows += _points(covariate, target, panel, place, weighted=bool(targets))
-    arms = short(plan.label("treatment"))
-    title = f"Balance: how alike the arms of {arms} are in {len(covariates)} covariate{'s' * (len(covariates) != 1)}"
+    arms = short(plan.label("treatment"), 32)
+    title = f"Balance: how alike the arms of {arms} are in {plural(len(covariates), 'covariate')}"
     said = _said(found, targets)
     cut = f" The {len(shown)} least alike are shown." if len(shown) < len(covariates) else ""
-    alt_text = f"Love plot of absolute standardised mean differences. {said}{cut}"
-    spec = filled(_template(), rows, title=title, subtitle=f"{said}{cut}", alt=alt_text)
+    alt_text = f"Love plot of absolute standardised mean differences. {said}{cut} {_listed(shown, targets)}"
+    spec = filled(love_plot_template(), rows, title=title, subtitle=f"{said}{cut}", alt=alt_text)
     widest = max((value for row in rows if (value := number_in(row, "value")) is not None), default=0.0)
     put(spec, [0, max(1.06 * widest, 0.2)], "spec", "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, _STEP * len(shown), "spec", "height")
+    if len(targets) < 2:
+        put(spec, _WIDE, "spec", "width")
     return Figure(name="love_plot", title=title, alt=alt_text, spec=spec)
+
+
+def _listed(shown: Sequence[Json], targets: Sequence[str]) -> str:
+    """The covariates farthest apart with their differences, in words."""
+    first = targets[0] if targets else "ATE"
+    said = []
+    for each in shown[:_MOST_WORDS]:
+        before, after = number_in(each, f"before_{first}"), number_in(each, f"after_{first}")
+        change = f" to {abs(after):.2f}" if after is not None else ""
+        said.append(f"{text_in(each, 'name')} {abs(before or 0.0):.2f}{change}")
+    return f"{first}: {'; '.join(said)}."
 
 
 def _shown(covariates: Sequence[Json], targets: Sequence[str]) -> list[Json]:
     """The covariates to show: those least alike before or after, in the order of the difference before."""
     first = targets[0] if targets else "ATE"
-    known = [each for each in covariates if number_in(each, f"before_{first}") is not None]
+    by_name = {text_in(each, "name"): each for each in reversed(covariates)}
+    known = [each for each in reversed(by_name.values()) if number_in(each, f"before_{first}") is not None]
 
     def worst(each: Json) -> float:
         keys = [f"{side}_{target}" for target in (targets or ["ATE"]) for side in ("before", "after")]
@@ -91,7 +106,8 @@ def _said(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
 
 
 @cache
-def _template() -> Spec:
+def love_plot_template() -> Spec:
+    """The shape of every Love plot."""
     rows = alt.Chart().encode(
         y=alt.Y(
             "covariate:N",
@@ -113,7 +129,11 @@ def _template() -> Spec:
             x2="to:Q",
         )
     )
-    limit = alt.Chart().mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(_THRESHOLD))
+    once = alt.Chart().transform_aggregate(rows="count()")
+    limit = once.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(_THRESHOLD))
+    limit_text = once.mark_text(color=GREY, fontSize=10, baseline="bottom", dy=-4).encode(
+        x=alt.XDatum(_THRESHOLD), y=alt.value(0), text=alt.datum(f"{_THRESHOLD:g}")
+    )
     points = (
         rows.transform_filter("datum.kind === 'point'")
         .mark_point(size=64, filled=True, opacity=1)
@@ -130,5 +150,7 @@ def _template() -> Spec:
     )
     panels = alt.Column("panel:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
     return compiled(
-        alt.layer(change, limit, points).properties(width=_WIDTH).facet(column=panels, data=alt.NamedData("rows"))
+        alt.layer(change, limit, limit_text, points)
+        .properties(width=_WIDTH)
+        .facet(column=panels, data=alt.NamedData("rows"))
     )

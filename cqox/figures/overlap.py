@@ -1,6 +1,6 @@
 """The probability of treatment in each arm, mirrored, so that what has no counterpart stands out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import altair as alt
@@ -9,10 +9,10 @@ from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
 from cqox.figures._style import BLUE, ORANGE, PALE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import short
+from cqox.figures._words import plural, short
 from cqox.figures.figure import Figure, Spec
 
-__all__ = ["overlap"]
+__all__ = ["overlap", "overlap_template"]
 
 _WIDTH, _HEIGHT = 520, 260
 
@@ -25,42 +25,43 @@ def overlap(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     treated, control = number_in(found, "treated_rows"), number_in(found, "control_rows")
     if not bins or outside is None or not treated or not control:
         return None
-    rows: list[dict[str, Json]] = []
-    for each in bins:
-        lower, upper = number_in(each, "lower"), number_in(each, "upper")
-        for arm, total, sign in (("treated", treated, 1.0), ("control", control, -1.0)):
-            count = number_in(each, arm) or 0.0
-            if count:
-                rows.append(
-                    {
-                        "kind": "bin",
-                        "arm": "Treated" if arm == "treated" else "Untreated",
-                        "from": lower,
-                        "to": upper,
-                        "share": sign * count / total,
-                        "rows": int(count),
-                    }
-                )
-    shares = [float(row["share"]) for row in rows if isinstance(row["share"], float)]
+    rows = _bars(bins, treated, control)
+    shares = [share for row in rows if (share := number_in(row, "share")) is not None]
     top, bottom = 1.15 * max([*shares, 0.02]), 1.15 * min([*shares, -0.02])
     low, high = (float(end) for end in listed(found, "bounds") if isinstance(end, int | float))
     rows += [{"kind": "outside", "from": 0.0, "to": low}, {"kind": "outside", "from": high, "to": 1.0}]
     for arm, count, end in (("Treated", treated, top), ("Untreated", control, bottom)):
-        rows.append({"kind": "label", "arm": arm, "at": end / 2, "label": [arm, f"{count:,.0f} rows"]})
+        rows.append({"kind": "label", "arm": arm, "at": end / 2, "label": [arm, plural(count, "row")]})
     title = f"Overlap: who could have been in either arm of {short(plan.label('treatment'))}"
     given = "given" if text_in(found, "probability") == "given" else "estimated by a logit"
     said = (
         f"{outside:.1%} of {treated + control:,.0f} rows have a probability of treatment ({given}) outside "
         f"{low:g} to {high:g}"
     )
-    alt_text = f"Mirrored histogram of the probability of treatment, treated above and untreated below. {said}."
-    spec = filled(_template(), rows, title=title, subtitle=f"{said} (shaded).", alt=alt_text)
+    ends = f"{number_in(found, 'minimum') or 0.0:.3g} to {number_in(found, 'maximum') or 0.0:.3g}"
+    alt_text = (
+        f"Mirrored histogram of the probability of treatment, treated above and untreated below, from {ends}. {said}."
+    )
+    spec = filled(overlap_template(), rows, title=title, subtitle=f"{said} (shaded).", alt=alt_text)
     put(spec, [bottom, top], "layer", 1, "encoding", "y", "scale", "domain")
     return Figure(name="overlap", title=title, alt=alt_text, spec=spec)
 
 
+def _bars(bins: Sequence[Json], treated: float, control: float) -> list[dict[str, Json]]:
+    """A bar for each bin and arm that has rows, the untreated ones downwards."""
+    rows: list[dict[str, Json]] = []
+    for each in bins:
+        for arm, key, total in (("Treated", "treated", treated), ("Untreated", "control", -control)):
+            count = number_in(each, key)
+            if count:
+                base: dict[str, Json] = {"kind": "bin", "arm": arm, "share": count / total, "rows": int(count)}
+                rows.append(base | {"from": number_in(each, "lower"), "to": number_in(each, "upper")})
+    return rows
+
+
 @cache
-def _template() -> Spec:
+def overlap_template() -> Spec:
+    """The shape of every figure of overlap."""
     every = alt.Chart()
     colour = alt.Color("arm:N", scale=alt.Scale(domain=["Treated", "Untreated"], range=[ORANGE, BLUE]), legend=None)
     shade = (
@@ -78,7 +79,7 @@ def _template() -> Spec:
                 axis=alt.Axis(
                     title="Probability of treatment",
                     values=[0, 0.05, 0.25, 0.5, 0.75, 0.95, 1],
-                    format="~g",
+                    format=".2~f",
                     labelOverlap=False,
                     grid=False,
                 ),
@@ -98,7 +99,7 @@ def _template() -> Spec:
             tooltip=["arm:N", "from:Q", "to:Q", "rows:Q"],
         )
     )
-    base = alt.Chart().mark_rule(color=RULE).encode(y=alt.YDatum(0))
+    base = alt.Chart().transform_aggregate(rows="count()").mark_rule(color=RULE).encode(y=alt.YDatum(0))
     labels = (
         every.transform_filter("datum.kind === 'label'")
         .mark_text(align="left", dx=12, fontSize=12, fontWeight="bold", lineHeight=16)
