@@ -90,24 +90,18 @@ class RetryBudget:
             self._refused += 1
             return False
 
-    def setting_names(self) -> frozenset[str]:
-        """Names of the settings that `reconfigure` takes."""
-        return frozenset({"floor_per_second", "ratio"})
-
-    def reconfigure(self, **changes: object) -> None:
-        """Go on with other settings, and with what is saved up as far as it fits.
+    def reconfigure(self, *, ratio: float | None = None, floor_per_second: float | None = None) -> None:
+        """Go on with other settings, and with what is saved up as far as it fits; what is None stays as it is.
 
         Raises:
             ValueError: a setting is out of its range; nothing is changed.
-            TypeError: there is no such setting.
         """
-        for name in changes:
-            if name not in self.setting_names():
-                raise TypeError(f"RetryBudget has no setting {name!r}; it has: floor_per_second, ratio")
         now = self._clock.checked_now()
         with self._lock:
-            ratio = check_rate("ratio", changes.get("ratio", self._ratio))
-            floor = check_rate("floor_per_second", changes.get("floor_per_second", self._bucket.rate))
+            ratio = self._ratio if ratio is None else check_rate("ratio", ratio)
+            floor = self._bucket.rate
+            if floor_per_second is not None:
+                floor = check_rate("floor_per_second", floor_per_second)
             self._ratio = ratio
             self._bucket.resize(now, rate=floor, capacity=_capacity(floor))
 

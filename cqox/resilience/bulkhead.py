@@ -147,20 +147,18 @@ class Bulkhead(Gate):
             waiter = self._next()
         self._wake(waiter)
 
-    def setting_names(self) -> frozenset[str]:
-        """See `Part.setting_names`."""
-        return frozenset({"max_concurrent", "max_queued"})
-
-    def reconfigure(self, **changes: object) -> None:
-        """Go on with other limits; see `Part.reconfigure`.
+    def reconfigure(self, *, max_concurrent: int | None = None, max_queued: int | None = None) -> None:
+        """Go on with other limits; what is None stays as it is.
 
         Calls that run go on. Calls that wait are let in or refused as the new limits have it.
+
+        Raises:
+            ValueError: a limit is out of its range; nothing is changed.
         """
-        self.check_names(changes)
         slots = self._slots
         with self._lock:
-            limit = check_count("max_concurrent", changes.get("max_concurrent", slots.limit))
-            queue_limit = check_count("max_queued", changes.get("max_queued", slots.queue_limit), least=0)
+            limit = slots.limit if max_concurrent is None else check_count("max_concurrent", max_concurrent)
+            queue_limit = slots.queue_limit if max_queued is None else check_count("max_queued", max_queued, least=0)
             granted, evicted = slots.resize(limit, queue_limit)
             self._rejected += len(evicted)
             for waiter in granted:

@@ -161,7 +161,8 @@ def test_it_goes_on_with_other_settings_and_what_was_saved() -> None:
     assert spend(budget) == 10
     budget.first_attempt()
     assert spend(budget) == 1
-    with pytest.raises(ValueError, match="ratio must be"):
-        budget.reconfigure(ratio=-1.0)
-    with pytest.raises(TypeError, match="no setting 'rate'"):
-        budget.reconfigure(rate=1.0)
+    before = budget.snapshot()
+    with pytest.raises(ValueError, match="floor_per_second must be"):
+        budget.reconfigure(ratio=0.5, floor_per_second=-1.0)
+    budget.first_attempt()
+    assert budget.snapshot().available == before.available + 1.0
