@@ -96,7 +96,9 @@ def _at_the_end(shape: Shape) -> int:
 
 
 def _blank_note(count: int) -> tuple[str, ...]:
-    return (f"{count:,} blank lines were skipped.",) if count else ()
+    if not count:
+        return ()
+    return ("1 blank line was skipped." if count == 1 else f"{count:,} blank lines were skipped.",)
 
 
 def _slowly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -107,7 +109,9 @@ def _slowly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFr
     ragged_count = rows = 0
     started = False
     with open(source.path, encoding="utf-8", newline="") as file:
+        csv.field_size_limit(max(limits.max_field_bytes, 1))
         reader = csv.reader(file, delimiter=dialect.delimiter, skipinitialspace=True, strict=True)
+        number = 0
         try:
             for number, record in enumerate(reader, start=1):
                 if not record:
@@ -127,7 +131,7 @@ def _slowly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFr
                     chunk = []
                     limits.check_shape(rows, width)
         except csv.Error as error:
-            raise _malformed(error, reader.line_num, limits) from error
+            raise _malformed(error, number + 1, reader.line_num, limits) from error
     if ragged_count:
         raise _ragged(ragged, ragged_count, width, dialect)
     limits.check_shape(rows, width)
@@ -159,13 +163,13 @@ def _ragged(ragged: Sequence[Ragged], count: int, width: int, dialect: Dialect) 
     )
 
 
-def _malformed(error: csv.Error, line: int, limits: Limits) -> UnreadableFile | LimitExceeded:
+def _malformed(error: csv.Error, row: int, line: int, limits: Limits) -> UnreadableFile | LimitExceeded:
     if "field larger" in str(error):
         return exceeded("bytes in one cell", limits.max_field_bytes, limits.max_field_bytes, at_least=True)
     if "unexpected end" in str(error):
         return UnreadableFile(
-            f"A double quote is opened and never closed: the text ends at line {line:,} inside a cell. "
-            "Close it, or write a quote inside a cell as two."
+            f"A double quote is opened in row {row:,} and never closed: the text ends at line {line:,} inside that "
+            "cell. Close it, or write a quote inside a cell as two."
         )
     return UnreadableFile(
         f"The quotes in line {line:,} are malformed ({error}). Put the whole cell in double quotes, and write a quote "

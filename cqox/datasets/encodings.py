@@ -1,11 +1,13 @@
 """Which encoding a text file is in, decided by strict decoding of all of it, and the same text as UTF-8.
 
-The order: the client's choice; a byte order mark; UTF-16 without one (text has zero bytes in no other encoding);
-ISO-2022-JP (by its escape sequences); UTF-8; cp932; EUC-JP. Nothing is ever decoded with replacement: an encoding that
-cannot decode every byte is not the encoding.
+The order: the client's choice; a byte order mark; UTF-16 and UTF-32 without one (text has zero bytes in no other
+encoding); ISO-2022-JP (by its escape sequences); UTF-8; cp932; EUC-JP. Nothing is ever decoded with replacement: an
+encoding that cannot decode every byte is not the encoding.
 
-EUC-JP text often decodes as cp932 too, as runs of half-width katakana. Where both decode, cp932 is right if there are
-few runs and they are spelt like words (`_plausible_katakana`), and EUC-JP otherwise; the choice is reported.
+EUC-JP text often decodes as cp932 too, as runs of half-width katakana. Where both decode, EUC-JP is right if four
+fifths of its characters are common ones (`cqox.datasets.kanji`), for random pairs of katakana read as rare kanji more
+often than not; else cp932 if there are few runs and they are spelt like words (`_plausible_katakana`), and EUC-JP
+otherwise. The choice is reported.
 """
 
 import codecs
@@ -13,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cqox.datasets.kanji import is_common
 from cqox.datasets.scratch import Scratch, Source
 from cqox.datasets.signatures import TRIED
 from cqox.errors import UnreadableFile
@@ -42,6 +45,8 @@ _MISSPELT = re.compile(
     "[^\uff73\uff76-\uff84\uff8a-\uff8e]\uff9e|[^\uff8a-\uff8e]\uff9f"
 )
 _FEW_RUNS = 5
+_COMMON_SHARE = 0.8
+_WIDE_SHARE = 100
 _LATIN_WORD = re.compile("[A-Za-z][\u0080-\uffff]{1,2}[a-z]|[a-z][\u0080-\uffff]{1,2}(?![\u0080-\uffff])")
 
 
@@ -132,7 +137,8 @@ def _found(source: Source, head: bytes) -> TextEncoding:
             if failure is not None:
                 raise _undecodable(source, [failure], f"Its byte order mark says {name}. ")
             return TextEncoding(name=name, mark_bytes=len(mark))
-    if b"\x00" in head:
+    # Text in UTF-16 has a zero byte in every comma, digit and line end; a stray one in other text is no sign of it.
+    if head.count(0) * _WIDE_SHARE >= len(head):
         return _wide(source, head)
     failures: list[_Failure] = []
     if b"\x1b$" in head:
@@ -149,23 +155,34 @@ def _found(source: Source, head: bytes) -> TextEncoding:
 
 
 def _wide(source: Source, head: bytes) -> TextEncoding:
+    zeros = head.count(0)
     # ASCII in UTF-16 has its zero byte second (LE) or first (BE); line ends and commas are ASCII in any language.
     little, big = head[1::2].count(0), head[0::2].count(0)
-    name = "utf-16-le" if little >= big else "utf-16-be"
-    failure = _failure(source, name)
-    if failure is not None or min(little, big) * 10 > max(little, big):
-        raise UnreadableFile(
-            f"This file is binary (it holds zero bytes and is no UTF-16 text) and starts like no format that is read. "
-            f"Tried by content: {TRIED}."
-        )
-    return TextEncoding(name=name, notes=(f"No byte order mark; read as {name} by its zero bytes.",))
+    candidates = ["utf-16-le" if little >= big else "utf-16-be"]
+    if zeros * 5 >= 2 * len(head):
+        # UTF-16 is no valid UTF-32: two of its units make a number above the largest character.
+        candidates = ["utf-32-le", "utf-32-be", *candidates]
+    for name in candidates:
+        narrow = name.startswith("utf-16") and min(little, big) * 10 > max(little, big)
+        if not narrow and _failure(source, name) is None and (zeros * 5 >= len(head) or _reads_well(source, name)):
+            return TextEncoding(name=name, notes=(f"No byte order mark; read as {name} by its zero bytes.",))
+    raise UnreadableFile(
+        f"This file is binary: it holds zero bytes (the first at byte offset {head.index(0):,}), is no UTF-16 text, "
+        f"and starts like no format that is read. Tried by content: {TRIED}."
+    )
+
+
+def _reads_well(source: Source, encoding: str) -> bool:
+    """Whether the text beyond ASCII is Japanese as people write it."""
+    foreign = [character for character in _sample(source, encoding) if character > "\x7f"]
+    return sum(map(is_common, foreign)) >= _COMMON_SHARE * len(foreign)
 
 
 def _cp932_or_euc(source: Source) -> TextEncoding:
     text = _sample(source, "cp932")
     runs = _HALF_WIDTH_RUN.findall(text)
     if runs and _failure(source, "euc_jp") is None:
-        plausible = _plausible_katakana(runs) and not _USER_DEFINED.search(text)
+        plausible = not _reads_well(source, "euc_jp") and _plausible_katakana(runs) and not _USER_DEFINED.search(text)
         chosen, other = ("cp932", "euc_jp") if plausible else ("euc_jp", "cp932")
         note = (
             f"The bytes are valid in cp932 and in EUC-JP; read as {chosen}. If the words look wrong, set encoding to "

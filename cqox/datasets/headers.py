@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Header", "name_columns"]
+__all__ = ["Header", "name_columns", "unnamed_note"]
 
 _SPACE = re.compile(r"\s+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0e-\x1f\x7f]")
@@ -20,7 +20,7 @@ class Header:
 
 
 def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[str, ...]]:
-    """The headers by which columns are known, and notes on those that had to change beyond their spacing.
+    """The headers by which columns are known, and a note on repeated ones.
 
     Names are NFC with spaces collapsed; an empty one becomes `column_<position from 1>`, a repeated one gets `_2`.
     """
@@ -28,24 +28,23 @@ def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[st
     taken = {name for name in cleaned if name}
     seen: set[str] = set()
     headers: list[Header] = []
-    unnamed: list[str] = []
     repeated: list[str] = []
     for position, (original, name) in enumerate(zip(originals, cleaned, strict=True), start=1):
         unique = name
         if not name:
             unique = _free(f"column_{position}", taken | seen)
-            unnamed.append(unique)
         elif name in seen:
             unique = _free(name, taken | seen, start=2)
             repeated.append(f"'{name}' (column {position}) is now '{unique}'")
         seen.add(unique)
         headers.append(Header(unique, original))
-    notes = []
-    if unnamed:
-        notes.append(f"Columns without a header were named {_listed(unnamed)}.")
-    if repeated:
-        notes.append(f"Repeated headers were numbered: {_listed(repeated)}.")
-    return tuple(headers), tuple(notes)
+    return tuple(headers), (f"Repeated headers were numbered: {_listed(repeated)}.",) if repeated else ()
+
+
+def unnamed_note(headers: Sequence[Header]) -> tuple[str, ...]:
+    """A note on the columns that had no header, if there are any."""
+    unnamed = [header.name for header in headers if not _clean(header.original)]
+    return (f"Columns without a header were named {_listed(unnamed)}.",) if unnamed else ()
 
 
 def _clean(original: str) -> str:

@@ -20,7 +20,7 @@ __all__ = ["looks_like_json", "read_json"]
 
 _CHUNK_ROWS = 20_000
 _MAX_DEPTH = 32
-_START = re.compile(r'\s*(?:\{\s*["}]|\[\s*[{\]])')
+_START = re.compile(r'\s*(?:\{\s*["}]|\[\s*[{\[\]])')
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 # A parsed cell: numbers arrive as their digits in a `_Number`, so only these are left.

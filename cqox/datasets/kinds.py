@@ -152,6 +152,5 @@ def _infinite_note(rows: Sequence[int], first_row: int) -> list[str]:
         return []
     shown = ", ".join(f"{row + first_row:,}" for row in rows[:_SHOWN_ROWS])
     more = f" and {len(rows) - _SHOWN_ROWS:,} more" if len(rows) > _SHOWN_ROWS else ""
-    return [
-        f"{len(rows):,} cells are infinite and hold no value: row {shown}{more}. Correct them before using this column."
-    ]
+    cells = "1 infinite cell is" if len(rows) == 1 else f"{len(rows):,} infinite cells are"
+    return [f"{cells} taken as missing: row {shown}{more}."]

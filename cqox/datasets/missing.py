@@ -3,7 +3,7 @@
 Three tiers, because the same word is missing in one column and a level in another:
 
 - always: what programs write for a missing value (NA, NULL, #N/A, 欠損, ...);
-- marks: a lone dash, dot or question mark, unless the column also has a plus sign, which makes the dash a level;
+- marks: a lone dash, dot or question mark, unless it is a level: beside a plus sign, or beside one word (○ and -);
 - words (なし, 不明, None, ...): only where everything else in the column is a number or a date. Beside other words they
   are levels, as なし is beside あり.
 """
@@ -58,12 +58,17 @@ def tokens_for(distinct: pl.Series, given: Sequence[str] | None) -> Tokens:
         return Tokens(always=_among(distinct, asked), among_numbers=())
     folded = distinct.str.to_lowercase()
     marks = _among(distinct, _MARKS)
-    if distinct.is_in(_PLUS).any():
+    if distinct.is_in(_PLUS).any() or (len(marks) == 1 and _is_one_word(distinct, folded, marks)):
         marks = ()
     return Tokens(
         always=(*distinct.filter(folded.is_in(_ALWAYS)).to_list(), *marks),
         among_numbers=tuple(distinct.filter(folded.is_in(_WORDS)).to_list()),
     )
+
+
+def _is_one_word(distinct: pl.Series, folded: pl.Series, marks: Sequence[str]) -> bool:
+    rest = distinct.filter(~folded.is_in(_ALWAYS) & ~distinct.is_in(list(marks)))
+    return rest.len() == 1 and not rest.str.contains("[0-9０-９]").any()
 
 
 def _among(distinct: pl.Series, tokens: Sequence[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """From a file of unknown make to a typed table, or to an error that says what to change."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +9,7 @@ from cqox.datasets.columnar import read_arrow_file, read_arrow_stream, read_parq
 from cqox.datasets.delimited import read_delimited
 from cqox.datasets.encodings import TextEncoding, as_utf8, find_encoding
 from cqox.datasets.expansion import expand
+from cqox.datasets.headers import unnamed_note
 from cqox.datasets.interpret import interpret, needs_decimal_comma
 from cqox.datasets.json_rows import looks_like_json, read_json
 from cqox.datasets.kinds import describe_column
@@ -21,6 +23,8 @@ from cqox.errors import LimitExceeded, NotFound, UnreadableFile, UnusableData
 
 __all__ = ["read_table"]
 
+# Spreadsheet programs write the delimiter into a line of its own above the header.
+_SEPARATOR_LINE = re.compile(r'"?sep=([,\t;|])"?\r?\n', re.IGNORECASE)
 _DEFAULT_LIMITS = Limits()
 _DEFAULT_OPTIONS = ReadOptions()
 
@@ -97,7 +101,13 @@ def _read_text(source: Source, files: Scratch, limits: Limits, options: ReadOpti
         raise UnreadableFile("The file holds white space only. Send a table with a header and at least one row.")
     if options.delimiter is None and looks_like_json(head):
         return read_json(text, limits), encoding
-    return read_delimited(text, limits, delimiter=options.delimiter), encoding
+    line = _SEPARATOR_LINE.match(head)
+    if line is None:
+        return read_delimited(text, limits, delimiter=options.delimiter), encoding
+    rest = files.open()
+    for block in text.blocks(skip=len(line[0].encode())):
+        rest.write(block)
+    return read_delimited(files.source(rest), limits, delimiter=options.delimiter or line[1]), encoding
 
 
 def _without_empty_margins(raw: Raw) -> Raw:
@@ -111,13 +121,18 @@ def _without_empty_margins(raw: Raw) -> Raw:
     ]
     if empty and len(empty) < frame.width:
         frame = frame.drop(empty)
-        notes.append(f"{len(empty)} columns with neither a header nor a value were left out: {', '.join(empty[:10])}.")
+        what = "1 column" if len(empty) == 1 else f"{len(empty):,} columns"
+        notes.append(f"{what} with neither a header nor a value {'was' if len(empty) == 1 else 'were'} left out.")
     rows = frame.height
     if rows and all(value is None for value in frame.row(-1)):
         filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
         frame = frame.head(int(filled[-1]) + 1 if filled.len() else 0)
-        notes.append(f"{rows - frame.height:,} empty rows at the end were left out.")
+        lost = rows - frame.height
+        notes.append(
+            f"{lost:,} empty {'row' if lost == 1 else 'rows'} at the end {'was' if lost == 1 else 'were'} left out."
+        )
     headers = tuple(header for header in raw.headers if header.name in frame.columns)
+    notes = [*unnamed_note(headers), *notes]
     return Raw(headers=headers, frame=frame, format=raw.format, notes=tuple(notes), first_row=raw.first_row)
 
 

@@ -22,11 +22,12 @@ __all__ = ["read_spreadsheet"]
 
 _CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
+_MAX_TITLES = 10
 _RATIO_FLOOR_BYTES = 32 << 20
 
 
 def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None = None) -> Raw:
-    """The cells of one sheet; its first row that is not empty is the header.
+    """The cells of one sheet; its first row of more than one cell is the header.
 
     Args:
         source: an xlsx, xlsb, xls or ods file.
@@ -50,13 +51,24 @@ def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None 
     if cells.height == 0:
         raise UnreadableFile(f"The sheet '{chosen}' is empty. The workbook has: {', '.join(names)}.", choices=names)
     limits.check_shape(cells.height - 1, cells.width)
+    titles = _title_rows(cells)
+    cells = cells.slice(titles)
     originals = [value or "" for value in cells.row(0)]
     headers, notes = name_columns(originals)
     frame = cells.slice(1)
     frame.columns = [header.name for header in headers]
+    if titles:
+        notes = (f"The first {'row was' if titles == 1 else f'{titles} rows were'} taken as a title.", *notes)
     if others:
         notes = (f"The sheet '{chosen}' was read. Others with content: {', '.join(others)}.", *notes)
     return Raw(headers=headers, frame=frame, format=f"spreadsheet (sheet '{chosen}')", notes=notes)
+
+
+def _title_rows(cells: pl.DataFrame) -> int:
+    """How many rows of one cell stand above the first row of several, which is the header then."""
+    filled = [sum(cell is not None for cell in row) for row in cells.head(_MAX_TITLES + 1).iter_rows()]
+    titles = next((index for index, count in enumerate(filled) if count > 1), 0)
+    return titles if cells.height > titles + 1 else 0
 
 
 def _choose(

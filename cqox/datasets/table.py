@@ -29,7 +29,7 @@ class Column:
             of their code points.
         count: rows that have a value.
         missing: rows that have none, infinite ones included.
-        infinite: rows whose cell said infinity. An analysis has to refuse such a column rather than drop the rows.
+        infinite: rows whose cell said infinity; they are among the missing.
         distinct: different values.
         minimum, maximum: of numbers, and of dates in ISO form; None for words.
         mean: of numbers.
