@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import anyio
 
@@ -19,11 +19,19 @@ from cqox.analysis.flights import Tell
 from cqox.errors import NotFound
 from cqox.tasks import TaskGroup
 
-__all__ = ["Job", "JobState", "Jobs", "Message", "Outcome"]
+__all__ = ["Job", "JobState", "Jobs", "Message", "Outcome", "Owner"]
 
 type JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
 
-type Shift = Callable[[str], AbstractContextManager[anyio.CancelScope]]
+
+class Owner(Protocol):
+    """The part of a cancel scope that tells whether the process's owner cut what ran in it."""
+
+    @property
+    def cancel_called(self) -> bool: ...
+
+
+type Shift = Callable[[str], AbstractContextManager[Owner]]
 """Opens the scope that a job runs in, given its description; whoever owns the process may cancel it."""
 
 
@@ -95,15 +103,18 @@ class Job:
         A cancellation changes nothing for the job.
         """
         seen = max(0, after)
-        while True:
+        while await self.wait_beyond(seen):
             for message in self.messages[seen:]:
+                seen = message.number
                 yield message
-            seen = max(seen, len(self.messages))
-            if self.done and seen >= len(self.messages):
-                return
-            changed = self._changed
-            if seen >= len(self.messages):
-                await changed.wait()
+
+    async def wait_beyond(self, number: int) -> bool:
+        """Wait until there is a message beyond the number; False where there will be none."""
+        while len(self.messages) <= number:
+            if self.done:
+                return False
+            await self._changed.wait()
+        return True
 
     async def run(self, work: Callable[[Tell], Awaitable[Outcome]], shift: Shift) -> None:
         """Do the work and record how it ended. Raises nothing but cancellations from outside."""

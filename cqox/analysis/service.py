@@ -5,6 +5,7 @@ Loads no numerics itself: those live in the worker processes.
 
 import json
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+import anyio
 from pydantic import JsonValue
 
+from cqox.analysis.admission import Admission
+from cqox.analysis.flights import Flights, Tell, Underway
 from cqox.analysis.key import analysis_id, canonical_json, code_version, digest
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Progress, WorkerPool
@@ -29,10 +33,13 @@ from cqox.storage import (
     SqliteStore,
     StoredReport,
 )
+from cqox.tasks import TaskGroup, open_task_group
 
 __all__ = ["Analyses", "Answer", "Bounds"]
 
 _WORK = "cqox.analysis.work"
+# Reading an upload or drawing a figure does not wait for analyses.
+_LIGHT_PLACES = 1
 _logger = logging.getLogger("cqox.analysis")
 
 
@@ -42,12 +49,14 @@ class Bounds:
 
     Attributes:
         analyses: how many computations run at once.
+        queued: how many may wait for a place.
         threads: threads of one computation.
         worker_memory_bytes: what one may use beyond its own code, 0 for no bound.
         file_limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
     """
 
     analyses: int
+    queued: int = 64
     threads: int
     worker_memory_bytes: int
     file_limits: Mapping[str, int]
@@ -74,13 +83,24 @@ class Analyses:
     """What an engine does, whatever protocol asks for it. Open it with `Analyses.open`."""
 
     def __init__(
-        self, *, pool: WorkerPool, store: ResultStore, cache: ResultCache, files: FileStore, bounds: Bounds
+        self,
+        *,
+        group: TaskGroup,
+        pool: WorkerPool,
+        store: ResultStore,
+        cache: ResultCache,
+        files: FileStore,
+        bounds: Bounds,
     ) -> None:
+        self.group = group
         self.pool = pool
         self.store = store
         self._cache = cache
         self._files = files
         self._bounds = bounds
+        self.admission = Admission(size=bounds.analyses, max_queued=bounds.queued)
+        # Waiters come and go; the computation is nobody's child.
+        self._flights = Flights[tuple[StoredReport, bool]](group)
         self._quarantine = Quarantine()
         self._catalog: Sequence[JsonValue] | None = None
 
@@ -95,10 +115,15 @@ class Analyses:
         async with (
             SqliteStore.open(data_dir / "results.sqlite") as store,
             WorkerPool.open(
-                work=_WORK, size=bounds.analyses, memory_bytes=bounds.worker_memory_bytes, threads=bounds.threads
+                work=_WORK,
+                size=bounds.analyses + _LIGHT_PLACES,
+                memory_bytes=bounds.worker_memory_bytes,
+                threads=bounds.threads,
             ) as pool,
+            open_task_group("computations", detached=True) as group,
         ):
-            yield cls(pool=pool, store=store, cache=MemoryCache(), files=files, bounds=bounds)
+            yield cls(group=group, pool=pool, store=store, cache=MemoryCache(), files=files, bounds=bounds)
+            group.cancel_scope.cancel()
 
     @property
     def scratch(self) -> Path:
@@ -188,15 +213,26 @@ class Analyses:
         return {"dataset_id": record.dataset_id, **reply.body}
 
     async def analyze(
-        self, request: AnalyzeRequest, *, progress: Progress | None = None, trace_id: str | None = None
+        self,
+        request: AnalyzeRequest,
+        *,
+        seconds: float = math.inf,
+        progress: Tell | None = None,
+        trace_id: str | None = None,
     ) -> Answer:
-        """The report on this request, computed unless it is there already.
+        """The report on this request, computed unless it is there already; together with all who ask for the same.
 
-        A cancellation kills the computation.
+        Args:
+            request: the request.
+            seconds: how long the caller will wait. It must leave by itself: the computation may be kept for others.
+            progress: told of every step.
+            trace_id: for the provenance.
+
+        A cancellation leaves the computation, and kills it if nobody else waits for it.
 
         Raises:
-            InputError: the request or the data must be corrected.
-            UnusableData: also where the computation ended its worker twice.
+            InputError: the request or the data must be corrected; also where the computation ended its worker twice.
+            BulkheadFull: too many computations wait, or this one could not begin in time.
         """
         roles, _ = request.roles()
         record = await self.dataset(request.dataset_id)
@@ -207,9 +243,12 @@ class Analyses:
         if found is not None:
             await self._cache.put(found)
             return _answer(found, hit=True, stored=True, trace_id=trace_id)
-        report = await self._compute(request, record, key, progress)
-        stored = await self._keep(report)
-        await self._cache.put(report)
+        (report, stored), _ = await self._flights.join(
+            key,
+            lambda underway: self._fly(request, record, key, underway),
+            deadline=anyio.current_time() + seconds,
+            tell=progress,
+        )
         return _answer(report, hit=False, stored=stored, trace_id=trace_id)
 
     async def report(self, key: str) -> StoredReport:
@@ -270,8 +309,17 @@ class Analyses:
             return False
         return True
 
+    async def _fly(
+        self, request: AnalyzeRequest, record: DatasetRecord, key: str, underway: Underway
+    ) -> tuple[StoredReport, bool]:
+        async with self.admission.slot(seconds_left=underway.seconds_left()):
+            report = await self._compute(request, record, key, underway.tell)
+        stored = await self._keep(report)
+        await self._cache.put(report)
+        return report, stored
+
     async def _compute(
-        self, request: AnalyzeRequest, record: DatasetRecord, key: str, progress: Progress | None
+        self, request: AnalyzeRequest, record: DatasetRecord, key: str, progress: Progress
     ) -> StoredReport:
         arguments = {"request": request.model_dump(mode="json"), "threads": self._bounds.threads}
         with self._files.reading(record.dataset_id) as path:

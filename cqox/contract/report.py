@@ -21,6 +21,7 @@ __all__ = [
     "EstimatorDescription",
     "Gate",
     "Inference",
+    "JobDescription",
     "Problem",
     "Provenance",
     "Report",
@@ -218,6 +219,21 @@ class Catalog(_Answer):
     """The answer of `GET /api/estimators`."""
 
     estimators: Sequence[EstimatorDescription]
+
+
+class JobDescription(_Answer):
+    """An analysis in the background."""
+
+    job_id: str
+    status: Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
+    dataset_id: str
+    created_at: str
+    finished_at: str | None = None
+    steps: int = Field(description="How many steps have been told of.")
+    last_step: str | None = None
+    analysis_id: str | None = Field(None, description="The report's id, once it has succeeded.")
+    links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")
+    problem: Mapping[str, JsonValue] | None = Field(None, description="Why it failed, as problem details.")
 
 
 class Problem(_Answer):

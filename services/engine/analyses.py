@@ -1,12 +1,20 @@
 """Handlers of analyses: the comprehensive one, those that are stored, their figures, and the catalog of estimators."""
 
+import re
+from collections.abc import Sequence
+
 import trio
 from quart import Response
 
+from cqox.analysis.flights import Tell
+from cqox.analysis.jobs import Job, Outcome
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import DeadlineExceeded, InvalidRequest
+from cqox.resilience.http import deadline_from_headers
 from cqox.storage import StoredReport
 from services.engine.answers import json_answer, json_bytes
+from services.engine.events import event_stream
+from services.engine.jobs import described
 from services.engine.state import State
 from services.http.api import Handler
 from services.http.bodies import read_json
@@ -22,11 +30,24 @@ def handlers(state: State) -> dict[str, Handler]:
     """The operations on analyses, by name."""
 
     async def analyze() -> Response:
-        body = await read_json(current_request(), max_bytes=state.settings.max_body_bytes)
+        request = current_request()
+        body = await read_json(request, max_bytes=state.settings.max_body_bytes)
         asked = parse_model(AnalyzeRequest, body)
-        seconds = state.settings.analysis_seconds
+        headers = request.headers
+        if _prefers_async(headers.getlist("Prefer")):
+            job = await _job(state, asked, state.settings.job_seconds)
+            answer = json_answer(described(job), 202)
+            answer.headers["Location"] = f"/api/jobs/{job.job_id}"
+            answer.headers["Preference-Applied"] = "respond-async"
+            return answer
+        seconds = deadline_from_headers(headers.to_wsgi_list(), max_seconds=state.settings.analysis_seconds)
+        if seconds <= 0:
+            raise DeadlineExceeded(0.0)
+        if request.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream":
+            job = await _job(state, asked, seconds)
+            return event_stream(job, request_id=request.request_id, with_report=True, owned=True)
         with trio.move_on_after(seconds):
-            return json_bytes((await state.analyses.analyze(asked)).body)
+            return json_bytes((await state.analyses.analyze(asked, seconds=seconds)).body)
         raise DeadlineExceeded(seconds)
 
     async def read_analysis(analysis_id: str) -> Response:
@@ -56,6 +77,24 @@ def handlers(state: State) -> dict[str, Handler]:
         "read_figure": read_figure,
         "list_estimators": list_estimators,
     }
+
+
+async def _job(state: State, asked: AnalyzeRequest, seconds: float) -> Job:
+    # What can be told from the request alone is told now, and not by a job that has failed already.
+    asked.roles()
+    await state.analyses.dataset(asked.dataset_id)
+
+    async def work(tell: Tell) -> Outcome:
+        with trio.move_on_after(seconds):
+            answer = await state.analyses.analyze(asked, seconds=seconds, progress=tell)
+            return Outcome(analysis_id=answer.analysis_id, body=answer.body)
+        raise DeadlineExceeded(seconds)
+
+    return state.jobs.start(asked.dataset_id, work)
+
+
+def _prefers_async(values: Sequence[str]) -> bool:
+    return any(part.strip().lower() == "respond-async" for value in values for part in re.split("[,;]", value))
 
 
 def _limit(given: str) -> int:

@@ -1,11 +1,14 @@
 """The engine: it computes. Its routes are those of the gateway, under its own port."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+import trio
+
+from cqox.analysis.jobs import Jobs
 from cqox.analysis.service import Analyses, Bounds
-from services.engine import analyses, datasets
+from services.engine import analyses, datasets, jobs
 from services.engine.state import State
 from services.http.api import register
 from services.http.app import App
@@ -22,6 +25,7 @@ def create_app(settings: Settings) -> App:
     state = State(settings=settings)
     bounds = Bounds(
         analyses=settings.concurrent_analyses,
+        queued=settings.queued_analyses,
         threads=max(1, (os.process_cpu_count() or 1) // settings.concurrent_analyses),
         worker_memory_bytes=settings.worker_memory_bytes,
         file_limits={
@@ -37,7 +41,14 @@ def create_app(settings: Settings) -> App:
     async def opened() -> AsyncIterator[Analyses]:
         async with Analyses.open(settings.data_dir, bounds) as engine:
             state.analyses = engine
+            state.jobs = Jobs(engine.group, shift)
             yield engine
+
+    @contextmanager
+    def shift(what: str) -> Iterator[trio.CancelScope]:
+        # A job counts as in flight: a drain waits for it, and cuts it at the end of the grace.
+        with app.in_flight.admit(what) as ticket, ticket.scope:
+            yield ticket.scope
 
     @app.warm_up
     async def warm() -> None:
@@ -46,7 +57,7 @@ def create_app(settings: Settings) -> App:
     async def results() -> None:
         await state.analyses.store.ping()
 
-    register(app, datasets.handlers(state) | analyses.handlers(state))
+    register(app, datasets.handlers(state) | analyses.handlers(state) | jobs.handlers(state))
     add_health(app, {"results": results})
     add_docs(app)
     return app

@@ -1,5 +1,6 @@
 """What the engine's routes share."""
 
+from cqox.analysis.jobs import Jobs
 from cqox.analysis.service import Analyses
 from services.http.settings import Settings
 
@@ -12,9 +13,11 @@ class State:
     Attributes:
         settings: the settings in force.
         analyses: open while the app serves.
+        jobs: analyses in the background; there while the app serves.
     """
 
     analyses: Analyses
+    jobs: Jobs
 
     def __init__(self, *, settings: Settings) -> None:
         self.settings = settings

@@ -193,8 +193,8 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/jobs/{job_id}/events",
         group="Jobs",
         summary="Follow an analysis in the background",
-        description="Server-Sent Events from the first step on, or after `Last-Event-ID`: `step` for each step and each "
-        "estimate, then one of `succeeded`, `failed`, `cancelled` and `interrupted`. Leaving changes nothing for the job.",
+        description="Server-Sent Events from the first step on, or after `Last-Event-ID`: `step` for each step and "
+        "each estimate, then one of `succeeded`, `failed`, `cancelled` and `interrupted`. Who leaves changes nothing.",
         parameters=(
             _JOB,
             Parameter(name="Last-Event-ID", where="header", kind="integer", meaning="The last event that was seen."),

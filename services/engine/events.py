@@ -1,0 +1,81 @@
+"""Server-Sent Events of jobs: what happened, numbered, and a sign of life where nothing does."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+
+import trio
+from quart import Response
+
+from cqox.analysis.jobs import Job
+from cqox.errors import InvalidRequest
+from services.http.problems import describe
+
+__all__ = ["event_stream", "last_seen"]
+
+_SIGN_OF_LIFE_SECONDS = 15.0
+
+
+def event_stream(
+    job: Job, *, after: int = 0, request_id: str, with_report: bool = False, owned: bool = False
+) -> Response:
+    """The messages of a job as an event stream that ends when the job does.
+
+    Args:
+        job: the job.
+        after: the last message that the client has seen.
+        request_id: what the log calls the request.
+        with_report: send the report itself as a last event named `report`.
+        owned: the job is the client's alone: it ends when the client leaves.
+    """
+
+    async def stream() -> AsyncGenerator[bytes]:
+        seen = after
+        try:
+            while True:
+                more = True
+                with trio.move_on_after(_SIGN_OF_LIFE_SECONDS) as pause:
+                    more = await job.wait_beyond(seen)
+                if pause.cancelled_caught:
+                    yield b": still at it\n\n"
+                    continue
+                if not more:
+                    break
+                for message in job.messages[seen:]:
+                    seen = message.number
+                    yield _event(message.event, _told(job, message.event, message.body, request_id), number=seen)
+            if with_report and job.outcome is not None:
+                yield b"event: report\ndata: " + job.outcome.body + b"\n\n"
+        finally:
+            if owned:
+                job.cancel()
+
+    answer = Response(stream(), 200, content_type="text/event-stream")
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Accel-Buffering"] = "no"
+    return answer
+
+
+def last_seen(header: str | None) -> int:
+    """The number in `Last-Event-ID`, 0 where there is none.
+
+    Raises:
+        InvalidRequest: it is no number of an event.
+    """
+    if not header:
+        return 0
+    if not header.isascii() or not header.isdigit():
+        raise InvalidRequest(f"Last-Event-ID is the number of an event, not '{header[:50]}'.", field="Last-Event-ID")
+    return int(header)
+
+
+def _told(job: Job, event: str, body: Mapping[str, object], request_id: str) -> Mapping[str, object]:
+    if event == "failed" and job.failure is not None:
+        return describe(job.failure, instance=f"/api/jobs/{job.job_id}", request_id=request_id)
+    if event == "succeeded" and job.outcome is not None:
+        return {**body, "report": f"/api/analyses/{job.outcome.analysis_id}"}
+    return body
+
+
+def _event(name: str, body: Mapping[str, object], *, number: int) -> bytes:
+    data = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return f"id: {number}\nevent: {name}\ndata: {data}\n\n".encode()

@@ -1,0 +1,183 @@
+"""Analyses in the background and in a stream, sharing and refusing, against a real engine."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from cqox.contract import JobDescription, Report
+from tests.e2e.conftest import Stack, build
+
+SHORT = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "covariates": ["x1", "x2"]}}
+
+
+def asking(repetitions: int, seed: int = 0) -> dict[str, object]:
+    return {**SHORT, "options": {"repetitions": repetitions, "seed": seed, "estimators": ["dml_irm_ate"]}}
+
+
+def events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, object]]]:
+    name = ""
+    for line in lines:
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    stack = build(tmp_path_factory.mktemp("jobs"), CQOX_QUEUED_ANALYSES="2")
+    stack.engine.start()
+    try:
+        stack.engine.wait_ready()
+        with httpx.Client(base_url=stack.engine.url, trust_env=False, timeout=60) as client:
+            yield client
+    finally:
+        stack.engine.stop()
+
+
+def wait_done(engine: httpx.Client, path: str) -> dict[str, object]:
+    end = time.monotonic() + 60
+    while True:
+        described = engine.get(path).json()
+        JobDescription.model_validate(described)
+        if described["status"] != "running":
+            return described
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_preference_for_async_is_answered_with_a_job_that_leads_to_its_report(engine: httpx.Client) -> None:
+    answer = engine.post("/api/analyze/comprehensive", json=asking(50, 1), headers={"Prefer": "respond-async, wait=1"})
+    assert answer.status_code == 202
+    assert answer.headers["Preference-Applied"] == "respond-async"
+    done = wait_done(engine, answer.headers["Location"])
+    assert done["status"] == "succeeded"
+    report = engine.get(done["links"]["report"]).json()  # type: ignore[index]
+    Report.model_validate(report)
+    with engine.stream("GET", done["links"]["events"]) as stream:  # type: ignore[index]
+        names = [name for name, _ in events(stream.iter_lines())]
+    assert names[-1] == "succeeded"
+    assert names.count("step") >= 4
+    with engine.stream("GET", done["links"]["events"], headers={"Last-Event-ID": str(len(names) - 1)}) as stream:  # type: ignore[index]
+        assert [name for name, _ in events(stream.iter_lines())] == ["succeeded"]
+
+
+def test_an_event_stream_tells_each_step_and_estimate_and_ends_with_the_report(engine: httpx.Client) -> None:
+    with engine.stream(
+        "POST",
+        "/api/analyze/comprehensive",
+        json={**SHORT, "options": {"seed": 5}},
+        headers={"Accept": "text/event-stream"},
+    ) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        told = list(events(stream.iter_lines()))
+    steps = [body["step"] for name, body in told if name == "step"]
+    assert steps[0] == "read"
+    assert "estimate.aipw" in steps
+    assert any(body.get("estimate") is not None for name, body in told if name == "step")
+    assert told[-1][0] == "report"
+    Report.model_validate(told[-1][1])
+
+
+def test_a_job_that_fails_says_why_as_a_problem(engine: httpx.Client) -> None:
+    body = {"dataset_id": "test", "mapping": {"y": "nope", "treatment": "w"}}
+    answer = engine.post("/api/analyze/comprehensive", json=body, headers={"Prefer": "respond-async"})
+    done = wait_done(engine, answer.headers["Location"])
+    assert done["status"] == "failed"
+    assert done["problem"]["status"] == 400  # type: ignore[index]
+    assert "'nope'" in done["problem"]["detail"]  # type: ignore[index]
+
+
+def test_a_request_that_cannot_be_right_is_refused_before_there_is_a_job(engine: httpx.Client) -> None:
+    body = {"dataset_id": "nothing", "mapping": {"y": "y", "treatment": "w"}}
+    for headers in ({"Prefer": "respond-async"}, {"Accept": "text/event-stream"}):
+        assert engine.post("/api/analyze/comprehensive", json=body, headers=headers).status_code == 404
+
+
+def test_a_cancelled_job_stops_computing(engine: httpx.Client) -> None:
+    answer = engine.post("/api/analyze/comprehensive", json=asking(50_000, 2), headers={"Prefer": "respond-async"})
+    path = answer.headers["Location"]
+    assert engine.get(path).json()["status"] == "running"
+    assert engine.delete(path).json()["status"] == "cancelled"
+    assert engine.delete(path).json()["status"] == "cancelled"
+
+
+def test_a_job_is_found_by_its_id_alone(engine: httpx.Client) -> None:
+    for method in ("GET", "DELETE"):
+        assert engine.request(method, "/api/jobs/nothing").status_code == 404
+    assert engine.get("/api/jobs/nothing/events").status_code == 404
+
+
+def test_a_deadline_of_the_client_ends_the_computation_with_504(engine: httpx.Client) -> None:
+    began = time.monotonic()
+    answer = engine.post("/api/analyze/comprehensive", json=asking(50_000, 3), headers={"X-Request-Timeout-Ms": "400"})
+    assert answer.status_code == 504
+    assert time.monotonic() - began < 2
+    assert (
+        engine.post(
+            "/api/analyze/comprehensive", json=asking(50_000, 3), headers={"X-Request-Timeout-Ms": "0"}
+        ).status_code
+        == 504
+    )
+
+
+def test_the_same_request_from_many_is_computed_once(engine: httpx.Client) -> None:
+    answers: list[httpx.Response] = []
+    body = asking(600, 4)
+
+    def ask() -> None:
+        answers.append(
+            httpx.post(f"{engine.base_url}/api/analyze/comprehensive", json=body, trust_env=False, timeout=60)
+        )
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200] * 12
+    reports = [answer.json() for answer in answers]
+    assert len({json.dumps(report["estimates"]) for report in reports}) == 1
+
+
+def test_beyond_the_queue_requests_are_refused_early_with_a_time_to_come_back(engine: httpx.Client) -> None:
+    jobs = [
+        engine.post(
+            "/api/analyze/comprehensive", json=asking(50_000, 100 + number), headers={"Prefer": "respond-async"}
+        )
+        for number in range(4)
+    ]
+    time.sleep(0.3)
+    began = time.monotonic()
+    refused = engine.post("/api/analyze/comprehensive", json=asking(50_000, 200))
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert time.monotonic() - began < 1
+    for job in jobs:
+        engine.delete(job.headers["Location"])
+
+
+def test_a_drain_waits_for_jobs_and_says_interrupted_when_the_grace_is_over(own_stack: Stack) -> None:
+    own_stack.engine.environment["CQOX_DRAIN_SECONDS"] = "1"
+    own_stack.engine.start()
+    own_stack.engine.wait_ready()
+    url = own_stack.engine.url
+    answer = httpx.post(
+        f"{url}/api/analyze/comprehensive", json=asking(50_000), headers={"Prefer": "respond-async"}, trust_env=False
+    )
+    told: list[tuple[str, dict[str, object]]] = []
+
+    def listen() -> None:
+        with httpx.stream("GET", f"{url}{answer.headers['Location']}/events", trust_env=False, timeout=30) as stream:
+            told.extend(events(stream.iter_lines()))
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    time.sleep(0.5)
+    assert own_stack.engine.stop() == 1
+    listener.join()
+    assert told[-1][0] == "interrupted"
