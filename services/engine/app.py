@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> App:
     @contextmanager
     def shift(what: str) -> Iterator[trio.CancelScope]:
         # A job counts as in flight: a drain waits for it, and cuts it at the end of the grace.
-        with app.in_flight.admit(what) as ticket, ticket.scope:
+        with app.in_flight.admit(what, background=True) as ticket, ticket.scope:
             yield ticket.scope
 
     @app.warm_up

@@ -69,13 +69,15 @@ class Ticket:
     Attributes:
         scope: cancelled when the grace of a drain is over.
         what: method and path, for the log.
+        background: whether nobody waits for it on a connection of its own; others may be listening to it.
     """
 
-    __slots__ = ("scope", "what")
+    __slots__ = ("background", "scope", "what")
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, background: bool = False) -> None:
         self.scope = trio.CancelScope()
         self.what = what
+        self.background = background
 
 
 class InFlight:
@@ -92,9 +94,9 @@ class InFlight:
         return len(self._tickets)
 
     @contextmanager
-    def admit(self, what: str) -> Iterator[Ticket]:
-        """Count one request for as long as the block runs."""
-        number, ticket = next(self._numbers), Ticket(what)
+    def admit(self, what: str, *, background: bool = False) -> Iterator[Ticket]:
+        """Count one request, or one piece of work in the background, for as long as the block runs."""
+        number, ticket = next(self._numbers), Ticket(what, background=background)
         if not self._tickets:
             self._idle = trio.Event()
         self._tickets[number] = ticket
@@ -110,9 +112,15 @@ class InFlight:
         while self._tickets:
             await self._idle.wait()
 
+    def cut_background(self) -> tuple[str, ...]:
+        """Cancel what runs in the background, and say what it was; its listeners can then be told of its end."""
+        return self._cut([ticket for ticket in self._tickets.values() if ticket.background])
+
     def cut_all(self) -> tuple[str, ...]:
         """Cancel what is in flight, and say what it was."""
-        left = tuple(self._tickets.values())
+        return self._cut(list(self._tickets.values()))
+
+    def _cut(self, left: list[Ticket]) -> tuple[str, ...]:
         for ticket in left:
             ticket.scope.cancel()
         self.cut += len(left)

@@ -32,6 +32,7 @@ _SERVER_EXTRA_SECONDS = 2.0
 _SEVER_EXTRA_SECONDS = 0.5
 _HARD_EXTRA_SECONDS = 5.0
 _AT_ONCE_SECONDS = 1.0
+_LISTENERS_SECONDS = 0.25
 _POLL_SECONDS = 0.005
 
 
@@ -139,7 +140,10 @@ class _Server:
         self._say("Waiting for in-flight requests...")
         with trio.move_on_after(self._drain_seconds):
             await self._app.in_flight.wait_idle()
-        left = self._app.in_flight.cut_all()
+        left = self._app.in_flight.cut_background()
+        with trio.move_on_after(_LISTENERS_SECONDS):
+            await self._app.in_flight.wait_idle()
+        left += self._app.in_flight.cut_all()
         if left:
             self._say("%d requests were cut after %g s: %s", len(left), self._drain_seconds, ", ".join(left))
         self._say("Shutting down gracefully...")
