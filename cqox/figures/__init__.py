@@ -1,7 +1,7 @@
 """Figures of an analysis as Vega-Lite specifications, and pictures of them."""
 
-from cqox.figures.drawing import draw
+from cqox.figures.drawing import draw, warm
 from cqox.figures.figure import Figure, Spec
 from cqox.figures.render import render_png, render_svg
 
-__all__ = ["Figure", "Spec", "draw", "render_png", "render_svg"]
+__all__ = ["Figure", "Spec", "draw", "render_png", "render_svg", "warm"]

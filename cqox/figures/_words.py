@@ -2,10 +2,9 @@
 
 import math
 import re
-import textwrap
 import unicodedata
 
-__all__ = ["ESTIMANDS", "amount", "decimals_for", "described", "fixed", "plural", "short", "wrapped"]
+__all__ = ["ESTIMANDS", "amount", "decimals_for", "described", "fixed", "plural", "short"]
 
 ESTIMANDS = {
     "ATE": "ATE: average effect over all rows",
@@ -81,8 +80,3 @@ def short(text: str, most: int = 48) -> str:
         if width > most:
             return f"{text[: max(place - 1, 1)]}…"
     return text
-
-
-def wrapped(text: str, most: int) -> list[str]:
-    """The text in lines of at most so many letters."""
-    return textwrap.wrap(text, most, break_long_words=False) or [text]

@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 
 from cqox.estimators import Estimate, Json, Plan
-from cqox.figures.event_means import event_means
+from cqox.figures._words import short
+from cqox.figures.event_means import event_means, event_means_template
 from cqox.figures.figure import Figure
-from cqox.figures.forest import forest
-from cqox.figures.love_plot import love_plot
-from cqox.figures.overlap import overlap
+from cqox.figures.forest import forest, forest_template
+from cqox.figures.love_plot import love_plot, love_plot_template
+from cqox.figures.overlap import overlap, overlap_template
 
-__all__ = ["draw"]
+__all__ = ["draw", "warm"]
 
 
 def draw(
-    plan: Plan, estimates: Sequence[Estimate], diagnostics: Mapping[str, Json], primary: str | None = None
+    plan: Plan,
+    estimates: Sequence[Estimate],
+    diagnostics: Mapping[str, Json],
+    *,
+    primary: str | None = None,
+    contrast: str | None = None,
 ) -> dict[str, Figure]:
     """The figures of one contrast by name: `forest`, `overlap`, `love_plot`, `event_means`, each where it can be.
 
@@ -22,11 +28,20 @@ def draw(
         estimates: what the estimators answered.
         diagnostics: from `cqox.diagnostics.diagnose`.
         primary: name of the estimate that the decision uses, to be marked.
+        contrast: the levels of the treatment compared, where there is more than one contrast.
     """
+    levels = f" ({short(contrast, 32)})" if contrast else ""
+    treatment = f"{short(plan.label('treatment'), 32)}{levels}"
     figures = (
-        forest(plan, estimates, primary),
-        overlap(plan, diagnostics),
-        love_plot(plan, diagnostics),
-        event_means(plan, diagnostics),
+        forest(plan, treatment, estimates, primary),
+        overlap(treatment, diagnostics),
+        love_plot(treatment, diagnostics),
+        event_means(plan, levels, diagnostics),
     )
     return {figure.name: figure for figure in figures if figure is not None}
+
+
+def warm() -> None:
+    """Build the shape of every figure, which the first one would otherwise wait for."""
+    for template in (forest_template, overlap_template, love_plot_template, event_means_template):
+        template()

@@ -28,8 +28,14 @@ _GAP = 0.065
 """Least distance between two labels, as a share of the height."""
 
 
-def event_means(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The means of each group over time; None where the data are no panel of at least two periods."""
+def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Figure | None:
+    """The means of each group over time; None where the data are no panel of at least two periods.
+
+    Args:
+        plan: the contrast's plan.
+        levels: the levels compared, as the title ends; empty where there is one contrast.
+        diagnostics: from `cqox.diagnostics.diagnose`.
+    """
     found = diagnostics.get("event_means")
     points, groups = listed(found, "points"), listed(found, "groups")
     times = sorted({value for point in points if (value := number_in(point, "time")) is not None})
@@ -43,7 +49,8 @@ def event_means(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     rows += _labels(points, groups, low, high)
     rows += _rules(starts, two_times=two_times)
     y, time = short(plan.label("y"), 32), short(plan.label("time" if plan.has("time") else "post"), 32)
-    title = f"Mean {y} before and after, by arm" if two_times else f"Mean {y} over {time}, by start of treatment"
+    over = "before and after, by arm" if two_times else f"over {time}, by start of treatment"
+    title = f"Mean {y} {over}{levels}"
     alt_text = _alt(points, groups, y, len(times))
     subtitle = _subtitle(rows, number_in(found, "periods_per_point") or 1)
     spec = filled(event_means_template(), rows, title=title, subtitle=subtitle, alt=alt_text)

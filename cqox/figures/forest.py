@@ -23,7 +23,7 @@ _REACH = 3.0
 """Intervals are cut where they reach this many typical half-widths beyond the estimates."""
 
 
-def forest(plan: Plan, estimates: Sequence[Estimate], primary: str | None) -> Figure | None:
+def forest(plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: str | None) -> Figure | None:
     """The forest plot; None where no estimate has a number."""
     known = [estimate for estimate in estimates if estimate.estimate is not None][:_MOST_ROWS]
     if not known:
@@ -31,7 +31,7 @@ def forest(plan: Plan, estimates: Sequence[Estimate], primary: str | None) -> Fi
     low, high = _domain(known)
     rows = _rows(known, low, high, primary)
     percent = f"{100 * (1 - plan.settings.alpha):.3g}%"
-    treatment, y = short(plan.label("treatment"), 32), short(plan.label("y"), 32)
+    y = short(plan.label("y"), 32)
     effect = f"Effect of {treatment} on {y}"
     unit = "" if plan.data.treatment_kind == "binary" else f" per unit of {treatment}"
     alt_text = _alt(effect, known, percent, primary)

@@ -5,11 +5,11 @@ from functools import cache
 
 import altair as alt
 
-from cqox.estimators import Json, Plan
+from cqox.estimators import Json
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import plural, short
+from cqox.figures._words import plural
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["love_plot", "love_plot_template"]
@@ -25,7 +25,7 @@ _PANELS = {
 }
 
 
-def love_plot(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
+def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
     """The plot, a panel for each population weighted to; None where no covariate was compared."""
     found = diagnostics.get("balance")
     targets = [name for name in listed(found, "weightings") if isinstance(name, str)]
@@ -38,8 +38,7 @@ def love_plot(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
         panel = _PANELS.get(target, target) if targets else "Not weighted"
         for place, covariate in enumerate(shown):
             rows += _points(covariate, target, panel, place, weighted=bool(targets))
-    arms = short(plan.label("treatment"), 32)
-    title = f"Balance: how alike the arms of {arms} are in {plural(len(covariates), 'covariate')}"
+    title = f"Balance: how alike the arms of {treatment} are in {plural(len(covariates), 'covariate')}"
     said = _said(found, targets)
     cut = f" The {len(shown)} least alike are shown." if len(shown) < len(covariates) else ""
     alt_text = f"Love plot of absolute standardised mean differences. {said}{cut} {_listed(shown, targets)}"

@@ -5,11 +5,11 @@ from functools import cache
 
 import altair as alt
 
-from cqox.estimators import Json, Plan
+from cqox.estimators import Json
 from cqox.figures._reading import listed, number_in, text_in
 from cqox.figures._style import BLUE, ORANGE, PALE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import plural, short
+from cqox.figures._words import plural
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["overlap", "overlap_template"]
@@ -17,7 +17,7 @@ __all__ = ["overlap", "overlap_template"]
 _WIDTH, _HEIGHT = 520, 260
 
 
-def overlap(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
+def overlap(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
     """The mirrored histogram; None where there is no probability of treatment."""
     found = diagnostics.get("overlap")
     bins = listed(found, "bins")
@@ -32,7 +32,7 @@ def overlap(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     rows += [{"kind": "outside", "from": 0.0, "to": low}, {"kind": "outside", "from": high, "to": 1.0}]
     for arm, count, end in (("Treated", treated, top), ("Untreated", control, bottom)):
         rows.append({"kind": "label", "arm": arm, "at": end / 2, "label": [arm, plural(count, "row")]})
-    title = f"Overlap: who could have been in either arm of {short(plan.label('treatment'))}"
+    title = f"Overlap: who could have been in either arm of {treatment}"
     given = "given" if text_in(found, "probability") == "given" else "estimated by a logit"
     said = (
         f"{outside:.1%} of {treated + control:,.0f} rows have a probability of treatment ({given}) outside "

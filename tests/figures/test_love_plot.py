@@ -1,0 +1,68 @@
+from cqox.figures.love_plot import love_plot
+from tests.figures.drawn import of_design, values
+
+
+def covariate(name, before, after=None):
+    row = {"name": name, "before_ATE": before, "before_ATT": before}
+    return row if after is None else {**row, "after_ATE": after, "after_ATT": after}
+
+
+def balance(*covariates, weightings=("ATE",)):
+    found = {"weightings": list(weightings), "covariates": list(covariates), "largest": {}}
+    for key in ("before_ATE", "after_ATE", "before_ATT", "after_ATT"):
+        known = [abs(each[key]) for each in covariates if each.get(key) is not None]
+        found["largest"][key] = {"value": max(known, default=None)}
+    return {"balance": found}
+
+
+def test_the_least_alike_covariate_is_on_top():
+    figure = love_plot("t", balance(covariate("a", 0.1, 0.0), covariate("b", -0.9, 0.1), covariate("c", 0.4, 0.0)))
+    order = {row["covariate"]: row["order"] for row in values(figure)}
+    assert sorted(order, key=lambda name: order[name]) == ["b", "c", "a"]
+
+
+def test_differences_are_shown_by_size_and_kept_with_their_sign():
+    figure = love_plot("t", balance(covariate("b", -0.9, 0.1)))
+    points = {row["when"]: row for row in values(figure) if row["kind"] == "point"}
+    assert (points["Before weighting"]["value"], points["Before weighting"]["signed"]) == (0.9, -0.9)
+    assert points["After weighting"]["value"] == 0.1
+    assert "0.90 before, 0.10 after weighting" in figure.alt
+    assert "b 0.90 to 0.10" in figure.alt
+
+
+def test_of_many_covariates_the_least_alike_are_shown_and_the_cut_is_said():
+    many = [covariate(f"x{k}", k / 100, 0.0) for k in range(60)]
+    figure = love_plot("t", balance(*many))
+    shown = {row["covariate"] for row in values(figure)}
+    assert shown == {f"x{k}" for k in range(20, 60)}
+    assert "The 40 least alike are shown." in figure.spec["title"]["subtitle"]
+    assert "60 covariates" in figure.title
+
+
+def test_one_that_weighting_made_worse_is_not_cut_away():
+    many = [covariate(f"x{k}", 0.2 + k / 100, 0.0) for k in range(50)]
+    figure = love_plot("t", balance(*many, covariate("worse", 0.0, 2.0)))
+    assert "worse" in {row["covariate"] for row in values(figure)}
+
+
+def test_each_population_weighted_to_has_its_panel():
+    panels = {row["panel"] for row in values(of_design("cross-section").figures["love_plot"])}
+    assert panels == {"Weighted to all rows (ATE)", "Weighted to the treated (ATT)"}
+
+
+def test_without_weights_the_arms_are_shown_as_they_are():
+    figure = love_plot("t", balance(covariate("a", 0.3), covariate("b", -0.1), weightings=()))
+    assert {row["panel"] for row in values(figure)} == {"Not weighted"}
+    assert {row["when"] for row in values(figure)} == {"Before weighting"}
+
+
+def test_a_covariate_that_cannot_be_standardised_is_left_out():
+    constant = {"name": "constant", "before_ATE": None, "after_ATE": None, "reason": "It does not vary."}
+    figure = love_plot("t", balance(covariate("a", 0.3, 0.1), constant))
+    assert {row["covariate"] for row in values(figure)} == {"a"}
+    assert love_plot("t", balance(constant)) is None
+
+
+def test_a_name_that_comes_twice_is_shown_once():
+    figure = love_plot("t", balance(covariate("age", 0.3, 0.1), covariate("age", 0.3, 0.1)))
+    assert sum(row["kind"] == "change" for row in values(figure)) == 1

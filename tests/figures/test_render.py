@@ -1,0 +1,60 @@
+import base64
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from cqox.figures import render_png, render_svg
+from tests.figures.drawn import DESIGNS, of_design
+from tests.figures.test_typeface import spec_of
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_every_figure_can_be_drawn(design, capfd):
+    for figure in of_design(design).figures.values():
+        assert render_png(figure.spec, 1.0).startswith(PNG)
+        ElementTree.fromstring(render_svg(figure.spec))
+    assert capfd.readouterr().err == ""
+
+
+def test_different_japanese_words_of_one_length_are_different_pictures():
+    """Where a font is missing they are the same: as many empty boxes."""
+    pictures = {render_png(spec_of(word)) for word in ("売上", "費用", "年齢", "髙﨑")}
+    missing = {render_png(spec_of(word)) for word in ("\ue000\ue001", "\ue002\ue003")}
+    assert len(pictures) == 4
+    assert len(missing) == 1
+    assert not pictures & missing
+
+
+def test_an_svg_carries_the_letters_that_it_uses_and_its_words():
+    figure = of_design("cross-section").figures["forest"]
+    svg = render_svg(figure.spec).decode()
+    assert "広告配信" in svg
+    fonts = [base64.b64decode(font) for font in re.findall(r"base64,([^)]+)\)", svg)]
+    assert len(fonts) == 2
+    assert all(font.startswith(b"\0\1\0\0") for font in fonts)
+    root = ElementTree.fromstring(svg)
+    assert root.get("aria-label") == figure.alt
+    assert root.get("role") == "img"
+    assert len(svg) < 120_000
+
+
+def test_markup_in_a_name_stays_text():
+    spec = {**spec_of("<b>&\"'"), "description": "<script>\"'&"}
+    root = ElementTree.fromstring(render_svg(spec))
+    assert root.get("aria-label") == "<script>\"'&"
+    assert "<b>&\"'" in "".join(root.itertext())
+
+
+def test_nothing_is_fetched():
+    spec = {**spec_of("x"), "data": {"url": "http://127.0.0.1:9/data.json"}}
+    with pytest.raises(ValueError, match=r"(?i)external data url|not allowed|allowed"):
+        render_svg(spec)
+
+
+def test_a_larger_scale_gives_more_pixels():
+    one, two = (render_png(spec_of("売上"), scale) for scale in (1.0, 2.0))
+    size = [int.from_bytes(picture[16:20]) for picture in (one, two)]
+    assert size[1] == 2 * size[0]
