@@ -158,7 +158,14 @@ def _find(
 def _figures(findings: Sequence[Finding]) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for number, finding in enumerate(findings):
-        for name, figure in draw.draw(finding.plan, finding.estimates, finding.diagnostics).items():
+        drawn = draw.draw(
+            finding.plan,
+            finding.estimates,
+            finding.diagnostics,
+            primary=finding.decision.primary,
+            contrast=finding.label,
+        )
+        for name, figure in drawn.items():
             figures[name if number == 0 else f"{name}-{number + 1}"] = figure
     return figures
 
