@@ -23,6 +23,9 @@ _MOST_BANDS = 3
 _MOST_STARTS = 2
 """More starts than this are told by the points alone."""
 
+_MOST_MARKS, _MARKS = 40, (3, 4)
+"""Above so many periods the points are small; their layers in the template."""
+
 _MOST_TICKS = 8
 _GAP = 0.065
 """Least distance between two labels, as a share of the height."""
@@ -57,6 +60,9 @@ def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Fig
     colours = _colours(groups)
     put(spec, list(colours), "layer", 0, "encoding", "color", "scale", "domain")
     put(spec, list(colours.values()), "layer", 0, "encoding", "color", "scale", "range")
+    if len(times) > _MOST_MARKS:
+        for layer in _MARKS:
+            put(spec, 12, "layer", layer, "mark", "size")
     margin = 0.03 * (times[-1] - times[0])
     put(spec, [times[0] - margin, times[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
