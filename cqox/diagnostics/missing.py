@@ -27,7 +27,7 @@ def missing_values(plan: Plan) -> dict[str, Json]:
         if role == "propensity_covariates" and plan.data.propensity_covariates is plan.data.covariates:
             continue
         gaps = np.concatenate([_gaps(array) for array in arrays])
-        labels = plan.labels(role) if len(plan.labels(role)) == len(gaps) else plan.data.names.get(role, ())
+        labels = plan.labels(role) if len(arrays) == 1 else plan.data.names.get(role, ())
         found: dict[str, Json] = {"rows": _rows_without(arrays, plan.data.n)}
         if len(gaps) > 1 and gaps.any():
             order = np.argsort(-gaps, kind="stable")[:_MOST_COLUMNS]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cqox.contract import Gate
+from cqox.diagnostics._json import number
 from cqox.diagnostics._tables import NO_PRIMARY, Table, above, number_in, skip, table_in, text_or
 from cqox.diagnostics.agreement import comparable
 from cqox.diagnostics.sensitivity import UNCONFOUNDED
@@ -144,7 +145,7 @@ def robustness(diagnostics: Table, chosen: Estimate | None) -> Gate:
     status: Literal["pass", "warn", "fail"] = "fail" if value <= 0 else "warn" if value <= critical else "pass"
     turned = "turn its sign" if value <= 0 else "make it insignificant"
     said = None if status == "pass" else f"A confounder as strong as '{worst}' could {turned}."
-    return Gate(status=status, value=value, threshold=critical, rule=rule, reason=said)
+    return Gate(status=status, value=number(value), threshold=critical, rule=rule, reason=said)
 
 
 def _left_by_each(found: Table, estimate: float) -> dict[str, float]:
@@ -155,6 +156,10 @@ def _left_by_each(found: Table, estimate: float) -> dict[str, float]:
         if not isinstance(row, dict) or row.get("times_as_strong") != 1.0:
             continue
         adjusted, error = number_in(row.get("adjusted_estimate")), number_in(row.get("adjusted_standard_error"))
-        if adjusted is not None and error:
-            left[text_or(row.get("covariate"), "a covariate")] = math.copysign(1.0, estimate) * adjusted / error
+        if adjusted is None or error is None:
+            continue
+        remaining = math.copysign(1.0, estimate) * adjusted
+        # One that explains all that is left of the outcome leaves no error.
+        statistic = remaining / error if error > 0 else math.copysign(math.inf, remaining)
+        left[text_or(row.get("covariate"), "a covariate")] = statistic
     return left

@@ -75,7 +75,7 @@ def test_sampling_weights_count_on_both_sides_of_the_comparison() -> None:
 @pytest.mark.parametrize("shift", [0.0, 1e6])
 def test_a_covariate_far_from_zero_loses_no_digits(shift: float) -> None:
     data = confounded(500)
-    moved = judged(observed(data.covariates + [shift, 0.0], data.treatment)).diagnostics["balance"]
+    moved = judged(observed(data.covariates + np.array([shift, 0.0]), data.treatment)).diagnostics["balance"]
     still = judged(data).diagnostics["balance"]
     assert row(moved, "x0")["before_ATE"] == pytest.approx(row(still, "x0")["before_ATE"], rel=1e-7)
 

@@ -21,3 +21,12 @@ def test_complete_data_miss_nothing() -> None:
     found = judged(trial(200)).diagnostics["missing"]
     assert found["complete_share"] == 1.0
     assert all(role["rows"] == 0 for role in found["roles"].values())
+
+
+def test_several_clusters_are_counted_together() -> None:
+    data = trial(200)
+    village, week = np.arange(200) % 7, np.arange(200) % 5
+    village[:4], week[3:6] = -1, -1
+    names = {**data.names, "cluster": ("village", "week")}
+    found = judged(replace(data, clusters=(village, week), names=names)).diagnostics["missing"]
+    assert found["roles"]["cluster"] == {"rows": 6, "columns": {"village": 4, "week": 3}}
