@@ -60,6 +60,7 @@ def rehearse() -> None:
     prepared = prepare(frame, {}, roles, options)
     clock = _Clock(lambda _: None)
     _figures([_find(contrast, Settings(), catalog(), options, clock) for contrast in prepared.contrasts])
+    draw.warm()
 
 
 class _Clock:
