@@ -205,7 +205,7 @@ def event_means_template() -> Spec:
             color=colour,
         )
     )
-    line = means.mark_line(strokeWidth=2).encode(x="time:Q", y="mean:Q", color="group:N")
+    line = means.mark_line(strokeWidth=2, strokeJoin="round").encode(x="time:Q", y="mean:Q", color="group:N")
     tooltip = ["group:N", "time:Q", "mean:Q", "rows:Q"]
     before, since = (
         means.transform_filter(test)
