@@ -25,3 +25,8 @@ def test_rows_that_stand_for_themselves_are_no_clusters() -> None:
     seen = judged(trial(200))
     assert set(seen.diagnostics["clusters"]) == {"reason"}
     assert seen.gates["clusters"].status == "not_applicable"
+
+
+def test_the_dimension_with_the_fewest_clusters_counts() -> None:
+    data = replace(trial(200), clusters=(np.arange(200) % 40, np.arange(200) % 7))
+    assert judged(data, only=["difference_in_means"]).diagnostics["clusters"]["fewest"] == 7

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,3 +44,13 @@ def test_the_spread_of_the_weights_is_told_by_arm() -> None:
 def test_without_weights_there_is_a_reason() -> None:
     found = judged(trial(), only=["difference_in_means"]).diagnostics
     assert set(found["weights"]) == set(found["effective_rows"]) == {"reason"}
+
+
+def test_sampling_weights_are_a_factor_of_the_weights() -> None:
+    data = confounded(500)
+    w = np.random.default_rng(2).uniform(0.5, 3.0, data.n)
+    seen = judged(replace(data, weights=w))
+    e, t = seen.plan.propensity().e, data.treatment == 1
+    own = w[t] / e[t]
+    assert seen.diagnostics["effective_rows"]["ATE"]["treated"] == pytest.approx(own.sum() ** 2 / (own @ own), rel=1e-9)
+    assert seen.estimate("ipw_ate").diagnostics["ess_treated"] == pytest.approx(own.sum() ** 2 / (own @ own), rel=1e-9)
