@@ -4,74 +4,109 @@ A context variable travels further than a scope does: into tasks of the app, int
 deadline remembers where it was set, and is in force only where its scope really would end the call.
 """
 
+import math
 from contextvars import ContextVar, Token
 from threading import get_ident
 from typing import Final
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience._clock import TimeSource
-from cqox.resilience._scope import CancelScope, Loop, current_loop, place
+from cqox.resilience._clock import TimeSource, natural_time
+from cqox.resilience._scope import CancelScope, Loop, place
 from cqox.tasks import bind_to_group
 
-__all__ = ["Ambient", "Narrowing", "ambient", "fail_if_passed", "in_force"]
+__all__ = ["TIMER_SLACK", "Ambient", "ambient", "fail_if_passed", "in_force"]
 
-# A timer may fire this much early: the resolution of the loop's clock, and the rounding of sums of large floats.
 TIMER_SLACK: Final = 1e-6
+"""Seconds that a timer may fire early: the resolution of a loop's clock, and the rounding of sums of large floats."""
 
 
 class Ambient:
-    """One deadline, where it was set.
+    """One deadline, where it was set; entered and left once.
 
     Attributes:
         at: when it passes, by `clock`.
-        clock: the clock that it was measured by.
-        seconds: what was given to whoever set it.
+        clock: the clock that it is measured by.
+        seconds: how long it was when it was set.
         attempt_seconds: the attempt timeout that it stands for, infinite where it is a deadline.
-        enforced: True where a scope of the loop ends what runs past it; else it is a number to heed.
+        loop: whose scope ends what runs past it; None where it is only a number to heed.
     """
 
-    __slots__ = ("_groups", "_loop", "_place", "_scope_at", "_thread", "at", "attempt_seconds", "clock", "seconds")
+    __slots__ = (
+        "_groups",
+        "_mark",
+        "_place",
+        "_scope",
+        "_scope_at",
+        "_thread",
+        "_token",
+        "at",
+        "attempt_seconds",
+        "clock",
+        "loop",
+        "seconds",
+    )
 
-    def __init__(self, at: float, clock: TimeSource, seconds: float, attempt_seconds: float) -> None:
-        self.at = at
+    def __init__(
+        self, seconds: float, loop: Loop | None, clock: TimeSource | None, attempt_seconds: float = math.inf
+    ) -> None:
+        """Args:
+        seconds: how long it is.
+        loop: whose scope enforces it; None for one that holds in the synchronous code of this thread, and of this
+            task if there is one.
+        clock: what measures it; None for the natural clock.
+        attempt_seconds: the attempt timeout that it stands for.
+        """
+        if clock is None:
+            clock = natural_time() if loop is None else loop.natural_time()
         self.clock = clock
+        self.at = clock() + seconds
         self.seconds = seconds
         self.attempt_seconds = attempt_seconds
-        self._loop: Loop | None = None
-        self._scope_at = 0.0
-        self._groups: tuple[object, ...] = ()
-        self._place: object = None
-        self._thread = 0
+        self.loop = loop
+        self._scope: CancelScope | None = None
+        if loop is None:
+            self._thread = get_ident()
+            self._place = place()
+        else:
+            self._place = loop.task()
+            self._groups = loop.groups_of(self._place)
+            self._scope_at = loop.time() + seconds
+            self._scope = loop.open_scope(self._scope_at)
 
-    @property
-    def enforced(self) -> bool:
-        return self._loop is not None
+    def enter(self) -> None:
+        """Put it in force."""
+        if self._scope is not None:
+            assert self.loop is not None
+            self._scope.__enter__()
+            self._mark = self.loop.mark_of(self._place)
+        self._token: Token[Ambient | None] = ambient.set(self)
+
+    def leave(self, error: BaseException | None) -> bool:
+        """End it; True where its scope ended the block."""
+        ambient.reset(self._token)
+        scope = self._scope
+        if scope is None:
+            return False
+        if error is None:
+            scope.__exit__(None, None, None)
+        else:
+            scope.__exit__(type(error), error, error.__traceback__)
+        return scope.cancelled_caught
 
     def remaining(self) -> float:
         """Seconds left, 0.0 once it has passed."""
-        return max(0.0, self.at - self.clock())
+        left = self.at - self.clock()
+        return left if left > 0 else 0.0
 
     def passed(self, now: float) -> bool:
         """True where `now`, by its own clock, is at or after it."""
         return now >= self.at - TIMER_SLACK
 
-    def settle_on_scope(self, loop: Loop, seconds: float) -> CancelScope:
-        """Make a scope of `loop` enforce it, `seconds` from now."""
-        self._loop = loop
-        self._place = loop.task()
-        self._groups = loop.groups_around()
-        self._scope_at = loop.time() + seconds
-        return loop.open_scope(self._scope_at)
-
-    def settle_here(self) -> None:
-        """Let it hold in the synchronous code of this thread, and of this task if there is one."""
-        self._thread = get_ident()
-        self._place = place()
-
     def holds_here(self) -> bool:
         """True where the running code is what it was set for."""
-        if self._loop is not None:
-            return current_loop() is self._loop and self._loop.will_cancel_by(self._scope_at, self._place, self._groups)
+        loop = self.loop
+        if loop is not None:
+            return loop.will_cancel_by(self._scope_at, self._place, self._groups, self._mark)
         return self._thread == get_ident() and (self._place is None or place() is self._place)
 
 
@@ -91,35 +126,14 @@ def fail_if_passed(innermost: Ambient) -> Ambient | None:
     Raises:
         DeadlineExceeded: it has passed, so that nothing may be called.
     """
-    if not innermost.holds_here():
+    loop = innermost.loop
+    # What `holds_here` answers, without a call in between: every call under a deadline comes through here.
+    if loop is None:
+        holds = innermost.holds_here()
+    else:
+        holds = loop.will_cancel_by(innermost._scope_at, innermost._place, innermost._groups, innermost._mark)
+    if not holds:
         return None
-    if innermost.remaining() <= 0:
+    if innermost.clock() >= innermost.at:
         raise DeadlineExceeded(innermost.seconds, before_call=True)
     return innermost
-
-
-class Narrowing:
-    """A deadline while it is set: the context variable and, in a task, the scope."""
-
-    __slots__ = ("_scope", "_token", "record")
-
-    def __init__(self, record: Ambient, scope: CancelScope | None) -> None:
-        self.record = record
-        self._scope = scope
-        self._token: Token[Ambient | None] | None = None
-
-    def enter(self) -> None:
-        if self._scope is not None:
-            self._scope.__enter__()
-        self._token = ambient.set(self.record)
-
-    def leave(self, error: BaseException | None) -> bool:
-        """End it; True where its scope ended the block."""
-        if self._token is not None:
-            ambient.reset(self._token)
-        if self._scope is None:
-            return False
-        self._scope.__exit__(
-            None if error is None else type(error), error, None if error is None else error.__traceback__
-        )
-        return self._scope.cancelled_caught

@@ -1,11 +1,12 @@
 """Guarding a block with `with gate:` and `async with gate:`, for many calls at once on one gate."""
 
+import math
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
 from cqox.resilience._ambient import Ambient, ambient, fail_if_passed
-from cqox.resilience._permit import NO_RESULT, Permit
+from cqox.resilience._permit import NO_RESULT, Permit, Spent
 
 __all__ = ["GuardedBlock"]
 
@@ -13,11 +14,13 @@ __all__ = ["GuardedBlock"]
 class _Entered:
     """One block that is under way; they form a stack in the context of the task or thread."""
 
-    __slots__ = ("below", "gate", "permit")
+    __slots__ = ("began", "below", "deadline", "gate", "permit")
 
-    def __init__(self, gate: object, permit: Permit, below: "_Entered | None") -> None:
+    def __init__(self, gate: object, permit: Permit, deadline: Ambient | None, below: "_Entered | None") -> None:
         self.gate = gate
         self.permit = permit
+        self.deadline = deadline
+        self.began = 0.0 if deadline is None else deadline.clock()
         self.below = below
 
 
@@ -40,37 +43,40 @@ class GuardedBlock:
 
     def __enter__(self) -> Self:
         deadline = _deadline()
-        self._push(self.admit(deadline) or self.admit_blocking(deadline))
+        self._push(self.admit(deadline) or self.admit_blocking(deadline), deadline)
         return self
 
     async def __aenter__(self) -> Self:
         deadline = _deadline()
-        self._push(self.admit(deadline) or await self.admit_waiting(deadline))
+        self._push(self.admit(deadline) or await self.admit_waiting(deadline), deadline)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        permit = self._pop()
+        block = self._pop()
         if error is None:
-            permit.succeed(NO_RESULT)
+            block.permit.succeed(NO_RESULT)
+        elif block.deadline is None:
+            block.permit.fail(error)
         else:
-            permit.fail(error)
+            elapsed = block.deadline.clock() - block.began
+            block.permit.fail_under(Spent(block.deadline, elapsed, math.inf), error)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, traceback)
 
-    def _push(self, permit: Permit) -> None:
-        _entered.set(_Entered(self, permit, _entered.get()))
+    def _push(self, permit: Permit, deadline: Ambient | None) -> None:
+        _entered.set(_Entered(self, permit, deadline, _entered.get()))
 
-    def _pop(self) -> Permit:
+    def _pop(self) -> _Entered:
         top = _entered.get()
         if top is None or top.gate is not self:
             raise RuntimeError(f"{self!r}: the block is left in another task or order than it was entered")
         _entered.set(top.below)
-        return top.permit
+        return top
 
 
 def _deadline() -> Ambient | None:

@@ -31,7 +31,8 @@ class TokenBucket:
 
     def add(self, tokens: float) -> None:
         """Put `tokens` in; what does not fit is lost."""
-        self._tokens = min(self.capacity, self._tokens + tokens)
+        tokens += self._tokens
+        self._tokens = tokens if tokens < self.capacity else self.capacity
 
     def take(self, now: float, tokens: float = 1.0) -> bool:
         """Take `tokens` out if all of them are there."""

@@ -2,19 +2,20 @@
 
 Time is `time.monotonic`, unless the code runs under a simulated clock: that of a Trio run whose clock is not the
 system's, or that of an asyncio loop with virtual time (`cqox.resilience.testing`). A clock that was given explicitly
-always wins. Trio is looked up among the imported modules and never imported.
+always wins.
 """
 
 import asyncio
 import math
-import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import anyio
 
-__all__ = ["BoundClock", "Clock", "TimeSource", "bind_clock", "natural_time", "trio_in_charge"]
+from cqox.resilience._scope import current_loop
+
+__all__ = ["BoundClock", "Clock", "TimeSource", "bind_clock", "natural_time"]
 
 type TimeSource = Callable[[], float]
 """Returns the time in seconds; only differences mean anything, and it never goes back."""
@@ -37,22 +38,13 @@ class Clock(Protocol):
         ...
 
 
-def trio_in_charge() -> Any:  # noqa: ANN401 - the module is not importable here, so it has no type
-    """The module `trio` where this code runs in one of its tasks, else None."""
-    trio = sys.modules.get("trio")
-    return trio if trio is not None and trio.lowlevel.in_trio_task() else None
-
-
 def natural_time() -> TimeSource:
     """The source that is right where this is called: a simulated clock in charge of this task, else the system's."""
-    trio = trio_in_charge()
-    if trio is not None:
-        clock = trio.lowlevel.current_clock()
-        return time.monotonic if type(clock).__name__ == "SystemClock" else cast("TimeSource", clock.current_time)
-    loop = asyncio._get_running_loop()
-    if loop is not None and getattr(loop, "virtual_time", False):
-        return loop.time
-    return time.monotonic
+    loop = current_loop()
+    if loop is not None:
+        return loop.natural_time()
+    callback_of = asyncio._get_running_loop()
+    return callback_of.time if getattr(callback_of, "virtual_time", False) and callback_of else time.monotonic
 
 
 class BoundClock:

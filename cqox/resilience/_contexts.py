@@ -12,7 +12,7 @@ from typing import Any
 
 from cqox.resilience._ambient import Ambient
 from cqox.resilience._frame import abandon, bind_async, bind_blocking
-from cqox.resilience._permit import NO_RESULT, Admission, Permit
+from cqox.resilience._permit import NO_RESULT, Admission, Permit, Spent
 from cqox.resilience._plan import Frame
 
 __all__ = ["bind_async_context", "bind_context"]
@@ -159,6 +159,9 @@ class _OpeningPermit(Permit):
 
     def fail(self, error: BaseException) -> None:
         self._permit.fail(error)
+
+    def fail_under(self, spent: Spent, error: BaseException) -> None:
+        self._permit.fail_under(spent, error)
 
     def stands(self) -> bool:
         return self._permit.stands()

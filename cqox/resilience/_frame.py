@@ -1,8 +1,8 @@
 """One call through adjacent parts, in one coroutine or one function.
 
-The two functions here are the same but for their waits. Whatever a call holds is on its stack `held`; it is settled in
-reverse order, whichever way the call ends. Attempts run outside of any `except` block, so that a rejection has no
-context and a failed attempt keeps nothing alive.
+`bind_async` and `bind_blocking` are the same but for their waits, and so is the pair for the commonest frame, a single
+gate. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever way the call ends.
+Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt keeps nothing alive.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,18 +10,21 @@ from contextvars import Token
 from types import CoroutineType
 from typing import Any
 
-from cqox.resilience._ambient import ambient, fail_if_passed
-from cqox.resilience._part import Judge
-from cqox.resilience._permit import Permit
+from cqox.resilience import _events
+from cqox.resilience._ambient import Ambient, ambient, fail_if_passed
+from cqox.resilience._part import Facts, Judge
+from cqox.resilience._permit import Admission, Permit, Spent
 from cqox.resilience._plan import Frame, enclosing
 
-__all__ = ["Published", "abandon", "bind_async", "bind_blocking", "judge_call"]
+__all__ = ["Published", "abandon", "bind_async", "bind_blocking", "judge_call", "spent_by"]
 
 
 def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callable[..., Awaitable[Any]]:
     """A coroutine function that calls `function` through `frame`."""
+    if frame.only_gate is not None:
+        return _bind_gate_async(function, frame.only_gate, frame.facts)
     outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
-    facts, publishes = frame.facts, frame.publishes
+    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
@@ -29,28 +32,33 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
             deadline = fail_if_passed(deadline)
         held: list[Permit] = []
         judge: Judge | None = None
+        entered = began = None
         try:
             for gate in outer:
                 held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
             if publishes:
                 held.append(Published(frame, held))
-            if loop is not None and (begun := loop.begin(facts)) is not None:
+            if loop is not None and (begins or _events.listeners) and (begun := loop.begin(facts)) is not None:
                 held.append(begun)
             base = len(held)
             while True:
                 try:
+                    began = None
                     for gate in inner:
                         held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
-                    if limit is None:
+                    began = 0.0 if deadline is None else deadline.clock()
+                    entered = began if entered is None else entered
+                    bound = None if limit is None else limit.bound(deadline, began)
+                    if bound is None:
                         result = await function(*args, **kwargs)
                     else:
-                        with limit.bound(deadline):
+                        with bound:
                             result = await function(*args, **kwargs)
                     break
-                except Exception as error:
-                    if loop is None:
+                except BaseException as error:
+                    abandon(held, base, error, spent_by(deadline, began, facts))
+                    if loop is None or not isinstance(error, Exception):
                         raise
-                    abandon(held, base, error)
                     judge = judge or judge_call(frame, held)
                     delay = judge.after(error)
                     if delay is None:
@@ -63,7 +71,7 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
         except BaseException as error:
             if judge is not None:
                 judge.end()
-            abandon(held, 0, error)
+            abandon(held, 0, error, spent_by(deadline, entered, facts))
             raise
         return result
 
@@ -72,8 +80,11 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
 
 def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
     """A function that calls `function` through `frame`."""
+    if frame.only_gate is not None:
+        return _bind_gate_blocking(function, frame.only_gate, frame.facts, frame.function)
     outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
-    facts, publishes = frame.facts, frame.publishes
+    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins
+    name = frame.function
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
@@ -81,36 +92,40 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
             deadline = fail_if_passed(deadline)
         held: list[Permit] = []
         judge: Judge | None = None
+        entered = began = None
         try:
             for gate in outer:
                 held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
             if publishes:
                 held.append(Published(frame, held))
-            if loop is not None and (begun := loop.begin(facts)) is not None:
+            if loop is not None and (begins or _events.listeners) and (begun := loop.begin(facts)) is not None:
                 held.append(begun)
             base = len(held)
             while True:
                 try:
+                    began = None
                     for gate in inner:
                         held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
-                    if limit is None:
+                    began = 0.0 if deadline is None else deadline.clock()
+                    entered = began if entered is None else entered
+                    bound = None if limit is None else limit.bound_blocking(deadline, began)
+                    if bound is None:
                         result = function(*args, **kwargs)
                     else:
-                        with limit.bound_blocking(deadline):
+                        with bound:
                             result = function(*args, **kwargs)
                     break
-                except Exception as error:
-                    if loop is None:
+                except BaseException as error:
+                    abandon(held, base, error, spent_by(deadline, began, facts))
+                    if loop is None or not isinstance(error, Exception):
                         raise
-                    abandon(held, base, error)
                     judge = judge or judge_call(frame, held)
                     delay = judge.after(error)
                     if delay is None:
                         raise
                 judge.pause_blocking(delay)
             if type(result) is CoroutineType:
-                result.close()
-                raise TypeError(f"{frame.function} is a plain function that returned a coroutine: nothing guards it")
+                refuse_coroutine(result, name)
             if judge is not None:
                 judge.end()
             while held:
@@ -118,21 +133,89 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
         except BaseException as error:
             if judge is not None:
                 judge.end()
-            abandon(held, 0, error)
+            abandon(held, 0, error, spent_by(deadline, entered, facts))
             raise
         return result
 
     return guarded
 
 
-def abandon(held: list[Permit], base: int, error: BaseException) -> None:
-    """Settle what is held above `base`, all of it even if one of them raises."""
+def _bind_gate_async(
+    function: Callable[..., Awaitable[Any]], gate: Admission, facts: Facts
+) -> Callable[..., Awaitable[Any]]:
+    async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline = fail_if_passed(deadline)
+        permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
+        entered = 0.0 if deadline is None else deadline.clock()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            abandon([permit], 0, error, spent_by(deadline, entered, facts))
+            raise
+        permit.succeed(result)
+        return result
+
+    return guarded
+
+
+def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, facts: Facts, name: str) -> Callable[..., Any]:
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline = fail_if_passed(deadline)
+        permit = gate.admit(deadline) or gate.admit_blocking(deadline)
+        entered = 0.0 if deadline is None else deadline.clock()
+        try:
+            result = function(*args, **kwargs)
+            if type(result) is CoroutineType:
+                refuse_coroutine(result, name)
+        except BaseException as error:
+            abandon([permit], 0, error, spent_by(deadline, entered, facts))
+            raise
+        permit.succeed(result)
+        return result
+
+    return guarded
+
+
+def spent_by(deadline: Ambient | None, began: float | None, facts: Facts) -> Spent | None:
+    """The time of a callee that was called at `began`; None where it was not called, or no deadline is in force."""
+    if deadline is None or began is None:
+        return None
+    return Spent(deadline, deadline.clock() - began, facts.attempt_timeout)
+
+
+def abandon(held: list[Permit], base: int, error: BaseException, spent: Spent | None = None) -> None:
+    """Settle what is held above `base`, all of it even if one of them raises.
+
+    Args:
+        held: what the call holds; it is shortened to `base`.
+        base: how much of it stays.
+        error: what ended the call or the attempt.
+        spent: the time that the callee had, where a deadline is in force.
+    """
     try:
         while len(held) > base:
-            held.pop().fail(error)
+            permit = held.pop()
+            if spent is None:
+                permit.fail(error)
+            else:
+                permit.fail_under(spent, error)
     finally:
         if len(held) > base:
-            abandon(held, base, error)
+            abandon(held, base, error, spent)
+
+
+def refuse_coroutine(coroutine: CoroutineType[Any, Any, Any], function: str) -> None:
+    """A plain function has returned a coroutine, which nothing would guard.
+
+    Raises:
+        TypeError: always.
+    """
+    coroutine.close()
+    raise TypeError(f"{function} is a plain function that returned a coroutine: make it a coroutine function")
 
 
 def judge_call(frame: Frame, held: list[Permit]) -> Judge:

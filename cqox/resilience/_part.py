@@ -179,13 +179,19 @@ class Judge(ABC):
 
 
 class Loop(Part):
-    """A part that may call again."""
+    """A part that may call again.
 
-    __slots__ = ()
+    Attributes:
+        begins: True where `begin` must be called for every call, and not only where somebody listens.
+    """
+
+    __slots__ = ("begins",)
+
+    begins: bool
 
     @abstractmethod
     def begin(self, facts: Facts) -> Permit | None:
-        """A call makes its first attempt; what is returned is settled when the call ends."""
+        """A call makes its first attempt; what is returned, if anything, is settled when the call ends."""
 
     @abstractmethod
     def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
@@ -209,16 +215,20 @@ class Limit(Part):
         """The bound, in seconds."""
 
     @abstractmethod
-    def bound(self, deadline: Ambient | None) -> "AbstractContextManager[object]":
-        """A block that bounds an awaited attempt.
+    def bound(self, deadline: Ambient | None, now: float) -> "AbstractContextManager[object] | None":
+        """A block that bounds an awaited attempt; None where `deadline` does that already.
+
+        Args:
+            deadline: the one in force.
+            now: the present, by the clock of the deadline.
 
         Raises:
             DeadlineExceeded: nothing is left, so that the attempt must not begin.
         """
 
     @abstractmethod
-    def bound_blocking(self, deadline: Ambient | None) -> "AbstractContextManager[object]":
-        """A block that tells a synchronous attempt how long it has."""
+    def bound_blocking(self, deadline: Ambient | None, now: float) -> "AbstractContextManager[object] | None":
+        """A block that tells a synchronous attempt how long it has; None where `deadline` does that already."""
 
 
 class Wrapper(Part):

@@ -1,10 +1,41 @@
 """What an admitted call holds, and what a frame asks to get it."""
 
+from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
-from cqox.resilience._ambient import Ambient
+from cqox.resilience._ambient import TIMER_SLACK, Ambient
 
-__all__ = ["NO_RESULT", "Admission", "Permit"]
+__all__ = ["LONGEST_FAIR_SHARE", "NO_RESULT", "Admission", "Permit", "Spent"]
+
+
+LONGEST_FAIR_SHARE: Final = 1.0
+"""Seconds after which a callee had a fair chance, however long it might have taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The time that a callee had before its call ended.
+
+    Attributes:
+        deadline: the one that was in force.
+        seconds: how long the callee was at work.
+        attempt_timeout: how long an attempt may take, infinite where nothing says it.
+    """
+
+    deadline: Ambient
+    seconds: float
+    attempt_timeout: float
+
+    @property
+    def was_fair(self) -> bool:
+        """True where the callee had its fair share: half of the attempt timeout, at most one second."""
+        bound = min(self.attempt_timeout, self.deadline.attempt_seconds)
+        return self.seconds >= min(bound / 2, LONGEST_FAIR_SHARE) - TIMER_SLACK
+
+    @property
+    def is_over(self) -> bool:
+        """True at and after the deadline."""
+        return self.deadline.passed(self.deadline.clock())
 
 
 class _NoResult:
@@ -19,7 +50,8 @@ NO_RESULT: Final = _NoResult()
 
 
 class Permit:
-    """What a gate hands to one admitted call. Exactly one of `succeed` and `fail` is called, once.
+    """What a gate hands to one admitted call. Exactly one of `succeed`, `fail` and `fail_under` is called,
+    once.
 
     A gate that needs nothing to be remembered for one call may hand out the same permit to all.
     """
@@ -37,6 +69,10 @@ class Permit:
 
     def fail(self, error: BaseException) -> None:
         """The call ended with `error`: an exception, a cancellation, or the rejection of a part further in."""
+
+    def fail_under(self, spent: "Spent", error: BaseException) -> None:
+        """The same as `fail`, for a call that was under way in a deadline."""
+        self.fail(error)
 
     def stands(self) -> bool:
         """False once the gate has changed its mind since the admission; a retry then gives up at once."""

@@ -42,6 +42,12 @@ class Frame:
     publishes: bool
     function: str
 
+    @property
+    def only_gate(self) -> Admission | None:
+        """The gate of a frame that has nothing else."""
+        alone = len(self.outer) == 1 and self.loop is None and self.limit is None and not self.publishes
+        return self.outer[0] if alone else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrapperFrame:

@@ -9,9 +9,9 @@ from contextlib import aclosing, nullcontext
 from typing import Any
 
 from cqox.resilience._ambient import Ambient, ambient, fail_if_passed
-from cqox.resilience._frame import Published, abandon, judge_call
+from cqox.resilience._frame import Published, abandon, judge_call, spent_by
 from cqox.resilience._part import Judge
-from cqox.resilience._permit import NO_RESULT, Permit
+from cqox.resilience._permit import NO_RESULT, Permit, Spent
 from cqox.resilience._plan import Frame
 
 __all__ = ["bind_async_generator"]
@@ -47,12 +47,14 @@ def bind_async_generator(function: Generate, frame: Frame) -> Generate:
 class _Stream:
     """One generator that is under way."""
 
-    __slots__ = ("_frame", "_held", "_thrown", "exhausted", "item")
+    __slots__ = ("_began", "_deadline", "_frame", "_held", "_thrown", "exhausted", "item")
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._held: list[Permit] = []
         self._thrown: BaseException | None = None
+        self._deadline: Ambient | None = None
+        self._began: float | None = None
         self.item: object = None
         self.exhausted = False
 
@@ -77,7 +79,7 @@ class _Stream:
                 except Exception as error:
                     if frame.loop is None:
                         raise
-                    abandon(held, base, error)
+                    abandon(held, base, error, self._spent())
                     judge = judge or judge_call(frame, held)
                     delay = judge.after(error)
                     if delay is None:
@@ -94,9 +96,12 @@ class _Stream:
     async def step(self, items: AsyncGenerator[Any, Any], sent: object, thrown: BaseException | None) -> None:
         """Get the next item, or notice that there is none."""
         limit = self._frame.limit
-        self._thrown = thrown
+        self._thrown, self._began = thrown, None
+        self._deadline = deadline = _deadline()
+        self._began = began = 0.0 if deadline is None else deadline.clock()
+        bound = None if limit is None else limit.bound(deadline, began)
         try:
-            with nullcontext() if limit is None else limit.bound(_deadline()):
+            with bound or nullcontext():
                 self.item = await (items.asend(sent) if thrown is None else items.athrow(thrown))
         except StopAsyncIteration:
             self.exhausted = True
@@ -108,7 +113,13 @@ class _Stream:
 
     def fail(self, error: BaseException) -> None:
         """It ended with `error`. What the consumer threw in says nothing about the callee."""
-        abandon(self._held, 0, GeneratorExit() if error is self._thrown else error)
+        if error is self._thrown or isinstance(error, GeneratorExit):
+            abandon(self._held, 0, GeneratorExit())
+        else:
+            abandon(self._held, 0, error, self._spent())
+
+    def _spent(self) -> Spent | None:
+        return spent_by(self._deadline, self._began, self._frame.facts)
 
 
 def _deadline() -> Ambient | None:

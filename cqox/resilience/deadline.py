@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience._ambient import Ambient, Narrowing, in_force
-from cqox.resilience._clock import Clock, TimeSource, bind_clock, natural_time
+from cqox.resilience._ambient import Ambient, in_force
+from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._ranges import check_seconds
 from cqox.resilience._scope import current_loop
 
@@ -37,7 +37,7 @@ class deadline:
     An inner deadline can only be the shorter one.
     """
 
-    __slots__ = ("_clock", "_entered", "_narrowing", "seconds")
+    __slots__ = ("_clock", "_entered", "_record", "seconds")
 
     def __init__(self, seconds: float, *, clock: Clock | TimeSource | None = None) -> None:
         """Prepare a deadline; its time starts with the block.
@@ -51,52 +51,23 @@ class deadline:
         """
         self.seconds = check_seconds("seconds", seconds, infinite=True)
         self._clock = None if clock is None else bind_clock("deadline", clock).now
-        self._narrowing: Narrowing | None = None
+        self._record: Ambient | None = None
         self._entered = False
 
     def __enter__(self) -> Self:
         if self._entered:
             raise RuntimeError("a deadline serves one block: make a new one for each")
         self._entered = True
-        self._narrowing = narrow(self.seconds, in_force(), clock=self._clock)
-        if self._narrowing is not None:
-            self._narrowing.enter()
+        outer, loop = in_force(), current_loop()
+        left = math.inf if outer is None else outer.remaining()
+        # An outer one that ends the block no later is enough, unless it is only a number and a scope can be had.
+        if self.seconds < left or (outer is not None and loop is not None and outer.loop is None):
+            self._record = Ambient(min(self.seconds, left), loop, self._clock)
+            self._record.enter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._narrowing is not None and self._narrowing.leave(error):
+        if self._record is not None and self._record.leave(error):
             raise DeadlineExceeded(self.seconds) from error
-
-
-def narrow(
-    seconds: float,
-    outer: Ambient | None,
-    *,
-    clock: TimeSource | None,
-    attempt_seconds: float = math.inf,
-    cooperative: bool = False,
-) -> Narrowing | None:
-    """A deadline `seconds` from now, or None where `outer` ends things no later.
-
-    Args:
-        seconds: how long, in seconds.
-        outer: the deadline in force.
-        clock: what measures it; None for the natural clock.
-        attempt_seconds: the attempt timeout that it stands for.
-        cooperative: True for synchronous code, in which no scope can fire.
-    """
-    left = math.inf if outer is None else outer.remaining()
-    if seconds >= left and outer is not None and (outer.enforced or cooperative):
-        return None
-    seconds = min(seconds, left)
-    if math.isinf(seconds):
-        return None
-    clock = clock or natural_time()
-    record = Ambient(clock() + seconds, clock, seconds, attempt_seconds)
-    loop = None if cooperative else current_loop()
-    if loop is None:
-        record.settle_here()
-        return Narrowing(record, None)
-    return Narrowing(record, record.settle_on_scope(loop, seconds))

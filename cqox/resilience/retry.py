@@ -52,7 +52,6 @@ class RetrySettings:
     jitter: Jitter = True
     exceptions: Exceptions = (Exception,)
     idempotent: bool = False
-    idempotency_key: bool = False
     max_retry_after: float | None = None
 
     def __post_init__(self) -> None:
@@ -92,7 +91,6 @@ class RetryChanges(TypedDict, total=False):
     jitter: Jitter
     exceptions: Exceptions
     idempotent: bool
-    idempotency_key: bool
     max_retry_after: float | None
 
 
@@ -106,7 +104,7 @@ class Retry(Loop):
     A cancellation is never retried. A call that is not idempotent is retried only if the request was never sent.
     """
 
-    __slots__ = ("_clock", "_rng", "budget", "name", "settings")
+    __slots__ = ("_clock", "_gives_key", "_rng", "budget", "name", "settings")
 
     def __init__(
         self,
@@ -151,11 +149,12 @@ class Retry(Loop):
             jitter=jitter,
             exceptions=exceptions,
             idempotent=idempotent,
-            idempotency_key=idempotency_key,
             max_retry_after=max_retry_after,
         )
         self.name = name
         self.budget = budget
+        self.begins = budget is not None or idempotency_key
+        self._gives_key = idempotency_key
         self._clock = bind_clock(name, clock)
         self._rng = rng or _shared_rng
 
@@ -177,7 +176,7 @@ class Retry(Loop):
             self.budget.first_attempt()
         if _events.listeners:
             self.tell_start(facts, 1)
-        return _Key() if self.settings.idempotency_key and call_key.get() is None else None
+        return _Key() if self._gives_key and call_key.get() is None else None
 
     def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
         """See `Loop.judge`."""

@@ -4,17 +4,17 @@ What lives here: the limit of an attempt. What does not: the deadline of the who
 what is in force is the smaller of the two.
 """
 
+import math
 from types import TracebackType
-from typing import Final
 
 from cqox.errors import AttemptTimeout, DeadlineExceeded
 from cqox.resilience import _events
-from cqox.resilience._ambient import Ambient, Narrowing
+from cqox.resilience._ambient import Ambient
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._events import TimedOut
 from cqox.resilience._part import Limit
 from cqox.resilience._ranges import check_seconds
-from cqox.resilience.deadline import narrow
+from cqox.resilience._scope import Loop, current_loop
 
 __all__ = ["Timeout"]
 
@@ -60,13 +60,26 @@ class Timeout(Limit):
         """
         self._seconds = check_seconds("seconds", seconds, zero=False, infinite=True)
 
-    def bound(self, deadline: Ambient | None) -> "_Bound | _Unbound":
+    def bound(self, deadline: Ambient | None, now: float) -> "_Bound | None":
         """See `Limit.bound`."""
-        return self._bound(deadline, cooperative=False)
+        seconds = self._seconds
+        if deadline is not None:
+            left = deadline.at - now
+            if left <= seconds:
+                if left <= 0:
+                    raise DeadlineExceeded(deadline.seconds, before_call=True)
+                if deadline.loop is not None:
+                    return None
+                seconds = left
+        return None if seconds == math.inf else _Bound(self, seconds, current_loop(), deadline)
 
-    def bound_blocking(self, deadline: Ambient | None) -> "_Bound | _Unbound":
+    def bound_blocking(self, deadline: Ambient | None, now: float) -> "_Bound | None":
         """See `Limit.bound_blocking`."""
-        return self._bound(deadline, cooperative=True)
+        if deadline is not None and (left := deadline.at - now) <= self._seconds:
+            if left <= 0:
+                raise DeadlineExceeded(deadline.seconds, before_call=True)
+            return None
+        return None if self._seconds == math.inf else _Bound(self, self._seconds, None, deadline)
 
     def describe(self) -> str:
         """See `Part.describe`."""
@@ -78,54 +91,25 @@ class Timeout(Limit):
             _events.emit(TimedOut(name=self.name, at=self._clock.peek(), seconds=seconds))
         return AttemptTimeout(seconds, policy=self.name)
 
-    def _bound(self, deadline: Ambient | None, *, cooperative: bool) -> "_Bound | _Unbound":
-        seconds = self._seconds
-        if deadline is not None:
-            left = deadline.remaining()
-            if left <= 0:
-                raise DeadlineExceeded(deadline.seconds, before_call=True)
-            if left <= seconds and (cooperative or deadline.enforced):
-                return _unbound
-        narrowing = narrow(seconds, deadline, clock=self._given_clock, attempt_seconds=seconds, cooperative=cooperative)
-        return _unbound if narrowing is None else _Bound(self, narrowing, deadline)
 
+class _Bound(Ambient):
+    """An attempt under a limit of its own."""
 
-class _Unbound:
-    """No scope: there is no limit, or an enclosing deadline ends the attempt no later."""
+    __slots__ = ("_outer", "_timeout")
 
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
-
-
-_unbound: Final = _Unbound()
-
-
-class _Bound:
-    """An attempt under its own scope."""
-
-    __slots__ = ("_deadline", "_narrowing", "_timeout")
-
-    def __init__(self, timeout: Timeout, narrowing: Narrowing, deadline: Ambient | None) -> None:
+    def __init__(self, timeout: Timeout, seconds: float, loop: Loop | None, outer: Ambient | None) -> None:
+        super().__init__(seconds, loop, timeout._given_clock, timeout._seconds)
         self._timeout = timeout
-        self._narrowing = narrowing
-        self._deadline = deadline
+        self._outer = outer
 
     def __enter__(self) -> None:
-        self._narrowing.enter()
+        self.enter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._narrowing.leave(error):
+        if not self.leave(error):
             return
-        record = self._narrowing.record
-        if record.seconds < record.attempt_seconds and self._deadline is not None:
-            raise DeadlineExceeded(self._deadline.seconds) from error
-        raise self._timeout.expired(record.seconds) from error
+        if self._outer is not None and self.seconds < self.attempt_seconds:
+            raise DeadlineExceeded(self._outer.seconds) from error
+        raise self._timeout.expired(self.seconds) from error

@@ -44,18 +44,18 @@ class CircuitAdmission:
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
         """See `Admission.admit`."""
-        phase = self._circuit.phase
-        if deadline is None and type(phase) is Closed and phase.shared is not None:
-            return phase.shared
+        shared = self._circuit.shared
+        if shared is not None:
+            return shared
         if self._circuit.settings.probe is not None and self._circuit.may_be_testing():
             return None
-        permit, _, _ = self._enter(deadline, self._lease_seconds(deadline))
+        permit, _, _ = self._enter(self._lease_seconds(deadline))
         return permit
 
     async def admit_waiting(self, deadline: Ambient | None) -> Permit:
         """Test a circuit that has a `probe`, then let the call in. A cancellation gives the probe's lease back."""
         seconds = self._lease_seconds(deadline)
-        permit, phase, lease = self._enter(deadline, seconds + _LEASE_MARGIN)
+        permit, phase, lease = self._enter(seconds + _LEASE_MARGIN)
         probe = self._circuit.settings.probe
         if lease is None or probe is None:
             return permit
@@ -76,27 +76,26 @@ class CircuitAdmission:
         """
         probe = self._circuit.settings.probe
         check_probe(probe)
-        permit, phase, lease = self._enter(deadline, self._lease_seconds(deadline) + _LEASE_MARGIN)
+        permit, phase, lease = self._enter(self._lease_seconds(deadline) + _LEASE_MARGIN)
         if lease is None or probe is None:
             return permit
         with self._testing(phase, lease) as test:
             test.passed = probe() is not False
         return self._after_test(deadline, test)
 
-    def _enter(self, deadline: Ambient | None, lease_seconds: float) -> tuple[Permit, Phase, Lease | None]:
+    def _enter(self, lease_seconds: float) -> tuple[Permit, Phase, Lease | None]:
         circuit = self._circuit
         now = circuit.clock.checked_now()
         entered = circuit.enter(now, lease_seconds)
         circuit.outbox.deliver()
         if isinstance(entered, Refusal):
-            return self._refused(entered, now, deadline), circuit.phase, None
+            return self._refused(entered, now), circuit.phase, None
         phase, lease = entered
-        if isinstance(phase, Closed) and deadline is None and circuit.settings.slow_call_seconds is None:
-            permit = phase.shared = SharedPermit(circuit, phase)
-            return permit, phase, None
-        return CallPermit(circuit, phase, lease, now, deadline, self._facts), phase, lease
+        if isinstance(phase, Closed) and circuit.settings.slow_call_seconds is None:
+            return circuit.share(SharedPermit(circuit, phase)), phase, None
+        return CallPermit(circuit, phase, lease, now), phase, lease
 
-    def _refused(self, refusal: Refusal, now: float, deadline: Ambient | None) -> Permit:
+    def _refused(self, refusal: Refusal, now: float) -> Permit:
         circuit = self._circuit
         if not circuit.observing:
             return self._refuse(circuit.refuse(refusal))
@@ -111,7 +110,7 @@ class CircuitAdmission:
                 )
             )
             circuit.outbox.deliver()
-        return CallPermit(circuit, circuit.phase, None, now, deadline, self._facts)
+        return CallPermit(circuit, circuit.phase, None, now)
 
     def _lease_seconds(self, deadline: Ambient | None) -> float:
         """How long a probe may take before it loses its permit."""
@@ -145,8 +144,8 @@ class CircuitAdmission:
         circuit = self._circuit
         now = circuit.clock.checked_now()
         if test.passed and not circuit.may_be_testing():
-            return self._enter(deadline, self._lease_seconds(deadline))[0]
-        return self._refused(Refusal(circuit.retry_after(now)), now, deadline)
+            return self._enter(self._lease_seconds(deadline))[0]
+        return self._refused(Refusal(circuit.retry_after(now)), now)
 
 
 def check_probe(probe: Probe | None) -> None:

@@ -5,7 +5,9 @@ user's code and run outside of it.
 """
 
 import math
+from collections.abc import Callable
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from cqox.errors import CircuitOpen
 from cqox.resilience._clock import BoundClock
@@ -16,12 +18,18 @@ from cqox.resilience._events import (
     CircuitIsolated,
     CircuitObserved,
     CircuitOpened,
+    Event,
     Outbox,
 )
-from cqox.resilience.circuit.health import ConsecutiveFailures, RateOverWindow
+from cqox.resilience._permit import Permit
+from cqox.resilience.circuit.health import ConsecutiveFailures
 from cqox.resilience.circuit.settings import CircuitSettings
 from cqox.resilience.circuit.state import Closed, Disabled, HalfOpen, Isolated, Lease, Open, Phase
 from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, Outcome, Totals
+from cqox.resilience.circuit.window import Window
+
+if TYPE_CHECKING:
+    from cqox.resilience.circuit.permits import SharedPermit
 
 __all__ = ["Circuit", "Refusal"]
 
@@ -44,12 +52,13 @@ class Circuit:
 
     Attributes:
         phase: the stay in the present state; its identity is the generation.
+        shared: the permit that all calls share in the present state, None where each needs its own.
         settings: replaced as a whole, never changed.
         lock: guards phase, totals and what they hold.
         outbox: events that were caused under the lock; call `outbox.deliver()` after releasing it.
     """
 
-    __slots__ = ("clock", "lock", "name", "observing", "outbox", "phase", "settings", "totals")
+    __slots__ = ("clock", "lock", "name", "observing", "outbox", "phase", "settings", "shared", "totals")
 
     def __init__(self, name: str, settings: CircuitSettings, clock: BoundClock) -> None:
         self.name = name
@@ -60,6 +69,7 @@ class Circuit:
         self.totals = Totals()
         self.observing = False
         self.phase: Phase = Closed(settings.new_health())
+        self.shared: Permit | None = None
 
     def enter(self, now: float, lease_seconds: float) -> tuple[Phase, Lease | None] | Refusal:
         """Let a call in under the present state, or say why not; a refusal is not yet counted."""
@@ -74,6 +84,13 @@ class Circuit:
                 lease = phase.take(now, lease_seconds, self.settings.half_open_max_calls)
                 return (phase, lease) if lease is not None else Refusal(phase.seconds_left(now))
             return Refusal(0.0) if isinstance(phase, Isolated) else (phase, None)
+
+    def share(self, permit: "SharedPermit") -> Permit:
+        """Hand `permit` to every call from now on, for as long as the state is the one that it was made for."""
+        with self.lock:
+            if self.phase is permit.phase:
+                self.shared = permit
+        return permit
 
     def may_be_testing(self) -> bool:
         """True where the next call may find the circuit half-open."""
@@ -104,7 +121,7 @@ class Circuit:
         with self.lock:
             if self._is_current(phase, lease, now):
                 if failed:
-                    self._open(now, "the probe failed")
+                    self.open(now, "the probe failed")
                 else:
                     self._close(now, "recovered")
         self.outbox.deliver()
@@ -115,17 +132,10 @@ class Circuit:
             current = self._is_current(phase, lease, now)
             self.totals.count(Outcome.CANCELLED if current else Outcome.STALE)
 
-    def succeed_closed(self, phase: Closed, now: float) -> None:
-        """The common end of a common call, without a detour: success, not slow, admitted while closed."""
-        with self.lock:
-            if self.phase is not phase:
-                self.totals.stale += 1
-                return
-            self.totals.success += 1
-            if not phase.health.record(now, False, False):
-                return
-            self._open(now, phase.health.reason())
-        self.outbox.deliver()
+    def open(self, now: float, reason: str) -> None:
+        """Refuse calls from now on; the caller holds the lock."""
+        self._move_to(Open(now))
+        self._tell(CircuitOpened, now, reason=reason, recovery_timeout=self.settings.recovery_timeout)
 
     def force(self, mode: CircuitMode, now: float) -> None:
         """Enter `mode`. Normal and observing leave a forced state for a closed one; normal starts anew in any case."""
@@ -133,17 +143,17 @@ class Circuit:
             was, observed = self.phase, self.observing
             self.observing = mode is CircuitMode.OBSERVE_ONLY
             if mode is CircuitMode.ISOLATED:
-                self.phase = was if isinstance(was, Isolated) else Isolated()
-                if self.phase is not was and self.outbox.wanted:
-                    self.outbox.put(CircuitIsolated(name=self.name, at=now))
+                if not isinstance(was, Isolated):
+                    self._move_to(Isolated())
+                    self._tell(CircuitIsolated, now)
             elif mode is CircuitMode.DISABLED:
-                self.phase = was if isinstance(was, Disabled) else Disabled()
-                if self.phase is not was and self.outbox.wanted:
-                    self.outbox.put(CircuitDisabled(name=self.name, at=now))
+                if not isinstance(was, Disabled):
+                    self._move_to(Disabled())
+                    self._tell(CircuitDisabled, now)
             else:
                 self._start_anew(mode, was, now)
-                if self.observing and not observed and self.outbox.wanted:
-                    self.outbox.put(CircuitObserved(name=self.name, at=now))
+                if self.observing and not observed:
+                    self._tell(CircuitObserved, now)
         self.outbox.deliver()
 
     def reconfigure(self, settings: CircuitSettings) -> None:
@@ -153,7 +163,7 @@ class Circuit:
             if isinstance(self.phase, Closed):
                 # In place: the generation stays, so that calls under way still count.
                 self.phase.health = settings.adapt(self.phase.health)
-                self.phase.shared = None
+                self.shared = None
 
     def snapshot(self, now: float) -> CircuitSnapshot:
         """State and totals at one moment."""
@@ -190,42 +200,43 @@ class Circuit:
         return lease is None or (isinstance(phase, HalfOpen) and phase.give_back(lease, now))
 
     def _watch(self, phase: Closed, now: float, *, failed: bool, slow: bool) -> None:
-        if phase.health.record(now, failed, slow):
-            self._open(now, phase.health.reason())
+        if phase.health.record(now, failed, slow) and phase.health.reached():
+            self.open(now, phase.health.reason())
 
     def _conclude(self, now: float, *, failed: bool, slow: bool) -> None:
         phase = self.phase
         assert isinstance(phase, HalfOpen)
         if failed or slow:
-            self._open(now, "a probe failed" if failed else "a probe was slow")
+            self.open(now, "a probe failed" if failed else "a probe was slow")
             return
         phase.successes += 1
         if phase.successes >= self.settings.half_open_max_calls:
             self._close(now, "recovered")
 
-    def _open(self, now: float, reason: str) -> None:
-        self.phase = Open(now)
-        if self.outbox.wanted:
-            recovery = self.settings.recovery_timeout
-            self.outbox.put(CircuitOpened(name=self.name, at=now, reason=reason, recovery_timeout=recovery))
-
     def _half_open(self, now: float) -> HalfOpen:
-        self.phase = phase = HalfOpen()
-        if self.outbox.wanted:
-            self.outbox.put(CircuitHalfOpened(name=self.name, at=now))
+        phase = self._move_to(HalfOpen())
+        self._tell(CircuitHalfOpened, now)
         return phase
 
     def _close(self, now: float, reason: str) -> None:
-        self.phase = Closed(self.settings.new_health())
-        if self.outbox.wanted:
-            self.outbox.put(CircuitClosed(name=self.name, at=now, reason=reason))
+        self._move_to(Closed(self.settings.new_health()))
+        self._tell(CircuitClosed, now, reason=reason)
 
     def _start_anew(self, mode: CircuitMode, was: Phase, now: float) -> None:
         if mode is CircuitMode.OBSERVE_ONLY and not isinstance(was, Isolated | Disabled):
             return
-        self.phase = Closed(self.settings.new_health())
-        if not isinstance(was, Closed) and self.outbox.wanted:
-            self.outbox.put(CircuitClosed(name=self.name, at=now, reason="reset"))
+        self._move_to(Closed(self.settings.new_health()))
+        if not isinstance(was, Closed):
+            self._tell(CircuitClosed, now, reason="reset")
+
+    def _move_to[P: Phase](self, phase: P) -> P:
+        self.phase = phase
+        self.shared = None
+        return phase
+
+    def _tell(self, event: Callable[..., Event], now: float, **data: object) -> None:
+        if self.outbox.wanted:
+            self.outbox.put(event(name=self.name, at=now, **data))
 
     def _mode(self) -> CircuitMode:
         if isinstance(self.phase, Isolated):
@@ -238,10 +249,10 @@ class Circuit:
         if not isinstance(phase, Closed):
             return 0, 0, 0
         health = phase.health
-        if isinstance(health, RateOverWindow):
+        if isinstance(health, Window):
             if not math.isnan(now):
-                health.window.expire(now)
-            return health.window.calls, health.window.failures, health.window.slow
+                health.expire(now)
+            return health.calls, health.failures, health.slow
         return 0, health.failures if isinstance(health, ConsecutiveFailures) else 0, 0
 
     def _retry_after(self, phase: Phase, now: float) -> float:

@@ -1,11 +1,10 @@
-"""When a closed circuit has seen enough: failures in a row, or a rate over a window. Pure, handed its time."""
+"""When a closed circuit has seen enough: failures in a row; a rate is watched by a `window`. Pure, handed its time."""
 
 from dataclasses import dataclass
 
 from cqox.resilience._ranges import check_count, check_seconds, check_share
-from cqox.resilience.circuit.window import CountWindow, TimeWindow, Window
 
-__all__ = ["ConsecutiveFailures", "FailureRate", "Health", "RateOverWindow"]
+__all__ = ["ConsecutiveFailures", "FailureRate", "Health"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +63,21 @@ class Health:
 
     Attributes:
         needs_time: True where `record` looks at the time.
+        unmoved_by_success: True where one more success would change nothing, so that it need not be recorded.
     """
 
-    __slots__ = ("needs_time",)
+    __slots__ = ("needs_time", "unmoved_by_success")
 
-    def __init__(self, *, needs_time: bool) -> None:
+    def __init__(self, *, needs_time: bool, unmoved_by_success: bool) -> None:
         self.needs_time = needs_time
+        self.unmoved_by_success = unmoved_by_success
 
     def record(self, now: float, failed: bool, slow: bool) -> bool:
-        """Take one outcome in; True where the bound is reached."""
+        """Take one outcome in; True where `reached` has to be asked."""
+        raise NotImplementedError
+
+    def reached(self) -> bool:
+        """True where what was seen opens the circuit."""
         raise NotImplementedError
 
     def reason(self) -> str:
@@ -86,7 +91,7 @@ class ConsecutiveFailures(Health):
     __slots__ = ("failures", "threshold")
 
     def __init__(self, threshold: int, failures: int = 0) -> None:
-        super().__init__(needs_time=False)
+        super().__init__(needs_time=False, unmoved_by_success=failures == 0)
         self.threshold = threshold
         self.failures = failures
 
@@ -94,53 +99,16 @@ class ConsecutiveFailures(Health):
         """See `Health.record`."""
         if not failed:
             self.failures = 0
+            self.unmoved_by_success = True
             return False
         self.failures += 1
+        self.unmoved_by_success = False
+        return True
+
+    def reached(self) -> bool:
+        """See `Health.reached`."""
         return self.failures >= self.threshold
 
     def reason(self) -> str:
         """See `Health.reason`."""
         return f"{self.failures} failures in a row"
-
-
-class RateOverWindow(Health):
-    """A `FailureRate` at work."""
-
-    __slots__ = ("_calls_to_judge", "_rate", "_slow_rate", "settings", "window")
-
-    def __init__(self, settings: FailureRate, window: Window | None = None) -> None:
-        super().__init__(needs_time=settings.seconds is not None)
-        self.settings = settings
-        self._calls_to_judge = settings.calls_to_judge
-        self._rate = settings.rate
-        self._slow_rate = settings.slow_call_rate if settings.slow_call_seconds is not None else 2.0
-        self.window = window or _new_window(settings)
-
-    def record(self, now: float, failed: bool, slow: bool) -> bool:
-        """See `Health.record`."""
-        window = self.window
-        window.record(now, failed, slow)
-        calls = window.calls
-        return calls >= self._calls_to_judge and (
-            window.failures / calls >= self._rate or window.slow / calls >= self._slow_rate
-        )
-
-    def reason(self) -> str:
-        """See `Health.reason`."""
-        window = self.window
-        if window.failures / window.calls >= self._rate:
-            return f"{window.failures} of {window.calls} calls failed"
-        return f"{window.slow} of {window.calls} calls were slow"
-
-    def under(self, settings: FailureRate) -> "RateOverWindow":
-        """What was seen, judged by other settings. A window of another kind starts empty."""
-        window = self.window
-        if isinstance(window, TimeWindow) and settings.seconds is not None:
-            return RateOverWindow(settings, window.resized(settings.seconds))
-        if isinstance(window, CountWindow) and settings.seconds is None:
-            return RateOverWindow(settings, window.resized(settings.window_calls))
-        return RateOverWindow(settings)
-
-
-def _new_window(settings: FailureRate) -> Window:
-    return CountWindow(settings.window_calls) if settings.seconds is None else TimeWindow(settings.seconds)

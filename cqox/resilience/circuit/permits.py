@@ -1,138 +1,148 @@
 """What calls hold while they are inside a circuit, and how their ends are judged."""
 
 import asyncio
-import math
-from typing import Final, cast
+from typing import cast
 
 from cqox.errors import DeadlineExceeded, Rejected
-from cqox.resilience._ambient import TIMER_SLACK, Ambient
-from cqox.resilience._part import Facts
-from cqox.resilience._permit import NO_RESULT, Permit
+from cqox.resilience._permit import NO_RESULT, Permit, Spent
 from cqox.resilience.circuit.controller import Circuit
-from cqox.resilience.circuit.settings import CircuitSettings
 from cqox.resilience.circuit.state import Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
 
-__all__ = ["CallPermit", "SharedPermit", "judge", "longest_fair_share"]
-
-longest_fair_share: Final = 1.0
-"""Seconds after which a call had a fair chance, however long it might have taken."""
+__all__ = ["CallPermit", "SharedPermit", "judge", "judge_under"]
 
 
 class SharedPermit(Permit):
     """The permit of every call while a circuit is closed and nothing is to be remembered for a single one."""
 
-    __slots__ = ("_circuit", "phase")
+    __slots__ = ("_circuit", "_failure_if", "_lock", "_totals", "phase")
 
     def __init__(self, circuit: Circuit, phase: Closed) -> None:
         self._circuit = circuit
+        self._lock = circuit.lock
+        self._totals = circuit.totals
+        self._failure_if = circuit.settings.failure_if
         self.phase = phase
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
-        circuit = self._circuit
-        if circuit.settings.failure_if is not None and is_failure(circuit.settings, value):
-            circuit.leave(self.phase, None, Outcome.FAILURE, now=circuit.clock.checked_now(), slow=False)
+        circuit, phase = self._circuit, self.phase
+        if self._failure_if is not None and value is not NO_RESULT and self._failure_if(value):
+            circuit.leave(phase, None, Outcome.FAILURE, now=circuit.clock.checked_now(), slow=False)
             return
-        circuit.succeed_closed(self.phase, circuit.clock.now() if self.phase.health.needs_time else 0.0)
+        health = phase.health
+        now = circuit.clock.now() if health.needs_time else 0.0
+        # `with` would cost as much as all the rest of a success.
+        self._lock.acquire()
+        try:
+            if circuit.phase is not phase:
+                self._totals.stale += 1
+                return
+            self._totals.success += 1
+            if health.unmoved_by_success or not (health.record(now, False, False) and health.reached()):
+                return
+            circuit.open(now, health.reason())
+        finally:
+            self._lock.release()
+        circuit.outbox.deliver()
 
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""
-        circuit = self._circuit
-        outcome = judge(circuit.settings, error)
-        circuit.leave(self.phase, None, outcome, now=circuit.clock.checked_now(), slow=False)
+        self._leave(judge(self._circuit, error))
+
+    def fail_under(self, spent: Spent, error: BaseException) -> None:
+        """See `Permit.fail_under`."""
+        self._leave(judge_under(self._circuit, spent, error))
 
     def stands(self) -> bool:
         """See `Permit.stands`."""
         return self._circuit.phase is self.phase
 
+    def _leave(self, outcome: Outcome) -> None:
+        circuit = self._circuit
+        circuit.leave(self.phase, None, outcome, now=circuit.clock.checked_now(), slow=False)
+
 
 class CallPermit(Permit):
-    """The permit of one call: a probe, one under a deadline, or one whose duration matters."""
+    """The permit of one call: a probe, or one whose duration matters."""
 
-    __slots__ = ("_circuit", "_deadline", "_facts", "_lease", "_phase", "_started", "single_attempt")
+    __slots__ = ("_circuit", "_lease", "_phase", "_started", "single_attempt")
 
-    def __init__(
-        self,
-        circuit: Circuit,
-        phase: Phase,
-        lease: Lease | None,
-        started: float,
-        deadline: Ambient | None,
-        facts: Facts | None,
-    ) -> None:
+    def __init__(self, circuit: Circuit, phase: Phase, lease: Lease | None, started: float) -> None:
         self._circuit = circuit
         self._phase = phase
         self._lease = lease
         self._started = started
-        self._deadline = deadline
-        self._facts = facts
         self.single_attempt = lease is not None
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
-        circuit = self._circuit
-        failed = circuit.settings.failure_if is not None and is_failure(circuit.settings, value)
-        if not failed and self._lease is None and circuit.settings.slow_call_seconds is None:
-            phase = self._phase
-            if isinstance(phase, Closed):
-                circuit.succeed_closed(phase, circuit.clock.now() if phase.health.needs_time else 0.0)
-                return
-        self._leave(Outcome.FAILURE if failed else Outcome.SUCCESS, circuit.clock.checked_now())
+        failure_if = self._circuit.settings.failure_if
+        try:
+            failed = failure_if is not None and value is not NO_RESULT and failure_if(value)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
+        self._leave(Outcome.FAILURE if failed else Outcome.SUCCESS)
 
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""
-        now = self._circuit.clock.checked_now()
         try:
-            outcome = judge(self._circuit.settings, error)
+            outcome = judge(self._circuit, error)
         except BaseException:
-            self._leave(Outcome.IGNORED, now)
+            self._leave(Outcome.IGNORED)
             raise
-        if self._deadline is not None and _is_end_of_time(error) and outcome is not Outcome.IGNORED:
-            outcome = self._judge_end_of_time(error, self._deadline, outcome, now)
-        self._leave(outcome, now)
+        self._leave(outcome)
+
+    def fail_under(self, spent: Spent, error: BaseException) -> None:
+        """See `Permit.fail_under`."""
+        try:
+            outcome = judge_under(self._circuit, spent, error)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
+        self._leave(outcome)
 
     def stands(self) -> bool:
         """See `Permit.stands`."""
         return self._circuit.phase is self._phase
 
-    def _leave(self, outcome: Outcome, now: float) -> None:
-        threshold = self._circuit.settings.slow_call_seconds
+    def _leave(self, outcome: Outcome) -> None:
+        circuit = self._circuit
+        now = circuit.clock.checked_now()
+        threshold = circuit.settings.slow_call_seconds
         slow = threshold is not None and now - self._started >= threshold
-        self._circuit.leave(self._phase, self._lease, outcome, now=now, slow=slow)
-
-    def _judge_end_of_time(self, error: BaseException, deadline: Ambient, outcome: Outcome, now: float) -> Outcome:
-        """The time of the caller ran out: a failure of the dependency if that had its fair share of it."""
-        timeouts = (deadline.attempt_seconds, math.inf if self._facts is None else self._facts.attempt_timeout)
-        fair_share = min(min(timeouts) / 2, longest_fair_share)
-        had_it = now - self._started >= fair_share - TIMER_SLACK
-        if isinstance(error, DeadlineExceeded):
-            return outcome if had_it else Outcome.IGNORED
-        return Outcome.FAILURE if had_it and deadline.passed(deadline.clock()) else outcome
+        circuit.leave(self._phase, self._lease, outcome, now=now, slow=slow)
 
 
-def judge(settings: CircuitSettings, error: BaseException) -> Outcome:
+def judge(circuit: Circuit, error: BaseException) -> Outcome:
     """What the end of a call says about the dependency, time apart."""
     if not isinstance(error, Exception):
         return Outcome.CANCELLED
     # Nothing was tried: neither a part further in that refused, nor time that was up before, is the dependency's doing.
     if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded) and error.before_call):
         return Outcome.IGNORED
-    failures = settings.failures
+    failures = circuit.settings.failures
     counted = isinstance(error, failures) if isinstance(failures, tuple) else failures(error)
     return Outcome.FAILURE if counted else Outcome.IGNORED
 
 
-def is_failure(settings: CircuitSettings, value: object) -> bool:
-    """Whether a returned value is a failure by `failure_if`."""
-    return settings.failure_if is not None and value is not NO_RESULT and settings.failure_if(value)
+def judge_under(circuit: Circuit, spent: Spent, error: BaseException) -> Outcome:
+    """The same for a call under a deadline: if its time ran out, that is a failure after a fair share of it."""
+    outcome = judge(circuit, error)
+    if outcome is Outcome.IGNORED or not is_end_of_time(error):
+        return outcome
+    if isinstance(error, DeadlineExceeded):
+        return outcome if spent.was_fair else Outcome.IGNORED
+    return Outcome.FAILURE if spent.was_fair and spent.is_over else outcome
 
 
-def _is_end_of_time(error: BaseException) -> bool:
+def is_end_of_time(error: BaseException) -> bool:
+    """True for a cancellation of either loop and for a deadline, and for groups that hold nothing else."""
     if isinstance(error, BaseExceptionGroup):
-        return all(map(_is_end_of_time, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+        return all(map(is_end_of_time, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     if isinstance(error, asyncio.CancelledError | DeadlineExceeded):
         return True
-    # Trio is never imported here: its one cancellation class is known by its name.
+    # Trio is never imported here: its one class of cancellation is known by its name.
     kind = type(error)
     return kind.__name__ == "Cancelled" and kind.__module__.partition(".")[0] == "trio"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from cqox.resilience._ranges import check_count, check_exceptions, check_seconds
-from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health, RateOverWindow
+from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health
+from cqox.resilience.circuit.window import Window, new_window
 
 __all__ = ["CircuitChanges", "CircuitSettings", "Failures", "Probe"]
 
@@ -61,7 +62,7 @@ class CircuitSettings:
         """What a circuit that has just closed looks at."""
         if self.failure_rate is None:
             return ConsecutiveFailures(self.failure_threshold)
-        return RateOverWindow(self.failure_rate)
+        return new_window(self.failure_rate)
 
     def adapt(self, health: Health) -> Health:
         """`health` judged by these settings; what it counted is kept where it still means something."""
@@ -69,7 +70,7 @@ class CircuitSettings:
             return ConsecutiveFailures(
                 self.failure_threshold, health.failures if isinstance(health, ConsecutiveFailures) else 0
             )
-        return health.under(self.failure_rate) if isinstance(health, RateOverWindow) else self.new_health()
+        return health.under(self.failure_rate) if isinstance(health, Window) else self.new_health()
 
     @property
     def slow_call_seconds(self) -> float | None:

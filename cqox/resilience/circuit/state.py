@@ -12,7 +12,6 @@ another one is stale.
 from enum import StrEnum
 from typing import Final
 
-from cqox.resilience._permit import Permit
 from cqox.resilience.circuit.health import Health
 
 __all__ = ["CircuitState", "Closed", "Disabled", "HalfOpen", "Isolated", "Lease", "Open", "Phase"]
@@ -40,19 +39,13 @@ class Phase:
 
 
 class Closed(Phase):
-    """Lets every call through and watches.
+    """Lets every call through and watches its health."""
 
-    Attributes:
-        health: what it has seen.
-        shared: the permit that all its calls may share, once one was made.
-    """
-
-    __slots__ = ("health", "shared")
+    __slots__ = ("health",)
     state = CircuitState.CLOSED
 
     def __init__(self, health: Health) -> None:
         self.health = health
-        self.shared: Permit | None = None
 
 
 class Open(Phase):

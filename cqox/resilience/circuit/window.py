@@ -1,142 +1,187 @@
-"""Sliding windows over outcomes: pure counting, handed their time, O(1) for each outcome."""
+"""A failure rate over a sliding window: pure counting, handed its time, O(1) for each outcome."""
 
 from collections import deque
 
-__all__ = ["CountWindow", "TimeWindow", "Window"]
+from cqox.resilience.circuit.health import FailureRate, Health
+
+__all__ = ["CountWindow", "TimeWindow", "Window", "new_window"]
 
 _FAILED = 1
 _SLOW = 2
 
 
-class Window:
-    """What was seen lately.
+class Window(Health):
+    """What was seen lately, and whether that is too much.
 
     Attributes:
-        calls: outcomes in the window.
         failures: those that failed.
         slow: those that were slow, failed or not.
     """
 
-    __slots__ = ("calls", "failures", "slow")
+    __slots__ = ("_calls_to_judge", "_rate", "_slow_rate", "failures", "slow")
 
-    def __init__(self) -> None:
-        self.calls = self.failures = self.slow = 0
+    def __init__(self, settings: FailureRate) -> None:
+        super().__init__(needs_time=settings.seconds is not None, unmoved_by_success=False)
+        self._calls_to_judge = settings.calls_to_judge
+        self._rate = settings.rate
+        self._slow_rate = settings.slow_call_rate if settings.slow_call_seconds is not None else float("inf")
+        self.failures = self.slow = 0
 
-    def record(self, now: float, failed: bool, slow: bool) -> None:
-        """Take one outcome in, and let go what has left the window."""
+    @property
+    def calls(self) -> int:
+        """Outcomes in the window."""
         raise NotImplementedError
+
+    def reached(self) -> bool:
+        """See `Health.reached`."""
+        calls = self.calls
+        return calls >= self._calls_to_judge and (
+            self.failures / calls >= self._rate or self.slow / calls >= self._slow_rate
+        )
+
+    def reason(self) -> str:
+        """See `Health.reason`."""
+        if self.failures / self.calls >= self._rate:
+            return f"{self.failures} of {self.calls} calls failed"
+        return f"{self.slow} of {self.calls} calls were slow"
 
     def expire(self, now: float) -> None:
         """Let go what has left the window by `now`."""
         raise NotImplementedError
 
+    def under(self, settings: FailureRate) -> "Window":
+        """What was seen, judged by other settings; a window of another kind starts empty."""
+        raise NotImplementedError
+
 
 class CountWindow(Window):
-    """The last `size` outcomes, in a ring."""
+    """The last so many outcomes, in a ring."""
 
-    __slots__ = ("_next", "_ring", "size")
+    __slots__ = ("_next", "_ring", "_size", "_taken")
 
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-        self._ring = bytearray(size)
-        self._next = 0
+    def __init__(self, settings: FailureRate) -> None:
+        super().__init__(settings)
+        self._size = settings.window_calls
+        self._ring = bytearray(self._size)
+        self._next = self._taken = 0
 
-    def record(self, now: float, failed: bool, slow: bool) -> None:
-        """See `Window.record`; time plays no part."""
-        at = self._next
-        if self.calls == self.size:
-            oldest = self._ring[at]
-            if oldest:
-                self.failures -= oldest & _FAILED
-                self.slow -= oldest >> 1
-        else:
-            self.calls += 1
+    @property
+    def calls(self) -> int:
+        """See `Window.calls`."""
+        return self._taken
+
+    def record(self, now: float, failed: bool, slow: bool) -> bool:
+        """See `Health.record`; time plays no part."""
+        at, ring = self._next, self._ring
+        if self._taken < self._size:
+            self._taken += 1
+        elif oldest := ring[at]:
+            ring[at] = 0
+            self.failures -= oldest & _FAILED
+            self.slow -= oldest >> 1
         if failed or slow:
-            self._ring[at] = failed + _SLOW * slow
+            ring[at] = failed + _SLOW * slow
             self.failures += failed
             self.slow += slow
-        else:
-            self._ring[at] = 0
         at += 1
-        self._next = 0 if at == self.size else at
+        self._next = at if at < self._size else 0
+        return self.failures > 0 or self.slow > 0
 
     def expire(self, now: float) -> None:
         """Nothing leaves by time."""
 
-    def resized(self, size: int) -> "CountWindow":
-        """A window of another size that has seen the same; the newest outcomes are kept."""
-        other = CountWindow(size)
-        start = self._next - self.calls
-        for at in range(start + max(0, self.calls - size), self._next):
-            code = self._ring[at % self.size]
-            other.record(0.0, bool(code & _FAILED), bool(code & _SLOW))
+    def under(self, settings: FailureRate) -> Window:
+        """See `Window.under`; the newest outcomes are kept."""
+        other = new_window(settings)
+        if isinstance(other, CountWindow):
+            start = self._next - self.calls
+            for at in range(start + max(0, self.calls - other._size), self._next):
+                code = self._ring[at % self._size]
+                other.record(0.0, bool(code & _FAILED), bool(code & _SLOW))
         return other
 
 
 class _Slice:
-    __slots__ = ("calls", "failures", "slow", "tick")
+    """What was seen in a short time: the calls before it, and its failures."""
 
-    def __init__(self, tick: int) -> None:
+    __slots__ = ("failures", "seen_before", "slow", "tick")
+
+    def __init__(self, tick: int, seen_before: int) -> None:
         self.tick = tick
-        self.calls = self.failures = self.slow = 0
+        self.seen_before = seen_before
+        self.failures = self.slow = 0
 
 
 class TimeWindow(Window):
-    """The outcomes of the last `seconds`, kept in slices of a five-hundredth of that.
+    """The outcomes of the last so many seconds, kept in slices of a five-hundredth of that.
 
-    An outcome is gone once it is `seconds` old, or at most one slice earlier.
+    An outcome is gone once it is that old, or at most one slice earlier.
     """
 
-    __slots__ = ("_slices", "_width", "seconds")
+    __slots__ = ("_forgotten", "_newest_until", "_seen", "_slices", "_width")
 
     SLICES = 500
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.seconds = seconds
-        self._width = seconds / self.SLICES
+    def __init__(self, settings: FailureRate) -> None:
+        super().__init__(settings)
+        assert settings.seconds is not None
+        self._width = settings.seconds / self.SLICES
         self._slices: deque[_Slice] = deque()
+        self._newest_until = -float("inf")
+        self._seen = self._forgotten = 0
 
-    def record(self, now: float, failed: bool, slow: bool) -> None:
-        """See `Window.record`. A time before that of the outcome before, as threads may hand it in, counts as equal."""
-        tick = int(now // self._width)
-        slices = self._slices
-        if not slices or tick > slices[-1].tick:
-            self._expire(tick)
-            slices.append(_Slice(tick))
-        newest = slices[-1]
-        newest.calls += 1
-        self.calls += 1
-        if failed:
-            newest.failures += 1
-            self.failures += 1
-        if slow:
-            newest.slow += 1
-            self.slow += 1
+    @property
+    def calls(self) -> int:
+        """See `Window.calls`."""
+        return self._seen - self._forgotten
+
+    def record(self, now: float, failed: bool, slow: bool) -> bool:
+        """See `Health.record`. A time before that of the outcome before, as threads may hand it in, counts as equal."""
+        if now >= self._newest_until:
+            self.expire(now)
+            self._begin_slice(int(now // self._width))
+        self._seen += 1
+        if failed or slow:
+            self._count(failed, slow)
+        return self.failures > 0 or self.slow > 0
 
     def expire(self, now: float) -> None:
         """See `Window.expire`."""
-        self._expire(int(now // self._width))
-
-    def resized(self, seconds: float) -> "TimeWindow":
-        """A window of another length that has seen the same, as far as this one reaches back."""
-        other = TimeWindow(seconds)
-        for old in self._slices:
-            tick = int((old.tick + 0.5) * self._width // other._width)
-            if not other._slices or tick > other._slices[-1].tick:
-                other._slices.append(_Slice(tick))
-            newest = other._slices[-1]
-            for field in ("calls", "failures", "slow"):
-                setattr(newest, field, getattr(newest, field) + getattr(old, field))
-                setattr(other, field, getattr(other, field) + getattr(old, field))
-        return other
-
-    def _expire(self, tick: int) -> None:
         slices = self._slices
-        oldest_kept = tick - self.SLICES + 1
+        oldest_kept = now // self._width - self.SLICES + 1
         while slices and slices[0].tick < oldest_kept:
             gone = slices.popleft()
-            self.calls -= gone.calls
             self.failures -= gone.failures
             self.slow -= gone.slow
+        if slices:
+            self._forgotten = slices[0].seen_before
+        else:
+            self._forgotten, self._newest_until = self._seen, -float("inf")
+
+    def under(self, settings: FailureRate) -> Window:
+        """See `Window.under`; what this window has let go is not known to a longer one."""
+        other = new_window(settings)
+        if isinstance(other, TimeWindow):
+            ends = [later.seen_before for later in self._slices][1:] + [self._seen]
+            for old, end in zip(self._slices, ends, strict=True):
+                other._begin_slice(int((old.tick + 0.5) * self._width // other._width))
+                other._seen += end - old.seen_before
+                other._count(old.failures, old.slow)
+        return other
+
+    def _begin_slice(self, tick: int) -> None:
+        if not self._slices or tick > self._slices[-1].tick:
+            self._slices.append(_Slice(tick, self._seen))
+        self._newest_until = (tick + 1) * self._width
+
+    def _count(self, failures: int, slow: int) -> None:
+        newest = self._slices[-1]
+        newest.failures += failures
+        newest.slow += slow
+        self.failures += failures
+        self.slow += slow
+
+
+def new_window(settings: FailureRate) -> Window:
+    """An empty window of the kind that `settings` ask for."""
+    return CountWindow(settings) if settings.seconds is None else TimeWindow(settings)
