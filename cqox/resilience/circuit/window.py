@@ -162,7 +162,7 @@ class TimeWindow(Window):
         """See `Window.under`; what this window has let go is not known to a longer one."""
         other = new_window(settings)
         if isinstance(other, TimeWindow):
-            ends = [later.seen_before for later in self._slices][1:] + [self._seen]
+            ends = [*(later.seen_before for later in self._slices), self._seen][1:]
             for old, end in zip(self._slices, ends, strict=True):
                 other._begin_slice(int((old.tick + 0.5) * self._width // other._width))
                 other._seen += end - old.seen_before
