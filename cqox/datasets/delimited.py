@@ -5,7 +5,8 @@ first row) is read by the standard library's csv module, slower and literally. R
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -16,6 +17,9 @@ from cqox.datasets.raw import Raw
 from cqox.datasets.scratch import Source
 from cqox.datasets.shape import Ragged, Shape, scan
 from cqox.errors import LimitExceeded, UnreadableFile
+
+if TYPE_CHECKING:
+    import _csv
 
 __all__ = ["read_delimited"]
 
@@ -102,41 +106,84 @@ def _blank_note(count: int) -> tuple[str, ...]:
 
 
 def _slowly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    width = len(dialect.header)
-    parts: list[pl.DataFrame] = []
-    chunk: list[list[str]] = []
-    ragged: list[Ragged] = []
-    ragged_count = rows = 0
-    started = False
-    with open(source.path, encoding="utf-8", newline="") as file:
-        csv.field_size_limit(max(limits.max_field_bytes, 1))
-        reader = csv.reader(file, delimiter=dialect.delimiter, skipinitialspace=True, strict=True)
-        number = 0
+    csv.field_size_limit(max(limits.max_field_bytes, 1))
+    records = _Records(dialect, limits)
+    try:
+        return records.read(source, csv.QUOTE_MINIMAL), ()
+    except csv.Error as error:
+        refused = _malformed(error, records, limits)
+        cause = error
+    if dialect.delimiter == "\t" and not isinstance(refused, LimitExceeded):
+        # Databases write tab separated text without quoting; a quote is a character then, as in 5" or inches.
         try:
-            for number, record in enumerate(reader, start=1):
-                if not record:
-                    continue
-                if not started:
-                    started = True
-                    continue
+            frame = _Records(dialect, limits).read(source, csv.QUOTE_NONE)
+        except UnreadableFile:
+            raise refused from cause
+        return frame, (f"Double quotes were taken literally: row {records.row + 1:,} has one without its counterpart.",)
+    raise refused from cause
+
+
+class _Records:
+    """The records of a text by the csv module; `row` is the last one that was whole, `line` where the reader stands."""
+
+    def __init__(self, dialect: Dialect, limits: Limits) -> None:
+        self._dialect = dialect
+        self._limits = limits
+        self._ragged: list[Ragged] = []
+        self._ragged_count = 0
+        self.row = 0
+        self.line = 0
+
+    def read(self, source: Source, quoting: Literal[0, 3]) -> pl.DataFrame:
+        """All records below the header, blank lines left out.
+
+        Raises:
+            csv.Error: the quotes are malformed, or a field is too long.
+            UnreadableFile: ragged records.
+        """
+        width = len(self._dialect.header)
+        parts: list[pl.DataFrame] = []
+        chunk: list[list[str]] = []
+        rows = -1
+        with open(source.path, encoding="utf-8", newline="") as file:
+            reader = csv.reader(
+                file, delimiter=self._dialect.delimiter, skipinitialspace=True, strict=True, quoting=quoting
+            )
+            for record in self._numbered(reader):
                 rows += 1
-                if len(record) != width:
-                    ragged_count += 1
-                    if len(ragged) < _SHOWN:
-                        ragged.append(Ragged(number, len(record)))
+                if rows == 0 or not self._fits(record, width):
                     continue
                 chunk.append(record)
                 if len(chunk) == _CHUNK_ROWS:
                     parts.append(_columns(chunk, width))
                     chunk = []
-                    limits.check_shape(rows, width)
-        except csv.Error as error:
-            raise _malformed(error, number + 1, reader.line_num, limits) from error
-    if ragged_count:
-        raise _ragged(ragged, ragged_count, width, dialect)
-    limits.check_shape(rows, width)
-    parts.append(_columns(chunk, width))
-    return pl.concat(parts), ()
+                    self._limits.check_shape(rows, width)
+        if self._ragged_count:
+            raise _ragged(self._ragged, self._ragged_count, width, self._dialect)
+        self._limits.check_shape(max(rows, 0), width)
+        parts.append(_columns(chunk, width))
+        return pl.concat(parts)
+
+    def _numbered(self, reader: "_csv.Reader") -> Iterator[list[str]]:
+        """Records that are not blank, while `row` and `line` follow the reader."""
+        while True:
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            finally:
+                self.line = reader.line_num
+            self.row += 1
+            if record:
+                yield record
+
+    def _fits(self, record: list[str], width: int) -> bool:
+        if len(record) == width:
+            return True
+        self._ragged_count += 1
+        if len(self._ragged) < _SHOWN:
+            self._ragged.append(Ragged(self.row, len(record)))
+        return False
 
 
 def _columns(records: Sequence[Sequence[str]], width: int) -> pl.DataFrame:
@@ -163,17 +210,17 @@ def _ragged(ragged: Sequence[Ragged], count: int, width: int, dialect: Dialect) 
     )
 
 
-def _malformed(error: csv.Error, row: int, line: int, limits: Limits) -> UnreadableFile | LimitExceeded:
+def _malformed(error: csv.Error, records: _Records, limits: Limits) -> UnreadableFile | LimitExceeded:
     if "field larger" in str(error):
         return exceeded("bytes in one cell", limits.max_field_bytes, limits.max_field_bytes, at_least=True)
     if "unexpected end" in str(error):
         return UnreadableFile(
-            f"A double quote is opened in row {row:,} and never closed: the text ends at line {line:,} inside that "
-            "cell. Close it, or write a quote inside a cell as two."
+            f"A double quote is opened in row {records.row + 1:,} and never closed: the text ends at line "
+            f"{records.line:,} inside that cell. Close it, or write a quote inside a cell as two."
         )
     return UnreadableFile(
-        f"The quotes in line {line:,} are malformed ({error}). Put the whole cell in double quotes, and write a quote "
-        "inside it as two."
+        f"The quotes in line {records.line:,} are malformed ({error}). Put the whole cell in double quotes, and write "
+        "a quote inside it as two."
     )
 
 

@@ -93,7 +93,8 @@ def find_encoding(source: Source, asked: str | None = None) -> TextEncoding:
 
 def as_utf8(source: Source, encoding: TextEncoding, scratch: Scratch) -> Source:
     """The same text in UTF-8 without a byte order mark; the source itself where it is that already."""
-    ends = _ends_as_dos_does(source)
+    # In UTF-16 and UTF-32 the byte may be a part of a character.
+    ends = not encoding.name.startswith(("utf-16", "utf-32")) and _ends_as_dos_does(source)
     if encoding.name == "utf-8" and not encoding.mark_bytes and not ends:
         return source
     file = scratch.open()

@@ -48,7 +48,9 @@ def unnamed_note(headers: Sequence[Header]) -> tuple[str, ...]:
 
 
 def _clean(original: str) -> str:
-    return _SPACE.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFC", original))).strip()
+    name = _SPACE.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFC", original))).strip()
+    # polars takes these for patterns of several names wherever it takes a name.
+    return f"column {name}" if name == "*" or (name.startswith("^") and name.endswith("$")) else name
 
 
 def _free(name: str, taken: set[str], start: int = 1) -> str:

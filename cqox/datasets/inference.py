@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 from cqox.contract import ROLES
 from cqox.datasets.table import Column
-from cqox.datasets.vocabulary import match_role, said_after_treatment
+from cqox.datasets.vocabulary import match_role, said_after_treatment, said_before_treatment
 
 __all__ = ["Inference", "RoleCandidate", "infer_roles"]
 
 _MAPPED_AT = 0.5
+# A wrong instrument changes every estimate that uses it, so only a name that says so is enough.
+_INSTRUMENT_AT = 0.9
+_BY_KIND = 0.2
 _SHOWN_AT = 0.2
 _MAX_CANDIDATES = 10
 _NEEDED = ("y", "treatment")
@@ -101,27 +104,57 @@ def infer_roles(columns: Sequence[Column]) -> Inference:
     """
     usable = [column for column in columns if column.distinct is None or column.distinct > 1]
     candidates = {role: _candidates(role, usable) for role in (*_SINGLE, *_SEVERAL)}
+    mapping, taken = _assigned(candidates)
+    _take_back(mapping, taken, usable)
+    claimed = _claimed(candidates, taken)
+    covariates, doubtful, notes = _covariates(columns, taken | claimed.keys())
+    candidates["covariates"] = (*covariates, *doubtful)
+    if covariates:
+        mapping["covariates"] = tuple(candidate.column for candidate in covariates)
+    missing = tuple(
+        role
+        for role in _NEEDED
+        if role not in mapping and not (role == "treatment" and {"cohort", "time"} <= mapping.keys())
+    )
+    for role in missing:
+        candidates[role] = candidates[role] or _by_kind(role, usable, taken | claimed.keys())
+    if claimed:
+        listed = ", ".join(f"{column} ({role})" for column, role in claimed.items())
+        notes.append(f"Left for you to map, because their names suggest other roles: {listed}.")
+    most = {role: len(columns) if role == "covariates" else _MAX_CANDIDATES for role in ROLES}
+    return Inference(
+        mapping={role: mapping[role] for role in ROLES if role in mapping},
+        candidates={role: candidates[role][: most[role]] for role in ROLES if candidates.get(role)},
+        missing=missing,
+        notes=tuple(notes),
+    )
+
+
+def _assigned(
+    candidates: Mapping[str, tuple[RoleCandidate, ...]],
+) -> tuple[dict[str, str | tuple[str, ...]], set[str]]:
+    """Roles with a sure candidate that no surer role has, and the columns so taken."""
     mapping: dict[str, str | tuple[str, ...]] = {}
     taken: set[str] = set()
     for role in _by_confidence(candidates):
-        chosen = [c.column for c in candidates[role] if c.confidence >= _MAPPED_AT and c.column not in taken]
+        least = _INSTRUMENT_AT if role == "instrument" else _MAPPED_AT
+        chosen = [c.column for c in candidates[role] if c.confidence >= least and c.column not in taken]
         if not chosen or role in _SHOWN_ONLY:
             continue
         mapping[role] = tuple(chosen) if role in _SEVERAL else chosen[0]
         taken.update(chosen if role in _SEVERAL else chosen[:1])
-    _only_where_sensible(mapping, taken, usable)
-    claimed = taken | _claimed(candidates, taken)
-    covariates, doubtful, notes = _covariates(columns, claimed)
-    candidates["covariates"] = (*covariates, *doubtful)
-    if covariates:
-        mapping["covariates"] = tuple(candidate.column for candidate in covariates)
-    ordered = {role: mapping[role] for role in ROLES if role in mapping}
-    found = {role: candidates[role][: len(columns) if role == "covariates" else _MAX_CANDIDATES] for role in ROLES
-             if candidates.get(role)}  # fmt: skip
-    missing = tuple(role for role in _NEEDED if role not in mapping)
-    if "cohort" in mapping and "time" in mapping:
-        missing = tuple(role for role in missing if role != "treatment")
-    return Inference(mapping=ordered, candidates=found, missing=missing, notes=tuple(notes))
+    return mapping, taken
+
+
+def _by_kind(role: str, columns: Sequence[Column], taken: set[str]) -> tuple[RoleCandidate, ...]:
+    """Columns that could be the outcome or the treatment, going by their values alone."""
+    kinds = ("real", "count", "binary") if role == "y" else ("binary",)
+    why = "No name says so; it has numbers or two levels." if role == "y" else "No name says so; it has two levels."
+    return tuple(
+        RoleCandidate(column=column.name, confidence=_BY_KIND, reasons=(why,))
+        for column in columns
+        if column.kind in kinds and column.name not in taken and not said_before_treatment(column.name)
+    )
 
 
 def _by_confidence(candidates: Mapping[str, tuple[RoleCandidate, ...]]) -> list[str]:
@@ -203,7 +236,7 @@ def _between(column: Column, low: float | None, high: float | None) -> bool:
     return (low is None or least >= low) and (high is None or greatest <= high)
 
 
-def _only_where_sensible(mapping: dict[str, str | tuple[str, ...]], taken: set[str], columns: Sequence[Column]) -> None:
+def _take_back(mapping: dict[str, str | tuple[str, ...]], taken: set[str], columns: Sequence[Column]) -> None:
     """Take back what only makes sense beside something else, or that would contradict it."""
     by_name = {column.name: column for column in columns}
     if "cohort" in mapping and "time" not in mapping:
@@ -215,15 +248,14 @@ def _only_where_sensible(mapping: dict[str, str | tuple[str, ...]], taken: set[s
         taken.discard(str(mapping.pop("treatment")))
 
 
-def _claimed(candidates: Mapping[str, tuple[RoleCandidate, ...]], taken: set[str]) -> set[str]:
-    """Columns that surely play another role than covariate, though which one is left to the client."""
-    return {
-        candidate.column
-        for role, found in candidates.items()
-        for candidate in found
-        if candidate.confidence >= _MAPPED_AT and (role in _SHOWN_ONLY or role in ("y", "treatment", "unit_id", "time"))
-        if candidate.column not in taken
-    }
+def _claimed(candidates: Mapping[str, tuple[RoleCandidate, ...]], taken: set[str]) -> dict[str, str]:
+    """Columns that surely play another role than covariate, with that role; which one exactly is left to the client."""
+    claimed: dict[str, str] = {}
+    for role, found in candidates.items():
+        for candidate in found:
+            if candidate.confidence >= _MAPPED_AT and candidate.column not in taken:
+                claimed.setdefault(candidate.column, role)
+    return claimed
 
 
 def _covariates(

@@ -14,8 +14,8 @@ from cqox.datasets.table import Column, Dtype, Kind
 __all__ = ["describe_column", "names_an_id"]
 
 _ID_NAME = re.compile(
-    r"(?:^|[\s_.\-/])(?:id|ids|uuid|guid|key|code|no|number|seq|seqn|index|idx|rownames?|rowid)\.?$"
-    r"|(?<=[a-z\u3040-\u30ff\u4e00-\u9fff])(?:ID|Id|ＩＤ|No\.?|Code)$|^(?:ID|ＩＤ|№)|(?:番号|コード|識別子|整理番号|通番|連番|管理番号)$",
+    r"(?:^|[\s_.\-/])(?:id|ids|uuid|guid|key|code|no|number|seq|seqn|idx|rownames?|rowid)\.?$"
+    r"|(?<=[a-z\u3040-\u30ff\u4e00-\u9fff])(?:ID|Id|ＩＤ|No\.?|Code)$|^(?:ID|ＩＤ|№|index$)|(?:番号|コード|識別子|整理番号|通番|連番|管理番号)$",
 )
 _DATE_NAME = re.compile(r"date|day|ymd|yyyymmdd|日付|年月日|日$|期日", re.IGNORECASE)
 _SHOWN_ROWS = 5

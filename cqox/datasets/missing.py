@@ -17,7 +17,7 @@ __all__ = ["Tokens", "tokens_for"]
 
 _ALWAYS = (
     "na", "n/a", "n.a.", "<na>", "nan", "null", "#n/a", "#na", "#null!", "#div/0!", "#value!", "#ref!", "#name?",
-    "#num!",
+    "#num!", "\\n",
     "欠損", "欠損値", "欠測", "欠測値", "欠側", "データなし", "データ無し",
 )  # fmt: skip
 _MARKS = (

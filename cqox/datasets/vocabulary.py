@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cqox.contract import ALIASES
 
-__all__ = ["match_role", "said_after_treatment"]
+__all__ = ["match_role", "said_after_treatment", "said_before_treatment"]
 
 _EXACT = 0.95
 _WORD = 0.7
@@ -65,11 +65,11 @@ _NAMES: Mapping[str, str] = {
 _WORDS: Mapping[str, str] = {
     "y": """
         sales revenue profit conversion converted purchase purchased spend spending response outcome target churn
-        retention clicks visits wage earnings survival mortality death recovered readmission re78
+        retention clicks visits wage earnings survival mortality death recovered readmission
         """,
     "treatment": """
         treat treated treatment trt intervention campaign promotion promo coupon exposed exposure program training
-        assigned discount
+        assigned discount arm variant
         """,
     "unit_id": "id uuid uid",
     "time": "date year month week day time period quarter",
@@ -86,11 +86,22 @@ _PARTS: Mapping[str, str] = {
     "time": "日付 年月 年度 週次 時点 観測日",
 }
 
+# Names that are words for the role and for other things as often: "t" may be a period, "m" a month, "group" a cluster,
+# and "z" an instrument or one more covariate.
+_UNSURE: Mapping[str, Mapping[str, float]] = {
+    "treatment": {"t": 0.55, "d": 0.55, "exposure": 0.55, "intervention": 0.7, "group": 0.5},
+    "instrument": {"z": 0.6},
+    "mediator": {"m": 0.3},
+    "post": {"after": 0.7},
+    "time": {"t": 0.6},
+}
+
 _AFTER_WORDS = re.compile(
     r"(?:^|[_\s.\-])(after|post|posttest|followup|follow_up|fup|endline|later|final|outcome|subsequent)(?:$|[_\s.\-0-9])"
 )
 _AFTER_PARTS = ("介入後", "処置後", "施策後", "治療後", "事後", "追跡", "フォローアップ", "終了時", "実施後", "投与後")
-_AFTER_SUFFIX = re.compile(r"[^前以直午背老最]後$|^後[_・\s]|[_・\s(（]後[)）]?$|後の")
+_AFTER_PART = re.compile(r"[^前以直午背老最今戦]後|^後[_・\s]")
+_SEPARATORS = str.maketrans("- .", "___")
 _BEFORE = re.compile(
     r"(?:^|[_\s.\-])(?:before|pre|pretest|baseline|prior|lag|lagged|past|previous|last)(?:$|[_\s.\-0-9])"
     r"|[^以]前|^前|ベースライン|過去|昨年"
@@ -105,8 +116,9 @@ def _known() -> dict[str, dict[str, float]]:
     known = {role: dict.fromkeys(_folded(words).split(), _EXACT) for role, words in _NAMES.items()}
     for alias, role in ALIASES.items():
         # "t", "d" and "m" are as often a period, a date or a month as a treatment or a mediator.
-        sure = 0.55 if alias in ("t", "d", "exposure", "intervention") else 0.3 if alias in ("m", "after") else _EXACT
-        known.setdefault(role, {}).setdefault(alias, sure)
+        known.setdefault(role, {}).setdefault(alias, _EXACT)
+    for role, names in _UNSURE.items():
+        known[role] |= names
     return known
 
 
@@ -115,16 +127,18 @@ _KNOWN = _known()
 
 def match_role(role: str, name: str) -> tuple[float, str] | None:
     """How surely a column of this name plays this role, and why; None where the name says nothing of it."""
-    folded = _folded(name).replace("-", "_").replace(" ", "_")
+    folded = _folded(name).translate(_SEPARATORS)
     sure = _KNOWN.get(role, {}).get(folded)
     if sure is not None:
         return sure, f"The name '{name}' is a word for {role}."
     # "sales_before" and 前年売上 are measured too early to be what the treatment changed, or to be the treatment.
     if role not in _WORDS or (role in ("y", "treatment") and _BEFORE.search(folded)):
         return None
+    if role == "treatment" and said_after_treatment(name):
+        return None
     words = _split(name)
     # "birth_year" is a year in which something happened; a date at the end of a longer name is weak.
-    weaker = 0.15 if role == "time" else 0.0
+    weaker = 0.25 if role == "time" else 0.0
     for word in _WORDS[role].split():
         if word in (words[-1:] if role == "time" else words):
             return round(_WORD - weaker, 2), f"The name '{name}' holds the word '{word}'."
@@ -143,7 +157,12 @@ def said_after_treatment(name: str) -> str:
     for part in _AFTER_PARTS:
         if part in folded:
             return part
-    return "後" if _AFTER_SUFFIX.search(folded) else ""
+    return "後" if _AFTER_PART.search(folded) else ""
+
+
+def said_before_treatment(name: str) -> bool:
+    """Whether a name says that the column was measured before the treatment."""
+    return _BEFORE.search(_folded(name)) is not None
 
 
 def _split(name: str) -> list[str]:

@@ -71,7 +71,19 @@ FORMATS: dict[str, Callable[[], bytes]] = {
     "arrow stream": lambda: written("write_ipc_stream"),
     "excel": workbook,
 }
-ENCODINGS = ["utf-8", "utf-8-sig", "cp932", "euc_jp", "iso2022_jp", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+ENCODINGS = [
+    "utf-8",
+    "utf-8-sig",
+    "cp932",
+    "euc_jp",
+    "iso2022_jp",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "utf-32-le",
+    "utf-32-be",
+]
 
 
 def zipped(content: bytes) -> bytes:
@@ -154,7 +166,7 @@ def test_a_file_of_white_space_is_refused(content, read):
 
 @pytest.mark.parametrize("content", ["a,b\n", "a,b", "a,b\n\n\n", "a,b\n,\n,\n"])
 def test_a_header_without_rows_is_refused_with_its_columns(content, read):
-    with pytest.raises(UnusableData, match="no rows.*a, b"):
+    with pytest.raises(UnusableData, match=r"no rows.*a, b"):
         read(content)
 
 
@@ -200,13 +212,17 @@ def test_compressed_data_cut_short_are_refused(compression, read):
 
 
 text = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp", "Zs", "Co", "Cn"]), min_size=1, max_size=8
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp", "Zs", "Co", "Cn"]),
+    min_size=1,
+    max_size=8,
 ).map(lambda word: "w" + word)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    table=st.lists(st.tuples(text, st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False)), min_size=1),
+    table=st.lists(
+        st.tuples(text, st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False)), min_size=1
+    ),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be"]),
     delimiter=st.sampled_from([",", "\t", ";", "|"]),
 )
@@ -246,3 +262,9 @@ def test_japanese_words_are_read_in_the_encoding_that_they_were_written_in(words
     found = read(content.encode(encoding))
     assert found.columns[0].name == "名前"
     assert found.frame["名前"].cast(pl.String).to_list() == [f"語{word}" for word in words]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-32-be"])
+def test_a_last_byte_that_is_part_of_a_character_is_no_end_of_file_mark(encoding, read):
+    table = read("処置,y\nあり,1\nなし,业".encode(encoding), encoding=encoding)
+    assert table.frame["y"].to_list() == ["1", "业"]

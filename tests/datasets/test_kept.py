@@ -1,0 +1,73 @@
+"""What is kept on disk comes back as it was, and the same table gives the same bytes."""
+
+import datetime
+import io
+
+import polars as pl
+import pytest
+
+from cqox.contract import ColumnDescription
+from cqox.datasets import describe, load_columns, write_parquet
+from cqox.errors import InvalidRequest
+
+CONTENT = (
+    '店舗,w,売上,日,記\nA,1,"1,300",2024/1/5,x y z\nB,0,12.5,2024/1/6,\nA,1,NA,2024/1/7,q r s\nA,0,7,2024/1/8,x y z\n'
+)
+
+
+def test_a_kept_table_is_described_without_its_data(read, tmp_path):
+    table = read(CONTENT)
+    path = tmp_path / "table.parquet"
+    write_parquet(table, path)
+    path.unlink()
+    described = describe(path)
+    assert described == table.description
+    assert described.rows == 4
+
+
+def test_columns_come_back_in_the_order_asked_for(read, tmp_path):
+    table = read(CONTENT)
+    write_parquet(table, tmp_path / "table.parquet")
+    loaded = load_columns(tmp_path / "table.parquet", ["売上", "店舗"])
+    assert loaded.columns == ["売上", "店舗"]
+    assert loaded["売上"].to_list() == [1300.0, 12.5, None, 7.0]
+    assert loaded["店舗"].cast(pl.String).to_list() == ["A", "B", "A", "A"]
+    assert load_columns(tmp_path / "table.parquet", ["日"])["日"].to_list()[0] == datetime.date(2024, 1, 5)
+
+
+def test_no_columns_are_as_many_rows_as_the_table_has(read, tmp_path):
+    write_parquet(read(CONTENT), tmp_path / "table.parquet")
+    assert load_columns(tmp_path / "table.parquet", []).height == 4
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_that_are(read, tmp_path):
+    write_parquet(read(CONTENT), tmp_path / "table.parquet")
+    with pytest.raises(InvalidRequest) as caught:
+        load_columns(tmp_path / "table.parquet", ["w", "売り上げ"])
+    assert caught.value.choices == ("店舗", "w", "売上", "日", "記")
+
+
+def test_the_same_table_gives_the_same_bytes(read, tmp_path):
+    for name in ("one", "two"):
+        write_parquet(read(CONTENT), tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+
+
+def test_headers_that_polars_takes_for_patterns_get_names_that_it_does_not(read, tmp_path):
+    table = read("^a.*$,*,[b]\n1,2,3\n4,5,6\n")
+    assert [column.original_name for column in table.columns] == ["^a.*$", "*", "[b]"]
+    path = tmp_path / "table[1]*.parquet"
+    write_parquet(table, path)
+    names = ["column *", "column ^a.*$", "[b]"]
+    assert load_columns(path, names).rows() == [(2, 1, 3), (5, 4, 6)]
+    foreign = io.BytesIO()
+    pl.DataFrame({"*": [1, 2], "^x$": [3, 4]}).write_parquet(foreign)
+    assert read(foreign.getvalue()).frame.columns == ["column *", "column ^x$"]
+
+
+def test_every_column_fits_the_contract(read):
+    content = CONTENT + "B,1,inf,2024/1/9,\n"
+    for column in read(content).columns:
+        described = ColumnDescription.model_validate(column.to_json())
+        assert described.name == column.name
