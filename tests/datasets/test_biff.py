@@ -1,0 +1,64 @@
+"""Old Excel files whose records claim cells that no table has are refused before the sheet is laid out."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from cqox.datasets.biff import check_biff
+from cqox.datasets.limits import Limits
+from cqox.datasets.scratch import Source
+from cqox.errors import InputError, LimitExceeded, UnreadableFile
+
+WORKBOOK = Path(__file__).with_name("files") / "workbook.xls"
+NUMBER, LABELSST = 0x0203, 0x00FD
+
+
+def _check(tmp_path: Path, content: bytes, limits: Limits | None = None) -> None:
+    path = tmp_path / "book"
+    path.write_bytes(content)
+    check_biff(Source(path=str(path), size=len(content)), limits or Limits())
+
+
+def _moved(content: bytes, *, row: int, column: int) -> bytes:
+    """The workbook with its first number moved to another cell."""
+    at = content.index(struct.pack("<HH", NUMBER, 14))
+    return content[: at + 4] + struct.pack("<HH", row, column) + content[at + 8 :]
+
+
+def test_an_honest_workbook_passes_and_its_extent_is_seen(tmp_path: Path) -> None:
+    content = WORKBOOK.read_bytes()
+    _check(tmp_path, content)
+    _check(tmp_path, content, Limits(max_rows=3, max_columns=4))
+    with pytest.raises(LimitExceeded):
+        _check(tmp_path, content, Limits(max_rows=2))
+    with pytest.raises(LimitExceeded):
+        _check(tmp_path, content, Limits(max_columns=3))
+
+
+def test_one_cell_far_away_is_refused(tmp_path: Path) -> None:
+    content = WORKBOOK.read_bytes()
+    with pytest.raises(LimitExceeded, match="columns"):
+        _check(tmp_path, _moved(content, row=1, column=65_535))
+    with pytest.raises(LimitExceeded, match="cells"):
+        _check(tmp_path, _moved(content, row=65_535, column=4_000))
+
+
+def test_a_file_that_leads_in_circles_or_outside_itself_is_refused(tmp_path: Path) -> None:
+    content = bytearray(WORKBOOK.read_bytes())
+    (table,) = struct.unpack_from("<I", content, 76)
+    (directory,) = struct.unpack_from("<I", content, 48)
+    for target in (directory, 1 << 20):
+        broken = bytearray(content)
+        struct.pack_into("<I", broken, 512 + table * 512 + directory * 4, target)
+        with pytest.raises(UnreadableFile):
+            _check(tmp_path, bytes(broken))
+
+
+def test_a_file_cut_anywhere_is_checked_or_refused_but_never_crashes(tmp_path: Path) -> None:
+    content = WORKBOOK.read_bytes()
+    for size in range(0, len(content), 97):
+        try:
+            _check(tmp_path, content[:size])
+        except InputError:
+            continue
