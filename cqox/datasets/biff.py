@@ -1,8 +1,8 @@
 """The extent of the sheets in an old Excel file (xls), found before they are laid out in memory.
 
 The reader lays a sheet out as the rectangle of its cells. One damaged or hostile cell record in a file of a few
-kilobytes would make that 65,536 rows by 65,536 columns, which no machine holds; so the records are walked first, without
-their values. Only what that takes of [MS-CFB] and [MS-XLS] is read here.
+kilobytes would make that 65,536 rows by 65,536 columns, which no machine holds; so the records are walked first,
+without their values. Only what that takes of [MS-CFB] and [MS-XLS] is read here.
 """
 
 import struct
