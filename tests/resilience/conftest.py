@@ -1,0 +1,139 @@
+"""Three worlds with time of their own: Trio under MockClock, asyncio in virtual time, plain code with a FakeClock."""
+
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import anyio
+import pytest
+import trio
+import trio.testing
+
+from cqox.resilience import remaining
+from cqox.resilience._part import Part
+from cqox.resilience.policy import Policy
+from cqox.resilience.testing import FakeClock, Script, run_in_virtual_time
+
+
+class World:
+    """One world, the same to every scenario."""
+
+    name = ""
+    clock: FakeClock | None = None
+
+    def now(self) -> float:
+        raise NotImplementedError
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+    def guard(self, guard: Part | Policy, *steps: object) -> Callable[..., Awaitable[object]]:
+        """A scripted dependency behind `guard`, to be awaited in every world."""
+        raise NotImplementedError
+
+
+class AsyncWorld(World):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._start = anyio.current_time()
+
+    def now(self) -> float:
+        return round(anyio.current_time() - self._start, 6)
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    def guard(self, guard: Part | Policy, *steps: object) -> Callable[..., Awaitable[object]]:
+        script = Script(*steps)
+
+        async def dependency() -> object:
+            return await script.call()
+
+        return guard(dependency)
+
+
+class SyncWorld(World):
+    name = "sync"
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+
+    def now(self) -> float:
+        return round(self.clock.now(), 6)
+
+    async def sleep(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    def guard(self, guard: Part | Policy, *steps: object) -> Callable[..., Awaitable[object]]:
+        script = Script(*steps, clock=self.clock)
+
+        def dependency() -> object:
+            return script()
+
+        guarded = guard(dependency)
+
+        async def call() -> object:
+            return guarded()
+
+        return call
+
+
+type Scenario = Callable[[World], Coroutine[Any, Any, list[object]]]
+
+
+def run_async(backend: str, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run `main` in virtual time on one backend."""
+    if backend == "asyncio":
+        return run_in_virtual_time(main)
+    return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def _drive(coroutine: Coroutine[Any, Any, list[object]]) -> list[object]:
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a scenario of the synchronous world must not wait for anything")
+
+
+@pytest.fixture
+def same_trace() -> Callable[[Scenario], list[object]]:
+    """Play a scenario in the three worlds and return its trace, which must be the same in all."""
+
+    def play(scenario: Scenario) -> list[object]:
+        traces = {"sync": _drive(scenario(SyncWorld()))}
+        for backend in ("asyncio", "trio"):
+
+            async def main(backend: str = backend) -> list[object]:
+                return await scenario(AsyncWorld(backend))
+
+            traces[backend] = run_async(backend, main)
+        assert traces["asyncio"] == traces["sync"]
+        assert traces["trio"] == traces["sync"]
+        return traces["sync"]
+
+    return play
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def run(request: pytest.FixtureRequest) -> Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]:
+    """Run a coroutine function in virtual time, on each backend."""
+    return lambda main: run_async(request.param, main)
+
+
+@pytest.fixture(autouse=True)
+def _no_leak() -> Any:
+    """No test leaves a deadline in force."""
+    yield
+    assert remaining() == math.inf
+
+
+async def outcome(call: Callable[[], Awaitable[object]]) -> object:
+    """What a call returned, or the name of what it raised."""
+    try:
+        return await call()
+    except Exception as error:  # any error is what the test is about
+        return type(error).__name__
+
+
+__all__ = ["AsyncWorld", "SyncWorld", "World", "outcome", "run_async"]
