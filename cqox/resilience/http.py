@@ -36,6 +36,7 @@ __all__ = [
     "idempotency_key",
     "propagate",
     "propagate_sync",
+    "serving_attempt",
 ]
 
 REQUEST_TIMEOUT_MS = "X-Request-Timeout-Ms"
@@ -188,6 +189,16 @@ def idempotency_key(key: str | None = None) -> Generator[str]:
         yield key
     finally:
         call_key.reset(token)
+
+
+@contextmanager
+def serving_attempt(number: int) -> Generator[None]:
+    """Handle a request that is attempt `number` to its client: above 0, calls inside the block get one attempt."""
+    token = attempt_served.set(number)
+    try:
+        yield
+    finally:
+        attempt_served.reset(token)
 
 
 def _fields(headers: HeaderFields, names: Iterable[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from cqox.analysis.jobs import Jobs
 from cqox.analysis.service import Analyses, Bounds
 from services.engine import analyses, datasets, jobs
 from services.engine.state import State
+from services.http.admin import add_admin
 from services.http.api import register
 from services.http.app import App
 from services.http.docs import add_docs
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> App:
         await state.analyses.store.ping()
 
     register(app, datasets.handlers(state) | analyses.handlers(state) | jobs.handlers(state))
+    add_admin(app)
     add_health(app, {"results": results})
     add_docs(app)
     return app

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.gateway.engine_client import EngineClient
+from services.http.admin import add_admin
 from services.gateway.policies import EnginePolicies
+from services.gateway.replicas import Replicas
 from services.gateway.routes import Upstream, add_routes
 from services.http.app import App
 from services.http.docs import add_docs
@@ -23,14 +24,15 @@ def create_app(settings: Settings) -> App:
     @gateway.resource
     @asynccontextmanager
     async def engine() -> AsyncIterator[None]:
-        async with EngineClient.open(settings.engine_url) as client:
-            upstream.policies = EnginePolicies(client, analysis_seconds=settings.analysis_seconds)
+        async with Replicas.open(settings.engine_urls) as replicas:
+            upstream.policies = EnginePolicies(replicas, analysis_seconds=settings.analysis_seconds)
             yield
 
     async def engine_answers() -> None:
         await upstream.policies.ping()
 
     add_routes(gateway, upstream)
+    add_admin(gateway)
     add_health(gateway, {"engine": engine_answers})
     add_docs(gateway)
     return gateway

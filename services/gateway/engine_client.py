@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import httpx
 
-__all__ = ["Call", "EngineClient", "Headers", "Reply", "end_to_end"]
+from cqox.resilience.http import propagate
+
+__all__ = ["Call", "EngineClient", "Headers", "Reply", "Streamed", "end_to_end"]
 
 type Headers = tuple[tuple[bytes, bytes], ...]
 """Names in lower case with their values, in order; a name may come more than once."""
@@ -72,6 +74,21 @@ class Reply:
         return next((value.decode("latin1") for key, value in self.headers if key == name), "")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """What the engine answers bit by bit.
+
+    Attributes:
+        status: the HTTP status.
+        headers: those that a client should see.
+        chunks: the body as it comes; ends with the block that opened the stream.
+    """
+
+    status: int
+    headers: Headers
+    chunks: AsyncIterator[bytes]
+
+
 class EngineClient:
     """One engine, reached through one pool. Open it with `EngineClient.open`."""
 
@@ -108,6 +125,17 @@ class EngineClient:
             return Reply(status=response.status_code, headers=end_to_end(response.headers.raw), body=body)
 
     @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[Streamed]:
+        """Send one request and read its answer as it comes. Leaving the block closes the connection.
+
+        Raises:
+            httpx.TransportError: the engine could not be reached, or was lost.
+        """
+        async with self._sent(call) as response:
+            headers = end_to_end(response.headers.raw)
+            yield Streamed(status=response.status_code, headers=headers, chunks=response.aiter_raw())
+
+    @asynccontextmanager
     async def _sent(self, call: Call) -> AsyncGenerator[httpx.Response]:
         request = self._client.build_request(
             call.method,
@@ -115,6 +143,7 @@ class EngineClient:
             headers=list(call.headers),
             content=call.content or None,
         )
+        await propagate(request)
         response = await self._client.send(request, stream=True)
         async with aclosing(response):
             yield response

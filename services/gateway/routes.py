@@ -1,19 +1,41 @@
 """The gateway's routes: each operation of the contract is handed to the engine under the policy that fits it."""
 
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+
+import httpx
+from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
 
-from services.gateway.engine_client import Call, Reply, end_to_end
+from cqox.errors import DeadlineExceeded
+from cqox.resilience.http import deadline_from_headers
+from services.gateway.engine_client import Call, Headers, Reply, end_to_end
+from services.gateway.failures import lost
 from services.gateway.policies import EnginePolicies
-from services.http.api import OPERATIONS, Handler, register
+from services.http.api import OPERATIONS, OWN_GROUPS, Handler, register
 from services.http.app import App
 from services.http.bodies import chunks_of, declared_length, read_body
+from services.http.hop import serving
 from services.http.incoming import IncomingRequest, current_request
 from services.http.uploads import FORM_BYTES
 
 __all__ = ["Upstream", "add_routes"]
 
 # The client's connection says nothing about the engine's; lengths and the id are written anew.
-_NOT_FORWARDED = frozenset({b"host", b"content-length", b"expect", b"x-request-id", b"remote-addr"})
+_NOT_FORWARDED = frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"expect",
+        b"x-request-id",
+        b"remote-addr",
+        # Written anew for each attempt.
+        b"x-request-timeout-ms",
+        b"x-envoy-expected-rq-timeout-ms",
+        b"x-retry-attempt",
+        b"x-criticality",
+    }
+)
 _NOT_RETURNED = frozenset({b"content-length", b"date", b"server", b"x-request-id"})
 
 
@@ -27,10 +49,24 @@ def add_routes(app: App, upstream: Upstream) -> None:
     """Put every operation of the contract on the app."""
     settings = app.settings
 
-    async def analyze() -> TrioResponse:
+    async def analyze() -> ResponseReturnValue:
         request = current_request()
         body = await read_body(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
-        return _response(await upstream.policies.analyze(_call(request, body)))
+        call = _call(request, body)
+        fields = request.headers.to_wsgi_list()
+        seconds = deadline_from_headers(fields, max_seconds=settings.analysis_seconds)
+        if seconds <= 0:
+            raise DeadlineExceeded(0.0)
+        with serving(fields):
+            if request.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream":
+                return await _streamed(upstream.policies, call)
+            return _response(await upstream.policies.analyze(call, seconds=seconds))
+
+    async def find(**_: str) -> TrioResponse:
+        return _response(await upstream.policies.find(_call(current_request(), b"")))
+
+    async def follow(**_: str) -> ResponseReturnValue:
+        return await _streamed(upstream.policies, _call(current_request(), b""))
 
     async def upload_dataset() -> TrioResponse:
         request = current_request()
@@ -48,8 +84,15 @@ def add_routes(app: App, upstream: Upstream) -> None:
         body = await read_body(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
         return _response(await upstream.policies.read(_call(request, body)))
 
-    handlers: dict[str, Handler] = {each.name: read for each in OPERATIONS if each.group != "Health"}
-    register(app, handlers | {"analyze": analyze, "upload_dataset": upload_dataset})
+    handlers: dict[str, Handler] = {each.name: read for each in OPERATIONS if each.group not in OWN_GROUPS}
+    special: dict[str, Handler] = {
+        "analyze": analyze,
+        "upload_dataset": upload_dataset,
+        "read_job": find,
+        "cancel_job": find,
+        "job_events": follow,
+    }
+    register(app, handlers | special)
 
 
 def _call(request: IncomingRequest, body: bytes) -> Call:
@@ -66,8 +109,31 @@ def _call(request: IncomingRequest, body: bytes) -> Call:
 
 
 def _response(reply: Reply) -> TrioResponse:
-    response = TrioResponse(reply.body, reply.status)
+    return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
+
+
+async def _streamed(policies: EnginePolicies, call: Call) -> TrioResponse:
+    # The head is awaited here, so that an engine that is away is a problem and no empty stream.
+    stack = AsyncExitStack()
+    try:
+        streamed = await stack.enter_async_context(policies.stream(call))
+    except BaseException:
+        await stack.aclose()
+        raise
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        async with stack:
+            try:
+                async for data in streamed.chunks:
+                    yield data
+            except httpx.TransportError as error:
+                raise lost(error) from error
+
+    return _with_headers(TrioResponse(chunks(), streamed.status), streamed.headers)
+
+
+def _with_headers(response: TrioResponse, headers: Headers) -> TrioResponse:
     response.headers.remove("Content-Type")
-    for name, value in end_to_end(reply.headers, without=_NOT_RETURNED):
+    for name, value in end_to_end(headers, without=_NOT_RETURNED):
         response.headers.add(name.decode("latin1"), value.decode("latin1"))
     return response

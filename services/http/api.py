@@ -24,8 +24,9 @@ from cqox.contract import (
 )
 from services.http.app import App
 from services.http.health import Health, Liveness
+from services.http.steering import PolicyChange, PolicyListing
 
-__all__ = ["OPERATIONS", "Answer", "Handler", "Operation", "Parameter", "operation", "register"]
+__all__ = ["OPERATIONS", "OWN_GROUPS", "Answer", "Handler", "Operation", "Parameter", "operation", "register"]
 
 type Handler = Callable[..., Awaitable[ResponseReturnValue]]
 """A coroutine function that takes the parameters of the path by name."""
@@ -275,6 +276,29 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=_UNAVAILABLE,
     ),
     Operation(
+        name="list_policies",
+        method="GET",
+        path="/api/admin/policies",
+        group="Administration",
+        summary="Show the state of every policy",
+        description="Circuits, budgets and limits of the service that is asked. Open to clients on its own machine, or "
+        "to who holds the token where `CQOX_ADMIN_TOKEN` is set; to everybody else the path does not exist.",
+        answers=(Answer(meaning="Policies by name.", model=PolicyListing),),
+        problems=(404,),
+    ),
+    Operation(
+        name="steer_policy",
+        method="POST",
+        path="/api/admin/policies",
+        group="Administration",
+        summary="Force a circuit, or change settings of a policy",
+        description="An action forces the circuits of a policy until `reset`; settings change without losing state.",
+        body=PolicyChange,
+        example={"policy": "_call_engine_analyze", "action": "isolate"},
+        answers=(Answer(meaning="Policies by name, as they are now.", model=PolicyListing),),
+        problems=(400, 404, 413),
+    ),
+    Operation(
         name="health",
         method="GET",
         path="/api/health",
@@ -306,6 +330,9 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 """Every operation, in the order in which the documentation shows them."""
 
+OWN_GROUPS = ("Health", "Administration")
+"""Groups whose operations each service answers for itself."""
+
 _BY_NAME = {each.name: each for each in OPERATIONS}
 
 
@@ -319,12 +346,12 @@ def register(app: App, handlers: Mapping[str, Handler]) -> None:
 
     Args:
         app: the app.
-        handlers: a handler for every operation but those of health, by name.
+        handlers: a handler for every operation but those of `OWN_GROUPS`, by name.
 
     Raises:
         ValueError: an operation has no handler, or a handler no operation.
     """
-    wanted = {each.name for each in OPERATIONS if each.group != "Health"}
+    wanted = {each.name for each in OPERATIONS if each.group not in OWN_GROUPS}
     if wanted != handlers.keys():
         raise ValueError(f"operations and handlers differ in {', '.join(sorted(wanted ^ handlers.keys()))}")
     for name, handler in handlers.items():

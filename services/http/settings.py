@@ -54,7 +54,7 @@ class Settings:
         str,
         _About(
             "ENGINE_URL",
-            "Where the gateway finds the engine.",
+            "Where the gateway finds its engine, or several engines separated by commas.",
             services=("gateway",),
             shown="http://127.0.0.1:CQOX_ENGINE_PORT",
         ),
@@ -141,6 +141,15 @@ class Settings:
             services=("engine", "up"),
         ),
     ] = 4 * _GIB
+    admin_token: Annotated[
+        str,
+        _About(
+            "CQOX_ADMIN_TOKEN",
+            "Bearer token for /api/admin; without one, /api/admin answers clients on this machine alone.",
+            services=("gateway", "up"),
+            shown="none",
+        ),
+    ] = ""
     drain_seconds: Annotated[
         float,
         _About(
@@ -167,6 +176,11 @@ class Settings:
         Literal["auto", "console", "json"],
         _About("CQOX_LOG_FORMAT", "console, json, or auto: console on a terminal and json elsewhere."),
     ] = "auto"
+
+    @property
+    def engine_urls(self) -> tuple[str, ...]:
+        """The engines, at least one."""
+        return tuple(url.strip() for url in self.engine_url.split(",") if url.strip())
 
     def __post_init__(self) -> None:
         if not self.engine_url:
