@@ -1,6 +1,7 @@
 """The tasks that a worker process knows, by name. Everything here runs inside a worker and loads numerics."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from cqox.analysis.run import Step, analyze, rehearse
@@ -85,6 +86,10 @@ def parse_options(given: object) -> ReadOptions:
     """
     if not isinstance(given, dict):
         return ReadOptions()
+    known = [field.name for field in fields(ReadOptions)]
+    for name in given:
+        if name not in known:
+            raise InvalidRequest(f"There is no read option '{name}'.", field=str(name), choices=known)
     return ReadOptions(**{str(name): value for name, value in given.items() if value is not None})
 
 

@@ -16,13 +16,14 @@ from services.http.app import App
 from services.http.docs import add_docs
 from services.http.health import add_health
 from services.http.settings import Settings
+from services.http.startup import asgi_app
 
-__all__ = ["create_app"]
+__all__ = ["app", "create_app"]
 
 
 def create_app(settings: Settings) -> App:
     """The engine's app; it opens its stores and workers when it is served."""
-    app = App(__name__, title="Engine", settings=settings)
+    engine_app = App(__name__, title="Engine", settings=settings)
     state = State(settings=settings)
     bounds = Bounds(
         analyses=settings.concurrent_analyses,
@@ -37,7 +38,7 @@ def create_app(settings: Settings) -> App:
         },
     )
 
-    @app.resource
+    @engine_app.resource
     @asynccontextmanager
     async def opened() -> AsyncIterator[Analyses]:
         async with Analyses.open(settings.data_dir, bounds) as engine:
@@ -48,18 +49,22 @@ def create_app(settings: Settings) -> App:
     @contextmanager
     def shift(what: str) -> Iterator[trio.CancelScope]:
         # A job counts as in flight: a drain waits for it, and cuts it at the end of the grace.
-        with app.in_flight.admit(what, background=True) as ticket, ticket.scope:
+        with engine_app.in_flight.admit(what, background=True) as ticket, ticket.scope:
             yield ticket.scope
 
-    @app.warm_up
+    @engine_app.warm_up
     async def warm() -> None:
         await state.analyses.warm()
 
     async def results() -> None:
         await state.analyses.store.ping()
 
-    register(app, datasets.handlers(state) | analyses.handlers(state) | jobs.handlers(state))
-    add_admin(app)
-    add_health(app, {"results": results})
-    add_docs(app)
-    return app
+    register(engine_app, datasets.handlers(state) | analyses.handlers(state) | jobs.handlers(state))
+    add_admin(engine_app)
+    add_health(engine_app, {"results": results})
+    add_docs(engine_app)
+    return engine_app
+
+
+app = asgi_app("engine", create_app)
+"""For the `hypercorn` command, with one worker: `hypercorn -c deploy/hypercorn.toml services.engine.app:app`."""

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.http.admin import add_admin
 from services.gateway.policies import EnginePolicies
 from services.gateway.replicas import Replicas
 from services.gateway.routes import Upstream, add_routes
+from services.http.admin import add_admin
 from services.http.app import App
 from services.http.docs import add_docs
 from services.http.health import add_health
