@@ -14,6 +14,7 @@ from cqox.errors import (
     Rejected,
     ResilienceError,
 )
+from cqox.errors import Shed as LoadShed
 from cqox.resilience._clock import Clock
 from cqox.resilience._events import (
     AttemptFailed,
@@ -32,9 +33,22 @@ from cqox.resilience._events import (
     TimedOut,
     subscribe,
 )
+from cqox.resilience.adaptive import AdaptiveLimit, AdaptiveLimitSnapshot
+from cqox.resilience.asgi import DeadlineMiddleware
 from cqox.resilience.backoff import backoff
-from cqox.resilience.budget import RetryBudget
+from cqox.resilience.budget import RetryBudget, RetryBudgetSnapshot
+from cqox.resilience.bulkhead import Bulkhead, BulkheadSnapshot
 from cqox.resilience.circuit import CircuitBreaker, CircuitMode, CircuitSnapshot, CircuitState, FailureRate
+from cqox.resilience.classification import (
+    Failure,
+    classify,
+    is_database_error,
+    is_network_error,
+    is_overload,
+    is_transient,
+    never_sent,
+)
+from cqox.resilience.criticality import Criticality, criticality, current_criticality
 from cqox.resilience.deadline import deadline, remaining
 from cqox.resilience.decorators import (
     api_timeout,
@@ -45,16 +59,31 @@ from cqox.resilience.decorators import (
     retry_on_database_error,
     retry_on_network_error,
 )
+from cqox.resilience.drain import Drain, DrainReport, InFlight
+from cqox.resilience.http import (
+    attempt_from_headers,
+    call_headers,
+    criticality_from_headers,
+    deadline_from_headers,
+    idempotency_key,
+    propagate,
+    propagate_sync,
+)
 from cqox.resilience.policy import Policy
 from cqox.resilience.registry import Registry, registry
 from cqox.resilience.retry import Retry
+from cqox.resilience.shed import Shed, ShedSnapshot
 from cqox.resilience.timeout import Timeout
 
 __all__ = [
+    "AdaptiveLimit",
+    "AdaptiveLimitSnapshot",
     "AttemptFailed",
     "AttemptStarted",
     "AttemptTimeout",
+    "Bulkhead",
     "BulkheadFull",
+    "BulkheadSnapshot",
     "CallRejected",
     "CircuitBreaker",
     "CircuitClosed",
@@ -68,11 +97,18 @@ __all__ = [
     "CircuitSnapshot",
     "CircuitState",
     "Clock",
+    "Criticality",
     "DeadlineExceeded",
+    "DeadlineMiddleware",
+    "Drain",
+    "DrainReport",
     "Draining",
     "Event",
+    "Failure",
     "FailureRate",
     "GaveUp",
+    "InFlight",
+    "LoadShed",
     "Policy",
     "ProbeFailed",
     "RateLimited",
@@ -81,16 +117,34 @@ __all__ = [
     "ResilienceError",
     "Retry",
     "RetryBudget",
+    "RetryBudgetSnapshot",
     "RetryScheduled",
+    "Shed",
+    "ShedSnapshot",
     "TimedOut",
     "Timeout",
     "api_timeout",
+    "attempt_from_headers",
     "backoff",
+    "call_headers",
     "circuit_breaker",
+    "classify",
     "computation_timeout",
+    "criticality",
+    "criticality_from_headers",
+    "current_criticality",
     "database_timeout",
     "deadline",
+    "deadline_from_headers",
     "exponential_backoff_retry",
+    "idempotency_key",
+    "is_database_error",
+    "is_network_error",
+    "is_overload",
+    "is_transient",
+    "never_sent",
+    "propagate",
+    "propagate_sync",
     "registry",
     "remaining",
     "retry_on_database_error",
