@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from cqox.datasets.dates import within_calendar
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
@@ -81,5 +82,11 @@ def _guarded(read: Callable[[], pl.DataFrame], format_: str) -> pl.DataFrame:
 
 def _raw(frame: pl.DataFrame, format_: str) -> Raw:
     headers, notes = name_columns(frame.columns)
-    frame.columns = [header.name for header in headers]
-    return Raw(headers=headers, frame=frame, format=format_, notes=notes, first_row=1)
+    columns: list[pl.Series] = []
+    for series, header in zip(frame, headers, strict=True):
+        column, outside = within_calendar(series) if series.dtype in (pl.Date, pl.Datetime) else (series, 0)
+        columns.append(column.alias(header.name))
+        if outside:
+            what = "1 cell" if outside == 1 else f"{outside:,} cells"
+            notes = (*notes, f"'{header.name}': {what} outside the years 1 to 9999 taken as missing.")
+    return Raw(headers=headers, frame=pl.DataFrame(columns), format=format_, notes=notes, first_row=1)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Dates", "compact_dates", "dates_at_midnight", "read_dates"]
+__all__ = ["Dates", "compact_dates", "dates_at_midnight", "read_dates", "within_calendar"]
 
 _SAMPLE = 200
+# 0001-01-01 and 10000-01-01 in days since 1970-01-01. A day more at either end would leave it by a time zone.
+_FIRST_DAY, _LAST_DAY = -719_162 + 1, 2_932_897 - 1
+# Nanoseconds in 64 bits reach from 1677 to 2262 only.
+_PER_DAY = {None: 1, "ms": 86_400_000, "us": 86_400_000_000}
 _TIME = (
     r"(?:[T\s]+(?P<h>\d{1,2})[:時](?P<mi>\d{1,2})(?:[:分](?P<s>\d{1,2})秒?(?P<f>\.\d{1,9})?|分)?"
     r"\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?)?$"
@@ -66,6 +70,23 @@ def compact_dates(whole: pl.Series) -> pl.Series | None:
         return None
     days = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
     return days if days.null_count() == whole.null_count() else None
+
+
+def within_calendar(values: pl.Series) -> tuple[pl.Series, int]:
+    """Dates or moments with those outside the years 1 to 9999 as null, and how many those were.
+
+    Python and JSON have no other years, and polars panics on some of them.
+    """
+    per_day = _PER_DAY.get(getattr(values.dtype, "time_unit", None))
+    if per_day is None:
+        return values, 0
+    number = values.to_physical()
+    inside = (number >= _FIRST_DAY * per_day) & (number < _LAST_DAY * per_day)
+    count = int((~inside).sum())
+    if not count:
+        return values, 0
+    kept = number.to_frame("n").select(pl.when(inside).then(pl.col("n"))).to_series()
+    return kept.cast(values.dtype).alias(values.name), count
 
 
 def dates_at_midnight(moments: pl.Series) -> pl.Series:
@@ -167,4 +188,4 @@ def _year_last(texts: pl.Series) -> tuple[Dates | None, str]:
 def _day(year: pl.Series, month: pl.Series, day: pl.Series) -> pl.Series | None:
     text = year + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
     days = text.str.to_date("%Y-%m-%d", strict=False)
-    return None if days.null_count() else days
+    return None if days.null_count() or within_calendar(days)[1] else days

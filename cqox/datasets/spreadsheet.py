@@ -6,12 +6,14 @@ numbers with one word in it loses nothing. Formulas give the values that the fil
 
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import Literal
 
 import fastexcel
 import polars as pl
 
+from cqox.datasets.biff import check_biff
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
@@ -23,6 +25,7 @@ __all__ = ["read_spreadsheet"]
 _CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
 _MAX_TITLES = 10
+_DAMAGE = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError, ValueError)
 _RATIO_FLOOR_BYTES = 32 << 20
 
 
@@ -41,6 +44,8 @@ def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None 
     """
     if source.head(2) == b"PK":
         _check_archive(source, limits)
+    else:
+        check_biff(source, limits)
     try:
         book = fastexcel.read_excel(source.head(source.size))
         names = list(book.sheet_names)
@@ -146,7 +151,7 @@ def _check_archive(source: Source, limits: Limits) -> None:
                         if is_sheet:
                             corner.see(block)
                 corner.check(limits)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
+    except _DAMAGE as error:
         raise UnreadableFile(f"The workbook is damaged or locked: {error}.") from error
 
 
