@@ -27,6 +27,7 @@ _CELL_RECORDS = frozenset(
 # MULBLANK and MULRK: row, first column, ..., last column.
 _RANGE_RECORDS = frozenset({0x00BD, 0x00BE})
 _BEGIN = 0x0809
+_DIMENSIONS = 0x0200
 
 
 def check_biff(source: Source, limits: Limits) -> None:
@@ -45,6 +46,9 @@ def check_biff(source: Source, limits: Limits) -> None:
     for kind, body in _records(book):
         if kind == _BEGIN:
             rows = columns = 0
+        elif kind == _DIMENSIONS:
+            # The reader reserves memory for what this record claims, whatever cells there are.
+            rows, columns = _claimed(body)
         elif kind in _CELL_RECORDS and len(body) >= 4:
             row, column = struct.unpack_from("<HH", body)
             rows, columns = max(rows, row + 1), max(columns, column + 1)
@@ -55,6 +59,16 @@ def check_biff(source: Source, limits: Limits) -> None:
         else:
             continue
         limits.check_shape(rows - 1, columns)
+
+
+def _claimed(body: bytes) -> tuple[int, int]:
+    for form in ("<IIHH", "<HHHH"):
+        if len(body) >= struct.calcsize(form) + 2:
+            first_row, end_row, first_column, end_column = struct.unpack_from(form, body)
+            if first_row > max(end_row - 1, 0) or first_column > max(end_column - 1, 0):
+                raise UnreadableFile("The workbook is damaged: a sheet ends before it begins.")
+            return end_row - first_row, end_column - first_column
+    return 0, 0
 
 
 def _records(book: bytes) -> Iterator[tuple[int, bytes]]:
@@ -74,6 +88,8 @@ class _Compound:
         if shift not in (9, 12) or self._small_shift > 12:
             raise UnreadableFile("The workbook is damaged: its sectors have a size that no Office program writes.")
         self._sector = 1 << shift
+        counts = (*struct.unpack_from("<2I", content, 40), *struct.unpack_from("<I4xI", content, 64))
+        self._refuse_size(max(counts) * self._sector)
         (directory, _, _, small_table, _, more, _) = struct.unpack_from("<7I", content, 48)
         self._table = self._read_table(more)
         self._entries = list(self._read_directory(directory))
@@ -106,6 +122,8 @@ class _Compound:
             entry = directory[position : position + _ENTRY_BYTES]
             (length, kind) = struct.unpack_from("<HB", entry, 64)
             (first, size) = struct.unpack_from("<II", entry, 116)
+            if kind in (_STREAM, _ROOT):
+                self._refuse_size(size)
             yield entry[: max(0, min(length, 64) - 2)].decode("utf-16-le", errors="ignore"), kind, first, size
 
     def _chain(self, sector: int) -> bytes:
@@ -131,6 +149,11 @@ class _Compound:
         if start >= len(self._content):
             raise IndexError(sector)
         return self._content[start : start + self._sector]
+
+    def _refuse_size(self, size: int) -> None:
+        # The reader reserves memory for each part by the size that the file states for it.
+        if size > len(self._content) + self._sector:
+            raise UnreadableFile("The workbook is damaged or cut short: it lists more than it holds.")
 
     def _refuse_loop(self, steps: int) -> None:
         if steps * self._sector > len(self._content) + self._sector:

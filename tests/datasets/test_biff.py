@@ -11,7 +11,7 @@ from cqox.datasets.scratch import Source
 from cqox.errors import InputError, LimitExceeded, UnreadableFile
 
 WORKBOOK = Path(__file__).with_name("files") / "workbook.xls"
-NUMBER, LABELSST = 0x0203, 0x00FD
+NUMBER, DIMENSIONS = 0x0203, 0x0200
 
 
 def _check(tmp_path: Path, content: bytes, limits: Limits | None = None) -> None:
@@ -44,6 +44,17 @@ def test_one_cell_far_away_is_refused(tmp_path: Path) -> None:
         _check(tmp_path, _moved(content, row=65_535, column=4_000))
 
 
+def test_a_sheet_that_claims_a_size_without_having_the_cells_is_refused(tmp_path: Path) -> None:
+    content = bytearray(WORKBOOK.read_bytes())
+    at = content.index(struct.pack("<HH", DIMENSIONS, 14))
+    struct.pack_into("<I", content, at + 8, 0xE2000003)
+    with pytest.raises(LimitExceeded, match="rows"):
+        _check(tmp_path, bytes(content))
+    struct.pack_into("<II", content, at + 4, 5, 4)
+    with pytest.raises(UnreadableFile, match="ends before"):
+        _check(tmp_path, bytes(content))
+
+
 def test_a_file_that_leads_in_circles_or_outside_itself_is_refused(tmp_path: Path) -> None:
     content = bytearray(WORKBOOK.read_bytes())
     (table,) = struct.unpack_from("<I", content, 76)
@@ -53,6 +64,14 @@ def test_a_file_that_leads_in_circles_or_outside_itself_is_refused(tmp_path: Pat
         struct.pack_into("<I", broken, 512 + table * 512 + directory * 4, target)
         with pytest.raises(UnreadableFile):
             _check(tmp_path, bytes(broken))
+
+
+@pytest.mark.parametrize("at", [40, 44, 64, 72])
+def test_a_table_of_contents_larger_than_the_file_is_refused(tmp_path: Path, at: int) -> None:
+    content = bytearray(WORKBOOK.read_bytes())
+    struct.pack_into("<I", content, at, 1 << 24)
+    with pytest.raises(UnreadableFile, match="more than it holds"):
+        _check(tmp_path, bytes(content))
 
 
 def test_a_file_cut_anywhere_is_checked_or_refused_but_never_crashes(tmp_path: Path) -> None:
