@@ -16,7 +16,7 @@ __all__ = ["Level", "Levels", "choose_reference", "treatment_levels"]
 MAX_LEVELS = 50
 _MAX_NUMERIC_LEVELS = 5
 _NO = {
-    "0", "no", "n", "false", "f", "off", "none", "never", "control", "controls", "ctrl", "c", "placebo", "untreated",
+    "0", "no", "n", "false", "f", "off", "none", "never", "control", "controls", "ctrl", "placebo", "untreated",
     "not treated", "baseline", "before", "reference", "ref", "standard", "usual care", "なし", "無し", "無", "いいえ",
     "対照", "対照群", "統制", "統制群", "コントロール", "プラセボ", "偽薬", "未", "未実施", "未処置", "非", "非実施",
     "不参加", "オフ", "×", "従来", "通常", "現行",

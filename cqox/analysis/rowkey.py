@@ -52,7 +52,7 @@ def row_keys(frame: pl.DataFrame, roles: RoleMapping) -> Keys:
 
 def _telling(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
     """The columns that vary and, if they are numbers, do not follow linearly from those before them."""
-    varying = [name for name in names if frame[name].n_unique() > 1]
+    varying = [name for name in names if _varies(frame[name])]
     numbers = [name for name in varying if frame[name].dtype.is_numeric()]
     repeats: set[str] = set()
     if len(numbers) > 1:
@@ -63,6 +63,12 @@ def _telling(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
         scaled = centred / np.where(norms > 0, norms, 1.0)
         repeats = {name for name, kept in zip(numbers, _independent(scaled.T @ scaled), strict=True) if not kept}
     return [name for name in varying if name not in repeats]
+
+
+def _varies(series: pl.Series) -> bool:
+    if series.dtype.is_numeric():
+        return series.min() != series.max() or 0 < series.null_count() < series.len()
+    return series.n_unique() > 1
 
 
 def _independent(gram: NDArray[np.float64]) -> list[bool]:

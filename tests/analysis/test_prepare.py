@@ -1,0 +1,148 @@
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cqox.analysis.prepare import check_mapping, prepare
+from cqox.contract import Options
+from cqox.errors import InvalidRequest, UnusableData
+
+
+@dataclass(frozen=True)
+class Info:
+    name: str
+    kind: str = "real"
+
+
+def prepared(frame: pl.DataFrame, roles: dict[str, object], **options: object):
+    columns = {name: Info(name) for name in frame.columns}
+    return prepare(frame, columns, roles, Options(**options))
+
+
+PANEL = pl.DataFrame(
+    {
+        "y": [1.0, 2.0, 3.0, 5.0, 2.0, 2.5],
+        "unit": ["a", "a", "b", "b", "c", "c"],
+        "year": [2001, 2002, 2001, 2002, 2001, 2002],
+        "first": [2002, 2002, 0, 0, None, None],
+        "w": [0, 1, 0, 0, 0, 0],
+    }
+)
+
+
+def test_a_column_that_does_not_exist_is_named_with_the_nearest() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_mapping({"y": "outcom", "treatment": "w"}, ["w", "outcome", "x"])
+    assert caught.value.choices[0] == "outcome"
+    assert caught.value.field == "mapping.y"
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        {"y": "y", "treatment": "w"},
+        {"y": "y", "dose": "w"},
+        {"y": "y", "time": "year", "cohort": "first"},
+        {"y": "y", "running": "x", "cutoff": 0.0},
+    ],
+)
+def test_a_treatment_or_a_design_that_defines_it_is_enough(roles: dict[str, object]) -> None:
+    check_mapping(roles, ["y", "w", "year", "first", "x"])
+
+
+@pytest.mark.parametrize(
+    ("roles", "word"),
+    [
+        ({"treatment": "w"}, "outcome"),
+        ({"y": "y"}, "treatment"),
+        ({"y": "y", "time": "w"}, "treatment"),
+        ({"y": "y", "treatment": "w", "instrument": ("w",)}, "instrument"),
+        ({"y": "y", "treatment": "w", "weights": "y"}, "weights"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_data_are_read(roles: dict[str, object], word: str) -> None:
+    with pytest.raises(InvalidRequest, match=word):
+        check_mapping(roles, ["y", "w"])
+
+
+def test_treatment_follows_from_time_and_cohort_and_units_without_one_are_never_treated() -> None:
+    found = prepared(PANEL, {"y": "y", "unit_id": "unit", "time": "year", "cohort": "first"})
+    data = found.contrasts[0].data
+    np.testing.assert_array_equal(data.treatment, [0, 1, 0, 0, 0, 0])
+    np.testing.assert_array_equal(np.isnan(data.cohort), [False, False, True, True, True, True])
+    assert any("never treated" in note for note in found.notes)
+
+
+def test_an_intervention_time_makes_the_post_indicator() -> None:
+    found = prepared(PANEL, {"y": "y", "treatment": "w", "time": "year", "intervention_time": 2002.0})
+    np.testing.assert_array_equal(found.contrasts[0].data.post, [0, 1, 0, 1, 0, 1])
+
+
+def test_a_contrast_holds_only_the_rows_of_its_two_levels_in_every_array() -> None:
+    frame = pl.DataFrame(
+        {
+            "y": [1.0, 2.0, 3.0, 4.0],
+            "arm": ["a", "b", "c", "a"],
+            "x": [1.0, 2.0, 3.0, 4.0],
+            "g": [1, 1, 2, 2],
+            "s": [1, 2, 3, 4],
+        }
+    )
+    roles = {"y": "y", "treatment": "arm", "covariates": ("x",), "cluster": ("g",), "weights": "s", "unit_id": "g"}
+    found = prepared(frame, roles)
+    assert [contrast.label for contrast in found.contrasts] == ["b vs a", "c vs a"]
+    data = found.contrasts[1].data
+    assert data.n == 3
+    np.testing.assert_array_equal(data.y, [1, 3, 4])
+    np.testing.assert_array_equal(data.covariates[:, 0], [1, 3, 4])
+    np.testing.assert_array_equal(data.weights, [1, 3, 4])
+    assert len(data.clusters[0]) == len(data.unit) == len(data.row_key) == 3
+
+
+def test_the_covariates_of_the_treatment_model_are_the_same_array_unless_mapped() -> None:
+    frame = pl.DataFrame({"y": [1.0, 2.0], "w": [0, 1], "x": [1.0, 3.0], "z": [2.0, 4.0]})
+    same = prepared(frame, {"y": "y", "treatment": "w", "covariates": ("x",)}).contrasts[0].data
+    assert same.propensity_covariates is same.covariates
+    roles = {"y": "y", "treatment": "w", "covariates": ("x",), "propensity_covariates": ("z",)}
+    np.testing.assert_array_equal(prepared(frame, roles).contrasts[0].data.propensity_covariates[:, 0], [2, 4])
+
+
+def test_weights_below_zero_are_refused_and_zero_leaves_the_row_out() -> None:
+    frame = pl.DataFrame({"y": [1.0, 2.0, 3.0], "w": [0, 1, 1], "s": [1.0, 0.0, 2.0]})
+    roles = {"y": "y", "treatment": "w", "weights": "s"}
+    np.testing.assert_array_equal(prepared(frame, roles).contrasts[0].data.weights, [1, np.nan, 2])
+    with pytest.raises(InvalidRequest, match="negative"):
+        prepared(frame.with_columns(s=-pl.col("s")), roles)
+
+
+def test_an_outcome_of_two_words_becomes_0_and_1_and_one_of_three_is_refused() -> None:
+    frame = pl.DataFrame({"y": ["no", "yes", "no"], "w": [0, 1, 1], "three": ["a", "b", "c"]})
+    found = prepared(frame, {"y": "y", "treatment": "w"})
+    np.testing.assert_array_equal(found.contrasts[0].data.y, [0, 1, 0])
+    assert found.contrasts[0].data.y_kind == "binary"
+    with pytest.raises(InvalidRequest, match="3 levels"):
+        prepared(frame, {"y": "three", "treatment": "w"})
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"), [([0, 1, 1], "binary"), ([0, 3, 7], "count"), ([0.5, 1, 2], "real"), ([-1, 0, 2], "real")]
+)
+def test_the_kind_of_an_outcome_is_read_off_its_values(values: list[float], kind: str) -> None:
+    frame = pl.DataFrame({"y": values, "w": [0, 1, 1]}, strict=False)
+    assert prepared(frame, {"y": "y", "treatment": "w"}).contrasts[0].data.y_kind == kind
+
+
+def test_an_outcome_without_any_value_or_variation_is_refused() -> None:
+    for values in ([None, None, None], [4.0, 4.0, 4.0]):
+        frame = pl.DataFrame({"y": values, "w": [0, 1, 1]}, schema={"y": pl.Float64, "w": pl.Int64})
+        with pytest.raises(UnusableData, match="'y'"):
+            prepared(frame, {"y": "y", "treatment": "w"})
+
+
+def test_missing_values_stay_missing_for_the_estimators_to_drop() -> None:
+    frame = pl.DataFrame({"y": [1.0, None, 3.0], "w": [0, 1, None], "x": [None, 1.0, 2.0]})
+    data = prepared(frame, {"y": "y", "treatment": "w", "covariates": ("x",)}).contrasts[0].data
+    assert np.isnan(data.y[1])
+    assert np.isnan(data.treatment[2])
+    assert np.isnan(data.covariates[0, 0])

@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cqox.analysis.run import analyze
+from cqox.contract import AnalyzeRequest, parse_model
+from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.errors import InvalidRequest
+from cqox.estimators import catalog
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    rows = ["id,y,w,age,region"]
+    for number in range(240):
+        w, age = number * 7 % 3 == 0, 20 + number * 13 % 40
+        rows.append(f"{number},{2.5 * w + age / 10 + number * 31 % 7},{int(w)},{age},{'NSE'[number % 3]}")
+    source = tmp_path / "t.csv"
+    source.write_text("\n".join(rows))
+    write_parquet(read_table(source, name="t", limits=Limits(), options=ReadOptions()), tmp_path / "t.parquet")
+    return tmp_path / "t.parquet"
+
+
+def run(table: Path, mapping: dict[str, object], **options: object):
+    told: list[dict[str, object]] = []
+    request = parse_model(AnalyzeRequest, {"dataset_id": "t", "mapping": mapping, "options": options})
+    return analyze(table, request, threads=1, tell=told.append), told
+
+
+def test_a_report_holds_json_values_alone_and_one_estimate_for_each_estimator(table: Path) -> None:
+    finished, _ = run(table, {"y": "y", "treatment": "w", "covariates": ["age", "region"]})
+    json.dumps(finished.report, allow_nan=False)
+    json.dumps(finished.specs, allow_nan=False)
+    assert [estimate["name"] for estimate in finished.report["estimates"]] == [entry.name for entry in catalog()]
+    assert (finished.rows, finished.rows_used) == (240, 240)
+
+
+def test_every_step_is_told_in_order_with_each_estimate_as_it_comes(table: Path) -> None:
+    _, told = run(table, {"y": "y", "treatment": "w"})
+    steps = [step["step"] for step in told]
+    assert steps[0] == "read"
+    assert steps[-1] == "figures"
+    assert steps.index("estimate.difference_in_means") < steps.index("diagnostics")
+    difference = next(step for step in told if step["step"] == "estimate.difference_in_means")
+    assert difference["status"] == "ok"
+    assert isinstance(difference["estimate"], float)
+
+
+def test_only_the_estimators_asked_for_run_and_the_primary_with_them(table: Path) -> None:
+    finished, _ = run(
+        table, {"y": "y", "treatment": "w", "covariates": ["age"]}, estimators=["ols_adjustment"], primary="aipw"
+    )
+    assert [estimate["name"] for estimate in finished.report["estimates"]] == ["ols_adjustment", "aipw"]
+    assert finished.report["decision"]["primary"] == "aipw"
+
+
+def test_an_estimator_that_does_not_exist_is_named_with_those_that_do(table: Path) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        run(table, {"y": "y", "treatment": "w"}, estimators=["aipww"])
+    assert caught.value.choices[0] == "aipw"
+
+
+def test_columns_that_could_be_adjusted_for_are_named_and_used_only_when_asked(table: Path) -> None:
+    silent, _ = run(table, {"y": "y", "treatment": "w", "unit_id": "id"})
+    assert "age" in " ".join(silent.report["notes"])
+    assert "covariates" not in silent.report["mapping"]
+    asked, _ = run(table, {"y": "y", "treatment": "w", "unit_id": "id"}, covariates="auto")
+    assert set(asked.report["mapping"]["covariates"]) >= {"age", "region"}
+    assert "id" not in asked.report["mapping"]["covariates"]
+
+
+def test_aliases_are_reported_back(table: Path) -> None:
+    finished, _ = run(table, {"outcome": "y", "T": "w"})
+    assert "'outcome' is read as the role 'y'." in finished.report["notes"]
+
+
+def test_an_estimator_that_raises_is_failed_and_the_others_stand(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from cqox.analysis import run as module
+
+    def broken(plan: object) -> object:
+        raise ZeroDivisionError("by hand")
+
+    entries = tuple(replace(entry, compute=broken) if entry.name == "ols_adjustment" else entry for entry in catalog())
+    monkeypatch.setattr(module, "catalog", lambda: entries)
+    finished, _ = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]})
+    found = {estimate["name"]: estimate for estimate in finished.report["estimates"]}
+    assert found["ols_adjustment"]["status"] == "failed"
+    assert found["ols_adjustment"]["estimate"] is None
+    assert "by hand" in found["ols_adjustment"]["reason"]
+    assert found["difference_in_means"]["status"] == "ok"
+    assert finished.report["errors"] == ["ols_adjustment: ZeroDivisionError: by hand"]
+
+
+def test_a_skipped_estimate_has_a_reason_and_no_number(table: Path) -> None:
+    finished, _ = run(table, {"y": "y", "treatment": "w"})
+    skipped = [estimate for estimate in finished.report["estimates"] if estimate["status"] == "skipped"]
+    assert skipped
+    assert all(estimate["reason"] and estimate["estimate"] is None for estimate in skipped)
