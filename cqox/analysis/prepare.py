@@ -118,7 +118,7 @@ def prepare(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, options: 
         UnusableData: the outcome or the treatment does not vary, or no row has both.
     """
     notes: list[str] = []
-    y_name = str(roles["y"])
+    y_name = str(roles.get("y", roles.get("reward")))
     y = binary(frame[y_name], role="y", notes=notes) if _is_levels(frame[y_name]) else numeric(frame[y_name], role="y")
     _refuse_constant(y, y_name, "outcome")
     levels = _treatment(frame, roles, options)

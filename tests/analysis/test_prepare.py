@@ -146,3 +146,12 @@ def test_missing_values_stay_missing_for_the_estimators_to_drop() -> None:
     assert np.isnan(data.y[1])
     assert np.isnan(data.treatment[2])
     assert np.isnan(data.covariates[0, 0])
+
+
+def test_a_reward_is_the_outcome_of_a_log_of_actions() -> None:
+    frame = pl.DataFrame({"click": [0, 1, 0], "item": ["a", "b", "a"], "p": [0.2, 0.5, 0.3]})
+    roles = {"action": "item", "reward": "click", "pscore": "p"}
+    check_mapping(roles, frame.columns)
+    data = prepared(frame, roles).contrasts[0].data
+    assert data.treatment_kind == "none"
+    np.testing.assert_array_equal(data.y, [0, 1, 0])
