@@ -46,12 +46,7 @@ def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None 
         _check_archive(source, limits)
     else:
         check_biff(source, limits)
-    try:
-        book = fastexcel.read_excel(source.head(source.size))
-        names = list(book.sheet_names)
-        chosen, cells, others = _choose(book, names, sheet)
-    except fastexcel.FastExcelError as error:
-        raise UnreadableFile(f"The workbook cannot be read: {_reason(error)}.") from error
+    names, chosen, cells, others = _opened(source, sheet)
     cells = _without_margins(cells)
     if cells.height == 0:
         raise UnreadableFile(f"The sheet '{chosen}' is empty. The workbook has: {', '.join(names)}.", choices=names)
@@ -66,7 +61,23 @@ def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None 
         notes = (f"The first {'row was' if titles == 1 else f'{titles} rows were'} taken as a title.", *notes)
     if others:
         notes = (f"The sheet '{chosen}' was read. Others with content: {', '.join(others)}.", *notes)
-    return Raw(headers=headers, frame=frame, format=f"spreadsheet (sheet '{chosen}')", notes=notes)
+    format_ = f"spreadsheet (sheet '{chosen}')"
+    return Raw(headers=headers, frame=frame, format=format_, notes=notes, first_row=titles + 2)
+
+
+def _opened(source: Source, sheet: str | int | None) -> tuple[list[str], str, pl.DataFrame, list[str]]:
+    """The names of all sheets, the chosen one and its cells, and the others with content."""
+    try:
+        book = fastexcel.read_excel(source.head(source.size))
+        names = list(book.sheet_names)
+        return names, *_choose(book, names, sheet)
+    except fastexcel.FastExcelError as error:
+        raise UnreadableFile(f"The workbook cannot be read: {_reason(error)}.") from error
+    except BaseException as error:
+        # A panic of the reader's Rust side is a class of its own that no module exports.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise UnreadableFile("The workbook cannot be read; it may be damaged.") from error
 
 
 def _title_rows(cells: pl.DataFrame) -> int:

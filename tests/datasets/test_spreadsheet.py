@@ -114,3 +114,24 @@ def test_a_damaged_workbook_is_refused(read):
     for size in (100, 1000, len(content) - 30):
         with pytest.raises(UnreadableFile):
             read(content[:size])
+
+
+def test_a_panic_of_the_reader_is_a_damaged_workbook(read, monkeypatch):
+    class PanicException(BaseException):
+        pass
+
+    def panics(content):
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr("fastexcel.read_excel", panics)
+    with pytest.raises(UnreadableFile, match="damaged"):
+        read(workbook(["a"], [1]))
+
+
+def test_an_interruption_while_reading_stays_one(read, monkeypatch):
+    def interrupted(content):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastexcel.read_excel", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read(workbook(["a"], [1]))
