@@ -12,7 +12,7 @@ import trio.testing
 from cqox.resilience import remaining
 from cqox.resilience._part import Part
 from cqox.resilience.policy import Policy
-from cqox.resilience.testing import FakeClock, Script, run_in_virtual_time
+from cqox.resilience.testing import FakeClock, Script, VirtualTimeLoop, run_in_virtual_time
 
 
 class World:
@@ -113,6 +113,14 @@ def same_trace() -> Callable[[Scenario], list[object]]:
         return traces["sync"]
 
     return play
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+    """The two backends of tests marked `anyio`, both in virtual time."""
+    if request.param == "asyncio":
+        return "asyncio", {"loop_factory": VirtualTimeLoop}
+    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture(params=["asyncio", "trio"])

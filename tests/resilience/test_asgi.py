@@ -111,7 +111,7 @@ async def test_an_app_that_runs_out_of_time_is_cancelled_and_answered_504() -> N
             cancelled.append(type(error).__name__)
             raise
 
-    assert await Client(x_request_timeout_ms="1").ask(DeadlineMiddleware(App(hang), max_seconds=60.0)) == 504
+    assert await Client(x_request_timeout_ms="30000").ask(DeadlineMiddleware(App(hang), max_seconds=60.0)) == 504
     assert len(cancelled) == 1
 
 
@@ -129,7 +129,7 @@ async def test_a_response_that_has_begun_is_cut_and_not_followed_by_another() ->
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
         await anyio.sleep_forever()
 
-    client = Client(x_request_timeout_ms="20")
+    client = Client(x_request_timeout_ms="30000")
     with pytest.raises(DeadlineExceeded):
         await client.ask(DeadlineMiddleware(app, max_seconds=60.0))
     assert [message["type"] for message in client.sent] == ["http.response.start", "http.response.body"]
@@ -141,7 +141,7 @@ async def test_what_runs_on_after_a_complete_response_is_ended_quietly() -> None
         await send({"type": "http.response.body", "body": b"whole"})
         await anyio.sleep_forever()
 
-    client = Client(x_request_timeout_ms="20")
+    client = Client(x_request_timeout_ms="30000")
     assert await client.ask(DeadlineMiddleware(app, max_seconds=60.0)) == 200
     assert len(client.sent) == 2
 
