@@ -77,3 +77,9 @@ def test_limits_are_checked_while_rows_arrive(read):
 
 def test_a_comma_separated_header_in_brackets_is_no_json(read):
     assert read("[a],[b]\n1,2\n3,4\n").frame.columns == ["[a]", "[b]"]
+
+
+def test_a_value_nested_beyond_any_table_is_refused_by_its_depth(read):
+    with pytest.raises(UnreadableFile, match="more than 32 levels"):
+        read('{"a":' + "[" * 40 + "]" * 40 + "}")
+    assert read('{"a":' + "[" * 30 + "]" * 30 + "}").frame.height == 1

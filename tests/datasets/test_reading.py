@@ -268,3 +268,41 @@ def test_japanese_words_are_read_in_the_encoding_that_they_were_written_in(words
 def test_a_last_byte_that_is_part_of_a_character_is_no_end_of_file_mark(encoding, read):
     table = read("処置,y\nあり,1\nなし,业".encode(encoding), encoding=encoding)
     assert table.frame["y"].to_list() == ["1", "业"]
+
+
+@pytest.mark.parametrize("word", ["店舗", "処置", "性別", "県", "群", "売上", "結果", "年齢", "月日", "あり", "データ"])
+@pytest.mark.parametrize("encoding", ["cp932", "euc_jp"])
+def test_one_japanese_word_is_enough_to_tell_the_encoding(word, encoding, read):
+    assert read(f"{word},v\n1,2\n".encode(encoding)).columns[0].name == word
+
+
+@pytest.mark.parametrize("word", ["ﾃｽﾄ", "ﾔﾏﾀﾞ", "ｼﾐｽﾞ", "ﾒﾓ", "ﾃﾞｰﾀ"])
+def test_one_word_of_half_width_katakana_is_no_rare_kanji(word, read):
+    assert read(f"{word},v\n1,2\n".encode("cp932")).columns[0].name == word
+
+
+@pytest.mark.parametrize("line", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n'])
+def test_a_line_that_names_the_delimiter_is_no_header(line, read):
+    assert read(line + "a;b\n1;2\n3;4\n").frame.rows() == [(1, 2), (3, 4)]
+
+
+def test_a_quote_in_tab_separated_text_may_be_a_character(read):
+    table = read('size\tn\n"5 inch\t1\n6" pipe\t2\n')
+    assert table.frame["size"].to_list() == ['"5 inch', '6" pipe']
+    assert any("literally" in note for note in table.notes)
+    with pytest.raises(UnreadableFile, match="never closed"):
+        read('size,n\n"5 inch,1\n6,2\n')
+
+
+@pytest.mark.parametrize(
+    ("cells", "missing"),
+    [
+        (["○", "-", "○"], 0),
+        (["+", "-", "+"], 0),
+        (["あり", "なし", "-"], 1),
+        (["1", "-", "3"], 1),
+        (["東京", "-", "大阪"], 1),
+    ],
+)
+def test_a_lone_mark_is_missing_unless_it_is_a_level(cells, missing, read):
+    assert read("v,n\n" + "".join(f"{cell},1\n" for cell in cells)).columns[0].missing == missing
