@@ -60,6 +60,8 @@ from cqox.resilience.decorators import (
     retry_on_network_error,
 )
 from cqox.resilience.drain import Drain, DrainReport, InFlight
+from cqox.resilience.fallback import Fallback
+from cqox.resilience.hedge import Hedge
 from cqox.resilience.http import (
     attempt_from_headers,
     call_headers,
@@ -70,6 +72,7 @@ from cqox.resilience.http import (
     propagate_sync,
 )
 from cqox.resilience.policy import Policy
+from cqox.resilience.ratelimit import RateLimit, RateLimitSnapshot
 from cqox.resilience.registry import Registry, registry
 from cqox.resilience.retry import Retry
 from cqox.resilience.shed import Shed, ShedSnapshot
@@ -106,11 +109,15 @@ __all__ = [
     "Event",
     "Failure",
     "FailureRate",
+    "Fallback",
     "GaveUp",
+    "Hedge",
     "InFlight",
     "LoadShed",
     "Policy",
     "ProbeFailed",
+    "RateLimit",
+    "RateLimitSnapshot",
     "RateLimited",
     "Registry",
     "Rejected",

@@ -42,6 +42,18 @@ class TokenBucket:
         self._tokens = max(0.0, self._tokens - tokens)
         return True
 
+    def reserve(self, now: float, longest: float) -> float | None:
+        """Take one token now or, if that takes at most `longest` seconds, the next that comes.
+
+        Returns:
+            Seconds until the token is there, 0.0 for now; None where nothing was taken.
+        """
+        wait = self.seconds_until(now)
+        if wait > longest:
+            return None
+        self._tokens -= 1.0
+        return wait
+
     def seconds_until(self, now: float, tokens: float = 1.0) -> float:
         """Seconds until `tokens` will be there if nobody takes any; infinite where that never happens."""
         self._trickle(now)
@@ -51,9 +63,13 @@ class TokenBucket:
         return float("inf") if self.rate == 0.0 or tokens > self.capacity + _ROUNDING else missing / self.rate
 
     def level(self, now: float) -> float:
-        """The tokens in the bucket, from 0 to `capacity`."""
-        self._trickle(now)
-        return self._tokens
+        """The tokens in the bucket, at most `capacity`; below 0 where some that will come are reserved.
+
+        It changes nothing, so that a clock which is not the bucket's, or NaN, does no harm.
+        """
+        if self._at is None or not now > self._at:
+            return self._tokens
+        return min(self.capacity, self._tokens + (now - self._at) * self.rate)
 
     def resize(self, now: float, *, rate: float, capacity: float) -> None:
         """Go on with another rate and size, and with the tokens that still fit."""
@@ -62,10 +78,8 @@ class TokenBucket:
         self._tokens = min(self._tokens, capacity)
 
     def _trickle(self, now: float) -> None:
-        if self._at is None:
-            self._at = now
-        elif now > self._at:
-            self._tokens = min(self.capacity, self._tokens + (now - self._at) * self.rate)
+        self._tokens = self.level(now)
+        if self._at is None or now > self._at:
             self._at = now
 
 

@@ -111,7 +111,7 @@ class RetryBudget:
 
     def snapshot(self) -> RetryBudgetSnapshot:
         """What it would grant, and the totals."""
-        now = self._clock.checked_now()
+        now = self._clock.peek()
         with self._lock:
             return RetryBudgetSnapshot(
                 name=self.name,

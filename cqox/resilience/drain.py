@@ -89,7 +89,7 @@ class Drain(Gate):
     @property
     def in_flight(self) -> tuple[InFlight, ...]:
         """What is under way, the oldest first."""
-        now = self._clock.now()
+        now = self._clock.peek()
         with self._lock:
             return tuple(InFlight(name=entry.name, seconds=now - entry.since) for entry in self._inside)
 

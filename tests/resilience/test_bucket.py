@@ -64,6 +64,22 @@ def test_what_will_never_be_there_takes_for_ever(rate: float, tokens: float) -> 
     assert bucket.seconds_until(0.0, tokens) == math.inf
 
 
+def test_looking_at_the_level_changes_nothing_whatever_the_time() -> None:
+    bucket = TokenBucket(rate=1.0, capacity=5.0)
+    assert bucket.level(math.nan) == bucket.level(1e9) == 5.0
+    drain(bucket, 0.0)
+    assert (bucket.level(2.0), bucket.level(1e9), bucket.level(math.nan)) == (2.0, 5.0, 0.0)
+    assert drain(bucket, 1.0) == 1
+
+
+def test_a_token_that_will_come_can_be_reserved_and_counts_against_the_next() -> None:
+    bucket = TokenBucket(rate=2.0, capacity=1.0)
+    assert [bucket.reserve(0.0, 1.0) for _ in range(4)] == [0.0, 0.5, 1.0, None]
+    assert bucket.level(0.0) == -2.0
+    assert not bucket.take(1.0)
+    assert bucket.take(1.5)
+
+
 def test_a_smaller_bucket_spills_and_a_larger_one_is_not_filled() -> None:
     bucket = TokenBucket(rate=1.0, capacity=5.0)
     bucket.resize(0.0, rate=1.0, capacity=2.0)

@@ -1,0 +1,141 @@
+"""A second try before the first has ended, against the slow tail.
+
+What lives here: starting further attempts while one is under way, and taking the first answer. What does not:
+attempts one after the other (`retry`).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from cqox.resilience._clock import Clock, TimeSource, bind_clock
+from cqox.resilience._hop import attempt_made, serves_a_retry
+from cqox.resilience._part import Facts, Wrapper
+from cqox.resilience._ranges import check_count, check_seconds
+from cqox.resilience.budget import RetryBudget
+from cqox.tasks import TaskGroup, open_task_group
+
+__all__ = ["Hedge"]
+
+
+class Hedge(Wrapper):
+    """Calls again after every `delay` seconds without an answer, at most `max_attempts` in all; the first answer wins.
+
+    The others are then cancelled, and awaited. An attempt that fails is not replaced; once none is under way any
+    more, the exception of the first that failed reaches the caller. It is for awaited calls that may be carried out
+    twice: using it says so. A further attempt is paid from `budget`, and none is made for a request that is itself a
+    retry.
+
+    Attributes:
+        max_attempts: attempts in all.
+    """
+
+    __slots__ = ("_budget", "_clock", "_delay", "max_attempts", "name")
+
+    def __init__(
+        self,
+        delay: float,
+        max_attempts: int = 2,
+        *,
+        budget: RetryBudget | None = None,
+        name: str = "hedge",
+        clock: Clock | TimeSource | None = None,
+    ) -> None:
+        """Say when to call again.
+
+        Args:
+            delay: seconds without an answer after which another attempt starts, above 0: the 95th percentile, say.
+            max_attempts: attempts in all, at least 2.
+            budget: how many further attempts the dependency gets, from all its callers.
+            name: what explanations call it.
+            clock: for tests.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        self.name = name
+        self._delay = check_seconds("delay", delay, zero=False)
+        self.max_attempts = check_count("max_attempts", max_attempts, least=2)
+        self._budget = budget
+        self._clock = bind_clock(f"Hedge {name!r}", clock)
+
+    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: Facts) -> Callable[..., Awaitable[Any]]:
+        """See `Wrapper.wrap_async`."""
+
+        async def hedged(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+            if self._budget is not None:
+                self._budget.first_attempt()
+            return await _Race(self, lambda: call(*args, **kwargs)).run()
+
+        return hedged
+
+    def wrap_blocking(self, call: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
+        """See `Wrapper.wrap_blocking`."""
+        raise TypeError(f"{self.name}: a hedge guards awaited calls only, as nothing can cancel the slower thread")
+
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        return f"hedge: another attempt after every {self._delay:g} s without an answer, {self.max_attempts} in all"
+
+    def may_start_another(self) -> bool:
+        """Whether a further attempt may be made; it is paid for if so."""
+        return not serves_a_retry() and (self._budget is None or self._budget.may_retry())
+
+    async def pause(self) -> None:
+        """Wait before another attempt."""
+        await self._clock.sleep_async(self._delay)
+
+
+class _Race:
+    """The attempts of one call."""
+
+    __slots__ = ("_call", "_error", "_hedge", "_over", "_result", "_running", "_won")
+
+    def __init__(self, hedge: Hedge, call: Callable[[], Awaitable[Any]]) -> None:
+        self._call = call
+        self._hedge = hedge
+        self._over = anyio.Event()
+        self._running = 0
+        self._won = False
+        self._result: Any = None
+        self._error: Exception | None = None
+
+    async def run(self) -> Any:  # noqa: ANN401 - the callee's result
+        async with open_task_group(self._hedge.name) as group:
+            group.start_soon(self._start_further, group, name=f"{self._hedge.name}: delay")
+            self._start(group, 0)
+            await self._over.wait()
+            group.cancel_scope.cancel()
+        error, self._error = self._error, None
+        if self._won or error is None:
+            return self._result
+        raise error
+
+    def _start(self, group: TaskGroup, attempt: int) -> None:
+        self._running += 1
+        group.start_soon(self._attempt, attempt, name=f"{self._hedge.name}: attempt {attempt + 1}")
+
+    async def _start_further(self, group: TaskGroup) -> None:
+        attempt = 1
+        while attempt < self._hedge.max_attempts:
+            await self._hedge.pause()
+            if self._over.is_set() or not self._hedge.may_start_another():
+                return
+            self._start(group, attempt)
+            attempt += 1
+
+    async def _attempt(self, attempt: int) -> None:
+        if attempt:
+            attempt_made.set(attempt_made.get() + attempt)
+        try:
+            result = await self._call()
+        except Exception as error:  # noqa: BLE001 - it reaches the caller once no attempt is under way any more
+            self._running -= 1
+            self._error = self._error or error
+            if not self._running:
+                self._over.set()
+            return
+        if not self._won:
+            self._won, self._result = True, result
+            self._over.set()

@@ -1,0 +1,178 @@
+"""The hedge: the first answer wins, nothing is left running, and the extra load is bounded."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+import pytest
+
+from cqox.errors import DeadlineExceeded
+from cqox.resilience._hop import attempt_made, attempt_served
+from cqox.resilience.budget import RetryBudget
+from cqox.resilience.deadline import deadline, remaining
+from cqox.resilience.hedge import Hedge
+from cqox.resilience.policy import Policy
+from cqox.resilience.timeout import Timeout
+
+type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+
+
+class Callee:
+    """Takes as long as it is told in each attempt, and notes what became of it."""
+
+    def __init__(self, *plan: float | tuple[float, Exception]) -> None:
+        self.plan = plan
+        self.started: list[float] = []
+        self.numbers: list[int] = []
+        self.cancelled = 0
+        self.running = 0
+
+    async def __call__(self) -> str:
+        attempt = len(self.started)
+        self.started.append(round(anyio.current_time(), 6))
+        self.numbers.append(attempt_made.get())
+        step = self.plan[min(attempt, len(self.plan) - 1)]
+        seconds, error = step if isinstance(step, tuple) else (step, None)
+        self.running += 1
+        try:
+            await anyio.sleep(seconds)
+        except BaseException:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        if error is not None:
+            raise error
+        return f"answer {attempt + 1}"
+
+    def starts(self) -> list[float]:
+        return [round(moment - self.started[0], 6) for moment in self.started]
+
+
+def test_a_quick_answer_makes_one_call(run: Run) -> None:
+    callee = Callee(0.5)
+    assert run(Hedge(1.0)(callee.__call__)) == "answer 1"
+    assert callee.starts() == [0.0]
+
+
+def test_a_slow_answer_is_overtaken_and_the_slow_attempt_is_cancelled_and_awaited(run: Run) -> None:
+    callee = Callee(60.0, 0.5)
+    assert run(Hedge(1.0)(callee.__call__)) == "answer 2"
+    assert callee.starts() == [0.0, 1.0]
+    assert (callee.cancelled, callee.running) == (1, 0)
+
+
+def test_the_first_attempt_may_still_win(run: Run) -> None:
+    callee = Callee(1.2, 60.0)
+    assert run(Hedge(1.0)(callee.__call__)) == "answer 1"
+    assert (callee.cancelled, callee.running) == (1, 0)
+
+
+def test_no_more_attempts_are_made_than_allowed(run: Run) -> None:
+    callee = Callee(10.0)
+    assert run(Hedge(1.0, 3)(callee.__call__)) == "answer 1"
+    assert callee.starts() == [0.0, 1.0, 2.0]
+
+
+def test_a_failure_waits_for_the_attempt_that_is_still_under_way(run: Run) -> None:
+    callee = Callee((2.0, ValueError("slow and wrong")), 3.0)
+    assert run(Hedge(1.0)(callee.__call__)) == "answer 2"
+
+
+def test_where_all_fail_the_first_exception_reaches_the_caller_unchanged(run: Run) -> None:
+    first, second = ValueError("first"), KeyError("second")
+    callee = Callee((5.0, second), (2.0, first))
+    with pytest.raises(ValueError, match="first") as caught:
+        run(Hedge(1.0)(callee.__call__))
+    assert caught.value is first
+    assert caught.value.__context__ is None
+
+
+def test_a_quick_failure_is_not_retried(run: Run) -> None:
+    callee = Callee((0.1, ValueError("at once")))
+    with pytest.raises(ValueError, match="at once"):
+        run(Hedge(1.0)(callee.__call__))
+    assert callee.starts() == [0.0]
+
+
+def test_a_cancelled_call_leaves_no_attempt_behind(run: Run) -> None:
+    callee = Callee(60.0)
+
+    async def main() -> bool:
+        with anyio.move_on_after(2.5) as scope:
+            await Hedge(1.0, 5)(callee.__call__)()
+        return scope.cancelled_caught
+
+    assert run(main)
+    assert callee.starts() == [0.0, 1.0, 2.0]
+    assert (callee.cancelled, callee.running) == (3, 0)
+
+
+def test_the_deadline_of_the_caller_is_in_force_in_every_attempt(run: Run) -> None:
+    seen: list[float] = []
+
+    async def callee() -> None:
+        seen.append(round(remaining(), 6))
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        with deadline(2.5):
+            await Hedge(1.0, 5)(callee)()
+
+    with pytest.raises(DeadlineExceeded):
+        run(main)
+    assert seen[0] == 2.5
+    assert len(seen) == 3
+
+
+def test_further_attempts_are_paid_from_the_budget_and_the_first_never_is(run: Run) -> None:
+    budget = RetryBudget(ratio=0.0, floor_per_second=0.0)
+    callees = [Callee(10.0), Callee(10.0)]
+
+    async def main() -> None:
+        for callee in callees:
+            await Hedge(1.0, 4, budget=budget)(callee.__call__)()
+
+    run(main)
+    assert [len(callee.started) for callee in callees] == [2, 1]
+    assert budget.snapshot().first_attempts == 2
+
+
+def test_a_request_that_is_itself_a_retry_is_not_hedged(run: Run) -> None:
+    callee = Callee(10.0)
+
+    async def main() -> str:
+        attempt_served.set(1)
+        return await Hedge(1.0)(callee.__call__)()
+
+    assert run(main) == "answer 1"
+    assert callee.starts() == [0.0]
+
+
+def test_a_further_attempt_says_that_it_is_one(run: Run) -> None:
+    callee = Callee(10.0)
+    run(Hedge(1.0, 3)(callee.__call__))
+    assert callee.numbers == [0, 1, 2]
+
+
+def test_in_a_policy_each_attempt_has_the_parts_inside_of_the_hedge(run: Run) -> None:
+    callee = Callee(60.0, 0.5)
+    assert run(Policy("hedge test", Hedge(1.0), Timeout(5.0))(callee.__call__)) == "answer 2"
+
+
+def test_a_plain_function_cannot_be_hedged_and_that_is_said_at_decoration() -> None:
+    with pytest.raises(TypeError, match="awaited calls only"):
+        Hedge(1.0)(lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"delay": 0.0}, "delay must be a number of seconds above 0, and finite, not 0.0"),
+        ({"delay": float("nan")}, "delay must be a number of seconds above 0, and finite, not nan"),
+        ({"delay": 1.0, "max_attempts": 1}, "max_attempts must be an integer of at least 2, not 1"),
+    ],
+)
+def test_nonsense_settings_are_refused_with_value_and_range(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Hedge(**settings)  # type: ignore[arg-type]
