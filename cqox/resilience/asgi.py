@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from typing import cast
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience._hop import attempt_served
+from cqox.resilience._hop import attempt_made, attempt_served, call_key
 from cqox.resilience.criticality import Criticality, criticality
 from cqox.resilience.deadline import deadline
 from cqox.resilience.http import attempt_from_headers, criticality_from_headers, deadline_from_headers
@@ -83,7 +83,8 @@ class DeadlineMiddleware:
             await self._app(scope, receive, send)
             return
         headers = list(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
-        token = attempt_served.set(attempt_from_headers(headers))
+        # A caller in the same process shares this context: the number and key of its attempt are not those of ours.
+        made, served, key = attempt_made.set(0), attempt_served.set(attempt_from_headers(headers)), call_key.set(None)
         try:
             with criticality(self._level(str(scope["path"]), headers)):
                 if scope["type"] == "http":
@@ -91,7 +92,9 @@ class DeadlineMiddleware:
                 else:
                     await self._app(scope, receive, send)
         finally:
-            attempt_served.reset(token)
+            attempt_made.reset(made)
+            attempt_served.reset(served)
+            call_key.reset(key)
 
     async def _within_deadline(
         self, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send
