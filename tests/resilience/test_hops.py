@@ -220,6 +220,26 @@ def test_every_attempt_of_a_call_carries_one_key_and_the_next_call_another(run: 
     assert keys[6:] == ["given"] * 3
 
 
+def test_a_request_in_the_same_process_does_not_lend_its_key_to_the_calls_behind_it(run: Run) -> None:
+    async def fine() -> int:
+        return 200
+
+    last = Service(fine)
+
+    async def through_last() -> int:
+        return await get(last, "POST")
+
+    middle = Service(through_last)
+
+    async def main() -> int:
+        with idempotency_key("of the first hop"):
+            return await get(middle, "POST")
+
+    assert run(main) == 200
+    assert middle.requests[0]["idempotency-key"] == "of the first hop"
+    assert "idempotency-key" not in last.requests[0]
+
+
 def answers(*responses: httpx.Response) -> tuple[httpx.Client, list[httpx.Request]]:
     requests: list[httpx.Request] = []
 
