@@ -1,8 +1,8 @@
 """How far the covariates of the two arms are apart, before and after weighting.
 
 The standardised mean difference is cobalt's: the difference of the (weighted) means over a standard deviation that
-weighting does not change, the treated rows' for the ATT, the untreated rows' for the ATC and for the ATE the root of
-the mean of both variances. The standard deviation of a covariate of two values is √(p(1-p)).
+weighting does not change, the treated rows' for the ATT, the untreated rows' for the ATC and else the root of the mean
+of both variances. The standard deviation of a covariate of two values is √(p(1-p)).
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from cqox.estimators._chunks import Rows
 __all__ = ["balance"]
 
 _DEFINITION = (
-    "Difference of means over the standard deviation before weighting: pooled over both arms for the ATE, "
-    "of the treated for the ATT."
+    "Difference of means over the standard deviation before weighting: of the treated for the ATT, else pooled over "
+    "both arms."
 )
 
 
@@ -60,16 +60,16 @@ def balance(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
         moments = _moments(plan, sample, matrix, found)
         labels = plan.labels(role)
         rows += [_row(labels[at], moments, at, found) for at in range(len(labels))]
-    targets = dict.fromkeys(["ATE", "ATT", *(weighting.target for weighting in found)])
+    targets = dict.fromkeys(["ATE", "ATT", *(weighting.name for weighting in found)])
     largest: dict[str, Json] = {}
     for target in targets:
         largest[f"before_{target}"] = _largest(rows, f"before_{target}")
     for weighting in found:
-        largest[f"after_{weighting.target}"] = _largest(rows, f"after_{weighting.target}")
+        largest[f"after_{weighting.name}"] = _largest(rows, f"after_{weighting.name}")
     return {
         "definition": _DEFINITION,
         "rows": sample.n,
-        "weightings": [weighting.target for weighting in found],
+        "weightings": [weighting.name for weighting in found],
         "largest": largest,
         "covariates": list(rows),
     }
@@ -130,11 +130,8 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
 
 def _row(label: str, moments: _Moments, at: int, found: Sequence[Weighting]) -> dict[str, Json]:
     (control, treated), (sd_control, sd_treated) = moments.means[:, at], moments.deviations[:, at]
-    scales = {
-        "ATE": float(np.sqrt((sd_control**2 + sd_treated**2) / 2)),
-        "ATT": float(sd_treated),
-        "ATC": float(sd_control),
-    }
+    pooled = float(np.sqrt((sd_control**2 + sd_treated**2) / 2))
+    scales = {"ATE": pooled, "ATT": float(sd_treated), "ATC": float(sd_control), "ATO": pooled}
     row: dict[str, Json] = {
         "name": label,
         "binary": bool(moments.binary[at]),
@@ -143,12 +140,12 @@ def _row(label: str, moments: _Moments, at: int, found: Sequence[Weighting]) -> 
         "sd_treated": number(sd_treated),
         "sd_control": number(sd_control),
     }
-    targets = dict.fromkeys(["ATE", "ATT", *(weighting.target for weighting in found)])
-    for target in targets:
-        row[f"before_{target}"] = _standardized(treated - control, scales[target])
+    targets = {"ATE": "ATE", "ATT": "ATT", **{weighting.name: weighting.target for weighting in found}}
+    for name, target in targets.items():
+        row[f"before_{name}"] = _standardized(treated - control, scales[target])
     for position, weighting in enumerate(found):
         after = moments.weighted[position, :, at]
-        row[f"after_{weighting.target}"] = _standardized(after[1] - after[0], scales[weighting.target])
+        row[f"after_{weighting.name}"] = _standardized(after[1] - after[0], scales[weighting.target])
     if any(value is None for value in row.values()):
         row["reason"] = (
             "It has missing values in these rows."

@@ -43,6 +43,15 @@ def _unconfounded(chosen: Estimate | None) -> str | None:
     return None
 
 
+def _weighted_as(diagnostics: Table, chosen: Estimate) -> str:
+    """The name of the weighting that the primary rests on; of its estimand where it weights no rows."""
+    for name in table_in(diagnostics, "effective_rows"):
+        used_by = table_in(diagnostics, "effective_rows", name).get("used_by")
+        if isinstance(used_by, list) and chosen.name in used_by:
+            return name
+    return chosen.estimand
+
+
 def missing_rows(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """How many rows the primary leaves out because a value is missing."""
     rule = f"At most {_MISSING:.0%} of the rows are left out for missing values; fails above {_MISSING_FAILS:.0%}."
@@ -84,7 +93,7 @@ def balance(diagnostics: Table, chosen: Estimate | None) -> Gate:
         return skip(rule, reason or NO_PRIMARY)
     regression = chosen.name in REGRESSIONS or chosen.family == "regression"
     side = "before" if regression else "after"
-    found = table_in(diagnostics, "balance", "largest", f"{side}_{chosen.estimand}")
+    found = table_in(diagnostics, "balance", "largest", f"{side}_{_weighted_as(diagnostics, chosen)}")
     value = number_in(found.get("value"))
     if value is None:
         without = text_or(table_in(diagnostics, "balance").get("reason"), _UNWEIGHTED)
@@ -108,7 +117,7 @@ def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
         reason = "The primary, difference_in_means, does not weight."
     if reason is not None or chosen is None:
         return skip(rule, reason or NO_PRIMARY)
-    found = table_in(diagnostics, "effective_rows", chosen.estimand)
+    found = table_in(diagnostics, "effective_rows", _weighted_as(diagnostics, chosen))
     shares = {arm: number_in(found.get(f"{arm}_share")) for arm in ("treated", "control")}
     known = {arm: share for arm, share in shares.items() if share is not None}
     if not known:

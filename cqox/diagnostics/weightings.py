@@ -1,14 +1,15 @@
 """The weights by which estimates of this request made the two arms comparable, and how much of the rows they leave."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
-from cqox.estimators.weighting import balancing_weights
+from cqox.estimators.weighting import balanced_weights, balancing_weights
 
 __all__ = ["REGRESSIONS", "Weighting", "effective_rows", "summarize_weights", "weightings"]
 
@@ -16,19 +17,32 @@ _FAMILIES = ("weighting", "doubly_robust", "double_ml")
 REGRESSIONS = ("dml_plr",)
 """Estimators of these families that weight no rows."""
 
+type _Target = Literal["ATE", "ATT", "ATC", "ATO"]
+type _Weights = Callable[[Plan], tuple[Sample, Vector, Vector]]
+
+_TARGETS: tuple[_Target, ...] = ("ATE", "ATT", "ATC", "ATO")
+_OF_THEIR_OWN: dict[str, tuple[str, _Target, _Weights]] = {
+    "entropy_balancing_ate": ("ATE_entropy", "ATE", partial(balanced_weights, target="ATE")),
+    "entropy_balancing_att": ("ATT_entropy", "ATT", partial(balanced_weights, target="ATT")),
+}
+"""Estimators whose weights are not of a probability: what their weighting is called, its population, its weights."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighting:
     """Weights that give both arms the covariates of one population.
 
     Attributes:
-        target: whose covariates: of all rows (ATE), of the treated (ATT) or of the untreated (ATC).
+        name: its name in reports: the target where the weights are those of a probability of treatment.
+        target: whose covariates: of all rows (ATE), of the treated (ATT), of the untreated (ATC), or of the rows that
+            either arm could have had (ATO).
         used_by: names of the estimates that rest on them.
         sample: the rows.
         treated, control: (sample.n,) weights, 0 for rows of the other arm; sampling weights are a factor.
     """
 
-    target: Literal["ATE", "ATT", "ATC"]
+    name: str
+    target: _Target
     used_by: tuple[str, ...]
     sample: Sample
     treated: Vector
@@ -36,32 +50,45 @@ class Weighting:
 
 
 def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ...]:
-    """The weights of each population that computed estimates weighted or corrected towards.
+    """The weights of each population that computed estimates weighted or corrected towards, all on the same rows.
 
     Raises:
         UnusableData: there is no probability of treatment.
     """
-    targets: tuple[Literal["ATE", "ATT", "ATC"], ...] = ("ATE", "ATT", "ATC")
-    found = []
-    for target in targets:
-        used_by = tuple(
-            estimate.name
-            for estimate in estimates
-            if estimate.estimate is not None
-            and estimate.family in _FAMILIES
-            and estimate.name not in REGRESSIONS
-            and estimate.estimand == target
-        )
-        if not used_by:
+    found = [weighting for target in _TARGETS if (weighting := _by_probability(plan, estimates, target)) is not None]
+    for estimate in estimates:
+        if estimate.estimate is None or estimate.name not in _OF_THEIR_OWN:
             continue
-        propensity = plan.propensity()
-        sample = propensity.sample
-        treated, control, _ = balancing_weights(target, plan.treated(sample), propensity.used)
-        sampling = plan.weights(sample)
-        if sampling is not None:
-            treated, control = treated * sampling, control * sampling
-        found.append(Weighting(target=target, used_by=used_by, sample=sample, treated=treated, control=control))
+        name, target, weights = _OF_THEIR_OWN[estimate.name]
+        sample, treated, control = weights(plan)
+        if not found or sample is found[0].sample:
+            found.append(
+                Weighting(
+                    name=name, target=target, used_by=(estimate.name,), sample=sample, treated=treated, control=control
+                )
+            )
     return tuple(found)
+
+
+def _by_probability(plan: Plan, estimates: Sequence[Estimate], target: _Target) -> Weighting | None:
+    used_by = tuple(
+        estimate.name
+        for estimate in estimates
+        if estimate.estimate is not None
+        and estimate.family in _FAMILIES
+        and estimate.name not in REGRESSIONS
+        and estimate.name not in _OF_THEIR_OWN
+        and estimate.estimand == target
+    )
+    if not used_by:
+        return None
+    propensity = plan.propensity()
+    sample = propensity.sample
+    treated, control, _ = balancing_weights(target, plan.treated(sample), propensity.used)
+    sampling = plan.weights(sample)
+    if sampling is not None:
+        treated, control = treated * sampling, control * sampling
+    return Weighting(name=target, target=target, used_by=used_by, sample=sample, treated=treated, control=control)
 
 
 def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
@@ -81,7 +108,7 @@ def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
             arms[f"{name}_share"] = number(effective / rows)
             shares.append(effective / rows)
         arms["smallest_share"] = number(min(shares))
-        result[weighting.target] = arms
+        result[weighting.name] = arms
     return result
 
 
@@ -90,7 +117,7 @@ def summarize_weights(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]
     result: dict[str, Json] = {}
     for weighting in found:
         treated = plan.treated(weighting.sample) > 0
-        result[weighting.target] = {
+        result[weighting.name] = {
             "treated": _summary(weighting.treated[treated]),
             "control": _summary(weighting.control[~treated]),
         }

@@ -41,6 +41,10 @@ class Plan:
             self._kept[key] = make()
         return cast("Result", self._kept[key])
 
+    def share[Result](self, key: object, make: Callable[[], Result]) -> Result:
+        """What `make` returns, computed at the first use of the key: for what the estimators of one family share."""
+        return self._once(("shared", key), make)
+
     def has(self, role: str) -> bool:
         """Whether the mapping names this role."""
         return bool(role_arrays(self.data, role))

@@ -20,6 +20,8 @@ _LABELS = {
     "lin_interacted": "Interacted regression (Lin)",
     "g_computation": "G-computation",
     "ipw": "Inverse probability weighting",
+    "overlap_weights": "Overlap weighting",
+    "entropy_balancing": "Entropy balancing",
     "aipw": "Augmented weighting (AIPW)",
     "ipwra": "Weighted regressions (IPWRA)",
     "dml_plr": "Double ML, partially linear",

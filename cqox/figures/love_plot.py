@@ -15,6 +15,7 @@ from cqox.figures.figure import Figure, Spec
 __all__ = ["love_plot", "love_plot_template"]
 
 _WIDTH, _WIDE, _STEP = 250, 420, 20
+_PANELS_BESIDE = 3
 _MOST_COVARIATES = 40
 _MOST_WORDS = 8
 _THRESHOLD = 0.1
@@ -22,6 +23,9 @@ _PANELS = {
     "ATE": "Weighted to all rows (ATE)",
     "ATT": "Weighted to the treated (ATT)",
     "ATC": "Weighted to the untreated (ATC)",
+    "ATO": "Weighted to the overlap (ATO)",
+    "ATE_entropy": "Balanced to all rows (ATE)",
+    "ATT_entropy": "Balanced to the treated (ATT)",
 }
 
 
@@ -147,9 +151,9 @@ def love_plot_template() -> Spec:
             tooltip=["covariate:N", "when:N", "signed:Q"],
         )
     )
-    panels = alt.Column("panel:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
+    panels = alt.Facet("panel:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
     return compiled(
         alt.layer(change, limit, limit_text, points)
         .properties(width=_WIDTH)
-        .facet(column=panels, data=alt.NamedData("rows"))
+        .facet(facet=panels, columns=_PANELS_BESIDE, data=alt.NamedData("rows"))
     )

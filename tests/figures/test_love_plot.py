@@ -47,7 +47,10 @@ def test_one_that_weighting_made_worse_is_not_cut_away():
 
 def test_each_population_weighted_to_has_its_panel():
     panels = {row["panel"] for row in values(of_design("cross-section").figures["love_plot"])}
-    assert panels == {"Weighted to all rows (ATE)", "Weighted to the treated (ATT)"}
+    assert panels == {
+        "Weighted to all rows (ATE)", "Weighted to the treated (ATT)", "Weighted to the overlap (ATO)",
+        "Balanced to all rows (ATE)", "Balanced to the treated (ATT)",
+    }  # fmt: skip
 
 
 def test_without_weights_the_arms_are_shown_as_they_are():
