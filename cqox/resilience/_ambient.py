@@ -14,7 +14,7 @@ from cqox.resilience._clock import TimeSource, natural_time
 from cqox.resilience._scope import CancelScope, Loop, place
 from cqox.tasks import bind_to_group
 
-__all__ = ["TIMER_SLACK", "Ambient", "ambient", "fail_if_passed", "in_force"]
+__all__ = ["TIMER_SLACK", "Ambient", "ambient", "in_force"]
 
 TIMER_SLACK: Final = 1e-6
 """Seconds that a timer may fire early: the resolution of a loop's clock, and the rounding of sums of large floats."""
@@ -109,6 +109,24 @@ class Ambient:
             return loop.will_cancel_by(self._scope_at, self._place, self._groups, self._mark)
         return self._thread == get_ident() and (self._place is None or place() is self._place)
 
+    def or_fail(self) -> "Ambient | None":
+        """Itself where it holds, None where it does not; for a caller that is about to call.
+
+        Raises:
+            DeadlineExceeded: it has passed, so that nothing may be called.
+        """
+        loop = self.loop
+        # What `holds_here` answers, without a call in between: every call under a deadline comes through here.
+        if loop is None:
+            holds = self.holds_here()
+        else:
+            holds = loop.will_cancel_by(self._scope_at, self._place, self._groups, self._mark)
+        if not holds:
+            return None
+        if self.clock() >= self.at:
+            raise DeadlineExceeded(self.seconds, before_call=True)
+        return self
+
 
 ambient: ContextVar[Ambient | None] = bind_to_group(ContextVar("cqox_ambient_deadline", default=None), None)
 """The innermost deadline, in force or not: ask `in_force`."""
@@ -118,22 +136,3 @@ def in_force() -> Ambient | None:
     """The deadline in force here, None where there is none."""
     innermost = ambient.get()
     return innermost if innermost is not None and innermost.holds_here() else None
-
-
-def fail_if_passed(innermost: Ambient) -> Ambient | None:
-    """What `in_force` answers, for a caller that has already found a deadline and is about to call.
-
-    Raises:
-        DeadlineExceeded: it has passed, so that nothing may be called.
-    """
-    loop = innermost.loop
-    # What `holds_here` answers, without a call in between: every call under a deadline comes through here.
-    if loop is None:
-        holds = innermost.holds_here()
-    else:
-        holds = loop.will_cancel_by(innermost._scope_at, innermost._place, innermost._groups, innermost._mark)
-    if not holds:
-        return None
-    if innermost.clock() >= innermost.at:
-        raise DeadlineExceeded(innermost.seconds, before_call=True)
-    return innermost

@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
-from cqox.resilience._ambient import Ambient, ambient, fail_if_passed
+from cqox.resilience._ambient import Ambient, ambient
 from cqox.resilience._permit import NO_RESULT, Permit, Spent
 
 __all__ = ["GuardedBlock"]
@@ -81,4 +81,4 @@ class GuardedBlock:
 
 def _deadline() -> Ambient | None:
     innermost = ambient.get()
-    return None if innermost is None else fail_if_passed(innermost)
+    return None if innermost is None else innermost.or_fail()

@@ -11,12 +11,14 @@ from types import CoroutineType
 from typing import Any
 
 from cqox.resilience import _events
-from cqox.resilience._ambient import Ambient, ambient, fail_if_passed
+from cqox.resilience._ambient import Ambient, ambient
 from cqox.resilience._part import Facts, Judge
 from cqox.resilience._permit import Admission, Permit, Spent
 from cqox.resilience._plan import Frame, enclosing
 
 __all__ = ["Published", "abandon", "bind_async", "bind_blocking", "judge_call", "spent_by"]
+
+_COROUTINE: type[object] = CoroutineType
 
 
 def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callable[..., Awaitable[Any]]:
@@ -29,7 +31,7 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
         if deadline is not None:
-            deadline = fail_if_passed(deadline)
+            deadline = deadline.or_fail()
         held: list[Permit] = []
         judge: Judge | None = None
         entered = began = None
@@ -89,7 +91,7 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
         if deadline is not None:
-            deadline = fail_if_passed(deadline)
+            deadline = deadline.or_fail()
         held: list[Permit] = []
         judge: Judge | None = None
         entered = began = None
@@ -124,7 +126,7 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
                     if delay is None:
                         raise
                 judge.pause_blocking(delay)
-            if type(result) is CoroutineType:
+            if type(result) is _COROUTINE:
                 refuse_coroutine(result, name)
             if judge is not None:
                 judge.end()
@@ -146,7 +148,7 @@ def _bind_gate_async(
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
         if deadline is not None:
-            deadline = fail_if_passed(deadline)
+            deadline = deadline.or_fail()
         permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
         entered = 0.0 if deadline is None else deadline.clock()
         try:
@@ -164,12 +166,12 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, facts: Fa
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
         if deadline is not None:
-            deadline = fail_if_passed(deadline)
+            deadline = deadline.or_fail()
         permit = gate.admit(deadline) or gate.admit_blocking(deadline)
         entered = 0.0 if deadline is None else deadline.clock()
         try:
             result = function(*args, **kwargs)
-            if type(result) is CoroutineType:
+            if type(result) is _COROUTINE:
                 refuse_coroutine(result, name)
         except BaseException as error:
             abandon([permit], 0, error, spent_by(deadline, entered, facts))
@@ -208,7 +210,7 @@ def abandon(held: list[Permit], base: int, error: BaseException, spent: Spent | 
             abandon(held, base, error, spent)
 
 
-def refuse_coroutine(coroutine: CoroutineType[Any, Any, Any], function: str) -> None:
+def refuse_coroutine(coroutine: Any, function: str) -> None:  # noqa: ANN401 - a coroutine of any type
     """A plain function has returned a coroutine, which nothing would guard.
 
     Raises:

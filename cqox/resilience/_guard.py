@@ -58,8 +58,8 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
         TypeError: it is of a kind that cannot be guarded, or one of the parts cannot guard that kind.
     """
     if isinstance(function, staticmethod | classmethod):
-        inside = guard(function.__func__, parts, policy=policy, bare=bare)
-        return cast("F", type(function)(inside))
+        unbound = cast("Any", function)
+        return cast("F", type(unbound)(guard(unbound.__func__, parts, policy=policy, bare=bare)))
     below = guarded_by(function)
     kind = kind_of(function) if below is None else below.kind
     target: Callable[..., Any] = function

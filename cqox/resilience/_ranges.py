@@ -1,8 +1,9 @@
 """Settings are checked where they are given: each check answers with the value and the range that is allowed."""
 
 import math
+from typing import cast
 
-__all__ = ["check_count", "check_exceptions", "check_seconds", "check_share"]
+__all__ = ["check_count", "check_exceptions", "check_name", "check_seconds", "check_share"]
 
 
 def check_seconds(name: str, value: object, *, zero: bool = True, infinite: bool = False) -> float:
@@ -57,8 +58,20 @@ def check_exceptions(name: str, value: object) -> None:
         ValueError: it is neither.
     """
     if isinstance(value, tuple):
-        if value and all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in value):
+        kinds = cast("tuple[object, ...]", value)
+        if kinds and all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
             return
     elif callable(value) and not isinstance(value, type):
         return
     raise ValueError(f"{name} must be a non-empty tuple of exception classes or a predicate, not {value!r}")
+
+
+def check_name(value: object) -> str:
+    """Return `value` as a name.
+
+    Raises:
+        ValueError: it is no string, or empty.
+    """
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"name must be a non-empty string, not {value!r}")
+    return value

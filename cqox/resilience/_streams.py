@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, nullcontext
 from typing import Any
 
-from cqox.resilience._ambient import Ambient, ambient, fail_if_passed
+from cqox.resilience._ambient import Ambient, ambient
 from cqox.resilience._frame import Published, abandon, judge_call, spent_by
 from cqox.resilience._part import Judge
 from cqox.resilience._permit import NO_RESULT, Permit, Spent
@@ -124,4 +124,4 @@ class _Stream:
 
 def _deadline() -> Ambient | None:
     innermost = ambient.get()
-    return None if innermost is None else fail_if_passed(innermost)
+    return None if innermost is None else innermost.or_fail()

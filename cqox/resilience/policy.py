@@ -7,6 +7,7 @@ from typing import Any, cast
 from cqox.resilience._guard import guard
 from cqox.resilience._part import Part
 from cqox.resilience._plan import plan
+from cqox.resilience._ranges import check_name
 from cqox.resilience.advice import doubts
 from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.registry import registry
@@ -69,11 +70,10 @@ class Policy:
             ValueError: the name is empty, there is no part, one is there twice, or two contradict each other.
             TypeError: one is no part.
         """
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"name must be a non-empty string, not {name!r}")
+        check_name(name)
         if not parts:
             raise ValueError(f"policy {name} needs at least one part, and has none")
-        for at, part in enumerate(parts):
+        for at, part in enumerate(cast("tuple[object, ...]", parts)):
             if not isinstance(part, Part):
                 raise TypeError(f"policy {name}: {part!r} is no part")
             if any(part is other for other in parts[:at]):
@@ -130,7 +130,7 @@ class Policy:
 
     def setting_names(self) -> frozenset[str]:
         """Names of the settings that `reconfigure` takes."""
-        return frozenset().union(*(part.setting_names() for part in self.parts))
+        return frozenset[str]().union(*(part.setting_names() for part in self.parts))
 
     def reconfigure(self, **changes: object) -> None:
         """Give its parts other settings without losing their state; each change goes to every part that knows it.

@@ -3,7 +3,7 @@
 An entry lives as long as what it names. Two of one name are both listed, the later with a number behind its key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any, Protocol, cast
 from weakref import WeakValueDictionary
@@ -61,6 +61,9 @@ class Registry:
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
 
     def snapshot(self) -> Mapping[str, object]:
         """The state of every entry by its key."""

@@ -4,15 +4,15 @@ What lives here: the decision after each attempt. What does not: what an excepti
 wait (`backoff`), how many retries a dependency gets (`budget`).
 """
 
+import inspect
 import logging
-import sys
 import uuid
 import warnings
 from collections.abc import Callable
 from contextvars import Token
 from dataclasses import dataclass, replace
 from random import Random
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, cast
 
 from cqox.errors import DeadlineExceeded, Rejected
 from cqox.resilience import _events
@@ -72,14 +72,15 @@ class RetrySettings:
     def covers(self, error: BaseException) -> bool:
         """Whether `error` is one to retry. A group is if every leaf is; a rejection only if its class is listed."""
         if isinstance(error, BaseExceptionGroup):
-            return all(map(self.covers, error.exceptions))
+            return all(map(self.covers, cast("BaseExceptionGroup[BaseException]", error).exceptions))
         if not isinstance(error, Exception) or (isinstance(error, DeadlineExceeded) and error.before_call):
             return False
-        if not isinstance(self.exceptions, tuple):
-            return self.exceptions(error)
+        listed = self.exceptions
+        if callable(listed):
+            return listed(error)
         if isinstance(error, Rejected):
-            return any(issubclass(kind, Rejected) and isinstance(error, kind) for kind in self.exceptions)
-        return isinstance(error, self.exceptions)
+            return any(issubclass(kind, Rejected) and isinstance(error, kind) for kind in listed)
+        return isinstance(error, listed)
 
 
 class RetryChanges(TypedDict, total=False):
@@ -104,7 +105,7 @@ class Retry(Loop):
     A cancellation is never retried. A call that is not idempotent is retried only if the request was never sent.
     """
 
-    __slots__ = ("_clock", "_gives_key", "_rng", "budget", "name", "settings")
+    __slots__ = ("_gives_key", "budget", "clock", "name", "rng", "settings")
 
     def __init__(
         self,
@@ -155,8 +156,8 @@ class Retry(Loop):
         self.budget = budget
         self.begins = budget is not None or idempotency_key
         self._gives_key = idempotency_key
-        self._clock = bind_clock(name, clock)
-        self._rng = rng or _shared_rng
+        self.clock = bind_clock(name, clock)
+        self.rng = rng or _shared_rng
 
     def setting_names(self) -> frozenset[str]:
         """See `Part.setting_names`."""
@@ -194,7 +195,7 @@ class Retry(Loop):
         """Tell listeners that an attempt begins."""
         _events.emit(
             AttemptStarted(
-                name=facts.policy, at=self._clock.peek(), attempt=attempt, max_attempts=self.settings.max_attempts
+                name=facts.policy, at=self.clock.peek(), attempt=attempt, max_attempts=self.settings.max_attempts
             )
         )
 
@@ -227,14 +228,14 @@ class _RetryJudge(Judge):
 
     async def pause(self, seconds: float) -> None:
         """See `Judge.pause`."""
-        await self._retry._clock.sleep_async(seconds)
+        await self._retry.clock.sleep_async(seconds)
         self._resume()
 
     def pause_blocking(self, seconds: float) -> None:
         """See `Judge.pause_blocking`."""
         if place() is not None:
             _warn_of_blocked_loop(seconds)
-        self._retry._clock.sleep(seconds)
+        self._retry.clock.sleep(seconds)
         self._resume()
 
     def end(self) -> None:
@@ -287,7 +288,7 @@ class _RetryJudge(Judge):
             base_delay=settings.base_delay,
             max_delay=settings.max_delay,
             jitter=settings.jitter,
-            rng=self._retry._rng,
+            rng=self._retry.rng,
             previous=self._delay,
         )
         self._delay = max(computed, asked)
@@ -302,7 +303,7 @@ class _RetryJudge(Judge):
             "[Retry] Attempt %d/%d failed: %s. Retrying in %.2fs...",
             self._attempt,
             settings.max_attempts,
-            str(error) or repr(error),
+            _said(error),
             self._delay,
         )
         if _events.listeners:
@@ -317,14 +318,19 @@ class _RetryJudge(Judge):
                 "[Retry] Attempt %d/%d failed: %s. Giving up: %s.",
                 self._attempt,
                 self._retry.settings.max_attempts,
-                str(error) or repr(error),
+                _said(error),
                 stop.reason,
             )
         if _events.listeners:
             self._tell(GaveUp, reason=stop.reason, error=error)
 
     def _tell(self, kind: Callable[..., _events.Event], **data: object) -> None:
-        _events.emit(kind(name=self._facts.policy, at=self._retry._clock.peek(), attempt=self._attempt, **data))
+        _events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data))
+
+
+def _said(error: Exception) -> str:
+    # The line goes on with a period of its own.
+    return (str(error) or repr(error)).removesuffix(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,10 +364,10 @@ _warned_of: set[tuple[str, int]] = set()
 
 def _warn_of_blocked_loop(seconds: float) -> None:
     """Warn once for each line that makes a synchronous call wait on a thread that runs an event loop."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("cqox.resilience"):
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("cqox.resilience"):
         frame, level = frame.f_back, level + 1
-    site = (frame.f_code.co_filename, frame.f_lineno)
+    site = ("", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
     if site not in _warned_of:
         _warned_of.add(site)
         warnings.warn(

@@ -27,9 +27,13 @@ class Timeout(Limit):
 
     Nothing interrupts a thread: a synchronous callee is told by `remaining()` how long it has, which a driver takes as
     its timeout, and its result is returned however late it comes.
+
+    Attributes:
+        limit: the limit, in seconds.
+        given_clock: the clock that was given, None for the natural one.
     """
 
-    __slots__ = ("_clock", "_given_clock", "_seconds", "name")
+    __slots__ = ("_clock", "given_clock", "limit", "name")
 
     def __init__(self, seconds: float, *, name: str = "timeout", clock: Clock | TimeSource | None = None) -> None:
         """Set the limit of one attempt.
@@ -43,14 +47,14 @@ class Timeout(Limit):
             ValueError: a setting is out of its range.
         """
         self.name = name
-        self._seconds = check_seconds("seconds", seconds, zero=False, infinite=True)
+        self.limit = check_seconds("seconds", seconds, zero=False, infinite=True)
         self._clock = bind_clock(name, clock)
-        self._given_clock = None if clock is None else self._clock.now
+        self.given_clock = None if clock is None else self._clock.now
 
     @property
     def seconds(self) -> float:
         """The limit, in seconds."""
-        return self._seconds
+        return self.limit
 
     def reconfigure(self, *, seconds: float) -> None:
         """Bound attempts by other `seconds` from now on.
@@ -58,11 +62,11 @@ class Timeout(Limit):
         Raises:
             ValueError: it is not above 0.
         """
-        self._seconds = check_seconds("seconds", seconds, zero=False, infinite=True)
+        self.limit = check_seconds("seconds", seconds, zero=False, infinite=True)
 
     def bound(self, deadline: Ambient | None, now: float) -> "_Bound | None":
         """See `Limit.bound`."""
-        seconds = self._seconds
+        seconds = self.limit
         if deadline is not None:
             left = deadline.at - now
             if left <= seconds:
@@ -75,15 +79,15 @@ class Timeout(Limit):
 
     def bound_blocking(self, deadline: Ambient | None, now: float) -> "_Bound | None":
         """See `Limit.bound_blocking`."""
-        if deadline is not None and (left := deadline.at - now) <= self._seconds:
+        if deadline is not None and (left := deadline.at - now) <= self.limit:
             if left <= 0:
                 raise DeadlineExceeded(deadline.seconds, before_call=True)
             return None
-        return None if self._seconds == math.inf else _Bound(self, self._seconds, None, deadline)
+        return None if self.limit == math.inf else _Bound(self, self.limit, None, deadline)
 
     def describe(self) -> str:
         """See `Part.describe`."""
-        return f"timeout: {self._seconds:g} s for one attempt"
+        return f"timeout: {self.limit:g} s for one attempt"
 
     def expired(self, seconds: float) -> AttemptTimeout:
         """The error of an attempt that was ended, after telling listeners."""
@@ -98,7 +102,7 @@ class _Bound(Ambient):
     __slots__ = ("_outer", "_timeout")
 
     def __init__(self, timeout: Timeout, seconds: float, loop: Loop | None, outer: Ambient | None) -> None:
-        super().__init__(seconds, loop, timeout._given_clock, timeout._seconds)
+        super().__init__(seconds, loop, timeout.given_clock, timeout.limit)
         self._timeout = timeout
         self._outer = outer
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Concatenate, Protocol, Self, Unpack, cast, overload
+from typing import Any, Concatenate, Protocol, Self, Unpack, cast, overload
 
 from cqox.errors import CircuitOpen
 from cqox.resilience._ambient import Ambient
@@ -11,6 +11,7 @@ from cqox.resilience._events import Listener
 from cqox.resilience._guard import guard
 from cqox.resilience._part import Facts, Gate
 from cqox.resilience._permit import Admission, Permit
+from cqox.resilience._ranges import check_name
 from cqox.resilience.circuit.admission import CircuitAdmission, check_probe
 from cqox.resilience.circuit.controller import Circuit
 from cqox.resilience.circuit.health import FailureRate
@@ -177,7 +178,7 @@ class CircuitBreaker(Gate):
         guarded = cast("GuardedFunction[P, R]", guard(function, (self,), policy="", bare=True))
         guarded.breaker = self
         if isinstance(guarded, staticmethod | classmethod):
-            cast("GuardedFunction[P, R]", guarded.__func__).breaker = self
+            cast("Any", guarded).__func__.breaker = self
         return guarded
 
     def admission(self, facts: Facts) -> Admission:
@@ -224,9 +225,7 @@ class CircuitBreaker(Gate):
         return f"<CircuitBreaker {self.name} {self.state.value}>"
 
     def _begin(self, name: str, settings: CircuitSettings, clock: Clock | TimeSource | None, key: str) -> None:
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"name must be a non-empty string, not {name!r}")
-        self.name = name
+        self.name = check_name(name)
         self._circuit = Circuit(name, settings, bind_clock(f"circuit breaker {name}", clock))
         registry.add(key, self)
 

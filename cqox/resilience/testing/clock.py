@@ -45,7 +45,7 @@ class FakeClock:
             ValueError: `seconds` is negative, NaN or infinite.
         """
         check_seconds("seconds", seconds)
-        woken = []
+        woken: list[TaskWaiter | ThreadWaiter] = []
         with self._lock:
             self._now += seconds
             while self._sleepers and self._sleepers[0][0] <= self._now:

@@ -77,6 +77,8 @@ class Script:
 
 
 def _outcome(step: object) -> object:
-    if isinstance(step, BaseException) or (isinstance(step, type) and issubclass(step, BaseException)):
+    if isinstance(step, BaseException):
         raise step
-    return step
+    if isinstance(step, type) and issubclass(step, BaseException):
+        raise step()
+    return step  # pyright: ignore[reportUnknownVariableType]

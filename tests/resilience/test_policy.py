@@ -1,0 +1,201 @@
+"""Policies: the order as it is written, one call at a time, explained, operated."""
+
+import pytest
+
+from cqox.errors import CircuitOpen
+from cqox.resilience import CircuitBreaker, CircuitState, Policy, Retry, Timeout, registry
+from cqox.resilience._ambient import Ambient
+from cqox.resilience._part import Gate
+from cqox.resilience._permit import Permit
+from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.testing import FakeClock, Script
+
+
+class Down(Exception):
+    pass
+
+
+class Tracer(Gate):
+    """A gate that writes down what it sees; others may be written outside of this package."""
+
+    def __init__(self, name: str, trace: list[str]) -> None:
+        self.name = name
+        self.trace = trace
+
+    def admit(self, deadline: Ambient | None) -> Permit:
+        self.trace.append(f"{self.name} in")
+        return TracerPermit(self)
+
+
+class TracerPermit(Permit):
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+
+    def succeed(self, value: object) -> None:
+        self.tracer.trace.append(f"{self.tracer.name} {value}")
+
+    def fail(self, error: BaseException) -> None:
+        self.tracer.trace.append(f"{self.tracer.name} {type(error).__name__}")
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_parts_run_outermost_first_exactly_as_written(run, awaited: bool) -> None:
+    trace: list[str] = []
+    clock = FakeClock()
+    policy = Policy(
+        "order",
+        Tracer("a", trace),
+        Tracer("b", trace),
+        Retry(2, 0.0, idempotent=True, clock=clock),
+        Tracer("c", trace),
+        Timeout(5.0),
+        Tracer("d", trace),
+    )
+    script = Script(Down(), "up")
+
+    async def main() -> None:
+        assert await policy.call(script.call) == "up"
+
+    if awaited:
+        run(main)
+    else:
+        assert policy.call(script) == "up"
+    assert trace == [
+        *["a in", "b in", "c in", "d in", "d Down", "c Down"],
+        *["c in", "d in", "d up", "c up", "b up", "a up"],
+    ]
+
+
+def test_a_refusal_further_in_settles_what_is_further_out() -> None:
+    trace: list[str] = []
+    breaker = CircuitBreaker("shut", clock=FakeClock())
+    breaker.isolate()
+    with pytest.raises(CircuitOpen):
+        Policy("p", Tracer("a", trace), breaker, Tracer("never", trace))(lambda: None)()
+    assert trace == ["a in", "a CircuitOpen"]
+
+
+def test_call_passes_arguments_and_results_of_every_kind(run) -> None:
+    async def main() -> None:
+        policy = Policy("p", Timeout(5.0))
+
+        async def awaited(one: int, *, two: int) -> tuple[int, int]:
+            return one, two
+
+        async def items(count: int):
+            for number in range(count):
+                yield number
+
+        assert await policy.call(awaited, 1, two=2) == (1, 2)
+        assert policy.call(divmod, 7, 2) == (3, 1)
+        assert [item async for item in policy.call(items, 3)] == [0, 1, 2]
+        with pytest.raises(TypeError):
+            policy.call(5)
+
+    run(main)
+
+
+def test_a_policy_never_changes() -> None:
+    policy = Policy("p", Timeout(5.0))
+    with pytest.raises(AttributeError, match="never changes"):
+        policy.parts = ()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "error", "message"),
+    [
+        ("", (Timeout(1.0),), ValueError, "name must be a non-empty string"),
+        ("p", (), ValueError, "at least one part"),
+        ("p", (5,), TypeError, "5 is no part"),
+        ("p", (Timeout,), TypeError, "is no part"),
+    ],
+)
+def test_nonsense_is_refused(name: str, parts: tuple[object, ...], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Policy(name, *parts)
+
+
+def test_the_same_part_twice_is_refused() -> None:
+    slots = Bulkhead(1)
+    with pytest.raises(ValueError, match="is there twice"):
+        Policy("p", slots, Retry(), slots)
+
+
+def test_explain_says_the_order_and_nothing_doubtful_about_a_sound_one() -> None:
+    policy = Policy("engine", Bulkhead(5), CircuitBreaker("engine"), Retry(3, 1.0, 60.0, idempotent=True), Timeout(5.0))
+    first, bulkhead, *others = policy.explain().splitlines()
+    assert first == "policy engine, outermost first:"
+    assert bulkhead.startswith("  1. bulkhead")
+    assert others == [
+        "  2. circuit breaker engine: opens at 5 failures in a row, tests after 60 s",
+        "  3. retry: up to 3 attempts, pauses from 1 s to 60 s, idempotent",
+        "  4. timeout: 5 s for one attempt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "warning"),
+    [
+        (lambda: (Retry(), Timeout(1.0)), "not idempotent"),
+        (lambda: (Retry(idempotent=True),), "nothing bounds an attempt"),
+        (lambda: (Timeout(9.0), Retry(idempotent=True)), "the only timeout is outside of the retry"),
+        (lambda: (Retry(idempotent=True), Bulkhead(5), Timeout(1.0)), "each attempt asks it again"),
+        (
+            lambda: (Retry(3, idempotent=True), CircuitBreaker("x", failure_threshold=3), Timeout(1.0)),
+            "one call of 3 reaches its threshold of 3",
+        ),
+        (lambda: (Retry(3, idempotent=True), Retry(4, idempotent=True), Timeout(1.0)), "3 x 4 attempts"),
+        (lambda: (Timeout(1.0), Bulkhead(5, 5), Timeout(0.5)), "counts the time in its queue"),
+        (lambda: (CircuitBreaker("x"), Bulkhead(5, 5), Timeout(0.5)), "holds probes in its queue"),
+        (lambda: (Timeout(1.0), Retry(idempotent=True), Timeout(2.0)), "never ends anything"),
+    ],
+)
+def test_explain_warns_of_doubtful_orders(parts, warning: str) -> None:
+    explanation = Policy("p", *parts()).explain()
+    assert [line for line in explanation.splitlines() if line.startswith("  warning: ") and warning in line]
+
+
+def test_a_policy_is_operated_as_its_circuits_are() -> None:
+    breaker = CircuitBreaker("engine", clock=FakeClock())
+    policy = Policy("engine policy", breaker, Retry(3), Timeout(5.0))
+    call = policy(lambda: "up")
+    policy.isolate()
+    with pytest.raises(CircuitOpen):
+        call()
+    policy.reset()
+    assert call() == "up"
+    snapshot = policy.snapshot()
+    assert (snapshot.name, [part.kind for part in snapshot.parts]) == (
+        "engine policy",
+        ["CircuitBreaker", "Retry", "Timeout"],
+    )
+    assert snapshot.parts[0].state.success == 1
+    policy.observe_only()
+    policy.disable()
+    with pytest.raises(TypeError, match="no circuit"):
+        Policy("none", Timeout(1.0)).isolate()
+
+
+def test_a_policy_hands_changes_to_the_parts_that_know_them() -> None:
+    policy = Policy("engine policy", Bulkhead(5), CircuitBreaker("engine"), Retry(3), Timeout(5.0))
+    policy.reconfigure(failure_threshold=2, max_attempts=7, seconds=1.0, max_concurrent=9)
+    assert policy.part(CircuitBreaker).settings.failure_threshold == 2
+    assert policy.part(Retry).settings.max_attempts == 7
+    assert policy.part(Timeout).seconds == 1.0
+    assert policy.part(Bulkhead).snapshot().max_concurrent == 9
+    with pytest.raises(TypeError, match="no setting 'attempts'"):
+        policy.reconfigure(attempts=2, failure_threshold=1)
+    assert policy.part(CircuitBreaker).settings.failure_threshold == 2
+    with pytest.raises(LookupError, match="has no Tracer"):
+        policy.part(Tracer)
+
+
+def test_one_breaker_in_two_policies_is_one_circuit() -> None:
+    breaker = CircuitBreaker("shared", failure_threshold=1, clock=FakeClock())
+    one, two = Policy("one", breaker, Timeout(1.0)), Policy("two", breaker, Timeout(9.0))
+    with pytest.raises(Down):
+        one(Script(Down()).__call__)()
+    with pytest.raises(CircuitOpen):
+        two(lambda: "up")()
+    assert breaker.state is CircuitState.OPEN
+    assert {"one", "two", "shared"} <= set(registry.keys())

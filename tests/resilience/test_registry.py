@@ -1,0 +1,87 @@
+"""The registry: everything that has a name, listed, forced and set differently at run time."""
+
+import gc
+
+import pytest
+
+from cqox.errors import CircuitOpen
+from cqox.resilience import CircuitBreaker, CircuitState, Policy, Registry, Retry, Timeout, circuit_breaker, registry
+from cqox.resilience.testing import FakeClock
+
+
+def test_breakers_and_policies_list_themselves() -> None:
+    breaker = CircuitBreaker("listed breaker")
+    policy = Policy("listed policy", breaker, Timeout(1.0))
+    assert registry["listed breaker"] is breaker
+    assert registry["listed policy"] is policy
+    assert registry.snapshot()["listed breaker"] == breaker.snapshot()
+    assert "nobody" not in registry
+
+
+def test_a_decorated_function_is_listed_by_module_and_place() -> None:
+    @circuit_breaker()
+    def fetch() -> None: ...
+
+    key = f"{__name__}.test_a_decorated_function_is_listed_by_module_and_place.<locals>.fetch"
+    assert registry[key] is fetch.breaker
+    assert fetch.breaker.name == "fetch"
+
+
+def test_two_of_one_name_are_both_listed() -> None:
+    one, two = CircuitBreaker("twin"), CircuitBreaker("twin")
+    assert {registry["twin"], registry["twin#2"]} == {one, two}
+
+
+def test_what_is_gone_is_no_longer_listed() -> None:
+    @circuit_breaker(name="short-lived")
+    def fetch() -> None: ...
+
+    key = next(key for key in registry if key.endswith("<locals>.fetch") and "gone" in key)
+    del fetch
+    gc.collect()
+    assert key not in registry
+
+
+def test_circuits_are_forced_and_reset_by_name() -> None:
+    breaker = CircuitBreaker("forced", clock=FakeClock())
+    call = breaker(lambda: "up")
+    registry.isolate("forced")
+    with pytest.raises(CircuitOpen):
+        call()
+    registry.reset("forced")
+    assert call() == "up"
+    registry.disable("forced")
+    assert breaker.snapshot().mode == "disabled"
+    registry.observe_only("forced")
+    assert breaker.snapshot().mode == "observe_only"
+
+
+def test_settings_change_by_name_and_keep_the_state() -> None:
+    clock = FakeClock()
+    breaker = CircuitBreaker("changed", failure_threshold=5, clock=clock)
+
+    @breaker
+    def call() -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        call()
+    registry.reconfigure("changed", failure_threshold=2)
+    with pytest.raises(ConnectionError):
+        call()
+    assert breaker.state is CircuitState.OPEN
+    with pytest.raises(TypeError, match=r"'changed' has no setting 'treshold' to change; it has: .*failure_threshold"):
+        registry.reconfigure("changed", treshold=2)
+    with pytest.raises(ValueError, match="failure_threshold"):
+        registry.reconfigure("changed", failure_threshold=-2)
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are() -> None:
+    own = Registry()
+    retry = Retry()
+    assert own.add("a", retry) == "a"
+    assert own.add("a", retry) == "a"
+    with pytest.raises(KeyError, match="no policy is called 'b'; there are: a"):
+        own.isolate("b")
+    with pytest.raises(TypeError, match="'a' has no circuit to observe only"):
+        own.observe_only("a")

@@ -1,0 +1,119 @@
+"""What type checkers must see behind every decorator; checked by `test_typing`, never run."""
+
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from typing import Any, assert_type
+
+from cqox.resilience import (
+    CircuitBreaker,
+    Policy,
+    Retry,
+    Timeout,
+    api_timeout,
+    circuit_breaker,
+    computation_timeout,
+    database_timeout,
+    exponential_backoff_retry,
+    retry_on_database_error,
+    retry_on_network_error,
+)
+
+policy = Policy("typed", CircuitBreaker("typed"), Retry(), Timeout(1.0))
+
+
+@circuit_breaker(failure_threshold=5, recovery_timeout=60.0)
+def plain(number: int, *, text: str = "") -> bytes:
+    return text.encode() * number
+
+
+@circuit_breaker()
+async def awaited(number: int, *, text: str = "") -> bytes:
+    return text.encode() * number
+
+
+@exponential_backoff_retry(max_attempts=3, base_delay=1.0, max_delay=60.0, jitter=True, exceptions=(OSError,))
+@retry_on_network_error()
+@retry_on_database_error()
+@api_timeout(seconds=30.0)
+@database_timeout(seconds=10.0)
+@computation_timeout(seconds=120.0)
+async def stacked(number: int) -> str:
+    return str(number)
+
+
+@policy
+async def items(count: int) -> AsyncGenerator[int]:
+    for number in range(count):
+        yield number
+
+
+@policy
+@contextlib.asynccontextmanager
+async def connect(url: str) -> AsyncGenerator[bytes]:
+    yield url.encode()
+
+
+@policy
+@contextlib.contextmanager
+def opened(path: str) -> Generator[bytes]:
+    yield path.encode()
+
+
+class Client:
+    @circuit_breaker()
+    def plain(self, number: int) -> str:
+        return str(number)
+
+    @circuit_breaker()
+    async def awaited(self, number: int) -> str:
+        return str(number)
+
+    @api_timeout()
+    async def bounded(self, number: int) -> str:
+        return str(number)
+
+    @policy
+    def guarded(self, number: int) -> str:
+        return str(number)
+
+
+async def examples(client: Client) -> None:
+    assert_type(plain(1, text="x"), bytes)
+    assert_type(await awaited(1, text="x"), bytes)
+    assert_type(plain.breaker, CircuitBreaker)
+    assert_type(await stacked(1), str)
+    assert_type([item async for item in items(3)], list[int])
+    async with connect("url") as connection:
+        assert_type(connection, bytes)
+    with opened("path") as file:
+        assert_type(file, bytes)
+    assert_type(client.plain(1), str)
+    assert_type(await client.awaited(1), str)
+    assert_type(Client.plain.breaker, CircuitBreaker)
+    assert_type(await client.bounded(1), str)
+    assert_type(client.guarded(1), str)
+    assert_type(await policy.call(awaited, 1, text="x"), bytes)
+    assert_type(policy.call(divmod, 7, 2), tuple[int, int])
+    guarded = policy(functools.partial(plain, 1))
+    assert_type(guarded(), bytes)
+    handler: Callable[[int], Coroutine[Any, Any, str]] = stacked
+    assert_type(await handler(1), str)
+    assert_type(await Timeout(1.0)(stacked)(1), str)
+    assert_type(await CircuitBreaker("x")(stacked)(1), str)
+    async with CircuitBreaker("block") as breaker:
+        assert_type(breaker, CircuitBreaker)
+
+
+async def mistakes(client: Client) -> None:
+    """Each line is wrong, and must be reported as wrong."""
+    plain("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    plain(1, txt="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await awaited()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await stacked("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.plain("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.awaited()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.guarded("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await policy.call(awaited, "one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    circuit_breaker(threshold=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    CircuitBreaker("x").reconfigure(treshold=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
