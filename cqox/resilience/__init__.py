@@ -2,6 +2,8 @@
 
 For asyncio, Trio and plain synchronous code; it depends on AnyIO alone. State machines are pure and handed their time,
 the shell around them is thin. What does not live here: HTTP servers, telemetry, numerics.
+
+`Shed` is the part here; the rejection that it raises is `cqox.errors.Shed`. The errors are `cqox.errors`' own.
 """
 
 from cqox.errors import (
