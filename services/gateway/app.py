@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> App:
     @asynccontextmanager
     async def engine() -> AsyncIterator[None]:
         async with Replicas.open(settings.engine_urls) as replicas:
-            upstream.policies = EnginePolicies(replicas, analysis_seconds=settings.analysis_seconds)
+            upstream.policies = EnginePolicies(replicas)
             yield
 
     async def engine_answers() -> None:

@@ -5,9 +5,10 @@ which is for `policies`; exceptions of the transport leave here as httpx raises 
 whether a request was ever sent.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 
 import httpx
 
@@ -81,12 +82,34 @@ class Streamed:
     Attributes:
         status: the HTTP status.
         headers: those that a client should see.
-        chunks: the body as it comes; ends with the block that opened the stream.
+        chunks: the body as it comes.
+        close: gives the connection up; whoever opened the stream calls it.
     """
 
     status: int
     headers: Headers
     chunks: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]]
+
+    @classmethod
+    def of(cls, reply: Reply) -> Self:
+        """An answer that is there already."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield reply.body
+
+        async def close() -> None:
+            pass
+
+        return cls(status=reply.status, headers=reply.headers, chunks=chunks(), close=close)
+
+    async def whole(self) -> Reply:
+        """The answer with the rest of its body; the stream is closed."""
+        try:
+            body = b"".join([data async for data in self.chunks])
+        finally:
+            await self.close()
+        return Reply(status=self.status, headers=self.headers, body=body)
 
 
 class EngineClient:
@@ -99,7 +122,7 @@ class EngineClient:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator["EngineClient"]:
+    async def open(cls, url: str) -> AsyncIterator[Self]:
         """A client of the engine at `url`; leaving the block closes its connections."""
         client = httpx.AsyncClient(
             # Only connecting has a bound of its own: how long an answer may take is for the deadline around the call.
@@ -120,23 +143,14 @@ class EngineClient:
         Raises:
             httpx.TransportError: the engine could not be reached, or was lost before the answer was whole.
         """
-        async with self._sent(call) as response:
-            body = b"".join([data async for data in response.aiter_raw()])
-            return Reply(status=response.status_code, headers=end_to_end(response.headers.raw), body=body)
+        return await (await self.begin(call)).whole()
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[Streamed]:
-        """Send one request and read its answer as it comes. Leaving the block closes the connection.
+    async def begin(self, call: Call) -> Streamed:
+        """Send one request and wait for the head of its answer; the caller closes it.
 
         Raises:
             httpx.TransportError: the engine could not be reached, or was lost.
         """
-        async with self._sent(call) as response:
-            headers = end_to_end(response.headers.raw)
-            yield Streamed(status=response.status_code, headers=headers, chunks=response.aiter_raw())
-
-    @asynccontextmanager
-    async def _sent(self, call: Call) -> AsyncGenerator[httpx.Response]:
         request = self._client.build_request(
             call.method,
             self._base.copy_with(raw_path=self._prefix + call.target),
@@ -145,8 +159,12 @@ class EngineClient:
         )
         await propagate(request)
         response = await self._client.send(request, stream=True)
-        async with aclosing(response):
-            yield response
+        return Streamed(
+            status=response.status_code,
+            headers=end_to_end(response.headers.raw),
+            chunks=response.aiter_raw(),
+            close=response.aclose,
+        )
 
 
 def end_to_end(headers: Sequence[tuple[bytes, bytes]], *, without: frozenset[bytes] = frozenset()) -> Headers:

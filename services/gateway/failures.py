@@ -1,31 +1,68 @@
-"""What an answer of the engine means to the policies around the call: fine, a failure, or come back later."""
+"""What an answer of the engine means to the policies around the call: fine, a failure, or no verdict on the engine."""
+
+from collections.abc import Mapping
 
 import httpx
 
 from cqox.errors import CqoxError, EngineUnavailable
+from cqox.resilience.retry_after import retry_after_of
 from services.gateway.engine_client import Reply
 
-__all__ = ["EngineBusy", "EngineFailed", "EngineLost", "EngineStalled", "checked", "lost", "worth_another_try"]
+__all__ = [
+    "Answered",
+    "EngineBusy",
+    "EngineFailed",
+    "EngineLost",
+    "EngineOutOfTime",
+    "EngineStalled",
+    "EngineUnreached",
+    "checked",
+    "lost",
+    "worth_another_try",
+]
 
 _FAILED = frozenset({500, 502, 503, 504})
-_WORTH_ANOTHER_TRY = frozenset({502, 503})
+_FAIR_SHARE_SECONDS = 1.0
+
+
+class Answered:
+    """The head of an answer, as the retry reads it.
+
+    Attributes:
+        headers: by name in lower case; the first of a name.
+    """
+
+    __slots__ = ("headers",)
+
+    def __init__(self, reply: Reply) -> None:
+        self.headers: Mapping[str, str] = {
+            name.decode("latin1"): value.decode("latin1") for name, value in reversed(reply.headers)
+        }
 
 
 class EngineFailed(EngineUnavailable):
     """The engine answered that it failed.
 
     Attributes:
-        response: its answer; `Retry-After` is read from it.
+        reply: its answer.
+        response: the head of it; the retry reads `Retry-After` there.
+        retry_after: seconds that it asks to wait, 0.0 where it asks for nothing.
     """
 
     def __init__(self, reply: Reply) -> None:
         request_id = reply.header(b"x-request-id") or "unknown"
         super().__init__(f"The engine failed with {reply.status}; its log has the request id {request_id}.")
-        self.response = reply
+        self.reply = reply
+        self.response = Answered(reply)
+        self.retry_after = retry_after_of(self) or 0.0
 
 
 class EngineLost(EngineUnavailable):
-    """The engine could not be reached, or was lost before its answer was whole."""
+    """The engine was lost before its answer was whole."""
+
+
+class EngineUnreached(EngineLost):
+    """No connection to the engine could be made, so that nothing was sent."""
 
 
 class EngineStalled(EngineUnavailable):
@@ -36,23 +73,46 @@ class EngineBusy(CqoxError):
     """The engine is well and took nothing: it refuses for load, or is shutting down. No failure to a circuit.
 
     Attributes:
-        response: its answer, which goes to the client if no other engine takes the request.
+        reply: its answer, which goes to the client if no other engine takes the request.
+        response: the head of it; the retry reads `Retry-After` there.
+        draining: whether it is shutting down.
     """
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(f"The engine answered {reply.status} and took nothing.")
-        self.response = reply
+        self.reply = reply
+        self.response = Answered(reply)
+        self.draining = reply.status == 503
 
 
-def checked(reply: Reply) -> Reply:
+class EngineOutOfTime(CqoxError):
+    """The engine ran out of a time that was too short to say anything about it. No failure to a circuit.
+
+    Attributes:
+        reply: its answer.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__("The engine was given less time than any engine needs.")
+        self.reply = reply
+
+
+def checked(reply: Reply, *, seconds: float) -> Reply:
     """The reply, if it is an answer to the request, whatever its status.
+
+    Args:
+        reply: what the engine answered.
+        seconds: how much time there was when it was asked.
 
     Raises:
         EngineBusy: 429, or 503 because the engine is shutting down.
+        EngineOutOfTime: 504, and there had been less time than an engine's fair share.
         EngineFailed: 500, 502, 503 or 504 otherwise.
     """
     if reply.status == 429 or (reply.status == 503 and b'"draining"' in reply.body[:200]):
         raise EngineBusy(reply)
+    if reply.status == 504 and seconds < _FAIR_SHARE_SECONDS:
+        raise EngineOutOfTime(reply)
     if reply.status in _FAILED:
         raise EngineFailed(reply)
     return reply
@@ -60,15 +120,22 @@ def checked(reply: Reply) -> Reply:
 
 def lost(error: httpx.TransportError) -> EngineLost:
     """An exception of the transport in the words of the gateway."""
-    if isinstance(error, httpx.ConnectError):
-        return EngineLost(f"The engine cannot be reached: {error or type(error).__name__}.")
     if isinstance(error, httpx.ConnectTimeout):
-        return EngineLost("The engine did not accept a connection in time.")
+        return EngineUnreached("The engine did not accept a connection in time.")
+    if isinstance(error, httpx.ConnectError):
+        return EngineUnreached(f"The engine cannot be reached: {error or type(error).__name__}.")
     return EngineLost(f"The engine was lost before its answer was whole: {error!r}.")
 
 
 def worth_another_try(error: Exception) -> bool:
-    """Whether the same request may fare better in a moment, or elsewhere."""
-    if isinstance(error, EngineFailed):
-        return error.response.status in _WORTH_ANOTHER_TRY
-    return isinstance(error, EngineBusy | EngineLost | EngineStalled)
+    """Whether the same request may fare better in a moment, or elsewhere.
+
+    A refusal for load goes to the client, who knows whether to come back. A 504 has used the time up.
+    """
+    match error:
+        case EngineBusy():
+            return error.draining
+        case EngineFailed():
+            return error.reply.status != 504
+        case _:
+            return isinstance(error, EngineLost | EngineStalled)

@@ -4,30 +4,58 @@ Each kind of call has a policy of its own, so that a slow one cannot starve anot
 registry under the names of the functions that they go around. Outermost first:
 
     deadline     of the whole call, set by the route: the service's, or the client's where that is shorter
-    bulkhead     so many at once and so many waiting, the less critical refused first
+    shed         the less critical are refused before the rest
+    bulkhead     so many at once and so many waiting
     breaker      counts requests, not attempts; tested by the liveness probe, never by a user's request
     retry        where the request is safe to repeat: with jitter, a budget, Retry-After, and another engine if there is
     attempt      one replica, watched while it computes (`replicas`)
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 
+import structlog
 import trio
 
 from cqox.errors import DeadlineExceeded, EngineUnavailable
-from cqox.resilience import CircuitBreaker, Policy, Retry, RetryBudget, deadline
+from cqox.resilience import (
+    CircuitBreaker,
+    CircuitClosed,
+    CircuitHalfOpened,
+    CircuitOpened,
+    Criticality,
+    Event,
+    Policy,
+    Retry,
+    RetryBudget,
+    Shed,
+    deadline,
+)
 from cqox.resilience.bulkhead import Bulkhead
 from cqox.tasks import open_task_group
 from services.gateway.engine_client import Call, Reply, Streamed
-from services.gateway.failures import EngineBusy, EngineFailed, worth_another_try
+from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, worth_another_try
 from services.gateway.replicas import Replica, Replicas
 
-__all__ = ["EnginePolicies"]
+__all__ = ["READ_SECONDS", "EnginePolicies"]
 
-_READ_SECONDS = 30.0
+_log = structlog.stdlib.get_logger("cqox.gateway")
+
+READ_SECONDS = 30.0
+"""Deadline of what computes nothing, in seconds."""
+
 _PROBE_SECONDS = 2.0
+_STREAMS = 128
+_SHARES = {Criticality.SHEDDABLE: 0.5, Criticality.SHEDDABLE_PLUS: 0.75, Criticality.CRITICAL: 1.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """How many calls of one kind run at once, and how many more may wait."""
+
+    running: int
+    queued: int
 
 
 class EnginePolicies:
@@ -39,28 +67,39 @@ class EnginePolicies:
 
     Args:
         replicas: the engines.
-        analysis_seconds: the deadline of what computes.
     """
 
-    def __init__(self, replicas: Replicas, *, analysis_seconds: float) -> None:
+    def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas
-        self._analysis_seconds = analysis_seconds
+        self._streaming = Bulkhead(_STREAMS, name="streams")
         budget = RetryBudget(name="engine")
-        self._analyze = self._policy("_call_engine_analyze", running=64, queued=128, base_delay=1.0, budget=budget)
-        self._read = self._policy("_call_engine_read", running=64, queued=64, base_delay=0.2, budget=budget)
-        self._upload = self._policy("_call_engine_upload", running=8, queued=16)
-        self._streams = Policy("_stream_engine", Bulkhead(128, name="_stream_engine"))
 
-    def _policy(
-        self,
-        name: str,
-        *,
-        running: int,
-        queued: int,
-        base_delay: float | None = None,
-        budget: RetryBudget | None = None,
-    ) -> Policy:
-        bulkhead = Bulkhead(running, queued, name=name)
+        def retry(name: str, base_delay: float) -> Retry:
+            return Retry(
+                3,
+                base_delay=base_delay,
+                exceptions=worth_another_try,
+                budget=budget,
+                idempotent=True,
+                idempotency_key=True,
+                name=name,
+            )
+
+        many, few = _Room(running=64, queued=128), _Room(running=8, queued=16)
+        analyze = self._policy("_call_engine_analyze", many, retry("_call_engine_analyze", 1.0))
+        read = self._policy("_call_engine_read", many, retry("_call_engine_read", 0.2))
+        upload = self._policy("_call_engine_upload", few)
+        stream = self._policy("_call_engine_stream", many, retry("_call_engine_stream", 1.0))
+        # The registry holds them weakly.
+        self._policies = (analyze, read, upload, stream)
+        self._analyze = analyze(replicas.send)
+        self._read = read(replicas.send)
+        self._find = read(replicas.find)
+        self._upload = upload(replicas.send)
+        self._begin = stream(replicas.begin)
+        self._begin_found = stream(replicas.begin_found)
+
+    def _policy(self, name: str, room: _Room, *retry: Retry) -> Policy:
         breaker = CircuitBreaker(
             name,
             failure_threshold=5,
@@ -70,52 +109,49 @@ class EnginePolicies:
             probe_timeout=_PROBE_SECONDS,
             key=f"{name} breaker",
         )
-        if base_delay is None:
-            return Policy(name, bulkhead, breaker)
-        retry = Retry(
-            3,
-            base_delay=base_delay,
-            exceptions=worth_another_try,
-            budget=budget,
-            idempotent=True,
-            idempotency_key=True,
-            name=name,
-        )
-        return Policy(name, bulkhead, breaker, retry)
+        breaker.subscribe(_log_transition)
+        shed = Shed(room.running + room.queued, shares=_SHARES, name=name)
+        return Policy(name, shed, Bulkhead(room.running, room.queued, name=name), breaker, *retry)
 
-    async def analyze(self, call: Call, *, seconds: float | None = None) -> Reply:
-        """Run an analysis, within `seconds` where the client says how long it waits."""
-        return await self._within(seconds or self._analysis_seconds, self._analyze, call)
+    async def analyze(self, call: Call, *, seconds: float) -> Reply:
+        """Run an analysis within `seconds`."""
+        with deadline(seconds):
+            return await _answered(self._analyze(call, []))
 
-    async def read(self, call: Call) -> Reply:
-        """Ask for what is there already, or takes moments to make."""
-        return await self._within(_READ_SECONDS, self._read, call)
+    async def read(self, call: Call, *, seconds: float = READ_SECONDS) -> Reply:
+        """Ask for what is there already, or takes moments to make, within `seconds`."""
+        with deadline(seconds):
+            return await _answered(self._read(call, []))
 
-    async def find(self, call: Call) -> Reply:
-        """Ask for what only one of the engines knows of."""
-        with deadline(_READ_SECONDS):
-            return await self._answered(self._read.call(self._replicas.send_to_any, call))
+    async def find(self, call: Call, *, seconds: float = READ_SECONDS) -> Reply:
+        """Ask for what only one of the engines knows of, within `seconds`."""
+        with deadline(seconds):
+            return await _answered(self._find(call))
 
-    async def upload(self, call: Call) -> Reply:
-        """Hand a file on while it arrives; it can be sent once only. The time counts from the last byte sent."""
-        with trio.move_on_after(self._analysis_seconds) as scope:
+    async def upload(self, call: Call, *, seconds: float) -> Reply:
+        """Hand a file on while it arrives; it can be sent once only. `seconds` count from the last byte sent."""
+        with trio.move_on_after(seconds) as scope:
 
             async def watched(content: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
                 async for data in content:
                     yield data
-                    scope.deadline = trio.current_time() + self._analysis_seconds
+                    scope.deadline = trio.current_time() + seconds
 
             if not isinstance(call.content, bytes):
                 call = replace(call, content=watched(call.content))
-            tried: list[Replica] = []
-            return await self._answered(self._upload.call(self._replicas.send, call, tried))
-        raise DeadlineExceeded(self._analysis_seconds)
+            return await _answered(self._upload(call, []))
+        raise DeadlineExceeded(seconds)
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[Streamed]:
-        """Follow an answer that comes bit by bit; it has no deadline but the client's patience."""
-        async with self._streams.part(Bulkhead), self._replicas.stream(call) as streamed:
-            yield streamed
+    def analyze_bit_by_bit(self, call: Call, *, seconds: float) -> AbstractAsyncContextManager[Streamed]:
+        """Run an analysis and follow it; see `follow`. Once it has begun, the engine keeps to `seconds`."""
+        return self._stream(lambda: self._begin(call, []), seconds)
+
+    def follow(self, call: Call, *, seconds: float = READ_SECONDS) -> AbstractAsyncContextManager[Streamed]:
+        """Follow what only one of the engines knows of: a context manager with an answer that comes bit by bit.
+
+        It must begin within `seconds`; then it has no deadline but the client's patience.
+        """
+        return self._stream(lambda: self._begin_found(call), seconds)
 
     async def ping(self) -> None:
         """Nothing, if an engine lives."""
@@ -125,29 +161,54 @@ class EnginePolicies:
                 "The engine does not answer." if count == 1 else f"None of {count} engines answers."
             )
 
-    async def _within(self, seconds: float, policy: Policy, call: Call) -> Reply:
-        tried: list[Replica] = []
-        with deadline(seconds):
-            return await self._answered(policy.call(self._replicas.send, call, tried))
-
-    async def _answered(self, call: Awaitable[Reply]) -> Reply:
-        try:
-            return await call
-        except EngineBusy as error:
-            return error.response
-        except EngineFailed as error:
-            if error.response.status == 504:
-                return error.response
-            raise
+    @asynccontextmanager
+    async def _stream(self, begin: Callable[[], Awaitable[Streamed]], seconds: float) -> AsyncIterator[Streamed]:
+        async with self._streaming:
+            with deadline(seconds):
+                try:
+                    streamed = await begin()
+                except (EngineBusy, EngineOutOfTime) as error:
+                    streamed = Streamed.of(error.reply)
+            try:
+                yield streamed
+            finally:
+                await streamed.close()
 
     async def _any_lives(self) -> bool:
+        replicas = self._replicas.all()
+        if len(replicas) == 1:
+            return await replicas[0].ask_live()
         alive: list[Replica] = []
-
-        async def ask(replica: Replica) -> None:
-            if await replica.ask_live():
-                alive.append(replica)
-
         async with open_task_group("liveness") as group:
-            for replica in self._replicas.all():
+
+            async def ask(replica: Replica) -> None:
+                if await replica.ask_live():
+                    alive.append(replica)
+                    group.cancel_scope.cancel()
+
+            for replica in replicas:
                 group.start_soon(ask, replica)
         return bool(alive)
+
+
+async def _answered(call: Awaitable[Reply]) -> Reply:
+    try:
+        return await call
+    except (EngineBusy, EngineOutOfTime) as error:
+        return error.reply
+    except EngineFailed as error:
+        if error.reply.status == 504:
+            return error.reply
+        raise
+
+
+def _log_transition(event: Event) -> None:
+    match event:
+        case CircuitOpened():
+            _log.warning("circuit %s opened: %s; next probe in %g s", event.name, event.reason, event.recovery_timeout)
+        case CircuitHalfOpened():
+            _log.info("circuit %s is being tested", event.name)
+        case CircuitClosed():
+            _log.info("circuit %s closed: %s", event.name, event.reason)
+        case _:
+            pass

@@ -4,23 +4,27 @@ Each has a circuit of its own, which counts attempts: one that keeps failing is 
 all are ejected, all are tried again, so that a wrong verdict can never make an outage.
 
 An engine that stops answering is noticed by one task for each: while it has requests to answer, its liveness is asked
-for every few seconds, and two misses end every attempt that waits for it.
+for every few seconds. From the first miss on it is the last choice; two misses end every attempt that waits for it.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Self
 
 import httpx
+import structlog
 import trio
 
-from cqox.errors import CircuitOpen, EngineUnavailable
-from cqox.resilience import CircuitBreaker
+from cqox.errors import CircuitOpen, DeadlineExceeded, EngineUnavailable
+from cqox.resilience import CircuitBreaker, remaining
 from cqox.tasks import TaskGroup, open_task_group
 from services.gateway.engine_client import Call, EngineClient, Reply, Streamed
-from services.gateway.failures import EngineBusy, EngineLost, EngineStalled, checked, lost
+from services.gateway.failures import EngineBusy, EngineStalled, EngineUnreached, checked, lost
 
 __all__ = ["Replica", "Replicas"]
+
+_log = structlog.stdlib.get_logger("cqox.gateway")
 
 _LIVE = Call(method="GET", target=b"/health/live")
 _ASK_EVERY_SECONDS = 5.0
@@ -36,12 +40,11 @@ class Replica:
     Attributes:
         url: where it is.
         breaker: counts its attempts.
-        in_flight: attempts that wait for it.
+        misses: liveness probes in a row that it did not answer.
     """
 
     def __init__(self, url: str, client: EngineClient) -> None:
         self.url = url
-        self.client = client
         self.breaker = CircuitBreaker(
             f"engine {url}",
             failure_threshold=_FAILURES_TO_EJECT,
@@ -50,20 +53,22 @@ class Replica:
             probe=self.ask_live,
             probe_timeout=_MISS_AFTER_SECONDS,
         )
-        self._attempts: set[trio.CancelScope] = set()
+        self.misses = 0
+        self._client = client
+        self._waiting: set[trio.CancelScope] = set()
         self._occupied = trio.Event()
 
     @property
     def in_flight(self) -> int:
-        """Attempts that wait for it."""
-        return len(self._attempts)
+        """Attempts and streams that wait for it."""
+        return len(self._waiting)
 
     async def ask_live(self) -> bool:
         """Whether it answers its liveness probe within a second."""
         with trio.move_on_after(_MISS_AFTER_SECONDS):
             try:
-                return (await self.client.send(_LIVE)).status == 200
-            except httpx.TransportError:
+                return (await self._client.send(_LIVE)).status == 200
+            except (httpx.TransportError, DeadlineExceeded):
                 return False
         return False
 
@@ -71,32 +76,63 @@ class Replica:
         """One attempt.
 
         Raises:
-            EngineBusy, EngineFailed, EngineLost, EngineStalled: see `failures`.
+            CqoxError: one of `failures`.
         """
-        with trio.CancelScope() as scope:
-            self._attempts.add(scope)
-            self._occupied.set()
-            try:
-                return checked(await self.client.send(call))
-            except httpx.TransportError as error:
-                raise lost(error) from error
-            finally:
-                self._attempts.discard(scope)
-        raise EngineStalled("The engine stopped answering while it had a request to answer.")
+        seconds = remaining()
+        with self._watched():
+            return checked(await self._client.send(call), seconds=seconds)
+
+    async def begin(self, call: Call) -> Streamed:
+        """One attempt, up to the head of an answer that comes bit by bit; the caller closes it.
+
+        Raises:
+            CqoxError: one of `failures`, as its chunks do.
+        """
+        seconds = remaining()
+        with self._watched():
+            streamed = await self._client.begin(call)
+            if streamed.status >= 400:
+                return Streamed.of(checked(await streamed.whole(), seconds=seconds))
+        return replace(streamed, chunks=self._chunks(streamed.chunks))
 
     async def watch(self) -> None:
         """Notice that the engine has stalled, for as long as this task runs."""
-        misses = 0
         while True:
-            if not self._attempts:
-                misses, self._occupied = 0, trio.Event()
+            if not self._waiting and not self.misses:
+                self._occupied = trio.Event()
                 await self._occupied.wait()
-            await trio.sleep(_ASK_EVERY_SECONDS if not misses else _ASK_EVERY_SECONDS - _MISS_AFTER_SECONDS)
-            misses = 0 if not self._attempts or await self.ask_live() else misses + 1
-            if misses >= _MISSES:
-                misses = 0
-                for scope in list(self._attempts):
+            await trio.sleep(_ASK_EVERY_SECONDS if not self.misses else _ASK_EVERY_SECONDS - _MISS_AFTER_SECONDS)
+            if not self._waiting and not self.misses:
+                continue
+            if await self.ask_live():
+                self.misses = 0
+                continue
+            self.misses += 1
+            if self.misses >= _MISSES:
+                for scope in list(self._waiting):
                     scope.cancel("the engine stopped answering")
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        with trio.CancelScope() as scope:
+            self._waiting.add(scope)
+            self._occupied.set()
+            try:
+                yield
+            except httpx.TransportError as error:
+                raise lost(error) from error
+            finally:
+                self._waiting.discard(scope)
+        if scope.cancelled_caught:
+            raise EngineStalled("The engine stopped answering while it had a request to answer.")
+
+    async def _chunks(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        while True:
+            with self._watched():
+                data = await anext(chunks, None)
+            if data is None:
+                return
+            yield data
 
 
 class Replicas:
@@ -125,77 +161,88 @@ class Replicas:
     async def send(self, call: Call, tried: list[Replica]) -> Reply:
         """One attempt, at the engine with the least to do among those that were not tried yet and are not ejected.
 
+        An engine that took nothing of it costs no attempt: the next one is asked at once.
+
         Args:
             call: what to ask.
-            tried: engines that have had an attempt of this request; the one chosen is added.
+            tried: engines that have had an attempt of this request; those asked are added.
 
         Raises:
-            EngineBusy, EngineFailed, EngineLost, EngineStalled: see `failures`.
+            CqoxError: one of `failures`.
         """
+        return await self._attempt(Replica.send, call, tried)
+
+    async def begin(self, call: Call, tried: list[Replica]) -> Streamed:
+        """The same for an answer that comes bit by bit; the caller closes it."""
+        return await self._attempt(Replica.begin, call, tried)
+
+    async def find(self, call: Call) -> Reply:
+        """What the engine answers that knows of it: for what only one of them holds, such as a job.
+
+        Raises:
+            CqoxError: one of `failures`; no engine knew of it, and this one could not be asked.
+        """
+        return await self._search(Replica.send, call)
+
+    async def begin_found(self, call: Call) -> Streamed:
+        """The same for an answer that comes bit by bit; the caller closes it."""
+        return await self._search(Replica.begin, call)
+
+    async def _attempt[Answer](
+        self, ask: Callable[[Replica, Call], Awaitable[Answer]], call: Call, tried: list[Replica]
+    ) -> Answer:
+        untouched: EngineBusy | EngineUnreached | None = None
         for replica in self._by_load(tried):
+            if untouched is not None and (replica in tried or not _can_be_sent_again(call, untouched)):
+                raise untouched
             try:
                 async with replica.breaker:
                     tried.append(replica)
-                    return await replica.send(call)
+                    return await ask(replica, call)
             except CircuitOpen as error:
                 if error.policy != replica.breaker.name:
                     raise
+            except (EngineBusy, EngineUnreached) as error:
+                untouched = error
+                if len(self._replicas) > 1:
+                    _log.warning("%s took nothing: %s", replica.url, error)
+        if untouched is not None:
+            raise untouched
         replica = self._by_load(tried)[0]
         tried.append(replica)
-        return await replica.send(call)
+        return await ask(replica, call)
 
-    async def send_to_any(self, call: Call) -> Reply:
-        """What the first engine answers that knows of it: for what only one of them holds, such as a job.
-
-        Raises:
-            EngineBusy, EngineFailed, EngineLost, EngineStalled: see `failures`; where no engine knew of it.
-        """
-        unknown: Reply | None = None
+    async def _search[Answer: (Reply, Streamed)](
+        self, ask: Callable[[Replica, Call], Awaitable[Answer]], call: Call
+    ) -> Answer:
+        unknown: Answer | None = None
         failure: Exception | None = None
         for replica in self._by_load(()):
             try:
-                reply = await replica.send(call)
+                answer = await ask(replica, call)
             except (EngineBusy, EngineUnavailable) as error:
                 failure = error
                 continue
-            if reply.status != 404:
-                return reply
-            unknown = reply
-        if unknown is not None and failure is None:
-            return unknown
+            if answer.status != 404:
+                return answer
+            unknown = answer
         if failure is not None:
             raise failure
-        raise EngineLost("There is no engine.")
-
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[Streamed]:
-        """An answer whose body comes bit by bit, from the first engine that knows of what is asked.
-
-        Raises:
-            EngineLost: no engine could be reached.
-        """
-        failure = EngineLost("There is no engine.")
-        replicas = self._by_load(())
-        for number, replica in enumerate(replicas):
-            async with AsyncExitStack() as stack:
-                try:
-                    streamed = await stack.enter_async_context(replica.client.stream(call))
-                except httpx.TransportError as error:
-                    failure = lost(error)
-                    continue
-                if streamed.status == 404 and number + 1 < len(replicas):
-                    continue
-                yield streamed
-                return
-        raise failure
+        assert unknown is not None
+        return unknown
 
     def _by_load(self, tried: Collection[Replica]) -> list[Replica]:
         # The turn breaks ties, so that engines with nothing to do take turns.
         self._turn += 1
         count = len(self._replicas)
         order = [self._replicas[(self._turn + offset) % count] for offset in range(count)]
-        return sorted(order, key=lambda replica: (replica in tried, replica.in_flight))
+        return sorted(order, key=lambda replica: (replica in tried, replica.misses > 0, replica.in_flight))
 
     def _watch(self, group: TaskGroup) -> None:
         for replica in self._replicas:
             group.start_soon(replica.watch, name=f"liveness of {replica.url}")
+
+
+def _can_be_sent_again(call: Call, failure: EngineBusy | EngineUnreached) -> bool:
+    # A stream can be sent once, and has been begun wherever there was a connection.
+    return isinstance(call.content, bytes) or isinstance(failure, EngineUnreached)

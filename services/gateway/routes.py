@@ -1,17 +1,16 @@
 """The gateway's routes: each operation of the contract is handed to the engine under the policy that fits it."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from dataclasses import replace
 
-import httpx
 from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.http import deadline_from_headers
-from services.gateway.engine_client import Call, Headers, Reply, end_to_end
-from services.gateway.failures import lost
-from services.gateway.policies import EnginePolicies
+from services.gateway.engine_client import Call, Headers, Reply, Streamed, end_to_end
+from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.http.api import OPERATIONS, OWN_GROUPS, Handler, register
 from services.http.app import App
 from services.http.bodies import chunks_of, declared_length, read_body
@@ -49,24 +48,39 @@ def add_routes(app: App, upstream: Upstream) -> None:
     """Put every operation of the contract on the app."""
     settings = app.settings
 
-    async def analyze() -> ResponseReturnValue:
+    async def asked() -> Call:
         request = current_request()
         body = await read_body(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
-        call = _call(request, body)
-        fields = request.headers.to_wsgi_list()
-        seconds = deadline_from_headers(fields, max_seconds=settings.analysis_seconds)
+        return _call(request, body)
+
+    @contextmanager
+    def serving_within(most: float) -> Iterator[float]:
+        fields = current_request().headers.to_wsgi_list()
+        seconds = deadline_from_headers(fields, max_seconds=most)
         if seconds <= 0:
             raise DeadlineExceeded(0.0)
         with serving(fields):
-            if request.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream":
-                return await _streamed(upstream.policies, call)
+            yield seconds
+
+    async def analyze() -> ResponseReturnValue:
+        call = await asked()
+        with serving_within(settings.analysis_seconds) as seconds:
+            if _wants_events(current_request()):
+                return await _streamed(upstream.policies.analyze_bit_by_bit(call, seconds=seconds))
             return _response(await upstream.policies.analyze(call, seconds=seconds))
 
+    async def read(**_: str) -> TrioResponse:
+        call = await asked()
+        with serving_within(READ_SECONDS) as seconds:
+            return _response(await upstream.policies.read(call, seconds=seconds))
+
     async def find(**_: str) -> TrioResponse:
-        return _response(await upstream.policies.find(_call(current_request(), b"")))
+        with serving_within(READ_SECONDS) as seconds:
+            return _response(await upstream.policies.find(_call(current_request(), b""), seconds=seconds))
 
     async def follow(**_: str) -> ResponseReturnValue:
-        return await _streamed(upstream.policies, _call(current_request(), b""))
+        with serving_within(READ_SECONDS) as seconds:
+            return await _streamed(upstream.policies.follow(_call(current_request(), b""), seconds=seconds))
 
     async def upload_dataset() -> TrioResponse:
         request = current_request()
@@ -76,13 +90,9 @@ def add_routes(app: App, upstream: Upstream) -> None:
         chunks = chunks_of(request, max_bytes=most, idle_seconds=settings.upload_idle_seconds, what="file")
         headers = () if length is None else ((b"content-length", str(length).encode()),)
         call = _call(request, b"")
-        call = Call(method=call.method, target=call.target, headers=call.headers + headers, content=chunks)
-        return _response(await upstream.policies.upload(call))
-
-    async def read(**_: str) -> TrioResponse:
-        request = current_request()
-        body = await read_body(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
-        return _response(await upstream.policies.read(_call(request, body)))
+        call = replace(call, headers=call.headers + headers, content=chunks)
+        with serving_within(settings.analysis_seconds) as seconds:
+            return _response(await upstream.policies.upload(call, seconds=seconds))
 
     handlers: dict[str, Handler] = {each.name: read for each in OPERATIONS if each.group not in OWN_GROUPS}
     special: dict[str, Handler] = {
@@ -112,22 +122,19 @@ def _response(reply: Reply) -> TrioResponse:
     return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
 
 
-async def _streamed(policies: EnginePolicies, call: Call) -> TrioResponse:
+def _wants_events(request: IncomingRequest) -> bool:
+    return request.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream"
+
+
+async def _streamed(streaming: AbstractAsyncContextManager[Streamed]) -> TrioResponse:
     # The head is awaited here, so that an engine that is away is a problem and no empty stream.
     stack = AsyncExitStack()
-    try:
-        streamed = await stack.enter_async_context(policies.stream(call))
-    except BaseException:
-        await stack.aclose()
-        raise
+    streamed = await stack.enter_async_context(streaming)
 
     async def chunks() -> AsyncGenerator[bytes]:
         async with stack:
-            try:
-                async for data in streamed.chunks:
-                    yield data
-            except httpx.TransportError as error:
-                raise lost(error) from error
+            async for data in streamed.chunks:
+                yield data
 
     return _with_headers(TrioResponse(chunks(), streamed.status), streamed.headers)
 

@@ -17,6 +17,8 @@ from services.http.settings import Settings
 
 FAKE = str(Path(__file__).parent / "fake_engine.py")
 ANALYZE = "/api/analyze/comprehensive"
+# A request that is itself a retry is tried once, which spares the tests the pauses.
+ONE_ATTEMPT = {"X-Retry-Attempt": "1"}
 BODY = b'{"dataset_id": "test", "mapping": {"y": "y"}}'
 
 
@@ -130,15 +132,14 @@ def test_the_engines_4xx_arrives_byte_for_byte(client, status):
     assert answer.headers.get("Retry-After") == ("7" if status == 429 else None)
 
 
-@pytest.mark.parametrize("status", [503, 504])
-def test_what_the_engine_says_of_its_own_state_arrives_too(client, status):
-    answer = client.post(f"{ANALYZE}?status={status}", content=BODY)
-    assert (answer.status_code, answer.json()["type"]) == (status, "told")
+def test_a_deadline_that_the_engine_kept_arrives_as_it_said(client):
+    answer = client.post(f"{ANALYZE}?status=504", content=BODY)
+    assert (answer.status_code, answer.json()["type"]) == (504, "told")
 
 
-@pytest.mark.parametrize("status", [500, 502])
+@pytest.mark.parametrize("status", [500, 502, 503])
 def test_an_engine_that_fails_is_unavailable(client, status):
-    answer = client.post(f"{ANALYZE}?status={status}", content=BODY)
+    answer = client.post(f"{ANALYZE}?status={status}", content=BODY, headers=ONE_ATTEMPT)
     assert answer.status_code == 503
     assert problem_of(answer)["type"] == "engine-unavailable"
     assert f"failed with {status}" in answer.json()["detail"]
@@ -178,7 +179,7 @@ def test_an_engine_that_comes_back_is_used_again(start, engine):
 )
 def test_an_answer_that_is_cut_or_broken_is_never_passed_on(start, raw, answer):
     gateway = start("-m", "services.gateway", ENGINE_URL=raw(answer).url)
-    got = httpx.post(gateway.url + ANALYZE, content=BODY)
+    got = httpx.post(gateway.url + ANALYZE, content=BODY, headers=ONE_ATTEMPT)
     assert got.status_code == 503
     assert problem_of(got)["type"] == "engine-unavailable"
 
@@ -268,6 +269,38 @@ def test_what_is_no_path_is_a_problem(client):
     assert answer.status_code == 404
     assert ANALYZE in problem_of(answer)["choices"]
     assert client.get(ANALYZE).status_code == 405
+
+
+def headers_seen(answer: httpx.Response) -> dict[str, str]:
+    return dict(answer.json()["headers"])
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ANALYZE), ("GET", "/api/datasets"), ("GET", "/api/jobs/x")])
+def test_what_a_request_says_of_its_call_is_told_to_the_engine_on_every_route(client, method, path):
+    said = {"X-Request-Timeout-Ms": "5000", "X-Retry-Attempt": "2", "X-Criticality": "sheddable"}
+    headers = headers_seen(client.request(method, path, headers=said))
+    assert 4000 < int(headers["x-request-timeout-ms"]) <= 5000
+    assert (headers["x-retry-attempt"], headers["x-criticality"]) == ("2", "sheddable")
+    assert 0 < int(headers_seen(client.request(method, path))["x-request-timeout-ms"]) <= 120_000
+
+
+@pytest.mark.parametrize("path", [ANALYZE, "/api/datasets", "/api/roles/infer"])
+def test_a_request_whose_caller_no_longer_waits_is_not_run(client, path):
+    answer = client.post(path, content=BODY, headers={"X-Request-Timeout-Ms": "0"})
+    assert (answer.status_code, problem_of(answer)["type"]) == (504, "deadline-exceeded")
+
+
+def test_an_event_stream_has_the_clients_deadline_too(client):
+    headers = {"Accept": "text/event-stream", "X-Request-Timeout-Ms": "5000"}
+    with client.stream("POST", ANALYZE, content=BODY, headers=headers) as answer:
+        answer.read()
+    assert 4000 < int(headers_seen(answer)["x-request-timeout-ms"]) <= 5000
+
+
+def test_an_idempotency_key_of_the_client_is_kept(client):
+    assert headers_seen(client.post(ANALYZE, content=BODY))["idempotency-key"]
+    answer = client.post(ANALYZE, content=BODY, headers={"Idempotency-Key": "mine"})
+    assert headers_seen(answer)["idempotency-key"] == "mine"
 
 
 def test_the_gateway_loads_no_numerics():
