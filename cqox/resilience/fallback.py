@@ -55,9 +55,9 @@ class Fallback(Wrapper):
         """Whether `error` is answered for."""
         if isinstance(error, ExceptionGroup):
             return all(self.covers(leaf) for leaf in cast("ExceptionGroup[Exception]", error).exceptions)
-        if isinstance(self._exceptions, tuple):
-            return isinstance(error, self._exceptions)
-        return self._exceptions(error)
+        if callable(self._exceptions):
+            return self._exceptions(error)
+        return isinstance(error, self._exceptions)
 
     def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: Facts) -> Callable[..., Awaitable[Any]]:
         """See `Wrapper.wrap_async`."""
