@@ -24,7 +24,8 @@ def test_empty_headers_are_named_by_position_and_repeated_ones_numbered() -> Non
 
 def test_a_given_name_never_collides_with_a_real_one() -> None:
     assert len(set(_names("a", "a", "a_2", "", "column_4", "a_3", "a"))) == 7
-    assert _names("a", "a_2", "a")[:2] == ["a", "a_2"]
+    assert _names("a", "a", "a_2") == ["a", "a_3", "a_2"]
+    assert _names("", "column_1") == ["column_1_2", "column_1"]
 
 
 def test_headers_equal_only_in_different_forms_are_repeated() -> None:

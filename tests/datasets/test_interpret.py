@@ -106,6 +106,7 @@ def test_whole_numbers_are_whole_whatever_the_notation(read: Read) -> None:
     plain, pointed = read("a,b\n1,x\n2,y\n-3,x\n"), read("a,b\n1.0,x\n2.0,y\n-3.00,x\n")
     assert plain.frame.equals(pointed.frame)
     assert plain.frame.schema == pointed.frame.schema
+    assert read("a,b\n1.0円,x\n2円,y\n-3円,x\n").frame.equals(plain.frame)
 
 
 def test_words_are_trimmed_and_composed(read: Read) -> None:
