@@ -178,6 +178,9 @@ def _settings(options: Options, threads: int) -> Settings:
         seed=options.seed,
         folds=options.folds,
         repetitions=options.repetitions,
+        strata=options.strata,
+        matches=options.matches,
+        caliper=options.caliper,
         threads=threads,
     )
 

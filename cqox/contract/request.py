@@ -54,6 +54,13 @@ class Options(_Strict):
     repetitions: Annotated[int, Field(ge=1, le=100_000)] = Field(
         1, description="Sample splits of cross-fitting; the reported estimate is their median."
     )
+    strata: Annotated[int, Field(ge=2, le=100)] = Field(5, description="Strata of the propensity score.")
+    matches: Annotated[int, Field(ge=1, le=100)] = Field(
+        1, description="Rows of the other arm that each row is matched to; more where several are as near."
+    )
+    caliper: Annotated[float, Field(gt=0.0, le=1.0)] | None = Field(
+        None, description="The farthest that a match may be in the propensity score, as a difference of probabilities."
+    )
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
     )

@@ -3,7 +3,8 @@
 Estimates of one data set move together, so that their intervals say little about their difference; its standard error
 comes from the difference of their influence functions. Estimates are comparable where they share the estimand and what
 they assume: those that adjust for covariates, and those that compare changes over time. The unadjusted difference in
-means is compared with nothing: it differs from the adjusted ones wherever the covariates confound.
+means is compared with nothing: it differs from the adjusted ones wherever the covariates confound; nor are strata, for
+they leave about a tenth of that difference.
 """
 
 import math
@@ -16,6 +17,8 @@ from cqox.estimators import Estimate, Json, Plan, Vector
 
 __all__ = ["agreement", "comparable"]
 
+_COARSE = ("difference_in_means", "propensity_strata")
+
 
 def comparable(estimate: Estimate, other: Estimate) -> bool:
     """Whether both estimate the same quantity from assumptions of the same kind."""
@@ -23,7 +26,7 @@ def comparable(estimate: Estimate, other: Estimate) -> bool:
 
 
 def _kind(estimate: Estimate) -> str | None:
-    if estimate.name == "difference_in_means" or estimate.estimate is None:
+    if estimate.name in _COARSE or estimate.estimate is None:
         return None
     return "unconfounded" if estimate.family in UNCONFOUNDED else estimate.family
 

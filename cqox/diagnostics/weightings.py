@@ -9,6 +9,7 @@ import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
+from cqox.estimators.stratification import stratum_weights
 from cqox.estimators.weighting import balanced_weights, balancing_weights
 
 __all__ = ["REGRESSIONS", "Weighting", "effective_rows", "summarize_weights", "weightings"]
@@ -22,6 +23,7 @@ type _Weights = Callable[[Plan], tuple[Sample, Vector, Vector]]
 
 _TARGETS: tuple[_Target, ...] = ("ATE", "ATT", "ATC", "ATO")
 _OF_THEIR_OWN: dict[str, tuple[str, _Target, _Weights]] = {
+    "propensity_strata": ("ATE_strata", "ATE", stratum_weights),
     "entropy_balancing_ate": ("ATE_entropy", "ATE", partial(balanced_weights, target="ATE")),
     "entropy_balancing_att": ("ATT_entropy", "ATT", partial(balanced_weights, target="ATT")),
 }

@@ -85,6 +85,9 @@ class Settings:
         seed: keys every random choice.
         folds: folds of cross-fitting, at least 2.
         repetitions: sample splits of cross-fitting, at least 1.
+        strata: strata of the propensity score, at least 2.
+        matches: rows of the other arm that each row is matched to, at least 1, and more where several are as near.
+        caliper: the farthest that a match may be in the propensity score, a probability; None for any distance.
         chunk_rows: rows in a block of a row pass; changes speed and memory, never a number beyond 1e-10.
         threads: threads for row passes.
     """
@@ -94,5 +97,8 @@ class Settings:
     seed: int = 0
     folds: int = 5
     repetitions: int = 1
+    strata: int = 5
+    matches: int = 1
+    caliper: float | None = None
     chunk_rows: int = 16_384
     threads: int = 1

@@ -19,6 +19,7 @@ _LABELS = {
     "ols_adjustment": "Regression adjustment (OLS)",
     "lin_interacted": "Interacted regression (Lin)",
     "g_computation": "G-computation",
+    "propensity_strata": "Propensity strata",
     "ipw": "Inverse probability weighting",
     "overlap_weights": "Overlap weighting",
     "entropy_balancing": "Entropy balancing",

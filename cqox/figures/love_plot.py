@@ -24,6 +24,7 @@ _PANELS = {
     "ATT": "Weighted to the treated (ATT)",
     "ATC": "Weighted to the untreated (ATC)",
     "ATO": "Weighted to the overlap (ATO)",
+    "ATE_strata": "Within strata (ATE)",
     "ATE_entropy": "Balanced to all rows (ATE)",
     "ATT_entropy": "Balanced to the treated (ATT)",
 }

@@ -36,15 +36,33 @@ def draw(seed: int) -> tuple[Data, float]:
     return data, EFFECT
 
 
+def draw_kinds(seed: int) -> tuple[Data, float]:
+    """A sample of three kinds of units, each of which is a stratum, and its mean effect."""
+    rng = np.random.default_rng(seed)
+    kind = rng.choice(3, ROWS, p=[0.3, 0.4, 0.3])
+    t = (rng.random(ROWS) < 1 / (1 + np.exp(-(kind - 1)))).astype(float)
+    y = kind + (EFFECT + 0.5 * (kind - 1)) * t + rng.standard_normal(ROWS)
+    x = kind[:, None].astype(float)
+    data = Data(
+        n=ROWS, y=y, treatment=t, treatment_kind="binary", covariates=x, propensity_covariates=x,
+        row_key=rng.integers(0, 2**63, ROWS).astype(np.uint64), names=names_for(x),
+    )  # fmt: skip
+    return data, EFFECT
+
+
 @pytest.mark.timeout(600)
-def test_intervals_cover_at_their_nominal_rate(capsys):
-    entries = [entry for entry in catalog() if entry.name in ESTIMATORS]
-    assert len(entries) == len(ESTIMATORS)
-    covered = dict.fromkeys(ESTIMATORS, 0)
-    values: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
-    errors: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
+@pytest.mark.parametrize(
+    ("names", "drawn"),
+    [pytest.param(ESTIMATORS, draw, id="linear"), pytest.param(("propensity_strata",), draw_kinds, id="kinds")],
+)
+def test_intervals_cover_at_their_nominal_rate(names: tuple[str, ...], drawn, capsys):
+    entries = [entry for entry in catalog() if entry.name in names]
+    assert len(entries) == len(names)
+    covered = dict.fromkeys(names, 0)
+    values: dict[str, list[float]] = {name: [] for name in names}
+    errors: dict[str, list[float]] = {name: [] for name in names}
     for replication in range(REPLICATIONS):
-        data, truth = draw(FIRST_SEED + replication)
+        data, truth = drawn(FIRST_SEED + replication)
         plan = Plan(data, Settings())
         for entry in entries:
             result = run(entry, plan)
@@ -53,11 +71,11 @@ def test_intervals_cover_at_their_nominal_rate(capsys):
             errors[entry.name].append(result.standard_error)
     with capsys.disabled():
         print()
-        for name in ESTIMATORS:
+        for name in names:
             bias, sd = np.mean(values[name]) - EFFECT, np.std(values[name], ddof=1)
             rate, ratio = covered[name] / REPLICATIONS, np.mean(errors[name]) / sd
             print(f"{name:20} coverage {rate:.3f}  bias {bias:+.4f}  sd {sd:.4f}  se/sd {ratio:.3f}")
-    for name in ESTIMATORS:
+    for name in names:
         rate = covered[name] / REPLICATIONS
         half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
         assert rate + half >= 0.93, name

@@ -49,7 +49,7 @@ def test_each_population_weighted_to_has_its_panel():
     panels = {row["panel"] for row in values(of_design("cross-section").figures["love_plot"])}
     assert panels == {
         "Weighted to all rows (ATE)", "Weighted to the treated (ATT)", "Weighted to the overlap (ATO)",
-        "Balanced to all rows (ATE)", "Balanced to the treated (ATT)",
+        "Balanced to all rows (ATE)", "Balanced to the treated (ATT)", "Within strata (ATE)",
     }  # fmt: skip
 
 
