@@ -53,25 +53,25 @@ class Ambient:
         seconds: how long it is.
         loop: whose scope enforces it; None for one that holds in the synchronous code of this thread, and of this
             task if there is one.
-        clock: what measures it; None for the natural clock.
+        clock: what measures it; by default that of the loop, and without one the natural clock.
         attempt_seconds: the attempt timeout that it stands for.
         """
-        if clock is None:
-            clock = natural_time() if loop is None else loop.natural_time()
-        self.clock = clock
-        self.at = clock() + seconds
         self.seconds = seconds
         self.attempt_seconds = attempt_seconds
         self.loop = loop
         self._scope: CancelScope | None = None
         if loop is None:
+            self.clock = clock or natural_time()
+            self.at = self.clock() + seconds
             self._thread = get_ident()
             self._place = place()
         else:
-            self._place = loop.task()
-            self._groups = loop.groups_of(self._place)
-            self._scope_at = loop.time() + seconds
-            self._scope = loop.open_scope(self._scope_at)
+            self._scope_at = at = loop.time() + seconds
+            self.clock = clock or loop.time
+            self.at = at if clock is None else clock() + seconds
+            self._place = task = loop.task()
+            self._groups = loop.groups_of(task)
+            self._scope = loop.open_scope(at)
 
     def enter(self) -> None:
         """Put it in force."""

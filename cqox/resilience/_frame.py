@@ -1,8 +1,9 @@
 """One call through adjacent parts, in one coroutine or one function.
 
-`bind_async` and `bind_blocking` are the same but for their waits, and so is the pair for the commonest frame, a single
-gate. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever way the call ends.
-Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt keeps nothing alive.
+`bind_async` and `bind_blocking` are the same but for their waits, and so are the pairs for the commonest frames, a
+single gate and a loop alone. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever way
+the call ends. Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt keeps
+nothing alive.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,8 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
     """A coroutine function that calls `function` through `frame`."""
     if frame.only_gate is not None:
         return _bind_gate_async(function, frame.only_gate, frame.facts)
+    if frame.is_loop_alone:
+        return _bind_loop_async(function, frame)
     outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
     facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins
 
@@ -84,6 +87,8 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
     """A function that calls `function` through `frame`."""
     if frame.only_gate is not None:
         return _bind_gate_blocking(function, frame.only_gate, frame.facts, frame.function)
+    if frame.is_loop_alone:
+        return _bind_loop_blocking(function, frame)
     outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
     facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins
     name = frame.function
@@ -178,6 +183,76 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, facts: Fa
             raise
         permit.succeed(result)
         return result
+
+    return guarded
+
+
+def _bind_loop_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callable[..., Awaitable[Any]]:
+    loop, facts = frame.loop, frame.facts
+    assert loop is not None
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline.or_fail()
+        if _events.listeners:
+            loop.begin(facts)
+        try:
+            return await function(*args, **kwargs)
+        except Exception as error:
+            judge = judge_call(frame, [])
+            delay = judge.after(error)
+            if delay is None:
+                raise
+        try:
+            while True:
+                await judge.pause(delay)
+                try:
+                    return await function(*args, **kwargs)
+                except Exception as error:
+                    delay = judge.after(error)
+                    if delay is None:
+                        raise
+        finally:
+            judge.end()
+
+    return guarded
+
+
+def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
+    loop, facts, name = frame.loop, frame.facts, frame.function
+    assert loop is not None
+
+    def attempt(args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - the callee's arguments
+        result = function(*args, **kwargs)
+        if type(result) is _COROUTINE:
+            refuse_coroutine(result, name)
+        return result
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline.or_fail()
+        if _events.listeners:
+            loop.begin(facts)
+        try:
+            return attempt(args, kwargs)
+        except Exception as error:
+            judge = judge_call(frame, [])
+            delay = judge.after(error)
+            if delay is None:
+                raise
+        try:
+            while True:
+                judge.pause_blocking(delay)
+                try:
+                    return attempt(args, kwargs)
+                except Exception as error:
+                    delay = judge.after(error)
+                    if delay is None:
+                        raise
+        finally:
+            judge.end()
 
     return guarded
 

@@ -48,6 +48,11 @@ class Frame:
         alone = len(self.outer) == 1 and self.loop is None and self.limit is None and not self.publishes
         return self.outer[0] if alone else None
 
+    @property
+    def is_loop_alone(self) -> bool:
+        """True for a loop around nothing but the callee, with nothing to do before the first attempt."""
+        return self.loop is not None and not (self.loop.begins or self.outer or self.inner or self.limit)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrapperFrame:

@@ -10,7 +10,7 @@ from typing import Self
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience._ambient import Ambient, in_force
-from cqox.resilience._clock import Clock, TimeSource, bind_clock
+from cqox.resilience._clock import Clock, TimeSource, bind_clock, natural_time
 from cqox.resilience._ranges import check_seconds
 from cqox.resilience._scope import current_loop
 
@@ -62,7 +62,7 @@ class deadline:
         left = math.inf if outer is None else outer.remaining()
         # An outer one that ends the block no later is enough, unless it is only a number and a scope can be had.
         if self.seconds < left or (outer is not None and loop is not None and outer.loop is None):
-            self._record = Ambient(min(self.seconds, left), loop, self._clock)
+            self._record = Ambient(min(self.seconds, left), loop, self._clock or natural_time())
             self._record.enter()
         return self
 
