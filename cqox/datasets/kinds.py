@@ -93,7 +93,8 @@ def _kind(values: pl.Series, name: str, count: int, distinct: int, limits: Limit
     if values.dtype.is_numeric():
         return _number_kind(values, name, count, distinct)
     if is_code:
-        return "id"
+        # A treatment coded 01 and 02 has two levels like any other; two stores of a short list are still ids.
+        return "binary" if distinct == 2 and count > 2 and not names_an_id(name) else "id"
     if distinct == 2:
         return "binary"
     if count == 0:
