@@ -10,6 +10,7 @@ for every few seconds. From the first miss on it is the last choice; two misses 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from enum import Enum
 from typing import Self
 
 import httpx
@@ -34,13 +35,25 @@ _EJECTED_SECONDS = 10.0
 _FAILURES_TO_EJECT = 5
 
 
+class _Sign(Enum):
+    """What a liveness probe has found.
+
+    A refused connection is no reason to give an attempt up: an engine that drains has closed its door and still works
+    on what it has, and the connections of one that died are closed by its kernel.
+    """
+
+    ALIVE = "alive"
+    SILENT = "silent"
+    CLOSED = "closed"
+
+
 class Replica:
     """One engine.
 
     Attributes:
         url: where it is.
         breaker: counts its attempts.
-        misses: liveness probes in a row that it did not answer.
+        misses: liveness probes in a row that it left unanswered; above 0 it is the last choice.
     """
 
     def __init__(self, url: str, client: EngineClient) -> None:
@@ -65,12 +78,7 @@ class Replica:
 
     async def ask_live(self) -> bool:
         """Whether it answers its liveness probe within a second."""
-        with trio.move_on_after(_MISS_AFTER_SECONDS):
-            try:
-                return (await self._client.send(_LIVE)).status == 200
-            except (httpx.TransportError, DeadlineExceeded):
-                return False
-        return False
+        return await self._probe() is _Sign.ALIVE
 
     async def send(self, call: Call) -> Reply:
         """One attempt.
@@ -104,13 +112,26 @@ class Replica:
             await trio.sleep(_ASK_EVERY_SECONDS if not self.misses else _ASK_EVERY_SECONDS - _MISS_AFTER_SECONDS)
             if not self._waiting and not self.misses:
                 continue
-            if await self.ask_live():
+            sign = await self._probe()
+            if sign is _Sign.ALIVE:
                 self.misses = 0
-                continue
-            self.misses += 1
+            elif sign is _Sign.CLOSED:
+                self.misses = 1
+            else:
+                self.misses += 1
             if self.misses >= _MISSES:
                 for scope in list(self._waiting):
                     scope.cancel("the engine stopped answering")
+
+    async def _probe(self) -> "_Sign":
+        with trio.move_on_after(_MISS_AFTER_SECONDS):
+            try:
+                return _Sign.ALIVE if (await self._client.send(_LIVE)).status == 200 else _Sign.SILENT
+            except httpx.ConnectError:
+                return _Sign.CLOSED
+            except (httpx.TransportError, DeadlineExceeded):
+                return _Sign.SILENT
+        return _Sign.SILENT
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

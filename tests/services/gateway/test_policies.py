@@ -39,6 +39,7 @@ class Engine:
     def __init__(self, *acts: Act, alive: bool = True) -> None:
         self.acts = list(acts) or [reply()]
         self.alive = alive
+        self.closed = False
         self.calls: list[tuple[float, Call, str | None, int]] = []
         self.probes: list[float] = []
         self.received = 0
@@ -48,6 +49,8 @@ class Engine:
     async def send(self, call: Call) -> Reply:
         if call.target == b"/health/live":
             self.probes.append(trio.current_time())
+            if self.closed:
+                raise REFUSED
             if not self.alive:
                 await trio.sleep_forever()
             return reply()
@@ -453,6 +456,30 @@ async def test_one_missed_probe_fails_nothing(autojump_clock):
         nursery.cancel_scope.cancel()
     assert len(engine.calls) == 1
     assert len(engine.probes) >= 10
+
+
+@pytest.mark.trio
+async def test_an_engine_that_drains_behind_a_closed_door_finishes_what_it_has(autojump_clock):
+    engine, other = Engine(taking(60)), Engine()
+    made = policies(engine, other)
+    answers: list[Reply] = []
+
+    async def ask() -> None:
+        answers.append(await analyze(made))
+
+    async with trio.open_nursery() as nursery:
+        await watched(made, nursery)
+        engine.closed = True
+        async with trio.open_nursery() as clients:
+            clients.start_soon(ask)
+            clients.start_soon(ask)
+            await trio.sleep(6)
+            # By now it is the last choice.
+            for _ in range(4):
+                await analyze(made)
+        nursery.cancel_scope.cancel()
+    assert len(engine.calls) == 1
+    assert len(other.calls) == 5
 
 
 @pytest.mark.trio
