@@ -69,10 +69,11 @@ class Admission:
         A cancellation while waiting gives the place in the queue up.
 
         Raises:
-            BulkheadFull: the queue is full, or the wait would outlast `seconds_left`.
+            BulkheadFull: the queue is full, or waiting and computing would outlast `seconds_left`.
         """
         wait = self.expected_wait()
-        if wait > seconds_left:
+        # A slot that is free costs nobody else anything; whoever queues must also have the time to compute.
+        if wait > 0.0 and wait + (self._service_seconds or 0.0) > seconds_left:
             self.refused += 1
             raise BulkheadFull(self._name, retry_after=wait)
         entered = False

@@ -55,7 +55,8 @@ async def test_a_full_queue_refuses_with_the_time_that_the_queue_will_take() -> 
     assert admission.refused == 1
 
 
-async def test_who_would_wait_in_vain_is_refused_at_once() -> None:
+@pytest.mark.parametrize("seconds_left", [5.0, 19.0])
+async def test_who_would_wait_in_vain_is_refused_at_once(seconds_left: float) -> None:
     clock, release = Clock(), anyio.Event()
     admission = Admission(size=1, max_queued=100, now=clock)
     async with admission.slot():
@@ -64,10 +65,36 @@ async def test_who_would_wait_in_vain_is_refused_at_once() -> None:
         group.start_soon(hold, admission, release)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(BulkheadFull) as caught:
-            async with admission.slot(seconds_left=5.0):
+            async with admission.slot(seconds_left=seconds_left):
                 raise AssertionError("it was let in")
         assert caught.value.retry_after == pytest.approx(10.0)
         release.set()
+
+
+async def test_who_can_be_served_in_time_waits_and_a_free_slot_is_given_to_anybody() -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=100, now=clock)
+    async with admission.slot():
+        clock.time += 10.0
+    async with admission.slot(seconds_left=1.0):
+        pass
+    admission._learn(10.0)
+    seconds_left = 2.1 * admission.service_seconds
+    served = False
+
+    async def wait() -> None:
+        nonlocal served
+        async with admission.slot(seconds_left=seconds_left):
+            served = True
+
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        assert admission.queued == 1
+        release.set()
+    assert served
 
 
 async def test_a_rejection_from_within_the_block_is_not_taken_for_ours() -> None:
