@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 
+_MICROSECONDS_OF_A_DAY = 86_400e6
+
+
 class ColumnInfo(Protocol):
     """The part of a column's description that decides how it is used."""
 
@@ -78,7 +81,8 @@ def numeric(series: pl.Series, *, role: str) -> Vector:
     if series.dtype == pl.Boolean or series.dtype.is_numeric():
         return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     if series.dtype.is_temporal():
-        return series.cast(pl.Date).cast(pl.Int32).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        microseconds = series.cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64)
+        return (microseconds / _MICROSECONDS_OF_A_DAY).fill_null(float("nan")).to_numpy()
     examples = ", ".join(f"'{value}'" for value in series.drop_nulls().unique().sort().head(3).to_list())
     raise InvalidRequest(
         f"The column '{series.name}' cannot be {role}: that takes numbers, and it holds words ({examples}, ...).",

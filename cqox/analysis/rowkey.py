@@ -87,8 +87,10 @@ def _independent(gram: NDArray[np.float64]) -> list[bool]:
 
 
 def _bits(series: pl.Series) -> Keys:
-    if series.dtype.is_temporal():
-        series = series.cast(pl.Date).cast(pl.Int32)
+    if series.dtype == pl.Date:
+        series = series.cast(pl.Int32)
+    elif series.dtype.is_temporal():
+        series = series.cast(pl.Datetime("us")).cast(pl.Int64)
     if series.dtype.is_numeric() or series.dtype == pl.Boolean:
         # Adding 0.0 turns -0.0 into 0.0; an integer and the same number as a float have the same key.
         floats = series.cast(pl.Float64).fill_null(float("nan")).to_numpy() + 0.0

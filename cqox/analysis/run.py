@@ -5,7 +5,7 @@ together is `cqox.diagnostics`', how it looks is `cqox.figures`'; here they are 
 """
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +18,7 @@ from cqox.analysis.prepare import Contrast, check_mapping, prepare
 from cqox.analysis.report import Finding, assemble
 from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping
 from cqox.datasets import Column, describe, infer_roles, load_columns
-from cqox.errors import InvalidRequest
+from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import Estimate, Estimator, Plan, Settings, catalog, run
 from cqox.figures import Figure
 
@@ -98,6 +98,7 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) ->
     roles, aliases = request.roles()
     check_mapping(roles, list(columns))
     notes = [f"'{word}' is read as the role '{role}'." for word, role in aliases.items()]
+    _refuse_infinite(columns, _mapped_columns(roles))
     roles = _with_covariates(roles, request.options, table.columns, notes)
     frame = load_columns(path, _mapped_columns(roles))
     clock.done("read", rows=frame.height)
@@ -201,6 +202,17 @@ def _chosen(options: Options) -> tuple[Estimator, ...]:
         return tuple(known.values())
     wanted = {*options.estimators, options.primary}
     return tuple(estimator for name, estimator in known.items() if name in wanted)
+
+
+def _refuse_infinite(columns: Mapping[str, Column], names: Sequence[str]) -> None:
+    for name in names:
+        rows = columns[name].infinite
+        if rows:
+            raise UnusableData(
+                f"The column '{name}' says infinity in {rows} rows, which no estimate can use. Leave those cells "
+                "empty, or write the largest value that they can have.",
+                field="mapping",
+            )
 
 
 def _with_covariates(roles: RoleMapping, options: Options, columns: Sequence[Column], notes: list[str]) -> RoleMapping:

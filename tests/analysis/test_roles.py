@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,11 @@ def columns(frame: pl.DataFrame, kind: str = "category") -> dict[str, Info]:
 
 def test_numbers_keep_their_values_and_gaps() -> None:
     np.testing.assert_array_equal(numeric(pl.Series("a", [1, None, 3]), role="y"), [1.0, np.nan, 3.0])
+
+
+def test_a_moment_within_a_day_is_a_part_of_a_day() -> None:
+    moments = pl.Series("t", [datetime(1970, 1, 1, 12), datetime(1970, 1, 2)])
+    np.testing.assert_array_equal(numeric(moments, role="time"), [0.5, 1.0])
 
 
 def test_words_where_numbers_are_due_are_refused_with_examples() -> None:

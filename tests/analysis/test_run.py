@@ -6,7 +6,7 @@ import pytest
 from cqox.analysis.run import analyze
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
-from cqox.errors import InvalidRequest
+from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import catalog
 
 
@@ -20,6 +20,21 @@ def table(tmp_path: Path) -> Path:
     source.write_text("\n".join(rows))
     write_parquet(read_table(source, name="t", limits=Limits(), options=ReadOptions()), tmp_path / "t.parquet")
     return tmp_path / "t.parquet"
+
+
+@pytest.fixture
+def infinite(tmp_path: Path) -> Path:
+    source = tmp_path / "i.csv"
+    source.write_text("y,w,x\n1,0,3\n2,1,Infinity\n3,0,5\n5,1,-inf\n4,0,2\n")
+    write_parquet(read_table(source, name="i", limits=Limits(), options=ReadOptions()), tmp_path / "i.parquet")
+    return tmp_path / "i.parquet"
+
+
+def test_a_mapped_column_that_holds_infinity_is_refused_by_name_and_others_do_no_harm(infinite: Path) -> None:
+    with pytest.raises(UnusableData, match="'x' says infinity in 2 rows"):
+        run(infinite, {"y": "y", "treatment": "w", "covariates": ["x"]})
+    finished, _ = run(infinite, {"y": "y", "treatment": "w"})
+    assert finished.rows_used == 5
 
 
 def run(table: Path, mapping: dict[str, object], **options: object):

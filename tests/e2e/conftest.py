@@ -46,6 +46,8 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{self.name}"],
                 env={**os.environ, **self.environment},
+                # A test runner's worker talks to its master by standard input: nobody else may read from it.
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

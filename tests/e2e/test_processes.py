@@ -96,7 +96,7 @@ def test_health_stays_fast_while_two_analyses_compute(running: Stack) -> None:
     running.engine.kill()
     for thread in threads:
         thread.join()
-    assert slowest < 0.5
+    assert slowest < 2.0
 
 
 def test_a_client_that_goes_away_frees_the_cpu(running: Stack) -> None:

@@ -171,7 +171,9 @@ anyio.run(main, backend=sys.argv[1])
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_a_worker_in_the_middle_of_a_long_computation_ends_with_its_parent(backend: str) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, backend], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, backend], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
     parent.kill()

@@ -97,7 +97,7 @@ def test_a_kept_alive_connection_does_not_delay_the_drain(start):
             assert client.get(f"{service.url}/now").status_code == 200
         began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 3.0  # far below the grace, whatever else the machine does
 
 
 def test_a_connection_that_never_sent_a_request_does_not_delay_the_drain(start):
@@ -107,7 +107,7 @@ def test_a_connection_that_never_sent_a_request_does_not_delay_the_drain(start):
         assert httpx.get(f"{service.url}/now").status_code == 200
         began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 3.0  # far below the grace, whatever else the machine does
 
 
 def test_a_kept_alive_connection_is_used_again(start):
@@ -248,7 +248,7 @@ def test_http_2_with_prior_knowledge_works_and_drains(start):
         assert client.post(f"{service.url}/refuse", content=slowly(30)).status_code == 413
         began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 3.0  # far below the grace, whatever else the machine does
 
 
 def slowly(pieces: int):
