@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum
+from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 from quart_trio.wrappers import TrioResponse
@@ -56,7 +57,7 @@ def _admit(app: App, request: IncomingRequest) -> None:
     token = app.settings.admin_token
     if token:
         given = request.headers.get("Authorization", "")
-        if hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        if hmac.compare_digest(given.encode("latin1", "replace"), f"Bearer {token}".encode()):
             return
     elif _is_local(request):
         return
@@ -64,11 +65,26 @@ def _admit(app: App, request: IncomingRequest) -> None:
 
 
 def _is_local(request: IncomingRequest) -> bool:
-    # Who comes through a proxy on this machine is not on this machine.
-    if any(request.headers.get(name) for name in _FORWARDED):
+    # Who comes through a proxy on this machine is not on this machine, and a page from elsewhere in a browser on this
+    # machine is not its user.
+    if any(request.headers.get(name) for name in _FORWARDED) or not _is_of_this_site(request):
         return False
+    return _is_loopback(request.remote_addr or "")
+
+
+def _is_of_this_site(request: IncomingRequest) -> bool:
+    host = request.headers.get("Host", "")
+    name = urlsplit(f"//{host}").hostname or ""
+    # Any other name may have been made to point here.
+    if name != "localhost" and not _is_loopback(name):
+        return False
+    origin = request.headers.get("Origin")
+    return request.headers.get("Sec-Fetch-Site") != "cross-site" and (origin is None or urlsplit(origin).netloc == host)
+
+
+def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address((request.remote_addr or "").partition("%")[0]).is_loopback
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
         return False
 

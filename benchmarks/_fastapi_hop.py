@@ -1,0 +1,29 @@
+"""The same hop as somebody would write it on FastAPI: one route, one long-lived httpx client, no policies."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI, Request, Response
+
+
+@asynccontextmanager
+async def _client(app: FastAPI) -> AsyncIterator[None]:
+    async with httpx.AsyncClient(base_url=os.environ["ENGINE_URL"], timeout=120, trust_env=False) as client:
+        app.state.client = client
+        yield
+
+
+app = FastAPI(lifespan=_client)
+
+
+@app.post("/api/analyze/comprehensive")
+async def analyze(request: Request) -> Response:
+    """Hand the body on and the answer back."""
+    answer = await request.app.state.client.post(
+        "/api/analyze/comprehensive",
+        content=await request.body(),
+        headers={"content-type": request.headers.get("content-type", "application/json")},
+    )
+    return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))

@@ -1,0 +1,253 @@
+"""The gateway: what it costs, beside the same hop on uvicorn, FastAPI and httpx, and how it behaves at its limits.
+
+Real services on loopback; every part is bounded in count and time. Targets: at 16 connections at least 1.2 times the
+throughput of the peer, with every policy on; a drain with an idle client within 0.5 s; at three times the capacity
+90% of it in good answers, the circuit closed.
+"""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks._load import Connection, Load, closed_loop, open_loop, percentile
+
+_ANALYZE = "/api/analyze/comprehensive"
+_MAPPING = {"y": "y", "treatment": "w", "covariates": ["x1", "x2", "x3", "x4"]}
+_CACHED = json.dumps({"dataset_id": "test", "mapping": _MAPPING}).encode()
+_CONNECTIONS = 16
+_ROUNDS = 4
+_ROUND_SECONDS = 2.5
+_READY_SECONDS = 60.0
+_OVERLOAD_SECONDS = 8.0
+_OVERLOAD_TIMEOUT_MS = 2000
+
+_seeds = itertools.count(1)
+
+
+def main() -> None:
+    """Print throughput, added latency, drain, disconnect and overload."""
+    print("\nGateway → engine on loopback")
+    with tempfile.TemporaryDirectory() as folder, _services(folder) as (engine, gateway, hop):
+        for port in (engine, gateway, hop):
+            Connection(port).ask(_ANALYZE, _CACHED)
+        _throughput(gateway, hop)
+        _added_latency(engine, gateway, hop)
+        _overload(gateway)
+        _disconnect(engine, gateway)
+        _drain(folder, engine)
+
+
+def _throughput(gateway: int, hop: int) -> None:
+    ours: list[Load] = []
+    theirs: list[Load] = []
+    for _ in range(_ROUNDS):
+        for port, into in ((gateway, ours), (hop, theirs)):
+            into.append(closed_loop(port, _ANALYZE, lambda: _CACHED, connections=_CONNECTIONS, seconds=_ROUND_SECONDS))
+    print(
+        f"\n  A cached analysis at {_CONNECTIONS} connections, {_ROUNDS} rounds of {_ROUND_SECONDS:g} s each, in turn"
+    )
+    for name, loads in (("CQOx gateway, all policies on", ours), ("uvicorn + FastAPI + httpx", theirs)):
+        rate = statistics.median(load.per_second for load in loads)
+        waits = sorted(wait for load in loads for wait in load.of(200))
+        failed = sum(len(load.answers) - len(load.of(200)) for load in loads)
+        print(
+            f"    {name:<32}{rate:8.0f} requests/s   p50 {percentile(waits, 0.5) * 1e3:6.1f} ms   "
+            f"p99 {percentile(waits, 0.99) * 1e3:6.1f} ms   not 200: {failed}"
+        )
+    ratios = sorted(our.per_second / their.per_second for our, their in zip(ours, theirs, strict=True))
+    print(f"    ratio {statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}); target 1.2")
+
+
+def _added_latency(engine: int, gateway: int, hop: int) -> None:
+    waits: dict[int, list[float]] = {engine: [], gateway: [], hop: []}
+    connections = {port: Connection(port) for port in waits}
+    for _ in range(300):
+        for port, connection in connections.items():
+            began = time.perf_counter()
+            connection.ask(_ANALYZE, _CACHED)
+            waits[port].append(time.perf_counter() - began)
+    middle = {port: statistics.median(values) * 1e3 for port, values in waits.items()}
+    print("\n  One request at a time, median of 300")
+    print(f"    engine {middle[engine]:.2f} ms; through the gateway +{middle[gateway] - middle[engine]:.2f} ms", end="")
+    print(f"; through the peer +{middle[hop] - middle[engine]:.2f} ms")
+
+
+def _overload(gateway: int) -> None:
+    # Enough clients to keep both places and a short queue busy.
+    capacity = closed_loop(gateway, _ANALYZE, _fresh, connections=6, seconds=5.0).per_second
+    load = open_loop(
+        gateway,
+        _ANALYZE,
+        _fresh,
+        per_second=3 * capacity,
+        seconds=_OVERLOAD_SECONDS,
+        X_Request_Timeout_Ms=str(_OVERLOAD_TIMEOUT_MS),
+    )
+    good = load.of(200)
+    counts = {status: len(load.of(status)) for status in sorted({status for status, _ in load.answers})}
+    print(f"\n  Overload: three times the capacity of {capacity:.1f} analyses/s for {_OVERLOAD_SECONDS:g} s")
+    print(f"    goodput {load.per_second / capacity:.0%} of capacity; target 90%; answers by status {counts}")
+    print(f"    accepted: p50 {percentile(good, 0.5):.2f} s, p99 {percentile(good, 0.99):.2f} s", end="")
+    refused = load.of(429)
+    if refused:
+        print(f"; refused after {percentile(refused, 0.5) * 1e3:.0f} ms (p50)", end="")
+    policies = json.loads(Connection(gateway).ask("/api/admin/policies")[1])["policies"]
+    print(f"; circuit {policies['_call_engine_analyze breaker']['state']}")
+
+
+def _disconnect(engine: int, gateway: int) -> None:
+    parent = _listening(engine)
+    taken = []
+    for _ in range(5):
+        connection = Connection(gateway)
+        connection.send(_ANALYZE, _fresh(repetitions=20_000))
+        worker = _computing(parent)
+        began = time.perf_counter()
+        connection.close()
+        while _alive(worker):
+            time.sleep(0.0005)
+        taken.append((time.perf_counter() - began) * 1e3)
+    print(f"\n  From a client's disconnect to the freed CPU: median {statistics.median(taken):.0f} ms", end="")
+    print(f" (from {min(taken):.0f} to {max(taken):.0f}); target 100 ms")
+
+
+def _drain(folder: str, engine: int) -> None:
+    taken = []
+    for _ in range(3):
+        with _gateway(folder, engine) as (port, process):
+            idle = Connection(port)
+            idle.ask(_ANALYZE, _CACHED)
+            began = time.perf_counter()
+            process.send_signal(signal.SIGTERM)
+            status = process.wait(40)
+            taken.append(time.perf_counter() - began)
+            idle.close()
+    print(f"\n  Drain with an idle kept connection: median {statistics.median(taken):.2f} s, exit {status}", end="")
+    print("; target 0.5 s")
+
+
+def _fresh(repetitions: int = 40) -> bytes:
+    options = {"seed": next(_seeds), "repetitions": repetitions, "estimators": ["dml_irm_ate"]}
+    return json.dumps({"dataset_id": "test", "mapping": _MAPPING, "options": options}).encode()
+
+
+@contextmanager
+def _services(folder: str) -> Iterator[tuple[int, int, int]]:
+    engine, hop = _free_port(), _free_port()
+    started = [_start(folder, "-m", "services.engine", CQOX_ENGINE_PORT=str(engine))]
+    try:
+        _wait(engine, "/health/ready", 200)
+        command = ["-m", "uvicorn", "benchmarks._fastapi_hop:app", "--port", str(hop), "--log-level", "warning"]
+        started.append(_start(folder, *command, ENGINE_URL=f"http://127.0.0.1:{engine}"))
+        _wait(hop, "/docs", 200)
+        with _gateway(folder, engine) as (gateway, _):
+            yield engine, gateway, hop
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(40)
+
+
+@contextmanager
+def _gateway(folder: str, engine: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    port = _free_port()
+    url = f"http://127.0.0.1:{engine}"
+    process = _start(folder, "-m", "services.gateway", CQOX_GATEWAY_PORT=str(port), ENGINE_URL=url)
+    try:
+        _wait(port, "/health/ready", 200)
+        yield port, process
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+def _start(folder: str, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "CQOX_DATA_DIR": folder, "CQOX_LOG_LEVEL": "error", **variables}
+    return subprocess.Popen([sys.executable, *arguments], env=environment)
+
+
+def _wait(port: int, path: str, status: int) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < end:
+        try:
+            connection = Connection(port)
+            answered = connection.ask(path)[0]
+            connection.close()
+        except OSError:
+            answered = 0
+        if answered == status:
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"Nothing answers {status} on port {port} after {_READY_SECONDS:g} s.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listening(port: int) -> int:
+    """The process that listens on the port."""
+    state = next(
+        line.split()[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()
+        if f":{port:04X} 00000000:0000 0A" in line
+    )
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(entry) == f"socket:[{state}]":
+                return int(entry.parts[2])
+        except OSError:
+            continue
+    raise SystemExit(f"No process listens on port {port}.")
+
+
+def _computing(parent: int) -> int:
+    """The child that uses a CPU, waited for."""
+    return _waited_for(lambda: next((child for child, busy in _busy_children(parent).items() if busy), None))
+
+
+def _waited_for(find: Callable[[], int | None]) -> int:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        found = find()
+        if found is not None:
+            return found
+    raise SystemExit("No worker computes.")
+
+
+def _busy_children(parent: int) -> dict[int, bool]:
+    before = _ticks(parent)
+    time.sleep(0.1)
+    after = _ticks(parent)
+    return {pid: after.get(pid, 0) - ticks >= 5 for pid, ticks in before.items()}
+
+
+def _ticks(parent: int) -> dict[int, int]:
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and fields[0] != "Z":
+            found[int(entry.parts[2])] = int(fields[11]) + int(fields[12])
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
