@@ -6,6 +6,7 @@ from typing import cast
 from cqox.errors import DeadlineExceeded, Rejected
 from cqox.resilience._permit import NO_RESULT, Permit, Spent
 from cqox.resilience.circuit.controller import Circuit
+from cqox.resilience.circuit.settings import Failures
 from cqox.resilience.circuit.state import Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
 
@@ -116,15 +117,26 @@ class CallPermit(Permit):
 
 
 def judge(circuit: Circuit, error: BaseException) -> Outcome:
-    """What the end of a call says about the dependency, time apart."""
+    """What the end of a call says about the dependency, time apart. A group is a failure if one of its leaves is."""
     if not isinstance(error, Exception):
         return Outcome.CANCELLED
+    return Outcome.FAILURE if _counts(circuit.settings.failures, error) else Outcome.IGNORED
+
+
+def _counts(failures: Failures, error: Exception) -> bool:
     # Nothing was tried: neither a part further in that refused, nor time that was up before, is the dependency's doing.
     if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded) and error.before_call):
-        return Outcome.IGNORED
-    failures = circuit.settings.failures
-    counted = isinstance(error, failures) if isinstance(failures, tuple) else failures(error)
-    return Outcome.FAILURE if counted else Outcome.IGNORED
+        return False
+    if isinstance(error, ExceptionGroup) and not _lists(failures, error):
+        return any(_counts(failures, leaf) for leaf in cast("ExceptionGroup[Exception]", error).exceptions)
+    return isinstance(error, failures) if isinstance(failures, tuple) else failures(error)
+
+
+def _lists(failures: Failures, group: BaseException) -> bool:
+    """True where a class of groups is listed by itself."""
+    return isinstance(failures, tuple) and any(
+        issubclass(kind, BaseExceptionGroup) and isinstance(group, kind) for kind in failures
+    )
 
 
 def judge_under(circuit: Circuit, spent: Spent, error: BaseException) -> Outcome:
@@ -132,7 +144,7 @@ def judge_under(circuit: Circuit, spent: Spent, error: BaseException) -> Outcome
     outcome = judge(circuit, error)
     if outcome is Outcome.IGNORED or not is_end_of_time(error):
         return outcome
-    if isinstance(error, DeadlineExceeded):
+    if isinstance(error, Exception):  # a deadline, or a group of nothing else
         return outcome if spent.was_fair else Outcome.IGNORED
     return Outcome.FAILURE if spent.was_fair and spent.is_over else outcome
 
