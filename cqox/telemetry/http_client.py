@@ -1,0 +1,114 @@
+"""Spans and measures of what httpx sends, and the trace context that goes along."""
+
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+
+from cqox.telemetry import metrics, series
+from cqox.telemetry.context import TRACEPARENT, TRACESTATE, to_headers
+from cqox.telemetry.outcome import error_type
+from cqox.telemetry.spans import Attributes, Span, current, is_recording, span
+
+__all__ = ["TracedTransport"]
+
+_PROBES = ("/health", "/api/health")
+_RETRY_ATTEMPT = "x-retry-attempt"
+
+
+class TracedTransport(httpx.AsyncBaseTransport):
+    """A transport that records each request as a CLIENT span, from its first byte to the end of the answer's body.
+
+    Args:
+        inner: what sends.
+    """
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; a cancellation is passed on and marks the span."""
+        if request.url.path.startswith(_PROBES):
+            return await self._inner.handle_async_request(request)
+        exchange = _Exchange(request)
+        try:
+            response = await self._inner.handle_async_request(request)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+        exchange.answered(response.status_code)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _Body(response.stream, exchange)
+        return response
+
+    async def aclose(self) -> None:
+        """Close what sends."""
+        await self._inner.aclose()
+
+
+class _Exchange:
+    __slots__ = ("_began", "_ended", "_labels", "_span")
+
+    def __init__(self, request: httpx.Request) -> None:
+        url = request.url
+        self._began = time.perf_counter()
+        self._ended = False
+        port = url.port or (443 if url.scheme == "https" else 80)
+        self._labels: dict[str, str | int] = {
+            "http.request.method": request.method,
+            "server.address": url.host,
+            "server.port": port,
+        }
+        self._span: Span = span(request.method, self._described(request) if is_recording() else None, kind="client")
+        context = self._span.context or current()
+        if is_recording() and context is not None:
+            for name in (TRACEPARENT, TRACESTATE):
+                request.headers.pop(name, None)
+            request.headers.update(to_headers(context))
+
+    def _described(self, request: httpx.Request) -> Attributes:
+        described: dict[str, str | int] = {
+            **self._labels,
+            "url.full": str(request.url.copy_with(userinfo=b"", query=None, fragment=None)),
+        }
+        attempt = request.headers.get(_RETRY_ATTEMPT, "")
+        if attempt.isdecimal() and int(attempt):
+            described["http.request.resend_count"] = int(attempt)
+        return described
+
+    def answered(self, status: int) -> None:
+        self._labels["http.response.status_code"] = status
+        self._span.add({"http.response.status_code": status})
+        if status >= 400:
+            self._labels["error.type"] = str(status)
+            self._span.fail(str(status))
+
+    def end(self, error: BaseException | None = None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if error is not None:
+            self._labels["error.type"] = error_type(error)
+        metrics.record(series.HTTP_CLIENT_DURATION, time.perf_counter() - self._began, self._labels)
+        self._span.__exit__(None if error is None else type(error), error, None)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, inner: httpx.AsyncByteStream, exchange: _Exchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._inner:
+                yield chunk
+        except BaseException as error:
+            if not isinstance(error, GeneratorExit):
+                self._exchange.end(error)
+            raise
+
+    async def aclose(self) -> None:
+        try:
+            await self._inner.aclose()
+        finally:
+            self._exchange.end()

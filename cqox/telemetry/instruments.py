@@ -1,0 +1,60 @@
+"""The series of `series` as instruments of OpenTelemetry. Imported when the SDK is wanted, not before."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from cqox.telemetry import metrics
+from cqox.telemetry.metrics import Labels
+from cqox.telemetry.series import SERIES, Series
+
+__all__ = ["Instruments"]
+
+_log = logging.getLogger("cqox.telemetry")
+
+type _Take = Callable[[float, Labels], None]
+
+
+class Instruments:
+    """A sink that records into a meter.
+
+    Args:
+        meter: where the instruments are made.
+        series: which.
+    """
+
+    def __init__(self, meter: Meter, series: Sequence[Series] = SERIES) -> None:
+        self._takers: dict[str, _Take] = {}
+        for each in series:
+            self._make(meter, each)
+
+    def take(self, series: Series, value: float, labels: Labels) -> None:
+        """Add to a counter, or put into a histogram."""
+        self._takers[series.name](value, labels)
+
+    def _make(self, meter: Meter, series: Series) -> None:
+        about = {"unit": series.unit, "description": series.meaning}
+        match series.kind:
+            case "counter":
+                self._takers[series.name] = meter.create_counter(series.name, **about).add
+            case "histogram":
+                histogram = meter.create_histogram(
+                    series.name, **about, explicit_bucket_boundaries_advisory=series.buckets
+                )
+                self._takers[series.name] = histogram.record
+            case "gauge":
+                meter.create_observable_gauge(series.name, [_observed(series)], **about)
+            case "total":
+                meter.create_observable_counter(series.name, [_observed(series)], **about)
+
+
+def _observed(series: Series) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(options: CallbackOptions) -> Iterable[Observation]:
+        try:
+            return [Observation(value, labels) for value, labels in metrics.read(series)]
+        except Exception:  # noqa: BLE001 - one gauge that cannot be read must not hide the others
+            _log.exception("the series %s could not be read", series.name)
+            return []
+
+    return observe

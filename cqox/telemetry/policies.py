@@ -1,0 +1,181 @@
+"""What the policies of `cqox.resilience` say, as measures and as events of the current span.
+
+A span of its own is made only where there is something to see: the wait before another attempt, and a refusal.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+
+from cqox.resilience import (
+    AttemptFailed,
+    AttemptStarted,
+    BulkheadSnapshot,
+    CallRejected,
+    CircuitClosed,
+    CircuitDisabled,
+    CircuitHalfOpened,
+    CircuitIsolated,
+    CircuitObserved,
+    CircuitOpened,
+    CircuitSnapshot,
+    CircuitState,
+    Event,
+    GaveUp,
+    Policy,
+    ProbeFailed,
+    Registry,
+    Retry,
+    RetryBudgetSnapshot,
+    RetryScheduled,
+    TimedOut,
+    registry,
+    subscribe,
+)
+from cqox.telemetry import metrics, series
+from cqox.telemetry.metrics import Labels
+from cqox.telemetry.outcome import error_type
+from cqox.telemetry.spans import Attributes, current_span, span, span_since
+
+__all__ = ["PolicyListener", "watch_policies"]
+
+_STATES: dict[type[Event], str] = {
+    CircuitOpened: "open",
+    CircuitHalfOpened: "half_open",
+    CircuitClosed: "closed",
+    CircuitIsolated: "isolated",
+    CircuitDisabled: "disabled",
+    CircuitObserved: "observed",
+}
+_waiting_since: ContextVar[int] = ContextVar("cqox_retry_waiting_since", default=0)
+
+
+class PolicyListener:
+    """A listener for `cqox.resilience.subscribe`; runs in the task to which the event happened.
+
+    Args:
+        now_ns: nanoseconds since the epoch.
+    """
+
+    def __init__(self, *, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
+
+    def __call__(self, event: Event) -> None:
+        """Measure the event and put it on the current span."""
+        policy = {"policy": event.name}
+        match event:
+            case AttemptStarted(attempt=attempt, max_attempts=most):
+                if attempt > 1:
+                    metrics.count(series.RETRIES, policy)
+                    self._waited(event.name, attempt, most)
+            case AttemptFailed(attempt=attempt, error=error):
+                _note("attempt failed", event, attempt=attempt, error=error_type(error))
+            case RetryScheduled(attempt=attempt, delay=delay, error=error):
+                _waiting_since.set(self._now_ns())
+                _note("retry scheduled", event, attempt=attempt, delay=delay, error=error_type(error))
+            case GaveUp(attempt=attempt, reason=reason):
+                metrics.count(series.GIVEN_UP, policy)
+                _note("gave up", event, attempt=attempt, reason=reason)
+            case CallRejected(kind=kind, retry_after=retry_after, enforced=enforced):
+                if enforced:
+                    metrics.count(series.REJECTIONS, {**policy, "reason": kind})
+                _refused(event.name, kind, retry_after, enforced)
+            case TimedOut(seconds=seconds):
+                metrics.count(series.TIMEOUTS, policy)
+                _note("timed out", event, seconds=seconds)
+            case ProbeFailed(error=error):
+                _note("probe failed", event, error=error_type(error))
+            case _ if type(event) in _STATES:
+                state = _STATES[type(event)]
+                metrics.count(series.CIRCUIT_TRANSITIONS, {**policy, "state": state})
+                _note(f"circuit {state}", event, reason=getattr(event, "reason", ""))
+            case _:
+                _note(type(event).__name__, event)
+
+    def _waited(self, policy: str, attempt: int, most: int) -> None:
+        since = _waiting_since.get()
+        if since:
+            _waiting_since.set(0)
+            attributes: Attributes = {"cqox.policy": policy, "cqox.attempt": attempt, "cqox.max_attempts": most}
+            span_since(f"wait before attempt {attempt}", since, attributes)
+
+
+def watch_policies(policies: Registry = registry) -> Callable[[], None]:
+    """Measure every event of the library, and the state of what is in the registry.
+
+    Returns:
+        What ends it.
+    """
+    ends = [
+        subscribe(PolicyListener()),
+        metrics.watch(series.CIRCUIT_STATE, lambda: _circuits(policies)),
+        metrics.watch(series.RETRY_BUDGET, lambda: _budgets(policies)),
+        metrics.watch(series.BULKHEAD_RUNNING, lambda: _bulkheads(policies, "running")),
+        metrics.watch(series.BULKHEAD_QUEUED, lambda: _bulkheads(policies, "queued")),
+    ]
+
+    def end() -> None:
+        for each in ends:
+            each()
+
+    return end
+
+
+def _note(name: str, event: Event, **facts: str | int | float) -> None:
+    told = current_span()
+    if told.recording:
+        shown = {f"cqox.{key}": value for key, value in facts.items() if value != ""}
+        told.event(name, {"cqox.policy": event.name, **shown})
+
+
+def _refused(policy: str, kind: str, retry_after: float, enforced: bool) -> None:
+    if not current_span().recording:
+        return
+    attributes: Attributes = {"cqox.policy": policy, "cqox.reason": kind, "cqox.retry_after": retry_after}
+    with span(f"{'rejected' if enforced else 'would reject'} by {kind}", attributes) as refusal:
+        if enforced:
+            refusal.fail(kind)
+
+
+def _circuits(policies: Registry) -> Iterable[tuple[float, Labels]]:
+    for snapshot in _states(policies, CircuitSnapshot):
+        for state in CircuitState:
+            yield float(snapshot.state is state), {"policy": snapshot.name, "state": state.value}
+
+
+def _budgets(policies: Registry) -> Iterable[tuple[float, Labels]]:
+    budgets: dict[str, RetryBudgetSnapshot] = {}
+    for key in policies:
+        policy = policies[key]
+        for part in policy.parts if isinstance(policy, Policy) else ():
+            if isinstance(part, Retry) and part.budget is not None:
+                found = part.budget.snapshot()
+                budgets[found.name] = found
+    for budget in budgets.values():
+        yield budget.available, {"policy": budget.name}
+
+
+def _bulkheads(policies: Registry, what: str) -> Iterable[tuple[float, Labels]]:
+    for snapshot in _states(policies, BulkheadSnapshot):
+        yield float(getattr(snapshot, what)), {"policy": snapshot.name}
+
+
+def _states[State: (CircuitSnapshot, BulkheadSnapshot)](policies: Registry, kind: type[State]) -> Iterable[State]:
+    # A part is listed by itself and inside of each policy that it belongs to; once is enough.
+    found: dict[str, State] = {}
+    for snapshot in policies.snapshot().values():
+        for state in _within(snapshot):
+            if isinstance(state, kind):
+                found[state.name] = state
+    return found.values()
+
+
+def _within(value: object) -> Iterator[object]:
+    yield value
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from _within(item)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _within(getattr(value, field.name))

@@ -1,0 +1,129 @@
+"""The providers of OpenTelemetry for one process, built from settings. Imported only where they are wanted."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    ConsoleLogRecordExporter,
+    LogRecordExporter,
+    SimpleLogRecordProcessor,
+)
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import (
+    ConsoleMetricExporter,
+    MetricExporter,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
+
+from cqox.telemetry.delivery import CountedLogExporter, CountedLogs, CountedSpanExporter, CountedSpans, Ledger
+from cqox.telemetry.settings import Protocol, TelemetrySettings
+
+__all__ = ["ledgers", "logs_provider", "metrics_provider", "resource_of", "traces_provider"]
+
+_QUEUE_SIZE = 2048
+# What the SDK has to say about a collector that is away is said by the ledger, once a minute.
+_CHATTY = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "opentelemetry.sdk.metrics._internal.export")
+
+
+def resource_of(service: str, version: str, instance: str) -> Resource:
+    """What the process says of itself; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win."""
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    ours = {"service.name": service, "service.version": version, "service.instance.id": instance}
+    named = os.environ.get("OTEL_SERVICE_NAME", "").strip()
+    told = Resource.create({}).attributes
+    given = {part.partition("=")[0].strip() for part in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")}
+    if named:
+        given.add("service.name")
+    return Resource({**told, **{key: value for key, value in ours.items() if key not in given}})
+
+
+def traces_provider(settings: TelemetrySettings, resource: Resource, ledger: Ledger) -> TracerProvider:
+    """A provider that sends spans where the settings say; the ledger counts those that are lost."""
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    protocol = settings.otlp.get("traces")
+    if protocol is not None:
+        exporter = CountedSpanExporter(_span_exporter(protocol, settings.traces_endpoint), ledger)
+        provider.add_span_processor(CountedSpans(BatchSpanProcessor(exporter), ledger))
+    if "traces" in settings.console:
+        provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stdout, formatter=_one_line)))
+    return provider
+
+
+def metrics_provider(settings: TelemetrySettings, resource: Resource, readers: Sequence[MetricReader]) -> MeterProvider:
+    """A provider that measures for `readers`, and sends where the settings say."""
+    made = list(readers)
+    protocol = settings.otlp.get("metrics")
+    if protocol is not None:
+        made.append(PeriodicExportingMetricReader(_metric_exporter(protocol)))
+    if "metrics" in settings.console:
+        made.append(PeriodicExportingMetricReader(ConsoleMetricExporter(out=sys.stdout)))
+    return MeterProvider(metric_readers=made, resource=resource, shutdown_on_exit=False)
+
+
+def logs_provider(settings: TelemetrySettings, resource: Resource, ledger: Ledger) -> LoggerProvider:
+    """A provider that sends log records where the settings say; the ledger counts those that are lost."""
+    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    protocol = settings.otlp.get("logs")
+    if protocol is not None:
+        exporter = CountedLogExporter(_log_exporter(protocol), ledger)
+        provider.add_log_record_processor(CountedLogs(BatchLogRecordProcessor(exporter), ledger))
+    if "logs" in settings.console:
+        provider.add_log_record_processor(SimpleLogRecordProcessor(ConsoleLogRecordExporter(out=sys.stdout)))
+    return provider
+
+
+def ledgers() -> tuple[Ledger, Ledger]:
+    """Those of traces and of logs, as long as the queues of their batch processors."""
+    return (
+        Ledger("traces", _queue_size("OTEL_BSP_MAX_QUEUE_SIZE")),
+        Ledger("logs", _queue_size("OTEL_BLRP_MAX_QUEUE_SIZE")),
+    )
+
+
+def _queue_size(variable: str) -> int:
+    text = os.environ.get(variable, "").strip()
+    return int(text) if text.isdecimal() and int(text) else _QUEUE_SIZE
+
+
+def _span_exporter(protocol: Protocol, endpoint: str) -> SpanExporter:
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+
+        return GrpcSpanExporter(endpoint, insecure=True) if endpoint else GrpcSpanExporter()
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter(endpoint or None)
+
+
+def _metric_exporter(protocol: Protocol) -> MetricExporter:
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
+
+        return GrpcMetricExporter()
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+    return OTLPMetricExporter()
+
+
+def _log_exporter(protocol: Protocol) -> LogRecordExporter:
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
+
+        return GrpcLogExporter()
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+
+    return OTLPLogExporter()
+
+
+def _one_line(span: ReadableSpan) -> str:
+    # Standard output is a log of one JSON object a line; spans keep to it.
+    return f"{span.to_json(indent=None)}\n"

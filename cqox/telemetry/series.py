@@ -1,0 +1,269 @@
+"""Every series that CQOx measures, in one table. `docs/telemetry.md` shows it, and a test compares the two.
+
+Labels are bounded: routes, never paths; names of policies, estimators and stores, never ids.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["SERIES", "Series"]
+
+type Kind = Literal["counter", "histogram", "gauge", "total"]
+"""`gauge` and `total` are read when somebody looks: a level, and a count that something else keeps."""
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_LONG_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_SHORT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
+_COUNTS = tuple(float(10**power) for power in range(1, 9))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One measure.
+
+    Attributes:
+        name: its OpenTelemetry name; Prometheus has underscores and the unit in its place.
+        kind: how values add up.
+        unit: UCUM, as OpenTelemetry writes it.
+        meaning: one sentence.
+        labels: names of its labels.
+        service: where it has data: `both`, `gateway` or `engine`.
+        buckets: upper bounds, for a histogram.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    service: Literal["both", "gateway", "engine"] = "both"
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def prometheus_name(self) -> str:
+        """Its name at `/metrics`, without the suffixes of a histogram."""
+        name = self.name.replace(".", "_")
+        unit = {"s": "_seconds", "By": "_bytes"}.get(self.unit, "")
+        return name + unit + ("_total" if self.kind in ("counter", "total") else "")
+
+
+HTTP_SERVER_DURATION = Series(
+    name="http.server.request.duration",
+    kind="histogram",
+    unit="s",
+    meaning="Time to answer a request, from its head to the end of its answer; 499 where the client left.",
+    labels=("http.request.method", "http.route", "http.response.status_code", "error.type"),
+    buckets=_LONG_SECONDS,
+)
+HTTP_SERVER_ACTIVE = Series(
+    name="http.server.active_requests",
+    kind="gauge",
+    unit="{request}",
+    meaning="Requests and background jobs in flight.",
+)
+HTTP_CLIENT_DURATION = Series(
+    name="http.client.request.duration",
+    kind="histogram",
+    unit="s",
+    meaning="Time of one attempt at an engine, from its first byte to the end of the answer.",
+    labels=("http.request.method", "server.address", "server.port", "http.response.status_code", "error.type"),
+    service="gateway",
+    buckets=_LONG_SECONDS,
+)
+CIRCUIT_STATE = Series(
+    name="cqox.circuit.state",
+    kind="gauge",
+    unit="1",
+    meaning="1 for the state that a circuit is in, 0 for the others.",
+    labels=("policy", "state"),
+    service="gateway",
+)
+CIRCUIT_TRANSITIONS = Series(
+    name="cqox.circuit.transitions",
+    kind="counter",
+    unit="{transition}",
+    meaning="Changes of a circuit into a state.",
+    labels=("policy", "state"),
+    service="gateway",
+)
+RETRIES = Series(
+    name="cqox.retry.attempts",
+    kind="counter",
+    unit="{attempt}",
+    meaning="Attempts after the first.",
+    labels=("policy",),
+    service="gateway",
+)
+GIVEN_UP = Series(
+    name="cqox.retry.given_up",
+    kind="counter",
+    unit="{call}",
+    meaning="Calls whose last attempt failed.",
+    labels=("policy",),
+    service="gateway",
+)
+RETRY_BUDGET = Series(
+    name="cqox.retry.budget",
+    kind="gauge",
+    unit="{retry}",
+    meaning="Retries that a budget would allow now.",
+    labels=("policy",),
+    service="gateway",
+)
+TIMEOUTS = Series(
+    name="cqox.timeouts",
+    kind="counter",
+    unit="{timeout}",
+    meaning="Attempts that a policy cut, and as policy `request` requests whose deadline passed.",
+    labels=("policy",),
+)
+REJECTIONS = Series(
+    name="cqox.rejections",
+    kind="counter",
+    unit="{call}",
+    meaning="Calls that a policy did not let through, by the kind of policy.",
+    labels=("policy", "reason"),
+)
+BULKHEAD_RUNNING = Series(
+    name="cqox.bulkhead.running",
+    kind="gauge",
+    unit="{call}",
+    meaning="Calls inside a bulkhead.",
+    labels=("policy",),
+    service="gateway",
+)
+BULKHEAD_QUEUED = Series(
+    name="cqox.bulkhead.queued",
+    kind="gauge",
+    unit="{call}",
+    meaning="Calls that wait at a bulkhead.",
+    labels=("policy",),
+    service="gateway",
+)
+QUEUE_WAIT = Series(
+    name="cqox.analysis.queue.wait",
+    kind="histogram",
+    unit="s",
+    meaning="Time that a computation waited for its place.",
+    service="engine",
+    buckets=_LONG_SECONDS,
+)
+QUEUE_DEPTH = Series(
+    name="cqox.analysis.queue.depth",
+    kind="gauge",
+    unit="{analysis}",
+    meaning="Computations that wait for a place.",
+    service="engine",
+)
+ANALYSES_RUNNING = Series(
+    name="cqox.analysis.running",
+    kind="gauge",
+    unit="{analysis}",
+    meaning="Computations that hold a place.",
+    service="engine",
+)
+DRAIN_SECONDS = Series(
+    name="cqox.drain.elapsed",
+    kind="gauge",
+    unit="s",
+    meaning="How long the process has been shutting down; 0 while it serves.",
+)
+WORKER_RESTARTS = Series(
+    name="cqox.worker.restarts",
+    kind="total",
+    unit="{process}",
+    meaning="Worker processes that ended, were killed or were lost, and were replaced.",
+    service="engine",
+)
+WORKERS = Series(
+    name="cqox.worker.processes",
+    kind="gauge",
+    unit="{process}",
+    meaning="Worker processes by what they do.",
+    labels=("state",),
+    service="engine",
+)
+CACHE_REQUESTS = Series(
+    name="cqox.cache.requests",
+    kind="counter",
+    unit="{request}",
+    meaning="Look-ups of a finished report in a cache.",
+    labels=("cache", "outcome"),
+    service="engine",
+)
+STORE_DURATION = Series(
+    name="db.client.operation.duration",
+    kind="histogram",
+    unit="s",
+    meaning="Time of one operation of a store or a cache, waiting for a connection included.",
+    labels=("db.system.name", "db.operation.name", "error.type"),
+    service="engine",
+    buckets=_SHORT_SECONDS,
+)
+STORE_CONNECTIONS = Series(
+    name="db.client.connection.count",
+    kind="gauge",
+    unit="{connection}",
+    meaning="Connections of a store that are in use.",
+    labels=("db.system.name", "db.client.connection.state"),
+    service="engine",
+)
+ESTIMATOR_DURATION = Series(
+    name="cqox.estimator.duration",
+    kind="histogram",
+    unit="s",
+    meaning="Time of one estimator on one contrast, and how it ended.",
+    labels=("estimator", "status"),
+    service="engine",
+    buckets=_LONG_SECONDS,
+)
+STEP_DURATION = Series(
+    name="cqox.analysis.step.duration",
+    kind="histogram",
+    unit="s",
+    meaning="Time of one step of an analysis other than an estimator.",
+    labels=("step",),
+    service="engine",
+    buckets=_LONG_SECONDS,
+)
+GATE_RESULTS = Series(
+    name="cqox.gate.results",
+    kind="counter",
+    unit="{gate}",
+    meaning="Quality gates by what they said.",
+    labels=("gate", "status"),
+    service="engine",
+)
+DATASET_ROWS = Series(
+    name="cqox.dataset.rows",
+    kind="histogram",
+    unit="{row}",
+    meaning="Rows of the data sets that are analysed.",
+    service="engine",
+    buckets=_COUNTS,
+)
+DATASET_SIZE = Series(
+    name="cqox.dataset.size",
+    kind="histogram",
+    unit="By",
+    meaning="Size of the data sets that are uploaded.",
+    service="engine",
+    buckets=tuple(float(4**power * 1024) for power in range(11)),
+)
+LOOP_LAG = Series(
+    name="cqox.event_loop.lag",
+    kind="histogram",
+    unit="s",
+    meaning="How much later than asked the event loop came back, asked twice a second.",
+    buckets=_SHORT_SECONDS,
+)
+LOST = Series(
+    name="cqox.telemetry.lost",
+    kind="counter",
+    unit="{record}",
+    meaning="Spans and log records that never reached the collector.",
+    labels=("signal", "reason"),
+)
+
+SERIES: tuple[Series, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Series))
+"""All of them, in the order above."""

@@ -1,0 +1,116 @@
+"""What the environment asks of telemetry: which signals, and where to. Pure; loads no OpenTelemetry.
+
+The standard `OTEL_*` variables say it. Two more are the owner's: `JAEGER_ENDPOINT`, whose host gets traces by OTLP, and
+`OTEL_CONSOLE`, which writes spans to standard output. Endpoints, headers, time limits, queue sizes and samplers are
+read from the environment by OpenTelemetry itself.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+__all__ = ["Signal", "TelemetrySettings", "settings_from"]
+
+type Signal = Literal["traces", "metrics", "logs"]
+type _Get = Callable[[str], str]
+type Protocol = Literal["http/protobuf", "grpc"]
+
+_SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
+_KNOWN = ("otlp", "console", "none")
+_PROTOCOLS: dict[str, Protocol] = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
+_PORTS: dict[Protocol, int] = {"http/protobuf": 4318, "grpc": 4317}
+_TRUE = ("1", "true", "yes", "on")
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """Where each signal goes.
+
+    Attributes:
+        disabled: whether nothing is to be recorded at all, not even for `/metrics`.
+        otlp: the signals that go to a collector, each with its protocol.
+        console: the signals that are written to standard output.
+        traces_endpoint: where traces go, where `JAEGER_ENDPOINT` says it; empty for what OpenTelemetry reads itself.
+        notes: sentences to log, such as values that are ignored.
+    """
+
+    disabled: bool = False
+    otlp: Mapping[Signal, Protocol]
+    console: frozenset[Signal]
+    traces_endpoint: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def signals(self) -> frozenset[Signal]:
+        """The signals that leave the process by themselves."""
+        return frozenset(self.otlp) | self.console
+
+
+def settings_from(environ: Mapping[str, str]) -> TelemetrySettings:
+    """What this environment asks for; with none of the variables set, nothing."""
+
+    def given(name: str) -> str:
+        return environ.get(name, "").strip()
+
+    if given("OTEL_SDK_DISABLED").lower() == "true":
+        return TelemetrySettings(disabled=True, otlp={}, console=frozenset())
+    notes: list[str] = []
+    otlp: dict[Signal, Protocol] = {}
+    console: set[Signal] = set()
+    jaeger = _host(given("JAEGER_ENDPOINT"))
+    standard = given("OTEL_EXPORTER_OTLP_ENDPOINT")
+    for signal in _SIGNALS:
+        own = given(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
+        chosen = _exporters(f"OTEL_{signal.upper()}_EXPORTER", given, notes)
+        # An address alone asks for its signals; a Jaeger takes traces and nothing else.
+        if chosen is None:
+            chosen = {"otlp"} if own or standard or (jaeger and signal == "traces") else set()
+        if "otlp" in chosen:
+            otlp[signal] = _protocol(signal, given, notes)
+        if "console" in chosen:
+            console.add(signal)
+    if given("OTEL_CONSOLE").lower() in _TRUE:
+        console.add("traces")
+    endpoint = ""
+    if jaeger and "traces" in otlp and not (standard or given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
+        port = _PORTS[otlp["traces"]]
+        endpoint = f"http://{jaeger}:{port}" + ("/v1/traces" if port == _PORTS["http/protobuf"] else "")
+    elif given("JAEGER_ENDPOINT") and not jaeger:
+        notes.append(f"JAEGER_ENDPOINT={given('JAEGER_ENDPOINT')} is ignored: it names no host.")
+    return TelemetrySettings(
+        otlp=otlp, console=frozenset(console), traces_endpoint=endpoint, notes=tuple(dict.fromkeys(notes))
+    )
+
+
+def _exporters(variable: str, given: _Get, notes: list[str]) -> set[str] | None:
+    text = given(variable).lower()
+    if not text:
+        return None
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    for name in sorted(names - {*_KNOWN, "prometheus"}):
+        notes.append(f"{variable} names '{name}', which is not there: the choices are {', '.join(_KNOWN)}.")
+    return names & {"otlp", "console"}
+
+
+def _protocol(signal: Signal, given: _Get, notes: list[str]) -> Protocol:
+    for variable in (f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        text = given(variable).lower()
+        if text in _PROTOCOLS:
+            return _PROTOCOLS[text]
+        if text:
+            notes.append(f"{variable} is '{text}', which is not there: the choices are {', '.join(_PROTOCOLS)}.")
+    return "http/protobuf"
+
+
+def _host(endpoint: str) -> str:
+    """The host of an address as people write it: with or without scheme, port and path."""
+    if not endpoint:
+        return ""
+    try:
+        host = urlsplit(endpoint if _SCHEME.match(endpoint) else f"//{endpoint}").hostname or ""
+    except ValueError:
+        return ""
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,166 @@
+"""Telemetry of one process, from its start to its end.
+
+Nothing of OpenTelemetry is imported where nothing is asked for, but for measures, which `/metrics` shows in any case:
+they are set up on a thread while the service starts, and what is recorded meanwhile is kept for it.
+"""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from cqox.tasks import observe_tasks
+from cqox.telemetry import metrics
+from cqox.telemetry.policies import watch_policies
+from cqox.telemetry.settings import TelemetrySettings, settings_from
+from cqox.telemetry.spans import record_with
+from cqox.telemetry.tasks import TaskSpans
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+__all__ = ["STOP_SECONDS", "Telemetry", "start"]
+
+STOP_SECONDS = 2.0
+"""The longest that the end of a process waits for a collector."""
+
+_SCOPE = "cqox"
+_METRICS_PATIENCE_SECONDS = 5.0
+_log = logging.getLogger("cqox.telemetry")
+
+
+class Telemetry:
+    """What was started; made by `start`.
+
+    Attributes:
+        settings: what the environment asked for.
+    """
+
+    def __init__(self, service: str, version: str, settings: TelemetrySettings, *, task_ratio: float) -> None:
+        self.settings = settings
+        self._service = service
+        self._version = version
+        self._task_ratio = task_ratio
+        self._instance = str(uuid.uuid4())
+        self._exposition: Callable[[str], tuple[bytes, str]] | None = None
+        self._measuring = threading.Event()
+        self._undo: list[Callable[[], object]] = []
+        self._flush: list[Callable[[], object]] = []
+        self._close: list[Callable[[], object]] = []
+        self._stopped = False
+
+    def begin(self) -> None:
+        """Set up what the settings ask for, measures on a thread of their own."""
+        for note in self.settings.notes:
+            _log.warning(note)
+        if self.settings.disabled:
+            self._measuring.set()
+            return
+        metrics.keep_for_later()
+        self._undo += [lambda: metrics.deliver_to(None), watch_policies()]
+        if "traces" in self.settings.signals:
+            self._begin_traces()
+        if "logs" in self.settings.signals:
+            self._begin_logs()
+        threading.Thread(target=self._begin_metrics, name="telemetry metrics", daemon=True).start()
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """All measures as Prometheus reads them, and the content type. Blocks while they are being set up.
+
+        Args:
+            accept: the `Accept` header of whoever asks.
+        """
+        self._measuring.wait(_METRICS_PATIENCE_SECONDS)
+        if self._exposition is None:
+            return b"", "text/plain; version=0.0.4; charset=utf-8"
+        return self._exposition(accept)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Send what waits, for as long as `seconds`, and count the rest as lost. Blocks; run it on a thread."""
+        if self._stopped:
+            return
+        self._stopped = True
+        # An exporter heeds no time limit of its own while a collector is away: its thread is left behind, a daemon.
+        flushing = [threading.Thread(target=flush, daemon=True, name="telemetry flush") for flush in self._flush]
+        for thread in flushing:
+            thread.start()
+        end = time.monotonic() + seconds
+        for thread in flushing:
+            thread.join(max(0.0, end - time.monotonic()))
+        for close in self._close:
+            close()
+        for undo in reversed(self._undo):
+            undo()
+
+    def _begin_traces(self) -> None:
+        from opentelemetry import trace
+
+        from cqox.telemetry import providers
+        from cqox.telemetry.recorder import OpenTelemetryRecorder
+
+        ledger, _ = providers.ledgers()
+        provider = providers.traces_provider(self.settings, self._resource(), ledger)
+        trace.set_tracer_provider(provider)
+        recorder = OpenTelemetryRecorder(provider.get_tracer(_SCOPE, self._version))
+        before, watching = record_with(recorder), observe_tasks(TaskSpans(recorder, ratio=self._task_ratio))
+        self._undo += [lambda: record_with(before), lambda: observe_tasks(watching)]
+        self._flush.append(provider.shutdown)
+        self._close.append(ledger.close)
+
+    def _begin_logs(self) -> None:
+        from cqox.telemetry import providers
+        from cqox.telemetry.log_records import OtlpHandler
+
+        _, ledger = providers.ledgers()
+        provider = providers.logs_provider(self.settings, self._resource(), ledger)
+        handler = OtlpHandler(provider.get_logger(_SCOPE, self._version))
+        logging.getLogger().addHandler(handler)
+        self._undo.append(lambda: logging.getLogger().removeHandler(handler))
+        self._flush.append(provider.shutdown)
+        self._close.append(ledger.close)
+
+    def _begin_metrics(self) -> None:
+        try:
+            from cqox.telemetry import providers
+            from cqox.telemetry.instruments import Instruments
+            from cqox.telemetry.prometheus import Exposition
+
+            exposition = Exposition()
+            provider = providers.metrics_provider(self.settings, self._resource(), [exposition.reader])
+            instruments = Instruments(provider.get_meter(_SCOPE, self._version))
+            self._exposition = exposition.render
+            self._flush.append(provider.shutdown)
+            if not self._stopped:
+                metrics.deliver_to(instruments)
+        except ImportError as error:
+            # The library may be installed without this extra; a service never is.
+            metrics.deliver_to(None)
+            _log.warning("There are no measures: %s", error)
+        finally:
+            self._measuring.set()
+
+    def _resource(self) -> "Resource":
+        from cqox.telemetry.providers import resource_of
+
+        return resource_of(self._service, self._version, self._instance)
+
+
+def start(
+    service: str, *, version: str, environ: Mapping[str, str] | None = None, task_ratio: float = 1.0
+) -> Telemetry:
+    """Telemetry of this process, begun. What is asked for is in the environment, see `settings`.
+
+    Args:
+        service: what traces and measures call the process.
+        version: its version.
+        environ: the environment; that of the process if None. Exporters read their own variables from the process.
+        task_ratio: the share of tasks that get a span.
+    """
+    telemetry = Telemetry(
+        service, version, settings_from(os.environ if environ is None else environ), task_ratio=task_ratio
+    )
+    telemetry.begin()
+    return telemetry

@@ -1,0 +1,83 @@
+"""Spans and measures of stores and caches, whatever is behind their contracts."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from cqox.telemetry import metrics, series
+from cqox.telemetry.outcome import Outcome, error_type, outcome_of
+from cqox.telemetry.spans import span
+
+__all__ = ["CACHE_OPERATIONS", "STORE_OPERATIONS", "observed"]
+
+CACHE_OPERATIONS: Mapping[str, str] = {"get": "GET", "put": "SET", "discard": "DEL"}
+"""The operations of a result cache, by the names of its methods."""
+
+STORE_OPERATIONS: Mapping[str, str] = {
+    "save": "INSERT",
+    "load": "SELECT",
+    "reports": "SELECT",
+    "register": "INSERT",
+    "dataset": "SELECT",
+    "datasets": "SELECT",
+    "forget": "DELETE",
+}
+"""The operations of a result store, by the names of its methods. `ping` is a probe, and no operation."""
+
+_COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
+_COLLECTIONS |= {"register": "datasets", "dataset": "datasets", "datasets": "datasets", "forget": "datasets"}
+_SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}
+
+type _Method = Callable[..., Awaitable[object]]
+
+
+def observed[Store](store: Store, operations: Mapping[str, str], *, system: str = "") -> Store:
+    """The same store; each call of the operations is a CLIENT span and is timed.
+
+    Args:
+        store: a store or a cache.
+        operations: what to watch: method name to operation.
+        system: its name in the semantic conventions; by its class if empty.
+    """
+    return cast("Store", _Observed(store, operations, system or _system_of(store)))
+
+
+class _Observed:
+    def __init__(self, store: object, operations: Mapping[str, str], system: str) -> None:
+        self._store = store
+        for method, operation in operations.items():
+            setattr(self, method, _watched(getattr(store, method), method, operation, system))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        return getattr(self._store, name)
+
+
+def _watched(call: _Method, method: str, operation: str, system: str) -> _Method:
+    labels = {"db.system.name": system, "db.operation.name": operation}
+    attributes = labels | ({"db.collection.name": _COLLECTIONS[method]} if method in _COLLECTIONS else {})
+    is_lookup = operation == "GET"
+
+    async def watched(*args: object, **kwargs: object) -> object:
+        began = time.perf_counter()
+        measured = labels
+        try:
+            with span(operation, attributes, kind="client") as it:
+                found = await call(*args, **kwargs)
+                if is_lookup:
+                    outcome = "miss" if found is None else "hit"
+                    it.add({"cqox.cache.outcome": outcome})
+                    metrics.count(series.CACHE_REQUESTS, {"cache": system, "outcome": outcome})
+                return found
+        except BaseException as error:
+            if outcome_of(error) is not Outcome.CANCELLED:
+                measured = labels | {"error.type": error_type(error)}
+            raise
+        finally:
+            metrics.record(series.STORE_DURATION, time.perf_counter() - began, measured)
+
+    return watched
+
+
+def _system_of(store: object) -> str:
+    name = type(store).__name__.lower()
+    return next((system for part, system in _SYSTEMS.items() if part in name), name)
