@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, cast
 
-import anyio
 from anyio.lowlevel import current_token
 
 __all__ = ["CancelScope", "Loop", "current_loop", "place"]
@@ -80,19 +79,20 @@ class Loop(Protocol):
 class _AsyncioLoop:
     """asyncio, with AnyIO's scopes. A task that AnyIO did not start counts as detached: nothing tells its scopes."""
 
-    __slots__ = ("_effective_deadline", "_states")
+    __slots__ = ("_effective_deadline", "_new_scope", "_states")
 
     def __init__(self) -> None:
-        # `anyio.current_effective_deadline` looks the backend up at each call, which costs more than the answer.
+        # The functions of `anyio` look the backend up at each call, which costs more than what they do.
         backend = current_token().backend_class
         self._effective_deadline = backend.current_effective_deadline
+        self._new_scope = backend.create_cancel_scope
         self._states: Mapping[object, Any] = getattr(sys.modules[backend.__module__], "_task_states", {})
 
     def time(self) -> float:
         return asyncio.get_running_loop().time()
 
     def open_scope(self, at: float) -> CancelScope:
-        return anyio.CancelScope(deadline=at)
+        return self._new_scope(deadline=at)
 
     def task(self) -> object:
         return current_task()
