@@ -5,6 +5,7 @@ values forbid. A covariate whose name says that it was measured after the treatm
 not mapped, for adjusting for it can create bias.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,10 @@ _INSTRUMENT_AT = 0.9
 _BY_KIND = 0.2
 _SHOWN_AT = 0.2
 _MAX_CANDIDATES = 10
+# A name that ends in a year, of two digits or four.
+_NUMBERED = re.compile(r"(\D+?[_.-]?)(\d{2}|(?:19|20)\d{2})")
+# Below it a number counts columns: x01, x02, ...
+_LEAST_YEAR = 20
 _NEEDED = ("y", "treatment")
 # Roles that a column takes for itself, in the order in which they choose. `y` is sought before `treatment`: a panel's
 # outcome and treatment may both be 0/1 and only the names tell.
@@ -107,7 +112,8 @@ def infer_roles(columns: Sequence[Column]) -> Inference:
     mapping, taken = _assigned(candidates)
     _take_back(mapping, taken, usable)
     claimed = _claimed(candidates, taken)
-    covariates, doubtful, notes = _covariates(columns, taken | claimed.keys())
+    latest = {} if "y" in mapping else _latest_of_series(usable, taken | claimed.keys())
+    covariates, doubtful, notes = _covariates(columns, taken | claimed.keys(), latest)
     candidates["covariates"] = (*covariates, *doubtful)
     if covariates:
         mapping["covariates"] = tuple(candidate.column for candidate in covariates)
@@ -117,7 +123,10 @@ def infer_roles(columns: Sequence[Column]) -> Inference:
         if role not in mapping and not (role == "treatment" and {"cohort", "time"} <= mapping.keys())
     )
     for role in missing:
-        candidates[role] = candidates[role] or _by_kind(role, usable, taken | claimed.keys())
+        by_kind = _by_kind(role, usable, taken | claimed.keys())
+        if role == "y":
+            by_kind = tuple(sorted(by_kind, key=lambda one: one.column not in latest))
+        candidates[role] = candidates[role] or by_kind
     if claimed:
         listed = ", ".join(f"{column} ({role})" for column, role in claimed.items())
         notes.append(f"Left for you to map, because their names suggest other roles: {listed}.")
@@ -155,6 +164,23 @@ def _by_kind(role: str, columns: Sequence[Column], taken: set[str]) -> tuple[Rol
         for column in columns
         if column.kind in kinds and column.name not in taken and not said_before_treatment(column.name)
     )
+
+
+def _latest_of_series(columns: Sequence[Column], taken: set[str]) -> dict[str, str]:
+    """Columns that are the latest of a series such as re74, re75, re78, with a sentence that says so.
+
+    Where no name tells of an outcome, the latest measurement of something is more likely that than a covariate.
+    """
+    series: dict[str, list[tuple[int, str]]] = {}
+    for column in columns:
+        match = _NUMBERED.fullmatch(column.name)
+        if match and column.kind in ("real", "count", "binary") and column.name not in taken:
+            series.setdefault(match[1], []).append((int(match[2]), column.name))
+    return {
+        max(members)[1]: f"It is the latest of {', '.join(name for _, name in sorted(members))}; it may be the outcome."
+        for members in series.values()
+        if len(members) > 1 and min(members)[0] >= _LEAST_YEAR
+    }
 
 
 def _by_confidence(candidates: Mapping[str, tuple[RoleCandidate, ...]]) -> list[str]:
@@ -259,7 +285,7 @@ def _claimed(candidates: Mapping[str, tuple[RoleCandidate, ...]], taken: set[str
 
 
 def _covariates(
-    columns: Sequence[Column], claimed: set[str]
+    columns: Sequence[Column], claimed: set[str], latest: Mapping[str, str]
 ) -> tuple[tuple[RoleCandidate, ...], tuple[RoleCandidate, ...], list[str]]:
     """Columns to adjust for, columns that may be measured too late, and what was left out."""
     sure: list[RoleCandidate] = []
@@ -271,6 +297,9 @@ def _covariates(
         reason = _no_covariate(column)
         if reason:
             left.setdefault(reason, []).append(column.name)
+            continue
+        if column.name in latest:
+            doubtful.append(RoleCandidate(column=column.name, confidence=0.2, reasons=(latest[column.name],)))
             continue
         after = said_after_treatment(column.name)
         if after:
@@ -285,7 +314,7 @@ def _covariates(
     notes = [f"Not suggested as covariates, {reason}: {', '.join(names)}." for reason, names in left.items()]
     if doubtful:
         listed = ", ".join(candidate.column for candidate in doubtful)
-        notes.append(f"Left out because their names say that they may be measured after the treatment: {listed}.")
+        notes.append(f"Left out because they may be measured after the treatment, or be the outcome: {listed}.")
     if sure:
         notes.append("Take out of the covariates whatever was measured after the treatment or changed by it.")
     return tuple(sorted(sure, key=lambda one: -one.confidence)), tuple(doubtful), notes

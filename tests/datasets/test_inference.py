@@ -176,3 +176,19 @@ def test_the_answer_fits_the_contract():
 
 def test_no_columns_are_no_error():
     assert infer().missing == ("y", "treatment")
+
+
+def test_the_latest_of_a_numbered_series_is_offered_as_the_outcome_and_is_no_covariate(tmp_path) -> None:
+    from cqox.datasets import Limits, ReadOptions, infer_roles, read_table
+
+    rows = ["treat,age,re74,re75,re78"]
+    rows += [
+        f"{number % 2},{20 + number % 30},{number * 7 % 13}.5,{number * 5 % 11}.5,{number * 3 % 17}.5"
+        for number in range(60)
+    ]
+    path = tmp_path / "nsw.csv"
+    path.write_text("\n".join(rows))
+    found = infer_roles(read_table(path, name="nsw", limits=Limits(), options=ReadOptions()).columns)
+    assert found.missing == ("y",)
+    assert found.candidates["y"][0].column == "re78"
+    assert set(found.mapping["covariates"]) == {"age", "re74", "re75"}
