@@ -104,6 +104,18 @@ def identity_sync(function: Callable[[], int]) -> Callable[[], int]:
     return wrapper
 
 
+def in_bare_scope(world: str) -> Callable[[], Awaitable[int]]:
+    """The callee in a cancel scope of the loop: what any timeout costs at least."""
+    new_scope: Callable[..., Any] = trio.CancelScope if world == "trio" else anyio.CancelScope
+    deadline_at = anyio.current_time if world == "asyncio" else trio.current_time
+
+    async def bounded() -> int:
+        with new_scope(deadline=deadline_at() + ATTEMPT_SECONDS):
+            return await answer()
+
+    return bounded
+
+
 def consecutive() -> CircuitBreaker:
     """A breaker that counts failures in a row."""
     return CircuitBreaker("consecutive")
@@ -254,11 +266,10 @@ def costs_in(world: str) -> tuple[list[Cost], list[Cost]]:
     sync = world == "sync"
     function: Callable[[], Any] = answer_sync if sync else answer
     wrapped: Callable[[], Any] = identity_sync(answer_sync) if sync else identity(answer)
-    mine = [
-        Entry(what="bare call", call=function),
-        Entry(what="identity wrapper", call=wrapped),
-        *ours(function, world),
-    ]
+    mine = [Entry(what="bare call", call=function), Entry(what="identity wrapper", call=wrapped)]
+    if not sync:
+        mine.append(Entry(what="bare call in a bare scope", call=in_bare_scope(world)))
+    mine += ours(function, world)
     entries = [*mine, *peers(function, world)]
     if world == "trio":
         costs = trio.run(measure, entries, block)
