@@ -93,6 +93,26 @@ class Ambient:
             scope.__exit__(type(error), error, error.__traceback__)
         return scope.cancelled_caught
 
+    def has_open_inside(self) -> bool:
+        """True where a deadline or a scope that was opened after it is open still, so that it cannot be left yet."""
+        if ambient.get() is not self:
+            return True
+        return self.loop is not None and (self._mark is None or self.loop.mark_of(self._place) is not self._mark)
+
+    def disarm(self) -> bool:
+        """End nothing any more, from now until it is left; False where it has begun to end its block."""
+        scope = self._scope
+        if scope is not None:
+            if scope.cancel_called:
+                return False
+            scope.deadline = math.inf
+        self.at = self.attempt_seconds = math.inf
+        if ambient.get() is self:
+            # What it hides is in force again while it stays open.
+            ambient.reset(self._token)
+            self._token = ambient.set(ambient.get())
+        return True
+
     def remaining(self) -> float:
         """Seconds left, 0.0 once it has passed."""
         left = self.at - self.clock()

@@ -2,6 +2,9 @@
 
 What is guarded is the opening: its attempts, its time, its verdict. What is `lasting`, such as a slot, is held until
 the block ends. The body of the block is the caller's own and says nothing about the callee.
+
+A context may hold a task group, a scope or a deadline open for its body. The scope that bounded the opening lies around
+them and can only be left after them: it is disarmed when the opening has succeeded, and left when the block ends.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,8 +13,11 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from cqox.resilience._ambient import Ambient
+from anyio.lowlevel import checkpoint
+
+from cqox.resilience._ambient import Ambient, ambient
 from cqox.resilience._frame import abandon, bind_async, bind_blocking
+from cqox.resilience._part import Limit
 from cqox.resilience._permit import NO_RESULT, Admission, Permit, Spent
 from cqox.resilience._plan import Frame
 
@@ -29,7 +35,7 @@ def bind_context(
 
     opening: Callable[..., _Opened] = open_context
     for frame in reversed(frames):
-        opening = bind_blocking(opening, _opening_frame(frame))
+        opening = bind_blocking(_bounded(opening, frame.limit), _opening_frame(frame))
     return lambda *args, **kwargs: _Context(lambda: opening(*args, **kwargs))
 
 
@@ -44,27 +50,103 @@ def bind_async_context(
 
     opening: Callable[..., Awaitable[_Opened]] = open_context
     for frame in reversed(frames):
-        opening = bind_async(opening, _opening_frame(frame))
+        opening = bind_async(_bounded_async(opening, frame.limit), _opening_frame(frame))
     return lambda *args, **kwargs: _AsyncContext(lambda: opening(*args, **kwargs))
 
 
-class _Opened:
-    """An open context, and the permits that last as long as it is open."""
+def _bounded(opening: Callable[..., "_Opened"], limit: Limit | None) -> Callable[..., "_Opened"]:
+    if limit is None:
+        return opening
 
-    __slots__ = ("context", "kept", "value")
+    def open_in_time(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
+        bound = _OpeningBound(limit.bound_blocking(*_deadline()))
+        with bound:
+            opened = opening(*args, **kwargs)
+            bound.keep_for(opened)
+        return opened
+
+    return open_in_time
+
+
+def _bounded_async(
+    opening: Callable[..., Awaitable["_Opened"]], limit: Limit | None
+) -> Callable[..., Awaitable["_Opened"]]:
+    if limit is None:
+        return opening
+
+    async def open_in_time(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
+        bound = _OpeningBound(limit.bound(*_deadline()))
+        with bound:
+            opened = await opening(*args, **kwargs)
+            if not bound.keep_for(opened):
+                # Its time ran out in the very step in which it opened, and would be over for the body as well.
+                await opened.context.__aexit__(None, None, None)
+                opened.close(None)
+                await checkpoint()
+        return opened
+
+    return open_in_time
+
+
+def _deadline() -> tuple[Ambient | None, float]:
+    innermost = ambient.get()
+    deadline = None if innermost is None else innermost.or_fail()
+    return deadline, 0.0 if deadline is None else deadline.clock()
+
+
+class _OpeningBound:
+    """The limit of an opening, which is left at its end or, where the context holds something open, with it."""
+
+    __slots__ = ("_bound", "_kept")
+
+    def __init__(self, bound: AbstractContextManager[object] | None) -> None:
+        self._bound = bound
+        self._kept = False
+
+    def __enter__(self) -> None:
+        if self._bound is not None:
+            self._bound.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bound is not None and not self._kept:
+            self._bound.__exit__(kind, error, traceback)
+
+    def keep_for(self, opened: "_Opened") -> bool:
+        """Stay in force for `opened` if need be; False where that is too late, as the time has run out."""
+        bound: object = self._bound
+        if not isinstance(bound, Ambient) or not bound.has_open_inside():
+            return True
+        if not bound.disarm():
+            return False
+        self._kept = True
+        opened.bounds.append(bound)
+        return True
+
+
+class _Opened:
+    """An open context, with the permits and the disarmed limits that last as long as it is open."""
+
+    __slots__ = ("bounds", "context", "kept", "value")
 
     def __init__(self, context: Any, value: object) -> None:  # noqa: ANN401 - of either kind
         self.context = context
         self.value = value
+        self.bounds: list[Ambient] = []
         self.kept: list[Permit] = []
 
     def close(self, error: BaseException | None) -> None:
-        """Settle what was kept, the last admitted first."""
-        self.kept.reverse()
-        if error is not None:
-            abandon(self.kept, 0, error)
-        while self.kept:
-            self.kept.pop().succeed(NO_RESULT)
+        """Leave what was kept, the innermost first."""
+        try:
+            for bound in self.bounds:
+                bound.leave(error)
+        finally:
+            self.kept.reverse()
+            if error is not None:
+                abandon(self.kept, 0, error)
+            while self.kept:
+                self.kept.pop().succeed(NO_RESULT)
 
 
 class _Context(AbstractContextManager[Any]):
@@ -119,7 +201,10 @@ class _AsyncContext(AbstractAsyncContextManager[Any]):
 
 def _opening_frame(frame: Frame) -> Frame:
     return replace(
-        frame, outer=tuple(_Opening(gate) for gate in frame.outer), inner=tuple(_Opening(gate) for gate in frame.inner)
+        frame,
+        outer=tuple(_Opening(gate) for gate in frame.outer),
+        inner=tuple(_Opening(gate) for gate in frame.inner),
+        limit=None,
     )
 
 

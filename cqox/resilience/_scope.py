@@ -22,6 +22,19 @@ class CancelScope(Protocol):
     """What a scope of either loop can do."""
 
     @property
+    def deadline(self) -> float:
+        """When it cancels its block, in the loop's time."""
+        ...
+
+    @deadline.setter
+    def deadline(self, value: float, /) -> None: ...
+
+    @property
+    def cancel_called(self) -> bool:
+        """True once it has begun to cancel its block."""
+        ...
+
+    @property
     def cancelled_caught(self) -> bool:
         """True once the scope has ended its block."""
         ...

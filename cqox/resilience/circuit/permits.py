@@ -127,16 +127,21 @@ def _counts(failures: Failures, error: Exception) -> bool:
     # Nothing was tried: neither a part further in that refused, nor time that was up before, is the dependency's doing.
     if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded) and error.before_call):
         return False
-    if isinstance(error, ExceptionGroup) and not _lists(failures, error):
-        return any(_counts(failures, leaf) for leaf in cast("ExceptionGroup[Exception]", error).exceptions)
-    return isinstance(error, failures) if isinstance(failures, tuple) else failures(error)
+    leaves = _leaves(error)
+    if leaves and not _lists(failures, error):
+        return any(_counts(failures, leaf) for leaf in leaves)
+    return failures(error) if callable(failures) else isinstance(error, failures)
+
+
+def _leaves(error: Exception) -> tuple[Exception, ...]:
+    return cast("ExceptionGroup[Exception]", error).exceptions if isinstance(error, ExceptionGroup) else ()
 
 
 def _lists(failures: Failures, group: BaseException) -> bool:
     """True where a class of groups is listed by itself."""
-    return isinstance(failures, tuple) and any(
-        issubclass(kind, BaseExceptionGroup) and isinstance(group, kind) for kind in failures
-    )
+    if callable(failures):
+        return False
+    return any(issubclass(kind, BaseExceptionGroup) and isinstance(group, kind) for kind in failures)
 
 
 def judge_under(circuit: Circuit, spent: Spent, error: BaseException) -> Outcome:
