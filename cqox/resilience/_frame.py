@@ -1,9 +1,9 @@
 """One call through adjacent parts, in one coroutine or one function.
 
 `bind_async` and `bind_blocking` are the same but for their waits, and so are the pairs for the commonest frames, a
-single gate and a loop alone. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever way
-the call ends. Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt keeps
-nothing alive.
+single gate and a loop alone. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever
+way the call ends. Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt
+keeps nothing alive.
 """
 
 from collections.abc import Awaitable, Callable

@@ -171,6 +171,26 @@ def test_a_task_of_an_outer_group_does_not_inherit_it(run, group_of) -> None:
     run(main)
 
 
+def test_a_detached_task_that_is_cancelled_does_not_inherit_it_either(run) -> None:
+    async def main() -> None:
+        seen: list[float] = []
+
+        async def detached() -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                seen.append(remaining())
+
+        async with open_task_group() as app:
+            with deadline(5.0):
+                app.start_soon(detached)
+                await anyio.sleep(1.0)
+            app.cancel_scope.cancel()
+        assert seen == [math.inf]
+
+    run(main)
+
+
 def test_a_detached_task_of_trio_does_not_inherit_it_even_inside_of_a_shorter_scope() -> None:
     async def main() -> None:
         seen: list[float] = []

@@ -487,6 +487,22 @@ def test_a_permit_that_fails_to_be_settled_leaves_no_other_behind() -> None:
     assert slots.snapshot().running == 0
 
 
+def test_a_permit_that_cannot_judge_a_failure_leaves_no_other_behind() -> None:
+    slots, outer = Bulkhead(1), CircuitBreaker("outer", clock=FakeClock())
+
+    def broken(error: Exception) -> bool:
+        raise ZeroDivisionError
+
+    def fail() -> None:
+        raise Down
+
+    breaker = CircuitBreaker("engine", failures=broken, clock=FakeClock())
+    with pytest.raises(ZeroDivisionError):
+        Policy("p", slots, outer, breaker, Retry(1))(fail)()
+    assert slots.snapshot().running == 0
+    assert outer.snapshot().calls == 1
+
+
 def test_one_decorated_function_serves_both_loops_and_plain_callers() -> None:
     @Policy("both", CircuitBreaker("both"), Retry(2, 0.0, idempotent=True), Timeout(5.0))
     async def call() -> str:

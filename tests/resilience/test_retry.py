@@ -429,6 +429,26 @@ def test_attempts_end_once_the_enclosing_circuit_has_left_the_generation_of_the_
     run(main)
 
 
+def test_no_pause_is_made_where_the_circuit_has_left_already(run) -> None:
+    async def main() -> None:
+        breaker = CircuitBreaker("engine", failure_threshold=1)
+        policy = Policy("engine", breaker, Retry(5, 10.0, idempotent=True))
+
+        @policy
+        async def call() -> None:
+            with pytest.raises(ValueError, match="other"):
+                async with breaker:
+                    raise ValueError("other")
+            raise Down
+
+        start = anyio.current_time()
+        with pytest.raises(Down):
+            await call()
+        assert anyio.current_time() == start
+
+    run(main)
+
+
 @pytest.mark.parametrize("between", [(), (Timeout(1000.0),)])
 def test_a_half_open_probe_makes_one_attempt(run, between) -> None:
     async def main() -> None:
