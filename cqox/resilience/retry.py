@@ -329,8 +329,8 @@ class _RetryJudge(Judge):
 
 
 def _said(error: Exception) -> str:
-    # The line goes on with a period of its own.
-    return (str(error) or repr(error)).removesuffix(".")
+    # One line, which goes on with a period of its own.
+    return (" ".join(str(error).split()) or repr(error)).removesuffix(".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Calls from service to service: no hop multiplies retries, lengthens the time or raises its own criticality."""
 
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -274,6 +275,17 @@ def test_a_server_that_asks_for_more_than_is_left_is_not_waited_for() -> None:
     assert clock.sleeps == []
     assert len(requests) == 1
     assert any("Retry-After" in note for note in caught.value.__notes__)
+
+
+def test_a_retry_is_one_line_of_the_log_however_many_the_error_has(caplog: pytest.LogCaptureFixture) -> None:
+    client, _ = answers(httpx.Response(503))
+    with client, caplog.at_level("WARNING", logger="cqox.resilience"), pytest.raises(httpx.HTTPStatusError) as caught:
+        retry_on_network_error(clock=FakeClock())(fetch)(client)
+    assert "\n" in str(caught.value)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 3
+    for number, line in enumerate(lines[:2], start=1):
+        assert re.fullmatch(rf"\[Retry\] Attempt {number}/3 failed: .*503.* Retrying in \d+\.\d\ds\.\.\.", line)
 
 
 def test_a_clients_mistake_is_not_retried() -> None:
