@@ -8,11 +8,14 @@ whether a request was ever sent.
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import httpx
 
 from cqox.resilience.http import propagate
+from cqox.telemetry.http_client import TracedTransport
+from services.gateway.transport import EngineTransport
 
 __all__ = ["Call", "EngineClient", "Headers", "Reply", "Streamed", "end_to_end"]
 
@@ -23,6 +26,7 @@ _CONNECT_SECONDS = 2.0
 # Below the 65 s for which the engine keeps a connection: the side that closes first must be the one that sends.
 _KEEP_ALIVE_SECONDS = 30.0
 _KEPT_CONNECTIONS = 64
+_KNOWN_TARGETS = 256
 
 _HOP_BY_HOP = frozenset(
     {
@@ -119,17 +123,16 @@ class EngineClient:
         self._client = client
         self._base = httpx.URL(url)
         self._prefix = self._base.raw_path.rstrip(b"/")
+        self._address = lru_cache(_KNOWN_TARGETS)(self._make_address)
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """A client of the engine at `url`; leaving the block closes its connections."""
         client = httpx.AsyncClient(
+            transport=TracedTransport(_transport(httpx.URL(url))),
             # Only connecting has a bound of its own: how long an answer may take is for the deadline around the call.
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS
-            ),
             trust_env=False,
         )
         # The engine should see what the client sent and nothing that httpx would say of itself.
@@ -153,7 +156,7 @@ class EngineClient:
         """
         request = self._client.build_request(
             call.method,
-            self._base.copy_with(raw_path=self._prefix + call.target),
+            self._address(call.target),
             headers=list(call.headers),
             content=call.content or None,
         )
@@ -165,6 +168,24 @@ class EngineClient:
             chunks=response.aiter_raw(),
             close=response.aclose,
         )
+
+    def _make_address(self, target: bytes) -> httpx.URL:
+        return self._base.copy_with(raw_path=self._prefix + target)
+
+
+def _transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
+    if url.scheme == "http":
+        return EngineTransport(
+            url.host,
+            url.port or 80,
+            connect_seconds=_CONNECT_SECONDS,
+            keep_seconds=_KEEP_ALIVE_SECONDS,
+            kept=_KEPT_CONNECTIONS,
+        )
+    limits = httpx.Limits(
+        max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS
+    )
+    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
 
 def end_to_end(headers: Sequence[tuple[bytes, bytes]], *, without: frozenset[bytes] = frozenset()) -> Headers:

@@ -1,0 +1,185 @@
+"""HTTP/1.1 to one engine, as a transport of httpx: kept connections, and nothing else that a pool could do.
+
+Httpx's own pool looks at all its connections and waiting requests whenever one comes or goes, which costs the gateway
+more than all its policies. What is spoken on the wire is h11's business here as it is there, and every failure leaves
+as httpx's exception of that kind, because policies tell by them what was sent.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import h11
+import httpx
+import trio
+
+__all__ = ["EngineTransport"]
+
+_READ_BYTES = 2**16
+
+
+class EngineTransport(httpx.AsyncBaseTransport):
+    """Sends each request on a kept connection where one is idle, else on a new one. A cancellation closes it.
+
+    Args:
+        host: name or address of the engine.
+        port: its port.
+        connect_seconds: how long a connection may take to be made.
+        keep_seconds: how long an idle connection is kept.
+        kept: how many idle connections are kept.
+    """
+
+    def __init__(self, host: str, port: int, *, connect_seconds: float, keep_seconds: float, kept: int) -> None:
+        self._host = host
+        self._port = port
+        self._connect_seconds = connect_seconds
+        self._keep_seconds = keep_seconds
+        self._kept = kept
+        # The one used last is on the right, and is used next.
+        self._idle: deque[_Connection] = deque()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See `httpx.AsyncBaseTransport`."""
+        connection = self._take() or await self._connect()
+        try:
+            await connection.send(request)
+            head = await connection.receive_head()
+        except BaseException:
+            connection.close()
+            raise
+        return httpx.Response(
+            head.status_code,
+            headers=head.headers.raw_items(),
+            stream=_Body(connection, self),
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": head.reason},
+        )
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def give_back(self, connection: "_Connection") -> None:
+        """Keep a connection for the next request, where it can bear one."""
+        if not connection.renew():
+            connection.close()
+            return
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+        while len(self._idle) > self._kept or self._is_stale(self._idle[0]):
+            self._idle.popleft().close()
+
+    async def _connect(self) -> "_Connection":
+        with trio.move_on_after(self._connect_seconds):
+            try:
+                return _Connection(await trio.open_tcp_stream(self._host, self._port))
+            except OSError as error:
+                raise httpx.ConnectError(str(error)) from error
+        raise httpx.ConnectTimeout(f"no connection within {self._connect_seconds:g} s")
+
+    def _take(self) -> "_Connection | None":
+        while self._idle:
+            connection = self._idle.pop()
+            # What can be read from an idle connection is its end.
+            if not self._is_stale(connection) and not connection.stream.socket.is_readable():
+                return connection
+            connection.close()
+        return None
+
+    def _is_stale(self, connection: "_Connection") -> bool:
+        return time.monotonic() - connection.idle_since > self._keep_seconds
+
+
+class _Connection:
+    __slots__ = ("_http", "idle_since", "stream")
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self.idle_since = 0.0
+        self._http = h11.Connection(h11.CLIENT)
+
+    async def send(self, request: httpx.Request) -> None:
+        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+        data = self._wire(head)
+        if isinstance(request.stream, httpx.ByteStream):
+            data += self._wire(h11.Data(request.content)) + self._wire(h11.EndOfMessage())
+            await self._send(data)
+            return
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        await self._send(data)
+        async for chunk in request.stream:
+            if not await self._send(self._wire(h11.Data(chunk))):
+                return
+        await self._send(self._wire(h11.EndOfMessage()))
+
+    async def receive_head(self) -> h11.Response:
+        while True:
+            event = await self._event()
+            if isinstance(event, h11.Response):
+                return event
+            if not isinstance(event, h11.InformationalResponse):
+                raise httpx.RemoteProtocolError("the connection was closed without an answer")
+
+    async def receive_body(self) -> bytes | None:
+        event = await self._event()
+        return bytes(event.data) if isinstance(event, h11.Data) else None
+
+    def renew(self) -> bool:
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    def close(self) -> None:
+        self.stream.socket.close()
+
+    async def _event(self) -> h11.Event | None:
+        while True:
+            with _protocol_errors():
+                event = self._http.next_event()
+            if event is not h11.NEED_DATA:
+                return event if isinstance(event, h11.Event) else None
+            try:
+                data = await self.stream.receive_some(_READ_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise httpx.ReadError(str(error.__cause__ or error)) from error
+            with _protocol_errors():
+                self._http.receive_data(data)
+
+    async def _send(self, data: bytes) -> bool:
+        try:
+            await self.stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # An engine that refuses an upload answers before it has read it all: the answer is what counts.
+            return False
+        return True
+
+    def _wire(self, event: h11.Event) -> bytes:
+        try:
+            return self._http.send(event) or b""
+        except h11.LocalProtocolError as error:
+            raise httpx.LocalProtocolError(str(error)) from error
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, connection: _Connection, transport: EngineTransport) -> None:
+        self._connection: _Connection | None = connection
+        self._transport = transport
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self._connection is not None and (data := await self._connection.receive_body()) is not None:
+            yield data
+
+    async def aclose(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._transport.give_back(connection)
+
+
+@contextmanager
+def _protocol_errors() -> Iterator[None]:
+    try:
+        yield
+    except h11.RemoteProtocolError as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
