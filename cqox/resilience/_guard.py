@@ -13,7 +13,7 @@ from cqox.resilience._part import Part
 from cqox.resilience._plan import Frame, WrapperFrame, plan
 from cqox.resilience._streams import bind_async_generator
 
-__all__ = ["GuardRecord", "guard", "guarded_by"]
+__all__ = ["GuardRecord", "bind", "guard", "guarded_by"]
 
 _MARK = "__cqox_guarded__"
 
@@ -67,7 +67,7 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
         target, parts = below.function, (*parts, *below.parts)
     name = name_of(target)
     frames = plan(parts, policy=policy or name, function=name, asynchronous=kind.asynchronous, bare=bare)
-    wrapper = _bind(target, kind, frames)
+    wrapper = bind(target, kind, frames)
     functools.update_wrapper(wrapper, function, updated=())
     wrapper.__name__ = name
     _copy_attributes(function, wrapper)
@@ -79,7 +79,12 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
     return cast("F", wrapper)
 
 
-def _bind(function: Callable[..., Any], kind: Kind, frames: Sequence[Frame | WrapperFrame]) -> Callable[..., Any]:
+def bind(function: Callable[..., Any], kind: Kind, frames: Sequence[Frame | WrapperFrame]) -> Callable[..., Any]:
+    """A callable of that kind that calls `function` through `frames`, outermost first.
+
+    Raises:
+        TypeError: one of the frames cannot guard that kind.
+    """
     if kind in (Kind.FUNCTION, Kind.COROUTINE):
         for frame in reversed(frames):
             if isinstance(frame, Frame):

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from cqox.resilience._guard import guard
+from cqox.resilience._guard import bind, guard, guarded_by
+from cqox.resilience._kinds import kind_of
 from cqox.resilience._part import Part
-from cqox.resilience._plan import plan
+from cqox.resilience._plan import Frame, WrapperFrame, plan
 from cqox.resilience._ranges import check_name
 from cqox.resilience.advice import doubts
 from cqox.resilience.circuit import CircuitBreaker
@@ -46,7 +47,8 @@ class PolicySnapshot:
 class Policy:
     """Parts around a call, outermost first: `Policy("engine", bulkhead, breaker, retry, timeout)`.
 
-    It is a decorator, and `policy.call(function, ...)` makes one call. Order is meaning: a breaker outside of the retry
+    It is a decorator, and `policy.call(function, ...)` makes one call. A decorated function has the outermost breaker,
+    if there is one, as `.breaker`. Order is meaning: a breaker outside of the retry
     counts calls, inside it counts attempts.
 
     Attributes:
@@ -54,10 +56,11 @@ class Policy:
         parts: outermost first.
     """
 
-    __slots__ = ("__weakref__", "name", "parts")
+    __slots__ = ("__weakref__", "_plans", "name", "parts")
 
     name: str
     parts: tuple[Part, ...]
+    _plans: dict[bool, list[Frame | WrapperFrame]]
 
     def __init__(self, name: str, *parts: Part) -> None:
         """Put `parts` together.
@@ -80,8 +83,9 @@ class Policy:
                 raise ValueError(f"policy {name}: {part!r} is there twice")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "_plans", {})
         # Planning once tells contradictions now, and not at the first decoration.
-        plan(parts, policy=name, function=name, asynchronous=True, bare=False)
+        self._plan(True)
         registry.add(name, self)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -93,7 +97,11 @@ class Policy:
         Raises:
             TypeError: it is of a kind that cannot be guarded, or one of the parts cannot guard that kind.
         """
-        return guard(function, self.parts, policy=self.name)
+        guarded = guard(function, self.parts, policy=self.name)
+        breakers = [part for part in self.parts if isinstance(part, CircuitBreaker)]
+        if breakers:
+            cast("Any", guarded).breaker = breakers[0]
+        return guarded
 
     def call[**P, R](self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call `function` once: `await policy.call(fetch, url)`, or `policy.call(read, path)` for a plain function.
@@ -101,7 +109,9 @@ class Policy:
         Raises:
             TypeError: it is of a kind that cannot be guarded.
         """
-        return guard(function, self.parts, policy=self.name)(*args, **kwargs)
+        below = guarded_by(function)
+        kind = kind_of(function) if below is None else below.kind
+        return cast("R", bind(function, kind, self._plan(kind.asynchronous))(*args, **kwargs))
 
     def part[Kind: Part](self, kind: type[Kind]) -> Kind:
         """The outermost part of that class.
@@ -170,6 +180,13 @@ class Policy:
 
     def __repr__(self) -> str:
         return f"Policy({self.name!r}, {', '.join(map(repr, self.parts))})"
+
+    def _plan(self, asynchronous: bool) -> list[Frame | WrapperFrame]:
+        frames = self._plans.get(asynchronous)
+        if frames is None:
+            frames = plan(self.parts, policy=self.name, function=self.name, asynchronous=asynchronous, bare=False)
+            self._plans[asynchronous] = frames
+        return frames
 
     def _breakers(self) -> list[CircuitBreaker]:
         breakers = [part for part in self.parts if isinstance(part, CircuitBreaker)]

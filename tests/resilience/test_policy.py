@@ -190,6 +190,20 @@ def test_a_policy_hands_changes_to_the_parts_that_know_them() -> None:
         policy.part(Tracer)
 
 
+def test_a_decorated_function_has_the_breaker_of_its_policy() -> None:
+    breaker = CircuitBreaker("engine")
+    assert Policy("p", Retry(), breaker, Timeout(1.0))(lambda: None).breaker is breaker
+    assert not hasattr(Policy("p", Timeout(1.0))(lambda: None), "breaker")
+
+
+def test_a_single_call_refuses_what_a_decoration_refuses() -> None:
+    async def probe() -> None: ...
+
+    policy = Policy("p", CircuitBreaker("engine", probe=probe), Timeout(1.0))
+    with pytest.raises(TypeError, match="coroutine function"):
+        policy.call(lambda: None)
+
+
 def test_one_breaker_in_two_policies_is_one_circuit() -> None:
     breaker = CircuitBreaker("shared", failure_threshold=1, clock=FakeClock())
     one, two = Policy("one", breaker, Timeout(1.0)), Policy("two", breaker, Timeout(9.0))
