@@ -20,8 +20,8 @@ class Connection:
     def send(self, path: str, body: bytes = b"", **headers: str) -> None:
         """Send a request: POST where there is a body, else GET."""
         fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-        head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{fields}\r\n"
-        self._socket.sendall(head.encode() + body)
+        head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}"
+        self._socket.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     def receive(self) -> tuple[int, bytes]:
         """Status and body of the answer; opens a new connection where the service closes this one."""

@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager
 
 from cqox.errors import BulkheadFull
 from cqox.resilience.bulkhead import Bulkhead
+from cqox.telemetry import metrics, series
 
 __all__ = ["Admission"]
 
 _WEIGHT_OF_THE_NEWEST = 0.2
+# What is computed for somebody who has left is lost to everybody, so that the estimate is taken with a margin.
+_CAUTION = 1.3
 
 
 class Admission:
@@ -73,8 +76,9 @@ class Admission:
         """
         wait = self.expected_wait()
         # A slot that is free costs nobody else anything; whoever queues must also have the time to compute.
-        if wait > 0.0 and wait + (self._service_seconds or 0.0) > seconds_left:
+        if wait > 0.0 and _CAUTION * (wait + (self._service_seconds or 0.0)) > seconds_left:
             self.refused += 1
+            metrics.count(series.REJECTIONS, {"policy": self._name, "reason": "Admission"})
             raise BulkheadFull(self._name, retry_after=wait)
         entered = False
         try:

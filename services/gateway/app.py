@@ -9,6 +9,7 @@ from services.gateway.routes import Upstream, add_routes
 from services.http.admin import add_admin
 from services.http.app import App
 from services.http.docs import add_docs
+from services.http.exposition import add_metrics
 from services.http.health import add_health
 from services.http.settings import Settings
 from services.http.startup import asgi_app
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> App:
     add_admin(gateway)
     add_health(gateway, {"engine": engine_answers})
     add_docs(gateway)
+    add_metrics(gateway)
     return gateway
 
 

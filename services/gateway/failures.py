@@ -130,12 +130,8 @@ def lost(error: httpx.TransportError) -> EngineLost:
 def worth_another_try(error: Exception) -> bool:
     """Whether the same request may fare better in a moment, or elsewhere.
 
-    A refusal for load goes to the client, who knows whether to come back. A 504 has used the time up.
+    A 504 has used the time up.
     """
-    match error:
-        case EngineBusy():
-            return error.draining
-        case EngineFailed():
-            return error.reply.status != 504
-        case _:
-            return isinstance(error, EngineLost | EngineStalled)
+    if isinstance(error, EngineFailed):
+        return error.reply.status != 504
+    return isinstance(error, EngineBusy | EngineLost | EngineStalled)

@@ -182,7 +182,8 @@ class Replicas:
     async def send(self, call: Call, tried: list[Replica]) -> Reply:
         """One attempt, at the engine with the least to do among those that were not tried yet and are not ejected.
 
-        An engine that took nothing of it costs no attempt: the next one is asked at once.
+        An engine that took nothing of it costs no attempt: the next one is asked at once. Where all refuse for load,
+        that is the answer: they are well, and the client knows best whether to come back.
 
         Args:
             call: what to ask.
@@ -191,11 +192,21 @@ class Replicas:
         Raises:
             CqoxError: one of `failures`.
         """
-        return await self._attempt(Replica.send, call, tried)
+        try:
+            return await self._attempt(Replica.send, call, tried)
+        except EngineBusy as error:
+            if error.draining:
+                raise
+            return error.reply
 
     async def begin(self, call: Call, tried: list[Replica]) -> Streamed:
         """The same for an answer that comes bit by bit; the caller closes it."""
-        return await self._attempt(Replica.begin, call, tried)
+        try:
+            return await self._attempt(Replica.begin, call, tried)
+        except EngineBusy as error:
+            if error.draining:
+                raise
+            return Streamed.of(error.reply)
 
     async def find(self, call: Call) -> Reply:
         """What the engine answers that knows of it: for what only one of them holds, such as a job.

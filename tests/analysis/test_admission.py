@@ -79,7 +79,7 @@ async def test_who_can_be_served_in_time_waits_and_a_free_slot_is_given_to_anybo
     async with admission.slot(seconds_left=1.0):
         pass
     admission._learn(10.0)
-    seconds_left = 2.1 * admission.service_seconds
+    seconds_left = 2.7 * admission.service_seconds
     served = False
 
     async def wait() -> None:

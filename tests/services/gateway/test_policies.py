@@ -362,6 +362,15 @@ async def test_deadlines_that_gave_it_a_fair_share_do(autojump_clock, act):
 
 
 @pytest.mark.trio
+async def test_an_engine_that_refuses_for_load_now_and_then_is_well(autojump_clock):
+    """Under overload some requests run out of time; between them, refusals show that the engine is there."""
+    made = policies(Engine(*[reply(504), reply(504), reply(504), reply(429)] * 5, reply()))
+    for _ in range(20):
+        assert (await analyze(made, seconds=3)).status in (429, 504)
+    assert (await analyze(made)).status == 200
+
+
+@pytest.mark.trio
 async def test_clients_that_go_away_never_open_it(autojump_clock):
     made = policies(engine := Engine(taking(50)))
     for _ in range(10):

@@ -1,0 +1,345 @@
+"""What clients see when something breaks: nothing lost, nothing wrong, in bounded time."""
+
+import json
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Service, Stack, build, free_port
+from tests.e2e.peers import Behaviour, answers, answers_half, never_answers, peer, slow_way_to
+from tests.e2e.test_processes import computing, in_background
+
+ANALYZE = "/api/analyze/comprehensive"
+LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+def asking(seed: int, repetitions: int = 1) -> dict[str, object]:
+    """An analysis that no other seed shares; 1,000 repetitions compute for about half a second."""
+    return {
+        "dataset_id": "test",
+        "mapping": {"y": "y", "treatment": "w", "covariates": ["x1", "x2"]},
+        "options": {"seed": seed, "repetitions": repetitions, "estimators": ["dml_irm_ate"], "primary": "dml_irm_ate"},
+    }
+
+
+LONG = 3_000
+
+
+def ask(url: str, seed: int, repetitions: int = 1, timeout: float = 100, **headers: str) -> httpx.Response:
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.post(url + ANALYZE, json=asking(seed, repetitions), headers=fields, timeout=timeout, trust_env=False)
+
+
+def all_at_once(count: int, call: Callable[[int], httpx.Response]) -> list[httpx.Response]:
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(call, range(count)))
+
+
+def can_be_read_back(url: str, answer: httpx.Response) -> bool:
+    report = answer.json()
+    again = httpx.get(f"{url}/api/analyses/{report['analysis_id']}", timeout=30, trust_env=False).json()
+    return report["provenance"]["stored"] and again["estimates"] == report["estimates"]
+
+
+def count_stored(url: str) -> int:
+    return len(httpx.get(f"{url}/api/analyses?limit=200", timeout=30, trust_env=False).json()["analyses"])
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """For tests that leave both services as they found them; each takes seeds of its own."""
+    made = build(tmp_path_factory.mktemp("faults"))
+    made.engine.start()
+    made.gateway.start()
+    try:
+        made.engine.wait_ready()
+        made.gateway.wait_ready()
+        yield made
+    finally:
+        made.gateway.kill()
+        made.engine.kill()
+
+
+@pytest.fixture
+def running(own_stack: Stack) -> Stack:
+    own_stack.engine.start()
+    own_stack.gateway.start()
+    own_stack.engine.wait_ready()
+    own_stack.gateway.wait_ready()
+    return own_stack
+
+
+def test_an_engine_that_is_killed_and_comes_back_costs_the_client_only_time(running: Stack) -> None:
+    got: list[httpx.Response | Exception] = []
+    asked = in_background(running, asking(1, LONG), got)
+    computing(running.engine.process.pid)
+    running.engine.kill()
+    running.engine.start()
+    asked.join()
+    assert isinstance(got[0], httpx.Response)
+    assert got[0].status_code == 200
+    assert can_be_read_back(running.gateway.url, got[0])
+    assert count_stored(running.gateway.url) == 1
+
+
+def test_an_engine_that_is_stopped_fails_its_attempts_and_is_used_again_once_it_goes_on(running: Stack) -> None:
+    got: list[httpx.Response | Exception] = []
+    asked = in_background(running, asking(1, LONG), got)
+    computing(running.engine.process.pid)
+    running.engine.process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert httpx.get(f"{running.gateway.url}/health/live", trust_env=False).status_code == 200
+        short = ask(running.gateway.url, 2, X_Request_Timeout_Ms="1500")
+        assert short.status_code == 504
+        while "stopped answering" not in running.gateway.log:
+            assert time.monotonic() - began < 20
+            time.sleep(0.05)
+    finally:
+        running.engine.process.send_signal(signal.SIGCONT)
+    asked.join()
+    assert isinstance(got[0], httpx.Response)
+    assert got[0].status_code == 200
+    assert can_be_read_back(running.gateway.url, got[0])
+
+
+def test_a_worker_that_is_killed_while_it_computes_costs_the_client_only_time(shared: Stack) -> None:
+    got: list[httpx.Response | Exception] = []
+    before = len(shared.gateway.log)
+    asked = in_background(running, asking(300, LONG), got)
+    os.kill(computing(shared.engine.process.pid), signal.SIGKILL)
+    asked.join()
+    assert isinstance(got[0], httpx.Response)
+    assert got[0].status_code == 200
+    assert "[Retry]" not in shared.gateway.log[before:]
+    assert can_be_read_back(shared.gateway.url, got[0])
+
+
+def test_a_request_that_kills_its_worker_twice_is_refused_from_then_on(shared: Stack) -> None:
+    got: list[httpx.Response | Exception] = []
+    asked = in_background(running, asking(310, LONG), got)
+    for _ in range(2):
+        os.kill(computing(shared.engine.process.pid), signal.SIGKILL)
+    asked.join()
+    assert isinstance(got[0], httpx.Response)
+    assert (got[0].status_code, got[0].json()["type"]) == (422, "unusable-data")
+    began = time.monotonic()
+    assert ask(shared.gateway.url, 310, LONG).status_code == 422
+    assert time.monotonic() - began < 1
+    assert ask(shared.gateway.url, 311).status_code == 200
+
+
+def test_two_hundred_at_once_are_answered_or_refused_early_and_harm_nothing(shared: Stack) -> None:
+    url = shared.gateway.url
+    slowest = 0.0
+    done = threading.Event()
+
+    def watch_health() -> None:
+        nonlocal slowest
+        while not done.wait(0.1):
+            began = time.monotonic()
+            assert httpx.get(f"{url}/health/live", timeout=10, trust_env=False).status_code == 200
+            slowest = max(slowest, time.monotonic() - began)
+
+    watching = threading.Thread(target=watch_health)
+    watching.start()
+    before = count_stored(url)
+    # Every request comes twice: one computation and one stored result for both.
+    got = all_at_once(200, lambda number: ask(url, 400 + number // 2, 100))
+    done.set()
+    watching.join()
+    good = [answer for answer in got if answer.status_code == 200]
+    refused = [answer for answer in got if answer.status_code == 429]
+    assert len(good) + len(refused) == 200
+    assert len(good) >= 66
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    assert count_stored(url) - before == len({answer.json()["analysis_id"] for answer in good})
+    assert all(can_be_read_back(url, answer) for answer in good[::10])
+    assert slowest < 2
+    assert "opened" not in shared.gateway.log
+
+
+def test_fifty_requests_in_flight_finish_after_the_signal(running: Stack) -> None:
+    url, threads = running.gateway.url, ThreadPoolExecutor(50)
+    # Two long ones occupy the places, so that the others are still waiting when all have come.
+    asked = [threads.submit(ask, url, seed, LONG if seed < 2 else 1) for seed in range(50)]
+    while httpx.get(f"{url}/api/health", trust_env=False).json()["in_flight"] < 50:
+        assert not any(each.done() for each in asked), "they were answered before all had come"
+        time.sleep(0.02)
+    assert running.gateway.stop() == 0
+    got = [each.result() for each in asked]
+    threads.shutdown()
+    assert [answer.status_code for answer in got] == [200] * 50
+    assert all(can_be_read_back(running.engine.url, answer) for answer in got[::10])
+
+
+def test_a_client_that_goes_away_in_mid_upload_leaves_nothing_behind(shared: Stack) -> None:
+    with socket.create_connection(("127.0.0.1", shared.gateway.port)) as connection:
+        head = "POST /api/datasets?name=a.csv HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n"
+        connection.sendall(head.encode() + b"y,w\n" + b"1.5,0\n" * 300_000)
+        time.sleep(0.5)
+        before = scratch_files(shared)
+        assert before
+    end = time.monotonic() + 5
+    while scratch_files(shared):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert ask(shared.gateway.url, 320).status_code == 200
+    assert "opened" not in shared.gateway.log
+
+
+def scratch_files(stack: Stack) -> list[Path]:
+    return [path for path in (stack.engine.log_path.parent / "data" / "uploads").rglob("*") if path.is_file()]
+
+
+def test_a_client_that_half_closes_is_answered_or_cut_and_holds_nothing(shared: Stack) -> None:
+    content = json.dumps(asking(330, 1000)).encode()
+    head = f"POST {ANALYZE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", shared.gateway.port), timeout=30) as connection:
+        connection.sendall(head.encode() + content)
+        connection.shutdown(socket.SHUT_WR)
+        got = b""
+        while data := connection.recv(65536):
+            got += data
+    assert got == b"" or got.startswith(b"HTTP/1.1 200")
+    end = time.monotonic() + 5
+    for service in (shared.gateway, shared.engine):
+        while httpx.get(f"{service.url}/api/health", trust_env=False).json()["in_flight"]:
+            assert time.monotonic() < end
+    assert ask(shared.gateway.url, 331).status_code == 200
+
+
+@pytest.mark.skipif(LIBFAKETIME is None, reason="libfaketime is not installed: the clock cannot be set back")
+def test_a_clock_that_is_set_back_changes_no_deadline_and_no_circuit(tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    faked = {"LD_PRELOAD": str(LIBFAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    stack = build(tmp_path, **faked, FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
+    try:
+        stack.engine.start()
+        stack.gateway.start()
+        stack.engine.wait_ready()
+        stack.gateway.wait_ready()
+        first = ask(stack.gateway.url, 1)
+        clock.write_text("-3600")
+        again = ask(stack.gateway.url, 1)
+        assert (first.status_code, again.status_code) == (200, 200)
+        assert again.json()["estimates"] == first.json()["estimates"]
+        began = time.monotonic()
+        assert ask(stack.gateway.url, 2, 50_000, X_Request_Timeout_Ms="1500").status_code == 504
+        assert 1.4 < time.monotonic() - began < 4
+        assert ask(stack.gateway.url, 3).status_code == 200
+        stamps = re.findall(r'"timestamp": "([^"]+)"', stack.gateway.log)
+        assert stamps != sorted(stamps), "the clock was not set back"
+        assert stack.gateway.stop() == 0
+    finally:
+        stack.gateway.kill()
+        stack.engine.kill()
+
+
+class Fleet:
+    """Two good engines on one data directory, and gateways in front of them and of a bad one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        first = build(folder, CQOX_CONCURRENT_ANALYSES="1")
+        port = free_port()
+        second = replace(
+            first.engine,
+            port=port,
+            environment={**first.engine.environment, "CQOX_ENGINE_PORT": str(port)},
+            log_path=folder / "engine2.log",
+        )
+        self.engines = [first.engine, second]
+        self._gateway = first.gateway
+
+    def start(self) -> None:
+        for engine in self.engines:
+            engine.start()
+            engine.wait_ready()
+
+    def gateway(self, bad: str) -> Service:
+        port = free_port()
+        urls = ",".join([bad, *(engine.url for engine in self.engines)])
+        variables = {**self._gateway.environment, "CQOX_GATEWAY_PORT": str(port), "ENGINE_URL": urls}
+        made = replace(self._gateway, port=port, environment=variables, log_path=self.folder / f"gateway-{port}.log")
+        made.start()
+        made.wait_ready()
+        return made
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    made = Fleet(tmp_path_factory.mktemp("fleet"))
+    made.start()
+    try:
+        yield made
+    finally:
+        for engine in made.engines:
+            engine.kill()
+
+
+BAD: dict[str, Behaviour | None] = {
+    "refuses": None,
+    "never answers": never_answers,
+    "answers half": answers_half,
+    "answers 500": answers(500),
+    "answers 503": answers(503),
+}
+
+
+@pytest.mark.parametrize("how", [*BAD, "is slow"])
+def test_one_bad_engine_of_three_costs_no_client_an_error(fleet: Fleet, how: str) -> None:
+    behaviour = slow_way_to(fleet.engines[0].port, 0.3) if how == "is slow" else BAD[how]
+    with peer(behaviour) as bad:
+        gateway = fleet.gateway(bad)
+        try:
+            first = len(BAD) * 1000 + [*BAD, "is slow"].index(how) * 100
+            got = all_at_once(12, lambda number: ask(gateway.url, first + number))
+            got += [ask(gateway.url, first + 20 + number) for number in range(6)]
+            assert [answer.status_code for answer in got] == [200] * 18
+            assert all(can_be_read_back(gateway.url, answer) for answer in got[::6])
+            listing = httpx.get(f"{gateway.url}/api/datasets", timeout=60, trust_env=False)
+            assert listing.status_code == 200
+            assert "circuit _call" not in gateway.log
+        finally:
+            gateway.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_an_engine_of_three_that_is_lost_while_it_computes_costs_no_client_an_error(
+    fleet: Fleet, tmp_path: Path, number: signal.Signals
+) -> None:
+    port = free_port()
+    third = replace(
+        fleet.engines[0],
+        port=port,
+        environment={**fleet.engines[0].environment, "CQOX_ENGINE_PORT": str(port)},
+        log_path=tmp_path / "engine3.log",
+    )
+    third.start()
+    third.wait_ready()
+    gateway = fleet.gateway(third.url)
+    try:
+        first = 10_000 + 100 * number
+        with ThreadPoolExecutor(3) as threads:
+            asked = [threads.submit(ask, gateway.url, first + seed, 2000) for seed in range(3)]
+            computing(third.process.pid)
+            third.process.send_signal(number)
+            got = [each.result() for each in asked]
+        assert [answer.status_code for answer in got] == [200] * 3
+        assert all(can_be_read_back(gateway.url, answer) for answer in got)
+    finally:
+        gateway.kill()
+        third.process.send_signal(signal.SIGCONT)
+        third.kill()
