@@ -311,8 +311,10 @@ class _RetryJudge(Judge):
         return None
 
     def _give_up(self, error: Exception, stop: "_Stop") -> None:
-        if stop.noted:
-            error.add_note(f"no further attempt was made after {self._attempt}: {stop.reason}")
+        note = f"no further attempt was made after {self._attempt}: {stop.reason}"
+        # A callee may raise one and the same exception again and again, on which notes would pile up.
+        if stop.noted and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
         if stop.logged:
             _log.warning(
                 "[Retry] Attempt %d/%d failed: %s. Giving up: %s.",

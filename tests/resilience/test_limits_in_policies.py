@@ -305,6 +305,19 @@ def test_an_exhausted_budget_raises_the_last_error_at_once_and_says_why(run: Run
     assert run(main) == pytest.approx(1.0), "one retry is what such a budget starts with"
 
 
+def test_a_reason_to_give_up_is_noted_once_on_an_exception_that_comes_again_and_again() -> None:
+    error, clock = ConnectionError("the same"), FakeClock()
+    guarded = Retry(budget=RetryBudget(0.0, 0.0, clock=clock), clock=clock)(Script(error))
+    for _ in range(10):
+        with pytest.raises(ConnectionError) as caught:
+            guarded()
+        assert caught.value is error
+    assert sorted(error.__notes__) == [
+        "no further attempt was made after 1: retry budget is exhausted",
+        "no further attempt was made after 2: retry budget is exhausted",
+    ]
+
+
 def test_a_policy_of_all_limits_explains_itself_and_takes_new_settings() -> None:
     policy = Policy("all limits", Drain(), Shed(100), Bulkhead(10, 5), RateLimit(50), AdaptiveLimit(20), Timeout(1.0))
     explained = policy.explain()
