@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from cqox.resilience.deadline import deadline, remaining
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience._hop import attempt_made, attempt_served
 from cqox.resilience.criticality import Criticality, criticality
+from cqox.resilience.deadline import deadline, remaining
 from cqox.resilience.http import (
     attempt_from_headers,
     call_headers,
