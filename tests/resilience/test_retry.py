@@ -20,6 +20,7 @@ from cqox.resilience import (
     Retry,
     RetryBudget,
     Timeout,
+    _retry_judge,
     deadline,
     exponential_backoff_retry,
     retry_on_database_error,
@@ -512,9 +513,7 @@ def test_a_pause_on_a_thread_with_a_loop_warns_once_for_each_line(run) -> None:
         assert [warning.category for warning in seen] == [RuntimeWarning]
         assert seen[0].filename == __file__
 
-    from cqox.resilience import retry
-
-    retry._warned_of.clear()
+    _retry_judge._warned_of.clear()
     run(main)
 
 
