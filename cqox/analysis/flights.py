@@ -15,6 +15,7 @@ from typing import Protocol
 
 import anyio
 
+from cqox import telemetry
 from cqox.tasks import TaskGroup
 
 __all__ = ["Flights", "Tell", "Underway", "fresh"]
@@ -120,7 +121,9 @@ class Flights[T]:
         waiter = _Waiter(deadline, tell)
         flight.board(waiter)
         if started:
-            self._group.start_soon(self._fly, key, flight, compute, name=f"computation {key}")
+            # It lives in the app's group because others may join; whoever began it waits for it all the same.
+            with telemetry.waited_for():
+                self._group.start_soon(self._fly, key, flight, compute, name="computation")
         try:
             await flight.landed.wait()
         finally:

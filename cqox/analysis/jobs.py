@@ -162,7 +162,7 @@ class Jobs:
         job = Job(dataset_id)
         self._jobs[job.job_id] = job
         self._forget_some()
-        self._group.start_soon(job.run, work, self._shift, name=f"job {job.job_id}")
+        self._group.start_soon(job.run, work, self._shift, name="job")
         return job
 
     def get(self, job_id: str) -> Job:

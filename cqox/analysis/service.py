@@ -6,8 +6,9 @@ Loads no numerics itself: those live in the worker processes.
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,9 @@ from cqox.storage import (
     StoredReport,
 )
 from cqox.tasks import TaskGroup, open_task_group
+from cqox.telemetry import metrics, series
+from cqox.telemetry.analyses import measure_report, measured_steps
+from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 
 __all__ = ["Analyses", "Answer", "Bounds"]
 
@@ -94,8 +98,8 @@ class Analyses:
     ) -> None:
         self.group = group
         self.pool = pool
-        self.store = store
-        self._cache = cache
+        self.store = observed(store, STORE_OPERATIONS)
+        self._cache = observed(cache, CACHE_OPERATIONS)
         self._files = files
         self._bounds = bounds
         self.admission = Admission(size=bounds.analyses, max_queued=bounds.queued)
@@ -122,7 +126,9 @@ class Analyses:
             ) as pool,
             open_task_group("computations", detached=True) as group,
         ):
-            yield cls(group=group, pool=pool, store=store, cache=MemoryCache(), files=files, bounds=bounds)
+            analyses = cls(group=group, pool=pool, store=store, cache=MemoryCache(), files=files, bounds=bounds)
+            with analyses._watched():
+                yield analyses
             group.cancel_scope.cancel()
 
     @property
@@ -174,6 +180,7 @@ class Analyses:
             await self._files.drop(folder)
             raise
         record = _record(reply.body, dataset_id, dataset_id, name, size_bytes, sample=False)
+        metrics.record(series.DATASET_SIZE, size_bytes)
         return await self.store.register(record)
 
     async def dataset(self, dataset_id: str) -> DatasetRecord:
@@ -294,6 +301,21 @@ class Analyses:
             await self._files.write(path, drawn)
         return drawn
 
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        pool, admission = self.pool, self.admission
+        ends = [
+            metrics.watch(series.QUEUE_DEPTH, lambda: [(admission.queued, {})]),
+            metrics.watch(series.ANALYSES_RUNNING, lambda: [(admission.running, {})]),
+            metrics.watch(series.WORKER_RESTARTS, lambda: [(pool.restarts, {})]),
+            metrics.watch(series.WORKERS, lambda: [(pool.idle, {"state": "idle"}), (pool.busy, {"state": "busy"})]),
+        ]
+        try:
+            yield
+        finally:
+            for end in ends:
+                end()
+
     async def _stored(self, key: str) -> StoredReport | None:
         try:
             return await self.store.load(key)
@@ -312,7 +334,9 @@ class Analyses:
     async def _fly(
         self, request: AnalyzeRequest, record: DatasetRecord, key: str, underway: Underway
     ) -> tuple[StoredReport, bool]:
+        arrived = time.perf_counter()
         async with self.admission.slot(seconds_left=underway.seconds_left()):
+            metrics.record(series.QUEUE_WAIT, time.perf_counter() - arrived)
             report = await self._compute(request, record, key, underway.tell)
         stored = await self._keep(report)
         await self._cache.put(report)
@@ -324,9 +348,10 @@ class Analyses:
         arguments = {"request": request.model_dump(mode="json"), "threads": self._bounds.threads}
         with self._files.reading(record.dataset_id) as path:
             task = {"path": str(path), **arguments}
-            reply = await self._quarantine.guard(key, lambda: self.pool.run("analyze", task, progress))
+            reply = await self._quarantine.guard(key, lambda: self.pool.run("analyze", task, measured_steps(progress)))
         body = reply.body
         report = dict(_object(body["report"]))
+        measure_report(report, rows=body["rows"])
         specs = _object(body["specs"])
         figures = {name: f"/api/analyses/{key}/figures/{name}.svg" for name in specs}
         content = canonical_json({"analysis_id": key, "dataset_id": record.dataset_id, **report, "figures": figures})

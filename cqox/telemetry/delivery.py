@@ -40,6 +40,7 @@ class Ledger:
         self._lock = Lock()
         self._waiting = 0
         self._lost = 0
+        self._closed = False
         self._said_at = -_SAY_AGAIN_SECONDS
         self._unsaid = 0
 
@@ -56,10 +57,11 @@ class Ledger:
     def admit(self) -> bool:
         """Whether there is room for one more; if not it counts as lost."""
         with self._lock:
-            if self._waiting < self._limit:
+            closed = self._closed
+            if not closed and self._waiting < self._limit:
                 self._waiting += 1
                 return True
-        self.lose(1, "queue_full")
+        self.lose(1, "shutdown" if closed else "queue_full")
         return False
 
     def handed_over(self, records: int) -> None:
@@ -85,6 +87,7 @@ class Ledger:
     def close(self) -> None:
         """Count what still waits as lost."""
         with self._lock:
+            self._closed = True
             left, self._waiting = self._waiting, 0
         self.lose(left, "shutdown")
 

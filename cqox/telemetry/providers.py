@@ -30,7 +30,13 @@ __all__ = ["ledgers", "logs_provider", "metrics_provider", "resource_of", "trace
 
 _QUEUE_SIZE = 2048
 # What the SDK has to say about a collector that is away is said by the ledger, once a minute.
-_CHATTY = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "opentelemetry.sdk.metrics._internal.export")
+_CHATTY = (
+    "opentelemetry.exporter",
+    "opentelemetry.sdk._shared_internal",
+    "opentelemetry.sdk.metrics._internal.export",
+    "opentelemetry.sdk.trace.export",
+    "opentelemetry.sdk._logs._internal.export",
+)
 
 
 def resource_of(service: str, version: str, instance: str) -> Resource:

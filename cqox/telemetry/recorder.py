@@ -59,6 +59,9 @@ class _Recorded:
         self._span.set_attribute("error.type", kind)
         self._span.set_status(Status(StatusCode.ERROR, description or None))
 
+    def error(self, error: BaseException) -> None:
+        self._span.record_exception(error)
+
     def cancel(self) -> None:
         self._settled = True
         self._span.set_attribute("cqox.cancelled", True)

@@ -8,6 +8,7 @@ costs one function call and keeps nothing; a request then still has a trace id, 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from dataclasses import replace
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
@@ -71,6 +72,10 @@ class Span(Protocol):
 
     def fail(self, kind: str, description: str = "") -> None:
         """Mark it as an error that no exception tells of."""
+        ...
+
+    def error(self, error: BaseException) -> None:
+        """Record an exception that was dealt with inside."""
         ...
 
     def cancel(self) -> None:
@@ -144,6 +149,9 @@ class _Unrecorded:
     def fail(self, kind: str, description: str = "") -> None:
         pass
 
+    def error(self, error: BaseException) -> None:
+        pass
+
     def cancel(self) -> None:
         pass
 
@@ -201,10 +209,12 @@ def server_span(
         attributes: what is known at the start.
         parent: the caller's context.
         request_id: what a trace id is made of where nobody traces.
-        probe: whether it is a probe, of which nobody wants a trace.
+        probe: whether it is a probe, of which nobody wants a trace: samplers that heed the caller leave it out.
     """
-    if _recorder is None or probe:
+    if _recorder is None:
         return _Unrecorded(parent or of_request_id(request_id))
+    if probe:
+        parent = replace(parent or of_request_id(request_id), sampled=False)
     return _recorder.start(name, "server", attributes, parent=parent, root=parent is None)
 
 

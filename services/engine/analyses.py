@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import trio
 from quart import Response
 
+from cqox import telemetry
 from cqox.analysis.flights import Tell
 from cqox.analysis.jobs import Job, Outcome
 from cqox.contract import AnalyzeRequest, parse_model
@@ -47,11 +48,12 @@ def handlers(state: State) -> dict[str, Handler]:
             job = await _job(state, asked, seconds)
             return event_stream(job, request_id=request.request_id, with_report=True, owned=True)
         with trio.move_on_after(seconds):
-            return json_bytes((await state.analyses.analyze(asked, seconds=seconds)).body)
+            report = await state.analyses.analyze(asked, seconds=seconds, trace_id=_trace_id())
+            return json_bytes(report.body)
         raise DeadlineExceeded(seconds)
 
     async def read_analysis(analysis_id: str) -> Response:
-        return json_bytes((await state.analyses.read(analysis_id)).body)
+        return json_bytes((await state.analyses.read(analysis_id, trace_id=_trace_id())).body)
 
     async def list_analyses() -> Response:
         query = current_request().args
@@ -86,11 +88,16 @@ async def _job(state: State, asked: AnalyzeRequest, seconds: float) -> Job:
 
     async def work(tell: Tell) -> Outcome:
         with trio.move_on_after(seconds):
-            answer = await state.analyses.analyze(asked, seconds=seconds, progress=tell)
+            answer = await state.analyses.analyze(asked, seconds=seconds, progress=tell, trace_id=_trace_id())
             return Outcome(analysis_id=answer.analysis_id, body=answer.body)
         raise DeadlineExceeded(seconds)
 
     return state.jobs.start(asked.dataset_id, work)
+
+
+def _trace_id() -> str | None:
+    context = telemetry.current()
+    return None if context is None else context.trace_id
 
 
 def _prefers_async(values: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ from services.http.admin import add_admin
 from services.http.api import register
 from services.http.app import App
 from services.http.docs import add_docs
+from services.http.exposition import add_metrics
 from services.http.health import add_health
 from services.http.settings import Settings
 from services.http.startup import asgi_app
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> App:
     add_admin(engine_app)
     add_health(engine_app, {"results": results})
     add_docs(engine_app)
+    add_metrics(engine_app)
     return engine_app
 
 

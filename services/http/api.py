@@ -327,10 +327,18 @@ OPERATIONS: tuple[Operation, ...] = (
             Answer(status=503, meaning="It is starting or draining.", model=Health),
         ),
     ),
+    Operation(
+        name="metrics",
+        method="GET",
+        path="/metrics",
+        group="Measures",
+        summary="Show all measures, for Prometheus",
+        answers=(Answer(meaning="One line for each series.", media=("text/plain", "application/openmetrics-text")),),
+    ),
 )
 """Every operation, in the order in which the documentation shows them."""
 
-OWN_GROUPS = ("Health", "Administration")
+OWN_GROUPS = ("Health", "Measures", "Administration")
 """Groups whose operations each service answers for itself."""
 
 _BY_NAME = {each.name: each for each in OPERATIONS}

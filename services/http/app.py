@@ -3,8 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NoReturn, cast
 
 from quart.ctx import AppContext
@@ -16,11 +16,14 @@ from werkzeug.exceptions import HTTPException
 
 from cqox.errors import Draining
 from cqox.tasks import TaskGroup
+from cqox.telemetry.setup import Telemetry
 from services.http import problems
 from services.http.connection import Connection, Lifespan, NoWebsocket
+from services.http.health import code_version
 from services.http.incoming import IncomingRequest
 from services.http.lifecycle import InFlight, Lifecycle
 from services.http.settings import Settings
+from services.http.tracing import telemetry_of
 
 __all__ = ["App", "Resource", "WarmUp"]
 
@@ -45,6 +48,7 @@ class App(QuartTrio):
         resources: opened in this order before the first request and closed in the opposite one after the last. They
             must open quickly: the process listens but answers nothing meanwhile.
         warm_ups: run one after another once the app answers; it is ready when the last has ended.
+        telemetry: traces and measures of the process; there while the app serves, opened first and closed last.
         tasks: the group of tasks that outlive requests; open while the app serves. One that fails ends the process.
     """
 
@@ -53,6 +57,7 @@ class App(QuartTrio):
     asgi_websocket_class = NoWebsocket  # type: ignore[assignment]
     request_class = IncomingRequest
     tasks: TaskGroup
+    telemetry: Telemetry
 
     def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
         super().__init__(import_name, static_folder=None)
@@ -65,8 +70,14 @@ class App(QuartTrio):
         self.settings = settings
         self.lifecycle = Lifecycle()
         self.in_flight = InFlight()
-        self.resources: list[Resource] = []
+        self.resources: list[Resource] = [self._open_telemetry]
         self.warm_ups: list[WarmUp] = []
+
+    @asynccontextmanager
+    async def _open_telemetry(self) -> AsyncIterator[Telemetry]:
+        async with telemetry_of(self, code_version()) as begun:
+            self.telemetry = begun
+            yield begun
 
     def resource(self, opened: Resource) -> Resource:
         """Register what `opened` returns, a context manager, to be open while the app serves; a decorator."""

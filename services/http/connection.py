@@ -31,6 +31,7 @@ from cqox.tasks import TaskGroup, open_task_group
 from services.http.incoming import IncomingRequest
 from services.http.lifecycle import Ticket
 from services.http.middleware import decorate, log_access
+from services.http.tracing import Exchange
 
 if TYPE_CHECKING:
     from quart.typing import ResponseTypes
@@ -55,11 +56,12 @@ class Connection(TrioASGIHTTPConnection):
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Run the request through the app and send the answer."""
         request = cast("IncomingRequest", self._create_request_from_scope(send))
-        async with open_task_group("request") as group:
-            group.start_soon(self._receive, group, request, receive, name="request body")
-            with self.app.in_flight.admit(f"{request.method} {request.path}") as ticket:
-                await self._answer(request, ticket, _convert_os_error(send))
-            group.cancel_scope.cancel()
+        with Exchange(request) as exchange:
+            async with open_task_group("request") as group:
+                group.start_soon(self._receive, group, request, receive, name="request body")
+                with self.app.in_flight.admit(f"{request.method} {request.path}") as ticket:
+                    await self._answer(request, ticket, exchange, _convert_os_error(send))
+                group.cancel_scope.cancel()
 
     async def _receive(self, group: TaskGroup, request: IncomingRequest, receive: ASGIReceiveCallable) -> None:
         while True:
@@ -74,7 +76,9 @@ class Connection(TrioASGIHTTPConnection):
                 group.cancel_scope.cancel()
                 return
 
-    async def _answer(self, request: IncomingRequest, ticket: Ticket, send: ASGISendCallable) -> None:
+    async def _answer(
+        self, request: IncomingRequest, ticket: Ticket, exchange: Exchange, send: ASGISendCallable
+    ) -> None:
         began, reply = time.perf_counter(), _Reply(send, self.app.lifecycle.draining)
         try:
             with ticket.scope:
@@ -82,6 +86,7 @@ class Connection(TrioASGIHTTPConnection):
             if ticket.scope.cancelled_caught and reply.status is None:
                 await reply.give(request, self.app.refusal(request))
         finally:
+            exchange.answered(reply.status, complete=reply.complete, size_bytes=reply.size_bytes)
             log_access(request, reply.status, reply.complete, reply.size_bytes, time.perf_counter() - began)
         # Without the last message Hypercorn closes the connection, so that a cut body cannot pass for a whole one.
         if reply.complete:

@@ -10,6 +10,8 @@ from typing import Literal
 
 import structlog
 
+from cqox import telemetry
+
 __all__ = ["set_up_logging"]
 
 
@@ -43,6 +45,7 @@ def set_up_logging(
         final = [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             name_service,
+            _name_trace,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
@@ -65,3 +68,10 @@ def set_up_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _name_trace(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    context = telemetry.current()
+    if context is not None:
+        event["trace_id"], event["span_id"] = context.trace_id, context.span_id
+    return event

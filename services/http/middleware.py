@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.http.tracing import PROBES, trace_members
+
 if TYPE_CHECKING:
     from quart.typing import ResponseTypes
 
@@ -16,8 +18,8 @@ __all__ = ["decorate", "log_access", "request_id_from"]
 _log = structlog.stdlib.get_logger("cqox.access")
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_PROBES = ("/health", "/api/health", "/metrics")
 _CLIENT_CLOSED_REQUEST = 499
+_TRACE_HEADERS = {"trace_id": "X-Trace-Id", "trace_url": "X-Trace-Url"}
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -34,9 +36,11 @@ def request_id_from(given: str | None) -> str:
 
 
 def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
-    """Put the request id and the security headers on an answer; a header that is there already stays."""
+    """Put the ids of request and trace and the security headers on an answer; a header that is there already stays."""
     headers = response.headers
     headers["X-Request-Id"] = request.request_id
+    for name, value in trace_members().items():
+        headers[_TRACE_HEADERS[name]] = value
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
 
@@ -51,7 +55,7 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
         size_bytes: how much of the body was.
         seconds: from the request's head to the end of its answer.
     """
-    log = _log.debug if request.path.startswith(_PROBES) else _log.info
+    log = _log.debug if request.path.startswith(PROBES) else _log.info
     log(
         f"{request.method} {request.path} {status or _CLIENT_CLOSED_REQUEST}",
         request_id=request.request_id,

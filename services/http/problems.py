@@ -36,6 +36,8 @@ from cqox.errors import (
     UnusableData,
     WorkerLost,
 )
+from cqox.telemetry import current_span
+from services.http.tracing import trace_members
 
 if TYPE_CHECKING:
     from services.http.incoming import IncomingRequest
@@ -82,6 +84,7 @@ _KINDS: dict[type[Exception], Kind] = {
     AttemptTimeout: Kind(type="attempt-timeout", status=504, title="An attempt took too long"),
     DeadlineExceeded: Kind(type="deadline-exceeded", status=504, title="The deadline has passed"),
 }
+_SERVER_ERROR = 500
 _INTERNAL = Kind(type="internal-error", status=500, title="Something went wrong on our side")
 
 
@@ -129,6 +132,8 @@ def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str
         return _of_werkzeug(request, error, routes)
     kind = kind_of(error)
     detail, fields = _told(error, kind, request.request_id)
+    if kind.status >= _SERVER_ERROR:
+        current_span().error(error)
     if kind is _INTERNAL:
         _log.error("unexpected error", request_id=request.request_id, path=request.path, exc_info=error)
     elif not isinstance(error, InputError):
@@ -198,6 +203,7 @@ def _members(
         "detail": detail,
         "instance": instance,
         "request_id": request_id,
+        **trace_members(),
         **{name: value for name, value in fields.items() if value is not None},
     }
 

@@ -176,6 +176,23 @@ class Settings:
         Literal["auto", "console", "json"],
         _About("CQOX_LOG_FORMAT", "console, json, or auto: console on a terminal and json elsewhere."),
     ] = "auto"
+    trace_tasks: Annotated[
+        float,
+        _About(
+            "CQOX_TRACE_TASKS",
+            "Share of tasks that get a span of their own where traces are recorded, from 0 to 1.",
+            minimum=0,
+            maximum=1,
+        ),
+    ] = 1.0
+    trace_url: Annotated[
+        str,
+        _About(
+            "CQOX_TRACE_URL",
+            "Where people look at a trace, with {trace_id} in its place; answers then carry the link.",
+            shown="none",
+        ),
+    ] = ""
 
     @property
     def engine_urls(self) -> tuple[str, ...]:

@@ -87,8 +87,12 @@ def main(arguments: list[str]) -> None:
 
 
 def _answer(work: Work, task: Frame, link: _Link) -> bytes:
+    span = _spans(task, link)
+
     def progress(body: dict[str, object]) -> None:
         link.send(encode(Frame(kind="progress", job=task.job, body=body)))
+        if span is not None:
+            span(body)
 
     try:
         body, payload = work.perform(str(task.body["name"]), task.body["arguments"], progress)
@@ -101,6 +105,14 @@ def _answer(work: Work, task: Frame, link: _Link) -> bytes:
     except Exception as error:  # noqa: BLE001 - the supervised root of the process: the parent is told, and goes on
         told, name = {"detail": "".join(traceback.format_exception(error))}, type(error).__name__
     return encode(Frame(kind="error", job=task.job, body={"error": name, **told}))
+
+
+def _spans(task: Frame, link: _Link) -> Callable[[dict[str, object]], None] | None:
+    if "trace" not in task.body:
+        return None
+    from cqox.telemetry.remote import step_spans
+
+    return step_spans(task.body["trace"], lambda body: link.send(encode(Frame(kind="span", job=task.job, body=body))))
 
 
 def _die_with_parent(lifeline: int) -> None:

@@ -16,8 +16,10 @@ import anyio
 from anyio.abc import Process, UNIXSocketStream
 
 import cqox.errors
+from cqox import telemetry
 from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
 from cqox.errors import CqoxError, InputError, LimitExceeded, WorkerLost
+from cqox.telemetry import TraceContext
 
 __all__ = ["Progress", "Reply", "TaskFailed", "WorkerProcess"]
 
@@ -134,17 +136,27 @@ class WorkerProcess:
             TaskFailed: it raised something else.
             WorkerLost: the process ended, or answered another job.
         """
+        with telemetry.span(f"worker {name}", {"process.pid": self.pid}) as span:
+            return await self._run(name, arguments, progress, span.context if span.recording else None)
+
+    async def _run(
+        self, name: str, arguments: Mapping[str, object], progress: Progress | None, trace: TraceContext | None
+    ) -> Reply:
         self._jobs += 1
         job = self._jobs
         try:
-            task = encode(Frame(kind="task", job=job, body={"name": name, "arguments": dict(arguments)}))
-            await self._send(task)
+            body: dict[str, object] = {"name": name, "arguments": dict(arguments)}
+            if trace is not None:
+                body["trace"] = trace.traceparent
+            await self._send(encode(Frame(kind="task", job=job, body=body)))
             while True:
                 frame = await self._receive()
                 if frame.job != job:
                     raise WorkerLost(f"Worker {self.pid} answered job {frame.job} instead of {job}.")
                 if frame.kind == "progress" and progress is not None:
                     progress(frame.body)
+                elif frame.kind == "span":
+                    telemetry.adopt(frame.body)
                 elif frame.kind == "log":
                     _relay(frame)
                 elif frame.kind == "result":

@@ -1,0 +1,42 @@
+"""Measures of an analysis: from the steps that its worker reports, and from its report."""
+
+from collections.abc import Callable, Mapping
+
+from cqox.telemetry import metrics, series
+
+__all__ = ["measure_report", "measured_steps"]
+
+type _Tell = Callable[[Mapping[str, object]], None]
+
+_ESTIMATE = "estimate."
+
+
+def measured_steps(tell: _Tell) -> _Tell:
+    """A `tell` that measures each step before it passes it on."""
+
+    def measured(step: Mapping[str, object]) -> None:
+        name, seconds = step.get("step"), step.get("seconds")
+        if isinstance(name, str) and isinstance(seconds, float | int):
+            if name.startswith(_ESTIMATE):
+                labels = {"estimator": name.removeprefix(_ESTIMATE), "status": str(step.get("status"))}
+                metrics.record(series.ESTIMATOR_DURATION, seconds, labels)
+            else:
+                metrics.record(series.STEP_DURATION, seconds, {"step": name})
+        tell(step)
+
+    return measured
+
+
+def measure_report(report: Mapping[str, object], *, rows: object) -> None:
+    """Measure what a finished report says.
+
+    Args:
+        report: the report; its `gates` are looked at.
+        rows: rows of the data set.
+    """
+    gates = report.get("gates")
+    for name, gate in gates.items() if isinstance(gates, Mapping) else ():
+        if isinstance(gate, Mapping):
+            metrics.count(series.GATE_RESULTS, {"gate": str(name), "status": str(gate.get("status"))})
+    if isinstance(rows, int):
+        metrics.record(series.DATASET_ROWS, rows)
