@@ -21,7 +21,7 @@ from cqox.estimators.sensitivity import (
 
 __all__ = ["UNCONFOUNDED", "e_values", "outcome_scale", "robustness"]
 
-UNCONFOUNDED = frozenset({"regression", "stratification", "weighting", "doubly_robust", "double_ml"})
+UNCONFOUNDED = frozenset({"regression", "stratification", "weighting", "matching", "doubly_robust", "double_ml"})
 """Families whose estimates assume that treatment is as good as random given the covariates."""
 
 

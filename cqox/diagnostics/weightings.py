@@ -9,6 +9,7 @@ import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
+from cqox.estimators.matching import matching_weights
 from cqox.estimators.stratification import stratum_weights
 from cqox.estimators.weighting import balanced_weights, balancing_weights
 
@@ -23,6 +24,10 @@ type _Weights = Callable[[Plan], tuple[Sample, Vector, Vector]]
 
 _TARGETS: tuple[_Target, ...] = ("ATE", "ATT", "ATC", "ATO")
 _OF_THEIR_OWN: dict[str, tuple[str, _Target, _Weights]] = {
+    "psm_ate": ("ATE_psm", "ATE", partial(matching_weights, name="psm", target="ATE")),
+    "psm_att": ("ATT_psm", "ATT", partial(matching_weights, name="psm", target="ATT")),
+    "nn_mahalanobis_ate": ("ATE_nearest", "ATE", partial(matching_weights, name="nn_mahalanobis", target="ATE")),
+    "nn_mahalanobis_att": ("ATT_nearest", "ATT", partial(matching_weights, name="nn_mahalanobis", target="ATT")),
     "propensity_strata": ("ATE_strata", "ATE", stratum_weights),
     "entropy_balancing_ate": ("ATE_entropy", "ATE", partial(balanced_weights, target="ATE")),
     "entropy_balancing_att": ("ATT_entropy", "ATT", partial(balanced_weights, target="ATT")),

@@ -3,7 +3,7 @@
 from functools import cache
 
 from cqox.errors import UnusableData
-from cqox.estimators import did, double_ml, doubly_robust, instruments, regression, stratification, weighting
+from cqox.estimators import did, double_ml, doubly_robust, instruments, matching, regression, stratification, weighting
 from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.plan import Plan
@@ -18,6 +18,7 @@ def catalog() -> tuple[Estimator, ...]:
         *regression.ESTIMATORS,
         *stratification.ESTIMATORS,
         *weighting.ESTIMATORS,
+        *matching.ESTIMATORS,
         *doubly_robust.ESTIMATORS,
         *double_ml.ESTIMATORS,
         *instruments.ESTIMATORS,

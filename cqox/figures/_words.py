@@ -19,6 +19,8 @@ _LABELS = {
     "ols_adjustment": "Regression adjustment (OLS)",
     "lin_interacted": "Interacted regression (Lin)",
     "g_computation": "G-computation",
+    "psm": "Propensity score matching",
+    "nn_mahalanobis": "Nearest neighbours (Mahalanobis)",
     "propensity_strata": "Propensity strata",
     "ipw": "Inverse probability weighting",
     "overlap_weights": "Overlap weighting",

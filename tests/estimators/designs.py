@@ -134,7 +134,7 @@ def design_for(estimator: Estimator, seed: int = 5) -> Data:
         return panel(seed=seed)
     if "post" in estimator.requires:
         return two_periods(seed=seed)
-    return cross_section(seed=seed)
+    return cross_section(seed=seed, weights="weights" in estimator.optional)
 
 
 def rows(data: Data, index: NDArray[np.intp]) -> Data:

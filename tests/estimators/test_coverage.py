@@ -53,7 +53,11 @@ def draw_kinds(seed: int) -> tuple[Data, float]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("names", "drawn"),
-    [pytest.param(ESTIMATORS, draw, id="linear"), pytest.param(("propensity_strata",), draw_kinds, id="kinds")],
+    [
+        pytest.param(ESTIMATORS, draw, id="linear"),
+        pytest.param(("propensity_strata",), draw_kinds, id="kinds"),
+        pytest.param(("psm_ate", "psm_att", "nn_mahalanobis_ate", "nn_mahalanobis_att"), draw, id="matching"),
+    ],
 )
 def test_intervals_cover_at_their_nominal_rate(names: tuple[str, ...], drawn, capsys):
     entries = [entry for entry in catalog() if entry.name in names]

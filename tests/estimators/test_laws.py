@@ -17,7 +17,7 @@ def answer(entry: Estimator, data: Data, settings: Settings | None = None) -> Es
     result = run(entry, Plan(data, settings or Settings()))
     assert result.status in ("ok", "warning"), result.reason
     assert result.standard_error is not None
-    assert result.influence is not None
+    assert (result.influence is None) == (entry.family == "matching")
     return result
 
 
@@ -32,7 +32,8 @@ def test_row_order_changes_nothing(entry: Estimator):
     order = np.random.default_rng(11).permutation(data.n)
     left, right = answer(entry, data), answer(entry, rows(data, order))
     same(left, right)
-    np.testing.assert_allclose(right.influence, left.influence[order], rtol=1e-8, atol=1e-8)
+    if left.influence is not None:
+        np.testing.assert_allclose(right.influence, left.influence[order], rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("entry", pairs("outcome_affine"))
@@ -105,7 +106,8 @@ def test_the_number_of_threads_changes_no_bit(entry: Estimator):
     left = answer(entry, data, Settings(chunk_rows=100, threads=1))
     right = answer(entry, data, Settings(chunk_rows=100, threads=2))
     assert (left.estimate, left.standard_error, left.p_value) == (right.estimate, right.standard_error, right.p_value)
-    assert left.influence.tobytes() == right.influence.tobytes()
+    if left.influence is not None:
+        assert left.influence.tobytes() == right.influence.tobytes()
 
 
 @pytest.mark.parametrize("entry", [pytest.param(entry, id=entry.name) for entry in catalog()])
@@ -116,7 +118,9 @@ def test_other_column_names_change_no_bit(entry: Estimator):
     assert (left.estimate, left.standard_error) == (right.estimate, right.standard_error)
 
 
-@pytest.mark.parametrize("entry", [pytest.param(entry, id=entry.name) for entry in catalog()])
+@pytest.mark.parametrize(
+    "entry", [pytest.param(entry, id=entry.name) for entry in catalog() if entry.family != "matching"]
+)
 def test_the_influence_function_gives_the_standard_error(entry: Estimator):
     data = design_for(entry)
     result = answer(entry, data, Settings(se="HC0"))
@@ -132,4 +136,4 @@ def test_rows_with_a_missing_role_are_left_out_and_counted(entry: Estimator):
     holed, smaller = answer(entry, replace(data, y=y)), answer(entry, rows(data, kept))
     assert holed.n == len(kept)
     same(smaller, holed)
-    assert not holed.influence[::10].any()
+    assert holed.influence is None or not holed.influence[::10].any()

@@ -78,6 +78,16 @@ def test_turning_the_score_around_keeps_every_row_in_its_company(n: int):
     assert answer(flipped).estimate == pytest.approx(-answer(data).estimate, rel=1e-9)
 
 
+def test_equal_scores_on_an_edge_of_strata_lean_to_the_middle_from_either_side():
+    rng = np.random.default_rng(4)
+    score = np.repeat([0.1, 0.2, 0.5, 0.8, 0.9], np.array([2, 4, 8, 4, 2]) * 10)
+    t = (rng.random(200) < score).astype(float)
+    x = rng.standard_normal((200, 1))
+    data = replace(rows(cross_section(weights=False), np.arange(200)), treatment=t, pscore=score, covariates=x)
+    turned = replace(data, treatment=1 - t, pscore=1 - score)
+    assert answer(turned).estimate == pytest.approx(-answer(data).estimate, rel=1e-12)
+
+
 def test_rows_of_equal_scores_are_never_parted():
     data = rows(three_kinds(), np.arange(700))
     score = np.array([0.3, 0.5, 0.7])[(data.covariates @ [1, 2]).astype(int)]

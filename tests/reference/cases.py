@@ -28,6 +28,10 @@ ESTIMATORS = {
     r"lin_interacted": "lin_interacted",
     r"g_computation.*(ATT|att)": "g_computation_att",
     r"g_computation": "g_computation_ate",
+    r"psm_att|psm.*\b(ATT|att|ATET|atet)\b": "psm_att",
+    r"psm|psmatch": "psm_ate",
+    r"(nn_?(match|mahalanobis)|mahalanobis).*(ATT|att|ATET|atet)": "nn_mahalanobis_att",
+    r"nn_?(match|mahalanobis)|mahalanobis": "nn_mahalanobis_ate",
     r"(propensity_)?strat": "propensity_strata",
     r"overlap_weights|(ipw_)?ato\b": "overlap_weights",
     r"(entropy_balancing|ebal).*(ATT|att)": "entropy_balancing_att",
@@ -83,6 +87,20 @@ def cases(folder: Path) -> list[Case]:
 def entry_for(described: str) -> str | None:
     """The catalog name of an estimator as a case describes it; None where there is no such entry."""
     return next((entry for pattern, entry in ESTIMATORS.items() if re.match(pattern, described)), None)
+
+
+def settings_for(described: str) -> dict[str, object]:
+    """The settings that a case's description names: 1:M matches, a caliper, a number of strata."""
+    found: dict[str, object] = {}
+    if matches := re.search(r"\b1:(\d+)", described):
+        found["matches"] = int(matches[1])
+    if caliper := re.search(r"caliper\D{0,3}([\d.]+\d)", described):
+        found["caliper"] = float(caliper[1])
+    if strata := re.search(r"strat\w*\D{0,3}(\d+)|(\d+) (?:equal )?strata", described):
+        found["strata"] = int(strata[1] or strata[2])
+    elif "decile" in described:
+        found["strata"] = 10
+    return found
 
 
 class Table:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators.matching import matching_weights
 from cqox.estimators.sensitivity import regression_sensitivity
-from tests.reference.cases import HERE, OUTSIDE, Case, build, cases, entry_for
+from tests.reference.cases import HERE, OUTSIDE, Case, build, cases, entry_for, settings_for
 
 BY_NAME = {entry.name: entry for entry in catalog()}
 COMMITTED, READ = cases(HERE), cases(OUTSIDE)
@@ -26,9 +27,18 @@ def data_of(case: Case) -> Data:
 def answer(case: Case, estimator: str, se: str = "auto") -> Estimate:
     data = data_of(case)
     repetitions = SPLITS if estimator.startswith("dml_") else 1
-    result = run(BY_NAME[estimator], Plan(data, Settings(se=se, repetitions=repetitions)))
+    asked = settings_for(case.described)
+    result = run(BY_NAME[estimator], Plan(data, Settings(se=se, repetitions=repetitions, **asked)))
     assert result.status in ("ok", "warning"), result.reason
     return result
+
+
+def distinct_scores(case: Case, target: str) -> int:
+    """Scores that matched untreated rows have: as many as there are rows where the first of equals is taken."""
+    plan = Plan(data_of(case), Settings(**settings_for(case.described)))
+    sample, _, control = matching_weights(plan, "psm", target)
+    scores = np.sort(sample.take(plan.propensity().e)[control > 0])
+    return 1 + int(np.count_nonzero(np.diff(scores) > 1e-10))
 
 
 def tolerance(case: Case, quantity: str) -> float:
@@ -41,6 +51,10 @@ def tolerance(case: Case, quantity: str) -> float:
 def computed(case: Case, quantity: str) -> object:
     """The number behind the name of an expected one; None where the name means nothing here."""
     estimator = str(case.estimator)
+    if ai := re.match(r"se_(AI\d{4})", quantity):
+        return answer(case, estimator).diagnostics["standard_errors"].get(ai[1])
+    if quantity == "n_unique_controls" and "first-of-ties" in case.described:
+        return distinct_scores(case, answer(case, estimator).estimand)
     if quantity.startswith("se"):
         asked = next((name for name in ERRORS if quantity.endswith(name)), None)
         return answer(case, estimator, asked or "auto").standard_error if asked or quantity == "se" else None
@@ -107,9 +121,22 @@ def test_committed_cases_were_found():
         ("ipw_ate_hajek(logit, M-estimation SE)", "ipw_ate"),
         ("double_ml_plr(linear, 5 folds)", "dml_plr"),
         ("did_2x2_block", "did_2x2_block"),
-        ("psm_att(1:1, with replacement)", None),
+        ("psm_att(1:1, with replacement)", "psm_att"),
+        ("psm_ate(logit PS, 1:1 with ties)", "psm_ate"),
+        ("nn_mahalanobis(1:4, ATT)", "nn_mahalanobis_att"),
+        ("propensity_strata(quintiles)", "propensity_strata"),
+        ("entropy_balancing_att", "entropy_balancing_att"),
+        ("overlap_weights(logit)", "overlap_weights"),
+        ("rd_local_linear(triangular)", None),
     ],
 )
 def test_a_described_estimator_finds_its_entry(described: str, entry: str | None):
     assert entry_for(described) == entry
     assert entry is None or re.fullmatch(r"\w+", entry)
+
+
+def test_what_a_description_asks_for_becomes_settings():
+    assert settings_for("psm_att(1:3, caliper=0.05)") == {"matches": 3, "caliper": 0.05}
+    assert settings_for("propensity_strata(10)") == {"strata": 10}
+    assert settings_for("propensity_strata(deciles)") == {"strata": 10}
+    assert settings_for("double_ml_plr(linear, 5 folds)") == {}

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from cqox.estimators._neighbors import Line, Space
+
+
+def sets(found, targets: int) -> np.ndarray:
+    """(queries, targets) who is in whose set."""
+    return np.column_stack([found.sums(each) for each in np.eye(targets)]) > 0.5
+
+
+@pytest.mark.parametrize("least", [1, 2, 3, 5, 8, 13])
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_the_stretch_on_a_line_is_the_nearest_and_all_as_near(least: int, decimals: int):
+    rng = np.random.default_rng(least)
+    control, treated = rng.random(40).round(decimals), rng.random(13).round(decimals)
+    found = Line(control, treated).nearest(0, 1, least)
+    apart = np.abs(control[:, None] - treated[None])
+    expected = apart <= np.sort(apart, axis=1)[:, least - 1 : least] + 1e-10
+    np.testing.assert_array_equal(sets(found, 13), expected)
+    np.testing.assert_array_equal(found.counts, expected.sum(axis=1))
+
+
+@pytest.mark.parametrize("least", [1, 2, 4])
+@pytest.mark.parametrize("values", [3, 1000])
+def test_the_lists_in_space_are_the_nearest_and_all_as_near(least: int, values: int):
+    rng = np.random.default_rng(least)
+    control, treated = (rng.integers(0, values, (2, n)).astype(float) for n in (50, 30))
+    transform = np.array([[1.0, 0.0], [0.3, 0.8]])
+    found = Space(control, treated, transform, threads=1).nearest(1, 0, least)
+    places = [(transform @ each).T for each in (control, treated)]
+    apart = np.linalg.norm(places[1][:, None] - places[0][None], axis=2)
+    expected = apart <= np.sort(apart, axis=1)[:, least - 1 : least] + 1e-8
+    np.testing.assert_array_equal(sets(found, 50), expected)
+
+
+@pytest.mark.parametrize("kind", ["line", "space"])
+def test_spreading_is_the_transpose_of_summing(kind: str):
+    rng = np.random.default_rng(1)
+    control, treated = rng.random((2, 60)).round(1), rng.random((2, 25)).round(1)
+    search = Line(control[0], treated[0]) if kind == "line" else Space(control, treated, np.eye(2), threads=1)
+    for query, target in ((0, 1), (1, 0), (0, 0), (1, 1)):
+        found = search.nearest(query, target, 2)
+        v, w = rng.standard_normal((60, 25)[target]), rng.standard_normal((60, 25)[query])
+        assert w @ found.sums(v) == pytest.approx(found.spread(w) @ v, rel=1e-10)
+
+
+def test_many_cells_at_one_distance_are_all_found():
+    angle = np.linspace(0, 2 * np.pi, 50, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    found = Space(circle, np.zeros((2, 1)), np.eye(2), threads=1).nearest(1, 0, 1)
+    assert found.counts[0] == 50
+
+
+def test_rows_that_are_not_looked_for_have_no_neighbours():
+    rng = np.random.default_rng(2)
+    control, treated = rng.random((2, 20)), rng.random((2, 10))
+    only = np.arange(10) < 4
+    found = Space(control, treated, np.eye(2), threads=1).nearest(1, 0, 3, only=only)
+    np.testing.assert_array_equal(found.counts, np.where(only, 3.0, 0.0))
+    assert not found.sums(np.ones(20))[~only].any()
