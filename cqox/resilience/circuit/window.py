@@ -6,9 +6,6 @@ from cqox.resilience.circuit.health import FailureRate, Health
 
 __all__ = ["CountWindow", "TimeWindow", "Window", "new_window"]
 
-_FAILED = 1
-_SLOW = 2
-
 
 class Window(Health):
     """What was seen lately, and whether that is too much.
@@ -55,37 +52,35 @@ class Window(Health):
 
 
 class CountWindow(Window):
-    """The last so many outcomes, in a ring."""
+    """The last so many outcomes. Only those that failed or were slow are kept, with their numbers."""
 
-    __slots__ = ("_next", "_ring", "_size", "_taken")
+    __slots__ = ("_bad", "_seen", "_size")
 
     def __init__(self, settings: FailureRate) -> None:
         super().__init__(settings)
         self._size = settings.window_calls
-        self._ring = bytearray(self._size)
-        self._next = self._taken = 0
+        self._seen = 0
+        self._bad: deque[tuple[int, bool, bool]] = deque()
 
     @property
     def calls(self) -> int:
         """See `Window.calls`."""
-        return self._taken
+        return min(self._seen, self._size)
 
     def record(self, now: float, failed: bool, slow: bool) -> bool:
         """See `Health.record`; time plays no part."""
-        at, ring = self._next, self._ring
-        if self._taken < self._size:
-            self._taken += 1
-        elif oldest := ring[at]:
-            ring[at] = 0
-            self.failures -= oldest & _FAILED
-            self.slow -= oldest >> 1
+        self._seen += 1
+        bad = self._bad
         if failed or slow:
-            ring[at] = failed + _SLOW * slow
-            self.failures += failed
-            self.slow += slow
-        at += 1
-        self._next = at if at < self._size else 0
-        return self.failures > 0 or self.slow > 0
+            self._count(self._seen, failed, slow)
+        elif not bad:
+            return False
+        gone = self._seen - self._size
+        while bad and bad[0][0] <= gone:
+            _, was_failure, was_slow = bad.popleft()
+            self.failures -= was_failure
+            self.slow -= was_slow
+        return bool(bad)
 
     def expire(self, now: float) -> None:
         """Nothing leaves by time."""
@@ -94,11 +89,17 @@ class CountWindow(Window):
         """See `Window.under`; the newest outcomes are kept."""
         other = new_window(settings)
         if isinstance(other, CountWindow):
-            start = self._next - self.calls
-            for at in range(start + max(0, self.calls - other._size), self._next):
-                code = self._ring[at % self._size]
-                other.record(0.0, bool(code & _FAILED), bool(code & _SLOW))
+            other._seen = min(self.calls, other._size)
+            forgotten = self._seen - other._seen
+            for number, failed, slow in self._bad:
+                if number > forgotten:
+                    other._count(number - forgotten, failed, slow)
         return other
+
+    def _count(self, number: int, failed: bool, slow: bool) -> None:
+        self._bad.append((number, failed, slow))
+        self.failures += failed
+        self.slow += slow
 
 
 class _Slice:
@@ -118,7 +119,7 @@ class TimeWindow(Window):
     An outcome is gone once it is that old, or at most one slice earlier.
     """
 
-    __slots__ = ("_forgotten", "_newest_until", "_seen", "_slices", "_width")
+    __slots__ = ("_bad", "_forgotten", "_newest_until", "_seen", "_slices", "_width")
 
     SLICES = 500
 
@@ -128,7 +129,7 @@ class TimeWindow(Window):
         self._width = settings.seconds / self.SLICES
         self._slices: deque[_Slice] = deque()
         self._newest_until = -float("inf")
-        self._seen = self._forgotten = 0
+        self._seen = self._forgotten = self._bad = 0
 
     @property
     def calls(self) -> int:
@@ -143,7 +144,7 @@ class TimeWindow(Window):
         self._seen += 1
         if failed or slow:
             self._count(failed, slow)
-        return self.failures > 0 or self.slow > 0
+        return self._bad != 0
 
     def expire(self, now: float) -> None:
         """See `Window.expire`."""
@@ -153,6 +154,7 @@ class TimeWindow(Window):
             gone = slices.popleft()
             self.failures -= gone.failures
             self.slow -= gone.slow
+            self._bad -= gone.failures + gone.slow
         if slices:
             self._forgotten = slices[0].seen_before
         else:
@@ -180,6 +182,7 @@ class TimeWindow(Window):
         newest.slow += slow
         self.failures += failures
         self.slow += slow
+        self._bad += failures + slow
 
 
 def new_window(settings: FailureRate) -> Window:
