@@ -1,12 +1,15 @@
-"""What circuit breakers do where it matters, found by running them: ours beside the peers, on asyncio.
+"""What circuit breakers and retries do where it matters, found by running them: ours beside the peers, on asyncio.
 
 Each breaker opens after two failures and tests after a tenth of a second. Whether a circuit is open is asked by calling
 through it and looking whether the callee was reached, so that nothing depends on what a library says about itself.
+Each retry makes three attempts and hardly pauses between them.
 """
 
 import asyncio
 import datetime
-from collections.abc import Awaitable, Callable
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -15,9 +18,11 @@ import circuitbreaker
 import interlock
 import nopanic
 import pybreaker
+import stamina
+import tenacity
 import trio
 
-from cqox.resilience import CircuitBreaker
+from cqox.resilience import CircuitBreaker, Retry
 
 THRESHOLD = 2
 RECOVERY_SECONDS = 0.1
@@ -238,12 +243,105 @@ def trips_on_trio(guard: Guard) -> bool:
     return trio.run(main)
 
 
-def answer(question: Callable[[Guard], Any], make: Callable[[], Guard]) -> str:
+type Retrying = Callable[[type[BaseException]], Callable[[Callable[..., Any]], Callable[..., Any]]]
+"""Takes the exceptions to retry and returns a decorator."""
+
+RETRIES: dict[str, Retrying] = {
+    "cqox": lambda on: Retry(3, 0.001, 5.0, exceptions=(on,), idempotent=True),
+    "nopanic": lambda on: nopanic.retry(attempts=3, on=on, backoff=nopanic.backoff.fixed(0.001)),
+    "stamina": lambda on: stamina.retry(on=on, attempts=3, wait_initial=0.001, wait_max=0.001, wait_jitter=0.0),
+    "tenacity": lambda on: tenacity.retry(
+        stop=tenacity.stop_after_attempt(3), retry=tenacity.retry_if_exception_type(on), wait=tenacity.wait_fixed(0.001)
+    ),
+}
+
+
+class TooMany(Exception):
+    """What an HTTP client raises for a 429 that asks for a second."""
+
+    class response:
+        """Its response."""
+
+        status_code = 429
+        headers = {"Retry-After": "1", "retry-after": "1"}  # noqa: RUF012
+
+
+async def the_last_error_reaches_the_caller(retrying: Retrying) -> bool:
+    """What the callee raised last is what the caller gets, the same object."""
+    last = ConnectionError("down")
+
+    @retrying(Exception)
+    async def call() -> None:
+        raise last
+
+    try:
+        await call()
+    except Exception as error:  # noqa: BLE001 - the question is what it is
+        return error is last
+    return False
+
+
+async def a_cancellation_is_never_retried(retrying: Retrying) -> bool:
+    """Not even where every BaseException is to be retried."""
+    attempts = 0
+
+    @retrying(BaseException)
+    async def call() -> None:
+        nonlocal attempts
+        attempts += 1
+        await asyncio.sleep(0.05 if attempts == 1 else 0.0)
+
+    task = asyncio.ensure_future(call())
+    await asyncio.sleep(0.01)
+    await cancel(task)
+    return task.cancelled() and attempts == 1
+
+
+async def retry_after_of_a_response_is_honoured(retrying: Retrying) -> bool:
+    """A server that asks for a second gets it."""
+    attempts, began = 0, time.monotonic()
+
+    @retrying(TooMany)
+    async def call() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise TooMany
+
+    await call()
+    return time.monotonic() - began >= 1.0
+
+
+async def a_stream_is_retried_before_its_first_item(retrying: Retrying) -> bool:
+    """An async generator that fails before it has given anything is begun again."""
+    attempts = 0
+
+    @retrying(ConnectionError)
+    async def items() -> AsyncGenerator[int]:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise ConnectionError
+        yield 1
+
+    with suppress(ConnectionError):
+        return [item async for item in items()] == [1]
+    return False
+
+
+RETRY_QUESTIONS = (
+    the_last_error_reaches_the_caller,
+    a_cancellation_is_never_retried,
+    retry_after_of_a_response_is_honoured,
+    a_stream_is_retried_before_its_first_item,
+)
+
+
+def answer(question: Callable[[Any], Any], subject: object) -> str:
     """Yes, no, or what it raised instead."""
     try:
-        if question is trips_on_trio:
-            return "yes" if trips_on_trio(make()) else "no"
-        return "yes" if asyncio.run(_within(question(make()))) else "no"
+        answered = question(subject)
+        return "yes" if (answered if isinstance(answered, bool) else asyncio.run(_within(answered))) else "no"
     except Exception as error:  # noqa: BLE001 - a peer that breaks is an answer, too
         return type(error).__name__
 
@@ -254,11 +352,20 @@ async def _within(answered: Awaitable[bool]) -> bool:
 
 
 def main() -> None:
-    """Print the table."""
-    print("\nCircuit breakers, by running them")
-    print(f"  {'':50}" + "".join(f"{name:>15}" for name in BREAKERS))
-    for question in (*QUESTIONS, trips_on_trio):
-        row = [answer(question, make) for make in BREAKERS.values()]
+    """Print the two tables."""
+    logging.disable()
+    stamina.instrumentation.set_on_retry_hooks([])
+    _table("Circuit breakers", BREAKERS, (*QUESTIONS, trips_on_trio), lambda make: make())
+    _table("Retries", RETRIES, RETRY_QUESTIONS, lambda retrying: retrying)
+
+
+def _table(
+    title: str, subjects: dict[str, Any], questions: tuple[Callable[[Any], Any], ...], prepare: Callable[[Any], object]
+) -> None:
+    print(f"\n{title}, by running them")
+    print(f"  {'':50}" + "".join(f"{name:>15}" for name in subjects))
+    for question in questions:
+        row = [answer(question, prepare(subject)) for subject in subjects.values()]
         print(f"  {question.__name__.replace('_', ' '):50}" + "".join(f"{cell:>15}" for cell in row), flush=True)
 
 
