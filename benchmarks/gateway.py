@@ -109,13 +109,14 @@ def _disconnect(engine: int, gateway: int) -> None:
     parent = _listening(engine)
     taken = []
     for _ in range(5):
+        # A worker that is only starting is busy too.
+        _waited_for(lambda: None if any(_busy_children(parent).values()) else parent)
         connection = Connection(gateway)
         connection.send(_ANALYZE, _fresh(repetitions=20_000))
-        worker = _computing(parent)
+        worker = _waited_for(lambda: next((child for child, busy in _busy_children(parent).items() if busy), None))
         began = time.perf_counter()
         connection.close()
-        while _alive(worker):
-            time.sleep(0.0005)
+        _waited_for(lambda: None if _alive(worker) else worker)
         taken.append((time.perf_counter() - began) * 1e3)
     print(f"\n  From a client's disconnect to the freed CPU: median {statistics.median(taken):.0f} ms", end="")
     print(f" (from {min(taken):.0f} to {max(taken):.0f}); target 100 ms")
@@ -213,18 +214,14 @@ def _listening(port: int) -> int:
     raise SystemExit(f"No process listens on port {port}.")
 
 
-def _computing(parent: int) -> int:
-    """The child that uses a CPU, waited for."""
-    return _waited_for(lambda: next((child for child, busy in _busy_children(parent).items() if busy), None))
-
-
 def _waited_for(find: Callable[[], int | None]) -> int:
     end = time.monotonic() + 20
     while time.monotonic() < end:
         found = find()
         if found is not None:
             return found
-    raise SystemExit("No worker computes.")
+        time.sleep(0.0005)
+    raise SystemExit("The workers do not do what is waited for.")
 
 
 def _busy_children(parent: int) -> dict[int, bool]:
