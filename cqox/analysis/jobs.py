@@ -84,6 +84,13 @@ class Job:
         self._scope = anyio.CancelScope()
         self._changed = anyio.Event()
 
+    @classmethod
+    def ended(cls, dataset_id: str, state: JobState, body: Mapping[str, object]) -> "Job":
+        """A job that ended in an earlier process, with the message of its end."""
+        job = cls(dataset_id)
+        job._end(state, body)
+        return job
+
     @property
     def done(self) -> bool:
         """Whether it has ended."""
@@ -149,12 +156,21 @@ class Jobs:
         group: where they run; it must live as long as the app.
         shift: opens the scope that a job runs in.
         remembered: how many ended jobs are kept; those that ended longest ago go first.
+        ended: called with each job that has ended, shielded; it must return soon and raise nothing.
     """
 
-    def __init__(self, group: TaskGroup, shift: Shift, *, remembered: int = 10_000) -> None:
+    def __init__(
+        self,
+        group: TaskGroup,
+        shift: Shift,
+        *,
+        remembered: int = 10_000,
+        ended: Callable[[Job], Awaitable[None]] | None = None,
+    ) -> None:
         self._group = group
         self._shift = shift
         self._remembered = remembered
+        self._ended = ended
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
     def start(self, dataset_id: str, work: Callable[[Tell], Awaitable[Outcome]]) -> Job:
@@ -162,8 +178,12 @@ class Jobs:
         job = Job(dataset_id)
         self._jobs[job.job_id] = job
         self._forget_some()
-        self._group.start_soon(job.run, work, self._shift, name="job")
+        self._group.start_soon(self._run, job, work, name="job")
         return job
+
+    def find(self, job_id: str) -> Job | None:
+        """The job of this id, if this engine runs or has run it and still remembers."""
+        return self._jobs.get(job_id)
 
     def get(self, job_id: str) -> Job:
         """The job of this id.
@@ -180,6 +200,14 @@ class Jobs:
     def running(self) -> int:
         """How many have not ended."""
         return sum(not job.done for job in self._jobs.values())
+
+    async def _run(self, job: Job, work: Callable[[Tell], Awaitable[Outcome]]) -> None:
+        try:
+            await job.run(work, self._shift)
+        finally:
+            if self._ended is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._ended(job)
 
     def _forget_some(self) -> None:
         for job_id in [job_id for job_id, job in self._jobs.items() if job.done][: -self._remembered or None]:

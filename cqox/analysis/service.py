@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,19 +21,12 @@ from cqox.analysis.admission import Admission
 from cqox.analysis.flights import Flights, Tell, Underway
 from cqox.analysis.key import analysis_id, canonical_json, code_version, digest
 from cqox.analysis.quarantine import Quarantine
+from cqox.analysis.results import Found, Results, StoreAddresses, open_cache, open_store
+from cqox.analysis.tending import JOB_LEASE_SECONDS, tend, tend_once
 from cqox.analysis.workers import Progress, WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.errors import InvalidRequest, NotFound, StoreUnavailable
-from cqox.storage import (
-    DatasetRecord,
-    FileStore,
-    MemoryCache,
-    Page,
-    ResultCache,
-    ResultStore,
-    SqliteStore,
-    StoredReport,
-)
+from cqox.storage import DatasetRecord, FileStore, JobRecord, Page, ResultCache, ResultStore, StoredReport
 from cqox.tasks import TaskGroup, open_task_group
 from cqox.telemetry import metrics, series
 from cqox.telemetry.analyses import measure_report, measured_steps
@@ -44,6 +37,7 @@ __all__ = ["Analyses", "Answer", "Bounds"]
 _WORK = "cqox.analysis.work"
 # Reading an upload or drawing a figure does not wait for analyses.
 _LIGHT_PLACES = 1
+_REGISTER_PAUSE_SECONDS = 5.0
 _logger = logging.getLogger("cqox.analysis")
 
 
@@ -99,25 +93,28 @@ class Analyses:
         self.group = group
         self.pool = pool
         self.store = observed(store, STORE_OPERATIONS)
-        self._cache = observed(cache, CACHE_OPERATIONS)
+        self.cache = observed(cache, CACHE_OPERATIONS)
         self._files = files
+        self._results = Results(self.store, self.cache)
         self._bounds = bounds
         self.admission = Admission(size=bounds.analyses, max_queued=bounds.queued)
         # Waiters come and go; the computation is nobody's child.
-        self._flights = Flights[tuple[StoredReport, bool]](group)
+        self._flights = Flights[Found](group)
         self._quarantine = Quarantine()
         self._catalog: Sequence[JsonValue] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, data_dir: Path, bounds: Bounds) -> AsyncIterator[Self]:
-        """The analyses kept under a folder, with SQLite results and a cache in memory.
+    async def open(cls, data_dir: Path, bounds: Bounds, addresses: StoreAddresses | None = None) -> AsyncIterator[Self]:
+        """The analyses whose data sets are under a folder, with results in it and a cache in memory unless told other.
 
         The workers begin to start; `warm` waits for them.
         """
+        addresses = addresses or StoreAddresses()
         files = FileStore(data_dir)
         async with (
-            SqliteStore.open(data_dir / "results.sqlite") as store,
+            open_store(data_dir, addresses) as store,
+            open_cache(addresses) as cache,
             WorkerPool.open(
                 work=_WORK,
                 size=bounds.analyses + _LIGHT_PLACES,
@@ -126,10 +123,12 @@ class Analyses:
             ) as pool,
             open_task_group("computations", detached=True) as group,
         ):
-            analyses = cls(group=group, pool=pool, store=store, cache=MemoryCache(), files=files, bounds=bounds)
+            analyses = cls(group=group, pool=pool, store=store, cache=cache, files=files, bounds=bounds)
+            group.start_soon(tend, analyses.store, files, name="tend the jobs")
             with analyses._watched():
                 yield analyses
             group.cancel_scope.cancel()
+        files.close()
 
     @property
     def scratch(self) -> Path:
@@ -138,9 +137,17 @@ class Analyses:
 
     async def warm(self) -> None:
         """Wait for a warm worker and see that the built-in data sets are there."""
+        await tend_once(self.store, self._files)
         reply = await self.pool.run("samples", {})
-        for sample in _objects(reply.body["samples"]):
-            await self._add_sample(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
+        samples = [
+            await self._sample(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
+            for sample in _objects(reply.body["samples"])
+        ]
+        try:
+            await self._register(samples)
+        except StoreUnavailable as error:
+            _logger.warning("The built-in data sets are registered later: %s", error)
+            self.group.start_soon(self._register_later, samples, name="register the built-in data sets")
         await self.catalog()
 
     async def catalog(self) -> Sequence[JsonValue]:
@@ -175,11 +182,11 @@ class Analyses:
                 "limits": dict(self._bounds.file_limits),
             }
             reply = await self._quarantine.guard(dataset_id, lambda: self.pool.run("ingest", task))
-            await self._files.keep(folder, dataset_id)
+            record = _record(reply.body, dataset_id, dataset_id, name, size_bytes, sample=False)
+            await self._files.keep(folder, record)
         except BaseException:
             await self._files.drop(folder)
             raise
-        record = _record(reply.body, dataset_id, dataset_id, name, size_bytes, sample=False)
         metrics.record(series.DATASET_SIZE, size_bytes)
         return await self.store.register(record)
 
@@ -189,7 +196,13 @@ class Analyses:
         Raises:
             NotFound: there is none.
         """
-        record = await self.store.dataset(dataset_id)
+        try:
+            record = await self.store.dataset(dataset_id)
+        except StoreUnavailable:
+            # An analysis needs the files and what they tell of themselves, and no registry.
+            record = await self._files.record(dataset_id)
+            if record is None:
+                raise
         if record is None:
             known = [other.dataset_id for other in await self.store.datasets()]
             raise NotFound(
@@ -215,7 +228,7 @@ class Analyses:
     async def infer(self, dataset_id: str) -> Mapping[str, object]:
         """Which columns may play which roles, as `cqox.contract.Inference`."""
         record = await self.dataset(dataset_id)
-        with self._files.reading(dataset_id) as path:
+        async with self._files.reading(dataset_id) as path:
             reply = await self.pool.run("infer", {"path": str(path)})
         return {"dataset_id": record.dataset_id, **reply.body}
 
@@ -244,34 +257,30 @@ class Analyses:
         roles, _ = request.roles()
         record = await self.dataset(request.dataset_id)
         key = analysis_id(record.digest, roles, request.options)
-        found = await self._cache.get(key)
-        if found is None:
-            found = await self._stored(key)
+        found = await self._results.find(key)
         if found is not None:
-            await self._cache.put(found)
-            return _answer(found, hit=True, stored=True, trace_id=trace_id)
-        (report, stored), _ = await self._flights.join(
+            return _answer(found.report, hit=True, stored=found.stored, trace_id=trace_id)
+        computed, _ = await self._flights.join(
             key,
             lambda underway: self._fly(request, record, key, underway),
             deadline=anyio.current_time() + seconds,
             tell=progress,
         )
-        return _answer(report, hit=False, stored=stored, trace_id=trace_id)
+        return _answer(computed.report, hit=False, stored=computed.stored, trace_id=trace_id)
 
     async def report(self, key: str) -> StoredReport:
-        """The stored report of this id.
+        """The report of this id.
 
         Raises:
             NotFound: there is none.
+            StoreUnavailable: the store cannot be asked.
         """
-        found = await self._cache.get(key) or await self.store.load(key)
-        if found is None:
-            raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")
-        return found
+        return (await self._found(key)).report
 
     async def read(self, key: str, *, trace_id: str | None = None) -> Answer:
         """The stored report of this id as it goes to a client."""
-        return _answer(await self.report(key), hit=True, stored=True, trace_id=trace_id)
+        found = await self._found(key)
+        return _answer(found.report, hit=True, stored=found.stored, trace_id=trace_id)
 
     async def reports(self, *, dataset_id: str | None, limit: int, before: str | None) -> Page[StoredReport]:
         """Stored reports, newest first, without their bodies."""
@@ -316,37 +325,45 @@ class Analyses:
             for end in ends:
                 end()
 
-    async def _stored(self, key: str) -> StoredReport | None:
+    async def keep_job(self, record: JobRecord) -> None:
+        """Enter a job of this engine, or how it has ended, in the store; one that is away is done without."""
         try:
-            return await self.store.load(key)
+            await self.store.put_job(record, owner=self._files.owner, seconds=JOB_LEASE_SECONDS)
         except StoreUnavailable as error:
-            _logger.warning("The result store was asked for %s and did not answer: %s", key, error)
-            return None
+            _logger.warning("The job %s could not be recorded as %s: %s", record.job_id, record.status, error)
 
-    async def _keep(self, report: StoredReport) -> bool:
-        try:
-            await self.store.save(report)
-        except StoreUnavailable as error:
-            _logger.error("The analysis %s could not be stored: %s", report.analysis_id, error)
-            return False
-        return True
+    async def job(self, job_id: str) -> JobRecord:
+        """A job that this engine does not run: an earlier one, or another engine's.
 
-    async def _fly(
-        self, request: AnalyzeRequest, record: DatasetRecord, key: str, underway: Underway
-    ) -> tuple[StoredReport, bool]:
-        arrived = time.perf_counter()
-        async with self.admission.slot(seconds_left=underway.seconds_left()):
-            metrics.record(series.QUEUE_WAIT, time.perf_counter() - arrived)
-            report = await self._compute(request, record, key, underway.tell)
-        stored = await self._keep(report)
-        await self._cache.put(report)
-        return report, stored
+        Raises:
+            NotFound: there was none.
+            StoreUnavailable: the store cannot be asked.
+        """
+        record = await self.store.job(job_id)
+        if record is None:
+            raise NotFound(f"There is no job '{job_id[:100]}'.", field="job_id")
+        return record
+
+    async def _found(self, key: str) -> Found:
+        found = await self._results.load(key)
+        if found is None:
+            raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")
+        return found
+
+    async def _fly(self, request: AnalyzeRequest, record: DatasetRecord, key: str, underway: Underway) -> Found:
+        async def compute() -> StoredReport:
+            arrived = time.perf_counter()
+            async with self.admission.slot(seconds_left=underway.seconds_left()):
+                metrics.record(series.QUEUE_WAIT, time.perf_counter() - arrived)
+                return await self._compute(request, record, key, underway.tell)
+
+        return await self._results.once(key, compute)
 
     async def _compute(
         self, request: AnalyzeRequest, record: DatasetRecord, key: str, progress: Progress
     ) -> StoredReport:
         arguments = {"request": request.model_dump(mode="json"), "threads": self._bounds.threads}
-        with self._files.reading(record.dataset_id) as path:
+        async with self._files.reading(record.dataset_id) as path:
             task = {"path": str(path), **arguments}
             reply = await self._quarantine.guard(key, lambda: self.pool.run("analyze", task, measured_steps(progress)))
         body = reply.body
@@ -378,19 +395,30 @@ class Analyses:
             digest=digest(content),
         )
 
-    async def _add_sample(self, name: str, sample_digest: str, size_bytes: int) -> None:
-        known = await self.store.dataset(name)
+    async def _sample(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
+        known = await self._files.record(name)
         if known is not None and known.digest == sample_digest and self._files.has(name):
-            return
-        await self._files.delete(name)
+            return known
         folder = self._files.incoming()
         try:
             reply = await self.pool.run("sample", {"name": name, "folder": str(folder)})
-            await self._files.keep(folder, name)
+            record = _record(reply.body, name, sample_digest, name, size_bytes, sample=True)
+            await self._files.keep(folder, record, replace=True)
         except BaseException:
             await self._files.drop(folder)
             raise
-        await self.store.register(_record(reply.body, name, sample_digest, name, size_bytes, sample=True))
+        return record
+
+    async def _register(self, samples: Sequence[DatasetRecord]) -> None:
+        for sample in samples:
+            await self.store.register(sample)
+
+    async def _register_later(self, samples: Sequence[DatasetRecord]) -> None:
+        while True:
+            await anyio.sleep(_REGISTER_PAUSE_SECONDS)
+            with suppress(StoreUnavailable):
+                await self._register(samples)
+                return
 
 
 def _answer(report: StoredReport, *, hit: bool, stored: bool, trace_id: str | None) -> Answer:

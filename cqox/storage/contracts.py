@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-__all__ = ["DatasetRecord", "Page", "ResultCache", "ResultStore", "StoredReport"]
+__all__ = ["DatasetRecord", "JobRecord", "JobStatus", "Page", "ResultCache", "ResultStore", "StoredReport"]
+
+type JobStatus = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,29 @@ class DatasetRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """An analysis in the background as the store knows it.
+
+    Attributes:
+        job_id: random.
+        dataset_id: what it analyses.
+        status: where it stands; `interrupted` where the engine that ran it is gone.
+        created_at: when it began, ISO 8601 in UTC.
+        finished_at: when it ended, the same; None while it runs, and where nobody saw it end.
+        analysis_id: the report's, where it succeeded.
+        problem: why it failed, JSON bytes.
+    """
+
+    job_id: str
+    dataset_id: str
+    status: JobStatus
+    created_at: str
+    finished_at: str | None
+    analysis_id: str | None
+    problem: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page[Item]:
     """A part of a listing, newest first.
 
@@ -79,10 +104,14 @@ class Page[Item]:
 
 
 class ResultCache(Protocol):
-    """Finished reports, near at hand. Losing any of them changes speed alone."""
+    """Finished reports, near at hand, and whose turn it is to compute one. Losing any of it changes speed alone.
+
+    No method raises for a cache that is down or a value that is damaged: the former holds nothing, and the latter is
+    a miss.
+    """
 
     async def get(self, analysis_id: str) -> StoredReport | None:
-        """The report, or None where it is not held. Never raises for a value that is damaged: that is a miss."""
+        """The report, or None where it is not held."""
         ...
 
     async def put(self, report: StoredReport) -> None:
@@ -93,12 +122,31 @@ class ResultCache(Protocol):
         """Hold it no longer."""
         ...
 
+    async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
+        """Take the turn to compute this report for a while, or prolong it; whether the token has it now.
+
+        A claim that is neither prolonged nor released ends by itself. Where the cache is down everybody has the turn.
+        """
+        ...
+
+    async def release(self, analysis_id: str, *, token: str) -> None:
+        """Give the turn back, if the token has it."""
+        ...
+
+    async def ping(self) -> None:
+        """Nothing, if the cache answers.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        ...
+
 
 class ResultStore(Protocol):
-    """Finished reports and the registry of data sets, kept for good.
+    """Finished reports, the registry of data sets, and jobs, kept for good.
 
     Every method raises `StoreUnavailable` where the store cannot be reached, and leaves nothing half-done. A
-    cancellation ends the query on the server and gives the connection back or discards it.
+    cancellation ends the query on the server and gives the connection back or discards it. Text holds no NUL.
     """
 
     async def save(self, report: StoredReport) -> bool:
@@ -106,7 +154,11 @@ class ResultStore(Protocol):
         ...
 
     async def load(self, analysis_id: str) -> StoredReport | None:
-        """The report of this id, if it is kept."""
+        """The report of this id, if it is kept.
+
+        Raises:
+            StoreUnavailable: also where its bytes no longer have its digest.
+        """
         ...
 
     async def reports(
@@ -129,6 +181,28 @@ class ResultStore(Protocol):
 
     async def forget(self, dataset_id: str) -> bool:
         """Strike the data set from the registry; whether it was there. Its reports stay."""
+        ...
+
+    async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
+        """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`.
+
+        Args:
+            job: the job.
+            owner: the engine that runs it.
+            seconds: how long it counts as running without `renew_jobs`.
+        """
+        ...
+
+    async def renew_jobs(self, owner: str, *, seconds: float) -> int:
+        """Say that the owner still runs its jobs; how many those are."""
+        ...
+
+    async def interrupt_jobs(self, owner: str, *, finished_at: str) -> int:
+        """Say that the owner is gone, and what it ran with it; how many jobs those were."""
+        ...
+
+    async def job(self, job_id: str) -> JobRecord | None:
+        """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
         ...
 
     async def ping(self) -> None:

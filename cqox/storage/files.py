@@ -1,30 +1,41 @@
 """Data set files: one folder for each data set, complete or not there at all.
 
-    datasets/<id>/table.parquet, table.parquet.json     what a worker wrote, moved into place in one rename
-    uploads/                                            files as clients send them
-    incoming/<random>/                                  what is being made of them
-    removed/<random>/                                   deleted while an analysis still read it
-    figures/<analysis id>/<name>.svg                    drawn at their first GET
+    datasets/<id>/table.parquet, …            what a worker wrote, moved into place in one rename
+    datasets/<id>/manifest.json               the data set's record and the digest of each file
+    uploads/<owner>/                          files as clients send them
+    incoming/<owner>-<random>/                what is being made of them
+    reading/<owner>-<random>/                 a data set for as long as an analysis reads it
+    removed/<owner>-<random>/                 deleted, about to go
+    figures/<analysis id>/<name>.svg          drawn at their first GET
+    engines/<owner>                           one for each process that works here
 
-The paths are given out by `FileStore`; the bytes are written and read by worker processes.
+Several engines may work on one volume. A reader has names of its own for the files (hard links), so that whoever
+deletes a data set takes nothing from it. What a process that was killed leaves behind bears its name, and the next
+process to start removes it.
 """
 
 import os
 import re
 import secrets
 import shutil
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from logging import getLogger
 from pathlib import Path
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 
 from cqox.errors import NotFound
+from cqox.storage.contracts import DatasetRecord
+from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
+from cqox.storage.presence import Presence
 
-__all__ = ["FileStore"]
+__all__ = ["TABLE", "FileStore"]
 
+TABLE = "table.parquet"
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+_OWNED = ("incoming", "reading", "removed", "uploads")
+_logger = getLogger("cqox.storage")
 
 
 class FileStore:
@@ -34,67 +45,97 @@ class FileStore:
         root: the folder, created where there is none.
 
     Attributes:
+        owner: the name of this process among those that work on the volume.
         scratch: a folder for files on their way in.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._limiter = CapacityLimiter(8)
-        self._readers: Counter[Path] = Counter()
-        self._condemned: dict[Path, Path] = {}
-        self.scratch = root / "uploads"
-        for name in ("datasets", "uploads", "incoming", "removed", "figures"):
+        self._verified: dict[str, tuple[tuple[int, int, int], ...]] = {}
+        for name in ("datasets", "figures", *_OWNED):
             (root / name).mkdir(parents=True, exist_ok=True)
+        self._presence = Presence(root / "engines")
+        self.owner = self._presence.owner
+        self.scratch = root / "uploads" / self.owner
+        self.scratch.mkdir()
+
+    def close(self) -> None:
+        """Leave the volume: nothing of this process is left on it but what it kept."""
+        self._remove_what_is_of(self.owner)
+        self._presence.close()
 
     def incoming(self) -> Path:
         """A new empty folder to write into; `keep` it or `drop` it."""
-        folder = self._root / "incoming" / secrets.token_hex(12)
+        folder = self._new("incoming")
         folder.mkdir()
         return folder
 
-    async def keep(self, folder: Path, dataset_id: str) -> None:
-        """Make what is in an incoming folder the data set of this id, unless it is there already.
+    async def keep(self, folder: Path, record: DatasetRecord, *, replace: bool = False) -> None:
+        """Make what is in an incoming folder the files of this data set.
 
         The files are on the disk before the rename, so that a data set is complete or absent, also after a crash.
+
+        Args:
+            folder: the folder; it goes.
+            record: the data set.
+            replace: whether to take the place of files that are there already; else those stay.
         """
-        await to_thread.run_sync(self._keep, folder, self._place(dataset_id), limiter=self._limiter)
+        await to_thread.run_sync(self._keep, folder, record, replace, limiter=self._limiter)
 
     async def drop(self, folder: Path) -> None:
-        """Remove an incoming folder and what is in it."""
-        await to_thread.run_sync(_remove, folder, limiter=self._limiter)
+        """Remove an incoming folder and what is in it, whether or not the caller is cancelled."""
+        with CancelScope(shield=True):
+            await to_thread.run_sync(_remove, folder, limiter=self._limiter)
 
     def has(self, dataset_id: str) -> bool:
         """Whether the files of this data set are there."""
-        return (self._place(dataset_id) / "table.parquet").exists()
+        return (self._place(dataset_id) / TABLE).exists()
 
-    @contextmanager
-    def reading(self, dataset_id: str) -> Iterator[Path]:
-        """The path of the table, readable until the block is left even if the data set is deleted meanwhile.
+    async def record(self, dataset_id: str) -> DatasetRecord | None:
+        """The data set as its files tell it, for when the registry cannot be asked; None where there are none."""
+        manifest = await to_thread.run_sync(read_manifest, self._place(dataset_id), limiter=self._limiter)
+        return None if manifest is None else manifest.record
+
+    @asynccontextmanager
+    async def reading(self, dataset_id: str) -> AsyncIterator[Path]:
+        """The path of the table, readable until the block is left even if anybody deletes the data set meanwhile.
 
         Raises:
-            NotFound: the files are gone.
+            NotFound: the files are gone, or no longer what was kept; the latter are removed.
         """
-        folder = self._place(dataset_id)
-        if not (folder / "table.parquet").exists():
-            raise NotFound(f"The files of data set '{dataset_id}' are no longer there; upload it again.")
-        self._readers[folder] += 1
+        view = self._new("reading")
         try:
-            yield folder / "table.parquet"
+            await to_thread.run_sync(self._link, self._place(dataset_id), view, limiter=self._limiter)
+            yield view / TABLE
         finally:
-            self._readers[folder] -= 1
-            if not self._readers[folder]:
-                del self._readers[folder]
-                if folder in self._condemned:
-                    _remove(self._retire(folder))
-                    del self._condemned[folder]
+            await self.drop(view)
 
     async def delete(self, dataset_id: str) -> None:
-        """Remove the files of a data set; those that an analysis is reading go when it is done."""
-        folder = self._place(dataset_id)
-        if self._readers[folder]:
-            self._condemned[folder] = folder
-        elif folder.exists():
-            await to_thread.run_sync(_remove, self._retire(folder), limiter=self._limiter)
+        """Remove the files of a data set; whoever is reading them goes on."""
+        await to_thread.run_sync(self._delete, self._place(dataset_id), limiter=self._limiter)
+
+    def kept(self) -> Sequence[str]:
+        """Ids of all data sets whose files are there."""
+        return sorted(path.name for path in (self._root / "datasets").iterdir() if (path / TABLE).exists())
+
+    async def is_whole(self, dataset_id: str) -> bool:
+        """Whether every file of the data set has the digest that it was kept with; reads all of them."""
+        place = self._place(dataset_id)
+        return await to_thread.run_sync(_is_whole, place, place, limiter=self._limiter)
+
+    def departed(self) -> Sequence[str]:
+        """The processes that worked on this volume and ended without leaving it, each until `bury`."""
+        return list(self._presence.departed())
+
+    def lives(self, owner: str) -> bool:
+        """Whether a process of this name works on this volume now."""
+        return self._presence.lives(owner)
+
+    async def bury(self, owner: str) -> None:
+        """Remove what a departed process has left behind."""
+        await to_thread.run_sync(self._remove_what_is_of, owner, limiter=self._limiter)
+        self._presence.bury(owner)
 
     def figure(self, analysis_id: str, name: str, suffix: str) -> Path:
         """Where the drawn figure is kept, whether or not it has been drawn."""
@@ -125,28 +166,95 @@ class FileStore:
     def _place(self, dataset_id: str) -> Path:
         return self._root / "datasets" / _checked(dataset_id)
 
-    def _keep(self, folder: Path, place: Path) -> None:
+    def _new(self, kind: str) -> Path:
+        return self._root / kind / f"{self.owner}-{secrets.token_hex(8)}"
+
+    def _keep(self, folder: Path, record: DatasetRecord, replace: bool) -> None:
+        write_manifest(folder, record)
         for path in [*folder.iterdir(), folder]:
             _sync(path)
-        self._condemned.pop(place, None)
+        place = self._place(record.dataset_id)
+        if replace:
+            self._delete(place)
         try:
             folder.rename(place)
         except OSError:
-            if not (place / "table.parquet").exists():
+            if not (place / TABLE).exists():
                 raise
             _remove(folder)
         _sync(place.parent)
 
-    def _retire(self, folder: Path) -> Path:
-        grave = self._root / "removed" / secrets.token_hex(12)
-        folder.rename(grave)
-        return grave
+    def _delete(self, place: Path) -> None:
+        grave = self._new("removed")
+        with suppress(FileNotFoundError):
+            place.rename(grave)
+        _remove(grave)
+
+    def _link(self, place: Path, view: Path) -> None:
+        gone = NotFound(f"The files of data set '{place.name}' are no longer there; upload it again.")
+        try:
+            # All names are looked up in one folder, even if another one takes its place meanwhile.
+            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            raise gone from None
+        try:
+            view.mkdir()
+            names = sorted(os.listdir(handle))
+            if TABLE not in names:
+                raise gone
+            for name in names:
+                _link_or_copy(name, view / name, handle)
+        except FileNotFoundError:
+            raise gone from None
+        finally:
+            os.close(handle)
+        stamp = tuple(_stamp(view / name) for name in names)
+        if self._verified.get(place.name) != stamp:
+            if not _is_whole(view, place):
+                self._delete(place)
+                raise NotFound(f"The files of data set '{place.name}' were damaged and are removed; upload it again.")
+            self._verified[place.name] = stamp
+
+    def _remove_what_is_of(self, owner: str) -> None:
+        for kind in _OWNED:
+            for path in (self._root / kind).glob(f"{owner}*"):
+                _remove(path)
 
 
 def _checked(part: str) -> str:
     if not _SAFE.fullmatch(part):
         raise NotFound(f"There is nothing under the name '{part[:80]}'.")
     return part
+
+
+def _is_whole(folder: Path, place: Path) -> bool:
+    manifest = read_manifest(folder)
+    if manifest is None:
+        _logger.error("The data set %s has no readable %s.", place.name, MANIFEST)
+        return False
+    for name, digest in manifest.digests.items():
+        path = folder / name
+        if not path.exists() or digest_of(path) != digest:
+            _logger.error("The file %s of data set %s is not what was kept.", name, place.name)
+            return False
+    return True
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    about = path.stat()
+    return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def _link_or_copy(name: str, target: Path, folder: int) -> None:
+    try:
+        os.link(name, target, src_dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        # A file system without hard links.
+        source = os.open(name, os.O_RDONLY, dir_fd=folder)
+        with os.fdopen(source, "rb") as reader, target.open("xb") as writer:
+            shutil.copyfileobj(reader, writer)
 
 
 def _sync(path: Path) -> None:

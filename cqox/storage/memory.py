@@ -1,5 +1,6 @@
 """The result cache of one process."""
 
+import time
 from collections import OrderedDict
 
 from cqox.storage.contracts import StoredReport
@@ -20,6 +21,7 @@ class MemoryCache:
         self._max_bytes = max_bytes
         self._held: OrderedDict[str, StoredReport] = OrderedDict()
         self._bytes = 0
+        self._claims: dict[str, tuple[str, float]] = {}
 
     @property
     def size_bytes(self) -> int:
@@ -50,6 +52,23 @@ class MemoryCache:
         report = self._held.pop(analysis_id, None)
         if report is not None:
             self._bytes -= _size(report)
+
+    async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
+        """Take the turn to compute this report for a while, or prolong it; whether the token has it now."""
+        holder, until = self._claims.get(analysis_id, (token, 0.0))
+        now = time.monotonic()
+        if holder != token and until > now:
+            return False
+        self._claims[analysis_id] = (token, now + seconds)
+        return True
+
+    async def release(self, analysis_id: str, *, token: str) -> None:
+        """Give the turn back, if the token has it."""
+        if self._claims.get(analysis_id, ("", 0.0))[0] == token:
+            del self._claims[analysis_id]
+
+    async def ping(self) -> None:
+        """Nothing: it is there."""
 
 
 def _size(report: StoredReport) -> int:

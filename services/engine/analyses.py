@@ -15,7 +15,7 @@ from cqox.resilience.http import deadline_from_headers
 from cqox.storage import StoredReport
 from services.engine.answers import json_answer, json_bytes
 from services.engine.events import event_stream
-from services.engine.jobs import described
+from services.engine.jobs import described, keep
 from services.engine.state import State
 from services.http.api import Handler
 from services.http.bodies import read_json
@@ -92,7 +92,9 @@ async def _job(state: State, asked: AnalyzeRequest, seconds: float) -> Job:
             return Outcome(analysis_id=answer.analysis_id, body=answer.body)
         raise DeadlineExceeded(seconds)
 
-    return state.jobs.start(asked.dataset_id, work)
+    job = state.jobs.start(asked.dataset_id, work)
+    await keep(state, job)
+    return job
 
 
 def _trace_id() -> str | None:

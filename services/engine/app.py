@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from cqox.analysis.jobs import Jobs
+from cqox.analysis.jobs import Job, Jobs
+from cqox.analysis.results import StoreAddresses
 from cqox.analysis.service import Analyses, Bounds
 from services.engine import analyses, datasets, jobs
 from services.engine.state import State
@@ -39,13 +40,18 @@ def create_app(settings: Settings) -> App:
         },
     )
 
+    addresses = StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url)
+
     @engine_app.resource
     @asynccontextmanager
     async def opened() -> AsyncIterator[Analyses]:
-        async with Analyses.open(settings.data_dir, bounds) as engine:
+        async with Analyses.open(settings.data_dir, bounds, addresses) as engine:
             state.analyses = engine
-            state.jobs = Jobs(engine.group, shift)
+            state.jobs = Jobs(engine.group, shift, ended=keep)
             yield engine
+
+    async def keep(job: Job) -> None:
+        await jobs.keep(state, job)
 
     @contextmanager
     def shift(what: str) -> Iterator[trio.CancelScope]:
@@ -60,9 +66,12 @@ def create_app(settings: Settings) -> App:
     async def results() -> None:
         await state.analyses.store.ping()
 
+    async def cache() -> None:
+        await state.analyses.cache.ping()
+
     register(engine_app, datasets.handlers(state) | analyses.handlers(state) | jobs.handlers(state))
     add_admin(engine_app)
-    add_health(engine_app, {"results": results})
+    add_health(engine_app, {"results": results, "cache": cache})
     add_docs(engine_app)
     add_metrics(engine_app)
     return engine_app

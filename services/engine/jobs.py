@@ -1,8 +1,14 @@
 """Handlers of jobs: where one stands, its events, its end."""
 
+import json
+
+import trio
 from quart import Response
 
 from cqox.analysis.jobs import Job
+from cqox.analysis.key import canonical_json
+from cqox.errors import NotFound
+from cqox.storage import JobRecord
 from services.engine.answers import json_answer
 from services.engine.events import event_stream, last_seen
 from services.engine.state import State
@@ -10,17 +16,22 @@ from services.http.api import Handler
 from services.http.incoming import current_request
 from services.http.problems import describe
 
-__all__ = ["described", "handlers"]
+__all__ = ["described", "handlers", "keep"]
+
+_RECORDING_SECONDS = 5.0
 
 
 def handlers(state: State) -> dict[str, Handler]:
     """The operations on jobs, by name."""
 
     async def read_job(job_id: str) -> Response:
-        return json_answer(described(state.jobs.get(job_id)))
+        job = state.jobs.find(job_id)
+        return json_answer(_recorded(await state.analyses.job(job_id)) if job is None else described(job))
 
     async def cancel_job(job_id: str) -> Response:
-        job = state.jobs.get(job_id)
+        job = state.jobs.find(job_id)
+        if job is None:
+            return json_answer(_recorded(await state.analyses.job(job_id)))
         job.cancel()
         async for _ in job.listen(len(job.messages)):
             pass
@@ -28,20 +39,66 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def job_events(job_id: str) -> Response:
         request = current_request()
-        job = state.jobs.get(job_id)
+        job = state.jobs.find(job_id) or _past(await state.analyses.job(job_id))
         after = last_seen(request.headers.get("Last-Event-ID"))
         return event_stream(job, after=after, request_id=request.request_id)
 
     return {"read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
 
 
+async def keep(state: State, job: Job) -> None:
+    """Record where the job stands, for who asks after this engine is gone."""
+    about = described(job)
+    problem = None if about["problem"] is None else canonical_json(about["problem"])
+    with trio.move_on_after(_RECORDING_SECONDS):
+        await state.analyses.keep_job(
+            JobRecord(
+                job_id=job.job_id,
+                dataset_id=job.dataset_id,
+                status=job.state,
+                created_at=job.created_at,
+                finished_at=job.finished_at,
+                analysis_id=None if job.outcome is None else job.outcome.analysis_id,
+                problem=problem,
+            )
+        )
+
+
+def _recorded(record: JobRecord) -> dict[str, object]:
+    return {
+        "job_id": record.job_id,
+        "status": record.status,
+        "dataset_id": record.dataset_id,
+        "created_at": record.created_at,
+        "finished_at": record.finished_at,
+        "steps": 0,
+        "last_step": None,
+        "analysis_id": record.analysis_id,
+        "links": _links(record.job_id, record.analysis_id),
+        "problem": None if record.problem is None else json.loads(record.problem),
+    }
+
+
+def _past(record: JobRecord) -> Job:
+    if record.status == "running":
+        raise NotFound(f"The job '{record.job_id}' runs on another engine, and only that one can tell its events.")
+    body: dict[str, object] = {} if record.problem is None else json.loads(record.problem)
+    if record.analysis_id is not None:
+        body = {"analysis_id": record.analysis_id, "report": f"/api/analyses/{record.analysis_id}"}
+    return Job.ended(record.dataset_id, record.status, body)
+
+
+def _links(job_id: str, analysis_id: str | None) -> dict[str, str]:
+    path = f"/api/jobs/{job_id}"
+    links = {"self": path, "events": f"{path}/events"}
+    return links if analysis_id is None else links | {"report": f"/api/analyses/{analysis_id}"}
+
+
 def described(job: Job) -> dict[str, object]:
     """The job as `cqox.contract.JobDescription`."""
     steps = [message for message in job.messages if message.event == "step"]
-    path = f"/api/jobs/{job.job_id}"
-    links = {"self": path, "events": f"{path}/events"}
-    if job.outcome is not None:
-        links["report"] = f"/api/analyses/{job.outcome.analysis_id}"
+    analysis_id = None if job.outcome is None else job.outcome.analysis_id
+    links = _links(job.job_id, analysis_id)
     return {
         "job_id": job.job_id,
         "status": job.state,
@@ -50,7 +107,11 @@ def described(job: Job) -> dict[str, object]:
         "finished_at": job.finished_at,
         "steps": len(steps),
         "last_step": str(steps[-1].body.get("step")) if steps else None,
-        "analysis_id": None if job.outcome is None else job.outcome.analysis_id,
+        "analysis_id": analysis_id,
         "links": links,
-        "problem": None if job.failure is None else describe(job.failure, instance=path, request_id=job.job_id),
+        "problem": _problem(job, links["self"]),
     }
+
+
+def _problem(job: Job, path: str) -> dict[str, object] | None:
+    return None if job.failure is None else describe(job.failure, instance=path, request_id=job.job_id)

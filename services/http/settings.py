@@ -68,6 +68,24 @@ class Settings:
             shown="$XDG_DATA_HOME/cqox, or ~/.local/share/cqox",
         ),
     ] = Path()
+    postgres_url: Annotated[
+        str,
+        _About(
+            "POSTGRES_URL",
+            "PostgreSQL database for results (postgresql://user:password@host:5432/name); engines may share it.",
+            services=("engine", "up"),
+            shown="a SQLite file in the data directory",
+        ),
+    ] = ""
+    redis_url: Annotated[
+        str,
+        _About(
+            "REDIS_URL",
+            "Redis server for the result cache (redis://host:6379/0); engines may share it.",
+            services=("engine", "up"),
+            shown="the memory of the engine",
+        ),
+    ] = ""
     max_upload_bytes: Annotated[
         int, _About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
     ] = 1 * _GIB

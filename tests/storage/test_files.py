@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import anyio
@@ -5,26 +6,32 @@ import pytest
 
 from cqox.errors import NotFound
 from cqox.storage import FileStore
+from tests.storage.records import a_dataset
 
 pytestmark = pytest.mark.anyio
 
 
-async def kept(files: FileStore, name: str, content: bytes = b"table") -> None:
+async def kept(files: FileStore, name: str, content: bytes = b"table", *, replace: bool = False) -> None:
     folder = files.incoming()
     (folder / "table.parquet").write_bytes(content)
-    await files.keep(folder, name)
+    await files.keep(folder, a_dataset(name), replace=replace)
 
 
 def everything(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    names = (str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    return sorted(name for name in names if not name.startswith("engines/"))
+
+
+WHOLE = ["datasets/a/manifest.json", "datasets/a/table.parquet"]
 
 
 async def test_a_kept_data_set_is_there_and_nothing_else_is_left(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
-    with files.reading("a") as path:
+    async with files.reading("a") as path:
         assert path.read_bytes() == b"table"
-    assert everything(tmp_path) == ["datasets/a/table.parquet"]
+    assert everything(tmp_path) == WHOLE
+    assert await files.record("a") == a_dataset("a")
 
 
 async def test_two_that_keep_the_same_data_set_at_once_both_succeed(tmp_path: Path) -> None:
@@ -32,7 +39,7 @@ async def test_two_that_keep_the_same_data_set_at_once_both_succeed(tmp_path: Pa
     async with anyio.create_task_group() as group:
         group.start_soon(kept, first, "a")
         group.start_soon(kept, second, "a")
-    assert everything(tmp_path) == ["datasets/a/table.parquet"]
+    assert everything(tmp_path) == WHOLE
 
 
 async def test_a_dropped_folder_leaves_nothing(tmp_path: Path) -> None:
@@ -43,23 +50,77 @@ async def test_a_dropped_folder_leaves_nothing(tmp_path: Path) -> None:
     assert everything(tmp_path) == []
 
 
-async def test_a_deleted_data_set_stays_readable_for_who_is_reading_it(tmp_path: Path) -> None:
+async def test_a_data_set_deleted_by_another_engine_stays_readable_for_who_is_reading_it(tmp_path: Path) -> None:
+    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    await kept(files, "a")
+    async with files.reading("a") as path:
+        await other.delete("a")
+        assert not files.has("a")
+        assert path.read_bytes() == b"table"
+    assert everything(tmp_path) == []
+
+
+async def test_a_data_set_kept_again_after_its_deletion_stays(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
-    with files.reading("a") as path:
+    async with files.reading("a"):
         await files.delete("a")
-        assert path.read_bytes() == b"table"
+        await kept(files, "a")
+    assert files.has("a")
+
+
+async def test_files_that_are_replaced_stay_as_they_were_for_who_is_reading_them(tmp_path: Path) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a", b"first")
+    async with files.reading("a") as path:
+        await kept(files, "a", b"second", replace=True)
+        assert path.read_bytes() == b"first"
+    async with files.reading("a") as path:
+        assert path.read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("harm", [b"tablE", b"tab", b""])
+async def test_a_file_that_has_changed_is_never_read_and_makes_room_for_a_new_upload(
+    tmp_path: Path, harm: bytes
+) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a")
+    async with files.reading("a"):
+        pass
+    (tmp_path / "datasets/a/table.parquet").write_bytes(harm)
+    with pytest.raises(NotFound, match="damaged"):
+        async with files.reading("a"):
+            pass
     assert not files.has("a")
     assert everything(tmp_path) == []
 
 
-async def test_a_data_set_uploaded_again_while_its_deletion_waits_is_kept(tmp_path: Path) -> None:
+async def test_what_an_engine_that_was_killed_left_behind_is_found_and_removed(tmp_path: Path) -> None:
+    program = (
+        "import os, signal; from pathlib import Path; from cqox.storage import FileStore\n"
+        f"files = FileStore(Path({str(tmp_path)!r}))\n"
+        "(files.incoming() / 'half').write_bytes(b'half'); (files.scratch / 'upload').write_bytes(b'up')\n"
+        "print(files.owner, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = await anyio.run_process([sys.executable, "-c", program], check=False)
+    owner = ended.stdout.decode().strip()
+    assert len(everything(tmp_path)) == 2
     files = FileStore(tmp_path)
-    await kept(files, "a")
-    with files.reading("a"):
-        await files.delete("a")
-        await kept(files, "a")
-    assert files.has("a")
+    assert files.lives(files.owner)
+    assert not files.lives(owner)
+    assert files.departed() == [owner]
+    await files.bury(owner)
+    assert files.departed() == []
+    assert everything(tmp_path) == []
+
+
+def test_an_engine_that_leaves_leaves_nothing(tmp_path: Path) -> None:
+    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    (files.incoming() / "half").write_bytes(b"half")
+    files.close()
+    assert everything(tmp_path) == []
+    assert other.departed() == []
+    assert not other.lives(files.owner)
 
 
 async def test_deleting_what_is_not_there_is_no_error(tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""Finished reports: where they are found, where they are kept, and which engine computes one that is nowhere.
+
+Caches and stores may be away; then answers are slower, or are given without being stored, and say so.
+"""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio import CancelScope
+
+from cqox.errors import StoreUnavailable
+from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
+from cqox.tasks import open_task_group
+
+__all__ = ["Found", "Results", "StoreAddresses", "open_cache", "open_store"]
+
+_TURN_SECONDS = 10.0
+_PROLONG_SECONDS = 3.0
+_FIRST_PAUSE_SECONDS = 0.05
+_PAUSE_SECONDS = 0.5
+_UNSTORED_BYTES = 64 * 1024 * 1024
+_logger = logging.getLogger("cqox.analysis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAddresses:
+    """Where results are kept.
+
+    Attributes:
+        postgres_url: the PostgreSQL database; a SQLite file in the data directory if empty.
+        redis_url: the Redis server; the memory of the process if empty.
+    """
+
+    postgres_url: str = ""
+    redis_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A report, and whether it can be read again later."""
+
+    report: StoredReport
+    stored: bool
+
+
+@asynccontextmanager
+async def open_store(data_dir: Path, addresses: StoreAddresses) -> AsyncIterator[ResultStore]:
+    """The result store that the settings name. A server may be away; a file must be usable.
+
+    Raises:
+        StoreUnavailable: the file cannot be used.
+        ValueError: the URL cannot be read.
+    """
+    if addresses.postgres_url:
+        from cqox.storage.postgres import PostgresStore
+
+        async with PostgresStore.open(addresses.postgres_url) as postgres:
+            yield postgres
+    else:
+        async with SqliteStore.open(data_dir / "results.sqlite") as sqlite:
+            yield sqlite
+
+
+@asynccontextmanager
+async def open_cache(addresses: StoreAddresses) -> AsyncIterator[ResultCache]:
+    """The result cache that the settings name. A server may be away.
+
+    Raises:
+        ValueError: the URL cannot be read.
+    """
+    if addresses.redis_url:
+        from cqox.storage.redis import RedisCache
+
+        async with RedisCache.open(addresses.redis_url) as redis:
+            yield redis
+    else:
+        yield MemoryCache()
+
+
+class Results:
+    """The finished reports of all engines that share a store and a cache."""
+
+    def __init__(self, store: ResultStore, cache: ResultCache) -> None:
+        self._store = store
+        self._cache = cache
+        # The shared cache holds what is stored and nothing else, so that a hit there can be read again later.
+        self._unstored = MemoryCache(max_bytes=_UNSTORED_BYTES)
+
+    async def find(self, key: str) -> Found | None:
+        """The report of this id, if it is anywhere that answers."""
+        try:
+            return await self.load(key)
+        except StoreUnavailable as error:
+            _logger.warning("The result store was asked for %s and did not answer: %s", key, error)
+            return None
+
+    async def load(self, key: str) -> Found | None:
+        """The report of this id, if there is one.
+
+        Raises:
+            StoreUnavailable: it is not at hand, and the store cannot be asked.
+        """
+        cached = await self._cache.get(key)
+        if cached is not None:
+            return Found(report=cached, stored=True)
+        unstored = await self._unstored.get(key)
+        if unstored is not None:
+            return Found(report=unstored, stored=await self.keep(unstored))
+        stored = await self._store.load(key)
+        if stored is None:
+            return None
+        await self._cache.put(stored)
+        return Found(report=stored, stored=True)
+
+    async def keep(self, report: StoredReport) -> bool:
+        """Keep the report; whether it is stored. One that is not is held here and offered again when it is found."""
+        try:
+            await self._store.save(report)
+        except StoreUnavailable as error:
+            _logger.error("The analysis %s could not be stored: %s", report.analysis_id, error)
+            await self._unstored.put(report)
+            return False
+        await self._unstored.discard(report.analysis_id)
+        await self._cache.put(report)
+        return True
+
+    async def once(self, key: str, compute: Callable[[], Awaitable[StoredReport]]) -> Found:
+        """The report of this id: computed and kept here, or what another engine has computed meanwhile.
+
+        Of several engines one has the turn. It prolongs its turn while it computes; the others look for the result,
+        and one of them is next where it gives up or dies. A cancellation gives the turn back.
+
+        Raises:
+            Exception: what `compute` raised.
+        """
+        token, pause, waited = secrets.token_hex(8), _FIRST_PAUSE_SECONDS, False
+        while not await self._cache.claim(key, token=token, seconds=_TURN_SECONDS):
+            await anyio.sleep(pause)
+            pause, waited = min(2 * pause, _PAUSE_SECONDS), True
+            found = await self.find(key)
+            if found is not None:
+                return found
+        try:
+            # The other may have finished between the look and the claim.
+            found = await self.find(key) if waited else None
+            if found is not None:
+                return found
+            report = await self._prolonging(key, token, compute)
+            return Found(report=report, stored=await self.keep(report))
+        finally:
+            with CancelScope(shield=True):
+                await self._cache.release(key, token=token)
+
+    async def _prolonging(self, key: str, token: str, compute: Callable[[], Awaitable[StoredReport]]) -> StoredReport:
+        computed: list[StoredReport] = []
+        failures: list[Exception] = []
+
+        async def prolong() -> None:
+            while True:
+                await anyio.sleep(_PROLONG_SECONDS)
+                await self._cache.claim(key, token=token, seconds=_TURN_SECONDS)
+
+        async with open_task_group("turn") as group:
+            group.start_soon(prolong, name="prolong the turn")
+            try:
+                computed.append(await compute())
+            except Exception as error:  # noqa: BLE001 - raised below, out of the group, as it is
+                failures.append(error)
+            group.cancel_scope.cancel()
+        if failures:
+            raise failures[0]
+        return computed[0]

@@ -1,0 +1,51 @@
+"""What lies beside the files of a data set: its record, and the digest of every file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import blake2b, file_digest
+from pathlib import Path
+
+from cqox.storage.contracts import DatasetRecord
+
+__all__ = ["MANIFEST", "Manifest", "digest_of", "read_manifest", "write_manifest"]
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The manifest of one data set.
+
+    Attributes:
+        record: the data set as the registry should know it.
+        digests: file name to BLAKE2b digest, for every file but the manifest.
+    """
+
+    record: DatasetRecord
+    digests: Mapping[str, str]
+
+
+def digest_of(path: Path) -> str:
+    """BLAKE2b of a file's bytes, 32 hexadecimal characters."""
+    with path.open("rb") as file:
+        return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
+
+
+def write_manifest(folder: Path, record: DatasetRecord) -> None:
+    """Describe the files that are in the folder now."""
+    values = asdict(record) | {"description": record.description.decode()}
+    digests = {path.name: digest_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    content = {"record": values, "digests": digests}
+    (folder / MANIFEST).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest in the folder; None where there is none or it cannot be read."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        values = content["record"]
+        record = DatasetRecord(**values | {"description": values["description"].encode()})
+        return Manifest(record=record, digests=dict(content["digests"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,5 @@
+"""The result store on a PostgreSQL server."""
+
+from cqox.storage.postgres.store import PostgresStore
+
+__all__ = ["PostgresStore"]

@@ -1,0 +1,218 @@
+"""Connections to PostgreSQL: a bounded pool, and calls that can be ended from outside.
+
+What must stay true: a connection that was told to cancel goes back to the pool only if the query is known to have ended
+by that very cancel; otherwise a late cancel could hit the next query, and the connection is closed. While a cancel is
+on its way the connection cannot change hands.
+"""
+
+import os
+import select
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Event, Lock
+from time import monotonic
+from typing import Any, Self
+
+import psycopg
+from anyio import CapacityLimiter, to_thread
+from psycopg.errors import QueryCanceled
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from cqox.storage.blocking import interruptible
+
+__all__ = ["Connections"]
+
+type Connection = psycopg.Connection[TupleRow]
+
+_CANCEL_SECONDS = 1.0
+_CONNECT_SECONDS = 5
+_FIRST_LOOK_SECONDS = 0.01
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    at: float
+    error: Exception
+
+
+class Connections:
+    """At most `size` connections to one database, opened as they are needed.
+
+    Args:
+        conninfo: URL or key-value string.
+        size: how many there may be; as many calls run at once.
+        seconds: how long a call waits for a connection.
+        statement_seconds: the server ends a statement after that; a second line behind the limit of the call.
+    """
+
+    def __init__(self, conninfo: str, *, size: int, seconds: float, statement_seconds: float) -> None:
+        self._seconds = seconds
+        self._statement_seconds = statement_seconds
+        self._limiter = CapacityLimiter(size)
+        self._cancels = CapacityLimiter(size)
+        self._refusal: _Refusal | None = None
+        self._lent = 0
+        self._lock = Lock()
+        self._pool = ConnectionPool[Connection](
+            conninfo,
+            connection_class=self._connection_class(),
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": _CONNECT_SECONDS,
+                "application_name": "cqox",
+                "keepalives_idle": 30,
+                "tcp_user_timeout": int(1000 * statement_seconds),
+            },
+            min_size=1,
+            max_size=size,
+            open=False,
+            configure=self._configure,
+            # The pool's own pauses between attempts double up to minutes; here the next call makes the next attempt.
+            reconnect_timeout=0.0,
+            name="results",
+        )
+
+    def open(self) -> None:
+        """Begin to connect; returns at once, also where the server is away."""
+        self._pool.open()
+
+    def close(self) -> None:
+        """Close every connection; blocks for up to a second."""
+        self._pool.close(timeout=1.0)
+
+    async def run[T](self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, called in a thread with a connection in autocommit mode.
+
+        A cancellation ends the query on the server.
+        """
+        use = _Use(self, self._cancels)
+        return await interruptible(lambda: use.run(work), limiter=self._limiter, interrupt=use.interrupt)
+
+    def take(self, abandoned: Callable[[], bool]) -> Connection:
+        """A connection that was alive a moment ago; `give` it back.
+
+        Raises:
+            psycopg.Error: there is none; at once where the server refuses and no connection is lent that could come
+                back.
+        """
+        began, look = monotonic(), _FIRST_LOOK_SECONDS
+        while True:
+            try:
+                connection = self._pool.getconn(timeout=look)
+            except PoolTimeout:
+                look = _LOOK_SECONDS
+                if abandoned():
+                    raise
+                self._raise_refusal(began)
+                if monotonic() - began > self._seconds:
+                    raise
+                continue
+            if _is_alive(connection):
+                with self._lock:
+                    self._lent += 1
+                return connection
+            connection.close()
+            self._pool.putconn(connection)
+
+    def give(self, connection: Connection) -> None:
+        """Take the connection back; a closed or broken one is replaced."""
+        with self._lock:
+            self._lent -= 1
+        self._pool.putconn(connection)
+
+    def _raise_refusal(self, since: float) -> None:
+        refusal = self._refusal
+        if refusal is not None and refusal.at >= since and self._lent == 0:
+            raise type(refusal.error)(str(refusal.error))
+
+    def _configure(self, connection: Connection) -> None:
+        # Not a start-up option: connection poolers in front of the server refuse those.
+        milliseconds = int(1000 * self._statement_seconds)
+        connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(milliseconds),))
+
+    def _connection_class(self) -> type[Connection]:
+        connections = self
+
+        class Noting(psycopg.Connection[TupleRow]):
+            """Notes why the server cannot be reached: the pool logs it, and tells its callers of a timeout alone."""
+
+            @classmethod
+            def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # noqa: ANN401 - as in the base class
+                try:
+                    return super().connect(conninfo, **kwargs)
+                except psycopg.OperationalError as error:
+                    connections._refusal = _Refusal(at=monotonic(), error=error)
+                    raise
+
+        return Noting
+
+
+class _Use:
+    """One call on one connection, which another thread may end."""
+
+    def __init__(self, connections: Connections, cancels: CapacityLimiter) -> None:
+        self._connections = connections
+        self._cancels = cancels
+        self._lock = Lock()
+        self._ended = Event()
+        self._cancelled = False
+        self._connection: Connection | None = None
+
+    def run[T](self, work: Callable[[Connection], T]) -> T:
+        connection = self._connections.take(lambda: self._cancelled)
+        cancel_arrived = False
+        try:
+            with self._lock:
+                if self._cancelled:
+                    raise PoolTimeout("the caller has left")
+                self._connection = connection
+            return work(connection)
+        except QueryCanceled:
+            cancel_arrived = True
+            raise
+        finally:
+            with self._lock:
+                if self._connection is not None and self._cancelled and not cancel_arrived:
+                    connection.close()
+                self._connection = None
+            self._ended.set()
+            self._connections.give(connection)
+
+    async def interrupt(self) -> None:
+        self._cancelled = True
+        await to_thread.run_sync(self._interrupt, limiter=self._cancels)
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if self._connection is None:
+                return
+            try:
+                self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
+                patience = _CANCEL_SECONDS
+            except psycopg.Error:
+                patience = 0.0
+        if not self._ended.wait(patience):
+            with self._lock:
+                if self._connection is not None:
+                    _shut_down(self._connection)
+
+
+def _shut_down(connection: Connection) -> None:
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+def _is_alive(connection: Connection) -> bool:
+    # An idle connection with something to read was told something: most often that it is over. No round trip.
+    try:
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        if poll.poll(0):
+            connection.pgconn.consume_input()
+    except (OSError, psycopg.Error):
+        return False
+    return not connection.closed

@@ -1,0 +1,140 @@
+"""The schema of the PostgreSQL store: ordered migrations, each in a transaction of its own, under an advisory lock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg.sql import SQL
+
+from cqox.errors import StoreUnavailable
+from cqox.storage.schema import MigrationStatus
+
+__all__ = ["MIGRATIONS", "Migration", "migrate", "migration_status"]
+
+_LOCK = int.from_bytes(b"cqox")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One step of the schema. A step that has been released never changes.
+
+    Attributes:
+        name: what it does.
+        script: SQL statements.
+    """
+
+    name: str
+    script: SQL
+
+
+# Text sorts by its bytes, as in SQLite, so that pages are the same everywhere.
+MIGRATIONS: Sequence[Migration] = (
+    Migration(
+        name="reports, data sets and jobs",
+        script=SQL("""
+            CREATE TABLE reports (
+                analysis_id text COLLATE "C" PRIMARY KEY,
+                dataset_id text COLLATE "C" NOT NULL,
+                created_at text COLLATE "C" NOT NULL,
+                status text NOT NULL,
+                verdict text,
+                "primary" text,
+                estimate double precision,
+                report bytea NOT NULL,
+                provenance bytea NOT NULL,
+                figures bytea NOT NULL,
+                digest text NOT NULL,
+                document jsonb,
+                insertion text NOT NULL
+            );
+            COMMENT ON COLUMN reports.report IS 'the report as it is answered; its digest is of these bytes';
+            COMMENT ON COLUMN reports.document IS 'the same as JSON, to query by; NULL where JSONB cannot hold it';
+            COMMENT ON COLUMN reports.insertion IS 'names the call that inserted the row';
+            CREATE INDEX reports_by_time ON reports (created_at, analysis_id);
+            CREATE INDEX reports_by_dataset ON reports (dataset_id, created_at, analysis_id);
+            CREATE TABLE datasets (
+                dataset_id text COLLATE "C" PRIMARY KEY,
+                digest text NOT NULL,
+                name text NOT NULL,
+                rows bigint NOT NULL,
+                columns bigint NOT NULL,
+                size_bytes bigint NOT NULL,
+                created_at text COLLATE "C" NOT NULL,
+                sample boolean NOT NULL,
+                description bytea NOT NULL
+            );
+            CREATE TABLE jobs (
+                job_id text COLLATE "C" PRIMARY KEY,
+                dataset_id text COLLATE "C" NOT NULL,
+                status text NOT NULL,
+                created_at text COLLATE "C" NOT NULL,
+                finished_at text,
+                analysis_id text,
+                problem bytea,
+                owner text NOT NULL,
+                renewed_until timestamptz NOT NULL
+            );
+            CREATE INDEX jobs_running ON jobs (owner) WHERE status = 'running';
+        """),
+    ),
+)
+
+
+def migrate(connection: psycopg.Connection[TupleRow]) -> int:
+    """Bring the schema to the newest step; how many steps that took. Several may call it at once.
+
+    Args:
+        connection: in autocommit mode.
+
+    Raises:
+        StoreUnavailable: the schema is newer than this code.
+    """
+    done = 0
+    while _applied(connection) < len(MIGRATIONS):
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS cqox_migrations (number integer PRIMARY KEY, name text NOT NULL, "
+                "applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            # Another process may have been first while this one waited for the lock.
+            number = _applied(connection)
+            if number < len(MIGRATIONS):
+                step = MIGRATIONS[number]
+                connection.execute(step.script)
+                connection.execute(
+                    "INSERT INTO cqox_migrations (number, name) VALUES (%s, %s)", (number + 1, step.name)
+                )
+                done += 1
+    return done
+
+
+def migration_status(connection: psycopg.Connection[TupleRow]) -> Sequence[MigrationStatus]:
+    """Every step that this code knows, and when it was applied."""
+    times = dict[int, str]()
+    if _has_table(connection):
+        rows = connection.execute("SELECT number, applied_at FROM cqox_migrations").fetchall()
+        times = {number: applied_at.isoformat(timespec="seconds") for number, applied_at in rows}
+    return [
+        MigrationStatus(number=number, name=step.name, applied_at=times.get(number))
+        for number, step in enumerate(MIGRATIONS, start=1)
+    ]
+
+
+def _applied(connection: psycopg.Connection[TupleRow]) -> int:
+    if not _has_table(connection):
+        return 0
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM cqox_migrations").fetchone()
+    number = 0 if row is None else int(row[0])
+    if number > len(MIGRATIONS):
+        raise StoreUnavailable(
+            f"The database has schema step {number}, and this version of CQOx knows {len(MIGRATIONS)}: "
+            "run the newer version."
+        )
+    return number
+
+
+def _has_table(connection: psycopg.Connection[TupleRow]) -> bool:
+    row = connection.execute("SELECT to_regclass('cqox_migrations') IS NOT NULL").fetchone()
+    return row is not None and bool(row[0])

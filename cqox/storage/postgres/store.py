@@ -1,0 +1,256 @@
+"""The result store on a PostgreSQL server: the statements. How they get there is in `connections`."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from threading import Lock
+from typing import LiteralString, Self
+
+import psycopg
+from anyio import CancelScope, CapacityLimiter, to_thread
+from psycopg.rows import TupleRow
+
+from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
+from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
+from cqox.storage.policy import store_policy
+from cqox.storage.postgres.connections import Connections
+from cqox.storage.postgres.schema import migrate, migration_status
+from cqox.storage.rows import (
+    DATASET,
+    JOB,
+    REPORT,
+    dataset_of,
+    job_of,
+    page_of,
+    position,
+    report_of,
+    row_of,
+    whole,
+)
+from cqox.storage.schema import MigrationStatus
+
+__all__ = ["PostgresStore"]
+
+type _Connection = psycopg.Connection[TupleRow]
+
+_HEAD = REPORT.replace(" report, provenance, figures,", " ''::bytea, ''::bytea, ''::bytea,")
+_DATASET_MARKS = ", ".join(["%s"] * 9)
+_JOB_MARKS = ", ".join(["%s"] * 7)
+_logger = logging.getLogger("cqox.storage")
+
+
+class PostgresStore:
+    """Reports, the registry of data sets and jobs in a PostgreSQL database, for any number of engines.
+
+    Open it with `PostgresStore.open`. The schema is brought up to date by the first call that reaches the server, so
+    that an engine may start while its database is away.
+    """
+
+    def __init__(self, conninfo: str, *, size: int = 8, seconds: float = 10.0) -> None:
+        """See `open`."""
+        try:
+            psycopg.conninfo.conninfo_to_dict(conninfo)
+        except psycopg.Error as error:
+            raise ValueError(f"POSTGRES_URL cannot be read: {str(error).strip()}") from None
+        self._connections = Connections(conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5)
+        self._policy = store_policy("postgres", seconds=seconds, attempts=3)
+        self._migrated = False
+        self._migrating = Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, conninfo: str, *, size: int = 8, seconds: float = 10.0) -> AsyncIterator[Self]:
+        """The store in this database; opens whether or not the server can be reached, and closes on leaving.
+
+        Args:
+            conninfo: URL (`postgresql://user:password@host:5432/name`) or key-value string, as libpq reads it.
+            size: how many connections there may be.
+            seconds: the limit of one call.
+
+        Raises:
+            ValueError: `conninfo` cannot be read.
+        """
+        store = cls(conninfo, size=size, seconds=seconds)
+        store._connections.open()
+        try:
+            yield store
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(store._connections.close, limiter=CapacityLimiter(1))
+
+    async def save(self, report: StoredReport) -> bool:
+        """Keep the report unless one of its id is there already; whether this call inserted it.
+
+        The row names the call that inserted it: a call whose first answer was lost finds out on its next attempt.
+        """
+        insertion = secrets.token_hex(16)
+
+        def insert(connection: _Connection) -> bool:
+            try:
+                return _insert(connection, report, insertion, _document(report))
+            except psycopg.DataError as error:
+                _logger.info("JSONB cannot hold the analysis %s: %s", report.analysis_id, error)
+                return _insert(connection, report, insertion, None)
+
+        return await self._call(insert)
+
+    async def load(self, analysis_id: str) -> StoredReport | None:
+        """The report of this id, if it is kept."""
+        row = await self._row(f"SELECT {REPORT} FROM reports WHERE analysis_id = %s", analysis_id)
+        return None if row is None else whole(report_of(row))
+
+    async def reports(
+        self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
+    ) -> Page[StoredReport]:
+        """Reports, newest first, without their bodies."""
+        conditions: LiteralString = "true"
+        values = list[str | int]()
+        if dataset_id is not None:
+            conditions += " AND dataset_id = %s"
+            values.append(dataset_id)
+        if before is not None:
+            conditions += " AND (created_at, analysis_id) < (%s, %s)"
+            values += position(before)
+        query: LiteralString = (
+            f"SELECT {_HEAD} FROM reports WHERE {conditions} ORDER BY created_at DESC, analysis_id DESC LIMIT %s"
+        )
+        return page_of(await self._rows(query, *values, limit + 1), limit)
+
+    async def register(self, record: DatasetRecord) -> DatasetRecord:
+        """Enter the data set unless its id is there already; the row as it now stands."""
+        # A sample's content follows the code; what a user uploaded is the same bytes under the same id for ever, and
+        # is "updated" to what it is only to have the row returned by the statement that decides.
+        changes: LiteralString = (
+            "digest = excluded.digest, name = excluded.name, rows = excluded.rows, columns = excluded.columns, "
+            "size_bytes = excluded.size_bytes, description = excluded.description"
+            if record.sample
+            else "dataset_id = excluded.dataset_id"
+        )
+        row = await self._row(
+            f"INSERT INTO datasets ({DATASET}) VALUES ({_DATASET_MARKS}) "
+            f"ON CONFLICT (dataset_id) DO UPDATE SET {changes} RETURNING {DATASET}",
+            *row_of(record),
+        )
+        return record if row is None else dataset_of(row)
+
+    async def dataset(self, dataset_id: str) -> DatasetRecord | None:
+        """The data set of this id, if it is registered."""
+        row = await self._row(f"SELECT {DATASET} FROM datasets WHERE dataset_id = %s", dataset_id)
+        return None if row is None else dataset_of(row)
+
+    async def datasets(self) -> Sequence[DatasetRecord]:
+        """Every data set: samples first, then newest first."""
+        query: LiteralString = f"SELECT {DATASET} FROM datasets ORDER BY sample DESC, created_at DESC, dataset_id"
+        return [dataset_of(row) for row in await self._rows(query)]
+
+    async def forget(self, dataset_id: str) -> bool:
+        """Strike the data set from the registry; whether it was there."""
+        return await self._count("DELETE FROM datasets WHERE dataset_id = %s", dataset_id) == 1
+
+    async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
+        """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`."""
+        await self._count(
+            f"INSERT INTO jobs ({JOB}, owner, renewed_until) "
+            f"VALUES ({_JOB_MARKS}, %s, clock_timestamp() + make_interval(secs => %s)) "
+            "ON CONFLICT (job_id) DO UPDATE SET status = excluded.status, finished_at = excluded.finished_at, "
+            "analysis_id = excluded.analysis_id, problem = excluded.problem, owner = excluded.owner, "
+            "renewed_until = excluded.renewed_until WHERE jobs.status IN ('running', 'interrupted')",
+            *row_of(job),
+            owner,
+            seconds,
+        )
+
+    async def renew_jobs(self, owner: str, *, seconds: float) -> int:
+        """Say that the owner still runs its jobs; how many those are."""
+        return await self._count(
+            "UPDATE jobs SET renewed_until = clock_timestamp() + make_interval(secs => %s) "
+            "WHERE owner = %s AND status = 'running'",
+            seconds,
+            owner,
+        )
+
+    async def interrupt_jobs(self, owner: str, *, finished_at: str) -> int:
+        """Say that the owner is gone, and what it ran with it; how many jobs those were."""
+        return await self._count(
+            "UPDATE jobs SET status = 'interrupted', finished_at = %s WHERE owner = %s AND status = 'running'",
+            finished_at,
+            owner,
+        )
+
+    async def job(self, job_id: str) -> JobRecord | None:
+        """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
+        # The server's clock decides for all engines, whatever theirs show.
+        status: LiteralString = (
+            "CASE WHEN status = 'running' AND renewed_until < clock_timestamp() THEN 'interrupted' ELSE status END"
+        )
+        columns: LiteralString = JOB.replace("status", status)
+        row = await self._row(f"SELECT {columns} FROM jobs WHERE job_id = %s", job_id)
+        return None if row is None else job_of(row)
+
+    async def ping(self) -> None:
+        """Nothing, if the store answers.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        await self._row("SELECT 1")
+
+    async def migrate(self) -> int:
+        """Bring the schema to the newest step; how many steps that took."""
+        return await self._guarded(migrate)
+
+    async def migrations(self) -> Sequence[MigrationStatus]:
+        """Every step of the schema, and when it was applied."""
+        return await self._guarded(migration_status)
+
+    async def _row(self, query: LiteralString, *values: object) -> TupleRow | None:
+        return await self._call(lambda connection: connection.execute(query, values, binary=True).fetchone())
+
+    async def _rows(self, query: LiteralString, *values: object) -> list[TupleRow]:
+        return await self._call(lambda connection: connection.execute(query, values, binary=True).fetchall())
+
+    async def _count(self, statement: LiteralString, *values: object) -> int:
+        return await self._call(lambda connection: connection.execute(statement, values).rowcount)
+
+    async def _call[T](self, work: Callable[[_Connection], T]) -> T:
+        def prepared(connection: _Connection) -> T:
+            if not self._migrated:
+                with self._migrating:
+                    if not self._migrated:
+                        migrate(connection)
+                        self._migrated = True
+            return work(connection)
+
+        return await self._guarded(prepared)
+
+    async def _guarded[T](self, work: Callable[[_Connection], T]) -> T:
+        async def attempt() -> T:
+            return await self._connections.run(work)
+
+        try:
+            return await self._policy.call(attempt)
+        except (psycopg.Error, AttemptTimeout, Rejected) as error:
+            raise StoreUnavailable(
+                f"PostgreSQL did not do it: {str(error).strip() or type(error).__name__}."
+            ) from error
+
+
+def _insert(connection: _Connection, report: StoredReport, insertion: str, document: str | None) -> bool:
+    statement: LiteralString = (
+        f"INSERT INTO reports ({REPORT}, document, insertion) VALUES "
+        "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s) ON CONFLICT DO NOTHING"
+    )
+    if connection.execute(statement, (*row_of(report), document, insertion)).rowcount == 1:
+        return True
+    found = connection.execute(
+        "SELECT 1 FROM reports WHERE analysis_id = %s AND insertion = %s", (report.analysis_id, insertion)
+    ).fetchone()
+    return found is not None
+
+
+def _document(report: StoredReport) -> str | None:
+    try:
+        return report.report.decode()
+    except UnicodeDecodeError:
+        return None

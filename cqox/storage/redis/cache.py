@@ -1,0 +1,186 @@
+"""The result cache on a Redis server, shared by any number of engines.
+
+Redis that is down, slow, full or holds nonsense makes answers slower and never wrong: what fails here is logged and
+counts as nothing held.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Self
+
+import redis
+from anyio import CancelScope, CapacityLimiter, to_thread
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
+from cqox.storage.blocking import interruptible
+from cqox.storage.contracts import StoredReport
+from cqox.storage.policy import store_policy
+from cqox.storage.redis.values import DamagedValue, decode, encode
+
+__all__ = ["RedisCache"]
+
+_CLAIM = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_SOCKET_SECONDS = 0.5
+_CALL_SECONDS = 2.0
+_logger = logging.getLogger("cqox.storage")
+
+
+class RedisCache:
+    """Reports and turns in Redis. Open it with `RedisCache.open`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 16,
+        ttl_seconds: float = 86_400.0,
+        max_bytes: int = 64 * 1024 * 1024,
+        socket_seconds: float = _SOCKET_SECONDS,
+    ) -> None:
+        """See `open`."""
+        try:
+            self._client = redis.Redis.from_url(
+                url,
+                socket_timeout=socket_seconds,
+                socket_connect_timeout=socket_seconds,
+                max_connections=size,
+                # Once more on a connection that the server has closed meanwhile; not after a wait that was in vain.
+                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+                client_name="cqox",
+            )
+        except ValueError as error:
+            raise ValueError(f"REDIS_URL cannot be read: {error}") from None
+        self._limiter = CapacityLimiter(size)
+        self._policy = store_policy("redis", seconds=_CALL_SECONDS)
+        self._ttl = int(1000 * ttl_seconds)
+        self._max_bytes = max_bytes
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, url: str, *, size: int = 16, ttl_seconds: float = 86_400.0, max_bytes: int = 64 * 1024 * 1024
+    ) -> AsyncIterator[Self]:
+        """The cache on this server; opens whether or not it can be reached, and closes on leaving.
+
+        Args:
+            url: as redis-py reads it, such as `redis://host:6379/0`.
+            size: how many connections there may be.
+            ttl_seconds: how long a report is held after it was put.
+            max_bytes: a larger report is not held, and not believed.
+
+        Raises:
+            ValueError: the URL cannot be read.
+        """
+        cache = cls(url, size=size, ttl_seconds=ttl_seconds, max_bytes=max_bytes)
+        try:
+            yield cache
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(cache._client.close, limiter=CapacityLimiter(1))
+
+    async def get(self, analysis_id: str) -> StoredReport | None:
+        """The report, or None where it is not held; a value that is damaged or foreign is logged and deleted."""
+        key = _report_key(analysis_id)
+
+        def get() -> StoredReport | None:
+            try:
+                value = self._client.get(key)
+                return None if value is None else decode(_bytes(value), analysis_id, max_bytes=self._max_bytes)
+            except (DamagedValue, redis.ResponseError) as error:
+                if isinstance(error, redis.ResponseError) and "WRONGTYPE" not in str(error):
+                    raise
+                _logger.warning("The cached value %s is no report and was deleted: %s", key, error)
+                self._client.delete(key)
+                return None
+
+        return await self._try(get, None)
+
+    async def put(self, report: StoredReport) -> None:
+        """Hold the report until its time is over; one that is too large is not held."""
+        if len(report.report) + len(report.provenance) + len(report.figures) > self._max_bytes // 2:
+            return
+
+        def put() -> None:
+            self._client.set(_report_key(report.analysis_id), encode(report), px=self._ttl)
+
+        await self._try(put, None)
+
+    async def discard(self, analysis_id: str) -> None:
+        """Hold it no longer."""
+
+        def discard() -> None:
+            self._client.delete(_report_key(analysis_id))
+
+        await self._try(discard, None)
+
+    async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
+        """Take the turn to compute this report for a while, or prolong it; whether the token has it now."""
+
+        def claim() -> bool:
+            return bool(self._client.eval(_CLAIM, 1, _turn_key(analysis_id), token, str(int(1000 * seconds))))
+
+        return await self._try(claim, True)
+
+    async def release(self, analysis_id: str, *, token: str) -> None:
+        """Give the turn back, if the token has it."""
+
+        def release() -> None:
+            self._client.eval(_RELEASE, 1, _turn_key(analysis_id), token)
+
+        await self._try(release, None)
+
+    async def ping(self) -> None:
+        """Nothing, if the cache answers.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+
+        def ping() -> None:
+            self._client.ping()
+
+        try:
+            await self._call(ping)
+        except (redis.RedisError, AttemptTimeout, Rejected) as error:
+            raise StoreUnavailable(f"Redis does not answer: {error}.") from error
+
+    async def _try[T](self, call: Callable[[], T], otherwise: T) -> T:
+        try:
+            return await self._call(call)
+        except CircuitOpen:
+            return otherwise
+        except (redis.RedisError, AttemptTimeout, Rejected) as error:
+            _logger.warning("The cache is done without: %s", str(error) or type(error).__name__)
+            return otherwise
+
+    async def _call[T](self, call: Callable[[], T]) -> T:
+        async def attempt() -> T:
+            return await interruptible(call, limiter=self._limiter, interrupt=_wait_for_socket_timeout)
+
+        return await self._policy.call(attempt)
+
+
+async def _wait_for_socket_timeout() -> None:
+    """Do nothing: the socket's own timeout ends the call soon, and redis-py then drops the connection."""
+
+
+def _report_key(analysis_id: str) -> str:
+    return f"cqox:1:report:{analysis_id}"
+
+
+def _turn_key(analysis_id: str) -> str:
+    return f"cqox:1:turn:{analysis_id}"
+
+
+def _bytes(value: bytes | str) -> bytes:
+    # A client that decodes no answers gives bytes; redis-py's types allow for one that does.
+    return value if isinstance(value, bytes) else value.encode()

@@ -1,0 +1,70 @@
+"""A report as one value of a cache: compressed, versioned, and checked before anything in it is believed.
+
+magic and version (5 bytes) | BLAKE2b-16 of the rest | zstd of: length of the head (4 bytes) | head, JSON | bodies
+"""
+
+import json
+from hashlib import blake2b
+
+import zstandard
+
+from cqox.storage.contracts import StoredReport
+
+__all__ = ["DamagedValue", "decode", "encode"]
+
+_MAGIC = b"CQOX\x01"
+_DIGEST_BYTES = 16
+_START = len(_MAGIC) + _DIGEST_BYTES
+_HEAD = ("analysis_id", "dataset_id", "created_at", "status", "verdict", "primary", "estimate", "digest")
+_BODIES = ("report", "provenance", "figures")
+_LEVEL = 1
+
+
+class DamagedValue(ValueError):
+    """The bytes are not a report that this version has written."""
+
+
+def encode(report: StoredReport) -> bytes:
+    """The report as bytes."""
+    bodies = [getattr(report, name) for name in _BODIES]
+    head = {name: getattr(report, name) for name in _HEAD} | {"lengths": [len(body) for body in bodies]}
+    text = json.dumps(head, separators=(",", ":")).encode()
+    packed = zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join([len(text).to_bytes(4), text, *bodies]))
+    return _MAGIC + blake2b(packed, digest_size=_DIGEST_BYTES).digest() + packed
+
+
+def decode(value: bytes, analysis_id: str, *, max_bytes: int) -> StoredReport:
+    """The report that `encode` made these bytes of.
+
+    Args:
+        value: the bytes.
+        analysis_id: the report that they should be.
+        max_bytes: how large it may be.
+
+    Raises:
+        DamagedValue: they are something else.
+    """
+    if value[: len(_MAGIC)] != _MAGIC:
+        raise DamagedValue("it was not written by this version of CQOx")
+    packed = value[_START:]
+    if blake2b(packed, digest_size=_DIGEST_BYTES).digest() != value[len(_MAGIC) : _START]:
+        raise DamagedValue("its bytes have changed")
+    try:
+        report = _unpacked(packed, max_bytes)
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedValue(f"its content is none of ours: {error}") from error
+    if report.analysis_id != analysis_id:
+        raise DamagedValue(f"it is the analysis {report.analysis_id}")
+    return report
+
+
+def _unpacked(packed: bytes, max_bytes: int) -> StoredReport:
+    if not 4 <= zstandard.frame_content_size(packed) <= max_bytes:
+        raise DamagedValue("its size is out of bounds")
+    content = zstandard.ZstdDecompressor().decompress(packed)
+    start = 4 + int.from_bytes(content[:4])
+    fields = json.loads(content[4:start])
+    for name, length in zip(_BODIES, fields.pop("lengths"), strict=True):
+        fields[name] = content[start : start + length]
+        start += length
+    return StoredReport(**fields)

@@ -1,0 +1,75 @@
+"""Records as rows: the columns of each table, in the order of the record's fields, for every SQL backend."""
+
+import logging
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from cqox.errors import StoreUnavailable
+from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
+
+__all__ = [
+    "DATASET",
+    "JOB",
+    "REPORT",
+    "dataset_of",
+    "job_of",
+    "page_of",
+    "position",
+    "report_of",
+    "row_of",
+    "whole",
+]
+
+REPORT = (
+    'analysis_id, dataset_id, created_at, status, verdict, "primary", estimate, report, provenance, figures, digest'
+)
+DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description"
+JOB = "job_id, dataset_id, status, created_at, finished_at, analysis_id, problem"
+_logger = logging.getLogger("cqox.storage")
+
+
+def row_of(record: StoredReport | DatasetRecord | JobRecord) -> tuple[object, ...]:
+    """The values of a record, in the order of its columns."""
+    return tuple(getattr(record, name) for name in record.__dataclass_fields__)
+
+
+def report_of(row: Sequence[object]) -> StoredReport:
+    """The report in a row of the columns `REPORT`."""
+    return StoredReport(**dict(zip(StoredReport.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+
+
+def whole(report: StoredReport) -> StoredReport:
+    """The report, if its bytes are those that were kept.
+
+    Raises:
+        StoreUnavailable: they have another digest.
+    """
+    if blake2b(report.report, digest_size=len(report.digest) // 2 or 1).hexdigest() != report.digest:
+        _logger.error("The stored analysis %s is damaged: its bytes do not have its digest.", report.analysis_id)
+        raise StoreUnavailable(f"The stored analysis {report.analysis_id} is damaged.")
+    return report
+
+
+def dataset_of(row: Sequence[object]) -> DatasetRecord:
+    """The data set in a row of the columns `DATASET`."""
+    values = dict(zip(DatasetRecord.__dataclass_fields__, row, strict=True))
+    values["sample"] = bool(values["sample"])
+    return DatasetRecord(**values)  # type: ignore[arg-type]
+
+
+def job_of(row: Sequence[object]) -> JobRecord:
+    """The job in a row of the columns `JOB`."""
+    return JobRecord(**dict(zip(JobRecord.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+
+
+def page_of(rows: Sequence[Sequence[object]], limit: int) -> Page[StoredReport]:
+    """A page from up to `limit + 1` rows."""
+    items = [report_of(row) for row in rows[:limit]]
+    more = len(rows) > limit and bool(items)
+    return Page(items=items, next=f"{items[-1].created_at}|{items[-1].analysis_id}" if more else None)
+
+
+def position(before: str) -> tuple[str, str]:
+    """Time and id at which the page before ended."""
+    created_at, _, analysis_id = before.rpartition("|")
+    return created_at, analysis_id
