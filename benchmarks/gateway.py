@@ -116,7 +116,7 @@ def _disconnect(engine: int, gateway: int) -> None:
         worker = _waited_for(lambda: next((child for child, busy in _busy_children(parent).items() if busy), None))
         began = time.perf_counter()
         connection.close()
-        _waited_for(lambda: None if _alive(worker) else worker)
+        _waited_for(lambda pid=worker: None if _alive(pid) else pid)
         taken.append((time.perf_counter() - began) * 1e3)
     print(f"\n  From a client's disconnect to the freed CPU: median {statistics.median(taken):.0f} ms", end="")
     print(f" (from {min(taken):.0f} to {max(taken):.0f}); target 100 ms")
@@ -228,7 +228,7 @@ def _busy_children(parent: int) -> dict[int, bool]:
     before = _ticks(parent)
     time.sleep(0.1)
     after = _ticks(parent)
-    return {pid: after.get(pid, 0) - ticks >= 5 for pid, ticks in before.items()}
+    return {pid: after.get(pid, 0) - ticks >= 2 for pid, ticks in before.items()}
 
 
 def _ticks(parent: int) -> dict[int, int]:
