@@ -200,12 +200,12 @@ STORE_DURATION = Series(
     service="engine",
     buckets=_SHORT_SECONDS,
 )
-STORE_CONNECTIONS = Series(
-    name="db.client.connection.count",
+STORE_ACTIVE = Series(
+    name="cqox.store.active",
     kind="gauge",
-    unit="{connection}",
-    meaning="Connections of a store that are in use.",
-    labels=("db.system.name", "db.client.connection.state"),
+    unit="{operation}",
+    meaning="Operations of a store or a cache that hold a connection or wait for one.",
+    labels=("db.system.name",),
     service="engine",
 )
 ESTIMATOR_DURATION = Series(

@@ -28,6 +28,9 @@ _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
 _COLLECTIONS |= {"register": "datasets", "dataset": "datasets", "datasets": "datasets", "forget": "datasets"}
 _SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}
 
+_active: dict[str, int] = {}
+metrics.watch(series.STORE_ACTIVE, lambda: [(count, {"db.system.name": system}) for system, count in _active.items()])
+
 type _Method = Callable[..., Awaitable[object]]
 
 
@@ -60,6 +63,7 @@ def _watched(call: _Method, method: str, operation: str, system: str) -> _Method
     async def watched(*args: object, **kwargs: object) -> object:
         began = time.perf_counter()
         measured = labels
+        _active[system] = _active.get(system, 0) + 1
         try:
             with span(operation, attributes, kind="client") as it:
                 found = await call(*args, **kwargs)
@@ -73,6 +77,7 @@ def _watched(call: _Method, method: str, operation: str, system: str) -> _Method
                 measured = labels | {"error.type": error_type(error)}
             raise
         finally:
+            _active[system] -= 1
             metrics.record(series.STORE_DURATION, time.perf_counter() - began, measured)
 
     return watched

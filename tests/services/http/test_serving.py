@@ -267,6 +267,8 @@ async def test_it_says_that_it_accepts_no_more_only_once_its_sockets_are_closed(
         said.append((message % args, [one.fileno() for one in sockets]))
 
     monkeypatch.setattr(server, "_say", say)
+    # The hard stop would end the test run some seconds later.
+    monkeypatch.setattr(server, "_arm", lambda seconds: None)
     async with open_task_group() as group:
         group.start_soon(server.run)
         await trio.testing.wait_all_tasks_blocked()

@@ -1,0 +1,172 @@
+"""A recorder that keeps spans in memory, and both services as processes that speak to a real receiver."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from cqox.telemetry import metrics
+from cqox.telemetry.recorder import OpenTelemetryRecorder
+from cqox.telemetry.series import Series
+from cqox.telemetry.spans import record_with
+from tests.telemetry.receiver import Receiver
+
+READY_SECONDS = 60.0
+ANALYSIS = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}}
+
+
+@dataclass
+class Kept:
+    """Spans that a test made."""
+
+    recorder: OpenTelemetryRecorder
+    exporter: InMemorySpanExporter
+
+    @property
+    def spans(self):
+        return self.exporter.get_finished_spans()
+
+    def named(self, name: str):
+        found = [span for span in self.spans if span.name == name]
+        assert len(found) == 1, f"{len(found)} spans are called {name}; there are {[span.name for span in self.spans]}"
+        return found[0]
+
+
+@pytest.fixture
+def kept() -> Iterator[Kept]:
+    """Spans are recorded, and kept in memory."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    recorder = OpenTelemetryRecorder(provider.get_tracer("test"))
+    before = record_with(recorder)
+    yield Kept(recorder, exporter)
+    record_with(before)
+
+
+@dataclass
+class Measured:
+    """Measures that a test made."""
+
+    values: list[tuple[str, float, dict[str, str | int]]] = field(default_factory=list)
+
+    def take(self, series: Series, value: float, labels) -> None:
+        assert set(labels) <= set(series.labels), f"{series.name} has no label {set(labels) - set(series.labels)}"
+        self.values.append((series.name, value, dict(labels)))
+
+    def of(self, series: Series) -> list[dict[str, str | int]]:
+        return [labels for name, _, labels in self.values if name == series.name]
+
+
+@pytest.fixture
+def measured() -> Iterator[Measured]:
+    """Measures are kept in memory."""
+    sink = Measured()
+    metrics.deliver_to(sink)
+    yield sink
+    metrics.deliver_to(None)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A collector."""
+    with Receiver() as running:
+        yield running
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Services:
+    """Gateway and engine as processes, their logs as files."""
+
+    folder: Path
+    environment: dict[str, str]
+    ports: dict[str, int] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8")
+
+    def log_lines(self, name: str) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.log(name).splitlines() if line.startswith("{")]
+
+    def start(self, name: str) -> None:
+        self.ports.setdefault(name, free_port())
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
+        environment |= {
+            "CQOX_DATA_DIR": str(self.folder / "data"),
+            f"CQOX_{name.upper()}_PORT": str(self.ports[name]),
+            "ENGINE_URL": self.url("engine") if "engine" in self.ports else "",
+            **self.environment,
+        }
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", f"services.{name}"],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def wait_ready(self, name: str) -> None:
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            assert self.processes[name].poll() is None, self.log(name)
+            assert time.monotonic() < end, self.log(name)
+            try:
+                if httpx.get(f"{self.url(name)}/health/ready", trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+
+    def start_both(self) -> None:
+        for name in ("engine", "gateway"):
+            self.start(name)
+        for name in ("engine", "gateway"):
+            self.wait_ready(name)
+
+    def client(self, name: str = "gateway") -> httpx.Client:
+        return httpx.Client(base_url=self.url(name), timeout=60.0, trust_env=False)
+
+    def stop(self, name: str) -> tuple[int, float]:
+        began = time.monotonic()
+        self.processes[name].send_signal(signal.SIGTERM)
+        return self.processes[name].wait(45), time.monotonic() - began
+
+    def kill_all(self) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    """Both services, not started; `environment` can still be added to."""
+    made = Services(tmp_path, {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BLRP_SCHEDULE_DELAY": "100"})
+    try:
+        yield made
+    finally:
+        made.kill_all()
