@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from cqox.storage import DatasetRecord, StoredReport
+from cqox.storage import DatasetRecord, JobRecord, StoredReport
 
 
 def a_report(
@@ -37,4 +37,16 @@ def a_dataset(
         created_at=created_at,
         sample=sample,
         description='{"notes":["日本語"]}'.encode(),
+    )
+
+
+def a_job(job_id: str) -> JobRecord:
+    return JobRecord(
+        job_id=job_id,
+        dataset_id="d",
+        status="running",
+        created_at="2026-01-01T00:00:00.000000+00:00",
+        finished_at=None,
+        analysis_id=None,
+        problem=None,
     )

@@ -1,6 +1,6 @@
 """The contract of `ResultStore`, run on every backend."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -10,19 +10,25 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import ResultStore, SqliteStore
-from tests.storage.records import a_dataset, a_report
+from cqox.storage.postgres import PostgresStore
+from tests.storage.records import a_dataset, a_job, a_report
 
 pytestmark = pytest.mark.anyio
+type Opening = Callable[[], AbstractAsyncContextManager[SqliteStore | PostgresStore]]
 
 
-@pytest.fixture(params=["sqlite"])
-def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[ResultStore]:
-    return SqliteStore.open(tmp_path / "results.sqlite")
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("servers"))])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
+    """Opens one and the same store of the backend."""
+    if request.param == "sqlite":
+        return lambda: SqliteStore.open(tmp_path / "results.sqlite")
+    url = request.getfixturevalue("postgres_server").fresh()
+    return lambda: PostgresStore.open(url)
 
 
 @pytest.fixture
-async def store(opening: AbstractAsyncContextManager[ResultStore]) -> AsyncIterator[ResultStore]:
-    async with opening as opened:
+async def store(open_store: Opening) -> AsyncIterator[ResultStore]:
+    async with open_store() as opened:
         yield opened
 
 
@@ -105,11 +111,75 @@ async def test_samples_are_listed_first_then_the_newest(store: ResultStore) -> N
     assert [record.dataset_id for record in await store.datasets()] == ["test", "new", "old"]
 
 
-async def test_what_was_acknowledged_is_there_after_opening_anew(tmp_path: Path) -> None:
-    async with SqliteStore.open(tmp_path / "r.sqlite") as store:
+async def test_what_was_acknowledged_is_there_after_opening_anew(open_store: Opening) -> None:
+    async with open_store() as store:
         await store.save(a_report(5))
-    async with SqliteStore.open(tmp_path / "r.sqlite") as store:
+    async with open_store() as store:
         assert await store.load(f"{5:032x}") == a_report(5)
+
+
+async def test_several_that_open_a_new_store_at_once_make_its_schema_once(open_store: Opening) -> None:
+    async def use() -> None:
+        async with open_store() as store:
+            await store.ping()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(use)
+    async with open_store() as store:
+        assert await store.migrate() == 0
+        assert all(step.applied_at is not None for step in await store.migrations())
+
+
+async def test_a_report_whose_bytes_have_changed_is_not_answered(store: ResultStore) -> None:
+    await store.save(replace(a_report(1), digest="0" * 32))
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        await store.load(f"{1:032x}")
+
+
+@pytest.mark.parametrize("body", [b'"\\u0000"', b"no JSON", b"\xff\x00", b"1e999999"])
+async def test_bytes_that_a_database_cannot_read_as_json_are_kept_all_the_same(store: ResultStore, body: bytes) -> None:
+    assert await store.save(a_report(1, body=body)) is True
+    assert await store.load(f"{1:032x}") == a_report(1, body=body)
+
+
+async def test_a_job_is_found_as_it_was_put_and_as_it_ended(store: ResultStore) -> None:
+    assert await store.job("j") is None
+    await store.put_job(a_job("j"), owner="one", seconds=60)
+    assert await store.job("j") == a_job("j")
+    ended = replace(a_job("j"), status="failed", finished_at="2026-01-01T00:00:01+00:00", problem=b'{"status":422}')
+    await store.put_job(ended, owner="one", seconds=60)
+    assert await store.job("j") == ended
+
+
+async def test_how_a_job_ended_stands_when_its_beginning_is_told_late(store: ResultStore) -> None:
+    ended = replace(a_job("j"), status="succeeded", finished_at="2026-01-01T00:00:01+00:00", analysis_id="a")
+    await store.put_job(ended, owner="one", seconds=60)
+    await store.put_job(a_job("j"), owner="one", seconds=60)
+    assert await store.job("j") == ended
+
+
+async def test_the_jobs_of_an_engine_that_is_gone_are_interrupted_and_no_others(store: ResultStore) -> None:
+    for name, owner in (("mine", "one"), ("also", "one"), ("other", "two")):
+        await store.put_job(a_job(name), owner=owner, seconds=60)
+    await store.put_job(replace(a_job("also"), status="cancelled", finished_at="then"), owner="one", seconds=60)
+    assert await store.interrupt_jobs("one", finished_at="now") == 1
+    assert await store.job("mine") == replace(a_job("mine"), status="interrupted", finished_at="now")
+    assert (await store.job("also")) == replace(a_job("also"), status="cancelled", finished_at="then")
+    assert await store.job("other") == a_job("other")
+
+
+async def test_a_job_that_nobody_renews_is_interrupted_and_may_still_say_how_it_ended(store: ResultStore) -> None:
+    await store.put_job(a_job("j"), owner="one", seconds=-1)
+    assert await store.job("j") == replace(a_job("j"), status="interrupted")
+    assert await store.renew_jobs("one", seconds=60) == 1
+    assert await store.job("j") == a_job("j")
+    await store.interrupt_jobs("one", finished_at="now")
+    assert await store.renew_jobs("one", seconds=60) == 0
+    ended = replace(a_job("j"), status="succeeded", finished_at="later", analysis_id="a")
+    await store.put_job(ended, owner="one", seconds=60)
+    assert await store.job("j") == ended
 
 
 async def test_a_file_that_is_no_database_is_store_unavailable(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""A TCP proxy on loopback that can lose an answer."""
+
+import socket
+import threading
+from contextlib import suppress
+
+__all__ = ["Proxy"]
+
+
+class Proxy:
+    """Passes everything on, until it is told to lose the answer to what holds a marker."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._marker: bytes | None = None
+        self.lost = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def lose_answer_to(self, marker: bytes) -> None:
+        """Deliver the next request that holds the marker, take the answer, and hang up."""
+        self._marker = marker
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            hung_up = threading.Event()
+            threading.Thread(target=self._forward, args=(client, server, hung_up), daemon=True).start()
+            threading.Thread(target=self._back, args=(client, server, hung_up), daemon=True).start()
+
+    def _forward(self, client: socket.socket, server: socket.socket, hung_up: threading.Event) -> None:
+        with suppress(OSError):
+            while data := client.recv(65536):
+                if self._marker is not None and self._marker in data:
+                    self._marker = None
+                    hung_up.set()
+                server.sendall(data)
+        _shut(server)
+
+    def _back(self, client: socket.socket, server: socket.socket, hung_up: threading.Event) -> None:
+        with suppress(OSError):
+            while data := server.recv(65536):
+                if hung_up.is_set():
+                    self.lost += 1
+                    break
+                client.sendall(data)
+        _shut(server)
+        _shut(client)
+
+
+def _shut(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
