@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
+from urllib.parse import urlsplit
 
 from cqox.errors import CqoxError
 from services.http.settings import Setting, Settings, data_home, table
@@ -121,7 +122,7 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
             raise SettingsError(f"{setting.variable} must be one of {', '.join(setting.choices)}, not {text!r}.")
         return text.lower()
     if setting.kind is str:
-        return text
+        return _urls(text) if setting.name == "engine_url" else text
     if setting.kind is Path:
         return Path(text).expanduser().absolute()
     number = _size(text) if setting.unit == "bytes" else _number(setting.kind, text)
@@ -132,6 +133,17 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
         bounds = f" from {low:g} to {high:g}" if high is not None else f" of at least {low:g}"
         raise SettingsError(f"{setting.variable} must be {what}{unit}{bounds}, not {text!r}.")
     return number
+
+
+def _urls(text: str) -> str:
+    urls = [url.strip() for url in text.split(",")]
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise SettingsError(f"ENGINE_URL must hold addresses such as http://127.0.0.1:8080, not {url!r}.")
+    if len(set(urls)) < len(urls):
+        raise SettingsError(f"ENGINE_URL names an engine twice: {text}.")
+    return ",".join(urls)
 
 
 def _number(kind: type, text: str) -> float | int | None:

@@ -37,6 +37,11 @@ def test_values_of_every_kind_are_read_from_the_environment():
     assert settings.engine_url == "http://engine:8080"
 
 
+def test_there_may_be_several_engines():
+    settings = load({"ENGINE_URL": "http://a:1, https://b/engine ,http://[::1]:8080"}).settings
+    assert settings.engine_urls == ("http://a:1", "https://b/engine", "http://[::1]:8080")
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("1000", 1000), ("2k", 2000), ("2KiB", 2048), ("1.5 GiB", 1536 * 2**20), ("3MB", 3_000_000), ("7B", 7)],
@@ -54,6 +59,10 @@ def test_sizes_may_have_a_unit(text, size):
         ("CQOX_DRAIN_SECONDS", "nan", "not 'nan'"),
         ("CQOX_DRAIN_SECONDS", "inf", "not 'inf'"),
         ("CQOX_MAX_UPLOAD_BYTES", "many", "a whole number of bytes"),
+        ("ENGINE_URL", "localhost:8080", "addresses such as http://127.0.0.1:8080, not 'localhost:8080'"),
+        ("ENGINE_URL", "http://a:1,,http://b:1", "not ''"),
+        ("ENGINE_URL", "http://", "not 'http://'"),
+        ("ENGINE_URL", "http://a:1, http://a:1", "names an engine twice"),
         ("CQOX_LOG_FORMAT", "xml", "must be one of auto, console, json"),
     ],
 )
