@@ -97,7 +97,7 @@ class Ambient:
         """True where a deadline or a scope that was opened after it is open still, so that it cannot be left yet."""
         if ambient.get() is not self:
             return True
-        return self.loop is not None and (self._mark is None or self.loop.mark_of(self._place) is not self._mark)
+        return self.loop is not None and (self._mark is None or self.loop.mark_of(self._place) != self._mark)
 
     def disarm(self) -> bool:
         """End nothing any more, from now until it is left; False where it has begun to end its block."""

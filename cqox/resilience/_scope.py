@@ -15,7 +15,11 @@ from typing import Any, Protocol, cast
 
 from anyio.lowlevel import current_token
 
-__all__ = ["CancelScope", "Loop", "current_loop", "place"]
+__all__ = ["CancelScope", "Loop", "Mark", "current_loop", "place"]
+
+
+type Mark = tuple[Any, object]
+"""What a loop keeps of one task, and the innermost scope that it named when the mark was made."""
 
 
 class CancelScope(Protocol):
@@ -69,15 +73,15 @@ class Loop(Protocol):
         """The task groups that the current task has open, as far as the loop tells."""
         ...
 
-    def mark_of(self, task: object) -> object:
-        """What identifies the innermost scope of the current task; None where the loop does not tell.
+    def mark_of(self, task: object) -> Mark | None:
+        """What identifies the innermost scope of `task`, the current one; None where the loop does not tell.
 
         Neither library has a public name for it. It only saves computing the answer of `will_cancel_by`, which costs
         half a microsecond; should their private names change, every answer is computed.
         """
         ...
 
-    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: object) -> bool:
+    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: Mark | None) -> bool:
         """True where the current task runs on this loop and is surely cancelled by `at`, by a scope that `task` opened.
 
         Args:
@@ -117,19 +121,24 @@ class _AsyncioLoop:
     def groups_of(self, task: object) -> tuple[object, ...]:
         return ()
 
-    def mark_of(self, task: object) -> object:
+    def mark_of(self, task: object) -> Mark | None:
         try:
-            return self._states[task].cancel_scope
+            state = self._states[task]
+            return state, state.cancel_scope
         except (KeyError, AttributeError):
             return None
 
-    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: object) -> bool:
+    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: Mark | None) -> bool:
         try:
             current = current_task()
         except RuntimeError:
             return False
         if current is task:
-            return (mark is not None and self.mark_of(task) is mark) or self._effective_deadline() <= at
+            if mark is not None:
+                state, scope = mark
+                if state.cancel_scope is scope:
+                    return True
+            return self._effective_deadline() <= at
         # Whose scope an earlier one is cannot be told across tasks, so that only this very moment is proof.
         return current is not None and self._effective_deadline() in (at, -math.inf)
 
@@ -161,16 +170,19 @@ class _TrioLoop:
         nurseries = task.child_nurseries
         return tuple(nurseries) if nurseries else ()
 
-    def mark_of(self, task: object) -> object:
-        return getattr(task, "_cancel_status", None)
+    def mark_of(self, task: object) -> Mark | None:
+        status = getattr(task, "_cancel_status", None)
+        return None if status is None else (task, status)
 
-    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: object) -> bool:
+    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: Mark | None) -> bool:
         try:
             current = self._current_task()
         except RuntimeError:
             return False
-        if current is task and mark is not None and self.mark_of(current) is mark:
-            return True
+        if current is task and mark is not None:
+            holder, status = mark
+            if holder._cancel_status is status:
+                return True
         if self._effective_deadline() > at:
             return False
         while current is not task:
