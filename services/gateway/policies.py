@@ -31,6 +31,7 @@ from cqox.resilience import (
     RetryBudget,
     Shed,
     deadline,
+    registry,
 )
 from cqox.resilience.bulkhead import Bulkhead
 from cqox.tasks import open_task_group
@@ -58,6 +59,14 @@ class _Room:
     queued: int
 
 
+class _EngineBudget(RetryBudget):
+    """A budget that an operator finds in the registry."""
+
+    def setting_names(self) -> frozenset[str]:
+        """See `Part.setting_names`."""
+        return frozenset({"ratio", "floor_per_second"})
+
+
 class EnginePolicies:
     """Calls of the engines, by what they may cost.
 
@@ -72,7 +81,8 @@ class EnginePolicies:
     def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas
         self._streaming = Bulkhead(_STREAMS, name="streams")
-        budget = RetryBudget(name="engine")
+        budget = _EngineBudget(name="engine retry budget")
+        registry.add(budget.name, budget)
 
         def retry(name: str, base_delay: float) -> Retry:
             return Retry(
@@ -92,6 +102,7 @@ class EnginePolicies:
         stream = self._policy("_call_engine_stream", many, retry("_call_engine_stream", 1.0))
         # The registry holds them weakly.
         self._policies = (analyze, read, upload, stream)
+        self._budget = budget
         self._analyze = analyze(replicas.send)
         self._read = read(replicas.send)
         self._find = read(replicas.find)

@@ -118,10 +118,14 @@ def _plain(value: object) -> JsonValue:
         case float():
             return value if math.isfinite(value) else None
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {_word(key): _plain(item) for key, item in value.items()}
         case list() | tuple():
             return [_plain(item) for item in value]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         case _:
             return str(value)
+
+
+def _word(key: object) -> str:
+    return key.name.lower().replace("_", "-") if isinstance(key, Enum) else str(key)

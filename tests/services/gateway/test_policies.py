@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from cqox.errors import CircuitOpen, DeadlineExceeded, EngineUnavailable, Rejected
-from cqox.resilience import deadline
+from cqox.resilience import deadline, registry
 from cqox.resilience.http import propagate, serving_attempt
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineFailed, EngineLost, EngineStalled
@@ -288,6 +288,16 @@ async def test_retries_keep_to_a_budget(autojump_clock):
     retries = len(engine.calls) - asked
     elapsed = engine.calls[-1][0] - engine.calls[0][0]
     assert 0 < retries <= 30 + 0.2 * asked + 3 * elapsed + 1
+
+
+@pytest.mark.trio
+async def test_an_operator_finds_policies_circuits_and_the_budget(autojump_clock):
+    made = policies(Engine())
+    listed = set(registry.keys())
+    for kind in ("analyze", "read", "upload", "stream"):
+        assert {f"_call_engine_{kind}", f"_call_engine_{kind} breaker"} <= listed
+    assert {"engine retry budget", "engine http://engine-0"} <= listed
+    assert any(registry[key] is made._budget for key in listed)
 
 
 @pytest.mark.trio

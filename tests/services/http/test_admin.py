@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from cqox.resilience import CircuitBreaker, Policy, Registry, Retry
+from cqox.resilience import CircuitBreaker, Policy, Registry, Retry, Shed
 from services.http.admin import add_admin
 from services.http.app import App
 from services.http.settings import Settings
@@ -20,7 +20,7 @@ def policy(breaker, monkeypatch):
     # The registry of the process still lists what other tests made, until it is collected.
     own = Registry()
     monkeypatch.setattr("services.http.admin.registry", own)
-    made = Policy("tested", breaker, Retry(3, name="tested"))
+    made = Policy("tested", Shed(3, name="tested"), breaker, Retry(3, name="tested"))
     own.add("tested", made)
     own.add("tested breaker", breaker)
     return made
@@ -47,7 +47,8 @@ async def test_clients_on_this_machine_see_every_policy(policy, breaker, remote)
     status, listing = await ask(Settings(), remote=remote)
     assert status == 200
     assert listing["policies"]["tested breaker"]["state"] == "closed"
-    assert [part["kind"] for part in listing["policies"]["tested"]["parts"]] == ["CircuitBreaker", "Retry"]
+    assert [part["kind"] for part in listing["policies"]["tested"]["parts"]] == ["Shed", "CircuitBreaker", "Retry"]
+    assert listing["policies"]["tested"]["parts"][0]["state"]["rejected"]["sheddable-plus"] == 0
 
 
 @pytest.mark.trio
