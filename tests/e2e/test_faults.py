@@ -116,7 +116,7 @@ def test_an_engine_that_is_stopped_fails_its_attempts_and_is_used_again_once_it_
 def test_a_worker_that_is_killed_while_it_computes_costs_the_client_only_time(shared: Stack) -> None:
     got: list[httpx.Response | Exception] = []
     before = len(shared.gateway.log)
-    asked = in_background(running, asking(300, LONG), got)
+    asked = in_background(shared, asking(300, LONG), got)
     os.kill(computing(shared.engine.process.pid), signal.SIGKILL)
     asked.join()
     assert isinstance(got[0], httpx.Response)
@@ -127,7 +127,7 @@ def test_a_worker_that_is_killed_while_it_computes_costs_the_client_only_time(sh
 
 def test_a_request_that_kills_its_worker_twice_is_refused_from_then_on(shared: Stack) -> None:
     got: list[httpx.Response | Exception] = []
-    asked = in_background(running, asking(310, LONG), got)
+    asked = in_background(shared, asking(310, LONG), got)
     for _ in range(2):
         os.kill(computing(shared.engine.process.pid), signal.SIGKILL)
     asked.join()
