@@ -47,7 +47,7 @@ async def test_a_task_is_a_span_below_its_starter_and_says_how_it_ended(observed
 
 
 async def test_a_task_that_fails_is_an_error_and_its_cancelled_sibling_is_none(observed: Kept) -> None:
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(ExceptionGroup):  # noqa: PT012 - the group raises as it is left
         async with open_task_group() as group:
             group.start_soon(anyio.sleep_forever, name="sibling")
             await anyio.lowlevel.checkpoint()

@@ -1,0 +1,131 @@
+"""A collector that is dead, slow or refuses costs lost spans, which are counted, and nothing else."""
+
+import logging
+import time
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+from cqox.telemetry import series
+from cqox.telemetry.delivery import Ledger
+from cqox.telemetry.providers import traces_provider
+from cqox.telemetry.settings import settings_from
+from tests.telemetry.conftest import Measured, Services, free_port
+from tests.telemetry.receiver import Receiver
+
+
+def test_what_finds_no_room_is_lost_and_what_waited_before_is_kept(measured: Measured) -> None:
+    ledger = Ledger("traces", 2)
+    assert [ledger.admit() for _ in range(5)] == [True, True, False, False, False]
+    assert (ledger.waiting, ledger.lost) == (2, 3)
+    ledger.handed_over(2)
+    assert ledger.admit()
+    assert measured.of(series.LOST) == [{"signal": "traces", "reason": "queue_full"}] * 3
+
+
+def test_what_still_waits_at_the_end_and_what_comes_later_is_lost(measured: Measured) -> None:
+    ledger = Ledger("logs", 10)
+    assert ledger.admit()
+    ledger.close()
+    assert not ledger.admit()
+    assert ledger.lost == 2
+    assert {labels["reason"] for labels in measured.of(series.LOST)} == {"shutdown"}
+
+
+def test_losses_are_logged_once_a_minute_with_all_since_the_last_time(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    ledger = Ledger("traces", 0, now=lambda: now[0])
+    with caplog.at_level(logging.WARNING, "cqox.telemetry"):
+        for second in range(0, 70, 10):
+            now[0] = float(second)
+            ledger.lose(5, "not_delivered")
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split(" records")[0] for line in said] == ["5", "30"]
+
+
+def spans_to(monkeypatch: pytest.MonkeyPatch, url: str, ledger: Ledger, **variables: str) -> TracerProvider:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = settings_from({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url})
+    return traces_provider(settings, Resource({"service.name": "test"}), ledger)
+
+
+def record(provider: TracerProvider, count: int) -> float:
+    """Seconds that `count` spans took the caller."""
+    tracer = provider.get_tracer("test")
+    began = time.perf_counter()
+    for number in range(count):
+        tracer.start_span(f"span {number % 10}").end()
+    return time.perf_counter() - began
+
+
+def test_every_span_arrives_or_is_counted(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
+    # The collector is so slow that the queue overflows.
+    receiver.delay = 0.3
+    ledger = Ledger("traces", 256)
+    provider = spans_to(monkeypatch, f"{receiver.http_url}/v1/traces", ledger, OTEL_BSP_MAX_EXPORT_BATCH_SIZE="64")
+    made = 3000
+    seconds = record(provider, made)
+    assert ledger.waiting <= 256
+    assert 0 < ledger.lost < made
+    provider.shutdown()
+    assert len(receiver.received.spans) + ledger.lost == made
+    # Had callers waited for their turn, it would have taken the time of some forty batches.
+    assert seconds < 10 * receiver.delay
+
+
+def test_a_collector_that_refuses_loses_whole_batches_and_they_are_counted(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver, measured: Measured
+) -> None:
+    receiver.refuse = True
+    ledger = Ledger("traces", 2048)
+    provider = spans_to(monkeypatch, f"{receiver.http_url}/v1/traces", ledger, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="1")
+    record(provider, 100)
+    provider.force_flush()
+    assert ledger.lost == 100
+    assert {"signal": "traces", "reason": "not_delivered"} in measured.of(series.LOST)
+    provider.shutdown()
+
+
+@pytest.mark.parametrize("manner", ["dead", "slow"])
+def test_a_service_serves_and_ends_within_two_seconds_whatever_its_collector_does(
+    services: Services, receiver: Receiver, manner: str
+) -> None:
+    receiver.delay = 30.0
+    address = f"http://127.0.0.1:{free_port()}" if manner == "dead" else receiver.http_url
+    services.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = address
+    services.ports["engine"] = 1
+    services.start("gateway")
+    services.wait_ready("gateway")
+    with services.client() as client:
+        slowest = 0.0
+        for _ in range(200):
+            began = time.monotonic()
+            assert client.get("/nothing").status_code == 404
+            slowest = max(slowest, time.monotonic() - began)
+    status, seconds = services.stop("gateway")
+    assert status == 0
+    assert slowest < 1.0
+    # What waits for a collector of its own accord waits for 10 s and more.
+    assert seconds < 5.0
+    log = services.log("gateway")
+    assert "records of traces were lost" in log
+    assert "Traceback" not in log
+
+
+def test_where_nothing_is_configured_there_is_no_exporter_no_warning_and_still_a_trace_id(services: Services) -> None:
+    services.ports["engine"] = 1
+    services.start("gateway")
+    services.wait_ready("gateway")
+    with services.client() as client:
+        answer = client.get("/nothing")
+    assert len(answer.headers["X-Trace-Id"]) == 32
+    assert answer.headers["X-Trace-Id"] == answer.json()["trace_id"]
+    assert services.stop("gateway")[0] == 0
+    lines = services.log_lines("gateway")
+    assert {line["level"] for line in lines} == {"info"}
+    access = next(line for line in lines if line["event"] == "GET /nothing 404")
+    assert access["trace_id"] == answer.headers["X-Trace-Id"]

@@ -1,0 +1,91 @@
+import threading
+import time
+
+import pytest
+
+from cqox.resilience import CircuitBreaker
+from cqox.tasks import observe_tasks
+from cqox.telemetry import is_recording, metrics, series
+from cqox.telemetry.setup import Telemetry, start
+from tests.telemetry.receiver import Receiver
+
+
+@pytest.fixture
+def begun():
+    telemetry = start("engine", version="1", environ={})
+    yield telemetry
+    telemetry.stop()
+
+
+def value_of(text: str, name: str, *labels: str) -> float:
+    lines = [line for line in text.splitlines() if line.startswith(name) and all(label in line for label in labels)]
+    assert len(lines) == 1, lines
+    return float(lines[0].rsplit(" ", 1)[1])
+
+
+def test_what_is_measured_before_measures_are_set_up_is_shown_all_the_same(begun: Telemetry) -> None:
+    metrics.count(series.REJECTIONS, {"policy": "p", "reason": "Shed"}, 3)
+    metrics.record(series.DATASET_ROWS, 1500)
+    text, content_type = begun.exposition()
+    assert content_type.startswith("text/plain")
+    shown = text.decode()
+    assert value_of(shown, "cqox_rejections_total", 'policy="p"', 'reason="Shed"') == 3
+    assert value_of(shown, "cqox_dataset_rows_bucket", 'le="10000.0"') == 1
+    assert value_of(shown, "cqox_dataset_rows_bucket", 'le="1000.0"') == 0
+
+
+def test_a_scraper_that_asks_for_openmetrics_gets_it(begun: Telemetry) -> None:
+    text, content_type = begun.exposition("application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert text.endswith(b"# EOF\n")
+
+
+def test_a_circuit_is_a_series_for_each_of_its_states(begun: Telemetry) -> None:
+    breaker = CircuitBreaker("watched", failure_threshold=1)
+    breaker.isolate()
+    shown = begun.exposition()[0].decode()
+    assert value_of(shown, "cqox_circuit_state", 'policy="watched"', 'state="open"') == 1
+    assert value_of(shown, "cqox_circuit_state", 'policy="watched"', 'state="closed"') == 0
+    assert value_of(shown, "cqox_circuit_transitions_total", 'policy="watched"', 'state="isolated"') == 1
+
+
+def test_a_reading_that_fails_hides_no_other(begun: Telemetry) -> None:
+    def broken():
+        raise RuntimeError("broken")
+
+    end = metrics.watch(series.QUEUE_DEPTH, broken)
+    other = metrics.watch(series.ANALYSES_RUNNING, lambda: [(2, {})])
+    try:
+        shown = begun.exposition()[0].decode()
+    finally:
+        end()
+        other()
+    assert value_of(shown, "cqox_analysis_running") == 2
+    assert "cqox_analysis_queue_depth " not in shown
+
+
+def test_disabled_it_shows_nothing_and_measures_nothing() -> None:
+    telemetry = start("engine", version="1", environ={"OTEL_SDK_DISABLED": "true"})
+    metrics.count(series.REJECTIONS, {"policy": "p", "reason": "Shed"})
+    assert telemetry.exposition()[0] == b""
+    telemetry.stop()
+
+
+def test_the_end_puts_every_slot_back(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_url)
+    telemetry = start("engine", version="1", environ={"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_url})
+    assert is_recording()
+    telemetry.exposition()
+    telemetry.stop()
+    assert not is_recording()
+    assert observe_tasks(None) is None
+
+
+def test_the_end_waits_no_longer_than_it_says_for_a_flush_that_never_returns(begun: Telemetry) -> None:
+    never = threading.Event()
+    begun.exposition()
+    begun._flush.append(never.wait)
+    began = time.monotonic()
+    begun.stop(0.2)
+    assert 0.2 <= time.monotonic() - began < 2.0
+    never.set()
