@@ -23,6 +23,7 @@ class Proxy:
         self._marker = marker
 
     def close(self) -> None:
+        _shut(self._listener)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -32,9 +33,15 @@ class Proxy:
                 server = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
-            hung_up = threading.Event()
-            threading.Thread(target=self._forward, args=(client, server, hung_up), daemon=True).start()
-            threading.Thread(target=self._back, args=(client, server, hung_up), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+
+    def _serve(self, client: socket.socket, server: socket.socket) -> None:
+        hung_up = threading.Event()
+        with client, server:
+            back = threading.Thread(target=self._back, args=(client, server, hung_up), daemon=True)
+            back.start()
+            self._forward(client, server, hung_up)
+            back.join()
 
     def _forward(self, client: socket.socket, server: socket.socket, hung_up: threading.Event) -> None:
         with suppress(OSError):

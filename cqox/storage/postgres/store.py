@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
-from cqox.storage.policy import store_policy
+from cqox.storage.policy import RECOVERY_SECONDS, store_policy
 from cqox.storage.postgres.connections import Connections
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.rows import (
@@ -47,31 +47,38 @@ class PostgresStore:
     that an engine may start while its database is away.
     """
 
-    def __init__(self, conninfo: str, *, size: int = 8, seconds: float = 10.0) -> None:
+    def __init__(
+        self, conninfo: str, *, size: int = 8, seconds: float = 10.0, recovery_seconds: float = RECOVERY_SECONDS
+    ) -> None:
         """See `open`."""
         try:
-            psycopg.conninfo.conninfo_to_dict(conninfo)
+            ports = str(psycopg.conninfo.conninfo_to_dict(conninfo).get("port", ""))
         except psycopg.Error as error:
             raise ValueError(f"POSTGRES_URL cannot be read: {str(error).strip()}") from None
+        if not all(port.isdigit() for port in ports.split(",") if port):
+            raise ValueError(f"POSTGRES_URL cannot be read: '{ports}' is no port")
         self._connections = Connections(conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5)
-        self._policy = store_policy("postgres", seconds=seconds, attempts=3)
+        self._policy = store_policy("postgres", seconds=seconds, attempts=3, recovery_seconds=recovery_seconds)
         self._migrated = False
         self._migrating = Lock()
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, conninfo: str, *, size: int = 8, seconds: float = 10.0) -> AsyncIterator[Self]:
+    async def open(
+        cls, conninfo: str, *, size: int = 8, seconds: float = 10.0, recovery_seconds: float = RECOVERY_SECONDS
+    ) -> AsyncIterator[Self]:
         """The store in this database; opens whether or not the server can be reached, and closes on leaving.
 
         Args:
             conninfo: URL (`postgresql://user:password@host:5432/name`) or key-value string, as libpq reads it.
             size: how many connections there may be.
             seconds: the limit of one call.
+            recovery_seconds: how long a server that fails is left alone.
 
         Raises:
             ValueError: `conninfo` cannot be read.
         """
-        store = cls(conninfo, size=size, seconds=seconds)
+        store = cls(conninfo, size=size, seconds=seconds, recovery_seconds=recovery_seconds)
         store._connections.open()
         try:
             yield store

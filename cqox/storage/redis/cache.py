@@ -17,7 +17,7 @@ from redis.retry import Retry
 from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
 from cqox.storage.blocking import interruptible
 from cqox.storage.contracts import StoredReport
-from cqox.storage.policy import store_policy
+from cqox.storage.policy import RECOVERY_SECONDS, store_policy
 from cqox.storage.redis.values import DamagedValue, decode, encode
 
 __all__ = ["RedisCache"]
@@ -44,14 +44,14 @@ class RedisCache:
         size: int = 16,
         ttl_seconds: float = 86_400.0,
         max_bytes: int = 64 * 1024 * 1024,
-        socket_seconds: float = _SOCKET_SECONDS,
+        recovery_seconds: float = RECOVERY_SECONDS,
     ) -> None:
         """See `open`."""
         try:
             self._client = redis.Redis.from_url(
                 url,
-                socket_timeout=socket_seconds,
-                socket_connect_timeout=socket_seconds,
+                socket_timeout=_SOCKET_SECONDS,
+                socket_connect_timeout=_SOCKET_SECONDS,
                 max_connections=size,
                 # Once more on a connection that the server has closed meanwhile; not after a wait that was in vain.
                 retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
@@ -60,14 +60,20 @@ class RedisCache:
         except ValueError as error:
             raise ValueError(f"REDIS_URL cannot be read: {error}") from None
         self._limiter = CapacityLimiter(size)
-        self._policy = store_policy("redis", seconds=_CALL_SECONDS)
+        self._policy = store_policy("redis", seconds=_CALL_SECONDS, recovery_seconds=recovery_seconds)
         self._ttl = int(1000 * ttl_seconds)
         self._max_bytes = max_bytes
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, size: int = 16, ttl_seconds: float = 86_400.0, max_bytes: int = 64 * 1024 * 1024
+        cls,
+        url: str,
+        *,
+        size: int = 16,
+        ttl_seconds: float = 86_400.0,
+        max_bytes: int = 64 * 1024 * 1024,
+        recovery_seconds: float = RECOVERY_SECONDS,
     ) -> AsyncIterator[Self]:
         """The cache on this server; opens whether or not it can be reached, and closes on leaving.
 
@@ -76,11 +82,12 @@ class RedisCache:
             size: how many connections there may be.
             ttl_seconds: how long a report is held after it was put.
             max_bytes: a larger report is not held, and not believed.
+            recovery_seconds: how long a server that fails is left alone.
 
         Raises:
             ValueError: the URL cannot be read.
         """
-        cache = cls(url, size=size, ttl_seconds=ttl_seconds, max_bytes=max_bytes)
+        cache = cls(url, size=size, ttl_seconds=ttl_seconds, max_bytes=max_bytes, recovery_seconds=recovery_seconds)
         try:
             yield cache
         finally:

@@ -1,0 +1,247 @@
+"""What only a PostgreSQL server can do to its store: restart, stand still, refuse, lose an answer."""
+
+import signal
+from collections.abc import Iterator
+from time import monotonic
+
+import anyio
+import psycopg
+import pytest
+
+from cqox.errors import StoreUnavailable
+from cqox.storage.postgres import PostgresStore
+from tests.servers import Postgres, Proxy
+from tests.storage.records import a_dataset, a_report
+
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
+ONE = a_report(1)
+CONNECTIONS = "FROM pg_stat_activity WHERE application_name = 'cqox'"
+on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
+
+
+@pytest.fixture
+def own_postgres(postgres_server: Postgres) -> Iterator[Postgres]:
+    """The server to break; it runs as usual afterwards."""
+    yield postgres_server
+    postgres_server.restart()
+
+
+@pytest.fixture
+def proxy(postgres_server: Postgres) -> Iterator[Proxy]:
+    between = Proxy(postgres_server.port)
+    yield between
+    between.close()
+
+
+async def sleeping(store: PostgresStore, seconds: float) -> None:
+    await store._call(lambda connection: connection.execute("SELECT pg_sleep(%s)", (seconds,)).fetchone())
+
+
+async def test_a_cancelled_query_ends_on_the_server_and_its_connection_goes_on(postgres_server: Postgres) -> None:
+    async with PostgresStore.open(postgres_server.fresh(), size=2) as store:
+        await store.ping()
+        with anyio.move_on_after(0.3):
+            await sleeping(store, 60)
+        cancelled = monotonic()
+        while postgres_server.execute(f"SELECT 1 {CONNECTIONS} AND state = 'active' AND query LIKE '%%pg_sleep%%'"):
+            assert monotonic() - cancelled < 0.1
+        (before,) = postgres_server.execute(f"SELECT array_agg(pid ORDER BY pid) {CONNECTIONS}")
+        with anyio.move_on_after(0.3):
+            await sleeping(store, 60)
+        await store.ping()
+        assert postgres_server.execute(f"SELECT array_agg(pid ORDER BY pid) {CONNECTIONS}") == [before]
+
+
+async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connection(postgres_server: Postgres) -> None:
+    wrong: list[object] = []
+    async with PostgresStore.open(postgres_server.fresh(), size=4) as store:
+        for number in range(8):
+            await store.save(a_report(number))
+
+        async def ask(worker: int) -> None:
+            for turn in range(125):
+                report = a_report((worker + turn) % 8)
+                with anyio.move_on_after((worker * 31 + turn * 17) % 50 / 10_000):
+                    if (found := await store.load(report.analysis_id)) != report:
+                        wrong.append(found)
+
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                for worker in range(16):
+                    group.start_soon(ask, worker)
+        assert wrong == []
+        for number in range(8):
+            assert await store.load(a_report(number).analysis_id) == a_report(number)
+        assert store._connections._limiter.borrowed_tokens == 0
+        assert postgres_server.execute(f"SELECT count(*) {CONNECTIONS}")[0][0] <= 4
+    with anyio.fail_after(5):
+        while postgres_server.execute(f"SELECT 1 {CONNECTIONS}"):
+            await anyio.sleep(0.02)
+
+
+async def test_a_report_whose_first_answer_was_lost_is_there_once_and_counts_as_inserted(
+    postgres_server: Postgres, proxy: Proxy
+) -> None:
+    url = postgres_server.fresh(proxy.port)
+    async with PostgresStore.open(url) as store:
+        await store.ping()
+        proxy.lose_answer_to(b"INSERT INTO reports")
+        assert await store.save(ONE) is True
+        assert proxy.lost == 1
+        assert await store.save(ONE) is False
+        assert await store.load(ONE.analysis_id) == ONE
+
+
+async def test_a_terminated_backend_costs_nothing_but_time(postgres_server: Postgres) -> None:
+    async with PostgresStore.open(postgres_server.fresh()) as store:
+        await store.ping()
+        started = anyio.Event()
+
+        async def slow() -> None:
+            started.set()
+            await sleeping(store, 0.5)
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(slow)
+                await started.wait()
+                await anyio.sleep(0.2)
+                assert postgres_server.execute(f"SELECT pg_terminate_backend(pid) {CONNECTIONS}")
+        assert await store.save(ONE) is True
+        assert await store.load(ONE.analysis_id) == ONE
+
+
+@on_trio
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+async def test_a_restarted_server_is_used_again_without_a_restart_here(own_postgres: Postgres, how: int) -> None:
+    async with PostgresStore.open(own_postgres.fresh(), recovery_seconds=0.2) as store:
+        await store.save(ONE)
+        own_postgres.stop(how)
+        with anyio.fail_after(5):
+            for _ in range(6):
+                with pytest.raises(StoreUnavailable, match="PostgreSQL did not"):
+                    await store.save(a_report(2))
+        own_postgres.start()
+        await _until_usable(store)
+        assert await store.load(ONE.analysis_id) == ONE
+        assert await store.save(a_report(2)) is True
+
+
+@on_trio
+async def test_a_server_that_stands_still_is_given_up_in_time_and_used_when_it_moves_again(
+    postgres_server: Postgres,
+) -> None:
+    async with PostgresStore.open(postgres_server.fresh(), size=2, seconds=1.0, recovery_seconds=0.2) as store:
+        await store.save(ONE)
+        with postgres_server.frozen():
+            began = monotonic()
+            async with anyio.create_task_group() as group:
+                for _ in range(6):
+                    group.start_soon(_expect_unavailable, store)
+            assert monotonic() - began < 6
+        await _until_usable(store)
+        assert await store.load(ONE.analysis_id) == ONE
+
+
+@on_trio
+async def test_where_the_server_has_no_connection_left_the_store_says_so_and_recovers(
+    postgres_server: Postgres,
+) -> None:
+    url = postgres_server.fresh()
+    taken = list[psycopg.Connection[tuple[object, ...]]]()
+    try:
+        with pytest.raises(psycopg.OperationalError, match=r"too many clients|reserved"):
+            _take_all(postgres_server, taken)
+        async with PostgresStore.open(url, recovery_seconds=0.2) as store:
+            with anyio.fail_after(8), pytest.raises(StoreUnavailable, match=r"too many clients|reserved"):
+                await store.ping()
+            for one in taken:
+                one.close()
+            taken.clear()
+            await _until_usable(store)
+    finally:
+        for one in taken:
+            one.close()
+
+
+@on_trio
+async def test_a_read_only_database_is_read_and_says_why_it_keeps_nothing(postgres_server: Postgres) -> None:
+    url = postgres_server.fresh()
+    async with PostgresStore.open(url) as store:
+        await store.save(ONE)
+    async with PostgresStore.open(f"{url}%20-cdefault_transaction_read_only%3Don") as store:
+        for number in range(2, 9):
+            with pytest.raises(StoreUnavailable, match="read-only"):
+                await store.save(a_report(number))
+        assert await store.load(ONE.analysis_id) == ONE
+
+
+async def test_a_server_that_is_not_there_is_said_at_once_and_no_obstacle_to_opening() -> None:
+    with anyio.fail_after(5):
+        async with PostgresStore.open("postgresql://cqox@127.0.0.1:1/postgres") as store:
+            with pytest.raises(StoreUnavailable, match=r"(?i)refused"):
+                await store.ping()
+
+
+async def test_a_schema_of_a_newer_version_is_left_alone(postgres_server: Postgres) -> None:
+    url = postgres_server.fresh()
+    async with PostgresStore.open(url) as store:
+        await store._call(lambda connection: connection.execute("INSERT INTO cqox_migrations VALUES (99, 'later')"))
+    async with PostgresStore.open(url) as store:
+        with pytest.raises(StoreUnavailable, match="schema step 99"):
+            await store.save(ONE)
+
+
+async def test_a_migration_that_fails_leaves_nothing(
+    postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from psycopg.sql import SQL
+
+    from cqox.storage.postgres import schema
+
+    url = postgres_server.fresh()
+    broken = schema.Migration(name="broken", script=SQL("CREATE TABLE half (x int); SELECT 1 / 0"))
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
+        async with PostgresStore.open(url) as store:
+            with pytest.raises(StoreUnavailable, match="division by zero"):
+                await store.migrate()
+            assert [step.applied_at is None for step in await store.migrations()] == [False, True]
+            found = await store._guarded(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
+            assert found == (None,)
+
+
+async def test_people_can_query_reports_and_estimates(postgres_server: Postgres) -> None:
+    async with PostgresStore.open(postgres_server.fresh()) as store:
+        await store.save(a_report(3, body=b'{"decision":{"verdict":"GO"}}'))
+        row = await store._call(
+            lambda connection: connection.execute(
+                "SELECT document->'decision'->>'verdict', pg_typeof(estimate)::text, estimate FROM reports"
+            ).fetchone()
+        )
+    assert row == ("GO", "double precision", 3 / 7)
+
+
+@pytest.mark.parametrize("url", ["postgresql://host:port/x", "nonsense", "postgresql://h/d?colour=red"])
+def test_an_address_that_is_none_is_refused_by_name(url: str) -> None:
+    with pytest.raises(ValueError, match="POSTGRES_URL cannot be read"):
+        PostgresStore(url)
+
+
+def _take_all(server: Postgres, taken: list[psycopg.Connection[tuple[object, ...]]]) -> None:
+    while True:
+        taken.append(psycopg.connect(server.url))
+
+
+async def _expect_unavailable(store: PostgresStore) -> None:
+    with pytest.raises(StoreUnavailable):
+        await store.register(a_dataset("a"))
+
+
+async def _until_usable(store: PostgresStore) -> None:
+    with anyio.fail_after(10):
+        while True:
+            try:
+                return await store.ping()
+            except StoreUnavailable:
+                await anyio.sleep(0.05)

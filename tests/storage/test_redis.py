@@ -1,0 +1,196 @@
+"""What only a Redis server can do to its cache: be away, be slow, be full, hold nonsense."""
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from cqox.errors import StoreUnavailable
+from cqox.storage.redis import RedisCache
+from cqox.storage.redis.values import encode
+from tests.servers import Redis
+from tests.storage.records import a_report
+
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
+ONE = a_report(1)
+KEY = f"cqox:1:report:{ONE.analysis_id}"
+
+
+@pytest.fixture
+async def cache(redis_server: Redis) -> AsyncIterator[RedisCache]:
+    async with RedisCache.open(redis_server.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """One to break."""
+    server = Redis()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+async def test_a_report_is_held_compressed_and_for_a_while(redis_server: Redis) -> None:
+    large = a_report(1, body=b'{"text":"' + b"text " * 20_000 + b'"}')
+    async with RedisCache.open(redis_server.url, ttl_seconds=100) as cache:
+        await cache.put(large)
+        assert await cache.get(large.analysis_id) == large
+    with redis_server.client() as client:
+        assert len(client.get(KEY)) < len(large.report) / 10
+        assert 90_000 < client.pttl(KEY) <= 100_000
+
+
+async def test_a_report_that_is_too_large_is_not_held(redis_server: Redis) -> None:
+    async with RedisCache.open(redis_server.url, max_bytes=1000) as cache:
+        await cache.put(a_report(1, body=b'"' + b"x" * 600 + b'"'))
+        assert await cache.get(ONE.analysis_id) is None
+    with redis_server.client() as client:
+        assert client.keys() == []
+
+
+def _flipped(value: bytes, at: int) -> bytes:
+    return value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"garbage",
+        b"\x80\x04pickle",
+        encode(ONE)[:30],
+        encode(ONE)[:-1],
+        _flipped(encode(ONE), 0),
+        _flipped(encode(ONE), 4),
+        _flipped(encode(ONE), 10),
+        _flipped(encode(ONE), -1 + len(encode(ONE))),
+        encode(a_report(2)),
+    ],
+)
+async def test_a_value_that_is_not_this_report_is_a_miss_and_goes(
+    cache: RedisCache, redis_server: Redis, value: bytes
+) -> None:
+    with redis_server.client() as client:
+        client.set(KEY, value)
+        assert await cache.get(ONE.analysis_id) is None
+        assert client.exists(KEY) == 0
+    await cache.put(ONE)
+    assert await cache.get(ONE.analysis_id) == ONE
+
+
+async def test_a_value_that_would_expand_beyond_the_bound_is_a_miss(redis_server: Redis) -> None:
+    bomb = a_report(1, body=b'"' + b"x" * 1_000_000 + b'"')
+    with redis_server.client() as client:
+        client.set(KEY, encode(bomb))
+    async with RedisCache.open(redis_server.url, max_bytes=100_000) as cache:
+        assert await cache.get(bomb.analysis_id) is None
+
+
+async def test_another_type_at_a_key_is_a_miss_and_everybodys_turn(cache: RedisCache, redis_server: Redis) -> None:
+    with redis_server.client() as client:
+        client.lpush(KEY, "a", "list")
+        client.lpush(f"cqox:1:turn:{ONE.analysis_id}", "a", "list")
+        assert await cache.get(ONE.analysis_id) is None
+        assert client.exists(KEY) == 0
+    assert await cache.claim(ONE.analysis_id, token="one", seconds=10) is True
+    await cache.release(ONE.analysis_id, token="one")
+
+
+async def test_a_connection_that_the_server_has_closed_costs_nothing(cache: RedisCache, redis_server: Redis) -> None:
+    await cache.put(ONE)
+    with redis_server.client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert await cache.get(ONE.analysis_id) == ONE
+
+
+async def test_a_full_server_holds_nothing_more_and_still_answers(own_redis: Redis) -> None:
+    own_redis.stop()
+    own_redis.start(maxmemory="2mb", maxmemory_policy="noeviction")
+    async with RedisCache.open(own_redis.url) as cache:
+        await cache.put(ONE)
+        with own_redis.client() as client:
+            client.config_set("maxmemory", "1kb")
+        for number in range(10, 20):
+            await cache.put(a_report(number))
+            assert await cache.get(a_report(number).analysis_id) is None
+        assert await cache.get(ONE.analysis_id) == ONE
+        await cache.ping()
+
+
+async def test_a_server_that_dies_and_comes_back_is_used_again(own_redis: Redis) -> None:
+    async with RedisCache.open(own_redis.url, recovery_seconds=0.2) as cache:
+        await cache.put(ONE)
+        own_redis.stop(signal.SIGKILL)
+        with anyio.fail_after(5):
+            assert await cache.get(ONE.analysis_id) is None
+            await cache.put(ONE)
+            assert await cache.claim(ONE.analysis_id, token="one", seconds=10) is True
+            assert await cache.claim(ONE.analysis_id, token="two", seconds=10) is True
+            await cache.release(ONE.analysis_id, token="one")
+            with pytest.raises(StoreUnavailable):
+                await cache.ping()
+        own_redis.start()
+        await _until_held(cache)
+
+
+async def test_a_server_that_stands_still_is_left_alone_soon(own_redis: Redis) -> None:
+    async with RedisCache.open(own_redis.url, recovery_seconds=2.0) as cache:
+        await cache.put(ONE)
+        with own_redis.frozen():
+            with anyio.fail_after(6):
+                for _ in range(5):
+                    assert await cache.get(ONE.analysis_id) is None
+            # The circuit is open: nothing waits any more.
+            with anyio.fail_after(0.5):
+                for _ in range(20):
+                    assert await cache.get(ONE.analysis_id) is None
+        await _until_held(cache)
+
+
+async def test_a_server_that_is_not_there_at_the_start_is_no_error() -> None:
+    async with RedisCache.open("redis://127.0.0.1:1/0") as cache:
+        assert await cache.get("a") is None
+        await cache.put(ONE)
+        assert await cache.claim("a", token="one", seconds=1) is True
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis://localhost:port"])
+def test_an_address_that_is_none_is_refused_by_name(url: str) -> None:
+    with pytest.raises(ValueError, match="REDIS_URL cannot be read"):
+        RedisCache(url)
+
+
+async def test_a_storm_of_cancellations_mixes_up_no_answers(cache: RedisCache) -> None:
+    reports = [a_report(number) for number in range(8)]
+    for report in reports:
+        await cache.put(report)
+    wrong: list[str] = []
+
+    async def ask(number: int) -> None:
+        for turn in range(75):
+            report = reports[(number + turn) % len(reports)]
+            with anyio.move_on_after((number * turn % 11) / 2000):
+                found = await cache.get(report.analysis_id)
+                if found != report:
+                    wrong.append(report.analysis_id)
+
+    async with anyio.create_task_group() as group:
+        for number in range(16):
+            group.start_soon(ask, number)
+    assert wrong == []
+    assert await cache.get(ONE.analysis_id) == ONE
+
+
+async def _until_held(cache: RedisCache) -> None:
+    """The circuit tries again by itself."""
+    with anyio.fail_after(10):
+        while True:
+            await cache.put(replace(ONE))
+            if await cache.get(ONE.analysis_id) == ONE:
+                return
+            await anyio.sleep(0.2)

@@ -1,0 +1,77 @@
+"""The contract of `ResultCache`, run on every backend."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from cqox.storage import MemoryCache, ResultCache
+from cqox.storage.redis import RedisCache
+from tests.storage.records import a_report
+
+pytestmark = pytest.mark.anyio
+ONE = a_report(1)
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.xdist_group("servers"))])
+async def cache(request: pytest.FixtureRequest) -> AsyncIterator[ResultCache]:
+    if request.param == "memory":
+        yield MemoryCache()
+    else:
+        async with RedisCache.open(request.getfixturevalue("redis_server").url) as opened:
+            yield opened
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        ONE,
+        replace(ONE, verdict=None, primary=None, estimate=None),
+        replace(ONE, primary="処置", report=b"\x00\xff" * 100, figures=b"", estimate=-1e-300),
+    ],
+)
+async def test_what_is_put_is_got_as_it_was(cache: ResultCache, report: object) -> None:
+    await cache.put(report)
+    assert await cache.get(ONE.analysis_id) == report
+    await cache.ping()
+
+
+async def test_what_was_never_put_or_was_discarded_is_none(cache: ResultCache) -> None:
+    assert await cache.get("nothing") is None
+    await cache.put(ONE)
+    await cache.discard(ONE.analysis_id)
+    await cache.discard(ONE.analysis_id)
+    assert await cache.get(ONE.analysis_id) is None
+
+
+async def test_the_turn_is_one_holders_until_it_gives_it_back(cache: ResultCache) -> None:
+    assert await cache.claim("a", token="one", seconds=60) is True
+    assert await cache.claim("a", token="two", seconds=60) is False
+    assert await cache.claim("a", token="one", seconds=60) is True
+    assert await cache.claim("b", token="two", seconds=60) is True
+    await cache.release("a", token="two")
+    assert await cache.claim("a", token="two", seconds=60) is False
+    await cache.release("a", token="one")
+    assert await cache.claim("a", token="two", seconds=60) is True
+
+
+async def test_a_turn_that_nobody_prolongs_ends(cache: ResultCache) -> None:
+    assert await cache.claim("a", token="one", seconds=0.05) is True
+    with anyio.fail_after(5):
+        while not await cache.claim("a", token="two", seconds=60):
+            await anyio.sleep(0.01)
+    await cache.release("a", token="one")
+    assert await cache.claim("a", token="one", seconds=60) is False
+
+
+async def test_of_many_that_claim_at_once_one_has_the_turn(cache: ResultCache) -> None:
+    had: list[bool] = []
+
+    async def claim(number: int) -> None:
+        had.append(await cache.claim("a", token=str(number), seconds=60))
+
+    async with anyio.create_task_group() as group:
+        for number in range(20):
+            group.start_soon(claim, number)
+    assert sorted(had) == [False] * 19 + [True]
