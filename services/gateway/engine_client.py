@@ -27,6 +27,8 @@ _CONNECT_SECONDS = 2.0
 _KEEP_ALIVE_SECONDS = 30.0
 _KEPT_CONNECTIONS = 64
 _KNOWN_TARGETS = 256
+# Only connecting has a bound of its own: how long an answer may take is for the deadline around the call.
+_TIMEOUT = httpx.Timeout(None, connect=_CONNECT_SECONDS).as_dict()
 
 _HOP_BY_HOP = frozenset(
     {
@@ -119,8 +121,8 @@ class Streamed:
 class EngineClient:
     """One engine, reached through one pool. Open it with `EngineClient.open`."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
-        self._client = client
+    def __init__(self, transport: httpx.AsyncBaseTransport, url: str) -> None:
+        self._transport = transport
         self._base = httpx.URL(url)
         self._prefix = self._base.raw_path.rstrip(b"/")
         self._address = lru_cache(_KNOWN_TARGETS)(self._make_address)
@@ -129,16 +131,8 @@ class EngineClient:
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """A client of the engine at `url`; leaving the block closes its connections."""
-        client = httpx.AsyncClient(
-            transport=TracedTransport(_transport(httpx.URL(url))),
-            # Only connecting has a bound of its own: how long an answer may take is for the deadline around the call.
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            trust_env=False,
-        )
-        # The engine should see what the client sent and nothing that httpx would say of itself.
-        client.headers.clear()
-        async with client:
-            yield cls(client, url)
+        async with TracedTransport(_transport(httpx.URL(url))) as transport:
+            yield cls(transport, url)
 
     async def send(self, call: Call) -> Reply:
         """Send one request and read its whole answer. A cancellation closes the connection, so that the engine stops.
@@ -154,19 +148,23 @@ class EngineClient:
         Raises:
             httpx.TransportError: the engine could not be reached, or was lost.
         """
-        request = self._client.build_request(
+        request = httpx.Request(
             call.method,
             self._address(call.target),
             headers=list(call.headers),
             content=call.content or None,
+            extensions={"timeout": _TIMEOUT},
         )
         await propagate(request)
-        response = await self._client.send(request, stream=True)
+        # Without httpx's client: it would keep the cookies of one user for the next, and follow what is not for it.
+        response = await self._transport.handle_async_request(request)
+        stream = response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
         return Streamed(
             status=response.status_code,
             headers=end_to_end(response.headers.raw),
-            chunks=response.aiter_raw(),
-            close=response.aclose,
+            chunks=aiter(stream),
+            close=stream.aclose,
         )
 
     def _make_address(self, target: bytes) -> httpx.URL:
