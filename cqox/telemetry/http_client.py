@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from typing import Self
 
 import httpx
 
@@ -37,6 +38,9 @@ class TracedTransport(httpx.AsyncBaseTransport):
             exchange.end(error)
             raise
         exchange.answered(response.status_code)
+        if response.is_closed:
+            exchange.end()
+            return response
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _Body(response.stream, exchange)
         return response
@@ -94,17 +98,24 @@ class _Exchange:
 
 
 class _Body(httpx.AsyncByteStream):
+    # No generator: one that is given up half-way would be left to the garbage collector, of which Trio complains.
     def __init__(self, inner: httpx.AsyncByteStream, exchange: _Exchange) -> None:
         self._inner = inner
         self._exchange = exchange
+        self._chunks: AsyncIterator[bytes] | None = None
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
+        self._chunks = aiter(self._inner)
+        return self
+
+    async def __anext__(self) -> bytes:
+        assert self._chunks is not None
         try:
-            async for chunk in self._inner:
-                yield chunk
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            raise
         except BaseException as error:
-            if not isinstance(error, GeneratorExit):
-                self._exchange.end(error)
+            self._exchange.end(error)
             raise
 
     async def aclose(self) -> None:

@@ -1,0 +1,40 @@
+from cqox.telemetry import adopt, span
+from cqox.telemetry.remote import step_spans
+from tests.telemetry.conftest import Kept
+
+SECOND = 1_000_000_000
+
+
+def test_each_step_of_a_worker_is_a_span_that_ended_when_it_was_told(kept: Kept) -> None:
+    told: list[dict[str, object]] = []
+    with span("worker analyze") as around:
+        step = step_spans(around.context.traceparent, told.append, now_ns=lambda: 10 * SECOND)
+        step({"step": "read", "seconds": 2.0, "rows": 7})
+        step({"step": "estimate.ols", "seconds": 1.0, "status": "failed", "estimate": None})
+        for each in told:
+            adopt(each)
+    read, failed = kept.named("read"), kept.named("estimate.ols")
+    parent = kept.named("worker analyze").context
+    assert (read.start_time, read.end_time) == (8 * SECOND, 10 * SECOND)
+    assert {read.parent.span_id, failed.parent.span_id} == {parent.span_id}
+    assert read.context.trace_id == parent.trace_id
+    assert read.attributes == {"cqox.rows": 7}
+    assert failed.attributes == {"cqox.status": "failed", "error.type": "estimator_failed"}
+    assert not failed.status.is_ok
+
+
+def test_where_nobody_records_nothing_is_told() -> None:
+    assert step_spans(None, lambda body: None) is None
+    assert step_spans("nonsense", lambda body: None) is None
+    assert step_spans(f"00-{'1' * 32}-{'2' * 16}-00", lambda body: None) is None
+
+
+def test_a_step_without_a_duration_and_a_span_that_makes_no_sense_are_left_out(kept: Kept) -> None:
+    told: list[dict[str, object]] = []
+    step = step_spans(f"00-{'1' * 32}-{'2' * 16}-01", told.append)
+    step({"step": "read"})
+    step({"seconds": 1.0})
+    assert told == []
+    adopt({"name": "x", "parent": "nonsense", "start_ns": 1, "end_ns": 2})
+    adopt({"name": "x", "parent": f"00-{'1' * 32}-{'2' * 16}-01", "start_ns": "1", "end_ns": 2})
+    assert kept.spans == ()
