@@ -5,7 +5,7 @@ which is for `policies`; exceptions of the transport leave here as httpx raises 
 whether a request was ever sent.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -101,13 +101,11 @@ class Streamed:
     def of(cls, reply: Reply) -> Self:
         """An answer that is there already."""
 
-        async def chunks() -> AsyncIterator[bytes]:
+        async def told() -> AsyncGenerator[bytes]:
             yield reply.body
 
-        async def close() -> None:
-            pass
-
-        return cls(status=reply.status, headers=reply.headers, chunks=chunks(), close=close)
+        chunks = told()
+        return cls(status=reply.status, headers=reply.headers, chunks=chunks, close=chunks.aclose)
 
     async def whole(self) -> Reply:
         """The answer with the rest of its body; the stream is closed."""

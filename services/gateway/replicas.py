@@ -101,7 +101,15 @@ class Replica:
             streamed = await self._client.begin(call)
             if streamed.status >= 400:
                 return Streamed.of(checked(await streamed.whole(), seconds=seconds))
-        return replace(streamed, chunks=self._chunks(streamed.chunks))
+        chunks = self._chunks(streamed.chunks)
+
+        async def close() -> None:
+            try:
+                await chunks.aclose()
+            finally:
+                await streamed.close()
+
+        return replace(streamed, chunks=chunks, close=close)
 
     async def watch(self) -> None:
         """Notice that the engine has stalled, for as long as this task runs."""

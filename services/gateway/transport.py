@@ -7,8 +7,9 @@ as httpx's exception of that kind, because policies tell by them what was sent.
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Self, cast
 
 import h11
 import httpx
@@ -108,9 +109,10 @@ class _Connection:
             return
         assert isinstance(request.stream, httpx.AsyncByteStream)
         await self._send(data)
-        async for chunk in request.stream:
-            if not await self._send(self._wire(h11.Data(chunk))):
-                return
+        async with aclosing(cast("AsyncGenerator[bytes]", aiter(request.stream))) as chunks:
+            async for chunk in chunks:
+                if not await self._send(self._wire(h11.Data(chunk))):
+                    return
         await self._send(self._wire(h11.EndOfMessage()))
 
     async def receive_head(self) -> h11.Response:
@@ -167,9 +169,15 @@ class _Body(httpx.AsyncByteStream):
         self._connection: _Connection | None = connection
         self._transport = transport
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while self._connection is not None and (data := await self._connection.receive_body()) is not None:
-            yield data
+    # No generator: one that is given up half-way would be left to the garbage collector.
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = None if self._connection is None else await self._connection.receive_body()
+        if data is None:
+            raise StopAsyncIteration
+        return data
 
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None
