@@ -46,7 +46,10 @@ run: setup  ## start gateway and engine, run one analysis, keep serving until Ct
 
 .PHONY: test
 test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lint, types, import contracts, tests
-	@$(BIN)/python -m pytest
+	@tests/servers/redis.sh $(VENV)
+	@$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/services
+	@# Real processes are timed and killed here: one test at a time.
+	@$(BIN)/python -m pytest -n0 tests/services tests/e2e
 
 .PHONY: check
 check: $(VENV)/.test-ready  ## format, lint, types, import contracts

@@ -24,6 +24,7 @@ class Service:
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
