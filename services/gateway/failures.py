@@ -9,11 +9,13 @@ from cqox.resilience.retry_after import retry_after_of
 from services.gateway.engine_client import Reply
 
 __all__ = [
+    "FAIR_SHARE_SECONDS",
     "Answered",
     "EngineBusy",
     "EngineFailed",
     "EngineLost",
     "EngineOutOfTime",
+    "EngineSilent",
     "EngineStalled",
     "EngineUnreached",
     "checked",
@@ -22,7 +24,8 @@ __all__ = [
 ]
 
 _FAILED = frozenset({500, 502, 503, 504})
-_FAIR_SHARE_SECONDS = 1.0
+FAIR_SHARE_SECONDS = 1.0
+"""A time that is shorter is too short to judge an engine by."""
 
 
 class Answered:
@@ -86,15 +89,19 @@ class EngineBusy(CqoxError):
 
 
 class EngineOutOfTime(CqoxError):
-    """The engine ran out of a time that was too short to say anything about it. No failure to a circuit.
+    """The time was up, which says nothing about the engine: it had too little, or was busy answering others.
 
     Attributes:
-        reply: its answer.
+        reply: its answer, where it gave one.
     """
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__("The engine was given less time than any engine needs.")
+    def __init__(self, reply: Reply | None = None) -> None:
+        super().__init__("The time was up.")
         self.reply = reply
+
+
+class EngineSilent(EngineUnavailable):
+    """The time was up, and the engine answered nobody meanwhile."""
 
 
 def checked(reply: Reply, *, seconds: float) -> Reply:
@@ -111,7 +118,7 @@ def checked(reply: Reply, *, seconds: float) -> Reply:
     """
     if reply.status == 429 or (reply.status == 503 and b'"draining"' in reply.body[:200]):
         raise EngineBusy(reply)
-    if reply.status == 504 and seconds < _FAIR_SHARE_SECONDS:
+    if reply.status == 504 and seconds < FAIR_SHARE_SECONDS:
         raise EngineOutOfTime(reply)
     if reply.status in _FAILED:
         raise EngineFailed(reply)

@@ -11,8 +11,8 @@ registry under the names of the functions that they go around. Outermost first:
     attempt      one replica, watched while it computes (`replicas`)
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -36,7 +36,7 @@ from cqox.resilience import (
 from cqox.resilience.bulkhead import Bulkhead
 from cqox.tasks import open_task_group
 from services.gateway.engine_client import Call, Reply, Streamed
-from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, worth_another_try
+from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, EngineSilent, worth_another_try
 from services.gateway.replicas import Replica, Replicas
 
 __all__ = ["READ_SECONDS", "EnginePolicies"]
@@ -127,17 +127,17 @@ class EnginePolicies:
     async def analyze(self, call: Call, *, seconds: float) -> Reply:
         """Run an analysis within `seconds`."""
         with deadline(seconds):
-            return await _answered(self._analyze(call, []))
+            return await _answered(self._analyze(call, []), seconds)
 
     async def read(self, call: Call, *, seconds: float = READ_SECONDS) -> Reply:
         """Ask for what is there already, or takes moments to make, within `seconds`."""
         with deadline(seconds):
-            return await _answered(self._read(call, []))
+            return await _answered(self._read(call, []), seconds)
 
     async def find(self, call: Call, *, seconds: float = READ_SECONDS) -> Reply:
         """Ask for what only one of the engines knows of, within `seconds`."""
         with deadline(seconds):
-            return await _answered(self._find(call))
+            return await _answered(self._find(call), seconds)
 
     async def upload(self, call: Call, *, seconds: float) -> Reply:
         """Hand a file on while it arrives; it can be sent once only. `seconds` count from the last byte sent."""
@@ -150,7 +150,7 @@ class EnginePolicies:
 
             if not isinstance(call.content, bytes):
                 call = replace(call, content=watched(call.content))
-            return await _answered(self._upload(call, []))
+            return await _answered(self._upload(call, []), seconds)
         raise DeadlineExceeded(seconds)
 
     def analyze_bit_by_bit(self, call: Call, *, seconds: float) -> AbstractAsyncContextManager[Streamed]:
@@ -175,10 +175,12 @@ class EnginePolicies:
     @asynccontextmanager
     async def _stream(self, begin: Callable[[], Awaitable[Streamed]], seconds: float) -> AsyncIterator[Streamed]:
         async with self._streaming:
-            with deadline(seconds):
+            with deadline(seconds), _deadline_told(seconds):
                 try:
                     streamed = await begin()
                 except (EngineBusy, EngineOutOfTime) as error:
+                    if error.reply is None:
+                        raise
                     streamed = Streamed.of(error.reply)
             try:
                 yield streamed
@@ -202,15 +204,29 @@ class EnginePolicies:
         return bool(alive)
 
 
-async def _answered(call: Awaitable[Reply]) -> Reply:
-    try:
-        return await call
-    except (EngineBusy, EngineOutOfTime) as error:
-        return error.reply
-    except EngineFailed as error:
-        if error.reply.status == 504:
+async def _answered(call: Awaitable[Reply], seconds: float) -> Reply:
+    with _deadline_told(seconds):
+        try:
+            return await call
+        except EngineBusy as error:
             return error.reply
-        raise
+        except EngineOutOfTime as error:
+            if error.reply is None:
+                raise
+            return error.reply
+        except EngineFailed as error:
+            if error.reply.status != 504:
+                raise
+            return error.reply
+
+
+@contextmanager
+def _deadline_told(seconds: float) -> Iterator[None]:
+    # What the end of the time says about the engine is for the circuits; the client is told that it has ended.
+    try:
+        yield
+    except (EngineOutOfTime, EngineSilent):
+        raise DeadlineExceeded(seconds) from None
 
 
 def _log_transition(event: Event) -> None:

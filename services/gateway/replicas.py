@@ -7,6 +7,7 @@ An engine that stops answering is noticed by one task for each: while it has req
 for every few seconds. From the first miss on it is the last choice; two misses end every attempt that waits for it.
 """
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -21,7 +22,16 @@ from cqox.errors import CircuitOpen, DeadlineExceeded, EngineUnavailable
 from cqox.resilience import CircuitBreaker, remaining
 from cqox.tasks import TaskGroup, open_task_group
 from services.gateway.engine_client import Call, EngineClient, Reply, Streamed
-from services.gateway.failures import EngineBusy, EngineStalled, EngineUnreached, checked, lost
+from services.gateway.failures import (
+    FAIR_SHARE_SECONDS,
+    EngineBusy,
+    EngineOutOfTime,
+    EngineSilent,
+    EngineStalled,
+    EngineUnreached,
+    checked,
+    lost,
+)
 
 __all__ = ["Replica", "Replicas"]
 
@@ -31,6 +41,7 @@ _LIVE = Call(method="GET", target=b"/health/live")
 _ASK_EVERY_SECONDS = 5.0
 _MISS_AFTER_SECONDS = 1.0
 _MISSES = 2
+_MOMENT_SECONDS = 0.001
 _EJECTED_SECONDS = 10.0
 _FAILURES_TO_EJECT = 5
 
@@ -70,6 +81,7 @@ class Replica:
         self._client = client
         self._waiting: set[trio.CancelScope] = set()
         self._occupied = trio.Event()
+        self._answered_at = -math.inf
 
     @property
     def in_flight(self) -> int:
@@ -87,8 +99,10 @@ class Replica:
             CqoxError: one of `failures`.
         """
         seconds = remaining()
-        with self._watched():
-            return checked(await self._client.send(call), seconds=seconds)
+        with self._watched(seconds):
+            reply = await self._client.send(call)
+            self._answered_at = trio.current_time()
+            return checked(reply, seconds=seconds)
 
     async def begin(self, call: Call) -> Streamed:
         """One attempt, up to the head of an answer that comes bit by bit; the caller closes it.
@@ -97,8 +111,9 @@ class Replica:
             CqoxError: one of `failures`, as its chunks do.
         """
         seconds = remaining()
-        with self._watched():
+        with self._watched(seconds):
             streamed = await self._client.begin(call)
+            self._answered_at = trio.current_time()
             if streamed.status >= 400:
                 return Streamed.of(checked(await streamed.whole(), seconds=seconds))
         chunks = self._chunks(streamed.chunks)
@@ -142,8 +157,10 @@ class Replica:
         return _Sign.SILENT
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
-        with trio.CancelScope() as scope:
+    def _watched(self, seconds: float = math.inf) -> Iterator[None]:
+        # A moment before the deadline around the call, which would be taken for a verdict on the engine.
+        began = trio.current_time()
+        with trio.CancelScope(deadline=began + max(0.0, seconds - _MOMENT_SECONDS)) as scope:
             self._waiting.add(scope)
             self._occupied.set()
             try:
@@ -153,7 +170,11 @@ class Replica:
             finally:
                 self._waiting.discard(scope)
         if scope.cancelled_caught:
-            raise EngineStalled("The engine stopped answering while it had a request to answer.")
+            if trio.current_time() < scope.deadline:
+                raise EngineStalled("The engine stopped answering while it had a request to answer.")
+            if seconds < FAIR_SHARE_SECONDS or self._answered_at > began:
+                raise EngineOutOfTime
+            raise EngineSilent("The engine answered nobody until the time was up.")
 
     async def _chunks(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         while True:
