@@ -1,0 +1,187 @@
+"""Telemetry: what it costs a request and a task, with a collector, with a dead one, and switched off.
+
+Real services on loopback, the three settings in turns, so that each sees the same machine. Targets: at most 25 µs for a
+task's span; with a dead collector no slower than with a live one, but for what the spans themselves cost.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+import trio
+
+from benchmarks._load import Connection, Load, closed_loop, percentile
+
+_ANALYZE = "/api/analyze/comprehensive"
+_BODY = json.dumps(
+    {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "covariates": ["x1", "x2", "x3", "x4"]}}
+).encode()
+_CONNECTIONS = 8
+_ROUNDS = 4
+_ROUND_SECONDS = 2.0
+_READY_SECONDS = 60.0
+_TASKS = 4000
+_REPEATS = 5
+
+_SINK = """
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+    def log_message(self, *ignored): pass
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def main() -> None:
+    """Print both tables."""
+    _tasks()
+    _requests()
+
+
+def _tasks() -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+    from cqox.tasks import observe_tasks
+    from cqox.telemetry.delivery import CountedSpanExporter, CountedSpans, Ledger
+    from cqox.telemetry.recorder import OpenTelemetryRecorder
+    from cqox.telemetry.tasks import TaskSpans
+
+    class Nowhere(SpanExporter):
+        def export(self, spans: object) -> SpanExportResult:
+            return SpanExportResult.SUCCESS
+
+    ledger = Ledger("traces", 2048)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(CountedSpans(BatchSpanProcessor(CountedSpanExporter(Nowhere(), ledger)), ledger))
+    recorder = OpenTelemetryRecorder(provider.get_tracer("benchmark"))
+    watched = {"off": None, "on, one in ten": TaskSpans(recorder, ratio=0.1), "on": TaskSpans(recorder)}
+    print(f"A task that does nothing, µs, median of {_REPEATS} × {_TASKS}")
+    loops: dict[str, Callable[[Callable[[], Awaitable[float]]], float]] = {
+        "asyncio": lambda f: asyncio.run(f()),  # type: ignore[arg-type]
+        "trio": trio.run,
+    }
+    for name, run in loops.items():
+        times: dict[str, list[float]] = {"bare": [], **{label: [] for label in watched}}
+        for _ in range(_REPEATS):
+            times["bare"].append(run(_bare))
+            for label, observer in watched.items():
+                observe_tasks(observer)
+                times[label].append(run(_grouped))
+                observe_tasks(None)
+        row = {label: statistics.median(values) / _TASKS * 1e6 for label, values in times.items()}
+        shown = " · ".join(f"{label} {value:.1f}" for label, value in row.items())
+        print(f"  {name:8} {shown} · a span adds {row['on'] - row['off']:.1f}")
+    provider.shutdown()
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _bare() -> float:
+    began = time.perf_counter()
+    async with anyio.create_task_group() as group:
+        for _ in range(_TASKS):
+            group.start_soon(_nothing)
+    return time.perf_counter() - began
+
+
+async def _grouped() -> float:
+    from cqox.tasks import open_task_group
+
+    began = time.perf_counter()
+    async with open_task_group("benchmark") as group:
+        for _ in range(_TASKS):
+            group.start_soon(_nothing)
+    return time.perf_counter() - began
+
+
+def _requests() -> None:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cqox-benchmark-")))
+        live, dead = _free_port(), _free_port()
+        sink = subprocess.Popen([sys.executable, "-c", _SINK, str(live)])
+        stack.callback(sink.kill)
+        addresses = {
+            "not even measures": {"OTEL_SDK_DISABLED": "true"},
+            "off": {},
+            "on": {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{live}"},
+            "on, collector dead": {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{dead}"},
+        }
+        ports = {label: stack.enter_context(_services(folder / label, more)) for label, more in addresses.items()}
+        loads: dict[str, list[Load]] = {label: [] for label in addresses}
+        for _ in range(_ROUNDS):
+            for label, port in ports.items():
+                loads[label].append(
+                    closed_loop(port, _ANALYZE, lambda: _BODY, connections=_CONNECTIONS, seconds=_ROUND_SECONDS)
+                )
+    print(f"A cached analysis through gateway and engine, {_CONNECTIONS} connections, {_ROUNDS} rounds in turns")
+    base = statistics.median(load.per_second for load in loads["off"])
+    for label, rounds in loads.items():
+        rate = statistics.median(load.per_second for load in rounds)
+        late = statistics.median(percentile(load.of(200), 0.99) for load in rounds) * 1e3
+        print(f"  {label:20} {rate:7.0f} requests/s ({rate / base:.2f})   p99 {late:6.1f} ms")
+
+
+@contextmanager
+def _services(folder: Path, more: dict[str, str]) -> Iterator[int]:
+    folder.mkdir(parents=True)
+    ports = {"engine": _free_port(), "gateway": _free_port()}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CQOX_"))}
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for name, port in ports.items():
+            environment = {
+                **clean,
+                **more,
+                "CQOX_DATA_DIR": str(folder / "data"),
+                f"CQOX_{name.upper()}_PORT": str(port),
+                "ENGINE_URL": f"http://127.0.0.1:{ports['engine']}",
+                "CQOX_CONCURRENT_ANALYSES": "1",
+                "CQOX_LOG_LEVEL": "warning",
+            }
+            running.append(
+                subprocess.Popen([sys.executable, "-m", f"services.{name}"], env=environment, stdout=subprocess.DEVNULL)
+            )
+        for port in ports.values():
+            _wait_ready(port)
+        Connection(ports["gateway"]).ask(_ANALYZE, _BODY, Content_Type="application/json")
+        yield ports["gateway"]
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        for process in running:
+            process.wait(45)
+
+
+def _wait_ready(port: int) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < end:
+        try:
+            if Connection(port).ask("/health/ready")[0] == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit(f"The service on port {port} is not ready after {_READY_SECONDS:g} s.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
