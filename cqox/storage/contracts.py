@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from cqox.storage.schema import MigrationStatus
+
 __all__ = ["DatasetRecord", "JobRecord", "JobStatus", "Page", "ResultCache", "ResultStore", "StoredReport"]
 
 type JobStatus = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
@@ -207,4 +209,12 @@ class ResultStore(Protocol):
 
     async def ping(self) -> None:
         """Nothing, if the store answers."""
+        ...
+
+    async def migrate(self) -> int:
+        """Bring the schema to the newest step; how many steps that took. Several may do it at once."""
+        ...
+
+    async def migrations(self) -> Sequence[MigrationStatus]:
+        """Every step of the schema that this code knows, in order."""
         ...

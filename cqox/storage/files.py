@@ -119,6 +119,13 @@ class FileStore:
         """Ids of all data sets whose files are there."""
         return sorted(path.name for path in (self._root / "datasets").iterdir() if (path / TABLE).exists())
 
+    def kept_at(self, dataset_id: str) -> float:
+        """When its files were made, in seconds of the Unix epoch; 0 where there are none."""
+        try:
+            return (self._place(dataset_id) / TABLE).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     async def is_whole(self, dataset_id: str) -> bool:
         """Whether every file of the data set has the digest that it was kept with; reads all of them."""
         place = self._place(dataset_id)

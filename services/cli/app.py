@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from cqox.contract import ROLES
+from services.cli import db
 from services.http.settings import Setting, table
 
 __all__ = ["main"]
@@ -20,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(db.app)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ by that very cancel; otherwise a late cancel could hit the next query, and the c
 on its way the connection cannot change hands.
 """
 
+import logging
 import os
 import select
 import socket
@@ -31,6 +32,8 @@ _CANCEL_SECONDS = 1.0
 _CONNECT_SECONDS = 5
 _FIRST_LOOK_SECONDS = 0.01
 _LOOK_SECONDS = 0.1
+# What the pool warns of is told to the caller here, once.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,9 +238,8 @@ class PostgresStore:
         try:
             return await self._policy.call(attempt)
         except (psycopg.Error, AttemptTimeout, Rejected) as error:
-            raise StoreUnavailable(
-                f"PostgreSQL did not do it: {str(error).strip() or type(error).__name__}."
-            ) from error
+            reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
+            raise StoreUnavailable(f"PostgreSQL did not do it: {reason}.") from error
 
 
 def _insert(connection: _Connection, report: StoredReport, insertion: str, document: str | None) -> bool:

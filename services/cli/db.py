@@ -1,0 +1,55 @@
+"""`cqox db`: the result store and the data sets of this machine's settings. What each command does is imported late."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="db",
+    help="The result store and the data sets: schema, consistency, export. Settings are those of the engine: "
+    "POSTGRES_URL, CQOX_DATA_DIR.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the schema to the newest step. Engines do it too, when they start."""
+    from services.cli.db_schema import migrate
+
+    raise typer.Exit(migrate())
+
+
+@app.command()
+def status() -> None:
+    """Show which steps of the schema are applied. Ends with 1 where one is pending."""
+    from services.cli.db_schema import status
+
+    raise typer.Exit(status())
+
+
+@app.command()
+def check(
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove the orphans: files that no row and no engine needs.")
+    ] = False,
+) -> None:
+    """Compare rows and files: missing, damaged and orphaned ones. Reads all of them. Ends with 1 where it finds any."""
+    from services.cli.db_check import check
+
+    raise typer.Exit(check(remove=remove))
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="The file to write; - writes JSON lines to standard output.")],
+    format: Annotated[Literal["auto", "jsonl", "parquet"], typer.Option(help="By the file's name if auto.")] = "auto",
+    dataset_id: Annotated[str | None, typer.Option(help="Only the analyses of this data set.")] = None,
+) -> None:
+    """Write every stored analysis, newest first: one row each, with the report as JSON."""
+    from services.cli.db_export import export
+
+    raise typer.Exit(export(file, form=format, dataset_id=dataset_id))

@@ -1,0 +1,96 @@
+"""`cqox db check`: whether rows and files belong together."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cqox.errors import StoreUnavailable
+from cqox.storage import FileStore, ResultStore, StoredReport
+from services.cli.db_session import run
+from services.http.settings import Settings
+
+__all__ = ["Finding", "check", "find"]
+
+# A file that was kept just now may be about to be registered.
+_GRACE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that does not belong together.
+
+    Attributes:
+        kind: `missing`, `damaged`, `orphan` or `leftover`.
+        what: what it is, in words.
+        dataset_id: the files to remove, where it is an orphan.
+        owner: the departed engine to bury, where it is a leftover.
+    """
+
+    kind: str
+    what: str
+    dataset_id: str = ""
+    owner: str = ""
+
+
+def check(*, remove: bool) -> int:
+    """Print what was found; 1 where that is anything, unless it was all removed."""
+
+    async def command(store: ResultStore, settings: Settings) -> int:
+        files = FileStore(settings.data_dir)
+        try:
+            left = 0
+            findings = [finding async for finding in find(store, files)]
+            for finding in findings:
+                gone = remove and await _remove(store, files, finding)
+                left += not gone
+                print(f"{finding.kind}: {finding.what}{' (removed)' if gone else ''}")
+            if not findings:
+                print("Rows and files belong together.")
+            return 1 if left else 0
+        finally:
+            files.close()
+
+    return run(command)
+
+
+async def find(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
+    """Everything that does not belong together, found by reading all rows and files."""
+    registered = {record.dataset_id for record in await store.datasets()}
+    for dataset_id in sorted(registered):
+        if not files.has(dataset_id):
+            yield Finding(kind="missing", what=f"the files of the data set {dataset_id}; upload it again")
+    for dataset_id in files.kept():
+        if not await files.is_whole(dataset_id):
+            yield Finding(kind="damaged", what=f"the files of the data set {dataset_id}")
+        if dataset_id not in registered and time.time() - files.kept_at(dataset_id) > _GRACE_SECONDS:
+            yield Finding(
+                kind="orphan", what=f"the files of the data set {dataset_id}, which no row names", dataset_id=dataset_id
+            )
+    for owner in files.departed():
+        yield Finding(kind="leftover", what=f"files of the engine {owner}, which is gone", owner=owner)
+    for report in await _heads(store):
+        try:
+            await store.load(report.analysis_id)
+        except StoreUnavailable as error:
+            yield Finding(kind="damaged", what=str(error))
+
+
+async def _heads(store: ResultStore) -> Sequence[StoredReport]:
+    heads, before = list[StoredReport](), None
+    while True:
+        page = await store.reports(limit=200, before=before)
+        heads += page.items
+        before = page.next
+        if before is None:
+            return heads
+
+
+async def _remove(store: ResultStore, files: FileStore, finding: Finding) -> bool:
+    if finding.kind == "orphan":
+        await files.delete(finding.dataset_id)
+    elif finding.kind == "leftover":
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        await store.interrupt_jobs(finding.owner, finished_at=now)
+        await files.bury(finding.owner)
+    return finding.kind in ("orphan", "leftover")

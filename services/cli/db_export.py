@@ -1,0 +1,86 @@
+"""`cqox db export`: stored analyses as JSON lines or Parquet."""
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Literal
+
+from cqox.storage import ResultStore, StoredReport
+from services.cli.db_session import run
+from services.http.settings import Settings
+
+__all__ = ["Form", "export"]
+
+type Form = Literal["auto", "jsonl", "parquet"]
+
+_JSON = ("report", "provenance")
+
+
+def export(file: Path, *, form: Form, dataset_id: str | None) -> int:
+    """Write the file whole or not at all; it says how many analyses there are."""
+
+    async def command(store: ResultStore, settings: Settings) -> int:
+        stored = _all(store, dataset_id)
+        if str(file) == "-":
+            await _write_lines(stored, sys.stdout)
+            return 0
+        scratch = file.with_name(f".{file.name}.part")
+        try:
+            count = await (_parquet if _is_parquet(file, form) else _lines)(stored, scratch)
+            scratch.replace(file)
+        finally:
+            scratch.unlink(missing_ok=True)
+        print(f"{count} analyses written to {file}.")
+        return 0
+
+    return run(command)
+
+
+def _is_parquet(file: Path, form: Form) -> bool:
+    return form == "parquet" or (form == "auto" and file.suffix == ".parquet")
+
+
+async def _all(store: ResultStore, dataset_id: str | None) -> AsyncIterator[StoredReport]:
+    before = None
+    while True:
+        page = await store.reports(dataset_id=dataset_id, limit=100, before=before)
+        for head in page.items:
+            report = await store.load(head.analysis_id)
+            if report is not None:
+                yield report
+        before = page.next
+        if before is None:
+            return
+
+
+async def _lines(stored: AsyncIterator[StoredReport], path: Path) -> int:
+    with path.open("w", encoding="utf-8") as file:
+        return await _write_lines(stored, file)
+
+
+async def _write_lines(stored: AsyncIterator[StoredReport], file: IO[str]) -> int:
+    count = 0
+    async for report in stored:
+        row = _row(report) | {name: json.loads(getattr(report, name)) for name in _JSON}
+        file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+        count += 1
+    return count
+
+
+async def _parquet(stored: AsyncIterator[StoredReport], path: Path) -> int:
+    import polars as pl
+
+    rows = [_row(report) | {name: getattr(report, name).decode() for name in _JSON} async for report in stored]
+    schema = {name: pl.Float64 if name == "estimate" else pl.String for name in [*_HEAD, *_JSON]}
+    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(path)
+    return len(rows)
+
+
+_HEAD = ("analysis_id", "dataset_id", "created_at", "status", "verdict", "primary", "estimate", "digest")
+
+
+def _row(report: StoredReport) -> dict[str, object]:
+    values = asdict(report)
+    return {name: values[name] for name in _HEAD}

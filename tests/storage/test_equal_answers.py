@@ -1,0 +1,171 @@
+"""Embedded and server backends give equal answers to the same random sequence of operations."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import anyio.from_thread
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore
+from cqox.storage.postgres import PostgresStore
+from cqox.storage.redis import RedisCache
+from tests.servers import Postgres, Redis
+from tests.storage.records import a_dataset, a_job, a_report
+
+pytestmark = pytest.mark.xdist_group("servers")
+
+NUMBERS = st.integers(0, 5)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+FLOATS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+TIMES = st.sampled_from(["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.5+00:00", "2026-02-01T00:00:00+00:00"])
+
+
+def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server: Postgres, tmp_path: Path) -> None:
+    numbers = count()
+    with anyio.from_thread.start_blocking_portal("trio") as portal:
+
+        class Machine(RuleBasedStateMachine):
+            def __init__(self) -> None:
+                super().__init__()
+                self.stack = AsyncExitStack()
+                self.next: str | None = None
+
+            @initialize()
+            def open(self) -> None:
+                async def enter() -> tuple[SqliteStore, PostgresStore]:
+                    return (
+                        await self.stack.enter_async_context(SqliteStore.open(tmp_path / f"{next(numbers)}.sqlite")),
+                        await self.stack.enter_async_context(PostgresStore.open(postgres_server.fresh(), size=1)),
+                    )
+
+                self.stores = portal.call(enter)
+
+            def both[T](self, call: Callable[[ResultStore], Awaitable[T]]) -> T:
+                async def ask() -> tuple[T, T]:
+                    return await call(self.stores[0]), await call(self.stores[1])
+
+                one, other = portal.call(ask)
+                assert one == other
+                return one
+
+            @rule(number=NUMBERS, dataset=NUMBERS, at=TIMES, primary=st.none() | TEXT, estimate=FLOATS)
+            def save(self, number: int, dataset: int, at: str, primary: str | None, estimate: float | None) -> None:
+                report = replace(
+                    a_report(number, dataset_id=str(dataset % 2), created_at=at), primary=primary, estimate=estimate
+                )
+                self.both(lambda store: store.save(report))
+
+            @rule(number=NUMBERS)
+            def load(self, number: int) -> None:
+                self.both(lambda store: store.load(a_report(number).analysis_id))
+
+            @rule(dataset=st.none() | NUMBERS, limit=st.integers(1, 4), follow=st.booleans())
+            def page(self, dataset: int | None, limit: int, follow: bool) -> None:
+                wanted = None if dataset is None else str(dataset % 2)
+                before = self.next if follow else None
+                self.next = self.both(lambda s: s.reports(dataset_id=wanted, limit=limit, before=before)).next
+
+            @rule(number=NUMBERS, name=TEXT, at=TIMES, sample=st.booleans())
+            def register(self, number: int, name: str, at: str, sample: bool) -> None:
+                record = replace(a_dataset(str(number), created_at=at, sample=sample), name=name)
+                self.both(lambda store: store.register(record))
+
+            @rule(number=NUMBERS)
+            def forget(self, number: int) -> None:
+                self.both(lambda store: store.forget(str(number)))
+
+            @rule(number=NUMBERS)
+            def dataset(self, number: int) -> None:
+                self.both(lambda store: store.dataset(str(number)))
+                self.both(lambda store: store.datasets())
+
+            @rule(
+                number=NUMBERS,
+                owner=st.sampled_from(["one", "two"]),
+                status=st.sampled_from(["running", "succeeded", "failed", "cancelled", "interrupted"]),
+                seconds=st.sampled_from([-60.0, 3600.0]),
+            )
+            def job(self, number: int, owner: str, status: str, seconds: float) -> None:
+                record = replace(a_job(str(number)), status=status)
+                self.both(lambda store: store.put_job(record, owner=owner, seconds=seconds))
+                self.both(lambda store: store.job(str(number)))
+
+            @rule(owner=st.sampled_from(["one", "two"]), renew=st.booleans(), number=NUMBERS)
+            def owner(self, owner: str, renew: bool, number: int) -> None:
+                if renew:
+                    self.both(lambda store: store.renew_jobs(owner, seconds=3600))
+                else:
+                    self.both(lambda store: store.interrupt_jobs(owner, finished_at="now"))
+                self.both(lambda store: store.job(str(number)))
+
+            def teardown(self) -> None:
+                portal.call(self.stack.aclose)
+
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(
+                max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            ),
+        )
+
+
+def test_memory_and_redis_give_equal_answers_to_any_sequence(redis_server: Redis) -> None:
+    with anyio.from_thread.start_blocking_portal("trio") as portal:
+
+        class Machine(RuleBasedStateMachine):
+            def __init__(self) -> None:
+                super().__init__()
+                self.stack = AsyncExitStack()
+
+            @initialize()
+            def open(self) -> None:
+                with redis_server.client() as client:
+                    client.flushall()
+
+                async def enter() -> tuple[MemoryCache, RedisCache]:
+                    return MemoryCache(), await self.stack.enter_async_context(RedisCache.open(redis_server.url))
+
+                self.caches = portal.call(enter)
+
+            def both[T](self, call: Callable[[ResultCache], Awaitable[T]]) -> None:
+                async def ask() -> tuple[T, T]:
+                    return await call(self.caches[0]), await call(self.caches[1])
+
+                one, other = portal.call(ask)
+                assert one == other
+
+            @rule(number=NUMBERS, primary=st.none() | TEXT, estimate=FLOATS, body=st.binary(max_size=50))
+            def put(self, number: int, primary: str | None, estimate: float | None, body: bytes) -> None:
+                report = replace(a_report(number, body=body), primary=primary, estimate=estimate)
+                self.both(lambda cache: cache.put(report))
+
+            @rule(number=NUMBERS)
+            def get(self, number: int) -> None:
+                self.both(lambda cache: cache.get(a_report(number).analysis_id))
+
+            @rule(number=NUMBERS)
+            def discard(self, number: int) -> None:
+                self.both(lambda cache: cache.discard(a_report(number).analysis_id))
+
+            @rule(number=NUMBERS, token=st.sampled_from(["one", "two"]), claim=st.booleans())
+            def turn(self, number: int, token: str, claim: bool) -> None:
+                if claim:
+                    self.both(lambda cache: cache.claim(str(number), token=token, seconds=600))
+                else:
+                    self.both(lambda cache: cache.release(str(number), token=token))
+
+            def teardown(self) -> None:
+                portal.call(self.stack.aclose)
+
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(
+                max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            ),
+        )
