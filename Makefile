@@ -14,6 +14,10 @@ FIND_PYTHON = for candidate in "$(PYTHON)" python3.13 python3.14 python3 /usr/bi
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
+# On a busy machine a real process may be late once. What fails is asked again, alone; what fails twice has failed.
+ASK = $(BIN)/python -m pytest $(1) || { echo "Asking again what failed ..."; \
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -n0 $(filter-out -n0,$(1)); }
+
 .PHONY: help
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,9 +51,9 @@ run: setup  ## start gateway and engine, run one analysis, keep serving until Ct
 .PHONY: test
 test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lint, types, import contracts, tests
 	@tests/servers/redis.sh $(VENV)
-	@$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/services
+	@$(call ASK,--ignore=tests/e2e --ignore=tests/services)
 	@# Real processes are timed and killed here: one test at a time.
-	@$(BIN)/python -m pytest -n0 tests/services tests/e2e
+	@$(call ASK,-n0 tests/services tests/e2e)
 
 .PHONY: check
 check: $(VENV)/.test-ready  ## format, lint, types, import contracts
