@@ -171,9 +171,17 @@ def test_two_hundred_at_once_are_answered_or_refused_early_and_harm_nothing(shar
 
 def test_fifty_requests_in_flight_finish_after_the_signal(running: Stack) -> None:
     url, threads = running.gateway.url, ThreadPoolExecutor(50)
-    # Two long ones occupy the places, so that the others are still waiting when all have come.
-    asked = [threads.submit(ask, url, seed, LONG if seed < 2 else 1) for seed in range(50)]
-    while httpx.get(f"{url}/api/health", trust_env=False).json()["in_flight"] < 50:
+
+    def in_flight() -> int:
+        return int(httpx.get(f"{url}/api/health", trust_env=False).json()["in_flight"])
+
+    # Two long ones take both places first, so that the others are still waiting when all have come.
+    asked = [threads.submit(ask, url, seed, 2 * LONG) for seed in range(2)]
+    while in_flight() < 2:
+        time.sleep(0.02)
+    computing(running.engine.process.pid)
+    asked += [threads.submit(ask, url, seed) for seed in range(2, 50)]
+    while in_flight() < 50:
         assert not any(each.done() for each in asked), "they were answered before all had come"
         time.sleep(0.02)
     assert running.gateway.stop() == 0
