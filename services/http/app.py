@@ -19,7 +19,6 @@ from cqox.tasks import TaskGroup
 from cqox.telemetry.setup import Telemetry
 from services.http import problems
 from services.http.connection import Connection, Lifespan, NoWebsocket
-from services.http.health import code_version
 from services.http.incoming import IncomingRequest
 from services.http.lifecycle import InFlight, Lifecycle
 from services.http.settings import Settings
@@ -48,7 +47,7 @@ class App(QuartTrio):
         resources: opened in this order before the first request and closed in the opposite one after the last. They
             must open quickly: the process listens but answers nothing meanwhile.
         warm_ups: run one after another once the app answers; it is ready when the last has ended.
-        telemetry: traces and measures of the process; there while the app serves, opened first and closed last.
+        telemetry: traces and measures of the process; begun by whoever serves the app, or with it.
         tasks: the group of tasks that outlive requests; open while the app serves. One that fails ends the process.
     """
 
@@ -57,7 +56,7 @@ class App(QuartTrio):
     asgi_websocket_class = NoWebsocket  # type: ignore[assignment]
     request_class = IncomingRequest
     tasks: TaskGroup
-    telemetry: Telemetry
+    telemetry: Telemetry | None = None
 
     def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
         super().__init__(import_name, static_folder=None)
@@ -75,8 +74,7 @@ class App(QuartTrio):
 
     @asynccontextmanager
     async def _open_telemetry(self) -> AsyncIterator[Telemetry]:
-        async with telemetry_of(self, code_version()) as begun:
-            self.telemetry = begun
+        async with telemetry_of(self) as begun:
             yield begun
 
     def resource(self, opened: Resource) -> Resource:

@@ -18,6 +18,7 @@ def add_metrics(app: "App") -> None:
 
     async def show() -> TrioResponse:
         begun, accept = app.telemetry, current_request().headers.get("Accept", "")
+        assert begun is not None
         text, content_type = await trio.to_thread.run_sync(begun.exposition, accept)
         answer = TrioResponse(text, 200, content_type=content_type)
         answer.headers["Cache-Control"] = "no-store"

@@ -22,6 +22,7 @@ from hypercorn.utils import LifespanFailureError
 from cqox.tasks import TaskGroup, open_task_group
 from services.http.app import App
 from services.http.sockets import listen, sever, url_of
+from services.http.tracing import begin_telemetry
 
 __all__ = ["KEEP_ALIVE_SECONDS", "serve"]
 
@@ -67,7 +68,12 @@ def serve(
     server = _Server(app, owned, drain_seconds=drain_seconds, drain_delay=drain_delay)
     for note in notes:
         structlog.stdlib.get_logger("cqox.serving").warning(note)
-    return trio.run(server.run, strict_exception_groups=True)
+    # Around the loop, whose first tasks begin before the app does and whose last ones end after it.
+    app.telemetry = begin_telemetry(app.title, app.settings)
+    try:
+        return trio.run(server.run, strict_exception_groups=True)
+    finally:
+        app.telemetry.stop()
 
 
 class _Config(Config):

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -16,12 +17,13 @@ from cqox import telemetry
 from cqox.tasks import open_task_group
 from cqox.telemetry import Attributes, metrics, series
 from cqox.telemetry.setup import Telemetry, start
+from services.http.settings import Settings
 
 if TYPE_CHECKING:
     from services.http.app import App
     from services.http.incoming import IncomingRequest
 
-__all__ = ["PROBES", "Exchange", "route_of", "telemetry_of", "trace_members"]
+__all__ = ["PROBES", "Exchange", "begin_telemetry", "route_of", "telemetry_of", "trace_members"]
 
 PROBES = ("/health", "/api/health", "/metrics")
 """Paths that are asked so often, and say so little, that nobody wants to see each."""
@@ -116,12 +118,18 @@ def trace_members() -> dict[str, str]:
     return members
 
 
-@asynccontextmanager
-async def telemetry_of(app: "App", version: str) -> AsyncIterator[Telemetry]:
-    """Telemetry for as long as the app serves; its end is bounded, whatever the collector does."""
+def begin_telemetry(title: str, settings: Settings) -> Telemetry:
+    """Telemetry of a service by its title, begun as its settings and the environment ask."""
     global _trace_url
-    _trace_url = app.settings.trace_url
-    begun = start(app.title.lower(), version=version, task_ratio=app.settings.trace_tasks)
+    _trace_url = settings.trace_url
+    return start(title.lower(), version=version("cqox"), task_ratio=settings.trace_tasks)
+
+
+@asynccontextmanager
+async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
+    """Telemetry while the app serves: begun here, and ended within its bound, unless whoever serves the app does so."""
+    owned = app.telemetry is None
+    begun = app.telemetry = app.telemetry or begin_telemetry(app.title, app.settings)
     draining = _Draining(app)
     ends = [
         metrics.watch(series.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})]),
@@ -134,8 +142,10 @@ async def telemetry_of(app: "App", version: str) -> AsyncIterator[Telemetry]:
             yield begun
             group.cancel_scope.cancel()
     finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(begun.stop)
+        if owned:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(begun.stop)
+            app.telemetry = None
         for end in ends:
             end()
 

@@ -116,6 +116,19 @@ def test_a_service_serves_and_ends_within_two_seconds_whatever_its_collector_doe
     assert "Traceback" not in log
 
 
+def test_a_clean_end_loses_nothing_not_even_the_spans_of_the_drain(services: Services, receiver: Receiver) -> None:
+    services.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.http_url
+    services.ports["engine"] = 1
+    services.start("gateway")
+    services.wait_ready("gateway")
+    assert services.stop("gateway")[0] == 0
+    names = {span.name for span in receiver.received.spans}
+    assert {"services.http.serving._Server._drain", "services.http.serving._Server._watch_signals"} <= names
+    assert "were lost" not in services.log("gateway")
+    assert "[Gateway] Shutting down gracefully..." in {body for _, body, _ in receiver.received.logs}
+    assert "http.server.request.duration" in receiver.received.metrics["gateway"]
+
+
 def test_where_nothing_is_configured_there_is_no_exporter_no_warning_and_still_a_trace_id(services: Services) -> None:
     services.ports["engine"] = 1
     services.start("gateway")
