@@ -10,7 +10,13 @@ from cqox.telemetry.spans import span
 
 __all__ = ["CACHE_OPERATIONS", "STORE_OPERATIONS", "observed"]
 
-CACHE_OPERATIONS: Mapping[str, str] = {"get": "GET", "put": "SET", "discard": "DEL"}
+CACHE_OPERATIONS: Mapping[str, str] = {
+    "get": "GET",
+    "put": "SET",
+    "discard": "DEL",
+    "claim": "SET NX",
+    "release": "DEL IF",
+}
 """The operations of a result cache, by the names of its methods."""
 
 STORE_OPERATIONS: Mapping[str, str] = {
@@ -21,11 +27,16 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "dataset": "SELECT",
     "datasets": "SELECT",
     "forget": "DELETE",
+    "put_job": "UPSERT",
+    "renew_jobs": "UPDATE",
+    "interrupt_jobs": "UPDATE",
+    "job": "SELECT",
 }
 """The operations of a result store, by the names of its methods. `ping` is a probe, and no operation."""
 
 _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
 _COLLECTIONS |= {"register": "datasets", "dataset": "datasets", "datasets": "datasets", "forget": "datasets"}
+_COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "job"), "jobs")
 _SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}
 
 _active: dict[str, int] = {}

@@ -1,12 +1,35 @@
 """The third verification: one request is one trace, in a real collector, across both services and the worker."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.servers import Postgres, Redis
 from tests.telemetry.conftest import ANALYSIS, Services
 from tests.telemetry.receiver import Received, ReceivedSpan, Receiver
 
 SERVER, CLIENT, INTERNAL = 2, 3, 1
 ROUTE = "POST /api/analyze/comprehensive"
+
+
+@pytest.fixture
+def redis_server() -> Iterator[Redis]:
+    server = Redis()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 class Tree:
@@ -26,6 +49,10 @@ class Tree:
         ]
         assert len(found) == 1, f"{len(found)} × {service} {name}: {[(s.service, s.name) for s in self.spans]}"
         return found[0]
+
+    def first(self, service: str, name: str) -> ReceivedSpan:
+        found = [span for span in self.spans if (span.service, span.name, span.kind) == (service, name, CLIENT)]
+        return min(found, key=lambda span: span.start_ns)
 
     def parent(self, span: ReceivedSpan) -> ReceivedSpan:
         return self._by_id[span.parent_id]
@@ -67,7 +94,7 @@ def test_one_request_is_one_trace_through_gateway_engine_worker_and_stores(
     gateway = tree.one("gateway", ROUTE, SERVER)
     sent = tree.one("gateway", "POST", CLIENT)
     engine = tree.one("engine", ROUTE, SERVER)
-    looked_up = tree.one("engine", "GET", CLIENT)
+    looked_up = tree.first("engine", "GET")
     computed = tree.one("engine", "worker analyze", INTERNAL)
     inserted = tree.one("engine", "INSERT", CLIENT, db__collection__name="reports")
     assert gateway.parent_id == ""
@@ -92,6 +119,29 @@ def test_one_request_is_one_trace_through_gateway_engine_worker_and_stores(
     assert ("gateway", f"{ROUTE} 200", gateway.trace_id) in logged
     assert services.stop("gateway")[0] == 0
     assert services.stop("engine")[0] == 0
+
+
+def test_redis_and_postgresql_are_in_the_trace_of_the_request(
+    services: Services, receiver: Receiver, redis_server: Redis, postgres_server: Postgres
+) -> None:
+    services.environment |= {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{receiver.http_url}/v1/traces",
+        "REDIS_URL": redis_server.url,
+        "POSTGRES_URL": postgres_server.fresh(),
+    }
+    services.start_both()
+    tree = analyzed(services, receiver)
+    engine = tree.one("engine", ROUTE, SERVER)
+    looked_up = tree.first("engine", "GET")
+    inserted = tree.one("engine", "INSERT", CLIENT, db__collection__name="reports")
+    computed = tree.one("engine", "worker analyze", INTERNAL)
+    assert looked_up.attributes["db.system.name"] == "redis"
+    assert inserted.attributes["db.system.name"] == "postgresql"
+    assert engine in tree.above(looked_up)
+    assert engine in tree.above(inserted)
+    assert looked_up.end_ns <= computed.start_ns
+    assert computed.end_ns <= inserted.start_ns
+    assert all(span.end_ns > span.start_ns for span in (looked_up, inserted))
 
 
 def test_the_trace_of_the_caller_is_continued_and_answers_say_where_to_look_at_it(
