@@ -7,12 +7,8 @@ back, so that no query and no connection runs on unowned.
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
-import anyio
-import anyio.lowlevel
 import anyio.to_thread
-from anyio import CancelScope, CapacityLimiter, Event
-
-from cqox.tasks import open_task_group
+from anyio import CancelScope, CapacityLimiter
 
 __all__ = ["interruptible"]
 
@@ -35,28 +31,24 @@ async def interruptible[T](
     """
     async with limiter:
         future = Future[T]()
-
-        async def interrupt_when_cancelled() -> None:
-            try:
-                await returned.wait()
-            finally:
-                if not returned.is_set():
-                    with CancelScope(shield=True):
+        threads = CapacityLimiter(_UNBOUNDED)
+        try:
+            await anyio.to_thread.run_sync(_run_into, future, call, abandon_on_cancel=True, limiter=threads)
+        except BaseException:
+            # A future that can still be cancelled was not begun, and now never will be.
+            if not future.cancel():
+                with CancelScope(shield=True):
+                    if not future.done():
                         await interrupt()
-
-        returned = Event()
-        async with open_task_group() as group:
-            group.start_soon(interrupt_when_cancelled, name="interrupt when cancelled")
-            with CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_run_into, future, call, limiter=CapacityLimiter(_UNBOUNDED))
-                returned.set()
-        # An interrupted call has nothing to say: on asyncio, too, its caller leaves as cancelled.
-        await anyio.lowlevel.checkpoint_if_cancelled()
+                    await anyio.to_thread.run_sync(future.exception, limiter=threads)
+            raise
         return future.result()
 
 
 def _run_into[T](future: Future[T], call: Callable[[], T]) -> None:
-    # The outcome goes around the task group, which would wrap the driver's exception in an ExceptionGroup.
+    # The outcome goes by the future, so that it is there for who waits after a cancellation, too.
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         future.set_result(call())
     except Exception as error:  # noqa: BLE001 - handed on unchanged

@@ -94,6 +94,8 @@ class SqliteStore:
         self._limiter = CapacityLimiter(connections)
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._policy = store_policy("sqlite", seconds=seconds)
+        # Guarded once: the frame of a policy is made anew for every `Policy.call`.
+        self._guarded = self._policy(self._run)
 
     @classmethod
     @asynccontextmanager
@@ -235,14 +237,14 @@ class SqliteStore:
         return await self._call(lambda connection: connection.execute(statement, flat).rowcount)
 
     async def _call[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        async def attempt() -> T:
-            use = _Use(self._idle, self._connect, seconds=self._seconds)
-            return await interruptible(lambda: use.run(work), limiter=self._limiter, interrupt=use.interrupt)
-
         try:
-            return await self._policy.call(attempt)
+            return await self._guarded(work)
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
             raise StoreUnavailable(f"The result store {self._path.name} did not do it: {error}.") from error
+
+    async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        use = _Use(self._idle, self._connect, seconds=self._seconds)
+        return await interruptible(lambda: use.run(work), limiter=self._limiter, interrupt=use.interrupt)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)

@@ -59,6 +59,8 @@ class PostgresStore:
             raise ValueError(f"POSTGRES_URL cannot be read: '{ports}' is no port")
         self._connections = Connections(conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5)
         self._policy = store_policy("postgres", seconds=seconds, attempts=3, recovery_seconds=recovery_seconds)
+        # Guarded once: the frame of a policy is made anew for every `Policy.call`.
+        self._run = self._policy(self._connections.run)
         self._migrated = False
         self._migrating = Lock()
 
@@ -232,11 +234,8 @@ class PostgresStore:
         return await self._guarded(prepared)
 
     async def _guarded[T](self, work: Callable[[_Connection], T]) -> T:
-        async def attempt() -> T:
-            return await self._connections.run(work)
-
         try:
-            return await self._policy.call(attempt)
+            return await self._run(work)
         except (psycopg.Error, AttemptTimeout, Rejected) as error:
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
             raise StoreUnavailable(f"PostgreSQL did not do it: {reason}.") from error

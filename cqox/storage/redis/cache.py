@@ -61,6 +61,8 @@ class RedisCache:
             raise ValueError(f"REDIS_URL cannot be read: {error}") from None
         self._limiter = CapacityLimiter(size)
         self._policy = store_policy("redis", seconds=_CALL_SECONDS, recovery_seconds=recovery_seconds)
+        # Guarded once: the frame of a policy is made anew for every `Policy.call`.
+        self._call = self._policy(self._run)
         self._ttl = int(1000 * ttl_seconds)
         self._max_bytes = max_bytes
 
@@ -169,11 +171,8 @@ class RedisCache:
             _logger.warning("The cache is done without: %s", str(error) or type(error).__name__)
             return otherwise
 
-    async def _call[T](self, call: Callable[[], T]) -> T:
-        async def attempt() -> T:
-            return await interruptible(call, limiter=self._limiter, interrupt=_wait_for_socket_timeout)
-
-        return await self._policy.call(attempt)
+    async def _run[T](self, call: Callable[[], T]) -> T:
+        return await interruptible(call, limiter=self._limiter, interrupt=_wait_for_socket_timeout)
 
 
 async def _wait_for_socket_timeout() -> None:
