@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from tests.servers.parent import ending_with_parent
 from tests.servers.ports import free_port
 
 __all__ = ["Postgres"]
@@ -78,6 +79,7 @@ class Postgres:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=ending_with_parent(signal.SIGQUIT),
                 **_as(self._user),
             )
         end = time.monotonic() + PATIENCE_SECONDS

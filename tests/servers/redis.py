@@ -13,6 +13,7 @@ from pathlib import Path
 
 import redis
 
+from tests.servers.parent import ending_with_parent
 from tests.servers.ports import free_port
 
 __all__ = ["Redis"]
@@ -39,7 +40,13 @@ class Redis:
         given = {name.replace("_", "-"): value for name, value in settings.items()}
         command = [part for name, value in (flags | given).items() for part in (f"--{name}", value)]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([self._program, *command], stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                [self._program, *command],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=ending_with_parent(signal.SIGKILL),
+            )
         end = time.monotonic() + PATIENCE_SECONDS
         with self.client() as client:
             while True:
