@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Vector
 
-__all__ = ["Level", "Levels", "choose_reference", "treatment_levels"]
+__all__ = ["Level", "Levels", "choose_reference", "folded", "treatment_levels"]
 
 MAX_LEVELS = 50
 _MAX_NUMERIC_LEVELS = 5
@@ -130,11 +130,11 @@ def choose_reference(distinct: list[object], asked: str | float | bool | None) -
         )
     if all(isinstance(level, int | float) for level in distinct):
         return distinct[0], "the smallest"
-    folded = [_folded(level) for level in distinct]
-    negative = [level for level, word in zip(distinct, folded, strict=True) if word in _NO]
+    words = [folded(level) for level in distinct]
+    negative = [level for level, word in zip(distinct, words, strict=True) if word in _NO]
     if len(negative) == 1:
         return negative[0], "a word for no treatment"
-    positive = [level for level, word in zip(distinct, folded, strict=True) if word in _YES]
+    positive = [level for level, word in zip(distinct, words, strict=True) if word in _YES]
     if len(distinct) == 2 and len(positive) == 1:
         return next(level for level in distinct if level != positive[0]), "the other one is a word for treatment"
     return distinct[0], "the first in order; set options.reference_level to choose"
@@ -161,5 +161,6 @@ def _text(level: object) -> str:
     return str(level)
 
 
-def _folded(level: object) -> str:
+def folded(level: object) -> str:
+    """The level as a word to look up, whatever its case or width."""
     return unicodedata.normalize("NFKC", _text(level)).strip().lower()

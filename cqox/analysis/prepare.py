@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from cqox.analysis.designs import design_roles
 from cqox.analysis.levels import Levels, treatment_levels
 from cqox.analysis.roles import Columns, binary, covariate_matrix, group_codes, numeric, period_codes, probability
 from cqox.analysis.rowkey import row_keys
@@ -22,8 +22,15 @@ from cqox.estimators.data import Data, Vector
 
 __all__ = ["Contrast", "Prepared", "check_mapping", "prepare"]
 
-# Roles that may not share a column; a unit may also be the cluster, a period the post indicator, and so on.
-_ALONE = ("y", "treatment", "instrument", "weights", "pscore", "log_propensity")
+_DESIGNS = (
+    {"treatment"}, {"dose"}, {"running", "cutoff"}, {"time", "cohort"}, {"time", "intervention_time"}, {"time", "post"},
+    {"action", "reward"},
+)  # fmt: skip
+"""Roles that say who was treated, alone or together."""
+
+# A unit may also be the cluster, a period the post indicator, and so on.
+_ALONE = ("y", "reward", "treatment", "instrument", "weights", "pscore", "log_propensity")
+"""Roles that may not share a column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +79,13 @@ def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
                     field=f"mapping.{role}",
                     choices=ordered,
                 )
-    if "y" not in roles and "reward" not in roles:
+    if not {"y", "reward"} & roles.keys() and not {"running", "cutoff"} <= roles.keys():
         raise InvalidRequest("The outcome is missing: map a column as 'y'.", field="mapping.y", choices=list(columns))
     _check_shared(roles)
-    designs = ({"treatment"}, {"dose"}, {"running", "cutoff"}, {"time", "cohort"}, {"action", "reward"})
-    if not any(design <= roles.keys() for design in designs):
+    if not any(design <= roles.keys() for design in _DESIGNS):
         raise InvalidRequest(
             "The treatment is missing: map a column as 'treatment', or a design that defines it (running and cutoff, "
-            "time and cohort).",
+            "time and cohort, time and intervention_time, action and reward).",
             field="mapping.treatment",
             choices=list(columns),
         )
@@ -118,9 +124,7 @@ def prepare(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, options: 
         UnusableData: the outcome or the treatment does not vary, or no row has both.
     """
     notes: list[str] = []
-    y_name = str(roles.get("y", roles.get("reward")))
-    y = binary(frame[y_name], role="y", notes=notes) if _is_levels(frame[y_name]) else numeric(frame[y_name], role="y")
-    _refuse_constant(y, y_name, "outcome")
+    y = _outcome(frame, roles, notes)
     levels = _treatment(frame, roles, options)
     notes += levels.notes
     base = _base(frame, columns, roles, y, notes)
@@ -128,9 +132,20 @@ def prepare(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, options: 
     for level in levels.contrasts:
         data = replace(base, treatment=level.values, treatment_kind=levels.kind)
         if level.rows is not None:
-            data = _subset(data, level.rows)
+            data = data.rows(np.flatnonzero(level.rows))
         contrasts.append(Contrast(label=level.label, data=data))
     return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
+
+
+def _outcome(frame: pl.DataFrame, roles: RoleMapping, notes: list[str]) -> Vector | None:
+    role = next((role for role in ("y", "reward") if role in roles), None)
+    if role is None:
+        notes.append("No outcome is mapped: only what can be said of the design without one is computed.")
+        return None
+    series = frame[str(roles[role])]
+    y = numeric(series, role=role) if series.dtype.is_numeric() else binary(series, role=role, notes=notes)
+    _refuse_constant(y, series.name, "outcome")
+    return y
 
 
 def _treatment(frame: pl.DataFrame, roles: RoleMapping, options: Options) -> Levels:
@@ -156,7 +171,7 @@ def _cohort(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
     return np.where((cohort <= 0) | ~np.isfinite(cohort), np.nan, cohort)
 
 
-def _base(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, y: Vector, notes: list[str]) -> Data:
+def _base(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, y: Vector | None, notes: list[str]) -> Data:
     names = {role: _names(mapped) for role, mapped in roles.items() if ROLES[role].arity != "scalar"}
     covariates = covariate_matrix(frame, columns, names.get("covariates", ()), role="covariates", notes=notes)
     propensity = covariates
@@ -182,8 +197,8 @@ def _base(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, y: Vector, 
     }
     return Data(
         n=frame.height,
-        y=y,
-        y_kind=_y_kind(y),
+        y=np.full(frame.height, np.nan) if y is None else y,
+        y_kind="none" if y is None else _y_kind(y),
         covariates=covariates.matrix,
         propensity_covariates=propensity.matrix,
         pscore=probability(frame, roles),
@@ -197,6 +212,7 @@ def _base(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, y: Vector, 
         clusters=tuple(group_codes(frame[name]) for name in names.get("cluster", ())),
         weights=_weights(frame, roles),
         fixed_effects=tuple(group_codes(series) for series in absorbed),
+        **design_roles(frame, columns, roles, notes),
         row_key=row_keys(frame, roles),
         names={role: value for role, value in labels.items() if value},
     )
@@ -228,10 +244,6 @@ def _y_kind(y: Vector) -> Literal["binary", "count", "real"]:
     return "real"
 
 
-def _is_levels(series: pl.Series) -> bool:
-    return not series.dtype.is_numeric()
-
-
 def _refuse_constant(values: Vector, name: str, what: str) -> None:
     known = values[~np.isnan(values)]
     if known.size == 0:
@@ -242,32 +254,6 @@ def _refuse_constant(values: Vector, name: str, what: str) -> None:
             "estimated.",
             field="mapping.y",
         )
-
-
-def _subset(data: Data, rows: NDArray[np.bool_]) -> Data:
-    def take[A: np.generic](array: NDArray[A] | None) -> NDArray[A] | None:
-        return None if array is None else array[rows]
-
-    covariates = data.covariates[rows]
-    same = data.propensity_covariates is data.covariates
-    return replace(
-        data,
-        n=int(rows.sum()),
-        y=data.y[rows],
-        treatment=take(data.treatment),
-        covariates=covariates,
-        propensity_covariates=covariates if same else data.propensity_covariates[rows],
-        pscore=take(data.pscore),
-        instruments=data.instruments[rows],
-        unit=take(data.unit),
-        time=take(data.time),
-        post=take(data.post),
-        cohort=take(data.cohort),
-        clusters=tuple(codes[rows] for codes in data.clusters),
-        weights=take(data.weights),
-        fixed_effects=tuple(codes[rows] for codes in data.fixed_effects),
-        row_key=data.row_key[rows],
-    )
 
 
 def _names(mapped: object) -> tuple[str, ...]:

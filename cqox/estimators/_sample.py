@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cqox.estimators.data import Data, Matrix, Vector
 
-__all__ = ["ROLE_ARRAYS", "Sample", "complete_rows", "listed", "role_arrays"]
+__all__ = ["ROLE_ARRAYS", "Sample", "complete_rows", "is_mapped", "listed", "role_arrays"]
 
 ROLE_ARRAYS: dict[str, str] = {
     "y": "y",
@@ -24,8 +24,27 @@ ROLE_ARRAYS: dict[str, str] = {
     "cluster": "clusters",
     "weights": "weights",
     "fixed_effects": "fixed_effects",
+    "running": "running",
+    "mediator": "mediators",
+    "dose": "dose",
+    "action": "action",
+    "target_policy": "target_policy",
+    "sample": "in_source",
+    "neighbor_exposure": "neighbor_exposure",
+    "proxy_treatment": "proxy_treatment",
+    "proxy_outcome": "proxy_outcome",
+    "cost": "cost",
 }
-"""Role to the field of `Data` that holds it."""
+"""Role to the field of `Data` that holds a value of it for each row."""
+
+_PARAMETERS: dict[str, str] = {
+    "intervention_time": "intervention_time",
+    "cutoff": "cutoff",
+    "edges": "edges",
+    "latitude": "location",
+    "longitude": "location",
+}
+"""Role to the field of `Data` of what describes the design, not the rows one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +74,17 @@ class Sample:
         return full
 
 
+def is_mapped(data: Data, role: str) -> bool:
+    """Whether the mapping names a role."""
+    if role in _PARAMETERS:
+        return getattr(data, _PARAMETERS[role]) is not None
+    return bool(role_arrays(data, role))
+
+
 def role_arrays(data: Data, role: str) -> tuple[NDArray[np.generic], ...]:
     """The arrays behind a role; empty where it is not mapped."""
     value = getattr(data, ROLE_ARRAYS[role])
-    if value is None:
+    if value is None or (role == "y" and data.y_kind == "none"):
         return ()
     if isinstance(value, tuple):
         return value

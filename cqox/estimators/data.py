@@ -3,13 +3,13 @@
 Built by `cqox.analysis` from a table and a mapping; nothing in here reads files or knows column kinds.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Codes", "Data", "Matrix", "Settings", "Vector"]
+__all__ = ["Codes", "Data", "Edges", "Matrix", "Settings", "Vector"]
 
 type Vector = NDArray[np.float64]
 """Shape (n,), NaN where a value is missing."""
@@ -19,6 +19,16 @@ type Matrix = NDArray[np.float64]
 
 type Codes = NDArray[np.int64]
 """Shape (n,), levels numbered from 0, -1 where a value is missing."""
+
+type Edges = NDArray[np.int64]
+"""Shape (m, 2), positions of a row and of a row of its neighbour."""
+
+_BY_ROW = (
+    "y", "treatment", "covariates", "propensity_covariates", "pscore", "instruments", "unit", "time", "post", "cohort",
+    "clusters", "weights", "fixed_effects", "running", "mediators", "dose", "action", "target_policy", "in_source",
+    "neighbor_exposure", "location", "proxy_treatment", "proxy_outcome", "cost", "row_key",
+)  # fmt: skip
+"""Fields of `Data` that hold something for each row."""
 
 
 def _no_columns() -> Matrix:
@@ -31,8 +41,8 @@ class Data:
 
     Attributes:
         n: the number of rows.
-        y: the outcome.
-        y_kind: what kind of outcome it is.
+        y: the outcome, or the reward that followed an action.
+        y_kind: what kind of outcome it is; `none` where none is mapped, and `y` is then NaN in all rows.
         treatment: 0/1 for a contrast of two levels, else the amount; None where the design defines it.
         treatment_kind: `binary` for 0/1, `continuous` for amounts, `none` where no treatment is mapped.
         covariates: (n, p) columns to adjust for, categories already one-hot without their reference level.
@@ -43,10 +53,26 @@ class Data:
         time: codes of the periods in their order, with `time_values` as their places on a numeric scale.
         time_labels: what people call each period, where that is not its number: ISO dates, or words.
         post: 0/1, after the intervention.
+        intervention_time: the first period after the intervention, on the scale of `time_values`.
         cohort: code of the first treated period on the scale of `time_values`, NaN where never treated.
         clusters: one array of codes for each clustering dimension.
         weights: sampling weights, positive.
         fixed_effects: one array of codes for each category to absorb, beyond unit and time.
+        running: the score whose crossing of `cutoff` assigns treatment.
+        cutoff: the threshold of `running`; a row at it counts as above.
+        mediators: (n, m) columns on the path from treatment to outcome.
+        dose: the amount of treatment; `treatment` too where that is not mapped beside it.
+        action: codes of the logged action, in the sorted order of `action_labels`.
+        action_labels: what people call each action.
+        target_policy: (n, 1) the target policy's probability of the logged action, or (n, actions) of each action, in
+            the order of the columns of `names["target_policy"]`.
+        in_source: 1 where the row belongs to the source population, 0 where to the target.
+        neighbor_exposure: how much of the unit's neighbourhood is treated.
+        edges: each row with the rows of its unit's neighbours.
+        location: (n, 2) latitude and longitude in degrees.
+        proxy_treatment: (n, k) negative-control exposures.
+        proxy_outcome: (n, k) negative-control outcomes.
+        cost: what treating the unit costs.
         row_key: (n,) a digest of the row's cluster, else its unit, else its content: folds are made from it, so that
             no order, partition or file format changes them. Never missing.
         names: role to the column names behind it, for diagnostics and figures; `covariates` holds one label for each
@@ -55,7 +81,7 @@ class Data:
 
     n: int
     y: Vector
-    y_kind: Literal["binary", "count", "real"] = "real"
+    y_kind: Literal["binary", "count", "real", "none"] = "real"
     treatment: Vector | None = None
     treatment_kind: Literal["binary", "continuous", "none"] = "none"
     covariates: Matrix = field(default_factory=_no_columns)
@@ -67,12 +93,53 @@ class Data:
     time_values: Vector | None = None
     time_labels: tuple[str, ...] | None = None
     post: Vector | None = None
+    intervention_time: float | None = None
     cohort: Vector | None = None
     clusters: tuple[Codes, ...] = ()
     weights: Vector | None = None
     fixed_effects: tuple[Codes, ...] = ()
+    running: Vector | None = None
+    cutoff: float | None = None
+    mediators: Matrix = field(default_factory=_no_columns)
+    dose: Vector | None = None
+    action: Codes | None = None
+    action_labels: tuple[str, ...] | None = None
+    target_policy: Matrix = field(default_factory=_no_columns)
+    in_source: Vector | None = None
+    neighbor_exposure: Vector | None = None
+    edges: Edges | None = None
+    location: Matrix | None = None
+    proxy_treatment: Matrix = field(default_factory=_no_columns)
+    proxy_outcome: Matrix = field(default_factory=_no_columns)
+    cost: Vector | None = None
     row_key: NDArray[np.uint64]
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def rows(self, index: NDArray[np.intp]) -> Self:
+        """The data of some rows, (k,) positions in the order wanted, any of them several times.
+
+        Edges lead from the last of a row's copies to the last of its neighbour's.
+        """
+        taken: dict[int, object] = {}
+        changes: dict[str, object] = {"n": len(index)}
+        for name in _BY_ROW:
+            value = getattr(self, name)
+            # Two roles of one array stay one array: estimators share what they compute from it.
+            changes[name] = taken.setdefault(id(value), _at_rows(value, index))
+        if self.edges is not None:
+            place = np.full(self.n, -1, dtype=np.int64)
+            place[index] = np.arange(len(index))
+            moved = place[self.edges]
+            changes["edges"] = moved[(moved >= 0).all(axis=1)]
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def _at_rows(value: object, index: NDArray[np.intp]) -> object:
+    if isinstance(value, tuple):
+        return tuple(codes[index] for codes in value)
+    if isinstance(value, np.ndarray):
+        return value if value.ndim == 2 and not value.shape[1] else value[index]
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from cqox.estimators._frame import Frame, build_frame
 from cqox.estimators._gram import grouped_gram
 from cqox.estimators._logit import Logit, cross_fit_logit, fit_logit
 from cqox.estimators._propensity import Propensity, fitted_propensity
-from cqox.estimators._sample import Sample, complete_rows, role_arrays
+from cqox.estimators._sample import Sample, complete_rows, is_mapped, role_arrays
 from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector
 
@@ -47,7 +47,7 @@ class Plan:
 
     def has(self, role: str) -> bool:
         """Whether the mapping names this role."""
-        return bool(role_arrays(self.data, role))
+        return is_mapped(self.data, role)
 
     def label(self, role: str) -> str:
         """The column names behind a role, for a sentence."""

@@ -139,20 +139,7 @@ def design_for(estimator: Estimator, seed: int = 5) -> Data:
 
 def rows(data: Data, index: NDArray[np.intp]) -> Data:
     """The data of some rows, in the order given, any of them several times."""
-    taken: dict[str, object] = {"n": len(index)}
-    for field in ("y", "treatment", "pscore", "unit", "time", "post", "cohort", "weights", "row_key"):
-        array = getattr(data, field)
-        taken[field] = None if array is None else array[index]
-    for field in ("clusters", "fixed_effects"):
-        taken[field] = tuple(codes[index] for codes in getattr(data, field))
-    x = data.covariates[index]
-    taken["covariates"] = x
-    taken["propensity_covariates"] = (
-        x if data.propensity_covariates is data.covariates else data.propensity_covariates[index]
-    )
-    if data.instruments.shape[1]:
-        taken["instruments"] = data.instruments[index]
-    return replace(data, **taken)
+    return data.rows(index)
 
 
 def with_covariates(data: Data, x: Matrix) -> Data:

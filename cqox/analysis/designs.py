@@ -1,0 +1,165 @@
+"""What the roles of special designs make of their columns: scores, actions, neighbours, places, populations."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import polars as pl
+
+from cqox.analysis.levels import folded
+from cqox.analysis.roles import Columns, binary, covariate_matrix, group_codes, numeric
+from cqox.contract import RoleMapping
+from cqox.errors import InvalidRequest, UnusableData
+from cqox.estimators.data import Codes, Edges, Matrix, Vector
+
+__all__ = ["DesignRoles", "design_roles"]
+
+_SOURCE = {"source", "study", "trial", "rct", "experiment", "randomised", "randomized", "試験", "介入試験", "実験"}
+_TARGET = {"target", "population", "external", "real world", "対象", "対象集団", "母集団"}
+
+
+class DesignRoles(TypedDict):
+    """Fields of `cqox.estimators.data.Data` that only some designs fill."""
+
+    intervention_time: float | None
+    running: Vector | None
+    cutoff: float | None
+    mediators: Matrix
+    dose: Vector | None
+    action: Codes | None
+    action_labels: tuple[str, ...] | None
+    target_policy: Matrix
+    in_source: Vector | None
+    neighbor_exposure: Vector | None
+    edges: Edges | None
+    location: Matrix | None
+    proxy_treatment: Matrix
+    proxy_outcome: Matrix
+    cost: Vector | None
+
+
+def design_roles(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, notes: list[str]) -> DesignRoles:
+    """The arrays of the roles that belong to one design each.
+
+    Raises:
+        InvalidRequest: a column cannot play its role, or two roles that need each other are not both mapped.
+        UnusableData: a column that must have two values has fewer.
+    """
+    return DesignRoles(
+        intervention_time=_scalar(roles, "intervention_time"),
+        running=_number(frame, roles, "running"),
+        cutoff=_scalar(roles, "cutoff"),
+        mediators=_matrix(frame, columns, roles, "mediator", notes),
+        dose=_number(frame, roles, "dose"),
+        action=group_codes(frame[str(roles["action"])]) if "action" in roles else None,
+        action_labels=_labels(frame[str(roles["action"])]) if "action" in roles else None,
+        target_policy=_policy(frame, roles),
+        in_source=_population(frame[str(roles["sample"])], notes) if "sample" in roles else None,
+        neighbor_exposure=_number(frame, roles, "neighbor_exposure"),
+        edges=_edges(frame, roles, notes) if "edges" in roles else None,
+        location=_location(frame, roles),
+        proxy_treatment=_matrix(frame, columns, roles, "proxy_treatment", notes),
+        proxy_outcome=_matrix(frame, columns, roles, "proxy_outcome", notes),
+        cost=_number(frame, roles, "cost"),
+    )
+
+
+def _scalar(roles: RoleMapping, role: str) -> float | None:
+    return float(roles[role]) if role in roles else None  # type: ignore[arg-type]
+
+
+def _number(frame: pl.DataFrame, roles: RoleMapping, role: str) -> Vector | None:
+    return numeric(frame[str(roles[role])], role=role) if role in roles else None
+
+
+def _names(roles: RoleMapping, role: str) -> Sequence[str]:
+    mapped = roles.get(role, ())
+    return [str(name) for name in mapped] if isinstance(mapped, tuple) else [str(mapped)]
+
+
+def _matrix(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, role: str, notes: list[str]) -> Matrix:
+    made = covariate_matrix(frame, columns, _names(roles, role), role=role, notes=notes)
+    if made.absorbed:
+        raise InvalidRequest(
+            f"The column '{made.absorbed[0].name}' has too many levels to be {role}; it takes numbers or few levels.",
+            field=f"mapping.{role}",
+        )
+    return made.matrix
+
+
+def _labels(series: pl.Series) -> tuple[str, ...]:
+    return tuple(str(level) for level in series.drop_nulls().unique().sort())
+
+
+def _policy(frame: pl.DataFrame, roles: RoleMapping) -> Matrix:
+    names = _names(roles, "target_policy")
+    policy = np.empty((frame.height, len(names)))
+    for place, name in enumerate(names):
+        policy[:, place] = numeric(frame[name], role="target_policy")
+        wrong = int(np.sum((policy[:, place] < 0) | (policy[:, place] > 1)))
+        if wrong:
+            raise InvalidRequest(
+                f"{wrong} rows of '{name}' are not between 0 and 1, as a probability of an action must be.",
+                field="mapping.target_policy",
+            )
+    return policy
+
+
+def _population(series: pl.Series, notes: list[str]) -> Vector:
+    """1 where the row belongs to the source population; words are understood, of two numbers the larger is it."""
+    distinct = series.drop_nulls().unique().sort().to_list()
+    if len(distinct) == 2 and not series.dtype.is_numeric():
+        words = [folded(level) for level in distinct]
+        source = [level for level, word in zip(distinct, words, strict=True) if word in _SOURCE]
+        target = [level for level, word in zip(distinct, words, strict=True) if word in _TARGET]
+        if len(source) == 1 or len(target) == 1:
+            chosen = source[0] if len(source) == 1 else next(level for level in distinct if level != target[0])
+            notes.append(f"sample '{series.name}': '{chosen}' is the source population.")
+            values: Vector = (series == chosen).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+            return values
+    return binary(series, role="sample", notes=notes)
+
+
+def _location(frame: pl.DataFrame, roles: RoleMapping) -> Matrix | None:
+    mapped = [role for role in ("latitude", "longitude") if role in roles]
+    if not mapped:
+        return None
+    if len(mapped) == 1:
+        other = "longitude" if mapped == ["latitude"] else "latitude"
+        raise InvalidRequest(f"'{mapped[0]}' needs '{other}' beside it; map both.", field=f"mapping.{other}")
+    place = np.column_stack([numeric(frame[str(roles[role])], role=role) for role in mapped])
+    for column, (role, most) in enumerate((("latitude", 90.0), ("longitude", 360.0))):
+        wrong = int(np.sum(np.abs(place[:, column]) > most))
+        if wrong:
+            raise InvalidRequest(
+                f"{wrong} rows of '{roles[role]}' are beyond {most:g}; {role} is in degrees.", field=f"mapping.{role}"
+            )
+    return place
+
+
+def _edges(frame: pl.DataFrame, roles: RoleMapping, notes: list[str]) -> Edges:
+    """Each row with the rows of its neighbours, which are named by their `unit_id`."""
+    if "unit_id" not in roles:
+        raise InvalidRequest(
+            "'edges' names neighbours by their id; map the column of ids as 'unit_id'.", field="mapping"
+        )
+    unit, listed = frame[str(roles["unit_id"])], frame[str(roles["edges"])]
+    if unit.drop_nulls().n_unique() < unit.drop_nulls().len():
+        raise UnusableData(f"'edges' needs one row for each unit, and '{unit.name}' repeats.", field="mapping.unit_id")
+    ids = pl.DataFrame({"name": unit.cast(pl.String), "to": np.arange(frame.height, dtype=np.int64)}).drop_nulls()
+    named = (
+        pl.DataFrame({"from": np.arange(frame.height, dtype=np.int64), "name": listed.cast(pl.String)})
+        .drop_nulls()
+        .with_columns(pl.col("name").str.replace_all(r"[,;\s]+", " ").str.strip_chars(" ").str.split(" "))
+        .explode("name")
+        .filter(pl.col("name") != "")
+        .unique(maintain_order=True)
+    )
+    found = named.join(ids, on="name", how="left", maintain_order="left")
+    unknown = int(found["to"].null_count())
+    if unknown == found.height:
+        raise UnusableData(f"No neighbour that '{listed.name}' names is an id of '{unit.name}'.", field="mapping.edges")
+    if unknown:
+        notes.append(f"{unknown} neighbours that '{listed.name}' names have no row and are left out.")
+    pairs = found.drop_nulls().select("from", "to").filter(pl.col("from") != pl.col("to"))
+    return pairs.to_numpy().astype(np.int64).reshape(-1, 2)

@@ -1,0 +1,88 @@
+"""What the roles of special designs make of their columns."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cqox.analysis.prepare import check_mapping, prepare
+from cqox.contract import AnalyzeRequest, Options
+from cqox.errors import InvalidRequest, UnusableData
+from cqox.estimators import Data
+
+
+def prepared(frame: pl.DataFrame, mapping: dict[str, object]) -> tuple[Data, tuple[str, ...]]:
+    request = AnalyzeRequest.model_validate({"dataset_id": "d", "mapping": mapping})
+    roles, _ = request.roles()
+    check_mapping(roles, frame.columns)
+    found = prepare(frame, {}, roles, Options())
+    return found.contrasts[0].data, found.notes
+
+
+PEOPLE = pl.DataFrame(
+    {
+        "id": ["a", "b", "c", "d"],
+        "y": [1.0, 2.0, 4.0, 3.0],
+        "w": [0, 1, 0, 1],
+        "friends": ["b c", "a, zz", None, "d;a"],
+        "lat": [35.0, 36.0, 37.0, 38.0],
+        "lon": [139.0, 140.0, 141.0, 142.0],
+        "where": ["study", "target", "study", "target"],
+    }
+)
+
+
+def test_neighbours_are_found_by_their_ids_and_those_without_a_row_are_counted():
+    data, notes = prepared(PEOPLE, {"y": "y", "treatment": "w", "unit_id": "id", "edges": "friends"})
+    assert data.edges.tolist() == [[0, 1], [0, 2], [1, 0], [3, 0]]
+    assert any("1 neighbours" in note for note in notes)
+
+
+def test_neighbours_follow_their_rows():
+    data, _ = prepared(PEOPLE, {"y": "y", "treatment": "w", "unit_id": "id", "edges": "friends"})
+    assert data.rows(np.array([3, 0, 1])).edges.tolist() == [[1, 2], [2, 1], [0, 1]]
+
+
+def test_neighbours_need_ids_that_do_not_repeat():
+    with pytest.raises(InvalidRequest, match="unit_id"):
+        prepared(PEOPLE, {"y": "y", "treatment": "w", "edges": "friends"})
+    with pytest.raises(UnusableData, match="repeats"):
+        prepared(pl.concat([PEOPLE, PEOPLE]), {"y": "y", "treatment": "w", "unit_id": "id", "edges": "friends"})
+
+
+def test_a_latitude_needs_a_longitude():
+    data, _ = prepared(PEOPLE, {"y": "y", "treatment": "w", "latitude": "lat", "longitude": "lon"})
+    assert data.location.tolist()[0] == [35.0, 139.0]
+    with pytest.raises(InvalidRequest, match="longitude"):
+        prepared(PEOPLE, {"y": "y", "treatment": "w", "latitude": "lat"})
+    with pytest.raises(InvalidRequest, match="in degrees"):
+        prepared(PEOPLE, {"y": "y", "treatment": "w", "latitude": "lon", "longitude": "lon"})
+
+
+def test_the_source_population_is_known_by_its_name():
+    data, notes = prepared(PEOPLE, {"y": "y", "treatment": "w", "sample": "where"})
+    assert data.in_source.tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert any("'study' is the source" in note for note in notes)
+
+
+def test_a_score_and_a_cutoff_need_no_outcome():
+    data, notes = prepared(PEOPLE, {"running": "lat", "cutoff": 36.5})
+    assert data.y_kind == "none"
+    assert np.isnan(data.y).all()
+    assert data.cutoff == 36.5
+    assert any("No outcome is mapped" in note for note in notes)
+
+
+def test_a_time_and_a_start_are_a_design():
+    data, _ = prepared(PEOPLE, {"y": "y", "time": "lat", "intervention_time": 37})
+    assert data.post.tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert (data.intervention_time, data.treatment_kind) == (37.0, "none")
+
+
+def test_a_policy_is_a_probability():
+    frame = pl.DataFrame({"a": ["x", "y", "x"], "r": [0, 1, 1], "p": [0.5, 0.2, 1.5]})
+    with pytest.raises(InvalidRequest, match="1 rows of 'p'"):
+        prepared(frame, {"action": "a", "reward": "r", "target_policy": ["p"]})
+    data, _ = prepared(frame.with_columns(p=pl.lit(0.5)), {"action": "a", "reward": "r", "target_policy": ["p"]})
+    assert data.action.tolist() == [0, 1, 0]
+    assert data.action_labels == ("x", "y")
+    assert data.y.tolist() == [0.0, 1.0, 1.0]
