@@ -14,7 +14,17 @@ import polars as pl
 
 from cqox.analysis.designs import design_roles
 from cqox.analysis.levels import Levels, treatment_levels
-from cqox.analysis.roles import Columns, binary, covariate_matrix, group_codes, numeric, period_codes, probability
+from cqox.analysis.missing import with_indicators
+from cqox.analysis.roles import (
+    Columns,
+    Covariates,
+    binary,
+    covariate_matrix,
+    group_codes,
+    numeric,
+    period_codes,
+    probability,
+)
 from cqox.analysis.rowkey import row_keys
 from cqox.contract import ROLES, Options, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
@@ -127,7 +137,7 @@ def prepare(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, options: 
     y = _outcome(frame, roles, notes)
     levels = _treatment(frame, roles, options)
     notes += levels.notes
-    base = _base(frame, columns, roles, y, notes)
+    base = _base(frame, columns, roles, y, options, notes)
     contrasts = []
     for level in levels.contrasts:
         data = replace(base, treatment=level.values, treatment_kind=levels.kind)
@@ -171,14 +181,17 @@ def _cohort(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
     return np.where((cohort <= 0) | ~np.isfinite(cohort), np.nan, cohort)
 
 
-def _base(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, y: Vector | None, notes: list[str]) -> Data:
+def _base(
+    frame: pl.DataFrame, columns: Columns, roles: RoleMapping, y: Vector | None, options: Options, notes: list[str]
+) -> Data:
     names = {role: _names(mapped) for role, mapped in roles.items() if ROLES[role].arity != "scalar"}
-    covariates = covariate_matrix(frame, columns, names.get("covariates", ()), role="covariates", notes=notes)
-    propensity = covariates
-    if "propensity_covariates" in names:
-        propensity = covariate_matrix(
-            frame, columns, names["propensity_covariates"], role="propensity_covariates", notes=notes
-        )
+
+    def adjusting(role: str) -> Covariates:
+        found = covariate_matrix(frame, columns, names.get(role, ()), role=role, notes=notes)
+        return with_indicators(found, role=role, notes=notes) if options.missing == "indicator" else found
+
+    covariates = adjusting("covariates")
+    propensity = adjusting("propensity_covariates") if "propensity_covariates" in names else covariates
     instruments = covariate_matrix(frame, columns, names.get("instrument", ()), role="instrument", notes=notes)
     if "unit_id" not in roles:
         notes.append("No unit_id is mapped: every row is taken as a unit of its own.")

@@ -182,6 +182,7 @@ def _settings(options: Options, threads: int) -> Settings:
         strata=options.strata,
         matches=options.matches,
         caliper=options.caliper,
+        outcome_range=options.outcome_range,
         threads=threads,
     )
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from cqox.contract.roles import ROLES, canonical_role
 from cqox.errors import InvalidRequest
@@ -61,9 +61,25 @@ class Options(_Strict):
     caliper: Annotated[float, Field(gt=0.0, le=1.0)] | None = Field(
         None, description="The farthest that a match may be in the propensity score, as a difference of probabilities."
     )
+    missing: Literal["listwise", "indicator"] = Field(
+        "listwise",
+        description="Rows without a covariate are left out, or kept with the gap filled and marked by a 0/1 column.",
+    )
+    outcome_range: tuple[float, float] | None = Field(
+        None,
+        description="The smallest and largest value that y can have, for bounds where outcomes are missing; the "
+        "observed range if absent.",
+    )
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
     )
+
+    @field_validator("outcome_range")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError("the first number must be below the second")
+        return value
 
 
 class AnalyzeRequest(_Strict):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from cqox.diagnostics.agreement import agreement
+from cqox.diagnostics.attrition import attrition
 from cqox.diagnostics.balance import balance
 from cqox.diagnostics.clustering import cluster_counts
 from cqox.diagnostics.event_means import event_means
@@ -27,7 +28,7 @@ def diagnose(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         estimates: what they answered.
 
     Returns:
-        `outcome`, `missing`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
+        `outcome`, `missing`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
         `negative_weights`, `event_means`, `pre_trends`, `e_values`, `robustness` and `agreement`; where one does not
         exist for these data, an object with the `reason` alone; where one failed, the same with `failed`.
     """
@@ -37,6 +38,7 @@ def diagnose(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     return {
         "outcome": outcome,
         "missing": _or_reason(lambda: missing_values(plan)),
+        "attrition": _or_reason(lambda: attrition(plan)),
         "clusters": _or_reason(lambda: cluster_counts(plan)),
         "overlap": _or_reason(lambda: overlap(plan)),
         "balance": _or_reason(lambda: balance(plan, weighted)),

@@ -155,6 +155,7 @@ class Settings:
         strata: strata of the propensity score, at least 2.
         matches: rows of the other arm that each row is matched to, at least 1, and more where several are as near.
         caliper: the farthest that a match may be in the propensity score, a probability; None for any distance.
+        outcome_range: the smallest and largest value that y can have, for bounds where outcomes are missing.
         chunk_rows: rows in a block of a row pass; changes speed and memory, never a number beyond 1e-10.
         threads: threads for row passes.
     """
@@ -167,5 +168,6 @@ class Settings:
     strata: int = 5
     matches: int = 1
     caliper: float | None = None
+    outcome_range: tuple[float, float] | None = None
     chunk_rows: int = 16_384
     threads: int = 1

@@ -155,3 +155,26 @@ def test_a_reward_is_the_outcome_of_a_log_of_actions() -> None:
     data = prepared(frame, roles).contrasts[0].data
     assert data.treatment_kind == "none"
     np.testing.assert_array_equal(data.y, [0, 1, 0])
+
+
+def test_gaps_in_covariates_can_be_marked_instead_of_losing_the_rows() -> None:
+    frame = pl.DataFrame(
+        {
+            "y": [1.0, 2.0, 3.0, 5.0],
+            "w": [0, 1, 0, 1],
+            "a": [1.0, None, 3.0, None],
+            "b": [2.0, None, 4.0, None],
+            "c": [None, 1.0, 2.0, 3.0],
+            "d": [4.0, 3.0, 2.0, 1.0],
+        }
+    )
+    roles = {"y": "y", "treatment": "w", "covariates": ("a", "b", "c", "d")}
+    result = prepared(frame, roles, missing="indicator")
+    data = result.contrasts[0].data
+    assert data.names["covariates"] == ("a", "b", "c", "d", "a missing", "c missing")
+    np.testing.assert_array_equal(data.covariates[:, 0], [1, 2, 3, 2])
+    np.testing.assert_array_equal(data.covariates[:, 4], [0, 1, 0, 1])
+    np.testing.assert_array_equal(data.covariates[:, 5], [1, 0, 0, 0])
+    assert data.propensity_covariates is data.covariates
+    assert any("options.missing" in note for note in result.notes)
+    assert np.isnan(prepared(frame, roles).contrasts[0].data.covariates).any()

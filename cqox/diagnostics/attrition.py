@@ -1,0 +1,48 @@
+"""How much missing outcomes could change the effect."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from cqox.diagnostics._json import number
+from cqox.errors import UnusableData
+from cqox.estimators import Json, Plan
+from cqox.estimators._quantiles import two_sided
+from cqox.estimators.bounds import Bounds, trimming_bounds, worst_case_bounds
+
+__all__ = ["attrition"]
+
+
+def attrition(plan: Plan) -> dict[str, Json]:
+    """Rows without an outcome by arm, a test that the arms lose as many, and bounds on a random treatment's effect.
+
+    Raises:
+        UnusableData: the treatment has not two levels, no outcome is mapped, or none is missing.
+    """
+    data = plan.data
+    if data.treatment_kind != "binary" or not plan.has("y"):
+        raise UnusableData("Bounds for missing outcomes need an outcome and a treatment of two levels.")
+    sample = plan.sample("treatment")
+    y, treated = sample.take(data.y), plan.treated(sample)
+    missing = np.isnan(y)
+    if not missing.any():
+        raise UnusableData("No row that has a treatment lacks the outcome.")
+    rows = [int(np.count_nonzero(missing & (treated == level))) for level in (0.0, 1.0)]
+    sizes = [int(np.count_nonzero(treated == level)) for level in (0.0, 1.0)]
+    share = [lost / size if size else 0.0 for lost, size in zip(rows, sizes, strict=True)]
+    error = float(np.sqrt(sum(p * (1 - p) / max(size, 1) for p, size in zip(share, sizes, strict=True))))
+    weights = plan.weights(sample)
+    worst = worst_case_bounds(y, treated, weights, plan.settings.outcome_range, plan.settings.alpha)
+    return {
+        "untreated_rows_missing": rows[0],
+        "treated_rows_missing": rows[1],
+        "difference_in_shares": number(share[1] - share[0]),
+        "p_value": number(two_sided((share[1] - share[0]) / error, None)) if error > 0 else None,
+        "worst_case": _told(worst),
+        "trimming": _told(trimming_bounds(y, treated, weights, plan.settings.alpha)),
+        "assumes": "Treatment is as good as randomly assigned; covariates are not used.",
+    }
+
+
+def _told(bounds: Bounds) -> dict[str, Json]:
+    return {key: value if isinstance(value, str) else number(value) for key, value in asdict(bounds).items()}
