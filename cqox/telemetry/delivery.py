@@ -6,6 +6,7 @@ minute. No request ever waits for any of it.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -39,9 +40,10 @@ class Ledger:
         self._now = now
         self._lock = Lock()
         self._waiting = 0
+        self._on_the_way = 0
         self._lost = 0
         self._closed = False
-        self._said_at = -_SAY_AGAIN_SECONDS
+        self._said_at = -math.inf
         self._unsaid = 0
 
     @property
@@ -65,31 +67,45 @@ class Ledger:
         return False
 
     def handed_over(self, records: int) -> None:
-        """Say that the exporter has them."""
+        """Say that the exporter has them; `settled` follows."""
         with self._lock:
             self._waiting -= records
+            self._on_the_way += records
+
+    def settled(self, records: int, *, delivered: bool) -> None:
+        """Say how a batch that was handed over has ended."""
+        with self._lock:
+            if self._closed:
+                return
+            self._on_the_way -= records
+        if not delivered:
+            self.lose(records, "not_delivered")
 
     def lose(self, records: int, reason: str) -> None:
         """Count records that will never arrive."""
-        if records <= 0:
-            return
-        with self._lock:
-            self._lost += records
-            self._unsaid += records
-            now = self._now()
-            say = now - self._said_at >= _SAY_AGAIN_SECONDS
-            if say:
-                unsaid, self._unsaid, self._said_at = self._unsaid, 0, now
-        metrics.count(series.LOST, {"signal": self._signal, "reason": reason}, records)
-        if say:
-            _log.warning("%d records of %s were lost (%s); the collector is away or slow", unsaid, self._signal, reason)
+        if records > 0:
+            with self._lock:
+                self._lost += records
+                self._unsaid += records
+            metrics.count(series.LOST, {"signal": self._signal, "reason": reason}, records)
+        self._say(reason)
 
     def close(self) -> None:
-        """Count what still waits as lost."""
+        """Count what still waits, or is with a collector that has not answered, as lost."""
         with self._lock:
             self._closed = True
-            left, self._waiting = self._waiting, 0
+            left, self._waiting, self._on_the_way = self._waiting + self._on_the_way, 0, 0
+            # There is no later to say it in.
+            self._said_at = -math.inf
         self.lose(left, "shutdown")
+
+    def _say(self, reason: str) -> None:
+        with self._lock:
+            now = self._now()
+            if not self._unsaid or now - self._said_at < _SAY_AGAIN_SECONDS:
+                return
+            unsaid, self._unsaid, self._said_at = self._unsaid, 0, now
+        _log.warning("%d records of %s were lost (%s); the collector is away or slow", unsaid, self._signal, reason)
 
 
 class CountedSpans(SpanProcessor):
@@ -152,8 +168,7 @@ class CountedSpanExporter(SpanExporter):
         try:
             result = self._inner.export(spans)
         finally:
-            if result is not SpanExportResult.SUCCESS:
-                self._ledger.lose(len(spans), "not_delivered")
+            self._ledger.settled(len(spans), delivered=result is SpanExportResult.SUCCESS)
         return result
 
     def shutdown(self) -> None:
@@ -179,8 +194,7 @@ class CountedLogExporter(LogRecordExporter):
         try:
             result = self._inner.export(batch)
         finally:
-            if result is not LogRecordExportResult.SUCCESS:
-                self._ledger.lose(len(batch), "not_delivered")
+            self._ledger.settled(len(batch), delivered=result is LogRecordExportResult.SUCCESS)
         return result
 
     def shutdown(self) -> None:
