@@ -74,6 +74,7 @@ bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run
 lock:  ## resolve again and rewrite the lock files (needs uv)
 	@uv lock --upgrade
 	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --extra all --group build -o requirements.lock
+	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --extra gateway --group build -o requirements-gateway.lock
 	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group test -o requirements-test.lock
 	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group peers -o requirements-peers.lock
 
