@@ -136,7 +136,7 @@ def _find(
             ci_lower=estimate.ci_lower,
             ci_upper=estimate.ci_upper,
         )
-    diagnostics = judge.diagnose(plan, estimates)
+    diagnostics = judge.diagnose(plan, estimates, primary=primary, refute=options.refute)
     gates = judge.gates(diagnostics, estimates, primary)
     decision = judge.decide(
         primary,

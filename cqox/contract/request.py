@@ -70,6 +70,11 @@ class Options(_Strict):
         description="The smallest and largest value that y can have, for bounds where outcomes are missing; the "
         "observed range if absent.",
     )
+    refute: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="Times that each refutation of the primary estimate is tried (placebo treatment, dummy outcome, "
+        "random common cause, subset); each takes as long as the estimate.",
+    )
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
     )

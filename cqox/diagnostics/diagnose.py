@@ -10,6 +10,8 @@ from cqox.diagnostics.event_means import event_means
 from cqox.diagnostics.missing import missing_values
 from cqox.diagnostics.overlap import overlap
 from cqox.diagnostics.pre_trends import pre_trends
+from cqox.diagnostics.primary import Primary
+from cqox.diagnostics.refuters import refutations
 from cqox.diagnostics.sensitivity import e_values, outcome_scale, robustness
 from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
 from cqox.errors import UnusableData
@@ -20,17 +22,21 @@ __all__ = ["diagnose"]
 _STRENGTH = ("first_stage_f", "first_stage_f_robust", "effective_f", "effective_f_critical", "partial_r2")
 
 
-def diagnose(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
+def diagnose(
+    plan: Plan, estimates: Sequence[Estimate], *, primary: Primary | None = None, refute: int = 0
+) -> dict[str, Json]:
     """The diagnostics of one contrast; every number is finite or null with a reason beside it.
 
     Args:
         plan: the contrast's plan, which keeps what the estimators computed.
         estimates: what they answered.
+        primary: the estimate that the decision rests on.
+        refute: how many times to try each refutation of the primary estimate.
 
     Returns:
         `outcome`, `missing`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
-        `negative_weights`, `event_means`, `pre_trends`, `e_values`, `robustness` and `agreement`; where one does not
-        exist for these data, an object with the `reason` alone; where one failed, the same with `failed`.
+        `negative_weights`, `event_means`, `pre_trends`, `e_values`, `robustness`, `refutations` and `agreement`;
+        where one does not exist for these data, an object with the `reason` alone; where one failed, the same with `failed`.
     """
     weighted = _weightings(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
@@ -50,6 +56,7 @@ def diagnose(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         "pre_trends": _or_reason(lambda: pre_trends(plan)),
         "e_values": _or_reason(lambda: e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None)),
         "robustness": _or_reason(lambda: robustness(plan)),
+        "refutations": _or_reason(lambda: refutations(plan, primary, estimates, refute)),
         "agreement": _or_reason(lambda: agreement(plan, estimates)),
     }
 

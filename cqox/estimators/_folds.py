@@ -5,18 +5,23 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fold_codes"]
+__all__ = ["fold_codes", "keyed"]
 
 
 def fold_codes(row_key: NDArray[np.uint64], *, seed: int, split: int, folds: int) -> NDArray[np.uint8]:
-    """(n,) a fold in [0, folds) for each key: a keyed mixing of seed, split and key, the same on every machine.
-
-    The mixing is the finaliser of SplitMix64 (Steele, Lea and Flood 2014), twice, around a key derived by BLAKE2b.
-    """
-    words = hashlib.blake2b(f"cqox folds {seed} {split}".encode(), digest_size=16).digest()
-    first, second = (np.uint64(int.from_bytes(part, "little")) for part in (words[:8], words[8:]))
-    mixed = _mix(_mix(row_key ^ first) ^ second)
+    """(n,) a fold in [0, folds) for each key: a keyed mixing of seed, split and key, the same on every machine."""
+    mixed = keyed(row_key, f"folds {seed} {split}")
     return ((mixed >> np.uint64(32)) * np.uint64(folds) >> np.uint64(32)).astype(np.uint8)
+
+
+def keyed(row_key: NDArray[np.uint64], purpose: str) -> NDArray[np.uint64]:
+    """(n,) bits for each key that look random, others for each purpose, the same on every machine.
+
+    The finaliser of SplitMix64 (Steele, Lea and Flood 2014), twice, around a key derived by BLAKE2b.
+    """
+    words = hashlib.blake2b(f"cqox {purpose}".encode(), digest_size=16).digest()
+    first, second = (np.uint64(int.from_bytes(part, "little")) for part in (words[:8], words[8:]))
+    return _mix(_mix(row_key ^ first) ^ second)
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
