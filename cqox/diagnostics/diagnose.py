@@ -36,7 +36,8 @@ def diagnose(
     Returns:
         `outcome`, `missing`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
         `negative_weights`, `event_means`, `pre_trends`, `e_values`, `robustness`, `refutations` and `agreement`;
-        where one does not exist for these data, an object with the `reason` alone; where one failed, the same with `failed`.
+        where one does not exist for these data, an object with the `reason` alone; where one failed, the same with
+        `failed`.
     """
     weighted = _weightings(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
