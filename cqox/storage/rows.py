@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from cqox.errors import StoreUnavailable
@@ -11,8 +12,10 @@ __all__ = [
     "DATASET",
     "JOB",
     "REPORT",
+    "Loaded",
     "dataset_of",
     "job_of",
+    "loaded",
     "page_of",
     "position",
     "report_of",
@@ -38,16 +41,41 @@ def report_of(row: Sequence[object]) -> StoredReport:
     return StoredReport(**dict(zip(StoredReport.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
 
 
-def whole(report: StoredReport) -> StoredReport:
-    """The report, if its bytes are those that were kept.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A report as it was found in its row.
+
+    Attributes:
+        report: what the row holds.
+        whole: whether its bytes are those that were kept.
+    """
+
+    report: StoredReport
+    whole: bool
+
+
+def loaded(row: Sequence[object] | None) -> Loaded | None:
+    """The report in a row of the columns `REPORT`, its digest computed; None where there is no row."""
+    if row is None:
+        return None
+    report = report_of(row)
+    digest = blake2b(report.report, digest_size=len(report.digest) // 2 or 1).hexdigest()
+    return Loaded(report=report, whole=digest == report.digest)
+
+
+def whole(found: Loaded | None) -> StoredReport | None:
+    """The report, if there is one.
 
     Raises:
-        StoreUnavailable: they have another digest.
+        StoreUnavailable: its bytes have another digest.
     """
-    if blake2b(report.report, digest_size=len(report.digest) // 2 or 1).hexdigest() != report.digest:
-        _logger.error("The stored analysis %s is damaged: its bytes do not have its digest.", report.analysis_id)
-        raise StoreUnavailable(f"The stored analysis {report.analysis_id} is damaged.")
-    return report
+    if found is None:
+        return None
+    if not found.whole:
+        identity = found.report.analysis_id
+        _logger.error("The stored analysis %s is damaged: its bytes do not have its digest.", identity)
+        raise StoreUnavailable(f"The stored analysis {identity} is damaged.")
+    return found.report
 
 
 def dataset_of(row: Sequence[object]) -> DatasetRecord:

@@ -4,26 +4,26 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Self
 
-from anyio import CapacityLimiter
-
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
-from cqox.storage.blocking import interruptible
+from cqox.storage.blocking import Threads
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import store_policy
 from cqox.storage.rows import (
     DATASET,
     JOB,
     REPORT,
+    Loaded,
     dataset_of,
     job_of,
+    loaded,
     page_of,
     position,
-    report_of,
     row_of,
     whole,
 )
@@ -91,7 +91,7 @@ class SqliteStore:
         """See `open`."""
         self._path = path
         self._seconds = seconds
-        self._limiter = CapacityLimiter(connections)
+        self._threads = Threads("sqlite", connections)
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._policy = store_policy("sqlite", seconds=seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
@@ -111,10 +111,11 @@ class SqliteStore:
             StoreUnavailable: the file cannot be opened, is no SQLite database, or was written by a newer version.
         """
         store = cls(path, connections=connections, seconds=seconds)
-        await store.migrate()
         try:
+            await store.migrate()
             yield store
         finally:
+            store._threads.close()
             while not store._idle.empty():
                 store._idle.get().close()
 
@@ -127,8 +128,13 @@ class SqliteStore:
 
     async def load(self, analysis_id: str) -> StoredReport | None:
         """The report of this id, if it is kept."""
-        row = await self._row(f"SELECT {REPORT} FROM reports WHERE analysis_id = ?", analysis_id)
-        return None if row is None else whole(report_of(row))
+
+        def load(connection: sqlite3.Connection) -> Loaded | None:
+            query = f"SELECT {REPORT} FROM reports WHERE analysis_id = ?"
+            return loaded(connection.execute(query, (analysis_id,)).fetchone())
+
+        # Raised here, so that it is no failure of the server.
+        return whole(await self._call(load))
 
     async def reports(
         self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
@@ -244,7 +250,7 @@ class SqliteStore:
 
     async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         use = _Use(self._idle, self._connect, seconds=self._seconds)
-        return await interruptible(lambda: use.run(work), limiter=self._limiter, interrupt=use.interrupt)
+        return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)

@@ -72,7 +72,7 @@ async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connect
         assert wrong == []
         for number in range(8):
             assert await store.load(a_report(number).analysis_id) == a_report(number)
-        assert store._connections._limiter.borrowed_tokens == 0
+        assert store._connections._threads.unfinished == 0
         assert postgres_server.execute(f"SELECT count(*) {CONNECTIONS}")[0][0] <= 4
     with anyio.fail_after(5):
         while postgres_server.execute(f"SELECT 1 {CONNECTIONS}"):

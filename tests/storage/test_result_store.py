@@ -138,6 +138,15 @@ async def test_a_report_whose_bytes_have_changed_is_not_answered(store: ResultSt
         await store.load(f"{1:032x}")
 
 
+async def test_damaged_reports_are_no_failures_of_the_store(store: ResultStore) -> None:
+    await store.save(replace(a_report(1), digest="0" * 32))
+    await store.save(a_report(2))
+    for _ in range(8):
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            await store.load(f"{1:032x}")
+    assert await store.load(f"{2:032x}") == a_report(2)
+
+
 @pytest.mark.parametrize("body", [b'"\\u0000"', b"no JSON", b"\xff\x00", b"1e999999"])
 async def test_bytes_that_a_database_cannot_read_as_json_are_kept_all_the_same(store: ResultStore, body: bytes) -> None:
     assert await store.save(a_report(1, body=body)) is True

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Event, Lock
 from time import monotonic
 from typing import Any, Self
@@ -22,7 +23,7 @@ from psycopg.errors import QueryCanceled
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from cqox.storage.blocking import interruptible
+from cqox.storage.blocking import Threads
 
 __all__ = ["Connections"]
 
@@ -55,7 +56,7 @@ class Connections:
     def __init__(self, conninfo: str, *, size: int, seconds: float, statement_seconds: float) -> None:
         self._seconds = seconds
         self._statement_seconds = statement_seconds
-        self._limiter = CapacityLimiter(size)
+        self._threads = Threads("postgres", size)
         self._cancels = CapacityLimiter(size)
         self._refusal: _Refusal | None = None
         self._lent = 0
@@ -85,6 +86,7 @@ class Connections:
 
     def close(self) -> None:
         """Close every connection; blocks for up to a second."""
+        self._threads.close()
         self._pool.close(timeout=1.0)
 
     async def run[T](self, work: Callable[[Connection], T]) -> T:
@@ -93,7 +95,7 @@ class Connections:
         A cancellation ends the query on the server.
         """
         use = _Use(self, self._cancels)
-        return await interruptible(lambda: use.run(work), limiter=self._limiter, interrupt=use.interrupt)
+        return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
 
     def take(self, abandoned: Callable[[], bool]) -> Connection:
         """A connection that was alive a moment ago; `give` it back.

@@ -20,11 +20,12 @@ from cqox.storage.rows import (
     DATASET,
     JOB,
     REPORT,
+    Loaded,
     dataset_of,
     job_of,
+    loaded,
     page_of,
     position,
-    report_of,
     row_of,
     whole,
 )
@@ -106,8 +107,13 @@ class PostgresStore:
 
     async def load(self, analysis_id: str) -> StoredReport | None:
         """The report of this id, if it is kept."""
-        row = await self._row(f"SELECT {REPORT} FROM reports WHERE analysis_id = %s", analysis_id)
-        return None if row is None else whole(report_of(row))
+
+        def load(connection: _Connection) -> Loaded | None:
+            query: LiteralString = f"SELECT {REPORT} FROM reports WHERE analysis_id = %s"
+            return loaded(connection.execute(query, (analysis_id,), binary=True).fetchone())
+
+        # Raised here, so that it is no failure of the server.
+        return whole(await self._call(load))
 
     async def reports(
         self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
@@ -224,14 +230,13 @@ class PostgresStore:
 
     async def _call[T](self, work: Callable[[_Connection], T]) -> T:
         def prepared(connection: _Connection) -> T:
-            if not self._migrated:
-                with self._migrating:
-                    if not self._migrated:
-                        migrate(connection)
-                        self._migrated = True
+            with self._migrating:
+                if not self._migrated:
+                    migrate(connection)
+                    self._migrated = True
             return work(connection)
 
-        return await self._guarded(prepared)
+        return await self._guarded(work if self._migrated else prepared)
 
     async def _guarded[T](self, work: Callable[[_Connection], T]) -> T:
         try:

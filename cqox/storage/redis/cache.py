@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
-from cqox.storage.blocking import interruptible
+from cqox.storage.blocking import Threads
 from cqox.storage.contracts import StoredReport
 from cqox.storage.policy import RECOVERY_SECONDS, store_policy
 from cqox.storage.redis.values import DamagedValue, decode, encode
@@ -41,7 +41,7 @@ class RedisCache:
         self,
         url: str,
         *,
-        size: int = 16,
+        size: int = 8,
         ttl_seconds: float = 86_400.0,
         max_bytes: int = 64 * 1024 * 1024,
         recovery_seconds: float = RECOVERY_SECONDS,
@@ -59,7 +59,7 @@ class RedisCache:
             )
         except ValueError as error:
             raise ValueError(f"REDIS_URL cannot be read: {error}") from None
-        self._limiter = CapacityLimiter(size)
+        self._threads = Threads("redis", size)
         self._policy = store_policy("redis", seconds=_CALL_SECONDS, recovery_seconds=recovery_seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
         self._call = self._policy(self._run)
@@ -72,7 +72,7 @@ class RedisCache:
         cls,
         url: str,
         *,
-        size: int = 16,
+        size: int = 8,
         ttl_seconds: float = 86_400.0,
         max_bytes: int = 64 * 1024 * 1024,
         recovery_seconds: float = RECOVERY_SECONDS,
@@ -93,6 +93,7 @@ class RedisCache:
         try:
             yield cache
         finally:
+            cache._threads.close()
             with CancelScope(shield=True):
                 await to_thread.run_sync(cache._client.close, limiter=CapacityLimiter(1))
 
@@ -172,7 +173,7 @@ class RedisCache:
             return otherwise
 
     async def _run[T](self, call: Callable[[], T]) -> T:
-        return await interruptible(call, limiter=self._limiter, interrupt=_wait_for_socket_timeout)
+        return await self._threads.run(call, interrupt=_wait_for_socket_timeout)
 
 
 async def _wait_for_socket_timeout() -> None:
