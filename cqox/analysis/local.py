@@ -66,10 +66,10 @@ async def analyze_file(
     # An exception goes around the task group of the workers, which would wrap it in an ExceptionGroup.
     failure: CqoxError | None = None
     with tempfile.TemporaryDirectory(prefix="cqox-") as scratch:
-        async with Analyses.open(Path(scratch), bounds) as analyses:
+        async with Analyses.open(Path(scratch), bounds, samples=False) as analyses:
             try:
                 digest, size_bytes = await to_thread.run_sync(_digest, path)
-                record = await analyses.add_dataset(
+                record = await analyses.datasets.add(
                     path, name=path.name, content_digest=digest, size_bytes=size_bytes, options=read_options or {}
                 )
                 body: dict[str, JsonValue] = {

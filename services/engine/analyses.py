@@ -84,7 +84,7 @@ def handlers(state: State) -> dict[str, Handler]:
 async def _job(state: State, asked: AnalyzeRequest, seconds: float) -> Job:
     # What can be told from the request alone is told now, and not by a job that has failed already.
     asked.roles()
-    await state.analyses.dataset(asked.dataset_id)
+    await state.analyses.datasets.get(asked.dataset_id)
 
     async def work(tell: Tell) -> Outcome:
         with trio.move_on_after(seconds):

@@ -28,11 +28,11 @@ def handlers(state: State) -> dict[str, Handler]:
         settings = state.settings
         async with receive_upload(
             current_request(),
-            directory=state.analyses.scratch,
+            directory=state.analyses.datasets.scratch,
             max_bytes=settings.max_upload_bytes,
             idle_seconds=settings.upload_idle_seconds,
         ) as upload:
-            record = await state.analyses.add_dataset(
+            record = await state.analyses.datasets.add(
                 upload.path,
                 name=upload.name,
                 content_digest=upload.digest,
@@ -44,19 +44,19 @@ def handlers(state: State) -> dict[str, Handler]:
         return answer
 
     async def list_datasets() -> Response:
-        return json_answer({"datasets": [_summary(record) for record in await state.analyses.store.datasets()]})
+        return json_answer({"datasets": [_summary(record) for record in await state.analyses.datasets.all()]})
 
     async def read_dataset(dataset_id: str) -> Response:
-        return json_answer(_described(await state.analyses.dataset(dataset_id)))
+        return json_answer(_described(await state.analyses.datasets.get(dataset_id)))
 
     async def delete_dataset(dataset_id: str) -> Response:
-        await state.analyses.delete_dataset(dataset_id)
+        await state.analyses.datasets.delete(dataset_id)
         return Response("", 204)
 
     async def infer_roles() -> Response:
         body = await read_json(current_request(), max_bytes=state.settings.max_body_bytes)
         asked = parse_model(InferRequest, body)
-        return json_answer(await state.analyses.infer(asked.dataset_id))
+        return json_answer(await state.analyses.datasets.infer(asked.dataset_id))
 
     return {
         "upload_dataset": upload_dataset,

@@ -1,6 +1,7 @@
 """Worker processes: killable, warm, bounded, one task at a time."""
 
 from cqox.analysis.workers.pool import WorkerPool
-from cqox.analysis.workers.process import Progress, Reply, TaskFailed
+from cqox.analysis.workers.process import Progress, TaskFailed
+from cqox.analysis.workers.reply import Reply, member_objects
 
-__all__ = ["Progress", "Reply", "TaskFailed", "WorkerPool"]
+__all__ = ["Progress", "Reply", "TaskFailed", "WorkerPool", "member_objects"]

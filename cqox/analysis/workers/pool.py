@@ -14,7 +14,8 @@ from typing import Self
 
 import anyio
 
-from cqox.analysis.workers.process import Progress, Reply, WorkerProcess
+from cqox.analysis.workers.process import Progress, WorkerProcess
+from cqox.analysis.workers.reply import Reply
 from cqox.errors import WorkerLost
 from cqox.tasks import open_task_group
 

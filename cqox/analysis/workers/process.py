@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Self
 
 import anyio
@@ -18,10 +17,11 @@ from anyio.abc import Process, UNIXSocketStream
 import cqox.errors
 from cqox import telemetry
 from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
+from cqox.analysis.workers.reply import Reply
 from cqox.errors import CqoxError, InputError, LimitExceeded, WorkerLost
 from cqox.telemetry import TraceContext
 
-__all__ = ["Progress", "Reply", "TaskFailed", "WorkerProcess"]
+__all__ = ["Progress", "TaskFailed", "WorkerProcess"]
 
 type Progress = Callable[[Mapping[str, object]], None]
 """Called in the event loop with each step that a worker reports; must not block."""
@@ -37,14 +37,6 @@ _logger = logging.getLogger("cqox.analysis.workers")
 
 class TaskFailed(CqoxError):
     """A task raised something that nobody foresaw; the trace is in the log."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What a task returned: JSON values, and bytes beside them."""
-
-    body: Mapping[str, object]
-    payload: bytes
 
 
 class WorkerProcess:

@@ -1,0 +1,118 @@
+"""One computation: a place, a worker process, and the report that comes of it, kept.
+
+What lives here: what happens once for each key. What does not: who shares it (`flights`), and where reports are found
+(`results`).
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from cqox.analysis.admission import Admission
+from cqox.analysis.flights import Underway
+from cqox.analysis.key import canonical_json, code_version, digest
+from cqox.analysis.quarantine import Quarantine
+from cqox.analysis.results import Found, Results
+from cqox.analysis.workers import Progress, Reply, WorkerPool, member_objects
+from cqox.contract import AnalyzeRequest
+from cqox.storage import DatasetRecord, FileStore, StoredReport
+from cqox.telemetry import metrics, series
+from cqox.telemetry.analyses import measure_report, measured_steps
+
+__all__ = ["Computation"]
+
+
+class Computation:
+    """How this engine computes a report.
+
+    Args:
+        pool: the worker processes.
+        files: where data sets are.
+        results: where reports go.
+        admission: how many compute at once.
+        quarantine: which keys are refused for what they did to their workers.
+        threads: threads of one computation.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: WorkerPool,
+        files: FileStore,
+        results: Results,
+        admission: Admission,
+        quarantine: Quarantine,
+        threads: int,
+    ) -> None:
+        self._pool = pool
+        self._files = files
+        self._results = results
+        self._admission = admission
+        self._quarantine = quarantine
+        self._threads = threads
+
+    async def run(self, request: AnalyzeRequest, record: DatasetRecord, key: str, underway: Underway) -> Found:
+        """The report, computed here unless another engine has the turn, and kept.
+
+        A cancellation kills the worker and gives the place and the turn back.
+
+        Raises:
+            InputError: the request or the data must be corrected; also where the computation ended its worker twice.
+            BulkheadFull: too many computations wait, or this one could not begin in time.
+        """
+
+        async def compute() -> StoredReport:
+            arrived = time.perf_counter()
+            async with self._admission.slot(seconds_left=underway.seconds_left()):
+                metrics.record(series.QUEUE_WAIT, time.perf_counter() - arrived)
+                return await self._compute(request, record, key, underway.tell)
+
+        return await self._results.once(key, compute)
+
+    async def _compute(
+        self, request: AnalyzeRequest, record: DatasetRecord, key: str, progress: Progress
+    ) -> StoredReport:
+        arguments = {"request": request.model_dump(mode="json"), "threads": self._threads}
+        async with self._files.reading(record.dataset_id) as path:
+            task = {"path": str(path), **arguments}
+            reply = await self._quarantine.guard(key, lambda: self._pool.run("analyze", task, measured_steps(progress)))
+        return _stored(reply, request, record, key)
+
+
+def _stored(reply: Reply, request: AnalyzeRequest, record: DatasetRecord, key: str) -> StoredReport:
+    body, report, specs = reply.body, reply.object("report"), reply.object("specs")
+    measure_report(report, rows=body["rows"])
+    figures = {name: f"/api/analyses/{key}/figures/{name}.svg" for name in specs}
+    content = canonical_json({"analysis_id": key, "dataset_id": record.dataset_id, **report, "figures": figures})
+    provenance = {
+        "dataset_digest": record.digest,
+        "rows": body["rows"],
+        "rows_used": body["rows_used"],
+        "code_version": code_version(),
+        "seed": request.options.seed,
+        "seconds": body["seconds"],
+    }
+    decision = report["decision"]
+    assert isinstance(decision, dict)
+    return StoredReport(
+        analysis_id=key,
+        dataset_id=record.dataset_id,
+        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        status=str(report["status"]),
+        verdict=str(decision["verdict"]),
+        primary=None if decision["primary"] is None else str(decision["primary"]),
+        estimate=_primary_estimate(report, decision),
+        report=content,
+        provenance=canonical_json(provenance),
+        figures=canonical_json(specs),
+        digest=digest(content),
+    )
+
+
+def _primary_estimate(report: Mapping[str, JsonValue], decision: Mapping[str, JsonValue]) -> float | None:
+    for estimate in member_objects(report["estimates"]):
+        if estimate["name"] == decision["primary"] and isinstance(estimate["estimate"], float | int):
+            return float(estimate["estimate"])
+    return None

@@ -1,0 +1,204 @@
+"""The data sets of one engine: uploads read and kept, the built-in ones, and which column may play which role.
+
+Loads no numerics itself: files are read in the worker processes.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+from pydantic import JsonValue
+
+from cqox.analysis.key import canonical_json, digest
+from cqox.analysis.quarantine import Quarantine
+from cqox.analysis.workers import Reply, WorkerPool
+from cqox.errors import InvalidRequest, NotFound, StoreUnavailable
+from cqox.storage import DatasetRecord, FileStore, ResultStore
+from cqox.tasks import TaskGroup
+from cqox.telemetry import metrics, series
+
+__all__ = ["Datasets"]
+
+_REGISTER_PAUSE_SECONDS = 5.0
+_logger = logging.getLogger("cqox.analysis")
+
+
+class Datasets:
+    """The tables that can be analysed.
+
+    Args:
+        pool: the worker processes, which read files.
+        store: the registry.
+        files: where tables are.
+        quarantine: which uploads are refused for what they did to their workers.
+        limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
+        samples: whether `prepare_samples` will be called; until it is done no data set is called unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: WorkerPool,
+        store: ResultStore,
+        files: FileStore,
+        quarantine: Quarantine,
+        limits: Mapping[str, int],
+        samples: bool,
+    ) -> None:
+        self._pool = pool
+        self._store = store
+        self._files = files
+        self._quarantine = quarantine
+        self._limits = limits
+        self._samples_there = anyio.Event()
+        if not samples:
+            self._samples_there.set()
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for files on their way in, on the file system where data sets are kept."""
+        return self._files.scratch
+
+    async def prepare_samples(self, group: TaskGroup) -> None:
+        """See that the built-in data sets are there; where the registry is away, `group` enters them later."""
+        reply = await self._pool.run("samples", {})
+        samples = [
+            await self._sample(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
+            for sample in reply.objects("samples")
+        ]
+        try:
+            await self._register(samples)
+        except StoreUnavailable as error:
+            _logger.warning("The built-in data sets are registered later: %s", error)
+            group.start_soon(self._register_later, samples, name="register the built-in data sets")
+        self._samples_there.set()
+
+    async def add(
+        self, path: Path, *, name: str, content_digest: str, size_bytes: int, options: Mapping[str, JsonValue]
+    ) -> DatasetRecord:
+        """Read an uploaded file and keep it as a data set; the same bytes are the same data set. The file goes.
+
+        A cancellation leaves nothing behind.
+
+        Raises:
+            UnreadableFile, LimitExceeded, UnusableData: the file is at fault.
+        """
+        given = {key: value for key, value in options.items() if value is not None}
+        dataset_id = digest(canonical_json([content_digest, dict(sorted(given.items()))])) if given else content_digest
+        known = await self._store.dataset(dataset_id)
+        if known is not None and self._files.has(dataset_id):
+            return known
+        folder = self._files.incoming()
+        try:
+            task = {
+                "path": str(path),
+                "folder": str(folder),
+                "name": name,
+                "options": given,
+                "limits": dict(self._limits),
+            }
+            reply = await self._quarantine.guard(dataset_id, lambda: self._pool.run("ingest", task))
+            record = _record(reply, dataset_id, dataset_id, name, size_bytes, sample=False)
+            await self._files.keep(folder, record)
+        except BaseException:
+            await self._files.drop(folder)
+            raise
+        metrics.record(series.DATASET_SIZE, size_bytes)
+        return await self._store.register(record)
+
+    async def get(self, dataset_id: str) -> DatasetRecord:
+        """The data set of this id. On a fresh engine the built-in ones are waited for before one is called unknown.
+
+        Raises:
+            NotFound: there is none.
+        """
+        record = await self._find(dataset_id)
+        if record is None and not self._samples_there.is_set():
+            await self._samples_there.wait()
+            record = await self._find(dataset_id)
+        if record is None:
+            known = [other.dataset_id for other in await self._store.datasets()]
+            raise NotFound(
+                f"There is no data set '{dataset_id[:100]}'. Upload it with POST /api/datasets; GET lists all.",
+                field="dataset_id",
+                choices=known[:20],
+            )
+        return record
+
+    async def all(self) -> Sequence[DatasetRecord]:
+        """Every data set: the built-in ones first, then the newest first."""
+        return await self._store.datasets()
+
+    async def delete(self, dataset_id: str) -> None:
+        """Remove a data set; its reports stay, and analyses that are reading it finish.
+
+        Raises:
+            NotFound: there is none.
+            InvalidRequest: it is built in.
+        """
+        record = await self.get(dataset_id)
+        if record.sample:
+            raise InvalidRequest(f"The data set '{dataset_id}' is built in and cannot be deleted.")
+        await self._store.forget(dataset_id)
+        await self._files.delete(dataset_id)
+
+    async def infer(self, dataset_id: str) -> Mapping[str, object]:
+        """Which columns may play which roles, as `cqox.contract.Inference`."""
+        record = await self.get(dataset_id)
+        async with self._files.reading(dataset_id) as path:
+            reply = await self._pool.run("infer", {"path": str(path)})
+        return {"dataset_id": record.dataset_id, **reply.body}
+
+    async def _find(self, dataset_id: str) -> DatasetRecord | None:
+        try:
+            return await self._store.dataset(dataset_id)
+        except StoreUnavailable:
+            # An analysis needs the files and what they tell of themselves, and no registry.
+            record = await self._files.record(dataset_id)
+            if record is None:
+                raise
+            return record
+
+    async def _sample(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
+        known = await self._files.record(name)
+        if known is not None and known.digest == sample_digest and self._files.has(name):
+            return known
+        folder = self._files.incoming()
+        try:
+            reply = await self._pool.run("sample", {"name": name, "folder": str(folder)})
+            record = _record(reply, name, sample_digest, name, size_bytes, sample=True)
+            await self._files.keep(folder, record, replace=True)
+        except BaseException:
+            await self._files.drop(folder)
+            raise
+        return record
+
+    async def _register(self, samples: Sequence[DatasetRecord]) -> None:
+        for sample in samples:
+            await self._store.register(sample)
+
+    async def _register_later(self, samples: Sequence[DatasetRecord]) -> None:
+        while True:
+            await anyio.sleep(_REGISTER_PAUSE_SECONDS)
+            with suppress(StoreUnavailable):
+                await self._register(samples)
+                return
+
+
+def _record(
+    reply: Reply, dataset_id: str, content_digest: str, name: str, size_bytes: int, *, sample: bool
+) -> DatasetRecord:
+    return DatasetRecord(
+        dataset_id=dataset_id,
+        digest=content_digest,
+        name=name,
+        rows=int(str(reply.body["rows"])),
+        columns=len(reply.array("columns")),
+        size_bytes=size_bytes,
+        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        sample=sample,
+        description=canonical_json(reply.body),
+    )

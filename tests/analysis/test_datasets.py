@@ -1,0 +1,111 @@
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import anyio
+import pytest
+
+from cqox.analysis.datasets import Datasets
+from cqox.analysis.quarantine import Quarantine
+from cqox.analysis.workers import Reply, WorkerPool
+from cqox.errors import InvalidRequest, NotFound
+from cqox.storage import FileStore, SqliteStore
+from cqox.tasks import open_task_group
+
+pytestmark = pytest.mark.anyio
+
+DESCRIPTION = {"rows": 3, "columns": [{"name": "y"}, {"name": "w"}], "notes": []}
+SAMPLE = {"name": "test", "digest": "0" * 32, "size_bytes": 10}
+
+
+class Pool:
+    """Stands where the workers are; reads every file as the same table."""
+
+    def __init__(self) -> None:
+        self.go_on = anyio.Event()
+        self.ran: list[str] = []
+
+    async def run(self, name: str, arguments: Mapping[str, object]) -> Reply:
+        self.ran.append(name)
+        if name == "samples":
+            await self.go_on.wait()
+            return Reply(body={"samples": [SAMPLE]}, payload=b"")
+        if "folder" in arguments:
+            (Path(str(arguments["folder"])) / "table.parquet").write_bytes(b"table")
+        return Reply(body=DESCRIPTION, payload=b"")
+
+
+@asynccontextmanager
+async def datasets(folder: Path, pool: Pool, *, samples: bool = True) -> AsyncIterator[Datasets]:
+    files = FileStore(folder)
+    async with SqliteStore.open(folder / "results.sqlite") as store:
+        yield Datasets(
+            pool=cast("WorkerPool", pool),
+            store=store,
+            files=files,
+            quarantine=Quarantine(),
+            limits={},
+            samples=samples,
+        )
+    files.close()
+
+
+async def test_who_comes_before_the_samples_are_there_waits_for_them(tmp_path: Path) -> None:
+    pool, found = Pool(), list[str]()
+
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+
+        async def ask() -> None:
+            found.append((await made.get("test")).dataset_id)
+
+        group.start_soon(ask)
+        group.start_soon(made.prepare_samples, group)
+        while "samples" not in pool.ran:
+            await anyio.sleep(0.001)
+        assert not found
+        pool.go_on.set()
+    assert found == ["test"]
+
+
+async def test_who_leaves_while_the_samples_are_made_leaves_at_once(tmp_path: Path) -> None:
+    async with datasets(tmp_path, Pool()) as made:
+        with anyio.move_on_after(0.05) as scope:
+            await made.get("test")
+    assert scope.cancelled_caught
+
+
+async def test_what_is_unknown_once_the_samples_are_there_is_unknown(tmp_path: Path) -> None:
+    pool = Pool()
+    pool.go_on.set()
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+        await made.prepare_samples(group)
+        with pytest.raises(NotFound, match="'nothing'") as caught:
+            await made.get("nothing")
+        assert caught.value.choices == ("test",)
+        with pytest.raises(InvalidRequest, match="built in"):
+            await made.delete("test")
+
+
+async def test_without_samples_nothing_is_waited_for(tmp_path: Path) -> None:
+    async with datasets(tmp_path, Pool(), samples=False) as made:
+        with pytest.raises(NotFound):
+            await made.get("test")
+
+
+async def test_the_same_bytes_are_read_once_and_other_options_are_another_data_set(tmp_path: Path) -> None:
+    pool = Pool()
+    async with datasets(tmp_path, pool, samples=False) as made:
+
+        async def add(**options: str | None) -> str:
+            record = await made.add(
+                tmp_path / "a.csv", name="a.csv", content_digest="1" * 32, size_bytes=9, options={**options}
+            )
+            return record.dataset_id
+
+        first, again, plain = await add(), await add(), await add(sheet=None)
+        assert first == again == plain == "1" * 32
+        assert pool.ran == ["ingest"]
+        assert await add(encoding="cp932") != first
+        await made.delete(first)
+        assert [record.name for record in await made.all()] == ["a.csv"]
