@@ -182,6 +182,11 @@ def _settings(options: Options, threads: int) -> Settings:
         strata=options.strata,
         matches=options.matches,
         caliper=options.caliper,
+        control_group=options.control_group,
+        did_method=options.did_method,
+        base_period=options.base_period,
+        anticipation=options.anticipation,
+        event_window=options.event_window,
         outcome_range=options.outcome_range,
         threads=threads,
     )

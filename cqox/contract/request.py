@@ -75,6 +75,27 @@ class Options(_Strict):
         description="Times that each refutation of the primary estimate is tried (placebo treatment, dummy outcome, "
         "random common cause, subset); each takes as long as the estimate.",
     )
+    control_group: Literal["never_treated", "not_yet_treated"] | None = Field(
+        None,
+        description="Whom units treated at different times are compared with: the never treated (where there are any, "
+        "if absent), or also those treated later.",
+    )
+    did_method: Literal["dr", "reg", "ipw"] = Field(
+        "dr",
+        description="How that comparison adjusts for covariates: doubly robust, by outcome regression, or by inverse "
+        "probability.",
+    )
+    base_period: Literal["varying", "universal"] = Field(
+        "varying",
+        description="What effects before treatment are changes from: each time the period before, or the last one "
+        "before treatment.",
+    )
+    anticipation: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0, description="Periods before treatment in which units may already react to it."
+    )
+    event_window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None, description="Periods from the start of treatment that an event study reaches; all if absent."
+    )
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
     )

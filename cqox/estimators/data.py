@@ -156,6 +156,13 @@ class Settings:
         matches: rows of the other arm that each row is matched to, at least 1, and more where several are as near.
         caliper: the farthest that a match may be in the propensity score, a probability; None for any distance.
         outcome_range: the smallest and largest value that y can have, for bounds where outcomes are missing.
+        control_group: whom the staggered designs compare with: units that are never treated, or also those treated
+            later; None for the never treated where there are any.
+        did_method: how they adjust for covariates: doubly robust, by outcome regression, or by inverse probability.
+        base_period: what effects before treatment are changes from: each time the period before (`varying`), or the
+            last one before treatment (`universal`).
+        anticipation: steps before treatment in which units may already react to it, at least 0.
+        event_window: steps from the start of treatment that an event study reaches, at least 1; None for all.
         chunk_rows: rows in a block of a row pass; changes speed and memory, never a number beyond 1e-10.
         threads: threads for row passes.
     """
@@ -169,5 +176,10 @@ class Settings:
     matches: int = 1
     caliper: float | None = None
     outcome_range: tuple[float, float] | None = None
+    control_group: Literal["never_treated", "not_yet_treated"] | None = None
+    did_method: Literal["dr", "reg", "ipw"] = "dr"
+    base_period: Literal["varying", "universal"] = "varying"
+    anticipation: int = 0
+    event_window: int | None = None
     chunk_rows: int = 16_384
     threads: int = 1
