@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cqox.diagnostics.sensitivity import UNCONFOUNDED
+from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Estimate, Json, Plan, Vector
 
 __all__ = ["agreement", "comparable"]
@@ -28,7 +28,9 @@ def comparable(estimate: Estimate, other: Estimate) -> bool:
 def _kind(estimate: Estimate) -> str | None:
     if estimate.name in _COARSE or estimate.estimate is None:
         return None
-    return "unconfounded" if estimate.family in UNCONFOUNDED else estimate.family
+    if unconfounded(estimate):
+        return "unconfounded"
+    return "instruments" if estimate.estimand == "LATE" else estimate.family
 
 
 def agreement(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:

@@ -91,7 +91,7 @@ def _named(gates: Mapping[str, Gate], status: str) -> list[str]:
 
 def _gain(chosen: Estimate, value: float, better: str) -> _Gain:
     lower, upper, interval = chosen.ci_lower, chosen.ci_upper, "interval"
-    if chosen.family == "instruments":
+    if "anderson_rubin_robust" in chosen.diagnostics:
         found = _anderson_rubin(chosen)
         if found is not None:
             (lower, upper), interval = found, "Anderson-Rubin set"

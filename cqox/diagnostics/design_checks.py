@@ -4,7 +4,7 @@ import math
 
 from cqox.contract import Gate
 from cqox.diagnostics._tables import NO_PRIMARY, Table, above, below, number_in, skip, table_in, text_or
-from cqox.diagnostics.sensitivity import UNCONFOUNDED
+from cqox.diagnostics.sensitivity import unconfounded
 from cqox.diagnostics.weightings import REGRESSIONS
 from cqox.estimators import Estimate
 
@@ -38,7 +38,7 @@ def _unconfounded(chosen: Estimate | None) -> str | None:
     """Why checks of arms' likeness do not matter to the primary; None where they do."""
     if chosen is None or chosen.estimate is None:
         return NO_PRIMARY
-    if chosen.family not in UNCONFOUNDED:
+    if not unconfounded(chosen):
         return f"The primary, {chosen.name}, does not rest on arms that are alike given the covariates."
     return None
 
@@ -141,7 +141,7 @@ def instrument_strength(chosen: Estimate | None) -> Gate:
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
-    if chosen.family != "instruments":
+    if "effective_f" not in chosen.diagnostics:
         return skip(rule, f"The primary, {chosen.name}, uses no instrument.")
     value = number_in(chosen.diagnostics.get("effective_f"))
     critical = number_in(chosen.diagnostics.get("effective_f_critical"))

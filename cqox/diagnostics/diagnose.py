@@ -87,7 +87,7 @@ def _instruments(estimates: Sequence[Estimate]) -> dict[str, Json]:
     found: dict[str, Json] = {
         estimate.name: {key: estimate.diagnostics.get(key) for key in _STRENGTH}
         for estimate in estimates
-        if estimate.family == "instruments" and estimate.estimate is not None
+        if "effective_f" in estimate.diagnostics and estimate.estimate is not None
     }
     return found or {"reason": "No estimate that was computed uses an instrument."}
 

@@ -10,7 +10,7 @@ __all__ = ["Primary", "choose_primary"]
 
 _SOMETHING_TO_ADJUST_FOR = "there is something to adjust for"
 _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("an instrument is mapped", ("iv_2sls", "iv_wald")),
+    ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
     ("'post' tells before from after", ("did_2x2",)),
     ("all treated units of the panel start together", ("did_2x2_block",)),
     ("the same units are observed over time", ("twfe",)),

@@ -8,7 +8,7 @@ from cqox.contract import Gate
 from cqox.diagnostics._json import number
 from cqox.diagnostics._tables import NO_PRIMARY, Table, above, number_in, skip, table_in, text_or
 from cqox.diagnostics.agreement import comparable
-from cqox.diagnostics.sensitivity import UNCONFOUNDED
+from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Estimate
 from cqox.estimators._quantiles import critical_value
 
@@ -128,7 +128,7 @@ def robustness(diagnostics: Table, chosen: Estimate | None) -> Gate:
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
-    if chosen.family not in UNCONFOUNDED or chosen.name == "difference_in_means":
+    if not unconfounded(chosen) or chosen.name == "difference_in_means":
         return skip(rule, f"The primary, {chosen.name}, does not rest on having measured every confounder.")
     found = table_in(diagnostics, "robustness")
     estimate, at_level = number_in(found.get("estimate")), number_in(found.get("robustness_value_alpha"))

@@ -19,10 +19,15 @@ from cqox.estimators.sensitivity import (
     regression_sensitivity,
 )
 
-__all__ = ["UNCONFOUNDED", "e_values", "outcome_scale", "robustness"]
+__all__ = ["UNCONFOUNDED", "e_values", "outcome_scale", "robustness", "unconfounded"]
 
 UNCONFOUNDED = frozenset({"regression", "stratification", "weighting", "matching", "doubly_robust", "double_ml"})
-"""Families whose estimates assume that treatment is as good as random given the covariates."""
+"""Families whose estimates assume that treatment is as good as random given the covariates, or an instrument is."""
+
+
+def unconfounded(estimate: Estimate) -> bool:
+    """Whether an estimate assumes that treatment is as good as random given the covariates."""
+    return estimate.family in UNCONFOUNDED and estimate.estimand != "LATE"
 
 
 def outcome_scale(plan: Plan) -> dict[str, Json]:
@@ -53,7 +58,7 @@ def e_values(plan: Plan, estimates: Sequence[Estimate], sd_y: float | None) -> d
     """The E-value of each estimate that assumes no unmeasured confounding, by its name."""
     found: dict[str, Json] = {}
     for estimate in estimates:
-        if estimate.family in UNCONFOUNDED and estimate.estimate is not None:
+        if unconfounded(estimate) and estimate.estimate is not None:
             found[estimate.name] = _e_value(plan, estimate, estimates, sd_y)
     return found
 

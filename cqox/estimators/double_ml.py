@@ -1,27 +1,27 @@
 """Double machine learning with linear and logit nuisances, each row predicted by fits without its fold.
 
-Both assume that treatment is as good as random given the covariates. The partially linear model assumes one effect for
-all and takes any amount of treatment; the interactive one lets effects differ and needs overlap. Leaving a fold out
-costs a subtraction of its cross-products, so that cross-fitting costs about one fit.
+Treatment is as good as random given the covariates, or an instrument is. The partially linear models assume one effect
+for all and take any amount of treatment; the interactive one lets effects differ and needs overlap.
 """
 
-import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
+from cqox.estimators import _iv_tests
 from cqox.estimators._chunks import Partial
+from cqox.estimators._cross_fit import arm_coefficients, check_folds, over_splits, own_fold
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import solve_each
+from cqox.estimators._iv_moments import Variables, check_instruments, from_products, row_pass
 from cqox.estimators._propensity import Propensity, given_probabilities
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
-from cqox.estimators._uncertainty import Uncertainty, asymptotic
-from cqox.estimators.data import Vector
+from cqox.estimators._uncertainty import Clusters
+from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.plan import Plan
@@ -31,13 +31,12 @@ __all__ = ["ESTIMATORS", "interactive"]
 _FAMILY = "double_ml"
 _CLIP = 0.01
 _MUCH_CLIPPED = 0.01
-_METHOD = "influence function"
 
 
 def _partially_linear(plan: Plan) -> Estimate:
     sample = plan.outcome_sample()
     frame = plan.frame("xty", sample)
-    value, contributions, uncertainty, diagnostics = _over_splits(plan, sample, partial(_plr_split, plan, frame))
+    value, contributions, uncertainty, diagnostics = over_splits(plan, sample, partial(_plr_split, plan, frame))
     return estimated(
         Title("dml_plr", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         diagnostics=diagnostics, notes=frame.notes, warnings=pooled_periods(plan),
@@ -45,20 +44,13 @@ def _partially_linear(plan: Plan) -> Estimate:
 
 
 def _plr_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
-    blocks, counts = plan.blocks(frame, split)
-    _check_folds(counts.sum(axis=1)[:, None], frame, ("remaining",))
-    k, t, y = frame.at["x"].stop, frame.column("t"), frame.column("y")
-    whole = blocks.sum(axis=1)
-    rest = whole.sum(axis=0) - whole
-    n_folds = len(rest)
-    combine = np.zeros((n_folds, 2, len(frame.matrix)))
-    combine[:, :, :k] = -solve_each(rest[:, :k, :k], rest[:, :k][:, :, [t, y]]).transpose(0, 2, 1)
-    combine[:, 0, t] = combine[:, 1, y] = 1.0
-    folds, weights = frame.sample.take(plan.folds(split)), frame.weights
+    t, y, weights = frame.column("t"), frame.column("y"), frame.weights
+    combine, _ = _residuals(plan, frame, split, (t, y))
+    folds = frame.sample.take(plan.folds(split))
     residuals = np.empty((2, frame.n))
 
     def work(s: slice) -> Partial:
-        own = _own_fold(frame.matrix[:, s], combine, folds[s])
+        own = own_fold(frame.matrix[:, s], combine, folds[s])
         residuals[:, s] = own
         left = own[0] if weights is None else own[0] * weights[s]
         return np.asarray(left @ own[1]), np.asarray(left @ own[0])
@@ -71,12 +63,80 @@ def _plr_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
     return slope * scale, contributions if weights is None else contributions * weights
 
 
+def _residuals(
+    plan: Plan, frame: Frame, split: int, columns: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What linear fits without each fold leave of some columns.
+
+    Returns:
+        (folds, columns, m) what makes the residuals of the variables, and (folds, m, m) cross-products of these.
+    """
+    blocks, counts = plan.blocks(frame, split)
+    check_folds(counts.sum(axis=1)[:, None], frame, ("remaining",))
+    k, wanted = frame.at["x"].stop, list(columns)
+    whole = blocks.sum(axis=1)
+    rest = whole.sum(axis=0) - whole
+    combine = np.zeros((len(rest), len(wanted), len(frame.matrix)))
+    combine[:, :, :k] = -solve_each(rest[:, :k, :k], rest[:, :k][:, :, wanted]).transpose(0, 2, 1)
+    combine[:, np.arange(len(wanted)), wanted] = 1.0
+    return combine, whole
+
+
+def _instrumented(plan: Plan) -> Estimate:
+    sample = _instrumented_sample(plan)
+    frame, clusters = plan.frame("xzty", sample), plan.clusters(sample)
+    check_instruments(frame, plan)
+    said: list[tuple[float, dict[str, Json], list[str]]] = []
+    value, contributions, uncertainty, diagnostics = over_splits(
+        plan, sample, partial(_pliv_split, plan, frame, clusters, said)
+    )
+    # What is said of the instruments is that of the split whose estimate is the median, or just below it.
+    _, about, warnings = sorted(said, key=lambda each: each[0])[(len(said) - 1) // 2]
+    return estimated(
+        Title("dml_pliv", _FAMILY, "LATE"), plan, sample, value, contributions, uncertainty,
+        diagnostics={**diagnostics, **about}, notes=frame.notes, warnings=(*warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _pliv_split(
+    plan: Plan, frame: Frame, clusters: Clusters, said: list[tuple[float, dict[str, Json], list[str]]], split: int
+) -> tuple[float, Vector]:
+    z, t, y = frame.at["z"], frame.column("t"), frame.column("y")
+    columns = [*range(z.start, z.stop), t, y]
+    combine, whole = _residuals(plan, frame, split, columns)
+    folds = frame.sample.take(plan.folds(split))
+    residuals = np.empty((len(columns), frame.n))
+
+    def work(s: slice) -> None:
+        residuals[:, s] = own_fold(frame.matrix[:, s], combine, folds[s])
+
+    frame.rows.each(work)
+    inner: Matrix = np.einsum("fri,fij,fsj->rs", combine, whole, combine, optimize=True)
+    parts = from_products(inner, np.eye(len(columns)), 0)
+    if parts.strength <= 1e-20 * parts.tt:
+        raise UnusableData(
+            f"The instrument '{plan.label('instrument')}' does not move the treatment at all beside the covariates."
+        )
+    scale = float(frame.scale[y] / frame.scale[t])
+    rows = row_pass(Variables(rows=frame.rows, matrix=residuals, weights=frame.weights), parts, clusters)
+    moved, weak = _iv_tests.strength(parts, rows, frame.n, 0, clusters)
+    agreeing, contradicted = _iv_tests.overidentification(parts, rows, frame.n, plan.settings.alpha)
+    sets, odd = _iv_tests.anderson_rubin(parts, rows, frame.n, 0, clusters, plan.settings.alpha, scale)
+    value = parts.value() * scale
+    said.append((value, {**moved, **agreeing, **sets}, [*weak, *contradicted, *odd]))
+    return value, rows.contributions * scale
+
+
+def _instrumented_sample(plan: Plan) -> Sample:
+    return plan.sample("y", "treatment", "instrument", "covariates")
+
+
 def interactive(plan: Plan, *, target: str) -> Estimate:
     """The mean doubly robust score over all rows (ATE), the treated (ATT) or the untreated (ATC)."""
     sample = plan.doubly_robust_sample()
     frame, propensity = plan.frame("xty", sample), plan.propensity(sample)
     clipped: list[int] = []
-    value, contributions, uncertainty, diagnostics = _over_splits(
+    value, contributions, uncertainty, diagnostics = over_splits(
         plan, sample, partial(_irm_split, plan, frame, propensity, target, clipped)
     )
     diagnostics["clipped_rows"] = max(clipped)
@@ -96,7 +156,7 @@ def _irm_split(
 ) -> tuple[float, Vector]:
     sample = frame.sample
     folds, t, y = sample.take(plan.folds(split)), plan.treated(sample), frame.column("y")
-    combine = _arm_coefficients(plan, frame, split)
+    combine = arm_coefficients(plan, frame, split)
     e = propensity.used if propensity.logit is None else plan.out_of_fold(propensity.logit, split)
     treated_share = float(np.average(t, weights=frame.weights))
     scores, tilt = np.empty(frame.n), np.empty(frame.n)
@@ -104,7 +164,7 @@ def _irm_split(
     def work(s: slice) -> int:
         block, d = frame.matrix[:, s], t[s]
         p = np.clip(e[s], _CLIP, 1 - _CLIP)
-        mu0, mu1 = _own_fold(block, combine, folds[s])
+        mu0, mu1 = own_fold(block, combine, folds[s])
         outcome = block[y]
         if target == "ATE":
             scores[s] = mu1 - mu0 + np.where(d > 0, (outcome - mu1) / p, -(outcome - mu0) / (1 - p))
@@ -124,66 +184,16 @@ def _irm_split(
     return value * scale, contributions if frame.weights is None else contributions * frame.weights
 
 
-def _arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64]:
-    """(folds, 2, m) what predicts the standardised outcome of each arm without each fold."""
-    blocks, counts = plan.blocks(frame, split)
-    _check_folds(counts, frame, ("untreated", "treated"))
-    k, y = frame.at["x"].stop, frame.column("y")
-    rest = blocks.sum(axis=0) - blocks
-    combine = np.zeros((len(rest), 2, len(frame.matrix)))
-    for arm in (0, 1):
-        combine[:, arm, :k] = solve_each(rest[:, arm, :k, :k], rest[:, arm, :k, y, None])[:, :, 0]
-    return combine
-
-
-def _check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[str, ...]) -> None:
-    k = frame.at["x"].stop
-    for fold, row in enumerate(counts.sum(axis=0) - counts):
-        for arm, left in zip(arms, row, strict=True):
-            if left <= k:
-                raise UnusableData(
-                    f"Without fold {fold + 1} of {len(counts)} there are {int(left)} {arm} rows for {k} coefficients; "
-                    "use fewer covariates, or more folds."
-                )
-
-
-def _own_fold(
-    block: NDArray[np.float64], combine: NDArray[np.float64], folds: NDArray[np.integer]
-) -> NDArray[np.float64]:
-    """(r, n) combinations of a block's variables, each row's by the (folds, r, m) coefficients of its fold."""
-    n_folds, r, m = combine.shape
-    n = block.shape[1]
-    values = (combine.transpose(1, 0, 2).reshape(r * n_folds, m) @ block).ravel()
-    place = folds * np.int64(n) + np.arange(n)
-    return np.stack([values[place + row * n_folds * n] for row in range(r)])
-
-
-def _over_splits(
-    plan: Plan, sample: Sample, estimate: Callable[[int], tuple[float, Vector]]
-) -> tuple[float, Vector, Uncertainty, dict[str, Json]]:
-    """The median over the splits, with a variance that includes how far each of them is from it."""
-    settings, clusters = plan.settings, plan.clusters(sample)
-    values, errors = [], []
-    total = np.zeros(sample.n)
-    for split in range(settings.repetitions):
-        value, contributions = estimate(split)
-        uncertainty = asymptotic(contributions, clusters, settings, name=_METHOD)
-        values.append(value)
-        errors.append(uncertainty.standard_error)
-        total += contributions
-    middle = float(np.median(values))
-    diagnostics: dict[str, Json] = {"folds": settings.folds, "repetitions": settings.repetitions}
-    if settings.repetitions > 1:
-        known = [error for error in errors if error is not None]
-        if len(known) == len(errors):
-            variance = float(np.median(np.square(known) + np.square(np.asarray(values) - middle)))
-            uncertainty = replace(uncertainty, standard_error=math.sqrt(variance), alternates={})
-        diagnostics["estimates_by_split"] = [float(value) for value in values[:100]]
-    return middle, total / settings.repetitions, uncertainty, diagnostics
-
-
 def _plr_rule(plan: Plan) -> str | None:
     sample = plan.outcome_sample()
+    binary = plan.data.treatment_kind == "binary"
+    return no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))
+
+
+def _pliv_rule(plan: Plan) -> str | None:
+    sample = _instrumented_sample(plan)
+    if plan.data.instruments.shape[1] >= sample.n:
+        return f"There are {plan.data.instruments.shape[1]} instruments for {sample.n} complete rows."
     binary = plan.data.treatment_kind == "binary"
     return no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))
 
@@ -243,4 +253,22 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     _irm_entry("ATE", "all rows", "ATE"),
     _irm_entry("ATT", "the treated", "ATC"),
+    Estimator(
+        name="dml_pliv",
+        family=_FAMILY,
+        estimand="LATE",
+        summary="Two-stage least squares on what linear fits leave of outcome, treatment and instruments, every row "
+        "predicted without its fold; the instrument is as good as random given the covariates and reaches the outcome "
+        "through the treatment alone, which has one effect.",
+        requires=("y", "treatment", "covariates", "instrument"),
+        optional=("weights", "cluster"),
+        standard_error=f"{_ERROR}; Anderson-Rubin sets besides",
+        paper=f"{_PAPER}, equations 4.7 and 4.8",
+        doi=_DOI,
+        checked_against="DoubleML PLIV with linear regression; linearmodels IV2SLS on the residuals",
+        laws=CROSS_SECTION_LAWS | {"scale_treatment"},
+        treatment=frozenset({"binary", "continuous"}),
+        rule=_pliv_rule,
+        compute=_instrumented,
+    ),
 )

@@ -103,7 +103,7 @@ def close(one: Json, other: Json) -> bool:
 def test_the_strength_of_the_instruments_is_told() -> None:
     seen = judged(instrumented(500))
     told = seen.diagnostics["instruments"]["iv_2sls"]
-    assert set(seen.diagnostics["instruments"]) == {"iv_2sls"}
+    assert set(seen.diagnostics["instruments"]) == {"iv_2sls", "iv_liml", "iv_fuller", "dml_pliv"}
     assert told["effective_f"] == seen.estimate("iv_2sls").diagnostics["effective_f"]
 
 

@@ -50,11 +50,26 @@ def draw_kinds(seed: int) -> tuple[Data, float]:
     return data, EFFECT
 
 
+def draw_instrumented(seed: int) -> tuple[Data, float]:
+    """A sample with an unmeasured confounder, two instruments that depend on a covariate, and its effect."""
+    rng = np.random.default_rng(seed)
+    x, u = rng.standard_normal((ROWS, 3)), rng.standard_normal(ROWS)
+    z = rng.standard_normal((ROWS, 2)) + 0.5 * x[:, :1]
+    t = 0.6 * z.sum(axis=1) + x[:, 1] + u + rng.standard_normal(ROWS)
+    y = EFFECT * t + x @ [1.0, 0.5, -0.5] + u + rng.standard_normal(ROWS) * (1 + 0.5 * np.abs(z[:, 0]))
+    data = Data(
+        n=ROWS, y=y, treatment=t, treatment_kind="continuous", covariates=x, propensity_covariates=x, instruments=z,
+        row_key=rng.integers(0, 2**63, ROWS).astype(np.uint64), names=names_for(x),
+    )  # fmt: skip
+    return data, EFFECT
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("names", "drawn"),
     [
         pytest.param(ESTIMATORS, draw, id="linear"),
+        pytest.param(("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv"), draw_instrumented, id="instruments"),
         pytest.param(("propensity_strata",), draw_kinds, id="kinds"),
         pytest.param(("psm_ate", "psm_att", "nn_mahalanobis_ate", "nn_mahalanobis_att"), draw, id="matching"),
     ],
@@ -87,6 +102,37 @@ def test_intervals_cover_at_their_nominal_rate(names: tuple[str, ...], drawn, ca
         sd = np.std(values[name], ddof=1)
         assert abs(np.mean(values[name]) - EFFECT) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd, name
         assert np.mean(errors[name]) / sd == pytest.approx(1.0, abs=0.07), name
+
+
+@pytest.mark.timeout(600)
+def test_limited_information_is_median_unbiased_where_many_instruments_bias_two_stages(capsys):
+    entries = [entry for entry in catalog() if entry.name in ("iv_2sls", "iv_liml", "iv_fuller")]
+    values: dict[str, list[float]] = {entry.name: [] for entry in entries}
+    weak = 0
+    for replication in range(REPLICATIONS):
+        rng = np.random.default_rng(FIRST_SEED + replication)
+        z, u = rng.standard_normal((400, 20)), rng.standard_normal(400)
+        t = 0.08 * z.sum(axis=1) + u + 0.5 * rng.standard_normal(400)
+        y = EFFECT * t + u + rng.standard_normal(400)
+        data = Data(
+            n=400, y=y, treatment=t, treatment_kind="continuous", instruments=z, covariates=np.empty((400, 0)),
+            propensity_covariates=np.empty((400, 0)), row_key=np.arange(400, dtype=np.uint64),
+        )  # fmt: skip
+        plan = Plan(data, Settings())
+        for entry in entries:
+            result = run(entry, plan)
+            values[entry.name].append(result.estimate)
+            weak += entry.name == "iv_2sls" and any("Weak instrument" in warning for warning in result.warnings)
+    medians = {name: float(np.median(each)) - EFFECT for name, each in values.items()}
+    spread = {name: float(np.subtract(*np.percentile(each, [75, 25]))) / 1.35 for name, each in values.items()}
+    with capsys.disabled():
+        print()
+        for name, bias in medians.items():
+            print(f"{name:20} median bias {bias:+.4f}  sd by quartiles {spread[name]:.4f}")
+    assert medians["iv_2sls"] > 0.5 * spread["iv_2sls"]
+    assert weak > 0.95 * REPLICATIONS
+    for name in ("iv_liml", "iv_fuller"):
+        assert abs(medians[name]) <= 3 * 1.2533 * spread[name] / math.sqrt(REPLICATIONS) + 0.05 * spread[name], name
 
 
 @pytest.mark.timeout(600)

@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from cqox.estimators._logit import cross_fit_logit, fit_logit
 from cqox.estimators.double_ml import _irm_split
-from tests.estimators.designs import EFFECT, cross_section, rows
+from tests.estimators.designs import EFFECT, cross_section, instrumented, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 ENTRIES = {entry.name: entry for entry in catalog()}
@@ -41,6 +42,74 @@ def test_one_split_equals_doubleml_on_the_same_folds(name: str, kind: str):
     result = answer(name, data, seed=7)
     assert result.estimate == pytest.approx(float(model.coef[0]), rel=1e-5)
     assert result.standard_error == pytest.approx(float(model.se[0]), rel=1e-5)
+
+
+def residuals(data: Data, folds: np.ndarray) -> np.ndarray:
+    """(n, m + 2) what least squares without each fold leaves of instruments, treatment and outcome."""
+    design = np.column_stack([np.ones(data.n), data.covariates])
+    columns = np.column_stack([data.instruments, data.treatment, data.y])
+    left = np.empty_like(columns)
+    for fold in np.unique(folds):
+        own = folds == fold
+        left[own] = columns[own] - design[own] @ np.linalg.lstsq(design[~own], columns[~own], rcond=None)[0]
+    return left
+
+
+def test_the_partially_linear_model_with_an_instrument_equals_doubleml_on_the_same_folds():
+    import doubleml as dml
+    from sklearn.linear_model import LinearRegression
+
+    data = instrumented(n=1000)
+    folds = Plan(data, Settings(seed=7)).folds(0)
+    table = dml.DoubleMLData.from_arrays(data.covariates, data.y, data.treatment, data.instruments)
+    linear = LinearRegression()
+    model = dml.DoubleMLPLIV(table, ml_l=linear, ml_m=linear, ml_r=linear, n_folds=5)
+    model.set_sample_splitting([[(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(5)]])
+    model.fit()
+    result = answer("dml_pliv", data, seed=7)
+    assert result.estimate == pytest.approx(float(model.coef[0]), rel=1e-10)
+    assert result.standard_error == pytest.approx(float(model.se[0]), rel=1e-10)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_several_instruments_are_two_stage_least_squares_on_the_residuals(weighted: bool):
+    from linearmodels.iv import IV2SLS
+
+    data = instrumented(n=600, m=3)
+    folds = Plan(data, Settings(seed=7)).folds(0)
+    left = residuals(data, folds)
+    if weighted:
+        # Whole weights count rows, so that what is left of each is that of a sample in which rows repeat.
+        times = np.random.default_rng(2).integers(1, 4, data.n)
+        data = replace(data, weights=times.astype(float))
+        long = np.repeat(np.arange(data.n), times)
+        left = residuals(rows(data, long), folds[long])[np.searchsorted(long, np.arange(data.n))]
+    model = IV2SLS(left[:, -1], None, left[:, -2], left[:, :-2], weights=data.weights).fit(cov_type="robust")
+    result = answer("dml_pliv", data, seed=7)
+    assert result.estimate == pytest.approx(float(model.params.iloc[0]), rel=1e-10)
+    assert result.standard_error == pytest.approx(float(model.std_errors.iloc[0]), rel=1e-10)
+    assert result.diagnostics["instruments"] == 3
+
+
+def test_several_splits_with_an_instrument_are_their_median_with_the_set_of_that_split():
+    data = instrumented(n=400, strength=0.4)
+    found = answer("dml_pliv", data, repetitions=3)
+    values = found.diagnostics["estimates_by_split"]
+    assert found.estimate == np.median(values)
+    assert len(set(values)) == 3
+    low, high = found.diagnostics["anderson_rubin_robust"]["intervals"][0]
+    assert low < found.estimate < high
+
+
+def test_an_estimate_by_an_instrument_is_not_one_without_confounding():
+    data = instrumented(n=5000)
+    naive, instrument = answer("dml_plr", data), answer("dml_pliv", data)
+    assert abs(instrument.estimate - EFFECT) < 4 * instrument.standard_error
+    assert abs(naive.estimate - EFFECT) > 20 * naive.standard_error
+    weak = answer("dml_pliv", instrumented(n=500, strength=0.02))
+    assert any("Weak instrument" in warning for warning in weak.warnings)
+    assert unconfounded(naive)
+    assert not unconfounded(instrument)
 
 
 def test_several_splits_are_their_median_with_the_variance_between_them():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from tests.estimators.designs import EFFECT, cross_section, instrumented, names_for, row_keys
+from tests.estimators.designs import EFFECT, cross_section, instrumented, names_for, row_keys, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 ENTRIES = {entry.name: entry for entry in catalog()}
@@ -45,6 +45,103 @@ def test_the_first_stage_and_sargans_test_equal_linearmodels():
     sargan = result.diagnostics["sargan"]
     assert sargan["statistic"] == pytest.approx(model.sargan.stat, rel=1e-9)
     assert sargan["p_value"] == pytest.approx(model.sargan.pval, rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "constant"), [("iv_liml", 0), ("iv_fuller", 1)])
+@pytest.mark.parametrize("m", [1, 3])
+@pytest.mark.parametrize(("se", "kind"), [("iid", "unadjusted"), ("HC1", "robust"), ("CRV1", "clustered")])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_limited_information_equals_linearmodels(name: str, constant: int, m: int, se: str, kind: str, weighted: bool):
+    from linearmodels.iv import IVLIML
+
+    rng = np.random.default_rng(1)
+    data = instrumented(n=500, m=m, strength=0.3)
+    data = replace(data, weights=rng.uniform(0.5, 2, data.n) if weighted else None)
+    clusters = rng.integers(0, 60, data.n)
+    data = replace(data, clusters=(clusters,) if se == "CRV1" else ())
+    exogenous = np.column_stack([np.ones(data.n), data.covariates])
+    model = IVLIML(data.y, exogenous, data.treatment, data.instruments, weights=data.weights, fuller=constant)
+    fit = model.fit(cov_type=kind, debiased=True, **({"clusters": clusters} if se == "CRV1" else {}))
+    result = answer(name, data, se=se)
+    assert result.diagnostics["kappa"] == pytest.approx(fit.kappa, rel=1e-10)
+    assert result.estimate == pytest.approx(float(fit.params.iloc[-1]), rel=1e-9)
+    assert result.standard_error == pytest.approx(float(fit.std_errors.iloc[-1]), rel=1e-9)
+
+
+def test_limited_information_with_one_instrument_is_two_stage_least_squares():
+    data = instrumented(n=500)
+    left, right = answer("iv_2sls", data), answer("iv_liml", data)
+    assert (left.estimate, left.standard_error) == (right.estimate, right.standard_error)
+
+
+@pytest.mark.parametrize("name", ["iv_liml", "iv_fuller"])
+def test_few_clusters_are_left_out_one_by_one(name: str):
+    codes = np.random.default_rng(3).integers(0, 12, 600)
+    data = replace(instrumented(n=600, m=3, strength=0.2), clusters=(codes,))
+    result = answer(name, data)
+    values = [answer(name, rows(replace(data, clusters=()), np.flatnonzero(codes != g))).estimate for g in range(12)]
+    expected = np.sqrt(11 / 12 * np.sum((np.asarray(values) - result.estimate) ** 2))
+    assert result.se_method == "CRV3"
+    assert result.standard_error == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["robust", "clustered"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_hansens_j_equals_that_of_linearmodels_two_steps(kind: str, weighted: bool):
+    from linearmodels.iv import IVGMM
+
+    rng = np.random.default_rng(5)
+    data = instrumented(n=500, m=3, strength=0.3)
+    data = replace(data, y=data.y + 0.1 * data.instruments[:, 0])
+    data = replace(data, weights=rng.uniform(0.5, 2, data.n) if weighted else None)
+    codes = rng.integers(0, 60, data.n)
+    data = replace(data, clusters=(codes,) if kind == "clustered" else ())
+    exogenous = np.column_stack([np.ones(data.n), data.covariates])
+    clusters = {"clusters": codes} if kind == "clustered" else {}
+    model = IVGMM(
+        data.y, exogenous, data.treatment, data.instruments, weights=data.weights, weight_type=kind, **clusters
+    )
+    expected = model.fit(iter_limit=2).j_stat
+    found = answer("iv_2sls", data).diagnostics["hansen_j"]
+    assert found["statistic"] == pytest.approx(expected.stat, rel=1e-8)
+    assert found["p_value"] == pytest.approx(expected.pval, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["iv_2sls", "iv_liml", "iv_fuller", "dml_pliv"])
+def test_instruments_that_imply_different_effects_are_a_warning(name: str):
+    data = instrumented(n=3000, m=2)
+    valid, broken = answer(name, data), answer(name, replace(data, y=data.y + 0.4 * data.instruments[:, 0]))
+    assert not any("Hansen" in warning for warning in valid.warnings)
+    assert any("imply different effects (Hansen's J" in warning for warning in broken.warnings)
+    assert broken.diagnostics["hansen_j"]["p_value"] < 1e-4
+    assert "hansen_j" not in answer(name, instrumented(n=500, m=1)).diagnostics
+
+
+def test_wu_and_hausmans_test_equals_linearmodels():
+    data = instrumented(n=500, m=2, strength=0.5)
+    for weights in (None, np.random.default_rng(1).uniform(0.5, 2, data.n)):
+        model = peer(replace(data, weights=weights), cov_type="robust")
+        result = answer("iv_2sls", replace(data, weights=weights))
+        expected = model.wu_hausman()
+        found, robust = result.diagnostics["wu_hausman"], result.diagnostics["endogeneity_robust"]
+        assert found["statistic"] == pytest.approx(expected.stat, rel=1e-8)
+        assert found["p_value"] == pytest.approx(expected.pval, rel=1e-7)
+        assert robust["statistic"] ** 2 == pytest.approx(model.wooldridge_regression.stat, rel=1e-8)
+
+
+def test_a_treatment_without_a_confounder_is_not_told_from_one_that_needs_no_instrument():
+    rng = np.random.default_rng(8)
+    data = instrumented(n=2000, m=2)
+    exogenous = replace(data, y=EFFECT * data.treatment + rng.standard_normal(data.n))
+    assert answer("iv_2sls", exogenous).diagnostics["wu_hausman"]["p_value"] > 0.05
+    assert answer("iv_2sls", data).diagnostics["wu_hausman"]["p_value"] < 1e-10
+
+
+def test_every_estimate_by_instruments_reports_the_same_sets():
+    data = instrumented(n=500, m=3, strength=0.2)
+    sets = [answer(name, data).diagnostics["anderson_rubin_robust"] for name in ("iv_2sls", "iv_liml", "iv_fuller")]
+    assert sets[0] == sets[1] == sets[2]
+    assert answer("dml_pliv", data).diagnostics["anderson_rubin_robust"]["kind"] == "interval"
 
 
 def anderson_rubin(data: Data, effect: float, robust: bool) -> float:

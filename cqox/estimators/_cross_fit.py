@@ -1,0 +1,92 @@
+"""Predictions of each row by fits without its fold, and the median over several ways to cut the folds.
+
+Leaving a fold out costs a subtraction of its cross-products, so that cross-fitting costs about one fit.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators._frame import Frame
+from cqox.estimators._gram import solve_each
+from cqox.estimators._sample import Sample
+from cqox.estimators._uncertainty import Uncertainty, asymptotic
+from cqox.estimators.data import Vector
+from cqox.estimators.estimate import Json
+from cqox.estimators.plan import Plan
+
+__all__ = ["INFLUENCE", "arm_coefficients", "check_folds", "over_splits", "own_fold"]
+
+INFLUENCE = "influence function"
+
+
+def arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64]:
+    """(folds, 2, m) what predicts the standardised outcome of each arm without each fold."""
+    blocks, counts = plan.blocks(frame, split)
+    check_folds(counts, frame, ("untreated", "treated"))
+    k, y = frame.at["x"].stop, frame.column("y")
+    rest = blocks.sum(axis=0) - blocks
+    combine = np.zeros((len(rest), 2, len(frame.matrix)))
+    for arm in (0, 1):
+        combine[:, arm, :k] = solve_each(rest[:, arm, :k, :k], rest[:, arm, :k, y, None])[:, :, 0]
+    return combine
+
+
+def check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[str, ...]) -> None:
+    """Refuse folds without which too few rows are left to fit.
+
+    Args:
+        counts: (folds, arms) rows of each.
+        frame: the columns to fit by.
+        arms: their names.
+
+    Raises:
+        UnusableData: there are any.
+    """
+    k = frame.at["x"].stop
+    for fold, row in enumerate(counts.sum(axis=0) - counts):
+        for arm, left in zip(arms, row, strict=True):
+            if left <= k:
+                raise UnusableData(
+                    f"Without fold {fold + 1} of {len(counts)} there are {int(left)} {arm} rows for {k} coefficients; "
+                    "use fewer covariates, or more folds."
+                )
+
+
+def own_fold(
+    block: NDArray[np.float64], combine: NDArray[np.float64], folds: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """(r, n) combinations of a block's variables, each row's by the (folds, r, m) coefficients of its fold."""
+    n_folds, r, m = combine.shape
+    n = block.shape[1]
+    values = (combine.transpose(1, 0, 2).reshape(r * n_folds, m) @ block).ravel()
+    place = folds * np.int64(n) + np.arange(n)
+    return np.stack([values[place + row * n_folds * n] for row in range(r)])
+
+
+def over_splits(
+    plan: Plan, sample: Sample, estimate: Callable[[int], tuple[float, Vector]]
+) -> tuple[float, Vector, Uncertainty, dict[str, Json]]:
+    """The median over the splits, with a variance that includes how far each of them is from it."""
+    settings, clusters = plan.settings, plan.clusters(sample)
+    values, errors = [], []
+    total = np.zeros(sample.n)
+    for split in range(settings.repetitions):
+        value, contributions = estimate(split)
+        uncertainty = asymptotic(contributions, clusters, settings, name=INFLUENCE)
+        values.append(value)
+        errors.append(uncertainty.standard_error)
+        total += contributions
+    middle = float(np.median(values))
+    diagnostics: dict[str, Json] = {"folds": settings.folds, "repetitions": settings.repetitions}
+    if settings.repetitions > 1:
+        known = [error for error in errors if error is not None]
+        if len(known) == len(errors):
+            variance = float(np.median(np.square(known) + np.square(np.asarray(values) - middle)))
+            uncertainty = replace(uncertainty, standard_error=math.sqrt(variance), alternates={})
+        diagnostics["estimates_by_split"] = [float(value) for value in values[:100]]
+    return middle, total / settings.repetitions, uncertainty, diagnostics
