@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from cqox.analysis.levels import folded
-from cqox.analysis.roles import Columns, binary, covariate_matrix, group_codes, numeric
+from cqox.analysis.roles import Columns, Rows, binary, covariate_matrix, group_codes, numeric
 from cqox.contract import RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Edges, Matrix, Vector
@@ -38,7 +38,7 @@ class DesignRoles(TypedDict):
     cost: Vector | None
 
 
-def design_roles(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, notes: list[str]) -> DesignRoles:
+def design_roles(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[str]) -> DesignRoles:
     """The arrays of the roles that belong to one design each.
 
     Raises:
@@ -68,7 +68,7 @@ def _scalar(roles: RoleMapping, role: str) -> float | None:
     return float(roles[role]) if role in roles else None  # type: ignore[arg-type]
 
 
-def _number(frame: pl.DataFrame, roles: RoleMapping, role: str) -> Vector | None:
+def _number(frame: Rows, roles: RoleMapping, role: str) -> Vector | None:
     return numeric(frame[str(roles[role])], role=role) if role in roles else None
 
 
@@ -77,7 +77,7 @@ def _names(roles: RoleMapping, role: str) -> Sequence[str]:
     return [str(name) for name in mapped] if isinstance(mapped, tuple) else [str(mapped)]
 
 
-def _matrix(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, role: str, notes: list[str]) -> Matrix:
+def _matrix(frame: Rows, columns: Columns, roles: RoleMapping, role: str, notes: list[str]) -> Matrix:
     made = covariate_matrix(frame, columns, _names(roles, role), role=role, notes=notes)
     if made.absorbed:
         raise InvalidRequest(
@@ -91,7 +91,7 @@ def _labels(series: pl.Series) -> tuple[str, ...]:
     return tuple(str(level) for level in series.drop_nulls().unique().sort())
 
 
-def _policy(frame: pl.DataFrame, roles: RoleMapping) -> Matrix:
+def _policy(frame: Rows, roles: RoleMapping) -> Matrix:
     names = _names(roles, "target_policy")
     policy = np.empty((frame.height, len(names)))
     for place, name in enumerate(names):
@@ -120,7 +120,7 @@ def _population(series: pl.Series, notes: list[str]) -> Vector:
     return binary(series, role="sample", notes=notes)
 
 
-def _location(frame: pl.DataFrame, roles: RoleMapping) -> Matrix | None:
+def _location(frame: Rows, roles: RoleMapping) -> Matrix | None:
     mapped = [role for role in ("latitude", "longitude") if role in roles]
     if not mapped:
         return None
@@ -137,7 +137,7 @@ def _location(frame: pl.DataFrame, roles: RoleMapping) -> Matrix | None:
     return place
 
 
-def _edges(frame: pl.DataFrame, roles: RoleMapping, notes: list[str]) -> Edges:
+def _edges(frame: Rows, roles: RoleMapping, notes: list[str]) -> Edges:
     """Each row with the rows of its neighbours, which are named by their `unit_id`."""
     if "unit_id" not in roles:
         raise InvalidRequest(

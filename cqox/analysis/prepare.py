@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import polars as pl
 
 from cqox.analysis.designs import design_roles
 from cqox.analysis.levels import Levels, treatment_levels
@@ -18,6 +17,7 @@ from cqox.analysis.missing import with_indicators
 from cqox.analysis.roles import (
     Columns,
     Covariates,
+    Rows,
     binary,
     covariate_matrix,
     group_codes,
@@ -120,7 +120,7 @@ def _check_shared(roles: RoleMapping) -> None:
             )
 
 
-def prepare(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, options: Options) -> Prepared:
+def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options) -> Prepared:
     """The arrays of each contrast.
 
     Args:
@@ -147,7 +147,7 @@ def prepare(frame: pl.DataFrame, columns: Columns, roles: RoleMapping, options: 
     return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
 
 
-def _outcome(frame: pl.DataFrame, roles: RoleMapping, notes: list[str]) -> Vector | None:
+def _outcome(frame: Rows, roles: RoleMapping, notes: list[str]) -> Vector | None:
     role = next((role for role in ("y", "reward") if role in roles), None)
     if role is None:
         notes.append("No outcome is mapped: only what can be said of the design without one is computed.")
@@ -158,7 +158,7 @@ def _outcome(frame: pl.DataFrame, roles: RoleMapping, notes: list[str]) -> Vecto
     return y
 
 
-def _treatment(frame: pl.DataFrame, roles: RoleMapping, options: Options) -> Levels:
+def _treatment(frame: Rows, roles: RoleMapping, options: Options) -> Levels:
     if "treatment" in roles or "dose" in roles:
         role = "treatment" if "treatment" in roles else "dose"
         amount = role == "dose" or "instrument" in roles
@@ -174,7 +174,7 @@ def _treatment(frame: pl.DataFrame, roles: RoleMapping, options: Options) -> Lev
     return Levels.single(None, kind="none", notes=())
 
 
-def _cohort(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
+def _cohort(frame: Rows, roles: RoleMapping) -> Vector | None:
     if "cohort" not in roles:
         return None
     cohort = numeric(frame[str(roles["cohort"])], role="cohort")
@@ -182,7 +182,7 @@ def _cohort(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
 
 
 def _base(
-    frame: pl.DataFrame, columns: Columns, roles: RoleMapping, y: Vector | None, options: Options, notes: list[str]
+    frame: Rows, columns: Columns, roles: RoleMapping, y: Vector | None, options: Options, notes: list[str]
 ) -> Data:
     names = {role: _names(mapped) for role, mapped in roles.items() if ROLES[role].arity != "scalar"}
 
@@ -235,7 +235,7 @@ def _after(time: Vector, start: float) -> Vector:
     return np.where(np.isnan(time), np.nan, (time >= start).astype(np.float64))
 
 
-def _weights(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
+def _weights(frame: Rows, roles: RoleMapping) -> Vector | None:
     if "weights" not in roles:
         return None
     weights = numeric(frame[str(roles["weights"])], role="weights")

@@ -17,7 +17,7 @@ from cqox.errors import StoreUnavailable
 from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
 from cqox.tasks import open_task_group
 
-__all__ = ["Found", "Results", "StoreAddresses", "open_cache", "open_store"]
+__all__ = ["Found", "Results", "StoreAddresses", "check_addresses", "open_cache", "open_store"]
 
 _TURN_SECONDS = 10.0
 _PROLONG_SECONDS = 3.0
@@ -46,6 +46,22 @@ class Found:
 
     report: StoredReport
     stored: bool
+
+
+def check_addresses(addresses: StoreAddresses) -> None:
+    """Nothing, if the addresses can be read; whether anything answers there is not asked.
+
+    Raises:
+        ValueError: one cannot; the message names the setting.
+    """
+    if addresses.postgres_url:
+        from cqox.storage import postgres
+
+        postgres.check_address(addresses.postgres_url)
+    if addresses.redis_url:
+        from cqox.storage import redis
+
+        redis.check_address(addresses.redis_url)
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """What a role makes of its column: numbers, codes, a design matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -9,7 +10,9 @@ import polars as pl
 
 from cqox.analysis.levels import MAX_LEVELS, choose_reference
 from cqox.contract import RoleMapping
+from cqox.datasets import ColumnsOnDisk
 from cqox.errors import InvalidRequest, UnusableData
+from cqox.estimators._room import room
 from cqox.estimators.data import Codes, Matrix, Vector
 
 __all__ = [
@@ -17,6 +20,7 @@ __all__ = [
     "Columns",
     "Covariates",
     "Periods",
+    "Rows",
     "binary",
     "covariate_matrix",
     "group_codes",
@@ -38,6 +42,9 @@ class ColumnInfo(Protocol):
     @property
     def kind(self) -> Literal["binary", "count", "real", "category", "date", "text", "id"]: ...
 
+
+type Rows = pl.DataFrame | ColumnsOnDisk
+"""The mapped columns: in memory, or read one at a time."""
 
 type Columns = Mapping[str, ColumnInfo]
 
@@ -140,7 +147,7 @@ def period_codes(series: pl.Series) -> Periods:
     return Periods(codes=codes, values=values, labels=labels)
 
 
-def probability(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
+def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
     """The known probability of treatment, from `pscore` or `log_propensity`; None where neither is mapped.
 
     Raises:
@@ -170,37 +177,45 @@ def probability(frame: pl.DataFrame, roles: RoleMapping) -> Vector | None:
     return scores
 
 
-def covariate_matrix(
-    frame: pl.DataFrame, columns: Columns, names: Sequence[str], *, role: str, notes: list[str]
-) -> Covariates:
+def covariate_matrix(frame: Rows, columns: Columns, names: Sequence[str], *, role: str, notes: list[str]) -> Covariates:
     """The columns as a design matrix: numbers as they are, dates as days, words one column for each further level.
 
     Raises:
         InvalidRequest: a column of free text or of an id that is different in almost every row.
     """
-    blocks: list[Vector] = []
+    makers: list[Callable[[], Vector]] = []
     labels: list[str] = []
     absorbed: list[pl.Series] = []
     for name in names:
         series = frame[name]
-        if series.dtype.is_numeric() or series.dtype == pl.Boolean:
-            blocks.append(numeric(series, role=role))
+        if series.dtype.is_numeric() or series.dtype == pl.Boolean or series.dtype.is_temporal():
+            makers.append(partial(_numbers, frame, name, role))
             labels.append(name)
-        elif series.dtype.is_temporal():
-            blocks.append(numeric(series, role=role))
-            labels.append(name)
-            notes.append(f"The date '{name}' enters as a number of days.")
+            if series.dtype.is_temporal():
+                notes.append(f"The date '{name}' enters as a number of days.")
         else:
-            _add_levels(series, columns[name].kind, role, blocks, labels, absorbed, notes)
-    matrix = np.column_stack(blocks) if blocks else np.empty((frame.height, 0))
-    return Covariates(matrix=np.ascontiguousarray(matrix), labels=tuple(labels), absorbed=tuple(absorbed))
+            _add_levels(frame, series, columns[name].kind, role, makers, labels, absorbed, notes)
+    matrix = room(len(makers), frame.height)
+    for row, make in zip(matrix, makers, strict=True):
+        row[:] = make()
+    return Covariates(matrix=matrix.T, labels=tuple(labels), absorbed=tuple(absorbed))
+
+
+def _numbers(frame: Rows, name: str, role: str) -> Vector:
+    return numeric(frame[name], role=role)
+
+
+def _indicator(frame: Rows, name: str, level: object) -> Vector:
+    """1 where the column is at the level, NaN where it has no value."""
+    return (frame[name] == level).cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def _add_levels(
+    frame: Rows,
     series: pl.Series,
     kind: str,
     role: str,
-    blocks: list[Vector],
+    makers: list[Callable[[], Vector]],
     labels: list[str],
     absorbed: list[pl.Series],
     notes: list[str],
@@ -217,8 +232,6 @@ def _add_levels(
         absorbed.append(series)
         notes.append(f"The covariate '{series.name}' has {len(levels)} levels and is absorbed as a fixed effect.")
         return
-    missing = series.is_null().to_numpy()
     for level in levels[1:]:
-        values = (series == level).cast(pl.Float64).fill_null(0.0).to_numpy()
-        blocks.append(np.where(missing, np.nan, values))
+        makers.append(partial(_indicator, frame, series.name, level))
         labels.append(f"{series.name}={level}")

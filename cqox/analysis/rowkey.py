@@ -5,12 +5,13 @@ machine and in every version of every library: the key is built from canonical v
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cqox.analysis.roles import Rows
 from cqox.contract import ROLES, RoleMapping
 
 __all__ = ["row_keys"]
@@ -18,6 +19,7 @@ __all__ = ["row_keys"]
 type Keys = NDArray[np.uint64]
 
 _TOLERANCE = 1e-9
+_BLOCK_ROWS = 131_072
 # A file of words and a file of truth values say the same.
 _TRUTH = {"false": 0.0, "true": 1.0}
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -26,7 +28,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 _MISSING = np.uint64(0x5851F42D4C957F2D)
 
 
-def row_keys(frame: pl.DataFrame, roles: RoleMapping) -> Keys:
+def row_keys(frame: Rows, roles: RoleMapping) -> Keys:
     """The key of each row: of its cluster, else of its unit, else of the content of its mapped columns.
 
     Rows that share a cluster (the first, where there are several) or a unit share a key, and so a fold. A column that
@@ -50,19 +52,36 @@ def row_keys(frame: pl.DataFrame, roles: RoleMapping) -> Keys:
     return _mixed(total)
 
 
-def _telling(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
+def _telling(frame: Rows, names: Sequence[str]) -> list[str]:
     """The columns that vary and, if they are numbers, do not follow linearly from those before them."""
     varying = [name for name in names if _varies(frame[name])]
     numbers = [name for name in varying if frame[name].dtype.is_numeric()]
     repeats: set[str] = set()
     if len(numbers) > 1:
-        complete = frame.select(numbers).drop_nulls()
-        columns = complete.select(pl.all().cast(pl.Float64)).to_numpy()
-        centred = columns - columns.mean(axis=0) if complete.height else columns
-        norms = np.sqrt((centred**2).sum(axis=0))
-        scaled = centred / np.where(norms > 0, norms, 1.0)
-        repeats = {name for name, kept in zip(numbers, _independent(scaled.T @ scaled), strict=True) if not kept}
+        products = _correlations(frame, numbers)
+        repeats = {name for name, kept in zip(numbers, _independent(products), strict=True) if not kept}
     return [name for name in varying if name not in repeats]
+
+
+def _correlations(frame: Rows, names: Sequence[str]) -> NDArray[np.float64]:
+    """(k, k) cross-products of the columns, centred and at unit length, over the rows that have them all."""
+    count, sums = 0, np.zeros(len(names))
+    for block in _complete_blocks(frame, names):
+        count, sums = count + len(block), sums + block.sum(axis=0)
+    centre = sums / max(count, 1)
+    products = np.zeros((len(names), len(names)))
+    for block in _complete_blocks(frame, names):
+        block -= centre
+        products += block.T @ block
+    norms = np.sqrt(np.diag(products))
+    norms = np.where(norms > 0, norms, 1.0)
+    return np.asarray(products / np.outer(norms, norms))
+
+
+def _complete_blocks(frame: Rows, names: Sequence[str]) -> Iterator[NDArray[np.float64]]:
+    blocks = frame.select(names).iter_slices(_BLOCK_ROWS) if isinstance(frame, pl.DataFrame) else frame.batches(names)
+    for block in blocks:
+        yield block.drop_nulls().select(pl.all().cast(pl.Float64)).to_numpy(writable=True)
 
 
 def _varies(series: pl.Series) -> bool:

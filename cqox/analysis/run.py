@@ -14,15 +14,19 @@ import polars as pl
 
 from cqox import diagnostics as judge
 from cqox import figures as draw
-from cqox.analysis.prepare import Contrast, check_mapping, prepare
+from cqox.analysis.prepare import Contrast, Prepared, check_mapping, prepare
 from cqox.analysis.report import Finding, assemble
 from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping
-from cqox.datasets import Column, describe, infer_roles, load_columns
+from cqox.datasets import Column, describe, infer_roles, load_columns, open_columns
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import Estimate, Estimator, Plan, Settings, catalog, run
+from cqox.estimators._room import in_files
 from cqox.figures import Figure
 
 __all__ = ["Finished", "Step", "analyze", "rehearse"]
+
+_MOST_CELLS = 30_000_000
+"""Cells of the mapped columns up to which an analysis is done in memory; beyond, its large arrays are in files."""
 
 type Step = Callable[[dict[str, object]], None]
 """Told of each step as it is reached: a JSON object with `step`, and what belongs to it."""
@@ -100,20 +104,33 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) ->
     notes = [f"'{word}' is read as the role '{role}'." for word, role in aliases.items()]
     _refuse_infinite(columns, _mapped_columns(roles))
     roles = _with_covariates(roles, request.options, table.columns, notes)
-    frame = load_columns(path, _mapped_columns(roles))
-    clock.done("read", rows=frame.height)
-    prepared = prepare(frame, columns, roles, request.options)
-    clock.done("plan", contrasts=len(prepared.contrasts))
-    settings = _settings(request.options, threads)
-    chosen = _chosen(request.options)
-    findings = [_find(contrast, settings, chosen, request.options, clock) for contrast in prepared.contrasts]
+    mapped = _mapped_columns(roles)
+    large = table.rows * len(mapped) > _MOST_CELLS
+    with in_files(path.parent if large else None):
+        frame = open_columns(path, mapped) if large else load_columns(path, mapped)
+        clock.done("read", rows=table.rows)
+        prepared = prepare(frame, columns, roles, request.options)
+        del frame  # the arrays are all that is needed from here on
+        clock.done("plan", contrasts=len(prepared.contrasts))
+        return _finished(prepared, request.options, roles, [*notes, *prepared.notes], table.rows, threads, clock)
+
+
+def _finished(
+    prepared: Prepared,
+    options: Options,
+    roles: RoleMapping,
+    notes: Sequence[str],
+    rows: int,
+    threads: int,
+    clock: _Clock,
+) -> Finished:
+    settings, chosen = _settings(options, threads), _chosen(options)
+    findings = [_find(contrast, settings, chosen, options, clock) for contrast in prepared.contrasts]
     specs = {name: figure.spec for name, figure in _figures(findings).items()}
     clock.done("figures", figures=list(specs))
-    report = assemble(roles, request.options, findings, notes=[*notes, *prepared.notes])
+    report = assemble(roles, options, findings, notes=notes)
     rows_used = max((estimate.n or 0 for finding in findings for estimate in finding.estimates), default=0)
-    return Finished(
-        report=report, specs=dict(specs), rows=frame.height, rows_used=rows_used, seconds=dict(clock.seconds)
-    )
+    return Finished(report=report, specs=dict(specs), rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
 
 
 def _find(

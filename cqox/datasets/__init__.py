@@ -5,7 +5,7 @@ Pure: no concurrency, no clock, no hidden randomness.
 
 from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
-from cqox.datasets.kept import describe, load_columns, write_parquet
+from cqox.datasets.kept import ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
 from cqox.datasets.limits import Limits, ReadOptions
 from cqox.datasets.reading import read_table
 from cqox.datasets.samples import sample_names, sample_path
@@ -13,6 +13,7 @@ from cqox.datasets.table import Column, Description, Kind, Table, preview
 
 __all__ = [
     "Column",
+    "ColumnsOnDisk",
     "Description",
     "Inference",
     "Kind",
@@ -24,6 +25,7 @@ __all__ = [
     "describe",
     "infer_roles",
     "load_columns",
+    "open_columns",
     "preview",
     "read_table",
     "sample_names",

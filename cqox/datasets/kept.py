@@ -4,7 +4,8 @@ The description is computed once, when a table is read; whoever needs it later r
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,7 @@ import polars as pl
 from cqox.datasets.table import Description, Table
 from cqox.errors import InvalidRequest
 
-__all__ = ["describe", "load_columns", "sidecar", "write_parquet"]
+__all__ = ["ColumnsOnDisk", "describe", "load_columns", "open_columns", "sidecar", "write_parquet"]
 
 _ROW_GROUP = 131_072
 
@@ -38,12 +39,51 @@ def describe(path: Path) -> Description:
     return Description.from_dict(json.loads(sidecar(path).read_text(encoding="utf-8")))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnsOnDisk:
+    """Columns of a kept table that are read when they are asked for, one at a time: for tables larger than memory.
+
+    Attributes:
+        path: where the table is.
+        height: its rows.
+    """
+
+    path: Path
+    height: int
+
+    def __getitem__(self, name: str) -> pl.Series:
+        """All rows of a column."""
+        return pl.read_parquet(self.path, columns=[name], glob=False)[name]
+
+    def batches(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Some columns, row group after row group."""
+        table = pl.scan_parquet(self.path, glob=False).select(names)
+        for start in range(0, self.height, _ROW_GROUP):
+            yield table.slice(start, _ROW_GROUP).collect()
+
+
+def open_columns(path: Path, names: Sequence[str]) -> ColumnsOnDisk:
+    """Some columns of a kept table, to be read as they are needed.
+
+    Raises:
+        InvalidRequest: a column that the table does not have.
+    """
+    return ColumnsOnDisk(path=path, height=_checked(path, names).rows)
+
+
 def load_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
     """Some columns of a kept table, in the order asked for, all rows.
 
     Raises:
         InvalidRequest: a column that the table does not have.
     """
+    described = _checked(path, names)
+    if not names:
+        return pl.DataFrame(height=described.rows)
+    return pl.read_parquet(path, columns=list(names), glob=False).select(names)
+
+
+def _checked(path: Path, names: Sequence[str]) -> Description:
     described = describe(path)
     existing = [column.name for column in described.columns]
     for name in names:
@@ -51,6 +91,4 @@ def load_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
             raise InvalidRequest(
                 f"The data set has no column '{name}'. It has: {', '.join(existing)}.", choices=existing
             )
-    if not names:
-        return pl.DataFrame(height=described.rows)
-    return pl.read_parquet(path, columns=list(names), glob=False).select(names)
+    return described

@@ -12,6 +12,7 @@ import numpy as np
 from cqox.estimators._absorb import Absorption, absorb
 from cqox.estimators._chunks import Rows
 from cqox.estimators._gram import gram, independent
+from cqox.estimators._room import room
 from cqox.estimators._sample import Sample, listed
 from cqox.estimators.data import Codes, Matrix, Vector
 
@@ -127,7 +128,7 @@ def _filled(
 
 def _empty(variables: int, rows: int) -> Matrix:
     """A matrix whose rows do not all begin at the same place of the cache, as powers of two would make them."""
-    return np.empty((variables, (rows | 63) + 9))[:, :rows]
+    return room(variables, (rows | 63) + 9)[:, :rows]
 
 
 def _standard(columns: Matrix, sample: Sample) -> tuple[Vector, Vector]:

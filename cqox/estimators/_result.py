@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cqox.estimators._quantiles import critical_value, two_sided
+from cqox.estimators._room import room
 from cqox.estimators._sample import Sample
 from cqox.estimators._uncertainty import Uncertainty
 from cqox.estimators.data import Vector
@@ -89,10 +90,20 @@ def estimated(
         se_method=uncertainty.method if error is not None else None,
         n=sample.n,
         n_effective=effective_rows(plan.weights(sample), sample.n) if n_effective is None else n_effective,
-        influence=None if contributions is None else sample.scatter(contributions * sample.n),
+        influence=None if contributions is None else _influence(sample, contributions),
         diagnostics=details,
         warnings=tuple(dict.fromkeys(doubts)),
     )
+
+
+def _influence(sample: Sample, contributions: Vector) -> Vector:
+    values = room(sample.total)
+    if sample.index is None:
+        return np.multiply(contributions, sample.n, out=values)
+    values[:] = 0.0
+    values[sample.index] = contributions
+    values *= sample.n
+    return values
 
 
 def effective_rows(weights: Vector | None, n: int) -> float:

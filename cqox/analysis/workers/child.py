@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from cqox.analysis.workers.frames import Decoder, Frame, encode
@@ -22,6 +23,7 @@ from cqox.errors import InputError
 __all__ = ["Work", "main"]
 
 _NICE = 5
+_NAME_CHARACTERS = 15
 _RECEIVE_BYTES = 256 * 1024
 
 
@@ -70,6 +72,7 @@ class _LogFrames(logging.Handler):
 def main(arguments: list[str]) -> None:
     """Serve tasks until the parent closes the socket or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _show("start")
     handle, lifeline, memory_bytes = (int(argument) for argument in arguments[:3])
     _die_with_parent(lifeline)
     os.nice(_NICE)
@@ -80,10 +83,21 @@ def main(arguments: list[str]) -> None:
     work: Work = importlib.import_module(arguments[3])  # numerics load here, ahead of need
     work.warm()
     _bound_memory(memory_bytes)
+    _show("idle")
     link.send(encode(Frame(kind="ready", job=0)))
     for task in link.tasks():
         log.job = task.job
-        link.send(_answer(work, task, link))
+        _show(str(task.body["name"]))
+        answer = _answer(work, task, link)
+        # Before the answer, upon which the next task may come at once.
+        _show("idle")
+        link.send(answer)
+
+
+def _show(state: str) -> None:
+    # What `ps` and `top` list: an operator sees which worker computes, and which only starts.
+    with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii", errors="replace") as name:
+        name.write(f"cqox:{state}"[:_NAME_CHARACTERS])
 
 
 def _answer(work: Work, task: Frame, link: _Link) -> bytes:
