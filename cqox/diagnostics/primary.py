@@ -13,6 +13,7 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
     ("'post' tells before from after", ("did_2x2",)),
     ("all treated units of the panel start together", ("did_2x2_block",)),
+    ("treatment starts at different times in different units", ("did_callaway_santanna", "did_imputation")),
     ("the same units are observed over time", ("twfe",)),
     ("the treatment has two levels and covariates are mapped", ("aipw", "ipwra", "dml_irm_ate")),
     ("the treatment has two levels and its probability can be weighted by", ("ipw_ate",)),

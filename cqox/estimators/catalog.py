@@ -3,7 +3,17 @@
 from functools import cache
 
 from cqox.errors import UnusableData
-from cqox.estimators import did, double_ml, doubly_robust, instruments, matching, regression, stratification, weighting
+from cqox.estimators import (
+    did,
+    did_staggered,
+    double_ml,
+    doubly_robust,
+    instruments,
+    matching,
+    regression,
+    stratification,
+    weighting,
+)
 from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.plan import Plan
@@ -23,6 +33,7 @@ def catalog() -> tuple[Estimator, ...]:
         *double_ml.ESTIMATORS,
         *instruments.ESTIMATORS,
         *did.ESTIMATORS,
+        *did_staggered.ESTIMATORS,
     )
 
 

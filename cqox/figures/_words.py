@@ -37,6 +37,8 @@ _LABELS = {
     "did_2x2": "Difference in differences",
     "did_2x2_block": "Difference in differences (block)",
     "twfe": "Two-way fixed effects",
+    "did_callaway_santanna": "Group-time averages (Callaway-Sant'Anna)",
+    "did_imputation": "Imputation (Borusyak-Jaravel-Spiess)",
 }
 
 

@@ -34,7 +34,7 @@ def without_covariates(data: Data) -> Data:
         (cross_section(200, continuous=True), "ols_adjustment"),
         (instrumented(300), "iv_2sls"),
         (panel(20), "did_2x2_block"),
-        (panel(20, staggered=True), "twfe"),
+        (panel(20, staggered=True), "did_callaway_santanna"),
         (two_periods(200), "did_2x2"),
     ],
 )

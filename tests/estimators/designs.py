@@ -130,6 +130,8 @@ def design_for(estimator: Estimator, seed: int = 5) -> Data:
         return instrumented(seed=seed, covariates=False)
     if "instrument" in estimator.requires:
         return instrumented(seed=seed, m=2)
+    if estimator.family == "did_staggered":
+        return panel(seed=seed, staggered=True)
     if "unit_id" in estimator.requires:
         return panel(seed=seed)
     if "post" in estimator.requires:

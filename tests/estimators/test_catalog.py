@@ -9,7 +9,7 @@ from tests.estimators.designs import cross_section, design_for, rows
 ENTRIES = [pytest.param(entry, id=entry.name) for entry in catalog()]
 ROLES = {
     "y", "treatment", "covariates", "propensity_covariates", "pscore", "instrument", "unit_id", "time", "post",
-    "cluster", "weights", "fixed_effects",
+    "cluster", "weights", "fixed_effects", "cohort",
 }  # fmt: skip
 
 

@@ -1,0 +1,215 @@
+"""Averages of effects by cohort and period, their errors and their covariances.
+
+Each average weights its effects by the cohorts' sizes, which are estimated too; what that adds to the units'
+contributions is Callaway and Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, section 4 and corollary 2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators._group_time import GroupTimes
+from cqox.estimators._uncertainty import Clusters, clustered_variance
+from cqox.estimators.data import Codes, Matrix, Vector
+
+__all__ = [
+    "Average",
+    "Family",
+    "by_calendar",
+    "by_event",
+    "by_group",
+    "contributions",
+    "covariance",
+    "errors",
+    "simple",
+]
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Average:
+    """A weighted average of effects.
+
+    Attributes:
+        value: in the panel's scale.
+        weights: (cells,) of the effects.
+        by_size: (cohorts,) how it moves with a cohort's size: a unit there contributes its weight times this.
+    """
+
+    value: float
+    weights: Vector
+    by_size: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Averages by one thing, and their average.
+
+    Attributes:
+        at: what each is for: steps since the start, positions of starts, or positions of periods.
+        averages: one for each.
+        overall: of those after the start of treatment; None where there is none.
+    """
+
+    at: tuple[int, ...]
+    averages: tuple[Average, ...]
+    overall: Average | None
+
+
+def _over(found: GroupTimes, kept: NDArray[np.bool_]) -> Average:
+    """Over some effects, by the sizes of their cohorts."""
+    cohort = found.cells.cohort
+    mass = np.asarray([each.mass for each in found.panel.cohorts])
+    total = float(mass[cohort[kept]].sum())
+    weights = np.where(kept, mass[cohort] / total, 0.0)
+    value = float(weights @ found.effects)
+    count = np.bincount(cohort[kept], minlength=len(mass))
+    sums = np.bincount(cohort[kept], found.effects[kept], len(mass))
+    return Average(value=value, weights=weights, by_size=(sums - count * value) / total)
+
+
+def _mean(averages: Sequence[Average]) -> Average | None:
+    """The plain mean of averages."""
+    if not averages:
+        return None
+    return Average(
+        value=float(np.mean([each.value for each in averages])),
+        weights=np.mean([each.weights for each in averages], axis=0),
+        by_size=np.mean([each.by_size for each in averages], axis=0),
+    )
+
+
+def simple(found: GroupTimes) -> Average:
+    """Over all effects after the start of treatment."""
+    return _over(found, found.cells.event >= 0)
+
+
+def by_event(found: GroupTimes, window: int | None) -> Family:
+    """By steps since the start of treatment, no farther from it than a window; overall from the start on."""
+    event = found.cells.event
+    inside = np.unique(event if window is None else event[np.abs(event) <= window])
+    averages = tuple(_over(found, event == at) for at in inside)
+    after = [each for at, each in zip(inside, averages, strict=True) if at >= 0]
+    return Family(at=tuple(inside.tolist()), averages=averages, overall=_mean(after))
+
+
+def by_group(found: GroupTimes) -> Family:
+    """By cohort, each the plain mean over its treated periods; overall by the sizes of the cohorts."""
+    cells, cohorts = found.cells, found.panel.cohorts
+    after = cells.event >= 0
+    groups = np.unique(cells.cohort[after])
+    averages = []
+    for group in groups:
+        own = after & (cells.cohort == group)
+        weights = own / own.sum()
+        averages.append(Average(value=float(weights @ found.effects), weights=weights, by_size=np.zeros(len(cohorts))))
+    mass = np.asarray([cohorts[group].mass for group in groups])
+    values = np.asarray([each.value for each in averages])
+    share = mass / mass.sum()
+    value = float(share @ values)
+    by_size = np.zeros(len(cohorts))
+    by_size[groups] = (values - value) / mass.sum()
+    overall = Average(value=value, weights=share @ np.stack([each.weights for each in averages]), by_size=by_size)
+    return Family(at=tuple(cohorts[group].start for group in groups), averages=tuple(averages), overall=overall)
+
+
+def by_calendar(found: GroupTimes) -> Family:
+    """By period, over the cohorts treated by then; overall the plain mean over periods."""
+    cells = found.cells
+    after = cells.event >= 0
+    periods = np.unique(cells.period[after])
+    averages = tuple(_over(found, after & (cells.period == period)) for period in periods)
+    return Family(at=tuple(periods.tolist()), averages=averages, overall=_mean(averages))
+
+
+def contributions(found: GroupTimes, average: Average) -> Vector:
+    """(units,) of the units to an average, in the panel's scale."""
+    pieces = []
+    for at, part in enumerate(found.parts):
+        left = average.weights[part.cells] @ part.left
+        left[-1] += average.by_size[at]
+        pieces.append(left @ part.right)
+    return np.concatenate(pieces)
+
+
+def covariance(found: GroupTimes, averages: Sequence[Average], clusters: Clusters, *, clustered: bool) -> Matrix:
+    """(k, k) of some averages, in the panel's scale; NaN where there is a single cluster."""
+    lefts = []
+    weights = np.stack([each.weights for each in averages])
+    by_size = np.stack([each.by_size for each in averages])
+    for at, part in enumerate(found.parts):
+        left = weights[:, part.cells] @ part.left
+        left[:, -1] += by_size[:, at]
+        lefts.append(left)
+    if not clustered or not clusters.mapped:
+        total = np.sum([left @ _square(part.right) @ left.T for left, part in zip(lefts, found.parts, strict=True)], 0)
+        return np.asarray(total * (_factor(clusters) if clustered else 1.0))
+    if len(clusters.codes) == 1:
+        sums = _cluster_sums(found, lefts, clusters.codes[0], clusters.counts[0])
+        return np.asarray(sums @ sums.T * _factor(clusters))
+    units = np.hstack([left @ part.right for left, part in zip(lefts, found.parts, strict=True)])
+    return _several(units, clusters.codes)
+
+
+def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
+    """(cells,) standard errors of the effects themselves; NaN where there is none."""
+    count = len(found.effects)
+    variances = np.zeros(count)
+    if not clustered or not clusters.mapped:
+        for part in found.parts:
+            variances[part.cells] += np.einsum("ij,ij->i", part.left @ _square(part.right), part.left)
+        variances *= _factor(clusters) if clustered else 1.0
+    else:
+        for start in range(0, count, _BLOCK):
+            block = np.arange(start, min(start + _BLOCK, count))
+            variances[block] = _clustered_diagonal(found, block, clusters)
+    variances[found.cells.reference] = np.nan
+    return np.sqrt(np.where(variances > 0, variances, np.nan))
+
+
+def _clustered_diagonal(found: GroupTimes, block: NDArray[np.intp], clusters: Clusters) -> Vector:
+    lefts = []
+    for part in found.parts:
+        left = np.zeros((len(block), len(part.right)))
+        inside = (part.cells >= block[0]) & (part.cells <= block[-1])
+        left[part.cells[inside] - block[0]] = part.left[inside]
+        lefts.append(left)
+    if len(clusters.codes) == 1:
+        sums = _cluster_sums(found, lefts, clusters.codes[0], clusters.counts[0])
+        return np.asarray(np.einsum("ij,ij->i", sums, sums) * _factor(clusters))
+    units = np.hstack([left @ part.right for left, part in zip(lefts, found.parts, strict=True)])
+    return np.asarray([clustered_variance(row, clusters.codes) for row in units])
+
+
+def _factor(clusters: Clusters) -> float:
+    return clusters.fewest / (clusters.fewest - 1) if clusters.fewest > 1 else np.nan
+
+
+def _square(right: Matrix) -> Matrix:
+    return np.asarray(right @ right.T)
+
+
+def _cluster_sums(found: GroupTimes, lefts: Sequence[Matrix], codes: Codes, count: int) -> Matrix:
+    """(k, clusters) sums of the units' contributions."""
+    total = np.zeros((len(lefts[0]), count))
+    for cohort, part, left in zip(found.panel.cohorts, found.parts, lefts, strict=True):
+        own = codes[cohort.units]
+        if len(part.right) < len(left):
+            total += left @ np.stack([np.bincount(own, row, count) for row in part.right])
+        else:
+            total += np.stack([np.bincount(own, row, count) for row in left @ part.right])
+    return total
+
+
+def _several(units: Matrix, codes: Sequence[Codes]) -> Matrix:
+    """The covariance under several cluster dimensions, from the variances of sums: cov = (v(a+b) - v(a) - v(b)) / 2."""
+    own = np.asarray([clustered_variance(row, codes) for row in units])
+    result = np.diag(own)
+    for a in range(len(units)):
+        for b in range(a):
+            both = clustered_variance(units[a] + units[b], codes)
+            result[a, b] = result[b, a] = (both - own[a] - own[b]) / 2
+    return result

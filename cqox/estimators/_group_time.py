@@ -1,0 +1,332 @@
+"""Effects by cohort and period, with the contribution of every unit to each of them.
+
+A cohort's change since before its treatment less the change of comparison units over the same time (Callaway and
+Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, equations 2.4 to 2.9). The contributions of a cohort's units are kept
+as two factors, so that those of averages over many effects cost no more than the panel itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators._frame import Frame
+from cqox.estimators._panel import Panel, staggered_panel
+from cqox.estimators._sample import listed
+from cqox.estimators._two_period import NoComparison, two_period_effect
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.plan import Plan
+
+__all__ = ["Cells", "GroupTimes", "Part", "cell_name", "group_times"]
+
+_FEWEST = 2
+_SMALL = 5
+_MOST_CELLS = 6_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """The comparisons, by cohort and then by period.
+
+    Attributes:
+        cohort: (cells,) the treated units' place among the panel's cohorts.
+        period, base: (cells,) the periods compared.
+        event: (cells,) steps from the start of treatment to the period.
+        controls: (cells, cohorts) whose units are compared with.
+    """
+
+    cohort: Codes
+    period: Codes
+    base: Codes
+    event: Codes
+    controls: NDArray[np.bool_]
+
+    @property
+    def reference(self) -> NDArray[np.bool_]:
+        """(cells,) whether the cell compares a period with itself, so that it is 0 by definition."""
+        return np.asarray(self.period == self.base)
+
+    def of(self, kept: NDArray[np.bool_]) -> "Cells":
+        """Some of the cells."""
+        return Cells(
+            cohort=self.cohort[kept],
+            period=self.period[kept],
+            base=self.base[kept],
+            event=self.event[kept],
+            controls=self.controls[kept],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The contributions of one cohort's units: `left @ right`.
+
+    Attributes:
+        cells: (k,) the effects that they enter, ascending.
+        left: (k, m).
+        right: (m, units); its last row are the units' weights.
+    """
+
+    cells: NDArray[np.intp]
+    left: Matrix
+    right: Matrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupTimes:
+    """Effects by cohort and period, in the panel's scale.
+
+    Attributes:
+        panel: the panel; without a never-treated cohort, up to the last period in which some unit is untreated.
+        cells: what was compared.
+        effects: (cells,) of each.
+        parts: one for each cohort of the panel.
+        rows: (cells, 2) treated and comparison units.
+        compared_with: who the comparison units are.
+        method: how covariates are adjusted for; `means` where there are none.
+        notes: choices made, each a sentence.
+        warnings: doubts, each a sentence.
+    """
+
+    panel: Panel
+    cells: Cells
+    effects: Vector
+    parts: tuple[Part, ...]
+    rows: NDArray[np.int64]
+    compared_with: str
+    method: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def cell_name(panel: Panel, cohort: int, period: int) -> str:
+    """A cell for a sentence."""
+    start = panel.values[panel.cohorts[cohort].start]
+    return f"{start:.10g} in {panel.values[period]:.10g}"
+
+
+def group_times(plan: Plan) -> GroupTimes:
+    """The effects of a request, computed at the first use.
+
+    Raises:
+        UnusableData: there is no panel of a staggered design, or nobody to compare with.
+    """
+    return plan.share("group times", lambda: _computed(plan))
+
+
+def _computed(plan: Plan) -> GroupTimes:
+    panel, against, notes = _comparable(plan)
+    cells = _cells(plan, panel, against)
+    rows = _counts(panel, cells)
+    kept = cells.reference | ((rows[:, 0] > 0) & (rows[:, 1] >= _FEWEST))
+    lost = [_named(panel, cells, int(at)) for at in np.flatnonzero(~kept)]
+    warnings = []
+    if lost:
+        warnings.append(f"Without two comparison units, and so left out: {_effects(lost)}.")
+    cells, rows = cells.of(kept), rows[kept]
+    frame = plan.frame("x", panel.sample) if plan.has("covariates") else None
+    method = "means" if frame is None or frame.width("x") < 2 else plan.settings.did_method
+    if frame is not None:
+        notes = [*notes, *frame.notes]
+    if method == "means" and panel.present is None and panel.changing_weights is None:
+        effects, parts = _plain(panel, cells)
+    else:
+        effects, parts, failed = _one_by_one(plan, panel, cells, frame if method != "means" else None)
+        for why, names in failed.items():
+            warnings.append(f"Left out, as {why}: {_effects(names)}.")
+        found = ~np.isnan(effects)
+        cells, rows, effects = cells.of(found), rows[found], effects[found]
+    if not (cells.event >= 0).any():
+        raise UnusableData(" ".join([*warnings, "So no effect after the start of a treatment can be estimated."]))
+    return GroupTimes(
+        panel=panel, cells=cells, effects=effects, parts=parts, rows=rows, compared_with=against, method=method,
+        notes=(*panel.notes, *notes), warnings=(*warnings, *_small(panel, cells, method)),
+    )  # fmt: skip
+
+
+def _named(panel: Panel, cells: Cells, at: int) -> str:
+    return cell_name(panel, int(cells.cohort[at]), int(cells.period[at]))
+
+
+def _effects(names: list[str]) -> str:
+    return f"the effect{'' if len(names) == 1 else 's'} on the units treated from {listed(names, 6)}"
+
+
+def _small(panel: Panel, cells: Cells, method: str) -> Iterator[str]:
+    used = [panel.cohorts[at] for at in np.unique(cells.cohort)]
+    small = [f"{panel.values[cohort.start]:.10g}" for cohort in used if cohort.size < _SMALL]
+    if small:
+        yield (
+            f"Fewer than {_SMALL} units start treatment in {listed(small, 6)}: how far they differ among themselves is "
+            "hardly known, and the standard errors may be too small."
+        )
+
+
+def _comparable(plan: Plan) -> tuple[Panel, str, list[str]]:
+    """The panel, who is compared with, and what was chosen."""
+    panel, asked = staggered_panel(plan), plan.settings.control_group
+    never = panel.cohorts[-1].start >= panel.periods
+    if never:
+        return panel, asked or "never_treated", []
+    if asked == "never_treated":
+        raise UnusableData(
+            "Every unit is treated at some time, so that there are none that never are; set options.control_group to "
+            "'not_yet_treated'."
+        )
+    last = panel.cohorts[-1].start
+    until = panel.last_before(last, plan.settings.anticipation) + 1
+    if len(panel.cohorts) < 2 or until < 2:
+        raise UnusableData("Every unit is treated from about one time on, so that there is nobody to compare with.")
+    start = panel.values[last]
+    note = (
+        f"Every unit is treated at some time: those treated last, from {start:.10g} on, serve as the untreated, and "
+        f"the periods after {panel.values[until - 1]:.10g} are not used."
+    )
+    return panel.until(until), "not_yet_treated", [note]
+
+
+def _cells(plan: Plan, panel: Panel, against: str) -> Cells:
+    settings = plan.settings
+    found: list[tuple[int, int, int]] = []
+    for at, each in enumerate(panel.treated):
+        last = panel.last_before(each.start, settings.anticipation)
+        if last < 0:
+            continue
+        if settings.base_period == "universal":
+            found += [(at, now, last) for now in range(panel.periods)]
+        else:
+            found += [(at, now, min(now - 1, last)) for now in range(1, panel.periods)]
+    if len(found) > _MOST_CELLS:
+        raise UnusableData(
+            f"{len(panel.treated)} starts of treatment and {panel.periods} periods make {len(found)} effects, more "
+            f"than {_MOST_CELLS}; take longer periods."
+        )
+    if not found:
+        raise UnusableData("No unit is seen before its treatment, so that there is no change to look at.")
+    cohort, period, base = np.asarray(found, dtype=np.int64).T
+    start = np.asarray([each.start for each in panel.cohorts], dtype=np.int64)
+    untreated = start >= panel.periods
+    controls = np.broadcast_to(untreated, (len(cohort), len(start))).copy()
+    if against == "not_yet_treated":
+        later = panel.steps[np.minimum(start, panel.periods - 1)]
+        limit = panel.steps[np.maximum(period, base)] + settings.anticipation
+        controls |= (later > limit[:, None]) & (start < panel.periods) & (np.arange(len(start)) != cohort[:, None])
+    event = panel.steps[period] - panel.steps[start[cohort]]
+    return Cells(cohort=cohort, period=period, base=base, event=event, controls=controls)
+
+
+def _counts(panel: Panel, cells: Cells) -> NDArray[np.int64]:
+    """(cells, 2) treated and comparison units that are seen in both periods."""
+    places = np.arange(len(cells.cohort))
+    if panel.present is None:
+        sizes = np.asarray([cohort.size for cohort in panel.cohorts])
+        return np.stack([sizes[cells.cohort], cells.controls @ sizes], axis=1)
+    both = np.stack([_pairs(panel.present[:, cohort.units]) for cohort in panel.cohorts])
+    seen = both[:, cells.period, cells.base].T
+    return np.stack([seen[places, cells.cohort], np.sum(seen * cells.controls, axis=1)], axis=1).astype(np.int64)
+
+
+def _pairs(present: NDArray[np.bool_]) -> Matrix:
+    """(periods, periods) units seen in both periods."""
+    seen = present.astype(np.float32)
+    return np.asarray(seen @ seen.T, dtype=np.float64)
+
+
+def _plain(panel: Panel, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
+    """Without covariates or gaps every contribution is a combination of a unit's own outcomes."""
+    mass = np.asarray([cohort.mass for cohort in panel.cohorts])
+    weights = [panel.weights[cohort.units] for cohort in panel.cohorts]
+    means = np.stack(
+        [panel.y[:, cohort.units] @ w / w.sum() for cohort, w in zip(panel.cohorts, weights, strict=True)], axis=1
+    )
+    places = np.arange(len(cells.cohort))
+    changes = means[cells.period] - means[cells.base]
+    shares = cells.controls * mass
+    control_mass = shares.sum(axis=1)
+    change = (shares * changes).sum(axis=1) / np.maximum(control_mass, 1e-300)
+    effects = np.where(cells.reference, 0.0, changes[places, cells.cohort] - change)
+    parts = []
+    for at, (cohort, w) in enumerate(zip(panel.cohorts, weights, strict=True)):
+        against = np.where(cells.controls[:, at], 1.0 / np.maximum(control_mass, 1e-300), 0.0)
+        against[cells.reference] = 0.0
+        factor = np.where((cells.cohort == at) & ~cells.reference, 1.0 / mass[at], 0.0) - against
+        own = np.flatnonzero(factor)
+        left = np.zeros((len(own), panel.periods + 1))
+        left[np.arange(len(own)), cells.period[own]] = factor[own]
+        left[np.arange(len(own)), cells.base[own]] = -factor[own]
+        left[:, -1] = -(against * (changes[:, at] - change))[own]
+        right = np.empty((panel.periods + 1, cohort.size))
+        np.subtract(panel.y[:, cohort.units], means[:, at, None], out=right[:-1])
+        right[:-1] *= w
+        right[-1] = w
+        parts.append(Part(cells=own, left=left, right=right))
+    return effects, tuple(parts)
+
+
+def _one_by_one(
+    plan: Plan, panel: Panel, cells: Cells, frame: Frame | None
+) -> tuple[Vector, tuple[Part, ...], dict[str, list[str]]]:
+    """Each comparison on the units that are seen in both periods; NaN and a reason where it fails.
+
+    Covariates and weights that change over time are those of the earlier period.
+    """
+    effects = np.full(len(cells.cohort), np.nan)
+    rows: list[list[tuple[int, Vector]]] = [[] for _ in panel.cohorts]
+    failed: dict[str, list[str]] = {}
+    for earlier, group in _by_earlier(cells):
+        z = None if frame is None else frame.matrix[: frame.at["x"].stop, panel.position[earlier]]
+        w = panel.weights if panel.changing_weights is None else panel.changing_weights[earlier]
+        for at in group:
+            if cells.reference[at]:
+                effects[at] = 0.0
+                continue
+            own = int(cells.cohort[at])
+            others = np.flatnonzero(cells.controls[at]).tolist()
+            try:
+                effects[at], pieces = _cell(plan, panel, cells, int(at), z, w, [own, *others])
+            except NoComparison as none:
+                failed.setdefault(none.why, []).append(_named(panel, cells, int(at)))
+                continue
+            for other, piece in zip([own, *others], pieces, strict=True):
+                rows[other].append((int(at), piece))
+    found = np.flatnonzero(~np.isnan(effects))
+    parts = []
+    for cohort, own_rows in zip(panel.cohorts, rows, strict=True):
+        own_rows.sort(key=lambda row: row[0])
+        own_cells = np.searchsorted(found, np.asarray([at for at, _ in own_rows], dtype=np.intp))
+        right = np.vstack([*(row for _, row in own_rows), panel.weights[cohort.units]])
+        parts.append(Part(cells=own_cells, left=np.eye(len(own_rows), len(own_rows) + 1), right=right))
+    return effects, tuple(parts), failed
+
+
+def _by_earlier(cells: Cells) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    earlier = np.minimum(cells.period, cells.base)
+    for period in np.unique(earlier):
+        yield int(period), np.flatnonzero(earlier == period)
+
+
+def _cell(
+    plan: Plan, panel: Panel, cells: Cells, at: int, z: Matrix | None, w: Vector, cohorts: list[int]
+) -> tuple[float, list[Vector]]:
+    """One effect, and the contributions of the units of some cohorts, the treated one first."""
+    slices = [panel.cohorts[cohort].units for cohort in cohorts]
+    period, base = int(cells.period[at]), int(cells.base[at])
+    units = np.concatenate([np.arange(each.start, each.stop) for each in slices])
+    ends = np.cumsum([0, *(each.stop - each.start for each in slices)])
+    treated = int(ends[1])
+    seen = None
+    if panel.present is not None:
+        seen = np.flatnonzero(panel.present[period, units] & panel.present[base, units])
+        treated = int(np.searchsorted(seen, treated))
+        units = units[seen]
+    change = panel.y[period, units] - panel.y[base, units]
+    columns = np.ones((1, len(units))) if z is None else z[:, units]
+    effect, contributions = two_period_effect(change, w[units], columns, treated, plan.settings.did_method)
+    if seen is not None:
+        full = np.zeros(ends[-1])
+        full[seen] = contributions
+        contributions = full
+    return effect, [contributions[low:high] for low, high in pairwise(ends.tolist())]
