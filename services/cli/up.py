@@ -10,6 +10,7 @@ import trio
 from rich.console import Console
 from rich.text import Text
 
+from cqox.analysis.results import StoreAddresses, check_addresses
 from services.cli.demo import Demonstration, show
 from services.cli.supervisor import Program, supervise
 from services.http.configuration import SettingsError, load
@@ -39,10 +40,11 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     try:
         loaded = load(os.environ, overrides)
+        _check_stores(loaded.settings)
         engine_url = _free(_LOOPBACK, loaded.settings.engine_port, "--engine-port")
         gateway_url = _free(loaded.settings.host, loaded.settings.gateway_port, "--gateway-port")
     except SettingsError as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         return _USAGE
     except _PortTaken as error:
         console.print(f"[red]{error}[/red]")
@@ -52,6 +54,13 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
     session = _Session(console, loaded.settings, gateway_url=gateway_url, engine_url=engine_url, demo=demo)
     programs = session.programs(overrides)
     return trio.run(_supervised, session, programs, strict_exception_groups=True)
+
+
+def _check_stores(settings: Settings) -> None:
+    try:
+        check_addresses(StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 async def _supervised(session: "_Session", programs: tuple[Program, ...]) -> int:

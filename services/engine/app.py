@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 
 from cqox.analysis.jobs import Job, Jobs
-from cqox.analysis.results import StoreAddresses
+from cqox.analysis.results import StoreAddresses, check_addresses
 from cqox.analysis.service import Analyses, Bounds
 from services.engine import analyses, datasets, jobs
 from services.engine.state import State
 from services.http.admin import add_admin
 from services.http.api import register
 from services.http.app import App
+from services.http.configuration import SettingsError
 from services.http.docs import add_docs
 from services.http.exposition import add_metrics
 from services.http.health import add_health
@@ -24,7 +25,16 @@ __all__ = ["app", "create_app"]
 
 
 def create_app(settings: Settings) -> App:
-    """The engine's app; it opens its stores and workers when it is served."""
+    """The engine's app; it opens its stores and workers when it is served.
+
+    Raises:
+        SettingsError: an address of a store cannot be read.
+    """
+    addresses = StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url)
+    try:
+        check_addresses(addresses)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     engine_app = App(__name__, title="Engine", settings=settings)
     state = State(settings=settings)
     bounds = Bounds(
@@ -39,8 +49,6 @@ def create_app(settings: Settings) -> App:
             "max_columns": settings.max_columns,
         },
     )
-
-    addresses = StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url)
 
     @engine_app.resource
     @asynccontextmanager

@@ -30,7 +30,8 @@ def run_service(
     Args:
         service: which one.
         arguments: the command line, without the program.
-        load: imports the app's module and returns what makes the app.
+        load: imports the app's module and returns what makes the app; that raises `SettingsError` for a setting that
+            only the service itself can judge.
 
     Returns:
         The exit status: 0 after a clean drain, 1 where something was cut or the service could not start, 2 where the
@@ -60,8 +61,13 @@ def run_service(
     from services.http.serving import serve
 
     set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
+    try:
+        app = load()(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        return _USAGE
     status = serve(
-        load()(settings),
+        app,
         sockets=sockets,
         drain_seconds=settings.drain_seconds,
         drain_delay=settings.drain_delay,

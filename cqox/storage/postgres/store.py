@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import RECOVERY_SECONDS, store_policy
+from cqox.storage.postgres.address import check_address
 from cqox.storage.postgres.connections import Connections
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.rows import (
@@ -52,12 +53,7 @@ class PostgresStore:
         self, conninfo: str, *, size: int = 8, seconds: float = 10.0, recovery_seconds: float = RECOVERY_SECONDS
     ) -> None:
         """See `open`."""
-        try:
-            ports = str(psycopg.conninfo.conninfo_to_dict(conninfo).get("port", ""))
-        except psycopg.Error as error:
-            raise ValueError(f"POSTGRES_URL cannot be read: {str(error).strip()}") from None
-        if not all(port.isdigit() for port in ports.split(",") if port):
-            raise ValueError(f"POSTGRES_URL cannot be read: '{ports}' is no port")
+        check_address(conninfo)
         self._connections = Connections(conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5)
         self._policy = store_policy("postgres", seconds=seconds, attempts=3, recovery_seconds=recovery_seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.

@@ -18,6 +18,7 @@ from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
 from cqox.storage.contracts import StoredReport
 from cqox.storage.policy import RECOVERY_SECONDS, store_policy
+from cqox.storage.redis.address import check_address
 from cqox.storage.redis.values import DamagedValue, decode, encode
 
 __all__ = ["RedisCache"]
@@ -47,18 +48,16 @@ class RedisCache:
         recovery_seconds: float = RECOVERY_SECONDS,
     ) -> None:
         """See `open`."""
-        try:
-            self._client = redis.Redis.from_url(
-                url,
-                socket_timeout=_SOCKET_SECONDS,
-                socket_connect_timeout=_SOCKET_SECONDS,
-                max_connections=size,
-                # Once more on a connection that the server has closed meanwhile; not after a wait that was in vain.
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-                client_name="cqox",
-            )
-        except ValueError as error:
-            raise ValueError(f"REDIS_URL cannot be read: {error}") from None
+        check_address(url)
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=_SOCKET_SECONDS,
+            socket_connect_timeout=_SOCKET_SECONDS,
+            max_connections=size,
+            # Once more on a connection that the server has closed meanwhile; not after a wait that was in vain.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            client_name="cqox",
+        )
         self._threads = Threads("redis", size)
         self._policy = store_policy("redis", seconds=_CALL_SECONDS, recovery_seconds=recovery_seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.

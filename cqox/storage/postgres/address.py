@@ -1,0 +1,48 @@
+"""Whether an address of PostgreSQL can be used at all, told before anything connects.
+
+Messages never repeat the address: it may hold a password.
+"""
+
+import re
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+__all__ = ["check_address"]
+
+_FORM = "postgresql://user:password@host:5432/name, or key=value pairs"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SCHEMES = ("postgresql", "postgres")
+_OPTION = re.compile(r'(?:invalid URI query parameter: |invalid connection option )"(\w+)"')
+_NOWHERE = "/nonexistent"
+
+
+def check_address(conninfo: str) -> None:
+    """Nothing, if libpq can read the URL or key-value string. Nothing is connected.
+
+    Raises:
+        ValueError: it cannot; the message is one line and names the setting.
+    """
+    scheme = _SCHEME.match(conninfo)
+    if scheme is not None and scheme[1] not in _SCHEMES:
+        raise ValueError(f"POSTGRES_URL cannot be read: it must be {_FORM}, and begins with {scheme[1]}://.")
+    try:
+        options = conninfo_to_dict(conninfo)
+    except psycopg.Error as error:
+        option = _OPTION.search(str(error))
+        reason = f"PostgreSQL has no option '{option[1]}'" if option else f"it must be {_FORM}"
+        raise ValueError(f"POSTGRES_URL cannot be read: {reason}.") from None
+    for port in filter(None, str(options.get("port", "")).split(",")):
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise ValueError(f"POSTGRES_URL cannot be read: '{port}' is no port.")
+    reason = _refused_value(conninfo)
+    if reason:
+        raise ValueError(f"POSTGRES_URL cannot be read: {reason}.")
+
+
+def _refused_value(conninfo: str) -> str:
+    # libpq reads the values of its options only when it connects: it is sent to where there is no server.
+    nowhere = make_conninfo(conninfo, host=_NOWHERE, hostaddr="", port="")
+    message = pq.PGconn.connect_start(nowhere.encode()).get_error_message().strip()
+    return message.splitlines()[0] if message.startswith("invalid ") else ""

@@ -1,0 +1,89 @@
+"""What is told of an address before anything connects."""
+
+import pytest
+
+from cqox.storage import postgres, redis
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nonsense", "it must be postgresql://"),
+        ("mysql://h/x", "begins with mysql://"),
+        ("postgresql://host:port/x", "'port' is no port"),
+        ("postgresql://host:70000/x", "'70000' is no port"),
+        ("host=h port=0", "'0' is no port"),
+        ("postgresql://h/d?colour=red", "no option 'colour'"),
+        ("host=h colour=red", "no option 'colour'"),
+        ("postgresql://h/d?sslmode=maybe", 'invalid sslmode value: "maybe"'),
+    ],
+)
+def test_an_address_that_is_none_of_postgresql_is_refused_by_name_in_one_line(address: str, said: str) -> None:
+    with pytest.raises(ValueError, match=r"^POSTGRES_URL cannot be read: ") as caught:
+        postgres.check_address(address)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://user:p%40ss@h:5432/name",
+        "postgres://h",
+        "postgresql:///name?host=/run/postgresql",
+        "postgresql://one:1,two:2/name?target_session_attrs=read-write",
+        "postgresql://h/d?sslmode=require&options=-csearch_path%3Dx",
+        "host=h dbname=d user=u",
+    ],
+)
+def test_an_address_that_libpq_can_read_is_fine_whether_or_not_anything_is_there(address: str) -> None:
+    postgres.check_address(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("localhost:6379", "it must be redis://"),
+        ("http://localhost", "it must be redis://"),
+        ("redis:localhost", "it must be redis://"),
+        ("redis://localhost:port", "host or port"),
+        ("redis://localhost:0", "'0' is no port"),
+        ("redis://[::1", "host or port"),
+        ("redis://h/name", "the number of a database"),
+        ("redis://h/0?db=x", "'db'"),
+        ("redis://h/0?colour=red", "no option 'colour'"),
+        ("redis://h/0?socket_timeout=abc", "'socket_timeout'"),
+        ("redis://h/0?decode_responses=true", "'decode_responses' cannot be set"),
+        ("rediss://h/0?ssl_cert_reqs=maybe", "maybe"),
+        ("unix://", "no socket"),
+    ],
+)
+def test_an_address_that_is_none_of_redis_is_refused_by_name_in_one_line(address: str, said: str) -> None:
+    with pytest.raises(ValueError, match=r"^REDIS_URL cannot be read: ") as caught:
+        redis.check_address(address)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://h",
+        "redis://:p%40ss@[::1]:6379/3",
+        "rediss://user:pass@h:6380/0?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=1",
+        "redis://h/0?protocol=2&health_check_interval=5&client_name=me",
+    ],
+)
+def test_an_address_that_redis_py_can_use_is_fine_whether_or_not_anything_is_there(address: str) -> None:
+    redis.check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["mysql://u:secret@h/x", "postgresql://u:secret%zz@h/d", "u:secret@h", "postgresql://u:secret@h:x/d"]
+)
+def test_no_message_repeats_a_password(address: str) -> None:
+    for check in (postgres.check_address, redis.check_address):
+        with pytest.raises(ValueError, match="cannot be read") as caught:
+            check(address)
+        assert "secret" not in str(caught.value)
