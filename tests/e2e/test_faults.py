@@ -17,7 +17,7 @@ import pytest
 
 from tests.e2e.conftest import Service, Stack, build, free_port
 from tests.e2e.peers import Behaviour, answers, answers_half, never_answers, peer, slow_way_to
-from tests.e2e.test_processes import computing, in_background
+from tests.e2e.test_processes import all_computing, computing, in_background, wait_gone
 
 ANALYZE = "/api/analyze/comprehensive"
 LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
@@ -129,7 +129,9 @@ def test_a_request_that_kills_its_worker_twice_is_refused_from_then_on(shared: S
     got: list[httpx.Response | Exception] = []
     asked = in_background(shared, asking(310, LONG), got)
     for _ in range(2):
-        os.kill(computing(shared.engine.process.pid), signal.SIGKILL)
+        worker = computing(shared.engine.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        wait_gone(worker, 10)
     asked.join()
     assert isinstance(got[0], httpx.Response)
     assert (got[0].status_code, got[0].json()["type"]) == (422, "unusable-data")
@@ -175,16 +177,20 @@ def test_fifty_requests_in_flight_finish_after_the_signal(running: Stack) -> Non
     def in_flight() -> int:
         return int(httpx.get(f"{url}/api/health", trust_env=False).json()["in_flight"])
 
-    # Two long ones take both places first, so that the others are still waiting when all have come.
-    asked = [threads.submit(ask, url, seed, 2 * LONG) for seed in range(2)]
-    while in_flight() < 2:
-        time.sleep(0.02)
-    computing(running.engine.process.pid)
+    # The two that compute are held, so that nobody is answered before all have come.
+    asked = [threads.submit(ask, url, seed, LONG) for seed in range(2)]
+    held = all_computing(running.engine.process.pid, 2)
+    for worker in held:
+        os.kill(worker, signal.SIGSTOP)
     asked += [threads.submit(ask, url, seed) for seed in range(2, 50)]
     while in_flight() < 50:
-        assert not any(each.done() for each in asked), "they were answered before all had come"
         time.sleep(0.02)
-    assert running.gateway.stop() == 0
+    running.gateway.process.send_signal(signal.SIGTERM)
+    while "Waiting for in-flight requests" not in running.gateway.log:
+        time.sleep(0.02)
+    for worker in held:
+        os.kill(worker, signal.SIGCONT)
+    assert running.gateway.process.wait(60) == 0
     got = [each.result() for each in asked]
     threads.shutdown()
     assert [answer.status_code for answer in got] == [200] * 50

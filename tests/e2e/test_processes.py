@@ -16,16 +16,18 @@ from tests.e2e.conftest import Stack, build
 LONG = json.loads((Path(__file__).parents[2] / "examples" / "long_request.json").read_text())
 
 
-def children(pid: int) -> list[int]:
-    found = []
+def children(pid: int) -> dict[int, str]:
+    """The processes that this one started and that have not ended, with their names."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                name, _, fields = (entry / "stat").read_text().partition("(")[2].rpartition(")")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found.append(int(entry.name))
+            state, parent = fields.split()[:2]
+            if int(parent) == pid and state != "Z":
+                found[int(entry.name)] = name
     return found
 
 
@@ -37,18 +39,20 @@ def cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def computing(pid: int) -> int:
-    """The worker of this engine that computes, waited for; a busy machine leaves it little of a CPU."""
-    end, busy = time.monotonic() + 20, 0
+def all_computing(pid: int, count: int) -> list[int]:
+    """The workers of this engine that run an analysis, waited for; their names say what they do."""
+    end = time.monotonic() + 60
     while time.monotonic() < end:
-        before = {child: cpu_ticks(child) for child in children(pid)}
-        time.sleep(0.1)
-        used = {child: cpu_ticks(child) - ticks for child, ticks in before.items()}
-        found = max(used, key=used.__getitem__, default=0)
-        if found and found == busy and used[found] >= 2:
+        found = [child for child, name in children(pid).items() if name == "cqox:analyze"]
+        if len(found) == count:
             return found
-        busy = found if found and used[found] >= 2 else 0
-    raise AssertionError("no worker computes")
+        time.sleep(0.01)
+    raise AssertionError(f"there are never {count} workers that compute")
+
+
+def computing(pid: int) -> int:
+    """The one worker of this engine that runs an analysis, waited for."""
+    return all_computing(pid, 1)[0]
 
 
 def wait_gone(pid: int, seconds: float) -> float:
@@ -57,6 +61,22 @@ def wait_gone(pid: int, seconds: float) -> float:
         assert time.monotonic() - began < seconds, f"{pid} is still there after {seconds} s"
         time.sleep(0.002)
     return time.monotonic() - began
+
+
+def test_a_client_that_comes_while_a_fresh_engine_starts_is_answered_and_not_told_of_an_unknown_data_set(
+    own_stack: Stack,
+) -> None:
+    own_stack.engine.start()
+    body = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
+    while True:
+        try:
+            answer = httpx.post(
+                f"{own_stack.engine.url}/api/analyze/comprehensive", json=body, timeout=60, trust_env=False
+            )
+            break
+        except httpx.ConnectError:
+            time.sleep(0.01)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.fixture
@@ -87,7 +107,7 @@ def test_health_stays_fast_while_two_analyses_compute(running: Stack) -> None:
     threads = [
         in_background(running, {**LONG, "options": {**LONG["options"], "seed": seed}}, answers) for seed in (1, 2)
     ]
-    computing(running.engine.process.pid)
+    all_computing(running.engine.process.pid, 2)
     with running.client() as api:
         slowest = 0.0
         for _ in range(40):
@@ -101,27 +121,22 @@ def test_health_stays_fast_while_two_analyses_compute(running: Stack) -> None:
     assert slowest < 2.0
 
 
-def test_a_client_that_goes_away_frees_the_cpu(running: Stack) -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{running.gateway.url}/api/analyze/comprehensive", json=LONG, timeout=1.5, trust_env=False)
-    # The worker that computed is gone, and what is left idles.
-    time.sleep(1.5)
-    before = {child: cpu_ticks(child) for child in children(running.engine.process.pid)}
-    time.sleep(1.0)
-    assert all(cpu_ticks(child) - ticks < 20 for child, ticks in before.items())
-    with running.client() as api:
-        body = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
-        assert api.post("/api/analyze/comprehensive", json=body).status_code == 200
-
-
 def test_a_client_gone_mid_analysis_kills_the_worker_within_a_tenth_of_a_second(running: Stack) -> None:
     host, port = "127.0.0.1", running.gateway.port
     content = json.dumps(LONG).encode()
     head = f"POST /api/analyze/comprehensive HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n\r\n"
-    with socket.create_connection((host, port)) as connection:
-        connection.sendall(head.encode() + content)
-        worker = computing(running.engine.process.pid)
-    assert wait_gone(worker, 2.0) < 0.1
+    taken = []
+    # The machine may be doing something else at one time, but hardly at all three.
+    while len(taken) < 3 and min(taken, default=1.0) > 0.1:
+        with socket.create_connection((host, port)) as connection:
+            connection.sendall(head.encode() + content)
+            worker = computing(running.engine.process.pid)
+        taken.append(wait_gone(worker, 10.0))
+    assert min(taken) < 0.1
+    assert "cqox:analyze" not in children(running.engine.process.pid).values()
+    with running.client() as api:
+        body = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
+        assert api.post("/api/analyze/comprehensive", json=body).status_code == 200
 
 
 def test_a_worker_that_is_killed_harms_nobody_else(running: Stack) -> None:
@@ -169,6 +184,34 @@ def test_an_analysis_in_flight_is_finished_when_both_are_asked_to_end(running: S
         )
     ]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", ["gateway", "engine"])
+def test_an_idle_kept_connection_holds_no_drain(running: Stack, name: str) -> None:
+    service = running.gateway if name == "gateway" else running.engine
+    taken: list[float] = []
+    # The machine may be doing something else at one time, but hardly at all three.
+    while len(taken) < 3 and min(taken, default=1.0) > 0.5:
+        if taken:
+            service.start()
+            service.wait_ready()
+        with httpx.Client(base_url=service.url, timeout=60, trust_env=False) as idle:
+            assert idle.get("/api/estimators").status_code == 200
+            began = time.monotonic()
+            assert service.stop() == 0
+            taken.append(time.monotonic() - began)
+    assert min(taken) <= 0.5
+
+
+def test_a_drain_costs_no_cpu(running: Stack) -> None:
+    gateway = running.gateway.process
+    before = cpu_ticks(gateway.pid) / os.sysconf("SC_CLK_TCK")
+    gateway.send_signal(signal.SIGTERM)
+    _, status, used = os.wait4(gateway.pid, 0)
+    gateway.returncode = os.waitstatus_to_exitcode(status)
+    assert gateway.returncode == 0
+    # Half a second where the interpreter looks through all its objects once more at the end.
+    assert used.ru_utime + used.ru_stime - before < 0.12
 
 
 def test_results_outlive_a_killed_engine(running: Stack) -> None:

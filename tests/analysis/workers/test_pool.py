@@ -104,6 +104,19 @@ async def test_a_cancelled_task_frees_its_cpu_at_once_and_its_answer_goes_to_nob
         assert reply.body["pid"] != pid
 
 
+async def test_a_worker_says_in_its_name_what_it_does() -> None:
+    seen: list[str] = []
+
+    def name(pid: object) -> str:
+        with open(f"/proc/{pid}/comm", encoding="ascii") as comm:
+            return comm.read().strip()
+
+    async with opened(spares=0) as pool:
+        pid = (await pool.run("burn", {"seconds": 0.05}, lambda step: seen.append(name(step["pid"])))).body["pid"]
+        assert seen == ["cqox:burn"]
+        assert name(pid) == "cqox:idle"
+
+
 async def test_a_sigint_to_a_worker_changes_nothing() -> None:
     async with opened(spares=0) as pool:
         first = (await pool.run("interrupt", {})).body["pid"]
