@@ -20,6 +20,7 @@ from cqox.estimators._iv_moments import Variables, check_instruments, from_produ
 from cqox.estimators._propensity import Propensity, given_probabilities
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
+from cqox.estimators._scores import CLIP, clipping, effect_scores, out_of_fold_propensity
 from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -29,8 +30,6 @@ from cqox.estimators.plan import Plan
 __all__ = ["ESTIMATORS", "interactive"]
 
 _FAMILY = "double_ml"
-_CLIP = 0.01
-_MUCH_CLIPPED = 0.01
 
 
 def _partially_linear(plan: Plan) -> Estimate:
@@ -141,35 +140,44 @@ def interactive(plan: Plan, *, target: str) -> Estimate:
     )
     diagnostics["clipped_rows"] = max(clipped)
     diagnostics["propensity"] = "given" if propensity.known else "logit"
-    notes, warnings = [*frame.notes, *propensity.notes], list(propensity.warnings)
-    if max(clipped):
-        moved = f"{max(clipped)} probabilities of treatment outside [{_CLIP}, {1 - _CLIP}] were moved to its ends."
-        (warnings if max(clipped) > _MUCH_CLIPPED * sample.n else notes).append(moved)
+    notes, warnings = clipping(max(clipped), sample.n)
     return estimated(
         Title(f"dml_irm_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
-        diagnostics=diagnostics, notes=notes, warnings=(*warnings, *pooled_periods(plan)),
+        diagnostics=diagnostics, notes=(*frame.notes, *propensity.notes, *notes),
+        warnings=(*propensity.warnings, *warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 
 def _irm_split(
     plan: Plan, frame: Frame, propensity: Propensity, target: str, clipped: list[int], split: int
 ) -> tuple[float, Vector]:
+    scale = float(frame.scale[frame.column("y")])
+    if target == "ATE":
+        found = effect_scores(plan, frame, propensity, split)
+        clipped.append(found.clipped)
+        value = float(np.average(found.values, weights=frame.weights))
+        contributions = (found.values - value) * (scale / frame.n)
+        return value * scale, contributions if frame.weights is None else contributions * frame.weights
+    return _one_arm(plan, frame, propensity, target, clipped, split)
+
+
+def _one_arm(
+    plan: Plan, frame: Frame, propensity: Propensity, target: str, clipped: list[int], split: int
+) -> tuple[float, Vector]:
+    """The mean score over the rows of one arm."""
     sample = frame.sample
     folds, t, y = sample.take(plan.folds(split)), plan.treated(sample), frame.column("y")
     combine = arm_coefficients(plan, frame, split)
-    e = propensity.used if propensity.logit is None else plan.out_of_fold(propensity.logit, split)
+    e = out_of_fold_propensity(plan, propensity, split)
     treated_share = float(np.average(t, weights=frame.weights))
     scores, tilt = np.empty(frame.n), np.empty(frame.n)
 
     def work(s: slice) -> int:
         block, d = frame.matrix[:, s], t[s]
-        p = np.clip(e[s], _CLIP, 1 - _CLIP)
+        p = np.clip(e[s], CLIP, 1 - CLIP)
         mu0, mu1 = own_fold(block, combine, folds[s])
         outcome = block[y]
-        if target == "ATE":
-            scores[s] = mu1 - mu0 + np.where(d > 0, (outcome - mu1) / p, -(outcome - mu0) / (1 - p))
-            tilt[s] = 1.0
-        elif target == "ATT":
+        if target == "ATT":
             scores[s] = (outcome - mu0) * np.where(d > 0, 1.0, -p / (1 - p)) / treated_share
             tilt[s] = d / treated_share
         else:
