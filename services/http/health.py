@@ -1,10 +1,11 @@
 """Whether the process lives, whether requests should come here, and what it can do without.
 
 A dependency that is down makes a service `degraded`, never unready: taking every caller of one dead part out of
-rotation would turn a partial failure into a total one.
+rotation would turn a partial failure into a total one. Whoever asks is answered within half a second, also where a
+dependency stands still and a call to it takes longer to give up.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +14,7 @@ import trio
 from pydantic import BaseModel, ConfigDict, Field
 from quart_trio.wrappers import TrioResponse
 
-from cqox.tasks import open_task_group
+from cqox.tasks import TaskGroup
 from services.http.lifecycle import Stage
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ __all__ = ["Check", "Health", "Liveness", "add_health", "code_version"]
 type Check = Callable[[], Awaitable[object]]
 """Returns where the dependency answers; raises an exception that says why where it does not."""
 
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 0.5
+_CHECK_SECONDS = 2.0
 
 
 class Liveness(BaseModel):
@@ -59,37 +61,63 @@ def add_health(app: "App", checks: Mapping[str, Check]) -> None:
 
     Args:
         app: the app.
-        checks: what to ask, by the name of the dependency; each has one second.
+        checks: what to ask, by the name of the dependency; each runs among the tasks of the app, once at a time.
     """
+    probes = [_Probe(name, check) for name, check in checks.items()]
 
     async def live() -> TrioResponse:
         return _json(Liveness(), 200)
 
     async def health() -> TrioResponse:
-        return _json(await _health(app, checks), 200)
+        return _json(await _health(app, probes), 200)
 
     async def ready() -> TrioResponse:
-        return _json(await _health(app, checks), 200 if app.lifecycle.stage is Stage.READY else 503)
+        return _json(await _health(app, probes), 200 if app.lifecycle.stage is Stage.READY else 503)
 
     for path, handler in (("/health/live", live), ("/api/health", health), ("/health/ready", ready)):
         app.add_url_rule(path, path.strip("/").replace("/", "-"), handler, methods=["GET"])
 
 
-async def _health(app: "App", checks: Mapping[str, Check]) -> Health:
-    degraded: dict[str, str] = {}
+class _Probe:
+    """What a dependency says; whoever asks while it is being asked waits for the same answer."""
 
-    async def ask(name: str, check: Check) -> None:
+    def __init__(self, name: str, check: Check) -> None:
+        self.name = name
+        self._check = check
+        self._answered: trio.Event | None = None
+        self.problem = ""
+
+    def begin(self, group: TaskGroup) -> trio.Event:
+        """Set once it has answered."""
+        if self._answered is None:
+            self._answered = trio.Event()
+            group.start_soon(self._ask, self._answered, name=f"ask {self.name}")
+        return self._answered
+
+    async def _ask(self, answered: trio.Event) -> None:
         try:
-            with trio.fail_after(_PATIENCE_SECONDS):
-                await check()
+            with trio.fail_after(_CHECK_SECONDS):
+                await self._check()
+            self.problem = ""
         except trio.TooSlowError:
-            degraded[name] = f"no answer within {_PATIENCE_SECONDS:g} s"
+            self.problem = f"no answer within {_CHECK_SECONDS:g} s"
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a dependency is what is asked for
-            degraded[name] = str(error) or type(error).__name__
+            self.problem = str(error) or type(error).__name__
+        finally:
+            self._answered = None
+            answered.set()
 
-    async with open_task_group("health") as group:
-        for name, check in checks.items():
-            group.start_soon(ask, name, check)
+
+async def _health(app: "App", probes: Sequence[_Probe]) -> Health:
+    begun = [(probe, probe.begin(app.tasks)) for probe in probes]
+    with trio.move_on_after(_PATIENCE_SECONDS):
+        for _, answered in begun:
+            await answered.wait()
+    degraded = {
+        probe.name: probe.problem if answered.is_set() else f"no answer within {_PATIENCE_SECONDS:g} s"
+        for probe, answered in begun
+        if probe.problem or not answered.is_set()
+    }
     stage = app.lifecycle.stage
     status: Literal["ok", "degraded", "starting", "draining"] = "degraded" if degraded else "ok"
     if stage is not Stage.READY:
