@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators._group_time import GroupTimes
+from cqox.estimators._panel import unit_covariance
 from cqox.estimators._uncertainty import Clusters, clustered_variance
 from cqox.estimators.data import Codes, Matrix, Vector
 
@@ -151,7 +152,7 @@ def covariance(found: GroupTimes, averages: Sequence[Average], clusters: Cluster
         sums = _cluster_sums(found, lefts, clusters.codes[0], clusters.counts[0])
         return np.asarray(sums @ sums.T * _factor(clusters))
     units = np.hstack([left @ part.right for left, part in zip(lefts, found.parts, strict=True)])
-    return _several(units, clusters.codes)
+    return unit_covariance(units, clusters, clustered=True)
 
 
 def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
@@ -202,14 +203,3 @@ def _cluster_sums(found: GroupTimes, lefts: Sequence[Matrix], codes: Codes, coun
         else:
             total += np.stack([np.bincount(own, row, count) for row in left @ part.right])
     return total
-
-
-def _several(units: Matrix, codes: Sequence[Codes]) -> Matrix:
-    """The covariance under several cluster dimensions, from the variances of sums: cov = (v(a+b) - v(a) - v(b)) / 2."""
-    own = np.asarray([clustered_variance(row, codes) for row in units])
-    result = np.diag(own)
-    for a in range(len(units)):
-        for b in range(a):
-            both = clustered_variance(units[a] + units[b], codes)
-            result[a, b] = result[b, a] = (both - own[a] - own[b]) / 2
-    return result

@@ -20,11 +20,12 @@ from cqox.estimators._two_period import NoComparison, two_period_effect
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 
-__all__ = ["Cells", "GroupTimes", "Part", "cell_name", "group_times"]
+__all__ = ["Cells", "Comparisons", "GroupTimes", "Part", "cell_name", "comparisons", "group_times"]
 
 _FEWEST = 2
 _SMALL = 5
 _MOST_CELLS = 6_000
+_NOTHING = "No effect after the start of a treatment can be estimated."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,18 @@ class GroupTimes:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparisons:
+    """Who is compared with whom, as in `GroupTimes`."""
+
+    panel: Panel
+    cells: Cells
+    rows: NDArray[np.int64]
+    compared_with: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 def cell_name(panel: Panel, cohort: int, period: int) -> str:
     """A cell for a sentence."""
     start = panel.values[panel.cohorts[cohort].start]
@@ -117,33 +130,50 @@ def group_times(plan: Plan) -> GroupTimes:
     return plan.share("group times", lambda: _computed(plan))
 
 
-def _computed(plan: Plan) -> GroupTimes:
+def comparisons(plan: Plan) -> Comparisons:
+    """Who is compared with whom; nothing of the outcomes is used but whether they are there.
+
+    Raises:
+        UnusableData: there is no panel of a staggered design, or nobody to compare with.
+    """
+    return plan.share("comparisons", lambda: _comparisons(plan))
+
+
+def _comparisons(plan: Plan) -> Comparisons:
     panel, against, notes = _comparable(plan)
     cells = _cells(plan, panel, against)
     rows = _counts(panel, cells)
     kept = cells.reference | ((rows[:, 0] > 0) & (rows[:, 1] >= _FEWEST))
     lost = [_named(panel, cells, int(at)) for at in np.flatnonzero(~kept)]
-    warnings = []
-    if lost:
-        warnings.append(f"Without two comparison units, and so left out: {_effects(lost)}.")
-    cells, rows = cells.of(kept), rows[kept]
+    warnings = (f"Without two comparison units, and so left out: {_effects(lost)}.",) if lost else ()
+    if not (cells.event[kept] >= 0).any():
+        raise UnusableData(" ".join([*warnings, _NOTHING]))
+    return Comparisons(
+        panel=panel, cells=cells.of(kept), rows=rows[kept], compared_with=against, notes=(*panel.notes, *notes),
+        warnings=warnings,
+    )  # fmt: skip
+
+
+def _computed(plan: Plan) -> GroupTimes:
+    found = comparisons(plan)
+    panel, cells, rows, notes, warnings = found.panel, found.cells, found.rows, found.notes, list(found.warnings)
     frame = plan.frame("x", panel.sample) if plan.has("covariates") else None
     method = "means" if frame is None or frame.width("x") < 2 else plan.settings.did_method
     if frame is not None:
-        notes = [*notes, *frame.notes]
+        notes = (*notes, *frame.notes)
     if method == "means" and panel.present is None and panel.changing_weights is None:
         effects, parts = _plain(panel, cells)
     else:
         effects, parts, failed = _one_by_one(plan, panel, cells, frame if method != "means" else None)
         for why, names in failed.items():
             warnings.append(f"Left out, as {why}: {_effects(names)}.")
-        found = ~np.isnan(effects)
-        cells, rows, effects = cells.of(found), rows[found], effects[found]
+        known = np.asarray(~np.isnan(effects))
+        cells, rows, effects = cells.of(known), rows[known], effects[known]
     if not (cells.event >= 0).any():
-        raise UnusableData(" ".join([*warnings, "So no effect after the start of a treatment can be estimated."]))
+        raise UnusableData(" ".join([*warnings, _NOTHING]))
     return GroupTimes(
-        panel=panel, cells=cells, effects=effects, parts=parts, rows=rows, compared_with=against, method=method,
-        notes=(*panel.notes, *notes), warnings=(*warnings, *_small(panel, cells, method)),
+        panel=panel, cells=cells, effects=effects, parts=parts, rows=rows, compared_with=found.compared_with,
+        method=method, notes=notes, warnings=(*warnings, *_small(panel, cells, method)),
     )  # fmt: skip
 
 

@@ -5,13 +5,15 @@ summed contributions; so it is drawn from that covariance, at a cost that does n
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from cqox.estimators._quantiles import critical_value
 from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.estimate import Json
 
-__all__ = ["DRAWS", "uniform_critical_value"]
+__all__ = ["DRAWS", "banded", "uniform_critical_value"]
 
 DRAWS = 4_999
 _MOST = 400
@@ -44,6 +46,40 @@ def uniform_critical_value(covariance: Matrix, alpha: float, degrees: float | No
     if degrees is not None:
         drawn /= np.sqrt(generator.chisquare(degrees, DRAWS) / degrees)
     return max(single, _quantile(drawn, 1.0 - alpha))
+
+
+def banded(
+    keys: Sequence[Mapping[str, Json]],
+    values: Vector,
+    covariance: Matrix,
+    *,
+    alpha: float,
+    degrees: float | None,
+    seed: int,
+) -> dict[str, Json]:
+    """Each estimate with its interval and with the band that holds all of them at once, for a report.
+
+    Args:
+        keys: what each estimate is for.
+        values: (k,) the estimates.
+        covariance: (k, k) of them; 0 where an estimate is so by definition, NaN where it is not known.
+        alpha: one minus the level.
+        degrees: of freedom of the t distribution of each; None for the normal.
+        seed: of the band's draws.
+    """
+    known = bool(np.isfinite(covariance).all())
+    single = critical_value(alpha, degrees)
+    uniform = uniform_critical_value(covariance, alpha, degrees, seed) if known else None
+    rows: list[Json] = []
+    for at, key in enumerate(keys):
+        value, variance = float(values[at]), float(covariance[at, at])
+        error = math.sqrt(variance) if variance > 0 else None
+        row: dict[str, Json] = {**key, "estimate": value, "standard_error": error}
+        for name, reach in (("", single), ("band_", uniform)):
+            for end, sign in (("lower", -1.0), ("upper", 1.0)):
+                row[f"{name}{end}"] = None if error is None or reach is None else value + sign * reach * error
+        rows.append(row)
+    return {"critical_value": uniform, "averages": rows}
 
 
 def _square_root(correlation: Matrix) -> Matrix:

@@ -15,11 +15,11 @@ from cqox.errors import UnusableData
 from cqox.estimators._absorb import compress
 from cqox.estimators._result import varying_outcome
 from cqox.estimators._sample import Sample, listed
-from cqox.estimators._uncertainty import Clusters
+from cqox.estimators._uncertainty import Clusters, clustered_variance
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 
-__all__ = ["Cohort", "Panel", "staggered_panel", "unit_clusters", "unit_rows"]
+__all__ = ["Cohort", "Panel", "staggered_panel", "unit_clusters", "unit_covariance", "unit_rows"]
 
 _MOST_CELLS = 60_000_000
 
@@ -324,4 +324,30 @@ def unit_rows(panel: Panel, contributions: Vector) -> Vector:
     if panel.present is not None:
         first = panel.position[panel.present.argmax(axis=0), np.arange(panel.units)]
     result[first] = contributions
+    return result
+
+
+def unit_covariance(rows: Matrix, clusters: Clusters, *, clustered: bool) -> Matrix:
+    """(k, k) covariance of estimates from the (k, units) contributions; NaN where there is a single cluster.
+
+    Args:
+        rows: contributions of the units.
+        clusters: of the units.
+        clustered: whether errors may be correlated within clusters, for which G/(G-1) is a factor.
+    """
+    if not clustered:
+        return np.asarray(rows @ rows.T)
+    factor = clusters.fewest / (clusters.fewest - 1) if clusters.fewest > 1 else np.nan
+    if not clusters.mapped:
+        return np.asarray(rows @ rows.T * factor)
+    if len(clusters.codes) == 1:
+        sums = np.stack([np.bincount(clusters.codes[0], row, clusters.counts[0]) for row in rows])
+        return np.asarray(sums @ sums.T * factor)
+    # By the variances of sums: cov(a, b) = (var(a + b) - var(a) - var(b)) / 2.
+    own = np.asarray([clustered_variance(row, clusters.codes) for row in rows])
+    result = np.diag(own)
+    for a in range(len(rows)):
+        for b in range(a):
+            both = clustered_variance(rows[a] + rows[b], clusters.codes)
+            result[a, b] = result[b, a] = (both - own[a] - own[b]) / 2
     return result

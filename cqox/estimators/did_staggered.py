@@ -7,8 +7,9 @@ to all untreated rows and compares the treated rows with what these predict. Nei
 weights, as two-way fixed effects do where effects differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -23,12 +24,13 @@ from cqox.estimators._averages import (
     errors,
     simple,
 )
-from cqox.estimators._group_time import GroupTimes, group_times
-from cqox.estimators._multiplier import uniform_critical_value
-from cqox.estimators._panel import staggered_panel, unit_clusters, unit_rows
-from cqox.estimators._quantiles import chi_square_survival, critical_value
+from cqox.estimators._group_time import GroupTimes, comparisons, group_times
+from cqox.estimators._imputation import Imputation, imputation
+from cqox.estimators._multiplier import banded
+from cqox.estimators._panel import staggered_panel, unit_clusters, unit_covariance, unit_rows
+from cqox.estimators._quantiles import chi_square_survival
 from cqox.estimators._result import Title, estimated, finite
-from cqox.estimators._uncertainty import asymptotic
+from cqox.estimators._uncertainty import Clusters, asymptotic
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -83,7 +85,7 @@ def _event_study(plan: Plan) -> EventStudy:
         covariance=covariance(found, family.averages, clusters, clustered=_clustered(plan)) * scale**2,
         differences=plan.settings.base_period == "varying",
         clusters=clusters.fewest,
-        degrees=float(clusters.fewest - 1) if _clustered(plan) else None,
+        degrees=_degrees(plan, clusters),
     )
 
 
@@ -113,19 +115,20 @@ def _callaway_santanna(plan: Plan) -> Estimate:
 
 def _tables(plan: Plan, found: GroupTimes) -> dict[str, Json]:
     """The effects by cohort and period, and their averages, each with its error and a band that holds all of a kind."""
-    panel, cells = found.panel, found.cells
-    values = panel.values
-    families = {
-        "dynamic": (by_event(found, plan.settings.event_window), "event", None),
-        "group": (by_group(found), "cohort", values),
-        "calendar": (by_calendar(found), "period", values),
-    }
-    own = errors(found, unit_clusters(plan, panel), clustered=_clustered(plan)) * panel.scale
+    panel, cells, clusters = found.panel, found.cells, unit_clusters(plan, found.panel)
+    values = panel.values.tolist()
+    events, groups, calendar = by_event(found, plan.settings.event_window), by_group(found), by_calendar(found)
+    families = (
+        ("dynamic", events, [{"event": step} for step in events.at]),
+        ("group", groups, [{"cohort": values[start]} for start in groups.at]),
+        ("calendar", calendar, [{"period": values[period]} for period in calendar.at]),
+    )
+    own = errors(found, clusters, clustered=_clustered(plan)) * panel.scale
     rows: list[Json] = [
         {
-            "cohort": float(values[panel.cohorts[int(cells.cohort[at])].start]),
-            "period": float(values[cells.period[at]]),
-            "base": float(values[cells.base[at]]),
+            "cohort": values[panel.cohorts[int(cells.cohort[at])].start],
+            "period": values[cells.period[at]],
+            "base": values[cells.base[at]],
             "estimate": float(found.effects[at] * panel.scale),
             "standard_error": finite(float(own[at])),
             "treated_units": int(found.rows[at, 0]),
@@ -134,63 +137,41 @@ def _tables(plan: Plan, found: GroupTimes) -> dict[str, Json]:
         for at in range(min(len(cells.cohort), _MOST_CELLS))
     ]
     tables: dict[str, Json] = {"group_time": rows, "group_time_effects": len(cells.cohort)}
-    for name, (family, key, scale) in families.items():
-        tables[name] = _family(plan, found, family, key, scale)
-    tables["pre_test"] = _pre_test(plan, found)
+    for name, family, keys in families:
+        tables[name] = _family(plan, found, family, keys, clusters)
+    tables["pre_test"] = _pre_test(plan, found, clusters)
     return tables
 
 
-def _family(plan: Plan, found: GroupTimes, family: Family, key: str, scale: Vector | None) -> dict[str, Json]:
+def _family(
+    plan: Plan, found: GroupTimes, family: Family, keys: Sequence[Mapping[str, Json]], clusters: Clusters
+) -> dict[str, Json]:
     overall = [] if family.overall is None else [family.overall]
-    averages = [*family.averages, *overall]
-    clusters, alpha = unit_clusters(plan, found.panel), plan.settings.alpha
-    matrix = covariance(found, averages, clusters, clustered=_clustered(plan))
-    degrees = float(clusters.fewest - 1) if _clustered(plan) and clusters.fewest > 1 else None
-    count = len(family.averages)
+    averages, scale, count = [*family.averages, *overall], found.panel.scale, len(family.averages)
+    matrix = covariance(found, averages, clusters, clustered=_clustered(plan)) * scale**2
+    values = np.asarray([each.value for each in averages]) * scale
+    settings = plan.settings
     return {
-        "overall": averages[-1].value * found.panel.scale if overall else None,
-        "overall_standard_error": _root(matrix[-1, -1], found.panel.scale) if overall else None,
-        **_band(family.at, averages[:count], matrix[:count, :count], found.panel.scale, key, scale, alpha, degrees,
-                plan.settings.seed),
+        "overall": float(values[-1]) if overall else None,
+        "overall_standard_error": _root(matrix[-1, -1]) if overall else None,
+        **banded(
+            keys, values[:count], matrix[:count, :count], alpha=settings.alpha, degrees=_degrees(plan, clusters),
+            seed=settings.seed,
+        ),
     }  # fmt: skip
 
 
-def _root(variance: float, scale: float) -> float | None:
-    return float(np.sqrt(variance)) * scale if variance > 0 else None
+def _root(variance: float) -> float | None:
+    return float(np.sqrt(variance)) if variance > 0 else None
 
 
-def _band(
-    at: Sequence[int],
-    averages: Sequence[Average],
-    matrix: Matrix,
-    scale: float,
-    key: str,
-    values: Vector | None,
-    alpha: float,
-    degrees: float | None,
-    seed: int,
-) -> dict[str, Json]:
-    """Each average with its interval, and with the band that holds all of them at once."""
-    known = bool(np.isfinite(matrix).all())
-    single = critical_value(alpha, degrees)
-    uniform = uniform_critical_value(matrix, alpha, degrees, seed) if known else None
-    rows: list[Json] = []
-    for place, (step, average) in enumerate(zip(at, averages, strict=True)):
-        value, error = average.value * scale, _root(matrix[place, place], scale)
-        row: dict[str, Json] = {
-            key: step if values is None else float(values[step]), "estimate": value, "standard_error": error,
-        }  # fmt: skip
-        for name, reach in (("", single), ("band_", uniform)):
-            for end, sign in (("lower", -1.0), ("upper", 1.0)):
-                row[f"{name}{end}"] = None if error is None or reach is None else value + sign * reach * error
-        rows.append(row)
-    return {"critical_value": uniform, "averages": rows}
+def _degrees(plan: Plan, clusters: Clusters) -> float | None:
+    return float(clusters.fewest - 1) if _clustered(plan) and clusters.fewest > 1 else None
 
 
-def _pre_test(plan: Plan, found: GroupTimes) -> dict[str, Json]:
+def _pre_test(plan: Plan, found: GroupTimes, clusters: Clusters) -> dict[str, Json]:
     """The Wald test that every effect before treatment is 0, by its chi-square as R's did gives it."""
     before = np.flatnonzero((found.cells.event < -plan.settings.anticipation) & ~found.cells.reference)
-    clusters = unit_clusters(plan, found.panel)
     if not 0 < len(before) <= _MOST_TESTED or clusters.fewest < 2:
         return {"effects": len(before), "statistic": None, "p_value": None}
     count, cohorts = len(found.effects), len(found.panel.cohorts)
@@ -211,9 +192,50 @@ def _pre_test(plan: Plan, found: GroupTimes) -> dict[str, Json]:
     }
 
 
+def _imputed(plan: Plan) -> Estimate:
+    found = imputation(plan)
+    panel, clusters = found.panel, unit_clusters(plan, found.panel)
+    parts = found.contributions * panel.scale
+    uncertainty = asymptotic(parts, clusters, plan.settings, name="imputation")
+    keys = [
+        {"event": event, "treated_rows": rows} for event, rows in zip(found.events, found.treated_rows, strict=True)
+    ]
+    leads = [{"event": lead} for lead in found.leads]
+    diagnostics: dict[str, Json] = {
+        "units": panel.units,
+        "periods": panel.periods,
+        "treated_rows": sum(found.treated_rows),
+        "dynamic": _imputed_family(plan, found, keys, found.effects, found.by_event, clusters),
+        "leads": _imputed_family(plan, found, leads, found.lead_effects, found.by_lead, clusters),
+    }
+    return estimated(
+        Title("did_imputation", _FAMILY, "ATT"), plan, found.sample, found.estimate * panel.scale,
+        unit_rows(panel, parts)[found.rows], uncertainty, diagnostics=diagnostics, notes=found.notes,
+        warnings=found.warnings,
+    )  # fmt: skip
+
+
+def _imputed_family(
+    plan: Plan, found: Imputation, keys: Sequence[Mapping[str, Json]], values: Vector, rows: Matrix, clusters: Clusters
+) -> dict[str, Json]:
+    scale, settings, window = found.panel.scale, plan.settings, plan.settings.event_window
+    shown = [at for at, key in enumerate(keys) if window is None or abs(cast("int", key["event"])) <= window]
+    if not shown:
+        return {"critical_value": None, "averages": []}
+    return banded(
+        [keys[at] for at in shown], values[shown] * scale,
+        unit_covariance(rows[shown] * scale, clusters, clustered=_clustered(plan)), alpha=settings.alpha,
+        degrees=_degrees(plan, clusters), seed=settings.seed,
+    )  # fmt: skip
+
+
 def _group_time_rule(plan: Plan) -> str | None:
-    panel = staggered_panel(plan)
-    unit_clusters(plan, panel)
+    unit_clusters(plan, comparisons(plan).panel)
+    return None
+
+
+def _imputation_rule(plan: Plan) -> str | None:
+    unit_clusters(plan, staggered_panel(plan))
     return None
 
 
@@ -237,5 +259,22 @@ ESTIMATORS: tuple[Estimator, ...] = (
         laws=_LAWS,
         rule=_group_time_rule,
         compute=_callaway_santanna,
+    ),
+    Estimator(
+        name="did_imputation",
+        family=_FAMILY,
+        estimand="ATT",
+        summary="Mean over treated rows of the outcome less what unit and period levels of the untreated rows predict; "
+        "without treatment outcomes would have followed those levels (and covariates that change over time).",
+        requires=("y", "unit_id", "time"),
+        optional=("cohort", "treatment", "covariates", "weights", "cluster"),
+        standard_error="conservative: residuals from the mean effect of each cohort and period; CRV1 with t(G-1) by "
+        "unit or by the mapped clusters",
+        paper="Borusyak, Jaravel and Spiess 2024, Review of Economic Studies 91, theorem 2 and equations 4 to 6",
+        doi="10.1093/restud/rdae007",
+        checked_against="the dense regression with every weight written out, pyfixest did2s (estimates)",
+        laws=_LAWS,
+        rule=_imputation_rule,
+        compute=_imputed,
     ),
 )

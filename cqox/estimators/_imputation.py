@@ -1,0 +1,281 @@
+"""Effects as what treated rows exceed the outcome that untreated rows predict for them.
+
+Unit levels, period levels and slopes of the covariates are fitted to the untreated rows alone; the effect of a treated
+row is its outcome less what these predict. The variance takes the treated rows' residuals from the mean effect of their
+cohort and period, which makes it conservative (Borusyak, Jaravel and Spiess 2024, doi 10.1093/restud/rdae007,
+equations 4 to 6 and section 4.3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators._gram import Solution, solve
+from cqox.estimators._panel import Panel, staggered_panel
+from cqox.estimators._sample import Sample, listed
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.plan import Plan
+
+__all__ = ["Imputation", "imputation"]
+
+_MOST_LEADS = 5
+_WITHIN = 1e-12
+"""A covariate counts as constant within units when less than this share of its squares varies there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imputation:
+    """Imputed effects, in the panel's scale.
+
+    Attributes:
+        panel: the panel.
+        sample: the rows used.
+        rows: (sample.n,) their places in the panel's sample.
+        estimate: mean effect over the treated rows.
+        contributions: (units,) to it.
+        events: (k,) steps since the start of treatment.
+        effects: (k,) the mean effect of each.
+        by_event: (k, units) contributions.
+        treated_rows: (k,) rows of each.
+        leads: (m,) steps before the start of treatment, compared with earlier ones.
+        lead_effects: (m,) how much the units differ in them.
+        by_lead: (m, units) contributions.
+        notes: what was left out, each a sentence.
+        warnings: doubts, each a sentence.
+    """
+
+    panel: Panel
+    sample: Sample
+    rows: NDArray[np.intp]
+    estimate: float
+    contributions: Vector
+    events: tuple[int, ...]
+    effects: Vector
+    by_event: Matrix
+    treated_rows: tuple[int, ...]
+    leads: tuple[int, ...]
+    lead_effects: Vector
+    by_lead: Matrix
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Levels:
+    """Unit levels, period levels and slopes, fitted to weighted rows.
+
+    Attributes:
+        share: (periods, units) the rows' weights over their unit's; 0 where a row takes no part.
+        free: periods whose level is fitted beside the first one's.
+        columns: (periods, units) of each slope, less the unit's mean over the rows that take part.
+        solution: of the normal equations of free periods and slopes.
+        residuals: (periods, units) of all rows, those that take no part too.
+        scores: (parameters, units) sums over a unit of weight, residual and variable.
+    """
+
+    share: Matrix
+    free: NDArray[np.intp]
+    columns: list[Matrix]
+    solution: Solution
+    residuals: Matrix
+    scores: Matrix
+
+
+def imputation(plan: Plan) -> Imputation:
+    """The imputed effects of a request, computed at the first use.
+
+    Raises:
+        UnusableData: there is no panel of a staggered design, or its untreated rows predict nothing for the treated.
+    """
+    return plan.share("imputation", lambda: _imputed(plan))
+
+
+def _imputed(plan: Plan) -> Imputation:
+    panel = staggered_panel(plan)
+    notes, warnings = list(panel.notes), list[str]()
+    untreated, treated = _rows(plan, panel)
+    treated = _predictable(panel, untreated, treated, notes)
+    weight = panel.weights if panel.changing_weights is None else panel.changing_weights
+    w, v = np.where(untreated, weight, 0.0), np.where(treated, weight, 0.0)
+    columns = _covariates(plan, panel, w, notes)
+    levels = _fit(panel, w, columns)
+    steps, event = _events(panel, treated)
+    effects, by_event, lone = _by_event(panel, levels, v, event, len(steps))
+    mass = np.bincount(event[treated], v[treated], len(steps))
+    share = mass / mass.sum()
+    if lone:
+        warnings.append(
+            f"In {lone} cohort{' and period' if lone == 1 else 's and periods'} a single unit is treated, so that "
+            "how far such units differ is not known: the standard error may be too small."
+        )
+    leads, lead_effects, by_lead = _leads(plan, panel, w, columns)
+    used = np.zeros(panel.sample.n, dtype=np.bool_)
+    used[panel.position[untreated | treated]] = True
+    rows = np.flatnonzero(used)
+    index = rows if panel.sample.index is None else panel.sample.index[rows]
+    whole = len(rows) == panel.sample.total
+    return Imputation(
+        panel=panel, sample=Sample(total=panel.sample.total, n=len(rows), index=None if whole else index), rows=rows,
+        estimate=float(share @ effects), contributions=share @ by_event, events=tuple(steps.tolist()), effects=effects,
+        by_event=by_event, treated_rows=tuple(np.bincount(event[treated], minlength=len(steps)).tolist()),
+        leads=leads, lead_effects=lead_effects, by_lead=by_lead, notes=tuple(notes), warnings=tuple(warnings),
+    )  # fmt: skip
+
+
+def _since(panel: Panel) -> Codes:
+    """(periods, units) steps since the start of treatment; far below 0 for units that are never treated."""
+    starts = [int(panel.steps[each.start]) if each.start < panel.periods else 2**62 for each in panel.cohorts]
+    start = np.repeat(np.asarray(starts, dtype=np.int64), [each.size for each in panel.cohorts])
+    return np.asarray(panel.steps[:, None] - start)
+
+
+def _rows(plan: Plan, panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(periods, units) which rows are untreated and which treated; those of anticipation are neither."""
+    since = _since(panel)
+    untreated, treated = since < -plan.settings.anticipation, since >= 0
+    if panel.present is not None:
+        untreated, treated = untreated & panel.present, treated & panel.present
+    return untreated, treated
+
+
+def _predictable(
+    panel: Panel, untreated: NDArray[np.bool_], treated: NDArray[np.bool_], notes: list[str]
+) -> NDArray[np.bool_]:
+    """The treated rows whose unit and whose period have untreated rows."""
+    kept = treated & untreated.any(axis=0) & untreated.any(axis=1)[:, None]
+    lost = int(np.count_nonzero(treated & ~kept))
+    if lost:
+        empty = [f"{panel.values[at]:.10g}" for at in np.flatnonzero(~untreated.any(axis=1))]
+        without = f" (no unit is untreated in {listed(empty, 6)})" if empty else ""
+        notes.append(
+            f"Left out: {lost} treated row{'' if lost == 1 else 's'} whose unit or period has no untreated "
+            f"row{without}."
+        )
+    if not kept.any():
+        raise UnusableData("No treated row has both its unit and its period among the untreated rows.")
+    return kept
+
+
+def _covariates(plan: Plan, panel: Panel, w: Matrix, notes: list[str]) -> list[Matrix]:
+    """(periods, units) of each covariate that varies within units."""
+    if not plan.has("covariates"):
+        return []
+    frame = plan.frame("x", panel.sample)
+    notes += frame.notes
+    found: list[Matrix] = []
+    constant: list[str] = []
+    for at in range(1, frame.at["x"].stop):
+        column = frame.matrix[at][panel.position]
+        if panel.present is not None:
+            column = np.where(panel.present, column, 0.0)
+        within = _within(w, column)
+        if float((w * within * within).sum()) <= _WITHIN * float((w * column * column).sum()):
+            constant.append(frame.labels[at])
+        else:
+            found.append(column)
+    if constant:
+        notes.append(f"Without effect here, as they never vary within a unit: {listed(constant)}.")
+    return found
+
+
+def _within(w: Matrix, column: Matrix) -> Matrix:
+    mass = w.sum(axis=0)
+    return np.asarray(column - np.einsum("tu,tu->u", w, column) / np.where(mass > 0, mass, 1.0))
+
+
+def _fit(panel: Panel, w: Matrix, columns: list[Matrix]) -> _Levels:
+    mass = w.sum(axis=0)
+    share = w / np.where(mass > 0, mass, 1.0)
+    free = np.flatnonzero(w.any(axis=1))[1:]
+    y = _within(w, panel.y)
+    inner = [_within(w, column) for column in columns]
+    size = len(free) + len(inner)
+    products, right = np.zeros((size, size)), np.zeros(size)
+    products[: len(free), : len(free)] = np.diag(w[free].sum(axis=1)) - share[free] @ w[free].T
+    right[: len(free)] = np.einsum("tu,tu->t", w[free], y[free])
+    for a, column in enumerate(inner, len(free)):
+        weighted = w * column
+        products[a, : len(free)] = products[: len(free), a] = weighted[free].sum(axis=1)
+        right[a] = np.vdot(weighted, y)
+        for b, other in enumerate(inner[: a - len(free) + 1], len(free)):
+            products[a, b] = products[b, a] = np.vdot(weighted, other)
+    solution = solve(products, right[:, None])
+    if len(free) and not np.isin(np.arange(len(free)), solution.kept).all():
+        raise UnusableData(
+            "The untreated rows fall apart into sets of units and periods without anything in common, so that the "
+            "levels of periods cannot be told apart."
+        )
+    coefficients = solution.coefficients[:, 0]
+    periods = np.zeros(len(w))
+    periods[free] = coefficients[: len(free)]
+    residuals = y - (periods[:, None] - periods @ share)
+    for column, slope in zip(inner, coefficients[len(free) :].tolist(), strict=True):
+        residuals -= slope * column
+    weighted = w * residuals
+    slopes = [np.einsum("tu,tu->u", weighted, column) for column in inner]
+    scores = np.vstack([weighted[free], *slopes])
+    return _Levels(share=share, free=free, columns=inner, solution=solution, residuals=residuals, scores=scores)
+
+
+def _events(panel: Panel, treated: NDArray[np.bool_]) -> tuple[Codes, Codes]:
+    """The steps since treatment that treated rows have, and (periods, units) which of them each row has."""
+    since = _since(panel)
+    steps = np.unique(since[treated])
+    return steps, np.where(treated, np.searchsorted(steps, since), 0).astype(np.int64)
+
+
+def _by_event(panel: Panel, levels: _Levels, v: Matrix, event: Codes, count: int) -> tuple[Vector, Matrix, int]:
+    """(events,) mean effects, (events, units) contributions, and in how many cohorts and periods one unit is alone."""
+    own = v * levels.residuals
+    units = panel.units
+    cell = (event * units + np.arange(units)).ravel()
+    mass = np.bincount(event.ravel(), v.ravel(), count)
+    effects = np.bincount(event.ravel(), own.ravel(), count) / mass
+    around, lone = v * _from_cohort_means(panel, levels.residuals, v), 0
+    contributions = np.bincount(cell, around.ravel(), count * units).reshape(count, units) / mass[:, None]
+    lone = sum(int(np.sum(np.count_nonzero(v[:, each.units], axis=1) == 1)) for each in panel.treated)
+    weights = np.bincount(cell, v.ravel(), count * units).reshape(count, units) / mass[:, None]
+    free = len(levels.free)
+    right = np.zeros((count, free + len(levels.columns)))
+    for at, period in enumerate(levels.free):
+        right[:, at] = np.bincount(event[period], v[period], count) / mass
+    right[:, :free] -= weights @ levels.share[levels.free].T
+    for at, column in enumerate(levels.columns, free):
+        right[:, at] = np.bincount(event.ravel(), (v * column).ravel(), count) / mass
+    contributions -= (right @ levels.solution.inverse) @ levels.scores
+    return effects, contributions, lone
+
+
+def _from_cohort_means(panel: Panel, residuals: Matrix, v: Matrix) -> Matrix:
+    """(periods, units) each treated row's effect less the mean of its cohort and period, by the squared weights."""
+    result = np.zeros_like(residuals)
+    for each in panel.treated:
+        square = v[:, each.units] ** 2
+        mass = square.sum(axis=1)
+        mean = np.einsum("tu,tu->t", square, residuals[:, each.units]) / np.where(mass > 0, mass, 1.0)
+        result[:, each.units] = residuals[:, each.units] - mean[:, None]
+    return result
+
+
+def _leads(plan: Plan, panel: Panel, w: Matrix, columns: list[Matrix]) -> tuple[tuple[int, ...], Vector, Matrix]:
+    """Differences of the units treated later in the steps before treatment, fitted to untreated rows alone."""
+    since = _since(panel)
+    seen = since[(w > 0) & (since > -(2**61))]
+    levels = np.unique(seen)[::-1]
+    most = min(plan.settings.event_window or _MOST_LEADS, _MOST_LEADS, len(levels) - 1)
+    chosen = levels[: max(most, 0)]
+    nothing: tuple[tuple[int, ...], Vector, Matrix] = (), np.empty(0), np.empty((0, panel.units))
+    if not len(chosen):
+        return nothing
+    dummies = [np.where((since == lead) & (w > 0), 1.0, 0.0) for lead in chosen]
+    try:
+        fit = _fit(panel, w, [*columns, *dummies])
+    except UnusableData:
+        return nothing
+    first = len(fit.free) + len(columns)
+    kept = [at for at in range(len(chosen)) if first + at in fit.solution.kept]
+    places = np.asarray(kept, dtype=np.intp) + first
+    effects = fit.solution.coefficients[places, 0]
+    return tuple(chosen[kept].tolist()), effects, fit.solution.inverse[places] @ fit.scores
