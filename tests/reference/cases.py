@@ -51,6 +51,8 @@ ESTIMATORS = {
     r"did_2x2_block": "did_2x2_block",
     r"did_2x2": "did_2x2",
     r"twfe": "twfe",
+    r"(did_)?(callaway|cs\b|att_gt)": "did_callaway_santanna",
+    r"(did_)?(imputation|bjs|borusyak)": "did_imputation",
 }
 """The catalog entry for a case's estimator, by the first pattern that its beginning matches."""
 
@@ -103,6 +105,21 @@ def settings_for(described: str) -> dict[str, object]:
         found["strata"] = int(strata[1] or strata[2])
     elif "decile" in described:
         found["strata"] = 10
+    if "callaway" in described or "imputation" in described:
+        found |= _staggered_settings(described)
+    return found
+
+
+def _staggered_settings(described: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    if re.search(r"not[-_ ]?yet", described):
+        found["control_group"] = "not_yet_treated"
+    elif re.search(r"never", described):
+        found["control_group"] = "never_treated"
+    if method := re.search(r"\b(reg|ipw|dr)\b", described):
+        found["did_method"] = method[1]
+    if "universal" in described:
+        found["base_period"] = "universal"
     return found
 
 
@@ -152,6 +169,33 @@ def _several(value: object) -> list[str]:
     return [value] if isinstance(value, str) else [str(item) for item in value or ()]
 
 
+def _cohort(table: Table, mapping: Mapping[str, object]) -> Vector | None:
+    """The first treated period; missing for units that are never treated, for whom some write 0."""
+    if "cohort" not in mapping:
+        return None
+    cohort = table.numbers(str(mapping["cohort"]))
+    return np.where(cohort > 0, cohort, np.nan)
+
+
+def staggered_number(diagnostics: Mapping[str, object], quantity: str) -> object:
+    """A number of a staggered design by its name: att_2004_2006, event_-1, group_2004, dynamic_overall, dynamic_se."""
+    if effect := re.fullmatch(r"(att|se)_(\d+)_(\d+)", quantity):
+        rows = diagnostics.get("group_time", [])
+        at = {"cohort": float(effect[2]), "period": float(effect[3])}
+        found = [row for row in rows if all(row[key] == value for key, value in at.items())]
+        return found[0]["estimate" if effect[1] == "att" else "standard_error"] if found else None
+    if average := re.fullmatch(r"(event|group|calendar)_(-?\d+)(_se)?", quantity):
+        family, key = {"event": ("dynamic", "event"), "group": ("group", "cohort")}.get(
+            average[1], ("calendar", "period")
+        )
+        rows = diagnostics.get(family, {}).get("averages", [])
+        found = [row for row in rows if row[key] == float(average[2])]
+        return found[0]["standard_error" if average[3] else "estimate"] if found else None
+    if overall := re.fullmatch(r"(dynamic|group|calendar)_(overall|se)", quantity):
+        return diagnostics[overall[1]]["overall" if overall[2] == "overall" else "overall_standard_error"]
+    return None
+
+
 def build(case: Case) -> Data:
     """The numeric view of a case's table under its mapping."""
     table, mapping = Table(case.path), case.mapping
@@ -183,6 +227,7 @@ def build(case: Case) -> Data:
         if "time" in mapping
         else None,
         post=table.numbers(str(mapping["post"])) if "post" in mapping else None,
+        cohort=_cohort(table, mapping),
         clusters=clusters,
         weights=table.numbers(str(mapping["weights"])) if "weights" in mapping else None,
         fixed_effects=tuple(table.codes(name) for name in _several(mapping.get("fixed_effects"))),

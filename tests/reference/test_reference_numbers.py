@@ -9,7 +9,7 @@ import pytest
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from cqox.estimators.matching import matching_weights
 from cqox.estimators.sensitivity import regression_sensitivity
-from tests.reference.cases import HERE, OUTSIDE, Case, build, cases, entry_for, settings_for
+from tests.reference.cases import HERE, OUTSIDE, Case, build, cases, entry_for, settings_for, staggered_number
 
 BY_NAME = {entry.name: entry for entry in catalog()}
 COMMITTED, READ = cases(HERE), cases(OUTSIDE)
@@ -64,6 +64,8 @@ def computed(case: Case, quantity: str) -> object:
     if quantity in ("ols", "ols_se"):
         ols = answer(case, "ols_adjustment", "iid")
         return ols.estimate if quantity == "ols" else ols.standard_error
+    if result.family == "did_staggered" and (number := staggered_number(result.diagnostics, quantity)) is not None:
+        return number
     if quantity == "ar_ci":
         return result.diagnostics["anderson_rubin_homoskedastic"]["intervals"][0]
     if quantity in ("df", "partial_R2", "RV_q1", "RV_q1_alpha05") and estimator == "ols_adjustment":
@@ -121,6 +123,8 @@ def test_committed_cases_were_found():
         ("ipw_ate_hajek(logit, M-estimation SE)", "ipw_ate"),
         ("double_ml_plr(linear, 5 folds)", "dml_plr"),
         ("did_2x2_block", "did_2x2_block"),
+        ("did_callaway_santanna(never-treated, no covariates)", "did_callaway_santanna"),
+        ("did_imputation(unit and period levels)", "did_imputation"),
         ("psm_att(1:1, with replacement)", "psm_att"),
         ("psm_ate(logit PS, 1:1 with ties)", "psm_ate"),
         ("nn_mahalanobis(1:4, ATT)", "nn_mahalanobis_att"),
@@ -140,3 +144,7 @@ def test_what_a_description_asks_for_becomes_settings():
     assert settings_for("propensity_strata(10)") == {"strata": 10}
     assert settings_for("propensity_strata(deciles)") == {"strata": 10}
     assert settings_for("double_ml_plr(linear, 5 folds)") == {}
+    assert settings_for("did_callaway_santanna(not-yet-treated, reg)") == {
+        "control_group": "not_yet_treated",
+        "did_method": "reg",
+    }
