@@ -182,9 +182,11 @@ def pre_trends(diagnostics: Table, chosen: Estimate | None) -> Gate:
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
-    if chosen.family != "did":
+    if chosen.family not in ("did", "did_staggered"):
         return skip(rule, f"The primary, {chosen.name}, does not rest on parallel trends.")
     found = table_in(diagnostics, "pre_trends")
+    if chosen.family == "did_staggered" and "pre_trends" in table_in(diagnostics, "event_study"):
+        found = table_in(diagnostics, "event_study", "pre_trends")
     value = number_in(found.get("p_value"))
     if value is None:
         return skip(rule, text_or(found.get("reason"), "There is no test of trends before treatment."))

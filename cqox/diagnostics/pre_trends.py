@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.diagnostics._cohorts import starts_by_row, timed_sample
+from cqox.diagnostics._joint_test import joint_test
 from cqox.diagnostics._json import number
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Json, Matrix, Plan, Vector
@@ -21,8 +22,6 @@ __all__ = ["pre_trends"]
 
 _MOST_LEADS = 8
 _MOST_CELLS = 40_000_000
-_POWER = 2.8
-"""Standard errors at which a two-sided 5% test rejects in 80% of samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,35 +61,7 @@ def pre_trends(plan: Plan) -> dict[str, Json]:
         {"lead": lead, "estimate": number(value), "standard_error": number(error) if error > 0 else None}
         for lead, value, error in zip(leads, estimates, errors, strict=True)
     ]
-    return {"leads": steps, "clusters": count, **_joint(estimates, covariance, count)}
-
-
-def _joint(estimates: Vector, covariance: Matrix, clusters: int) -> dict[str, Json]:
-    from scipy import special
-
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > 1e-10 * max(float(values[-1]), 0.0)
-    degrees = int(kept.sum())
-    if degrees == 0 or values[-1] <= 0 or clusters <= degrees + 1:
-        return {
-            "statistic": None,
-            "degrees": degrees,
-            "p_value": None,
-            "detectable": None,
-            "reason": f"{clusters} clusters are too few to test {len(estimates)} leads together.",
-        }
-    projected = vectors[:, kept].T @ estimates
-    statistic = float(np.sum(projected**2 / values[kept]))
-    # F with the clusters' degrees of freedom, for with few clusters chi-square rejects far too often.
-    rest = clusters - degrees
-    p_value = float(special.fdtrc(degrees, rest, statistic / degrees * rest / (clusters - 1)))
-    return {
-        "statistic": statistic,
-        "degrees": degrees,
-        "p_value": number(p_value),
-        "detectable": number(_POWER * float(np.sqrt(np.diag(covariance)).max())),
-        "largest": number(float(np.abs(estimates).max())),
-    }
+    return {"leads": steps, "clusters": count, **joint_test(estimates, covariance, count)}
 
 
 def _pivot(plan: Plan) -> _Panel:
