@@ -13,7 +13,7 @@ from typing import Self
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
-from cqox.storage.policy import store_policy
+from cqox.storage.policy import store_circuit, store_policy
 from cqox.storage.rows import (
     DATASET,
     JOB,
@@ -93,7 +93,7 @@ class SqliteStore:
         self._seconds = seconds
         self._threads = Threads("sqlite", connections)
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-        self._policy = store_policy("sqlite", seconds=seconds)
+        self._policy = store_policy(store_circuit("sqlite"), seconds=seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
         self._guarded = self._policy(self._run)
 

@@ -66,12 +66,14 @@ class Postgres:
             cursor = connection.execute(statement, values or None)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
 
-    def start(self, **settings: str) -> None:
-        """Start it and wait until it answers."""
+    def start(self, *, small_disk_bytes: int = 0, **settings: str) -> None:
+        """Start it and wait until it answers; the tablespace `small` is on a disk of that size, where one is given."""
+        around = self._small_disk(small_disk_bytes) if small_disk_bytes else []
         flags = [part for name, value in (SETTINGS | settings).items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *around,
                     str(self._bin / "postgres"),
                     *("-D", str(self._folder / "data"), "-p", str(self.port), "-k", str(self._folder)),
                     *flags,
@@ -86,11 +88,19 @@ class Postgres:
         while True:
             try:
                 self.execute("SELECT 1")
-                return
+                break
             except psycopg.OperationalError:
                 assert self._process.poll() is None, (self._folder / "log").read_text()
                 assert time.monotonic() < end, "PostgreSQL did not start"
                 time.sleep(0.05)
+        if around:
+            self.execute(f"CREATE TABLESPACE small LOCATION '{self._folder / 'small'}'")
+
+    def can_have_a_small_disk(self) -> bool:
+        """Whether this machine lets a user mount a file system of its own."""
+        return (
+            subprocess.run([*self._small_disk(2**20), "true"], capture_output=True, **_as(self._user)).returncode == 0
+        )
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """End it: SIGINT ends every connection, SIGQUIT does so without a farewell."""
@@ -118,6 +128,14 @@ class Postgres:
         if self._process is not None and self._process.poll() is None:
             self.stop(signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _small_disk(self, size: int) -> list[str]:
+        folder = self._folder / "small"
+        folder.mkdir(exist_ok=True)
+        if self._user is not None:
+            os.chown(folder, self._user, -1)
+        mount = f'mount -t tmpfs -o size={size} tmpfs "$0" && exec "$@"'
+        return ["unshare", "-U", "--map-current-user", "--keep-caps", "-m", "sh", "-c", mount, str(folder)]
 
     def _processes(self) -> list[int]:
         assert self._process is not None

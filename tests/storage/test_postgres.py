@@ -1,5 +1,6 @@
 """What only a PostgreSQL server can do to its store: restart, stand still, refuse, lose an answer."""
 
+import random
 import signal
 from collections.abc import Iterator
 from time import monotonic
@@ -54,14 +55,15 @@ async def test_a_cancelled_query_ends_on_the_server_and_its_connection_goes_on(p
 
 async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connection(postgres_server: Postgres) -> None:
     wrong: list[object] = []
+    rng = random.Random(5)
     async with PostgresStore.open(postgres_server.fresh(), size=4) as store:
         for number in range(8):
             await store.save(a_report(number))
 
         async def ask(worker: int) -> None:
-            for turn in range(125):
+            for turn in range(128):
                 report = a_report((worker + turn) % 8)
-                with anyio.move_on_after((worker * 31 + turn * 17) % 50 / 10_000):
+                with anyio.move_on_after(rng.uniform(0.0, 0.005)):
                     if (found := await store.load(report.analysis_id)) != report:
                         wrong.append(found)
 

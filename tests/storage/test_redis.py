@@ -1,5 +1,6 @@
 """What only a Redis server can do to its cache: be away, be slow, be full, hold nonsense."""
 
+import random
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -165,25 +166,69 @@ def test_an_address_that_is_none_is_refused_by_name(url: str) -> None:
         RedisCache(url)
 
 
-async def test_a_storm_of_cancellations_mixes_up_no_answers(cache: RedisCache) -> None:
-    reports = [a_report(number) for number in range(8)]
-    for report in reports:
-        await cache.put(report)
-    wrong: list[str] = []
+def connections(server: Redis) -> int:
+    with server.client() as client:
+        return sum(one["name"] == "cqox" for one in client.client_list())
 
-    async def ask(number: int) -> None:
-        for turn in range(75):
-            report = reports[(number + turn) % len(reports)]
-            with anyio.move_on_after((number * turn % 11) / 2000):
+
+async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connection(redis_server: Redis) -> None:
+    reports = [a_report(number) for number in range(8)]
+    wrong: list[str] = []
+    rng = random.Random(5)
+    async with RedisCache.open(redis_server.url, size=4) as cache:
+        for report in reports:
+            await cache.put(report)
+
+        async def ask(number: int) -> None:
+            for turn in range(128):
+                report = reports[(number + turn) % len(reports)]
+                with anyio.move_on_after(rng.uniform(0.0, 0.005)):
+                    if await cache.get(report.analysis_id) != report:
+                        wrong.append(report.analysis_id)
+
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                for number in range(16):
+                    group.start_soon(ask, number)
+        assert wrong == []
+        for report in reports:
+            assert await cache.get(report.analysis_id) == report
+        assert cache._threads.unfinished == 0
+        assert 0 < connections(redis_server) <= 4
+    with anyio.fail_after(5):
+        while connections(redis_server):
+            await anyio.sleep(0.02)
+
+
+async def test_connections_that_are_killed_while_they_are_used_mix_up_no_answers(redis_server: Redis) -> None:
+    reports = [a_report(number) for number in range(8)]
+    wrong: list[str] = []
+    async with RedisCache.open(redis_server.url, size=4, recovery_seconds=0.2) as cache:
+        for report in reports:
+            await cache.put(report)
+
+        async def ask(number: int) -> None:
+            for turn in range(60):
+                report = reports[(number + turn) % len(reports)]
                 found = await cache.get(report.analysis_id)
-                if found != report:
+                if found not in (None, report):
                     wrong.append(report.analysis_id)
 
-    async with anyio.create_task_group() as group:
-        for number in range(16):
-            group.start_soon(ask, number)
-    assert wrong == []
-    assert await cache.get(ONE.analysis_id) == ONE
+        async def kill() -> None:
+            with redis_server.client() as client:
+                while True:
+                    client.client_kill_filter(_type="normal", skipme=True)
+                    await anyio.sleep(0.005)
+
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                group.start_soon(kill)
+                async with anyio.create_task_group() as asking:
+                    for number in range(8):
+                        asking.start_soon(ask, number)
+                group.cancel_scope.cancel()
+        assert wrong == []
+        await _until_held(cache)
 
 
 async def _until_held(cache: RedisCache) -> None:

@@ -30,6 +30,7 @@ __all__ = ["Connections"]
 type Connection = psycopg.Connection[TupleRow]
 
 _CANCEL_SECONDS = 1.0
+_SILENT_CANCEL_SECONDS = 0.2
 _CONNECT_SECONDS = 5
 _FIRST_LOOK_SECONDS = 0.01
 _LOOK_SECONDS = 0.1
@@ -51,6 +52,10 @@ class Connections:
         size: how many there may be; as many calls run at once.
         seconds: how long a call waits for a connection.
         statement_seconds: the server ends a statement after that; a second line behind the limit of the call.
+
+    Attributes:
+        silent: whether the server has let the last call run into its limit. Calls are then ended without waiting for
+            it to agree.
     """
 
     def __init__(self, conninfo: str, *, size: int, seconds: float, statement_seconds: float) -> None:
@@ -60,6 +65,7 @@ class Connections:
         self._cancels = CapacityLimiter(size)
         self._refusal: _Refusal | None = None
         self._lent = 0
+        self.silent = False
         self._lock = Lock()
         self._pool = ConnectionPool[Connection](
             conninfo,
@@ -195,9 +201,9 @@ class _Use:
         with self._lock:
             if self._connection is None:
                 return
+            patience = _SILENT_CANCEL_SECONDS if self._connections.silent else _CANCEL_SECONDS
             try:
-                self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
-                patience = _CANCEL_SECONDS
+                self._connection.cancel_safe(timeout=patience)
             except psycopg.Error:
                 patience = 0.0
         if not self._ended.wait(patience):

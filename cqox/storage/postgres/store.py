@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
-from cqox.storage.policy import RECOVERY_SECONDS, store_policy
+from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.postgres.address import check_address
 from cqox.storage.postgres.connections import Connections
 from cqox.storage.postgres.schema import migrate, migration_status
@@ -39,6 +39,9 @@ type _Connection = psycopg.Connection[TupleRow]
 _HEAD = REPORT.replace(" report, provenance, figures,", " ''::bytea, ''::bytea, ''::bytea,")
 _DATASET_MARKS = ", ".join(["%s"] * 9)
 _JOB_MARKS = ", ".join(["%s"] * 7)
+_BRIEF_SECONDS = 1.0
+"""The limit of a call to a server that has just let one pass in silence: who waits is not kept from the next step."""
+
 _logger = logging.getLogger("cqox.storage")
 
 
@@ -55,9 +58,10 @@ class PostgresStore:
         """See `open`."""
         check_address(conninfo)
         self._connections = Connections(conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5)
-        self._policy = store_policy("postgres", seconds=seconds, attempts=3, recovery_seconds=recovery_seconds)
+        circuit = store_circuit("postgres", recovery_seconds=recovery_seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
-        self._run = self._policy(self._connections.run)
+        self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._connections.run)
+        self._run_briefly = store_policy(circuit, seconds=min(seconds, _BRIEF_SECONDS))(self._connections.run)
         self._migrated = False
         self._migrating = Lock()
 
@@ -205,7 +209,8 @@ class PostgresStore:
         Raises:
             StoreUnavailable: it does not.
         """
-        await self._row("SELECT 1")
+        # Until the schema is there this is the call that makes it.
+        await self._call(lambda connection: connection.execute("SELECT 1").fetchone(), brief=self._migrated)
 
     async def migrate(self) -> int:
         """Bring the schema to the newest step; how many steps that took."""
@@ -224,7 +229,7 @@ class PostgresStore:
     async def _count(self, statement: LiteralString, *values: object) -> int:
         return await self._call(lambda connection: connection.execute(statement, values).rowcount)
 
-    async def _call[T](self, work: Callable[[_Connection], T]) -> T:
+    async def _call[T](self, work: Callable[[_Connection], T], *, brief: bool = False) -> T:
         def prepared(connection: _Connection) -> T:
             with self._migrating:
                 if not self._migrated:
@@ -232,12 +237,17 @@ class PostgresStore:
                     self._migrated = True
             return work(connection)
 
-        return await self._guarded(work if self._migrated else prepared)
+        return await self._guarded(work if self._migrated else prepared, brief=brief)
 
-    async def _guarded[T](self, work: Callable[[_Connection], T]) -> T:
+    async def _guarded[T](self, work: Callable[[_Connection], T], *, brief: bool = False) -> T:
         try:
-            return await self._run(work)
+            run = self._run_briefly if brief or self._connections.silent else self._run
+            done = await run(work)
+            self._connections.silent = False
+            return done
         except (psycopg.Error, AttemptTimeout, Rejected) as error:
+            if isinstance(error, AttemptTimeout):
+                self._connections.silent = True
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
             raise StoreUnavailable(f"PostgreSQL did not do it: {reason}.") from error
 

@@ -17,7 +17,7 @@ from redis.retry import Retry
 from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
 from cqox.storage.contracts import StoredReport
-from cqox.storage.policy import RECOVERY_SECONDS, store_policy
+from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.redis.address import check_address
 from cqox.storage.redis.values import DamagedValue, decode, encode
 
@@ -59,7 +59,7 @@ class RedisCache:
             client_name="cqox",
         )
         self._threads = Threads("redis", size)
-        self._policy = store_policy("redis", seconds=_CALL_SECONDS, recovery_seconds=recovery_seconds)
+        self._policy = store_policy(store_circuit("redis", recovery_seconds=recovery_seconds), seconds=_CALL_SECONDS)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
         self._call = self._policy(self._run)
         self._ttl = int(1000 * ttl_seconds)

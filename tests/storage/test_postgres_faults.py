@@ -1,0 +1,189 @@
+"""What a PostgreSQL server may do to a call in the middle of it: run out of disk, refuse to serialize, end it."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import anyio
+import anyio.to_thread
+import psycopg
+import pytest
+
+from cqox.errors import StoreUnavailable
+from cqox.storage.postgres import PostgresStore
+from tests.servers import Postgres
+from tests.storage.records import a_report
+
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers"), pytest.mark.parametrize("anyio_backend", ["trio"])]
+ONE = a_report(1)
+WAITING = "FROM pg_stat_activity WHERE application_name = 'cqox' AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+def small_postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        if not server.can_have_a_small_disk():
+            pytest.skip("a user may not mount a file system here")
+        server.start(small_disk_bytes=6 * 2**20)
+        yield server
+    finally:
+        server.close()
+
+
+def incompressible(number: int, size: int) -> bytes:
+    return b'"%s"' % random.Random(number).randbytes(size // 2).hex().encode()
+
+
+async def test_a_full_disk_is_said_ends_no_read_and_is_over_when_there_is_room(small_postgres: Postgres) -> None:
+    url = f"{small_postgres.fresh()}%20-cdefault_tablespace%3Dsmall"
+    async with PostgresStore.open(url) as store:
+        await store.save(ONE)
+        small_postgres.execute(
+            "CREATE TABLE ballast TABLESPACE small AS SELECT repeat('x', 500) FROM generate_series(1, 4000)"
+        )
+        kept = list[int]()
+        with anyio.fail_after(30):
+            while await saved(store, 2 + len(kept)):
+                kept.append(2 + len(kept))
+        for number in range(200, 208):
+            assert await saved(store, number) is False
+        assert await store.load(ONE.analysis_id) == ONE
+        for number in kept:
+            assert await store.load(a_report(number).analysis_id) is not None
+        assert await store.load(a_report(200).analysis_id) is None
+        small_postgres.execute("DROP TABLE ballast")
+        late = a_report(300, body=incompressible(300, 200_000))
+        assert await store.save(late) is True
+        assert await store.load(late.analysis_id) == late
+
+
+async def saved(store: PostgresStore, number: int) -> bool:
+    """Whether there was room for it."""
+    try:
+        return await store.save(a_report(number, body=incompressible(number, 200_000)))
+    except StoreUnavailable as error:
+        if isinstance(error.__cause__, psycopg.errors.DiskFull) and "No space left on device" in str(error):
+            return False
+        raise
+
+
+@contextmanager
+def inserting(server: Postgres, schema: str, analysis_id: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A transaction of somebody else that has inserted a report of this id, and is open."""
+    with psycopg.connect(server.url, application_name="test") as other:
+        other.execute(f"SET search_path = {schema}")
+        other.execute(
+            "INSERT INTO reports (analysis_id, dataset_id, created_at, status, report, provenance, figures, digest, "
+            "insertion) SELECT %s, dataset_id, created_at, status, report, provenance, figures, digest, 'other' "
+            "FROM reports",
+            (analysis_id,),
+        )
+        yield other
+
+
+async def until_waiting(server: Postgres) -> int:
+    with anyio.fail_after(10):
+        while not (found := server.execute(f"SELECT pid {WAITING}")):
+            await anyio.sleep(0.01)
+    return int(str(found[0][0]))
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_a_serialization_failure_is_tried_again(postgres_server: Postgres, commits: bool) -> None:
+    url = postgres_server.fresh()
+    schema = url.rpartition("%3D")[2]
+    two, inserted = a_report(2), list[bool]()
+    async with PostgresStore.open(f"{url}%20-cdefault_transaction_isolation%3Drepeatable%5C%20read") as store:
+        await store.save(ONE)
+
+        async def save() -> None:
+            inserted.append(await store.save(two))
+
+        with inserting(postgres_server, schema, two.analysis_id) as other:
+            async with anyio.create_task_group() as group:
+                group.start_soon(save)
+                await until_waiting(postgres_server)
+                # Its snapshot does not see what is there now: PostgreSQL ends the statement with 40001.
+                (other.commit if commits else other.rollback)()
+        assert inserted == [not commits]
+        found = await store.load(two.analysis_id)
+        assert found is not None
+        assert (found.verdict is None) is commits
+
+
+async def test_a_backend_terminated_in_the_middle_of_an_insert_inserts_once(postgres_server: Postgres) -> None:
+    url = postgres_server.fresh()
+    two, inserted = a_report(2), list[bool]()
+    async with PostgresStore.open(url) as store:
+        await store.save(ONE)
+
+        async def save() -> None:
+            inserted.append(await store.save(two))
+
+        with inserting(postgres_server, url.rpartition("%3D")[2], two.analysis_id) as other:
+            async with anyio.create_task_group() as group:
+                group.start_soon(save)
+                first = await until_waiting(postgres_server)
+                postgres_server.execute("SELECT pg_terminate_backend(%s)", first)
+                with anyio.fail_after(10):
+                    while await until_waiting(postgres_server) == first:
+                        await anyio.sleep(0.01)
+                other.rollback()
+        assert inserted == [True]
+        assert await store.load(two.analysis_id) == two
+        assert [report.analysis_id for report in (await store.reports()).items] == [two.analysis_id, ONE.analysis_id]
+
+
+async def test_a_backend_terminated_in_the_middle_of_a_migration_leaves_nothing_and_the_next_is_whole(
+    postgres_server: Postgres,
+) -> None:
+    url = postgres_server.fresh()
+    schema = url.rpartition("%3D")[2]
+    with psycopg.connect(postgres_server.url, application_name="test") as other:
+        # The name that the migration's last table takes is taken by a transaction that is open.
+        other.execute(f"SET search_path = {schema}")
+        other.execute("CREATE TABLE jobs (x int)")
+        async with PostgresStore.open(url) as store, anyio.create_task_group() as group:
+            group.start_soon(store.migrate)
+            first = await until_waiting(postgres_server)
+            postgres_server.execute("SELECT pg_terminate_backend(%s)", first)
+            with anyio.fail_after(10):
+                while await until_waiting(postgres_server) == first:
+                    await anyio.sleep(0.01)
+            tables = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
+            assert postgres_server.execute(tables, schema) == []
+            other.rollback()
+    async with PostgresStore.open(url) as store:
+        assert await store.migrate() == 0
+        assert await store.save(ONE) is True
+
+
+async def test_a_statement_that_nobody_ends_is_ended_by_the_server(postgres_server: Postgres) -> None:
+    async with PostgresStore.open(postgres_server.fresh(), seconds=2.0) as store:
+        limit = await store._call(lambda connection: connection.execute("SHOW statement_timeout").fetchone())
+    assert limit == ("7s",)
+
+
+async def test_while_a_server_is_silent_calls_are_brief_and_no_longer_when_it_speaks(postgres_server: Postgres) -> None:
+    async with PostgresStore.open(postgres_server.fresh(), seconds=3.0, recovery_seconds=0.2) as store:
+        await store.save(ONE)
+        with postgres_server.frozen():
+            began = monotonic()
+            with pytest.raises(StoreUnavailable):
+                await store.ping()
+            asked = monotonic()
+            assert asked - began < 2.8
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    await store.save(a_report(2))
+            assert monotonic() - asked < 3.6
+        with anyio.fail_after(10):
+            while True:
+                try:
+                    await store.ping()
+                    break
+                except StoreUnavailable:
+                    await anyio.sleep(0.05)
+        await store._call(lambda connection: connection.execute("SELECT pg_sleep(1.5)").fetchone())
