@@ -15,7 +15,9 @@
     │   ├── UnusableData                 the data cannot answer the question asked
     │   ├── UnreadableFile               not a table in any format or encoding that was tried
     │   ├── LimitExceeded                more bytes, rows, columns or levels than the settings allow
-    │   └── NotFound                     no data set, analysis, figure or job of that id
+    │   ├── NotFound                     no data set, analysis, figure or job of that id
+    │   ├── KeyReused                    an idempotency key came again with another body
+    │   └── RunsElsewhere                another engine runs that job
     └── ServiceError                     the client did nothing wrong
         ├── WorkerLost                   the process that computed died; its reply will never come
         ├── StoreUnavailable             a result could not be read or written
@@ -37,11 +39,13 @@ __all__ = [
     "EngineUnavailable",
     "InputError",
     "InvalidRequest",
+    "KeyReused",
     "LimitExceeded",
     "NotFound",
     "RateLimited",
     "Rejected",
     "ResilienceError",
+    "RunsElsewhere",
     "ServiceError",
     "Shed",
     "StoreUnavailable",
@@ -167,6 +171,27 @@ class LimitExceeded(InputError):
 
 class NotFound(InputError):
     """No data set, analysis, figure or job has this id."""
+
+
+class KeyReused(InputError):
+    """An idempotency key came again, with another body than before."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The Idempotency-Key '{key[:100]}' was sent before with another body. A key stands for one request: send "
+            "the same body again, or a new key.",
+            field="Idempotency-Key",
+        )
+
+
+class RunsElsewhere(InputError):
+    """Another engine runs the job, and only that one can tell its events or end it."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"The job '{job_id[:100]}' runs on another engine, and only that one can tell its events or end it. Ask a "
+            "gateway that reaches all engines."
+        )
 
 
 class ServiceError(CqoxError):

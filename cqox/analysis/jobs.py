@@ -52,17 +52,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a job ended well: the id of its report and the report's bytes."""
+    """How a job ended well: the id of its report, which is found where all reports are."""
 
     analysis_id: str
-    body: bytes
 
 
 class Job:
     """One analysis in the background.
 
     Attributes:
-        job_id: random, so that nobody can guess another's.
+        job_id: random, so that nobody can guess another's, unless one is given.
         dataset_id: what it analyses.
         state: where it stands.
         created_at: ISO 8601 in UTC.
@@ -72,8 +71,8 @@ class Job:
         messages: what has happened so far.
     """
 
-    def __init__(self, dataset_id: str) -> None:
-        self.job_id = secrets.token_hex(16)
+    def __init__(self, dataset_id: str, job_id: str | None = None) -> None:
+        self.job_id = job_id or secrets.token_hex(16)
         self.dataset_id = dataset_id
         self.state: JobState = "running"
         self.created_at = _now()
@@ -85,9 +84,9 @@ class Job:
         self._changed = anyio.Event()
 
     @classmethod
-    def ended(cls, dataset_id: str, state: JobState, body: Mapping[str, object]) -> "Job":
+    def ended(cls, job_id: str, dataset_id: str, state: JobState, body: Mapping[str, object]) -> "Job":
         """A job that ended in an earlier process, with the message of its end."""
-        job = cls(dataset_id)
+        job = cls(dataset_id, job_id)
         job._end(state, body)
         return job
 
@@ -155,7 +154,7 @@ class Jobs:
     Args:
         group: where they run; it must live as long as the app.
         shift: opens the scope that a job runs in.
-        remembered: how many ended jobs are kept; those that ended longest ago go first.
+        remembered: how many ended jobs are kept with their messages; the oldest go first. One that runs never goes.
         ended: called with each job that has ended, shielded; it must return soon and raise nothing.
     """
 
@@ -164,7 +163,7 @@ class Jobs:
         group: TaskGroup,
         shift: Shift,
         *,
-        remembered: int = 10_000,
+        remembered: int = 1_000,
         ended: Callable[[Job], Awaitable[None]] | None = None,
     ) -> None:
         self._group = group
@@ -173,10 +172,20 @@ class Jobs:
         self._ended = ended
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
-    def start(self, dataset_id: str, work: Callable[[Tell], Awaitable[Outcome]]) -> Job:
-        """A job that has begun."""
-        job = Job(dataset_id)
+    def start(self, dataset_id: str, work: Callable[[Tell], Awaitable[Outcome]], *, job_id: str | None = None) -> Job:
+        """A job that has begun.
+
+        Args:
+            dataset_id: what it analyses.
+            work: what it does.
+            job_id: its id, where it must be this one; a job of that id that runs or has ended is that job, unless it
+                was interrupted.
+        """
+        known = None if job_id is None else self._jobs.pop(job_id, None)
+        job = Job(dataset_id, job_id) if known is None or known.state == "interrupted" else known
         self._jobs[job.job_id] = job
+        if job is known:
+            return job
         self._forget_some()
         self._group.start_soon(self._run, job, work, name="job")
         return job

@@ -20,6 +20,7 @@ from cqox.analysis.answer import Answer
 from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.flights import Flights, Tell
+from cqox.analysis.idempotency import Keys
 from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Found, Results, StoreAddresses, open_cache, open_store
@@ -69,6 +70,7 @@ class Analyses:
         cache: finished reports near at hand.
         datasets: the tables that can be analysed.
         admission: how many computations run, and who may wait.
+        keys: the idempotency keys that clients have sent.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Analyses:
         self.cache = observed(cache, CACHE_OPERATIONS)
         self._files = files
         self._results = Results(self.store, self.cache)
+        self.keys = Keys(self.cache)
         quarantine = Quarantine()
         self.datasets = Datasets(
             pool=pool,
@@ -253,6 +256,15 @@ class Analyses:
         if record is None:
             raise NotFound(f"There is no job '{job_id[:100]}'.", field="job_id")
         return record
+
+    async def known_job(self, job_id: str) -> JobRecord | None:
+        """The same; None where there was none, where it was interrupted, and where the store cannot be asked."""
+        try:
+            record = await self.store.job(job_id)
+        except StoreUnavailable as error:
+            _logger.warning("Whether there is a job %s already could not be found out: %s", job_id, error)
+            return None
+        return None if record is None or record.status == "interrupted" else record
 
     async def _found(self, key: str) -> Found:
         found = await self._results.load(key)

@@ -8,6 +8,7 @@ from quart import Response
 
 from cqox import telemetry
 from cqox.analysis.flights import Tell
+from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import DeadlineExceeded, InvalidRequest
@@ -15,7 +16,8 @@ from cqox.resilience.http import deadline_from_headers
 from cqox.storage import StoredReport
 from services.engine.answers import json_answer, json_bytes
 from services.engine.events import event_stream
-from services.engine.jobs import described, keep
+from services.engine.jobs import described, keep, recorded
+from services.engine.keys import body_digest, held_key
 from services.engine.state import State
 from services.http.api import Handler
 from services.http.bodies import read_json
@@ -35,18 +37,20 @@ def handlers(state: State) -> dict[str, Handler]:
         body = await read_json(request, max_bytes=state.settings.max_body_bytes)
         asked = parse_model(AnalyzeRequest, body)
         headers = request.headers
+        key = None
+        if "Idempotency-Key" in headers:
+            sent = body_digest(body)
+            key = await held_key(state, request, sent)
         if _prefers_async(headers.getlist("Prefer")):
-            job = await _job(state, asked, state.settings.job_seconds)
-            answer = json_answer(described(job), 202)
-            answer.headers["Location"] = f"/api/jobs/{job.job_id}"
-            answer.headers["Preference-Applied"] = "respond-async"
-            return answer
+            return await _accepted(state, asked, None if key is None else job_id(key, sent))
         seconds = deadline_from_headers(headers.to_wsgi_list(), max_seconds=state.settings.analysis_seconds)
         if seconds <= 0:
             raise DeadlineExceeded(0.0)
         if request.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream":
-            job = await _job(state, asked, seconds)
-            return event_stream(job, request_id=request.request_id, with_report=True, owned=True)
+            await _check(state, asked)
+            made: list[bytes] = []
+            job = _started(state, asked, seconds, report=made)
+            return event_stream(job, request_id=request.request_id, report=made, owned=True)
         with trio.move_on_after(seconds):
             report = await state.analyses.analyze(asked, seconds=seconds, trace_id=_trace_id())
             return json_bytes(report.body)
@@ -81,20 +85,41 @@ def handlers(state: State) -> dict[str, Handler]:
     }
 
 
-async def _job(state: State, asked: AnalyzeRequest, seconds: float) -> Job:
+async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> Response:
+    await _check(state, asked)
+    job = None if wanted is None else state.jobs.find(wanted)
+    # Another engine may run it, or have run it, or this one before it was started anew.
+    known = None if wanted is None or job is not None else await state.analyses.known_job(wanted)
+    if known is None:
+        job = _started(state, asked, state.settings.job_seconds, wanted=wanted)
+        await keep(state, job)
+        told = described(job)
+    else:
+        told = recorded(known)
+    answer = json_answer(told, 202)
+    answer.headers["Location"] = f"/api/jobs/{told['job_id']}"
+    answer.headers["Preference-Applied"] = "respond-async"
+    return answer
+
+
+async def _check(state: State, asked: AnalyzeRequest) -> None:
     # What can be told from the request alone is told now, and not by a job that has failed already.
     asked.roles()
     await state.analyses.datasets.get(asked.dataset_id)
 
+
+def _started(
+    state: State, asked: AnalyzeRequest, seconds: float, *, report: list[bytes] | None = None, wanted: str | None = None
+) -> Job:
     async def work(tell: Tell) -> Outcome:
         with trio.move_on_after(seconds):
             answer = await state.analyses.analyze(asked, seconds=seconds, progress=tell, trace_id=_trace_id())
-            return Outcome(analysis_id=answer.analysis_id, body=answer.body)
+            if report is not None:
+                report.append(answer.body)
+            return Outcome(analysis_id=answer.analysis_id)
         raise DeadlineExceeded(seconds)
 
-    job = state.jobs.start(asked.dataset_id, work)
-    await keep(state, job)
-    return job
+    return state.jobs.start(asked.dataset_id, work, job_id=wanted)
 
 
 def _trace_id() -> str | None:

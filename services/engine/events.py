@@ -1,7 +1,7 @@
 """Server-Sent Events of jobs: what happened, numbered, and a sign of life where nothing does."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import trio
 from quart import Response
@@ -16,7 +16,7 @@ _SIGN_OF_LIFE_SECONDS = 15.0
 
 
 def event_stream(
-    job: Job, *, after: int = 0, request_id: str, with_report: bool = False, owned: bool = False
+    job: Job, *, after: int = 0, request_id: str, report: Sequence[bytes] = (), owned: bool = False
 ) -> Response:
     """The messages of a job as an event stream that ends when the job does.
 
@@ -24,7 +24,7 @@ def event_stream(
         job: the job.
         after: the last message that the client has seen.
         request_id: what the log calls the request.
-        with_report: send the report itself as a last event named `report`.
+        report: holds the report once the job has succeeded, to be sent as a last event of that name.
         owned: the job is the client's alone: it ends when the client leaves.
     """
 
@@ -43,8 +43,8 @@ def event_stream(
                 for message in job.messages[seen:]:
                     seen = message.number
                     yield _event(message.event, _told(job, message.event, message.body, request_id), number=seen)
-            if with_report and job.outcome is not None:
-                yield b"event: report\ndata: " + job.outcome.body + b"\n\n"
+            if report:
+                yield b"event: report\ndata: " + report[0] + b"\n\n"
         finally:
             if owned:
                 job.cancel()

@@ -7,16 +7,17 @@ from quart import Response
 
 from cqox.analysis.jobs import Job
 from cqox.analysis.key import canonical_json
-from cqox.errors import NotFound
+from cqox.errors import RunsElsewhere
 from cqox.storage import JobRecord
 from services.engine.answers import json_answer
 from services.engine.events import event_stream, last_seen
 from services.engine.state import State
 from services.http.api import Handler
+from services.http.hop import SECOND_HAND
 from services.http.incoming import current_request
 from services.http.problems import describe
 
-__all__ = ["described", "handlers", "keep"]
+__all__ = ["described", "handlers", "keep", "recorded"]
 
 _RECORDING_SECONDS = 5.0
 
@@ -26,12 +27,14 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def read_job(job_id: str) -> Response:
         job = state.jobs.find(job_id)
-        return json_answer(_recorded(await state.analyses.job(job_id)) if job is None else described(job))
+        if job is None:
+            return _second_hand(json_answer(recorded(await state.analyses.job(job_id))))
+        return json_answer(described(job))
 
     async def cancel_job(job_id: str) -> Response:
         job = state.jobs.find(job_id)
         if job is None:
-            return json_answer(_recorded(await state.analyses.job(job_id)))
+            return _second_hand(json_answer(recorded(await _ended(state, job_id))))
         job.cancel()
         async for _ in job.listen(len(job.messages)):
             pass
@@ -39,9 +42,12 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def job_events(job_id: str) -> Response:
         request = current_request()
-        job = state.jobs.find(job_id) or _past(await state.analyses.job(job_id))
         after = last_seen(request.headers.get("Last-Event-ID"))
-        return event_stream(job, after=after, request_id=request.request_id)
+        job = state.jobs.find(job_id)
+        if job is not None:
+            return event_stream(job, after=after, request_id=request.request_id)
+        past = _past(await _ended(state, job_id))
+        return _second_hand(event_stream(past, after=after, request_id=request.request_id))
 
     return {"read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
 
@@ -64,7 +70,8 @@ async def keep(state: State, job: Job) -> None:
         )
 
 
-def _recorded(record: JobRecord) -> dict[str, object]:
+def recorded(record: JobRecord) -> dict[str, object]:
+    """The job as `cqox.contract.JobDescription`, as far as the store tells; its steps are not kept there."""
     return {
         "job_id": record.job_id,
         "status": record.status,
@@ -79,13 +86,24 @@ def _recorded(record: JobRecord) -> dict[str, object]:
     }
 
 
-def _past(record: JobRecord) -> Job:
+async def _ended(state: State, job_id: str) -> JobRecord:
+    record = await state.analyses.job(job_id)
     if record.status == "running":
-        raise NotFound(f"The job '{record.job_id}' runs on another engine, and only that one can tell its events.")
+        raise RunsElsewhere(job_id)
+    return record
+
+
+def _second_hand(answer: Response) -> Response:
+    answer.headers[SECOND_HAND] = "job record"
+    return answer
+
+
+def _past(record: JobRecord) -> Job:
     body: dict[str, object] = {} if record.problem is None else json.loads(record.problem)
     if record.analysis_id is not None:
         body = {"analysis_id": record.analysis_id, "report": f"/api/analyses/{record.analysis_id}"}
-    return Job.ended(record.dataset_id, record.status, body)
+    assert record.status != "running"
+    return Job.ended(record.job_id, record.dataset_id, record.status, body)
 
 
 def _links(job_id: str, analysis_id: str | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from cqox.errors import CqoxError, EngineUnavailable
+from cqox.errors import CqoxError, EngineUnavailable, ServiceError
 from cqox.resilience.retry_after import retry_after_of
 from services.gateway.engine_client import Reply
 
@@ -17,6 +17,7 @@ __all__ = [
     "EngineOutOfTime",
     "EngineSilent",
     "EngineStalled",
+    "EngineUnasked",
     "EngineUnreached",
     "checked",
     "lost",
@@ -70,6 +71,13 @@ class EngineUnreached(EngineLost):
 
 class EngineStalled(EngineUnavailable):
     """The engine no longer answered its liveness probe while it had a request to answer."""
+
+
+class EngineUnasked(ServiceError):
+    """An engine could not be asked for what the others do not know. No failure to a circuit: they are well."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"No engine that answers knows of it, and one could not be asked: {error}")
 
 
 class EngineBusy(CqoxError):
@@ -141,4 +149,4 @@ def worth_another_try(error: Exception) -> bool:
     """
     if isinstance(error, EngineFailed):
         return error.reply.status != 504
-    return isinstance(error, EngineBusy | EngineLost | EngineStalled)
+    return isinstance(error, EngineBusy | EngineLost | EngineStalled | EngineUnasked)

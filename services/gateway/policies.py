@@ -70,7 +70,7 @@ class _EngineBudget(RetryBudget):
 class EnginePolicies:
     """Calls of the engines, by what they may cost.
 
-    Every method raises `EngineUnavailable` where no engine can be reached, all fail or are lost, `Rejected` where a
+    Every method raises `ServiceError` where no engine can be reached, all fail or are lost, `Rejected` where a
     policy let nothing through, and `DeadlineExceeded` where the time is up; any other answer of an engine is returned
     as it is. A cancellation cancels the engine's work.
 
@@ -91,7 +91,6 @@ class EnginePolicies:
                 exceptions=worth_another_try,
                 budget=budget,
                 idempotent=True,
-                idempotency_key=True,
                 name=name,
             )
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Self
 
 import httpx
@@ -28,15 +28,18 @@ from services.gateway.failures import (
     EngineOutOfTime,
     EngineSilent,
     EngineStalled,
+    EngineUnasked,
     EngineUnreached,
     checked,
     lost,
 )
+from services.http.hop import SECOND_HAND
 
 __all__ = ["Replica", "Replicas"]
 
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
+_SECOND_HAND = SECOND_HAND.lower().encode()
 _LIVE = Call(method="GET", target=b"/health/live")
 _ASK_EVERY_SECONDS = 5.0
 _MISS_AFTER_SECONDS = 1.0
@@ -56,6 +59,15 @@ class _Sign(Enum):
     ALIVE = "alive"
     SILENT = "silent"
     CLOSED = "closed"
+
+
+class _Worth(IntEnum):
+    """What an engine's answer says of something that one of the engines holds."""
+
+    UNKNOWN = 0
+    ELSEWHERE = 1
+    SECOND_HAND = 2
+    FIRST_HAND = 3
 
 
 class Replica:
@@ -238,7 +250,9 @@ class Replicas:
             return Streamed.of(error.reply)
 
     async def find(self, call: Call) -> Reply:
-        """What the engine answers that knows of it: for what only one of them holds, such as a job.
+        """What the engine answers that knows best: for what only one of them holds, such as a job.
+
+        All are asked until one knows it at first hand. Next best is what another one has it recorded as.
 
         Raises:
             CqoxError: one of `failures`; no engine knew of it, and this one could not be asked.
@@ -276,21 +290,31 @@ class Replicas:
     async def _search[Answer: (Reply, Streamed)](
         self, ask: Callable[[Replica, Call], Awaitable[Answer]], call: Call
     ) -> Answer:
-        unknown: Answer | None = None
+        best: Answer | None = None
         failure: Exception | None = None
-        for replica in self._by_load(()):
-            try:
-                answer = await ask(replica, call)
-            except (EngineBusy, EngineUnavailable) as error:
-                failure = error
-                continue
-            if answer.status != 404:
-                return answer
-            unknown = answer
-        if failure is not None:
-            raise failure
-        assert unknown is not None
-        return unknown
+        try:
+            for replica in self._by_load(()):
+                try:
+                    answer = await ask(replica, call)
+                except (EngineBusy, EngineUnavailable) as error:
+                    failure = error
+                    continue
+                lesser: Answer | None = answer
+                if best is None or _worth(answer) > _worth(best):
+                    best, lesser = answer, best
+                if isinstance(lesser, Streamed):
+                    await lesser.close()
+                if _worth(best) is _Worth.FIRST_HAND:
+                    return best
+            if best is not None and (failure is None or _worth(best) is _Worth.SECOND_HAND):
+                return best
+            assert failure is not None
+            raise failure if best is None else EngineUnasked(failure) from failure
+        except BaseException:
+            if isinstance(best, Streamed):
+                with trio.CancelScope(shield=True):
+                    await best.close()
+            raise
 
     def _by_load(self, tried: Collection[Replica]) -> list[Replica]:
         # The turn breaks ties, so that engines with nothing to do take turns.
@@ -302,6 +326,14 @@ class Replicas:
     def _watch(self, group: TaskGroup) -> None:
         for replica in self._replicas:
             group.start_soon(replica.watch, name=f"liveness of {replica.url}")
+
+
+def _worth(answer: Reply | Streamed) -> _Worth:
+    if answer.status == 404:
+        return _Worth.UNKNOWN
+    if answer.status == 409:
+        return _Worth.ELSEWHERE
+    return _Worth.SECOND_HAND if any(name == _SECOND_HAND for name, _ in answer.headers) else _Worth.FIRST_HAND
 
 
 def _can_be_sent_again(call: Call, failure: EngineBusy | EngineUnreached) -> bool:

@@ -14,7 +14,7 @@ from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.http.api import OPERATIONS, OWN_GROUPS, Handler, register
 from services.http.app import App
 from services.http.bodies import chunks_of, declared_length, read_body
-from services.http.hop import serving
+from services.http.hop import SECOND_HAND, own_key, serving
 from services.http.incoming import IncomingRequest, current_request
 from services.http.uploads import FORM_BYTES
 
@@ -35,7 +35,7 @@ _NOT_FORWARDED = frozenset(
         b"x-criticality",
     }
 )
-_NOT_RETURNED = frozenset({b"content-length", b"date", b"server", b"x-request-id"})
+_NOT_RETURNED = frozenset({b"content-length", b"date", b"server", b"x-request-id", SECOND_HAND.lower().encode()})
 
 
 class Upstream:
@@ -108,12 +108,14 @@ def add_routes(app: App, upstream: Upstream) -> None:
 def _call(request: IncomingRequest, body: bytes) -> Call:
     scope = request.scope
     query = scope["query_string"]
-    own = (b"x-request-id", request.request_id.encode())
+    own = [(b"x-request-id", request.request_id.encode())]
+    if request.method == "POST" and "Idempotency-Key" not in request.headers:
+        own.append((b"idempotency-key", own_key().encode()))
     return Call(
         # The connection drops the body of an answer to HEAD; its length must still be that of GET.
         method="GET" if request.method == "HEAD" else request.method,
         target=scope["raw_path"] + (b"?" + query if query else b""),
-        headers=(*end_to_end(list(scope["headers"]), without=_NOT_FORWARDED), own),
+        headers=(*end_to_end(list(scope["headers"]), without=_NOT_FORWARDED), *own),
         content=body,
     )
 

@@ -96,6 +96,11 @@ class Operation:
 _DATASET = Parameter(name="dataset_id", where="path", meaning="The id that the upload answered, or a sample's name.")
 _ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id that the report names.")
 _JOB = Parameter(name="job_id", where="path", meaning="The id that the 202 answered.")
+_KEY = Parameter(
+    name="Idempotency-Key",
+    where="header",
+    meaning="Stands for this request: sent again with the same body it is the same request, with another one refused.",
+)
 _UNAVAILABLE = (429, 503, 504)
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -122,6 +127,7 @@ OPERATIONS: tuple[Operation, ...] = (
                 kind="integer",
                 meaning="Milliseconds that the client will wait; the analysis is ended then.",
             ),
+            _KEY,
         ),
         answers=(
             Answer(meaning="The report.", model=Report, media=("application/json", "text/event-stream")),
@@ -186,7 +192,7 @@ OPERATIONS: tuple[Operation, ...] = (
         description="A job that has ended stays as it is.",
         parameters=(_JOB,),
         answers=(Answer(meaning="Its state.", model=JobDescription),),
-        problems=(404, *_UNAVAILABLE),
+        problems=(404, 409, *_UNAVAILABLE),
     ),
     Operation(
         name="job_events",
@@ -201,7 +207,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(name="Last-Event-ID", where="header", kind="integer", meaning="The last event that was seen."),
         ),
         answers=(Answer(meaning="The events.", media=("text/event-stream",)),),
-        problems=(400, 404, *_UNAVAILABLE),
+        problems=(400, 404, 409, *_UNAVAILABLE),
     ),
     Operation(
         name="upload_dataset",
@@ -220,6 +226,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(name="decimal", where="query", meaning="The decimal sign, `.` or `,`."),
             Parameter(name="na", where="query", meaning="The words for a missing value, separated by commas."),
             Parameter(name="sheet", where="query", meaning="Of a workbook; the first if absent."),
+            _KEY,
         ),
         answers=(Answer(status=201, meaning="The data set, new or known.", model=DatasetDescription),),
         problems=(400, 408, 413, 415, 422, *_UNAVAILABLE),

@@ -29,7 +29,7 @@ async def succeed(tell: Tell) -> Outcome:
     tell({"step": "read"})
     await anyio.lowlevel.checkpoint()
     tell({"step": "plan"})
-    return Outcome(analysis_id="a1", body=b"{}")
+    return Outcome(analysis_id="a1")
 
 
 async def fail(tell: Tell) -> Outcome:
@@ -52,7 +52,7 @@ async def test_a_job_goes_on_after_whoever_started_it_and_tells_what_it_did() ->
         assert jobs.running == 1
         with anyio.fail_after(1):
             assert await heard(job) == [(1, "step"), (2, "step"), (3, "succeeded")]
-    assert jobs.get(job.job_id).outcome == Outcome(analysis_id="a1", body=b"{}")
+    assert jobs.get(job.job_id).outcome == Outcome(analysis_id="a1")
     assert job.state == "succeeded"
     assert job.finished_at is not None
 
@@ -107,6 +107,41 @@ async def test_a_listener_that_leaves_changes_nothing_for_the_job() -> None:
             await heard(job)
         assert not job.done
         job.cancel()
+
+
+async def test_a_job_of_a_given_id_is_started_once_and_again_only_where_it_was_interrupted() -> None:
+    owner, runs = Owner(), list[int]()
+
+    async def count(tell: Tell) -> Outcome:
+        runs.append(len(runs))
+        if len(runs) < 3:
+            await anyio.sleep_forever()
+        return Outcome(analysis_id="a1")
+
+    async with open_task_group() as app:
+        jobs = Jobs(app, owner.shift)
+        first = jobs.start("d", count, job_id="mine")
+        assert jobs.start("d", count, job_id="mine") is first
+        assert jobs.start("d", count) is not first
+        await anyio.wait_all_tasks_blocked()
+        owner.scopes[0].cancel()
+        await heard(first)
+        assert first.state == "interrupted"
+        again = jobs.start("d", count, job_id="mine")
+        await heard(again)
+        assert (again.job_id, again.state, len(runs)) == ("mine", "succeeded", 3)
+        assert jobs.start("d", count, job_id="mine") is again
+        app.cancel_scope.cancel()
+
+
+async def test_a_job_that_runs_is_never_forgotten() -> None:
+    async with open_task_group() as app:
+        jobs = Jobs(app, Owner().shift, remembered=1)
+        running = jobs.start("d", last)
+        for _ in range(5):
+            await heard(jobs.start("d", succeed))
+        assert jobs.get(running.job_id) is running
+        running.cancel()
 
 
 async def test_an_unknown_job_is_not_found_and_ended_ones_are_forgotten_in_order() -> None:

@@ -106,6 +106,53 @@ def test_a_cancelled_job_stops_computing(engine: httpx.Client) -> None:
     assert engine.delete(path).json()["status"] == "cancelled"
 
 
+def test_the_same_key_and_body_are_one_job_and_another_body_is_refused(engine: httpx.Client) -> None:
+    path, key = "/api/analyze/comprehensive", {"Idempotency-Key": "mine"}
+    asynchronously = key | {"Prefer": "respond-async"}
+    first = engine.post(path, json=asking(50, 20), headers=asynchronously)
+    again = engine.post(path, json=dict(reversed(asking(50, 20).items())), headers=asynchronously)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json()["job_id"] == again.json()["job_id"]
+    assert first.headers["Location"] == again.headers["Location"]
+    for headers in (key, asynchronously, key | {"Accept": "text/event-stream"}):
+        refused = engine.post(path, json=asking(50, 21), headers=headers)
+        assert refused.status_code == 422
+        assert refused.json()["type"] == "idempotency-key-reused"
+        assert "'mine' was sent before with another body" in refused.json()["detail"]
+    wait_done(engine, first.headers["Location"])
+    assert engine.post(path, json=asking(50, 20), headers=asynchronously).json()["status"] == "succeeded"
+    assert engine.post(path, json=asking(50, 20), headers=key).status_code == 200
+    other = engine.post(path, json=asking(50, 20), headers={"Prefer": "respond-async"}).json()
+    assert other["job_id"] != first.json()["job_id"]
+
+
+def test_a_key_holds_an_upload_to_its_bytes(engine: httpx.Client) -> None:
+    key = {"Idempotency-Key": "an upload"}
+    ids = {engine.post("/api/datasets?name=a.csv", content=b"y,w\n1,0\n2,1\n", headers=key).json()["dataset_id"]}
+    ids.add(engine.post("/api/datasets?name=a.csv", content=b"y,w\n1,0\n2,1\n", headers=key).json()["dataset_id"])
+    assert len(ids) == 1
+    refused = engine.post("/api/datasets?name=a.csv", content=b"y,w\n1,0\n2,2\n", headers=key)
+    assert (refused.status_code, refused.json()["type"]) == (422, "idempotency-key-reused")
+
+
+def test_jobs_without_a_key_are_many_and_share_their_computation(engine: httpx.Client) -> None:
+    body = asking(300, 22)
+    jobs = [
+        engine.post("/api/analyze/comprehensive", json=body, headers={"Prefer": "respond-async"}).headers["Location"]
+        for _ in range(3)
+    ]
+    ended = [wait_done(engine, path) for path in jobs]
+    assert len({one["job_id"] for one in ended}) == 3
+    assert len({one["analysis_id"] for one in ended}) == 1
+    # Each step is told once to each, at the same point of the one computation.
+    assert len({json.dumps(list(told(engine, f"{path}/events"))) for path in jobs}) == 1
+
+
+def told(engine: httpx.Client, path: str) -> Iterator[tuple[str, dict[str, object]]]:
+    with engine.stream("GET", path) as stream:
+        yield from events(stream.iter_lines())
+
+
 def test_a_job_is_found_by_its_id_alone(engine: httpx.Client) -> None:
     for method in ("GET", "DELETE"):
         assert engine.request(method, "/api/jobs/nothing").status_code == 404

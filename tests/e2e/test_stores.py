@@ -4,7 +4,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +62,18 @@ class Engines:
         self.all.append(engine)
         return engine
 
+    def gateway(self, engines: Sequence[Service]) -> Service:
+        port = free_port()
+        variables = {
+            "CQOX_DATA_DIR": str(self._folder / "data"),
+            "CQOX_GATEWAY_PORT": str(port),
+            "ENGINE_URL": ",".join(engine.url for engine in engines),
+        }
+        gateway = Service("gateway", port, variables, self._folder / "gateway.log")
+        gateway.start()
+        self.all.append(gateway)
+        return gateway
+
 
 def asking(seed: int) -> dict[str, object]:
     return {
@@ -80,11 +92,12 @@ def get(engine: Service, path: str) -> httpx.Response:
     return httpx.get(f"{engine.url}{path}", timeout=30, trust_env=False)
 
 
-def until(engine: Service, path: str, wanted: str) -> dict[str, object]:
+def until(engine: Service, path: str, wanted: str, *told: str) -> dict[str, object]:
     end = time.monotonic() + 20
     while True:
         answer: dict[str, object] = get(engine, path).json()
-        if answer["status"] == wanted or time.monotonic() > end:
+        there = answer["status"] == wanted and all(answer[name] is not None for name in told)
+        if there or time.monotonic() > end:
             return answer
         time.sleep(0.1)
 
@@ -173,6 +186,39 @@ def test_a_job_of_an_engine_that_was_killed_is_interrupted_and_never_forgotten(
     assert found["finished_at"] is not None
     assert get(engine, f"/api/jobs/{done['job_id']}").json()["links"]["report"].startswith("/api/analyses/")
     assert "event: interrupted" in get(engine, f"/api/jobs/{running['job_id']}/events").text
+
+
+def test_a_job_is_read_followed_and_cancelled_through_the_gateway_whichever_engine_runs_it(
+    engines: Engines, postgres: Postgres, redis: Redis, tmp_path: Path
+) -> None:
+    url = postgres.fresh()
+    pair = [engines.start(POSTGRES_URL=url, REDIS_URL=redis.url) for _ in range(2)]
+    gateway = engines.gateway(pair)
+    for service in (*pair, gateway):
+        service.wait_ready()
+    for runner, other in (pair, pair[::-1]):
+        key = f"job on {runner.port}"
+        job = analyze(runner, LONG, Prefer="respond-async", **{"Idempotency-Key": key}).json()
+        path = f"/api/jobs/{job['job_id']}"
+        # The same request is that job, wherever it arrives.
+        for service in (other, gateway):
+            again = analyze(service, LONG, Prefer="respond-async", **{"Idempotency-Key": key})
+            assert (again.status_code, again.json()["job_id"]) == (202, job["job_id"])
+            refused = analyze(service, asking(1), Prefer="respond-async", **{"Idempotency-Key": key})
+            assert (refused.status_code, refused.json()["type"]) == (422, "idempotency-key-reused")
+        until(runner, path, "running", "last_step")
+        for _ in range(3):
+            assert get(gateway, path).json()["last_step"] is not None
+        assert get(other, path).json()["status"] == "running"
+        assert get(other, f"{path}/events").status_code == 409
+        assert httpx.delete(f"{other.url}{path}", trust_env=False).status_code == 409
+        assert get(runner, path).json()["status"] == "running"
+        assert httpx.delete(f"{gateway.url}{path}", trust_env=False).json()["status"] == "cancelled"
+        assert get(gateway, path).json()["steps"] > 0
+        assert "event: cancelled" in get(gateway, f"{path}/events").text
+        assert "event: step" in get(gateway, f"{path}/events").text
+        assert until(other, path, "cancelled")["status"] == "cancelled"
+    assert get(gateway, "/api/jobs/nothing").status_code == 404
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgres"])

@@ -13,6 +13,7 @@ import pytest
 
 from services.engine.app import create_app as create_engine
 from services.gateway.app import create_app as create_gateway
+from services.http.hop import is_own_key
 from services.http.settings import Settings
 
 FAKE = str(Path(__file__).parent / "fake_engine.py")
@@ -297,8 +298,11 @@ def test_an_event_stream_has_the_clients_deadline_too(client):
     assert 4000 < int(headers_seen(answer)["x-request-timeout-ms"]) <= 5000
 
 
-def test_an_idempotency_key_of_the_client_is_kept(client):
-    assert headers_seen(client.post(ANALYZE, content=BODY))["idempotency-key"]
+def test_a_request_has_an_idempotency_key_and_that_of_the_client_is_kept(client):
+    own = [headers_seen(client.post(ANALYZE, content=BODY))["idempotency-key"] for _ in range(2)]
+    assert own[0] != own[1]
+    assert all(is_own_key(key) for key in own)
+    assert "idempotency-key" not in headers_seen(client.get("/api/analyses"))
     answer = client.post(ANALYZE, content=BODY, headers={"Idempotency-Key": "mine"})
     assert headers_seen(answer)["idempotency-key"] == "mine"
 

@@ -14,7 +14,7 @@ from cqox.errors import CircuitOpen, DeadlineExceeded, EngineUnavailable, Reject
 from cqox.resilience import CircuitBreaker, deadline, registry
 from cqox.resilience.http import propagate, serving_attempt
 from services.gateway.engine_client import Call, Reply, Streamed
-from services.gateway.failures import EngineFailed, EngineLost, EngineStalled
+from services.gateway.failures import EngineFailed, EngineLost, EngineStalled, EngineUnasked
 from services.gateway.policies import EnginePolicies
 from services.gateway.replicas import Replica, Replicas
 from services.http.hop import serving
@@ -40,7 +40,7 @@ class Engine:
         self.acts = list(acts) or [reply()]
         self.alive = alive
         self.closed = False
-        self.calls: list[tuple[float, Call, str | None, int]] = []
+        self.calls: list[tuple[float, Call, int]] = []
         self.probes: list[float] = []
         self.received = 0
         self.cancelled = 0
@@ -56,14 +56,7 @@ class Engine:
             return reply()
         request = httpx.Request("POST", "http://engine/")
         await propagate(request)
-        self.calls.append(
-            (
-                trio.current_time(),
-                call,
-                request.headers.get("Idempotency-Key"),
-                int(request.headers.get("X-Retry-Attempt", "0")),
-            )
-        )
+        self.calls.append((trio.current_time(), call, int(request.headers.get("X-Retry-Attempt", "0"))))
         act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
         if isinstance(act, httpx.ConnectError):
             raise act
@@ -217,16 +210,15 @@ async def test_other_answers_are_returned_as_they_are_after_one_attempt(autojump
 
 @pytest.mark.trio
 @pytest.mark.parametrize("failure", [REFUSED, httpx.ReadError("cut"), reply(500), reply(502), reply(503)])
-async def test_a_failure_is_tried_three_times_with_growing_pauses_and_one_key(autojump_clock, failure):
+async def test_a_failure_is_tried_three_times_with_growing_pauses(autojump_clock, failure):
     engine = Engine(failure, failure, reply())
     assert (await analyze(policies(engine))).status == 200
     times = [at for at, *_ in engine.calls]
     assert 0.5 <= times[1] - times[0] <= 1.5
     assert 1.0 <= times[2] - times[1] <= 3.0
     assert [attempt for *_, attempt in engine.calls] == [0, 1, 2]
-    keys = {key for _, _, key, _ in engine.calls}
-    assert len(keys) == 1
-    assert None not in keys
+    # With the headers of the call, the idempotency key among them.
+    assert all(call is CALL for _, call, _ in engine.calls)
 
 
 @pytest.mark.trio
@@ -658,8 +650,32 @@ async def test_what_one_engine_holds_is_found_there(autojump_clock):
         async with made.follow(CALL) as streamed:
             assert [data async for data in streamed.chunks] == [b"job"]
     assert (await policies(Engine(reply(404)), Engine(reply(404))).find(CALL)).status == 404
+
+
+@pytest.mark.trio
+async def test_the_engine_that_holds_it_is_preferred_to_one_that_has_a_record_of_it(autojump_clock):
+    record, own, elsewhere = reply(body=b"record", x_second_hand="yes"), reply(body=b"own"), reply(409)
+    for engines in ([record, own], [elsewhere, own], [reply(404), record], [elsewhere, reply(404), record]):
+        made = policies(*map(Engine, engines))
+        for _ in range(3):
+            assert (await made.find(CALL)).body in (b"own", b"record")
+            assert ((await made.find(CALL)).body == b"own") == (own in engines)
+            async with made.follow(CALL) as streamed:
+                assert [data async for data in streamed.chunks] == [b"own" if own in engines else b"record"]
+    assert (await policies(Engine(reply(404)), Engine(elsewhere)).find(CALL)).status == 409
+
+
+@pytest.mark.trio
+async def test_an_engine_that_cannot_be_asked_matters_only_where_no_other_knows_and_opens_no_circuit(autojump_clock):
+    made = policies(Engine(reply(404)), Engine(REFUSED))
+    for _ in range(6):
+        with pytest.raises(EngineUnasked, match="could not be asked"):
+            await made.find(CALL)
+    assert (await made.read(CALL)).status == 404
+    made = policies(Engine(reply(body=b"record", x_second_hand="yes")), Engine(REFUSED))
+    assert (await made.find(CALL)).body == b"record"
     with pytest.raises(EngineLost):
-        await policies(Engine(reply(404)), Engine(REFUSED)).find(CALL)
+        await policies(Engine(REFUSED), Engine(REFUSED)).find(CALL)
 
 
 @pytest.mark.trio

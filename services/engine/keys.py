@@ -1,0 +1,36 @@
+"""The `Idempotency-Key` of a request, held to one body."""
+
+import json
+
+from pydantic import JsonValue
+
+from cqox.analysis.key import digest
+from services.engine.state import State
+from services.http.hop import is_own_key
+from services.http.incoming import IncomingRequest
+
+__all__ = ["body_digest", "held_key"]
+
+
+def body_digest(body: JsonValue) -> str:
+    """A digest of a JSON body, the same for the same value however it is written."""
+    return digest(json.dumps(body, sort_keys=True).encode())
+
+
+async def held_key(state: State, request: IncomingRequest, body: str) -> str | None:
+    """The key of the request, which from now on stands for this body; None where it has none.
+
+    Args:
+        state: what the engine's routes share.
+        request: the request.
+        body: a digest of its body.
+
+    Raises:
+        InvalidRequest: it is no key.
+        KeyReused: it came with another body before.
+    """
+    key = request.headers.get("Idempotency-Key")
+    # The gateway never gives one key to two bodies, and gives many.
+    if key is not None and not is_own_key(key):
+        await state.analyses.keys.bind(key, body)
+    return key

@@ -1,0 +1,78 @@
+import pytest
+
+from cqox.analysis.idempotency import Keys, job_id
+from cqox.errors import InvalidRequest, KeyReused
+from cqox.storage import MemoryCache
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+async def test_a_key_goes_with_one_body_and_another_is_refused_by_name() -> None:
+    keys = Keys(MemoryCache())
+    for _ in range(2):
+        await keys.bind("mine", "body")
+    with pytest.raises(KeyReused, match="'mine' was sent before with another body"):
+        await keys.bind("mine", "another")
+    await keys.bind("mine", "body")
+    await keys.bind("yours", "another")
+
+
+async def test_engines_that_share_a_cache_share_their_keys() -> None:
+    cache = MemoryCache()
+    one, other = Keys(cache), Keys(cache)
+    await one.bind("mine", "body")
+    with pytest.raises(KeyReused):
+        await other.bind("mine", "another")
+    assert len(other) == 0
+    await other.bind("mine", "body")
+
+
+async def test_only_so_many_keys_are_kept_and_the_one_used_longest_ago_goes_first() -> None:
+    cache = MemoryCache()
+    keys = Keys(cache, remembered=2)
+    for key in ("a", "b", "a", "c"):
+        await keys.bind(key, "body")
+    assert len(keys) == 2
+    assert len(cache._claims) == 2
+    with pytest.raises(KeyReused):
+        await keys.bind("c", "another")
+    await keys.bind("b", "another")
+
+
+async def test_a_key_is_free_again_when_its_time_is_over() -> None:
+    clock, cache = Clock(), MemoryCache()
+    keys = Keys(cache, seconds=10, now=clock)
+    await keys.bind("mine", "body")
+    clock.time = 9.0
+    await keys.bind("mine", "body")
+    clock.time = 18.0
+    with pytest.raises(KeyReused):
+        await keys.bind("mine", "another")
+    clock.time = 20.0
+    await keys.bind("mine", "another")
+    assert len(cache._claims) == 1
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256, "鍵", "a\nb"])
+async def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(InvalidRequest, match="1 to 255"):
+        await Keys(MemoryCache()).bind(key, "body")
+
+
+def test_a_job_has_one_id_for_each_key_and_body() -> None:
+    assert job_id("k", "b") == job_id("k", "b")
+    assert len({job_id("k", "b"), job_id("k", "c"), job_id("l", "b")}) == 3
+
+
+@pytest.mark.parametrize("settings", [{"remembered": 0}, {"seconds": 0.0}])
+def test_bounds_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="not 0"):
+        Keys(MemoryCache(), **settings)  # type: ignore[arg-type]
