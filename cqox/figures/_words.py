@@ -29,6 +29,10 @@ _LABELS = {
     "ipwra": "Weighted regressions (IPWRA)",
     "dml_plr": "Double ML, partially linear",
     "dml_irm": "Double ML, interactive",
+    "s_learner": "S-learner",
+    "t_learner": "T-learner",
+    "x_learner": "X-learner",
+    "dr_learner": "DR-learner",
     "dml_pliv": "Double ML, partially linear IV",
     "iv_2sls": "Two-stage least squares",
     "iv_liml": "Limited information (LIML)",
@@ -37,7 +41,7 @@ _LABELS = {
     "did_2x2": "Difference in differences",
     "did_2x2_block": "Difference in differences (block)",
     "twfe": "Two-way fixed effects",
-    "did_callaway_santanna": "Group-time averages (Callaway-Sant'Anna)",
+    "did_callaway_santanna": "Cohort effects (Callaway-Sant'Anna)",
     "did_imputation": "Imputation (Borusyak-Jaravel-Spiess)",
 }
 

@@ -1,0 +1,153 @@
+"""Effects by time since the start of treatment, with the interval of each and the band that holds all of them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Json, Plan
+from cqox.figures._reading import at, listed, number_in, text_in
+from cqox.figures._style import BLUE, GREY, PALE
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import amount, plural, short
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["event_study", "event_study_template"]
+
+_WIDTH, _HEIGHT = 520, 300
+_MOST_EVENTS = 400
+_MOST_MARKS, _LAYERS = 40, (4, 5)
+"""Above so many events the points are small; their layers in the template."""
+
+_REACH = 4.0
+"""The axis reaches this many typical half-widths beyond the estimates, and longer intervals are cut."""
+
+
+def event_study(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
+    """The event study; None where effects by time since treatment were not estimated.
+
+    Args:
+        plan: the contrast's plan.
+        treatment: what the treatment is called.
+        diagnostics: from `cqox.diagnostics.diagnose`.
+    """
+    found = diagnostics.get("event_study")
+    events = [row for row in listed(found, "events") if number_in(row, "estimate") is not None][-_MOST_EVENTS:]
+    if len(events) < 2:
+        return None
+    y, percent = short(plan.label("y"), 32), f"{100 * (1 - plan.settings.alpha):.3g}%"
+    low, high = _range(events)
+    rows = _rows(events, low, high)
+    title = f"Effect of {treatment} on {y}, by time since its start"
+    alt_text = _alt(title, events, found, percent)
+    spec = filled(event_study_template(), rows, title=title, subtitle=_subtitle(found, rows, percent), alt=alt_text)
+    steps = [number_in(row, "event") or 0.0 for row in events]
+    margin = 0.6 + 0.02 * (steps[-1] - steps[0])
+    put(spec, [steps[0] - margin, steps[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
+    put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
+    put(spec, f"Effect in units of {y}", "layer", 0, "encoding", "y", "axis", "title")
+    if len(events) > _MOST_MARKS:
+        for layer in _LAYERS:
+            put(spec, 14, "layer", layer, "mark", "size")
+    return Figure(name="event_study", title=title, alt=alt_text, spec=spec)
+
+
+def _range(events: Sequence[Json]) -> tuple[float, float]:
+    values = [0.0, *(value for row in events if (value := number_in(row, "estimate")) is not None)]
+    halves = sorted(
+        (high - low) / 2
+        for row in events
+        if (low := number_in(row, "band_lower")) is not None and (high := number_in(row, "band_upper")) is not None
+    )
+    typical = halves[len(halves) // 2] if halves else 0.0
+    floor, ceiling = min(values) - _REACH * typical, max(values) + _REACH * typical
+    ends = [
+        min(max(end, floor), ceiling)
+        for row in events
+        for key in ("band_lower", "band_upper", "lower", "upper")
+        if (end := number_in(row, key)) is not None
+    ]
+    low, high = min([*values, *ends]), max([*values, *ends])
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _rows(events: Sequence[Json], low: float, high: float) -> list[dict[str, Json]]:
+    rows: list[dict[str, Json]] = [{"kind": "start", "event": -0.5}]
+    for event in events:
+        if not isinstance(event, dict):
+            continue
+        row: dict[str, Json] = {"kind": "effect", "after": (number_in(event, "event") or 0.0) >= 0}
+        for key in ("event", "estimate", "standard_error", "lower", "upper", "band_lower", "band_upper"):
+            row[key] = number_in(event, key)
+        for name in ("", "band_"):
+            bottom, top = number_in(event, f"{name}lower"), number_in(event, f"{name}upper")
+            row[f"{name}from"] = None if bottom is None else max(bottom, low)
+            row[f"{name}to"] = None if top is None else min(top, high)
+        rows.append(row)
+    return rows
+
+
+def _subtitle(found: Json, rows: Sequence[dict[str, Json]], percent: str) -> list[str]:
+    first = [f"Thick: {percent} interval of each effect."]
+    if any(row.get("band_from") is not None for row in rows):
+        first.append(f"Thin: band that holds all of them with {percent}.")
+    changes = text_in(found, "base_period") == "varying"
+    base = "change from the period before" if changes else "difference from the last period before treatment"
+    second = [f"Hollow: {base}."]
+    p_value = number_in(found, "pre_trends", "p_value")
+    if p_value is not None:
+        second.append(f"Joint test before treatment: p = {p_value:.3f}.")
+    lines = [" ".join(first), " ".join(second)]
+    slope = number_in(found, "pre_trends", "detectable_slope")
+    if slope is not None:
+        lines.append(f"The test would find trends that part by {amount(slope)} a period 4 times in 5.")
+    return lines
+
+
+def _alt(title: str, events: Sequence[Json], found: Json, percent: str) -> str:
+    said = []
+    for event in events if len(events) <= 12 else [*events[:6], *events[-6:]]:
+        text = f"{number_in(event, 'event') or 0.0:.0f}: {amount(number_in(event, 'estimate') or 0.0)}"
+        low, high = number_in(event, "lower"), number_in(event, "upper")
+        said.append(text if low is None or high is None else f"{text} [{amount(low)}, {amount(high)}]")
+    overall = number_in(at(found, "overall"))
+    mean = "" if overall is None else f" Mean after the start {amount(overall)}."
+    return f"Event study. {title}, {plural(len(events), 'period')} with {percent} intervals: {'; '.join(said)}.{mean}"
+
+
+@cache
+def event_study_template() -> Spec:
+    """The shape of every event study."""
+    every = alt.Chart()
+    effects = every.transform_filter("datum.kind === 'effect'")
+    colour = alt.Color("after:N", scale=alt.Scale(domain=[False, True], range=[GREY, BLUE]), legend=None)
+    tooltip = ["event:Q", "estimate:Q", "standard_error:Q", "lower:Q", "upper:Q", "band_lower:Q", "band_upper:Q"]
+    band = effects.mark_rule(strokeWidth=1.2, opacity=0.8).encode(
+        x=alt.X(
+            "event:Q",
+            scale=alt.Scale(domain=[0, 1], nice=False, zero=False),
+            axis=alt.Axis(title="Periods since the start of treatment", format="d", tickMinStep=1, grid=False),
+        ),
+        y=alt.Y(
+            "band_from:Q",
+            scale=alt.Scale(domain=[0, 1], nice=False, zero=False),
+            axis=alt.Axis(title="", tickCount=6, gridColor=PALE),
+        ),
+        y2="band_to:Q",
+        color=colour,
+    )
+    interval = effects.mark_rule(strokeWidth=3.6).encode(x="event:Q", y="from:Q", y2="to:Q", color=colour)
+    none = every.transform_aggregate(rows="count()").mark_rule(color=GREY, strokeWidth=1).encode(y=alt.YDatum(0))
+    start = (
+        every.transform_filter("datum.kind === 'start'")
+        .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
+        .encode(x="event:Q")
+    )
+    before, after = (
+        effects.transform_filter(test)
+        .mark_point(size=52, opacity=1, strokeWidth=1.8, **look)
+        .encode(x="event:Q", y="estimate:Q", color="after:N", tooltip=tooltip)
+        for test, look in (("!datum.after", {"filled": False, "fill": "white"}), ("datum.after", {"filled": True}))
+    )
+    return compiled(alt.layer(band, interval, none, start, before, after).properties(width=_WIDTH, height=_HEIGHT))
