@@ -8,7 +8,6 @@ from cqox.figures.event_means import event_means, event_means_template
 from cqox.figures.event_study import event_study, event_study_template
 from cqox.figures.figure import Figure
 from cqox.figures.forest import forest, forest_template
-from cqox.figures.heterogeneity import heterogeneity, heterogeneity_template
 from cqox.figures.love_plot import love_plot, love_plot_template
 from cqox.figures.overlap import overlap, overlap_template
 
@@ -42,7 +41,6 @@ def draw(
         love_plot(treatment, diagnostics),
         event_means(plan, levels, diagnostics),
         event_study(plan, treatment, diagnostics),
-        heterogeneity(plan, treatment, diagnostics),
     )
     return {figure.name: figure for figure in figures if figure is not None}
 
