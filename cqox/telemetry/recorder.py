@@ -1,20 +1,21 @@
 """Spans kept by OpenTelemetry. Imported only where somebody has asked for traces."""
 
 from collections.abc import Mapping
-from contextvars import Token
-from types import TracebackType
-from typing import Self
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, Tracer
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, Tracer
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.span import TraceState
+from opentelemetry.util.types import AttributeValue
 
 from cqox.telemetry import spans
 from cqox.telemetry.context import TraceContext, parse
-from cqox.telemetry.outcome import Outcome, error_type, outcome_of
-from cqox.telemetry.spans import Attributes, Value
+from cqox.telemetry.recorded import Recorded, ours
+from cqox.telemetry.spans import Attributes
 
 __all__ = ["OpenTelemetryRecorder"]
 
@@ -22,86 +23,28 @@ _KINDS = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": Sp
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
 _EMPTY = Context()
-
-
-class _Recorded:
-    """A span of OpenTelemetry as CQOx speaks of it."""
-
-    __slots__ = ("_settled", "_span", "_token")
-
-    def __init__(self, recorded: trace.Span) -> None:
-        self._span = recorded
-        self._token: Token[Context] | None = None
-        self._settled = False
-
-    @property
-    def context(self) -> TraceContext | None:
-        return _ours(self._span.get_span_context())
-
-    @property
-    def recording(self) -> bool:
-        return self._span.is_recording()
-
-    def rename(self, name: str) -> None:
-        self._span.update_name(name)
-
-    def set(self, **attributes: Value) -> None:
-        self.add({name.replace("__", "."): value for name, value in attributes.items()})
-
-    def add(self, attributes: Attributes) -> None:
-        self._span.set_attributes(attributes)
-
-    def event(self, name: str, attributes: Attributes | None = None) -> None:
-        self._span.add_event(name, attributes)
-
-    def fail(self, kind: str, description: str = "") -> None:
-        self._settled = True
-        self._span.set_attribute("error.type", kind)
-        self._span.set_status(Status(StatusCode.ERROR, description or None))
-
-    def error(self, error: BaseException) -> None:
-        self._span.record_exception(error)
-
-    def cancel(self) -> None:
-        self._settled = True
-        self._span.set_attribute("cqox.cancelled", True)
-
-    def __enter__(self) -> Self:
-        self._token = otel_context.attach(trace.set_span_in_context(self._span))
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if exc is not None and not self._settled:
-            self.ended_by(exc)
-        self._span.end()
-        if self._token is not None:
-            otel_context.detach(self._token)
-            self._token = None
-
-    def ended_by(self, error: BaseException) -> None:
-        """Say how `error` ended the work."""
-        match outcome_of(error):
-            case Outcome.CANCELLED:
-                self._span.set_attribute("cqox.cancelled", True)
-            case Outcome.REFUSED:
-                self._span.set_attribute("error.type", error_type(error))
-            case _:
-                self._span.record_exception(error)
-                self._span.set_attribute("error.type", error_type(error))
-                self._span.set_status(Status(StatusCode.ERROR, str(error)))
+_AS_MANY_AS_THERE_ARE = 128
 
 
 class OpenTelemetryRecorder:
     """Fills the slot of `spans` with a tracer.
 
+    Its sampler is asked once a trace, by the first span that this process has of it: the others follow, as they would
+    by every sampler that goes by the trace.
+
     Args:
-        tracer: where spans are made.
+        tracer: whose sampler, ids, resource and processors are used.
     """
 
     def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
+        self._sampler = tracer.sampler
+        self._ids = tracer.id_generator
+        self._resource = tracer.resource
+        self._processor = tracer.span_processor
+        self._scope = tracer._instrumentation_scope
+        limits = SpanLimits()
+        few = (limits.max_span_attributes or _AS_MANY_AS_THERE_ARE) < _AS_MANY_AS_THERE_ARE
+        self._limits = limits if few or limits.max_span_attribute_length is not None else None
 
     def start(
         self,
@@ -113,32 +56,28 @@ class OpenTelemetryRecorder:
         root: bool = False,
         link: TraceContext | None = None,
         start_ns: int | None = None,
-    ) -> _Recorded:
+    ) -> Recorded:
         """A span, child of `parent`, or of the current one; with `root` of neither."""
-        around = _EMPTY if root else None
+        around: trace.Span | None = None if root else trace.get_current_span()
         if parent is not None:
-            around = trace.set_span_in_context(NonRecordingSpan(_theirs(parent)), _EMPTY)
-        return _Recorded(
-            self._tracer.start_span(
-                name,
-                around,
-                _KINDS[kind],
-                attributes,
-                [Link(_theirs(link))] if link is not None else None,
-                start_ns,
-                # What a span's end says of an exception is decided in `_Recorded`, cancellations first of all.
-                record_exception=False,
-                set_status_on_exception=False,
-            )
-        )
+            around = NonRecordingSpan(_theirs(parent))
+        links = () if link is None else (Link(_theirs(link)),)
+        given: dict[str, AttributeValue] = {**attributes} if attributes else {}
+        if isinstance(around, Recorded):
+            above = around.ids
+            ids = SpanContext(above.trace_id, self._ids.generate_span_id(), False, above.trace_flags, above.trace_state)
+            return Recorded(name, ids, above, _KINDS[kind], given, links, start_ns, self._keep if around.kept else None)
+        return self._first(name, _KINDS[kind], given, links, start_ns, around)
 
     def current(self) -> TraceContext | None:
         """The ids of the current span."""
-        return _ours(trace.get_current_span().get_span_context())
+        span = trace.get_current_span()
+        return span.context if isinstance(span, Recorded) else ours(span.get_span_context())
 
-    def current_span(self) -> _Recorded:
+    def current_span(self) -> spans.Span:
         """The current span, to say more to it."""
-        return _Recorded(trace.get_current_span())
+        span = trace.get_current_span()
+        return span if isinstance(span, Recorded) else spans.NOTHING
 
     def forget(self) -> None:
         """Make no span the current one, for the rest of the calling task."""
@@ -161,18 +100,59 @@ class OpenTelemetryRecorder:
         error = told.get("error")
         if isinstance(error, str):
             kept.fail(error, str(told.get("description", "")))
-        kept._span.end(end)
+        kept.end(end)
 
+    def _first(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: dict[str, AttributeValue],
+        links: tuple[Link, ...],
+        start_ns: int | None,
+        around: trace.Span | None,
+    ) -> Recorded:
+        above = None if around is None else around.get_span_context()
+        if above is None or not above.is_valid:
+            above = None
+            trace_id = self._ids.generate_trace_id()
+        else:
+            trace_id = above.trace_id
+        context = _EMPTY if around is None else trace.set_span_in_context(around, _EMPTY)
+        result = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
+        ids = SpanContext(
+            trace_id,
+            self._ids.generate_span_id(),
+            is_remote=False,
+            trace_flags=_SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else _NOT_SAMPLED,
+            trace_state=result.trace_state,
+        )
+        # A sampler hands the attributes back, with its own.
+        given = dict(result.attributes or {})
+        keep = None if result.decision is Decision.DROP else self._keep
+        return Recorded(name, ids, above, kind, given, links, start_ns, keep)
 
-def _ours(context: SpanContext) -> TraceContext | None:
-    if not context.is_valid:
-        return None
-    return TraceContext(
-        trace_id=f"{context.trace_id:032x}",
-        span_id=f"{context.span_id:016x}",
-        sampled=context.trace_flags.sampled,
-        state=context.trace_state.to_header() if context.trace_state else "",
-    )
+    def _keep(self, span: Recorded) -> None:
+        attributes: Mapping[str, AttributeValue] = span.attributes
+        if self._limits is not None:
+            most, longest = self._limits.max_span_attributes, self._limits.max_span_attribute_length
+            attributes = BoundedAttributes(most, span.attributes, max_value_len=longest)
+        self._processor.on_end(
+            ReadableSpan(
+                span.name,
+                span.ids,
+                span.parent,
+                self._resource,
+                attributes,
+                span.events,
+                span.links,
+                span.kind,
+                None,
+                span.status,
+                span.start_ns,
+                span.end_ns,
+                self._scope,
+            )
+        )
 
 
 def _theirs(context: TraceContext) -> SpanContext:

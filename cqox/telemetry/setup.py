@@ -98,6 +98,7 @@ class Telemetry:
 
     def _begin_traces(self) -> None:
         from opentelemetry import trace
+        from opentelemetry.sdk.trace import Tracer
 
         from cqox.telemetry import providers
         from cqox.telemetry.recorder import OpenTelemetryRecorder
@@ -105,7 +106,9 @@ class Telemetry:
         ledger, _ = providers.ledgers()
         provider = providers.traces_provider(self.settings, self._resource(), ledger)
         trace.set_tracer_provider(provider)
-        recorder = OpenTelemetryRecorder(provider.get_tracer(_SCOPE, self._version))
+        tracer = provider.get_tracer(_SCOPE, self._version)
+        assert isinstance(tracer, Tracer)
+        recorder = OpenTelemetryRecorder(tracer)
         before, watching = record_with(recorder), observe_tasks(TaskSpans(recorder, ratio=self._task_ratio))
         self._undo += [lambda: record_with(before), lambda: observe_tasks(watching)]
         self._flush.append(provider.shutdown)

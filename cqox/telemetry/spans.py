@@ -15,6 +15,7 @@ from typing import Literal, Protocol, Self
 from cqox.telemetry.context import TraceContext, of_request_id
 
 __all__ = [
+    "NOTHING",
     "Attributes",
     "Recorder",
     "Span",
@@ -168,7 +169,8 @@ class _Unrecorded:
             self._token = None
 
 
-_NOTHING = _Unrecorded(None)
+NOTHING: Span = _Unrecorded(None)
+"""A span to which anything may be said, and nothing is kept."""
 _ids: ContextVar[TraceContext | None] = ContextVar("cqox_trace_ids", default=None)
 _awaited: ContextVar[bool] = ContextVar("cqox_task_is_awaited", default=False)
 _recorder: Recorder | None = None
@@ -195,7 +197,7 @@ def span(name: str, attributes: Attributes | None = None, *, kind: SpanKind = "i
         kind: `client` where another service or a store is asked.
     """
     if _recorder is None:
-        return _NOTHING
+        return NOTHING
     return _recorder.start(name, kind, attributes)
 
 
@@ -235,7 +237,7 @@ def current() -> TraceContext | None:
 
 def current_span() -> Span:
     """The span that the calling code runs in, to say more to it."""
-    return _NOTHING if _recorder is None else _recorder.current_span()
+    return NOTHING if _recorder is None else _recorder.current_span()
 
 
 def adopt(told: Mapping[str, object]) -> None:

@@ -1,0 +1,222 @@
+"""One span as CQOx keeps it: it is written by the task that it belongs to, and read once it has ended.
+
+The SDK's own span takes locks, copies and checks for writers that it knows nothing of, which is most of what a span
+costs. Here there is one writer and its attributes are right as they are. To the rest of OpenTelemetry it is a span like
+any other: it can be the current one, others can be its children, and processors get what they always get.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextvars import Token
+from types import TracebackType
+from typing import Self
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Event
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.util.types import Attributes as OtelAttributes
+from opentelemetry.util.types import AttributeValue
+
+from cqox.telemetry.context import TraceContext
+from cqox.telemetry.outcome import Outcome, error_type, outcome_of
+from cqox.telemetry.spans import Attributes, Value
+
+__all__ = ["Recorded", "ours"]
+
+_MOST_EVENTS = 128
+_UNSET = Status(StatusCode.UNSET)
+
+
+class Recorded(trace.Span):
+    """A span; made by `OpenTelemetryRecorder`.
+
+    Args:
+        name: what is done.
+        ids: its own context.
+        parent: that of its parent, None for a root.
+        kind: its kind.
+        attributes: what is known at the start; owned by the span from now on.
+        links: what it is linked to.
+        start_ns: nanoseconds since the epoch; now if None.
+        keep: takes the span once it has ended; None for one that nobody keeps.
+
+    Attributes:
+        ids: as given; so are `parent` and `kind`.
+        name: the last one given.
+        attributes: by name.
+        events: in order, at most 128.
+        links: all of them.
+        status: unset, or the error that it ended with.
+        start_ns: nanoseconds since the epoch.
+        end_ns: likewise; None before its end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ids: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: dict[str, AttributeValue],
+        links: tuple[Link, ...],
+        start_ns: int | None,
+        keep: "Callable[[Recorded], None] | None",
+    ) -> None:
+        self.ids = ids
+        self.parent = parent
+        self.kind = kind
+        self.end_ns: int | None = None
+        self.name = name
+        self.attributes = attributes
+        self.links = links
+        self._keep = keep
+        self.events: list[Event] = []
+        self.status = _UNSET
+        self._settled = False
+        self._context: TraceContext | None = None
+        self._token: Token[Context] | None = None
+        self.start_ns = time.time_ns() if start_ns is None else start_ns
+
+    # As CQOx speaks of it
+
+    @property
+    def context(self) -> TraceContext | None:
+        if self._context is None:
+            self._context = ours(self.ids)
+        return self._context
+
+    @property
+    def recording(self) -> bool:
+        return self._keep is not None and self.end_ns is None
+
+    @property
+    def kept(self) -> bool:
+        """Whether it and what it is around is kept."""
+        return self._keep is not None
+
+    def rename(self, name: str) -> None:
+        self.name = name
+
+    def set(self, **attributes: Value) -> None:
+        self.add({name.replace("__", "."): value for name, value in attributes.items()})
+
+    def add(self, attributes: Attributes) -> None:
+        if self.end_ns is None:
+            self.attributes.update(attributes)
+
+    def event(self, name: str, attributes: Attributes | None = None) -> None:
+        self.add_event(name, attributes)
+
+    def fail(self, kind: str, description: str = "") -> None:
+        self._settled = True
+        self.add({"error.type": kind})
+        self.set_status(Status(StatusCode.ERROR, description or None))
+
+    def error(self, error: BaseException) -> None:
+        self.record_exception(error)
+
+    def cancel(self) -> None:
+        self._settled = True
+        self.add({"cqox.cancelled": True})
+
+    def __enter__(self) -> Self:
+        self._token = otel_context.attach(trace.set_span_in_context(self))
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc is not None and not self._settled:
+            self._ended_by(exc)
+        self.end()
+        if self._token is not None:
+            otel_context.detach(self._token)
+            self._token = None
+
+    def _ended_by(self, error: BaseException) -> None:
+        match outcome_of(error):
+            case Outcome.CANCELLED:
+                self.add({"cqox.cancelled": True})
+            case Outcome.REFUSED:
+                self.add({"error.type": error_type(error)})
+            case _:
+                self.record_exception(error)
+                self.fail(error_type(error), str(error))
+
+    # As OpenTelemetry does
+
+    def get_span_context(self) -> SpanContext:
+        """Its ids."""
+        return self.ids
+
+    def is_recording(self) -> bool:
+        """Whether anybody will see what is said to it."""
+        return self.recording
+
+    def update_name(self, name: str) -> None:
+        """Give it another name."""
+        self.rename(name)
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        """Add one attribute."""
+        self.set_attributes({key: value})
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Add attributes."""
+        if self.end_ns is None:
+            self.attributes.update(attributes)
+
+    def add_event(self, name: str, attributes: OtelAttributes = None, timestamp: int | None = None) -> None:
+        """Note that something happened; the first ones are kept."""
+        if self.recording and len(self.events) < _MOST_EVENTS:
+            self.events.append(Event(name, attributes, timestamp))
+
+    def add_link(self, context: SpanContext, attributes: OtelAttributes = None) -> None:
+        """Link it to another span."""
+        if self.end_ns is None:
+            self.links = (*self.links, Link(context, attributes))
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Say how it went."""
+        if self.end_ns is None:
+            self.status = status if isinstance(status, Status) else Status(status, description)
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: OtelAttributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Note an exception with its trace."""
+        if self.recording:
+            module, name = type(exception).__module__, type(exception).__qualname__
+            told: dict[str, AttributeValue] = {
+                "exception.type": name if module == "builtins" else f"{module}.{name}",
+                "exception.message": str(exception),
+                "exception.stacktrace": "".join(traceback.format_exception(exception)),
+                **(attributes or {}),
+            }
+            self.add_event("exception", told, timestamp)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End it now, or at `end_time`; later calls change nothing."""
+        if self.end_ns is None:
+            self.end_ns = time.time_ns() if end_time is None else end_time
+            if self._keep is not None:
+                self._keep(self)
+
+
+def ours(ids: SpanContext) -> TraceContext | None:
+    """The ids as CQOx speaks of them; None where they are none."""
+    if not ids.is_valid:
+        return None
+    return TraceContext(
+        trace_id=f"{ids.trace_id:032x}",
+        span_id=f"{ids.span_id:016x}",
+        sampled=ids.trace_flags.sampled,
+        state=ids.trace_state.to_header() if ids.trace_state else "",
+    )
