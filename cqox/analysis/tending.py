@@ -1,26 +1,37 @@
 """What an engine does beside its answers: it says that it lives, and settles the jobs of engines that do not."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
-__all__ = ["JOB_LEASE_SECONDS", "tend", "tend_once"]
+__all__ = ["JOB_KEPT_DAYS", "JOB_LEASE_SECONDS", "MOST_JOBS", "retire_once", "tend", "tend_once"]
 
 JOB_LEASE_SECONDS = 30.0
 """How long a job counts as running without a sign of life from its engine, where nobody sees the engine end."""
 
+JOB_KEPT_DAYS = 30
+"""How long a job can be asked for after it has ended."""
+
+MOST_JOBS = 100_000
+"""How many ended jobs can be asked for, the latest ones."""
+
 _EVERY_SECONDS = 5.0
+_RETIRE_EVERY_SECONDS = 3600.0
 _logger = logging.getLogger("cqox.analysis")
 
 
 async def tend(store: ResultStore, files: FileStore) -> None:
-    """Renew this engine's jobs and settle those of engines that are gone, for as long as the task runs."""
+    """Renew this engine's jobs, settle those of engines that are gone and strike old ones, while the task runs."""
+    retired_at = -_RETIRE_EVERY_SECONDS
     while True:
         await tend_once(store, files)
+        if anyio.current_time() - retired_at >= _RETIRE_EVERY_SECONDS:
+            retired_at = anyio.current_time()
+            await retire_once(store)
         await anyio.sleep(_EVERY_SECONDS)
 
 
@@ -35,3 +46,18 @@ async def tend_once(store: ResultStore, files: FileStore) -> None:
             _logger.warning("The engine %s ended without a farewell; %d of its jobs are interrupted.", owner, count)
     except StoreUnavailable as error:
         _logger.warning("The jobs could not be tended: %s", error)
+
+
+async def retire_once(store: ResultStore) -> None:
+    """Strike jobs that ended long ago. Where the store is away it is left for the next time."""
+    now = datetime.now(UTC)
+    ended_before = (now - timedelta(days=JOB_KEPT_DAYS)).isoformat(timespec="microseconds")
+    try:
+        count = await store.retire_jobs(
+            ended_before=ended_before, most=MOST_JOBS, now=now.isoformat(timespec="microseconds")
+        )
+    except StoreUnavailable as error:
+        _logger.warning("Old jobs could not be struck: %s", error)
+        return
+    if count:
+        _logger.info("%d jobs that ended long ago were struck.", count)

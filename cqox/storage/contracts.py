@@ -203,6 +203,18 @@ class ResultStore(Protocol):
         """Say that the owner is gone, and what it ran with it; how many jobs those were."""
         ...
 
+    async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
+        """Strike jobs that ended long ago; how many those were. One that has not ended is never struck.
+
+        A job that nobody has renewed for a day is written down as interrupted now, and goes when that is long ago.
+
+        Args:
+            ended_before: ISO 8601 in UTC; what ended earlier goes.
+            most: how many ended jobs stay, the latest ones.
+            now: ISO 8601 in UTC.
+        """
+        ...
+
     async def job(self, job_id: str) -> JobRecord | None:
         """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
         ...

@@ -9,6 +9,7 @@ from cqox.errors import StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 
 __all__ = [
+    "ABANDONED_SECONDS",
     "DATASET",
     "JOB",
     "REPORT",
@@ -28,6 +29,9 @@ REPORT = (
 )
 DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description"
 JOB = "job_id, dataset_id, status, created_at, finished_at, analysis_id, problem"
+ABANDONED_SECONDS = 86_400.0
+"""How long after its last lease a job still counts as running for the row that is kept of it."""
+
 _logger = logging.getLogger("cqox.storage")
 
 

@@ -15,6 +15,7 @@ from cqox.storage.blocking import Threads
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import store_circuit, store_policy
 from cqox.storage.rows import (
+    ABANDONED_SECONDS,
     DATASET,
     JOB,
     REPORT,
@@ -74,6 +75,10 @@ _MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
             ) WITHOUT ROWID""",
             "CREATE INDEX jobs_running ON jobs (owner) WHERE status = 'running'",
         ),
+    ),
+    (
+        "jobs by when they ended",
+        ("CREATE INDEX jobs_ended ON jobs (coalesce(finished_at, created_at), job_id) WHERE status <> 'running'",),
     ),
 )
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
@@ -205,6 +210,24 @@ class SqliteStore:
         """Say that the owner is gone, and what it ran with it; how many jobs those were."""
         statement = "UPDATE jobs SET status = 'interrupted', finished_at = ? WHERE owner = ? AND status = 'running'"
         return await self._count(statement, finished_at, owner)
+
+    async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
+        """Strike jobs that ended long ago; how many those were. One that has not ended is never struck."""
+
+        def retire(connection: sqlite3.Connection) -> int:
+            statement = (
+                "UPDATE jobs SET status = 'interrupted', finished_at = ? WHERE status = 'running' AND renewed_until < ?"
+            )
+            connection.execute(statement, (now, time.time() - ABANDONED_SECONDS))
+            # SQLite has no OFFSET without a LIMIT.
+            statement = (
+                "DELETE FROM jobs WHERE status <> 'running' AND (coalesce(finished_at, created_at) < ? OR job_id IN "
+                "(SELECT job_id FROM jobs WHERE status <> 'running' "
+                "ORDER BY coalesce(finished_at, created_at) DESC, job_id DESC LIMIT -1 OFFSET ?))"
+            )
+            return connection.execute(statement, (ended_before, most)).rowcount
+
+        return await self._call(retire)
 
     async def job(self, job_id: str) -> JobRecord | None:
         """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""

@@ -30,13 +30,14 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "put_job": "UPSERT",
     "renew_jobs": "UPDATE",
     "interrupt_jobs": "UPDATE",
+    "retire_jobs": "DELETE",
     "job": "SELECT",
 }
 """The operations of a result store, by the names of its methods. `ping` is a probe, and no operation."""
 
 _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
 _COLLECTIONS |= {"register": "datasets", "dataset": "datasets", "datasets": "datasets", "forget": "datasets"}
-_COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "job"), "jobs")
+_COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "retire_jobs", "job"), "jobs")
 _SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}
 
 _active: dict[str, int] = {}

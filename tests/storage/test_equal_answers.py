@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore
+from cqox.storage import JobStatus, MemoryCache, ResultCache, ResultStore, SqliteStore
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 from tests.servers import Postgres, Redis
@@ -89,11 +89,17 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
                 number=NUMBERS,
                 owner=st.sampled_from(["one", "two"]),
                 status=st.sampled_from(["running", "succeeded", "failed", "cancelled", "interrupted"]),
-                seconds=st.sampled_from([-60.0, 3600.0]),
+                seconds=st.sampled_from([-100_000.0, -60.0, 3600.0]),
+                finished_at=st.none() | st.sampled_from(["2026-01-01T06", "2026-01-02T06"]),
             )
-            def job(self, number: int, owner: str, status: str, seconds: float) -> None:
-                record = replace(a_job(str(number)), status=status)
+            def job(self, number: int, owner: str, status: JobStatus, seconds: float, finished_at: str | None) -> None:
+                record = replace(a_job(str(number)), status=status, finished_at=finished_at)
                 self.both(lambda store: store.put_job(record, owner=owner, seconds=seconds))
+                self.both(lambda store: store.job(str(number)))
+
+            @rule(before=st.sampled_from(["2026-01-01", "2026-01-02", "2027"]), most=st.integers(0, 4), number=NUMBERS)
+            def retire(self, before: str, most: int, number: int) -> None:
+                self.both(lambda store: store.retire_jobs(ended_before=before, most=most, now="2026-01-01T12"))
                 self.both(lambda store: store.job(str(number)))
 
             @rule(owner=st.sampled_from(["one", "two"]), renew=st.booleans(), number=NUMBERS)

@@ -208,20 +208,31 @@ async def test_a_migration_that_fails_leaves_nothing(
         async with PostgresStore.open(url) as store:
             with pytest.raises(StoreUnavailable, match="division by zero"):
                 await store.migrate()
-            assert [step.applied_at is None for step in await store.migrations()] == [False, True]
+            assert [step.applied_at is None for step in await store.migrations()] == [False, False, False, True]
             found = await store._guarded(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
             assert found == (None,)
 
 
 async def test_people_can_query_reports_and_estimates(postgres_server: Postgres) -> None:
     async with PostgresStore.open(postgres_server.fresh()) as store:
-        await store.save(a_report(3, body=b'{"decision":{"verdict":"GO"}}'))
+        await store.save(a_report(2, body=b'{"estimates":{"not":"a list"}}'))
+        body = (
+            b'{"decision":{"verdict":"GO"},"estimates":[{"name":"ols","estimate":0.1},{"name":"iv","estimate":null}]}'
+        )
+        await store.save(a_report(3, body=body))
         row = await store._call(
             lambda connection: connection.execute(
-                "SELECT document->'decision'->>'verdict', pg_typeof(estimate)::text, estimate FROM reports"
+                "SELECT document->'decision'->>'verdict', pg_typeof(estimate)::text, estimate FROM reports "
+                "WHERE document ? 'decision'"
             ).fetchone()
         )
+        each = await store._call(
+            lambda connection: connection.execute(
+                "SELECT name, estimate, pg_typeof(estimate)::text FROM estimates ORDER BY name"
+            ).fetchall()
+        )
     assert row == ("GO", "double precision", 3 / 7)
+    assert each == [("iv", None, "double precision"), ("ols", 0.1, "double precision")]
 
 
 @pytest.mark.parametrize("url", ["postgresql://host:port/x", "nonsense", "postgresql://h/d?colour=red"])

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from cqox.errors import StoreUnavailable
-from cqox.storage import ResultStore, SqliteStore
+from cqox.storage import JobRecord, JobStatus, ResultStore, SqliteStore
 from cqox.storage.postgres import PostgresStore
 from tests.storage.records import a_dataset, a_job, a_report
 
@@ -190,6 +190,46 @@ async def test_a_job_that_nobody_renews_is_interrupted_and_may_still_say_how_it_
     ended = replace(a_job("j"), status="succeeded", finished_at="later", analysis_id="a")
     await store.put_job(ended, owner="one", seconds=60)
     assert await store.job("j") == ended
+
+
+def ended(name: str, at: str, status: JobStatus = "succeeded") -> JobRecord:
+    return replace(a_job(name), status=status, finished_at=at)
+
+
+async def test_jobs_that_ended_long_ago_are_struck_and_none_that_runs(store: ResultStore) -> None:
+    for name in ("runs", "also"):
+        await store.put_job(a_job(name), owner="one", seconds=60)
+    for number, status in enumerate(("succeeded", "failed", "cancelled", "interrupted")):
+        await store.put_job(ended(f"old{number}", "2026-01-01T00:00:00+00:00", status), owner="one", seconds=60)
+    await store.put_job(ended("new", "2026-03-01T00:00:00+00:00"), owner="one", seconds=60)
+    assert await store.retire_jobs(ended_before="2026-02-01", most=100, now="2026-03-02") == 4
+    assert [await store.job(f"old{number}") for number in range(4)] == [None] * 4
+    assert await store.job("new") == ended("new", "2026-03-01T00:00:00+00:00")
+    assert await store.job("runs") == a_job("runs")
+    assert await store.retire_jobs(ended_before="2027-01-01", most=0, now="2027-01-01") == 1
+    assert await store.renew_jobs("one", seconds=60) == 2
+
+
+async def test_of_ended_jobs_the_latest_stay_up_to_a_number(store: ResultStore) -> None:
+    for number in range(6):
+        await store.put_job(ended(f"j{number}", f"2026-01-0{number + 1}T00:00:00+00:00"), owner="one", seconds=60)
+    await store.put_job(a_job("runs"), owner="one", seconds=60)
+    assert await store.retire_jobs(ended_before="2026-01-01", most=2, now="2026-02-01") == 4
+    assert [await store.job(f"j{number}") is None for number in range(6)] == [True] * 4 + [False] * 2
+    assert await store.job("runs") == a_job("runs")
+
+
+async def test_a_job_abandoned_for_more_than_a_day_is_interrupted_now_and_struck_only_when_that_is_long_ago(
+    store: ResultStore,
+) -> None:
+    await store.put_job(a_job("a"), owner="gone", seconds=-100_000)
+    await store.put_job(a_job("late"), owner="away", seconds=-80_000)
+    assert await store.retire_jobs(ended_before="2030-01-01", most=100, now="2030-06-01") == 0
+    assert await store.job("a") == replace(a_job("a"), status="interrupted", finished_at="2030-06-01")
+    assert await store.renew_jobs("away", seconds=60) == 1
+    assert await store.job("late") == a_job("late")
+    assert await store.retire_jobs(ended_before="2030-07-01", most=100, now="2030-08-01") == 1
+    assert await store.job("a") is None
 
 
 async def test_a_file_that_is_no_database_is_store_unavailable(tmp_path: Path) -> None:

@@ -78,6 +78,34 @@ MIGRATIONS: Sequence[Migration] = (
             CREATE INDEX jobs_running ON jobs (owner) WHERE status = 'running';
         """),
     ),
+    Migration(
+        name="jobs by when they ended",
+        script=SQL("""
+            ALTER TABLE jobs ALTER COLUMN finished_at TYPE text COLLATE "C";
+            CREATE INDEX jobs_ended ON jobs (coalesce(finished_at, created_at), job_id) WHERE status <> 'running';
+        """),
+    ),
+    Migration(
+        name="estimates, to query by",
+        script=SQL("""
+            CREATE VIEW estimates AS
+            SELECT analysis_id, dataset_id, created_at,
+                item->>'name' AS name,
+                item->>'family' AS family,
+                item->>'estimand' AS estimand,
+                item->>'status' AS status,
+                (item->>'estimate')::double precision AS estimate,
+                (item->>'standard_error')::double precision AS standard_error,
+                (item->>'ci_lower')::double precision AS ci_lower,
+                (item->>'ci_upper')::double precision AS ci_upper,
+                (item->>'p_value')::double precision AS p_value,
+                (item->>'n')::double precision AS n
+            FROM reports, jsonb_array_elements(
+                CASE WHEN jsonb_typeof(document->'estimates') = 'array' THEN document->'estimates' ELSE '[]' END
+            ) AS item;
+            COMMENT ON VIEW estimates IS 'every estimate of every report whose JSON the database can hold';
+        """),
+    ),
 )
 
 

@@ -18,6 +18,7 @@ from cqox.storage.postgres.address import check_address
 from cqox.storage.postgres.connections import Connections
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.rows import (
+    ABANDONED_SECONDS,
     DATASET,
     JOB,
     REPORT,
@@ -192,6 +193,24 @@ class PostgresStore:
             finished_at,
             owner,
         )
+
+    async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
+        """Strike jobs that ended long ago; how many those were. One that has not ended is never struck."""
+
+        def retire(connection: _Connection) -> int:
+            connection.execute(
+                "UPDATE jobs SET status = 'interrupted', finished_at = %s WHERE status = 'running' "
+                "AND renewed_until < clock_timestamp() - make_interval(secs => %s)",
+                (now, ABANDONED_SECONDS),
+            )
+            return connection.execute(
+                "DELETE FROM jobs WHERE status <> 'running' AND (coalesce(finished_at, created_at) < %s OR job_id IN "
+                "(SELECT job_id FROM jobs WHERE status <> 'running' "
+                "ORDER BY coalesce(finished_at, created_at) DESC, job_id DESC OFFSET %s))",
+                (ended_before, most),
+            ).rowcount
+
+        return await self._call(retire)
 
     async def job(self, job_id: str) -> JobRecord | None:
         """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""

@@ -1,0 +1,108 @@
+"""Several engines on one cache: who computes, who waits, and who takes over."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cqox.analysis.results import Results
+from cqox.errors import StoreUnavailable
+from cqox.storage import MemoryCache, SqliteStore, StoredReport
+from tests.storage.records import a_report
+
+pytestmark = pytest.mark.anyio
+ONE = a_report(1)
+KEY = ONE.analysis_id
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    async with SqliteStore.open(tmp_path / "results.sqlite") as opened:
+        yield opened
+
+
+class Away(SqliteStore):
+    """A store that can be told to be away."""
+
+    away = False
+
+    async def save(self, report: StoredReport) -> bool:
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().save(report)
+
+    async def load(self, analysis_id: str) -> StoredReport | None:
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().load(analysis_id)
+
+
+async def test_of_many_engines_that_are_asked_the_same_at_once_one_computes(store: SqliteStore) -> None:
+    cache, computed = MemoryCache(), list[int]()
+
+    async def compute() -> StoredReport:
+        computed.append(1)
+        await anyio.sleep(0.05)
+        return ONE
+
+    async def ask() -> None:
+        found = await Results(store, cache).once(KEY, compute)
+        assert (found.report, found.stored) == (ONE, True)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(ask)
+    assert computed == [1]
+
+
+async def test_where_the_one_that_computes_has_died_another_takes_over_when_its_turn_ends(store: SqliteStore) -> None:
+    cache = MemoryCache()
+    # An engine that was killed neither prolongs its turn nor gives it back.
+    assert await cache.claim(KEY, token="dead", seconds=0.2) is True
+
+    async def compute() -> StoredReport:
+        return ONE
+
+    with anyio.fail_after(5):
+        found = await Results(store, cache).once(KEY, compute)
+    assert found.report == ONE
+
+
+async def test_a_computation_that_fails_or_is_cancelled_gives_its_turn_back(store: SqliteStore) -> None:
+    cache = MemoryCache()
+
+    async def fail() -> StoredReport:
+        raise KeyError("mine")
+
+    async def hang() -> StoredReport:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    with pytest.raises(KeyError):
+        await Results(store, cache).once(KEY, fail)
+    with anyio.move_on_after(0.05):
+        await Results(store, cache).once(KEY, hang)
+    assert await cache.claim(KEY, token="next", seconds=1) is True
+
+
+async def test_a_report_that_could_not_be_stored_is_answered_and_stored_when_it_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    async with Away.open(tmp_path / "results.sqlite") as store:
+        results = Results(store, cache := MemoryCache())
+
+        async def compute() -> StoredReport:
+            return ONE
+
+        store.away = True
+        assert (await results.once(KEY, compute)).stored is False
+        again = await results.find(KEY)
+        assert again is not None
+        assert (again.report, again.stored) == (ONE, False)
+        assert await cache.get(KEY) is None
+        store.away = False
+        found = await results.load(KEY)
+        assert found is not None
+        assert found.stored is True
+        assert await store.load(KEY) == ONE
