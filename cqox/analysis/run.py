@@ -19,7 +19,7 @@ from cqox.analysis.report import Finding, assemble
 from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping
 from cqox.datasets import Column, describe, infer_roles, load_columns, open_columns
 from cqox.errors import InvalidRequest, UnusableData
-from cqox.estimators import Estimate, Estimator, Plan, Settings, catalog, run
+from cqox.estimators import Estimate, Estimator, Plan, Settings, applicable, catalog, run
 from cqox.estimators._room import in_files
 from cqox.figures import Figure
 
@@ -137,8 +137,7 @@ def _find(
     contrast: Contrast, settings: Settings, chosen: Sequence[Estimator], options: Options, clock: _Clock
 ) -> Finding:
     plan = Plan(contrast.data, settings)
-    applicable = [estimator for estimator in chosen if estimator.applies(plan) is None]
-    primary = judge.choose_primary(plan, applicable, options.primary)
+    primary = judge.choose_primary(plan, applicable(chosen, plan), options.primary)
     clock.done("plan")
     estimates: list[Estimate] = []
     for estimator in chosen:

@@ -17,6 +17,7 @@ from cqox.estimators import Estimate, Json, Plan, Vector
 
 __all__ = ["agreement", "comparable"]
 
+_BLOCK = 65_536
 _COARSE = ("difference_in_means", "propensity_strata")
 
 
@@ -69,21 +70,25 @@ def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
 
 def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """(k, k) covariances of the estimates by their influence functions, NaN for those without one."""
-    sums = [
-        _sums(plan, estimate.influence / estimate.n) if estimate.influence is not None and estimate.n else None
-        for estimate in group
-    ]
-    known = [position for position, values in enumerate(sums) if values is not None]
+    sums = {
+        position: (_sums(plan, estimate.influence), estimate.n)
+        for position, estimate in enumerate(group)
+        if estimate.influence is not None and estimate.n
+    }
     covariance = np.full((len(group), len(group)), np.nan)
-    if known:
-        stacked = np.stack([values for values in sums if values is not None])
-        covariance[np.ix_(known, known)] = stacked @ stacked.T
+    if sums:
+        known, scales = list(sums), np.asarray([1.0 / n for _, n in sums.values()])
+        total = np.zeros((len(known), len(known)))
+        for start in range(0, len(next(iter(sums.values()))[0]), _BLOCK):
+            block = np.stack([values[start : start + _BLOCK] for values, _ in sums.values()]) * scales[:, None]
+            total += block @ block.T
+        covariance[np.ix_(known, known)] = total
     return covariance
 
 
-def _sums(plan: Plan, contributions: Vector) -> Vector:
-    """Contributions by cluster where rows are clustered, by the first dimension where there are several."""
+def _sums(plan: Plan, influence: Vector) -> Vector:
+    """Influence by cluster where rows are clustered, by the first dimension where there are several."""
     codes = plan.data.clusters[0] if plan.data.clusters else plan.data.unit if plan.clusters_are_units else None
     if codes is None:
-        return contributions
-    return np.bincount(codes + 1, contributions)
+        return influence
+    return np.bincount(codes + 1, influence)

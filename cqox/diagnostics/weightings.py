@@ -9,6 +9,7 @@ import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
+from cqox.estimators._room import settled
 from cqox.estimators.matching import matching_weights
 from cqox.estimators.stratification import stratum_weights
 from cqox.estimators.weighting import balanced_weights, balancing_weights
@@ -71,7 +72,12 @@ def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ..
         if not found or sample is found[0].sample:
             found.append(
                 Weighting(
-                    name=name, target=target, used_by=(estimate.name,), sample=sample, treated=treated, control=control
+                    name=name,
+                    target=target,
+                    used_by=(estimate.name,),
+                    sample=sample,
+                    treated=settled(treated),
+                    control=settled(control),
                 )
             )
     return tuple(found)
@@ -95,7 +101,14 @@ def _by_probability(plan: Plan, estimates: Sequence[Estimate], target: _Target) 
     sampling = plan.weights(sample)
     if sampling is not None:
         treated, control = treated * sampling, control * sampling
-    return Weighting(name=target, target=target, used_by=used_by, sample=sample, treated=treated, control=control)
+    return Weighting(
+        name=target,
+        target=target,
+        used_by=used_by,
+        sample=sample,
+        treated=settled(treated),
+        control=settled(control),
+    )
 
 
 def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 from cqox.estimators._arms import ArmFits
 from cqox.estimators._propensity import Propensity
 from cqox.estimators._sample import Sample
-from cqox.estimators.catalog import catalog, run
+from cqox.estimators.catalog import applicable, catalog, run
 from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector
 from cqox.estimators.estimate import Estimate, Json, Status
 from cqox.estimators.estimator import Estimator, Law
@@ -24,6 +24,7 @@ __all__ = [
     "Settings",
     "Status",
     "Vector",
+    "applicable",
     "catalog",
     "run",
 ]

@@ -4,7 +4,7 @@ A partial statistic is a tuple of arrays that add up. Merging is associative and
 result does not depend on how many threads worked. A source that is not in memory needs another `Rows`, nothing else.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, reduce
@@ -12,7 +12,11 @@ from functools import cache, reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.estimators._room import let_go
+
 __all__ = ["Partial", "Rows", "merge", "merge_all"]
+
+_ROWS_HELD = 2**20
 
 type Partial = tuple[NDArray[np.float64], ...]
 """Sums over some rows."""
@@ -32,6 +36,15 @@ def merge_all(parts: Iterable[Partial]) -> Partial:
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that stay, so that a pass does not pay for them and their scratch memory is warm."""
     return ThreadPoolExecutor(threads, thread_name_prefix="cqox-rows")
+
+
+def _watched[Result](results: Iterable[Result], block: int) -> Iterator[Result]:
+    """The results as they come, letting go every million rows of what a pass over arrays in files has mapped."""
+    every = max(1, _ROWS_HELD // block)
+    for number, result in enumerate(results, 1):
+        if number % every == 0:
+            let_go()
+        yield result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +69,8 @@ class Rows:
         """What `work` returns for each block, in the order of the rows; `work` itself must start no pass."""
         blocks = self.blocks()
         if self.threads < 2 or len(blocks) < 2:
-            return [work(block) for block in blocks]
-        return list(_pool(self.threads).map(work, blocks))
+            return list(_watched(map(work, blocks), self.block))
+        return list(_watched(_pool(self.threads).map(work, blocks), self.block))
 
     def total(self, work: Callable[[slice], Partial]) -> Partial:
         """The statistic of all rows, where `work` returns that of one block."""

@@ -12,6 +12,7 @@ from cqox.errors import UnusableData
 from cqox.estimators._chunks import Partial
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import solve
+from cqox.estimators._room import room
 from cqox.estimators._sample import listed
 from cqox.estimators.data import Matrix, Vector
 
@@ -54,12 +55,13 @@ def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[str, str]) -> T
         UnusableData: no weights meet the means.
     """
     own = arm if frame.weights is None else arm * frame.weights
-    weights, moments = _dual(frame, own / own.sum(), target, whose)
+    own = np.divide(own, own.sum(), out=room(frame.n))
+    weights, moments = _dual(frame, own, target, whose)
     k, y = frame.at["x"].stop, frame.column("y")
     spread = moments - np.outer(moments[0], moments[0])
     slopes = solve(spread[1:k, 1:k], spread[1:k, [y]]).coefficients[:, 0]
     mean = float(moments[0, y])
-    residuals = np.empty(frame.n)
+    residuals = room(frame.n)
 
     def work(s: slice) -> None:
         block = frame.matrix[:, s]
@@ -101,7 +103,7 @@ def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[str, str]) ->
 def _weighted(frame: Frame, base: Vector, multipliers: Vector, target: Vector) -> tuple[float, Vector]:
     """The objective at some multipliers, and the (n,) weights that belong to it, of sum 1."""
     size = len(target)
-    exponents = np.empty(frame.n)
+    exponents = room(frame.n)
     offset = float(multipliers @ target)
 
     def work(s: slice) -> float:
@@ -110,12 +112,15 @@ def _weighted(frame: Frame, base: Vector, multipliers: Vector, target: Vector) -
         return float(own.max(where=base[s] > 0, initial=-np.inf))
 
     highest = max(frame.rows.each(work))
-    exponents -= highest
+    weights = exponents
+    weights -= highest
     # Rows of the other arm may lie far beyond the highest of this one.
-    np.minimum(exponents, 0.0, out=exponents)
-    weights = base * np.exp(exponents)
+    np.minimum(weights, 0.0, out=weights)
+    np.exp(weights, out=weights)
+    weights *= base
     total = float(weights.sum())
-    return highest + float(np.log(total)), weights / total
+    weights /= total
+    return highest + float(np.log(total)), weights
 
 
 def _moments(frame: Frame, weights: Vector) -> Matrix:

@@ -1,13 +1,14 @@
 """Arrays of a whole sample, which go to a file where an analysis is larger than memory should hold.
 
-A file-backed array is written through the page cache: the kernel keeps in memory what there is room for and takes it
-back when it needs it, so that only the vectors in use count against the memory of the process. The file has no name
-from the start, and is gone with the array or the process.
+A file-backed array is written through the page cache, which the kernel gives away when it needs memory. Row passes let
+go of the pages that they have been over, so that what a process holds is the vectors in use and a few blocks. The file
+has no name from the start, and is gone with the array or the process.
 """
 
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 
-__all__ = ["in_files", "room"]
+__all__ = ["in_files", "let_go", "room", "settled"]
 
 _SMALLEST = 2**24
 """Bytes below which a file is not worth its pages."""
 
+_mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _folder: ContextVar[Path | None] = ContextVar("cqox_room_folder", default=None)
 
 
@@ -56,4 +58,20 @@ def room(*shape: int) -> NDArray[np.float64]:
                 f"The analysis needs {size / 2**20:.0f} MiB more on the disk of the data directory, which has no space "
                 f"left for it ({error.strerror})."
             ) from error
+    _mapped.add(pages)
     return np.frombuffer(pages, dtype=np.float64).reshape(shape)
+
+
+def settled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values themselves in memory, else a copy in a file: for vectors that are kept while others are computed."""
+    if _folder.get() is None or values.nbytes < _SMALLEST:
+        return values
+    kept = room(*values.shape)
+    kept[:] = values
+    return kept
+
+
+def let_go() -> None:
+    """Unmap the pages of every file-backed array; what is read or written next comes back from the page cache."""
+    for pages in list(_mapped):
+        pages.madvise(mmap.MADV_DONTNEED)

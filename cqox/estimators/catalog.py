@@ -1,5 +1,6 @@
 """Every estimator, and the one place that runs them under supervision."""
 
+from collections.abc import Iterable
 from functools import cache
 
 from cqox.errors import UnusableData
@@ -18,7 +19,7 @@ from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.plan import Plan
 
-__all__ = ["catalog", "run"]
+__all__ = ["applicable", "catalog", "run"]
 
 
 @cache
@@ -37,6 +38,18 @@ def catalog() -> tuple[Estimator, ...]:
     )
 
 
+def applicable(estimators: Iterable[Estimator], plan: Plan) -> list[Estimator]:
+    """Those that apply to the plan's data; one whose rule raises does not, and `run` says why."""
+
+    def applies(estimator: Estimator) -> bool:
+        try:
+            return estimator.applies(plan) is None
+        except Exception:  # noqa: BLE001 - the supervised root of a rule: the others must stand
+            return False
+
+    return [estimator for estimator in estimators if applies(estimator)]
+
+
 def run(estimator: Estimator, plan: Plan) -> Estimate:
     """The estimate, or why there is none: `skipped` where it does not apply, `failed` where it raised."""
     try:
@@ -46,6 +59,8 @@ def run(estimator: Estimator, plan: Plan) -> Estimate:
         return estimator.run(plan)
     except UnusableData as error:
         return _without_number(estimator, "skipped", error.detail)
+    except MemoryError:
+        return _without_number(estimator, "failed", "It needs more memory than a worker may use.")
     except Exception as error:  # noqa: BLE001 - the supervised root of an estimator: the others must stand
         return _without_number(estimator, "failed", f"{type(error).__name__}: {error}")
 

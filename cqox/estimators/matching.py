@@ -44,6 +44,7 @@ _KNOWN, _FITTED = 3, 2
 and teffects nnmatch, one other for a fitted score as in teffects psmatch."""
 _COMPARISONS = (2e7, 2e8)
 _COMPARISONS_PER_ROW = 1_500
+_MOST_ROWS = 3_000_000
 
 type Target = Literal["ATE", "ATT", "ATC"]
 type Pair = tuple[Vector, Vector]
@@ -261,6 +262,11 @@ def _independent_rows(plan: Plan, sample: Sample) -> str | None:
 
 
 def _enough(plan: Plan, sample: Sample, target: Target) -> str | None:
+    if sample.n > _MOST_ROWS:
+        return (
+            f"Matching holds all rows and their neighbours in memory at once, which is done for up to {_MOST_ROWS:,}; "
+            "weighting and doubly robust estimators read the rows in blocks."
+        )
     for arm in BOTH:
         rows = plan.arm_rows(sample)[arm]
         if other_arm(arm) in _QUERIES[target] and rows < plan.settings.matches:

@@ -114,3 +114,15 @@ def test_a_skipped_estimate_has_a_reason_and_no_number(table: Path) -> None:
     skipped = [estimate for estimate in finished.report["estimates"] if estimate["status"] == "skipped"]
     assert skipped
     assert all(estimate["reason"] and estimate["estimate"] is None for estimate in skipped)
+
+
+def test_a_table_larger_than_memory_gives_the_same_report(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapping = {"y": "y", "treatment": "w", "covariates": ["age", "region"]}
+    within, _ = run(table, mapping)
+    monkeypatch.setattr("cqox.analysis.run._MOST_CELLS", 0)
+    monkeypatch.setattr("cqox.estimators._room._SMALLEST", 8)
+    beyond, _ = run(table, mapping)
+    for left, right in zip(within.report["estimates"], beyond.report["estimates"], strict=True):
+        assert {**left, "seconds": None} == {**right, "seconds": None}
+    assert beyond.report["diagnostics"] == within.report["diagnostics"]
+    assert [path.name for path in table.parent.iterdir() if path.name.startswith("cqox-room")] == []
