@@ -66,6 +66,12 @@ check: $(VENV)/.test-ready  ## format, lint, types, import contracts
 slow: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the slow suites too (Monte-Carlo coverage)
 	@$(BIN)/python -m pytest -m slow
 
+.PHONY: validate
+validate: $(VENV)/.test-ready $(VENV)/.bench-ready  ## Monte-Carlo runs of every estimator, and their table in docs/validation.md
+	@rm -f build/validation.jsonl && mkdir -p build
+	@CQOX_VALIDATION_FILE=$(CURDIR)/build/validation.jsonl $(BIN)/python -m pytest -m slow tests/estimators tests/diagnostics
+	@$(BIN)/python docs/validate.py build/validation.jsonl
+
 .PHONY: bench
 bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run
 	@$(BIN)/python -m benchmarks
