@@ -13,6 +13,7 @@ from cqox.estimators import (
     matching,
     regression,
     stratification,
+    synthetic_control,
     weighting,
 )
 from cqox.estimators.estimate import Estimate, Status
@@ -35,6 +36,7 @@ def catalog() -> tuple[Estimator, ...]:
         *instruments.ESTIMATORS,
         *did.ESTIMATORS,
         *did_staggered.ESTIMATORS,
+        *synthetic_control.ESTIMATORS,
     )
 
 

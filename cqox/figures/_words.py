@@ -42,6 +42,9 @@ _LABELS = {
     "did_2x2_block": "Difference in differences (block)",
     "twfe": "Two-way fixed effects",
     "did_callaway_santanna": "Cohort effects (Callaway-Sant'Anna)",
+    "synthetic_control": "Synthetic control",
+    "synthetic_control_augmented": "Synthetic control, ridge-augmented",
+    "synthetic_did": "Synthetic difference in differences",
     "did_imputation": "Imputation (Borusyak-Jaravel-Spiess)",
 }
 

@@ -124,6 +124,43 @@ def two_periods(n: int = 800, seed: int = 4) -> Data:
     )
 
 
+def factor_panel(
+    donors: int = 20,
+    periods: int = 30,
+    seed: int = 6,
+    *,
+    treated: int = 3,
+    before: int = 20,
+    effect: float = EFFECT,
+    noise: float = 0.5,
+    covariates: bool = True,
+) -> Data:
+    """A panel of two factors, the treated units first, which load as a mixture of donors does and start together."""
+    rng = np.random.default_rng(seed)
+    units = treated + donors
+    loadings = np.column_stack([rng.standard_normal((units, 2)), np.ones(units)])
+    mixture = rng.dirichlet(np.full(donors, 0.3), treated)
+    loadings[:treated] = mixture @ loadings[treated:]
+    factors = rng.standard_normal((periods, 3)) + np.sin(np.arange(periods) / 4)[:, None]
+    unit, time = np.repeat(np.arange(units), periods), np.tile(np.arange(periods), units)
+    status = ((unit < treated) & (time >= before)).astype(float)
+    y = (loadings @ factors.T)[unit, time] + effect * status + noise * rng.standard_normal(units * periods)
+    x = rng.standard_normal((len(unit), 1 if covariates else 0))
+    return Data(
+        n=len(unit),
+        y=y,
+        treatment=status,
+        treatment_kind="binary",
+        covariates=x,
+        propensity_covariates=x,
+        unit=unit,
+        time=time,
+        time_values=np.arange(1990.0, 1990.0 + periods),
+        row_key=row_keys(unit),
+        names=names_for(x),
+    )
+
+
 def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
     if estimator.name == "iv_wald":
@@ -132,6 +169,8 @@ def design_for(estimator: Estimator, seed: int = 5) -> Data:
         return instrumented(seed=seed, m=2)
     if estimator.family == "did_staggered":
         return panel(seed=seed, staggered=True)
+    if estimator.family == "synthetic_control":
+        return factor_panel(seed=seed)
     if "unit_id" in estimator.requires:
         return panel(seed=seed)
     if "post" in estimator.requires:
