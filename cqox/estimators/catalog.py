@@ -7,6 +7,7 @@ from cqox.errors import UnusableData
 from cqox.estimators import (
     did,
     did_staggered,
+    discontinuity,
     double_ml,
     doubly_robust,
     instruments,
@@ -36,6 +37,7 @@ def catalog() -> tuple[Estimator, ...]:
         *instruments.ESTIMATORS,
         *did.ESTIMATORS,
         *did_staggered.ESTIMATORS,
+        *discontinuity.ESTIMATORS,
         *synthetic_control.ESTIMATORS,
     )
 

@@ -161,8 +161,42 @@ def factor_panel(
     )
 
 
+def discontinuity(
+    n: int = 900,
+    seed: int = 7,
+    *,
+    fuzzy: bool = False,
+    covariates: bool = True,
+    cutoff: float = 0.5,
+    effect: float = EFFECT,
+) -> Data:
+    """A curved outcome that jumps by `effect` where a score crosses its cutoff, for all or for those who comply."""
+    rng = np.random.default_rng(seed)
+    score = 2 * rng.beta(2, 3, n) - 0.3
+    above = (score >= cutoff).astype(float)
+    t = (rng.random(n) < 0.15 + 0.7 * above).astype(float) if fuzzy else above
+    x = rng.standard_normal((n, 2)) + [0.0, 0.5] * score[:, None]
+    y = 1 + np.sin(2 * score) + effect * t + x @ [0.5, -0.3] + rng.standard_normal(n) * (0.5 + 0.3 * np.abs(score))
+    x = x if covariates else np.empty((n, 0))
+    names = {role: labels for role, labels in names_for(x).items() if role != "treatment" or fuzzy}
+    return Data(
+        n=n,
+        y=y,
+        treatment=t if fuzzy else None,
+        treatment_kind="binary" if fuzzy else "none",
+        covariates=x,
+        propensity_covariates=x,
+        running=score,
+        cutoff=cutoff,
+        row_key=row_keys(score, t, y),
+        names={**names, "running": ("score",)},
+    )
+
+
 def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
+    if "running" in estimator.requires:
+        return discontinuity(seed=seed, fuzzy="treatment" in estimator.requires)
     if estimator.name == "iv_wald":
         return instrumented(seed=seed, covariates=False)
     if "instrument" in estimator.requires:

@@ -7,9 +7,10 @@ from cqox.estimators import Estimate, Plan, Settings, catalog, run
 from tests.estimators.designs import cross_section, design_for, rows
 
 ENTRIES = [pytest.param(entry, id=entry.name) for entry in catalog()]
+OF_OUTCOMES = [pytest.param(entry, id=entry.name) for entry in catalog() if "y" in entry.requires]
 ROLES = {
     "y", "treatment", "covariates", "propensity_covariates", "pscore", "instrument", "unit_id", "time", "post",
-    "cluster", "weights", "fixed_effects", "cohort",
+    "cluster", "weights", "fixed_effects", "cohort", "running", "cutoff",
 }  # fmt: skip
 
 
@@ -31,7 +32,8 @@ def test_an_entry_says_what_it_is_from_where_and_checked_by_whom(entry):
         assert len(text) > 5
     assert entry.summary.endswith(".")
     assert entry.doi is None or entry.doi.startswith("10.")
-    assert {"row_permutation", "outcome_affine", "chunk_size", "threads"} <= entry.laws
+    assert {"row_permutation", "chunk_size", "threads"} <= entry.laws
+    assert ("outcome_affine" in entry.laws) == ("y" in entry.requires)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -40,6 +42,7 @@ def test_a_role_that_is_not_mapped_is_asked_for_by_name(entry):
     bare = replace(
         data, treatment=None, treatment_kind="none", covariates=np.empty((data.n, 0)),
         propensity_covariates=np.empty((data.n, 0)), instruments=np.empty((data.n, 0)), unit=None, time=None, post=None,
+        running=None, cutoff=None,
     )  # fmt: skip
     result = run(entry, Plan(bare, Settings()))
     assert result.status == "skipped"
@@ -48,7 +51,7 @@ def test_a_role_that_is_not_mapped_is_asked_for_by_name(entry):
     assert (result.estimate, result.standard_error, result.ci_lower, result.p_value) == (None, None, None, None)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", OF_OUTCOMES)
 def test_an_outcome_that_never_varies_is_skipped_with_its_name(entry):
     data = design_for(entry)
     result = run(entry, Plan(replace(data, y=np.full(data.n, 0.1)), Settings()))
@@ -56,7 +59,7 @@ def test_an_outcome_that_never_varies_is_skipped_with_its_name(entry):
     assert "'y' never varies" in result.reason
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", OF_OUTCOMES)
 def test_a_treatment_that_never_varies_is_skipped(entry):
     data = design_for(entry)
     result = run(entry, Plan(replace(data, treatment=np.ones(data.n)), Settings()))
@@ -74,10 +77,11 @@ def test_a_handful_of_rows_gives_a_number_or_a_reason_but_never_fails(entry, n: 
         assert (result.reason is None) == (result.estimate is not None)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", OF_OUTCOMES)
 def test_an_outcome_fitted_without_error_has_no_made_up_certainty(entry):
     data = design_for(entry)
-    base = data.treatment if data.post is None else data.treatment * data.post
+    base = data.running >= data.cutoff if data.treatment is None else data.treatment
+    base = base if data.post is None else base * data.post
     exact = replace(data, y=2.0 * base + 1.0, weights=None)
     result = run(entry, Plan(exact, Settings()))
     assert result.status in ("ok", "warning"), result.reason
@@ -85,7 +89,7 @@ def test_an_outcome_fitted_without_error_has_no_made_up_certainty(entry):
     assert result.standard_error is None or result.standard_error < 1e-6
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", OF_OUTCOMES)
 @pytest.mark.parametrize("scale", [1e-150, 1e150])
 def test_outcomes_of_any_size_keep_their_digits(entry, scale: float):
     data = design_for(entry)

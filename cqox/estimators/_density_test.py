@@ -1,0 +1,80 @@
+"""The test of manipulation: whether the density of the score jumps at the cutoff, as a catalog entry answers it."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from cqox.estimators._density import ORDER, densities, density_bandwidths
+from cqox.estimators._quantiles import critical_value
+from cqox.estimators._result import Title, estimated
+from cqox.estimators._score import MASS, Score, score_of
+from cqox.estimators._uncertainty import Uncertainty
+from cqox.estimators.data import Vector
+from cqox.estimators.estimate import Estimate
+from cqox.estimators.plan import Plan
+
+__all__ = ["DENSITY", "density_test"]
+
+DENSITY = Title("rd_density_test", "discontinuity", "density jump")
+
+
+def density_test(plan: Plan) -> Estimate:
+    """The jump of the score's density at the cutoff: units that choose their side heap up on it."""
+    sample = plan.sample("running")
+    score = score_of(plan, sample)
+    rows = sum(score.n)
+    sides = score.sides(_distribution(score)[None, :])
+    found = densities(sides, density_bandwidths(sides, rows, score.mean, score.deviation), rows)
+    left, right = (float(value) / score.unit for value in found.values)
+    error = math.hypot(*found.errors) / score.unit
+    half = critical_value(plan.settings.alpha, None) * found.errors / score.unit
+    contributions = np.zeros(rows)
+    for sign, where, parts in zip((-1.0, 1.0), score.rows, found.parts, strict=True):
+        contributions[where[: len(parts)]] = sign * parts / score.unit
+    notes, warnings = _about_density(plan, score)
+    answer = estimated(
+        DENSITY, plan, sample, right - left, contributions,
+        Uncertainty(standard_error=error or None, method="jackknife", degrees=None, alternates={"jackknife": error}),
+        n_effective=float(sum(found.within)), notes=notes, warnings=warnings,
+        diagnostics={
+            "cutoff": plan.data.cutoff,
+            "t_jackknife": (right - left) / error if error > 0 else None,
+            "density_below": left,
+            "density_above": right,
+            "density_below_ci": [left - float(half[0]), left + float(half[0])],
+            "density_above_ci": [right - float(half[1]), right + float(half[1])],
+            "bandwidths": [float(each) * score.unit for each in found.bandwidths],
+            "N": list(score.n),
+            "N_h": list(found.within),
+            "order": ORDER + 1,
+            "share_repeated": list(score.repeated),
+        },
+    )  # fmt: skip
+    return replace(answer, diagnostics={**answer.diagnostics, "p": answer.p_value})
+
+
+def _distribution(score: Score) -> Vector:
+    """(n,) the share of the other rows at or below each row."""
+    below, above = score.n
+    sizes = [np.diff(np.append(starts, n)) for starts, n in zip(score.starts, score.n, strict=True)]
+    found = np.empty(below + above)
+    # The starts of groups count the rows nearer to the cutoff: below it those are the higher ones.
+    found[score.rows[0]] = np.repeat(below - score.starts[0], sizes[0])
+    found[score.rows[1]] = np.repeat(below + score.starts[1] + sizes[1], sizes[1])
+    return (found - 1) / (below + above - 1)
+
+
+def _about_density(plan: Plan, score: Score) -> tuple[list[str], list[str]]:
+    notes = ["It is a test of the design and estimates no effect: a small p-value says that units chose their side."]
+    if plan.has("weights"):
+        notes.append(f"It counts rows: the weights '{plan.label('weights')}' have no part in it.")
+    warnings = []
+    if plan.clusters(plan.sample("running")).codes:
+        warnings.append("The test takes rows as independent; those within a cluster may not be.")
+    if score.massed:
+        warnings.append(
+            f"'{plan.label('running')}' has mass points (up to {max(score.repeated):.0%} of a side's rows repeat a "
+            f"value, at {MASS:.0%} it counts): heaping at round values passes for manipulation."
+        )
+    return notes, warnings
