@@ -44,6 +44,9 @@ ESTIMATORS = {
     r"(double_ml|dml)_irm.*(ATT|att)": "dml_irm_att",
     r"(double_ml|dml)_irm": "dml_irm_ate",
     r"(double_ml|dml)_pliv": "dml_pliv",
+    r"rd_(density|manipulation)": "rd_density_test",
+    r"(rd_)?fuzzy|rd_.*fuzzy": "rd_fuzzy",
+    r"rd_local_linear|rd_sharp|rdrobust": "rd_local_linear",
     r"iv_wald": "iv_wald",
     r"(iv_)?liml": "iv_liml",
     r"(iv_)?fuller": "iv_fuller",
@@ -202,7 +205,7 @@ def staggered_number(diagnostics: Mapping[str, object], quantity: str) -> object
 def build(case: Case) -> Data:
     """The numeric view of a case's table under its mapping."""
     table, mapping = Table(case.path), case.mapping
-    y = table.numbers(str(mapping["y"]))
+    y = table.numbers(str(mapping["y"])) if "y" in mapping else np.full(table.n, np.nan)
     x, labels = table.matrix(_several(mapping.get("covariates")))
     w, w_labels = (x, labels)
     if "propensity_covariates" in mapping:
@@ -218,6 +221,7 @@ def build(case: Case) -> Data:
     return Data(
         n=table.n,
         y=y,
+        y_kind="real" if "y" in mapping else "none",
         treatment=treatment,
         treatment_kind=kind,
         covariates=x,
@@ -234,11 +238,13 @@ def build(case: Case) -> Data:
         clusters=clusters,
         weights=table.numbers(str(mapping["weights"])) if "weights" in mapping else None,
         fixed_effects=tuple(table.codes(name) for name in _several(mapping.get("fixed_effects"))),
+        running=table.numbers(str(mapping["running"])) if "running" in mapping else None,
+        cutoff=float(str(mapping["cutoff"])) if "cutoff" in mapping else None,
         row_key=row_keys(
             clusters[0] if clusters else unit if unit is not None else np.nan_to_num(np.column_stack(content))
         ),
         names={
-            "y": (str(mapping["y"]),),
+            "y": (str(mapping.get("y", "")),),
             "treatment": (str(mapping.get("treatment", "")),),
             "covariates": labels,
             "propensity_covariates": w_labels,

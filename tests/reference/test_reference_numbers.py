@@ -56,6 +56,8 @@ def computed(case: Case, quantity: str) -> object:
         return answer(case, estimator).diagnostics["standard_errors"].get(ai[1])
     if quantity == "n_unique_controls" and "first-of-ties" in case.described:
         return distinct_scores(case, answer(case, estimator).estimand)
+    if estimator.startswith("rd_") and (told := answer(case, estimator).diagnostics.get(quantity)) is not None:
+        return told
     if quantity.startswith("se"):
         asked = next((name for name in ERRORS if quantity.endswith(name)), None)
         return answer(case, estimator, asked or "auto").standard_error if asked or quantity == "se" else None
@@ -149,7 +151,10 @@ def test_committed_cases_were_found():
         ("overlap_weights(logit)", "overlap_weights"),
         ("synthetic_control(outcome-only, simplex)", "synthetic_control"),
         ("synthetic_did", "synthetic_did"),
-        ("rd_local_linear(triangular)", None),
+        ("rd_local_linear(triangular)", "rd_local_linear"),
+        ("rd_density_test", "rd_density_test"),
+        ("rd_local_linear(triangular, fuzzy)", "rd_fuzzy"),
+        ("astrology(moon)", None),
     ],
 )
 def test_a_described_estimator_finds_its_entry(described: str, entry: str | None):
