@@ -31,6 +31,7 @@ from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import FileStore, JobRecord, Page, ResultCache, ResultStore, StoredReport
 from cqox.tasks import TaskGroup, open_task_group
 from cqox.telemetry import metrics, series
+from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 
 __all__ = ["Analyses", "Bounds"]
@@ -279,6 +280,7 @@ class Analyses:
             metrics.watch(series.QUEUE_DEPTH, lambda: [(admission.queued, {})]),
             metrics.watch(series.ANALYSES_RUNNING, lambda: [(admission.running, {})]),
             metrics.watch(series.WORKER_RESTARTS, lambda: [(pool.restarts, {})]),
+            watch_pools(self.store, self.cache),
             metrics.watch(series.WORKERS, lambda: [(pool.idle, {"state": "idle"}), (pool.busy, {"state": "busy"})]),
         ]
         try:

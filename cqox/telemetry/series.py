@@ -208,6 +208,30 @@ STORE_ACTIVE = Series(
     labels=("db.system.name",),
     service="engine",
 )
+POOL_CONNECTIONS = Series(
+    name="db.client.connection.count",
+    kind="gauge",
+    unit="{connection}",
+    meaning="Connections of a pool that a call has, and those that wait for one.",
+    labels=("db.client.connection.pool.name", "db.client.connection.state"),
+    service="engine",
+)
+POOL_LIMIT = Series(
+    name="db.client.connection.max",
+    kind="gauge",
+    unit="{connection}",
+    meaning="How many connections a pool may have.",
+    labels=("db.client.connection.pool.name",),
+    service="engine",
+)
+POOL_WAITING = Series(
+    name="db.client.connection.pending_requests",
+    kind="gauge",
+    unit="{request}",
+    meaning="Calls that wait for a connection of a pool.",
+    labels=("db.client.connection.pool.name",),
+    service="engine",
+)
 ESTIMATOR_DURATION = Series(
     name="cqox.estimator.duration",
     kind="histogram",

@@ -24,6 +24,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cqox.storage.blocking import Threads
+from cqox.storage.pools import PoolUse
 
 __all__ = ["Connections"]
 
@@ -102,6 +103,17 @@ class Connections:
         """
         use = _Use(self, self._cancels)
         return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
+
+    def use(self) -> PoolUse:
+        """How busy the connections are; any thread may ask."""
+        lent, held = self._lent, self._pool.get_stats()
+        return PoolUse(
+            name="postgres",
+            used=lent,
+            idle=held["pool_available"],
+            limit=held["pool_max"],
+            waiting=max(0, self._threads.unfinished - lent),
+        )
 
     def take(self, abandoned: Callable[[], bool]) -> Connection:
         """A connection that was alive a moment ago; `give` it back.

@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
+from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.address import check_address
 from cqox.storage.postgres.connections import Connections
 from cqox.storage.postgres.schema import migrate, migration_status
@@ -89,6 +90,10 @@ class PostgresStore:
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(store._connections.close, limiter=CapacityLimiter(1))
+
+    def pool_use(self) -> PoolUse:
+        """How busy the connections are; any thread may ask."""
+        return self._connections.use()
 
     async def save(self, report: StoredReport) -> bool:
         """Keep the report unless one of its id is there already; whether this call inserted it.

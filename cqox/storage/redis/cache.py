@@ -18,6 +18,7 @@ from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
 from cqox.storage.contracts import StoredReport
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
+from cqox.storage.pools import PoolUse
 from cqox.storage.redis.address import check_address
 from cqox.storage.redis.values import DamagedValue, decode, encode
 
@@ -58,6 +59,7 @@ class RedisCache:
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             client_name="cqox",
         )
+        self._size = size
         self._threads = Threads("redis", size)
         self._policy = store_policy(store_circuit("redis", recovery_seconds=recovery_seconds), seconds=_CALL_SECONDS)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
@@ -161,6 +163,12 @@ class RedisCache:
             await self._call(ping)
         except (redis.RedisError, AttemptTimeout, Rejected) as error:
             raise StoreUnavailable(f"Redis does not answer: {error}.") from error
+
+    def pool_use(self) -> PoolUse:
+        """How busy the connections are; any thread may ask."""
+        (idle, _), (used, _) = self._client.connection_pool.get_connection_count()
+        waiting = max(0, self._threads.unfinished - used)
+        return PoolUse(name="redis", used=used, idle=idle, limit=self._size, waiting=waiting)
 
     async def _try[T](self, call: Callable[[], T], otherwise: T) -> T:
         try:
