@@ -1,4 +1,4 @@
-"""Makes the password of PostgreSQL once, and writes it for the server and for its clients: `make_password.py DIRECTORY`.
+"""Makes the password of PostgreSQL once, for the server and for its clients: `make_password.py DIRECTORY`.
 
 `POSTGRES_PASSWORD` in the environment is taken instead of a new one. A password that is there already is never changed:
 the database was made with it.

@@ -1,0 +1,104 @@
+"""Panels of what is promised, and of the processes that keep it."""
+
+from cqox.telemetry import series
+from deploy.grafana.panel import WHERE, Panel, Query, Row, quantile, rate
+
+__all__ = ["objectives", "processes"]
+
+# As in deploy/prometheus: 99.5 % of requests a month.
+_BUDGET = "0.005"
+
+
+def objectives() -> Row:
+    """The row `Objectives`."""
+    burns = [
+        Query(expr=f'cqox:request_errors:ratio_rate{window}{{job=~"$job"}} / {_BUDGET}', legend=f"{window} {{{{job}}}}")
+        for window in ("5m", "30m", "1h", "6h")
+    ]
+    left = f'1 - avg_over_time(cqox:request_errors:ratio_rate5m{{job=~"$job"}}[30d]) / {_BUDGET}'
+    slow = 'cqox:request_duration_seconds:p99_rate5m{job=~"$job"}'
+    return Row(
+        title="Objectives",
+        panels=(
+            Panel(
+                title="Use of the error budget",
+                help="Times what 99.5 % a month allows. 14.4 over an hour wakes somebody, 6 over six is a ticket.",
+                queries=burns,
+                warn=1,
+                alarm=14.4,
+            ),
+            Panel(
+                title="Error budget left",
+                help="Of the last thirty days, or of as many as Prometheus keeps.",
+                queries=[Query(expr=left)],
+                unit="percentunit",
+                kind="stat",
+            ),
+            Panel(
+                title="Slowest of a hundred by route",
+                help="99th percentile of the last five minutes.",
+                queries=[Query(expr=slow, legend="{{job}} {{http_route}}")],
+                unit="s",
+            ),
+        ),
+    )
+
+
+def processes() -> Row:
+    """The row `Processes`."""
+    return Row(
+        title="Processes",
+        panels=(
+            Panel(
+                title="Shutting down",
+                help="For how long a process has been; 0 while it serves. It is over after 40 s whatever happens.",
+                queries=[
+                    Query(
+                        expr=f"{series.DRAIN_SECONDS.prometheus_name}{{{WHERE}}}",
+                        legend="{{job}} {{instance}}",
+                    )
+                ],
+                unit="s",
+                alarm=35,
+            ),
+            Panel(
+                title="Event loop comes back late",
+                help="99th percentile. Above 0.25 s something computes in the loop: health probes suffer first.",
+                queries=[
+                    Query(
+                        expr=quantile(0.99, series.LOOP_LAG, "job, instance"),
+                        legend="{{job}} {{instance}}",
+                    )
+                ],
+                unit="s",
+                alarm=0.25,
+            ),
+            Panel(
+                title="Telemetry lost",
+                help="Spans and log records that never reached a collector: traces have holes from here on.",
+                queries=[Query(expr=rate(series.LOST, "job, signal, reason"), legend="{{job}} {{signal}} {{reason}}")],
+                unit="ops",
+            ),
+            Panel(
+                title="Memory",
+                help="Of gateway and engine themselves; workers are processes of their own.",
+                queries=[Query(expr=f"process_resident_memory_bytes{{{WHERE}}}", legend="{{job}} {{instance}}")],
+                unit="bytes",
+            ),
+            Panel(
+                title="CPU",
+                help="Cores that gateway and engine themselves use.",
+                queries=[
+                    Query(
+                        expr=f"rate(process_cpu_seconds_total{{{WHERE}}}[$__rate_interval])",
+                        legend="{{job}} {{instance}}",
+                    )
+                ],
+            ),
+            Panel(
+                title="Open files",
+                help="A line that only rises is a leak.",
+                queries=[Query(expr=f"process_open_fds{{{WHERE}}}", legend="{{job}} {{instance}}")],
+            ),
+        ),
+    )

@@ -1,0 +1,164 @@
+"""Panels of the work that requests cause: analyses, stores, estimators."""
+
+from cqox.telemetry import series
+from deploy.grafana.panel import Panel, Query, Row, increase, level, quantile, ranks, rate
+
+__all__ = ["analyses", "estimators", "stores"]
+
+
+def analyses() -> Row:
+    """The row `Analyses and workers`."""
+    return Row(
+        title="Analyses and workers",
+        panels=(
+            Panel(
+                title="Computing and waiting",
+                help="Waiting grows while all places are taken: add engines, or places (CQOX_CONCURRENT_ANALYSES).",
+                queries=[
+                    Query(expr=level(series.ANALYSES_RUNNING, "job"), legend="computing"),
+                    Query(expr=level(series.QUEUE_DEPTH, "job"), legend="waiting"),
+                ],
+            ),
+            Panel(
+                title="Wait for a place",
+                help="How long computations waited before they began.",
+                queries=ranks(series.QUEUE_WAIT, "job", "wait"),
+                unit="s",
+                alarm=30,
+            ),
+            Panel(
+                title="Steps of an analysis",
+                help="95th percentile of reading, planning, diagnostics and figures.",
+                queries=[Query(expr=quantile(0.95, series.STEP_DURATION, "step"), legend="{{step}}")],
+                unit="s",
+            ),
+            Panel(
+                title="Worker processes",
+                help="By what they do; one more than there are places is kept warm.",
+                queries=[Query(expr=level(series.WORKERS, "instance, state"), legend="{{state}} {{instance}}")],
+                stacked=True,
+            ),
+            Panel(
+                title="Workers replaced",
+                help="Ended, killed or lost. Many: memory (CQOX_WORKER_MEMORY_BYTES), or one data set that ends them.",
+                queries=[
+                    Query(
+                        expr=increase(series.WORKER_RESTARTS, "instance", "10m"),
+                        legend="{{instance}}, in 10 minutes",
+                    )
+                ],
+                warn=1,
+                alarm=5,
+            ),
+            Panel(
+                title="Rows of data sets",
+                help="Of those that are analysed.",
+                queries=ranks(series.DATASET_ROWS, "job", "rows"),
+            ),
+        ),
+    )
+
+
+def stores() -> Row:
+    """The row `Stores`."""
+    store = series.STORE_DURATION
+    hits = rate(series.CACHE_REQUESTS, "cache", 'outcome="hit"')
+    return Row(
+        title="Stores",
+        panels=(
+            Panel(
+                title="Operations",
+                help="A second, by store and operation.",
+                queries=[
+                    Query(
+                        expr=rate(store, "db_system_name, db_operation_name"),
+                        legend="{{db_system_name}} {{db_operation_name}}",
+                    )
+                ],
+                unit="ops",
+            ),
+            Panel(
+                title="Operations that fail",
+                help="By kind of error. Analyses go on without a store; listings and uploads need PostgreSQL.",
+                queries=[
+                    Query(
+                        expr=rate(store, "db_system_name, error_type", 'error_type!=""'),
+                        legend="{{db_system_name}} {{error_type}}",
+                    )
+                ],
+                unit="ops",
+                stacked=True,
+            ),
+            Panel(
+                title="Time of an operation",
+                help="Waiting for a connection included.",
+                queries=ranks(store, "db_system_name", "{{db_system_name}}"),
+                unit="s",
+            ),
+            Panel(
+                title="Operations in hand",
+                help="Those that hold a connection or wait for one. Flat at the size of the pool: it is exhausted.",
+                queries=[
+                    Query(
+                        expr=level(series.STORE_ACTIVE, "instance, db_system_name"),
+                        legend="{{db_system_name}} {{instance}}",
+                    )
+                ],
+            ),
+            Panel(
+                title="Reports found in a cache",
+                help="Share of look-ups.",
+                queries=[
+                    Query(expr=f"{hits} / {rate(series.CACHE_REQUESTS, 'cache')}", legend="{{cache}}"),
+                ],
+                unit="percentunit",
+            ),
+            Panel(
+                title="Size of uploads",
+                help="95th percentile.",
+                queries=[Query(expr=quantile(0.95, series.DATASET_SIZE, "job"), legend="p95")],
+                unit="bytes",
+            ),
+        ),
+    )
+
+
+def estimators() -> Row:
+    """The row `Estimators`."""
+    return Row(
+        title="Estimators",
+        panels=(
+            Panel(
+                title="Time of an estimator",
+                help="95th percentile on one contrast. The longest line is what analyses wait for.",
+                queries=[Query(expr=quantile(0.95, series.ESTIMATOR_DURATION, "estimator"), legend="{{estimator}}")],
+                unit="s",
+                columns=12,
+            ),
+            Panel(
+                title="How estimators end",
+                help="`failed` is an estimator that could not do what it should: its reason is in the report.",
+                queries=[Query(expr=rate(series.ESTIMATOR_DURATION, "status"), legend="{{status}}")],
+                unit="ops",
+                columns=6,
+                stacked=True,
+            ),
+            Panel(
+                title="Estimators that fail",
+                help="By name.",
+                queries=[
+                    Query(expr=rate(series.ESTIMATOR_DURATION, "estimator", 'status="failed"'), legend="{{estimator}}")
+                ],
+                unit="ops",
+                columns=6,
+            ),
+            Panel(
+                title="Quality gates",
+                help="What they said. A sudden change after an upgrade is a change of the code, not of the world.",
+                queries=[Query(expr=rate(series.GATE_RESULTS, "gate, status"), legend="{{gate}} {{status}}")],
+                unit="ops",
+                columns=24,
+                stacked=True,
+            ),
+        ),
+    )
