@@ -21,6 +21,7 @@ from cqox.analysis.roles import (
     binary,
     covariate_matrix,
     group_codes,
+    level_names,
     numeric,
     period_codes,
     probability,
@@ -200,6 +201,7 @@ def _base(
     if post is None and periods is not None and "intervention_time" in roles:
         post = _after(periods.values[periods.codes], float(roles["intervention_time"]))  # type: ignore[arg-type]
         notes.append(f"post is {roles['time']} >= {roles['intervention_time']}.")
+    unit = group_codes(frame[str(roles["unit_id"])]) if "unit_id" in roles else None
     absorbed = [*covariates.absorbed, *(frame[name] for name in names.get("fixed_effects", ()))]
     labels = {
         **names,
@@ -216,7 +218,8 @@ def _base(
         propensity_covariates=propensity.matrix,
         pscore=probability(frame, roles),
         instruments=instruments.matrix,
-        unit=group_codes(frame[str(roles["unit_id"])]) if "unit_id" in roles else None,
+        unit=unit,
+        unit_labels=None if unit is None or periods is None else level_names(frame[str(roles["unit_id"])], unit),
         time=None if periods is None else periods.codes,
         time_values=None if periods is None else periods.values,
         time_labels=None if periods is None else periods.labels,

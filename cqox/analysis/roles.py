@@ -24,6 +24,7 @@ __all__ = [
     "binary",
     "covariate_matrix",
     "group_codes",
+    "level_names",
     "numeric",
     "period_codes",
     "probability",
@@ -31,6 +32,8 @@ __all__ = [
 
 
 _MICROSECONDS_OF_A_DAY = 86_400e6
+
+_MOST_NAMES = 5_000
 
 
 class ColumnInfo(Protocol):
@@ -134,6 +137,13 @@ def group_codes(series: pl.Series) -> Codes:
         .join(levels.to_frame("level").with_row_index("code"), on="level", how="left", maintain_order="left")
     )
     return joined["code"].cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def level_names(series: pl.Series, codes: Codes) -> tuple[str, ...] | None:
+    """The levels behind codes of `group_codes`, as text; None where they are too many to be read by anybody."""
+    if codes.max(initial=-1) >= _MOST_NAMES:
+        return None
+    return tuple(str(level) for level in series.drop_nulls().unique().sort())
 
 
 def period_codes(series: pl.Series) -> Periods:

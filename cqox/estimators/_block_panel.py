@@ -5,7 +5,7 @@ period is left out where another is complete; else the periods that treated unit
 that miss one of the periods that remain are left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class BlockPanel:
         times: (periods,) on the scale of the data's `time_values`, ascending.
         before: periods before treatment, the first ones.
         treated_units, donor_units: codes of the units, by row of the matrices.
+        labels: what people call the units, by code; None where nobody told.
         notes: what was left out.
         warnings: what was left out and changes who is spoken of.
     """
@@ -44,6 +45,7 @@ class BlockPanel:
     before: int
     treated_units: Codes
     donor_units: Codes
+    labels: tuple[str, ...] | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -56,6 +58,11 @@ class BlockPanel:
     def after(self) -> int:
         """Periods with treatment, the last ones."""
         return len(self.times) - self.before
+
+    def donor(self, row: int) -> str | int:
+        """What a donor is called, by its row."""
+        code = int(self.donor_units[row])
+        return code if self.labels is None else self.labels[code]
 
     @property
     def rows(self) -> int:
@@ -92,7 +99,8 @@ def _block_panel(plan: Plan) -> BlockPanel | str:
     np.minimum.at(keys, unit, sample.take(plan.data.row_key))
     values = plan.data.time_values
     times = periods.astype(np.float64) if values is None else values[periods]
-    return _complete(outcomes, treated, start, times, units, keys)
+    panel = _complete(outcomes, treated, start, times, units, keys)
+    return panel if isinstance(panel, str) else replace(panel, labels=plan.data.unit_labels)
 
 
 def _unusable(plan: Plan, sample: Sample) -> str | None:
@@ -211,6 +219,7 @@ def _laid_out(
         before=before,
         treated_units=units[first],
         donor_units=units[second],
+        labels=None,
         notes=tuple(notes),
         warnings=tuple(warnings),
     )

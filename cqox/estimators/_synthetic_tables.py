@@ -74,7 +74,7 @@ def _weight_table(panel: BlockPanel, weights: Vector) -> list[Json]:
     """The donors that count, the heaviest first."""
     order = sorted(range(len(weights)), key=lambda place: (-abs(weights[place]), panel.donor_units[place]))
     return [
-        {"unit": int(panel.donor_units[place]), "weight": float(weights[place])}
+        {"unit": panel.donor(place), "weight": float(weights[place])}
         for place in order[:MOST_PERIODS]
         if abs(weights[place]) > NEGLIGIBLE
     ]
@@ -133,7 +133,7 @@ def _gap_paths(panel: BlockPanel, placebos: Sequence[Placebo]) -> list[Json]:
     points = len(_means(panel.times, pooled))
     return [
         {
-            "units": [int(panel.donor_units[place]) for place in placebo.group],
+            "units": [panel.donor(place) for place in placebo.group],
             "pre_rmspe": root_mean_square(placebo.gaps[: panel.before]) * panel.scale,
             "gaps": list(_means(placebo.gaps * panel.scale, pooled)),
         }

@@ -50,6 +50,7 @@ class Data:
         pscore: a known probability of treatment in (0, 1).
         instruments: (n, m) excluded instruments.
         unit: codes of `unit_id`; None where every row is its own unit.
+        unit_labels: what people call each unit of a panel, by code; None where they are very many.
         time: codes of the periods in their order, with `time_values` as their places on a numeric scale.
         time_labels: what people call each period, where that is not its number: ISO dates, or words.
         post: 0/1, after the intervention.
@@ -89,6 +90,7 @@ class Data:
     pscore: Vector | None = None
     instruments: Matrix = field(default_factory=_no_columns)
     unit: Codes | None = None
+    unit_labels: tuple[str, ...] | None = None
     time: Codes | None = None
     time_values: Vector | None = None
     time_labels: tuple[str, ...] | None = None

@@ -74,6 +74,13 @@ def test_treatment_follows_from_time_and_cohort_and_units_without_one_are_never_
     assert any("never treated" in note for note in found.notes)
 
 
+def test_the_units_of_a_panel_keep_their_names() -> None:
+    roles = {"y": "y", "unit_id": "unit", "time": "year", "treatment": "w"}
+    assert prepared(PANEL, roles).contrasts[0].data.unit_labels == ("a", "b", "c")
+    del roles["time"]
+    assert prepared(PANEL, roles).contrasts[0].data.unit_labels is None
+
+
 def test_an_intervention_time_makes_the_post_indicator() -> None:
     found = prepared(PANEL, {"y": "y", "treatment": "w", "time": "year", "intervention_time": 2002.0})
     np.testing.assert_array_equal(found.contrasts[0].data.post, [0, 1, 0, 1, 0, 1])

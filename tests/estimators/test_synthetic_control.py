@@ -185,6 +185,15 @@ def test_designs_that_it_cannot_read_are_refused_with_what_to_do(name: str):
     assert "before" in refused(name, rows(data, np.flatnonzero(data.time >= 20)))
 
 
+def test_donors_are_called_by_their_names():
+    data = factor_panel()
+    named = replace(data, unit_labels=tuple(f"県{code}" for code in range(23)))
+    left, right = answer("synthetic_control", data), answer("synthetic_control", named)
+    pairs = zip(left.diagnostics["donor_weights"], right.diagnostics["donor_weights"], strict=True)
+    for code, name in pairs:
+        assert name == {"unit": f"県{code['unit']}", "weight": code["weight"]}
+
+
 def test_covariates_that_are_mapped_are_said_not_to_be_used():
     result = answer("synthetic_control", factor_panel())
     assert any("not used" in note and "x0" in note for note in result.diagnostics["notes"])
