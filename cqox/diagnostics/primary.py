@@ -15,9 +15,12 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("all treated units of the panel start together", ("did_2x2_block",)),
     ("treatment starts at different times in different units", ("did_callaway_santanna", "did_imputation")),
     ("the same units are observed over time", ("twfe",)),
-    ("the treatment has two levels and covariates are mapped", ("aipw", "ipwra", "dml_irm_ate")),
+    (
+        "the treatment has two levels and covariates are mapped",
+        ("aipw", "ipwra", "dml_irm_ate", "dr_learner", "x_learner", "t_learner"),
+    ),
     ("the treatment has two levels and its probability can be weighted by", ("ipw_ate",)),
-    (_SOMETHING_TO_ADJUST_FOR, ("ols_adjustment", "lin_interacted", "g_computation_ate", "dml_plr")),
+    (_SOMETHING_TO_ADJUST_FOR, ("ols_adjustment", "lin_interacted", "g_computation_ate", "dml_plr", "s_learner")),
     ("the treatment has two levels and nothing is mapped to adjust for", ("difference_in_means",)),
 )
 """Features of a design, the most telling first, with the estimators that make use of them in order of preference."""

@@ -21,7 +21,9 @@ from cqox.estimators.sensitivity import (
 
 __all__ = ["UNCONFOUNDED", "e_values", "outcome_scale", "robustness", "unconfounded"]
 
-UNCONFOUNDED = frozenset({"regression", "stratification", "weighting", "matching", "doubly_robust", "double_ml"})
+UNCONFOUNDED = frozenset(
+    {"regression", "stratification", "weighting", "matching", "doubly_robust", "double_ml", "meta_learners"}
+)
 """Families whose estimates assume that treatment is as good as random given the covariates, or an instrument is."""
 
 

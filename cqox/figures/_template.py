@@ -17,7 +17,7 @@ from cqox.figures.figure import Spec
 
 __all__ = ["compiled", "filled", "put"]
 
-type Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.VConcatChart
+type Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.HConcatChart | alt.VConcatChart
 
 
 def compiled(chart: Chart) -> Spec:

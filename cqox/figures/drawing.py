@@ -8,6 +8,7 @@ from cqox.figures.event_means import event_means, event_means_template
 from cqox.figures.event_study import event_study, event_study_template
 from cqox.figures.figure import Figure
 from cqox.figures.forest import forest, forest_template
+from cqox.figures.heterogeneity import heterogeneity, heterogeneity_template
 from cqox.figures.love_plot import love_plot, love_plot_template
 from cqox.figures.overlap import overlap, overlap_template
 
@@ -24,7 +25,7 @@ def draw(
 ) -> dict[str, Figure]:
     """The figures of one contrast by name, each where it can be.
 
-    They are `forest`, `overlap`, `love_plot`, `event_means` and `event_study`.
+    They are `forest`, `overlap`, `love_plot`, `event_means`, `event_study` and `heterogeneity`.
 
     Args:
         plan: the contrast's plan, for the names of its columns.
@@ -41,11 +42,19 @@ def draw(
         love_plot(treatment, diagnostics),
         event_means(plan, levels, diagnostics),
         event_study(plan, treatment, diagnostics),
+        heterogeneity(plan, treatment, diagnostics),
     )
     return {figure.name: figure for figure in figures if figure is not None}
 
 
 def warm() -> None:
     """Build the shape of every figure, which the first one would otherwise wait for."""
-    for template in (forest_template, overlap_template, love_plot_template, event_means_template, event_study_template):
+    for template in (
+        forest_template,
+        overlap_template,
+        love_plot_template,
+        event_means_template,
+        event_study_template,
+        heterogeneity_template,
+    ):
         template()

@@ -1,0 +1,167 @@
+"""What is reported of effects that vary, from what each split of the rows says of them.
+
+Over several splits a number is the median, its variance the median of those within plus the squared distance from it,
+and a p-value twice the median one (Chernozhukov et al. 2018, definition 3.3; Chernozhukov et al. 2025, section 3).
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cqox.estimators._heterogeneity import Judged
+from cqox.estimators._quantiles import chi_square_survival, critical_value, two_sided
+from cqox.estimators._result import finite
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.estimate import Json
+
+__all__ = ["coefficient_table", "judgement_table", "spread_table"]
+
+_QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+_NAMES = ("minimum", "p10", "p25", "median", "p75", "p90", "maximum")
+
+
+class _Scale:
+    """How numbers of the standardised outcome are reported."""
+
+    def __init__(self, unit: float, alpha: float, degrees: float | None) -> None:
+        self.unit, self.degrees = unit, degrees
+        self.critical = critical_value(alpha, degrees)
+
+    def described(
+        self, values: Sequence[float], variances: Sequence[float], unit: float | None = None
+    ) -> dict[str, Json]:
+        """An estimate with its error, interval and p-value, from those of each split."""
+        factor = self.unit if unit is None else unit
+        value, variance = _middle(np.asarray(values), np.asarray(variances))
+        error = math.sqrt(variance) * factor if variance > 0 else None
+        point = value * factor
+        if error is None:
+            return {
+                "estimate": point, "standard_error": None, "ci_lower": None, "ci_upper": None, "p_value": None,
+            }  # fmt: skip
+        return {
+            "estimate": point,
+            "standard_error": error,
+            "ci_lower": point - self.critical * error,
+            "ci_upper": point + self.critical * error,
+            "p_value": two_sided(point / error, self.degrees),
+        }
+
+
+def _middle(values: Vector, variances: Vector) -> tuple[float, float]:
+    middle = float(np.median(values))
+    return middle, float(np.median(variances + (values - middle) ** 2))
+
+
+def spread_table(effects: Vector, weights: Vector | None, unit: float) -> dict[str, Json]:
+    """How the (n,) predicted effects are spread over the rows."""
+    order = np.argsort(effects)
+    mass = np.ones(len(effects)) if weights is None else weights[order]
+    place = (np.cumsum(mass) - mass / 2) / mass.sum()
+    found = np.interp(_QUANTILES, place, effects[order]) * unit
+    mean = float(np.average(effects, weights=weights))
+    sd = math.sqrt(float(np.average((effects - mean) ** 2, weights=weights)))
+    return {
+        "mean": mean * unit,
+        "sd": sd * unit,
+        **dict(zip(_NAMES, found.tolist(), strict=True)),
+        "share_positive": float(np.average(effects > 0, weights=weights)),
+    }
+
+
+def coefficient_table(
+    labels: Sequence[str],
+    fits: Sequence[tuple[Vector, Matrix]],
+    unit: float,
+    alpha: float,
+    degrees: float | None,
+) -> dict[str, Json]:
+    """The coefficients of the best linear predictor with a test that all slopes are zero.
+
+    Args:
+        labels: of the (k,) coefficients, the intercept first.
+        fits: the coefficients and their covariance in each split.
+        unit: of the scores.
+        alpha: one minus the level of the intervals.
+        degrees: of freedom, for clusters.
+    """
+    scale = _Scale(unit, alpha, degrees)
+    values, variances = np.stack([fit[0] for fit in fits]), np.stack([np.diag(fit[1]) for fit in fits])
+    table: list[Json] = [
+        {"label": label, **scale.described(values[:, place], variances[:, place])} for place, label in enumerate(labels)
+    ]
+    return {"coefficients": table, "test": _equal([_wald(value[1:], matrix[1:, 1:]) for value, matrix in fits])}
+
+
+def judgement_table(judged: Sequence[Judged], unit: float, alpha: float, degrees: float | None) -> dict[str, Json]:
+    """Groups by the predicted effect, its slope, and the curve of ranking by it with its areas."""
+    scale = _Scale(unit, alpha, degrees)
+    alike = [each for each in judged if len(each.groups) == len(judged[0].groups)]
+    groups: list[Json] = []
+    for place in range(len(alike[0].groups)):
+        found = scale.described(
+            [each.groups[place] for each in alike], [each.covariance[place, place] for each in alike]
+        )
+        predicted = float(np.median([each.predicted[place] for each in alike])) * unit
+        groups.append({"group": place + 1, "rows": int(alike[0].counts[place]), "predicted": predicted, **found})
+    ends = [_difference(each) for each in alike]
+    return {
+        "rows": judged[0].rows,
+        "groups": groups,
+        "top_minus_bottom": scale.described([each[0] for each in ends], [each[1] for each in ends]),
+        "equal_groups": _equal([_contrasts(each) for each in alike]),
+        "slope": scale.described([each.slope[0] for each in judged], [each.slope[1] for each in judged], 1.0),
+        "autoc": scale.described([each.autoc[0] for each in judged], [each.autoc[1] for each in judged]),
+        "qini": scale.described([each.qini[0] for each in judged], [each.qini[1] for each in judged]),
+        "curve": _curve(judged, scale),
+    }
+
+
+def _curve(judged: Sequence[Judged], scale: _Scale) -> list[Json]:
+    alike = [each for each in judged if len(each.shares) == len(judged[0].shares)]
+    curve: list[Json] = []
+    for place, share in enumerate(alike[0].shares.tolist()):
+        found = scale.described([each.gains[place] for each in alike], [each.variances[place] for each in alike])
+        curve.append(
+            {"share": share, "gain": found["estimate"], "lower": found["ci_lower"], "upper": found["ci_upper"]}
+        )
+    return curve
+
+
+def _difference(judged: Judged) -> tuple[float, float]:
+    covariance = judged.covariance
+    variance = covariance[0, 0] + covariance[-1, -1] - 2 * covariance[0, -1]
+    return float(judged.groups[-1] - judged.groups[0]), float(variance)
+
+
+def _contrasts(judged: Judged) -> tuple[float, int] | None:
+    change = np.diff(np.eye(len(judged.groups)), axis=0)
+    return _wald(change @ judged.groups, change @ judged.covariance @ change.T)
+
+
+def _wald(values: Vector, covariance: Matrix) -> tuple[float, int] | None:
+    """The statistic that all values are zero, and its degrees of freedom; None where it has none."""
+    scale = np.sqrt(np.diag(covariance))
+    if not len(values) or not np.all(scale > 0):
+        return None
+    try:
+        root = np.linalg.cholesky(covariance / np.outer(scale, scale))
+    except np.linalg.LinAlgError:
+        return None
+    left = np.linalg.solve(root, values / scale)
+    return float(left @ left), len(values)
+
+
+def _equal(found: Sequence[tuple[float, int] | None]) -> Json:
+    known = [each for each in found if each is not None and finite(each[0]) is not None]
+    if not known:
+        return None
+    statistic = float(np.median([each[0] for each in known]))
+    p_values = [chi_square_survival(value, degrees) for value, degrees in known]
+    p_value = float(np.median(p_values))
+    return {
+        "statistic": statistic,
+        "degrees": known[0][1],
+        "p_value": p_value if len(p_values) == 1 else min(1.0, 2 * p_value),
+    }

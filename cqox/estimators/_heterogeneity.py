@@ -1,0 +1,254 @@
+"""How well predicted effects tell apart whom treatment helps more: groups by them, their slope, and what ranking by
+them is worth, each with its standard error, from doubly robust scores of rows that the predictions have not seen.
+
+Ranks are within folds, since another fold's predictions are by another model. Rows of equal predictions stand
+together at the middle of the ranks that they take up.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Codes, Matrix, Vector
+
+__all__ = ["GROUPS", "Judged", "judge"]
+
+GROUPS = 5
+"""Groups by the predicted effect."""
+
+_SLICES = 20
+"""Points of the curve; a multiple of the groups."""
+
+_FEWEST = 100
+"""Rows below which nothing is judged: twenty in each group."""
+
+_SAME = 1e-9
+"""A spread of predictions below this, in standard deviations of the outcome, is rounding."""
+
+_TIE = 1e-9
+"""Predictions closer than this share of their spread count as equal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What predicted effects are worth, in units of the standardised outcome.
+
+    Attributes:
+        rows: rows that were judged.
+        counts, predicted, groups: (groups,) rows, mean predicted effect and mean score, from the least predicted.
+        covariance: (groups, groups) of the mean scores.
+        slope, autoc, qini: the slope of the scores on the predictions, and the areas under the curve, plain and with
+            weights that grow with the share treated; each with its variance.
+        shares, gains, variances: (slices - 1,) of the curve: how much more than the average those gain who are
+            treated when a share is treated in the order of the predictions.
+    """
+
+    rows: int
+    counts: Vector
+    predicted: Vector
+    groups: Vector
+    covariance: Matrix
+    slope: tuple[float, float]
+    autoc: tuple[float, float]
+    qini: tuple[float, float]
+    shares: Vector
+    gains: Vector
+    variances: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ranked:
+    """Judged rows in the order of their predictions within each fold.
+
+    Attributes:
+        order: positions of the rows in the sample.
+        share: weights that add up to one.
+        slices: which of equal slices each row is in, from that of the highest predictions.
+        score, prediction: less the mean of its fold.
+        autoc, qini: contributions to the areas.
+        areas: the two, over all folds.
+    """
+
+    order: NDArray[np.intp]
+    share: Vector
+    slices: NDArray[np.int64]
+    score: Vector
+    prediction: Vector
+    autoc: Vector
+    qini: Vector
+    areas: tuple[float, float]
+
+
+def judge(
+    scores: Vector,
+    predictions: Vector,
+    folds: NDArray[np.integer],
+    first: int,
+    weights: Vector | None,
+    clusters: Codes | None,
+) -> Judged:
+    """What (n,) predictions are worth by (n,) scores.
+
+    Args:
+        scores: of each row's effect.
+        predictions: of the same, by models from earlier folds.
+        folds: (n,) of the rows; those before `first` are not judged.
+        first: the first fold that is.
+        weights: (n,) sampling weights.
+        clusters: (n,) codes of groups whose rows may be correlated.
+
+    Raises:
+        UnusableData: too few rows, or predictions that do not vary.
+    """
+    judged = np.flatnonzero(folds >= first)
+    if len(judged) < _FEWEST:
+        raise UnusableData(
+            f"{len(judged)} rows are left to judge predicted effects by, once the folds before theirs suffice to fit "
+            f"the models; at least {_FEWEST} are needed."
+        )
+    ranked = _ranked(scores, predictions, folds, judged, weights)
+    spread = float(ranked.share @ ranked.prediction**2)
+    if spread <= _SAME**2:
+        raise UnusableData("The predicted effect is the same for all rows.")
+    codes = None if clusters is None else np.unique(clusters[ranked.order], return_inverse=True)[1]
+    counts, predicted, groups, covariance = _groups(ranked, scores, predictions, codes)
+    slope = float(ranked.share @ (ranked.prediction * ranked.score)) / spread
+    own = ranked.share * ranked.prediction * (ranked.score - slope * ranked.prediction) / spread
+    shares, gains, variances = _curve(ranked, slope, codes)
+    return Judged(
+        rows=len(judged), counts=counts, predicted=predicted, groups=groups, covariance=covariance,
+        slope=(slope, _variance(own, codes)),
+        autoc=(ranked.areas[0], _variance(ranked.autoc, codes)),
+        qini=(ranked.areas[1], _variance(ranked.qini, codes)),
+        shares=shares, gains=gains, variances=variances,
+    )  # fmt: skip
+
+
+def _ranked(
+    scores: Vector,
+    predictions: Vector,
+    folds: NDArray[np.integer],
+    judged: NDArray[np.intp],
+    weights: Vector | None,
+) -> _Ranked:
+    total = float(len(judged)) if weights is None else float(weights[judged].sum())
+    parts = []
+    for fold in np.unique(folds[judged]):
+        rows = np.flatnonzero(folds == fold)
+        order = rows[np.argsort(-predictions[rows], kind="stable")]
+        share = (np.ones(len(order)) if weights is None else weights[order]) / total
+        parts.append(_ranked_fold(order, share, predictions[order], scores[order]))
+    whole = [np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True)]
+    areas = sum(part[1] for part in parts), sum(part[2] for part in parts)
+    order, share, slices, score, prediction, autoc, qini = whole
+    return _Ranked(
+        order=order, share=share, slices=slices, score=score, prediction=prediction, autoc=autoc, qini=qini,
+        areas=areas,
+    )  # fmt: skip
+
+
+def _ranked_fold(
+    order: NDArray[np.intp], share: Vector, prediction: Vector, score: Vector
+) -> tuple[tuple[NDArray[np.generic], ...], float, float]:
+    """The columns of `_Ranked` for one fold whose rows are in order, and its part of the two areas."""
+    mass = float(share.sum())
+    prediction, score = prediction - share @ prediction / mass, score - share @ score / mass
+    width = _TIE * float(np.sqrt(share @ prediction**2 / mass))
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(prediction) < -width]))
+    group = np.cumsum(np.bincount(starts, minlength=len(order))) - 1
+    upper = np.cumsum(np.add.reduceat(share, starts)) / mass
+    upper[-1] = 1.0
+    lower = np.concatenate([[0.0], upper[:-1]])
+    moved = np.add.reduceat(share * score, starts) / mass
+    found = []
+    for weight, by_lower, by_upper in (_log_weights(lower, upper), _even_weights(lower, upper)):
+        # A row moves the ranks of all that are predicted no more than it, which is as much its contribution as its
+        # own score is.
+        to_upper, to_lower = (moved * by_upper)[::-1].cumsum()[::-1], (moved * by_lower)[::-1].cumsum()[::-1]
+        ranks = to_upper + np.concatenate([to_lower[1:], [0.0]])
+        each = weight[group] * score + ranks[group]
+        found.append((share * (each - share @ each / mass), float(share @ (weight[group] * score))))
+    # A sum of weights in another order must not move a row across an edge.
+    place = np.floor(np.round((lower + upper) / 2 * _SLICES, 9)).astype(np.int64)
+    slices = np.minimum(place, _SLICES - 1)[group]
+    return (order, share, slices, score, prediction, found[0][0], found[1][0]), found[0][1], found[1][1]
+
+
+def _log_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]:
+    """The mean of -ln(u) - 1 between two ranks, whose area is the mean gain over all shares; with its derivatives."""
+    width = upper - lower
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.where(lower > 0, lower * np.log(lower), 0.0)
+        weight = (ends - upper * np.log(upper)) / width
+        by_lower = np.where(lower > 0, (np.log(lower) + 1 + weight) / width, 0.0)
+    return weight, by_lower, -(np.log(upper) + 1 + weight) / width
+
+
+def _even_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]:
+    """The mean of 1/2 - u between two ranks, whose area weights the gains by the shares; with its derivatives."""
+    half = np.full_like(lower, -0.5)
+    return 0.5 - (lower + upper) / 2, half, half
+
+
+def _groups(
+    ranked: _Ranked, scores: Vector, predictions: Vector, codes: Codes | None
+) -> tuple[Vector, Vector, Vector, Matrix]:
+    group = GROUPS - 1 - ranked.slices // (_SLICES // GROUPS)
+    counts = np.bincount(group, minlength=GROUPS)
+    present = np.flatnonzero(counts)
+    group = np.searchsorted(present, group)
+    size, own = len(present), scores[ranked.order]
+    mass = np.bincount(group, ranked.share, size)
+    means = np.bincount(group, ranked.share * own, size) / mass
+    predicted = np.bincount(group, ranked.share * predictions[ranked.order], size) / mass
+    contributions = ranked.share / mass[group] * (own - means[group])
+    if codes is None:
+        n = len(group)
+        covariance = np.diag(np.bincount(group, contributions**2, size)) * (n / (n - size))
+    else:
+        clusters = int(codes.max()) + 1
+        sums = np.bincount(codes * size + group, contributions, clusters * size).reshape(clusters, size)
+        covariance = sums.T @ sums * (clusters / max(clusters - 1, 1))
+    return counts[present].astype(np.float64), predicted, means, covariance
+
+
+def _curve(ranked: _Ranked, slope: float, codes: Codes | None) -> tuple[Vector, Vector, Vector]:
+    """The shares, the gains and their variances.
+
+    How much a row at the edge of a share gains, which moving the edge brings in, is read off the line of slope.
+    """
+    mass = np.bincount(ranked.slices, ranked.share, _SLICES)
+    present = np.flatnonzero(mass)
+    slices, size = np.searchsorted(present, ranked.slices), len(present)
+    mass = mass[present]
+    share = np.cumsum(mass)[:-1]
+    gains = np.cumsum(np.bincount(slices, ranked.share * ranked.score, size))[:-1] / share
+    middle = slope * np.bincount(slices, ranked.share * ranked.prediction, size) / mass
+    edge = (middle[1:] + middle[:-1]) / 2
+    inside, outside = edge - gains - edge / share, edge - gains
+    if codes is None:
+        squares = [np.bincount(slices, ranked.share**2 * ranked.score**power, size) for power in (0, 1, 2)]
+        zero, one, two = (np.cumsum(each)[:-1] for each in squares)
+        rest_zero, rest_one, rest_two = (each.sum() - cut for each, cut in zip(squares, (zero, one, two), strict=True))
+        factor = 1 / share - 1
+        variances = factor**2 * two + 2 * factor * inside * one + inside**2 * zero
+        variances += rest_two - 2 * outside * rest_one + outside**2 * rest_zero
+        return share, gains, variances
+    clusters = int(codes.max()) + 1
+    sums = [
+        np.bincount(codes * size + slices, each, clusters * size).reshape(clusters, size)
+        for each in (ranked.share, ranked.share * ranked.score)
+    ]
+    plain, scored = (np.cumsum(each, axis=1)[:, :-1] for each in sums)
+    rest = (sums[0].sum(axis=1, keepdims=True) - plain, sums[1].sum(axis=1, keepdims=True) - scored)
+    each = (1 / share - 1) * scored + inside * plain - rest[1] + outside * rest[0]
+    return share, gains, (each**2).sum(axis=0) * (clusters / max(clusters - 1, 1))
+
+
+def _variance(contributions: Vector, codes: Codes | None) -> float:
+    if codes is None:
+        return float(contributions @ contributions)
+    sums = np.bincount(codes, contributions)
+    return float(sums @ sums) * len(sums) / max(len(sums) - 1, 1)
