@@ -1,22 +1,17 @@
 """Engines on real servers: what is answered is kept, whatever ends in between."""
 
-import json
-import random
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import Service, free_port
+from tests.e2e.engines import LONG, MAPPING, Engines, analyze, asking, engines_in, get, until
 from tests.servers import Postgres, Redis
 
 pytestmark = pytest.mark.xdist_group("servers")
-MAPPING = {"y": "y", "treatment": "w", "unit_id": "id"}
-LONG = json.loads((Path(__file__).parents[2] / "examples" / "long_request.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -40,66 +35,9 @@ def redis() -> Iterator[Redis]:
 
 
 @pytest.fixture
-def engines(tmp_path: Path) -> Iterator["Engines"]:
-    made = Engines(tmp_path)
-    yield made
-    for one in made.all:
-        one.kill()
-
-
-class Engines:
-    """Engines on one data directory."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.all: list[Service] = []
-
-    def start(self, **environment: str) -> Service:
-        port = free_port()
-        variables = {"CQOX_DATA_DIR": str(self._folder / "data"), "CQOX_ENGINE_PORT": str(port), **environment}
-        engine = Service("engine", port, variables, self._folder / f"engine{len(self.all)}.log")
-        engine.start()
-        self.all.append(engine)
-        return engine
-
-    def gateway(self, engines: Sequence[Service]) -> Service:
-        port = free_port()
-        variables = {
-            "CQOX_DATA_DIR": str(self._folder / "data"),
-            "CQOX_GATEWAY_PORT": str(port),
-            "ENGINE_URL": ",".join(engine.url for engine in engines),
-        }
-        gateway = Service("gateway", port, variables, self._folder / "gateway.log")
-        gateway.start()
-        self.all.append(gateway)
-        return gateway
-
-
-def asking(seed: int) -> dict[str, object]:
-    return {
-        "dataset_id": "test",
-        "mapping": MAPPING,
-        "options": {"seed": seed, "estimators": ["difference_in_means"]},
-    }
-
-
-def analyze(engine: Service, body: object, **headers: str) -> httpx.Response:
-    url = f"{engine.url}/api/analyze/comprehensive"
-    return httpx.post(url, json=body, headers=headers, timeout=60, trust_env=False)
-
-
-def get(engine: Service, path: str) -> httpx.Response:
-    return httpx.get(f"{engine.url}{path}", timeout=30, trust_env=False)
-
-
-def until(engine: Service, path: str, wanted: str, *told: str) -> dict[str, object]:
-    end = time.monotonic() + 20
-    while True:
-        answer: dict[str, object] = get(engine, path).json()
-        there = answer["status"] == wanted and all(answer[name] is not None for name in told)
-        if there or time.monotonic() > end:
-            return answer
-        time.sleep(0.1)
+def engines(tmp_path: Path) -> Iterator[Engines]:
+    with engines_in(tmp_path) as made:
+        yield made
 
 
 def test_an_engine_goes_on_without_its_database_and_cache_and_says_so(
@@ -219,50 +157,3 @@ def test_a_job_is_read_followed_and_cancelled_through_the_gateway_whichever_engi
         assert "event: step" in get(gateway, f"{path}/events").text
         assert until(other, path, "cancelled")["status"] == "cancelled"
     assert get(gateway, "/api/jobs/nothing").status_code == 404
-
-
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
-def test_every_acknowledged_analysis_is_there_once_after_kills_at_random(
-    engines: Engines, postgres: Postgres, backend: str
-) -> None:
-    environment = {"POSTGRES_URL": postgres.fresh()} if backend == "postgres" else {}
-    acknowledged: dict[str, object] = {}
-    rng, seeds, lock = random.Random(3), iter(range(10_000)), threading.Lock()
-
-    def ask(engine: Service) -> None:
-        while True:
-            with lock:
-                seed = next(seeds)
-            try:
-                answer = analyze(engine, asking(seed))
-            except httpx.TransportError:
-                return
-            if answer.status_code == 200:
-                acknowledged[answer.json()["analysis_id"]] = answer.json()["estimates"]
-
-    for _ in range(2):
-        engine = engines.start(**environment)
-        engine.wait_ready()
-        before = len(acknowledged)
-        with ThreadPoolExecutor(3) as threads:
-            for _ in range(3):
-                threads.submit(ask, engine)
-            end = time.monotonic() + 30
-            while len(acknowledged) < before + 15 and time.monotonic() < end:
-                time.sleep(0.01)
-            time.sleep(rng.random() / 5)
-            engine.kill()
-    engine = engines.start(**environment)
-    engine.wait_ready()
-    assert len(acknowledged) >= 30
-    for analysis_id, estimates in acknowledged.items():
-        assert get(engine, f"/api/analyses/{analysis_id}").json()["estimates"] == estimates
-    listed, before_id = list[str](), ""
-    while True:
-        page = get(engine, f"/api/analyses?limit=50&dataset_id=test{before_id}").json()
-        listed += [one["analysis_id"] for one in page["analyses"]]
-        if page["next"] is None:
-            break
-        before_id = f"&{httpx.QueryParams(before=page['next'])}"
-    assert len(listed) == len(set(listed))
-    assert set(acknowledged) <= set(listed)
