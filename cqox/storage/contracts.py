@@ -148,7 +148,8 @@ class ResultStore(Protocol):
     """Finished reports, the registry of data sets, and jobs, kept for good.
 
     Every method raises `StoreUnavailable` where the store cannot be reached, and leaves nothing half-done. A
-    cancellation ends the query on the server and gives the connection back or discards it. Text holds no NUL.
+    cancellation ends the query on the server and gives the connection back or discards it. What is kept is text without
+    NUL; an id that is none is nobody's.
     """
 
     async def save(self, report: StoredReport) -> bool:

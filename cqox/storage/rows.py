@@ -15,6 +15,7 @@ __all__ = [
     "REPORT",
     "Loaded",
     "dataset_of",
+    "is_text",
     "job_of",
     "loaded",
     "page_of",
@@ -33,6 +34,12 @@ ABANDONED_SECONDS = 86_400.0
 """How long after its last lease a job still counts as running for the row that is kept of it."""
 
 _logger = logging.getLogger("cqox.storage")
+
+
+def is_text(*texts: str | None) -> bool:
+    """Whether every database can hold the texts: nothing is there under an id that none can hold."""
+    given = [text for text in texts if text is not None]
+    return not any("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text) for text in given)
 
 
 def row_of(record: StoredReport | DatasetRecord | JobRecord) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from cqox.storage.rows import (
     REPORT,
     Loaded,
     dataset_of,
+    is_text,
     job_of,
     loaded,
     page_of,
@@ -133,6 +134,8 @@ class SqliteStore:
 
     async def load(self, analysis_id: str) -> StoredReport | None:
         """The report of this id, if it is kept."""
+        if not is_text(analysis_id):
+            return None
 
         def load(connection: sqlite3.Connection) -> Loaded | None:
             query = f"SELECT {REPORT} FROM reports WHERE analysis_id = ?"
@@ -145,6 +148,8 @@ class SqliteStore:
         self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
     ) -> Page[StoredReport]:
         """Reports, newest first, without their bodies."""
+        if not is_text(dataset_id, before):
+            return Page(items=[], next=None)
         conditions, values = "1 = 1", list[str | int]()
         if dataset_id is not None:
             conditions += " AND dataset_id = ?"
@@ -177,6 +182,8 @@ class SqliteStore:
 
     async def dataset(self, dataset_id: str) -> DatasetRecord | None:
         """The data set of this id, if it is registered."""
+        if not is_text(dataset_id):
+            return None
         row = await self._row(f"SELECT {DATASET} FROM datasets WHERE dataset_id = ?", dataset_id)
         return None if row is None else dataset_of(row)
 
@@ -187,7 +194,7 @@ class SqliteStore:
 
     async def forget(self, dataset_id: str) -> bool:
         """Strike the data set from the registry; whether it was there."""
-        return await self._count("DELETE FROM datasets WHERE dataset_id = ?", dataset_id) == 1
+        return is_text(dataset_id) and await self._count("DELETE FROM datasets WHERE dataset_id = ?", dataset_id) == 1
 
     async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
         """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`."""
@@ -231,6 +238,8 @@ class SqliteStore:
 
     async def job(self, job_id: str) -> JobRecord | None:
         """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
+        if not is_text(job_id):
+            return None
         status = "CASE WHEN status = 'running' AND renewed_until < ? THEN 'interrupted' ELSE status END"
         row = await self._row(f"SELECT {JOB.replace('status', status)} FROM jobs WHERE job_id = ?", time.time(), job_id)
         return None if row is None else job_of(row)

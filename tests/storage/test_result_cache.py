@@ -38,7 +38,8 @@ async def test_what_is_put_is_got_as_it_was(cache: ResultCache, report: object) 
 
 
 async def test_what_was_never_put_or_was_discarded_is_none(cache: ResultCache) -> None:
-    assert await cache.get("nothing") is None
+    for nothing in ("nothing", "", "\0", "\ud800", "x" * 10_000):
+        assert await cache.get(nothing) is None
     await cache.put(ONE)
     await cache.discard(ONE.analysis_id)
     await cache.discard(ONE.analysis_id)

@@ -83,6 +83,18 @@ async def test_a_listing_can_be_limited_to_one_data_set_and_holds_no_bodies(stor
     assert (page.items[0].report, page.items[0].figures, page.next) == (b"", b"", None)
 
 
+@pytest.mark.parametrize("nobody", ["\0", "a\0b", "\ud800"])
+async def test_nothing_is_there_under_an_id_that_no_database_can_hold(store: ResultStore, nobody: str) -> None:
+    for _ in range(6):
+        assert await store.load(nobody) is None
+        assert await store.dataset(nobody) is None
+        assert await store.job(nobody) is None
+        assert await store.forget(nobody) is False
+        assert (await store.reports(dataset_id=nobody)).items == []
+        assert (await store.reports(before=f"{nobody}|{nobody}")).items == []
+    await store.ping()
+
+
 async def test_a_registered_data_set_is_found_listed_and_forgotten(store: ResultStore) -> None:
     record = a_dataset("a")
     assert await store.register(record) == record

@@ -25,6 +25,7 @@ from cqox.storage.rows import (
     REPORT,
     Loaded,
     dataset_of,
+    is_text,
     job_of,
     loaded,
     page_of,
@@ -113,6 +114,8 @@ class PostgresStore:
 
     async def load(self, analysis_id: str) -> StoredReport | None:
         """The report of this id, if it is kept."""
+        if not is_text(analysis_id):
+            return None
 
         def load(connection: _Connection) -> Loaded | None:
             query: LiteralString = f"SELECT {REPORT} FROM reports WHERE analysis_id = %s"
@@ -125,6 +128,8 @@ class PostgresStore:
         self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
     ) -> Page[StoredReport]:
         """Reports, newest first, without their bodies."""
+        if not is_text(dataset_id, before):
+            return Page(items=[], next=None)
         conditions: LiteralString = "true"
         values = list[str | int]()
         if dataset_id is not None:
@@ -157,6 +162,8 @@ class PostgresStore:
 
     async def dataset(self, dataset_id: str) -> DatasetRecord | None:
         """The data set of this id, if it is registered."""
+        if not is_text(dataset_id):
+            return None
         row = await self._row(f"SELECT {DATASET} FROM datasets WHERE dataset_id = %s", dataset_id)
         return None if row is None else dataset_of(row)
 
@@ -167,7 +174,7 @@ class PostgresStore:
 
     async def forget(self, dataset_id: str) -> bool:
         """Strike the data set from the registry; whether it was there."""
-        return await self._count("DELETE FROM datasets WHERE dataset_id = %s", dataset_id) == 1
+        return is_text(dataset_id) and await self._count("DELETE FROM datasets WHERE dataset_id = %s", dataset_id) == 1
 
     async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
         """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`."""
@@ -219,6 +226,8 @@ class PostgresStore:
 
     async def job(self, job_id: str) -> JobRecord | None:
         """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
+        if not is_text(job_id):
+            return None
         # The server's clock decides for all engines, whatever theirs show.
         status: LiteralString = (
             "CASE WHEN status = 'running' AND renewed_until < clock_timestamp() THEN 'interrupted' ELSE status END"

@@ -109,7 +109,7 @@ class RedisCache:
             except (DamagedValue, redis.ResponseError) as error:
                 if isinstance(error, redis.ResponseError) and "WRONGTYPE" not in str(error):
                     raise
-                _logger.warning("The cached value %s is no report and was deleted: %s", key, error)
+                _logger.warning("The cached value of %s is no report and was deleted: %s", analysis_id, error)
                 self._client.delete(key)
                 return None
 
@@ -187,12 +187,12 @@ async def _wait_for_socket_timeout() -> None:
     """Do nothing: the socket's own timeout ends the call soon, and redis-py then drops the connection."""
 
 
-def _report_key(analysis_id: str) -> str:
-    return f"cqox:1:report:{analysis_id}"
+def _report_key(analysis_id: str) -> bytes:
+    return f"cqox:1:report:{analysis_id}".encode("utf-8", "surrogatepass")
 
 
-def _turn_key(analysis_id: str) -> str:
-    return f"cqox:1:turn:{analysis_id}"
+def _turn_key(analysis_id: str) -> bytes:
+    return f"cqox:1:turn:{analysis_id}".encode("utf-8", "surrogatepass")
 
 
 def _bytes(value: bytes | str) -> bytes:
