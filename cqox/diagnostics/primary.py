@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from cqox.errors import InvalidRequest
 from cqox.estimators import Estimator, Plan, catalog
 
 __all__ = ["Primary", "choose_primary"]
 
 _SOMETHING_TO_ADJUST_FOR = "there is something to adjust for"
+_FEW_TREATED = "a few treated units of the panel start together, so that others can be weighted to be like them"
 _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
     ("'post' tells before from after", ("did_2x2",)),
+    (_FEW_TREATED, ("synthetic_did", "synthetic_control", "synthetic_control_augmented")),
     ("all treated units of the panel start together", ("did_2x2_block",)),
     ("treatment starts at different times in different units", ("did_callaway_santanna", "did_imputation")),
     ("the same units are observed over time", ("twfe",)),
@@ -24,6 +28,9 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the treatment has two levels and nothing is mapped to adjust for", ("difference_in_means",)),
 )
 """Features of a design, the most telling first, with the estimators that make use of them in order of preference."""
+
+_FEWER_THAN, _PERIODS_BEFORE = 10, 5
+"""Treated units, and periods before their treatment at least, for a synthetic comparison to come first."""
 
 _ADJUSTING = ("covariates", "propensity_covariates", "fixed_effects", "pscore")
 
@@ -48,8 +55,12 @@ def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str |
     weighting, that before adjustment by regression, and a plain comparison is last: the first of these whose estimator
     applies to the data is chosen.
 
+    Fewer than ten treated units of a panel that start together, after at least five periods, are compared with a
+    synthetic control (in differences where both apply): a handful of units rarely moves in parallel with the mean of
+    all others. More of them are compared by plain differences.
+
     Args:
-        plan: the request's plan; only which roles are mapped is looked at.
+        plan: the request's plan; only which roles are mapped, and who is treated when, is looked at.
         applicable: the estimators that apply, of those that were asked for.
         requested: the name that the request gave, which goes before any rule, also where it does not apply: to put
             another in its place would be a choice made after the request.
@@ -64,12 +75,27 @@ def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str |
     for feature, preferred in _PREFERENCES:
         if feature == _SOMETHING_TO_ADJUST_FOR and not adjusts:
             continue
+        if feature == _FEW_TREATED and not _few_treated(plan):
+            continue
         for name in preferred:
             if name in names:
                 return Primary(name=name, rule=f"By the design: {feature}.")
     if applicable:
         return Primary(name=applicable[0].name, rule="It is the first of the catalog that applies to these data.")
     return Primary(name=None, rule="No estimator applies to these data.")
+
+
+def _few_treated(plan: Plan) -> bool:
+    """Whether a panel has few treated units, seen long enough before."""
+    data = plan.data
+    if data.unit is None or data.time is None or data.treatment is None or data.treatment_kind != "binary":
+        return False
+    treated = (data.treatment > 0) & (data.unit >= 0) & (data.time >= 0)
+    if not treated.any():
+        return False
+    start = data.time[treated].min()
+    before = len(np.unique(data.time[(data.time >= 0) & (data.time < start)]))
+    return len(np.unique(data.unit[treated])) < _FEWER_THAN and before >= _PERIODS_BEFORE
 
 
 def _requested(plan: Plan, name: str, applies: bool) -> str:
