@@ -21,6 +21,7 @@ EFFECT = 1.0
 ESTIMATORS = (
     "ols_adjustment", "lin_interacted", "g_computation_ate", "g_computation_att", "ipw_ate", "ipw_att", "aipw", "ipwra",
     "dml_plr", "dml_irm_ate", "dml_irm_att", "overlap_weights", "entropy_balancing_ate", "entropy_balancing_att",
+    "s_learner", "t_learner", "x_learner", "dr_learner",
 )  # fmt: skip
 
 
