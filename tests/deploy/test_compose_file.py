@@ -1,0 +1,123 @@
+"""What compose.yaml promises of every container. That it works is for `make compose-test`, on a real engine."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.http import serving, settings
+
+ROOT = Path(__file__).parents[2]
+STACK = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES = STACK["services"]
+DEFAULT = {"gateway", "engine", "password", "postgres", "redis", "jaeger"}
+FULL = {"prometheus", "grafana", "otel-collector", "elasticsearch", "kibana", "kibana-views"}
+# They come without a shell, or end when they have done their work.
+WITHOUT_CHECK = {"otel-collector", "password", "kibana-views"}
+
+
+def image(name: str) -> str:
+    return SERVICES[name]["image"]
+
+
+def test_without_a_profile_exactly_these_start() -> None:
+    assert {name for name, one in SERVICES.items() if "profiles" not in one} == DEFAULT
+    assert {name for name, one in SERVICES.items() if one.get("profiles") == ["full"]} == FULL
+    assert SERVICES["engine-replica"]["profiles"] == ["replicas"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_image_is_pinned_to_a_version(name: str) -> None:
+    assert re.search(r":(v?\d+\.\d+(\.\d+)?|\$\{CQOX_VERSION:-\d+\.\d+\.\d+\})$", image(name)), image(name)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_held_in_bounds(name: str) -> None:
+    one = SERVICES[name]
+    assert one["cap_drop"] == ["ALL"]
+    assert one["security_opt"] == ["no-new-privileges:true"]
+    assert one["read_only"] is (name not in {"elasticsearch", "kibana"})
+    assert one["logging"]["options"]["max-size"]
+    assert one["restart"] == {"password": "no", "kibana-views": "on-failure:5"}.get(name, "unless-stopped")
+    limits = one["deploy"]["resources"]["limits"]
+    assert limits["memory"]
+    assert limits["pids"]
+    assert "privileged" not in one
+    assert one.get("user") != "root"
+    assert (one.get("user") == "0:0") == (name == "otel-collector")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_that_stays_is_checked(name: str) -> None:
+    check = SERVICES[name].get("healthcheck")
+    if name in WITHOUT_CHECK:
+        assert check in (None, {"disable": True})
+    elif name in {"gateway", "engine", "engine-replica"}:
+        target = "engine" if name == "engine-replica" else name
+        stage = (ROOT / "Dockerfile").read_text(encoding="utf-8").split(f" AS {target}\n")[1]
+        assert "HEALTHCHECK" in stage.split("\nFROM ")[0]
+    else:
+        assert check["test"][0] in ("CMD", "CMD-SHELL")
+
+
+def test_ports_are_those_that_a_person_uses_and_on_loopback() -> None:
+    published = {name: port for name, one in SERVICES.items() for port in one.get("ports", ())}
+    assert all(port.startswith("${CQOX_BIND:-127.0.0.1}:") for port in published.values())
+    assert {name: port.rsplit(":", 1)[1] for name, port in published.items()} == {
+        "gateway": "8082",
+        "engine": "8080",
+        "jaeger": "16686",
+        "prometheus": "9090",
+        "grafana": "3000",
+        "kibana": "5601",
+    }
+
+
+def test_a_container_is_stopped_hard_only_after_its_drain() -> None:
+    for name in ("gateway", "engine", "engine-replica"):
+        environment = SERVICES[name]["environment"]
+        delay, grace = float(environment["CQOX_DRAIN_DELAY"]), float(environment["CQOX_DRAIN_SECONDS"])
+        server = delay + grace + serving._SERVER_EXTRA_SECONDS
+        hard = delay + grace + serving._HARD_EXTRA_SECONDS
+        assert delay + grace < server < hard < float(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+
+
+def test_every_setting_in_the_file_is_one() -> None:
+    known = {one.variable for one in settings.table()}
+    for name in ("gateway", "engine", "engine-replica"):
+        given = {key for key in SERVICES[name]["environment"] if not key.startswith(("OTEL_", "PG"))}
+        assert given <= known, given - known
+
+
+def test_what_may_be_set_is_what_the_example_shows() -> None:
+    asked = set(re.findall(r"\$\{([A-Z_]+)[:}]", (ROOT / "compose.yaml").read_text(encoding="utf-8")))
+    shown = set(re.findall(r"^#? ?([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    assert shown - {"COMPOSE_PROFILES"} == asked
+
+
+def test_no_file_of_the_stack_holds_a_secret() -> None:
+    for path in (ROOT / "compose.yaml", ROOT / ".env.example", *(ROOT / "deploy" / "compose").iterdir()):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            found = re.search(r"(?i)(password|token|secret|api_?key)[a-z_]*\s*[:=]\s*[\"']?([^\s\"'{}#,]+)", line)
+            if found and not line.lstrip().startswith("#"):
+                assert found[2].startswith(("$", "/")) or "condition" in line or path.suffix == ".py", line
+
+
+def test_every_file_that_is_mounted_is_there() -> None:
+    for one in SERVICES.values():
+        for volume in one.get("volumes", ()):
+            if volume.startswith("./"):
+                assert (ROOT / volume.split(":")[0]).exists(), volume
+
+
+def test_every_pipeline_of_the_collector_is_made_of_what_is_configured() -> None:
+    collector = yaml.safe_load((ROOT / "deploy" / "compose" / "otel-collector.yaml").read_text(encoding="utf-8"))
+    assert set(collector["service"]["pipelines"]) == {"traces", "metrics", "logs"}
+    used: dict[str, set[str]] = {"receivers": set(), "processors": set(), "exporters": set()}
+    for pipeline in collector["service"]["pipelines"].values():
+        for kind in used:
+            used[kind] |= set(pipeline[kind])
+    used["extensions"] = set(collector["service"]["extensions"])
+    assert used == {kind: set(collector[kind]) for kind in used}
+    assert "elasticsearch" in used["exporters"]
