@@ -106,6 +106,32 @@ def stores() -> Row:
                 ],
             ),
             Panel(
+                title="Connections of a pool",
+                help="Those that calls have and those that are idle, beside the most there may be.",
+                queries=[
+                    Query(
+                        expr=level(
+                            series.POOL_CONNECTIONS, "db_client_connection_pool_name, db_client_connection_state"
+                        ),
+                        legend="{{db_client_connection_pool_name}} {{db_client_connection_state}}",
+                    ),
+                    Query(
+                        expr=level(series.POOL_LIMIT, "db_client_connection_pool_name"),
+                        legend="{{db_client_connection_pool_name}} most",
+                    ),
+                ],
+            ),
+            Panel(
+                title="Calls that wait for a connection",
+                help="Above 0 for long: the store is slow, or the pool is too small for what comes.",
+                queries=[
+                    Query(
+                        expr=level(series.POOL_WAITING, "db_client_connection_pool_name"),
+                        legend="{{db_client_connection_pool_name}}",
+                    )
+                ],
+            ),
+            Panel(
                 title="Reports found in a cache",
                 help="Share of look-ups.",
                 queries=[
