@@ -25,7 +25,7 @@ from cqox.figures import Figure
 
 __all__ = ["Finished", "Step", "analyze", "rehearse"]
 
-_MOST_CELLS = 30_000_000
+_MOST_CELLS = 6_000_000
 """Cells of the mapped columns up to which an analysis is done in memory; beyond, its large arrays are in files."""
 
 type Step = Callable[[dict[str, object]], None]

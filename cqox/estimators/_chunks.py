@@ -39,12 +39,13 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _watched[Result](results: Iterable[Result], block: int) -> Iterator[Result]:
-    """The results as they come, letting go every million rows of what a pass over arrays in files has mapped."""
+    """The results as they come, letting go now and then, and at the end, of what a pass over files has mapped."""
     every = max(1, _ROWS_HELD // block)
     for number, result in enumerate(results, 1):
         if number % every == 0:
             let_go()
         yield result
+    let_go()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

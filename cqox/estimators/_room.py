@@ -21,7 +21,7 @@ from cqox.errors import UnusableData
 
 __all__ = ["in_files", "let_go", "room", "settled"]
 
-_SMALLEST = 2**24
+_SMALLEST = 2**22
 """Bytes below which a file is not worth its pages."""
 
 _mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
