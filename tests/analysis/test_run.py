@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,17 @@ def test_a_table_larger_than_memory_gives_the_same_report(table: Path, monkeypat
         assert {**left, "seconds": None} == {**right, "seconds": None}
     assert beyond.report["diagnostics"] == within.report["diagnostics"]
     assert [path.name for path in table.parent.iterdir() if path.name.startswith("cqox-room")] == []
+
+
+def test_a_rule_that_raises_ends_its_own_estimator_alone(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(plan: object) -> str | None:
+        raise MemoryError
+
+    entries = tuple(replace(entry, rule=broken) if entry.name == "aipw" else entry for entry in catalog())
+    monkeypatch.setattr("cqox.analysis.run.catalog", lambda: entries)
+    finished, _ = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]})
+    estimates = {estimate["name"]: estimate for estimate in finished.report["estimates"]}
+    assert estimates["aipw"]["status"] == "failed"
+    assert "memory" in estimates["aipw"]["reason"]
+    assert finished.report["decision"]["primary"] == "ipwra"
+    assert estimates["ols_adjustment"]["status"] == "ok"
