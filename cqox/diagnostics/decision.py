@@ -51,7 +51,7 @@ def decide(
     """
     chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     computed = sum(estimate.estimate is not None for estimate in estimates)
-    verdict, reasons = _judge(chosen, gates, better, minimum_effect, alpha)
+    verdict, reasons = _judge(primary, chosen, gates, better, minimum_effect, alpha)
     many = f"{computed} estimates were computed" if computed != 1 else "1 estimate was computed"
     note = (
         f"{many} from the same rows: they are not independent looks, and their number adds no evidence. The decision "
@@ -64,11 +64,18 @@ def decide(
 
 
 def _judge(
-    chosen: Estimate | None, gates: Mapping[str, Gate], better: str, minimum: float, alpha: float
+    primary: Primary,
+    chosen: Estimate | None,
+    gates: Mapping[str, Gate],
+    better: str,
+    minimum: float,
+    alpha: float,
 ) -> tuple[Verdict, list[str]]:
     if chosen is None or chosen.estimate is None:
-        why = "No estimate was fixed as the primary." if chosen is None else f"{chosen.name} was {chosen.status}"
-        return "HOLD", [why if chosen is None or chosen.reason is None else f"{why}: {chosen.reason}"]
+        if chosen is None:
+            return "HOLD", [f"There is no estimate of an effect to decide on. {primary.rule}"]
+        why = f"{chosen.name} was {chosen.status}"
+        return "HOLD", [why if chosen.reason is None else f"{why}: {chosen.reason}"]
     gain = _gain(chosen, chosen.estimate, better)
     evidence, said = _evidence(gain, minimum, alpha)
     failed, warned = _named(gates, "fail"), _named(gates, "warn")

@@ -6,6 +6,7 @@ from cqox.diagnostics.agreement import agreement
 from cqox.diagnostics.attrition import attrition
 from cqox.diagnostics.balance import balance
 from cqox.diagnostics.clustering import cluster_counts
+from cqox.diagnostics.discontinuity import discontinuity
 from cqox.diagnostics.donor_fit import donor_fit
 from cqox.diagnostics.event_means import event_means
 from cqox.diagnostics.event_study import event_study
@@ -38,9 +39,9 @@ def diagnose(
 
     Returns:
         `outcome`, `missing`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
-        `negative_weights`, `event_means`, `event_study`, `pre_trends`, `donor_fit`, `heterogeneity`, `e_values`,
-        `robustness`, `refutations` and `agreement`; where one does not exist for these data, an object with the
-        `reason` alone; where one failed, the same with `failed`.
+        `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`, `donor_fit`, `heterogeneity`,
+        `e_values`, `robustness`, `refutations` and `agreement`; where one does not exist for these data, an object with
+        the `reason` alone; where one failed, the same with `failed`.
     """
     weighted = _weightings(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
@@ -59,6 +60,7 @@ def diagnose(
         "event_means": _or_reason(lambda: event_means(plan)),
         "event_study": _or_reason(lambda: event_study(plan, estimates)),
         "pre_trends": _or_reason(lambda: pre_trends(plan)),
+        "discontinuity": _or_reason(lambda: discontinuity(plan, estimates)),
         "donor_fit": _or_reason(lambda: donor_fit(estimates)),
         "heterogeneity": _or_reason(lambda: heterogeneity(estimates)),
         "e_values": _or_reason(lambda: e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None)),

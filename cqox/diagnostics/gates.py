@@ -7,7 +7,7 @@ regression. `warn` is a doubt that a limited trial can live with; `fail` means t
 from collections.abc import Mapping, Sequence
 
 from cqox.contract import Gate
-from cqox.diagnostics import design_checks, result_checks
+from cqox.diagnostics import cutoff_checks, design_checks, result_checks
 from cqox.diagnostics.donor_fit import donor_fit_gate
 from cqox.diagnostics.primary import Primary
 from cqox.estimators import Estimate, Json
@@ -35,6 +35,8 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
         "instrument_strength": design_checks.instrument_strength(chosen),
         "negative_weights": design_checks.negative_weights(chosen),
         "pre_trends": design_checks.pre_trends(diagnostics, chosen),
+        "manipulation": cutoff_checks.manipulation(diagnostics, chosen),
+        "covariate_continuity": cutoff_checks.continuity(diagnostics, chosen),
         "donor_fit": donor_fit_gate(chosen),
         "precision": result_checks.precision(diagnostics, chosen),
         "agreement": result_checks.agreement(diagnostics, estimates, chosen),

@@ -13,6 +13,7 @@ __all__ = ["Primary", "choose_primary"]
 _SOMETHING_TO_ADJUST_FOR = "there is something to adjust for"
 _FEW_TREATED = "a few treated units of the panel start together, so that others can be weighted to be like them"
 _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("the cutoff of a score assigns treatment", ("rd_local_linear", "rd_fuzzy")),
     ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
     ("'post' tells before from after", ("did_2x2",)),
     (_FEW_TREATED, ("synthetic_did", "synthetic_control", "synthetic_control_augmented")),
@@ -28,6 +29,9 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the treatment has two levels and nothing is mapped to adjust for", ("difference_in_means",)),
 )
 """Features of a design, the most telling first, with the estimators that make use of them in order of preference."""
+
+_TESTS = ("rd_density_test",)
+"""Entries that test a design and estimate no effect."""
 
 _FEWER_THAN, _PERIODS_BEFORE = 10, 5
 """Treated units, and periods before their treatment at least, for a synthetic comparison to come first."""
@@ -51,9 +55,9 @@ class Primary:
 def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str | None) -> Primary:
     """The primary estimate of a design, fixed before any outcome model runs.
 
-    An instrument comes before a comparison over time, that before adjustment by a doubly robust estimator, that before
-    weighting, that before adjustment by regression, and a plain comparison is last: the first of these whose estimator
-    applies to the data is chosen.
+    A cutoff comes before an instrument, that before a comparison over time, that before adjustment by a doubly robust
+    estimator, that before weighting, that before adjustment by regression, and a plain comparison is last: the first of
+    these whose estimator applies to the data is chosen.
 
     Fewer than ten treated units of a panel that start together, after at least five periods, are compared with a
     synthetic control (in differences where both apply): a handful of units rarely moves in parallel with the mean of
@@ -66,9 +70,10 @@ def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str |
             another in its place would be a choice made after the request.
 
     Raises:
-        InvalidRequest: the catalog has no estimator of the requested name.
+        InvalidRequest: the catalog has no estimator of the requested name, or it estimates no effect.
     """
-    names = {estimator.name for estimator in applicable}
+    effects = [estimator for estimator in applicable if estimator.name not in _TESTS]
+    names = {estimator.name for estimator in effects}
     if requested is not None:
         return Primary(name=requested, rule=_requested(plan, requested, requested in names))
     adjusts = any(plan.has(role) for role in _ADJUSTING)
@@ -80,9 +85,9 @@ def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str |
         for name in preferred:
             if name in names:
                 return Primary(name=name, rule=f"By the design: {feature}.")
-    if applicable:
-        return Primary(name=applicable[0].name, rule="It is the first of the catalog that applies to these data.")
-    return Primary(name=None, rule="No estimator applies to these data.")
+    if effects:
+        return Primary(name=effects[0].name, rule="It is the first of the catalog that applies to these data.")
+    return Primary(name=None, rule="No estimator of an effect applies to these data.")
 
 
 def _few_treated(plan: Plan) -> bool:
@@ -102,7 +107,12 @@ def _requested(plan: Plan, name: str, applies: bool) -> str:
     rule = "It was named by options.primary."
     if applies:
         return rule
-    known = {estimator.name: estimator for estimator in catalog()}
+    known = {estimator.name: estimator for estimator in catalog() if estimator.name not in _TESTS}
+    if name in _TESTS:
+        raise InvalidRequest(
+            f"'{name}' tests the design and estimates no effect to decide on.", field="options.primary",
+            choices=list(known),
+        )  # fmt: skip
     if name not in known:
         raise InvalidRequest(f"There is no estimator '{name}'.", field="options.primary", choices=list(known))
     reason = known[name].applies(plan) or "It was not among the estimators that were asked for."

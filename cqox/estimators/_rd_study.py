@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.errors import UnusableData
 from cqox.estimators._local_polynomial import Residual, Side
 from cqox.estimators._quantiles import critical_value, two_sided
 from cqox.estimators._rd_bandwidth import Bandwidths, mse_bandwidths
@@ -18,9 +19,10 @@ from cqox.estimators._sample import Sample
 from cqox.estimators._score import Score, score_of
 from cqox.estimators._uncertainty import clustered_variance
 from cqox.estimators.data import Codes, Matrix, Settings, Vector
+from cqox.estimators.estimate import Json
 from cqox.estimators.plan import Plan
 
-__all__ = ["Errors", "Study", "study"]
+__all__ = ["Effect", "Errors", "Study", "study"]
 
 DISTINCT = 10
 """Distinct values of the score that preliminary windows hold on each side where it has mass points."""
@@ -47,6 +49,36 @@ class Errors:
     degrees: float | None
     parts: Vector
     clusters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """A jump, or a ratio of two.
+
+    Attributes:
+        value, corrected: conventional, and bias-corrected, in units of the outcome.
+        scale: what turns the units of the errors into those of the outcome, with the sign of the effect.
+        errors: its standard errors.
+    """
+
+    value: float
+    corrected: float
+    scale: float
+    errors: Errors
+
+    def json(self, alpha: float) -> dict[str, Json]:
+        """The conventional estimate with the robust bias-corrected interval and p-value."""
+        error = self.errors.robust * abs(self.scale)
+        if not error > 0:
+            return {"estimate": self.value, "standard_error": None, "reason": "There is no variation around the jump."}
+        half = critical_value(alpha, self.errors.degrees) * error
+        return {
+            "estimate": self.value,
+            "standard_error": error,
+            "ci_lower": self.corrected - half,
+            "ci_upper": self.corrected + half,
+            "p_value": two_sided(self.corrected / error, self.errors.degrees),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,18 +146,32 @@ class Study:
             clusters=fewest,
         )  # fmt: skip
 
-    def summary(self, found: Jump, alpha: float) -> dict[str, float | None]:
-        """The first jump with its robust bias-corrected interval and p-value, in units of the outcome."""
+    def effect(self, found: Jump, sign: float = 1.0) -> Effect:
+        """The jump of the outcome, or in a fuzzy design its ratio to that of the treatment.
+
+        Raises:
+            UnusableData: the treatment does not jump at all.
+        """
+        if len(found.plain) == 1:
+            value, corrected, mixture = float(found.plain[0]), float(found.corrected[0]), [1.0]
+        else:
+            outcome, treated = (float(each) for each in found.plain)
+            if treated == 0:
+                raise UnusableData("The treatment does not jump at the cutoff.")
+            value = outcome / treated
+            bias = found.plain - found.corrected
+            corrected = value - float(bias[0] - value * bias[1]) / treated
+            mixture = [1 / treated, -value / treated]
+        scale = self.scale * sign
+        return Effect(value=value * scale, corrected=corrected * scale, scale=scale, errors=self.errors(found, mixture))
+
+    def outcome_jump(self, found: Jump) -> Effect:
+        """The jump of the outcome, whatever the treatment does."""
         errors = self.errors(found, [1.0, *[0.0] * (len(found.plain) - 1)])
-        centre = float(found.corrected[0])
-        half = critical_value(alpha, errors.degrees) * errors.robust
-        return {
-            "estimate": float(found.plain[0]) * self.scale,
-            "standard_error": errors.robust * self.scale or None,
-            "ci_lower": (centre - half) * self.scale if errors.robust else None,
-            "ci_upper": (centre + half) * self.scale if errors.robust else None,
-            "p_value": two_sided(centre / errors.robust, errors.degrees) if errors.robust else None,
-        }
+        return Effect(
+            value=float(found.plain[0]) * self.scale, corrected=float(found.corrected[0]) * self.scale,
+            scale=self.scale, errors=errors,
+        )  # fmt: skip
 
 
 def study(

@@ -11,12 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from cqox.errors import UnusableData
 from cqox.estimators._anderson_rubin import Moments, confidence_set
 from cqox.estimators._density_test import DENSITY, density_test
 from cqox.estimators._quantiles import critical_value
-from cqox.estimators._rd_study import Errors, Study, study
-from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, varying_outcome
+from cqox.estimators._rd_study import Effect, Errors, Study, study
+from cqox.estimators._result import Title, estimated, finite, no_absorbing, pooled_periods, varying_outcome
 from cqox.estimators._sample import Sample
 from cqox.estimators._score import compliance, populated, score_of
 from cqox.estimators._uncertainty import FEW_CLUSTERS, Uncertainty
@@ -40,10 +39,8 @@ _FUZZY = Title("rd_fuzzy", _FAMILY, "LATE at the cutoff")
 
 def sharp(plan: Plan) -> Estimate:
     """The jump of the outcome at the cutoff, with its robust bias-corrected interval."""
-    found, sign = sharp_study(plan), compliance(plan).sign
-    errors = found.errors(found.jump, [1.0])
-    value, corrected = (float(each[0]) * found.scale * sign for each in (found.jump.plain, found.jump.corrected))
-    return _answer(plan, _SHARP, found, value, corrected, errors, found.scale * sign, {})
+    found = sharp_study(plan)
+    return _answer(plan, _SHARP, found, found.effect(found.jump, compliance(plan).sign), {})
 
 
 def fuzzy(plan: Plan) -> Estimate:
@@ -53,23 +50,17 @@ def fuzzy(plan: Plan) -> Estimate:
         UnusableData: the treatment does not jump at all.
     """
     found = fuzzy_study(plan)
-    outcome, treated = (float(each) for each in found.jump.plain)
-    if treated == 0:
-        raise UnusableData(f"'{plan.label('treatment')}' does not jump at the cutoff.")
-    ratio = outcome / treated
-    bias = found.jump.plain - found.jump.corrected
-    corrected = ratio - float(bias[0] - ratio * bias[1]) / treated
-    errors = found.errors(found.jump, [1 / treated, -ratio / treated])
-    first = found.errors(found.jump, [0.0, 1.0])
+    effect = found.effect(found.jump)
+    first, treated = found.errors(found.jump, [0.0, 1.0]), float(found.jump.plain[1])
     strength = (treated / first.plain) ** 2 if first.plain > 0 else math.inf
     details: dict[str, Json] = {
-        "outcome_jump": dict(found.summary(found.jump, plan.settings.alpha)),
+        "outcome_jump": found.outcome_jump(found.jump).json(plan.settings.alpha),
         "treatment_jump": treated,
         "treatment_jump_standard_error": first.plain,
         "treatment_jump_bias_corrected": float(found.jump.corrected[1]),
         "treatment_jump_robust_standard_error": first.robust,
-        "first_stage_f": strength if math.isfinite(strength) else None,
-        "anderson_rubin_robust": _anderson_rubin(plan, found, errors.degrees),
+        "first_stage_f": finite(strength),
+        "anderson_rubin_robust": _anderson_rubin(plan, found, effect.errors.degrees),
     }
     warnings = []
     if strength < _WEAK_F:
@@ -77,9 +68,7 @@ def fuzzy(plan: Plan) -> Estimate:
             f"The treatment hardly jumps at the cutoff (F {strength:.3g}, below {_WEAK_F:g}): the interval may be far "
             "too narrow; the Anderson-Rubin set holds whatever the jump is."
         )
-    return _answer(
-        plan, _FUZZY, found, ratio * found.scale, corrected * found.scale, errors, found.scale, details, warnings
-    )
+    return _answer(plan, _FUZZY, found, effect, details, warnings)
 
 
 def _anderson_rubin(plan: Plan, found: Study, degrees: float | None) -> Json:
@@ -132,9 +121,9 @@ def _covariates(plan: Plan, sample: Sample) -> Matrix | None:
 
 
 def _answer(
-    plan: Plan, title: Title, found: Study, value: float, corrected: float, errors: Errors, scale: float,
-    more: dict[str, Json], warnings: Sequence[str] = (),
-) -> Estimate:  # fmt: skip
+    plan: Plan, title: Title, found: Study, effect: Effect, more: dict[str, Json], warnings: Sequence[str] = ()
+) -> Estimate:
+    errors, corrected, scale = effect.errors, effect.corrected, effect.scale
     uncertainty = _uncertainty(plan, found, errors, abs(scale))
     notes = [
         "The estimate is the conventional one; interval, p-value and standard error are of the bias-corrected one "
@@ -153,9 +142,9 @@ def _answer(
     details: dict[str, Json] = {
         **answer.diagnostics,
         "robust_ci": [answer.ci_lower, answer.ci_upper],
-        "conventional_ci": [value - half, value + half],
+        "conventional_ci": [effect.value - half, effect.value + half],
     }
-    return replace(answer, estimate=value, diagnostics=details)
+    return replace(answer, estimate=effect.value, diagnostics=details)
 
 
 def _method(found: Study) -> str:

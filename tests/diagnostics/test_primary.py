@@ -6,7 +6,7 @@ import pytest
 from cqox.diagnostics import choose_primary
 from cqox.errors import InvalidRequest
 from cqox.estimators import Data, Plan, Settings, catalog
-from tests.estimators.designs import cross_section, factor_panel, instrumented, panel, two_periods
+from tests.estimators.designs import cross_section, discontinuity, factor_panel, instrumented, panel, two_periods
 
 
 def chosen(data: Data, *, among: tuple[str, ...] | None = None, requested: str | None = None) -> tuple[str | None, str]:
@@ -60,6 +60,20 @@ def test_the_outcome_has_no_say() -> None:
 def test_the_next_of_a_design_serves_where_the_first_was_not_asked_for() -> None:
     assert chosen(cross_section(200), among=("ols_adjustment", "dml_irm_ate"))[0] == "dml_irm_ate"
     assert chosen(cross_section(200), among=("ipw_att",))[0] == "ipw_att"
+
+
+def test_a_cutoff_goes_before_everything_else() -> None:
+    assert chosen(discontinuity(400))[0] == "rd_local_linear"
+    assert chosen(discontinuity(400, fuzzy=True))[0] == "rd_fuzzy"
+
+
+def test_a_test_of_the_design_is_no_estimate_to_decide_on() -> None:
+    name, rule = chosen(discontinuity(400), among=("rd_density_test",))
+    assert name is None
+    assert "No estimator of an effect" in rule
+    with pytest.raises(InvalidRequest) as refused:
+        chosen(discontinuity(400), requested="rd_density_test")
+    assert "rd_density_test" not in (refused.value.choices or ())
 
 
 def test_a_request_goes_before_the_rule() -> None:

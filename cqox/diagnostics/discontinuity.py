@@ -1,0 +1,156 @@
+"""Whether a regression discontinuity can be trusted: did units choose their side, do covariates jump too, and does the
+estimate hang on its bandwidth or on the rows next to the cutoff.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from cqox.diagnostics._json import number
+from cqox.diagnostics.binned_means import binned_means
+from cqox.errors import UnusableData
+from cqox.estimators import Estimate, Json, Plan, Vector, catalog, run
+from cqox.estimators._rd_study import Study, study
+from cqox.estimators._score import compliance
+from cqox.estimators.discontinuity import fuzzy_study, sharp_study
+
+__all__ = ["discontinuity"]
+
+_TIMES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+"""Multiples of the bandwidths at which the estimate is computed again."""
+
+_LEFT_OUT = (0.01, 0.025, 0.05, 0.1)
+"""Shares of the rows within the bandwidth, the nearest ones, without which it is computed again."""
+
+_MOST_COVARIATES = 20
+_MOST_CELLS = 10_000_000
+_TEST = "rd_density_test"
+
+
+def discontinuity(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
+    """`manipulation`, and of the estimate that was computed `covariates`, `bandwidths`, `donut` and `means`.
+
+    Each may be an object with a `reason` alone.
+
+    Raises:
+        UnusableData: no score and cutoff are mapped.
+    """
+    if not (plan.has("running") and plan.has("cutoff")):
+        raise UnusableData("No score ('running') with a 'cutoff' is mapped.")
+    found: dict[str, Json] = {"manipulation": _manipulation(plan, estimates)}
+    names = {estimate.name for estimate in estimates if estimate.estimate is not None}
+    if "rd_local_linear" in names:
+        of, sign = sharp_study(plan), compliance(plan).sign
+    elif "rd_fuzzy" in names:
+        of, sign = fuzzy_study(plan), 1.0
+    else:
+        return {**found, "reason": "No regression discontinuity was estimated."}
+    return {
+        "of": "rd_local_linear" if "rd_local_linear" in names else "rd_fuzzy",
+        **found,
+        "covariates": _or_reason(lambda: _covariates(plan, of)),
+        "bandwidths": _or_reason(lambda: _bandwidths(plan, of, sign)),
+        "donut": _or_reason(lambda: _donut(plan, of, sign)),
+        "means": _or_reason(lambda: binned_means(plan, of)),
+    }
+
+
+def _or_reason(make: Callable[[], Json]) -> Json:
+    try:
+        return make()
+    except UnusableData as error:
+        return {"reason": error.detail}
+
+
+def _manipulation(plan: Plan, estimates: Sequence[Estimate]) -> Json:
+    """What the density test says, run here where it was not asked for."""
+    tested = next((estimate for estimate in estimates if estimate.name == _TEST), None)
+    if tested is None:
+        tested = run(next(entry for entry in catalog() if entry.name == _TEST), plan)
+    if tested.estimate is None:
+        return {"reason": tested.reason}
+    told = tested.diagnostics
+    return {
+        "statistic": told["t_jackknife"],
+        "p_value": number(tested.p_value),
+        "density_below": told["density_below"],
+        "density_above": told["density_above"],
+        "bandwidths": told["bandwidths"],
+        "rows": told["N_h"],
+        "warnings": list(tested.warnings),
+    }
+
+
+def _covariates(plan: Plan, of: Study) -> Json:
+    """The jump of each covariate, each at its own bandwidth; the smallest p-value is multiplied by their number.
+
+    Raises:
+        UnusableData: no covariate is mapped, or none varies around the cutoff.
+    """
+    if not plan.has("covariates"):
+        raise UnusableData("No covariates are mapped whose jumps could tell.")
+    labels, sample = plan.labels("covariates"), of.sample
+    most = max(1, min(_MOST_COVARIATES, _MOST_CELLS // max(sample.n, 1)))
+    rows: list[Json] = []
+    values: list[float] = []
+    for column in range(min(len(labels), most)):
+        told = _jump(plan, of, sample.take(plan.data.covariates[:, column]))
+        rows.append({"covariate": labels[column], **told})
+        if isinstance(value := told.get("p_value"), float):
+            values.append(value)
+    if not values:
+        raise UnusableData("No covariate varies around the cutoff.")
+    return {
+        "tested": len(values),
+        "not_tested": len(labels) - len(values),
+        "smallest_p_value": min(values),
+        "adjusted_p_value": min(1.0, min(values) * len(values)),
+        "jumps": rows,
+    }
+
+
+def _jump(plan: Plan, of: Study, values: Vector) -> dict[str, Json]:
+    if np.ptp(values) == 0:
+        return {"reason": "It never varies."}
+    try:
+        found = study(plan, of.sample, values, strict=compliance(plan).strict)
+    except UnusableData as error:
+        return {"reason": error.detail}
+    return {**found.effect(found.jump).json(plan.settings.alpha), "h": found.bandwidths.h * found.score.unit}
+
+
+def _bandwidths(plan: Plan, of: Study, sign: float) -> Json:
+    """The estimate at multiples of both bandwidths."""
+    rows: list[Json] = []
+    for times in _TIMES:
+        try:
+            found = of.at(times=times)
+            told: dict[str, Json] = {
+                "h": found.h * of.score.unit, "N_h": list(found.within_h),
+                **of.effect(found, sign).json(plan.settings.alpha),
+            }  # fmt: skip
+        except UnusableData as error:
+            told = {"reason": error.detail}
+        rows.append({"times": times, **told})
+    return rows
+
+
+def _donut(plan: Plan, of: Study, sign: float) -> Json:
+    """The estimate without the rows next to the cutoff, at the same bandwidths."""
+    near = np.sort(
+        np.concatenate([side.distance[:count] for side, count in zip(of.sides, of.jump.within_h, strict=True)])
+    )
+    rows: list[Json] = []
+    for share in _LEFT_OUT:
+        radius = float(near[max(int(np.ceil(share * len(near))) - 1, 0)])
+        left_out = int(np.searchsorted(near, radius, side="right"))
+        told: dict[str, Json] = {"radius": radius * of.score.unit, "rows_left_out": left_out}
+        if radius > 0:
+            try:
+                told |= of.effect(of.at(beyond=radius), sign).json(plan.settings.alpha)
+            except UnusableData as error:
+                told["reason"] = error.detail
+        else:
+            told["reason"] = "The nearest rows are at the cutoff itself."
+        rows.append(told)
+    return rows

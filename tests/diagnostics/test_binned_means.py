@@ -1,0 +1,78 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.diagnostics.binned_means import binned_means
+from cqox.estimators import Data, Plan, Settings
+from cqox.estimators.discontinuity import sharp_study
+from tests.estimators.designs import discontinuity
+
+
+def bins_of(data: Data) -> dict[str, object]:
+    plan = Plan(data, Settings())
+    return binned_means(plan, sharp_study(plan))
+
+
+@pytest.mark.parametrize("kind", ["evenly_spaced", "quantile_spaced"])
+def test_bins_hold_every_row_within_reach_once(kind: str) -> None:
+    data = discontinuity(1500, covariates=False)
+    told = bins_of(data)
+    away = np.abs(data.running - data.cutoff)
+    shown = away <= 3 * told["bandwidth"]
+    assert sum(row["rows"] for row in told[kind]) == shown.sum()
+    mean = sum(row["mean"] * row["rows"] for row in told[kind]) / shown.sum()
+    assert mean == pytest.approx(data.y[shown].mean())
+    scores = [row["score"] for row in told[kind]]
+    assert scores == sorted(scores)
+    assert 10 <= len(scores) <= 80
+
+
+def test_no_bin_reaches_across_the_cutoff() -> None:
+    data = discontinuity(1500, covariates=False)
+    for kind in ("evenly_spaced", "quantile_spaced"):
+        below = sum(row["rows"] for row in bins_of(data)[kind] if row["score"] < data.cutoff)
+        reach = 3 * bins_of(data)["bandwidth"]
+        assert below == ((data.running < data.cutoff) & (data.running >= data.cutoff - reach)).sum()
+
+
+def test_a_score_of_few_values_has_a_bin_for_each() -> None:
+    data = discontinuity(3000, covariates=False)
+    data = replace(data, running=np.round(data.running, 1))
+    told = bins_of(data)
+    assert told["evenly_spaced"] == told["quantile_spaced"]
+    for row in told["evenly_spaced"]:
+        here = np.isclose(data.running, row["score"])
+        assert row["mean"] == pytest.approx(data.y[here].mean())
+        if row["rows"] > 1:
+            assert row["standard_error"] == pytest.approx(data.y[here].std(ddof=1) / np.sqrt(here.sum()))
+
+
+def test_weights_weight_the_means() -> None:
+    data = discontinuity(2000, covariates=False)
+    data = replace(
+        data, running=np.round(data.running, 1), weights=np.random.default_rng(1).uniform(0.5, 2, data.n)
+    )  # fmt: skip
+    row = bins_of(data)["evenly_spaced"][0]
+    here = np.isclose(data.running, row["score"])
+    assert row["mean"] == pytest.approx(np.average(data.y[here], weights=data.weights[here]))
+
+
+def test_the_lines_end_at_the_bandwidth_and_jump_by_the_estimate() -> None:
+    data = discontinuity(1500)
+    plan = Plan(data, Settings())
+    study = sharp_study(plan)
+    told = binned_means(plan, study)
+    below, above = told["lines"]
+    assert above["at_cutoff"] - below["at_cutoff"] == pytest.approx(study.effect(study.jump).value)
+    assert (below["to"], above["to"]) == pytest.approx(
+        (data.cutoff - told["bandwidth"], data.cutoff + told["bandwidth"])
+    )
+
+
+def test_means_are_net_of_the_covariates_that_are_adjusted_for() -> None:
+    data = discontinuity(1500)
+    noisy = replace(data, y=data.y + 20 * data.covariates[:, 0])
+    assert bins_of(noisy)["net_of_covariates"] is True
+    spread = np.std([row["mean"] for row in bins_of(noisy)["evenly_spaced"]])
+    assert spread == pytest.approx(np.std([row["mean"] for row in bins_of(data)["evenly_spaced"]]), rel=0.02)

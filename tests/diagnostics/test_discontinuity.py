@@ -1,0 +1,161 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Plan, Settings
+from cqox.estimators._rd_study import study
+from tests.diagnostics.looking import judged
+from tests.estimators.designs import EFFECT, cross_section, discontinuity, rows
+
+RD = ("rd_local_linear", "rd_fuzzy", "rd_density_test")
+
+
+def found(data: Data, **settings: object) -> dict[str, object]:
+    return judged(data, only=RD, settings=Settings(**settings)).diagnostics["discontinuity"]
+
+
+def moved(share: float, seed: int = 0) -> Data:
+    """Some of those just below the cutoff have come to stand just above it."""
+    data = discontinuity(4000, seed)
+    rng = np.random.default_rng(seed)
+    close = (data.running < data.cutoff) & (data.running > data.cutoff - 0.06) & (rng.random(data.n) < share)
+    return replace(data, running=np.where(close, 2 * data.cutoff - data.running, data.running))
+
+
+def test_a_design_without_a_score_has_no_such_table() -> None:
+    told = judged(cross_section(200)).diagnostics["discontinuity"]
+    assert list(told) == ["reason"]
+
+
+def test_the_density_test_is_run_where_it_was_not_asked_for() -> None:
+    data = discontinuity()
+    asked = found(data)["manipulation"]
+    other = judged(data, only=["rd_local_linear"]).diagnostics["discontinuity"]["manipulation"]
+    assert asked == other
+    assert 0 < asked["p_value"] < 1
+
+
+def test_a_score_without_an_outcome_is_tested_all_the_same() -> None:
+    data = replace(discontinuity(), y=np.full(900, np.nan), y_kind="none")
+    told = found(data)
+    assert told["manipulation"]["p_value"] > 0
+    assert "No regression discontinuity" in told["reason"]
+
+
+def test_each_covariate_is_the_outcome_of_a_study_of_its_own() -> None:
+    data = discontinuity()
+    told = found(data)["covariates"]
+    plan = Plan(data, Settings())
+    sample = plan.sample("y", "running", "covariates")
+    for place, row in enumerate(told["jumps"]):
+        alone = study(plan, sample, data.covariates[:, place])
+        assert row["covariate"] == f"x{place}"
+        assert row["estimate"] == pytest.approx(alone.effect(alone.jump).value, rel=1e-9)
+        assert row["h"] == pytest.approx(alone.bandwidths.h * alone.score.unit, rel=1e-9)
+    assert told["adjusted_p_value"] == pytest.approx(min(1.0, 2 * told["smallest_p_value"]))
+
+
+def test_a_covariate_that_never_varies_says_so() -> None:
+    data = discontinuity()
+    data = replace(data, covariates=np.column_stack([data.covariates, np.ones(data.n)]))
+    told = found(replace(data, names={**data.names, "covariates": ("a", "b", "c")}))["covariates"]
+    assert told["jumps"][2] == {"covariate": "c", "reason": "It never varies."}
+    assert (told["tested"], told["not_tested"]) == (2, 1)
+    assert "reason" in found(discontinuity(covariates=False))["covariates"]
+
+
+def test_bandwidths_are_multiples_and_the_first_is_the_estimate() -> None:
+    judgement = judged(discontinuity(), only=RD)
+    result, told = judgement.estimate("rd_local_linear"), judgement.diagnostics["discontinuity"]
+    assert [row["times"] for row in told["bandwidths"]] == [0.5, 0.75, 1.0, 1.25, 1.5, 2.0]
+    own = told["bandwidths"][2]
+    assert own["estimate"] == result.estimate
+    assert (own["ci_lower"], own["ci_upper"]) == pytest.approx((result.ci_lower, result.ci_upper))
+    assert told["bandwidths"][0]["h"] == pytest.approx(own["h"] / 2)
+
+
+def test_a_donut_is_the_study_of_the_rows_that_are_left() -> None:
+    data = discontinuity(covariates=False)
+    told = found(data)
+    h = judged(data, only=RD).estimate("rd_local_linear").diagnostics["h"]
+    away = np.abs(data.running - data.cutoff)
+    for share, row in zip((0.01, 0.025, 0.05, 0.1), told["donut"], strict=True):
+        assert row["rows_left_out"] == (away <= row["radius"] * (1 + 1e-12)).sum()
+        assert row["rows_left_out"] / (away < h).sum() == pytest.approx(share, abs=0.01)
+        left = rows(data, np.flatnonzero(away > row["radius"] * (1 + 1e-12)))
+        plan = Plan(left, Settings())
+        sample = plan.sample("y", "running")
+        full = Plan(data, Settings())
+        bandwidths = study(full, full.sample("y", "running"), data.y).bandwidths
+        alone = study(plan, sample, left.y, bandwidths=bandwidths)
+        assert row["estimate"] == pytest.approx(alone.effect(alone.jump).value, rel=1e-6)
+        assert row["standard_error"] == pytest.approx(alone.effect(alone.jump).errors.robust * alone.scale, rel=1e-6)
+
+
+def test_the_tables_of_a_fuzzy_design_are_of_the_ratio() -> None:
+    judgement = judged(discontinuity(2500, fuzzy=True), only=RD)
+    told = judgement.diagnostics["discontinuity"]
+    assert told["of"] == "rd_fuzzy"
+    assert told["bandwidths"][2]["estimate"] == judgement.estimate("rd_fuzzy").estimate
+    assert told["donut"][0]["estimate"] == pytest.approx(EFFECT, abs=1.0)
+
+
+def test_treatment_below_the_cutoff_turns_the_tables_too() -> None:
+    data = discontinuity()
+    data = replace(
+        data, treatment=(data.running < data.cutoff).astype(float), treatment_kind="binary",
+        names={**data.names, "treatment": ("t",)},
+    )  # fmt: skip
+    told = found(data)
+    assert told["bandwidths"][2]["estimate"] < 0
+    assert told["donut"][0]["estimate"] < 0
+
+
+def test_heavy_manipulation_fails_the_gate_and_holds_the_decision() -> None:
+    judgement = judged(moved(0.9), only=RD)
+    gate = judgement.gates["manipulation"]
+    assert gate.status == "fail"
+    assert "just above the cutoff" in gate.reason
+    assert judgement.decision.verdict == "HOLD"
+
+
+def test_an_honest_score_rarely_sets_off_the_gates() -> None:
+    fired = {"manipulation": 0, "covariate_continuity": 0}
+    for seed in range(60):
+        gates = judged(discontinuity(800, seed), only=RD).gates
+        for name in fired:
+            fired[name] += gates[name].status != "pass"
+    assert max(fired.values()) <= 9, fired
+
+
+def test_a_covariate_that_jumps_fails_its_gate_by_name() -> None:
+    data = discontinuity(2000)
+    x = data.covariates.copy()
+    x[:, 1] += 2.0 * (data.running >= data.cutoff)
+    gate = judged(replace(data, covariates=x), only=RD).gates["covariate_continuity"]
+    assert gate.status == "fail"
+    assert gate.reason.startswith("'x1' jumps")
+
+
+def test_the_gates_of_a_cutoff_do_not_speak_of_other_primaries() -> None:
+    gates = judged(cross_section(200)).gates
+    assert {gates[name].status for name in ("manipulation", "covariate_continuity")} == {"not_applicable"}
+    data = discontinuity(fuzzy=True)
+    other = judged(data, requested="difference_in_means").gates["manipulation"]
+    assert other.status == "not_applicable"
+    assert "does not rest on a cutoff" in other.reason
+
+
+def test_manipulation_is_judged_where_there_is_no_outcome_and_the_decision_says_why_it_holds() -> None:
+    data = replace(moved(0.9), y=np.full(4000, np.nan), y_kind="none")
+    judgement = judged(data)
+    assert judgement.primary.name is None
+    assert judgement.gates["manipulation"].status == "fail"
+    assert judgement.decision.verdict == "HOLD"
+    assert judgement.decision.reasons == (
+        "There is no estimate of an effect to decide on. No estimator of an effect applies to these data.",
+    )
+    computed = [estimate.name for estimate in judgement.estimates if estimate.estimate is not None]
+    assert computed == ["rd_density_test"]
+    assert all(estimate.reason for estimate in judgement.estimates if estimate.name not in computed)
