@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.estimators._group_time import GroupTimes
+from cqox.estimators._group_time import GroupTimes, Part
 from cqox.estimators._panel import unit_covariance
-from cqox.estimators._uncertainty import Clusters, clustered_variance
-from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators._uncertainty import Clusters
+from cqox.estimators.data import Matrix, Vector
 
 __all__ = [
     "Average",
@@ -128,31 +128,23 @@ def by_calendar(found: GroupTimes) -> Family:
 
 def contributions(found: GroupTimes, average: Average) -> Vector:
     """(units,) of the units to an average, in the panel's scale."""
-    pieces = []
-    for at, part in enumerate(found.parts):
-        left = average.weights[part.cells] @ part.left
-        left[-1] += average.by_size[at]
-        pieces.append(left @ part.right)
-    return np.concatenate(pieces)
+    return np.concatenate(
+        [
+            part.combined(average.weights[None], average.by_size[at : at + 1])[0] @ part.right
+            for at, part in enumerate(found.parts)
+        ]
+    )
 
 
 def covariance(found: GroupTimes, averages: Sequence[Average], clusters: Clusters, *, clustered: bool) -> Matrix:
     """(k, k) of some averages, in the panel's scale; NaN where there is a single cluster."""
-    lefts = []
     weights = np.stack([each.weights for each in averages])
     by_size = np.stack([each.by_size for each in averages])
-    for at, part in enumerate(found.parts):
-        left = weights[:, part.cells] @ part.left
-        left[:, -1] += by_size[:, at]
-        lefts.append(left)
+    lefts = [part.combined(weights, by_size[:, at]) for at, part in enumerate(found.parts)]
     if not clustered or not clusters.mapped:
-        total = np.sum([left @ _square(part.right) @ left.T for left, part in zip(lefts, found.parts, strict=True)], 0)
+        total = np.sum([_of_units(left, part) for left, part in zip(lefts, found.parts, strict=True)], axis=0)
         return np.asarray(total * (_factor(clusters) if clustered else 1.0))
-    if len(clusters.codes) == 1:
-        sums = _cluster_sums(found, lefts, clusters.codes[0], clusters.counts[0])
-        return np.asarray(sums @ sums.T * _factor(clusters))
-    units = np.hstack([left @ part.right for left, part in zip(lefts, found.parts, strict=True)])
-    return unit_covariance(units, clusters, clustered=True)
+    return _of_clusters(found, lefts, clusters)
 
 
 def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
@@ -161,40 +153,38 @@ def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
     variances = np.zeros(count)
     if not clustered or not clusters.mapped:
         for part in found.parts:
-            variances[part.cells] += np.einsum("ij,ij->i", part.left @ _square(part.right), part.left)
+            if part.left is None:
+                variances[part.cells] += np.einsum("ij,ij->i", part.right[:-1], part.right[:-1])
+            else:
+                square = part.right @ part.right.T if part.square is None else part.square
+                variances[part.cells] += np.einsum("ij,ij->i", part.left @ square, part.left)
         variances *= _factor(clusters) if clustered else 1.0
     else:
         for start in range(0, count, _BLOCK):
-            block = np.arange(start, min(start + _BLOCK, count))
-            variances[block] = _clustered_diagonal(found, block, clusters)
+            weights = np.eye(min(_BLOCK, count - start), count, start)
+            lefts = [part.combined(weights, np.zeros(len(weights))) for part in found.parts]
+            variances[start : start + len(weights)] = np.diag(_of_clusters(found, lefts, clusters))
     variances[found.cells.reference] = np.nan
     return np.sqrt(np.where(variances > 0, variances, np.nan))
-
-
-def _clustered_diagonal(found: GroupTimes, block: NDArray[np.intp], clusters: Clusters) -> Vector:
-    lefts = []
-    for part in found.parts:
-        left = np.zeros((len(block), len(part.right)))
-        inside = (part.cells >= block[0]) & (part.cells <= block[-1])
-        left[part.cells[inside] - block[0]] = part.left[inside]
-        lefts.append(left)
-    if len(clusters.codes) == 1:
-        sums = _cluster_sums(found, lefts, clusters.codes[0], clusters.counts[0])
-        return np.asarray(np.einsum("ij,ij->i", sums, sums) * _factor(clusters))
-    units = np.hstack([left @ part.right for left, part in zip(lefts, found.parts, strict=True)])
-    return np.asarray([clustered_variance(row, clusters.codes) for row in units])
 
 
 def _factor(clusters: Clusters) -> float:
     return clusters.fewest / (clusters.fewest - 1) if clusters.fewest > 1 else np.nan
 
 
-def _square(right: Matrix) -> Matrix:
-    return np.asarray(right @ right.T)
+def _of_units(left: Matrix, part: Part) -> Matrix:
+    """(k, k) what the units of a cohort add to a covariance."""
+    if part.square is not None:
+        return np.asarray(left @ part.square @ left.T)
+    rows = left @ part.right
+    return np.asarray(rows @ rows.T)
 
 
-def _cluster_sums(found: GroupTimes, lefts: Sequence[Matrix], codes: Codes, count: int) -> Matrix:
-    """(k, clusters) sums of the units' contributions."""
+def _of_clusters(found: GroupTimes, lefts: Sequence[Matrix], clusters: Clusters) -> Matrix:
+    if len(clusters.codes) > 1:
+        units = np.hstack([left @ part.right for left, part in zip(lefts, found.parts, strict=True)])
+        return unit_covariance(units, clusters, clustered=True)
+    codes, count = clusters.codes[0], clusters.counts[0]
     total = np.zeros((len(lefts[0]), count))
     for cohort, part, left in zip(found.panel.cohorts, found.parts, lefts, strict=True):
         own = codes[cohort.units]
@@ -202,4 +192,4 @@ def _cluster_sums(found: GroupTimes, lefts: Sequence[Matrix], codes: Codes, coun
             total += left @ np.stack([np.bincount(own, row, count) for row in part.right])
         else:
             total += np.stack([np.bincount(own, row, count) for row in left @ part.right])
-    return total
+    return np.asarray(total @ total.T * _factor(clusters))

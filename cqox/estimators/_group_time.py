@@ -16,7 +16,7 @@ from cqox.errors import UnusableData
 from cqox.estimators._frame import Frame
 from cqox.estimators._panel import Panel, staggered_panel
 from cqox.estimators._sample import listed
-from cqox.estimators._two_period import NoComparison, two_period_effect
+from cqox.estimators._two_period import Comparison, NoComparison
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 
@@ -25,6 +25,7 @@ __all__ = ["Cells", "Comparisons", "GroupTimes", "Part", "cell_name", "compariso
 _FEWEST = 2
 _SMALL = 5
 _MOST_CELLS = 6_000
+_MOST_SQUARED = 128
 _NOTHING = "No effect after the start of a treatment can be estimated."
 
 
@@ -67,13 +68,32 @@ class Part:
 
     Attributes:
         cells: (k,) the effects that they enter, ascending.
-        left: (k, m).
+        left: (k, m); None for one that takes the rows of `right` as they are, without the last.
         right: (m, units); its last row are the units' weights.
+        square: (m, m) `right` by itself transposed; None where that is larger than needed.
     """
 
     cells: NDArray[np.intp]
-    left: Matrix
+    left: Matrix | None
     right: Matrix
+    square: Matrix | None
+
+    def combined(self, weights: Matrix, by_size: Vector) -> Matrix:
+        """(a, m) such that its product with `right` are the contributions to (a, cells) weighted effects.
+
+        Args:
+            weights: of the effects.
+            by_size: (a,) what a unit's weight contributes besides.
+        """
+        own = weights[:, self.cells]
+        left = np.zeros((len(own), len(self.right)))
+        left[:, : -1 if self.left is None else None] = own if self.left is None else own @ self.left
+        left[:, -1] += by_size
+        return left
+
+
+def _part(cells: NDArray[np.intp], left: Matrix | None, right: Matrix) -> Part:
+    return Part(cells=cells, left=left, right=right, square=right @ right.T if len(right) <= _MOST_SQUARED else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +312,7 @@ def _plain(panel: Panel, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
         np.subtract(panel.y[:, cohort.units], means[:, at, None], out=right[:-1])
         right[:-1] *= w
         right[-1] = w
-        parts.append(Part(cells=own, left=left, right=right))
+        parts.append(_part(own, left, right))
     return effects, tuple(parts)
 
 
@@ -303,60 +323,67 @@ def _one_by_one(
 
     Covariates and weights that change over time are those of the earlier period.
     """
-    effects = np.full(len(cells.cohort), np.nan)
+    effects = np.where(cells.reference, 0.0, np.nan)
     rows: list[list[tuple[int, Vector]]] = [[] for _ in panel.cohorts]
     failed: dict[str, list[str]] = {}
-    for earlier, group in _by_earlier(cells):
-        z = None if frame is None else frame.matrix[: frame.at["x"].stop, panel.position[earlier]]
-        w = panel.weights if panel.changing_weights is None else panel.changing_weights[earlier]
+    for earlier, group in _alike(panel, cells, frame):
+        own, others = int(cells.cohort[group[0]]), np.flatnonzero(cells.controls[group[0]]).tolist()
+        slices = [panel.cohorts[cohort].units for cohort in (own, *others)]
+        ends = np.cumsum([0, *(each.stop - each.start for each in slices)]).tolist()
+        try:
+            units, seen, comparison = _comparison(plan, panel, cells, group[0], earlier, slices, frame)
+        except NoComparison as none:
+            failed.setdefault(none.why, []).extend(_named(panel, cells, at) for at in group)
+            continue
         for at in group:
-            if cells.reference[at]:
-                effects[at] = 0.0
-                continue
-            own = int(cells.cohort[at])
-            others = np.flatnonzero(cells.controls[at]).tolist()
-            try:
-                effects[at], pieces = _cell(plan, panel, cells, int(at), z, w, [own, *others])
-            except NoComparison as none:
-                failed.setdefault(none.why, []).append(_named(panel, cells, int(at)))
-                continue
-            for other, piece in zip([own, *others], pieces, strict=True):
-                rows[other].append((int(at), piece))
-    found = np.flatnonzero(~np.isnan(effects))
+            effects[at], found = comparison.effect(panel.y[cells.period[at], units] - panel.y[cells.base[at], units])
+            contributions = found
+            if seen is not None:
+                contributions = np.zeros(ends[-1])
+                contributions[seen] = found
+            for whose, (low, high) in zip((own, *others), pairwise(ends), strict=True):
+                rows[whose].append((at, contributions[low:high]))
+    kept = np.flatnonzero(~np.isnan(effects))
     parts = []
     for cohort, own_rows in zip(panel.cohorts, rows, strict=True):
         own_rows.sort(key=lambda row: row[0])
-        own_cells = np.searchsorted(found, np.asarray([at for at, _ in own_rows], dtype=np.intp))
+        own_cells = np.searchsorted(kept, np.asarray([at for at, _ in own_rows], dtype=np.intp))
         right = np.vstack([*(row for _, row in own_rows), panel.weights[cohort.units]])
-        parts.append(Part(cells=own_cells, left=np.eye(len(own_rows), len(own_rows) + 1), right=right))
+        parts.append(_part(own_cells, None, right))
     return effects, tuple(parts), failed
 
 
-def _by_earlier(cells: Cells) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    earlier = np.minimum(cells.period, cells.base)
-    for period in np.unique(earlier):
-        yield int(period), np.flatnonzero(earlier == period)
+def _alike(panel: Panel, cells: Cells, frame: Frame | None) -> Iterator[tuple[int, list[int]]]:
+    """Cells that share units, covariates and weights, and the period of these."""
+    changing = panel.changing_weights is not None or (frame is not None and _moves(panel, frame))
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for at in np.flatnonzero(~cells.reference).tolist():
+        pair = int(cells.period[at]), int(cells.base[at])
+        when = pair if panel.present is not None else (min(pair),) if changing else ()
+        groups.setdefault((int(cells.cohort[at]), *when, *np.flatnonzero(cells.controls[at]).tolist()), []).append(at)
+    for group in groups.values():
+        yield min(int(cells.period[group[0]]), int(cells.base[group[0]])), group
 
 
-def _cell(
-    plan: Plan, panel: Panel, cells: Cells, at: int, z: Matrix | None, w: Vector, cohorts: list[int]
-) -> tuple[float, list[Vector]]:
-    """One effect, and the contributions of the units of some cohorts, the treated one first."""
-    slices = [panel.cohorts[cohort].units for cohort in cohorts]
-    period, base = int(cells.period[at]), int(cells.base[at])
+def _moves(panel: Panel, frame: Frame) -> bool:
+    """Whether some covariate changes within some unit of a panel without gaps."""
+    return any(
+        not (row[panel.position] == row[panel.position[0]]).all() for row in frame.matrix[1 : frame.at["x"].stop]
+    )
+
+
+def _comparison(
+    plan: Plan, panel: Panel, cells: Cells, at: int, earlier: int, slices: list[slice], frame: Frame | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp] | None, Comparison]:
+    """The units of a comparison, the treated first; their places among those of the slices where some are not seen."""
     units = np.concatenate([np.arange(each.start, each.stop) for each in slices])
-    ends = np.cumsum([0, *(each.stop - each.start for each in slices)])
-    treated = int(ends[1])
-    seen = None
+    treated, seen = slices[0].stop - slices[0].start, None
     if panel.present is not None:
-        seen = np.flatnonzero(panel.present[period, units] & panel.present[base, units])
+        seen = np.flatnonzero(panel.present[cells.period[at], units] & panel.present[cells.base[at], units])
         treated = int(np.searchsorted(seen, treated))
         units = units[seen]
-    change = panel.y[period, units] - panel.y[base, units]
-    columns = np.ones((1, len(units))) if z is None else z[:, units]
-    effect, contributions = two_period_effect(change, w[units], columns, treated, plan.settings.did_method)
-    if seen is not None:
-        full = np.zeros(ends[-1])
-        full[seen] = contributions
-        contributions = full
-    return effect, [contributions[low:high] for low, high in pairwise(ends.tolist())]
+    w = panel.weights if panel.changing_weights is None else panel.changing_weights[earlier]
+    z = np.ones((1, len(units)))
+    if frame is not None:
+        z = frame.matrix[: frame.at["x"].stop, panel.position[earlier, units]]
+    return units, seen, Comparison(z, w[units], treated, plan.settings.did_method)

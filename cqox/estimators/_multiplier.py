@@ -15,7 +15,7 @@ from cqox.estimators.estimate import Json
 
 __all__ = ["DRAWS", "banded", "uniform_critical_value"]
 
-DRAWS = 4_999
+DRAWS = 1_999
 _MOST = 400
 
 

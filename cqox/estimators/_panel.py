@@ -206,16 +206,17 @@ def _starts(
     """(units,) position of the first treated period, the number of periods where there is none."""
     data, (periods, units) = plan.data, position.shape
     if data.cohort is not None:
-        first = np.searchsorted(values, sample.take(data.cohort))
-        start = np.empty(units, dtype=np.int64)
-        start[unit] = first
-        other = np.flatnonzero(start[unit] != first)
+        cohort = sample.take(data.cohort)
+        cohort = np.where(np.isnan(cohort), np.inf, cohort)
+        first = np.empty(units)
+        first[unit] = cohort
+        other = np.flatnonzero(first[unit] != cohort)
         if len(other):
             raise UnusableData(
                 f"'{plan.label('cohort')}' changes within some units (rows {_numbered(sample, other)}); it must be one "
                 "first treated period for each unit."
             )
-        return start
+        return np.searchsorted(values, first).astype(np.int64)
     status = plan.treated(sample)
     if data.post is not None:
         # Beside 'post' the treatment may say who is ever treated rather than who is by now.

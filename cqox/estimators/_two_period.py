@@ -4,7 +4,6 @@ Outcome regression, inverse probability weighting with normalised weights, and b
 contributions (Sant'Anna and Zhao 2020, doi 10.1016/j.jeconom.2020.06.003, equations 2.2 to 2.5 and section 3).
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from cqox.estimators._gram import independent
 from cqox.estimators._logit import expit
 from cqox.estimators.data import Matrix, Vector
 
-__all__ = ["Method", "NoComparison", "two_period_effect"]
+__all__ = ["Comparison", "Method", "NoComparison"]
 
 type Method = Literal["dr", "reg", "ipw"]
 
@@ -36,61 +35,73 @@ class NoComparison(Exception):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Regression:
-    """The outcome regression among comparison units.
+class Comparison:
+    """Some treated units and their comparison units, for any number of changes of the outcome.
 
-    Attributes:
-        rest: (n,) what it leaves of every unit's change.
-        inverse: (k, k) of its cross-products.
+    What depends on covariates and weights alone is computed once.
     """
 
-    rest: Vector
-    inverse: Matrix
+    def __init__(self, z: Matrix, weights: Vector, treated: int, method: Method) -> None:
+        """Set up the comparison.
 
+        Args:
+            z: (k, n) a column of ones and the covariates, a variable in each row, the treated units first.
+            weights: (n,) sampling weights.
+            treated: how many of the units are treated.
+            method: how the covariates are adjusted for.
 
-def two_period_effect(change: Vector, weights: Vector, z: Matrix, treated: int, method: Method) -> tuple[float, Vector]:
-    """The effect and the (n,) contributions to it, which sum to about the effect less the truth.
+        Raises:
+            NoComparison: the covariates leave none.
+        """
+        if len(z) > 1:
+            z = z[independent((z * weights) @ z.T)]
+        self._z, self._weights, self._treated, self._adjusts = z, weights, treated, len(z) > 1
+        if not self._adjusts:
+            return
+        self._own, self._other = weights.copy(), weights.copy()
+        self._own[treated:], self._other[:treated] = 0.0, 0.0
+        self._own /= self._own.sum()
+        slope = -(z @ self._own)
+        self._regression: Matrix | None = None
+        self._against: Vector | None = None
+        if method != "reg":
+            self._score, self._odds, self._information = _tilted(z, weights, treated)
+            self._against = self._odds
+            slope += z @ self._odds
+        if method != "ipw":
+            self._regression = self._inverse()
+            self._leaning = self._other * ((self._regression @ slope) @ z)
 
-    Args:
-        change: (n,) of the outcome between the periods, the treated units first.
-        weights: (n,) sampling weights.
-        z: (k, n) a column of ones and the covariates, a variable in each row.
-        treated: how many of the units are treated.
-        method: how the covariates are adjusted for.
+    def _inverse(self) -> Matrix:
+        """(k, k) inverse of the comparison units' cross-products."""
+        products = (self._z * self._other) @ self._z.T
+        if len(independent(products)) < len(self._z) or np.count_nonzero(self._other) < len(self._z):
+            raise NoComparison("its comparison units are too few or too alike for a regression on the covariates")
+        return np.asarray(np.linalg.inv(products))
 
-    Raises:
-        NoComparison: the covariates leave none.
-    """
-    if len(z) > 1:
-        z = z[independent((z * weights) @ z.T)]
-    if len(z) == 1:
-        return _means(change, weights, treated)
-    own, other = weights.copy(), weights.copy()
-    own[treated:], other[:treated] = 0.0, 0.0
-    regression = None if method == "ipw" else _regress(change, other, z)
-    rest = change if regression is None else regression.rest
-    level = float(own @ rest / own.sum())
-    contributions = own * (rest - level) / own.sum()
-    effect = level
-    slope = -(z @ own) / own.sum()
-    if method != "reg":
-        probabilities, information = _logit(z, weights, treated)
-        odds = other * probabilities / (1.0 - np.minimum(probabilities, 1.0 - 1e-6))
-        odds[probabilities >= _TRIMMED] = 0.0
-        mass = float(odds.sum())
-        if mass <= 0:
-            raise NoComparison("no comparison unit has the covariates of its treated units")
-        against = float(odds @ rest / mass)
-        effect -= against
-        shares = odds * (rest - against) / mass
-        scores = weights * -probabilities
-        scores[:treated] += weights[:treated]
-        contributions -= shares + scores * (np.linalg.solve(information, z @ shares) @ z)
-        slope += (z @ odds) / mass
-    if regression is not None:
-        contributions += other * regression.rest * ((regression.inverse @ slope) @ z)
-    return effect, contributions
+    def effect(self, change: Vector) -> tuple[float, Vector]:
+        """The effect and the (n,) contributions to it, which sum to about the effect less the truth.
+
+        Args:
+            change: (n,) of the outcome between the periods.
+        """
+        if not self._adjusts:
+            return _means(change, self._weights, self._treated)
+        rest = change
+        if self._regression is not None:
+            # Twice, the second time for what rounding left of the residuals' products with the covariates.
+            for _ in range(2):
+                rest = rest - (self._regression @ (self._z @ (self._other * rest))) @ self._z
+        effect = float(self._own @ rest)
+        contributions = self._own * (rest - effect)
+        if self._against is not None:
+            level = float(self._against @ rest)
+            effect -= level
+            shares = self._against * (rest - level)
+            contributions -= shares + self._score * (np.linalg.solve(self._information, self._z @ shares) @ self._z)
+        if self._regression is not None:
+            contributions += self._leaning * rest
+        return effect, contributions
 
 
 def _means(change: Vector, weights: Vector, treated: int) -> tuple[float, Vector]:
@@ -104,17 +115,18 @@ def _means(change: Vector, weights: Vector, treated: int) -> tuple[float, Vector
     return levels[0] - levels[1], contributions
 
 
-def _regress(change: Vector, other: Vector, z: Matrix) -> _Regression:
-    weighted = z * other
-    products = weighted @ z.T
-    if len(independent(products)) < len(z) or np.count_nonzero(other) < len(z):
-        raise NoComparison("its comparison units are too few or too alike for a regression on the covariates")
-    inverse = np.linalg.inv(products)
-    coefficients = np.linalg.solve(products, weighted @ change)
-    rest = change - coefficients @ z
-    # One step of refinement: what rounding left of the residuals' products with the covariates.
-    rest -= (inverse @ (weighted @ rest)) @ z
-    return _Regression(rest=rest, inverse=inverse)
+def _tilted(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Vector, Matrix]:
+    """(n,) scores of the logit, (n,) weights of the comparison units that sum to 1, and the logit's information."""
+    probabilities, information = _logit(z, weights, treated)
+    odds = weights * probabilities / (1.0 - np.minimum(probabilities, 1.0 - 1e-6))
+    odds[probabilities >= _TRIMMED] = 0.0
+    odds[:treated] = 0.0
+    mass = float(odds.sum())
+    if mass <= 0:
+        raise NoComparison("no comparison unit has the covariates of its treated units")
+    score = -weights * probabilities
+    score[:treated] += weights[:treated]
+    return score, odds / mass, information
 
 
 def _logit(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Matrix]:
