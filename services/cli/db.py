@@ -10,7 +10,8 @@ __all__ = ["app"]
 app = typer.Typer(
     name="db",
     help="The result store and the data sets: schema, consistency, export. Settings are those of the engine: "
-    "POSTGRES_URL, CQOX_DATA_DIR.",
+    "POSTGRES_URL, CQOX_DATA_DIR. Each command ends with 0 where all is well, with 1 where it found something or could "
+    "not do it, and with 2 for a wrong option or setting.",
     no_args_is_help=True,
 )
 

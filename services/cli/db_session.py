@@ -19,7 +19,7 @@ _USAGE = 2
 
 
 def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
-    """What the command returns; 1 where the store cannot be used, 2 for a setting that cannot be."""
+    """What the command returns; 1 where the store or a file cannot be used, 2 for a setting that cannot be."""
     console = Console(stderr=True, highlight=False)
     # What goes wrong ends the command with one message; the attempts before it are no news.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -29,7 +29,7 @@ def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
     except (SettingsError, ValueError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return _USAGE
-    except CqoxError as error:
+    except (CqoxError, OSError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
 
