@@ -4,7 +4,8 @@ Loads no numerics itself: files are read in the worker processes.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from cqox.telemetry import metrics, series
 __all__ = ["Datasets"]
 
 _REGISTER_PAUSE_SECONDS = 5.0
+_MET = 1_000
+_MET_SECONDS = 1.0
 _logger = logging.getLogger("cqox.analysis")
 
 
@@ -36,6 +39,7 @@ class Datasets:
         quarantine: which uploads are refused for what they did to their workers.
         limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
         samples: whether `prepare_samples` will be called; until it is done no data set is called unknown.
+        now: seconds on a clock that only goes forward.
     """
 
     def __init__(
@@ -47,12 +51,16 @@ class Datasets:
         quarantine: Quarantine,
         limits: Mapping[str, int],
         samples: bool,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._store = store
         self._files = files
         self._quarantine = quarantine
         self._limits = limits
+        self._now = now
+        # Whoever asks the registry for each of many cached reports waits longer for it than for the reports.
+        self._met: dict[str, tuple[DatasetRecord, float]] = {}
         self._samples_there = anyio.Event()
         if not samples:
             self._samples_there.set()
@@ -109,6 +117,23 @@ class Datasets:
         metrics.record(series.DATASET_SIZE, size_bytes)
         return await self._store.register(record)
 
+    async def get_for_analysis(self, dataset_id: str) -> DatasetRecord:
+        """The same as `get`, which for a second may miss that another engine has deleted it.
+
+        A data set never changes, and an analysis that finds its files gone says so.
+
+        Raises:
+            NotFound: there is none.
+        """
+        record, until = self._met.get(dataset_id, (None, 0.0))
+        now = self._now()
+        if record is None or until <= now:
+            record = await self.get(dataset_id)
+            while len(self._met) >= _MET:
+                del self._met[next(iter(self._met))]
+            self._met[dataset_id] = (record, now + _MET_SECONDS)
+        return record
+
     async def get(self, dataset_id: str) -> DatasetRecord:
         """The data set of this id. On a fresh engine the built-in ones are waited for before one is called unknown.
 
@@ -143,6 +168,7 @@ class Datasets:
         if record.sample:
             raise InvalidRequest(f"The data set '{dataset_id}' is built in and cannot be deleted.")
         await self._store.forget(dataset_id)
+        self._met.pop(dataset_id, None)
         await self._files.delete(dataset_id)
 
     async def infer(self, dataset_id: str) -> Mapping[str, object]:

@@ -184,7 +184,7 @@ class Analyses:
             BulkheadFull: too many computations wait, or this one could not begin in time.
         """
         roles, _ = request.roles()
-        record = await self.datasets.get(request.dataset_id)
+        record = await self.datasets.get_for_analysis(request.dataset_id)
         key = analysis_id(record.digest, roles, request.options)
         found = await self._results.find(key)
         if found is not None:

@@ -17,7 +17,7 @@ from cqox.storage import StoredReport
 from services.engine.answers import json_answer, json_bytes
 from services.engine.events import event_stream
 from services.engine.jobs import described, keep, recorded
-from services.engine.keys import body_digest, held_key
+from services.engine.keys import held_key, value_digest
 from services.engine.state import State
 from services.http.api import Handler
 from services.http.bodies import read_json
@@ -36,17 +36,13 @@ def handlers(state: State) -> dict[str, Handler]:
         request = current_request()
         body = await read_json(request, max_bytes=state.settings.max_body_bytes)
         asked = parse_model(AnalyzeRequest, body)
-        headers = request.headers
-        key = None
-        if "Idempotency-Key" in headers:
-            sent = body_digest(body)
-            key = await held_key(state, request, sent)
-        if _prefers_async(headers.getlist("Prefer")):
-            return await _accepted(state, asked, None if key is None else job_id(key, sent))
-        seconds = deadline_from_headers(headers.to_wsgi_list(), max_seconds=state.settings.analysis_seconds)
+        key = await held_key(state, request, body)
+        if _prefers_async(request.headers.getlist("Prefer")):
+            return await _accepted(state, asked, None if key is None else job_id(key, value_digest(body)))
+        seconds = deadline_from_headers(request.call_fields, max_seconds=state.settings.analysis_seconds)
         if seconds <= 0:
             raise DeadlineExceeded(0.0)
-        if request.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream":
+        if request.wants_events:
             await _check(state, asked)
             made: list[bytes] = []
             job = _started(state, asked, seconds, report=made)

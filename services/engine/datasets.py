@@ -10,7 +10,7 @@ from cqox.contract import InferRequest, parse_model
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
 from services.engine.answers import json_answer
-from services.engine.keys import body_digest, held_key
+from services.engine.keys import held_key
 from services.engine.state import State
 from services.http.api import Handler
 from services.http.bodies import read_json
@@ -33,7 +33,7 @@ def handlers(state: State) -> dict[str, Handler]:
             max_bytes=settings.max_upload_bytes,
             idle_seconds=settings.upload_idle_seconds,
         ) as upload:
-            await held_key(state, request, body_digest([upload.digest, dict(upload.fields)]))
+            await held_key(state, request, [upload.digest, dict(upload.fields)])
             record = await state.analyses.datasets.add(
                 upload.path,
                 name=upload.name,

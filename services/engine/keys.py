@@ -9,21 +9,21 @@ from services.engine.state import State
 from services.http.hop import is_own_key
 from services.http.incoming import IncomingRequest
 
-__all__ = ["body_digest", "held_key"]
+__all__ = ["held_key", "value_digest"]
 
 
-def body_digest(body: JsonValue) -> str:
-    """A digest of a JSON body, the same for the same value however it is written."""
-    return digest(json.dumps(body, sort_keys=True).encode())
+def value_digest(value: JsonValue) -> str:
+    """A digest of a JSON value, the same however it is written."""
+    return digest(json.dumps(value, sort_keys=True).encode())
 
 
-async def held_key(state: State, request: IncomingRequest, body: str) -> str | None:
+async def held_key(state: State, request: IncomingRequest, body: JsonValue) -> str | None:
     """The key of the request, which from now on stands for this body; None where it has none.
 
     Args:
         state: what the engine's routes share.
         request: the request.
-        body: a digest of its body.
+        body: what it asks for.
 
     Raises:
         InvalidRequest: it is no key.
@@ -32,5 +32,5 @@ async def held_key(state: State, request: IncomingRequest, body: str) -> str | N
     key = request.headers.get("Idempotency-Key")
     # The gateway never gives one key to two bodies, and gives many.
     if key is not None and not is_own_key(key):
-        await state.analyses.keys.bind(key, body)
+        await state.analyses.keys.bind(key, value_digest(body))
     return key

@@ -55,7 +55,7 @@ def add_routes(app: App, upstream: Upstream) -> None:
 
     @contextmanager
     def serving_within(most: float) -> Iterator[float]:
-        fields = current_request().headers.to_wsgi_list()
+        fields = current_request().call_fields
         seconds = deadline_from_headers(fields, max_seconds=most)
         if seconds <= 0:
             raise DeadlineExceeded(0.0)
@@ -65,7 +65,7 @@ def add_routes(app: App, upstream: Upstream) -> None:
     async def analyze() -> ResponseReturnValue:
         call = await asked()
         with serving_within(settings.analysis_seconds) as seconds:
-            if _wants_events(current_request()):
+            if current_request().wants_events:
                 return await _streamed(upstream.policies.analyze_bit_by_bit(call, seconds=seconds))
             return _response(await upstream.policies.analyze(call, seconds=seconds))
 
@@ -122,10 +122,6 @@ def _call(request: IncomingRequest, body: bytes) -> Call:
 
 def _response(reply: Reply) -> TrioResponse:
     return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
-
-
-def _wants_events(request: IncomingRequest) -> bool:
-    return request.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream"
 
 
 async def _streamed(streaming: AbstractAsyncContextManager[Streamed]) -> TrioResponse:

@@ -53,8 +53,11 @@ async def chunks_of(
     total = 0
     while True:
         try:
-            with trio.fail_after(idle_seconds):
+            if request.body.at_hand:
                 data = await anext(request.body)
+            else:
+                with trio.fail_after(idle_seconds):
+                    data = await anext(request.body)
         except trio.TooSlowError:
             raise RequestTimeout(f"No byte of the {what} arrived for {idle_seconds:g} s.") from None
         except StopAsyncIteration:

@@ -94,6 +94,8 @@ class Connection(TrioASGIHTTPConnection):
             await reply.end()
 
     async def _linger(self, request: IncomingRequest) -> None:
+        if request.body.ended:
+            return
         # Closing a socket with unread data resets it, and the client would lose the answer.
         with trio.move_on_after(_LINGER_SECONDS):
             while not request.body.ended and not self.app.lifecycle.draining.is_set():

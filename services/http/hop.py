@@ -26,7 +26,7 @@ def is_own_key(key: str) -> bool:
 
 
 @contextmanager
-def serving(headers: Iterable[tuple[str, str]]) -> Iterator[None]:
+def serving(headers: Iterable[tuple[str | bytes, str | bytes]]) -> Iterator[None]:
     """Handle a request: calls inside the block know which attempt it is to its client, and how much it matters.
 
     Args:

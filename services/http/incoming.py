@@ -14,11 +14,15 @@ from quart.wrappers.base import ClientDisconnectedError
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
+from cqox.resilience.http import CRITICALITY, ENVOY_TIMEOUT_MS, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT
 from services.http.middleware import request_id_from
 
 __all__ = ["IncomingBody", "IncomingRequest", "current_request"]
 
 _HIGH_WATER_BYTES = 2**20
+_CALL_FIELDS = frozenset(
+    name.lower().encode() for name in (REQUEST_TIMEOUT_MS, ENVOY_TIMEOUT_MS, RETRY_ATTEMPT, CRITICALITY)
+)
 
 
 class IncomingBody(TrioBody):
@@ -32,6 +36,11 @@ class IncomingBody(TrioBody):
         self._gone = False
         self._discarding = False
         self._moved = trio.Event()
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the next chunk, or the end, is there without waiting."""
+        return bool(self._chunks) or self.ended
 
     @property
     def ended(self) -> bool:
@@ -121,6 +130,19 @@ class IncomingRequest(TrioRequest):
     def request_id(self) -> str:
         """What the client, the gateway and the engine call this request."""
         return request_id_from(self.headers.get("X-Request-Id"))
+
+    @property
+    def call_fields(self) -> list[tuple[bytes, bytes]]:
+        """The header fields that say something of the call that the request is part of; most requests have none."""
+        return [(name, value) for name, value in self.scope["headers"] if name in _CALL_FIELDS]
+
+    @property
+    def wants_events(self) -> bool:
+        """Whether the client would rather have Server-Sent Events than JSON."""
+        # To weigh what is accepted costs more than all policies, and hardly any client names such a type.
+        if "text/" not in self.headers.get("Accept", "").lower():
+            return False
+        return self.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream"
 
 
 def current_request() -> IncomingRequest:

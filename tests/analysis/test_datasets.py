@@ -1,4 +1,5 @@
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -10,7 +11,7 @@ from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.errors import InvalidRequest, NotFound
-from cqox.storage import FileStore, SqliteStore
+from cqox.storage import DatasetRecord, FileStore, SqliteStore
 from cqox.tasks import open_task_group
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +38,9 @@ class Pool:
 
 
 @asynccontextmanager
-async def datasets(folder: Path, pool: Pool, *, samples: bool = True) -> AsyncIterator[Datasets]:
+async def datasets(
+    folder: Path, pool: Pool, *, samples: bool = True, now: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Datasets]:
     files = FileStore(folder)
     async with SqliteStore.open(folder / "results.sqlite") as store:
         yield Datasets(
@@ -47,6 +50,7 @@ async def datasets(folder: Path, pool: Pool, *, samples: bool = True) -> AsyncIt
             quarantine=Quarantine(),
             limits={},
             samples=samples,
+            now=now,
         )
     files.close()
 
@@ -91,6 +95,31 @@ async def test_without_samples_nothing_is_waited_for(tmp_path: Path) -> None:
     async with datasets(tmp_path, Pool(), samples=False) as made:
         with pytest.raises(NotFound):
             await made.get("test")
+
+
+async def test_an_analysis_asks_the_registry_once_a_second_and_knows_at_once_what_was_deleted_here(
+    tmp_path: Path,
+) -> None:
+    clock, asked = [0.0], list[str]()
+    pool = Pool()
+    async with datasets(tmp_path, pool, samples=False, now=lambda: clock[0]) as made:
+        record = await made.add(tmp_path / "a.csv", name="a", content_digest="1" * 32, size_bytes=9, options={})
+        find = made._find
+
+        async def counted(dataset_id: str) -> DatasetRecord | None:
+            asked.append(dataset_id)
+            return await find(dataset_id)
+
+        made._find = counted  # type: ignore[method-assign]
+        for clock[0] in (0.0, 0.5, 0.9):
+            assert await made.get_for_analysis(record.dataset_id) == record
+        assert len(asked) == 1
+        clock[0] = 1.0
+        await made.get_for_analysis(record.dataset_id)
+        assert len(asked) == 2
+        await made.delete(record.dataset_id)
+        with pytest.raises(NotFound):
+            await made.get_for_analysis(record.dataset_id)
 
 
 async def test_the_same_bytes_are_read_once_and_other_options_are_another_data_set(tmp_path: Path) -> None:

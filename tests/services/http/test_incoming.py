@@ -2,9 +2,10 @@ import pytest
 import trio
 import trio.testing
 from quart.wrappers.base import ClientDisconnectedError
+from werkzeug.datastructures import Headers
 
 from cqox.tasks import open_task_group
-from services.http.incoming import IncomingBody
+from services.http.incoming import IncomingBody, IncomingRequest
 
 MIB = 2**20
 
@@ -17,6 +18,46 @@ async def test_chunks_come_out_in_order_and_the_end_is_the_end():
     body.set_complete()
     assert [chunk async for chunk in body] == [b"a", b"b"]
     assert body.ended
+
+
+@pytest.mark.trio
+async def test_what_can_be_taken_without_waiting_is_at_hand():
+    body = IncomingBody(None, None)
+    assert not body.at_hand
+    await body.put(b"a")
+    assert body.at_hand
+    assert await anext(body) == b"a"
+    assert not body.at_hand
+    body.set_complete()
+    assert body.at_hand
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("text/event-stream", True),
+        ("TEXT/Event-Stream", True),
+        ("application/json;q=0.5, text/event-stream", True),
+        ("application/json, text/event-stream;q=0.5", False),
+        ("text/*", True),
+        ("text/html", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_a_stream_is_given_to_who_would_rather_have_it(accept, wanted):
+    assert request_with((b"accept", accept.encode())).wants_events is wanted
+
+
+def test_only_fields_that_concern_the_call_are_among_its_fields():
+    said = [(b"x-request-timeout-ms", b"5"), (b"x-retry-attempt", b"1"), (b"x-criticality", b"sheddable")]
+    assert request_with((b"host", b"x"), *said, (b"accept", b"*/*")).call_fields == said
+
+
+def request_with(*fields):
+    headers = Headers([(name.decode(), value.decode()) for name, value in fields])
+    scope = {"type": "http", "headers": list(fields), "query_string": b""}
+    return IncomingRequest("POST", "http", "/", b"", headers, "", "1.1", scope, send_push_promise=None)
 
 
 @pytest.mark.trio
