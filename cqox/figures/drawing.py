@@ -11,6 +11,7 @@ from cqox.figures.forest import forest, forest_template
 from cqox.figures.heterogeneity import heterogeneity, heterogeneity_template
 from cqox.figures.love_plot import love_plot, love_plot_template
 from cqox.figures.overlap import overlap, overlap_template
+from cqox.figures.synthetic_control import synthetic_control, synthetic_control_template
 
 __all__ = ["draw", "warm"]
 
@@ -25,7 +26,8 @@ def draw(
 ) -> dict[str, Figure]:
     """The figures of one contrast by name, each where it can be.
 
-    They are `forest`, `overlap`, `love_plot`, `event_means`, `event_study` and `heterogeneity`.
+    They are `forest`, `overlap`, `love_plot`, `event_means`, `event_study`, `heterogeneity` and
+    `synthetic_control`.
 
     Args:
         plan: the contrast's plan, for the names of its columns.
@@ -43,6 +45,7 @@ def draw(
         event_means(plan, levels, diagnostics),
         event_study(plan, treatment, diagnostics),
         heterogeneity(plan, treatment, diagnostics),
+        synthetic_control(plan, treatment, estimates),
     )
     return {figure.name: figure for figure in figures if figure is not None}
 
@@ -56,5 +59,6 @@ def warm() -> None:
         event_means_template,
         event_study_template,
         heterogeneity_template,
+        synthetic_control_template,
     ):
         template()

@@ -1,12 +1,12 @@
 """Mean outcomes over time of units that share the start of their treatment."""
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 import altair as alt
 
 from cqox.estimators import Json, Plan
+from cqox.figures._periods import period_labels, ticks
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import GREY, PALETTE, SILVER
 from cqox.figures._template import compiled, filled, put
@@ -26,7 +26,6 @@ _MOST_STARTS = 2
 _MOST_MARKS, _MARKS = 40, (3, 4)
 """Above so many periods the points are small; their layers in the template."""
 
-_MOST_TICKS = 8
 _GAP = 0.065
 """Least distance between two labels, as a share of the height."""
 
@@ -66,7 +65,7 @@ def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Fig
     margin = 0.03 * (times[-1] - times[0])
     put(spec, [times[0] - margin, times[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
-    axis = _ticks(times, _period_labels(plan, two_times=two_times))
+    axis = ticks(times, {0.0: "before", 1.0: "after"} if two_times else period_labels(plan))
     put(spec, {"title": time, "grid": False, **axis}, "layer", 0, "encoding", "x", "axis")
     put(spec, f"Mean of {y}", "layer", 0, "encoding", "y", "axis", "title")
     return Figure(name="event_means", title=title, alt=alt_text, spec=spec)
@@ -106,32 +105,6 @@ def _colours(groups: Sequence[Json]) -> dict[str, str]:
         else:
             colours[label] = SILVER if number_in(group, "first_treated") is None else next(bright, SILVER)
     return colours
-
-
-def _period_labels(plan: Plan, *, two_times: bool) -> dict[float, str]:
-    """What people call the periods, where that is not their number."""
-    if two_times:
-        return {0.0: "before", 1.0: "after"}
-    values, labels = plan.data.time_values, plan.data.time_labels
-    if values is None or labels is None:
-        return {}
-    for ending in ("-01-01", "-01"):
-        if all(len(label) == 10 and label.endswith(ending) for label in labels):
-            labels = tuple(label.removesuffix(ending) for label in labels)
-    return dict(zip(values.tolist(), labels, strict=True))
-
-
-def _ticks(times: Sequence[float], labels: Mapping[float, str]) -> dict[str, Json]:
-    """Where the axis has ticks, and what they say."""
-    known = [time for time in times if time in labels]
-    if known:
-        step = -(-len(known) // _MOST_TICKS)
-        shown = known[::step]
-        words = json.dumps([short(labels[time], 16) for time in shown], ensure_ascii=False)
-        return {"values": list(shown), "labelExpr": f"{words}[indexof({json.dumps(shown)}, datum.value)]"}
-    if all(value == int(value) for value in times):
-        return {"tickCount": _MOST_TICKS, "format": "d", "tickMinStep": 1}
-    return {"tickCount": _MOST_TICKS}
 
 
 def _range(points: Sequence[Json], keys: Sequence[str]) -> tuple[float, float]:

@@ -1,0 +1,35 @@
+"""Periods on an axis, as people call them."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from cqox.estimators import Json, Plan
+from cqox.figures._words import short
+
+__all__ = ["period_labels", "ticks"]
+
+_MOST_TICKS = 8
+
+
+def period_labels(plan: Plan) -> dict[float, str]:
+    """What people call the periods, where that is not their number; dates without days or months that are all 1."""
+    values, labels = plan.data.time_values, plan.data.time_labels
+    if values is None or labels is None:
+        return {}
+    for ending in ("-01-01", "-01"):
+        if all(len(label) == 10 and label.endswith(ending) for label in labels):
+            labels = tuple(label.removesuffix(ending) for label in labels)
+    return dict(zip(values.tolist(), labels, strict=True))
+
+
+def ticks(times: Sequence[float], labels: Mapping[float, str]) -> dict[str, Json]:
+    """Where an axis of these times has ticks, and what they say."""
+    known = [time for time in times if time in labels]
+    if known:
+        step = -(-len(known) // _MOST_TICKS)
+        shown = known[::step]
+        words = json.dumps([short(labels[time], 16) for time in shown], ensure_ascii=False)
+        return {"values": list(shown), "labelExpr": f"{words}[indexof({json.dumps(shown)}, datum.value)]"}
+    if all(value == int(value) for value in times):
+        return {"tickCount": _MOST_TICKS, "format": "d", "tickMinStep": 1}
+    return {"tickCount": _MOST_TICKS}

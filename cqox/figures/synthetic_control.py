@@ -1,0 +1,167 @@
+"""A synthetic control beside what was seen, and the gap beside those of untreated units taken as if treated."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Estimate, Json, Plan
+from cqox.figures._periods import period_labels, ticks
+from cqox.figures._reading import at, listed, number_in
+from cqox.figures._style import BLUE, GREY, INK, ORANGE, SILVER
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import amount, plural, short
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["synthetic_control", "synthetic_control_template"]
+
+_WIDTH, _HEIGHT = 520, 220
+_MANY_TIMES = 5.0
+"""Placebos that fit this many times worse before treatment than the treated units tell nothing of their gap."""
+
+_GAP = 0.08
+"""Least distance between two labels, as a share of the height."""
+
+
+def synthetic_control(plan: Plan, treatment: str, estimates: Sequence[Estimate]) -> Figure | None:
+    """The path and the gap of the synthetic control; None where none was computed.
+
+    Args:
+        plan: the contrast's plan.
+        treatment: what the treatment is called.
+        estimates: what the estimators answered.
+    """
+    found = next((estimate for estimate in estimates if estimate.name == "synthetic_control"), None)
+    told = None if found is None else found.diagnostics
+    periods = listed(told, "periods")
+    start, value = number_in(told, "first_treated_period"), None if found is None else found.estimate
+    if found is None or len(periods) < 3 or start is None or value is None:
+        return None
+    times = [time for row in periods if (time := number_in(row, "time")) is not None]
+    y = short(plan.label("y"), 32)
+    placebos = _placebos(found, times)
+    rows = _paths(periods) + placebos + [{"kind": "start", "time": start}]
+    path, gap = _range(periods, ("observed", "synthetic")), _range([*periods, *placebos], ("gap", "placebo_gap"))
+    rows += _labels(periods, path)
+    title = f"Synthetic control of {y} under {treatment}"
+    names = period_labels(plan)
+    alt_text = _alt(found, periods, y, value, names.get(start, f"{start:g}"))
+    spec = filled(synthetic_control_template(), rows, title=title, subtitle=_subtitle(found, placebos), alt=alt_text)
+    span = [min(*times, start), max(*times, start)]
+    margin = 0.02 * (span[1] - span[0])
+    axis = {"grid": False, **ticks(times, names)}
+    for part, domain, words, title_x in (
+        (0, path, f"Mean of {y}", None),
+        (1, gap, "Gap", short(plan.label("time"), 32)),
+    ):
+        x = ("vconcat", part, "layer", 0, "encoding", "x")
+        put(spec, [span[0] - margin, span[1] + margin], *x, "scale", "domain")
+        put(spec, {"title": title_x, **axis}, *x, "axis")
+        put(spec, list(domain), "vconcat", part, "layer", 0, "encoding", "y", "scale", "domain")
+        put(spec, words, "vconcat", part, "layer", 0, "encoding", "y", "axis", "title")
+    return Figure(name="synthetic_control", title=title, alt=alt_text, spec=spec)
+
+
+def _paths(periods: Sequence[Json]) -> list[dict[str, Json]]:
+    return [{"kind": "period", **row} for row in periods if isinstance(row, dict)]
+
+
+def _placebos(found: Estimate, times: Sequence[float]) -> list[dict[str, Json]]:
+    """A row for each placebo and period, of the placebos that fit well enough to tell something."""
+    worst = _MANY_TIMES * (number_in(found.diagnostics, "pre_rmspe") or 0.0)
+    rows: list[dict[str, Json]] = []
+    for number, placebo in enumerate(listed(found.diagnostics, "placebo_in_space", "gaps")):
+        gaps = listed(placebo, "gaps")
+        if (number_in(placebo, "pre_rmspe") or 0.0) > worst or len(gaps) != len(times):
+            continue
+        units = ", ".join(str(unit) for unit in listed(placebo, "units"))
+        for time, gap in zip(times, gaps, strict=True):
+            rows.append({
+                "kind": "placebo", "placebo": number, "units": short(units, 48), "time": time, "placebo_gap": gap,
+            })  # fmt: skip
+    return rows
+
+
+def _range(rows: Sequence[Json], keys: Sequence[str]) -> tuple[float, float]:
+    ends = [value for row in rows for key in keys if (value := number_in(row, key)) is not None]
+    if "gap" in keys:
+        ends.append(0.0)
+    low, high = min(ends), max(ends)
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _labels(periods: Sequence[Json], path: tuple[float, float]) -> list[dict[str, Json]]:
+    """The names beside the last points of the two paths, moved apart where they would cover each other."""
+    seen, made = (number_in(periods[-1], key) or 0.0 for key in ("observed", "synthetic"))
+    least = _GAP * (path[1] - path[0])
+    middle, apart = (seen + made) / 2, max(abs(seen - made), least) / 2
+    up = 1.0 if seen >= made else -1.0
+    return [
+        {"kind": "label", "of": "observed", "at": middle + up * apart, "label": "observed"},
+        {"kind": "label", "of": "synthetic", "at": middle - up * apart, "label": "synthetic"},
+    ]
+
+
+def _subtitle(found: Estimate, placebos: Sequence[Mapping[str, Json]]) -> list[str]:
+    told = found.diagnostics
+    treated, donors = number_in(told, "treated_units") or 0.0, len(listed(told, "donor_weights"))
+    lines = [
+        f"{plural(treated, 'treated unit')}, {plural(donors, 'donor')} with weight. Dashed rule: start of treatment."
+    ]
+    shown = len({row["placebo"] for row in placebos})
+    if shown:
+        p_value = "" if found.p_value is None else f" p = {found.p_value:.3f} by rank among all of them."
+        who = plural(shown, "untreated unit") if treated <= 1 else f"{plural(shown, 'group')} of untreated units"
+        lines.append(f"Grey: {who} taken as treated, of those that fit.{p_value}")
+    return lines
+
+
+def _alt(found: Estimate, periods: Sequence[Json], y: str, value: float, start: str) -> str:
+    first, last = periods[0], periods[-1]
+    begun, seen, made = (
+        number_in(row, key) or 0.0 for row, key in ((first, "observed"), (last, "observed"), (last, "synthetic"))
+    )
+    misfit = number_in(found.diagnostics, "pre_rmspe") or 0.0
+    placebos = number_in(at(found.diagnostics, "placebo_in_space"), "placebos") or 0.0
+    p_value = "" if found.p_value is None else f"; p-value by placebos {found.p_value:.3f}"
+    return (
+        f"Two lines of {y}, observed and synthetic, from {amount(begun)} to {amount(seen)} and {amount(made)}. "
+        f"They differ by {amount(misfit)} before treatment starts at {start} (root mean square), and by "
+        f"{amount(value)} on average from then on{p_value}. Below: the gap, with those of untreated units in grey, of "
+        f"which {plural(placebos, 'placebo')} were computed."
+    )
+
+
+@cache
+def synthetic_control_template() -> Spec:
+    """The shape of every figure of a synthetic control."""
+    every = alt.Chart()
+    x = alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title=""))
+
+    def y(field: str) -> alt.Y:
+        return alt.Y(
+            field, scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=5)
+        )
+
+    periods = every.transform_filter("datum.kind === 'period'")
+    start = every.transform_filter("datum.kind === 'start'").mark_rule(strokeDash=[4, 3], color=GREY).encode(x="time:Q")
+    made = periods.mark_line(color=ORANGE, strokeDash=[6, 3], strokeWidth=2).encode(x=x, y=y("synthetic:Q"))
+    tooltip = ["time:Q", "observed:Q", "synthetic:Q", "gap:Q"]
+    seen = periods.mark_line(color=BLUE, strokeWidth=2).encode(x="time:Q", y="observed:Q", tooltip=tooltip)
+    labels = [
+        every.transform_filter(f"datum.kind === 'label' && datum.of === '{name}'")
+        .mark_text(align="left", dx=8, fontSize=11, color=colour)
+        .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N")
+        for name, colour in (("observed", BLUE), ("synthetic", ORANGE))
+    ]
+    top = alt.layer(made, seen, start, *labels).properties(width=_WIDTH, height=_HEIGHT)
+    placebos = (
+        every.transform_filter("datum.kind === 'placebo'")
+        .mark_line(color=SILVER, strokeWidth=1, opacity=0.55)
+        .encode(x=x, y=y("placebo_gap:Q"), detail="placebo:N", tooltip=["units:N"])
+    )
+    zero = alt.Chart().mark_rule(color=INK, strokeWidth=0.8).encode(y=alt.datum(0))
+    gap = periods.mark_line(color=BLUE, strokeWidth=2.2).encode(x="time:Q", y="gap:Q", tooltip=tooltip)
+    bottom = alt.layer(placebos, zero, start, gap).properties(width=_WIDTH, height=_HEIGHT)
+    return compiled(alt.vconcat(top, bottom, spacing=24))

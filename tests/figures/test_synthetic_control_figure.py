@@ -1,0 +1,57 @@
+import pytest
+
+from cqox.estimators import Plan, Settings
+from cqox.figures.synthetic_control import synthetic_control
+from tests.estimators.designs import factor_panel, panel
+from tests.figures.drawn import Drawn, drawn, japanese, values
+
+
+@pytest.fixture(scope="module")
+def one() -> Drawn:
+    return drawn(japanese(factor_panel(treated=1)))
+
+
+def of_kind(found: Drawn, kind: str) -> list[dict[str, object]]:
+    return [row for row in values(found.figures["synthetic_control"]) if row["kind"] == kind]
+
+
+def test_the_paths_are_those_of_the_estimate(one):
+    estimate = next(estimate for estimate in one.estimates if estimate.name == "synthetic_control")
+    rows = of_kind(one, "period")
+    assert [
+        {key: row[key] for key in ("time", "observed", "synthetic", "gap")} for row in rows
+    ] == estimate.diagnostics["periods"]
+    assert of_kind(one, "start") == [{"kind": "start", "time": 2010.0}]
+
+
+def test_placebos_that_fit_stand_behind_the_gap_and_others_do_not(one):
+    estimate = next(estimate for estimate in one.estimates if estimate.name == "synthetic_control")
+    fits = [
+        placebo
+        for placebo in estimate.diagnostics["placebo_in_space"]["gaps"]
+        if placebo["pre_rmspe"] <= 5 * estimate.diagnostics["pre_rmspe"]
+    ]
+    rows = of_kind(one, "placebo")
+    assert len({row["placebo"] for row in rows}) == len(fits) > 0
+    assert len(rows) == 30 * len(fits)
+
+
+def test_the_names_of_the_paths_do_not_cover_each_other(one):
+    figure = one.figures["synthetic_control"]
+    low, high = figure.spec["vconcat"][0]["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    first, second = (row["at"] for row in of_kind(one, "label"))
+    assert abs(first - second) >= 0.0799 * (high - low)
+
+
+def test_the_words_say_the_gap_and_the_start(one):
+    figure = one.figures["synthetic_control"]
+    assert "売上高（円）" in figure.title
+    assert "starts at 2010" in figure.alt
+    assert "p-value by placebos" in figure.alt
+    assert figure.spec["vconcat"][1]["layer"][0]["encoding"]["x"]["axis"]["title"] == "年度"
+
+
+def test_without_a_synthetic_control_nothing_is_drawn():
+    plan = Plan(panel(staggered=True), Settings())
+    assert synthetic_control(plan, "t", ()) is None
+    assert "synthetic_control" not in drawn(panel(staggered=True)).figures
