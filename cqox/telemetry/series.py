@@ -76,7 +76,6 @@ CIRCUIT_STATE = Series(
     unit="1",
     meaning="1 for the state that a circuit is in, 0 for the others.",
     labels=("policy", "state"),
-    service="gateway",
 )
 CIRCUIT_TRANSITIONS = Series(
     name="cqox.circuit.transitions",
@@ -84,7 +83,6 @@ CIRCUIT_TRANSITIONS = Series(
     unit="{transition}",
     meaning="Changes of a circuit into a state.",
     labels=("policy", "state"),
-    service="gateway",
 )
 RETRIES = Series(
     name="cqox.retry.attempts",
@@ -92,7 +90,6 @@ RETRIES = Series(
     unit="{attempt}",
     meaning="Attempts after the first.",
     labels=("policy",),
-    service="gateway",
 )
 GIVEN_UP = Series(
     name="cqox.retry.given_up",
@@ -100,7 +97,6 @@ GIVEN_UP = Series(
     unit="{call}",
     meaning="Calls whose last attempt failed.",
     labels=("policy",),
-    service="gateway",
 )
 RETRY_BUDGET = Series(
     name="cqox.retry.budget",

@@ -1,0 +1,185 @@
+"""Every series of the table, at `/metrics` of both services, after a workload with all the trouble there can be."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from cqox.telemetry import series
+from cqox.telemetry.series import SERIES, Series
+from tests.servers import Postgres, Redis
+from tests.telemetry.conftest import ANALYSIS, Services, free_port
+
+PATIENCE_SECONDS = 30.0
+ROUTE = "/api/analyze/comprehensive"
+
+type Samples = dict[str, list[tuple[dict[str, str], float]]]
+
+
+@pytest.fixture
+def redis_server() -> Iterator[Redis]:
+    server = Redis()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def services(tmp_path: Path, redis_server: Redis, postgres_server: Postgres) -> Iterator[Services]:
+    """Both services on real stores; their collector is away, so that spans are lost."""
+    made = Services(
+        tmp_path,
+        {
+            "REDIS_URL": redis_server.url,
+            "POSTGRES_URL": postgres_server.fresh(),
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{free_port()}/v1/traces",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        },
+    )
+    try:
+        made.start_both()
+        yield made
+    finally:
+        made.kill_all()
+
+
+def scraped(client: httpx.Client) -> Samples:
+    """Samples by the name of their series, each with its labels."""
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    samples: Samples = {}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            samples.setdefault(name, []).append((dict(sample.labels), sample.value))
+    return samples
+
+
+def becomes(client: httpx.Client, *wanted: Series) -> Samples:
+    """What is scraped once the series are there: some are measured by the clock."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        samples = scraped(client)
+        missing = [each.name for each in wanted if each.prometheus_name not in samples]
+        if not missing or time.monotonic() > end:
+            assert not missing
+            return samples
+        time.sleep(0.1)
+
+
+def total(samples: Samples, each: Series, **labels: str) -> float:
+    """The sum of the samples with those labels."""
+    return sum(
+        value
+        for found, value in samples[each.prometheus_name]
+        if all(found.get(label) == wanted for label, wanted in labels.items())
+    )
+
+
+def analyze(client: httpx.Client, *, seed: int = 0, **headers: str) -> httpx.Response:
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(ROUTE, json={**ANALYSIS, "options": {"seed": seed}}, headers=fields)
+
+
+def end_a_worker(services: Services, client: httpx.Client) -> None:
+    """Kill workers one after another until one is replaced; one that is still starting counts as none."""
+    engine = services.processes["engine"].pid
+    end = time.monotonic() + PATIENCE_SECONDS
+    while total(scraped(client), series.WORKER_RESTARTS) < 1:
+        assert time.monotonic() < end
+        # A child belongs to the thread that started it.
+        for child in {each for path in Path(f"/proc/{engine}/task").glob("*/children") for each in read(path).split()}:
+            if "cqox.analysis.workers" in read(Path(f"/proc/{child}/cmdline")):
+                os.kill(int(child), signal.SIGKILL)
+                break
+        time.sleep(1.0)
+
+
+def read(path: Path) -> str:
+    """What a file of /proc says; nothing where it is gone."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def what_engines_see(services: Services, redis_server: Redis, postgres_server: Postgres) -> Samples:
+    """The samples of an engine that computed, lost a worker, and then its cache and its store."""
+    with services.client() as gateway, services.client("engine") as engine:
+        for _ in range(2):
+            assert analyze(gateway).status_code == 200
+        data = "id,w,y\n" + "\n".join(f"{row},{row % 2},{row % 7}" for row in range(60))
+        assert gateway.post("/api/datasets?name=a.csv", content=data).status_code == 201
+        assert analyze(engine, X_Request_Timeout_Ms="0").status_code == 504
+        healthy = scraped(engine)
+        assert total(healthy, series.CACHE_REQUESTS, cache="redis", outcome="hit") == 1
+        assert total(healthy, series.POOL_LIMIT, db_client_connection_pool_name="postgres") >= 1
+        assert total(healthy, series.POOL_CONNECTIONS, db_client_connection_pool_name="redis") >= 1
+        assert total(healthy, series.ESTIMATOR_DURATION, status="ok") >= 1
+        assert total(healthy, series.CIRCUIT_STATE, policy="redis", state="closed") == 1
+        end_a_worker(services, engine)
+        redis_server.stop()
+        postgres_server.stop()
+        for seed in range(1, 7):
+            # Slower and not stored, and an answer all the same.
+            assert analyze(gateway, seed=seed).status_code == 200
+        samples = becomes(engine, series.LOOP_LAG, series.LOST)
+        assert total(samples, series.REJECTIONS, policy="redis", reason="CircuitBreaker") >= 1
+        assert total(samples, series.CIRCUIT_TRANSITIONS, policy="redis", state="open") >= 1
+        assert total(samples, series.RETRIES, policy="postgres") >= 1
+        assert total(samples, series.STORE_DURATION, db_system_name="postgresql", error_type="StoreUnavailable") >= 1
+        return samples
+
+
+def what_gateways_see(services: Services) -> Samples:
+    """The samples of a gateway that has served, and whose engine is then away."""
+    services.processes["engine"].kill()
+    services.processes["engine"].wait()
+    with services.client() as gateway:
+        for _ in range(6):
+            assert gateway.get("/api/datasets").status_code == 503
+        assert analyze(gateway, X_Request_Timeout_Ms="0").status_code == 504
+        samples = becomes(gateway, series.LOOP_LAG, series.LOST)
+        answered = {"http_route": ROUTE, "http_response_status_code": "200", "le": "+Inf"}
+        assert total(samples, series.HTTP_SERVER_DURATION, **answered) == 8
+        assert total(samples, series.CIRCUIT_STATE, policy="_call_engine_read", state="open") == 1
+        assert total(samples, series.REJECTIONS, policy="_call_engine_read", reason="CircuitBreaker") == 1
+        assert total(samples, series.RETRIES, policy="_call_engine_read") == 10
+        assert total(samples, series.GIVEN_UP, policy="_call_engine_read") == 5
+        assert total(samples, series.TIMEOUTS, policy="request") == 1
+        return samples
+
+
+def test_every_series_shows_data_where_the_table_says_and_nowhere_else(
+    services: Services, redis_server: Redis, postgres_server: Postgres
+) -> None:
+    engine = what_engines_see(services, redis_server, postgres_server)
+    gateway = what_gateways_see(services)
+    for name, samples in {"engine": engine, "gateway": gateway}.items():
+        expected = {each.prometheus_name for each in SERIES if each.service in ("both", name)}
+        ours = {found for found in samples if re.match(r"(cqox|http|db)_", found)}
+        assert ours == expected, f"{name}: {ours ^ expected}"
+        for each in SERIES:
+            labels = {label.replace(".", "_") for label in each.labels} | {"le"}
+            for found, _ in samples.get(each.prometheus_name, []):
+                assert set(found) <= labels, each.name
+                assert all(len(value) < 100 for value in found.values()), each.name
