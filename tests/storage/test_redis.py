@@ -74,12 +74,13 @@ def _flipped(value: bytes, at: int) -> bytes:
     ],
 )
 async def test_a_value_that_is_not_this_report_is_a_miss_and_goes(
-    cache: RedisCache, redis_server: Redis, value: bytes
+    cache: RedisCache, redis_server: Redis, value: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with redis_server.client() as client:
         client.set(KEY, value)
         assert await cache.get(ONE.analysis_id) is None
         assert client.exists(KEY) == 0
+    assert f"{ONE.analysis_id} is no report and was deleted" in caplog.text
     await cache.put(ONE)
     assert await cache.get(ONE.analysis_id) == ONE
 

@@ -244,6 +244,19 @@ async def test_a_job_abandoned_for_more_than_a_day_is_interrupted_now_and_struck
     assert await store.job("a") is None
 
 
+async def test_a_full_disk_is_said_ends_no_read_and_is_over_when_there_is_room(tmp_path: Path) -> None:
+    async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
+        await store.save(a_report(1))
+        (pages,) = await store._call(lambda connection: connection.execute("PRAGMA page_count").fetchone())
+        await store._call(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 2}"))
+        for number in range(2, 10):
+            with pytest.raises(StoreUnavailable, match="full"):
+                await store.save(a_report(number, body=b'"' + b"x" * 100_000 + b'"'))
+        assert await store.load(f"{1:032x}") == a_report(1)
+        await store._call(lambda connection: connection.execute("PRAGMA max_page_count = 100000"))
+        assert await store.save(a_report(2)) is True
+
+
 async def test_a_file_that_is_no_database_is_store_unavailable(tmp_path: Path) -> None:
     (tmp_path / "r.sqlite").write_bytes(b"this is no database" * 100)
     with pytest.raises(StoreUnavailable, match="not a database"):
