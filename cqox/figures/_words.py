@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 
-__all__ = ["ESTIMANDS", "amount", "decimals_for", "described", "fixed", "plural", "short"]
+__all__ = ["ESTIMANDS", "NO_EFFECTS", "amount", "decimals_for", "described", "fixed", "plural", "short"]
 
 ESTIMANDS = {
     "ATE": "ATE: average effect over all rows",
@@ -12,7 +12,12 @@ ESTIMANDS = {
     "ATC": "ATC: average effect on the untreated",
     "ATO": "ATO: average effect where both arms overlap",
     "LATE": "LATE: average effect on those whom the instrument moves",
+    "ATE at the cutoff": "ATE at the cutoff: average effect on units whose score is there",
+    "LATE at the cutoff": "LATE at the cutoff: the same on those whom crossing it moves",
 }
+
+NO_EFFECTS = ("density jump",)
+"""What tests of a design estimate."""
 
 _LABELS = {
     "difference_in_means": "Difference in means (unadjusted)",
@@ -41,6 +46,9 @@ _LABELS = {
     "did_2x2": "Difference in differences",
     "did_2x2_block": "Difference in differences (block)",
     "twfe": "Two-way fixed effects",
+    "rd_local_linear": "Regression discontinuity",
+    "rd_fuzzy": "Fuzzy regression discontinuity",
+    "rd_density_test": "Density test at the cutoff",
     "did_callaway_santanna": "Cohort effects (Callaway-Sant'Anna)",
     "synthetic_control": "Synthetic control",
     "synthetic_control_augmented": "Synthetic control, ridge-augmented",

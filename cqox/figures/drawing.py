@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._words import short
+from cqox.figures.discontinuity import discontinuity, discontinuity_template
 from cqox.figures.event_means import event_means, event_means_template
 from cqox.figures.event_study import event_study, event_study_template
 from cqox.figures.figure import Figure
@@ -44,6 +45,7 @@ def draw(
         love_plot(treatment, diagnostics),
         event_means(plan, levels, diagnostics),
         event_study(plan, treatment, diagnostics),
+        discontinuity(plan, estimates, diagnostics),
         heterogeneity(plan, treatment, diagnostics),
         synthetic_control(plan, treatment, estimates),
     )
@@ -58,6 +60,7 @@ def warm() -> None:
         love_plot_template,
         event_means_template,
         event_study_template,
+        discontinuity_template,
         heterogeneity_template,
         synthetic_control_template,
     ):

@@ -9,7 +9,7 @@ import numpy as np
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, PALE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import ESTIMANDS, decimals_for, described, fixed, plural, short
+from cqox.figures._words import ESTIMANDS, NO_EFFECTS, decimals_for, described, fixed, plural, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["forest", "forest_template"]
@@ -25,7 +25,8 @@ _REACH = 3.0
 
 def forest(plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: str | None) -> Figure | None:
     """The forest plot; None where no estimate has a number."""
-    known = [estimate for estimate in estimates if estimate.estimate is not None][:_MOST_ROWS]
+    effects = [estimate for estimate in estimates if estimate.estimand not in NO_EFFECTS]
+    known = [estimate for estimate in effects if estimate.estimate is not None][:_MOST_ROWS]
     if not known:
         return None
     low, high = _domain(known)
@@ -33,7 +34,7 @@ def forest(plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: s
     percent = f"{100 * (1 - plan.settings.alpha):.3g}%"
     y = short(plan.label("y"), 32)
     effect = f"Effect of {treatment} on {y}"
-    unit = "" if plan.data.treatment_kind == "binary" else f" per unit of {treatment}"
+    unit = f" per unit of {treatment}" if plan.data.treatment_kind == "continuous" else ""
     alt_text = _alt(effect, known, percent, primary)
     subtitle = _subtitle(rows, known, percent)
     spec = filled(forest_template(), rows, title=effect, subtitle=subtitle, alt=alt_text)

@@ -70,6 +70,8 @@ DESIGNS = {
     "block": lambda: designs.panel(),
     "staggered": lambda: designs.panel(periods=10, staggered=True),
     "many periods": many_periods,
+    "discontinuity": lambda: designs.discontinuity(),
+    "fuzzy discontinuity": lambda: designs.discontinuity(1500, fuzzy=True),
 }
 """Designs by name, each made when it is asked for."""
 

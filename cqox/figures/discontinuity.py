@@ -1,0 +1,148 @@
+"""An outcome around a cutoff: means in bins of the score, and the lines whose distance at the cutoff is the effect."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Estimate, Json, Plan
+from cqox.figures._reading import at, listed, number_in, text_in
+from cqox.figures._style import BLUE, GREY, ORANGE, PALE
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import amount, plural, short
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["discontinuity", "discontinuity_template"]
+
+_WIDTH, _HEIGHT = 520, 320
+_THIN = 0.25
+"""Above this share of even bins with a single row the bins hold equal numbers of rows instead."""
+
+
+def discontinuity(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mapping[str, Json]) -> Figure | None:
+    """The binned means with the local lines; None where no discontinuity was estimated.
+
+    Args:
+        plan: the contrast's plan.
+        estimates: what the estimators answered.
+        diagnostics: from `cqox.diagnostics.diagnose`.
+    """
+    found = at(diagnostics, "discontinuity", "means")
+    cutoff, bandwidth = number_in(found, "cutoff"), number_in(found, "bandwidth")
+    name = text_in(diagnostics, "discontinuity", "of")
+    estimate = next((each for each in estimates if each.name == name), None)
+    bins, how = _chosen(found)
+    if not bins or cutoff is None or bandwidth is None or estimate is None:
+        return None
+    points = [_point(each, cutoff) for each in bins]
+    rows: list[dict[str, Json]] = [
+        *points,
+        *_line(found),
+        {"kind": "within", "from": cutoff - bandwidth, "to": cutoff + bandwidth},
+    ]
+    rows.append({"kind": "cutoff", "score": cutoff})
+    x, y = short(plan.label("running"), 32), short(plan.label("y"), 32)
+    title = f"Mean {y} around the cutoff {cutoff:g} of {x}"
+    net = " net of covariates" if at(found, "net_of_covariates") is True else ""
+    said = _said(diagnostics, estimate, plan.settings.alpha)
+    subtitle = [
+        f"Points: means{net} in {how}, with 95% intervals. Lines: local fits within {amount(bandwidth)} (shaded).",
+        said,
+    ]
+    alt_text = (
+        f"Points of mean {y}{net} by {x} in {plural(len(points), 'bin')}, a line on each side of the cutoff. {said}"
+    )
+    spec = filled(discontinuity_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    scores = [value for row in points if (value := number_in(row, "score")) is not None]
+    margin = 0.02 * (max(scores) - min(scores)) or bandwidth
+    put(spec, [min(scores) - margin, max(scores) + margin], "layer", 1, "encoding", "x", "scale", "domain")
+    put(spec, x, "layer", 1, "encoding", "x", "axis", "title")
+    put(spec, _heights(rows), "layer", 1, "encoding", "y", "scale", "domain")
+    put(spec, f"Mean of {y}{net}", "layer", 1, "encoding", "y", "axis", "title")
+    return Figure(name="discontinuity", title=title, alt=alt_text, spec=spec)
+
+
+def _chosen(found: Json | Mapping[str, Json]) -> tuple[Sequence[Json], str]:
+    """Bins of equal width, or of equal numbers of rows where many of those would hold a single row."""
+    even, quantile = listed(found, "evenly_spaced"), listed(found, "quantile_spaced")
+    single = sum(number_in(each, "rows") == 1 for each in even)
+    if single > _THIN * len(even):
+        return quantile, "bins of equal numbers of rows"
+    return even, "bins of equal width" if even != quantile else "each value's rows"
+
+
+def _point(each: Json, cutoff: float) -> dict[str, Json]:
+    score, mean, error = (number_in(each, key) or 0.0 for key in ("score", "mean", "standard_error"))
+    return {
+        "kind": "mean",
+        "side": "above" if score >= cutoff else "below",
+        "score": score,
+        "mean": mean,
+        "rows": number_in(each, "rows"),
+        "lower": mean - 1.96 * error,
+        "upper": mean + 1.96 * error,
+    }
+
+
+def _line(found: Json | Mapping[str, Json]) -> list[dict[str, Json]]:
+    """Both ends of each side's line."""
+    rows: list[dict[str, Json]] = []
+    for each in listed(found, "lines"):
+        for place, height in (("from", "at_cutoff"), ("to", "at_end")):
+            ends = {"score": number_in(each, place), "fit": number_in(each, height)}
+            rows.append({"kind": "line", "side": text_in(each, "side"), **ends})
+    return rows
+
+
+def _heights(rows: Sequence[dict[str, Json]]) -> list[Json]:
+    """The range of the means and of the lines, and of intervals as far as they do not dwarf them."""
+    heights = [value for row in rows for key in ("mean", "fit") if (value := number_in(row, key)) is not None]
+    low, high = min(heights), max(heights)
+    reach = 0.25 * (high - low) or 1.0
+    ends = [value for row in rows for key in ("lower", "upper") if (value := number_in(row, key)) is not None]
+    return [max(min([low, *ends]), low - reach), min(max([high, *ends]), high + reach)]
+
+
+def _said(diagnostics: Mapping[str, Json], estimate: Estimate, alpha: float) -> str:
+    ratio = estimate.name == "rd_fuzzy"
+    what = "Effect (jump over the jump of the treatment)" if ratio else "Jump"
+    told = f"{what}: {amount(estimate.estimate or 0.0)}"
+    if estimate.ci_lower is not None and estimate.ci_upper is not None:
+        interval = f"{amount(estimate.ci_lower)} to {amount(estimate.ci_upper)}"
+        told += f", robust {100 * (1 - alpha):.3g}% interval {interval}"
+    manipulated = number_in(diagnostics, "discontinuity", "manipulation", "p_value")
+    return f"{told}." if manipulated is None else f"{told}. Density test: p = {manipulated:.2g}."
+
+
+@cache
+def discontinuity_template() -> Spec:
+    """The shape of every figure of a discontinuity."""
+    every = alt.Chart()
+    sides = alt.Scale(domain=["below", "above"], range=[BLUE, ORANGE])
+    colour = alt.Color("side:N", scale=sides, legend=None)
+    within = (
+        every.transform_filter("datum.kind === 'within'")
+        .mark_rect(color=PALE, clip=True)
+        .encode(x="from:Q", x2="to:Q", y=alt.value(0), y2=alt.value(_HEIGHT))
+    )
+    means = every.transform_filter("datum.kind === 'mean'")
+    intervals = means.mark_rule(strokeWidth=1, opacity=0.45, clip=True).encode(
+        x=alt.X("score:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", grid=False)),
+        y=alt.Y("lower:Q", scale=alt.Scale(domain=[0, 1], nice=True, zero=False), axis=alt.Axis(title="", tickCount=6)),
+        y2="upper:Q",
+        color=colour,
+    )
+    points = means.mark_point(filled=True, size=26, opacity=0.9).encode(
+        x="score:Q", y="mean:Q", color=colour, tooltip=["score:Q", "mean:Q", "rows:Q"]
+    )
+    cutoff = (
+        every.transform_filter("datum.kind === 'cutoff'")
+        .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
+        .encode(x="score:Q")
+    )
+    line = (
+        every.transform_filter("datum.kind === 'line'")
+        .mark_line(strokeWidth=2.6, clip=True)
+        .encode(x="score:Q", y="fit:Q", color=colour)
+    )
+    return compiled(alt.layer(within, intervals, points, cutoff, line).properties(width=_WIDTH, height=_HEIGHT))
