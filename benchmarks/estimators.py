@@ -4,12 +4,14 @@ Ours is the whole way from arrays to an `Estimate` with a fresh plan; the peer's
 it equals. Nuisances, folds and repetitions are the same. Medians of 5 after one run to warm up; ratios are what counts.
 """
 
+import contextlib
+import io
 import os
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -139,6 +141,55 @@ def against_pyfixest(rows: int) -> Iterator[Race]:
     )  # fmt: skip
 
 
+def starts(rows: int) -> Data:
+    """Units over ten periods, half of them treated from one of five periods on."""
+    rng = np.random.default_rng(3)
+    unit, when = np.repeat(np.arange(rows // 10), 10), np.tile(np.arange(10), rows // 10)
+    first = rng.choice([3, 4, 5, 6, 7, 99], rows // 10, p=[0.1, 0.1, 0.1, 0.1, 0.1, 0.5])[unit]
+    x = rng.standard_normal((rows // 10, 2))[unit]
+    y = rng.standard_normal(rows // 10)[unit] + when + (when >= first) + rng.standard_normal(rows)
+    return Data(
+        n=rows, y=y, covariates=x, propensity_covariates=x, unit=unit, time=when, time_values=np.arange(1.0, 11.0),
+        cohort=np.where(first < 99, first + 1.0, np.nan), row_key=unit.astype(np.uint64),
+    )  # fmt: skip
+
+
+def against_csdid(rows: int) -> Iterator[Race]:
+    """Effects by cohort and period with the simple average; ours makes every other average and its band besides."""
+    import pandas as pd
+    from csdid.att_gt import ATTgt
+
+    data = starts(rows)
+    bare = replace(data, covariates=np.empty((rows, 0)), propensity_covariates=np.empty((rows, 0)))
+    table = pd.DataFrame(
+        {
+            "y": data.y,
+            "unit": data.unit,
+            "time": data.time + 1,
+            "first": np.nan_to_num(data.cohort).astype(int),
+            "x0": data.covariates[:, 0],
+            "x1": data.covariates[:, 1],
+        }
+    )
+
+    def peer(formula: str | None) -> Callable[[], object]:
+        def once() -> object:
+            with contextlib.redirect_stdout(io.StringIO()):
+                model = ATTgt(
+                    yname="y", tname="time", idname="unit", gname="first", data=table, xformla=formula,
+                    control_group=["nevertreated"], allow_unbalanced_panel=False,
+                )  # fmt: skip
+                return model.fit(est_method="dr", bstrap=False).aggte("simple").atte["overall_se"]
+
+        return once
+
+    name = "did_callaway_santanna"
+    yield Race(what="Staggered DiD", peer="csdid", rows=rows, target=5, ours=ours(name, bare), theirs=peer(None))
+    yield Race(
+        what="  2 covariates", peer="csdid", rows=rows, target=5, ours=ours(name, data), theirs=peer("y ~ x0 + x1")
+    )
+
+
 def seconds(work: Callable[[], object]) -> float:
     """The median of some runs after one to warm up."""
     work()
@@ -153,9 +204,10 @@ def seconds(work: Callable[[], object]) -> float:
 def races() -> Iterator[Race]:
     """Every comparison."""
     for rows in (10_000, 100_000):
-        for against in (against_statsmodels, against_doubleml, against_linearmodels, against_pyfixest):
+        for against in (against_statsmodels, against_doubleml, against_linearmodels, against_pyfixest, against_csdid):
             yield from against(rows)
     yield from against_statsmodels(1_000_000)
+    yield from against_csdid(1_000_000)
 
 
 def main() -> None:
