@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 
+from cqox.telemetry.secrets import masked
+
 __all__ = ["OtlpHandler"]
 
 _SEVERITIES = (
@@ -48,7 +50,7 @@ def _told(record: logging.LogRecord) -> LogRecord:
         body = str(record.msg.get("event", ""))
         for key, value in record.msg.items():
             if key not in _OF_STRUCTLOG and not key.startswith("_"):
-                attributes[key] = value if isinstance(value, str | bool | int | float) else str(value)
+                attributes[key] = value if isinstance(value, bool | int | float) else masked(str(value))
         error = record.msg.get("exc_info") or record.exc_info
     else:
         body, error = record.getMessage(), record.exc_info
@@ -57,7 +59,7 @@ def _told(record: logging.LogRecord) -> LogRecord:
         timestamp=int(record.created * 1e9),
         severity_text=record.levelname,
         severity_number=next(number for level, number in _SEVERITIES if record.levelno >= level),
-        body=body,
+        body=masked(body),
         attributes=attributes,
     )
 
@@ -69,6 +71,6 @@ def _exception(error: object) -> dict[str, str]:
         return {}
     return {
         "exception.type": type(error).__qualname__,
-        "exception.message": str(error),
-        "exception.stacktrace": "".join(traceback.format_exception(error)),
+        "exception.message": masked(str(error)),
+        "exception.stacktrace": masked("".join(traceback.format_exception(error))),
     }

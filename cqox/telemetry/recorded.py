@@ -22,6 +22,7 @@ from opentelemetry.util.types import AttributeValue
 
 from cqox.telemetry.context import TraceContext
 from cqox.telemetry.outcome import Outcome, error_type, outcome_of
+from cqox.telemetry.secrets import masked
 from cqox.telemetry.spans import Attributes, Value
 
 __all__ = ["Recorded", "ours"]
@@ -113,7 +114,7 @@ class Recorded(trace.Span):
     def fail(self, kind: str, description: str = "") -> None:
         self._settled = True
         self.add({"error.type": kind})
-        self.set_status(Status(StatusCode.ERROR, description or None))
+        self.set_status(Status(StatusCode.ERROR, masked(description) or None))
 
     def error(self, error: BaseException) -> None:
         self.record_exception(error)
@@ -196,8 +197,8 @@ class Recorded(trace.Span):
             module, name = type(exception).__module__, type(exception).__qualname__
             told: dict[str, AttributeValue] = {
                 "exception.type": name if module == "builtins" else f"{module}.{name}",
-                "exception.message": str(exception),
-                "exception.stacktrace": "".join(traceback.format_exception(exception)),
+                "exception.message": masked(str(exception)),
+                "exception.stacktrace": masked("".join(traceback.format_exception(exception))),
                 **(attributes or {}),
             }
             self.add_event("exception", told, timestamp)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from cqox.telemetry.secrets import masked
+
 __all__ = ["Signal", "TelemetrySettings", "settings_from"]
 
 type Signal = Literal["traces", "metrics", "logs"]
@@ -79,7 +81,7 @@ def settings_from(environ: Mapping[str, str]) -> TelemetrySettings:
         port = _PORTS[otlp["traces"]]
         endpoint = f"http://{jaeger}:{port}" + ("/v1/traces" if port == _PORTS["http/protobuf"] else "")
     elif given("JAEGER_ENDPOINT") and not jaeger:
-        notes.append(f"JAEGER_ENDPOINT={given('JAEGER_ENDPOINT')} is ignored: it names no host.")
+        notes.append(f"JAEGER_ENDPOINT={masked(given('JAEGER_ENDPOINT'))} is ignored: it names no host.")
     return TelemetrySettings(
         otlp=otlp, console=frozenset(console), traces_endpoint=endpoint, notes=tuple(dict.fromkeys(notes))
     )

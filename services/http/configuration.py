@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 from cqox.errors import CqoxError
+from cqox.telemetry.secrets import masked
 from services.http.settings import Setting, Settings, data_home, table
 
 __all__ = ["HelpRequested", "Loaded", "SettingsError", "load", "load_command_line"]
@@ -140,7 +141,9 @@ def _urls(text: str) -> str:
     for url in urls:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise SettingsError(f"ENGINE_URL must hold addresses such as http://127.0.0.1:8080, not {url!r}.")
+            raise SettingsError(f"ENGINE_URL must hold addresses such as http://127.0.0.1:8080, not {masked(url)!r}.")
+        if "@" in parts.netloc:
+            raise SettingsError("ENGINE_URL must hold no user and no password: engines ask for none, and logs name it.")
     if len(set(urls)) < len(urls):
         raise SettingsError(f"ENGINE_URL names an engine twice: {text}.")
     return ",".join(urls)

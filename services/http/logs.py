@@ -11,6 +11,7 @@ from typing import Literal
 import structlog
 
 from cqox import telemetry
+from cqox.telemetry.secrets import masked
 
 __all__ = ["set_up_logging"]
 
@@ -40,13 +41,14 @@ def set_up_logging(
     final: list[structlog.typing.Processor]
     if console:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0)
-        final = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+        final = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_secrets(renderer)]
     else:
         final = [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             name_service,
             _name_trace,
             structlog.processors.format_exc_info,
+            _mask,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
     handler = logging.StreamHandler(sys.stdout)
@@ -68,6 +70,32 @@ def set_up_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _without_secrets(render: structlog.typing.Processor) -> structlog.typing.Processor:
+    # The whole line, because here it is the renderer that writes exceptions.
+    def rendered(logger: object, method: str, event: structlog.typing.EventDict) -> str:
+        return masked(str(render(logger, method, event)))
+
+    return rendered
+
+
+def _mask(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {name: _masked(value) for name, value in event.items()}
+
+
+def _masked(value: object) -> object:
+    match value:
+        case str():
+            return masked(value)
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {name: _masked(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_masked(each) for each in value]
+        case _:
+            return masked(repr(value))
 
 
 def _name_trace(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

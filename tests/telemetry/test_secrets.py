@@ -1,0 +1,130 @@
+"""No password and no token in a log line, a log record or a span, whoever wrote it there."""
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+
+from cqox.telemetry import span
+from cqox.telemetry.log_records import OtlpHandler
+from cqox.telemetry.secrets import masked
+from cqox.telemetry.settings import settings_from
+from services.http.configuration import SettingsError, load
+from tests.telemetry.conftest import Kept, Services
+
+SECRETS = [
+    ("redis://:hunter2@cache:6379/0 is away", "redis://:***@cache:6379/0 is away"),
+    ("postgresql://cqox:hunter2@db:5432/x", "postgresql://cqox:***@db:5432/x"),
+    ("postgresql://cqox:hun/ter2@x@db/x?y=z", "postgresql://cqox:***@db/x?y=z"),
+    ("host=db user=cqox password=hunter2 dbname=x", "host=db user=cqox password=*** dbname=x"),
+    ("password='hunter 2' host=db", "password=*** host=db"),
+    ("Authorization: Bearer hunter2.hunter2", "Authorization: Bearer ***"),
+    ("https://u:hunter2@a/, https://v:hunter2@b/", "https://u:***@a/, https://v:***@b/"),
+]
+
+
+@pytest.mark.parametrize(("text", "safe"), SECRETS)
+def test_passwords_and_tokens_are_masked(text: str, safe: str) -> None:
+    assert masked(text) == safe
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Gateway] Received signal SIGTERM, initiating shutdown...",
+        "[Retry] Attempt 1/3 failed: All connection attempts failed Retrying in 1.23s...",
+        "Circuit breaker OPEN for _call_engine_analyze",
+        "Listening on http://127.0.0.1:8082, http://[::1]:8082",
+        "http://127.0.0.1:8080/files/a@b",
+        "GET /api/datasets/user:name@host 404",
+        "a password must be given; token refused; bearer of news",
+        "z = y@x",
+    ],
+)
+def test_what_holds_none_is_not_touched(text: str) -> None:
+    assert masked(text) == text
+
+
+PROGRAM = """
+import logging, structlog
+from services.http.logs import set_up_logging
+set_up_logging(level="info", format="{format}", service="engine")
+log = structlog.stdlib.get_logger("ours")
+log.warning("redis://:hunter2@cache:6379/0 is away", addresses=["postgresql://cqox:hunter2@db/x", 1, dict(a=ValueError("password=hunter2"))])
+try:
+    raise OSError("cannot connect: host=db password=hunter2")
+except OSError:
+    logging.getLogger("theirs").exception("failed")
+"""
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_no_line_of_a_log_holds_a_password(format: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM.replace("{format}", format)], capture_output=True, text=True, check=True
+    )
+    assert "hunter2" not in run.stdout
+    assert "redis://:***@cache:6379/0 is away" in run.stdout
+    assert "password=***" in run.stdout
+    if format == "json":
+        first, second = map(json.loads, run.stdout.splitlines())
+        assert first["addresses"] == ["postgresql://cqox:***@db/x", 1, {"a": "ValueError('password=***')"}]
+        assert second["level"] == "error"
+
+
+def test_no_log_record_holds_a_password() -> None:
+    exporter, provider = InMemoryLogRecordExporter(), LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    handler = OtlpHandler(provider.get_logger("test"))
+    try:
+        raise OSError("redis://:hunter2@cache is away")
+    except OSError:
+        told = {"event": "redis://:hunter2@cache", "address": "redis://:hunter2@cache"}
+        handler.emit(logging.LogRecord("x", logging.ERROR, __file__, 1, told, None, sys.exc_info()))
+    (sent,) = exporter.get_finished_logs()
+    assert "hunter2" not in sent.to_json()
+    assert sent.log_record.body == "redis://:***@cache"
+
+
+def test_no_span_holds_a_password(kept: Kept) -> None:
+    with pytest.raises(OSError, match="hunter2"), span("work"):
+        raise OSError("redis://:hunter2@cache is away")
+    work = kept.named("work")
+    assert "hunter2" not in work.to_json()
+    assert work.status.description == "redis://:***@cache is away"
+
+
+def test_what_is_said_of_settings_holds_no_password() -> None:
+    (note,) = settings_from({"JAEGER_ENDPOINT": "http://u:hunter2@:14268/api"}).notes
+    assert "hunter2" not in note
+    for address in ("ftp://u:hunter2@engine", "http://u:hunter2@engine:8080", "http://hunter2@engine:8080"):
+        with pytest.raises(SettingsError) as refused:
+            load({"ENGINE_URL": address})
+        assert "u:hunter2" not in str(refused.value)
+
+
+def test_a_service_whose_stores_are_away_tells_no_password_to_log_answer_or_trace(services: Services) -> None:
+    services.environment |= {
+        "POSTGRES_URL": "postgresql://cqox:hunter2@127.0.0.1:1/x",
+        "REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
+        "OTEL_CONSOLE": "true",
+        "CQOX_LOG_LEVEL": "debug",
+        "CQOX_ADMIN_TOKEN": "hunter2hunter2",
+    }
+    services.start_both()
+    with services.client() as gateway, services.client("engine") as engine:
+        answers = [
+            gateway.get("/api/datasets"),
+            gateway.get("/api/admin/policies", headers={"Authorization": "Bearer hunter2hunter2"}),
+            engine.get("/api/health"),
+            engine.get("/metrics"),
+        ]
+    assert [answer.status_code for answer in answers] == [503, 200, 200, 200]
+    for name in ("gateway", "engine"):
+        assert services.stop(name)[0] == 0
+        assert "hunter2" not in services.log(name)
+    assert not [answer.url for answer in answers if "hunter2" in answer.text]
