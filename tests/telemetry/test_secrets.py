@@ -54,7 +54,8 @@ import logging, structlog
 from services.http.logs import set_up_logging
 set_up_logging(level="info", format="{format}", service="engine")
 log = structlog.stdlib.get_logger("ours")
-log.warning("redis://:hunter2@cache:6379/0 is away", addresses=["postgresql://cqox:hunter2@db/x", 1, dict(a=ValueError("password=hunter2"))])
+addresses = ["postgresql://cqox:hunter2@db/x", 1, dict(a=ValueError("password=hunter2"))]
+log.warning("redis://:hunter2@cache:6379/0 is away", addresses=addresses)
 try:
     raise OSError("cannot connect: host=db password=hunter2")
 except OSError:
