@@ -1,7 +1,9 @@
 """Which computation may run: a few at once, a short queue, and an early no for who would wait in vain.
 
 A request that cannot be served within its deadline is refused when it arrives, with an honest `retry_after`, instead of
-being kept until it is too late. What a computation takes is learnt from those that finished.
+being kept until it is too late: what is computed for somebody who has left is lost to everybody, and costs a worker
+besides. One whose turn comes too late all the same is refused then. What a computation takes is learnt from those that
+finished, and from those that were cut while they took longer than that.
 """
 
 import math
@@ -16,8 +18,14 @@ from cqox.telemetry import metrics, series
 __all__ = ["Admission"]
 
 _WEIGHT_OF_THE_NEWEST = 0.2
-# What is computed for somebody who has left is lost to everybody, so that the estimate is taken with a margin.
+# One that takes very long says little about the next.
+_MOST_TIMES_THE_KNOWN = 4.0
 _CAUTION = 1.3
+_DEVIATIONS = 2.0
+
+
+def _for_ever() -> float:
+    return math.inf
 
 
 class Admission:
@@ -38,6 +46,7 @@ class Admission:
         self._name = name
         self._now = now
         self._service_seconds: float | None = None
+        self._deviation_seconds = 0.0
         self.refused = 0
 
     @property
@@ -63,11 +72,11 @@ class Admission:
         return self._service_seconds * (state.queued + 1) / self._size
 
     @asynccontextmanager
-    async def slot(self, *, seconds_left: float = math.inf) -> AsyncIterator[None]:
+    async def slot(self, *, seconds_left: Callable[[], float] = _for_ever) -> AsyncIterator[None]:
         """Hold a slot for as long as the block runs, waiting for one within the queue.
 
         Args:
-            seconds_left: how long the caller will still be waited for.
+            seconds_left: how long the caller will still be waited for; asked when it comes and when its turn comes.
 
         A cancellation while waiting gives the place in the queue up.
 
@@ -76,16 +85,22 @@ class Admission:
         """
         wait = self.expected_wait()
         # A slot that is free costs nobody else anything; whoever queues must also have the time to compute.
-        if wait > 0.0 and _CAUTION * (wait + (self._service_seconds or 0.0)) > seconds_left:
-            self.refused += 1
-            metrics.count(series.REJECTIONS, {"policy": self._name, "reason": "Admission"})
-            raise BulkheadFull(self._name, retry_after=wait)
+        if wait > 0.0 and self._cautious(wait) > seconds_left():
+            raise self._refusal("Admission", wait)
         entered = False
         try:
             async with self._bulkhead:
                 entered = True
+                if wait > 0.0 and (self._service_seconds or 0.0) > seconds_left():
+                    raise self._refusal("Late", self.expected_wait())
                 began = self._now()
-                yield
+                try:
+                    yield
+                except BaseException as error:
+                    # One that failed says nothing of what the next one takes; one that was cut would have taken longer.
+                    if not isinstance(error, Exception) and self._now() - began > (self._service_seconds or 0.0):
+                        self._learn(self._now() - began)
+                    raise
                 self._learn(self._now() - began)
         except BulkheadFull:
             if entered:
@@ -93,6 +108,21 @@ class Admission:
             self.refused += 1
             raise BulkheadFull(self._name, retry_after=max(1.0, self.expected_wait())) from None
 
+    def _cautious(self, wait: float) -> float:
+        service = self._service_seconds or 0.0
+        spread = _DEVIATIONS * self._deviation_seconds / service if service else 0.0
+        return max(_CAUTION, 1.0 + spread) * (wait + service)
+
+    def _refusal(self, reason: str, wait: float) -> BulkheadFull:
+        self.refused += 1
+        metrics.count(series.REJECTIONS, {"policy": self._name, "reason": reason})
+        return BulkheadFull(self._name, retry_after=max(1.0, wait))
+
     def _learn(self, seconds: float) -> None:
         known = self._service_seconds
-        self._service_seconds = seconds if known is None else known + _WEIGHT_OF_THE_NEWEST * (seconds - known)
+        if known is None:
+            self._service_seconds = seconds
+            return
+        error = min(seconds, _MOST_TIMES_THE_KNOWN * known) - known
+        self._service_seconds = known + _WEIGHT_OF_THE_NEWEST * error
+        self._deviation_seconds += _WEIGHT_OF_THE_NEWEST * (abs(error) - self._deviation_seconds)

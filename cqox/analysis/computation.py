@@ -65,7 +65,7 @@ class Computation:
 
         async def compute() -> StoredReport:
             arrived = time.perf_counter()
-            async with self._admission.slot(seconds_left=underway.seconds_left()):
+            async with self._admission.slot(seconds_left=underway.seconds_left):
                 metrics.record(series.QUEUE_WAIT, time.perf_counter() - arrived)
                 return await self._compute(request, record, key, underway.tell)
 

@@ -112,21 +112,22 @@ class EngineSilent(EngineUnavailable):
     """The time was up, and the engine answered nobody meanwhile."""
 
 
-def checked(reply: Reply, *, seconds: float) -> Reply:
+def checked(reply: Reply, *, seconds: float, answers_others: bool = False) -> Reply:
     """The reply, if it is an answer to the request, whatever its status.
 
     Args:
         reply: what the engine answered.
         seconds: how much time there was when it was asked.
+        answers_others: whether it has answered another request since.
 
     Raises:
         EngineBusy: 429, or 503 because the engine is shutting down.
-        EngineOutOfTime: 504, and there had been less time than an engine's fair share.
+        EngineOutOfTime: 504, and there had been less time than an engine's fair share, or it answered others.
         EngineFailed: 500, 502, 503 or 504 otherwise.
     """
     if reply.status == 429 or (reply.status == 503 and b'"draining"' in reply.body[:200]):
         raise EngineBusy(reply)
-    if reply.status == 504 and seconds < FAIR_SHARE_SECONDS:
+    if reply.status == 504 and (seconds < FAIR_SHARE_SECONDS or answers_others):
         raise EngineOutOfTime(reply)
     if reply.status in _FAILED:
         raise EngineFailed(reply)

@@ -25,6 +25,7 @@ from services.gateway.engine_client import Call, EngineClient, Reply, Streamed
 from services.gateway.failures import (
     FAIR_SHARE_SECONDS,
     EngineBusy,
+    EngineFailed,
     EngineOutOfTime,
     EngineSilent,
     EngineStalled,
@@ -110,11 +111,9 @@ class Replica:
         Raises:
             CqoxError: one of `failures`.
         """
-        seconds = remaining()
+        began, seconds = trio.current_time(), remaining()
         with self._watched(seconds):
-            reply = await self._client.send(call)
-            self._answered_at = trio.current_time()
-            return checked(reply, seconds=seconds)
+            return self._judged(await self._client.send(call), began, seconds)
 
     async def begin(self, call: Call) -> Streamed:
         """One attempt, up to the head of an answer that comes bit by bit; the caller closes it.
@@ -122,12 +121,12 @@ class Replica:
         Raises:
             CqoxError: one of `failures`, as its chunks do.
         """
-        seconds = remaining()
+        began, seconds = trio.current_time(), remaining()
         with self._watched(seconds):
             streamed = await self._client.begin(call)
-            self._answered_at = trio.current_time()
             if streamed.status >= 400:
-                return Streamed.of(checked(await streamed.whole(), seconds=seconds))
+                return Streamed.of(self._judged(await streamed.whole(), began, seconds))
+            self._answered_at = trio.current_time()
         chunks = self._chunks(streamed.chunks)
 
         async def close() -> None:
@@ -137,6 +136,17 @@ class Replica:
                 await streamed.close()
 
         return replace(streamed, chunks=chunks, close=close)
+
+    def _judged(self, reply: Reply, began: float, seconds: float) -> Reply:
+        try:
+            checked(reply, seconds=seconds, answers_others=self._answered_at > began)
+        except EngineFailed:
+            raise
+        except EngineBusy:
+            self._answered_at = trio.current_time()
+            raise
+        self._answered_at = trio.current_time()
+        return reply
 
     async def watch(self) -> None:
         """Notice that the engine has stalled, for as long as this task runs."""

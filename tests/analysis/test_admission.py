@@ -65,7 +65,7 @@ async def test_who_would_wait_in_vain_is_refused_at_once(seconds_left: float) ->
         group.start_soon(hold, admission, release)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(BulkheadFull) as caught:
-            async with admission.slot(seconds_left=seconds_left):
+            async with admission.slot(seconds_left=lambda: seconds_left):
                 raise AssertionError("it was let in")
         assert caught.value.retry_after == pytest.approx(10.0)
         release.set()
@@ -76,15 +76,15 @@ async def test_who_can_be_served_in_time_waits_and_a_free_slot_is_given_to_anybo
     admission = Admission(size=1, max_queued=100, now=clock)
     async with admission.slot():
         clock.time += 10.0
-    async with admission.slot(seconds_left=1.0):
+    async with admission.slot(seconds_left=lambda: 1.0):
         pass
     admission._learn(10.0)
-    seconds_left = 2.7 * admission.service_seconds
+    seconds_left = 3.0 * admission.service_seconds
     served = False
 
     async def wait() -> None:
         nonlocal served
-        async with admission.slot(seconds_left=seconds_left):
+        async with admission.slot(seconds_left=lambda: seconds_left):
             served = True
 
     async with open_task_group() as group:
@@ -95,6 +95,80 @@ async def test_who_can_be_served_in_time_waits_and_a_free_slot_is_given_to_anybo
         assert admission.queued == 1
         release.set()
     assert served
+
+
+async def test_whose_turn_comes_too_late_is_refused_then_and_takes_no_slot() -> None:
+    clock, release, refused = Clock(), anyio.Event(), list[BulkheadFull]()
+    admission = Admission(size=1, max_queued=100, now=clock)
+    async with admission.slot():
+        clock.time += 10.0
+
+    async def wait() -> None:
+        try:
+            async with admission.slot(seconds_left=lambda: 30.0 - clock.time):
+                raise AssertionError("it was let in")
+        except BulkheadFull as error:
+            refused.append(error)
+
+    clock.time = 0.0
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        assert admission.queued == 1
+        clock.time = 20.5
+        release.set()
+    assert len(refused) == admission.refused == 1
+    assert admission.running == 0
+    async with admission.slot():
+        pass
+
+
+async def test_where_times_vary_who_queues_needs_more_of_it() -> None:
+    steady, varied = (Admission(size=1, max_queued=100) for _ in range(2))
+    for number in range(40):
+        steady._learn(10.0)
+        varied._learn(5.0 if number % 2 else 15.0)
+    release, seconds_left = anyio.Event(), 30.0
+    async with open_task_group() as group:
+        group.start_soon(hold, varied, release)
+        group.start_soon(hold, steady, release)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(BulkheadFull):
+            async with varied.slot(seconds_left=lambda: seconds_left):
+                raise AssertionError("it was let in")
+        with anyio.move_on_after(0.01) as waiting:
+            async with steady.slot(seconds_left=lambda: seconds_left):
+                raise AssertionError("it was let in")
+        assert waiting.cancelled_caught
+        release.set()
+
+
+async def test_a_computation_that_was_cut_teaches_that_it_takes_longer() -> None:
+    clock = Clock()
+    admission = Admission(size=1, max_queued=0, now=clock)
+
+    async def cut(seconds: float) -> None:
+        with anyio.CancelScope() as scope:
+            async with admission.slot():
+                clock.time += seconds
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+
+    async with admission.slot():
+        clock.time += 2.0
+    await cut(1.0)
+    assert admission.service_seconds == 2.0
+    await cut(4.0)
+    assert admission.service_seconds == pytest.approx(2.4)
+
+
+async def test_a_single_long_computation_moves_the_estimate_by_a_bounded_part() -> None:
+    admission = Admission(size=1, max_queued=0)
+    admission._learn(1.0)
+    admission._learn(3_600.0)
+    assert admission.service_seconds == pytest.approx(1.6)
 
 
 async def test_a_rejection_from_within_the_block_is_not_taken_for_ours() -> None:

@@ -190,7 +190,7 @@ def test_an_engine_that_never_answers_is_a_504_at_the_deadline(start, raw):
     for path in (ANALYZE, "/api/datasets"):
         began = time.monotonic()
         answer = httpx.post(gateway.url + path, content=BODY, timeout=10)
-        assert 0.4 < time.monotonic() - began < 3
+        assert 0.4 < time.monotonic() - began < 8
         assert answer.status_code == 504
         assert problem_of(answer)["type"] == "deadline-exceeded"
 

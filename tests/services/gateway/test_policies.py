@@ -391,6 +391,32 @@ async def test_deadlines_that_pass_while_the_engine_answers_others_never_open_it
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize(("answers_others", "counted"), [(True, 0), (False, 5)])
+async def test_an_engine_that_says_that_the_time_is_up_while_it_answers_others_is_well(
+    autojump_clock, answers_others, counted
+):
+    """Under overload the engine is faster to say so than the gateway."""
+
+    async def late() -> Reply:
+        await trio.sleep(2.9)
+        return reply(504)
+
+    engine = Engine(*[late] * 5, reply() if answers_others else reply(500))
+    made = policies(engine)
+
+    async def ask() -> None:
+        assert (await analyze(made, seconds=3)).status == 504
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(ask)
+        await trio.sleep(1)
+        with contextlib.suppress(EngineFailed):
+            await made.upload(CALL, seconds=10)
+    assert made._policies[0].part(CircuitBreaker).snapshot().failure == counted
+
+
+@pytest.mark.trio
 async def test_clients_that_go_away_never_open_it(autojump_clock):
     made = policies(engine := Engine(taking(50)))
     for _ in range(10):
