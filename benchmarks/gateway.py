@@ -50,19 +50,26 @@ def main() -> None:
 def _throughput(gateway: int, hop: int) -> None:
     ours: list[Load] = []
     theirs: list[Load] = []
+    cpu: dict[int, list[float]] = {gateway: [], hop: []}
     for _ in range(_ROUNDS):
         for port, into in ((gateway, ours), (hop, theirs)):
-            into.append(closed_loop(port, _ANALYZE, lambda: _CACHED, connections=_CONNECTIONS, seconds=_ROUND_SECONDS))
+            process = _listening(port)
+            before = _cpu_seconds(process)
+            load = closed_loop(port, _ANALYZE, lambda: _CACHED, connections=_CONNECTIONS, seconds=_ROUND_SECONDS)
+            cpu[port].append((_cpu_seconds(process) - before) / len(load.answers))
+            into.append(load)
     print(
         f"\n  A cached analysis at {_CONNECTIONS} connections, {_ROUNDS} rounds of {_ROUND_SECONDS:g} s each, in turn"
     )
-    for name, loads in (("CQOx gateway, all policies on", ours), ("uvicorn + FastAPI + httpx", theirs)):
+    sides = (("CQOx gateway, all policies on", gateway, ours), ("uvicorn + FastAPI + httpx", hop, theirs))
+    for name, port, loads in sides:
         rate = statistics.median(load.per_second for load in loads)
         waits = sorted(wait for load in loads for wait in load.of(200))
         failed = sum(len(load.answers) - len(load.of(200)) for load in loads)
         print(
             f"    {name:<32}{rate:8.0f} requests/s   p50 {percentile(waits, 0.5) * 1e3:6.1f} ms   "
-            f"p99 {percentile(waits, 0.99) * 1e3:6.1f} ms   not 200: {failed}"
+            f"p99 {percentile(waits, 0.99) * 1e3:6.1f} ms   "
+            f"CPU {statistics.median(cpu[port]) * 1e3:5.2f} ms a request   not 200: {failed}"
         )
     ratios = sorted(our.per_second / their.per_second for our, their in zip(ours, theirs, strict=True))
     print(f"    ratio {statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}); target 1.2")
@@ -109,11 +116,9 @@ def _disconnect(engine: int, gateway: int) -> None:
     parent = _listening(engine)
     taken = []
     for _ in range(5):
-        # A worker that is only starting is busy too.
-        _waited_for(lambda: None if any(_busy_children(parent).values()) else parent)
         connection = Connection(gateway)
         connection.send(_ANALYZE, _fresh(repetitions=20_000))
-        worker = _waited_for(lambda: next((child for child, busy in _busy_children(parent).items() if busy), None))
+        worker = _waited_for(lambda: _computing(parent))
         began = time.perf_counter()
         connection.close()
         _waited_for(lambda pid=worker: None if _alive(pid) else pid)
@@ -224,23 +229,21 @@ def _waited_for(find: Callable[[], int | None]) -> int:
     raise SystemExit("The workers do not do what is waited for.")
 
 
-def _busy_children(parent: int) -> dict[int, bool]:
-    before = _ticks(parent)
-    time.sleep(0.1)
-    after = _ticks(parent)
-    return {pid: after.get(pid, 0) - ticks >= 2 for pid, ticks in before.items()}
-
-
-def _ticks(parent: int) -> dict[int, int]:
-    found = {}
+def _computing(parent: int) -> int | None:
+    """The child that runs an analysis: workers are named for what they do."""
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = entry.read_text().rsplit(")", 1)[1].split()
+            name, _, fields = entry.read_text().partition("(")[2].rpartition(")")
         except OSError:
             continue
-        if int(fields[1]) == parent and fields[0] != "Z":
-            found[int(entry.parts[2])] = int(fields[11]) + int(fields[12])
-    return found
+        if name == "cqox:analyze" and int(fields.split()[1]) == parent and fields.split()[0] != "Z":
+            return int(entry.parts[2])
+    return None
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _alive(pid: int) -> bool:
