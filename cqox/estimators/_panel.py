@@ -21,7 +21,8 @@ from cqox.estimators.plan import Plan
 
 __all__ = ["Cohort", "Panel", "staggered_panel", "unit_clusters", "unit_covariance", "unit_rows"]
 
-_MOST_CELLS = 60_000_000
+_MOST_CELLS, _MOST_GAPS = 4_000_000, 4
+"""A panel may be laid out with so many cells, or with so many for each row that there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +135,10 @@ def _laid_out(plan: Plan) -> Panel:
     time, periods = compress(codes)
     if units == sample.n:
         raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change can be seen.")
-    if units * periods > _MOST_CELLS:
-        raise UnusableData(f"{units} units by {periods} periods are too many to lay out; take fewer periods.")
+    if units * periods > max(_MOST_CELLS, _MOST_GAPS * sample.n):
+        raise UnusableData(
+            f"{units} units by {periods} periods are too many to lay out for {sample.n} rows; take longer periods."
+        )
     position = _positions(sample, time * units + unit, periods, units)
     missing = sample.n < units * periods
     present = position >= 0 if missing else None

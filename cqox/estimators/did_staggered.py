@@ -231,6 +231,9 @@ def _imputed_family(
 
 def _group_time_rule(plan: Plan) -> str | None:
     unit_clusters(plan, comparisons(plan).panel)
+    if plan.has("covariates"):
+        # Which comparisons the covariates leave does not depend on the outcomes.
+        group_times(plan)
     return None
 
 

@@ -451,3 +451,23 @@ def test_the_errors_are_near_those_of_leaving_each_unit_out(event: int):
     told = answer(GROUP_TIME, data).diagnostics["dynamic"]["averages"]
     row = next(row for row in told if row["event"] == event)
     assert row["standard_error"] == pytest.approx(jackknife, rel=0.06)
+
+
+def test_covariates_that_leave_no_comparison_at_all_skip_it_before_it_can_be_the_primary():
+    data = staggered(covariates=False)
+    ever = (~np.isnan(data.cohort)) + 1e-3 * np.random.default_rng(0).standard_normal(240)[data.unit]
+    wider = replace(data, covariates=ever[:, None], propensity_covariates=ever[:, None], names=names_for(ever[:, None]))
+    assert "almost without error" in ENTRIES[GROUP_TIME].applies(Plan(wider, Settings()))
+    assert ENTRIES[GROUP_TIME].applies(Plan(wider, Settings(did_method="reg"))) is None
+
+
+def test_a_sparse_panel_is_refused_by_its_size():
+    units, periods = 9_000, 450
+    rng = np.random.default_rng(0)
+    unit, time = np.repeat(np.arange(units), 2), rng.integers(0, periods // 2, units)
+    time = np.stack([time, time + 1 + rng.integers(0, periods // 2, units)], axis=1).ravel()
+    sparse = Data(
+        n=len(unit), y=rng.standard_normal(len(unit)), unit=unit, time=time, time_values=np.arange(float(periods + 1)),
+        cohort=np.where(unit % 2, 200.0, np.nan), row_key=unit.astype(np.uint64),
+    )  # fmt: skip
+    assert "too many to lay out" in refused(GROUP_TIME, sparse)
