@@ -73,7 +73,9 @@ def _judge(
 ) -> tuple[Verdict, list[str]]:
     if chosen is None or chosen.estimate is None:
         if chosen is None:
-            return "HOLD", [f"There is no estimate of an effect to decide on. {primary.rule}"]
+            design = {name: gate for name, gate in gates.items() if name != "computation"}
+            none = f"There is no estimate of an effect to decide on. {primary.rule}"
+            return "HOLD", [none, *_named(design, "fail"), *_named(design, "warn")]
         why = f"{chosen.name} was {chosen.status}"
         return "HOLD", [why if chosen.reason is None else f"{why}: {chosen.reason}"]
     gain = _gain(chosen, chosen.estimate, better)
