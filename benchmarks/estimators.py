@@ -190,6 +190,30 @@ def against_csdid(rows: int) -> Iterator[Race]:
     )
 
 
+def crossing(rows: int) -> Data:
+    """A score that assigns treatment at 0."""
+    rng = np.random.default_rng(3)
+    score = rng.uniform(-1, 1, rows)
+    y = np.sin(3 * score) + (score >= 0) + rng.standard_normal(rows)
+    return Data(n=rows, y=y, running=score, cutoff=0.0, row_key=np.arange(rows, dtype=np.uint64))
+
+
+def against_rdrobust(rows: int) -> Iterator[Race]:
+    """A sharp discontinuity with its bandwidths chosen, and the density test."""
+    import rddensity
+    import rdrobust
+
+    data = crossing(rows)
+    yield Race(
+        what="RD + bandwidth", peer="rdrobust", rows=rows, target=8, ours=ours("rd_local_linear", data),
+        theirs=lambda: rdrobust.rdrobust(data.y, data.running).se,
+    )  # fmt: skip
+    yield Race(
+        what="density test", peer="rddensity", rows=rows, target=1, ours=ours("rd_density_test", data),
+        theirs=lambda: rddensity.rddensity(data.running, c=0.0).test,
+    )  # fmt: skip
+
+
 def seconds(work: Callable[[], object]) -> float:
     """The median of some runs after one to warm up."""
     work()
@@ -206,6 +230,7 @@ def races() -> Iterator[Race]:
     for rows in (10_000, 100_000):
         for against in (against_statsmodels, against_doubleml, against_linearmodels, against_pyfixest, against_csdid):
             yield from against(rows)
+        yield from against_rdrobust(rows)
     yield from against_statsmodels(1_000_000)
     yield from against_csdid(1_000_000)
 
