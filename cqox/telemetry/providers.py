@@ -29,8 +29,11 @@ from cqox.telemetry.settings import Protocol, TelemetrySettings
 __all__ = ["ledgers", "logs_provider", "metrics_provider", "resource_of", "traces_provider"]
 
 _QUEUE_SIZE = 2048
+_BATCH_SIZE = 512
 # What the SDK has to say about a collector that is away is said by the ledger, once a minute.
 _CHATTY = (
+    # What it says of headers that it cannot read holds them, and so tokens; `settings` has a note of its own.
+    "opentelemetry.util.re",
     "opentelemetry.exporter",
     "opentelemetry.sdk._shared_internal",
     "opentelemetry.sdk.metrics._internal.export",
@@ -58,7 +61,9 @@ def traces_provider(settings: TelemetrySettings, resource: Resource, ledger: Led
     protocol = settings.otlp.get("traces")
     if protocol is not None:
         exporter = CountedSpanExporter(_span_exporter(protocol, settings.traces_endpoint), ledger)
-        provider.add_span_processor(CountedSpans(BatchSpanProcessor(exporter), ledger))
+        provider.add_span_processor(
+            CountedSpans(BatchSpanProcessor(exporter, max_export_batch_size=_batch_size("BSP")), ledger)
+        )
     if "traces" in settings.console:
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stdout, formatter=_one_line)))
     return provider
@@ -81,7 +86,9 @@ def logs_provider(settings: TelemetrySettings, resource: Resource, ledger: Ledge
     protocol = settings.otlp.get("logs")
     if protocol is not None:
         exporter = CountedLogExporter(_log_exporter(protocol), ledger)
-        provider.add_log_record_processor(CountedLogs(BatchLogRecordProcessor(exporter), ledger))
+        provider.add_log_record_processor(
+            CountedLogs(BatchLogRecordProcessor(exporter, max_export_batch_size=_batch_size("BLRP")), ledger)
+        )
     if "logs" in settings.console:
         provider.add_log_record_processor(SimpleLogRecordProcessor(ConsoleLogRecordExporter(out=sys.stdout)))
     return provider
@@ -90,14 +97,23 @@ def logs_provider(settings: TelemetrySettings, resource: Resource, ledger: Ledge
 def ledgers() -> tuple[Ledger, Ledger]:
     """Those of traces and of logs, as long as the queues of their batch processors."""
     return (
-        Ledger("traces", _queue_size("OTEL_BSP_MAX_QUEUE_SIZE")),
-        Ledger("logs", _queue_size("OTEL_BLRP_MAX_QUEUE_SIZE")),
+        Ledger("traces", _queue_size("BSP")),
+        Ledger("logs", _queue_size("BLRP")),
     )
 
 
-def _queue_size(variable: str) -> int:
+def _queue_size(processor: str) -> int:
+    return _number(f"OTEL_{processor}_MAX_QUEUE_SIZE", _QUEUE_SIZE)
+
+
+def _batch_size(processor: str) -> int:
+    # The SDK refuses to start with a batch that is larger than the queue, its own default included.
+    return min(_number(f"OTEL_{processor}_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE), _queue_size(processor))
+
+
+def _number(variable: str, default: int) -> int:
     text = os.environ.get(variable, "").strip()
-    return int(text) if text.isdecimal() and int(text) else _QUEUE_SIZE
+    return int(text) if text.isdecimal() and int(text) else default
 
 
 def _span_exporter(protocol: Protocol, endpoint: str) -> SpanExporter:

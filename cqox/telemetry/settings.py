@@ -82,6 +82,10 @@ def settings_from(environ: Mapping[str, str]) -> TelemetrySettings:
         endpoint = f"http://{jaeger}:{port}" + ("/v1/traces" if port == _PORTS["http/protobuf"] else "")
     elif given("JAEGER_ENDPOINT") and not jaeger:
         notes.append(f"JAEGER_ENDPOINT={masked(given('JAEGER_ENDPOINT'))} is ignored: it names no host.")
+    for infix in ("", *(f"{signal.upper()}_" for signal in _SIGNALS)):
+        variable = f"OTEL_EXPORTER_OTLP_{infix}HEADERS"
+        if any("=" not in pair for pair in given(variable).split(",") if pair.strip()):
+            notes.append(f"{variable} holds something that is no name=value pair; that is left out.")
     return TelemetrySettings(
         otlp=otlp, console=frozenset(console), traces_endpoint=endpoint, notes=tuple(dict.fromkeys(notes))
     )

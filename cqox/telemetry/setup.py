@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cqox.tasks import observe_tasks
@@ -62,10 +63,9 @@ class Telemetry:
             return
         metrics.keep_for_later()
         self._undo += [lambda: metrics.deliver_to(None), watch_policies()]
-        if "traces" in self.settings.signals:
-            self._begin_traces()
-        if "logs" in self.settings.signals:
-            self._begin_logs()
+        for signal, begin in (("traces", self._begin_traces), ("logs", self._begin_logs)):
+            if signal in self.settings.signals:
+                self._without_fail(signal, begin)
         threading.Thread(target=self._begin_metrics, name="telemetry metrics", daemon=True).start()
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
@@ -128,23 +128,39 @@ class Telemetry:
 
     def _begin_metrics(self) -> None:
         try:
-            from cqox.telemetry import providers
-            from cqox.telemetry.instruments import Instruments
-            from cqox.telemetry.prometheus import Exposition
-
-            exposition = Exposition()
-            provider = providers.metrics_provider(self.settings, self._resource(), [exposition.reader])
-            instruments = Instruments(provider.get_meter(_SCOPE, self._version))
-            self._exposition = exposition.render
-            self._flush.append(provider.shutdown)
-            if not self._stopped:
-                metrics.deliver_to(instruments)
+            if not self._without_fail("metrics", lambda: self._measure(self.settings)):
+                # `/metrics` needs no exporter.
+                self._measure(replace(self.settings, otlp={}, console=frozenset()))
         except ImportError as error:
             # The library may be installed without this extra; a service never is.
             metrics.deliver_to(None)
             _log.warning("There are no measures: %s", error)
         finally:
             self._measuring.set()
+
+    def _measure(self, settings: TelemetrySettings) -> None:
+        from cqox.telemetry import providers
+        from cqox.telemetry.instruments import Instruments
+        from cqox.telemetry.prometheus import Exposition
+
+        exposition = Exposition()
+        provider = providers.metrics_provider(settings, self._resource(), [exposition.reader])
+        instruments = Instruments(provider.get_meter(_SCOPE, self._version))
+        self._exposition = exposition.render
+        self._flush.append(provider.shutdown)
+        if not self._stopped:
+            metrics.deliver_to(instruments)
+
+    def _without_fail(self, signal: str, begin: Callable[[], None]) -> bool:
+        """Whether the signal could be begun. A service is worth more than its traces: it starts without them."""
+        try:
+            begin()
+        except ImportError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an exporter has against the environment
+            _log.warning("No %s are sent: %s", signal, str(error) or type(error).__name__)
+            return False
+        return True
 
     def _resource(self) -> "Resource":
         from cqox.telemetry.providers import resource_of

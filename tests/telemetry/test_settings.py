@@ -85,3 +85,10 @@ def test_the_standard_switch_turns_everything_off() -> None:
     settings = settings_from({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"})
     assert settings.disabled
     assert settings.signals == frozenset()
+
+
+def test_headers_that_cannot_be_read_are_told_of_without_a_word_of_them() -> None:
+    settings = settings_from({"OTEL_EXPORTER_OTLP_HEADERS": "a=b,hunter2", "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "a=b"})
+    (note,) = settings.notes
+    assert note.startswith("OTEL_EXPORTER_OTLP_HEADERS ")
+    assert "hunter2" not in note

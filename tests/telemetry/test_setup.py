@@ -81,6 +81,35 @@ def test_the_end_puts_every_slot_back(receiver: Receiver, monkeypatch: pytest.Mo
     assert observe_tasks(None) is None
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1", ["No traces are sent"]),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "bogus", ["No logs are sent", "No metrics are sent", "No traces are sent"]),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "10", []),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "100000", []),
+    ],
+)
+def test_what_an_exporter_has_against_the_environment_is_said_and_keeps_no_service_from_starting(
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    variable: str,
+    value: str,
+    said: list[str],
+) -> None:
+    asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.grpc_url, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", variable: value}
+    for name, text in asked.items():
+        monkeypatch.setenv(name, text)
+    with caplog.at_level("WARNING", "cqox.telemetry"):
+        telemetry = start("engine", version="1", environ=asked)
+        shown = telemetry.exposition()[0]
+    telemetry.stop()
+    assert b"python_info" in shown
+    ours = [record.getMessage() for record in caplog.records if record.name == "cqox.telemetry"]
+    assert sorted(message.partition(":")[0] for message in ours) == said
+
+
 def test_the_end_waits_no_longer_than_it_says_for_a_flush_that_never_returns(begun: Telemetry) -> None:
     never = threading.Event()
     begun.exposition()
