@@ -38,6 +38,8 @@ async def tend(store: ResultStore, files: FileStore) -> None:
 async def tend_once(store: ResultStore, files: FileStore) -> None:
     """The same, once. Where the store is away it is left for the next time."""
     try:
+        # A short call, so that others learn soon of a store that stands still.
+        await store.ping()
         await store.renew_jobs(files.owner, seconds=JOB_LEASE_SECONDS)
         for owner in files.departed():
             now = datetime.now(UTC).isoformat(timespec="microseconds")

@@ -179,11 +179,53 @@ async def test_while_a_server_is_silent_calls_are_brief_and_no_longer_when_it_sp
                 with pytest.raises(StoreUnavailable):
                     await store.save(a_report(2))
             assert monotonic() - asked < 3.6
-        with anyio.fail_after(10):
-            while True:
-                try:
-                    await store.ping()
-                    break
-                except StoreUnavailable:
-                    await anyio.sleep(0.05)
+        await until_usable(store)
         await store._call(lambda connection: connection.execute("SELECT pg_sleep(1.5)").fetchone())
+
+
+async def test_a_call_on_its_way_learns_from_another_that_the_server_is_silent(postgres_server: Postgres) -> None:
+    async with PostgresStore.open(postgres_server.fresh(), recovery_seconds=0.2) as store:
+        await store.save(ONE)
+        with postgres_server.frozen():
+            began = monotonic()
+            async with anyio.create_task_group() as group:
+                group.start_soon(expect_unavailable, store)
+                group.start_soon(expect_unavailable, store)
+                await anyio.sleep(0.1)
+                with pytest.raises(StoreUnavailable):
+                    await store.ping()
+            assert monotonic() - began < 5
+        await until_usable(store)
+
+
+async def test_a_probe_that_finds_every_connection_busy_ends_none_of_the_calls(postgres_server: Postgres) -> None:
+    async with PostgresStore.open(postgres_server.fresh(), size=2) as store:
+        await store.save(ONE)
+        ended = list[object]()
+
+        async def slow() -> None:
+            await store._call(lambda connection: connection.execute("SELECT pg_sleep(1.6)").fetchone())
+            ended.append(1)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(slow)
+            group.start_soon(slow)
+            await anyio.sleep(0.1)
+            with pytest.raises(StoreUnavailable):
+                await store.ping()
+        assert ended == [1, 1]
+        assert await store.load(ONE.analysis_id) == ONE
+
+
+async def expect_unavailable(store: PostgresStore) -> None:
+    with pytest.raises(StoreUnavailable):
+        await store.save(a_report(2))
+
+
+async def until_usable(store: PostgresStore) -> None:
+    with anyio.fail_after(10):
+        while True:
+            try:
+                return await store.ping()
+            except StoreUnavailable:
+                await anyio.sleep(0.05)

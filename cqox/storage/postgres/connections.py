@@ -65,6 +65,7 @@ class Connections:
         self._threads = Threads("postgres", size)
         self._cancels = CapacityLimiter(size)
         self._refusal: _Refusal | None = None
+        self._size = size
         self._lent = 0
         self.silent = False
         self._lock = Lock()
@@ -86,6 +87,11 @@ class Connections:
             reconnect_timeout=0.0,
             name="results",
         )
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every connection is lent."""
+        return self._lent >= self._size
 
     def open(self) -> None:
         """Begin to connect; returns at once, also where the server is away."""

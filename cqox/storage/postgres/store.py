@@ -8,7 +8,7 @@ from threading import Lock
 from typing import LiteralString, Self
 
 import psycopg
-from anyio import CancelScope, CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, current_time, to_thread
 from psycopg.rows import TupleRow
 
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
@@ -65,6 +65,8 @@ class PostgresStore:
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
         self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._connections.run)
         self._run_briefly = store_policy(circuit, seconds=min(seconds, _BRIEF_SECONDS))(self._connections.run)
+        # When each call of now began: what one learns of the server shortens the wait of the others.
+        self._waiting: dict[CancelScope, float] = {}
         self._migrated = False
         self._migrating = Lock()
 
@@ -242,8 +244,7 @@ class PostgresStore:
         Raises:
             StoreUnavailable: it does not.
         """
-        # Until the schema is there this is the call that makes it.
-        await self._call(lambda connection: connection.execute("SELECT 1").fetchone(), brief=self._migrated)
+        await self._call(lambda connection: connection.execute("SELECT 1").fetchone(), brief=True)
 
     async def migrate(self) -> int:
         """Bring the schema to the newest step; how many steps that took."""
@@ -273,16 +274,36 @@ class PostgresStore:
         return await self._guarded(work if self._migrated else prepared, brief=brief)
 
     async def _guarded[T](self, work: Callable[[_Connection], T], *, brief: bool = False) -> T:
+        # A schema may take longer to make than anybody should wait for anything else.
+        brief = brief or (self._connections.silent and self._migrated)
+        scope, asked = CancelScope(), False
+        self._waiting[scope] = current_time()
+
+        def asking(connection: _Connection) -> T:
+            nonlocal asked
+            asked = True
+            return work(connection)
+
         try:
-            run = self._run_briefly if brief or self._connections.silent else self._run
-            done = await run(work)
-            self._connections.silent = False
-            return done
+            with scope:
+                done = await (self._run_briefly if brief else self._run)(asking)
+                self._connections.silent = False
+                return done
+            raise StoreUnavailable("PostgreSQL did not do it: it has stopped answering.")
         except (psycopg.Error, AttemptTimeout, Rejected) as error:
-            if isinstance(error, AttemptTimeout):
-                self._connections.silent = True
+            # A call that waited for another to give its connection back tells nothing of the server.
+            if isinstance(error, AttemptTimeout) and (asked or not self._connections.exhausted):
+                self._fall_silent()
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
             raise StoreUnavailable(f"PostgreSQL did not do it: {reason}.") from error
+        finally:
+            del self._waiting[scope]
+
+    def _fall_silent(self) -> None:
+        self._connections.silent = True
+        if self._migrated:
+            for scope, began in self._waiting.items():
+                scope.deadline = min(scope.deadline, began + _BRIEF_SECONDS)
 
 
 def _insert(connection: _Connection, report: StoredReport, insertion: str, document: str | None) -> bool:
