@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cqox.estimators import Estimator, catalog
+from cqox.estimators import Estimator, entries
 
 _PAGE = Path(__file__).parent / "estimators.md"
 _HEAD = """# Estimators
@@ -17,7 +17,7 @@ different estimands are reported apart and never averaged.
 def estimators_page() -> str:
     """The page of all estimators, by family."""
     families: dict[str, list[Estimator]] = {}
-    for entry in catalog():
+    for entry in entries():
         families.setdefault(entry.family, []).append(entry)
     return _HEAD + "".join(_family(name, entries) for name, entries in families.items())
 

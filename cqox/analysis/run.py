@@ -19,7 +19,7 @@ from cqox.analysis.report import Finding, assemble
 from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping
 from cqox.datasets import Column, describe, infer_roles, load_columns, open_columns
 from cqox.errors import InvalidRequest, UnusableData
-from cqox.estimators import Estimate, Estimator, Plan, Settings, applicable, catalog, run
+from cqox.estimators import Estimate, Estimator, Plan, Settings, applicable, catalog, entries, run
 from cqox.estimators._room import in_files
 from cqox.figures import Figure
 
@@ -209,7 +209,8 @@ def _settings(options: Options, threads: int) -> Settings:
 
 
 def _chosen(options: Options) -> tuple[Estimator, ...]:
-    known = {estimator.name: estimator for estimator in catalog()}
+    usual = {estimator.name: estimator for estimator in catalog()}
+    known = {estimator.name: estimator for estimator in entries()} | usual
     for field, names in (("estimators", options.estimators or ()), ("primary", [options.primary or ""])):
         for name in names:
             if name and name not in known:
@@ -220,9 +221,7 @@ def _chosen(options: Options) -> tuple[Estimator, ...]:
                     field=f"options.{field}",
                     choices=[*near, *(other for other in known if other not in near)],
                 )
-    if options.estimators is None:
-        return tuple(known.values())
-    wanted = {*options.estimators, options.primary}
+    wanted = {*(usual if options.estimators is None else options.estimators), options.primary}
     return tuple(estimator for name, estimator in known.items() if name in wanted)
 
 

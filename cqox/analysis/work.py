@@ -19,7 +19,7 @@ from cqox.datasets import (
 )
 from cqox.datasets import describe as describe_table
 from cqox.errors import InvalidRequest
-from cqox.estimators import catalog
+from cqox.estimators import entries
 from cqox.figures import render_png, render_svg
 
 __all__ = ["perform", "warm"]
@@ -149,7 +149,7 @@ def _catalog(arguments: _Arguments, tell: Step) -> _Answer:
                 "doi": entry.doi,
                 "checked_against": entry.checked_against,
             }
-            for entry in catalog()
+            for entry in entries()
         ]
     }, b""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cqox.errors import InvalidRequest
-from cqox.estimators import Estimator, Plan, catalog
+from cqox.estimators import Estimator, Plan, entries
 
 __all__ = ["Primary", "choose_primary"]
 
@@ -107,7 +107,7 @@ def _requested(plan: Plan, name: str, applies: bool) -> str:
     rule = "It was named by options.primary."
     if applies:
         return rule
-    known = {estimator.name: estimator for estimator in catalog() if estimator.name not in _TESTS}
+    known = {estimator.name: estimator for estimator in entries() if estimator.name not in _TESTS}
     if name in _TESTS:
         raise InvalidRequest(
             f"'{name}' tests the design and estimates no effect to decide on.", field="options.primary",

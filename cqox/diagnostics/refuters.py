@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cqox.diagnostics._json import number
 from cqox.diagnostics.primary import Primary
-from cqox.diagnostics.sensitivity import UNCONFOUNDED
+from cqox.diagnostics.sensitivity import unconfounded
 from cqox.errors import UnusableData
-from cqox.estimators import Data, Estimate, Estimator, Json, Matrix, Plan, Vector, catalog, run
+from cqox.estimators import Data, Estimate, Estimator, Json, Matrix, Plan, Vector, entries, run
 from cqox.estimators._folds import keyed
 from cqox.estimators._quantiles import two_sided
 
@@ -51,11 +51,11 @@ def refutations(
     chosen = next((each for each in estimates if each.name == name), None)
     if chosen is None or chosen.estimate is None:
         raise UnusableData("There is no primary estimate to refute.")
-    if chosen.family not in UNCONFOUNDED:
+    if not unconfounded(chosen):
         raise UnusableData(
             f"The primary, {chosen.name}, rests on its design; shuffling rows would destroy the design, not test it."
         )
-    estimator = next(each for each in catalog() if each.name == chosen.name)
+    estimator = next(each for each in entries() if each.name == chosen.name)
     found: dict[str, Json] = {"of": chosen.name, "estimate": number(chosen.estimate), "replications": replications}
     for name, (change, judge) in _REFUTERS.items():
         found[name] = _attempt(plan, estimator, change, judge, name, chosen.estimate, replications)

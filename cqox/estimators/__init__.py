@@ -3,7 +3,7 @@
 from cqox.estimators._arms import ArmFits
 from cqox.estimators._propensity import Propensity
 from cqox.estimators._sample import Sample
-from cqox.estimators.catalog import applicable, catalog, run
+from cqox.estimators.catalog import applicable, catalog, entries, run
 from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector
 from cqox.estimators.estimate import Estimate, Json, Status
 from cqox.estimators.estimator import Estimator, Law
@@ -26,5 +26,6 @@ __all__ = [
     "Vector",
     "applicable",
     "catalog",
+    "entries",
     "run",
 ]

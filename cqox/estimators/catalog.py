@@ -11,6 +11,7 @@ from cqox.estimators import (
     double_ml,
     doubly_robust,
     instruments,
+    interrupted_series,
     matching,
     meta_learners,
     regression,
@@ -22,12 +23,12 @@ from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.plan import Plan
 
-__all__ = ["applicable", "catalog", "run"]
+__all__ = ["applicable", "catalog", "entries", "run"]
 
 
 @cache
 def catalog() -> tuple[Estimator, ...]:
-    """Every estimator that there is, by family."""
+    """Every estimator that a request runs unless it names some, by family."""
     return (
         *regression.ESTIMATORS,
         *stratification.ESTIMATORS,
@@ -41,7 +42,14 @@ def catalog() -> tuple[Estimator, ...]:
         *did_staggered.ESTIMATORS,
         *discontinuity.ESTIMATORS,
         *synthetic_control.ESTIMATORS,
+        *interrupted_series.ESTIMATORS,
     )
+
+
+@cache
+def entries() -> tuple[Estimator, ...]:
+    """Every estimator that there is: the catalog, then those that take so long that a request must name them."""
+    return (*catalog(), *double_ml.ON_REQUEST)
 
 
 def applicable(estimators: Iterable[Estimator], plan: Plan) -> list[Estimator]:

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators import _iv_tests
+from cqox.estimators._boosted import (
+    boosted_interactive,
+    boosted_interactive_rule,
+    boosted_partially_linear,
+    boosted_partially_linear_rule,
+)
 from cqox.estimators._chunks import Partial
 from cqox.estimators._cross_fit import arm_coefficients, check_folds, over_splits, own_fold
 from cqox.estimators._frame import Frame
@@ -24,10 +30,10 @@ from cqox.estimators._scores import CLIP, clipping, effect_scores, out_of_fold_p
 from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
-from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator, Law
 from cqox.estimators.plan import Plan
 
-__all__ = ["ESTIMATORS", "interactive"]
+__all__ = ["ESTIMATORS", "ON_REQUEST", "interactive"]
 
 _FAMILY = "double_ml"
 
@@ -279,4 +285,51 @@ ESTIMATORS: tuple[Estimator, ...] = (
         rule=_pliv_rule,
         compute=_instrumented,
     ),
+)
+
+
+_NAMED = "It runs where options.estimators names it and cqox[boost] is installed."
+
+
+def _boosted_entry(target: str, population: str) -> Estimator:
+    return Estimator(
+        name=f"dml_irm_{target.lower()}_boosted",
+        family=_FAMILY,
+        estimand=target,
+        summary=f"Mean doubly robust score over {population} with boosted trees for every nuisance, every row "
+        f"predicted without its fold; treatment is as good as random given the covariates. {_NAMED}",
+        requires=("y", "treatment", "covariates"),
+        optional=("propensity_covariates", "pscore", "weights", "cluster"),
+        standard_error=_ERROR,
+        paper=f"{_PAPER}, equations 5.3 and 5.4",
+        doi=_DOI,
+        checked_against="DoubleML IRM with scikit-learn's HistGradientBoosting",
+        laws=_TREE_LAWS,
+        rule=boosted_interactive_rule,
+        compute=partial(boosted_interactive, target=target),
+    )
+
+
+_TREE_LAWS = frozenset[Law]({"row_permutation", "chunk_size", "threads"})
+
+ON_REQUEST: tuple[Estimator, ...] = (
+    Estimator(
+        name="dml_plr_boosted",
+        family=_FAMILY,
+        estimand="ATE",
+        summary="Regression of what boosted trees leave of the outcome on what they leave of the treatment, every row "
+        f"predicted without its fold; treatment is as good as random given the covariates, with one effect. {_NAMED}",
+        requires=("y", "treatment", "covariates"),
+        optional=("weights", "cluster"),
+        standard_error=_ERROR,
+        paper=f"{_PAPER}, equation 4.4",
+        doi=_DOI,
+        checked_against="DoubleML PLR with scikit-learn's HistGradientBoosting",
+        laws=_TREE_LAWS,
+        treatment=frozenset({"binary", "continuous"}),
+        rule=boosted_partially_linear_rule,
+        compute=boosted_partially_linear,
+    ),
+    _boosted_entry("ATE", "all rows"),
+    _boosted_entry("ATT", "the treated"),
 )

@@ -12,13 +12,14 @@ _WIDE = 400
 
 def print_estimators() -> None:
     """Print every estimator of this installation, without a server."""
-    from cqox.estimators import catalog
+    from cqox.estimators import entries
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("name", "estimand", "what it does", "needs", "checked against"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("name", "estimand"))
+    families = list(dict.fromkeys(entry.family for entry in entries()))
     family = ""
-    for entry in catalog():
+    for entry in sorted(entries(), key=lambda each: families.index(each.family)):
         if entry.family != family:
             family = entry.family
             table.add_section()

@@ -1,0 +1,111 @@
+"""Trees as nuisances: the one place that loads scikit-learn, which is an extra.
+
+What they predict depends on the order of sums, so that another order of the rows may move a split; rows are put in the
+order of their keys first, by which nothing of the table's order is left.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Matrix, Vector
+
+__all__ = ["Model", "boosted", "canonical_order", "forest", "lacks", "out_of_fold"]
+
+
+class Model(Protocol):
+    """What learns a mean from rows."""
+
+    def fit(self, x: Matrix, y: Vector, sample_weight: Vector | None = None) -> object:
+        """Learn from (n, p) columns and (n,) values."""
+        ...
+
+    def predict(self, x: Matrix) -> Vector:
+        """(n,) predicted means."""
+        ...
+
+
+def lacks(extra: str) -> str | None:
+    """A reason where scikit-learn, which an extra brings, is not installed."""
+    if find_spec("sklearn") is None:
+        return f"It needs scikit-learn, which is not installed here: install cqox[{extra}]."
+    return None
+
+
+def boosted(*, probability: bool) -> Model:
+    """Gradient-boosted trees: 100 of depth at most 3, each adding a tenth."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    chosen = {"max_iter": 100, "max_depth": 3, "learning_rate": 0.1, "early_stopping": False, "random_state": 0}
+    if probability:
+        return _Probability(HistGradientBoostingClassifier(**chosen))
+    return cast("Model", HistGradientBoostingRegressor(**chosen))
+
+
+def forest(*, seed: int) -> Model:
+    """A forest of 200 trees with leaves of at least 5 rows, each tree on half of the rows."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    model = RandomForestRegressor(
+        n_estimators=200, min_samples_leaf=5, max_features=0.6, max_samples=0.5, random_state=seed, n_jobs=1
+    )
+    return cast("Model", model)
+
+
+class _Classifier(Protocol):
+    def fit(self, x: Matrix, y: Vector, sample_weight: Vector | None = None) -> object: ...
+
+    def predict_proba(self, x: Matrix) -> Matrix: ...
+
+
+class _Probability:
+    """A classifier of 0/1 whose prediction is the probability of 1."""
+
+    def __init__(self, classifier: object) -> None:
+        self._classifier = cast("_Classifier", classifier)
+
+    def fit(self, x: Matrix, y: Vector, sample_weight: Vector | None = None) -> object:
+        return self._classifier.fit(x, y, sample_weight=sample_weight)
+
+    def predict(self, x: Matrix) -> Vector:
+        return self._classifier.predict_proba(x)[:, 1]
+
+
+def canonical_order(row_key: NDArray[np.uint64], *columns: Vector) -> NDArray[np.intp]:
+    """(n,) positions of the rows in the order of their keys, and by the columns where keys are equal."""
+    return np.lexsort((*columns, row_key))
+
+
+def out_of_fold(
+    make: Callable[[], Model],
+    x: Matrix,
+    y: Vector,
+    folds: NDArray[np.integer],
+    learns: NDArray[np.bool_] | None,
+    weights: Vector | None,
+) -> Vector:
+    """(n,) predictions of each row by a model of the rows of all other folds.
+
+    Args:
+        make: gives a new model.
+        x: (n, p) columns.
+        y: (n,) what is predicted.
+        folds: (n,) of the rows.
+        learns: (n,) the rows that models may learn from; all where None.
+        weights: (n,) sampling weights.
+    """
+    from threadpoolctl import threadpool_limits
+
+    found = np.empty(len(y))
+    # Two threads wait for each other at every split; on a busy machine that takes longer than the work.
+    with threadpool_limits(1):
+        for fold in np.unique(folds):
+            own = folds == fold
+            rest = ~own if learns is None else ~own & learns
+            model = make()
+            model.fit(x[rest], y[rest], sample_weight=None if weights is None else weights[rest])
+            found[own] = model.predict(x[own])
+    return found
