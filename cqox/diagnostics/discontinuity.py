@@ -77,6 +77,8 @@ def _manipulation(plan: Plan, estimates: Sequence[Estimate]) -> Json:
         "density_above": told["density_above"],
         "bandwidths": told["bandwidths"],
         "rows": told["N_h"],
+        "curves": told["curves"],
+        "bars": told["bars"],
         "warnings": list(tested.warnings),
     }
 

@@ -32,6 +32,7 @@ class Densities:
         bandwidths: (2,) of each side.
         within: rows within them.
         parts: of each side, contributions of its nearest rows to its density.
+        curves: of each side, the density within its bandwidth, as coefficients of powers of the distance.
     """
 
     values: Vector
@@ -39,6 +40,7 @@ class Densities:
     bandwidths: Vector
     within: tuple[int, int]
     parts: tuple[Vector, Vector]
+    curves: tuple[Vector, Vector]
 
 
 def densities(sides: Sequence[Side], bandwidths: Vector, rows: int) -> Densities:
@@ -50,16 +52,20 @@ def densities(sides: Sequence[Side], bandwidths: Vector, rows: int) -> Densities
         rows: of both sides.
     """
     values, errors, within, parts = np.zeros(2), np.zeros(2), list[int](), list[Vector]()
+    curves = list[Vector]()
     for place, side in enumerate(sides):
         window = side.window(float(bandwidths[place]) * (1 + 1e-12))
         fit = window.fit(ORDER + 1)
         values[place], each = _derivative(window, fit, 1, above=place == 1, rows=rows)
         errors[place] = _norm(each)
         parts.append(each)
+        slopes = np.array([float(fit.power(nu)[0]) * nu / window.bandwidth**nu for nu in range(1, ORDER + 2)])
+        curves.append(slopes if place else -slopes)
         within.append(window.inside)
     return Densities(
-        values=values, errors=errors, bandwidths=bandwidths, within=(within[0], within[1]), parts=(parts[0], parts[1])
-    )
+        values=values, errors=errors, bandwidths=bandwidths, within=(within[0], within[1]), parts=(parts[0], parts[1]),
+        curves=(curves[0], curves[1]),
+    )  # fmt: skip
 
 
 def _norm(parts: Vector) -> float:

@@ -5,18 +5,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from cqox.estimators._density import ORDER, densities, density_bandwidths
+from cqox.estimators._density import ORDER, Densities, densities, density_bandwidths
 from cqox.estimators._quantiles import critical_value
 from cqox.estimators._result import Title, estimated
 from cqox.estimators._score import MASS, Score, score_of
 from cqox.estimators._uncertainty import Uncertainty
 from cqox.estimators.data import Vector
-from cqox.estimators.estimate import Estimate
+from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.plan import Plan
 
 __all__ = ["DENSITY", "density_test"]
 
 DENSITY = Title("rd_density_test", "discontinuity", "density jump")
+
+_POINTS = 21
+_BARS, _REACH = 20, 2.0
+"""Bars of the histogram on each side, which reach so many bandwidths."""
 
 
 def density_test(plan: Plan) -> Estimate:
@@ -49,6 +53,8 @@ def density_test(plan: Plan) -> Estimate:
             "N_h": list(found.within),
             "order": ORDER + 1,
             "share_repeated": list(score.repeated),
+            "curves": _curves(plan, score, found),
+            "bars": _bars(plan, score, found),
         },
     )  # fmt: skip
     return replace(answer, diagnostics={**answer.diagnostics, "p": answer.p_value})
@@ -63,6 +69,48 @@ def _distribution(score: Score) -> Vector:
     found[score.rows[0]] = np.repeat(below - score.starts[0], sizes[0])
     found[score.rows[1]] = np.repeat(below + score.starts[1] + sizes[1], sizes[1])
     return (found - 1) / (below + above - 1)
+
+
+def _curves(plan: Plan, score: Score, found: Densities) -> list[Json]:
+    """Points of the density on each side, from the cutoff to the end of the bandwidth."""
+    cutoff, points = plan.data.cutoff or 0.0, list[Json]()
+    for name, sign, place in (("below", -1.0, 0), ("above", 1.0, 1)):
+        end = min(float(found.bandwidths[place]), float(score.distances[place][-1]))
+        distance = np.linspace(0.0, end, _POINTS)
+        density = np.polynomial.polynomial.polyval(distance, found.curves[place]) / score.unit
+        points += [
+            {"side": name, "score": cutoff + sign * float(at) * score.unit, "density": float(height)}
+            for at, height in zip(distance, density, strict=True)
+        ]
+    return points
+
+
+def _bars(plan: Plan, score: Score, found: Densities) -> list[Json]:
+    """A histogram of each side as far as two bandwidths, its bars of one width and whole from the cutoff on."""
+    cutoff, bars = plan.data.cutoff or 0.0, list[Json]()
+    width = _REACH * float(found.bandwidths.max()) / _BARS
+    if score.massed:
+        # Bars hold equally many of the values between which the score jumps.
+        pairs = zip(score.distances, score.starts, strict=True)
+        step = min(float(np.median(np.diff(each[starts]))) for each, starts in pairs)
+        width = max(1.0, round(width / step)) * step
+    for name, sign, distance in (("below", -1.0, score.distances[0]), ("above", 1.0, score.distances[1])):
+        places = distance / width
+        # A row on an edge belongs to the bar on the side of higher scores.
+        codes = np.floor(places + 1e-9) if sign > 0 else np.ceil(places - 1e-9) - 1
+        whole = max(1, min(_BARS, int(float(distance[-1]) / width + 1e-9)))
+        counts = np.bincount(codes[codes < whole].astype(np.intp), minlength=whole)
+        bars += [
+            {
+                "side": name,
+                "from": cutoff + sign * place * width * score.unit,
+                "to": cutoff + sign * (place + 1) * width * score.unit,
+                "density": int(count) / (sum(score.n) * width * score.unit),
+                "rows": int(count),
+            }
+            for place, count in enumerate(counts)
+        ]
+    return bars
 
 
 def _about_density(plan: Plan, score: Score) -> tuple[list[str], list[str]]:

@@ -12,6 +12,7 @@ from cqox.figures.forest import forest, forest_template
 from cqox.figures.heterogeneity import heterogeneity, heterogeneity_template
 from cqox.figures.love_plot import love_plot, love_plot_template
 from cqox.figures.overlap import overlap, overlap_template
+from cqox.figures.score_density import score_density, score_density_template
 from cqox.figures.synthetic_control import synthetic_control, synthetic_control_template
 
 __all__ = ["draw", "warm"]
@@ -46,6 +47,7 @@ def draw(
         event_means(plan, levels, diagnostics),
         event_study(plan, treatment, diagnostics),
         discontinuity(plan, estimates, diagnostics),
+        score_density(plan, diagnostics),
         heterogeneity(plan, treatment, diagnostics),
         synthetic_control(plan, treatment, estimates),
     )
@@ -61,6 +63,7 @@ def warm() -> None:
         event_means_template,
         event_study_template,
         discontinuity_template,
+        score_density_template,
         heterogeneity_template,
         synthetic_control_template,
     ):

@@ -1,0 +1,82 @@
+"""The density of a score on both sides of a cutoff: a step at the cutoff is a sign of units that chose their side."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Json, Plan
+from cqox.figures._reading import at, listed, number_in, text_in
+from cqox.figures._style import BLUE, GREY, ORANGE
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import amount, short
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["score_density", "score_density_template"]
+
+_WIDTH, _HEIGHT = 520, 240
+
+
+def score_density(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
+    """The histogram with both local densities; None where manipulation was not tested.
+
+    Args:
+        plan: the contrast's plan.
+        diagnostics: from `cqox.diagnostics.diagnose`.
+    """
+    found = at(diagnostics, "discontinuity", "manipulation")
+    bars, curves = listed(found, "bars"), listed(found, "curves")
+    p, cutoff = number_in(found, "p_value"), plan.data.cutoff
+    if not bars or not curves or cutoff is None:
+        return None
+    rows = [_row("bar", each, ("from", "to", "density", "rows")) for each in bars]
+    rows += [_row("curve", each, ("score", "density")) for each in curves]
+    rows.append({"kind": "cutoff", "score": cutoff})
+    x = short(plan.label("running"), 32)
+    title = f"Density of {x} around the cutoff {cutoff:g}"
+    left, right = number_in(found, "density_below") or 0.0, number_in(found, "density_above") or 0.0
+    said = f"Just below the cutoff it is {amount(left)}, just above {amount(right)}"
+    said += "." if p is None else f"; test of no step: p = {p:.2g}."
+    subtitle = ["Bars: share of rows per unit of the score. Lines: local polynomial fits.", said]
+    alt_text = f"Histogram of {x} with a line on each side of the cutoff {cutoff:g}. {said}"
+    spec = filled(score_density_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    ends = [value for row in rows for key in ("from", "to", "score") if (value := number_in(row, key)) is not None]
+    put(spec, [min(ends), max(ends)], "layer", 0, "encoding", "x", "scale", "domain")
+    put(spec, x, "layer", 0, "encoding", "x", "axis", "title")
+    return Figure(name="score_density", title=title, alt=alt_text, spec=spec)
+
+
+def _row(kind: str, each: Json, keys: Sequence[str]) -> dict[str, Json]:
+    return {"kind": kind, "side": text_in(each, "side"), **{key: number_in(each, key) for key in keys}}
+
+
+@cache
+def score_density_template() -> Spec:
+    """The shape of every figure of a score's density."""
+    every = alt.Chart()
+    colour = alt.Color("side:N", scale=alt.Scale(domain=["below", "above"], range=[BLUE, ORANGE]), legend=None)
+    bars = (
+        every.transform_filter("datum.kind === 'bar'")
+        .mark_rect(opacity=0.3, stroke="white", strokeWidth=0.6)
+        .encode(
+            x=alt.X(
+                "from:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", grid=False)
+            ),
+            x2="to:Q",
+            y=alt.Y("density:Q", scale=alt.Scale(zero=True), axis=alt.Axis(title="Density", tickCount=5)),
+            y2=alt.Y2Datum(0),
+            color=colour,
+            tooltip=["from:Q", "to:Q", "rows:Q"],
+        )
+    )
+    curves = (
+        every.transform_filter("datum.kind === 'curve'")
+        .mark_line(strokeWidth=2.6)
+        .encode(x="score:Q", y="density:Q", color=colour)
+    )
+    cutoff = (
+        every.transform_filter("datum.kind === 'cutoff'")
+        .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
+        .encode(x="score:Q")
+    )
+    return compiled(alt.layer(bars, cutoff, curves).properties(width=_WIDTH, height=_HEIGHT))
