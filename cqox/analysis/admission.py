@@ -43,6 +43,7 @@ class Admission:
     ) -> None:
         self._bulkhead = Bulkhead(size, max_queued, name=name)
         self._size = size
+        self._max_queued = max_queued
         self._name = name
         self._now = now
         self._service_seconds: float | None = None
@@ -63,6 +64,15 @@ class Admission:
     def queued(self) -> int:
         """How many wait for one."""
         return self._bulkhead.snapshot().queued
+
+    def refuse_if_full(self) -> None:
+        """Nothing, if there is a free slot or a place in the queue.
+
+        Raises:
+            BulkheadFull: there is neither.
+        """
+        if self.running >= self._size and self.queued >= self._max_queued:
+            raise self._refusal("BulkheadFull", self.expected_wait())
 
     def expected_wait(self) -> float:
         """Seconds that who comes now would wait for a slot; 0.0 where one is free or nothing is known yet."""

@@ -87,6 +87,9 @@ async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> 
     # Another engine may run it, or have run it, or this one before it was started anew.
     known = None if wanted is None or job is not None else await state.analyses.known_job(wanted)
     if known is None:
+        if job is None:
+            # Better than a job that fails for it in a moment.
+            state.analyses.admission.refuse_if_full()
         job = _started(state, asked, state.settings.job_seconds, wanted=wanted)
         await keep(state, job)
         told = described(job)

@@ -55,6 +55,21 @@ async def test_a_full_queue_refuses_with_the_time_that_the_queue_will_take() -> 
     assert admission.refused == 1
 
 
+async def test_whether_there_is_any_place_can_be_asked_before_work_is_taken_on() -> None:
+    admission, release = Admission(size=1, max_queued=1), anyio.Event()
+    async with open_task_group() as group:
+        for _ in range(2):
+            admission.refuse_if_full()
+            group.start_soon(hold, admission, release)
+            await anyio.wait_all_tasks_blocked()
+        with pytest.raises(BulkheadFull) as caught:
+            admission.refuse_if_full()
+        release.set()
+    assert caught.value.retry_after >= 1
+    assert admission.refused == 1
+    admission.refuse_if_full()
+
+
 @pytest.mark.parametrize("seconds_left", [5.0, 19.0])
 async def test_who_would_wait_in_vain_is_refused_at_once(seconds_left: float) -> None:
     clock, release = Clock(), anyio.Event()
