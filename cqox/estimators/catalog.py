@@ -43,6 +43,7 @@ def catalog() -> tuple[Estimator, ...]:
         *discontinuity.ESTIMATORS,
         *synthetic_control.ESTIMATORS,
         *interrupted_series.ESTIMATORS,
+        *interrupted_series.ESTIMATORS,
     )
 
 

@@ -50,6 +50,7 @@ _LABELS = {
     "rd_fuzzy": "Fuzzy regression discontinuity",
     "rd_density_test": "Density test at the cutoff",
     "did_callaway_santanna": "Cohort effects (Callaway-Sant'Anna)",
+    "interrupted_series": "Interrupted time series",
     "synthetic_control": "Synthetic control",
     "synthetic_control_augmented": "Synthetic control, ridge-augmented",
     "synthetic_did": "Synthetic difference in differences",

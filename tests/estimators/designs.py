@@ -193,6 +193,45 @@ def discontinuity(
     )
 
 
+def series(
+    before: int = 60,
+    after: int = 40,
+    seed: int = 8,
+    *,
+    level: float = EFFECT,
+    slope: float = 0.0,
+    dependence: float = 0.3,
+    noise: float = 1.0,
+    units: int = 1,
+) -> Data:
+    """A trend with autoregressive errors, and a jump and a change of slope at the intervention."""
+    rng = np.random.default_rng(seed)
+    periods = before + after
+    error, errors = 0.0, np.empty(periods + 50)
+    for place, shock in enumerate(noise * rng.standard_normal(periods + 50)):
+        error = errors[place] = dependence * error + shock
+    since = np.arange(periods) - before
+    post = (since >= 0).astype(float)
+    path = 10 + 0.05 * since + (level + slope * since) * post + errors[50:]
+    unit, time = np.repeat(np.arange(units), periods), np.tile(np.arange(periods), units)
+    y = path[time] + (rng.standard_normal(units)[unit] if units > 1 else 0.0)
+    x = rng.standard_normal((len(y), 1))
+    return Data(
+        n=len(y),
+        y=y,
+        treatment=post[time],
+        treatment_kind="binary",
+        covariates=x,
+        propensity_covariates=x,
+        unit=unit if units > 1 else None,
+        time=time,
+        time_values=np.arange(1.0, 1.0 + periods),
+        post=post[time],
+        row_key=row_keys(time, unit),
+        names={**names_for(x), "time": ("time",), "post": ("post",)},
+    )
+
+
 def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
     if "running" in estimator.requires:
@@ -203,6 +242,8 @@ def design_for(estimator: Estimator, seed: int = 5) -> Data:
         return instrumented(seed=seed, m=2)
     if estimator.family == "did_staggered":
         return panel(seed=seed, staggered=True)
+    if estimator.family == "interrupted_series":
+        return series(seed=seed, units=3)
     if estimator.family == "synthetic_control":
         return factor_panel(seed=seed)
     if "unit_id" in estimator.requires:

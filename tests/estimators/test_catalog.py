@@ -10,7 +10,7 @@ ENTRIES = [pytest.param(entry, id=entry.name) for entry in catalog()]
 OF_OUTCOMES = [pytest.param(entry, id=entry.name) for entry in catalog() if "y" in entry.requires]
 ROLES = {
     "y", "treatment", "covariates", "propensity_covariates", "pscore", "instrument", "unit_id", "time", "post",
-    "cluster", "weights", "fixed_effects", "cohort", "running", "cutoff",
+    "cluster", "weights", "fixed_effects", "cohort", "running", "cutoff", "intervention_time",
 }  # fmt: skip
 
 

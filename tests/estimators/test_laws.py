@@ -8,7 +8,7 @@ import pytest
 from cqox.estimators import Data, Estimate, Estimator, Plan, Settings, catalog, run
 from tests.estimators.designs import design_for, rows, with_covariates, with_treatment
 
-NO_INFLUENCE = {"matching", "synthetic_control"}
+NO_INFLUENCE = {"matching", "synthetic_control", "interrupted_series"}
 """Families whose estimates are no sums over rows that an influence function could describe."""
 
 

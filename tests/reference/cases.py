@@ -58,6 +58,7 @@ ESTIMATORS = {
     r"did_2x2_block": "did_2x2_block",
     r"did_2x2": "did_2x2",
     r"twfe": "twfe",
+    r"interrupted_(time_)?series|its\\b|segmented": "interrupted_series",
     r"(synthetic_did|synth(etic)?_?did|sdid)": "synthetic_did",
     r"(ridge_)?aug(mented)?_?(synth|sc)|ascm|synthetic_control.*(ridge|augment)": "synthetic_control_augmented",
     r"synthetic_control|synth\b": "synthetic_control",

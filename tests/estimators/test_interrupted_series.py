@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from tests.estimators.designs import EFFECT, factor_panel, rows, series
+
+ENTRY = next(entry for entry in catalog() if entry.name == "interrupted_series")
+
+
+def answer(data: Data, **settings: object) -> Estimate:
+    result = run(ENTRY, Plan(data, Settings(**settings)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+def refused(data: Data) -> str:
+    result = run(ENTRY, Plan(data, Settings()))
+    assert result.status == "skipped", result.estimate
+    return result.reason
+
+
+def design(data: Data, start: float) -> np.ndarray:
+    since = data.time_values[data.time] - start
+    return np.column_stack([np.ones(data.n), since, since >= 0, since * (since >= 0)])
+
+
+def test_level_slope_and_average_are_those_of_statsmodels():
+    data = series(slope=0.1)
+    x = design(data, 61.0)
+    fit = sm.OLS(data.y, x).fit(cov_type="HAC", cov_kwds={"maxlags": 4, "use_correction": True})
+    result = answer(data)
+    average = np.array([0, 0, 1, x[x[:, 2] > 0, 3].mean()])
+    assert result.estimate == pytest.approx(average @ fit.params, rel=1e-9)
+    told = result.diagnostics
+    assert told["level_change"]["estimate"] == pytest.approx(fit.params[2], rel=1e-9)
+    assert told["slope_change"]["estimate"] == pytest.approx(fit.params[3], rel=1e-9)
+    assert told["slope_before"]["estimate"] == pytest.approx(fit.params[1], rel=1e-9)
+    errors = told["standard_errors"]
+    assert errors["Newey-West (4 lags)"] == pytest.approx(np.sqrt(average @ fit.cov_params() @ average), rel=1e-9)
+    assert errors["iid"] == pytest.approx(np.sqrt(average @ sm.OLS(data.y, x).fit().cov_params() @ average), rel=1e-9)
+
+
+def test_a_known_effect_is_found():
+    result = answer(series(200, 150, noise=0.3, slope=0.02))
+    assert result.estimate == pytest.approx(EFFECT + 0.02 * 74.5, abs=0.35)
+    assert result.ci_lower < EFFECT + 0.02 * 74.5 < result.ci_upper
+
+
+def test_the_counterfactual_is_the_trend_before_carried_on():
+    data = series()
+    result = answer(data)
+    path = result.diagnostics["periods"]
+    gaps = [row["fitted"] - row["counterfactual"] for row in path]
+    assert gaps[:60] == pytest.approx([0.0] * 60, abs=1e-9)
+    assert np.mean(gaps[60:]) == pytest.approx(result.estimate, rel=1e-9)
+    assert [row["observed"] for row in path] == pytest.approx(data.y.tolist())
+
+
+def test_post_treatment_and_a_time_say_the_same():
+    data = series()
+    by_time = replace(data, intervention_time=61.0, post=None, treatment=None, treatment_kind="none")
+    by_treatment = replace(data, post=None)
+    results = [answer(each) for each in (data, by_time, by_treatment)]
+    assert len({(result.estimate, result.standard_error) for result in results}) == 1
+
+
+def test_units_treated_at_once_are_one_series_of_means():
+    several = series(units=4)
+    means = several.y.reshape(4, -1).mean(axis=0)
+    alone = replace(series(), y=means)
+    left, right = answer(several), answer(alone)
+    assert left.estimate == pytest.approx(right.estimate, rel=1e-10)
+    assert left.standard_error == pytest.approx(right.standard_error, rel=1e-8)
+    assert (left.n, right.n) == (400, 100)
+    assert any("averaged by period" in note for note in left.diagnostics["notes"])
+
+
+def test_autocorrelated_residuals_are_told():
+    dependent, independent = answer(series(dependence=0.7)), answer(series(dependence=0.0))
+    assert any("autocorrelated" in warning for warning in dependent.warnings)
+    assert dependent.diagnostics["residuals"]["ljung_box"]["p_value"] < 0.01
+    assert dependent.diagnostics["residuals"]["durbin_watson"] < 1.4
+    assert dependent.n_effective < 60 < independent.n_effective
+    assert independent.warnings == ()
+
+
+def test_the_standard_error_allows_for_more_than_newey_west_does():
+    result = answer(series(dependence=0.7))
+    assert result.standard_error > 1.2 * result.diagnostics["standard_errors"]["Newey-West (4 lags)"]
+    assert result.se_method.startswith("autoregressive errors, AR(1)")
+    assert result.diagnostics["degrees_of_freedom"] < 30
+
+
+def test_few_periods_and_uneven_ones_are_said():
+    assert any("below 8" in warning for warning in answer(series(6, 5)).warnings)
+    gap = rows(series(), np.flatnonzero(~np.isin(series().time, range(20, 30))))
+    assert any("unevenly" in note for note in answer(gap).diagnostics["notes"])
+
+
+def test_units_that_come_and_go_are_said():
+    data = series(units=4)
+    thinned = rows(data, np.flatnonzero((data.unit > 0) | (data.time % 3 > 0)))
+    assert any("who is averaged changes" in warning for warning in answer(thinned).warnings)
+
+
+def test_series_that_it_cannot_read_are_refused_with_what_to_do():
+    data = series()
+    bare = replace(data, post=None, treatment=None, treatment_kind="none")
+    assert "'intervention_time' or 'post'" in refused(bare)
+    assert "did_2x2_block" in refused(factor_panel())
+    assert "did_2x2_block" in refused(replace(data, treatment=data.treatment * (data.time % 2)))
+    ended = (data.time >= 60) & (data.time < 80)
+    assert "ends again" in refused(replace(data, post=ended.astype(float), treatment=ended.astype(float)))
+    assert "at least 4 and 3" in refused(series(3, 30))
+    assert "at least 4 and 3" in refused(replace(bare, intervention_time=1_000.0))
+    assert "must be 0 before and 1" in refused(replace(data, post=data.post * 2, treatment=None))
+
+
+def test_weights_make_the_means():
+    data = series(units=2)
+    weights = np.where(data.unit == 0, 3.0, 1.0)
+    wide = data.y.reshape(2, -1)
+    left = answer(replace(data, weights=weights))
+    right = answer(replace(series(), y=(3 * wide[0] + wide[1]) / 4))
+    assert left.estimate == pytest.approx(right.estimate, rel=1e-9)
