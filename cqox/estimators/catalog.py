@@ -43,7 +43,6 @@ def catalog() -> tuple[Estimator, ...]:
         *discontinuity.ESTIMATORS,
         *synthetic_control.ESTIMATORS,
         *interrupted_series.ESTIMATORS,
-        *interrupted_series.ESTIMATORS,
     )
 
 
