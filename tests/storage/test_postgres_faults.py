@@ -113,6 +113,27 @@ async def test_a_serialization_failure_is_tried_again(postgres_server: Postgres,
         assert (found.verdict is None) is commits
 
 
+async def test_idle_connections_that_the_server_has_ended_cost_no_attempt(
+    postgres_server: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = "FROM pg_stat_activity WHERE application_name = 'cqox'"
+    async with PostgresStore.open(postgres_server.fresh(), size=4) as store:
+        await store.save(ONE)
+
+        async def hold() -> None:
+            await store._call(lambda connection: connection.execute("SELECT pg_sleep(0.3)").fetchone())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(hold)
+        assert postgres_server.execute(f"SELECT count(pg_terminate_backend(pid)) {ours}") == [(4,)]
+        with anyio.fail_after(5):
+            while postgres_server.execute(f"SELECT 1 {ours}"):
+                await anyio.sleep(0.01)
+        assert await store.load(ONE.analysis_id) == ONE
+    assert "[Retry]" not in caplog.text
+
+
 async def test_a_backend_terminated_in_the_middle_of_an_insert_inserts_once(postgres_server: Postgres) -> None:
     url = postgres_server.fresh()
     two, inserted = a_report(2), list[bool]()

@@ -236,12 +236,11 @@ def _shut_down(connection: Connection) -> None:
 
 
 def _is_alive(connection: Connection) -> bool:
-    # An idle connection with something to read was told something: most often that it is over. No round trip.
+    # An idle connection with something to read was told something: nearly always that it is over. libpq knows only once
+    # it has read the end of it, which may come later than the words. No round trip.
     try:
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
-        if poll.poll(0):
-            connection.pgconn.consume_input()
+        return not poll.poll(0)
     except (OSError, psycopg.Error):
         return False
-    return not connection.closed
