@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -305,6 +306,19 @@ def test_a_request_has_an_idempotency_key_and_that_of_the_client_is_kept(client)
     assert "idempotency-key" not in headers_seen(client.get("/api/analyses"))
     answer = client.post(ANALYZE, content=BODY, headers={"Idempotency-Key": "mine"})
     assert headers_seen(answer)["idempotency-key"] == "mine"
+
+
+def test_what_goes_wrong_is_logged_once_under_its_request_id_and_a_clients_mistake_only_as_access(client, gateway):
+    cases = {"failed": ("?status=500", 503, 1), "late": ("?sleep=5", 504, 1), "mistake": ("?status=422", 422, 0)}
+    for name, (query, status, _) in cases.items():
+        headers = ONE_ATTEMPT | {"X-Request-Id": name, "X-Request-Timeout-Ms": "400"}
+        assert client.post(ANALYZE + query, content=BODY, headers=headers).status_code == status
+    gateway.stop()
+    logged = [json.loads(line) for line in gateway.lines]
+    for name, (_, status, times) in cases.items():
+        mine = [line for line in logged if line.get("request_id") == name]
+        assert [line["event"] for line in mine if line["level"] == "info"] == [f"POST {ANALYZE} {status}"]
+        assert len([line for line in mine if line["level"] != "info"]) == times
 
 
 def test_the_gateway_loads_no_numerics():
