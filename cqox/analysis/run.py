@@ -203,6 +203,7 @@ def _settings(options: Options, threads: int) -> Settings:
         base_period=options.base_period,
         anticipation=options.anticipation,
         event_window=options.event_window,
+        rd_bandwidth=options.rd_bandwidth,
         outcome_range=options.outcome_range,
         threads=threads,
     )

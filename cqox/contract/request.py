@@ -96,6 +96,10 @@ class Options(_Strict):
     event_window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="Periods from the start of treatment that an event study reaches; all if absent."
     )
+    rd_bandwidth: Annotated[float, Field(gt=0.0)] | None = Field(
+        None,
+        description="How far from the cutoff a discontinuity looks, in units of `running`; MSE-optimal if absent.",
+    )
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
     )

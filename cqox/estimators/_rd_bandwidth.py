@@ -30,14 +30,14 @@ class Bandwidths:
     Attributes:
         h: of the estimate.
         b: of its bias.
-        pilot: within which variances were estimated.
-        third: of the third derivative, from which `b` was chosen.
+        pilot: within which variances were estimated; None where the bandwidth was given.
+        third: of the third derivative, from which `b` was chosen; the same.
     """
 
     h: float
     b: float
-    pilot: float
-    third: float
+    pilot: float | None = None
+    third: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,6 +165,7 @@ class Settings:
             last one before treatment (`universal`).
         anticipation: steps before treatment in which units may already react to it, at least 0.
         event_window: steps from the start of treatment that an event study reaches, at least 1; None for all.
+        rd_bandwidth: how far from the cutoff a discontinuity looks, positive; None for the MSE-optimal bandwidth.
         chunk_rows: rows in a block of a row pass; changes speed and memory, never a number beyond 1e-10.
         threads: threads for row passes.
     """
@@ -183,5 +184,6 @@ class Settings:
     base_period: Literal["varying", "universal"] = "varying"
     anticipation: int = 0
     event_window: int | None = None
+    rd_bandwidth: float | None = None
     chunk_rows: int = 16_384
     threads: int = 1

@@ -14,10 +14,11 @@ import numpy as np
 from cqox.estimators._anderson_rubin import Moments, confidence_set
 from cqox.estimators._density_test import DENSITY, density_test
 from cqox.estimators._quantiles import critical_value
+from cqox.estimators._rd_bandwidth import Bandwidths
 from cqox.estimators._rd_study import Effect, Errors, Study, study
 from cqox.estimators._result import Title, estimated, finite, no_absorbing, pooled_periods, varying_outcome
 from cqox.estimators._sample import Sample
-from cqox.estimators._score import compliance, populated, score_of
+from cqox.estimators._score import Score, compliance, populated, score_of
 from cqox.estimators._uncertainty import FEW_CLUSTERS, Uncertainty
 from cqox.estimators.data import Matrix
 from cqox.estimators.estimate import Estimate, Json
@@ -86,10 +87,11 @@ def sharp_study(plan: Plan) -> Study:
     """The study of the outcome."""
 
     def make() -> Study:
-        sample = _sample(plan)
+        sample, strict = _sample(plan), compliance(plan).strict
         return study(
-            plan, sample, sample.take(plan.data.y), strict=compliance(plan).strict, covariates=_covariates(plan, sample)
-        )
+            plan, sample, sample.take(plan.data.y), strict=strict, covariates=_covariates(plan, sample),
+            bandwidths=_given(plan, score_of(plan, sample, strict=strict)),
+        )  # fmt: skip
 
     return plan.share("sharp discontinuity", make)
 
@@ -101,10 +103,16 @@ def fuzzy_study(plan: Plan) -> Study:
         sample = _sample(plan, "treatment")
         return study(
             plan, sample, sample.take(plan.data.y), treatment=plan.treated(sample),
-            covariates=_covariates(plan, sample),
+            covariates=_covariates(plan, sample), bandwidths=_given(plan, score_of(plan, sample)),
         )  # fmt: skip
 
     return plan.share("fuzzy discontinuity", make)
+
+
+def _given(plan: Plan, score: Score) -> Bandwidths | None:
+    """The bandwidth that was asked for, also for the bias; None where the best one is to be found."""
+    asked = plan.settings.rd_bandwidth
+    return None if asked is None else Bandwidths(h=asked / score.unit, b=asked / score.unit)
 
 
 def _sample(plan: Plan, *more: str) -> Sample:
@@ -201,7 +209,7 @@ def _described(plan: Plan, found: Study, corrected: float, errors: Errors, scale
         "cutoff": plan.data.cutoff,
         "h": local.h * unit,
         "b": local.b * unit,
-        "bandwidth": "MSE-optimal, one for both sides (mserd)",
+        "bandwidth": "given" if found.bandwidths.pilot is None else "MSE-optimal, one for both sides (mserd)",
         "kernel": "triangular",
         "N": list(score.n),
         "N_h": list(local.within_h),
@@ -209,8 +217,8 @@ def _described(plan: Plan, found: Study, corrected: float, errors: Errors, scale
         "se_conventional": errors.plain * scale,
         "bias_corrected": corrected,
         "se_robust": errors.robust * scale,
-        "pilot_bandwidth": found.bandwidths.pilot * unit,
-        "third_derivative_bandwidth": found.bandwidths.third * unit,
+        "pilot_bandwidth": _scaled(found.bandwidths.pilot, unit),
+        "third_derivative_bandwidth": _scaled(found.bandwidths.third, unit),
         "distinct": list(score.distinct),
         "distinct_h": list(local.distinct),
         "share_repeated": list(score.repeated),
@@ -219,6 +227,10 @@ def _described(plan: Plan, found: Study, corrected: float, errors: Errors, scale
             "above": {"at_cutoff": float(ends[1]), "slope": float(slopes[1])},
         },
     }
+
+
+def _scaled(value: float | None, unit: float) -> float | None:
+    return None if value is None else value * unit
 
 
 def _doubts(plan: Plan, found: Study) -> list[str]:

@@ -104,6 +104,20 @@ def test_variances_from_residuals_equal_rdrobust(se: str) -> None:
     assert result.se_method == f"CCT robust ({se})"
 
 
+def test_a_bandwidth_that_is_given_is_used_for_the_bias_too() -> None:
+    data = bare()
+    result = answer(data, rd_bandwidth=0.25)
+    assert_equal(result, peer(data, h=0.25))
+    assert result.diagnostics["bandwidth"] == "given"
+    ratio = discontinuity(fuzzy=True)
+    assert_equal(
+        answer(ratio, "rd_fuzzy", rd_bandwidth=0.3), peer(ratio, fuzzy=ratio.treatment, covs=ratio.covariates, h=0.3)
+    )
+    assert "at least 2 distinct values" in str(
+        run(ENTRIES["rd_local_linear"], Plan(data, Settings(rd_bandwidth=1e-6))).reason
+    )
+
+
 def test_sampling_weights_equal_rdrobust() -> None:
     data = bare()
     data = replace(data, weights=np.random.default_rng(1).uniform(0.2, 3, data.n))
