@@ -17,6 +17,7 @@ from cqox.diagnostics.pre_trends import pre_trends
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.refuters import refutations
 from cqox.diagnostics.sensitivity import e_values, outcome_scale, robustness
+from cqox.diagnostics.serial_dependence import serial_dependence
 from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
@@ -39,9 +40,9 @@ def diagnose(
 
     Returns:
         `outcome`, `missing`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
-        `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`, `donor_fit`, `heterogeneity`,
-        `e_values`, `robustness`, `refutations` and `agreement`; where one does not exist for these data, an object with
-        the `reason` alone; where one failed, the same with `failed`.
+        `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`, `donor_fit`,
+        `serial_dependence`, `heterogeneity`, `e_values`, `robustness`, `refutations` and `agreement`; where one does
+        not exist for these data, an object with the `reason` alone; where one failed, the same with `failed`.
     """
     weighted = _weightings(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
@@ -62,6 +63,7 @@ def diagnose(
         "pre_trends": _or_reason(lambda: pre_trends(plan)),
         "discontinuity": _or_reason(lambda: discontinuity(plan, estimates)),
         "donor_fit": _or_reason(lambda: donor_fit(estimates)),
+        "serial_dependence": _or_reason(lambda: serial_dependence(estimates)),
         "heterogeneity": _or_reason(lambda: heterogeneity(estimates)),
         "e_values": _or_reason(lambda: e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None)),
         "robustness": _or_reason(lambda: robustness(plan)),

@@ -10,6 +10,7 @@ from cqox.contract import Gate
 from cqox.diagnostics import cutoff_checks, design_checks, result_checks
 from cqox.diagnostics.donor_fit import donor_fit_gate
 from cqox.diagnostics.primary import Primary
+from cqox.diagnostics.serial_dependence import serial_dependence_gate
 from cqox.estimators import Estimate, Json
 
 __all__ = ["gates"]
@@ -38,6 +39,7 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
         "manipulation": cutoff_checks.manipulation(diagnostics, chosen),
         "covariate_continuity": cutoff_checks.continuity(diagnostics, chosen),
         "donor_fit": donor_fit_gate(chosen),
+        "serial_dependence": serial_dependence_gate(chosen),
         "precision": result_checks.precision(diagnostics, chosen),
         "agreement": result_checks.agreement(diagnostics, estimates, chosen),
         "robustness": result_checks.robustness(diagnostics, chosen),

@@ -16,6 +16,7 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the cutoff of a score assigns treatment", ("rd_local_linear", "rd_fuzzy")),
     ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
     ("'post' tells before from after", ("did_2x2",)),
+    ("one series is seen before and after an intervention", ("interrupted_series",)),
     (_FEW_TREATED, ("synthetic_did", "synthetic_control", "synthetic_control_augmented")),
     ("all treated units of the panel start together", ("did_2x2_block",)),
     ("treatment starts at different times in different units", ("did_callaway_santanna", "did_imputation")),

@@ -9,7 +9,7 @@ from tests.estimators.designs import cross_section, instrumented, panel, two_per
 NAMES = [
     "computation", "primary_warnings", "missingness", "overlap", "balance", "effective_sample_size", "clusters",
     "instrument_strength", "negative_weights", "pre_trends", "manipulation", "covariate_continuity",
-    "donor_fit", "precision", "agreement", "robustness",
+    "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
 ]  # fmt: skip
 
 

@@ -6,7 +6,15 @@ import pytest
 from cqox.diagnostics import choose_primary
 from cqox.errors import InvalidRequest
 from cqox.estimators import Data, Plan, Settings, catalog
-from tests.estimators.designs import cross_section, discontinuity, factor_panel, instrumented, panel, two_periods
+from tests.estimators.designs import (
+    cross_section,
+    discontinuity,
+    factor_panel,
+    instrumented,
+    panel,
+    series,
+    two_periods,
+)
 
 
 def chosen(data: Data, *, among: tuple[str, ...] | None = None, requested: str | None = None) -> tuple[str | None, str]:
@@ -35,6 +43,7 @@ def without_covariates(data: Data) -> Data:
         (instrumented(300), "iv_2sls"),
         (panel(20), "did_2x2_block"),
         (factor_panel(treated=1), "synthetic_did"),
+        (series(), "interrupted_series"),
         (factor_panel(treated=12), "did_2x2_block"),
         (factor_panel(periods=8, before=4, treated=1), "did_2x2_block"),
         (panel(20, staggered=True), "did_callaway_santanna"),
