@@ -157,3 +157,31 @@ def test_a_job_is_read_followed_and_cancelled_through_the_gateway_whichever_engi
         assert "event: step" in get(gateway, f"{path}/events").text
         assert until(other, path, "cancelled")["status"] == "cancelled"
     assert get(gateway, "/api/jobs/nothing").status_code == 404
+
+
+def test_engines_on_one_volume_take_the_same_upload_at_once_and_either_deletes_it(
+    engines: Engines, postgres: Postgres
+) -> None:
+    url = postgres.fresh()
+    pair = [engines.start(POSTGRES_URL=url) for _ in range(2)]
+    for engine in pair:
+        engine.wait_ready()
+    rows = "".join(f"{number},{number % 2},{number % 7 + 2 * (number % 2)}\n" for number in range(200))
+    content = f"id,w,y\n{rows}".encode()
+
+    def upload(number: int) -> httpx.Response:
+        at = f"{pair[number % 2].url}/api/datasets?name=same.csv"
+        return httpx.post(at, content=content, trust_env=False, timeout=60)
+
+    for _ in range(2):
+        with ThreadPoolExecutor(6) as threads:
+            answers = list(threads.map(upload, range(6)))
+        assert [answer.status_code for answer in answers] == [201] * 6
+        (dataset_id,) = {answer.json()["dataset_id"] for answer in answers}
+        body = {"dataset_id": dataset_id, "mapping": MAPPING, "options": {"estimators": ["difference_in_means"]}}
+        one, other = (analyze(engine, body).json() for engine in pair)
+        assert one["estimates"][0]["status"] in ("ok", "warning")
+        assert one["analysis_id"] == other["analysis_id"]
+        path = f"/api/datasets/{dataset_id}"
+        assert httpx.delete(f"{pair[0].url}{path}", trust_env=False, timeout=30).is_success
+        assert get(pair[1], path).status_code == 404
