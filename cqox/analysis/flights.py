@@ -139,6 +139,8 @@ class Flights[T]:
         try:
             with flight.scope:
                 flight.value.append(await compute(flight))
+            if flight.scope.cancelled_caught:
+                telemetry.current_span().cancel()
         except Exception as error:  # noqa: BLE001 - the supervised root of a flight: each waiter is given it
             flight.failure = error
         finally:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 
+from cqox import telemetry
 from cqox.errors import StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
@@ -28,10 +29,11 @@ async def tend(store: ResultStore, files: FileStore) -> None:
     """Renew this engine's jobs, settle those of engines that are gone and strike old ones, while the task runs."""
     retired_at = -_RETIRE_EVERY_SECONDS
     while True:
-        await tend_once(store, files)
-        if anyio.current_time() - retired_at >= _RETIRE_EVERY_SECONDS:
-            retired_at = anyio.current_time()
-            await retire_once(store)
+        with telemetry.fresh_span("tend the jobs once"):
+            await tend_once(store, files)
+            if anyio.current_time() - retired_at >= _RETIRE_EVERY_SECONDS:
+                retired_at = anyio.current_time()
+                await retire_once(store)
         await anyio.sleep(_EVERY_SECONDS)
 
 

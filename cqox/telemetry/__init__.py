@@ -10,9 +10,11 @@ from cqox.telemetry.spans import (
     adopt,
     current,
     current_span,
+    fresh_span,
     is_recording,
     server_span,
     span,
+    unfinished,
     waited_for,
 )
 
@@ -23,9 +25,11 @@ __all__ = [
     "adopt",
     "current",
     "current_span",
+    "fresh_span",
     "from_headers",
     "is_recording",
     "server_span",
     "span",
+    "unfinished",
     "waited_for",
 ]

@@ -24,11 +24,13 @@ __all__ = [
     "current",
     "current_span",
     "forget",
+    "fresh_span",
     "is_recording",
     "record_with",
     "server_span",
     "span",
     "span_since",
+    "unfinished",
     "waited_for",
 ]
 
@@ -224,6 +226,27 @@ def span_since(name: str, start_ns: int, attributes: Attributes | None = None) -
     """A span that began at `start_ns`, in nanoseconds since the epoch, and ends now."""
     if _recorder is not None:
         _recorder.start(name, "internal", attributes, start_ns=start_ns).__exit__(None, None, None)
+
+
+def fresh_span(name: str) -> Span:
+    """A span that begins a trace of its own: for what a task does again and again as long as the process lives, whose
+    trace would otherwise never end.
+    """
+    return NOTHING if _recorder is None else _recorder.start(name, "internal", None, root=True)
+
+
+def unfinished(after: Mapping[str, object]) -> None:
+    """Show that a worker process was at work on something when it was ended, of which it never told.
+
+    Args:
+        after: the last span that it told of, see `remote`.
+    """
+    began = after.get("end_ns")
+    if _recorder is not None and isinstance(began, int):
+        attributes: Attributes = {"cqox.after": str(after.get("name", ""))}
+        cut = _recorder.start("unfinished step", "internal", attributes, start_ns=began)
+        cut.cancel()
+        cut.__exit__(None, None, None)
 
 
 def current() -> TraceContext | None:

@@ -1,4 +1,4 @@
-from cqox.telemetry import adopt, span
+from cqox.telemetry import adopt, span, unfinished
 from cqox.telemetry.remote import step_spans
 from tests.telemetry.conftest import Kept
 
@@ -38,3 +38,15 @@ def test_a_step_without_a_duration_and_a_span_that_makes_no_sense_are_left_out(k
     adopt({"name": "x", "parent": "nonsense", "start_ns": 1, "end_ns": 2})
     adopt({"name": "x", "parent": f"00-{'1' * 32}-{'2' * 16}-01", "start_ns": "1", "end_ns": 2})
     assert kept.spans == ()
+
+
+def test_what_a_worker_was_at_when_it_was_ended_is_seen_by_what_it_had_done_before(kept: Kept) -> None:
+    with span("worker analyze"):
+        unfinished({"name": "estimate.ols", "end_ns": 8 * SECOND})
+        # One that had told of nothing yet, or that nobody traces.
+        unfinished({})
+    cut = kept.named("unfinished step")
+    assert cut.start_time == 8 * SECOND
+    assert cut.end_time > cut.start_time
+    assert cut.attributes == {"cqox.after": "estimate.ols", "cqox.cancelled": True}
+    assert cut.parent.span_id == kept.named("worker analyze").context.span_id

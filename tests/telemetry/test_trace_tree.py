@@ -191,6 +191,45 @@ def test_a_background_job_is_a_trace_of_its_own_that_links_to_its_request(
     assert job in tree.above(tree.one("engine", "worker analyze", INTERNAL))
 
 
+def test_a_request_that_ran_out_of_time_shows_what_its_worker_was_at(services: Services, receiver: Receiver) -> None:
+    services.environment |= {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{receiver.http_url}/v1/traces"}
+    services.start_both()
+    long = {
+        **ANALYSIS,
+        "mapping": {**ANALYSIS["mapping"], "covariates": ["x1", "x2"]},
+        "options": {"repetitions": 16000},
+    }
+    with services.client() as client:
+        answer = client.post("/api/analyze/comprehensive", json=long, headers={"X-Request-Timeout-Ms": "2500"})
+    assert answer.status_code == 504, answer.text
+    trace_id = answer.headers["X-Trace-Id"]
+    wanted = {("engine", "worker analyze"), ("engine", "computation"), ("gateway", ROUTE)}
+    received = receiver.wait_for(
+        lambda received: wanted <= {(span.service, span.name) for span in received.spans if span.trace_id == trace_id}
+    )
+    tree = Tree(received, trace_id)
+    cut = tree.one("engine", "unfinished step", INTERNAL)
+    computed = tree.one("engine", "worker analyze", INTERNAL)
+    assert tree.parent(cut) is computed
+    assert str(cut.attributes["cqox.after"]).startswith("estimate.")
+    assert cut.end_ns - cut.start_ns > 0.5e9
+    # A cancellation is marked as one all the way up, and is nobody's error but the gateway's answer.
+    for span in (cut, computed, tree.one("engine", "computation", INTERNAL)):
+        assert span.attributes["cqox.cancelled"] is True
+        assert span.status == 0
+    assert tree.one("gateway", ROUTE, SERVER).status == 2
+
+
+def test_what_an_engine_does_all_the_time_makes_no_endless_trace(services: Services, receiver: Receiver) -> None:
+    services.environment |= {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{receiver.http_url}/v1/traces"}
+    services.start("engine")
+    services.wait_ready("engine")
+    received = receiver.wait_for(lambda received: any(span.name == "tend the jobs once" for span in received.spans))
+    once = next(span for span in received.spans if span.name == "tend the jobs once")
+    assert once.parent_id == ""
+    assert "UPDATE" in {span.name for span in received.spans if span.parent_id == once.span_id}
+
+
 def test_an_engine_that_is_away_is_seen_as_attempts_waits_and_a_refusal(services: Services, receiver: Receiver) -> None:
     services.environment |= {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{receiver.http_url}/v1/traces"}
     services.ports["engine"] = 1

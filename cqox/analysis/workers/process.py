@@ -136,6 +136,7 @@ class WorkerProcess:
     ) -> Reply:
         self._jobs += 1
         job = self._jobs
+        last: Mapping[str, object] = {}
         try:
             body: dict[str, object] = {"name": name, "arguments": dict(arguments)}
             if trace is not None:
@@ -148,7 +149,8 @@ class WorkerProcess:
                 if frame.kind == "progress" and progress is not None:
                     progress(frame.body)
                 elif frame.kind == "span":
-                    telemetry.adopt(frame.body)
+                    last = frame.body
+                    telemetry.adopt(last)
                 elif frame.kind == "log":
                     _relay(frame)
                 elif frame.kind == "result":
@@ -157,6 +159,7 @@ class WorkerProcess:
                     break
         except BaseException:
             self.kill()
+            telemetry.unfinished(last)
             raise
         raise _raised(name, frame)
 
