@@ -138,6 +138,8 @@ def contributions(found: GroupTimes, average: Average) -> Vector:
 
 def covariance(found: GroupTimes, averages: Sequence[Average], clusters: Clusters, *, clustered: bool) -> Matrix:
     """(k, k) of some averages, in the panel's scale; NaN where there is a single cluster."""
+    if not averages:
+        return np.empty((0, 0))
     weights = np.stack([each.weights for each in averages])
     by_size = np.stack([each.by_size for each in averages])
     lefts = [part.combined(weights, by_size[:, at]) for at, part in enumerate(found.parts)]

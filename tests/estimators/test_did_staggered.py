@@ -471,3 +471,12 @@ def test_a_sparse_panel_is_refused_by_its_size():
         cohort=np.where(unit % 2, 200.0, np.nan), row_key=unit.astype(np.uint64),
     )  # fmt: skip
     assert "too many to lay out" in refused(GROUP_TIME, sparse)
+
+
+def test_a_window_that_holds_no_event_leaves_the_other_averages():
+    data = staggered(covariates=False)
+    late = rows(data, np.flatnonzero(np.isnan(data.cohort) | (np.abs(data.time_values[data.time] - data.cohort) > 1)))
+    result = answer(GROUP_TIME, late, event_window=1, anticipation=2)
+    told = result.diagnostics["dynamic"]
+    assert (told["overall"], told["overall_standard_error"], told["averages"]) == (None, None, [])
+    assert result.diagnostics["calendar"]["averages"]
