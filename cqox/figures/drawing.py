@@ -10,6 +10,7 @@ from cqox.figures.event_study import event_study, event_study_template
 from cqox.figures.figure import Figure
 from cqox.figures.forest import forest, forest_template
 from cqox.figures.heterogeneity import heterogeneity, heterogeneity_template
+from cqox.figures.interrupted_series import interrupted_series, interrupted_series_template
 from cqox.figures.love_plot import love_plot, love_plot_template
 from cqox.figures.overlap import overlap, overlap_template
 from cqox.figures.score_density import score_density, score_density_template
@@ -28,8 +29,8 @@ def draw(
 ) -> dict[str, Figure]:
     """The figures of one contrast by name, each where it can be.
 
-    They are `forest`, `overlap`, `love_plot`, `event_means`, `event_study`, `heterogeneity` and
-    `synthetic_control`.
+    They are `forest`, `overlap`, `love_plot`, `event_means`, `event_study`, `heterogeneity`,
+    `synthetic_control` and `interrupted_series`.
 
     Args:
         plan: the contrast's plan, for the names of its columns.
@@ -50,6 +51,7 @@ def draw(
         score_density(plan, diagnostics),
         heterogeneity(plan, treatment, diagnostics),
         synthetic_control(plan, treatment, estimates),
+        interrupted_series(plan, levels, estimates),
     )
     return {figure.name: figure for figure in figures if figure is not None}
 
@@ -66,5 +68,6 @@ def warm() -> None:
         score_density_template,
         heterogeneity_template,
         synthetic_control_template,
+        interrupted_series_template,
     ):
         template()

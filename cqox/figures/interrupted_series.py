@@ -1,0 +1,136 @@
+"""A series before and after an intervention, with the two lines fitted to it and the first one carried on."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Estimate, Json, Plan
+from cqox.figures._periods import period_labels, ticks
+from cqox.figures._reading import at, listed, number_in
+from cqox.figures._style import BLUE, GREY, INK, ORANGE
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import amount, plural, short
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["interrupted_series", "interrupted_series_template"]
+
+_WIDTH, _HEIGHT = 520, 300
+_GAP = 0.065
+"""Least distance between two labels, as a share of the height."""
+
+_MOST_MARKS = 150
+"""Above so many periods the points are small."""
+
+
+def interrupted_series(plan: Plan, levels: str, estimates: Sequence[Estimate]) -> Figure | None:
+    """The series and its lines; None where no interrupted series was estimated.
+
+    Args:
+        plan: the contrast's plan.
+        levels: the levels compared, as the title ends; empty where there is one contrast.
+        estimates: what the estimators answered.
+    """
+    found = next((estimate for estimate in estimates if estimate.name == "interrupted_series"), None)
+    told = None if found is None else found.diagnostics
+    periods, start = listed(told, "periods"), number_in(told, "first_period_after")
+    if found is None or found.estimate is None or len(periods) < 3 or start is None:
+        return None
+    times = [time for row in periods if (time := number_in(row, "time")) is not None]
+    y, names = short(plan.label("y"), 32), period_labels(plan)
+    low, high = _range(periods)
+    rows: list[dict[str, Json]] = [
+        {"kind": "period", "after": (number_in(row, "time") or 0.0) >= start, **row}
+        for row in periods
+        if isinstance(row, dict)
+    ]
+    rows += [{"kind": "start", "time": start}, *_labels(periods, low, high)]
+    title = f"{y} before and after the intervention{levels}"
+    alt_text = _alt(found, periods, y, names.get(start, f"{start:g}"))
+    spec = filled(interrupted_series_template(), rows, title=title, subtitle=_subtitle(plan, found), alt=alt_text)
+    margin = 0.02 * (times[-1] - times[0])
+    put(spec, [times[0] - margin, times[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
+    axis = {"title": short(plan.label("time"), 32), "grid": False, **ticks(times, names)}
+    put(spec, axis, "layer", 0, "encoding", "x", "axis")
+    put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
+    put(spec, y, "layer", 0, "encoding", "y", "axis", "title")
+    if len(times) > _MOST_MARKS:
+        put(spec, 9, "layer", 0, "mark", "size")
+    return Figure(name="interrupted_series", title=title, alt=alt_text, spec=spec)
+
+
+def _range(periods: Sequence[Json]) -> tuple[float, float]:
+    keys = ("observed", "fitted", "counterfactual")
+    ends = [value for row in periods for key in keys if (value := number_in(row, key)) is not None]
+    low, high = min(ends), max(ends)
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _labels(periods: Sequence[Json], low: float, high: float) -> list[dict[str, Json]]:
+    """The names beside the ends of both lines, moved apart where they would cover each other."""
+    fitted, before = (number_in(periods[-1], key) or 0.0 for key in ("fitted", "counterfactual"))
+    middle, apart = (fitted + before) / 2, max(abs(fitted - before), _GAP * (high - low)) / 2
+    up = 1.0 if fitted >= before else -1.0
+    return [
+        {"kind": "label", "of": "fitted", "at": middle + up * apart, "label": "trend after"},
+        {"kind": "label", "of": "counterfactual", "at": middle - up * apart, "label": "without it"},
+    ]
+
+
+def _subtitle(plan: Plan, found: Estimate) -> list[str]:
+    value = amount(found.estimate or 0.0)
+    interval = ""
+    if found.ci_lower is not None and found.ci_upper is not None:
+        percent = f"{100 * (1 - plan.settings.alpha):.3g}%"
+        interval = f" ({percent} interval {amount(found.ci_lower)} to {amount(found.ci_upper)})"
+    return [
+        f"Average distance from the trend before: {value}{interval}.",
+        "Dashed: the trend before, carried on. Filled: from the intervention on.",
+    ]
+
+
+def _alt(found: Estimate, periods: Sequence[Json], y: str, start: str) -> str:
+    last = periods[-1]
+    fitted, before = (number_in(last, key) or 0.0 for key in ("fitted", "counterfactual"))
+    level = number_in(at(found.diagnostics, "level_change"), "estimate") or 0.0
+    return (
+        f"Points of {y} over {plural(len(periods), 'period')} with a line before and a line from {start} on. The level "
+        f"changes by {amount(level)}; at the end the line is at {amount(fitted)}, and that before, carried on, at "
+        f"{amount(before)}. On average over the periods after they are {amount(found.estimate or 0.0)} apart."
+    )
+
+
+@cache
+def interrupted_series_template() -> Spec:
+    """The shape of every figure of an interrupted series."""
+    every = alt.Chart()
+    periods = every.transform_filter("datum.kind === 'period'")
+    tooltip = ["time:Q", "observed:Q", "fitted:Q", "counterfactual:Q"]
+    points = periods.mark_point(size=28, strokeWidth=1.3, color=GREY, opacity=0.9).encode(
+        x=alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="")),
+        y=alt.Y(
+            "observed:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=6)
+        ),
+        fill=alt.condition("datum.after", alt.value(GREY), alt.value("white")),
+        tooltip=tooltip,
+    )
+    carried = (
+        every.transform_filter("datum.kind === 'period' && datum.after")
+        .mark_line(color=ORANGE, strokeDash=[6, 3], strokeWidth=2)
+        .encode(x="time:Q", y="counterfactual:Q")
+    )
+    lines = [
+        every.transform_filter(f"datum.kind === 'period' && {test}")
+        .mark_line(color=colour, strokeWidth=2.2)
+        .encode(x="time:Q", y="fitted:Q")
+        for test, colour in (("!datum.after", INK), ("datum.after", BLUE))
+    ]
+    start = every.transform_filter("datum.kind === 'start'").mark_rule(strokeDash=[4, 3], color=GREY).encode(x="time:Q")
+    labels = [
+        every.transform_filter(f"datum.kind === 'label' && datum.of === '{name}'")
+        .mark_text(align="left", dx=8, fontSize=11, color=colour)
+        .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N")
+        for name, colour in (("fitted", BLUE), ("counterfactual", ORANGE))
+    ]
+    return compiled(alt.layer(points, carried, *lines, start, *labels).properties(width=_WIDTH, height=_HEIGHT))
