@@ -6,7 +6,7 @@ from cqox.estimators import Estimate, Json
 
 __all__ = ["heterogeneity"]
 
-_PREFERRED = ("dr_learner", "x_learner", "t_learner")
+_PREFERRED = ("causal_forest", "dr_learner", "x_learner", "t_learner")
 """Learners in the order in which their judgement of varying effects is shown."""
 
 

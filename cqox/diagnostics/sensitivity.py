@@ -22,8 +22,11 @@ from cqox.estimators.sensitivity import (
 __all__ = ["UNCONFOUNDED", "e_values", "outcome_scale", "robustness", "unconfounded"]
 
 UNCONFOUNDED = frozenset(
-    {"regression", "stratification", "weighting", "matching", "doubly_robust", "double_ml", "meta_learners"}
-)
+    {
+        "regression", "stratification", "weighting", "matching", "doubly_robust", "double_ml", "meta_learners",
+        "causal_forest",
+    }
+)  # fmt: skip
 """Families whose estimates assume that treatment is as good as random given the covariates, or an instrument is."""
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cqox.estimators.data import Matrix, Vector
 
-__all__ = ["Model", "boosted", "canonical_order", "forest", "lacks", "out_of_fold"]
+__all__ = ["EffectTree", "Model", "boosted", "canonical_order", "effect_tree", "lacks", "out_of_fold"]
 
 
 class Model(Protocol):
@@ -25,6 +25,20 @@ class Model(Protocol):
 
     def predict(self, x: Matrix) -> Vector:
         """(n,) predicted means."""
+        ...
+
+
+class EffectTree(Protocol):
+    """A tree whose leaves can be told apart."""
+
+    feature_importances_: Vector
+
+    def fit(self, x: Matrix, y: Vector, sample_weight: Vector | None = None) -> object:
+        """Learn where to split."""
+        ...
+
+    def apply(self, x: NDArray[np.float32]) -> NDArray[np.intp]:
+        """(n,) the leaf of each row."""
         ...
 
 
@@ -45,16 +59,6 @@ def boosted(*, probability: bool) -> Model:
     return cast("Model", HistGradientBoostingRegressor(**chosen))
 
 
-def forest(*, seed: int) -> Model:
-    """A forest of 200 trees with leaves of at least 5 rows, each tree on half of the rows."""
-    from sklearn.ensemble import RandomForestRegressor
-
-    model = RandomForestRegressor(
-        n_estimators=200, min_samples_leaf=5, max_features=0.6, max_samples=0.5, random_state=seed, n_jobs=1
-    )
-    return cast("Model", model)
-
-
 class _Classifier(Protocol):
     def fit(self, x: Matrix, y: Vector, sample_weight: Vector | None = None) -> object: ...
 
@@ -72,6 +76,13 @@ class _Probability:
 
     def predict(self, x: Matrix) -> Vector:
         return self._classifier.predict_proba(x)[:, 1]
+
+
+def effect_tree(*, leaf: int, seed: int) -> EffectTree:
+    """A regression tree with leaves of at least so many rows, each split looking at two thirds of the columns."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    return cast("EffectTree", DecisionTreeRegressor(min_samples_leaf=leaf, max_features=0.67, random_state=seed))
 
 
 def canonical_order(row_key: NDArray[np.uint64], *columns: Vector) -> NDArray[np.intp]:

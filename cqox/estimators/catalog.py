@@ -5,6 +5,7 @@ from functools import cache
 
 from cqox.errors import UnusableData
 from cqox.estimators import (
+    causal_forest,
     did,
     did_staggered,
     discontinuity,
@@ -49,7 +50,7 @@ def catalog() -> tuple[Estimator, ...]:
 @cache
 def entries() -> tuple[Estimator, ...]:
     """Every estimator that there is: the catalog, then those that take so long that a request must name them."""
-    return (*catalog(), *double_ml.ON_REQUEST)
+    return (*catalog(), *double_ml.ON_REQUEST, *causal_forest.ON_REQUEST)
 
 
 def applicable(estimators: Iterable[Estimator], plan: Plan) -> list[Estimator]:

@@ -44,6 +44,7 @@ ESTIMATORS = {
     r"(double_ml|dml)_irm.*(ATT|att)": "dml_irm_att",
     r"(double_ml|dml)_irm": "dml_irm_ate",
     r"(double_ml|dml)_pliv": "dml_pliv",
+    r"causal_forest": "causal_forest",
     r"s_?learner": "s_learner",
     r"t_?learner": "t_learner",
     r"x_?learner": "x_learner",

@@ -1,0 +1,186 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, entries, run
+from cqox.estimators import _honest_forest as honest_forest
+from tests.estimators.designs import cross_section, names_for, row_keys, rows
+
+ENTRY = next(entry for entry in entries() if entry.name == "causal_forest")
+
+
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(honest_forest, "TREES", 40)
+
+
+def stepped(n: int = 1500, seed: int = 1, *, step: float = 2.0) -> Data:
+    """An effect of 1, and `step` more where the first of five covariates is positive; the average is 1 + step / 2."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 5))
+    t = (rng.random(n) < 1 / (1 + np.exp(-0.7 * x[:, 1]))).astype(float)
+    y = x[:, 1] + np.abs(x[:, 2]) + (1 + step * (x[:, 0] > 0)) * t + rng.standard_normal(n)
+    return Data(
+        n=n, y=y, treatment=t, treatment_kind="binary", covariates=x, propensity_covariates=x,
+        row_key=row_keys(x, t, y), names=names_for(x),
+    )  # fmt: skip
+
+
+def answer(data: Data, **settings: object) -> Estimate:
+    result = run(ENTRY, Plan(data, Settings(**settings)))
+    assert result.status in ("ok", "warning"), result.reason
+    return result
+
+
+def test_it_finds_the_average_and_which_covariate_the_effect_depends_on():
+    result = answer(stepped())
+    assert abs(result.estimate - 2.0) < 4 * result.standard_error
+    importance = result.diagnostics["importance"]
+    assert max(importance, key=importance.get) == "x0"
+    assert sum(importance.values()) == pytest.approx(1.0)
+    groups = result.diagnostics["judged_by_scores"]["groups"]
+    assert abs(groups[0]["estimate"] - 1.0) < 4 * groups[0]["standard_error"]
+    assert abs(groups[-1]["estimate"] - 3.0) < 4 * groups[-1]["standard_error"]
+    assert result.diagnostics["judged_by_scores"]["equal_groups"]["p_value"] < 1e-4
+
+
+def test_a_rows_own_outcome_has_no_say_in_its_predicted_effect():
+    data = stepped(400)
+    rng = np.random.default_rng(2)
+    t, y = data.treatment - 0.5, data.y.copy()
+    keys, learns, weights = np.arange(400), np.ones(400, dtype=bool), np.ones(400)
+    before = honest_forest.grow(data.covariates, t, y, keys, learns, weights, 3).effects
+    moved = y.copy()
+    moved[7] += 1e3
+    after = honest_forest.grow(data.covariates, t, moved, keys, learns, weights, 3).effects
+    assert after[7] == before[7]
+    assert np.nanmax(np.abs(after - before)) > 1
+    # Nor has that of a row of the same cluster.
+    pairs = rng.permutation(np.repeat(np.arange(200), 2))
+    before = honest_forest.grow(data.covariates, t, y, pairs, learns, weights, 3).effects
+    after = honest_forest.grow(data.covariates, t, moved, pairs, learns, weights, 3).effects
+    own = pairs == pairs[7]
+    np.testing.assert_array_equal(after[own], before[own])
+
+
+def test_rows_that_a_forest_may_not_learn_from_do_not_move_it():
+    data = stepped(600)
+    learns = np.arange(600) < 400
+    t, keys, weights = data.treatment - 0.5, np.arange(600), np.ones(600)
+    left = honest_forest.grow(data.covariates, t, data.y, keys, learns, weights, 3).effects
+    moved = np.where(learns, data.y, 1e6)
+    right = honest_forest.grow(data.covariates, t, moved, keys, learns, weights, 3).effects
+    np.testing.assert_array_equal(left, right)
+
+
+def test_the_leaves_are_filled_by_other_rows_than_those_that_split(monkeypatch: pytest.MonkeyPatch):
+    data = stepped(500)
+    seen: list[tuple[set[float], set[float]]] = []
+    make = honest_forest.effect_tree
+
+    class Watched:
+        def __init__(self, **given: int) -> None:
+            self.tree = make(**given)
+
+        def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray) -> None:
+            self.split = set(x[:, 0].tolist())
+            self.tree.fit(x, y, sample_weight=sample_weight)
+            self.feature_importances_ = self.tree.feature_importances_
+
+        def apply(self, x: np.ndarray) -> np.ndarray:
+            seen.append((self.split, set(x[:, 0].tolist())))
+            return self.tree.apply(x)
+
+    monkeypatch.setattr(honest_forest, "effect_tree", Watched)
+    everyone = np.ones(500, dtype=bool)
+    honest_forest.grow(data.covariates, data.treatment - 0.5, data.y, np.arange(500), everyone, np.ones(500), 3)
+    assert len(seen) == 80
+    assert not any(split & other for split, other in seen)
+
+
+def test_the_order_of_the_rows_changes_nothing():
+    data = stepped(500)
+    order = np.random.default_rng(2).permutation(500)
+    left, right = answer(data), answer(rows(data, order))
+    assert right.estimate == pytest.approx(left.estimate, rel=1e-12)
+    assert right.standard_error == pytest.approx(left.standard_error, rel=1e-12)
+    np.testing.assert_allclose(right.influence, left.influence[order], rtol=1e-9, atol=1e-9)
+
+
+def test_other_units_of_the_outcome_scale_everything():
+    data = stepped(500)
+    left, right = answer(data), answer(replace(data, y=5 + 1e3 * data.y))
+    assert right.estimate == pytest.approx(1e3 * left.estimate, rel=1e-6)
+    assert right.standard_error == pytest.approx(1e3 * left.standard_error, rel=1e-6)
+
+
+def test_clusters_weights_and_missing_values_are_taken():
+    data = cross_section(n=900)
+    codes = np.random.default_rng(3).integers(0, 150, 900)
+    y = data.y.copy()
+    y[:50] = np.nan
+    result = answer(replace(data, y=y, clusters=(codes,), row_key=codes.astype(np.uint64)))
+    assert result.n == 850
+    assert result.se_method == "CRV1 (influence function)"
+    assert not result.influence[:50].any()
+
+
+def test_a_known_probability_is_used():
+    data = replace(stepped(600), pscore=np.full(600, 0.5))
+    assert answer(data).diagnostics["propensity"] == "given"
+
+
+def test_few_rows_of_an_arm_are_refused_by_number():
+    result = run(ENTRY, Plan(rows(stepped(), np.arange(150)), Settings()))
+    assert result.status == "skipped"
+    assert "A forest needs 100 rows of each arm" in result.reason
+
+
+def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cqox.estimators._learned.find_spec", lambda name: None)
+    result = run(ENTRY, Plan(stepped(), Settings()))
+    assert (result.status, result.reason) == (
+        "skipped", "It needs scikit-learn, which is not installed here: install cqox[forest]."
+    )  # fmt: skip
+
+
+def test_it_runs_only_where_it_is_named():
+    assert "causal_forest" not in {entry.name for entry in catalog()}
+
+
+def test_effects_and_average_are_near_those_of_econml():
+    dml = pytest.importorskip("econml.dml", reason="econml is not among the peers installed here")
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    data = stepped(2000)
+    plan = Plan(data, Settings())
+    folds = plan.folds(0)
+    trees = {"max_iter": 100, "max_depth": 3, "learning_rate": 0.1, "early_stopping": False, "random_state": 0}
+    peer = dml.CausalForestDML(
+        model_y=HistGradientBoostingRegressor(**trees), model_t=HistGradientBoostingClassifier(**trees),
+        discrete_treatment=True, n_estimators=200, min_samples_leaf=10, drate=True, random_state=0, n_jobs=1,
+        cv=[(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(5)],
+    )  # fmt: skip
+    peer.fit(data.y, data.treatment.astype(int), X=data.covariates)
+    result = answer(data)
+    assert result.estimate == pytest.approx(float(peer.ate_[0]), abs=0.3 * result.standard_error)
+    assert result.standard_error == pytest.approx(float(peer.ate_stderr_[0]), rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_intervals_of_the_average_cover(capsys: pytest.CaptureFixture[str]):
+    replications, values, errors = 200, [], []
+    for replication in range(replications):
+        result = answer(stepped(600, 20_240 + replication, step=1.0))
+        values.append(result.estimate)
+        errors.append(result.standard_error)
+    inside = float(np.mean(np.abs(np.asarray(values) - 1.5) <= 1.96 * np.asarray(errors)))
+    bias, sd = float(np.mean(values)) - 1.5, float(np.std(values, ddof=1))
+    with capsys.disabled():
+        print(f"\ncausal_forest coverage {inside:.3f}  bias {bias:+.4f}  sd {sd:.4f}  se/sd {np.mean(errors) / sd:.3f}")
+    half = 3.29 * math.sqrt(inside * (1 - inside) / replications)
+    assert inside + half >= 0.93
+    assert inside - half <= 0.97
