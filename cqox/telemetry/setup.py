@@ -79,6 +79,10 @@ class Telemetry:
             return b"", "text/plain; version=0.0.4; charset=utf-8"
         return self._exposition(accept)
 
+    def until_stopped(self, end: Callable[[], object]) -> None:
+        """Have `end` called when all is over, the last measures sent."""
+        self._undo.append(end)
+
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Send what waits, for as long as `seconds`, and count the rest as lost. Blocks; run it on a thread."""
         if self._stopped:

@@ -131,10 +131,9 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
     owned = app.telemetry is None
     begun = app.telemetry = app.telemetry or begin_telemetry(app.title, app.settings)
     draining = _Draining(app)
-    ends = [
-        metrics.watch(series.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})]),
-        metrics.watch(series.DRAIN_SECONDS, lambda: [(draining.seconds, {})]),
-    ]
+    end_active = metrics.watch(series.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])
+    # Nobody can scrape a process whose sockets are closed: how long its drain took is told in its last words.
+    begun.until_stopped(metrics.watch(series.DRAIN_SECONDS, lambda: [(draining.seconds, {})]))
     try:
         async with open_task_group("telemetry", detached=True) as group:
             group.start_soon(_measure_lag, name="event loop lag")
@@ -146,8 +145,7 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(begun.stop)
             app.telemetry = None
-        for end in ends:
-            end()
+        end_active()
 
 
 class _Draining:

@@ -40,6 +40,7 @@ class Received:
 
     spans: list[ReceivedSpan] = field(default_factory=list)
     metrics: dict[str, set[str]] = field(default_factory=dict)
+    gauges: dict[tuple[str, str], float] = field(default_factory=dict)
     logs: list[tuple[str, str, str]] = field(default_factory=list)
     requests: int = 0
 
@@ -107,6 +108,9 @@ class Receiver:
                 service = str(_attributes(resource.resource.attributes)["service.name"])
                 for scope in resource.scope_metrics:
                     self.received.metrics.setdefault(service, set()).update(metric.name for metric in scope.metrics)
+                    for metric in scope.metrics:
+                        for point in metric.gauge.data_points:
+                            self.received.gauges[service, metric.name] = point.as_double or point.as_int
             self._changed.notify_all()
 
     def take_logs(self, request: logs_service_pb2.ExportLogsServiceRequest) -> None:
