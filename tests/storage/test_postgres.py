@@ -75,7 +75,10 @@ async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connect
         for number in range(8):
             assert await store.load(a_report(number).analysis_id) == a_report(number)
         assert store._connections._threads.unfinished == 0
-        assert postgres_server.execute(f"SELECT count(*) {CONNECTIONS}")[0][0] <= 4
+        # A backend whose connection was closed and replaced may need a moment to find out.
+        with anyio.fail_after(5):
+            while len(postgres_server.execute(f"SELECT pid {CONNECTIONS}")) > 4:
+                await anyio.sleep(0.02)
     with anyio.fail_after(5):
         while postgres_server.execute(f"SELECT 1 {CONNECTIONS}"):
             await anyio.sleep(0.02)
