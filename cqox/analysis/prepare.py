@@ -178,8 +178,11 @@ def _treatment(frame: Rows, roles: RoleMapping, options: Options) -> Levels:
 def _cohort(frame: Rows, roles: RoleMapping) -> Vector | None:
     if "cohort" not in roles:
         return None
-    cohort = numeric(frame[str(roles["cohort"])], role="cohort")
-    return np.where((cohort <= 0) | ~np.isfinite(cohort), np.nan, cohort)
+    series = frame[str(roles["cohort"])]
+    cohort = numeric(series, role="cohort")
+    # Some write 0 for units that are never treated; dates are days since 1970, and those before it are dates too.
+    never = ~np.isfinite(cohort) if series.dtype.is_temporal() else (cohort <= 0) | ~np.isfinite(cohort)
+    return np.where(never, np.nan, cohort)
 
 
 def _base(

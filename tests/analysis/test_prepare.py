@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -64,6 +65,16 @@ def test_a_treatment_or_a_design_that_defines_it_is_enough(roles: dict[str, obje
 def test_what_cannot_be_is_refused_before_any_data_are_read(roles: dict[str, object], word: str) -> None:
     with pytest.raises(InvalidRequest, match=word):
         check_mapping(roles, ["y", "w"])
+
+
+def test_a_cohort_of_dates_before_1970_is_a_start_and_not_never() -> None:
+    days = [date(1960, 1, 1), date(1961, 1, 1)] * 2
+    frame = pl.DataFrame(
+        {"y": [1.0, 2.0, 3.0, 5.0], "unit": [1, 1, 2, 2], "day": days, "first": [days[1]] * 2 + [None] * 2}
+    )
+    data = prepared(frame, {"y": "y", "unit_id": "unit", "time": "day", "cohort": "first"}).contrasts[0].data
+    assert data.treatment is not None
+    assert data.treatment.tolist() == [0.0, 1.0, 0.0, 0.0]
 
 
 def test_treatment_follows_from_time_and_cohort_and_units_without_one_are_never_treated() -> None:
