@@ -100,6 +100,15 @@ def asgi_app(
         return create(settings)
 
     async def app(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
-        await made()(scope, receive, send)
+        try:
+            served = made()
+        except SettingsError as error:
+            if scope["type"] != "lifespan":
+                raise
+            # Any other failure would have the server go on without the app's resources.
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await served(scope, receive, send)
 
     return app

@@ -181,10 +181,14 @@ async def test_a_backend_terminated_in_the_middle_of_a_migration_leaves_nothing_
         assert await store.save(ONE) is True
 
 
-async def test_a_statement_that_nobody_ends_is_ended_by_the_server(postgres_server: Postgres) -> None:
+async def test_a_statement_that_nobody_ends_is_ended_by_the_server_and_a_dead_connection_by_the_kernel(
+    postgres_server: Postgres,
+) -> None:
     async with PostgresStore.open(postgres_server.fresh(), seconds=2.0) as store:
         limit = await store._call(lambda connection: connection.execute("SHOW statement_timeout").fetchone())
+        options = await store._call(lambda connection: connection.info.get_parameters())
     assert limit == ("7s",)
+    assert options["tcp_user_timeout"] == "7000"
 
 
 async def test_while_a_server_is_silent_calls_are_brief_and_no_longer_when_it_speaks(postgres_server: Postgres) -> None:

@@ -57,6 +57,16 @@ def test_the_hypercorn_command_serves_it_too(start):
     assert service.stop() == 0
 
 
+def test_the_hypercorn_command_ends_where_a_setting_is_wrong_and_says_which(start):
+    service = start(
+        "-m", "hypercorn", "-k", "trio", "-w", "1", "--bind", "127.0.0.1:0", "services.engine.app:app",
+        POSTGRES_URL="mysql://h/x",
+    )  # fmt: skip
+    service.wait_line("POSTGRES_URL cannot be read")
+    service.end()
+    assert not any("Running on" in line for line in service.lines)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_it_loads_ends_it_quietly(start, number):
     with socket.create_server(("127.0.0.1", 0)) as free:
