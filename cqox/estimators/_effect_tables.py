@@ -29,7 +29,7 @@ class _Scale:
         self.critical = critical_value(alpha, degrees)
 
     def described(
-        self, values: Sequence[float], variances: Sequence[float], unit: float | None = None
+        self, values: Sequence[float] | Vector, variances: Sequence[float] | Vector, unit: float | None = None
     ) -> dict[str, Json]:
         """An estimate with its error, interval and p-value, from those of each split."""
         factor = self.unit if unit is None else unit

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.errors import UnusableData
 from cqox.estimators._learned import effect_tree
 from cqox.estimators.data import Matrix, Vector
 
@@ -17,6 +18,7 @@ __all__ = ["Grown", "grow"]
 
 TREES = 200
 _LEAF = 10
+_FEWEST = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +49,17 @@ def grow(
         learns: (n,) rows that trees may use.
         weights: (n,) sampling weights.
         seed: keys the draws.
+
+    Raises:
+        UnusableData: there are too few rows or clusters to draw from.
     """
     narrow = np.ascontiguousarray(x, dtype=np.float32)
     available = np.unique(keys[learns])
+    if len(available) < _FEWEST:
+        raise UnusableData(
+            f"A forest draws from at least {_FEWEST} rows, or clusters where rows share one; these are "
+            f"{len(available)}."
+        )
     above, below = np.zeros(len(x)), np.zeros(len(x))
     importance = np.zeros(x.shape[1])
     for tree in range(TREES):
@@ -64,7 +74,7 @@ def grow(
             narrow[splits], outcome[splits] / treated[splits], sample_weight=weights[splits] * treated[splits] ** 2
         )
         leaf = model.apply(narrow[fills])
-        size = int(max(leaf.max(), 0)) + 1
+        size = int(leaf.max()) + 1
         mass = np.bincount(leaf, weights[fills], size)
         with np.errstate(divide="ignore", invalid="ignore"):
             cross = np.bincount(leaf, weights[fills] * treated[fills] * outcome[fills], size) / mass

@@ -33,7 +33,7 @@ class EffectTree(Protocol):
 
     feature_importances_: Vector
 
-    def fit(self, x: Matrix, y: Vector, sample_weight: Vector | None = None) -> object:
+    def fit(self, x: NDArray[np.float32], y: Vector, sample_weight: Vector | None = None) -> object:
         """Learn where to split."""
         ...
 

@@ -100,10 +100,10 @@ def _split(plan: Plan, frame: Frame, clusters: Clusters, found: _Found, split: i
     place = np.empty(len(order), dtype=np.intp)
     place[order] = np.arange(len(order))
     first = int(np.ceil(_LEARNS * plan.settings.folds))
-    early = grow(x, left, rest, groups, folds < first, weights, seed)
-    predictions = np.where(np.isnan(early.effects), average, early.effects)
     codes = clusters.codes[0] if clusters.codes else None
     try:
+        early = grow(x, left, rest, groups, folds < first, weights, seed)
+        predictions = np.where(np.isnan(early.effects), average, early.effects)
         found.judged.append(judge(scores[place], predictions[place], folds[place], first, frame.weights, codes))
     except UnusableData as error:
         found.reason = error.detail

@@ -138,6 +138,14 @@ def test_few_rows_of_an_arm_are_refused_by_number():
     assert "A forest needs 100 rows of each arm" in result.reason
 
 
+def test_few_clusters_are_refused_by_number():
+    data = stepped(500)
+    codes = np.arange(500) % 12
+    result = run(ENTRY, Plan(replace(data, clusters=(codes,), row_key=codes.astype(np.uint64)), Settings()))
+    assert result.status == "skipped"
+    assert "these are 12" in result.reason
+
+
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("cqox.estimators._learned.find_spec", lambda name: None)
     result = run(ENTRY, Plan(stepped(), Settings()))
