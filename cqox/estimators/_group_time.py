@@ -26,6 +26,7 @@ _FEWEST = 2
 _SMALL = 5
 _MOST_CELLS = 6_000
 _MOST_SQUARED = 128
+_MOST_KEPT = 100_000_000
 _NOTHING = "No effect after the start of a treatment can be estimated."
 
 
@@ -168,6 +169,8 @@ def _comparisons(plan: Plan) -> Comparisons:
     warnings = (f"Without two comparison units, and so left out: {_effects(lost)}.",) if lost else ()
     if not (cells.event[kept] >= 0).any():
         raise UnusableData(" ".join([*warnings, _NOTHING]))
+    if panel.present is not None:
+        notes = [*notes, "Some units miss some periods: each effect uses the units seen in both of its periods."]
     return Comparisons(
         panel=panel, cells=cells.of(kept), rows=rows[kept], compared_with=against, notes=(*panel.notes, *notes),
         warnings=warnings,
@@ -323,6 +326,12 @@ def _one_by_one(
 
     Covariates and weights that change over time are those of the earlier period.
     """
+    kept = int(_counts(panel, cells).sum())
+    if kept > _MOST_KEPT:
+        raise UnusableData(
+            f"{len(cells.cohort)} effects with covariates or gaps have {kept} contributions of units, more than "
+            f"{_MOST_KEPT}; take longer periods."
+        )
     effects = np.where(cells.reference, 0.0, np.nan)
     rows: list[list[tuple[int, Vector]]] = [[] for _ in panel.cohorts]
     failed: dict[str, list[str]] = {}
@@ -343,11 +352,11 @@ def _one_by_one(
                 contributions[seen] = found
             for whose, (low, high) in zip((own, *others), pairwise(ends), strict=True):
                 rows[whose].append((at, contributions[low:high]))
-    kept = np.flatnonzero(~np.isnan(effects))
+    estimated = np.flatnonzero(~np.isnan(effects))
     parts = []
     for cohort, own_rows in zip(panel.cohorts, rows, strict=True):
         own_rows.sort(key=lambda row: row[0])
-        own_cells = np.searchsorted(kept, np.asarray([at for at, _ in own_rows], dtype=np.intp))
+        own_cells = np.searchsorted(estimated, np.asarray([at for at, _ in own_rows], dtype=np.intp))
         right = np.vstack([*(row for _, row in own_rows), panel.weights[cohort.units]])
         parts.append(_part(own_cells, None, right))
     return effects, tuple(parts), failed

@@ -95,6 +95,33 @@ def test_intervals_and_bands_cover_at_their_nominal_rate(name: str, drawn_cohort
     assert ratio == pytest.approx(1.0, abs=0.07)
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ["did_callaway_santanna", "did_imputation"])
+def test_intervals_by_clusters_cover_where_whole_clusters_start_and_share_their_errors(name: str, capsys):
+    values, errors, covered = [], [], 0
+    for replication in range(REPLICATIONS):
+        groups, members = draw(FIRST_SEED + replication, 52, drawn_cohorts=False), 5
+        rng = np.random.default_rng(FIRST_SEED + replication)
+        unit = np.repeat(groups.unit, members) * members + np.tile(np.arange(members), groups.n)
+        data = Data(
+            n=groups.n * members, y=np.repeat(groups.y, members) + rng.standard_normal(groups.n * members),
+            treatment=np.repeat(groups.treatment, members), treatment_kind="binary", unit=unit,
+            time=np.repeat(groups.time, members), time_values=groups.time_values, row_key=unit.astype(np.uint64),
+            clusters=(np.repeat(groups.unit, members),),
+        )  # fmt: skip
+        result = run(ENTRIES[name], Plan(data, Settings()))
+        values.append(result.estimate)
+        errors.append(result.standard_error)
+        covered += result.ci_lower <= ATT <= result.ci_upper
+    rate, sd = covered / REPLICATIONS, np.std(values, ddof=1)
+    ratio = np.mean(errors) / sd
+    with capsys.disabled():
+        print(f"\n{name:22}   52 clusters  coverage {rate:.3f}  sd {sd:.4f}  se/sd {ratio:.3f}")
+    assert rate + judge(rate) >= 0.93
+    assert rate - judge(rate) <= 0.97
+    assert ratio == pytest.approx(1.0, abs=0.07)
+
+
 @pytest.mark.timeout(600)
 def test_two_way_fixed_effects_miss_and_say_so(capsys):
     covered = warned = 0
