@@ -103,6 +103,21 @@ async def test_another_type_at_a_key_is_a_miss_and_everybodys_turn(cache: RedisC
     await cache.release(ONE.analysis_id, token="one")
 
 
+async def test_an_address_that_allows_few_connections_makes_calls_wait_and_not_fail(redis_server: Redis) -> None:
+    async with RedisCache.open(f"{redis_server.url}?max_connections=2") as cache:
+        await cache.put(ONE)
+        found = list[object]()
+
+        async def get() -> None:
+            found.append(await cache.get(ONE.analysis_id))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(get)
+        assert found == [ONE] * 40
+        assert connections(redis_server) == 2
+
+
 async def test_a_connection_that_the_server_has_closed_costs_nothing(cache: RedisCache, redis_server: Redis) -> None:
     await cache.put(ONE)
     with redis_server.client() as client:

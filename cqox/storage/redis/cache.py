@@ -59,8 +59,9 @@ class RedisCache:
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             client_name="cqox",
         )
-        self._size = size
-        self._threads = Threads("redis", size)
+        # The URL may ask for fewer, and redis-py fails a call that finds none.
+        self._size = min(size, self._client.connection_pool.max_connections)
+        self._threads = Threads("redis", self._size)
         self._policy = store_policy(store_circuit("redis", recovery_seconds=recovery_seconds), seconds=_CALL_SECONDS)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
         self._call = self._policy(self._run)
