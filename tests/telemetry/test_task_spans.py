@@ -1,5 +1,8 @@
 """Every task a span, on both loops; and an instrument of Trio that finds any task without one."""
 
+import importlib
+import json
+
 import anyio
 import pytest
 import trio
@@ -8,10 +11,12 @@ from opentelemetry import trace
 from cqox.tasks import observe_tasks, open_task_group
 from cqox.telemetry import span, waited_for
 from cqox.telemetry.tasks import TaskSpans
-from tests.telemetry.conftest import Kept
+from services.http.lifecycle import Stage
+from tests.telemetry.conftest import ANALYSIS, Kept
 
 pytestmark = pytest.mark.anyio
 
+ANALYZE = json.dumps(ANALYSIS).encode()
 ERROR = trace.StatusCode.ERROR
 UNSET = trace.StatusCode.UNSET
 
@@ -160,12 +165,13 @@ def _runs_our_code(coroutine: object) -> bool:
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
+@pytest.mark.parametrize("service", ["gateway", "engine"])
 async def test_under_load_no_task_of_the_application_is_without_a_span(
-    observed: Kept, monkeypatch: pytest.MonkeyPatch, tmp_path
+    observed: Kept, monkeypatch: pytest.MonkeyPatch, tmp_path, service: str
 ) -> None:
-    from services.gateway.app import create_app
     from services.http.configuration import load
 
+    create_app = importlib.import_module(f"services.{service}.app").create_app
     # The app begins telemetry of its own; this test has its own already.
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     app = create_app(load({"ENGINE_URL": "http://127.0.0.1:1", "CQOX_DATA_DIR": str(tmp_path)}).settings)
@@ -176,7 +182,10 @@ async def test_under_load_no_task_of_the_application_is_without_a_span(
     finally:
         trio.lowlevel.remove_instrument(instrument)
     assert len(instrument.seen) >= 60
-    assert {"request body", "event loop lag"} < set(instrument.seen)
+    wanted = {"request body", "event loop lag"}
+    if service == "engine":
+        wanted |= {"computation", "job", "prolong the turn", "tend the jobs"}
+    assert wanted < set(instrument.seen)
     assert instrument.without == []
 
 
@@ -197,16 +206,22 @@ async def _load(app, *, requests: int) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(app, {"type": "lifespan", "asgi": {}, "state": {}}, lifespan_receive, lifespan_send)
         await started.wait()
+        with trio.fail_after(60):
+            while app.lifecycle.stage is Stage.STARTING:
+                await trio.sleep(0.05)
         async with trio.open_nursery() as clients:
             for number in range(requests):
                 path = ("/api/datasets", "/api/health", "/metrics", "/nothing")[number % 4]
                 clients.start_soon(_request, app, path, number % 5 == 0)
+            # One analysis that is waited for, and one in the background.
+            for prefer in (b"wait=60", b"respond-async"):
+                clients.start_soon(_request, app, "/api/analyze/comprehensive", False, ANALYZE, (b"prefer", prefer))
         ended.set()
 
 
-async def _request(app, path: str, leaves: bool) -> None:
+async def _request(app, path: str, leaves: bool, body: bytes = b"", *headers: tuple[bytes, bytes]) -> None:
     answered = trio.Event()
-    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive():
         if messages:
@@ -226,13 +241,13 @@ async def _request(app, path: str, leaves: bool) -> None:
         "type": "http",
         "asgi": {"spec_version": "2.3"},
         "http_version": "1.1",
-        "method": "GET",
+        "method": "POST" if body else "GET",
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [(b"host", b"localhost")],
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"), *headers],
         "client": ("127.0.0.1", 1234),
         "server": ("127.0.0.1", 80),
         "extensions": {},
