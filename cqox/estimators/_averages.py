@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators._group_time import GroupTimes, Part
-from cqox.estimators._panel import unit_covariance
 from cqox.estimators._uncertainty import Clusters
+from cqox.estimators._unit_errors import unit_covariance
 from cqox.estimators.data import Matrix, Vector
 
 __all__ = [

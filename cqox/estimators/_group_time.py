@@ -13,54 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
+from cqox.estimators._comparisons import NOTHING, Cells, comparisons, counted, effects_on, named
 from cqox.estimators._frame import Frame
-from cqox.estimators._panel import Panel, staggered_panel
+from cqox.estimators._panel import Panel
 from cqox.estimators._sample import listed
 from cqox.estimators._two_period import Comparison, NoComparison
-from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.plan import Plan
 
-__all__ = ["Cells", "Comparisons", "GroupTimes", "Part", "cell_name", "comparisons", "group_times"]
+__all__ = ["GroupTimes", "Part", "group_times"]
 
-_FEWEST = 2
 _SMALL = 5
-_MOST_CELLS = 6_000
 _MOST_SQUARED = 128
 _MOST_KEPT = 100_000_000
-_NOTHING = "No effect after the start of a treatment can be estimated."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cells:
-    """The comparisons, by cohort and then by period.
-
-    Attributes:
-        cohort: (cells,) the treated units' place among the panel's cohorts.
-        period, base: (cells,) the periods compared.
-        event: (cells,) steps from the start of treatment to the period.
-        controls: (cells, cohorts) whose units are compared with.
-    """
-
-    cohort: Codes
-    period: Codes
-    base: Codes
-    event: Codes
-    controls: NDArray[np.bool_]
-
-    @property
-    def reference(self) -> NDArray[np.bool_]:
-        """(cells,) whether the cell compares a period with itself, so that it is 0 by definition."""
-        return np.asarray(self.period == self.base)
-
-    def of(self, kept: NDArray[np.bool_]) -> "Cells":
-        """Some of the cells."""
-        return Cells(
-            cohort=self.cohort[kept],
-            period=self.period[kept],
-            base=self.base[kept],
-            event=self.event[kept],
-            controls=self.controls[kept],
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,24 +89,6 @@ class GroupTimes:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparisons:
-    """Who is compared with whom, as in `GroupTimes`."""
-
-    panel: Panel
-    cells: Cells
-    rows: NDArray[np.int64]
-    compared_with: str
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-def cell_name(panel: Panel, cohort: int, period: int) -> str:
-    """A cell for a sentence."""
-    start = panel.values[panel.cohorts[cohort].start]
-    return f"{start:.10g} in {panel.values[period]:.10g}"
-
-
 def group_times(plan: Plan) -> GroupTimes:
     """The effects of a request, computed at the first use.
 
@@ -149,32 +96,6 @@ def group_times(plan: Plan) -> GroupTimes:
         UnusableData: there is no panel of a staggered design, or nobody to compare with.
     """
     return plan.share("group times", lambda: _computed(plan))
-
-
-def comparisons(plan: Plan) -> Comparisons:
-    """Who is compared with whom; nothing of the outcomes is used but whether they are there.
-
-    Raises:
-        UnusableData: there is no panel of a staggered design, or nobody to compare with.
-    """
-    return plan.share("comparisons", lambda: _comparisons(plan))
-
-
-def _comparisons(plan: Plan) -> Comparisons:
-    panel, against, notes = _comparable(plan)
-    cells = _cells(plan, panel, against)
-    rows = _counts(panel, cells)
-    kept = cells.reference | ((rows[:, 0] > 0) & (rows[:, 1] >= _FEWEST))
-    lost = [_named(panel, cells, int(at)) for at in np.flatnonzero(~kept)]
-    warnings = (f"Without two comparison units, and so left out: {_effects(lost)}.",) if lost else ()
-    if not (cells.event[kept] >= 0).any():
-        raise UnusableData(" ".join([*warnings, _NOTHING]))
-    if panel.present is not None:
-        notes = [*notes, "Some units miss some periods: each effect uses the units seen in both of its periods."]
-    return Comparisons(
-        panel=panel, cells=cells.of(kept), rows=rows[kept], compared_with=against, notes=(*panel.notes, *notes),
-        warnings=warnings,
-    )  # fmt: skip
 
 
 def _computed(plan: Plan) -> GroupTimes:
@@ -189,23 +110,15 @@ def _computed(plan: Plan) -> GroupTimes:
     else:
         effects, parts, failed = _one_by_one(plan, panel, cells, frame if method != "means" else None)
         for why, names in failed.items():
-            warnings.append(f"Left out, as {why}: {_effects(names)}.")
+            warnings.append(f"Left out, as {why}: {effects_on(names)}.")
         known = np.asarray(~np.isnan(effects))
         cells, rows, effects = cells.of(known), rows[known], effects[known]
     if not (cells.event >= 0).any():
-        raise UnusableData(" ".join([*warnings, _NOTHING]))
+        raise UnusableData(" ".join([*warnings, NOTHING]))
     return GroupTimes(
         panel=panel, cells=cells, effects=effects, parts=parts, rows=rows, compared_with=found.compared_with,
         method=method, notes=notes, warnings=(*warnings, *_small(panel, cells, method)),
     )  # fmt: skip
-
-
-def _named(panel: Panel, cells: Cells, at: int) -> str:
-    return cell_name(panel, int(cells.cohort[at]), int(cells.period[at]))
-
-
-def _effects(names: list[str]) -> str:
-    return f"the effect{'' if len(names) == 1 else 's'} on the units treated from {listed(names, 6)}"
 
 
 def _small(panel: Panel, cells: Cells, method: str) -> Iterator[str]:
@@ -216,76 +129,6 @@ def _small(panel: Panel, cells: Cells, method: str) -> Iterator[str]:
             f"Fewer than {_SMALL} units start treatment in {listed(small, 6)}: how far they differ among themselves is "
             "hardly known, and the standard errors may be too small."
         )
-
-
-def _comparable(plan: Plan) -> tuple[Panel, str, list[str]]:
-    """The panel, who is compared with, and what was chosen."""
-    panel, asked = staggered_panel(plan), plan.settings.control_group
-    never = panel.cohorts[-1].start >= panel.periods
-    if never:
-        return panel, asked or "never_treated", []
-    if asked == "never_treated":
-        raise UnusableData(
-            "Every unit is treated at some time, so that there are none that never are; set options.control_group to "
-            "'not_yet_treated'."
-        )
-    last = panel.cohorts[-1].start
-    until = panel.last_before(last, plan.settings.anticipation) + 1
-    if len(panel.cohorts) < 2 or until < 2:
-        raise UnusableData("Every unit is treated from about one time on, so that there is nobody to compare with.")
-    start = panel.values[last]
-    note = (
-        f"Every unit is treated at some time: those treated last, from {start:.10g} on, serve as the untreated, and "
-        f"the periods after {panel.values[until - 1]:.10g} are not used."
-    )
-    return panel.until(until), "not_yet_treated", [note]
-
-
-def _cells(plan: Plan, panel: Panel, against: str) -> Cells:
-    settings = plan.settings
-    found: list[tuple[int, int, int]] = []
-    for at, each in enumerate(panel.treated):
-        last = panel.last_before(each.start, settings.anticipation)
-        if last < 0:
-            continue
-        if settings.base_period == "universal":
-            found += [(at, now, last) for now in range(panel.periods)]
-        else:
-            found += [(at, now, min(now - 1, last)) for now in range(1, panel.periods)]
-    if len(found) > _MOST_CELLS:
-        raise UnusableData(
-            f"{len(panel.treated)} starts of treatment and {panel.periods} periods make {len(found)} effects, more "
-            f"than {_MOST_CELLS}; take longer periods."
-        )
-    if not found:
-        raise UnusableData("No unit is seen before its treatment, so that there is no change to look at.")
-    cohort, period, base = np.asarray(found, dtype=np.int64).T
-    start = np.asarray([each.start for each in panel.cohorts], dtype=np.int64)
-    untreated = start >= panel.periods
-    controls = np.broadcast_to(untreated, (len(cohort), len(start))).copy()
-    if against == "not_yet_treated":
-        later = panel.steps[np.minimum(start, panel.periods - 1)]
-        limit = panel.steps[np.maximum(period, base)] + settings.anticipation
-        controls |= (later > limit[:, None]) & (start < panel.periods) & (np.arange(len(start)) != cohort[:, None])
-    event = panel.steps[period] - panel.steps[start[cohort]]
-    return Cells(cohort=cohort, period=period, base=base, event=event, controls=controls)
-
-
-def _counts(panel: Panel, cells: Cells) -> NDArray[np.int64]:
-    """(cells, 2) treated and comparison units that are seen in both periods."""
-    places = np.arange(len(cells.cohort))
-    if panel.present is None:
-        sizes = np.asarray([cohort.size for cohort in panel.cohorts])
-        return np.stack([sizes[cells.cohort], cells.controls @ sizes], axis=1)
-    both = np.stack([_pairs(panel.present[:, cohort.units]) for cohort in panel.cohorts])
-    seen = both[:, cells.period, cells.base].T
-    return np.stack([seen[places, cells.cohort], np.sum(seen * cells.controls, axis=1)], axis=1).astype(np.int64)
-
-
-def _pairs(present: NDArray[np.bool_]) -> Matrix:
-    """(periods, periods) units seen in both periods."""
-    seen = present.astype(np.float32)
-    return np.asarray(seen @ seen.T, dtype=np.float64)
 
 
 def _plain(panel: Panel, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
@@ -326,7 +169,7 @@ def _one_by_one(
 
     Covariates and weights that change over time are those of the earlier period.
     """
-    kept = int(_counts(panel, cells).sum())
+    kept = int(counted(panel, cells).sum())
     if kept > _MOST_KEPT:
         raise UnusableData(
             f"{len(cells.cohort)} effects with covariates or gaps have {kept} contributions of units, more than "
@@ -342,7 +185,7 @@ def _one_by_one(
         try:
             units, seen, comparison = _comparison(plan, panel, cells, group[0], earlier, slices, frame)
         except NoComparison as none:
-            failed.setdefault(none.why, []).extend(_named(panel, cells, at) for at in group)
+            failed.setdefault(none.why, []).extend(named(panel, cells, at) for at in group)
             continue
         for at in group:
             effects[at], found = comparison.effect(panel.y[cells.period[at], units] - panel.y[cells.base[at], units])

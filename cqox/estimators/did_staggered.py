@@ -24,13 +24,15 @@ from cqox.estimators._averages import (
     errors,
     simple,
 )
-from cqox.estimators._group_time import GroupTimes, comparisons, group_times
+from cqox.estimators._comparisons import comparisons
+from cqox.estimators._group_time import GroupTimes, group_times
 from cqox.estimators._imputation import Imputation, imputation
 from cqox.estimators._multiplier import banded
-from cqox.estimators._panel import staggered_panel, unit_clusters, unit_covariance, unit_rows
+from cqox.estimators._panel import staggered_panel
 from cqox.estimators._quantiles import chi_square_survival
 from cqox.estimators._result import Title, estimated, finite
 from cqox.estimators._uncertainty import Clusters, asymptotic
+from cqox.estimators._unit_errors import unit_clusters, unit_covariance, unit_rows
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator

@@ -1,0 +1,72 @@
+"""From the contributions of a panel's units to errors: which units belong together, and what their sums vary by."""
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators._absorb import compress
+from cqox.estimators._panel import Panel
+from cqox.estimators._uncertainty import Clusters, clustered_variance
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.plan import Plan
+
+__all__ = ["unit_clusters", "unit_covariance", "unit_rows"]
+
+
+def unit_clusters(plan: Plan, panel: Panel) -> Clusters:
+    """The clusters of a panel's units: those of the mapping, else each unit by itself.
+
+    Raises:
+        UnusableData: a mapped cluster cuts units in pieces.
+    """
+    own = Clusters(codes=(np.arange(panel.units),), counts=(panel.units,), mapped=False)
+    found: list[tuple[Codes, int]] = []
+    names = plan.data.names.get("cluster", ())
+    for at, codes in enumerate(plan.data.clusters):
+        rows = panel.sample.take(codes)[panel.position]
+        first = rows[0] if panel.present is None else rows[panel.present.argmax(axis=0), np.arange(panel.units)]
+        same = rows == first if panel.present is None else (rows == first) | ~panel.present
+        if not same.all():
+            name = names[at] if at < len(names) else "cluster"
+            raise UnusableData(
+                f"Some units change their cluster '{name}' over time; errors can be clustered by groups of whole units."
+            )
+        found.append(compress(first))
+    if not found:
+        return own
+    return Clusters(codes=tuple(codes for codes, _ in found), counts=tuple(count for _, count in found))
+
+
+def unit_rows(panel: Panel, contributions: Vector) -> Vector:
+    """(rows of the sample,) each unit's contribution in the row of its first period, 0 in its other rows."""
+    result = np.zeros(panel.sample.n)
+    first = panel.position[0]
+    if panel.present is not None:
+        first = panel.position[panel.present.argmax(axis=0), np.arange(panel.units)]
+    result[first] = contributions
+    return result
+
+
+def unit_covariance(rows: Matrix, clusters: Clusters, *, clustered: bool) -> Matrix:
+    """(k, k) covariance of estimates from the (k, units) contributions; NaN where there is a single cluster.
+
+    Args:
+        rows: contributions of the units.
+        clusters: of the units.
+        clustered: whether errors may be correlated within clusters, for which G/(G-1) is a factor.
+    """
+    if not clustered:
+        return np.asarray(rows @ rows.T)
+    factor = clusters.fewest / (clusters.fewest - 1) if clusters.fewest > 1 else np.nan
+    if not clusters.mapped:
+        return np.asarray(rows @ rows.T * factor)
+    if len(clusters.codes) == 1:
+        sums = np.stack([np.bincount(clusters.codes[0], row, clusters.counts[0]) for row in rows])
+        return np.asarray(sums @ sums.T * factor)
+    # By the variances of sums: cov(a, b) = (var(a + b) - var(a) - var(b)) / 2.
+    own = np.asarray([clustered_variance(row, clusters.codes) for row in rows])
+    result = np.diag(own)
+    for a in range(len(rows)):
+        for b in range(a):
+            both = clustered_variance(rows[a] + rows[b], clusters.codes)
+            result[a, b] = result[b, a] = (both - own[a] - own[b]) / 2
+    return result
