@@ -144,6 +144,22 @@ class FileStore:
         await to_thread.run_sync(self._remove_what_is_of, owner, limiter=self._limiter)
         self._presence.bury(owner)
 
+    def drawn(self) -> Sequence[str]:
+        """Ids of all analyses of which a figure has been drawn."""
+        return sorted(path.name for path in (self._root / "figures").iterdir())
+
+    def drawn_at(self, analysis_id: str) -> float:
+        """When a figure of this analysis was last drawn, in seconds of the Unix epoch; 0 where none was."""
+        try:
+            return (self._root / "figures" / _checked(analysis_id)).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    async def erase(self, analysis_id: str) -> None:
+        """Remove the drawn figures of an analysis; they are drawn again when somebody asks."""
+        folder = self._root / "figures" / _checked(analysis_id)
+        await to_thread.run_sync(_remove, folder, limiter=self._limiter)
+
     def figure(self, analysis_id: str, name: str, suffix: str) -> Path:
         """Where the drawn figure is kept, whether or not it has been drawn."""
         return self._root / "figures" / _checked(analysis_id) / f"{_checked(name)}.{_checked(suffix)}"

@@ -25,12 +25,14 @@ class Finding:
         what: what it is, in words.
         dataset_id: the files to remove, where it is an orphan.
         owner: the departed engine to bury, where it is a leftover.
+        analysis_id: the drawn figures to remove, where they are the orphan.
     """
 
     kind: str
     what: str
     dataset_id: str = ""
     owner: str = ""
+    analysis_id: str = ""
 
 
 def check(*, remove: bool) -> int:
@@ -69,11 +71,17 @@ async def find(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
             )
     for owner in files.departed():
         yield Finding(kind="leftover", what=f"files of the engine {owner}, which is gone", owner=owner)
-    for report in await _heads(store):
+    drawn = files.drawn()
+    stored = {report.analysis_id for report in await _heads(store)}
+    for analysis_id in stored:
         try:
-            await store.load(report.analysis_id)
+            await store.load(analysis_id)
         except StoreUnavailable as error:
             yield Finding(kind="damaged", what=str(error))
+    for analysis_id in drawn:
+        if analysis_id not in stored and time.time() - files.drawn_at(analysis_id) > _GRACE_SECONDS:
+            what = f"the figures of the analysis {analysis_id}, which is not stored"
+            yield Finding(kind="orphan", what=what, analysis_id=analysis_id)
 
 
 async def _heads(store: ResultStore) -> Sequence[StoredReport]:
@@ -87,9 +95,11 @@ async def _heads(store: ResultStore) -> Sequence[StoredReport]:
 
 
 async def _remove(store: ResultStore, files: FileStore, finding: Finding) -> bool:
-    if finding.kind == "orphan":
+    if finding.dataset_id:
         await files.delete(finding.dataset_id)
-    elif finding.kind == "leftover":
+    elif finding.analysis_id:
+        await files.erase(finding.analysis_id)
+    elif finding.owner:
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         await store.interrupt_jobs(finding.owner, finished_at=now)
         await files.bury(finding.owner)

@@ -93,6 +93,23 @@ def test_missing_damaged_and_orphaned_files_are_found_and_only_orphans_removed(
     assert (data_dir / "datasets/damaged").exists()
 
 
+def test_figures_of_an_analysis_that_is_not_stored_are_found_and_removed_and_no_others(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work(store: SqliteStore, files: FileStore) -> None:
+        await store.save(a_report(1))
+        for analysis_id in (a_report(1).analysis_id, "gone", "fresh"):
+            await files.write(files.figure(analysis_id, "effects", "svg"), b"<svg/>")
+            if analysis_id != "fresh":
+                os.utime(data_dir / "figures" / analysis_id, (LONG_AGO, LONG_AGO))
+
+    given(data_dir, work)
+    assert check(remove=False) == 1
+    assert capsys.readouterr().out == "orphan: the figures of the analysis gone, which is not stored\n"
+    assert check(remove=True) == 0
+    assert sorted(path.name for path in (data_dir / "figures").iterdir()) == [a_report(1).analysis_id, "fresh"]
+
+
 def test_files_kept_just_now_are_no_orphans_yet(data_dir: Path) -> None:
     async def work(store: SqliteStore, files: FileStore) -> None:
         await keep(files, "fresh")
