@@ -73,6 +73,10 @@ validate: $(VENV)/.test-ready $(VENV)/.bench-ready  ## Monte-Carlo runs of every
 	@CQOX_VALIDATION_FILE=$(CURDIR)/build/validation.jsonl $(BIN)/python -m pytest -m slow tests/estimators tests/diagnostics
 	@$(BIN)/python docs/validate.py build/validation.jsonl
 
+.PHONY: compose-test
+compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a Docker engine of its own (as root; half an hour)
+	@tests/deploy/compose_test.sh $(BIN)/python
+
 .PHONY: bench
 bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run
 	@$(BIN)/python -m benchmarks

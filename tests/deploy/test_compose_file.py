@@ -36,7 +36,7 @@ def test_every_image_is_pinned_to_a_version(name: str) -> None:
 def test_every_container_is_held_in_bounds(name: str) -> None:
     one = SERVICES[name]
     assert one["cap_drop"] == ["ALL"]
-    assert one["security_opt"] == ["no-new-privileges:true"]
+    assert one["security_opt"] == ["no-new-privileges=true"]
     assert one["read_only"] is (name not in {"elasticsearch", "kibana"})
     assert one["logging"]["options"]["max-size"]
     assert one["restart"] == {"password": "no", "kibana-views": "on-failure:5"}.get(name, "unless-stopped")

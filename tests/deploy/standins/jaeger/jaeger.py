@@ -6,6 +6,8 @@ With `RELAY_TO` it is a stand-in for the collector too, and passes on what it ge
 import gzip
 import json
 import os
+import signal
+import sys
 import threading
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,6 +100,7 @@ def _value(value: object) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     servers = [ThreadingHTTPServer(("0.0.0.0", port), Handler) for port in (4318, 16686, 13133)]
     for server in servers[1:]:
         threading.Thread(target=server.serve_forever, daemon=True).start()

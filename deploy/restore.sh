@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Put back what deploy/backup.sh saved: `deploy/restore.sh FOLDER`. It stops gateway and engines meanwhile.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: deploy/restore.sh FOLDER
+
+Puts a backup of deploy/backup.sh in the place of what the stack of `docker compose up` holds now:
+
+  1. compares the digests of the backup
+  2. stops the gateway and the engines, each after its drain
+  3. restores the database in one transaction: all of it or nothing
+  4. unpacks the files of data sets; those that are there and not in the backup stay
+  5. starts what was stopped, and asks `cqox db check` whether rows and files belong together
+
+A backup of an older version is brought up to date by the engine; one of a newer version is refused by it.
+TEXT
+}
+
+[ $# = 1 ] || { usage >&2; exit 2; }
+case $1 in -h | --help) usage; exit 0 ;; esac
+folder=$(cd "$1" && pwd)
+cd "$(dirname "$0")/.."
+(cd "$folder" && sha256sum --check --quiet SHA256SUMS)
+mapfile -t running < <(docker compose ps --services --status running | grep -E '^(gateway|engine|engine-replica)$' || true)
+[ ${#running[@]} = 0 ] || docker compose stop "${running[@]}"
+docker compose up --detach --wait --no-build postgres redis
+docker compose exec -T postgres pg_restore --username=cqox --dbname=cqox --clean --if-exists --no-owner \
+    --exit-on-error --single-transaction <"$folder/results.dump"
+docker compose run --rm --no-deps -T engine tar -C /var/lib/cqox -xzf - <"$folder/datasets.tar.gz"
+docker compose up --detach --wait --no-build gateway engine
+for name in "${running[@]}"; do [ "$name" != engine-replica ] || docker compose --profile replicas start engine-replica; done
+docker compose exec -T engine cqox db check
