@@ -113,17 +113,35 @@ def against_doubleml(rows: int) -> Iterator[Race]:
         what="PLR, 5 folds", peer="DoubleML", rows=rows, target=6, ours=ours("dml_plr", data),
         theirs=lambda: doubleml.DoubleMLPLR(table, LinearRegression(), LinearRegression(), n_folds=5).fit().se,
     )  # fmt: skip
+    yield from _with_an_instrument(rows)
+
+
+def _with_an_instrument(rows: int) -> Iterator[Race]:
+    """The partially linear model with an instrument; ours computes both Anderson-Rubin sets besides."""
+    import doubleml
+    from sklearn.linear_model import LinearRegression
+
+    data, linear = instrumented(rows), LinearRegression()
+    table = doubleml.DoubleMLData.from_arrays(data.covariates, data.y, data.treatment, data.instruments)
+    yield Race(
+        what="PLIV, 5 folds", peer="DoubleML", rows=rows, target=6, ours=ours("dml_pliv", data),
+        theirs=lambda: doubleml.DoubleMLPLIV(table, linear, linear, linear, n_folds=5).fit().se,
+    )  # fmt: skip
 
 
 def against_linearmodels(rows: int) -> Iterator[Race]:
-    """Two-stage least squares; ours computes both Anderson-Rubin sets besides."""
-    from linearmodels.iv import IV2SLS
+    """Two-stage least squares and limited information; ours computes both Anderson-Rubin sets besides."""
+    from linearmodels.iv import IV2SLS, IVLIML
 
     data = instrumented(rows)
     exogenous = np.column_stack([np.ones(rows), data.covariates])
     yield Race(
         what="2SLS + AR sets", peer="linearmodels", rows=rows, target=8, ours=ours("iv_2sls", data),
         theirs=lambda: IV2SLS(data.y, exogenous, data.treatment, data.instruments).fit(cov_type="robust").std_errors,
+    )  # fmt: skip
+    yield Race(
+        what="LIML + AR sets", peer="linearmodels", rows=rows, target=8, ours=ours("iv_liml", data),
+        theirs=lambda: IVLIML(data.y, exogenous, data.treatment, data.instruments).fit(cov_type="robust").std_errors,
     )  # fmt: skip
 
 

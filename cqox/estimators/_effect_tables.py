@@ -33,7 +33,7 @@ class _Scale:
     ) -> dict[str, Json]:
         """An estimate with its error, interval and p-value, from those of each split."""
         factor = self.unit if unit is None else unit
-        value, variance = _middle(np.asarray(values), np.asarray(variances))
+        value, variance = _middle(values, variances)
         error = math.sqrt(variance) * factor if variance > 0 else None
         point = value * factor
         if error is None:
@@ -49,9 +49,11 @@ class _Scale:
         }
 
 
-def _middle(values: Vector, variances: Vector) -> tuple[float, float]:
+def _middle(values: Sequence[float] | Vector, variances: Sequence[float] | Vector) -> tuple[float, float]:
+    if len(values) == 1:
+        return float(values[0]), float(variances[0])
     middle = float(np.median(values))
-    return middle, float(np.median(variances + (values - middle) ** 2))
+    return middle, float(np.median(np.asarray(variances) + (np.asarray(values) - middle) ** 2))
 
 
 def spread_table(effects: Vector, weights: Vector | None, unit: float) -> dict[str, Json]:

@@ -274,3 +274,41 @@ def test_an_amount_of_treatment_is_refused():
     result = run(ENTRIES["dr_learner"], Plan(cross_section(continuous=True), Settings()))
     assert result.status == "skipped"
     assert "two levels" in result.reason
+
+
+def test_the_learners_equal_econmls():
+    metalearners = pytest.importorskip("econml.metalearners", reason="econml is not among the peers installed here")
+    from econml.dr import LinearDRLearner
+    from sklearn.base import BaseEstimator
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    class Arms(BaseEstimator):
+        """A linear model in each arm, where the last column says which."""
+
+        def fit(self, x: np.ndarray, y: np.ndarray):
+            self.fits = [linear(x[x[:, -1] == arm, :-1], y[x[:, -1] == arm]) for arm in (0, 1)]
+            return self
+
+        def predict(self, x: np.ndarray) -> np.ndarray:
+            return np.where(x[:, -1] > 0, self.fits[1].predict(x[:, :-1]), self.fits[0].predict(x[:, :-1]))
+
+    data = cross_section(n=1500, weights=False)
+    standard = (data.covariates - data.covariates.mean(0)) / data.covariates.std(0)
+    data = with_covariates(data, standard)
+    plan = Plan(data, Settings(seed=7))
+    folds = plan.folds(0)
+    peer = LinearDRLearner(
+        model_propensity=LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000), model_regression=Arms(),
+        min_propensity=0.01, cv=[(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(5)],
+    )  # fmt: skip
+    peer.fit(data.y, data.treatment.astype(int), X=standard, inference="auto")
+    found = run(ENTRIES["dr_learner"], plan).diagnostics["best_linear_predictor"]["coefficients"]
+    assert [each["estimate"] for each in found] == pytest.approx([peer.intercept_(T=1), *peer.coef_(T=1)], rel=1e-6)
+    frame = plan.frame("xty", plan.doubly_robust_sample())
+    whole = plan.blocks(frame)[0].sum(axis=0, keepdims=True)
+    once = Trainings(members=np.array([[True], [True]]), first=0)
+    k, y = frame.at["x"].stop, frame.column("y")
+    mine = by_arms(whole, k, y, once)[0, 0] @ frame.matrix[:k] * frame.scale[y]
+    for learner in (metalearners.TLearner, metalearners.XLearner):
+        effects = learner(models=LinearRegression()).fit(data.y, data.treatment, X=standard).effect(standard)
+        np.testing.assert_allclose(effects, mine, rtol=1e-9, atol=1e-9)
