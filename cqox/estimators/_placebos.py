@@ -17,7 +17,7 @@ from cqox.estimators.data import Matrix, Vector
 
 __all__ = ["Conformal", "Placebo", "conformal", "placebo_groups", "placebos_in_space", "root_mean_square"]
 
-_ORDERS, _MOST_CELLS = 2_000, 4_000_000
+_ORDERS, _MOST_CELLS, _MOST_HELD_OUT = 2_000, 4_000_000, 200
 _SCAN, _BISECTIONS, _DOUBLINGS = 12, 16, 12
 
 
@@ -107,7 +107,15 @@ class _Test:
 
 
 def conformal(
-    donors: Matrix, target: Vector, before: int, weigh: Weigh, *, centre: float, alpha: float, seed: int
+    donors: Matrix,
+    target: Vector,
+    before: int,
+    weigh: Weigh,
+    *,
+    centre: float,
+    alpha: float,
+    seed: int,
+    held_out: bool = False,
 ) -> Conformal:
     """The interval by inverting the test, and the test of no effect.
 
@@ -125,6 +133,9 @@ def conformal(
         centre: an effect to search from, the average gap.
         alpha: one minus the level.
         seed: of the random orders.
+        held_out: rank the average gap among residuals of single periods that the weights were fitted without (Barber et
+            al. 2021, the jackknife) in place of fitting to all periods: for weights so flexible that they follow every
+            period, and a mean of periods less, their own residuals are not alike.
     """
     strictest = 1 / (before + 1)
     single = _Test(
@@ -134,7 +145,10 @@ def conformal(
         weigh=weigh,
         orders=np.arange(before, -1, -1)[:, None],
     )
-    found = _inverted(single, centre, max(alpha, strictest), "average effect")
+    if held_out:
+        found = _held_out(donors[:, :before], target[:before], weigh, centre, max(alpha, strictest))
+    else:
+        found = _inverted(single, centre, max(alpha, strictest), "average effect")
     if alpha >= strictest - 1e-9:
         return found
     orders = _random_orders(len(target), len(target) - before, seed)
@@ -152,6 +166,21 @@ def _inverted(test: _Test, centre: float, level: float, method: str) -> Conforma
     scale = max(root_mean_square(test.residuals(centre)), 1e-6)
     lower, upper = (_end(test.p_value, centre, side * scale, level + 1e-9) for side in (-1.0, 1.0))
     return Conformal(lower=lower, upper=upper, p_value=test.p_value(0.0), orders=len(test.orders), method=method)
+
+
+def _held_out(donors: Matrix, target: Vector, weigh: Weigh, centre: float, level: float) -> Conformal:
+    """The average gap give or take what single periods before the start are missed by without their help."""
+    held = np.unique(np.linspace(0, len(target) - 1, min(len(target), _MOST_HELD_OUT)).round().astype(np.intp))
+    missed = np.empty(len(held))
+    for place, period in enumerate(held):
+        others = np.arange(len(target)) != period
+        missed[place] = abs(target[period] - weigh(donors[:, others], target[others]) @ donors[:, period])
+    orders = len(held) + 1
+    half = float(np.sort(missed)[-max(int(level * orders + 1e-9), 1)])
+    p_value = (1 + int(np.count_nonzero(missed >= abs(centre)))) / orders
+    return Conformal(
+        lower=centre - half, upper=centre + half, p_value=p_value, orders=orders, method="held-out periods"
+    )
 
 
 def _collapsed(outcomes: Matrix, before: int) -> Matrix:

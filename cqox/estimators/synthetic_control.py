@@ -103,7 +103,7 @@ def _synthetic(plan: Plan, name: str, weigh: Weigh, more: dict[str, Json], *, pa
     value = float(fit.gaps[panel.before :].mean())
     groups = _groups(plan, panel)
     placebos = placebos_in_space(panel.donors, panel.before, groups, weigh)
-    interval, notes = _conformal(plan, panel, weigh, value)
+    interval, notes = _conformal(plan, panel, weigh, value, held_out=not paths)
     space = in_space(panel, fit, placebos, paths=paths)
     warnings = [*panel.warnings, *_poor_fit(panel, fit, placebos), *_without_end(interval)]
     notes += [*panel.notes, *_choices(plan, panel)]
@@ -141,14 +141,17 @@ def _groups(plan: Plan, panel: BlockPanel) -> list[NDArray[np.intp]]:
     return placebo_groups(len(panel.donors), len(panel.treated), most, rng)
 
 
-def _conformal(plan: Plan, panel: BlockPanel, weigh: Weigh, value: float) -> tuple[Conformal | None, list[str]]:
+def _conformal(
+    plan: Plan, panel: BlockPanel, weigh: Weigh, value: float, *, held_out: bool
+) -> tuple[Conformal | None, list[str]]:
     if 80 * _effort(panel) > 10 * _EFFORT:
         donors, periods = panel.donors.shape
         return None, [f"{donors} donors over {periods} periods are too many for the conformal interval."]
     settings = plan.settings
     interval = conformal(
-        panel.donors, panel.target, panel.before, weigh, centre=value, alpha=settings.alpha, seed=settings.seed
-    )
+        panel.donors, panel.target, panel.before, weigh,
+        centre=value, alpha=settings.alpha, seed=settings.seed, held_out=held_out,
+    )  # fmt: skip
     return interval, []
 
 
@@ -323,7 +326,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         summary="The same with what the weighted mean still missed before treatment put right by ridge regression, at "
         "the price of negative weights; the ridge is chosen by predicting single periods.",
         requires=("y", "treatment", "unit_id", "time"),
-        standard_error=_CONFORMAL,
+        standard_error="none: interval by what held-out periods are missed by (jackknife), p-value by placebo in space",
         paper="Ben-Michael, Feller and Rothstein 2021, JASA 116, lemma 1",
         doi="10.1080/01621459.2021.1929245",
         checked_against="pysyncon AugSynth",

@@ -131,6 +131,16 @@ def test_the_conformal_interval_holds_what_its_test_does_not_reject():
         assert (p_value > 0.1) == inside
 
 
+def test_the_augmented_interval_is_what_held_out_periods_are_missed_by():
+    data = factor_panel(treated=1)
+    result = answer("synthetic_control_augmented", data)
+    assert result.diagnostics["conformal"]["method"] == "held-out periods"
+    assert result.ci_upper - result.estimate == pytest.approx(result.estimate - result.ci_lower)
+    far = answer("synthetic_control_augmented", replace(data, y=data.y + 100 * data.treatment))
+    assert far.diagnostics["conformal"]["p_value"] == pytest.approx(1 / 21)
+    assert far.ci_upper - far.estimate == pytest.approx(result.ci_upper - result.estimate)
+
+
 def test_few_periods_before_treatment_widen_the_interval_by_the_stricter_test():
     data = factor_panel(periods=16, before=10)
     result = answer("synthetic_control", data)
