@@ -73,7 +73,7 @@ async def find(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
         yield Finding(kind="leftover", what=f"files of the engine {owner}, which is gone", owner=owner)
     drawn = files.drawn()
     stored = {report.analysis_id for report in await _heads(store)}
-    for analysis_id in stored:
+    for analysis_id in sorted(stored):
         try:
             await store.load(analysis_id)
         except StoreUnavailable as error:

@@ -71,6 +71,15 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
                 before = self.next if follow else None
                 self.next = self.both(lambda s: s.reports(dataset_id=wanted, limit=limit, before=before)).next
 
+            @rule(anything=st.text(max_size=4))
+            def look_for(self, anything: str) -> None:
+                self.both(lambda store: store.load(anything))
+                self.both(lambda store: store.dataset(anything))
+                self.both(lambda store: store.job(anything))
+                self.both(lambda store: store.forget(anything))
+                self.both(lambda store: store.reports(dataset_id=anything))
+                self.both(lambda store: store.reports(before=anything))
+
             @rule(number=NUMBERS, name=TEXT, at=TIMES, sample=st.booleans())
             def register(self, number: int, name: str, at: str, sample: bool) -> None:
                 record = replace(a_dataset(str(number), created_at=at, sample=sample), name=name)
