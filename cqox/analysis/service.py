@@ -262,6 +262,10 @@ class Analyses:
         """The same; None where there was none, where it was interrupted, and where the store cannot be asked."""
         try:
             record = await self.store.job(job_id)
+            if record is not None and record.status == "running":
+                # Unless its engine has died a moment ago.
+                await tend_once(self.store, self._files)
+                record = await self.store.job(job_id)
         except StoreUnavailable as error:
             _logger.warning("Whether there is a job %s already could not be found out: %s", job_id, error)
             return None

@@ -158,6 +158,14 @@ def test_a_job_is_read_followed_and_cancelled_through_the_gateway_whichever_engi
         assert until(other, path, "cancelled")["status"] == "cancelled"
     assert get(gateway, "/api/jobs/nothing").status_code == 404
 
+    key = {"Idempotency-Key": "of an engine that is killed", "Prefer": "respond-async"}
+    job = analyze(pair[0], LONG, **key).json()
+    pair[0].kill()
+    assert analyze(gateway, LONG, **key).json()["job_id"] == job["job_id"]
+    path = f"/api/jobs/{job['job_id']}"
+    assert until(pair[1], path, "running", "last_step")["last_step"] is not None
+    assert httpx.delete(f"{gateway.url}{path}", trust_env=False, timeout=60).json()["status"] == "cancelled"
+
 
 def test_engines_on_one_volume_take_the_same_upload_at_once_and_either_deletes_it(
     engines: Engines, postgres: Postgres
