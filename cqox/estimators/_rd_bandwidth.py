@@ -82,10 +82,11 @@ def mse_bandwidths(
     ranges = [float(side.distance[-1]) for side in sides]
     least = max(side.reaching(distinct) * (1 + 1e-12) for side in sides) if distinct else 0.0
 
-    def within(bandwidth: float, order: int) -> float:
-        """No farther than the data reach, and far enough to fit a polynomial of some order and look at its rest."""
-        needed = max(side.holding(order + 1) for side in sides)
-        return max(min(bandwidth, max(ranges)), needed)
+    def within(bandwidth: float, values: int) -> float:
+        """No farther than the data reach, and far enough for a polynomial of so many coefficients."""
+        found = min(bandwidth, max(ranges))
+        short = [side for side in sides if side.distinct(side.within(found)) < values]
+        return max([found, *(side.holding(values) for side in short)])
 
     pilot = max(within(_RULE_OF_THUMB * spread * rows ** (-1 / 5), 4), least)
     windows = [side.window(pilot) for side in sides]
