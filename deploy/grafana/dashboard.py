@@ -138,7 +138,6 @@ def _changes() -> _Json:
         "datasource": _SOURCE,
         "expr": changed,
         "titleFormat": "{{policy}} opened or closed",
-        "step": "30s",
     }
 
 
@@ -149,7 +148,6 @@ def _variable(name: str, where: str = 'job=~"cqox-.*"') -> _Json:
         "type": "query",
         "datasource": _SOURCE,
         "query": {"query": f"label_values(up{{{where}}}, {name})", "refId": name},
-        "definition": f"label_values(up{{{where}}}, {name})",
         "refresh": 2,
         "includeAll": True,
         "multi": True,
