@@ -232,6 +232,73 @@ def against_rdrobust(rows: int) -> Iterator[Race]:
     )  # fmt: skip
 
 
+def factors(donors: int, periods: int) -> Data:
+    """One treated unit, the first, for the last third of the periods, and donors that share three factors with it."""
+    rng = np.random.default_rng(3)
+    y = rng.standard_normal((donors + 1, 3)) @ rng.standard_normal((3, periods)).cumsum(axis=1)
+    y[0] = rng.dirichlet(np.ones(donors)) @ y[1:]
+    y += 0.3 * rng.standard_normal(y.shape)
+    unit, when = np.repeat(np.arange(donors + 1), periods), np.tile(np.arange(periods), donors + 1)
+    t = ((unit == 0) & (when >= 2 * periods // 3)).astype(float)
+    return Data(
+        n=y.size,
+        y=y.ravel(),
+        treatment=t,
+        treatment_kind="binary",
+        unit=unit,
+        time=when,
+        row_key=unit.astype(np.uint64),
+    )
+
+
+def against_pysyncon(donors: int, periods: int) -> Iterator[Race]:
+    """Synthetic control on past outcomes, each with the same fit of every donor as a placebo.
+
+    Ours has the conformal interval and the placebo in time besides; the peer is given its importances of periods, which
+    it would search for otherwise.
+    """
+    import pandas as pd
+    from pysyncon import AugSynth, Dataprep, Synth
+
+    data, before = factors(donors, periods), 2 * periods // 3
+    wide = pd.DataFrame(data.y.reshape(donors + 1, periods).T[:before])
+    importance = np.full(before, 1 / before)
+
+    def placebos() -> object:
+        found = []
+        for unit in range(donors + 1):
+            others, own = wide.drop(columns=[unit] if unit == 0 else [0, unit]), wide[unit]
+            peer = Synth()
+            peer.fit(X0=others, X1=own, Z0=others, Z1=own, custom_V=importance)
+            found.append(peer.W)
+        return found
+
+    yield Race(
+        what="SC + placebos", peer="pysyncon", rows=data.n, target=5, ours=ours("synthetic_control", data),
+        theirs=placebos,
+    )  # fmt: skip
+    table = pd.DataFrame({"y": data.y, "unit": data.unit, "time": data.time})
+
+    def augmented() -> object:
+        found = []
+        for unit in range(donors + 1):
+            prepared = Dataprep(
+                foo=table, predictors=["y"], predictors_op="mean", dependent="y", unit_variable="unit",
+                time_variable="time", treatment_identifier=unit, time_predictors_prior=range(before),
+                controls_identifier=[other for other in range(1, donors + 1) if other != unit],
+                time_optimize_ssr=range(before),
+            )  # fmt: skip
+            peer = AugSynth()
+            peer.fit(prepared, lambda_=None if unit == 0 else 1.0, use_covariates=False)
+            found.append(peer.W)
+        return found
+
+    yield Race(
+        what="ASC + placebos", peer="pysyncon", rows=data.n, target=5, ours=ours("synthetic_control_augmented", data),
+        theirs=augmented,
+    )  # fmt: skip
+
+
 def seconds(work: Callable[[], object]) -> float:
     """The median of some runs after one to warm up."""
     work()
@@ -250,6 +317,7 @@ def races() -> Iterator[Race]:
             yield from against(rows)
         yield from against_rdrobust(rows)
     yield from against_statsmodels(1_000_000)
+    yield from against_pysyncon(38, 31)
     yield from against_csdid(1_000_000)
 
 
