@@ -35,7 +35,7 @@ __all__ = ["Contrast", "Prepared", "check_mapping", "prepare"]
 
 _DESIGNS = (
     {"treatment"}, {"dose"}, {"running", "cutoff"}, {"time", "cohort"}, {"time", "intervention_time"}, {"time", "post"},
-    {"action", "reward"},
+    {"action", "reward"}, {"action", "y"}, {"reward", "target_policy"},
 )  # fmt: skip
 """Roles that say who was treated, alone or together."""
 

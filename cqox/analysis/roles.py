@@ -178,10 +178,13 @@ def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
         return None
     name = str(roles["pscore"])
     scores = numeric(frame[name], role="pscore")
-    wrong = int(np.sum((scores <= 0) | (scores >= 1)))
+    logged = "action" in roles  # a logging policy may have been sure of what it took
+    wrong = int(np.sum((scores <= 0) | ((scores > 1) if logged else (scores >= 1))))
     if wrong:
         raise InvalidRequest(
-            f"{wrong} rows of '{name}' are not strictly between 0 and 1, as a probability of treatment must be.",
+            f"{wrong} rows of '{name}' are not above 0 and at most 1, as the probability of a logged action must be."
+            if logged
+            else f"{wrong} rows of '{name}' are not strictly between 0 and 1, as a probability of treatment must be.",
             field="mapping.pscore",
         )
     return scores

@@ -205,6 +205,7 @@ def _settings(options: Options, threads: int) -> Settings:
         event_window=options.event_window,
         rd_bandwidth=options.rd_bandwidth,
         outcome_range=options.outcome_range,
+        target_action=options.target_action,
         threads=threads,
     )
 

@@ -100,6 +100,11 @@ class Options(_Strict):
         None,
         description="How far from the cutoff a discontinuity looks, in units of `running`; MSE-optimal if absent.",
     )
+    target_action: str | None = Field(
+        None,
+        description="The action that the policy to be evaluated always takes, where no target_policy is mapped; if absent "
+        "too, the policy is uniform over the logged actions.",
+    )
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
     )

@@ -13,6 +13,7 @@ from cqox.contract import Decision, Gate
 from cqox.diagnostics._tables import number_in
 from cqox.diagnostics.primary import Primary
 from cqox.estimators import Estimate
+from cqox.estimators._quantiles import critical_value
 
 __all__ = ["decide"]
 
@@ -78,7 +79,7 @@ def _judge(
             return "HOLD", [none, *_named(design, "fail"), *_named(design, "warn")]
         why = f"{chosen.name} was {chosen.status}"
         return "HOLD", [why if chosen.reason is None else f"{why}: {chosen.reason}"]
-    gain = _gain(chosen, chosen.estimate, better)
+    gain = _gain(chosen, chosen.estimate, better, alpha)
     evidence, said = _evidence(gain, minimum, alpha)
     failed, warned = _named(gates, "fail"), _named(gates, "warn")
     reasons = [said, *failed, *warned]
@@ -98,15 +99,21 @@ def _named(gates: Mapping[str, Gate], status: str) -> list[str]:
     ]
 
 
-def _gain(chosen: Estimate, value: float, better: str) -> _Gain:
-    lower, upper, interval = chosen.ci_lower, chosen.ci_upper, "interval"
+def _gain(chosen: Estimate, value: float, better: str, alpha: float) -> _Gain:
+    lower, upper, interval, error = chosen.ci_lower, chosen.ci_upper, "interval", chosen.standard_error
+    if chosen.family == "off_policy":
+        # What matters is what the policy earns beyond what the log did.
+        lift, error = number_in(chosen.diagnostics["lift"]), number_in(chosen.diagnostics["lift_standard_error"])
+        value, half = lift or 0.0, None if error is None else critical_value(alpha, None) * error
+        lower, upper = (None, None) if half is None else (value - half, value + half)
+        interval = "interval over the logged policy"
     if "anderson_rubin_robust" in chosen.diagnostics:
         found = _anderson_rubin(chosen)
         if found is not None:
             (lower, upper), interval = found, "Anderson-Rubin set"
     if better == "lower":
         value, lower, upper = -value, None if upper is None else -upper, None if lower is None else -lower
-    return _Gain(estimate=value, standard_error=chosen.standard_error, lower=lower, upper=upper, interval=interval)
+    return _Gain(estimate=value, standard_error=error, lower=lower, upper=upper, interval=interval)
 
 
 def _anderson_rubin(chosen: Estimate) -> tuple[float | None, float | None] | None:

@@ -112,6 +112,8 @@ def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
         f"The effective sample size under the weights is at least {_ESS:.0%} of the rows in each arm; fails below "
         f"{_ESS_FAILS:.0%}."
     )
+    if chosen is not None and chosen.family == "off_policy" and chosen.n:
+        return _effective_log(rule, chosen, chosen.n)
     reason = _unconfounded(chosen)
     if reason is None and chosen is not None and chosen.name == "difference_in_means":
         reason = "The primary, difference_in_means, does not weight."
@@ -131,6 +133,15 @@ def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
         word = "treated" if arm == "treated" else "untreated"
         said = f"The {rows or 0:.0f} {word} rows count as {effective or 0:.1f}."
     return Gate(status=status, value=share, threshold=_ESS, rule=rule, reason=said)
+
+
+def _effective_log(rule: str, chosen: Estimate, rows: int) -> Gate:
+    effective = number_in(chosen.diagnostics.get("ess"))
+    if effective is None:
+        return skip(rule, f"The primary, {chosen.name}, does not weight.")
+    status = below(effective / rows, _ESS, _ESS_FAILS)
+    said = None if status == "pass" else f"The {rows} logged rows count as {effective:.1f}."
+    return Gate(status=status, value=effective / rows, threshold=_ESS, rule=rule, reason=said)
 
 
 def instrument_strength(chosen: Estimate | None) -> Gate:

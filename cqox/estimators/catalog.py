@@ -15,6 +15,7 @@ from cqox.estimators import (
     interrupted_series,
     matching,
     meta_learners,
+    off_policy,
     regression,
     stratification,
     synthetic_control,
@@ -44,6 +45,7 @@ def catalog() -> tuple[Estimator, ...]:
         *discontinuity.ESTIMATORS,
         *synthetic_control.ESTIMATORS,
         *interrupted_series.ESTIMATORS,
+        *off_policy.ESTIMATORS,
     )
 
 

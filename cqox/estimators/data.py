@@ -157,6 +157,7 @@ class Settings:
         strata: strata of the propensity score, at least 2.
         matches: rows of the other arm that each row is matched to, at least 1, and more where several are as near.
         caliper: the farthest that a match may be in the propensity score, a probability; None for any distance.
+        target_action: the action that the policy to be evaluated always takes, where no policy is mapped.
         outcome_range: the smallest and largest value that y can have, for bounds where outcomes are missing.
         control_group: whom the staggered designs compare with: units that are never treated, or also those treated
             later; None for the never treated where there are any.
@@ -179,6 +180,7 @@ class Settings:
     matches: int = 1
     caliper: float | None = None
     outcome_range: tuple[float, float] | None = None
+    target_action: str | None = None
     control_group: Literal["never_treated", "not_yet_treated"] | None = None
     did_method: Literal["dr", "reg", "ipw"] = "dr"
     base_period: Literal["varying", "universal"] = "varying"

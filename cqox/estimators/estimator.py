@@ -13,6 +13,7 @@ __all__ = ["CROSS_SECTION_LAWS", "Estimator", "Law"]
 type Law = Literal[
     "row_permutation",
     "outcome_affine",
+    "outcome_scale",
     "irrelevant_constant",
     "collinear_copy",
     "half_weights",
@@ -24,10 +25,11 @@ type Law = Literal[
 """A transformation of the data under which the estimate moves in a known way.
 
 row_permutation: any order of the rows, same numbers. outcome_affine: y → a + b·y multiplies estimate and standard error
-by b and |b|. irrelevant_constant: one more covariate that never varies changes nothing. collinear_copy: nor does one
-that repeats another. half_weights: every row twice at half its weight, same point estimate. flip_treatment: T → 1 − T
-changes the sign; what is then estimated is `Estimator.flipped`. scale_treatment: T → c·T divides the estimate by c.
-chunk_size, threads: how the rows are cut into blocks, and by how many threads they are read, changes nothing.
+by b and |b|. outcome_scale: so does y → b·y, where the estimate is a level and not an effect. irrelevant_constant: one
+more covariate that never varies changes nothing. collinear_copy: nor does one that repeats another. half_weights: every
+row twice at half its weight, same point estimate. flip_treatment: T → 1 − T changes the sign; what is then estimated is
+`Estimator.flipped`. scale_treatment: T → c·T divides the estimate by c. chunk_size, threads: how the rows are cut into
+blocks, and by how many threads they are read, changes nothing.
 """
 
 CROSS_SECTION_LAWS: frozenset[Law] = frozenset(

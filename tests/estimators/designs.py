@@ -232,8 +232,35 @@ def series(
     )
 
 
+def logged(n: int = 1500, seed: int = 8, *, actions: int = 3, policy: bool = True) -> Data:
+    """The log of a softmax policy over actions whose rewards depend on covariates, and another policy."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 2))
+    tilt = np.linspace(-0.5, 0.5, actions)
+    chances = np.exp(x[:, :1] * tilt)
+    chances /= chances.sum(axis=1, keepdims=True)
+    action = (rng.random(n)[:, None] > chances.cumsum(axis=1)).sum(axis=1).clip(0, actions - 1)
+    y = 1.0 + 0.5 * action + x @ [1.0, -0.5] + 0.3 * action * x[:, 1] + rng.standard_normal(n)
+    wanted = np.exp(np.linspace(0.0, 1.0, actions) + 0.5 * x[:, 1:] * tilt)
+    wanted /= wanted.sum(axis=1, keepdims=True)
+    return Data(
+        n=n,
+        y=y,
+        covariates=x,
+        propensity_covariates=x,
+        pscore=chances[np.arange(n), action],
+        action=action.astype(np.int64),
+        action_labels=tuple(f"a{place}" for place in range(actions)),
+        target_policy=wanted if policy else np.empty((n, 0)),
+        row_key=row_keys(x, action, y),
+        names={**names_for(x), "target_policy": tuple(f"p_a{place}" for place in range(actions)) if policy else ()},
+    )
+
+
 def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
+    if estimator.family == "off_policy":
+        return logged(seed=seed)
     if "running" in estimator.requires:
         return discontinuity(seed=seed, fuzzy="treatment" in estimator.requires)
     if estimator.name == "iv_wald":

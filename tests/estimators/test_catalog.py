@@ -8,9 +8,11 @@ from tests.estimators.designs import cross_section, design_for, rows
 
 ENTRIES = [pytest.param(entry, id=entry.name) for entry in catalog()]
 OF_OUTCOMES = [pytest.param(entry, id=entry.name) for entry in catalog() if "y" in entry.requires]
+OF_EFFECTS = [pytest.param(entry, id=entry.name) for entry in catalog() if "outcome_affine" in entry.laws]
 ROLES = {
     "y", "treatment", "covariates", "propensity_covariates", "pscore", "instrument", "unit_id", "time", "post",
     "cluster", "weights", "fixed_effects", "cohort", "running", "cutoff", "intervention_time",
+    "action", "target_policy",
 }  # fmt: skip
 
 
@@ -33,7 +35,7 @@ def test_an_entry_says_what_it_is_from_where_and_checked_by_whom(entry):
     assert entry.summary.endswith(".")
     assert entry.doi is None or entry.doi.startswith("10.")
     assert {"row_permutation", "chunk_size", "threads"} <= entry.laws
-    assert ("outcome_affine" in entry.laws) == ("y" in entry.requires)
+    assert bool(entry.laws & {"outcome_affine", "outcome_scale"}) == ("y" in entry.requires)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -42,7 +44,7 @@ def test_a_role_that_is_not_mapped_is_asked_for_by_name(entry):
     bare = replace(
         data, treatment=None, treatment_kind="none", covariates=np.empty((data.n, 0)),
         propensity_covariates=np.empty((data.n, 0)), instruments=np.empty((data.n, 0)), unit=None, time=None, post=None,
-        running=None, cutoff=None,
+        running=None, cutoff=None, pscore=None, action=None, target_policy=np.empty((data.n, 0)),
     )  # fmt: skip
     result = run(entry, Plan(bare, Settings()))
     assert result.status == "skipped"
@@ -59,7 +61,7 @@ def test_an_outcome_that_never_varies_is_skipped_with_its_name(entry):
     assert "'y' never varies" in result.reason
 
 
-@pytest.mark.parametrize("entry", OF_OUTCOMES)
+@pytest.mark.parametrize("entry", OF_EFFECTS)
 def test_a_treatment_that_never_varies_is_skipped(entry):
     data = design_for(entry)
     result = run(entry, Plan(replace(data, treatment=np.ones(data.n)), Settings()))
@@ -77,7 +79,7 @@ def test_a_handful_of_rows_gives_a_number_or_a_reason_but_never_fails(entry, n: 
         assert (result.reason is None) == (result.estimate is not None)
 
 
-@pytest.mark.parametrize("entry", OF_OUTCOMES)
+@pytest.mark.parametrize("entry", OF_EFFECTS)
 def test_an_outcome_fitted_without_error_has_no_made_up_certainty(entry):
     data = design_for(entry)
     base = data.running >= data.cutoff if data.treatment is None else data.treatment

@@ -50,6 +50,13 @@ def test_shifting_and_scaling_the_outcome_scales_the_effect(entry: Estimator, sh
     same(answer(entry, data), answer(entry, moved), factor=factor, rtol=1e-8)
 
 
+@pytest.mark.parametrize("entry", pairs("outcome_scale"))
+@pytest.mark.parametrize("factor", [3.0, -1e-3, 1e6])
+def test_scaling_the_outcome_scales_a_level(entry: Estimator, factor: float):
+    data = design_for(entry)
+    same(answer(entry, data), answer(entry, replace(data, y=factor * data.y)), factor=factor, rtol=1e-8)
+
+
 @pytest.mark.parametrize("entry", pairs("irrelevant_constant"))
 def test_a_constant_covariate_changes_nothing_and_is_named(entry: Estimator):
     data = design_for(entry)

@@ -59,6 +59,10 @@ ESTIMATORS = {
     r"did_2x2_block": "did_2x2_block",
     r"did_2x2": "did_2x2",
     r"twfe": "twfe",
+    r"(ope_)?snips": "ope_snips",
+    r"(ope_)?ips": "ope_ips",
+    r"ope_dm|direct_method": "ope_dm",
+    r"ope_dr": "ope_dr",
     r"interrupted_(time_)?series|its\\b|segmented": "interrupted_series",
     r"(synthetic_did|synth(etic)?_?did|sdid)": "synthetic_did",
     r"(ridge_)?aug(mented)?_?(synth|sc)|ascm|synthetic_control.*(ridge|augment)": "synthetic_control_augmented",
@@ -211,7 +215,11 @@ def staggered_number(diagnostics: Mapping[str, object], quantity: str) -> object
 def build(case: Case) -> Data:
     """The numeric view of a case's table under its mapping."""
     table, mapping = Table(case.path), case.mapping
-    y = table.numbers(str(mapping["y"])) if "y" in mapping else np.full(table.n, np.nan)
+    outcome = mapping.get("y", mapping.get("reward"))
+    y = table.numbers(str(outcome)) if outcome is not None else np.full(table.n, np.nan)
+    action = next((name for name in (mapping.get("action"), "action", "item_id") if name in table.columns), None)
+    action = action if "reward" in mapping else None
+    policy, _ = table.matrix(name for name in _several(mapping.get("target_policy")) if name in table.columns)
     x, labels = table.matrix(_several(mapping.get("covariates")))
     w, w_labels = (x, labels)
     if "propensity_covariates" in mapping:
@@ -227,7 +235,7 @@ def build(case: Case) -> Data:
     return Data(
         n=table.n,
         y=y,
-        y_kind="real" if "y" in mapping else "none",
+        y_kind="real" if outcome is not None else "none",
         treatment=treatment,
         treatment_kind=kind,
         covariates=x,
@@ -244,6 +252,9 @@ def build(case: Case) -> Data:
         clusters=clusters,
         weights=table.numbers(str(mapping["weights"])) if "weights" in mapping else None,
         fixed_effects=tuple(table.codes(name) for name in _several(mapping.get("fixed_effects"))),
+        action=table.codes(str(action)) if action is not None else None,
+        action_labels=tuple(table.levels(str(action))) if action is not None else None,
+        target_policy=policy,
         running=table.numbers(str(mapping["running"])) if "running" in mapping else None,
         cutoff=float(str(mapping["cutoff"])) if "cutoff" in mapping else None,
         row_key=row_keys(
