@@ -56,7 +56,9 @@ def unit_covariance(rows: Matrix, clusters: Clusters, *, clustered: bool) -> Mat
     """
     if not clustered:
         return np.asarray(rows @ rows.T)
-    factor = clusters.fewest / (clusters.fewest - 1) if clusters.fewest > 1 else np.nan
+    if clusters.fewest < 2:
+        return np.full((len(rows), len(rows)), np.nan)
+    factor = clusters.fewest / (clusters.fewest - 1)
     if not clusters.mapped:
         return np.asarray(rows @ rows.T * factor)
     if len(clusters.codes) == 1:

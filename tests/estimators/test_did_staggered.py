@@ -480,3 +480,56 @@ def test_a_window_that_holds_no_event_leaves_the_other_averages():
     told = result.diagnostics["dynamic"]
     assert (told["overall"], told["overall_standard_error"], told["averages"]) == (None, None, [])
     assert result.diagnostics["calendar"]["averages"]
+
+
+def any_panel(seed: int) -> tuple[Data, Settings]:
+    """Small panels of all kinds, and options at random."""
+    rng = np.random.default_rng(seed)
+    units, periods = int(rng.integers(2, 50)), int(rng.integers(2, 9))
+    unit, time = np.repeat(np.arange(units), periods), np.tile(np.arange(periods), units)
+    start = rng.integers(0, periods + rng.integers(1, 6), units)
+    kept = rng.permutation(np.flatnonzero(rng.random(len(unit)) >= rng.choice([0.0, 0.0, 0.1, 0.5])))
+    unit, time = unit[kept], time[kept]
+    values = 2000 + np.cumsum(rng.integers(1, 3, periods)).astype(float)
+    width = int(rng.choice([0, 0, 1, 3]))
+    x = rng.standard_normal((units, width))[unit] if rng.random() < 0.5 else rng.standard_normal((len(unit), width))
+    after = (time >= start[unit]).astype(float)
+    path = rng.random() < 0.5
+    weights = [None, rng.uniform(0.1, 3.0, units)[unit], rng.uniform(0.1, 3.0, len(unit))][rng.integers(0, 3)]
+    clusters = [(), (unit % max(2, units // 3),), (unit % 5, unit // 2), (np.zeros_like(unit),)][rng.integers(0, 4)]
+    data = Data(
+        n=len(unit), y=rng.standard_normal(len(unit)) * (rng.random() < 0.9) + 2 * after,
+        treatment=after if path else None, treatment_kind="binary" if path else "none", covariates=x,
+        propensity_covariates=x, unit=unit, time=time, time_values=values, weights=weights, clusters=clusters,
+        cohort=None if path else np.where(start < periods, values[np.minimum(start, periods - 1)], np.nan)[unit],
+        row_key=unit.astype(np.uint64),
+    )  # fmt: skip
+    asked = Settings(
+        did_method=str(rng.choice(["dr", "reg", "ipw"])), base_period=str(rng.choice(["varying", "universal"])),
+        control_group=[None, "never_treated", "not_yet_treated"][rng.integers(0, 3)],
+        anticipation=int(rng.choice([0, 0, 1, 2])), event_window=[None, None, 1, 3][rng.integers(0, 4)],
+        se=str(rng.choice(["auto", "HC0", "CRV3"])),
+    )  # fmt: skip
+    return data, asked
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [GROUP_TIME, IMPUTED])
+def test_any_panel_gives_finite_numbers_or_a_reason_but_never_fails(name: str):
+    found = 0
+
+    def check(value: object) -> None:
+        if isinstance(value, dict | list):
+            for inner in value.values() if isinstance(value, dict) else value:
+                check(inner)
+        else:
+            assert value is None or isinstance(value, bool | int | str) or np.isfinite(value)
+
+    for seed in range(400):
+        data, asked = any_panel(seed)
+        result = run(ENTRIES[name], Plan(data, asked))
+        assert result.status != "failed", (seed, result.reason)
+        assert (result.reason is None) == (result.estimate is not None)
+        check([result.estimate, result.standard_error, result.ci_lower, dict(result.diagnostics)])
+        found += result.estimate is not None
+    assert found > 200
