@@ -53,9 +53,9 @@ now() { sleep 1; date -u +%Y-%m-%dT%H:%M:%SZ; }
 logged() { docker logs --since "$2" "$1" 2>&1; }
 stop() { docker stop "$1" >/dev/null; }
 # A seed of its own, so that no cache answers.
-fresh() { sed 's/"dataset_id"/"options": {"seed": '"$RANDOM$RANDOM"'}, "dataset_id"/' "$examples/request.json"; }
+fresh() { sed 's/"dataset_id"/"options": {"seed": '"$((RANDOM * 32768 + RANDOM))"'}, "dataset_id"/' "$examples/request.json"; }
 long() {
-    sed -e 's/"repetitions": *\([0-9]*\)/"repetitions": '"${repetitions:-\\1}"', "seed": '"$RANDOM$RANDOM"'/' "$examples/long_request.json"
+    sed -e 's/"repetitions": *\([0-9]*\)/"repetitions": '"${repetitions:-\\1}"', "seed": '"$((RANDOM * 32768 + RANDOM))"'/' "$examples/long_request.json"
 }
 
 # ask BODY_FILE NAME: leaves status, seconds, head and body in $scratch/NAME.*
