@@ -49,6 +49,7 @@ class WorkerPool:
         self._running = anyio.CapacityLimiter(size)
         self._idle: deque[WorkerProcess] = deque()
         self._changed = anyio.Condition()
+        self._begun = anyio.Event()
         self._failures = 0
         self.restarts = 0
 
@@ -61,7 +62,7 @@ class WorkerPool:
         pool = cls(work=work, size=size, spares=spares, memory_bytes=memory_bytes, threads=threads)
         async with open_task_group() as group:
             for slot in range(pool._slots):
-                group.start_soon(pool._tend, name=f"worker slot {slot}")
+                group.start_soon(pool._tend, slot > 0, name=f"worker slot {slot}")
             try:
                 yield pool
             finally:
@@ -109,18 +110,23 @@ class WorkerPool:
                     raise WorkerLost("Worker processes do not start; the log says why.")
                 await self._changed.wait()
 
-    async def _tend(self) -> None:
+    async def _tend(self, waits: bool) -> None:
+        if waits:
+            # All at once they would take the CPU from each other, and the first would be warm as late as the last.
+            await self._begun.wait()
         while True:
             try:
                 worker = await WorkerProcess.start(
                     work=self._work, memory_bytes=self._memory_bytes, threads=self._threads
                 )
             except (WorkerLost, OSError) as error:
+                self._begun.set()
                 self._failures += 1
                 _logger.error("A worker process did not start (%d in a row): %s", self._failures, error)
                 await self._notify()
                 await anyio.sleep(min(_MAX_PAUSE_SECONDS, 0.1 * math.pow(2, min(self._failures, 10))))
                 continue
+            self._begun.set()
             self._failures = 0
             self._idle.append(worker)
             try:

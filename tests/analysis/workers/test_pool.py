@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from cqox.analysis.workers import TaskFailed, WorkerPool
+from cqox.analysis.workers.process import WorkerProcess
 from cqox.errors import InvalidRequest, LimitExceeded, WorkerLost
 
 pytestmark = pytest.mark.anyio
@@ -81,12 +82,33 @@ async def test_an_unforeseen_exception_is_logged_with_its_trace(name: str, caplo
 
 async def test_a_killed_worker_is_reported_and_the_next_task_finds_a_warm_one() -> None:
     async with opened() as pool:
-        await pool.ready()
+        while pool.idle < 2:
+            await anyio.sleep(0.01)
         with pytest.raises(WorkerLost):
             await pool.run("die", {})
         began = time.monotonic()
         await pool.run("echo", {})
         assert time.monotonic() - began < 0.3
+
+
+async def test_the_first_worker_starts_alone_so_that_it_is_warm_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = list[int](), anyio.Event()
+
+    async def start(**_: object) -> WorkerProcess:
+        begun.append(len(begun))
+        if len(begun) == 1:
+            await go_on.wait()
+            raise WorkerLost("it ended before it was ready")
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(WorkerProcess, "start", start)
+    async with opened(size=2, spares=1):
+        await anyio.wait_all_tasks_blocked()
+        assert len(begun) == 1
+        go_on.set()
+        await anyio.wait_all_tasks_blocked()
+        assert len(begun) == 3
 
 
 async def test_a_cancelled_task_frees_its_cpu_at_once_and_its_answer_goes_to_nobody() -> None:
