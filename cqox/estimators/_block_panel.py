@@ -2,7 +2,8 @@
 
 Synthetic controls weight whole units, so that units and periods have to be complete. A treated unit that misses a
 period is left out where another is complete; else the periods that treated units miss are left out for all. Donors
-that miss one of the periods that remain are left out.
+that miss one of the periods that remain are left out. Where `post` is mapped, a unit is treated in the periods after of
+those that `treatment` marks.
 """
 
 from dataclasses import dataclass, replace
@@ -10,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.estimators._result import two_arms
+from cqox.estimators._result import varying_outcome
 from cqox.estimators._sample import Sample, listed
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 
 __all__ = ["BlockPanel", "block_panel"]
 
-_MOST_CELLS = 4_000_000
+_MOST_CELLS, _MOST_DONORS = 4_000_000, 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +77,8 @@ def block_panel(plan: Plan) -> BlockPanel | str:
 
 
 def _block_panel(plan: Plan) -> BlockPanel | str:
-    sample = plan.sample("y", "treatment", "unit_id", "time")
-    reason = _unusable(plan, sample) or two_arms(plan, sample)
+    sample = plan.sample("y", "treatment", "unit_id", "time", "post")
+    reason = _unusable(plan, sample) or varying_outcome(plan, sample)
     if reason is not None:
         return reason
     units, unit = np.unique(sample.take(_codes(plan.data.unit)), return_inverse=True)
@@ -88,7 +89,13 @@ def _block_panel(plan: Plan) -> BlockPanel | str:
             "keep the units that are most like the treated ones."
         )
     status = plan.treated(sample)
-    reason = _repeated(sample, unit * len(periods) + time) or _no_block(plan, unit, time, status, len(units))
+    if plan.data.post is not None:
+        status = status * sample.take(plan.data.post)
+    reason = (
+        _too_many(unit, status, len(units))
+        or _repeated(sample, unit * len(periods) + time)
+        or _no_block(plan, unit, time, status, len(units))
+    )
     if reason is not None:
         return reason
     outcomes = np.full((len(units), len(periods)), np.nan)
@@ -110,6 +117,18 @@ def _unusable(plan: Plan, sample: Sample) -> str | None:
             f"'{plan.label('weights')}' have no part in; leave out 'weights'."
         )
     return None if sample.n else "No row is complete in outcome, treatment, unit and time."
+
+
+def _too_many(unit: Codes, status: Vector, units: int) -> str | None:
+    if not status.any():
+        return "No complete row is treated."
+    donors = units - int(np.count_nonzero(np.bincount(unit, status, units)))
+    if donors <= _MOST_DONORS:
+        return None
+    return (
+        f"It compares with {_MOST_DONORS} untreated units at most, and there are {donors}: keep those that are most "
+        "like the treated ones, or see did_2x2_block."
+    )
 
 
 def _codes(codes: Codes | None) -> Codes:

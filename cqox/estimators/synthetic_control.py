@@ -53,7 +53,6 @@ from cqox.estimators.plan import Plan
 __all__ = ["ESTIMATORS"]
 
 _FAMILY = "synthetic_control"
-_MOST_DONORS = 2_000
 _MOST_PLACEBOS = 100
 _FEW_TREATED = 10
 """Below so many treated units, leaving each out tells little of how the average of them varies."""
@@ -286,15 +285,7 @@ def _jackknife(panel: BlockPanel, weights: DoubleWeights) -> float | None:
 
 def _rule(plan: Plan) -> str | None:
     panel = block_panel(plan)
-    if isinstance(panel, str):
-        return panel
-    donors = len(panel.donors)
-    if donors > _MOST_DONORS:
-        return (
-            f"It compares with {_MOST_DONORS} untreated units at most, and there are {donors}: keep those that are "
-            "most like the treated ones, or see did_2x2_block."
-        )
-    return None
+    return panel if isinstance(panel, str) else None
 
 
 _LAWS: frozenset[Law] = frozenset(
@@ -310,6 +301,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         summary="Gap between the treated units' mean and the weighted mean of untreated ones that followed it best "
         "before treatment; without treatment they would have gone on together.",
         requires=("y", "treatment", "unit_id", "time"),
+        optional=("post",),
         standard_error=_CONFORMAL,
         paper="Abadie, Diamond and Hainmueller 2010, JASA 105, section 2 (outcomes alone); inference: Chernozhukov, "
         "Wüthrich and Zhu 2021, JASA 116, section 2",
@@ -326,6 +318,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         summary="The same with what the weighted mean still missed before treatment put right by ridge regression, at "
         "the price of negative weights; the ridge is chosen by predicting single periods.",
         requires=("y", "treatment", "unit_id", "time"),
+        optional=("post",),
         standard_error="none: interval by what held-out periods are missed by (jackknife), p-value by placebo in space",
         paper="Ben-Michael, Feller and Rothstein 2021, JASA 116, lemma 1",
         doi="10.1080/01621459.2021.1929245",
@@ -341,6 +334,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         summary="Difference in differences with weights on untreated units, so that they moved in parallel with the "
         "treated ones, and on the past periods that foretell the later ones.",
         requires=("y", "treatment", "unit_id", "time"),
+        optional=("post",),
         standard_error="placebo under 10 treated units, the jackknife from 10 on; normal",
         paper="Arkhangelsky, Athey, Hirshberg, Imbens and Wager 2021, American Economic Review 111, algorithms 1, 3, 4",
         doi="10.1257/aer.20190159",

@@ -204,6 +204,19 @@ def test_donors_are_called_by_their_names():
         assert name == {"unit": f"県{code['unit']}", "weight": code["weight"]}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_treated_units_and_periods_after_may_be_told_apart(name: str):
+    data = factor_panel()
+    groups = replace(data, treatment=(data.unit < 3).astype(float), post=(data.time >= 20).astype(float))
+    assert answer(name, groups).estimate == answer(name, data).estimate
+
+
+def test_one_treated_row_is_enough():
+    data = factor_panel(periods=25, before=24, treated=1)
+    result = answer("synthetic_control", data)
+    assert result.ci_lower < EFFECT < result.ci_upper
+
+
 def test_covariates_that_are_mapped_are_said_not_to_be_used():
     result = answer("synthetic_control", factor_panel())
     assert any("not used" in note and "x0" in note for note in result.diagnostics["notes"])
