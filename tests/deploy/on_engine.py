@@ -78,6 +78,7 @@ class Stack:
     def build(self) -> None:
         """The images of the project as everybody builds them, but from a directory of wheels; then the stand-ins."""
         self.compose("build", "engine", "gateway")
+        (self.work / "contexts").mkdir()
         for name, tag in (("postgres", "postgres"), ("redis", "redis"), ("prometheus", "prom/prometheus")):
             context = self.work / "contexts" / name
             run("cp", "-r", STANDINS / name, context)
