@@ -15,6 +15,7 @@ _FEW_TREATED = "a few treated units of the panel start together, so that others 
 _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the log of a policy is mapped", ("ope_dr", "ope_snips", "ope_ips", "ope_dm")),
     ("the cutoff of a score assigns treatment", ("rd_local_linear", "rd_fuzzy")),
+    ("proxies of an unmeasured confounder are mapped", ("proximal_2sls",)),
     ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
     ("'post' tells before from after", ("did_2x2",)),
     ("one series is seen before and after an intervention", ("interrupted_series",)),
@@ -57,9 +58,9 @@ class Primary:
 def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str | None) -> Primary:
     """The primary estimate of a design, fixed before any outcome model runs.
 
-    The log of a policy has no other use; a cutoff comes before an instrument, that before a comparison over time, that
-    before adjustment by a doubly robust estimator, that before weighting, that before adjustment by regression, and a
-    plain comparison is last: the first of
+    The log of a policy has no other use; a cutoff comes before proxies and instruments, those before a comparison over
+    time, that before adjustment by a doubly robust estimator, that before weighting, that before adjustment by
+    regression, and a plain comparison is last: the first of
     these whose estimator applies to the data is chosen.
 
     Fewer than ten treated units of a panel that start together, after at least five periods, are compared with a

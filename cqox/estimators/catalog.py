@@ -16,6 +16,7 @@ from cqox.estimators import (
     matching,
     meta_learners,
     off_policy,
+    proximal,
     regression,
     stratification,
     synthetic_control,
@@ -46,6 +47,7 @@ def catalog() -> tuple[Estimator, ...]:
         *synthetic_control.ESTIMATORS,
         *interrupted_series.ESTIMATORS,
         *off_policy.ESTIMATORS,
+        *proximal.ESTIMATORS,
     )
 
 

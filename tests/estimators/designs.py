@@ -257,8 +257,37 @@ def logged(n: int = 1500, seed: int = 8, *, actions: int = 3, policy: bool = Tru
     )
 
 
+def proxied(n: int = 1500, seed: int = 9, *, z: int = 2, w: int = 1, strength: float = 1.0) -> Data:
+    """An unmeasured confounder with proxies of the treatment and of the outcome; the effect is `EFFECT`."""
+    rng = np.random.default_rng(seed)
+    x, u = rng.standard_normal((n, 2)), rng.standard_normal(n)
+    t = (rng.random(n) < 1 / (1 + np.exp(-(0.5 * x[:, 0] + u)))).astype(float)
+    tells = strength * u[:, None] + 0.3 * x[:, :1]
+    proxy_treatment = tells + 0.5 * t[:, None] + rng.standard_normal((n, z))
+    proxy_outcome = tells + rng.standard_normal((n, w))
+    y = EFFECT * t + x @ [1.0, -1.0] + 1.5 * u + rng.standard_normal(n) * (1 + 0.5 * t)
+    return Data(
+        n=n,
+        y=y,
+        treatment=t,
+        treatment_kind="binary",
+        covariates=x,
+        propensity_covariates=x,
+        proxy_treatment=proxy_treatment,
+        proxy_outcome=proxy_outcome,
+        row_key=row_keys(x, t, y),
+        names={
+            **names_for(x),
+            "proxy_treatment": tuple(f"z{column}" for column in range(z)),
+            "proxy_outcome": tuple(f"w{column}" for column in range(w)),
+        },
+    )
+
+
 def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
+    if estimator.family == "proximal":
+        return proxied(seed=seed)
     if estimator.family == "off_policy":
         return logged(seed=seed)
     if "running" in estimator.requires:
