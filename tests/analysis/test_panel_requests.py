@@ -1,0 +1,60 @@
+"""Panels with few treated units and interrupted series, all the way from a table to a report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cqox.analysis.run import Finished, analyze
+from cqox.contract import AnalyzeRequest, parse_model
+from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from tests.estimators.designs import factor_panel, series
+
+
+def analyzed(folder: Path, lines: list[str], mapping: dict[str, object], **options: object) -> Finished:
+    source = folder / "table.csv"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    write_parquet(read_table(source, name="t", limits=Limits(), options=ReadOptions()), folder / "t.parquet")
+    request = parse_model(AnalyzeRequest, {"dataset_id": "t", "mapping": mapping, "options": options})
+    finished = analyze(folder / "t.parquet", request, threads=1, tell=lambda _: None)
+    json.dumps([finished.report, finished.specs], allow_nan=False)
+    return finished
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    data = factor_panel(treated=1)
+    lines = ["県,年度,売上,施策"]
+    for unit, time, y, t in zip(data.unit, data.time, data.y, data.treatment, strict=True):
+        lines.append(f"県{unit:02d},{1990 + time},{y:.6f},{t:.0f}")
+    mapping = {"y": "売上", "unit_id": "県", "time": "年度", "treatment": "施策"}
+    return analyzed(tmp_path_factory.mktemp("states"), lines, mapping)
+
+
+def test_one_treated_unit_is_decided_by_synthetic_differences(states: Finished):
+    decision = states.report["decision"]
+    assert decision["primary"] == "synthetic_did"
+    assert "few treated units" in decision["primary_rule"]
+    assert states.report["gates"]["donor_fit"]["status"] == "pass"
+    assert "synthetic_control" in states.specs
+
+
+def test_its_donors_have_their_names(states: Finished):
+    estimate = next(row for row in states.report["estimates"] if row["name"] == "synthetic_control")
+    donors = [row["unit"] for row in estimate["diagnostics"]["donor_weights"]]
+    assert donors
+    assert all(name.startswith("県") and name != "県00" for name in donors)
+    assert estimate["standard_error"] is None
+    assert estimate["ci_lower"] < 2 < estimate["ci_upper"]
+
+
+@pytest.mark.parametrize("how", [{"intervention_time": 61}, {"post": "after"}])
+def test_a_series_alone_is_decided_by_its_own_trend(tmp_path: Path, how: dict[str, object]):
+    data = series(dependence=0.2)
+    lines = ["week,sales,after"]
+    lines += [f"{1 + time},{y:.6f},{int(time >= 60)}" for time, y in zip(data.time, data.y, strict=True)]
+    finished = analyzed(tmp_path, lines, {"y": "sales", "time": "week", **how})
+    assert finished.report["decision"]["primary"] == "interrupted_series"
+    estimate = next(row for row in finished.report["estimates"] if row["name"] == "interrupted_series")
+    assert estimate["estimate"] == pytest.approx(2.0, abs=1.5)
+    assert "interrupted_series" in finished.specs
