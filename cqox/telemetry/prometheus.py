@@ -1,10 +1,28 @@
 """Measures as Prometheus reads them. Imported only where somebody measures."""
 
+from threading import Lock
+
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics.export import MetricsData
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 __all__ = ["Exposition"]
+
+
+class _Reader(PrometheusMetricReader):
+    """Gives what it collects to whoever asks: to a scrape, or as it is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(scope_info_enabled=False, registry=registry)
+        self.scraped = True
+        self.collected: MetricsData | None = None
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
+        if self.scraped:
+            super()._receive_metrics(metrics_data, timeout_millis, **kwargs)
+        else:
+            self.collected = metrics_data
 
 
 class Exposition:
@@ -16,7 +34,8 @@ class Exposition:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.reader = PrometheusMetricReader(scope_info_enabled=False, registry=self._registry)
+        self.reader = _Reader(self._registry)
+        self._lock = Lock()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
 
@@ -27,4 +46,15 @@ class Exposition:
             accept: the `Accept` header: text, or OpenMetrics where it is asked for.
         """
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        with self._lock:
+            return encode(self._registry), content_type
+
+    def collect(self) -> MetricsData | None:
+        """The same as data, for an exporter."""
+        with self._lock:
+            self.reader.scraped, self.reader.collected = False, None
+            try:
+                self.reader.collect()
+            finally:
+                self.reader.scraped = True
+            return self.reader.collected

@@ -3,7 +3,8 @@
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import (
@@ -24,12 +25,20 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
 
 from cqox.telemetry.delivery import CountedLogExporter, CountedLogs, CountedSpanExporter, CountedSpans, Ledger
+from cqox.telemetry.prometheus import Exposition
+from cqox.telemetry.pushed import Pushed
 from cqox.telemetry.settings import Protocol, TelemetrySettings
 
-__all__ = ["ledgers", "logs_provider", "metrics_provider", "resource_of", "traces_provider"]
+__all__ = ["Metering", "ledgers", "logs_provider", "metrics_provider", "resource_of", "traces_provider"]
 
 _QUEUE_SIZE = 2048
 _BATCH_SIZE = 512
+_INTERVAL_MILLISECONDS = 60_000
+# Who asks for sums of another kind than Prometheus' needs a reader of his own.
+_OWN_READING = (
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+)
 # What the SDK has to say about a collector that is away is said by the ledger, once a minute.
 _CHATTY = (
     # What it says of headers that it cannot read holds them, and so tokens; `settings` has a note of its own.
@@ -40,6 +49,19 @@ _CHATTY = (
     "opentelemetry.sdk.trace.export",
     "opentelemetry.sdk._logs._internal.export",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metering:
+    """What measures.
+
+    Attributes:
+        provider: of the meters.
+        ends: what ends it, in this order; each takes as long as the collector does.
+    """
+
+    provider: MeterProvider
+    ends: tuple[Callable[[], object], ...]
 
 
 def resource_of(service: str, version: str, instance: str) -> Resource:
@@ -69,15 +91,22 @@ def traces_provider(settings: TelemetrySettings, resource: Resource, ledger: Led
     return provider
 
 
-def metrics_provider(settings: TelemetrySettings, resource: Resource, readers: Sequence[MetricReader]) -> MeterProvider:
-    """A provider that measures for `readers`, and sends where the settings say."""
-    made = list(readers)
-    protocol = settings.otlp.get("metrics")
-    if protocol is not None:
-        made.append(PeriodicExportingMetricReader(_metric_exporter(protocol)))
+def metrics_provider(settings: TelemetrySettings, resource: Resource, exposition: Exposition) -> Metering:
+    """What measures for `exposition`, and sends where the settings say."""
+    readers: list[MetricReader] = [exposition.reader]
+    exporter = _metric_exporter(settings.otlp["metrics"]) if "metrics" in settings.otlp else None
+    shared = exporter is not None and not any(os.environ.get(name) for name in _OWN_READING)
+    if exporter is not None and not shared:
+        readers.append(PeriodicExportingMetricReader(exporter))
     if "metrics" in settings.console:
-        made.append(PeriodicExportingMetricReader(ConsoleMetricExporter(out=sys.stdout)))
-    return MeterProvider(metric_readers=made, resource=resource, shutdown_on_exit=False)
+        readers.append(PeriodicExportingMetricReader(ConsoleMetricExporter(out=sys.stdout)))
+    provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+    ends: list[Callable[[], object]] = [provider.shutdown]
+    if exporter is not None and shared:
+        seconds = _number("OTEL_METRIC_EXPORT_INTERVAL", _INTERVAL_MILLISECONDS) / 1e3
+        # Before the provider, whose end is the end of what it has measured.
+        ends.insert(0, Pushed(exposition, exporter, seconds=seconds).shutdown)
+    return Metering(provider=provider, ends=tuple(ends))
 
 
 def logs_provider(settings: TelemetrySettings, resource: Resource, ledger: Ledger) -> LoggerProvider:

@@ -148,10 +148,10 @@ class Telemetry:
         from cqox.telemetry.prometheus import Exposition
 
         exposition = Exposition()
-        provider = providers.metrics_provider(settings, self._resource(), [exposition.reader])
-        instruments = Instruments(provider.get_meter(_SCOPE, self._version))
+        metering = providers.metrics_provider(settings, self._resource(), exposition)
+        instruments = Instruments(metering.provider.get_meter(_SCOPE, self._version))
         self._exposition = exposition.render
-        self._flush.append(provider.shutdown)
+        self._flush.append(lambda: [end() for end in metering.ends])
         if not self._stopped:
             metrics.deliver_to(instruments)
 

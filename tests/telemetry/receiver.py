@@ -41,6 +41,7 @@ class Received:
     spans: list[ReceivedSpan] = field(default_factory=list)
     metrics: dict[str, set[str]] = field(default_factory=dict)
     gauges: dict[tuple[str, str], float] = field(default_factory=dict)
+    sums: dict[tuple[str, str], list[tuple[float, int]]] = field(default_factory=dict)
     logs: list[tuple[str, str, str]] = field(default_factory=list)
     requests: int = 0
 
@@ -111,6 +112,9 @@ class Receiver:
                     for metric in scope.metrics:
                         for point in metric.gauge.data_points:
                             self.received.gauges[service, metric.name] = point.as_double or point.as_int
+                        for point in metric.sum.data_points:
+                            told = (point.as_double or point.as_int, metric.sum.aggregation_temporality)
+                            self.received.sums.setdefault((service, metric.name), []).append(told)
             self._changed.notify_all()
 
     def take_logs(self, request: logs_service_pb2.ExportLogsServiceRequest) -> None:

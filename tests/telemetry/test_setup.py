@@ -81,6 +81,34 @@ def test_the_end_puts_every_slot_back(receiver: Receiver, monkeypatch: pytest.Mo
     assert observe_tasks(None) is None
 
 
+@pytest.mark.parametrize("preference", ["cumulative", "delta", ""])
+def test_measures_go_out_again_and_again_and_are_the_same_for_a_scraper(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, preference: str
+) -> None:
+    asked = {
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{receiver.http_url}/v1/metrics",
+        "OTEL_METRIC_EXPORT_INTERVAL": "20",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": preference,
+    }
+    for name, text in asked.items():
+        monkeypatch.setenv(name, text)
+    telemetry = start("engine", version="1", environ=asked)
+    key = ("engine", "cqox.rejections")
+    telemetry.exposition()
+    for total in range(1, 6):
+        metrics.count(series.REJECTIONS, {"policy": "p", "reason": "Shed"})
+        sent = len(receiver.received.sums.get(key, []))
+        assert value_of(telemetry.exposition()[0].decode(), "cqox_rejections_total", 'policy="p"') == total
+        receiver.wait_for(lambda received, sent=sent: len(received.sums.get(key, [])) > sent)
+    metrics.count(series.REJECTIONS, {"policy": "p", "reason": "Shed"})
+    telemetry.stop()
+    values = [value for value, _ in receiver.received.sums[key]]
+    temporalities = {temporality for _, temporality in receiver.received.sums[key]}
+    # As OTLP numbers them: 1 is what came since the last time, 2 what came since the start.
+    assert temporalities == ({1} if preference == "delta" else {2})
+    assert (sum(values) if preference == "delta" else max(values)) == 6
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
