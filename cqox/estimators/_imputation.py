@@ -6,14 +6,16 @@ cohort and period, which makes it conservative (Borusyak, Jaravel and Spiess 202
 equations 4 to 6 and section 4.3).
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._gram import Solution, solve
-from cqox.estimators._panel import Panel, staggered_panel
+from cqox.estimators._panel import Cohort, Panel, staggered_panel
 from cqox.estimators._sample import Sample, listed
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
@@ -83,6 +85,26 @@ class _Levels:
     scores: Matrix
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """A cohort in a period after the start of its treatment, and the steps between."""
+
+    cohort: Cohort
+    period: int
+    event: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ByEvent:
+    """Mean effects by event as in `Imputation`, the weight of their rows, and how many cells have a single unit."""
+
+    effects: Vector
+    contributions: Matrix
+    mass: Vector
+    rows: tuple[int, ...]
+    lone: int
+
+
 def imputation(plan: Plan) -> Imputation:
     """The imputed effects of a request, computed at the first use.
 
@@ -101,10 +123,10 @@ def _imputed(plan: Plan) -> Imputation:
     w, v = np.where(untreated, weight, 0.0), np.where(treated, weight, 0.0)
     columns = _covariates(plan, panel, w, notes)
     levels = _fit(panel, w, columns)
-    steps, event = _events(panel, treated)
-    effects, by_event, lone = _by_event(panel, levels, v, event, len(steps))
-    mass = np.bincount(event[treated], v[treated], len(steps))
-    share = mass / mass.sum()
+    cells = _treated_cells(panel, v)
+    events = sorted({cell.event for cell in cells})
+    found = _by_event(levels, v, cells, events)
+    share, lone = found.mass / found.mass.sum(), found.lone
     if lone:
         warnings.append(
             f"In {lone} cohort{' and period' if lone == 1 else 's and periods'} a single unit is treated, so that "
@@ -118,25 +140,26 @@ def _imputed(plan: Plan) -> Imputation:
     whole = len(rows) == panel.sample.total
     return Imputation(
         panel=panel, sample=Sample(total=panel.sample.total, n=len(rows), index=None if whole else index), rows=rows,
-        estimate=float(share @ effects), contributions=share @ by_event, events=tuple(steps.tolist()), effects=effects,
-        by_event=by_event, treated_rows=tuple(np.bincount(event[treated], minlength=len(steps)).tolist()),
+        estimate=float(share @ found.effects), contributions=share @ found.contributions, events=tuple(events),
+        effects=found.effects, by_event=found.contributions, treated_rows=found.rows,
         leads=leads, lead_effects=lead_effects, by_lead=by_lead, notes=tuple(notes), warnings=tuple(warnings),
     )  # fmt: skip
 
 
-def _since(panel: Panel) -> Codes:
-    """(periods, units) steps since the start of treatment; far below 0 for units that are never treated."""
-    starts = [int(panel.steps[each.start]) if each.start < panel.periods else 2**62 for each in panel.cohorts]
-    start = np.repeat(np.asarray(starts, dtype=np.int64), [each.size for each in panel.cohorts])
-    return np.asarray(panel.steps[:, None] - start)
+def _since(panel: Panel, cohort: Cohort) -> Codes:
+    """(periods,) steps since the start of a cohort's treatment."""
+    return np.asarray(panel.steps - panel.steps[cohort.start])
 
 
 def _rows(plan: Plan, panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(periods, units) which rows are untreated and which treated; those of anticipation are neither."""
-    since = _since(panel)
-    untreated, treated = since < -plan.settings.anticipation, since >= 0
+    untreated, treated = np.ones(panel.y.shape, dtype=np.bool_), np.zeros(panel.y.shape, dtype=np.bool_)
+    for cohort in panel.treated:
+        untreated[_since(panel, cohort) >= -plan.settings.anticipation, cohort.units] = False
+        treated[cohort.start :, cohort.units] = True
     if panel.present is not None:
-        untreated, treated = untreated & panel.present, treated & panel.present
+        untreated &= panel.present
+        treated &= panel.present
     return untreated, treated
 
 
@@ -185,7 +208,7 @@ def _within(w: Matrix, column: Matrix) -> Matrix:
     return np.asarray(column - np.einsum("tu,tu->u", w, column) / np.where(mass > 0, mass, 1.0))
 
 
-def _fit(panel: Panel, w: Matrix, columns: list[Matrix]) -> _Levels:
+def _fit(panel: Panel, w: Matrix, columns: Iterable[Matrix]) -> _Levels:
     mass = w.sum(axis=0)
     share = w / np.where(mass > 0, mass, 1.0)
     free = np.flatnonzero(w.any(axis=1))[1:]
@@ -219,59 +242,62 @@ def _fit(panel: Panel, w: Matrix, columns: list[Matrix]) -> _Levels:
     return _Levels(share=share, free=free, columns=inner, solution=solution, residuals=residuals, scores=scores)
 
 
-def _events(panel: Panel, treated: NDArray[np.bool_]) -> tuple[Codes, Codes]:
-    """The steps since treatment that treated rows have, and (periods, units) which of them each row has."""
-    since = _since(panel)
-    steps = np.unique(since[treated])
-    return steps, np.where(treated, np.searchsorted(steps, since), 0).astype(np.int64)
+def _treated_cells(panel: Panel, v: Matrix) -> list[_Cell]:
+    """The cohorts and periods with treated rows, and the steps since the start that they have."""
+    return [
+        _Cell(cohort=cohort, period=period, event=event)
+        for cohort in panel.treated
+        for period, event in enumerate(_since(panel, cohort).tolist())
+        if event >= 0 and v[period, cohort.units].any()
+    ]
 
 
-def _by_event(panel: Panel, levels: _Levels, v: Matrix, event: Codes, count: int) -> tuple[Vector, Matrix, int]:
-    """(events,) mean effects, (events, units) contributions, and in how many cohorts and periods one unit is alone."""
-    own = v * levels.residuals
-    units = panel.units
-    cell = (event * units + np.arange(units)).ravel()
-    mass = np.bincount(event.ravel(), v.ravel(), count)
-    effects = np.bincount(event.ravel(), own.ravel(), count) / mass
-    around, lone = v * _from_cohort_means(panel, levels.residuals, v), 0
-    contributions = np.bincount(cell, around.ravel(), count * units).reshape(count, units) / mass[:, None]
-    lone = sum(int(np.sum(np.count_nonzero(v[:, each.units], axis=1) == 1)) for each in panel.treated)
-    weights = np.bincount(cell, v.ravel(), count * units).reshape(count, units) / mass[:, None]
-    free = len(levels.free)
-    right = np.zeros((count, free + len(levels.columns)))
-    for at, period in enumerate(levels.free):
-        right[:, at] = np.bincount(event[period], v[period], count) / mass
-    right[:, :free] -= weights @ levels.share[levels.free].T
-    for at, column in enumerate(levels.columns, free):
-        right[:, at] = np.bincount(event.ravel(), (v * column).ravel(), count) / mass
+def _by_event(levels: _Levels, v: Matrix, cells: Sequence[_Cell], events: Sequence[int]) -> _ByEvent:
+    count, free = len(events), len(levels.free)
+    place = {event: at for at, event in enumerate(events)}
+    mass, effects, rows = np.zeros(count), np.zeros(count), np.zeros(count, dtype=np.int64)
+    contributions, right = np.zeros((count, v.shape[1])), np.zeros((count, free + len(levels.columns)))
+    lone = 0
+    for cell in cells:
+        at, units = place[cell.event], cell.cohort.units
+        weights, effect = v[cell.period, units], levels.residuals[cell.period, units]
+        square = weights * weights
+        # From the mean effect of the cohort and period, by the weights that the variance gives its units.
+        contributions[at, units] = weights * (effect - (square @ effect) / square.sum())
+        mass[at] += weights.sum()
+        effects[at] += weights @ effect
+        right[at, :free] += np.where(levels.free == cell.period, weights.sum(), 0.0)
+        right[at, :free] -= levels.share[levels.free, units] @ weights
+        for slope, column in enumerate(levels.columns, free):
+            right[at, slope] += weights @ column[cell.period, units]
+        seen = int(np.count_nonzero(weights))
+        rows[at] += seen
+        lone += seen == 1
     contributions -= (right @ levels.solution.inverse) @ levels.scores
-    return effects, contributions, lone
-
-
-def _from_cohort_means(panel: Panel, residuals: Matrix, v: Matrix) -> Matrix:
-    """(periods, units) each treated row's effect less the mean of its cohort and period, by the squared weights."""
-    result = np.zeros_like(residuals)
-    for each in panel.treated:
-        square = v[:, each.units] ** 2
-        mass = square.sum(axis=1)
-        mean = np.einsum("tu,tu->t", square, residuals[:, each.units]) / np.where(mass > 0, mass, 1.0)
-        result[:, each.units] = residuals[:, each.units] - mean[:, None]
-    return result
+    return _ByEvent(
+        effects=effects / mass, contributions=contributions / mass[:, None], mass=mass, rows=tuple(rows.tolist()),
+        lone=lone,
+    )  # fmt: skip
 
 
 def _leads(plan: Plan, panel: Panel, w: Matrix, columns: list[Matrix]) -> tuple[tuple[int, ...], Vector, Matrix]:
     """Differences of the units treated later in the steps before treatment, fitted to untreated rows alone."""
-    since = _since(panel)
-    seen = since[(w > 0) & (since > -(2**61))]
-    levels = np.unique(seen)[::-1]
+    since = [(cohort, _since(panel, cohort)) for cohort in panel.treated]
+    levels = np.unique(np.concatenate([steps[w[:, cohort.units].any(axis=1)] for cohort, steps in since]))[::-1]
     most = min(plan.settings.event_window or _MOST_LEADS, _MOST_LEADS, len(levels) - 1)
     chosen = levels[: max(most, 0)]
     nothing: tuple[tuple[int, ...], Vector, Matrix] = (), np.empty(0), np.empty((0, panel.units))
     if not len(chosen):
         return nothing
-    dummies = [np.where((since == lead) & (w > 0), 1.0, 0.0) for lead in chosen]
+
+    def dummy(lead: int) -> Matrix:
+        column = np.zeros_like(w)
+        for cohort, steps in since:
+            column[steps == lead, cohort.units] = 1.0
+        return column
+
     try:
-        fit = _fit(panel, w, [*columns, *dummies])
+        fit = _fit(panel, w, chain(columns, map(dummy, chosen.tolist())))
     except UnusableData:
         return nothing
     first = len(fit.free) + len(columns)
