@@ -5,7 +5,8 @@
 PostgreSQL and Redis are started here, on loopback. "Bare" is psycopg's pool, or redis-py's client, with the same
 statements and bytes and none of the policies, cancellation and checks of a store: once in as many plain threads as
 there are clients, which is what the driver can do, and once called from Trio by `trio.to_thread`, which is what a
-program like this one would do without a store. They take turns, so that a busy machine is as busy for each.
+program like this one would do without a store. They take turns; each ratio is the median of its rounds. On a machine
+with other work the ratio of CPU seconds per call is the one to trust.
 """
 
 import functools
@@ -15,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -30,8 +31,8 @@ from cqox.storage.redis.values import decode
 from cqox.storage.rows import REPORT, report_of, row_of
 from tests.servers import Postgres, Redis
 
-SECONDS = 0.5
-ROUNDS = 8
+SECONDS = 0.3
+ROUNDS = 9
 SIZE = 8
 BODY = ('{"estimates":[' + ",".join(f'{{"name":"e{n}","estimate":{n / 7}}}' for n in range(600)) + "]}").encode()
 
@@ -57,10 +58,26 @@ def a_report() -> StoredReport:
 ONE = a_report()
 
 
-async def of_store(call: Call, clients: int) -> list[float]:
-    """Seconds of each call by so many clients for a while."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Calls made for a while.
+
+    Attributes:
+        taken: seconds of each call.
+        cpu_seconds: what the process has used meanwhile.
+    """
+
+    taken: Sequence[float]
+    cpu_seconds: float
+
+    @property
+    def cpu_per_call(self) -> float:
+        return self.cpu_seconds / len(self.taken)
+
+
+async def of_store(call: Call, clients: int) -> Round:
+    """Calls by so many tasks."""
     taken = list[float]()
-    ends = time.perf_counter() + SECONDS
 
     async def client() -> None:
         while (began := time.perf_counter()) < ends:
@@ -68,16 +85,16 @@ async def of_store(call: Call, clients: int) -> list[float]:
             taken.append(time.perf_counter() - began)
 
     await call()
+    used, ends = time.process_time(), time.perf_counter() + SECONDS
     async with trio.open_nursery() as nursery:
         for _ in range(clients):
             nursery.start_soon(client)
-    return taken
+    return Round(taken=taken, cpu_seconds=time.process_time() - used)
 
 
-def of_threads(call: Callable[[], object], clients: int) -> list[float]:
-    """The same by plain threads."""
+def of_threads(call: Callable[[], object], clients: int) -> Round:
+    """Calls by so many plain threads."""
     taken = list[float]()
-    ends = time.perf_counter() + SECONDS
 
     def client() -> None:
         while (began := time.perf_counter()) < ends:
@@ -85,32 +102,40 @@ def of_threads(call: Callable[[], object], clients: int) -> list[float]:
             taken.append(time.perf_counter() - began)
 
     call()
+    used, ends = time.process_time(), time.perf_counter() + SECONDS
     threads = [threading.Thread(target=client) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return taken
+    return Round(taken=taken, cpu_seconds=time.process_time() - used)
 
 
-def line(name: str, clients: int, taken: Sequence[float], *bare: Sequence[float]) -> None:
-    ordered = sorted(taken)
+def line(name: str, clients: int, rounds: Sequence[Round], *bare: Sequence[Round]) -> None:
+    ordered = sorted(seconds for one in rounds for seconds in one.taken)
     p50, p99 = statistics.median(ordered), ordered[int(0.99 * (len(ordered) - 1))]
-    rate = len(taken) / (SECONDS * ROUNDS)
-    ratios = "".join(f"{len(other) / len(taken):10.2f}x" for other in bare)
-    print(f"{name:28} {clients:7} {1000 * p50:9.2f} {1000 * p99:9.2f} {rate:9.0f} {ratios}")
+    rate = len(ordered) / (SECONDS * len(rounds))
+    ratios = ""
+    for other in bare:
+        pairs = list(zip(rounds, other, strict=True))
+        speed = statistics.median(len(them.taken) / len(us.taken) for us, them in pairs)
+        cpu = statistics.median(us.cpu_per_call / them.cpu_per_call for us, them in pairs)
+        ratios += f"{speed:9.2f}x{cpu:7.2f}x"
+    print(f"{name:20} {clients:7} {1000 * p50:8.2f} {1000 * p99:8.2f} {rate:9.0f} {ratios}")
 
 
 async def measure(name: str, call: Call, bare: Callable[[], object] | None = None) -> None:
     limiter = trio.CapacityLimiter(SIZE)
     for clients in (1, 16):
-        taken, plain, handed = list[float](), list[float](), list[float]()
+        rounds, plain, handed = list[Round](), list[Round](), list[Round]()
         for _ in range(ROUNDS):
-            taken += await of_store(call, clients)
+            rounds.append(await of_store(call, clients))
             if bare is not None:
-                plain += await trio.to_thread.run_sync(of_threads, bare, clients)
-                handed += await of_store(functools.partial(trio.to_thread.run_sync, bare, limiter=limiter), clients)
-        line(name, clients, taken, *([plain, handed] if bare is not None else []))
+                plain.append(await trio.to_thread.run_sync(of_threads, bare, clients))
+                handed.append(
+                    await of_store(functools.partial(trio.to_thread.run_sync, bare, limiter=limiter), clients)
+                )
+        line(name, clients, rounds, *([plain, handed] if bare is not None else []))
 
 
 async def of_result_store(name: str, store: ResultStore, bare: "BarePostgres | None" = None) -> None:
@@ -151,7 +176,8 @@ def _got(client: redis.Redis, key: str) -> StoredReport:
 
 
 async def compare(folder: Path, postgres: Postgres, server: Redis) -> None:
-    print(f"{'':28} {'clients':>7} {'p50 ms':>9} {'p99 ms':>9} {'calls/s':>9} {'to threads':>11} {'to Trio':>10}")
+    print(f"{'':47} {'to plain threads':>26} {'to Trio':>15}")
+    print(f"{'':20} {'clients':>7} {'p50 ms':>8} {'p99 ms':>8} {'calls/s':>9} {2 * f'{"time":>10}{"CPU":>8}'}")
     await of_cache("memory", MemoryCache())
     client = redis.Redis(port=server.port, max_connections=2 * SIZE)
     async with RedisCache.open(server.url) as cache:
