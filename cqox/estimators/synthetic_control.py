@@ -106,7 +106,12 @@ def _synthetic(plan: Plan, name: str, weigh: Weigh, more: dict[str, Json], *, pa
     space = in_space(panel, fit, placebos, paths=paths)
     warnings = [*panel.warnings, *_poor_fit(panel, fit, placebos), *_without_end(interval)]
     notes += [*panel.notes, *_choices(plan, panel)]
-    if not placebos:
+    if placebos:
+        notes.append(
+            "The p-value ranks the treated units as if they had been drawn at random; those that donors reproduce "
+            "better than each other are ranked too high (p_value_of_average_gap errs the other way)."
+        )
+    else:
         warnings.append("There are too few untreated units to take some of them as treated: there is no p-value.")
     scale = panel.scale
     p_value = space["p_value"]
