@@ -15,6 +15,10 @@ _FEW_TREATED = "a few treated units of the panel start together, so that others 
 _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the log of a policy is mapped", ("ope_dr", "ope_snips", "ope_ips", "ope_dm")),
     ("the cutoff of a score assigns treatment", ("rd_local_linear", "rd_fuzzy")),
+    (
+        "source and target populations are told apart",
+        ("transport_dr", "transport_g_computation", "transport_weighting"),
+    ),
     ("proxies of an unmeasured confounder are mapped", ("proximal_2sls",)),
     ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
     ("'post' tells before from after", ("did_2x2",)),

@@ -20,6 +20,7 @@ from cqox.estimators import (
     regression,
     stratification,
     synthetic_control,
+    transport,
     weighting,
 )
 from cqox.estimators.estimate import Estimate, Status
@@ -47,6 +48,7 @@ def catalog() -> tuple[Estimator, ...]:
         *synthetic_control.ESTIMATORS,
         *interrupted_series.ESTIMATORS,
         *off_policy.ESTIMATORS,
+        *transport.ESTIMATORS,
         *proximal.ESTIMATORS,
     )
 

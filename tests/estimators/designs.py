@@ -284,8 +284,35 @@ def proxied(n: int = 1500, seed: int = 9, *, z: int = 2, w: int = 1, strength: f
     )
 
 
+def two_populations(n: int = 1600, seed: int = 10, *, shift: float = 0.7) -> Data:
+    """A trial in a source and covariates alone in a target, whose units are moved by `shift`.
+
+    The mean effect in the target is `EFFECT`; in the source it is less.
+    """
+    rng = np.random.default_rng(seed)
+    u = rng.standard_normal((n, 2))
+    source = (rng.random(n) < 1 / (1 + np.exp(shift * u[:, 0] - 0.3 * u[:, 1]))).astype(float)
+    t = (rng.random(n) < 1 / (1 + np.exp(-0.4 * u[:, 1]))).astype(float)
+    y = 1.0 + u @ [1.0, -0.5] + (1.0 + 0.8 * u[:, 0]) * t + rng.standard_normal(n) * (1 + 0.3 * t)
+    outside = source == 0
+    x = u * [2.0, 30.0] + [5.0, 100.0]
+    return Data(
+        n=n,
+        y=np.where(outside, np.nan, y),
+        treatment=np.where(outside, np.nan, t),
+        treatment_kind="binary",
+        covariates=x,
+        propensity_covariates=x,
+        in_source=source,
+        row_key=row_keys(x),
+        names=names_for(x),
+    )
+
+
 def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
+    if estimator.family == "transport":
+        return two_populations(seed=seed)
     if estimator.family == "proximal":
         return proxied(seed=seed)
     if estimator.family == "off_policy":

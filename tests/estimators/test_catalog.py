@@ -13,6 +13,7 @@ ROLES = {
     "y", "treatment", "covariates", "propensity_covariates", "pscore", "instrument", "unit_id", "time", "post",
     "cluster", "weights", "fixed_effects", "cohort", "running", "cutoff", "intervention_time",
     "action", "target_policy", "proxy_treatment", "proxy_outcome",
+    "sample",
 }  # fmt: skip
 
 
@@ -45,7 +46,7 @@ def test_a_role_that_is_not_mapped_is_asked_for_by_name(entry):
         data, treatment=None, treatment_kind="none", covariates=np.empty((data.n, 0)),
         propensity_covariates=np.empty((data.n, 0)), instruments=np.empty((data.n, 0)), unit=None, time=None, post=None,
         running=None, cutoff=None, pscore=None, action=None, target_policy=np.empty((data.n, 0)),
-        proxy_treatment=np.empty((data.n, 0)), proxy_outcome=np.empty((data.n, 0)),
+        proxy_treatment=np.empty((data.n, 0)), proxy_outcome=np.empty((data.n, 0)), in_source=None,
     )  # fmt: skip
     result = run(entry, Plan(bare, Settings()))
     assert result.status == "skipped"
