@@ -129,7 +129,8 @@ def test_the_errors_of_areas_and_curve_equal_those_of_a_bootstrap_that_ranks_ane
     errors = np.sqrt([found.autoc[1], found.qini[1], found.slope[1]])
     np.testing.assert_allclose(sd[:3], errors, rtol=0.08)
     if not levels:
-        np.testing.assert_allclose(sd[3:], np.sqrt(found.variances), rtol=0.12)
+        np.testing.assert_allclose(sd[3:-3], np.sqrt(found.variances)[:-3], rtol=0.06)
+        np.testing.assert_allclose(sd[-3:], np.sqrt(found.variances)[-3:], rtol=0.12)
 
 
 def test_few_distinct_predictions_make_fewer_groups():
