@@ -8,6 +8,7 @@
 #
 # Usage: tests/deploy/compose_test.sh PYTHON
 #   PYTHON                    an interpreter with the test requirements
+#   COMPOSE_TEST_ONLY="..."   only these steps of on_engine.py, such as "images starts verifications"
 #   COMPOSE_TEST_KEEP=DIR     keep what was downloaded there for the next run; without it everything is removed
 set -euo pipefail
 python=${1:?usage: $0 PYTHON}

@@ -13,8 +13,8 @@ STACK = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = STACK["services"]
 DEFAULT = {"gateway", "engine", "password", "postgres", "redis", "jaeger"}
 FULL = {"prometheus", "grafana", "otel-collector", "elasticsearch", "kibana", "kibana-views"}
-# They come without a shell, or end when they have done their work.
-WITHOUT_CHECK = {"otel-collector", "password", "kibana-views"}
+# The one comes without a shell, the other ends when it has done its work.
+WITHOUT_CHECK = {"otel-collector", "password"}
 
 
 def image(name: str) -> str:
@@ -39,13 +39,24 @@ def test_every_container_is_held_in_bounds(name: str) -> None:
     assert one["security_opt"] == ["no-new-privileges=true"]
     assert one["read_only"] is (name not in {"elasticsearch", "kibana"})
     assert one["logging"]["options"]["max-size"]
-    assert one["restart"] == {"password": "no", "kibana-views": "on-failure:5"}.get(name, "unless-stopped")
+    assert one["restart"] == ("no" if name == "password" else "unless-stopped")
     limits = one["deploy"]["resources"]["limits"]
     assert limits["memory"]
     assert limits["pids"]
     assert "privileged" not in one
     assert one.get("user") != "root"
     assert (one.get("user") == "0:0") == (name == "otel-collector")
+
+
+def test_what_ends_is_waited_for_so_that_up_with_wait_does_not_take_it_for_a_failure() -> None:
+    ending = {name for name, one in SERVICES.items() if one["restart"] != "unless-stopped"}
+    awaited = {
+        name
+        for one in SERVICES.values()
+        for name, how in one.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    assert ending == awaited
 
 
 @pytest.mark.parametrize("name", SERVICES)
