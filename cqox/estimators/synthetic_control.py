@@ -227,7 +227,7 @@ def _double(plan: Plan) -> Estimate:
     uncertainty = Uncertainty(
         standard_error=error * panel.scale if error > 1e-12 else None,
         method=f"placebo ({len(placebos)} groups of untreated units)" if method == "placebo" else method,
-        degrees=None,
+        degrees=float(treated - 1) if method == "jackknife" else None,
         alternates={name: each * panel.scale for name, each in errors.items()},
     )
     diagnostics: dict[str, Json] = {
@@ -340,7 +340,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "treated ones, and on the past periods that foretell the later ones.",
         requires=("y", "treatment", "unit_id", "time"),
         optional=("post",),
-        standard_error="placebo under 10 treated units, the jackknife from 10 on; normal",
+        standard_error="placebo and normal under 10 treated units; from 10 on the jackknife with t(treated - 1)",
         paper="Arkhangelsky, Athey, Hirshberg, Imbens and Wager 2021, American Economic Review 111, algorithms 1, 3, 4",
         doi="10.1257/aer.20190159",
         checked_against="synthdid",

