@@ -1,4 +1,4 @@
-"""Tells Kibana what there is to look at: `kibana_views.py URL FILE` makes views of logs, traces and measures, then FILE.
+"""Tells Kibana what there is to look at: `kibana_views.py URL FILE` makes its views, and then FILE.
 
 It stays when it is done: `docker compose up --wait` takes a container that has ended for one that has failed.
 """
