@@ -54,10 +54,9 @@ def test_a_damaged_backup_is_refused_before_anything_is_stopped(tmp_path: Path) 
     assert not (tmp_path / "called").exists()
 
 
-def test_where_no_engine_can_run_the_reason_is_printed() -> None:
-    if os.getuid() != 0:
-        told = run("tests/deploy/compose_test.sh", "python")
-    else:
-        told = run("setpriv", "--reuid=65534", "--clear-groups", "bash", "tests/deploy/compose_test.sh", "python")
+def test_where_no_engine_can_run_the_reason_is_printed(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    told = run("tests/deploy/compose_test.sh", "python", path=str(tmp_path))
     assert told.returncode == 0, told.stderr
     assert told.stdout == "compose-test: NOT RUN: an engine of its own needs root\n"
