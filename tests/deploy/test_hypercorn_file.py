@@ -1,0 +1,69 @@
+"""The services under the hypercorn command, with deploy/hypercorn.toml."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.servers.parent import ending_with_parent
+from tests.servers.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 90.0
+LONG = json.loads((ROOT / "examples" / "long_request.json").read_text(encoding="utf-8"))
+
+
+def ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("service", ["engine", "gateway"])
+def test_what_is_in_flight_is_finished_before_hypercorn_ends(service: str, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "hypercorn", "-c", "deploy/hypercorn.toml", "-b", url.removeprefix("http://")]
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            [*command, f"services.{service}.app:app"],
+            cwd=ROOT,
+            env=os.environ | {"CQOX_DATA_DIR": str(tmp_path), "ENGINE_URL": f"http://127.0.0.1:{free_port()}"},
+            stdout=written,
+            stderr=written,
+            preexec_fn=ending_with_parent(signal.SIGKILL),
+            start_new_session=True,
+        )
+    try:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not ready(url):
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < end, log.read_text(encoding="utf-8")
+            time.sleep(0.05)
+        statuses: list[int] = []
+
+        def ask() -> None:
+            body = LONG | {"options": {"repetitions": 600}}
+            answer = httpx.post(f"{url}/api/analyze/comprehensive", json=body, timeout=60, trust_env=False)
+            statuses.append(answer.status_code)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(0.5)
+        # Hypercorn's first process hands the signal to the one that serves.
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+        asking.join(PATIENCE_SECONDS)
+        # There is no engine behind this gateway: it gives up after its three attempts.
+        assert statuses == [200 if service == "engine" else 503]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
