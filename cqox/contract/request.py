@@ -6,6 +6,7 @@ Shape only; whether the named columns exist and can play their roles is for `cqo
 import difflib
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
@@ -100,10 +101,13 @@ class Options(_Strict):
         None,
         description="How far from the cutoff a discontinuity looks, in units of `running`; MSE-optimal if absent.",
     )
+    mediation_interaction: bool = Field(
+        False, description="Whether a mediator may move the outcome differently in each of two arms."
+    )
     target_action: str | None = Field(
         None,
-        description="The action that the policy to be evaluated always takes, where no target_policy is mapped; if absent "
-        "too, the policy is uniform over the logged actions.",
+        description="The action that the policy to be evaluated always takes, where no target_policy is mapped; "
+        "uniform over the logged actions if absent.",
     )
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
@@ -191,13 +195,11 @@ def _one(name: str, value: str | float | list[str]) -> str | float:
             )
         value = value[0]
     if arity == "scalar":
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
+        number = _scalar(value)
         if not math.isfinite(number):
             raise InvalidRequest(
-                f"The role '{name}' takes a finite number on the scale of its variable, not {value!r}.",
+                f"The role '{name}' takes a finite number or a date like 2024-07-01, on the scale of its variable, not "
+                f"{value!r}.",
                 field=f"mapping.{name}",
             )
         return number
@@ -206,6 +208,19 @@ def _one(name: str, value: str | float | list[str]) -> str | float:
             f"The role '{name}' takes a column name, not the number {value:g}.", field=f"mapping.{name}"
         )
     return value
+
+
+def _scalar(value: str | float) -> float:
+    """The number, or the days since 1970 of a date, as time columns of dates are counted; NaN where it is neither."""
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        return math.nan
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(days=1)
 
 
 def _unknown(what: str, word: str, valid: Sequence[str], *, field: str) -> InvalidRequest:

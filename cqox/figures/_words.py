@@ -58,6 +58,14 @@ _LABELS = {
     "synthetic_control": "Synthetic control",
     "synthetic_control_augmented": "Synthetic control, ridge-augmented",
     "synthetic_did": "Synthetic difference in differences",
+    "ope_ips": "Inverse propensity scores",
+    "ope_snips": "Self-normalised propensity scores",
+    "ope_dm": "Direct method",
+    "ope_dr": "Doubly robust",
+    "transport_weighting": "Inverse odds of sampling",
+    "transport_g_computation": "G-computation in the target",
+    "transport_dr": "Doubly robust transport",
+    "proximal_2sls": "Proximal two-stage least squares",
     "did_imputation": "Imputation (Borusyak-Jaravel-Spiess)",
 }
 

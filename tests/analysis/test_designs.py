@@ -86,3 +86,12 @@ def test_a_policy_is_a_probability():
     assert data.action.tolist() == [0, 1, 0]
     assert data.action_labels == ("x", "y")
     assert data.y.tolist() == [0.0, 1.0, 1.0]
+
+
+def test_an_intervention_may_be_a_date_of_the_time_column():
+    frame = pl.DataFrame({"y": [1.0, 2.0, 3.0, 5.0], "day": ["2024-06-29", "2024-06-30", "2024-07-01", "2024-07-02"]})
+    frame = frame.with_columns(pl.col("day").str.to_date())
+    data, _ = prepared(frame, {"y": "y", "time": "day", "intervention_time": "2024-07-01"})
+    assert data.post.tolist() == [0.0, 0.0, 1.0, 1.0]
+    with pytest.raises(InvalidRequest, match="a date like"):
+        prepared(frame, {"y": "y", "time": "day", "intervention_time": "July"})

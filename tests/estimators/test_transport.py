@@ -149,11 +149,11 @@ def test_intervals_cover_the_effect_in_the_target(capsys: pytest.CaptureFixture[
     replications, rows = 1_000, 1_000
     rng = np.random.default_rng(1)
     u = rng.standard_normal((4_000_000, 2))
-    chance = 1 / (1 + np.exp(-(0.7 * u[:, 0] - 0.3 * u[:, 1])))
+    chance = 1 / (1 + np.exp(-(0.4 * u[:, 0] - 0.3 * u[:, 1])))
     truth = float(1.0 + 0.8 * np.average(u[:, 0], weights=chance))
     drawn: dict[str, list[tuple[float, float, bool]]] = {name: [] for name in NAMES}
     for replication in range(replications):
-        data = two_populations(rows, 20_240 + replication)
+        data = two_populations(rows, 20_240 + replication, shift=0.4)
         for name in NAMES:
             found = answer(data, name)
             drawn[name].append((found.estimate, found.standard_error, found.ci_lower <= truth <= found.ci_upper))
