@@ -204,6 +204,7 @@ def _settings(options: Options, threads: int) -> Settings:
         anticipation=options.anticipation,
         event_window=options.event_window,
         rd_bandwidth=options.rd_bandwidth,
+        mediation_interaction=options.mediation_interaction,
         outcome_range=options.outcome_range,
         target_action=options.target_action,
         threads=threads,

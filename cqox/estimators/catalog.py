@@ -14,6 +14,7 @@ from cqox.estimators import (
     instruments,
     interrupted_series,
     matching,
+    mediation,
     meta_learners,
     off_policy,
     proximal,
@@ -50,6 +51,7 @@ def catalog() -> tuple[Estimator, ...]:
         *off_policy.ESTIMATORS,
         *transport.ESTIMATORS,
         *proximal.ESTIMATORS,
+        *mediation.ESTIMATORS,
     )
 
 

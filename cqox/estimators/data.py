@@ -167,6 +167,7 @@ class Settings:
         anticipation: steps before treatment in which units may already react to it, at least 0.
         event_window: steps from the start of treatment that an event study reaches, at least 1; None for all.
         rd_bandwidth: how far from the cutoff a discontinuity looks, positive; None for the MSE-optimal bandwidth.
+        mediation_interaction: whether the mediator may move the outcome differently in each arm.
         chunk_rows: rows in a block of a row pass; changes speed and memory, never a number beyond 1e-10.
         threads: threads for row passes.
     """
@@ -187,5 +188,6 @@ class Settings:
     anticipation: int = 0
     event_window: int | None = None
     rd_bandwidth: float | None = None
+    mediation_interaction: bool = False
     chunk_rows: int = 16_384
     threads: int = 1

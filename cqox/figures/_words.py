@@ -13,6 +13,9 @@ ESTIMANDS = {
     "ATO": "ATO: average effect where both arms overlap",
     "LATE": "LATE: average effect on those whom the instrument moves",
     "ATE at the cutoff": "ATE at the cutoff: average effect on units whose score is there",
+    "ACME": "ACME: what goes through the mediator",
+    "ADE": "ADE: what does not go through the mediator",
+    "total effect": "Total effect: both paths together",
     "LATE at the cutoff": "LATE at the cutoff: the same on those whom crossing it moves",
 }
 
@@ -47,6 +50,9 @@ _LABELS = {
     "iv_liml": "Limited information (LIML)",
     "iv_fuller": "Limited information (Fuller)",
     "iv_wald": "Wald ratio",
+    "mediation_acme": "Linear mediation, mediated",
+    "mediation_ade": "Linear mediation, direct",
+    "mediation_total": "Linear mediation, total",
     "did_2x2": "Difference in differences",
     "did_2x2_block": "Difference in differences (block)",
     "twfe": "Two-way fixed effects",

@@ -309,10 +309,48 @@ def two_populations(n: int = 1600, seed: int = 10, *, shift: float = 0.7) -> Dat
     )
 
 
+def mediated(
+    n: int = 1200,
+    seed: int = 12,
+    *,
+    mediators: int = 1,
+    product: float = 0.0,
+    confounding: float = 0.0,
+    continuous: bool = False,
+) -> Data:
+    """A treatment that moves the outcome by 1, and by 0.5 times 0.8 more through each mediator.
+
+    `product` is what a mediator does more in the treated; `confounding` correlates its error with the outcome's.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 2))
+    lean = 0.6 * x[:, 0] - 0.3 * x[:, 1]
+    t = lean + rng.standard_normal(n) if continuous else (rng.random(n) < 1 / (1 + np.exp(-lean))).astype(float)
+    hidden = rng.standard_normal(n)
+    own, left = rng.standard_normal((n, mediators)), np.sqrt(1 - confounding**2)
+    m = 0.5 * t[:, None] + 0.4 * x[:, :1] + 0.2 + own
+    y = 1.0 + t + m @ np.full(mediators, 0.8) + product * t * m[:, 0] + x @ [1.0, -0.5]
+    y += confounding * own[:, 0] + left * hidden
+    x = x * [2.0, 30.0] + [5.0, 100.0]
+    return Data(
+        n=n,
+        y=y,
+        treatment=t,
+        treatment_kind="continuous" if continuous else "binary",
+        covariates=x,
+        propensity_covariates=x,
+        mediators=m,
+        row_key=row_keys(x, t, y),
+        names={**names_for(x), "mediator": tuple(f"m{column}" for column in range(mediators))},
+    )
+
+
 def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
     if estimator.family == "transport":
         return two_populations(seed=seed)
+    if estimator.family == "mediation":
+        return mediated(seed=seed)
     if estimator.family == "proximal":
         return proxied(seed=seed)
     if estimator.family == "off_policy":

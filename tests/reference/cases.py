@@ -52,6 +52,7 @@ ESTIMATORS = {
     r"rd_(density|manipulation)": "rd_density_test",
     r"(rd_)?fuzzy|rd_.*fuzzy": "rd_fuzzy",
     r"rd_local_linear|rd_sharp|rdrobust": "rd_local_linear",
+    r"mediation": "mediation_acme",
     r"iv_wald": "iv_wald",
     r"(iv_)?liml": "iv_liml",
     r"(iv_)?fuller": "iv_fuller",
@@ -247,6 +248,7 @@ def build(case: Case) -> Data:
         time_values=np.array([float(level) for level in table.levels(str(mapping["time"]))])
         if "time" in mapping
         else None,
+        mediators=table.matrix(_several(mapping.get("mediator")))[0],
         post=table.numbers(str(mapping["post"])) if "post" in mapping else None,
         cohort=_cohort(table, mapping),
         clusters=clusters,
@@ -266,5 +268,6 @@ def build(case: Case) -> Data:
             "covariates": labels,
             "propensity_covariates": w_labels,
             "instrument": z_labels,
+            "mediator": tuple(_several(mapping.get("mediator"))),
         },
     )

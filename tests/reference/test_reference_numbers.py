@@ -59,6 +59,9 @@ def computed(case: Case, quantity: str) -> object:
         return distinct_scores(case, answer(case, estimator).estimand)
     if estimator.startswith("rd_") and (told := answer(case, estimator).diagnostics.get(quantity)) is not None:
         return told
+    if path := re.fullmatch(r"(acme|ade|total)(_se_delta)?", quantity):
+        effect = f"mediation_{path[1]}"
+        return answer(case, effect, "iid").standard_error if path[2] else answer(case, effect).estimate
     if quantity.startswith("se"):
         asked = next((name for name in ERRORS if quantity.endswith(name)), None)
         return answer(case, estimator, asked or "auto").standard_error if asked or quantity == "se" else None

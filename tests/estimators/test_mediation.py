@@ -1,0 +1,241 @@
+"""Mediation by linear equations, against statsmodels and against truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from tests.estimators.designs import mediated
+from tests.validation import Validated, record
+
+BY_NAME = {entry.name: entry for entry in catalog()}
+EFFECTS = ("acme", "ade", "total")
+
+
+def answer(data: Data, effect: str = "acme", **settings: object) -> Estimate:
+    return run(BY_NAME[f"mediation_{effect}"], Plan(data, Settings(**settings)))
+
+
+def peer_fits(data: Data, *, product: bool = False):
+    sm = pytest.importorskip("statsmodels.api")
+    base = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
+    outer = np.column_stack([base, data.mediators, *([data.mediators * data.treatment[:, None]] if product else [])])
+    weights = np.ones(data.n) if data.weights is None else data.weights
+    firsts = [sm.WLS(column, base, weights=weights).fit() for column in data.mediators.T]
+    return firsts, sm.WLS(data.y, outer, weights=weights).fit()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("continuous", [False, True])
+def test_it_is_the_product_of_two_regressions_coefficients(weighted: bool, continuous: bool):
+    data = mediated(continuous=continuous)
+    data = replace(data, weights=np.random.default_rng(1).uniform(0.5, 2.0, data.n) if weighted else None)
+    (first,), second = peer_fits(data)
+    a, b = first.params[3], second.params[4]
+    found = answer(data, se="iid")
+    assert found.estimate == pytest.approx(a * b, rel=1e-9)
+    sobel = np.sqrt(a**2 * second.bse[4] ** 2 + b**2 * first.bse[3] ** 2)
+    assert found.standard_error == pytest.approx(sobel, rel=1e-9)
+    ade = answer(data, "ade")
+    robust = second.get_robustcov_results("HC1")
+    assert (ade.estimate, ade.standard_error) == pytest.approx((robust.params[3], robust.bse[3]), rel=1e-9)
+
+
+def test_direct_and_mediated_effects_add_up_to_the_regression_without_mediators():
+    sm = pytest.importorskip("statsmodels.api")
+    for mediators in (1, 3):
+        data = mediated(mediators=mediators)
+        base = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
+        parts = {effect: answer(data, effect) for effect in EFFECTS}
+        fit = sm.OLS(data.y, base).fit(cov_type="HC0")
+        assert parts["total"].estimate == pytest.approx(fit.params[3], rel=1e-9)
+        assert parts["acme"].estimate + parts["ade"].estimate == pytest.approx(fit.params[3], rel=1e-9)
+        # The moves of both equations sum to those of the reduced one.
+        assert answer(data, "total", se="HC0").standard_error == pytest.approx(fit.bse[3], rel=1e-9)
+
+
+def test_several_mediators_are_the_sum_of_their_paths():
+    data = mediated(mediators=3)
+    firsts, second = peer_fits(data)
+    found = answer(data)
+    products = [fit.params[3] * second.params[4 + place] for place, fit in enumerate(firsts)]
+    assert [path["through_it"] for path in found.diagnostics["paths"]] == pytest.approx(products, rel=1e-9)
+    assert found.estimate == pytest.approx(sum(products), rel=1e-9)
+    single = answer(mediated(), se="HC0")
+    assert single.diagnostics["paths"][0]["standard_error"] == pytest.approx(single.standard_error, rel=1e-9)
+
+
+def test_effects_with_an_interaction_are_those_of_mediation():
+    data = mediated(product=0.6)
+    (first,), second = peer_fits(data, product=True)
+    a, (c, b, d) = first.params[3], second.params[3:]
+    untreated = np.column_stack([np.ones(data.n), data.covariates, np.zeros(data.n)]) @ first.params
+    acme, ade, total = (answer(data, effect, mediation_interaction=True) for effect in EFFECTS)
+    assert acme.diagnostics["acme_untreated"]["estimate"] == pytest.approx(a * b, rel=1e-9)
+    assert acme.diagnostics["acme_treated"]["estimate"] == pytest.approx(a * (b + d), rel=1e-9)
+    assert ade.diagnostics["ade_untreated"]["estimate"] == pytest.approx(c + d * untreated.mean(), rel=1e-9)
+    assert ade.diagnostics["ade_treated"]["estimate"] == pytest.approx(c + d * (untreated.mean() + a), rel=1e-9)
+    assert acme.estimate == pytest.approx(a * (b + d / 2), rel=1e-9)
+    assert acme.estimate + ade.estimate == pytest.approx(total.estimate, rel=1e-12)
+
+
+def test_the_quasi_bayesian_interval_is_that_of_statsmodels():
+    statsmodels = pytest.importorskip("statsmodels.stats.mediation")
+    sm = pytest.importorskip("statsmodels.api")
+    data = mediated(4_000, product=0.5)
+    names = ["const", "x0", "x1", "t"]
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        np.column_stack([np.ones(data.n), data.covariates, data.treatment, data.mediators, data.y]),
+        columns=[*names, "m", "y"],
+    )
+    outcome = sm.OLS.from_formula("y ~ x0 + x1 + t * m", frame)
+    np.random.seed(1)
+    peer = statsmodels.Mediation(outcome, sm.OLS.from_formula("m ~ x0 + x1 + t", frame), "t", "m").fit(n_rep=400)
+    table = peer.summary()
+    for effect, row in (("acme", "ACME (average)"), ("ade", "ADE (average)"), ("total", "Total effect")):
+        found = answer(data, effect, mediation_interaction=True)
+        drawn = found.diagnostics["quasi_bayesian"]
+        width = found.standard_error
+        ends = table.loc[row, ["Lower CI bound", "Upper CI bound"]]
+        assert [drawn["ci_lower"], drawn["ci_upper"]] == pytest.approx(list(ends), abs=0.45 * width)
+        assert found.estimate == pytest.approx(table.loc[row, "Estimate"], abs=0.25 * width)
+
+
+def test_errors_of_an_interaction_are_those_of_a_bootstrap():
+    data = mediated(800, product=0.6)
+    rng = np.random.default_rng(3)
+    drawn = {effect: [] for effect in EFFECTS}
+    for _ in range(300):
+        again = data.rows(rng.integers(0, data.n, data.n))
+        plan = Plan(again, Settings(mediation_interaction=True))
+        for effect in EFFECTS:
+            drawn[effect].append(run(BY_NAME[f"mediation_{effect}"], plan).estimate)
+    for effect in EFFECTS:
+        error = answer(data, effect, mediation_interaction=True).standard_error
+        assert np.std(drawn[effect]) == pytest.approx(error, rel=0.13)
+
+
+def test_an_interaction_that_is_left_out_is_a_warning():
+    assert any("differently" in warning for warning in answer(mediated(product=0.6)).warnings)
+    assert answer(mediated()).status == "ok"
+    assert answer(mediated(product=0.6), mediation_interaction=True).status == "ok"
+
+
+def test_the_curve_of_sensitivity_finds_the_effect_at_the_true_correlation():
+    data = mediated(40_000, confounding=0.5)
+    found = answer(data)
+    curve = {row["rho"]: row for row in found.diagnostics["sensitivity"]["curve"]}
+    assert abs(found.estimate - 0.4) > 0.1
+    assert curve[0.5]["acme"] == pytest.approx(0.4, abs=0.03)
+    assert curve[0.5]["ci_lower"] < 0.4 < curve[0.5]["ci_upper"]
+    assert curve[0.0]["acme"] == pytest.approx(found.estimate, rel=1e-9)
+
+
+def test_the_correlation_that_leaves_no_mediated_effect_is_that_of_the_residuals():
+    data = mediated()
+    base = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
+    left = [v - base @ np.linalg.lstsq(base, v, rcond=None)[0] for v in (data.y, data.mediators[:, 0])]
+    rho = np.corrcoef(*left)[0, 1]
+    told = answer(data).diagnostics["sensitivity"]
+    assert told["rho_at_zero"] == pytest.approx(rho, rel=1e-9)
+    shares = [np.var(e) / np.var(v) for e, v in zip(left, (data.y, data.mediators[:, 0]), strict=True)]
+    assert told["r2_product_of_total_variance_at_zero"] == pytest.approx(rho**2 * np.prod(shares), rel=1e-9)
+    signs = [row["acme"] > 0 for row in told["curve"]]
+    assert signs == [row["rho"] < rho for row in told["curve"]]
+
+
+def test_intervals_of_the_curve_are_those_of_a_bootstrap():
+    data = mediated(600, confounding=0.3)
+    rng = np.random.default_rng(4)
+    drawn = [
+        [row["acme"] for row in answer(data.rows(rng.integers(0, data.n, data.n))).diagnostics["sensitivity"]["curve"]]
+        for _ in range(300)
+    ]
+    curve = answer(data).diagnostics["sensitivity"]["curve"]
+    errors = [(row["ci_upper"] - row["ci_lower"]) / 2 / 1.96 for row in curve]
+    np.testing.assert_allclose(np.std(drawn, axis=0), errors, rtol=0.15)
+
+
+def test_a_mediator_that_the_covariates_determine_is_refused():
+    data = mediated()
+    result = answer(replace(data, mediators=data.covariates[:, :1] * 2 + 1))
+    assert result.status == "skipped"
+    assert "determine each other" in result.reason
+    flat = answer(replace(data, mediators=np.ones((data.n, 1))))
+    assert "'m0' never varies" in flat.reason
+
+
+def test_an_interaction_is_for_two_arms():
+    result = answer(mediated(continuous=True), mediation_interaction=True)
+    assert result.status == "skipped"
+    assert "two levels" in result.reason
+
+
+def test_clusters_and_the_jackknife_over_them_agree_where_there_are_many():
+    data = replace(mediated(2000), clusters=(np.arange(2000) // 20,))
+    one, three = answer(data), answer(data, se="CRV3")
+    assert (one.se_method, three.se_method) == ("CRV1", "CRV3")
+    assert three.standard_error == pytest.approx(one.standard_error, rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_intervals_cover_each_part_of_the_effect(capsys: pytest.CaptureFixture[str]):
+    replications, rows, mean = 1_000, 1_000, 0.2
+    truth = {"acme": 0.5 * (0.8 + 0.5 * 0.4), "ade": 1.0 + 0.4 * (mean + 0.5 * 0.5)}
+    truth["total"] = truth["acme"] + truth["ade"]
+    found = {effect: np.empty((replications, 6)) for effect in EFFECTS}
+    for replication in range(replications):
+        plan = Plan(mediated(rows, 20_240 + replication, product=0.4), Settings(mediation_interaction=True))
+        for effect in EFFECTS:
+            each = run(BY_NAME[f"mediation_{effect}"], plan)
+            drawn = each.diagnostics["quasi_bayesian"]
+            found[effect][replication] = (
+                each.estimate, each.standard_error, each.ci_lower, each.ci_upper, drawn["ci_lower"], drawn["ci_upper"],
+            )  # fmt: skip
+    for effect, table in found.items():
+        estimates, errors, lower, upper, low, high = table.T
+        sd, bias = float(estimates.std(ddof=1)), float(estimates.mean() - truth[effect])
+        ratio = float(errors.mean() / sd)
+        rates = [float(np.mean((a <= truth[effect]) & (truth[effect] <= b))) for a, b in ((lower, upper), (low, high))]
+        with capsys.disabled():
+            print(f"\n{effect:6} coverage {rates[0]:.3f}, quasi-Bayesian {rates[1]:.3f} bias {bias:+.4f} sd {sd:.4f} "
+                  f"se/sd {ratio:.3f}")  # fmt: skip
+        record(
+            Validated(
+                design="Mediator with an interaction", estimator=f"mediation_{effect}", replications=replications,
+                rows=rows, truth=truth[effect], bias=bias, sd=sd, se_ratio=ratio, coverage=rates[0],
+                note=f"quasi-Bayesian intervals: {rates[1]:.3f}",
+            )
+        )  # fmt: skip
+        for rate in rates:
+            half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+            assert rate + half >= 0.93, effect
+            assert rate - half <= 0.97, effect
+        assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd
+        assert ratio == pytest.approx(1.0, abs=0.07)
+
+
+@pytest.mark.slow
+def test_an_interaction_that_is_left_out_is_found_as_often_as_it_should_be(capsys: pytest.CaptureFixture[str]):
+    replications = 200
+    fired = {
+        product: sum(
+            any("differently" in warning for warning in answer(mediated(1_000, 900 + each, product=product)).warnings)
+            for each in range(replications)
+        )
+        for product in (0.0, 0.4)
+    }
+    with capsys.disabled():
+        print(f"\ninteraction found in {fired[0.4]} of {replications}, where there is none in {fired[0.0]}")
+    record(
+        Validated(
+            design="Mediator with an interaction left out of the equations", estimator="mediation_acme",
+            replications=replications, rows=1_000,
+            note=f"the warning fires in {fired[0.4]} of {replications}, and where there is none in {fired[0.0]}",
+        )
+    )  # fmt: skip
+    assert fired[0.4] >= 0.9 * replications
+    assert fired[0.0] <= 0.05 * replications
