@@ -10,6 +10,7 @@ from cqox.datasets.limits import Limits, ReadOptions
 from cqox.datasets.reading import read_table
 from cqox.datasets.samples import sample_names, sample_path
 from cqox.datasets.table import Column, Description, Kind, Table, preview
+from cqox.datasets.vocabulary import said_after_treatment
 
 __all__ = [
     "Column",
@@ -28,6 +29,7 @@ __all__ = [
     "open_columns",
     "preview",
     "read_table",
+    "said_after_treatment",
     "sample_names",
     "sample_path",
     "write_parquet",

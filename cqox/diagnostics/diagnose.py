@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from cqox.diagnostics.agreement import agreement
 from cqox.diagnostics.attrition import attrition
+from cqox.diagnostics.bad_controls import bad_controls
 from cqox.diagnostics.balance import balance
 from cqox.diagnostics.clustering import cluster_counts
 from cqox.diagnostics.discontinuity import discontinuity
@@ -39,10 +40,11 @@ def diagnose(
         refute: how many times to try each refutation of the primary estimate.
 
     Returns:
-        `outcome`, `missing`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`, `weights`, `instruments`,
-        `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`, `donor_fit`,
-        `serial_dependence`, `heterogeneity`, `e_values`, `robustness`, `refutations` and `agreement`; where one does
-        not exist for these data, an object with the `reason` alone; where one failed, the same with `failed`.
+        `outcome`, `missing`, `bad_controls`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`,
+        `weights`, `instruments`, `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`,
+        `donor_fit`, `serial_dependence`, `heterogeneity`, `e_values`, `robustness`, `refutations` and `agreement`;
+        where one does not exist for these data, an object with the `reason` alone; where one failed, the same with
+        `failed`.
     """
     weighted = _weightings(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
@@ -50,6 +52,7 @@ def diagnose(
     return {
         "outcome": outcome,
         "missing": _or_reason(lambda: missing_values(plan)),
+        "bad_controls": _or_reason(lambda: bad_controls(plan)),
         "attrition": _or_reason(lambda: attrition(plan)),
         "clusters": _or_reason(lambda: cluster_counts(plan)),
         "overlap": _or_reason(lambda: overlap(plan)),

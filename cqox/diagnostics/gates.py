@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from cqox.contract import Gate
 from cqox.diagnostics import cutoff_checks, design_checks, result_checks
+from cqox.diagnostics.bad_controls import bad_controls_gate
 from cqox.diagnostics.donor_fit import donor_fit_gate
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.serial_dependence import serial_dependence_gate
@@ -29,6 +30,7 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
         "computation": result_checks.computation(diagnostics, estimates, chosen),
         "primary_warnings": result_checks.primary_warnings(chosen),
         "missingness": design_checks.missing_rows(diagnostics, chosen),
+        "bad_controls": bad_controls_gate(diagnostics, chosen),
         "overlap": design_checks.overlap(diagnostics, chosen),
         "balance": design_checks.balance(diagnostics, chosen),
         "effective_sample_size": design_checks.effective_sample(diagnostics, chosen),

@@ -11,7 +11,7 @@ from tests.estimators.designs import cross_section, instrumented, panel, rows, t
 
 NAMES = {
     "outcome", "missing", "clusters", "overlap", "balance", "effective_rows", "weights", "instruments",
-    "attrition", "negative_weights", "event_means", "event_study", "pre_trends", "discontinuity",
+    "bad_controls", "attrition", "negative_weights", "event_means", "event_study", "pre_trends", "discontinuity",
     "donor_fit", "serial_dependence", "heterogeneity",
     "e_values", "robustness", "refutations", "agreement",
 }  # fmt: skip
