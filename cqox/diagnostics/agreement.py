@@ -14,10 +14,11 @@ import numpy as np
 
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Estimate, Json, Plan, Vector
+from cqox.estimators._room import let_go
 
 __all__ = ["agreement", "comparable"]
 
-_BLOCK = 65_536
+_BLOCK = 524_288
 _COARSE = ("difference_in_means", "propensity_strata")
 
 
@@ -82,6 +83,7 @@ def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, 
         for start in range(0, len(next(iter(sums.values()))[0]), _BLOCK):
             block = np.stack([values[start : start + _BLOCK] for values, _ in sums.values()]) * scales[:, None]
             total += block @ block.T
+            let_go()
         covariance[np.ix_(known, known)] = total
     return covariance
 

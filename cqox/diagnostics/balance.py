@@ -109,15 +109,15 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
         x = raw - shift[:, None]
         w = np.stack([weight[s] for weight in weights])
         between = np.count_nonzero((raw > low[:, None]) & (raw < high[:, None]), axis=1)
-        return w @ x.T, w[:2] @ (x * x).T, between.astype(np.float64)
+        masses = w.sum(axis=1), np.einsum("ij,ij->i", w[:2], w[:2])
+        return w @ x.T, w[:2] @ (x * x).T, between.astype(np.float64), *masses
 
-    sums, squares, between = rows.total(work)
-    mass = np.asarray([weight.sum() for weight in weights])
+    sums, squares, between, mass, mass_squares = rows.total(work)
     means = sums / mass[:, None]
     variances = np.maximum(squares / mass[:2, None] - means[:2] ** 2, 0.0)
     for arm in (0, 1):
         # The unbiased variance under weights; n/(n-1) of the plain one where they are equal.
-        correction = mass[arm] ** 2 - weights[arm] @ weights[arm]
+        correction = mass[arm] ** 2 - mass_squares[arm]
         variances[arm] *= np.where(between > 0, mass[arm] ** 2 / correction if correction > 0 else np.nan, 1.0)
     variances[variances <= 1e-20 * shift**2] = 0.0
     return _Moments(

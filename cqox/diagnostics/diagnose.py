@@ -22,6 +22,7 @@ from cqox.diagnostics.serial_dependence import serial_dependence
 from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
+from cqox.estimators._room import let_go
 
 __all__ = ["diagnose"]
 
@@ -82,6 +83,8 @@ def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
         return {"reason": error.detail}
     except Exception as error:  # noqa: BLE001 - the supervised root of a diagnostic: estimates must stand without it
         return {"failed": True, "reason": f"{type(error).__name__}: {error}"}
+    finally:
+        let_go()
 
 
 def _no_weights() -> dict[str, Json]:

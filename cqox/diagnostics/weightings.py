@@ -9,7 +9,7 @@ import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
-from cqox.estimators._room import settled
+from cqox.estimators._room import let_go, settled
 from cqox.estimators.matching import matching_weights
 from cqox.estimators.stratification import stratum_weights
 from cqox.estimators.weighting import balanced_weights, balancing_weights
@@ -129,6 +129,7 @@ def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
             shares.append(effective / rows)
         arms["smallest_share"] = number(min(shares))
         result[weighting.name] = arms
+        let_go()
     return result
 
 
@@ -141,6 +142,7 @@ def summarize_weights(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]
             "treated": _summary(weighting.treated[treated]),
             "control": _summary(weighting.control[~treated]),
         }
+        let_go()
     return result
 
 

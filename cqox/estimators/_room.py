@@ -68,6 +68,7 @@ def settled(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return values
     kept = room(*values.shape)
     kept[:] = values
+    let_go()
     return kept
 
 

@@ -24,6 +24,7 @@ from cqox.estimators import (
     transport,
     weighting,
 )
+from cqox.estimators._room import let_go
 from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.plan import Plan
@@ -86,6 +87,8 @@ def run(estimator: Estimator, plan: Plan) -> Estimate:
         return _without_number(estimator, "failed", "It needs more memory than a worker may use.")
     except Exception as error:  # noqa: BLE001 - the supervised root of an estimator: the others must stand
         return _without_number(estimator, "failed", f"{type(error).__name__}: {error}")
+    finally:
+        let_go()
 
 
 def _without_number(estimator: Estimator, status: Status, reason: str) -> Estimate:

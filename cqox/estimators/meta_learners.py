@@ -41,6 +41,7 @@ from cqox.estimators.plan import Plan
 __all__ = ["ESTIMATORS"]
 
 _FAMILY = "meta_learners"
+_MOST_ROWS = 3_000_000
 _MOST_SPLITS = 20
 """Splits whose tables are made; an estimate takes as many as were asked for."""
 
@@ -178,6 +179,11 @@ def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to model the treatment by."
     sample = plan.doubly_robust_sample()
+    if sample.n > _MOST_ROWS:
+        return (
+            f"Who is affected more is judged by ranking all rows in memory at once, which is done for up to "
+            f"{_MOST_ROWS:,}."
+        )
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):
         reason = given_probabilities(plan.propensity(sample))

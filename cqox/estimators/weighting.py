@@ -95,11 +95,16 @@ def entropy_balancing(plan: Plan, *, target: Population) -> Estimate:
     # Stacked moments: the arms' means, the multipliers, and the population's means of the covariates, on which both
     # arms' means depend by the slopes of the outcome.
     contributions = treated.weights * treated.residuals - control.weights * control.residuals
-    share = _population(target, t) * (1.0 if frame.weights is None else frame.weights)
+    share = _population(target, t) * (1.0 if frame.weights is None else frame.weights)  # a copy, to be scaled
     k = frame.at["x"].stop
     line = treated.slopes - control.slopes
     centre = float(line @ mean_columns(frame, _population(target, t))[1:])
-    contributions += share / share.sum() * (line @ frame.matrix[1:k] - centre)
+    share /= share.sum()
+
+    def work(s: slice) -> None:
+        contributions[s] += share[s] * (line @ frame.matrix[1:k, s] - centre)
+
+    frame.rows.each(work)
     contributions *= scale
     uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
     origin = float(frame.centre[frame.column("y")])

@@ -53,4 +53,5 @@ def test_ten_million_rows_are_analysed_within_two_gibibytes(tmp_path: Path):
         assert estimate["status"] in ("ok", "warning"), (name, estimate["reason"])
         assert abs(estimate["estimate"] - 2.0) < 4 * estimate["standard_error"]
         assert estimate["n"] == ROWS
-    assert "in memory" in estimates["psm_ate"]["reason"]
+    for name in ("psm_ate", "nn_mahalanobis_att", "dr_learner"):
+        assert "in memory" in estimates[name]["reason"]
