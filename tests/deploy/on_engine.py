@@ -115,6 +115,8 @@ def without_trace(report: httpx.Response) -> dict[str, object]:
 
 
 def images(stack: Stack) -> None:
+    stack.compose("--profile", "full", "--profile", "replicas", "config", "--quiet")
+    holds("Compose takes the file with every profile", True)
     stack.build()
     for name in ("gateway", "engine"):
         tag = f"cqox-{name}:0.1.0"

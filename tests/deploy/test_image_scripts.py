@@ -1,0 +1,80 @@
+"""What runs inside the images beside the services: the password of the database, and the health check."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.servers.ports import free_port
+
+IMAGE = Path(__file__).parents[2] / "deploy" / "image"
+
+
+def password(folder: Path, chosen: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", IMAGE / "make_password.py", folder]
+    return subprocess.run(command, capture_output=True, text=True, env={"POSTGRES_PASSWORD": chosen})
+
+
+def test_a_password_is_made_once_and_told_to_the_server_and_to_its_clients(tmp_path: Path) -> None:
+    assert password(tmp_path).returncode == 0
+    made = (tmp_path / "postgres-password").read_text()
+    assert len(made) >= 32
+    assert (tmp_path / "pgpass").read_text() == f"*:*:*:*:{made}\n"
+    # Libpq ignores a file of passwords that others may read; the server reads its own as another user.
+    assert (tmp_path / "pgpass").stat().st_mode & 0o777 == 0o400
+    assert (tmp_path / "postgres-password").stat().st_mode & 0o777 == 0o444
+
+    assert password(tmp_path).returncode == 0
+    assert (tmp_path / "postgres-password").read_text() == made
+
+
+def test_a_password_that_was_chosen_is_taken_and_escaped_for_clients(tmp_path: Path) -> None:
+    assert password(tmp_path, r"a:b\c").returncode == 0
+    assert (tmp_path / "postgres-password").read_text() == r"a:b\c"
+    assert (tmp_path / "pgpass").read_text() == "*:*:*:*:a\\:b\\\\c\n"
+
+
+def test_another_password_than_that_of_the_database_is_refused(tmp_path: Path) -> None:
+    password(tmp_path, "first")
+    refused = password(tmp_path, "second")
+    assert refused.returncode != 0
+    assert "POSTGRES_PASSWORD" in refused.stderr
+    assert (tmp_path / "postgres-password").read_text() == "first"
+
+
+@contextmanager
+def answering(status: int) -> Iterator[int]:
+    class Service(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/health/ready" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def healthy(port: int) -> bool:
+    command = [sys.executable, "-SE", IMAGE / "healthcheck.py", str(port)]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, True), (503, False), (500, False)])
+def test_a_service_is_healthy_while_it_takes_requests(status: int, expected: bool) -> None:
+    with answering(status) as port:
+        assert healthy(port) is expected
+
+
+def test_a_service_that_does_not_listen_is_not_healthy() -> None:
+    assert not healthy(free_port())
