@@ -13,6 +13,7 @@ from cqox.estimators import Data, Plan, Settings, catalog, run
 from cqox.estimators._effect_models import by_arms, by_scores, score_products, trainings
 from cqox.estimators._scores import effect_scores
 from tests.estimators.designs import names_for
+from tests.validation import Validated, record
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +77,11 @@ class Tally:
             bias, error, inside = np.asarray(each, dtype=float).mean(axis=0)
             sd = float(np.std([one for one, _, _ in each], ddof=1))
             print(f"{key:28} coverage {inside:.3f}  bias {bias:+.4f}  sd {sd:.4f}  se/sd {error / sd:.3f}")
+            found = Validated(
+                design="Effects that vary with a covariate", estimator=key, replications=REPLICATIONS, rows=ROWS,
+                bias=float(bias), sd=sd, se_ratio=float(error / sd), coverage=float(inside),
+            )  # fmt: skip
+            record(found)
         for key, each in self.errors.items():
             bias, error, rate = np.asarray(each, dtype=float).mean(axis=0)
             sd = float(np.std([one for one, _, _ in each], ddof=1))
@@ -123,6 +129,12 @@ def test_where_effects_do_not_vary_tests_reject_at_their_level(capsys):
         print()
         for key, count in found.items():
             print(f"{key:28} rejects {count / REPLICATIONS:.3f}")
+            note = f"rejects {count / REPLICATIONS:.3f} at 5%"
+            record(
+                Validated(
+                    design="Effects that do not vary", estimator=key, replications=REPLICATIONS, rows=ROWS, note=note
+                )
+            )
     for key, count in found.items():
         rate = count / REPLICATIONS
         half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)

@@ -11,6 +11,7 @@ import pytest
 
 from cqox.diagnostics.event_study import event_study
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from tests.validation import Validated, record
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +88,12 @@ def test_intervals_and_bands_cover_at_their_nominal_rate(name: str, drawn_cohort
             f"\n{name:22} {units:4} units  coverage {rate:.3f}  band {band:.3f}  bias {bias:+.4f}  sd {sd:.4f}  "
             f"se/sd {ratio:.3f}"
         )
+    found = Validated(
+        design="Staggered treatment, dynamic effects", estimator=f"{name}, {units} units", replications=REPLICATIONS,
+        rows=data.n, truth=ATT, bias=float(bias), sd=float(sd), se_ratio=float(ratio), coverage=rate,
+        note=f"uniform band {band:.3f}",
+    )  # fmt: skip
+    record(found)
     assert rate + judge(rate) >= 0.93
     assert rate - judge(rate) <= 0.97
     assert band + judge(band) >= 0.93
@@ -117,6 +124,12 @@ def test_intervals_by_clusters_cover_where_whole_clusters_start_and_share_their_
     ratio = np.mean(errors) / sd
     with capsys.disabled():
         print(f"\n{name:22}   52 clusters  coverage {rate:.3f}  sd {sd:.4f}  se/sd {ratio:.3f}")
+    found = Validated(
+        design="Staggered treatment, dynamic effects", estimator=f"{name}, 52 mapped clusters",
+        replications=REPLICATIONS, rows=data.n, truth=ATT, bias=float(np.mean(values) - ATT), sd=float(sd),
+        se_ratio=float(ratio), coverage=rate,
+    )  # fmt: skip
+    record(found)
     assert rate + judge(rate) >= 0.93
     assert rate - judge(rate) <= 0.97
     assert ratio == pytest.approx(1.0, abs=0.07)
@@ -132,6 +145,12 @@ def test_two_way_fixed_effects_miss_and_say_so(capsys):
         warned += any("negative weight" in warning for warning in result.warnings)
     with capsys.disabled():
         print(f"\ntwfe, staggered        coverage {covered / 200:.3f}  warned {warned / 200:.3f}")
+    note = f"not consistent here: covers {covered / 200:.3f}, warned of negative weights in {warned / 200:.1%}"
+    found = Validated(
+        design="Staggered treatment, dynamic effects", estimator="twfe", replications=200, rows=data.n, truth=ATT,
+        note=note,
+    )  # fmt: skip
+    record(found)
     assert covered / 200 < 0.5
     assert warned == 200
 
@@ -153,6 +172,9 @@ def test_the_joint_test_keeps_its_level_and_finds_the_trend_that_it_says_it_woul
     level, power = rejected / REPLICATIONS, found / REPLICATIONS
     with capsys.disabled():
         print(f"\njoint test: level {level:.3f}, found {power:.3f} of trends of {slope:.4f} a period, said 0.8")
+    note = f"pre-trend test: level {level:.3f}; found {power:.3f} of the trends of which it said .8"
+    design = "Staggered treatment, trends that part before it"
+    record(Validated(design=design, estimator="did_callaway_santanna", replications=REPLICATIONS, rows=0, note=note))
     assert level <= 0.08
     assert power == pytest.approx(0.8, abs=0.08)
 
