@@ -4,7 +4,21 @@ import math
 import re
 import unicodedata
 
-__all__ = ["ESTIMANDS", "NO_EFFECTS", "amount", "decimals_for", "described", "fixed", "plural", "short"]
+__all__ = [
+    "ESTIMANDS",
+    "NO_EFFECTS",
+    "POLICY_VALUE",
+    "amount",
+    "decimals_for",
+    "described",
+    "fixed",
+    "p_text",
+    "plural",
+    "short",
+]
+
+POLICY_VALUE = "policy value"
+"""The estimand that is a mean and no difference."""
 
 ESTIMANDS = {
     "ATE": "ATE: average effect over all rows",
@@ -16,6 +30,9 @@ ESTIMANDS = {
     "ACME": "ACME: what goes through the mediator",
     "ADE": "ADE: what does not go through the mediator",
     "total effect": "Total effect: both paths together",
+    POLICY_VALUE: "Policy value: mean reward if the target policy chose",
+    "average derivative": "Average derivative: one more unit for everybody",
+    "slope between the dose's quartiles": "Mean slope between the quartiles of the dose",
     "LATE at the cutoff": "LATE at the cutoff: the same on those whom crossing it moves",
 }
 
@@ -50,6 +67,8 @@ _LABELS = {
     "iv_liml": "Limited information (LIML)",
     "iv_fuller": "Limited information (Fuller)",
     "iv_wald": "Wald ratio",
+    "dose_average_derivative": "Average slope (doubly robust)",
+    "dose_curve": "Dose curve (doubly robust)",
     "mediation_acme": "Linear mediation, mediated",
     "mediation_ade": "Linear mediation, direct",
     "mediation_total": "Linear mediation, total",
@@ -109,6 +128,11 @@ def amount(value: float) -> str:
     if abs(value) >= 1e7 or abs(value) < 1e-4:
         return f"{value:.2e}".replace("-", "\N{MINUS SIGN}")
     return fixed(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+def p_text(value: float) -> str:
+    """A p-value as an equation, or as a bound where three decimals would show none of it."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def plural(count: float, noun: str) -> str:

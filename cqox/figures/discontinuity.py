@@ -9,7 +9,7 @@ from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, ORANGE, PALE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, plural, short
+from cqox.figures._words import amount, p_text, plural, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["discontinuity", "discontinuity_template"]
@@ -111,7 +111,7 @@ def _said(diagnostics: Mapping[str, Json], estimate: Estimate, alpha: float) -> 
         interval = f"{amount(estimate.ci_lower)} to {amount(estimate.ci_upper)}"
         told += f", robust {100 * (1 - alpha):.3g}% interval {interval}"
     manipulated = number_in(diagnostics, "discontinuity", "manipulation", "p_value")
-    return f"{told}." if manipulated is None else f"{told}. Density test: p = {manipulated:.2g}."
+    return f"{told}." if manipulated is None else f"{told}. Density test: {p_text(manipulated)}."
 
 
 @cache

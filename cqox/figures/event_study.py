@@ -9,7 +9,7 @@ from cqox.estimators import Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, PALE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, plural, short
+from cqox.figures._words import amount, p_text, plural, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["event_study", "event_study_template"]
@@ -97,7 +97,7 @@ def _subtitle(found: Json, rows: Sequence[dict[str, Json]], percent: str) -> lis
     second = [f"Hollow: {base}."]
     p_value = number_in(found, "pre_trends", "p_value")
     if p_value is not None:
-        second.append(f"Joint test before treatment: p = {p_value:.3f}.")
+        second.append(f"Joint test before treatment: {p_text(p_value)}.")
     lines = [" ".join(first), " ".join(second)]
     slope = number_in(found, "pre_trends", "detectable_slope")
     if slope is not None:

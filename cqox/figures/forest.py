@@ -7,9 +7,20 @@ import altair as alt
 import numpy as np
 
 from cqox.estimators import Estimate, Json, Plan
+from cqox.figures._reading import number_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, PALE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import ESTIMANDS, NO_EFFECTS, decimals_for, described, fixed, plural, short
+from cqox.figures._words import (
+    ESTIMANDS,
+    NO_EFFECTS,
+    POLICY_VALUE,
+    amount,
+    decimals_for,
+    described,
+    fixed,
+    plural,
+    short,
+)
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["forest", "forest_template"]
@@ -34,13 +45,16 @@ def forest(plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: s
     percent = f"{100 * (1 - plan.settings.alpha):.3g}%"
     y = short(plan.label("y"), 32)
     effect = f"Effect of {treatment} on {y}"
-    unit = f" per unit of {treatment}" if plan.data.treatment_kind == "continuous" else ""
+    axis = f"Effect in units of {y}{f' per unit of {treatment}' if plan.data.treatment_kind == 'continuous' else ''}"
+    if all(estimate.estimand == POLICY_VALUE for estimate in known):
+        y = short(plan.label("reward" if "reward" in plan.data.names else "y"), 32)
+        effect, axis = f"Value of the target policy in {y}", f"Mean of {y} for each decision"
     alt_text = _alt(effect, known, percent, primary)
     subtitle = _subtitle(rows, known, percent)
     spec = filled(forest_template(), rows, title=effect, subtitle=subtitle, alt=alt_text)
     spec["height"] = _STEP * len(rows)
     put(spec, [low, high], "layer", 0, "encoding", "x", "scale", "domain")
-    put(spec, f"Effect in units of {y}{unit}", "layer", 0, "encoding", "x", "axis", "title")
+    put(spec, axis, "layer", 0, "encoding", "x", "axis", "title")
     return Figure(name="forest", title=effect, alt=alt_text, spec=spec)
 
 
@@ -55,7 +69,9 @@ def _subtitle(rows: Sequence[dict[str, Json]], known: Sequence[Estimate], percen
         keys.append("Hollow: computed with a warning.")
     if any(row.get("cut_low") is not None or row.get("cut_high") is not None for row in rows):
         keys.append("Arrows: the interval goes on.")
-    return [first, " ".join(keys)] if keys else [first]
+    logged = next((value for each in known if (value := number_in(each.diagnostics, "logged_value")) is not None), None)
+    said = [] if logged is None else [f"The policy that was logged had {amount(logged)}."]
+    return [first, *said, " ".join(keys)] if keys else [first, *said]
 
 
 def _domain(known: Sequence[Estimate]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, ORANGE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, described, short
+from cqox.figures._words import amount, described, p_text, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["heterogeneity", "heterogeneity_template"]
@@ -76,7 +76,7 @@ def _subtitle(found: Json | Mapping[str, Json], average: float, percent: str) ->
     said = f"Dashed: average effect, {amount(average)}."
     p_value = number_in(found, "equal_groups", "p_value")
     if p_value is not None:
-        said += f" That all groups are alike: p = {p_value:.2g}."
+        said += f" That all groups are alike: {p_text(p_value)}."
     return [learner, f"{said} Bars and band: {percent} intervals."]
 
 

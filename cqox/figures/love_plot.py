@@ -51,7 +51,8 @@ def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
     said = _said(found, targets)
     cut = f" The {len(shown)} least alike are shown." if len(shown) < len(covariates) else ""
     alt_text = f"Love plot of absolute standardised mean differences. {said}{cut} {_listed(shown, targets)}"
-    spec = filled(love_plot_template(), rows, title=title, subtitle=f"{said}{cut}", alt=alt_text)
+    brief = _said(found, targets) if len(targets) < 3 else _spread(found, targets)
+    spec = filled(love_plot_template(), rows, title=title, subtitle=f"{brief}{cut}", alt=alt_text)
     widest = max((value for row in rows if (value := number_in(row, "value")) is not None), default=0.0)
     put(spec, [0, max(1.06 * widest, 0.2)], "spec", "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, _STEP * len(shown), "spec", "height")
@@ -111,6 +112,19 @@ def _said(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
         )
         parts.append(f"{change}{f' ({target})' if len(targets) > 1 else ''}")
     return f"Largest standardised difference: {'; '.join(parts)}."
+
+
+def _spread(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
+    """The largest difference before, and the least and the most that is left of it, where panels are many."""
+    sides = {
+        side: [number_in(at(found, "largest", f"{side}_{target}"), "value") for target in targets]
+        for side in ("before", "after")
+    }
+    before, after = ([value for value in sides[side] if value is not None] for side in ("before", "after"))
+    if not before or not after:
+        return _said(found, targets)
+    left = f"{min(after):.2f} to {max(after):.2f} after, by panel"
+    return f"Largest standardised difference: {max(before):.2f} before, {left}."
 
 
 @cache

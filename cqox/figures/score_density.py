@@ -9,7 +9,7 @@ from cqox.estimators import Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, ORANGE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, short
+from cqox.figures._words import amount, p_text, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["score_density", "score_density_template"]
@@ -36,7 +36,7 @@ def score_density(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     title = f"Density of {x} around the cutoff {cutoff:g}"
     left, right = number_in(found, "density_below") or 0.0, number_in(found, "density_above") or 0.0
     said = f"Just below the cutoff it is {amount(left)}, just above {amount(right)}"
-    said += "." if p is None else f"; test of no step: p = {p:.2g}."
+    said += "." if p is None else f"; test of no step: {p_text(p)}."
     subtitle = ["Bars: share of rows per unit of the score. Lines: local polynomial fits.", said]
     alt_text = f"Histogram of {x} with a line on each side of the cutoff {cutoff:g}. {said}"
     spec = filled(score_density_template(), rows, title=title, subtitle=subtitle, alt=alt_text)

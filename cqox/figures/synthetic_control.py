@@ -10,7 +10,7 @@ from cqox.figures._periods import period_labels, ticks
 from cqox.figures._reading import at, listed, number_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, SILVER
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, plural, short
+from cqox.figures._words import amount, p_text, plural, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["synthetic_control", "synthetic_control_template"]
@@ -111,7 +111,7 @@ def _subtitle(found: Estimate, placebos: Sequence[Mapping[str, Json]]) -> list[s
     ]
     shown = len({row["placebo"] for row in placebos})
     if shown:
-        p_value = "" if found.p_value is None else f" p = {found.p_value:.3f} by rank among all of them."
+        p_value = "" if found.p_value is None else f" {p_text(found.p_value)} by rank among all of them."
         who = plural(shown, "untreated unit") if treated <= 1 else f"{plural(shown, 'group')} of untreated units"
         lines.append(f"Grey: {who} taken as treated, of those that fit.{p_value}")
     return lines

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -111,3 +112,12 @@ def test_any_unit_of_the_outcome_gives_a_figure(scale):
 def test_the_axis_names_the_unit_of_an_amount_of_treatment():
     axis = of_design("amount").figures["forest"].spec["layer"][0]["encoding"]["x"]["axis"]["title"]
     assert axis == "Effect in units of 売上高（円） per unit of 広告配信"
+
+
+def test_the_value_of_a_policy_is_told_as_a_mean_beside_that_of_the_log():
+    policy = replace(one("ope_dr", 2.5, estimand="policy value"), diagnostics={"logged_value": 2.25})
+    data = replace(designs.logged(60), names={"reward": ("clicks",)})
+    figure = forest(Plan(data, Settings()), "treatment", [policy], "ope_dr")
+    assert figure.title == "Value of the target policy in clicks"
+    assert figure.spec["layer"][0]["encoding"]["x"]["axis"]["title"] == "Mean of clicks for each decision"
+    assert "The policy that was logged had 2.25." in figure.spec["title"]["subtitle"]

@@ -69,3 +69,13 @@ def test_a_covariate_that_cannot_be_standardised_is_left_out():
 def test_a_name_that_comes_twice_is_shown_once():
     figure = love_plot("t", balance(covariate("age", 0.3, 0.1), covariate("age", 0.3, 0.1)))
     assert sum(row["kind"] == "change" for row in values(figure)) == 1
+
+
+def test_of_many_panels_the_subtitle_tells_the_least_and_the_most_that_is_left():
+    kinds = ("ATE", "ATT", "ATO")
+    row = {"name": "age"} | {f"before_{kind}": 0.7 for kind in kinds}
+    row |= {f"after_{kind}": after for kind, after in zip(kinds, (0.03, 0.08, 0.0), strict=True)}
+    found = {"weightings": list(kinds), "covariates": [row], "largest": {}}
+    found["largest"] = {key: {"value": value} for key, value in row.items() if key != "name"}
+    subtitle = love_plot("t", {"balance": found}).spec["title"]["subtitle"]
+    assert subtitle == "Largest standardised difference: 0.70 before, 0.00 to 0.08 after, by panel."

@@ -1,7 +1,7 @@
 import pytest
 
 from cqox.estimators import catalog
-from cqox.figures._words import amount, decimals_for, described, fixed, plural, short
+from cqox.figures._words import amount, decimals_for, described, fixed, p_text, plural, short
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,9 @@ def test_every_estimator_of_the_catalog_has_a_name_of_the_field():
 
 def test_an_unknown_estimator_keeps_its_own_name_without_its_estimand():
     assert described("new_method_att") == "new method"
+
+
+def test_a_small_p_value_is_a_bound_and_never_zero():
+    assert [p_text(value) for value in (0.0, 0.0009, 0.0123, 0.5, 1.0)] == [
+        "p < 0.001", "p < 0.001", "p = 0.012", "p = 0.5", "p = 1",
+    ]  # fmt: skip
