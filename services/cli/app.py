@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cqox.contract import ROLES
+from cqox.contract import ROLES, Options
 from services.cli import db
 from services.http.settings import Setting, table
 
@@ -123,8 +123,12 @@ def _parameters_of_up() -> list[inspect.Parameter]:
 def _parameters_of_analyze() -> list[inspect.Parameter]:
     figures = typer.Option("--figures", help="Folder for the figures; FILE-figures beside the file if absent.")
     formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
-    option = typer.Option("--option", metavar="NAME=VALUE", help="An option of the analysis, such as seed=7 or se=HC3.")
-    read = typer.Option("--read", metavar="NAME=VALUE", help="How to read the file, such as encoding=cp932.")
+    options = (
+        f"An option of the analysis, such as seed=7 or se=HC3; may be repeated. {', '.join(Options.model_fields)}."
+    )
+    option = typer.Option("--option", metavar="NAME=VALUE", help=options)
+    reading = "How to read the file, such as encoding=cp932; may be repeated. encoding, delimiter, sheet, decimal, na."
+    read = typer.Option("--read", metavar="NAME=VALUE", help=reading)
     return [
         _parameter(
             "file", Annotated[Path, typer.Argument(help="A table, in any format that an upload may have.")], ...

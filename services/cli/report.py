@@ -58,11 +58,14 @@ def estimates_table(estimates: Sequence[Mapping[str, JsonValue]], *, alpha: floa
 
 
 def _show_without_number(console: Console, estimates: Sequence[Mapping[str, JsonValue]]) -> None:
-    reasons: dict[tuple[str, str], list[str]] = {}
+    contrasts = len({str(one.get("contrast")) for one in estimates})
+    reasons: dict[tuple[str, str], dict[str, list[str]]] = {}
     for one in estimates:
         if one["status"] in ("skipped", "failed"):
-            reasons.setdefault((str(one["status"]), str(one["reason"])), []).append(str(one["name"]))
-    for (status, reason), names in reasons.items():
+            of_reason = reasons.setdefault((str(one["status"]), str(one["reason"])), {})
+            of_reason.setdefault(str(one["name"]), []).append(str(one.get("contrast")))
+    for (status, reason), of_reason in reasons.items():
+        names = (name if len(of) == contrasts else f"{name} ({', '.join(of)})" for name, of in of_reason.items())
         style = "red" if status == "failed" else "dim"
         console.print(Text(f"{status}: {', '.join(names)}. {reason}", style=style), soft_wrap=True)
 

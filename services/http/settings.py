@@ -288,4 +288,4 @@ def _line(name: str, hint: Any, default: object) -> Setting:  # noqa: ANN401 - a
 def _shown(default: object, unit: str) -> str:
     if unit == "bytes" and isinstance(default, int):
         return f"{default // _GIB} GiB" if default >= _GIB else f"{default // 2**20} MiB"
-    return f"{default:g} {unit}" if isinstance(default, float) else str(default)
+    return f"{default:g} {unit}".rstrip() if isinstance(default, float) else str(default)
