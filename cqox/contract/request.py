@@ -104,6 +104,19 @@ class Options(_Strict):
     mediation_interaction: bool = Field(
         False, description="Whether a mediator may move the outcome differently in each of two arms."
     )
+    match_lags: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        None,
+        description="Periods before over which panel matching wants the same treatment; four if absent, or as many as "
+        "the median start has before it.",
+    )
+    match_leads: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0, description="Periods after the first treated one over which panel matching averages the effect of a start."
+    )
+    match_refinement: Literal["none", "mahalanobis", "propensity"] = Field(
+        "none",
+        description="How panel matching narrows sets of the same history by the covariates of the period before: not "
+        "at all, to the nearest, or by weights.",
+    )
     target_action: str | None = Field(
         None,
         description="The action that the policy to be evaluated always takes, where no target_policy is mapped; "

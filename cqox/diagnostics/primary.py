@@ -26,6 +26,7 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_FEW_TREATED, ("synthetic_did", "synthetic_control", "synthetic_control_augmented")),
     ("all treated units of the panel start together", ("did_2x2_block",)),
     ("treatment starts at different times in different units", ("did_callaway_santanna", "did_imputation")),
+    ("others share the history of treatment of units that start it", ("panel_matching",)),
     ("the same units are observed over time", ("twfe",)),
     (
         "the treatment has two levels and covariates are mapped",

@@ -18,7 +18,7 @@ from cqox.estimators._sample import Sample, listed
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 
-__all__ = ["Cohort", "Panel", "staggered_panel"]
+__all__ = ["Cohort", "Panel", "row_positions", "staggered_panel"]
 
 _MOST_CELLS, _MOST_GAPS = 4_000_000, 4
 """A panel may be laid out with so many cells, or with so many for each row that there is."""
@@ -138,7 +138,7 @@ def _laid_out(plan: Plan) -> Panel:
         raise UnusableData(
             f"{units} units by {periods} periods are too many to lay out for {sample.n} rows; take longer periods."
         )
-    position = _positions(sample, time * units + unit, periods, units)
+    position = row_positions(sample, time * units + unit, periods, units)
     missing = sample.n < units * periods
     present = position >= 0 if missing else None
     start = _starts(plan, sample, unit, position, present, values)
@@ -179,8 +179,12 @@ def _complete(plan: Plan) -> Sample:
     return sample
 
 
-def _positions(sample: Sample, cell: NDArray[np.int64], periods: int, units: int) -> NDArray[np.intp]:
-    """(periods, units) the row of each unit in each period, -1 where there is none."""
+def row_positions(sample: Sample, cell: NDArray[np.int64], periods: int, units: int) -> NDArray[np.intp]:
+    """(periods, units) the row of each unit in each period, -1 where there is none.
+
+    Raises:
+        UnusableData: a unit has several rows in one period.
+    """
     position = np.full(periods * units, -1, dtype=np.intp)
     rows = np.arange(sample.n)
     position[cell] = rows

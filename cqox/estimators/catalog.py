@@ -17,6 +17,7 @@ from cqox.estimators import (
     mediation,
     meta_learners,
     off_policy,
+    panel_matching,
     proximal,
     regression,
     stratification,
@@ -53,6 +54,7 @@ def catalog() -> tuple[Estimator, ...]:
         *transport.ESTIMATORS,
         *proximal.ESTIMATORS,
         *mediation.ESTIMATORS,
+        *panel_matching.ESTIMATORS,
     )
 
 

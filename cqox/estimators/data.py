@@ -168,6 +168,10 @@ class Settings:
         event_window: steps from the start of treatment that an event study reaches, at least 1; None for all.
         rd_bandwidth: how far from the cutoff a discontinuity looks, positive; None for the MSE-optimal bandwidth.
         mediation_interaction: whether the mediator may move the outcome differently in each arm.
+        match_lags: periods before over which panel matching wants the same treatment, at least 1; None for four, or as
+            many as the median start has before it.
+        match_leads: the last period after the start of treatment that its average includes; 0 for the first alone.
+        match_refinement: how it narrows sets of the same history by the covariates of the period before.
         chunk_rows: rows in a block of a row pass; changes speed and memory, never a number beyond 1e-10.
         threads: threads for row passes.
     """
@@ -189,5 +193,8 @@ class Settings:
     event_window: int | None = None
     rd_bandwidth: float | None = None
     mediation_interaction: bool = False
+    match_lags: int | None = None
+    match_leads: int = 0
+    match_refinement: Literal["none", "mahalanobis", "propensity"] = "none"
     chunk_rows: int = 16_384
     threads: int = 1

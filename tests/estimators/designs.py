@@ -345,6 +345,40 @@ def mediated(
     )
 
 
+def switching(
+    units: int = 150, periods: int = 8, seed: int = 13, *, dip: float = 0.0, dropped: float = 0.0, spread: float = 0.5
+) -> Data:
+    """A treatment that starts and ends, more often in units that had it; it moves y while it lasts, by `EFFECT`.
+
+    `dip` lets it start where the outcome fell, so that units of the same history did not move in parallel.
+    """
+    rng = np.random.default_rng(seed)
+    level, gain = rng.standard_normal(units), EFFECT + spread * rng.standard_normal(units)
+    shock, common = rng.standard_normal((periods, units)), 2 * rng.standard_normal(periods)
+    on = np.zeros((periods, units))
+    for period in range(1, periods):
+        lean = -1.4 + 1.8 * on[period - 1] + 0.5 * level - dip * shock[period - 1]
+        on[period] = rng.random(units) < 1 / (1 + np.exp(-lean))
+    x = rng.standard_normal((periods, units)) + level
+    y = 3 * level + common[:, None] + gain * on + shock
+    time, unit = np.divmod(np.arange(units * periods), units)
+    kept = rng.random(len(unit)) >= dropped
+    x = x.ravel()[kept, None]
+    return Data(
+        n=int(kept.sum()),
+        y=y.ravel()[kept],
+        treatment=on.ravel()[kept],
+        treatment_kind="binary",
+        covariates=x,
+        propensity_covariates=x,
+        unit=unit[kept],
+        time=time[kept],
+        time_values=np.arange(2000.0, 2000.0 + periods),
+        row_key=row_keys(unit[kept]),
+        names={**names_for(x), "unit_id": ("unit",), "time": ("year",)},
+    )
+
+
 def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
     if estimator.family == "transport":
@@ -367,6 +401,8 @@ def design_for(estimator: Estimator, seed: int = 5) -> Data:
         return series(seed=seed, units=3)
     if estimator.family == "synthetic_control":
         return factor_panel(seed=seed)
+    if estimator.family == "panel_matching":
+        return switching(seed=seed)
     if "unit_id" in estimator.requires:
         return panel(seed=seed)
     if "post" in estimator.requires:
