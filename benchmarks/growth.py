@@ -1,0 +1,110 @@
+"""How time and memory of a comprehensive analysis grow with rows and covariates; draws `docs/images/growth.svg`.
+
+Each point is a process of its own that reads a kept table and makes the whole report with its figures, as a worker
+does, without the services around it. Medians of 3 analyses after one to warm up; memory is the most that the process
+held beyond what it held before its first analysis.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.estimators import Json
+from cqox.figures import render_svg
+
+_ROWS = (1_000, 10_000, 100_000, 1_000_000)
+_COVARIATES = (5, 10, 20, 50)
+_BASE_ROWS, _BASE_COVARIATES = 100_000, 10
+_PICTURE = Path(__file__).parent.parent / "docs" / "images" / "growth.svg"
+_ONCE = """
+import json, resource, statistics, sys, time
+from pathlib import Path
+from cqox.analysis.run import analyze, rehearse
+from cqox.contract import AnalyzeRequest
+covariates = int(sys.argv[2])
+rehearse()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+mapping = {"y": "y", "treatment": "w", "covariates": [f"x{at}" for at in range(covariates)]}
+walls = []
+for seed in range(4):
+    request = AnalyzeRequest.model_validate({"dataset_id": "t", "mapping": mapping, "options": {"seed": seed}})
+    began = time.perf_counter()
+    found = analyze(Path(sys.argv[1]), request, threads=2, tell=lambda step: None)
+    json.dumps(found.report)
+    walls.append(time.perf_counter() - began)
+held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(json.dumps({"seconds": statistics.median(walls[1:]), "bytes": held * 1024}))
+"""
+
+
+def main() -> None:
+    """Print a table for rows and one for covariates, and draw both."""
+    print("\nA comprehensive analysis (all that applies, diagnostics, figures' specifications, JSON) by size")
+    points: list[dict[str, float | str]] = []
+    sizes = [(rows, _BASE_COVARIATES, "rows") for rows in _ROWS]
+    sizes += [(_BASE_ROWS, covariates, "covariates") for covariates in _COVARIATES]
+    for rows, covariates, along in sizes:
+        found = _measure(rows, covariates)
+        data = rows * (covariates + 2) * 8
+        times = found["bytes"] / data
+        print(
+            f"  {rows:>9,} rows x {covariates:>2} covariates: {found['seconds']:8.3f} s, "
+            f"{found['bytes'] / 2**20:8.1f} MiB, {times:5.1f}x the data"
+        )
+        points.append({"along": along, "size": rows if along == "rows" else covariates, **found})
+    _PICTURE.write_bytes(render_svg(_picture(points)))
+    print(f"  drawn: {_PICTURE}")
+
+
+def _measure(rows: int, covariates: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = _table(Path(folder), rows, covariates)
+        done = subprocess.run(
+            [sys.executable, "-c", _ONCE, str(path), str(covariates)],
+            check=True, capture_output=True, text=True, env=os.environ,
+        )  # fmt: skip
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _table(folder: Path, rows: int, covariates: int) -> Path:
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((rows, covariates))
+    w = (rng.random(rows) < 1 / (1 + np.exp(-0.5 * x[:, 0]))).astype(int)
+    y = 2.0 * w + x.sum(axis=1) + rng.standard_normal(rows)
+    source = folder / "source.parquet"
+    pl.DataFrame({"y": y, "w": w, **{f"x{at}": x[:, at] for at in range(covariates)}}).write_parquet(source)
+    table = read_table(source, name=source.name, limits=Limits(), options=ReadOptions())
+    write_parquet(table, folder / "table.parquet")
+    return folder / "table.parquet"
+
+
+def _picture(points: Sequence[dict[str, float | str]]) -> dict[str, Json]:
+    panels = []
+    for along, title in (("rows", f"Rows, {_BASE_COVARIATES} covariates"), ("covariates", "Covariates, 100,000 rows")):
+        rows = [point for point in points if point["along"] == along]
+        base = alt.Chart(alt.InlineData(values=rows)).encode(
+            x=alt.X("size:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=title, grid=False, values=_sizes(rows)))
+        )
+        line = base.mark_line(point=True).encode(
+            y=alt.Y("seconds:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title="Seconds", tickCount=4))
+        )
+        panels.append(line.properties(width=260, height=180))
+    chart = alt.hconcat(*panels).properties(title="Time of a comprehensive analysis")
+    spec: dict[str, Json] = chart.to_dict()
+    said = "; ".join(f"{point['size']:,} {point['along']}: {point['seconds']:.2f} s" for point in points)
+    spec["description"] = f"Time of a comprehensive analysis by its size. {said}."
+    return spec
+
+
+def _sizes(rows: Sequence[dict[str, float | str]]) -> list[float]:
+    return [float(row["size"]) for row in rows]
