@@ -74,7 +74,7 @@ validate: $(VENV)/.test-ready $(VENV)/.bench-ready  ## Monte-Carlo runs of every
 	@$(BIN)/python docs/validate.py build/validation.jsonl
 
 .PHONY: compose-test
-compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a Docker engine of its own (as root; half an hour)
+compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a Docker engine of its own (as root; a quarter of an hour)
 	@tests/deploy/compose_test.sh $(BIN)/python
 
 .PHONY: bench
