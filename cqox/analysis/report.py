@@ -44,7 +44,7 @@ def assemble(
     estimates = [estimate for _, estimate in rows]
     warnings = [f"{estimate.name}: {warning}" for estimate in estimates for warning in estimate.warnings]
     errors = [f"{estimate.name}: {estimate.reason}" for estimate in estimates if estimate.status == "failed"]
-    said = list(notes)
+    said = [*notes, *_of_primary(main)]
     diagnostics: dict[str, object] = dict(main.diagnostics)
     if len(findings) > 1:
         said.append(f"Gates and decision are of the contrast with the most rows, {main.label}.")
@@ -70,6 +70,13 @@ def assemble(
         "warnings": list(dict.fromkeys(warnings)),
         "errors": list(dict.fromkeys(errors)),
     }
+
+
+def _of_primary(finding: Finding) -> list[str]:
+    """What the estimate that decides has to say of itself, such as which policy it values."""
+    primary = finding.decision.primary
+    told = next((each.diagnostics.get("notes") for each in finding.estimates if each.name == primary), None)
+    return [f"{primary}: {note}" for note in told if isinstance(note, str)] if isinstance(told, list | tuple) else []
 
 
 def _status(estimates: Sequence[Estimate]) -> Literal["ok", "warning", "failed"]:

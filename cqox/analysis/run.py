@@ -16,6 +16,7 @@ from cqox import diagnostics as judge
 from cqox import figures as draw
 from cqox.analysis.prepare import Contrast, Prepared, check_mapping, prepare
 from cqox.analysis.report import Finding, assemble
+from cqox.analysis.unused import unused_roles
 from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping
 from cqox.datasets import Column, describe, infer_roles, load_columns, open_columns
 from cqox.errors import InvalidRequest, UnusableData
@@ -128,8 +129,10 @@ def _finished(
     findings = [_find(contrast, settings, chosen, options, clock) for contrast in prepared.contrasts]
     specs = {name: figure.spec for name, figure in _figures(findings).items()}
     clock.done("figures", figures=list(specs))
+    estimates = [estimate for finding in findings for estimate in finding.estimates]
+    notes = [*notes, *unused_roles(roles, chosen, estimates)]
     report = assemble(roles, options, findings, notes=notes)
-    rows_used = max((estimate.n or 0 for finding in findings for estimate in finding.estimates), default=0)
+    rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
     return Finished(report=report, specs=dict(specs), rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
 
 

@@ -141,7 +141,7 @@ def two_arms(plan: Plan, sample: Sample) -> str | None:
 
 def pooled_periods(plan: Plan) -> tuple[str, ...]:
     """A warning where rows of different periods are compared as if they were of one."""
-    if plan.has("post") or (plan.has("time") and plan.units_repeat):
+    if plan.has("post") or (plan.has("time") and (plan.units_repeat or plan.has("cohort"))):
         return ("Rows of several periods are pooled: a change over time passes for an effect of treatment.",)
     return ()
 

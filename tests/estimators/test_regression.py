@@ -140,3 +140,5 @@ def test_pooled_periods_are_a_warning():
     assert result.se_method == "CRV1 by unit"
     clustered = answer("difference_in_means", replace(data, clusters=(data.unit // 2,)))
     assert clustered.warnings == result.warnings
+    crossed = replace(data, unit=None, cohort=np.where(data.treatment > 0, 1.0, np.nan))
+    assert answer("difference_in_means", crossed).warnings == result.warnings

@@ -1,0 +1,52 @@
+from dataclasses import replace
+
+from cqox.analysis.unused import unused_roles
+from cqox.estimators import Estimate, entries
+from tests.figures.drawn import one
+
+KNOWN = {entry.name: entry for entry in entries()}
+
+
+def gave(name: str, reason: str | None = None) -> Estimate:
+    if reason is None:
+        return one(name, 1.0)
+    return replace(one(name, None, None, status="skipped"), reason=reason)
+
+
+def told(roles: dict[str, object], *estimates: Estimate) -> list[str]:
+    return unused_roles(roles, [KNOWN[estimate.name] for estimate in estimates], estimates)
+
+
+def test_half_of_a_cutoff_is_told_of_with_what_it_lacks() -> None:
+    roles = {"y": "y", "treatment": "w", "running": "x"}
+    estimates = (gave("difference_in_means"), gave("rd_local_linear", "It needs the role 'cutoff'."))
+    (note,) = told(roles, *estimates)
+    assert note.startswith(
+        "Nothing was computed that is made for the design of 'running': rd_local_linear was not computed. It needs"
+    )
+
+
+def test_the_estimator_that_needs_most_of_them_and_lacks_least_says_why() -> None:
+    roles = {"y": "y", "running": "x", "cutoff": 99.0}
+    estimates = (gave("rd_fuzzy", "It needs a treatment."), gave("rd_local_linear", "No row is above 99."))
+    notes = told(roles, *estimates)
+    assert notes == [
+        "Nothing was computed that is made for the design of 'y', 'running' and 'cutoff': "
+        "rd_local_linear was not computed. No row is above 99."
+    ]
+
+
+def test_nothing_is_said_of_roles_that_were_used_or_that_nobody_was_asked_about() -> None:
+    roles = {"y": "y", "treatment": "w", "covariates": ("x",), "cluster": ("g",), "instrument": ("z",)}
+    assert told(roles, gave("difference_in_means"), gave("ols_adjustment"), gave("psm_ate", "No.")) == []
+
+
+def test_that_rows_are_compared_by_a_start_is_no_use_of_its_design() -> None:
+    roles = {"y": "y", "time": "t", "cohort": "g"}
+    (note,) = told(roles, gave("difference_in_means"), gave("did_callaway_santanna", "It needs 'unit_id'."))
+    assert "'time' and 'cohort'" in note
+
+
+def test_a_role_that_is_only_optional_is_told_of_where_nothing_uses_it() -> None:
+    (note,) = told({"reward": "r", "action": "a"}, gave("ope_ips", "It needs the role 'pscore'."))
+    assert note.endswith("'action': ope_ips was not computed. It needs the role 'pscore'.")
