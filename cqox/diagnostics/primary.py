@@ -35,6 +35,7 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the treatment has two levels and its probability can be weighted by", ("ipw_ate",)),
     (_SOMETHING_TO_ADJUST_FOR, ("ols_adjustment", "lin_interacted", "g_computation_ate", "dml_plr", "s_learner")),
     ("the treatment has two levels and nothing is mapped to adjust for", ("difference_in_means",)),
+    ("the treatment is an amount and nothing is mapped to adjust for", ("dose_average_derivative",)),
 )
 """Features of a design, the most telling first, with the estimators that make use of them in order of preference."""
 

@@ -9,6 +9,7 @@ from cqox.estimators import (
     did,
     did_staggered,
     discontinuity,
+    dose_response,
     double_ml,
     doubly_robust,
     instruments,
@@ -54,6 +55,7 @@ def catalog() -> tuple[Estimator, ...]:
         *transport.ESTIMATORS,
         *proximal.ESTIMATORS,
         *mediation.ESTIMATORS,
+        *dose_response.ESTIMATORS,
         *panel_matching.ESTIMATORS,
     )
 

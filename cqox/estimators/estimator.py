@@ -93,7 +93,8 @@ class Estimator:
             return f"It needs the role{'s' if len(missing) > 1 else ''} {roles}, which the mapping does not name."
         kind = plan.data.treatment_kind
         if "treatment" in self.requires and kind not in self.treatment:
-            return f"It needs a treatment of two levels; '{plan.label('treatment')}' is {kind}."
+            needed = "of two levels" if "binary" in self.treatment else "that is an amount (map it as 'dose')"
+            return f"It needs a treatment {needed}; '{plan.label('treatment')}' is {kind}."
         try:
             return self.rule(plan)
         except UnusableData as error:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._words import short
 from cqox.figures.discontinuity import discontinuity, discontinuity_template
+from cqox.figures.dose_curve import dose_curve, dose_curve_template
 from cqox.figures.event_means import event_means, event_means_template
 from cqox.figures.event_study import event_study, event_study_template
 from cqox.figures.figure import Figure
@@ -30,7 +31,7 @@ def draw(
     """The figures of one contrast by name, each where it can be.
 
     They are `forest`, `overlap`, `love_plot`, `event_means`, `event_study`, `heterogeneity`,
-    `synthetic_control` and `interrupted_series`.
+    `synthetic_control`, `interrupted_series` and `dose_curve`.
 
     Args:
         plan: the contrast's plan, for the names of its columns.
@@ -52,6 +53,7 @@ def draw(
         heterogeneity(plan, treatment, diagnostics),
         synthetic_control(plan, treatment, estimates),
         interrupted_series(plan, levels, estimates),
+        dose_curve(plan, treatment, estimates),
     )
     return {figure.name: figure for figure in figures if figure is not None}
 
@@ -69,5 +71,6 @@ def warm() -> None:
         heterogeneity_template,
         synthetic_control_template,
         interrupted_series_template,
+        dose_curve_template,
     ):
         template()

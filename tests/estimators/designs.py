@@ -345,6 +345,25 @@ def mediated(
     )
 
 
+def dosed(n: int = 1000, seed: int = 14, *, curve: Callable[[Vector], Vector] = np.sin, tied: float = 0.5) -> Data:
+    """A dose that the first covariate moves by `tied`, and outcomes whose mean by dose is `curve`."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 2))
+    t = tied * x[:, 0] + 0.3 * x[:, 1] + rng.standard_normal(n)
+    y = curve(t) + x @ [1.0, -0.5] + 0.3 * t * x[:, 1] + rng.standard_normal(n)
+    x = x * [2.0, 30.0] + [5.0, 100.0]
+    return Data(
+        n=n,
+        y=y,
+        treatment=t,
+        treatment_kind="continuous",
+        covariates=x,
+        propensity_covariates=x,
+        row_key=row_keys(x, t, y),
+        names=names_for(x),
+    )
+
+
 def switching(
     units: int = 150, periods: int = 8, seed: int = 13, *, dip: float = 0.0, dropped: float = 0.0, spread: float = 0.5
 ) -> Data:
@@ -383,6 +402,8 @@ def design_for(estimator: Estimator, seed: int = 5) -> Data:
     """Data to which an estimator applies."""
     if estimator.family == "transport":
         return two_populations(seed=seed)
+    if estimator.family == "dose_response":
+        return dosed(seed=seed)
     if estimator.family == "mediation":
         return mediated(seed=seed)
     if estimator.family == "proximal":
