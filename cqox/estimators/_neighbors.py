@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.estimators._room import settled
 from cqox.estimators._ties import TIE
 from cqox.estimators.data import Matrix, Vector
 
@@ -101,9 +102,9 @@ class Line:
     """Rows by their score."""
 
     def __init__(self, control: Vector, treated: Vector) -> None:
-        orders = tuple(np.argsort(values, kind="stable") for values in (control, treated))
+        orders = tuple(settled(np.argsort(values, kind="stable")) for values in (control, treated))
         self._orders = orders
-        self._sorted = control[orders[0]], treated[orders[1]]
+        self._sorted = settled(control[orders[0]]), settled(treated[orders[1]])
         self._found: dict[tuple[Arm, Arm, int, float | None], _Stretches] = {}
 
     def nearest(
@@ -125,7 +126,7 @@ class Line:
         left, right = np.empty_like(order), np.empty_like(order)
         left[order] = np.searchsorted(among, sought - reach - TIE, "left")
         right[order] = np.searchsorted(among, sought + reach + TIE, "right")
-        return _Stretches(order=self._orders[target], left=left, right=right)
+        return _Stretches(order=self._orders[target], left=settled(left), right=settled(right))
 
 
 def _reach(sought: Vector, among: Vector, least: int) -> Vector:

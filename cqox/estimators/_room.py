@@ -21,7 +21,7 @@ from cqox.errors import UnusableData
 
 __all__ = ["in_files", "let_go", "room", "settled"]
 
-_SMALLEST = 2**22
+_SMALLEST = 2**21
 """Bytes below which a file is not worth its pages."""
 
 _mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
@@ -62,12 +62,12 @@ def room(*shape: int) -> NDArray[np.float64]:
     return np.frombuffer(pages, dtype=np.float64).reshape(shape)
 
 
-def settled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def settled[Scalar: np.generic](values: NDArray[Scalar]) -> NDArray[Scalar]:
     """The values themselves in memory, else a copy in a file: for vectors that are kept while others are computed."""
     if _folder.get() is None or values.nbytes < _SMALLEST:
         return values
-    kept = room(*values.shape)
-    kept[:] = values
+    kept = room(-(-values.nbytes // 8)).view(values.dtype)[: values.size].reshape(values.shape)
+    kept[...] = values
     let_go()
     return kept
 

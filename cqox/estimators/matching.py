@@ -29,6 +29,7 @@ from cqox.estimators._gram import grouped_gram, solve
 from cqox.estimators._neighbors import Arm, Line, Space, other_arm
 from cqox.estimators._propensity import given_probabilities
 from cqox.estimators._result import Title, effective_rows, estimated, no_absorbing, pooled_periods, two_arms
+from cqox.estimators._room import settled
 from cqox.estimators._sample import Sample
 from cqox.estimators._uncertainty import Uncertainty
 from cqox.estimators.data import Settings, Vector
@@ -146,7 +147,8 @@ def _arms(plan: Plan, sample: Sample) -> Arms:
         scale = float(np.abs(y - centre).max())
         rows = np.flatnonzero(~treated), np.flatnonzero(treated)
         y = (y - centre) / scale
-        return Arms(rows=rows, y=(y[rows[0]], y[rows[1]]), scale=scale)
+        outcomes = settled(y[rows[0]]), settled(y[rows[1]])
+        return Arms(rows=(settled(rows[0]), settled(rows[1])), y=outcomes, scale=scale)
 
     return plan.share(("arms", id(sample)), make)
 

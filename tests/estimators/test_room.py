@@ -17,7 +17,7 @@ import resource, sys
 from pathlib import Path
 from cqox.errors import UnusableData
 from cqox.estimators._room import in_files, room
-resource.setrlimit(resource.RLIMIT_FSIZE, (2**22, 2**22))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**21, 2**21))
 with in_files(Path(sys.argv[1])):
     try:
         room(2**22)
