@@ -25,5 +25,6 @@ mkdir "$1"
 folder=$(cd "$1" && pwd)
 docker compose exec -T postgres pg_dump --username=cqox --dbname=cqox --format=custom >"$folder/results.dump"
 docker compose exec -T engine tar -C /var/lib/cqox -czf - datasets >"$folder/datasets.tar.gz"
-(cd "$folder" && sha256sum results.dump datasets.tar.gz >SHA256SUMS)
+digests() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
+(cd "$folder" && digests results.dump datasets.tar.gz >SHA256SUMS)
 ls -l "$folder"

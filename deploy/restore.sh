@@ -22,13 +22,15 @@ TEXT
 case $1 in -h | --help) usage; exit 0 ;; esac
 folder=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
-(cd "$folder" && sha256sum --check --quiet SHA256SUMS)
-mapfile -t running < <(docker compose ps --services --status running | grep -E '^(gateway|engine|engine-replica)$' || true)
-[ ${#running[@]} = 0 ] || docker compose stop "${running[@]}"
+digests() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
+(cd "$folder" && digests -c SHA256SUMS)
+running=$(docker compose --profile replicas ps --services --status running | grep -E '^(gateway|engine|engine-replica)$' || true)
+# shellcheck disable=SC2086 # one word for each service
+[ -z "$running" ] || docker compose --profile replicas stop $running
 docker compose up --detach --wait --no-build postgres redis
 docker compose exec -T postgres pg_restore --username=cqox --dbname=cqox --clean --if-exists --no-owner \
     --exit-on-error --single-transaction <"$folder/results.dump"
 docker compose run --rm --no-deps -T engine tar -C /var/lib/cqox -xzf - <"$folder/datasets.tar.gz"
 docker compose up --detach --wait --no-build gateway engine
-for name in "${running[@]}"; do [ "$name" != engine-replica ] || docker compose --profile replicas start engine-replica; done
+case $running in *engine-replica*) docker compose --profile replicas start engine-replica ;; esac
 docker compose exec -T engine cqox db check

@@ -327,7 +327,9 @@ def backups(stack: Stack) -> None:
     stack.compose("down", "--volumes")
     stack.up()
     holds("a new stack knows nothing", httpx.get(paths[0], trust_env=False).status_code == 404)
+    stack.up("engine-replica", COMPOSE_PROFILES="replicas")
     told = run("deploy/restore.sh", saved)
+    holds("a replica is there again after it", inspected("cqox-engine-replica-1", ".State.Running") == "true")
     holds("rows and files belong together after a restore", "Rows and files belong together." in told)
     after = [without_trace(httpx.get(path, trust_env=False)) for path in paths]
     holds(f"all {len(paths)} reports are back as they were", before == after)

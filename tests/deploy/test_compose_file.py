@@ -1,6 +1,7 @@
 """What compose.yaml promises of every container. That it works is for `make compose-test`, on a real engine."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ WITHOUT_CHECK = {"otel-collector", "password"}
 
 def image(name: str) -> str:
     return SERVICES[name]["image"]
+
+
+def test_the_images_are_called_by_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name in ("gateway", "engine", "engine-replica", "password"):
+        assert image(name).endswith(f":${{CQOX_VERSION:-{project['version']}}}")
 
 
 def test_without_a_profile_exactly_these_start() -> None:
