@@ -4,7 +4,7 @@ Leaving a fold out costs a subtraction of its cross-products, so that cross-fitt
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.plan import Plan
 
-__all__ = ["INFLUENCE", "arm_coefficients", "check_folds", "over_splits", "own_fold"]
+__all__ = ["INFLUENCE", "arm_coefficients", "check_folds", "over_splits", "own_fold", "partialled_out"]
 
 INFLUENCE = "influence function"
 
@@ -34,6 +34,25 @@ def arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64
     for arm in (0, 1):
         combine[:, arm, :k] = solve_each(rest[:, arm, :k, :k], rest[:, arm, :k, y, None])[:, :, 0]
     return combine
+
+
+def partialled_out(
+    plan: Plan, frame: Frame, split: int, columns: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What linear fits without each fold leave of some columns.
+
+    Returns:
+        (folds, columns, m) what makes the residuals of the variables, and (folds, m, m) cross-products of these.
+    """
+    blocks, counts = plan.blocks(frame, split)
+    check_folds(counts.sum(axis=1)[:, None], frame, ("remaining",))
+    k, wanted = frame.at["x"].stop, list(columns)
+    whole = blocks.sum(axis=1)
+    rest = whole.sum(axis=0) - whole
+    combine = np.zeros((len(rest), len(wanted), len(frame.matrix)))
+    combine[:, :, :k] = -solve_each(rest[:, :k, :k], rest[:, :k][:, :, wanted]).transpose(0, 2, 1)
+    combine[:, np.arange(len(wanted)), wanted] = 1.0
+    return combine, whole
 
 
 def check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[str, ...]) -> None:

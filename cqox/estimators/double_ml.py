@@ -4,11 +4,9 @@ Treatment is as good as random given the covariates, or an instrument is. The pa
 for all and take any amount of treatment; the interactive one lets effects differ and needs overlap.
 """
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators import _iv_tests
@@ -19,9 +17,8 @@ from cqox.estimators._boosted import (
     boosted_partially_linear_rule,
 )
 from cqox.estimators._chunks import Partial
-from cqox.estimators._cross_fit import arm_coefficients, check_folds, over_splits, own_fold
+from cqox.estimators._cross_fit import arm_coefficients, over_splits, own_fold, partialled_out
 from cqox.estimators._frame import Frame
-from cqox.estimators._gram import solve_each
 from cqox.estimators._iv_moments import Variables, check_instruments, from_products, row_pass
 from cqox.estimators._propensity import Propensity, given_probabilities
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
@@ -50,7 +47,7 @@ def _partially_linear(plan: Plan) -> Estimate:
 
 def _plr_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
     t, y, weights = frame.column("t"), frame.column("y"), frame.weights
-    combine, _ = _residuals(plan, frame, split, (t, y))
+    combine, _ = partialled_out(plan, frame, split, (t, y))
     folds = frame.sample.take(plan.folds(split))
     residuals = np.empty((2, frame.n))
 
@@ -66,25 +63,6 @@ def _plr_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
     slope, scale = cross / square, float(frame.scale[y] / frame.scale[t])
     contributions = residuals[0] * (residuals[1] - slope * residuals[0]) * (scale / square)
     return slope * scale, contributions if weights is None else contributions * weights
-
-
-def _residuals(
-    plan: Plan, frame: Frame, split: int, columns: Sequence[int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What linear fits without each fold leave of some columns.
-
-    Returns:
-        (folds, columns, m) what makes the residuals of the variables, and (folds, m, m) cross-products of these.
-    """
-    blocks, counts = plan.blocks(frame, split)
-    check_folds(counts.sum(axis=1)[:, None], frame, ("remaining",))
-    k, wanted = frame.at["x"].stop, list(columns)
-    whole = blocks.sum(axis=1)
-    rest = whole.sum(axis=0) - whole
-    combine = np.zeros((len(rest), len(wanted), len(frame.matrix)))
-    combine[:, :, :k] = -solve_each(rest[:, :k, :k], rest[:, :k][:, :, wanted]).transpose(0, 2, 1)
-    combine[:, np.arange(len(wanted)), wanted] = 1.0
-    return combine, whole
 
 
 def _instrumented(plan: Plan) -> Estimate:
@@ -108,7 +86,7 @@ def _pliv_split(
 ) -> tuple[float, Vector]:
     z, t, y = frame.at["z"], frame.column("t"), frame.column("y")
     columns = [*range(z.start, z.stop), t, y]
-    combine, whole = _residuals(plan, frame, split, columns)
+    combine, whole = partialled_out(plan, frame, split, columns)
     folds = frame.sample.take(plan.folds(split))
     residuals = np.empty((len(columns), frame.n))
 

@@ -30,6 +30,7 @@ __all__ = [
     "partial_r2",
     "regression_sensitivity",
     "robustness_value",
+    "variance_shares",
 ]
 
 
@@ -255,7 +256,7 @@ def _benchmarks(
 ) -> tuple[Benchmark, ...]:
     x, t, y = _regressors(frame), frame.column("t"), frame.column("y")
     own = x > 0
-    of_treatment, of_outcome = _shares(frame, x, t)[own], _shares(frame, np.append(x, t), y)[:-1][own]
+    of_treatment, of_outcome = variance_shares(frame, x, t)[own], variance_shares(frame, np.append(x, t), y)[:-1][own]
     strength = of_treatment * of_outcome
     found = []
     for covariate in np.argsort(-strength, kind="stable")[:most]:
@@ -273,7 +274,7 @@ def _benchmarks(
     return tuple(found)
 
 
-def _shares(frame: Frame, regressors: NDArray[np.intp], target: int) -> Vector:
+def variance_shares(frame: Frame, regressors: NDArray[np.intp], target: int) -> Vector:
     """(k,) the share of a column's variance, beside the other regressors, that each regressor explains."""
     products = frame.products[np.ix_(regressors, regressors)]
     right = frame.products[regressors, target]

@@ -1,0 +1,361 @@
+"""How far a confounder left out could move the estimates of double machine learning: bounds and robustness values.
+
+A confounder that explains a share c_y of the outcome's remaining variance and adds a share c_d/(1 - c_d) to the
+variance of the Riesz representer moves an estimate by at most sqrt(c_y c_d/(1 - c_d)) sqrt(σ²ν²), with σ² the variance
+that outcome regressions leave and ν² that of the representer: Chernozhukov, Cinelli, Newey, Sharma and Syrgkanis 2022,
+"Long story short: omitted variable bias in causal machine learning" (doi 10.3386/w30302), theorems 2 and 4. Checked
+against DoubleML's sensitivity_analysis and sensitivity_benchmark.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators._cross_fit import INFLUENCE, arm_coefficients, own_fold, partialled_out
+from cqox.estimators._frame import Frame
+from cqox.estimators._gram import solve_each
+from cqox.estimators._quantiles import critical_value
+from cqox.estimators._scores import CLIP, out_of_fold_propensity
+from cqox.estimators._uncertainty import Clusters, asymptotic
+from cqox.estimators.data import Data, Matrix, Settings, Vector
+from cqox.estimators.plan import Plan
+from cqox.estimators.sensitivity import variance_shares
+
+__all__ = ["MODELS", "Gain", "OmittedVariables", "bounds", "gains", "omitted_variables"]
+
+_HALVINGS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Short:
+    """What one split says of the model without the confounder.
+
+    Attributes:
+        estimate: of the effect.
+        outcome: σ², the variance that the outcome regressions leave.
+        riesz: ν², the variance of the Riesz representer.
+        contributions, of_bias: (n,) influence functions of the estimate and of the largest bias, over n.
+    """
+
+    estimate: float
+    outcome: float
+    riesz: float
+    contributions: Vector
+    of_bias: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """One split's estimate and largest bias, with their variances and covariance."""
+
+    estimate: float
+    bias: float
+    variance: float
+    covariance: float
+    bias_variance: float
+
+    def end(self, strength: float, side: int, critical: float = 0.0) -> float:
+        """The bound on one side (-1 or 1), or that of its interval."""
+        spread = self.variance + 2 * side * strength * self.covariance + strength**2 * self.bias_variance
+        return self.estimate + side * (strength * self.bias + critical * math.sqrt(max(spread, 0.0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmittedVariables:
+    """How sensitive one estimate is.
+
+    Attributes:
+        estimate: the median over splits.
+        outcome_variance, riesz_variance: σ² and ν², medians over splits.
+        robustness_value: the share, the same of outcome and representer, that moves the estimate to no effect.
+        robustness_value_alpha: the one that moves the end of its one-sided interval there.
+        critical: the one-sided critical value.
+        lines: one for each split.
+    """
+
+    estimate: float
+    outcome_variance: float
+    riesz_variance: float
+    robustness_value: float
+    robustness_value_alpha: float
+    critical: float
+    lines: tuple[_Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What leaving an observed covariate out costs: a yardstick for confounders.
+
+    Attributes:
+        label: of the covariate.
+        outcome: share of the remaining variance of the outcome that it explains, c_y.
+        treatment: share by which it adds to the representer's variance, c_d.
+        adversity: how much of the largest bias its absence does, from -1 to 1.
+        change: of the estimate without it.
+    """
+
+    label: str
+    outcome: float
+    treatment: float
+    adversity: float
+    change: float
+
+
+def bounds(
+    found: OmittedVariables, outcome: float, treatment: float
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The lowest and the highest effect under a confounder of some strength, and the ends of their intervals.
+
+    Args:
+        found: of the estimate.
+        outcome: c_y, in [0, 1].
+        treatment: c_d, in [0, 1].
+
+    Returns:
+        The bounds, and one-sided confidence bounds for them; None where c_d = 1, under which nothing is bounded.
+    """
+    if treatment >= 1:
+        return None
+    strength = math.sqrt(outcome * treatment / (1 - treatment))
+    return (
+        (_middle(found.lines, strength, -1), _middle(found.lines, strength, 1)),
+        (_middle(found.lines, strength, -1, found.critical), _middle(found.lines, strength, 1, found.critical)),
+    )
+
+
+def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
+    """The sensitivity of one estimate of double machine learning.
+
+    Args:
+        plan: the request's plan.
+        name: catalog name, one of `MODELS`.
+
+    Raises:
+        UnusableData: the model cannot be fitted, or nothing is left of outcome or treatment.
+    """
+    shorts = [MODELS[name](plan, split) for split in range(plan.settings.repetitions)]
+    clusters = plan.clusters(_sample_frame(plan, name).sample)
+    lines = tuple(_line(short, clusters, plan.settings) for short in shorts)
+    degrees = asymptotic(shorts[0].contributions, clusters, plan.settings, name=INFLUENCE).degrees
+    critical = critical_value(2 * plan.settings.alpha, degrees)
+    estimate = float(np.median([line.estimate for line in lines]))
+    side = -1 if estimate >= 0 else 1
+    return OmittedVariables(
+        estimate=estimate,
+        outcome_variance=float(np.median([short.outcome for short in shorts])),
+        riesz_variance=float(np.median([short.riesz for short in shorts])),
+        robustness_value=_robustness(lambda strength: -side * _middle(lines, strength, side)),
+        robustness_value_alpha=_robustness(lambda strength: -side * _middle(lines, strength, side, critical)),
+        critical=critical,
+        lines=lines,
+    )
+
+
+def _sample_frame(plan: Plan, name: str) -> Frame:
+    return plan.frame("xty", plan.outcome_sample() if name == "dml_plr" else plan.doubly_robust_sample())
+
+
+def _middle(lines: Sequence[_Line], strength: float, side: int, critical: float = 0.0) -> float:
+    return float(np.median([line.end(strength, side, critical) for line in lines]))
+
+
+def _robustness(left: Callable[[float], float]) -> float:
+    """The equal shares at which what is left of an effect, signed, reaches 0."""
+    if left(0.0) <= 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while left(high) > 0:
+        low, high = high, 2 * high
+        if high > 1e8:
+            return 1.0
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if left(middle) > 0 else (low, middle)
+    return 2.0 / (1.0 + math.sqrt(1.0 + 4.0 / high**2))
+
+
+def _line(short: _Short, clusters: Clusters, settings: Settings) -> _Line:
+    def variance(contributions: Vector) -> float:
+        error = asymptotic(contributions, clusters, settings, name=INFLUENCE).standard_error
+        return 0.0 if error is None else error**2
+
+    own, bias = short.contributions, short.of_bias
+    return _Line(
+        estimate=short.estimate,
+        bias=math.sqrt(short.outcome * short.riesz),
+        variance=variance(own),
+        covariance=(variance(own + bias) - variance(own - bias)) / 4,
+        bias_variance=variance(bias),
+    )
+
+
+def _partially_linear(plan: Plan, split: int) -> _Short:
+    frame = _sample_frame(plan, "dml_plr")
+    t, y = frame.column("t"), frame.column("y")
+    combine, _ = partialled_out(plan, frame, split, (t, y))
+    folds = frame.sample.take(plan.folds(split))
+    left = np.empty((2, frame.n))
+
+    def work(s: slice) -> None:
+        left[:, s] = own_fold(frame.matrix[:, s], combine, folds[s])
+
+    frame.rows.each(work)
+    left[0] *= frame.scale[t]
+    left[1] *= frame.scale[y]
+    square = left[0] * left[0]
+    moved = float(np.average(square, weights=frame.weights))
+    if moved <= 1e-14 * frame.scale[t] ** 2:
+        raise UnusableData("The covariates determine the treatment, so that no effect of its own can be told apart.")
+    estimate = float(np.average(left[0] * left[1], weights=frame.weights)) / moved
+    residual = left[1] - estimate * left[0]
+    riesz = 1 / moved
+    return _short(frame, estimate, left[0] * residual * riesz, residual, riesz, riesz - square * riesz**2)
+
+
+def _interactive(plan: Plan, split: int, *, target: str) -> _Short:
+    frame = _sample_frame(plan, "dml_irm")
+    y, d, scale = frame.column("y"), plan.treated(frame.sample), float(frame.scale[frame.column("y")])
+    folds, combine = frame.sample.take(plan.folds(split)), arm_coefficients(plan, frame, split)
+    propensity = plan.propensity(frame.sample)
+    p = np.clip(out_of_fold_propensity(plan, propensity, split), CLIP, 1 - CLIP)
+    residual, difference = np.empty(frame.n), np.empty(frame.n)
+
+    def work(s: slice) -> None:
+        block = frame.matrix[:, s]
+        mu0, mu1 = own_fold(block, combine, folds[s])
+        residual[s] = (block[y] - np.where(d[s] > 0, mu1, mu0)) * scale
+        difference[s] = (mu1 - mu0) * scale
+
+    frame.rows.each(work)
+    representer = np.where(d > 0, 1 / p, -1 / (1 - p))
+    variance = 1 / p + 1 / (1 - p)
+    tilt: Vector = np.ones(frame.n)
+    if target == "ATT":
+        share = float(np.average(d, weights=frame.weights))
+        representer *= p / share
+        tilt = d / share
+        variance *= tilt * (p / share)
+    estimate = float(np.average(difference * tilt + representer * residual, weights=frame.weights))
+    own = tilt * (difference - estimate) + representer * residual
+    square = representer * representer
+    elements = 2 * variance - square
+    riesz = float(np.average(elements, weights=frame.weights))
+    if riesz <= 0:
+        elements, riesz = square, float(np.average(square, weights=frame.weights))
+    return _short(frame, estimate, own, residual, riesz, elements - riesz)
+
+
+def _short(frame: Frame, estimate: float, own: Vector, residual: Vector, riesz: float, of_riesz: Vector) -> _Short:
+    square = residual * residual
+    outcome = float(np.average(square, weights=frame.weights))
+    if not outcome > 0:
+        raise UnusableData("The outcome is fitted exactly, so that nothing is left for a confounder.")
+    of_bias = (outcome * of_riesz + riesz * (square - outcome)) / (2 * math.sqrt(outcome * riesz))
+    weights = 1.0 if frame.weights is None else frame.weights
+    return _Short(
+        estimate=estimate,
+        outcome=outcome,
+        riesz=riesz,
+        contributions=np.asarray(own * weights / frame.n),
+        of_bias=np.asarray(of_bias * weights / frame.n),
+    )
+
+
+MODELS: Mapping[str, Callable[[Plan, int], _Short]] = {
+    "dml_plr": _partially_linear,
+    "dml_irm_ate": partial(_interactive, target="ATE"),
+    "dml_irm_att": partial(_interactive, target="ATT"),
+}
+"""The estimates that have such bounds."""
+
+
+def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
+    """What leaving each of the strongest covariates out costs, the strongest first.
+
+    The partially linear model leaves one out by algebra on cross-products; the interactive ones are fitted again.
+
+    Args:
+        plan: the request's plan.
+        name: catalog name, one of `MODELS`.
+        most: how many covariates to leave out, each by itself.
+
+    Raises:
+        UnusableData: a model cannot be fitted.
+    """
+    frame = _sample_frame(plan, name)
+    x, t = np.arange(frame.at["x"].stop), frame.column("t")
+    if len(x) < 2:
+        return ()
+    strength = variance_shares(frame, x, t)[1:] * variance_shares(frame, np.append(x, t), frame.column("y"))[1:-1]
+    chosen = (np.argsort(-strength, kind="stable")[:most] + 1).tolist()
+    splits = range(plan.settings.repetitions)
+    if name == "dml_plr":
+        long = [_of_products(plan, frame, split, None) for split in splits]
+        shorts = [[_of_products(plan, frame, split, column) for split in splits] for column in chosen]
+    else:
+        data = plan.data if frame.sample.index is None else plan.data.rows(frame.sample.index)
+        long = _refitted(data, plan.settings, name)
+        shorts = [_refitted(_without(data, frame.labels[column], plan), plan.settings, name) for column in chosen]
+    return tuple(_gain(frame.labels[column], long, short) for column, short in zip(chosen, shorts, strict=True))
+
+
+type _Fit = tuple[float, float, float]
+"""Estimate, σ² and ν² of one split."""
+
+
+def _gain(label: str, long: Sequence[_Fit], short: Sequence[_Fit]) -> Gain:
+    (value, outcome, riesz), (value_short, outcome_short, riesz_short) = np.transpose(long), np.transpose(short)
+    change = value_short - value
+    room = np.maximum(outcome_short - outcome, 0.0) * np.maximum(riesz - riesz_short, 0.0)
+    adversity = np.minimum(np.abs(change) / np.sqrt(np.where(room > 0, room, np.inf)), 1.0)
+    adversity[room <= 0] = 1.0
+    return Gain(
+        label=label,
+        outcome=float(np.median(np.clip((outcome_short - outcome) / outcome, 0, 1))),
+        treatment=float(np.median(np.clip(riesz / riesz_short - 1, 0, 1))),
+        adversity=float(np.median(adversity * np.sign(change))),
+        change=float(np.median(change)),
+    )
+
+
+def _of_products(plan: Plan, frame: Frame, split: int, column: int | None) -> _Fit:
+    """The partially linear model of one split without a column, from cross-products alone."""
+    t, y = frame.column("t"), frame.column("y")
+    blocks, _ = plan.blocks(frame, split)
+    whole = blocks.sum(axis=1)
+    rest = whole.sum(axis=0) - whole
+    x = np.asarray([each for each in range(frame.at["x"].stop) if each != column])
+    combine = np.zeros((len(whole), 2, len(frame.matrix)))
+    combine[:, :, x] = -solve_each(rest[:, x[:, None], x], rest[:, x[:, None], [t, y]]).transpose(0, 2, 1)
+    combine[:, 0, t] = combine[:, 1, y] = 1.0
+    inner = (combine @ whole @ combine.transpose(0, 2, 1)).sum(axis=0) / frame.n
+    slope = float(inner[0, 1] / inner[0, 0])
+    scale, moved = float(frame.scale[y]), float(frame.scale[t])
+    outcome = float(inner[1, 1] - slope * inner[0, 1]) * scale**2
+    return slope * scale / moved, outcome, 1 / (float(inner[0, 0]) * moved**2)
+
+
+def _refitted(data: Data, settings: Settings, name: str) -> list[_Fit]:
+    plan = Plan(data, settings)
+    found = [MODELS[name](plan, split) for split in range(settings.repetitions)]
+    return [(each.estimate, each.outcome, each.riesz) for each in found]
+
+
+def _without(data: Data, label: str, plan: Plan) -> Data:
+    """The data without the covariate of a label, in both models."""
+    names: dict[str, tuple[str, ...]] = dict(data.names)
+    changes: dict[str, Matrix] = {}
+    labels = {role: plan.labels(role) for role in ("covariates", "propensity_covariates")}
+    shared = data.propensity_covariates is data.covariates
+    for role, matrix in (("covariates", data.covariates), ("propensity_covariates", data.propensity_covariates)):
+        kept = [place for place, each in enumerate(labels[role]) if each != label]
+        changes[role] = changes["covariates"] if shared and changes else matrix[:, kept]
+        names[role] = tuple(labels[role][place] for place in kept)
+    return replace(data, covariates=changes["covariates"], propensity_covariates=changes["propensity_covariates"],
+                   names=names)  # fmt: skip

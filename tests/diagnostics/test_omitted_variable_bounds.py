@@ -1,0 +1,56 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cqox.diagnostics.diagnose import diagnose
+from cqox.estimators import Plan, Settings
+from tests.diagnostics.looking import confounded, judged, trial
+
+DML = ["dml_plr", "dml_irm_ate", "dml_irm_att"]
+
+
+def test_every_estimate_of_double_machine_learning_has_its_bounds() -> None:
+    seen = judged(confounded(800), only=DML)
+    told = seen.diagnostics["omitted_variables"]
+    assert set(told) == set(DML)
+    for name, each in told.items():
+        assert each["estimate"] == pytest.approx(seen.estimate(name).estimate)
+        assert 0 <= each["robustness_value_alpha"] < each["robustness_value"] < 1
+        ends = each["scenario"]
+        assert ends["confidence_lower"] < ends["lower"] < each["estimate"] < ends["upper"] < ends["confidence_upper"]
+        assert {row["covariate"] for row in each["benchmarks"]} == set(seen.plan.labels("covariates"))
+
+
+def test_a_scenario_of_the_strength_of_a_covariate_bounds_the_estimate_without_it() -> None:
+    told = judged(confounded(1500, strength=1.5), only=DML).diagnostics["omitted_variables"]["dml_plr"]
+    for row in told["benchmarks"]:
+        without = told["estimate"] + row["change"] * abs(row["adversity"])
+        assert row["lower"] - 0.1 <= without <= row["upper"] + 0.1
+
+
+def test_many_rows_have_no_benchmarks_of_the_interactive_model_and_the_reason_is_said() -> None:
+    told = judged(confounded(2500), only=DML).diagnostics["omitted_variables"]
+    assert told["dml_plr"]["benchmarks"]
+    assert told["dml_irm_ate"]["benchmarks"] == []
+    assert "fitted again" in told["dml_irm_ate"]["reason"]
+
+
+def test_at_most_ten_covariates_are_yardsticks() -> None:
+    told = judged(trial(800, p=14), only=DML).diagnostics["omitted_variables"]
+    assert {len(each["benchmarks"]) for each in told.values()} == {10}
+
+
+def test_without_double_machine_learning_there_is_a_reason() -> None:
+    assert "No estimate" in judged(trial(), only=["aipw"]).diagnostics["omitted_variables"]["reason"]
+    assert "reason" in diagnose(Plan(trial(100), Settings()), ())["omitted_variables"]
+
+
+def test_rows_with_gaps_are_left_out_of_the_fits_without_a_covariate_too() -> None:
+    data = confounded(900)
+    x = data.covariates.copy()
+    x[::9, 0] = np.nan
+    whole = replace(data, covariates=x, propensity_covariates=x)
+    cut = whole.rows(np.flatnonzero(~np.isnan(x[:, 0])))
+    found, same = (judged(each, only=DML).diagnostics["omitted_variables"]["dml_irm_ate"] for each in (whole, cut))
+    assert found["benchmarks"][0]["change"] == pytest.approx(same["benchmarks"][0]["change"])
