@@ -213,6 +213,9 @@ def _base(
         "instrument": instruments.labels,
         "fixed_effects": tuple(series.name for series in absorbed),
     }
+    if "dose" in labels:
+        # A dose that is mapped alone is the treatment.
+        labels.setdefault("treatment", labels["dose"])
     return Data(
         n=frame.height,
         y=np.full(frame.height, np.nan) if y is None else y,
