@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 
 import numpy as np
 
@@ -160,7 +161,7 @@ def _sample_frame(plan: Plan, name: str) -> Frame:
 
 
 def _middle(lines: Sequence[_Line], strength: float, side: int, critical: float = 0.0) -> float:
-    return float(np.median([line.end(strength, side, critical) for line in lines]))
+    return median(line.end(strength, side, critical) for line in lines)
 
 
 def _robustness(left: Callable[[float], float]) -> float:
@@ -218,12 +219,12 @@ def _partially_linear(plan: Plan, split: int) -> _Short:
     return _short(frame, estimate, left[0] * residual * riesz, residual, riesz, riesz - square * riesz**2)
 
 
-def _interactive(plan: Plan, split: int, *, target: str) -> _Short:
+def _arms(plan: Plan, split: int) -> tuple[Vector, Vector, Vector]:
+    """(n,) what each row's own regression leaves of its outcome, the difference of both, and its probability."""
     frame = _sample_frame(plan, "dml_irm")
     y, d, scale = frame.column("y"), plan.treated(frame.sample), float(frame.scale[frame.column("y")])
     folds, combine = frame.sample.take(plan.folds(split)), arm_coefficients(plan, frame, split)
-    propensity = plan.propensity(frame.sample)
-    p = np.clip(out_of_fold_propensity(plan, propensity, split), CLIP, 1 - CLIP)
+    p = out_of_fold_propensity(plan, plan.propensity(frame.sample), split)
     residual, difference = np.empty(frame.n), np.empty(frame.n)
 
     def work(s: slice) -> None:
@@ -233,6 +234,15 @@ def _interactive(plan: Plan, split: int, *, target: str) -> _Short:
         difference[s] = (mu1 - mu0) * scale
 
     frame.rows.each(work)
+    return residual, difference, np.clip(p, CLIP, 1 - CLIP)
+
+
+def _interactive(plan: Plan, split: int, *, target: str) -> _Short:
+    frame = _sample_frame(plan, "dml_irm")
+    d = plan.treated(frame.sample)
+    residual, difference, p = (
+        _arms(plan, split) if split else plan.share("arms of the first split", lambda: _arms(plan, 0))
+    )
     representer = np.where(d > 0, 1 / p, -1 / (1 - p))
     variance = 1 / p + 1 / (1 - p)
     tilt: Vector = np.ones(frame.n)
@@ -299,9 +309,8 @@ def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
         long = [_of_products(plan, frame, split, None) for split in splits]
         shorts = [[_of_products(plan, frame, split, column) for split in splits] for column in chosen]
     else:
-        data = plan.data if frame.sample.index is None else plan.data.rows(frame.sample.index)
-        long = _refitted(data, plan.settings, name)
-        shorts = [_refitted(_without(data, frame.labels[column], plan), plan.settings, name) for column in chosen]
+        long = _fits(_cut(plan, frame, None), name)
+        shorts = [_fits(_cut(plan, frame, column), name) for column in chosen]
     return tuple(_gain(frame.labels[column], long, short) for column, short in zip(chosen, shorts, strict=True))
 
 
@@ -341,10 +350,21 @@ def _of_products(plan: Plan, frame: Frame, split: int, column: int | None) -> _F
     return slope * scale / moved, outcome, 1 / (float(inner[0, 0]) * moved**2)
 
 
-def _refitted(data: Data, settings: Settings, name: str) -> list[_Fit]:
-    plan = Plan(data, settings)
-    found = [MODELS[name](plan, split) for split in range(settings.repetitions)]
+def _fits(plan: Plan, name: str) -> list[_Fit]:
+    found = [MODELS[name](plan, split) for split in range(plan.settings.repetitions)]
     return [(each.estimate, each.outcome, each.riesz) for each in found]
+
+
+def _cut(plan: Plan, frame: Frame, column: int | None) -> Plan:
+    """The plan of the frame's rows, with all covariates or without one."""
+    if column is None and frame.sample.index is None:
+        return plan
+
+    def make() -> Plan:
+        data = plan.data if frame.sample.index is None else plan.data.rows(frame.sample.index)
+        return Plan(data if column is None else _without(data, frame.labels[column], plan), plan.settings)
+
+    return plan.share(("cut", id(frame), column), make)
 
 
 def _without(data: Data, label: str, plan: Plan) -> Data:
