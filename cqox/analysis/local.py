@@ -55,7 +55,7 @@ async def analyze_file(
         figures: folder for the figures, created where there is none; None to write none.
         formats: what to write of each figure.
         bounds: how much the computation may use.
-        progress: told of each step.
+        progress: told of each step; the first is `file`, with `notes` on how the file and the mapped columns were read.
 
     A cancellation ends the worker process and leaves nothing but figures that were written already.
 
@@ -72,6 +72,8 @@ async def analyze_file(
                 record = await analyses.datasets.add(
                     path, name=path.name, content_digest=digest, size_bytes=size_bytes, options=read_options or {}
                 )
+                if progress is not None:
+                    progress({"step": "file", "notes": _notes_on(json.loads(record.description), mapping)})
                 body: dict[str, JsonValue] = {
                     "dataset_id": record.dataset_id,
                     "mapping": dict(mapping),
@@ -86,6 +88,20 @@ async def analyze_file(
         raise failure
     report["figures"] = {name: str(paths[0]) for name, paths in written.items()}
     return LocalAnalysis(report=report, figures=written)
+
+
+def _notes_on(description: Mapping[str, JsonValue], mapping: Mapping[str, JsonValue]) -> list[str]:
+    """What was decided in reading: of the file, and of the columns that are mapped."""
+    mapped = {str(name) for given in mapping.values() for name in (given if isinstance(given, list) else [given])}
+    notes = [str(note) for note in _list(description.get("notes"))]
+    for column in _list(description.get("columns")):
+        if isinstance(column, dict) and column.get("name") in mapped:
+            notes += [f"{column['name']}: {note}" for note in _list(column.get("notes"))]
+    return notes
+
+
+def _list(value: JsonValue) -> Sequence[JsonValue]:
+    return value if isinstance(value, list) else ()
 
 
 async def _write_figures(

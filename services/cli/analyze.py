@@ -191,7 +191,10 @@ class _Progress:
             self._status.start()
 
     def step(self, told: Mapping[str, object]) -> None:
-        """Show one step that is done."""
+        """Show one step that is done; notes on it stay where they can be read."""
+        notes = told.get("notes")
+        for note in notes if isinstance(notes, list) else ():
+            self._console.print(Text(f"{told.get('step')}: {note}", style="yellow"), soft_wrap=True)
         seconds = told.get("seconds")
         spent = f" ({seconds:.3g} s)" if isinstance(seconds, float) else ""
         self._show(f"{told.get('step', 'working')}{spent}")

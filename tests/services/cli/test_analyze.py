@@ -48,6 +48,17 @@ def test_json_goes_to_standard_output_and_nothing_else_does(table):
     assert list(table.parent.iterdir()) == [table]
 
 
+def test_how_the_file_was_read_is_told_also_where_a_column_is_then_missing(tmp_path):
+    table = tmp_path / "t.csv"
+    rows = [f"{1000 + number * 37 % 900:,}" for number in range(40)]
+    table.write_text("größe,w\n" + "\n".join(f'"{value}",{place % 2}' for place, value in enumerate(rows)), "cp1252")
+    done = run(table, "--y", "größe", "--treatment", "w", "--no-figures", "--read", "encoding=cp1252")
+    assert "file: größe: Commas were read as thousands separators." in done.stderr
+    failed = run(table, "--y", "größe", "--treatment", "w", "--no-figures")
+    assert failed.returncode == 2
+    assert "set encoding to cp1252" in failed.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
