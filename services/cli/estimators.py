@@ -4,6 +4,7 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 __all__ = ["print_estimators"]
 
@@ -23,7 +24,8 @@ def print_estimators() -> None:
         if entry.family != family:
             family = entry.family
             table.add_section()
-            table.add_row(f"[dim]{family}[/dim]")
-        table.add_row(entry.name, entry.estimand, entry.summary, ", ".join(entry.requires), entry.checked_against)
+            table.add_row(Text(family, style="dim"))
+        cells = (entry.name, entry.estimand, entry.summary, ", ".join(entry.requires), entry.checked_against)
+        table.add_row(*map(Text, cells))
     # A pipe has no width: lines are not folded for a program that reads them.
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)

@@ -68,6 +68,7 @@ def test_the_estimators_are_listed_without_a_server():
     done = run("estimators")
     assert done.returncode == 0
     assert "difference_in_means" in done.stdout
+    assert "cqox[boost] is installed" in done.stdout
 
 
 def test_the_demonstration_shows_estimates_and_keeps_serving_until_the_signal(start, tmp_path):
