@@ -28,6 +28,8 @@ from cqox.estimators.sensitivity import variance_shares
 
 __all__ = ["MODELS", "Gain", "OmittedVariables", "bounds", "gains", "omitted_variables"]
 
+_MOST_SPLITS = 11
+
 _HALVINGS = 200
 
 
@@ -138,7 +140,7 @@ def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
     Raises:
         UnusableData: the model cannot be fitted, or nothing is left of outcome or treatment.
     """
-    shorts = [MODELS[name](plan, split) for split in range(plan.settings.repetitions)]
+    shorts = [MODELS[name](plan, split) for split in _splits(plan)]
     clusters = plan.clusters(_sample_frame(plan, name).sample)
     lines = tuple(_line(short, clusters, plan.settings) for short in shorts)
     degrees = asymptotic(shorts[0].contributions, clusters, plan.settings, name=INFLUENCE).degrees
@@ -194,6 +196,11 @@ def _line(short: _Short, clusters: Clusters, settings: Settings) -> _Line:
         covariance=(variance(own + bias) - variance(own - bias)) / 4,
         bias_variance=variance(bias),
     )
+
+
+def _splits(plan: Plan) -> range:
+    """The splits that are looked at: what they say differs little, and an estimate may have thousands."""
+    return range(min(plan.settings.repetitions, _MOST_SPLITS))
 
 
 def _partially_linear(plan: Plan, split: int) -> _Short:
@@ -304,7 +311,7 @@ def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
         return ()
     strength = variance_shares(frame, x, t)[1:] * variance_shares(frame, np.append(x, t), frame.column("y"))[1:-1]
     chosen = (np.argsort(-strength, kind="stable")[:most] + 1).tolist()
-    splits = range(plan.settings.repetitions)
+    splits = _splits(plan)
     if name == "dml_plr":
         long = [_of_products(plan, frame, split, None) for split in splits]
         shorts = [[_of_products(plan, frame, split, column) for split in splits] for column in chosen]
@@ -351,7 +358,7 @@ def _of_products(plan: Plan, frame: Frame, split: int, column: int | None) -> _F
 
 
 def _fits(plan: Plan, name: str) -> list[_Fit]:
-    found = [MODELS[name](plan, split) for split in range(plan.settings.repetitions)]
+    found = [MODELS[name](plan, split) for split in _splits(plan)]
     return [(each.estimate, each.outcome, each.riesz) for each in found]
 
 
