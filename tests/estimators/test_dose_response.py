@@ -107,6 +107,25 @@ def test_the_curve_is_local_regressions_of_pseudo_outcomes(weighted: bool):
             assert row[name] == pytest.approx(fit.params[0], abs=2e-4)
 
 
+def test_errors_are_those_of_left_out_residuals_and_of_the_averaging():
+    data = dosed(700)
+    found = answer(data).diagnostics
+    t, pseudo = written_out(data)
+    x = data.covariates - data.covariates.mean(0)
+    terms = np.column_stack([np.ones(data.n), t, x, x * t[:, None], t**2, t**3])
+    beta = np.linalg.lstsq(terms, data.y, rcond=None)[0]
+    for row in found["curve"][::4]:
+        u = (t - row["dose"]) / found["bandwidth"]
+        kernel = np.maximum(1 - u**2, 0)
+        powers = np.vander(u, 3, increasing=True)
+        inverse = np.linalg.inv(powers.T @ (powers * kernel[:, None]))
+        left = pseudo - powers @ (inverse @ (powers.T @ (kernel * pseudo)))
+        leverage = kernel * np.einsum("ij,jk,ik->i", powers, inverse, powers)
+        moves = kernel * (powers @ inverse[0]) * left / (1 - leverage)
+        moves += x @ (beta[2:4] + row["dose"] * beta[4:6]) / data.n
+        assert row["standard_error"] == pytest.approx(np.sqrt(np.sum(moves**2)), rel=1e-3)
+
+
 def test_the_estimate_is_the_slope_of_the_curve_between_the_quartiles():
     found = answer(dosed())
     told = found.diagnostics
