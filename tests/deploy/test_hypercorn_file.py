@@ -51,7 +51,7 @@ def test_what_is_in_flight_is_finished_before_hypercorn_ends(service: str, tmp_p
         statuses: list[int] = []
 
         def ask() -> None:
-            body = LONG | {"options": {"repetitions": 600}}
+            body = LONG | {"options": LONG["options"] | {"repetitions": 1500}}
             answer = httpx.post(f"{url}/api/analyze/comprehensive", json=body, timeout=60, trust_env=False)
             statuses.append(answer.status_code)
 
