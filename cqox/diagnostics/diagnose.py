@@ -12,6 +12,7 @@ from cqox.diagnostics.donor_fit import donor_fit
 from cqox.diagnostics.event_means import event_means
 from cqox.diagnostics.event_study import event_study
 from cqox.diagnostics.heterogeneity import heterogeneity
+from cqox.diagnostics.hidden_bias import rosenbaum_bounds
 from cqox.diagnostics.missing import missing_values
 from cqox.diagnostics.omitted_variables import omitted_variable_bounds
 from cqox.diagnostics.overlap import overlap
@@ -44,9 +45,9 @@ def diagnose(
     Returns:
         `outcome`, `missing`, `bad_controls`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`,
         `weights`, `instruments`, `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`,
-        `donor_fit`, `serial_dependence`, `heterogeneity`, `e_values`, `robustness`, `omitted_variables`, `refutations`
-        and `agreement`; where one does not exist for these data, an object with the `reason` alone; where one failed,
-        the same with `failed`.
+        `donor_fit`, `serial_dependence`, `heterogeneity`, `e_values`, `robustness`, `omitted_variables`,
+        `rosenbaum_bounds`, `refutations` and `agreement`; where one does not exist for these data, an object with the
+        `reason` alone; where one failed, the same with `failed`.
     """
     weighted = _weightings(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
@@ -73,6 +74,7 @@ def diagnose(
         "e_values": _or_reason(lambda: e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None)),
         "robustness": _or_reason(lambda: robustness(plan)),
         "omitted_variables": _or_reason(lambda: omitted_variable_bounds(plan, estimates)),
+        "rosenbaum_bounds": _or_reason(lambda: rosenbaum_bounds(plan, estimates)),
         "refutations": _or_reason(lambda: refutations(plan, primary, estimates, refute)),
         "agreement": _or_reason(lambda: agreement(plan, estimates)),
     }

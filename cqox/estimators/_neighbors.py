@@ -49,6 +49,14 @@ class Neighbors(Protocol):
         """(targets,) sums of (queries,) values over the sets that a row is in."""
         ...
 
+    def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """(queries,) one row of each set, -1 where it is empty.
+
+        Queries whose sets are the same take different rows of it as far as there are. The (queries,) and (targets,)
+        keys decide who takes which, so that the order of the rows does not.
+        """
+        ...
+
 
 class Search(Protocol):
     """Finds near rows; keeps what it found."""
@@ -74,10 +82,12 @@ class _Stretches:
 
     Attributes:
         order: (targets,) positions that sort them.
+        values: (targets,) their scores, sorted.
         left, right: (queries,) ends of each stretch.
     """
 
     order: NDArray[np.intp]
+    values: Vector
     left: NDArray[np.intp]
     right: NDArray[np.intp]
 
@@ -96,6 +106,18 @@ class _Stretches:
         result = np.empty(len(self.order))
         result[self.order] = np.cumsum(steps[:-1])
         return result
+
+    def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+        size, order = self.right - self.left, self.order
+        place = self.left.copy()
+        several = np.flatnonzero(size > 1)
+        if len(several):
+            # Equal scores are in a set together or not at all, so that keys may order them.
+            groups = np.cumsum(np.diff(self.values, prepend=self.values[:1]) > TIE)
+            order = order[np.lexsort((target_keys[order], groups))]
+            sets = self.left[several] * np.int64(len(order) + 1) + self.right[several]
+            place[several] += _turns(sets, query_keys[several]) % size[several]
+        return np.where(size > 0, order[np.minimum(place, len(order) - 1)], -1)
 
 
 class Line:
@@ -126,7 +148,17 @@ class Line:
         left, right = np.empty_like(order), np.empty_like(order)
         left[order] = np.searchsorted(among, sought - reach - TIE, "left")
         right[order] = np.searchsorted(among, sought + reach + TIE, "right")
-        return _Stretches(order=self._orders[target], left=settled(left), right=settled(right))
+        return _Stretches(order=self._orders[target], values=among, left=settled(left), right=settled(right))
+
+
+def _turns(sets: NDArray[np.integer], keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """(queries,) the place of each query among those with the same set, in the order of their keys."""
+    order = np.lexsort((keys, sets))
+    ordered = sets[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    turns = np.empty(len(sets), dtype=np.intp)
+    turns[order] = np.arange(len(sets)) - np.repeat(starts, np.diff(np.append(starts, len(sets))))
+    return turns
 
 
 def _reach(sought: Vector, among: Vector, least: int) -> Vector:
@@ -187,6 +219,24 @@ class _Lists:
     def spread(self, values: Vector) -> Vector:
         by_cell = np.bincount(self.query.codes, values, len(self.query.sizes))[self.looked]
         return np.bincount(self.members, np.repeat(by_cell, self.lengths), len(self.target.sizes))[self.target.codes]
+
+    def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+        result = np.full(len(self.query.codes), -1, dtype=np.intp)
+        lists = np.full(len(self.query.sizes), -1, dtype=np.intp)
+        lists[self.looked] = np.arange(len(self.looked))
+        own = lists[self.query.codes]
+        asked = np.flatnonzero(own >= 0)
+        own = own[asked]
+        ends = np.cumsum(self.target.sizes[self.members])
+        starts = (ends - self.target.sizes[self.members])[np.cumsum(self.lengths) - self.lengths]
+        place = starts[own] + _turns(own, query_keys[asked]) % self.counts[asked].astype(np.intp)
+        member = np.searchsorted(ends, place, "right")
+        cell = self.members[member]
+        rows = np.lexsort((target_keys, self.target.codes))
+        first = np.cumsum(self.target.sizes) - self.target.sizes
+        within = place - (ends[member] - self.target.sizes[cell])
+        result[asked] = rows[first[cell] + within]
+        return result
 
 
 class Space:

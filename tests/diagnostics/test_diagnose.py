@@ -13,7 +13,7 @@ NAMES = {
     "outcome", "missing", "clusters", "overlap", "balance", "effective_rows", "weights", "instruments",
     "bad_controls", "attrition", "negative_weights", "event_means", "event_study", "pre_trends", "discontinuity",
     "donor_fit", "serial_dependence", "heterogeneity",
-    "e_values", "robustness", "omitted_variables", "refutations", "agreement",
+    "e_values", "robustness", "omitted_variables", "rosenbaum_bounds", "refutations", "agreement",
 }  # fmt: skip
 
 
