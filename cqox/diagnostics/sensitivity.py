@@ -24,7 +24,7 @@ __all__ = ["UNCONFOUNDED", "e_values", "outcome_scale", "robustness", "unconfoun
 UNCONFOUNDED = frozenset(
     {
         "regression", "stratification", "weighting", "matching", "doubly_robust", "double_ml", "meta_learners",
-        "causal_forest",
+        "causal_forest", "dose_response",
     }
 )  # fmt: skip
 """Families whose estimates assume that treatment is as good as random given the covariates, or an instrument is."""

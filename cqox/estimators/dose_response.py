@@ -42,6 +42,7 @@ __all__ = ["ESTIMATORS"]
 _FAMILY = "dose_response"
 _POINTS = 33
 _FEWEST = 10
+_FIRST = 4_096
 _FEW_EFFECTIVE = 0.2
 _DETERMINED = 0.5
 """Where covariates determine more of a normal dose, the weights of the rows have no variance."""
@@ -208,7 +209,9 @@ def _rule(plan: Plan, *, distinct: int) -> str | None:
     doses = plan.treated(sample)
     if float(np.ptp(doses)) == 0:
         return f"The dose '{plan.label('treatment')}' never varies in the {sample.n} complete rows."
-    found = len(np.unique(doses if sample.n <= 4096 else doses[:: sample.n // 4096]))
+    found = len(np.unique(doses[:_FIRST]))
+    if found < distinct and sample.n > _FIRST:
+        found = len(np.unique(doses))
     if found < distinct:
         return (
             f"A curve needs {distinct} different doses; '{plan.label('treatment')}' has {found}. "
