@@ -32,8 +32,9 @@ _MOST = 4_000
 """Differences of which quantiles are sought."""
 
 _SAMPLED = 200
-_CLOSE = 1e-10
-"""Quantiles of more are found to this share of the range, and are then the mean next to it."""
+_CLOSE = 1e-9
+_NEAR = 1e-6
+"""Quantiles of more are found to this share of the range or of the means, and are then the mean next to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,17 +152,19 @@ class _Means:
             return _between(self._means, share)
         wanted = share * len(self._ordered) * (len(self._ordered) + 1) / 2
         left, below, right, above = self._bracket(share, wanted)
-        close = _CLOSE * float(self._ordered[-1] - self._ordered[0])
-        step = 0
-        while right - left > close and above - below > 0.5:
-            # Interpolation is nearly exact where the means are dense; halving gets over the steps that ties make.
-            part = (wanted - below) / (above - below) if step % 3 < 2 else 0.5
+        width = float(self._ordered[-1] - self._ordered[0])
+        step, side = 0, 0
+        while right - left > _CLOSE * width and above - below > max(_NEAR * wanted, 0.5):
+            # Interpolation errs by the square of the bracket where the means are dense: a step of that size beyond it
+            # moves the other end, too. Halving gets over the steps that ties make.
+            part = 0.5 if step % 4 == 3 else (wanted - below) / (above - below)
+            part += side * (step % 4 == 1) * min(0.1, 5 * (right - left) / width)
             middle = left + min(max(part, 1e-4), 1 - 1e-4) * (right - left)
             count = self._below(middle)
             if count < wanted:
-                left, below = middle, count
+                left, below, side = middle, count, 1
             else:
-                right, above = middle, count
+                right, above, side = middle, count, -1
             step += 1
         return self._nearest(0.5 * (left + right))
 
