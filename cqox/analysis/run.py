@@ -211,6 +211,8 @@ def _settings(options: Options, threads: int) -> Settings:
         match_lags=options.match_lags,
         match_leads=options.match_leads,
         match_refinement=options.match_refinement,
+        exposure_threshold=options.exposure_threshold,
+        conley_bandwidth=options.conley_bandwidth,
         outcome_range=options.outcome_range,
         target_action=options.target_action,
         threads=threads,

@@ -117,6 +117,16 @@ class Options(_Strict):
         description="How panel matching narrows sets of the same history by the covariates of the period before: not "
         "at all, to the nearest, or by weights.",
     )
+    exposure_threshold: Annotated[float, Field(gt=0.0)] | None = Field(
+        None,
+        description="The share of treated neighbours (or the value of neighbor_exposure) from which on a row counts as "
+        "exposed; if absent any treated neighbour does (or a value above 0, or the median where few have 0).",
+    )
+    conley_bandwidth: Annotated[float, Field(gt=0.0, le=20_100.0)] | None = Field(
+        None,
+        description="Kilometres within which errors are correlated in space; if absent, the distance within which the "
+        "median row has 3 n^(1/3) others, at most 50.",
+    )
     target_action: str | None = Field(
         None,
         description="The action that the policy to be evaluated always takes, where no target_policy is mapped; "

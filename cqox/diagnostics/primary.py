@@ -19,6 +19,10 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "source and target populations are told apart",
         ("transport_dr", "transport_g_computation", "transport_weighting"),
     ),
+    (
+        "it is mapped whose treatment reaches whom",
+        ("exposure_total", "exposure_direct", "exposure_spillover"),
+    ),
     ("proxies of an unmeasured confounder are mapped", ("proximal_2sls",)),
     ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
     ("'post' tells before from after", ("did_2x2",)),
@@ -28,6 +32,7 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("treatment starts at different times in different units", ("did_callaway_santanna", "did_imputation")),
     ("others share the history of treatment of units that start it", ("panel_matching",)),
     ("the same units are observed over time", ("twfe",)),
+    ("places are mapped, where errors are correlated", ("spatial_ols",)),
     (
         "the treatment has two levels and covariates are mapped",
         ("aipw", "ipwra", "dml_irm_ate", "dr_learner", "x_learner", "t_learner"),

@@ -13,6 +13,7 @@ from cqox.estimators import (
     double_ml,
     doubly_robust,
     instruments,
+    interference,
     interrupted_series,
     matching,
     mediation,
@@ -57,6 +58,7 @@ def catalog() -> tuple[Estimator, ...]:
         *mediation.ESTIMATORS,
         *dose_response.ESTIMATORS,
         *panel_matching.ESTIMATORS,
+        *interference.ESTIMATORS,
     )
 
 

@@ -172,6 +172,9 @@ class Settings:
             many as the median start has before it.
         match_leads: the last period after the start of treatment that its average includes; 0 for the first alone.
         match_refinement: how it narrows sets of the same history by the covariates of the period before.
+        exposure_threshold: the share of treated neighbours (or the value of `neighbor_exposure`) from which on a row
+            counts as exposed, above 0; None for any treated neighbour (or above 0, or the median where few have none).
+        conley_bandwidth: kilometres within which errors are correlated; None for a rule.
         chunk_rows: rows in a block of a row pass; changes speed and memory, never a number beyond 1e-10.
         threads: threads for row passes.
     """
@@ -196,5 +199,7 @@ class Settings:
     match_lags: int | None = None
     match_leads: int = 0
     match_refinement: Literal["none", "mahalanobis", "propensity"] = "none"
+    exposure_threshold: float | None = None
+    conley_bandwidth: float | None = None
     chunk_rows: int = 16_384
     threads: int = 1

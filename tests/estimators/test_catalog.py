@@ -13,7 +13,7 @@ ROLES = {
     "y", "treatment", "covariates", "propensity_covariates", "pscore", "instrument", "unit_id", "time", "post",
     "cluster", "weights", "fixed_effects", "cohort", "running", "cutoff", "intervention_time",
     "action", "target_policy", "proxy_treatment", "proxy_outcome",
-    "sample", "mediator",
+    "sample", "mediator", "edges", "neighbor_exposure", "latitude", "longitude",
 }  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def test_a_role_that_is_not_mapped_is_asked_for_by_name(entry):
         propensity_covariates=np.empty((data.n, 0)), instruments=np.empty((data.n, 0)), unit=None, time=None, post=None,
         running=None, cutoff=None, pscore=None, action=None, target_policy=np.empty((data.n, 0)),
         proxy_treatment=np.empty((data.n, 0)), proxy_outcome=np.empty((data.n, 0)), in_source=None,
-        mediators=np.empty((data.n, 0)),
+        mediators=np.empty((data.n, 0)), location=None,
     )  # fmt: skip
     result = run(entry, Plan(bare, Settings()))
     assert result.status == "skipped"
@@ -90,7 +90,7 @@ def test_an_outcome_fitted_without_error_has_no_made_up_certainty(entry):
     exact = replace(data, y=2.0 * base + 1.0, weights=None)
     result = run(entry, Plan(exact, Settings()))
     assert result.status in ("ok", "warning"), result.reason
-    assert result.estimate == pytest.approx(0.0 if entry.estimand == "ACME" else 2.0, abs=1e-6)
+    assert result.estimate == pytest.approx(0.0 if entry.estimand in ("ACME", "spillover effect") else 2.0, abs=1e-6)
     assert result.standard_error is None or result.standard_error < 1e-6
 
 
