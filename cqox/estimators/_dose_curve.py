@@ -71,14 +71,18 @@ def local_lines(curve: Curve, grid: Vector, bandwidth: float) -> list[Local]:
     stops = np.searchsorted(curve.dose, grid + bandwidth, side="left")
     for at, start, stop in zip(grid.tolist(), starts.tolist(), stops.tolist(), strict=True):
         u = (curve.dose[start:stop] - at) / bandwidth
-        powers = np.vander(u, 3, increasing=True).T
-        weighted = powers * (curve.weights[start:stop] * (1.0 - u * u))
-        moments, outcome = weighted @ powers.T, curve.outcome[start:stop]
+        square, outcome = u * u, curve.outcome[start:stop]
+        kernel = curve.weights[start:stop] * (1.0 - square)
+        tilted, bent = kernel * u, kernel * square
+        s0, s1, s2, s3, s4 = kernel.sum(), tilted.sum(), bent.sum(), bent @ u, bent @ square
+        moments = np.array([[s0, s1, s2], [s1, s2, s3], [s2, s3, s4]])
         if len(independent(moments)) < 3:
             raise UnusableData("Doses lie too far apart for a fit around each; there is no curve between them.")
-        inverse, reached = np.linalg.inv(moments), weighted @ outcome
-        coefficients, share = inverse @ reached, inverse[0] @ weighted
-        leverage = np.einsum("ij,ij->j", weighted, inverse @ powers)
+        inverse, reached = np.linalg.inv(moments), np.array([kernel @ outcome, tilted @ outcome, bent @ outcome])
+        coefficients = inverse @ reached
+        share = kernel * _polynomial(inverse[0], u)
+        within = [inverse[0, 0], 2 * inverse[0, 1], 2 * inverse[0, 2] + inverse[1, 1], 2 * inverse[1, 2], inverse[2, 2]]
+        kept = np.maximum(1.0 - kernel * _polynomial(np.array(within), u), 0.1)
         found.append(
             Local(
                 at=at,
@@ -86,11 +90,19 @@ def local_lines(curve: Curve, grid: Vector, bandwidth: float) -> list[Local]:
                 line=float(np.linalg.solve(moments[:2, :2], reached[:2])[0]),
                 start=start,
                 stop=stop,
-                contributions=share * (outcome - coefficients @ powers) / np.maximum(1.0 - leverage, 0.1),
+                contributions=share * (outcome - _polynomial(coefficients, u)) / kept,
                 effective=float(1.0 / (share @ share)),
             )
         )
     return found
+
+
+def _polynomial(coefficients: Vector, at: Vector) -> Vector:
+    value = np.full(len(at), coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value *= at
+        value += coefficient
+    return value
 
 
 def plug_in_bandwidth(curve: Curve, low: float, high: float) -> float:
@@ -103,16 +115,18 @@ def plug_in_bandwidth(curve: Curve, low: float, high: float) -> float:
     centre = float(curve.weights @ curve.dose) / total
     spread = math.sqrt(float(curve.weights @ np.square(curve.dose - centre)) / total)
     z = (curve.dose - centre) / spread
-    powers = np.vander(z, 5, increasing=True).T
+    powers = np.ones((5, len(z)))
+    for power in range(1, 5):
+        np.multiply(powers[power - 1], z, out=powers[power])
     weighted = powers * curve.weights
     fit = solve(weighted @ powers.T, (weighted @ curve.outcome)[:, None]).coefficients[:, 0]
     residual = curve.outcome - fit @ powers
     noise = float(curve.weights @ (residual * residual)) / total
-    inside = (curve.dose >= low) & (curve.dose <= high)
-    curved = np.where(inside, 2 * fit[2] + z * (6 * fit[3] + z * 12 * fit[4]), 0.0)
+    inside = slice(*np.searchsorted(curve.dose, [low, high]).tolist())
+    curved = _polynomial(np.array([2 * fit[2], 6 * fit[3], 12 * fit[4]]), z[inside])
     rule: float = spread * float(len(curve.dose)) ** -0.2
     least, most = _RANGE[0] * rule, _RANGE[1] * rule
-    bend = float(curve.weights @ (curved * curved))
+    bend = float(curve.weights[inside] @ (curved * curved))
     if not bend > 0:
         return most
     found: float = 1.719 * spread * float((noise * (high - low) / spread / bend) ** 0.2)
