@@ -7,6 +7,9 @@ from cqox.estimators import Estimate, Estimator
 
 __all__ = ["unused_roles"]
 
+_OF_NO_DESIGN = ("unit_id", "cluster", "weights")
+"""Roles that say how rows count, whatever is estimated."""
+
 
 def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Sequence[Estimate]) -> list[str]:
     """A sentence for each mapped role whose estimators all gave no number.
@@ -23,7 +26,7 @@ def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Seq
     used = {role for entry in chosen if entry.name in gave for role in (*entry.requires, *entry.optional)}
     reasons = {estimate.name: estimate.reason for estimate in estimates if estimate.reason}
     silent = [entry for entry in chosen if entry.name in reasons]
-    unused = [role for role in roles if role not in used]
+    unused = [role for role in roles if role not in used and role not in _OF_NO_DESIGN]
 
     def fit(entry: Estimator) -> tuple[int, int]:
         """Most of what is unused, then least that is missing."""

@@ -37,8 +37,11 @@ def test_the_estimator_that_needs_most_of_them_and_lacks_least_says_why() -> Non
 
 
 def test_nothing_is_said_of_roles_that_were_used_or_that_nobody_was_asked_about() -> None:
-    roles = {"y": "y", "treatment": "w", "covariates": ("x",), "cluster": ("g",), "instrument": ("z",)}
-    assert told(roles, gave("difference_in_means"), gave("ols_adjustment"), gave("psm_ate", "No.")) == []
+    roles = {"y": "y", "treatment": "w", "covariates": ("x",), "cluster": ("g",), "unit_id": "id", "instrument": ("z",)}
+    assert (
+        told(roles, gave("difference_in_means"), gave("ols_adjustment"), gave("psm_ate", "No."), gave("twfe", "No."))
+        == []
+    )
 
 
 def test_that_rows_are_compared_by_a_start_is_no_use_of_its_design() -> None:
