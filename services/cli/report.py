@@ -23,7 +23,7 @@ def show_report(console: Console, report: Mapping[str, JsonValue], *, alpha: flo
     console.print(estimates_table(estimates, alpha=alpha))
     _show_without_number(console, estimates)
     for what in ("notes", "warnings", "errors"):
-        for line in _list(report.get(what)):
+        for line in _grouped(_list(report.get(what))) if what == "warnings" else _list(report.get(what)):
             console.print(Text(f"{what.removesuffix('s')}: {line}", style="yellow"), soft_wrap=True)
     decision = report["decision"]
     if isinstance(decision, dict):
@@ -68,6 +68,15 @@ def _show_without_number(console: Console, estimates: Sequence[Mapping[str, Json
         names = (name if len(of) == contrasts else f"{name} ({', '.join(of)})" for name, of in of_reason.items())
         style = "red" if status == "failed" else "dim"
         console.print(Text(f"{status}: {', '.join(names)}. {reason}", style=style), soft_wrap=True)
+
+
+def _grouped(warnings: Sequence[JsonValue]) -> list[str]:
+    """What several estimators warn of is said once, after their names."""
+    names: dict[str, list[str]] = {}
+    for warning in warnings:
+        name, _, said = str(warning).partition(": ")
+        names.setdefault(said, []).append(name)
+    return [f"{', '.join(of)}: {said}" if said else of[0] for said, of in names.items()]
 
 
 def _number(value: JsonValue, digits: int = 4) -> str:
