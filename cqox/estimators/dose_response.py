@@ -5,6 +5,7 @@ unit could have had any dose of the curve. Right if either the outcome or the do
 cubic in the dose whose slopes move with the covariates, the dose as normal around a line of these.
 """
 
+import math
 from functools import partial
 
 import numpy as np
@@ -43,6 +44,7 @@ _FAMILY = "dose_response"
 _POINTS = 33
 _FEWEST = 10
 _FIRST = 4_096
+_SKEWED = 2.0
 _FEW_EFFECTIVE = 0.2
 _DETERMINED = 0.5
 """Where covariates determine more of a normal dose, the weights of the rows have no variance."""
@@ -175,8 +177,11 @@ def _described(
     weighting = models.weights * stable
     rows = models.frame.n
     effective = min(effective_rows(weighting, rows), float(rows))
+    away = models.deviation / math.sqrt(models.variance)
+    skewness = float(models.weights @ (away * away * away) / models.weights.sum())
     told: dict[str, Json] = {
         "dose_r2": models.r2,
+        "dose_skewness": skewness,
         "ess_share": effective / rows,
         "largest_weight_share": finite(float(weighting.max() / weighting.sum())),
         "smallest_effective_rows": min(each.effective for each in lines),
@@ -186,6 +191,11 @@ def _described(
         warnings.append(
             f"The covariates determine {100 * models.r2:.0f}% of the variance of '{plan.label('treatment')}': units "
             "that are alike had nearly the same dose, and other doses are extrapolated."
+        )
+    if abs(skewness) > _SKEWED:
+        warnings.append(
+            f"'{plan.label('treatment')}' is far from normal around its line (skewness {skewness:.2g}), so that its "
+            "model protects from little; a logarithm of the dose may be nearer."
         )
     if effective < _FEW_EFFECTIVE * rows:
         warnings.append(

@@ -183,6 +183,14 @@ def test_a_dose_that_covariates_determine_is_doubted_or_refused():
     assert "determine the amount" in refused.reason
 
 
+def test_a_dose_far_from_normal_is_doubted():
+    data = dosed()
+    assert any(
+        "far from normal" in warning for warning in answer(replace(data, treatment=np.exp(data.treatment))).warnings
+    )
+    assert abs(answer(data).diagnostics["dose_skewness"]) < 0.3
+
+
 def test_few_doses_have_an_average_derivative_and_no_curve():
     data = dosed()
     coarse = replace(data, treatment=np.clip(np.round(data.treatment), -2, 2))
