@@ -35,6 +35,9 @@ _OF_THEIR_OWN: dict[str, tuple[str, _Target, _Weights]] = {
 }
 """Estimators whose weights are not of a probability: what their weighting is called, its population, its weights."""
 
+_PER_DOUBLING, _FARTHEST = 4, 32
+"""Bins of weights for each factor of 2, and on each side of the mean."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighting:
@@ -134,7 +137,7 @@ def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
 
 
 def summarize_weights(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
-    """How unequal the weights of each arm are, scaled to mean 1 within it."""
+    """How unequal the weights of each arm are, scaled to mean 1 within it, with the distribution of either."""
     result: dict[str, Json] = {}
     for weighting in found:
         treated = plan.treated(weighting.sample) > 0
@@ -155,4 +158,18 @@ def _summary(weights: Vector) -> dict[str, Json]:
         "maximum": number(scaled.max()),
         "coefficient_of_variation": number(scaled.std()),
         "largest_share": number(scaled.max() / len(scaled)),
+        "unused_share": number(np.count_nonzero(scaled <= 0) / len(scaled)),
+        "bins": _bins(scaled),
     }
+
+
+def _bins(scaled: Vector) -> list[Json]:
+    """The share of the rows within each quarter of a doubling of the weight, the first and the last open to the end."""
+    used = scaled[scaled > 0]
+    place = np.clip(np.rint(np.log2(used) * _PER_DOUBLING), -_FARTHEST, _FARTHEST).astype(np.intp)
+    counts = np.bincount(place + _FARTHEST)
+    found: list[Json] = []
+    for each in np.flatnonzero(counts).tolist():
+        ends = [2.0 ** ((each - _FARTHEST + half) / _PER_DOUBLING) for half in (-0.5, 0.5)]
+        found.append({"lower": ends[0], "upper": ends[1], "share": float(counts[each] / len(scaled))})
+    return found

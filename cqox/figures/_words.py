@@ -33,11 +33,30 @@ ESTIMANDS = {
     POLICY_VALUE: "Policy value: mean reward if the target policy chose",
     "average derivative": "Average derivative: one more unit for everybody",
     "slope between the dose's quartiles": "Mean slope between the quartiles of the dose",
+    "ATT of starting treatment": "ATT of starting treatment: whatever follows its start",
+    "direct effect": "Direct effect: own treatment, no neighbour's",
+    "spillover effect": "Spillover effect: neighbours' treatment, not one's own",
+    "total effect of treatment and exposure": "Total effect: own treatment and neighbours'",
     "LATE at the cutoff": "LATE at the cutoff: the same on those whom crossing it moves",
 }
 
 NO_EFFECTS = ("density jump",)
 """What tests of a design estimate."""
+
+WEIGHTINGS = {
+    "ATE": "Weighted to all rows (ATE)",
+    "ATT": "Weighted to the treated (ATT)",
+    "ATC": "Weighted to the untreated (ATC)",
+    "ATO": "Weighted to the overlap (ATO)",
+    "ATE_psm": "Matched by score (ATE)",
+    "ATT_psm": "Matched by score (ATT)",
+    "ATE_nearest": "Matched by covariates (ATE)",
+    "ATT_nearest": "Matched by covariates (ATT)",
+    "ATE_strata": "Within strata (ATE)",
+    "ATE_entropy": "Balanced to all rows (ATE)",
+    "ATT_entropy": "Balanced to the treated (ATT)",
+}
+"""Weightings of the diagnostics by what they do."""
 
 _LABELS = {
     "difference_in_means": "Difference in means (unadjusted)",
@@ -72,6 +91,11 @@ _LABELS = {
     "mediation_acme": "Linear mediation, mediated",
     "mediation_ade": "Linear mediation, direct",
     "mediation_total": "Linear mediation, total",
+    "exposure_direct": "Exposure classes (Hajek), direct",
+    "exposure_spillover": "Exposure classes (Hajek), spillover",
+    "exposure_total": "Exposure classes (Hajek), total",
+    "spatial_ols": "Regression with spatial errors",
+    "panel_matching": "Matching on treatment history",
     "did_2x2": "Difference in differences",
     "did_2x2_block": "Difference in differences (block)",
     "twfe": "Two-way fixed effects",

@@ -15,7 +15,9 @@ from cqox.figures.interrupted_series import interrupted_series, interrupted_seri
 from cqox.figures.love_plot import love_plot, love_plot_template
 from cqox.figures.overlap import overlap, overlap_template
 from cqox.figures.score_density import score_density, score_density_template
+from cqox.figures.sensitivity_contour import sensitivity_contour, sensitivity_contour_template
 from cqox.figures.synthetic_control import synthetic_control, synthetic_control_template
+from cqox.figures.weights import weights, weights_template
 
 __all__ = ["draw", "warm"]
 
@@ -30,8 +32,9 @@ def draw(
 ) -> dict[str, Figure]:
     """The figures of one contrast by name, each where it can be.
 
-    They are `forest`, `overlap`, `love_plot`, `event_means`, `event_study`, `heterogeneity`,
-    `synthetic_control`, `interrupted_series` and `dose_curve`.
+    They are `forest`, `overlap`, `love_plot`, `weights`, `event_means`, `event_study`, `discontinuity`,
+    `score_density`, `heterogeneity`, `synthetic_control`, `interrupted_series`, `dose_curve` and
+    `sensitivity_contour`.
 
     Args:
         plan: the contrast's plan, for the names of its columns.
@@ -46,6 +49,7 @@ def draw(
         forest(plan, treatment, estimates, primary),
         overlap(treatment, diagnostics),
         love_plot(treatment, diagnostics),
+        weights(treatment, diagnostics),
         event_means(plan, levels, diagnostics),
         event_study(plan, treatment, diagnostics),
         discontinuity(plan, estimates, diagnostics),
@@ -53,6 +57,7 @@ def draw(
         heterogeneity(plan, treatment, diagnostics),
         synthetic_control(plan, treatment, estimates),
         interrupted_series(plan, levels, estimates),
+        sensitivity_contour(plan, treatment, diagnostics),
         dose_curve(plan, treatment, estimates),
     )
     return {figure.name: figure for figure in figures if figure is not None}
@@ -64,6 +69,7 @@ def warm() -> None:
         forest_template,
         overlap_template,
         love_plot_template,
+        weights_template,
         event_means_template,
         event_study_template,
         discontinuity_template,
@@ -71,6 +77,7 @@ def warm() -> None:
         heterogeneity_template,
         synthetic_control_template,
         interrupted_series_template,
+        sensitivity_contour_template,
         dose_curve_template,
     ):
         template()

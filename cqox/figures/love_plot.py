@@ -9,7 +9,7 @@ from cqox.estimators import Json
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import plural
+from cqox.figures._words import WEIGHTINGS, plural
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["love_plot", "love_plot_template"]
@@ -19,19 +19,6 @@ _PANELS_BESIDE = 3
 _MOST_COVARIATES = 40
 _MOST_WORDS = 8
 _THRESHOLD = 0.1
-_PANELS = {
-    "ATE": "Weighted to all rows (ATE)",
-    "ATT": "Weighted to the treated (ATT)",
-    "ATC": "Weighted to the untreated (ATC)",
-    "ATO": "Weighted to the overlap (ATO)",
-    "ATE_psm": "Matched by score (ATE)",
-    "ATT_psm": "Matched by score (ATT)",
-    "ATE_nearest": "Matched by covariates (ATE)",
-    "ATT_nearest": "Matched by covariates (ATT)",
-    "ATE_strata": "Within strata (ATE)",
-    "ATE_entropy": "Balanced to all rows (ATE)",
-    "ATT_entropy": "Balanced to the treated (ATT)",
-}
 
 
 def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
@@ -44,7 +31,7 @@ def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
         return None
     rows: list[dict[str, Json]] = []
     for target in targets or ["ATE"]:
-        panel = _PANELS.get(target, target) if targets else "Not weighted"
+        panel = WEIGHTINGS.get(target, target) if targets else "Not weighted"
         for place, covariate in enumerate(shown):
             rows += _points(covariate, target, panel, place, weighted=bool(targets))
     title = f"Balance: how alike the arms of {treatment} are in {plural(len(covariates), 'covariate')}"

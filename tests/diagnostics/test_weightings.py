@@ -54,3 +54,12 @@ def test_sampling_weights_are_a_factor_of_the_weights() -> None:
     own = w[t] / e[t]
     assert seen.diagnostics["effective_rows"]["ATE"]["treated"] == pytest.approx(own.sum() ** 2 / (own @ own), rel=1e-9)
     assert seen.estimate("ipw_ate").diagnostics["ess_treated"] == pytest.approx(own.sum() ** 2 / (own @ own), rel=1e-9)
+
+
+def test_the_distribution_of_the_weights_adds_up_to_the_rows_that_are_used() -> None:
+    told = judged(confounded(strength=3.0)).diagnostics["weights"]
+    for each in told.values():
+        for arm in each.values():
+            assert sum(bar["share"] for bar in arm["bins"]) + arm["unused_share"] == pytest.approx(1)
+            assert all(bar["lower"] < bar["upper"] for bar in arm["bins"])
+            assert arm["bins"][-1]["lower"] <= arm["maximum"] <= max(arm["bins"][-1]["upper"], 2.0**8)

@@ -56,9 +56,10 @@ def test_japanese_names_reach_titles_axes_and_words():
 
 
 def test_a_figure_is_drawn_only_where_its_inputs_exist():
-    assert set(of_design("cross-section").figures) == {"forest", "overlap", "love_plot", "heterogeneity"}
-    assert set(of_design("amount").figures) == {"forest", "dose_curve"}
-    assert set(of_design("instrument").figures) == {"forest"}
+    of_arms = {"forest", "overlap", "love_plot", "weights", "heterogeneity", "sensitivity_contour"}
+    assert set(of_design("cross-section").figures) == of_arms
+    assert set(of_design("amount").figures) == {"forest", "dose_curve", "sensitivity_contour"}
+    assert set(of_design("instrument").figures) == {"forest", "sensitivity_contour"}
     assert set(of_design("many periods").figures) == {"forest", "event_means", "event_study", "synthetic_control"}
     assert "event_means" in of_design("two periods").figures
 

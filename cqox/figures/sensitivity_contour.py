@@ -1,0 +1,153 @@
+"""What the adjusted regression would say beside a confounder, by how strong it is, with covariates as yardsticks."""
+
+import math
+from collections.abc import Mapping
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Json, Plan
+from cqox.figures._reading import listed, number_in, text_in
+from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import amount, short
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["sensitivity_contour", "sensitivity_contour_template"]
+
+_WIDTH, _HEIGHT = 520, 340
+_POINTS = 48
+_LEVELS = (0.75, 0.5, 0.25, 0.0, -0.5)
+"""Shares of the estimate that are left on the lines."""
+
+_MOST_COVARIATES = 6
+_LEAST_RANGE = 0.02
+
+
+def sensitivity_contour(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
+    """The lines of equal adjusted estimates; None where no regression was adjusted."""
+    found = diagnostics.get("robustness")
+    value, error = number_in(found, "estimate"), number_in(found, "standard_error")
+    degrees, robust = number_in(found, "degrees_of_freedom"), number_in(found, "robustness_value")
+    if not value or not error or not degrees or robust is None:
+        return None
+    marks = _marks(found)
+    reach = [1.25 * robust, *(1.15 * each for row in marks for each in (row["x"], row["y"]) if isinstance(each, float))]
+    end = min(max(*reach, _LEAST_RANGE), 0.99)
+    rows = _lines(value, error, degrees, end) + [_in_view(row, end) for row in marks]
+    rows.append({"kind": "robust", "x": robust, "y": robust, "label": f"robustness value {robust:.2g}"})
+    title = f"How strong a confounder would undo the effect of {treatment}"
+    said = (
+        f"The adjusted regression says {amount(value)}; a confounder that explains {robust:.1%} of what is left of "
+        "both treatment and outcome brings it to 0"
+    )
+    strongest = f" Strongest covariate: {text_in(marks[0], 'label')}." if marks else ""
+    outcome = short(plan.label("y"), 32)
+    spec = filled(
+        sensitivity_contour_template(), rows, title=title,
+        subtitle=[
+            f"{said}.",
+            "Lines: the estimate beside such a confounder. Diamonds: covariates, and 2x, 3x the strongest.",
+        ],
+        alt=f"Lines of equal estimates over the shares of variance that a confounder explains. {said}.{strongest}",
+    )  # fmt: skip
+    for axis in ("x", "y"):
+        put(spec, [0, end], "layer", 0, "encoding", axis, "scale", "domain")
+    put(spec, f"Share of the remaining variance of {outcome}", "layer", 0, "encoding", "y", "axis", "title")
+    put(spec, f"Share of the remaining variance of {treatment}", "layer", 0, "encoding", "x", "axis", "title")
+    return Figure(name="sensitivity_contour", title=title, alt=str(spec["description"]), spec=spec)
+
+
+def _in_view(row: dict[str, Json], end: float) -> dict[str, Json]:
+    """The mark, at the edge where it lies beyond: a covariate may explain all that is left."""
+    return row | {axis: min(share, end) for axis in ("x", "y") if isinstance(share := row[axis], float)}
+
+
+def _marks(found: Json) -> list[dict[str, Json]]:
+    """A diamond for each covariate, the strongest first, with how many times as strong where more than once."""
+    names: list[str] = []
+    rows: list[dict[str, Json]] = []
+    for each in listed(found, "benchmarks"):
+        name, times = text_in(each, "covariate"), number_in(each, "times_as_strong")
+        x, y = number_in(each, "r2_treatment"), number_in(each, "r2_outcome")
+        if times is None or x is None or y is None:
+            continue
+        if name not in names:
+            names.append(name)
+        if len(names) > _MOST_COVARIATES:
+            break
+        if times == 1 or name == names[0]:
+            label = short(name, 22) if times == 1 else f"{times:g}x"
+            rows.append({
+                "kind": "mark", "x": x, "y": y, "label": label, "estimate": number_in(each, "adjusted_estimate")
+            })  # fmt: skip
+    return rows
+
+
+def _lines(value: float, error: float, degrees: float, end: float) -> list[dict[str, Json]]:
+    """The lines along which a share of the estimate is left, as far as they are in view, with what is left there."""
+    rows: list[dict[str, Json]] = []
+    for share in _LEVELS:
+        product = ((1 - share) * value / error) ** 2 / degrees
+        # On the line y = product (1 - x) / x; it enters the view where y = end.
+        first = product / (product + end)
+        if first >= end:
+            continue
+        level = amount(share * value)
+        base: dict[str, Json] = {"line": level, "level": share * value, "away": share == 0}
+        for step in range(_POINTS + 1):
+            x = first * (end / first) ** (step / _POINTS)
+            rows.append({"kind": "line", "x": x, "y": min(product * (1 - x) / x, end), **base})
+        middle = 0.5 * (math.sqrt(product**2 + 4 * product) - product)
+        if share and middle < end:
+            rows.append({"kind": "label", "x": middle, "y": middle, "label": level, **base})
+    return rows
+
+
+@cache
+def sensitivity_contour_template() -> Spec:
+    """The shape of every figure of sensitivity."""
+    every = alt.Chart()
+    shares = alt.Scale(domain=[0, 1], nice=False)
+    away = alt.condition("datum.away", alt.value(ORANGE), alt.value(GREY))
+    lines = (
+        every.transform_filter("datum.kind === 'line'")
+        .mark_line(clip=True)
+        .encode(
+            x=alt.X("x:Q", scale=shares, axis=alt.Axis(title="", format="~%", tickCount=6, grid=False)),
+            y=alt.Y("y:Q", scale=shares, axis=alt.Axis(title="", format="~%", tickCount=6, grid=False)),
+            detail="line:N",
+            color=away,
+            strokeWidth=alt.condition("datum.away", alt.value(2.6), alt.value(1.2)),
+        )
+    )
+    labels = (
+        every.transform_filter("datum.kind === 'label'")
+        .mark_text(fontSize=11, fontWeight="bold", color=GREY)
+        .encode(x="x:Q", y="y:Q", text="label:N")
+    )
+    halo = (
+        every.transform_filter("datum.kind === 'label'")
+        .mark_point(shape="circle", size=420, filled=True, color="white", opacity=1)
+        .encode(x="x:Q", y="y:Q")
+    )
+    robust = every.transform_filter("datum.kind === 'robust'")
+    ring = robust.mark_point(size=70, stroke=ORANGE, fill="white", strokeWidth=2, opacity=1).encode(x="x:Q", y="y:Q")
+    ring_text = robust.mark_text(align="left", dx=9, dy=-8, color=ORANGE, fontSize=11).encode(
+        x="x:Q", y="y:Q", text="label:N"
+    )
+    marks = every.transform_filter("datum.kind === 'mark'")
+    points = marks.mark_point(shape="diamond", size=70, filled=True, color=BLUE, opacity=1).encode(
+        x="x:Q", y="y:Q", tooltip=["label:N", "x:Q", "y:Q", "estimate:Q"]
+    )
+    names = marks.mark_text(align="left", dx=8, dy=4, color=INK, fontSize=10.5).encode(x="x:Q", y="y:Q", text="label:N")
+    diagonal = (
+        every.transform_aggregate(rows="count()")
+        .mark_rule(color=RULE, strokeDash=[2, 4])
+        .encode(x=alt.value(0), y=alt.value(_HEIGHT), x2=alt.value(_WIDTH), y2=alt.value(0))
+    )
+    return compiled(
+        alt.layer(lines, diagonal, halo, labels, points, names, ring, ring_text).properties(
+            width=_WIDTH, height=_HEIGHT
+        )
+    )

@@ -1,0 +1,92 @@
+"""How the weights of each weighting are distributed, treated above and untreated below: a few large ones carry it."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import altair as alt
+
+from cqox.estimators import Json
+from cqox.figures._reading import at, listed, number_in
+from cqox.figures._style import BLUE, GREY, ORANGE, RULE
+from cqox.figures._template import compiled, filled, put
+from cqox.figures._words import WEIGHTINGS
+from cqox.figures.figure import Figure, Spec
+
+__all__ = ["weights", "weights_template"]
+
+_WIDTH, _WIDE, _HEIGHT = 250, 420, 130
+_PANELS_BESIDE = 3
+_ARMS = (("treated", "Treated", 1.0), ("control", "Untreated", -1.0))
+
+
+def weights(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
+    """The mirrored histograms, a panel for each weighting; None where no rows were weighted."""
+    found = diagnostics.get("weights")
+    rows: list[dict[str, Json]] = []
+    heaviest = ("", "", 0.0)
+    panels = 0
+    for name in found if isinstance(found, dict) else ():
+        bars = [row for arm in _ARMS for row in _bars(found, name, *arm)]
+        panels += bool(bars)
+        rows += bars
+        for key, arm, _ in _ARMS:
+            largest = number_in(found, name, key, "maximum")
+            if bars and largest is not None and largest > heaviest[2]:
+                heaviest = (WEIGHTINGS.get(name, name), arm.lower(), largest)
+    if not rows:
+        return None
+    title = f"Weights: how much each row of either arm of {treatment} counts"
+    said = f"The largest is {heaviest[2]:.3g} times the mean of its arm ({heaviest[0]}, {heaviest[1]})"
+    subtitle = f"Treated above, untreated below; 1 is the mean of the arm, rows that are not used are left out. {said}."
+    alt_text = f"Mirrored histograms of the weights of {panels} weightings, treated above and untreated below. {said}."
+    lines = [part.strip() for part in subtitle.split(". ", 1)]
+    spec = filled(weights_template(), rows, title=title, subtitle=[f"{lines[0]}.", lines[1]], alt=alt_text)
+    ends = [value for row in rows for key in ("from", "to") if (value := number_in(row, key)) is not None]
+    put(spec, [min(*ends, 0.5), max(*ends, 2.0)], "spec", "layer", 0, "encoding", "x", "scale", "domain")
+    if panels < 2:
+        put(spec, _WIDE, "spec", "width")
+    return Figure(name="weights", title=title, alt=alt_text, spec=spec)
+
+
+def _bars(found: Json, name: str, key: str, arm: str, side: float) -> list[dict[str, Json]]:
+    rows: list[dict[str, Json]] = []
+    for each in listed(found, name, key, "bins"):
+        share = number_in(each, "share")
+        if share is not None and isinstance(at(each, "lower"), float):
+            base: dict[str, Json] = {"panel": WEIGHTINGS.get(name, name), "arm": arm, "share": side * share}
+            rows.append(base | {"from": number_in(each, "lower"), "to": number_in(each, "upper")})
+    return rows
+
+
+@cache
+def weights_template() -> Spec:
+    """The shape of every figure of weights."""
+    every = alt.Chart()
+    scale = alt.Scale(domain=["Treated", "Untreated"], range=[ORANGE, BLUE])
+    bars = every.mark_rect(opacity=0.85, stroke="white", strokeWidth=0.4).encode(
+        x=alt.X(
+            "from:Q",
+            scale=alt.Scale(type="log", base=2, domain=[0.5, 2], nice=False),
+            axis=alt.Axis(title="Weight, times the arm's mean", tickCount=6, format="~g", grid=False),
+        ),
+        x2="to:Q",
+        y=alt.Y(
+            "share:Q",
+            scale=alt.Scale(nice=False, padding=6),
+            axis=alt.Axis(title="Share of rows", labelExpr="format(abs(datum.value), '~%')", tickCount=5, minExtent=42),
+        ),
+        y2=alt.Y2Datum(0),
+        color=alt.Color("arm:N", scale=scale, legend=alt.Legend(title=None, orient="top", direction="horizontal")),
+        tooltip=["arm:N", "from:Q", "to:Q", "share:Q"],
+    )
+    once = alt.Chart().transform_aggregate(rows="count()")
+    base = once.mark_rule(color=RULE).encode(y=alt.YDatum(0))
+    mean = once.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(1))
+    panels = alt.Facet("panel:N", title=None, sort=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
+    return compiled(
+        alt.layer(bars, base, mean)
+        .properties(width=_WIDTH, height=_HEIGHT)
+        .facet(facet=panels, columns=_PANELS_BESIDE, data=alt.NamedData("rows"))
+        .resolve_scale(y="independent")
+        .resolve_axis(x="independent")
+    )

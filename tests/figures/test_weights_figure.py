@@ -1,0 +1,31 @@
+import pytest
+
+from cqox.figures.weights import weights
+from tests.figures.drawn import of_design, values
+
+
+def test_the_bars_of_an_arm_are_the_shares_of_its_rows_that_are_used():
+    drawn = of_design("cross-section")
+    told = drawn.diagnostics["weights"]
+    rows = values(drawn.figures["weights"])
+    assert len({row["panel"] for row in rows}) == len(told)
+    for arm, sign in (("treated", 1), ("control", -1)):
+        bars = sum(row["share"] for row in rows if row["share"] * sign > 0)
+        assert bars == pytest.approx(sign * sum(1 - each[arm]["unused_share"] for each in told.values()))
+
+
+def test_every_weighting_of_the_diagnostics_has_a_name_of_its_own():
+    drawn = of_design("cross-section")
+    panels = {row["panel"] for row in values(drawn.figures["weights"])}
+    assert not panels & set(drawn.diagnostics["weights"])
+
+
+def test_the_largest_weight_is_said():
+    drawn = of_design("cross-section")
+    largest = max(each[arm]["maximum"] for each in drawn.diagnostics["weights"].values() for arm in each)
+    assert f"{largest:.3g} times" in drawn.figures["weights"].alt
+
+
+def test_without_weights_there_is_no_figure():
+    assert weights("t", {"weights": {"reason": "No estimate that was computed weights the rows."}}) is None
+    assert weights("t", {}) is None
