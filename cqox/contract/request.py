@@ -107,7 +107,7 @@ class Options(_Strict):
     match_lags: Annotated[int, Field(ge=1, le=50)] | None = Field(
         None,
         description="Periods before over which panel matching wants the same treatment; four if absent, or as many as "
-        "the median start has before it.",
+        "three quarters of the starts have before them.",
     )
     match_leads: Annotated[int, Field(ge=0, le=1000)] = Field(
         0, description="Periods after the first treated one over which panel matching averages the effect of a start."

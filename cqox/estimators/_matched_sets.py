@@ -114,7 +114,7 @@ def _found(plan: Plan) -> MatchedSets:
             "seen."
         )
     at = at + 1
-    allowed = int(np.median(at))
+    allowed = int(np.sort(at)[len(at) // 4])
     lags = min(LAGS, allowed) if settings.match_lags is None else settings.match_lags
     leads = settings.match_leads
     usable = _usable(present, lags, leads)
@@ -212,7 +212,11 @@ def _shares(
     mass = np.bincount(group, shares, size)
     refinement = plan.settings.match_refinement
     if refinement == "none":
-        notes = ("Covariates are not used: options.match_refinement asks for it.",) if plan.has("covariates") else ()
+        notes = (
+            ("Covariates are not used; options.match_refinement narrows the sets by them.",)
+            if plan.has("covariates")
+            else ()
+        )
         own = np.where(treated, 0.0, weights)
         return shares + own * (mass / np.bincount(group, own, size))[group], None, notes
     features = _features(plan, panel, period, unit)

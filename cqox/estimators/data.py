@@ -169,7 +169,7 @@ class Settings:
         rd_bandwidth: how far from the cutoff a discontinuity looks, positive; None for the MSE-optimal bandwidth.
         mediation_interaction: whether the mediator may move the outcome differently in each arm.
         match_lags: periods before over which panel matching wants the same treatment, at least 1; None for four, or as
-            many as the median start has before it.
+            many as three quarters of the starts have before them.
         match_leads: the last period after the start of treatment that its average includes; 0 for the first alone.
         match_refinement: how it narrows sets of the same history by the covariates of the period before.
         exposure_threshold: the share of treated neighbours (or the value of `neighbor_exposure`) from which on a row
