@@ -117,10 +117,9 @@ def _comparable(plan: Plan) -> tuple[Panel, str, list[str]]:
     until = panel.last_before(last, plan.settings.anticipation) + 1
     if len(panel.cohorts) < 2 or until < 2:
         raise UnusableData("Every unit is treated from about one time on, so that there is nobody to compare with.")
-    start = panel.values[last]
     note = (
-        f"Every unit is treated at some time: those treated last, from {start:.10g} on, serve as the untreated, and "
-        f"the periods after {panel.values[until - 1]:.10g} are not used."
+        f"Every unit is treated at some time: those treated last, from {panel.called(last)} on, serve as the "
+        f"untreated, and the periods after {panel.called(until - 1)} are not used."
     )
     return panel.until(until), "not_yet_treated", [note]
 
@@ -174,8 +173,8 @@ def _pairs(present: NDArray[np.bool_]) -> Matrix:
 
 def named(panel: Panel, cells: Cells, at: int) -> str:
     """A cell for a sentence: the start of treatment and the period."""
-    start = panel.values[panel.cohorts[int(cells.cohort[at])].start]
-    return f"{start:.10g} in {panel.values[int(cells.period[at])]:.10g}"
+    start = panel.cohorts[int(cells.cohort[at])].start
+    return f"{panel.called(start)} in {panel.called(int(cells.period[at]))}"
 
 
 def effects_on(names: list[str]) -> str:

@@ -123,7 +123,7 @@ def _computed(plan: Plan) -> GroupTimes:
 
 def _small(panel: Panel, cells: Cells, method: str) -> Iterator[str]:
     used = [panel.cohorts[at] for at in np.unique(cells.cohort)]
-    small = [f"{panel.values[cohort.start]:.10g}" for cohort in used if cohort.size < _SMALL]
+    small = [panel.called(cohort.start) for cohort in used if cohort.size < _SMALL]
     if small:
         yield (
             f"Fewer than {_SMALL} units start treatment in {listed(small, 6)}: how far they differ among themselves is "

@@ -170,7 +170,7 @@ def _predictable(
     kept = treated & untreated.any(axis=0) & untreated.any(axis=1)[:, None]
     lost = int(np.count_nonzero(treated & ~kept))
     if lost:
-        empty = [f"{panel.values[at]:.10g}" for at in np.flatnonzero(~untreated.any(axis=1))]
+        empty = [panel.called(int(at)) for at in np.flatnonzero(~untreated.any(axis=1))]
         without = f" (no unit is untreated in {listed(empty, 6)})" if empty else ""
         notes.append(
             f"Left out: {lost} treated row{'' if lost == 1 else 's'} whose unit or period has no untreated "

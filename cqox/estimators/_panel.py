@@ -58,6 +58,7 @@ class Panel:
         weights: (units,) sampling weights, of a unit's first row where they change.
         changing_weights: (periods, units) where they do, 0 where there is no row.
         values: (periods,) the periods on their numeric scale.
+        labels: what people call the periods of `values`, in their order; empty where that is their number.
         steps: (periods,) whole steps of the periods from the first, in which time since treatment is counted.
         notes: what was left out, each a sentence.
     """
@@ -72,7 +73,12 @@ class Panel:
     changing_weights: Matrix | None
     values: Vector
     steps: Codes
+    labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def called(self, period: int) -> str:
+        """What people call a period."""
+        return self.labels[period] if self.labels else f"{self.values[period]:.10g}"
 
     @property
     def periods(self) -> int:
@@ -110,6 +116,7 @@ class Panel:
             changing_weights=None if self.changing_weights is None else self.changing_weights[:periods],
             values=self.values[:periods],
             steps=self.steps[:periods],
+            labels=self.labels[:periods],
         )
 
 
@@ -130,7 +137,9 @@ def _laid_out(plan: Plan) -> Panel:
         raise UnusableData("It needs the roles 'unit_id' and 'time'.")
     unit, units = compress(sample.take(data.unit))
     codes = sample.take(data.time)
-    values = data.time_values[np.flatnonzero(np.bincount(codes))]
+    seen = np.flatnonzero(np.bincount(codes))
+    values = data.time_values[seen]
+    labels = tuple(data.time_labels[at] for at in seen) if data.time_labels else ()
     time, periods = compress(codes)
     if units == sample.n:
         raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change can be seen.")
@@ -157,8 +166,9 @@ def _laid_out(plan: Plan) -> Panel:
         position = place[position]
     if not (start[order] < periods).any():
         raise UnusableData("No unit is treated after the first period, so that there is no change to look at.")
-    return _filled(plan, sample, position[:, order], None if present is None else present[:, order], start[order],
-                   values, steps, notes)  # fmt: skip
+    panel = _filled(plan, sample, position[:, order], None if present is None else present[:, order], start[order],
+                    values, steps, notes)  # fmt: skip
+    return replace(panel, labels=labels)
 
 
 def _complete(plan: Plan) -> Sample:

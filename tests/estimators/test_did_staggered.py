@@ -387,6 +387,9 @@ def test_small_cohorts_are_named():
     lonely = data.unit == data.unit[np.flatnonzero(np.isnan(data.cohort))[0]]
     result = answer(GROUP_TIME, replace(data, cohort=np.where(lonely, 2005.0, data.cohort)))
     assert any("start treatment in 2005" in warning for warning in result.warnings)
+    dated = replace(data, time_labels=tuple(f"2024-0{month}-01" for month in range(1, 7)))
+    warnings = answer(GROUP_TIME, replace(dated, cohort=np.where(lonely, 2005.0, data.cohort))).warnings
+    assert any("start treatment in 2024-05-01" in warning for warning in warnings)
     imputed = answer(IMPUTED, replace(data, cohort=np.where(lonely, 2005.0, data.cohort)))
     assert any("a single unit is treated" in warning for warning in imputed.warnings)
 
