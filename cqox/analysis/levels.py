@@ -1,6 +1,7 @@
 """The levels of a treatment: which one is the reference, and which contrasts are made."""
 
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -106,7 +107,7 @@ def treatment_levels(series: pl.Series, *, amount: bool, reference: str | float 
     if is_number and len(others) > 1:
         note += " Map it as 'dose' to have it taken as an amount."
     contrasts = tuple(_contrast(series, chosen, level, alone=len(others) == 1) for level in others)
-    return Levels(kind="binary", contrasts=contrasts, notes=(note,))
+    return Levels(kind="binary", contrasts=contrasts, notes=(note, *_alike(series.name, distinct)))
 
 
 def choose_reference(distinct: list[object], asked: str | float | bool | None) -> tuple[object, str]:
@@ -138,6 +139,19 @@ def choose_reference(distinct: list[object], asked: str | float | bool | None) -
     if len(distinct) == 2 and len(positive) == 1:
         return next(level for level in distinct if level != positive[0]), "the other one is a word for treatment"
     return distinct[0], "the first in order; set options.reference_level to choose"
+
+
+def _alike(name: str, levels: Sequence[object]) -> Iterator[str]:
+    """Levels that are probably one word in two spellings: they are compared apart, which is said."""
+    spellings: dict[str, list[str]] = {}
+    for level in levels:
+        spellings.setdefault(folded(level), []).append(f"'{_text(level)}'")
+    for same in spellings.values():
+        if len(same) > 1:
+            yield (
+                f"Treatment '{name}': {' and '.join(same)} differ in case, width or blanks alone and are taken as "
+                "different levels; write them alike if they are one."
+            )
 
 
 def _contrast(series: pl.Series, reference: object, level: object, *, alone: bool) -> Level:

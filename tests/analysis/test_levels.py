@@ -89,3 +89,9 @@ def test_an_amount_has_no_reference_level() -> None:
 
 def test_two_words_for_no_leave_the_choice_to_the_order() -> None:
     assert choose_reference(["control", "placebo"], None)[0] == "control"
+
+
+def test_levels_that_differ_in_case_or_width_alone_are_said_to_be_taken_apart() -> None:
+    notes = levels_of(["Yes", "No", "no", "Ｎｏ", "Yes"]).notes
+    assert notes[1].startswith("Treatment 'w': 'No' and 'no' and 'Ｎｏ' differ in case, width or blanks alone")
+    assert len(levels_of(["Yes", "No"]).notes) == 1
