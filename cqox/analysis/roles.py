@@ -13,6 +13,7 @@ from cqox.contract import RoleMapping
 from cqox.datasets import ColumnsOnDisk
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators._room import room
+from cqox.estimators._sample import listed
 from cqox.estimators.data import Codes, Matrix, Vector
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
 _MICROSECONDS_OF_A_DAY = 86_400e6
 
 _MOST_NAMES = 5_000
+_FEW_STRAYS = 0.1
+"""Share of the cells of a column up to which those that are no numbers are named."""
 
 
 class ColumnInfo(Protocol):
@@ -95,8 +98,24 @@ def numeric(series: pl.Series, *, role: str) -> Vector:
         return (microseconds / _MICROSECONDS_OF_A_DAY).fill_null(float("nan")).to_numpy()
     examples = ", ".join(f"'{value}'" for value in series.drop_nulls().unique().sort().head(3).to_list())
     raise InvalidRequest(
-        f"The column '{series.name}' cannot be {role}: that takes numbers, and it holds words ({examples}, ...).",
+        f"The column '{series.name}' cannot be {role}: that takes numbers, and it holds words ({examples}, ...)."
+        f"{_stray_words(series)}",
         field=f"mapping.{role}",
+    )
+
+
+def _stray_words(series: pl.Series) -> str:
+    """Which cells keep a column from being numbers, where they are few."""
+    if series.dtype != pl.String:
+        return ""
+    filled = series.drop_nulls()
+    strays = filled.filter(filled.cast(pl.Float64, strict=False).is_null())
+    if not 0 < len(strays) <= _FEW_STRAYS * len(filled):
+        return ""
+    words = listed([f"'{word}'" for word in strays.unique(maintain_order=True).to_list()], 6)
+    return (
+        f" {len(filled) - len(strays)} of its {len(filled)} values are numbers, and these are not: {words}. Correct "
+        "those cells, or leave them empty."
     )
 
 
@@ -112,7 +131,7 @@ def binary(series: pl.Series, *, role: str, notes: list[str]) -> Vector:
         shown = ", ".join(f"'{value}'" for value in distinct[:5])
         raise InvalidRequest(
             f"The column '{series.name}' cannot be {role}: that takes numbers or two levels, and it has "
-            f"{len(distinct)} levels ({shown}{', ...' if len(distinct) > 5 else ''}).",
+            f"{len(distinct)} levels ({shown}{', ...' if len(distinct) > 5 else ''}).{_stray_words(series)}",
             field=f"mapping.{role}",
         )
     if len(distinct) < 2:

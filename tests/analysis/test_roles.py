@@ -34,6 +34,14 @@ def test_words_where_numbers_are_due_are_refused_with_examples() -> None:
     assert caught.value.field == "mapping.y"
 
 
+@pytest.mark.parametrize("read", [numeric, lambda series, role: binary(series, role=role, notes=[])])
+def test_a_few_words_among_numbers_are_named(read) -> None:
+    series = pl.Series("price", [*(f"{number}.5" for number in range(40)), "12%", None, "1.2.3"])
+    with pytest.raises(InvalidRequest) as caught:
+        read(series, role="y")
+    assert "40 of its 42 values are numbers, and these are not: '12%', '1.2.3'." in caught.value.detail
+
+
 def test_a_binary_of_words_says_which_is_one() -> None:
     notes: list[str] = []
     np.testing.assert_array_equal(
