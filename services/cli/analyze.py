@@ -195,6 +195,8 @@ class _Progress:
         notes = told.get("notes")
         for note in notes if isinstance(notes, list) else ():
             self._console.print(Text(f"{told.get('step')}: {note}", style="yellow"), soft_wrap=True)
+        if notes is not None:
+            return
         seconds = told.get("seconds")
         spent = f" ({seconds:.3g} s)" if isinstance(seconds, float) else ""
         self._show(f"{told.get('step', 'working')}{spent}")
