@@ -188,13 +188,13 @@ def _line(short: _Short, clusters: Clusters, settings: Settings) -> _Line:
         error = asymptotic(contributions, clusters, settings, name=INFLUENCE).standard_error
         return 0.0 if error is None else error**2
 
-    own, bias = short.contributions, short.of_bias
+    own, of_bias = variance(short.contributions), variance(short.of_bias)
     return _Line(
         estimate=short.estimate,
         bias=math.sqrt(short.outcome * short.riesz),
-        variance=variance(own),
-        covariance=(variance(own + bias) - variance(own - bias)) / 4,
-        bias_variance=variance(bias),
+        variance=own,
+        covariance=(variance(short.contributions + short.of_bias) - own - of_bias) / 2,
+        bias_variance=of_bias,
     )
 
 

@@ -7,6 +7,7 @@ from cqox.errors import UnusableData
 from cqox.estimators import Data, Plan, Settings, catalog, run
 from cqox.estimators.omitted_variables import MODELS, bounds, gains, omitted_variables
 from tests.estimators.designs import cross_section
+from tests.validation import Validated, record
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KINDS = {"dml_plr": "plr", "dml_irm_ate": "ATE", "dml_irm_att": "ATTE"}
@@ -55,7 +56,7 @@ def test_bounds_and_robustness_values_equal_doubleml_on_the_same_folds(name: str
 def test_the_standard_errors_of_the_bounds_are_their_spread_over_samples():
     rng = np.random.default_rng(1)
     ends, errors = [], []
-    for _ in range(1000):
+    for _ in range(300):
         x, d = rng.standard_normal((400, 1)), rng.exponential(size=400)
         y = d + rng.exponential(size=400) * (0.5 + 0.5 * d) + x[:, 0]
         data = Data(n=400, y=y, treatment=d, treatment_kind="continuous", covariates=x,
@@ -132,3 +133,36 @@ def test_a_treatment_that_covariates_determine_is_refused():
     data = cross_section(n=300, continuous=True)
     with pytest.raises(UnusableData, match="determine"):
         omitted_variables(Plan(replace(data, treatment=data.covariates[:, 0] * 2.0), Settings()), "dml_plr")
+
+
+@pytest.mark.slow
+def test_the_confidence_bound_under_the_true_confounder_covers_the_effect(capsys: pytest.CaptureFixture[str]):
+    # With u left out the estimate is off by ab/(1 + a²), which is what the bound allows for at the strength of u.
+    replications, rows, a, b, truth = 5_000, 1_000, 0.7, 0.9, 1.0
+    left = b**2 / (1 + a**2)
+    found = []
+    for replication in range(replications):
+        rng = np.random.default_rng(90_000 + replication)
+        x, u = rng.standard_normal((rows, 2)), rng.standard_normal(rows)
+        t = x[:, 0] + a * u + rng.standard_normal(rows)
+        y = truth * t + x.sum(axis=1) + b * u + rng.standard_normal(rows)
+        data = Data(n=rows, y=y, treatment=t, treatment_kind="continuous", covariates=x,
+                    row_key=rng.permutation(rows).astype(np.uint64), names={"covariates": ("p", "q")})  # fmt: skip
+        told = omitted_variables(Plan(data, Settings(repetitions=1, threads=1)), "dml_plr")
+        ends, confident = bounds(told, left / (1 + left), a**2 / (1 + a**2))
+        found.append((ends[0], (ends[0] - confident[0]) / told.critical, confident[0] <= truth))
+    lower, errors, inside = (np.asarray(each) for each in zip(*found, strict=True))
+    rate, sd, bias = float(inside.mean()), float(lower.std(ddof=1)), float(lower.mean() - truth)
+    ratio = float(errors.mean() / sd)
+    with capsys.disabled():
+        print(f"\nlower bound: coverage {rate:.3f} bias {bias:+.4f} sd {sd:.4f} se/sd {ratio:.3f}")
+    record(Validated(
+        design="A confounder is left out whose strength is known", estimator="dml_plr, lower bound",
+        replications=replications, rows=rows, truth=truth, bias=bias, sd=sd, se_ratio=ratio, coverage=rate,
+        note="one-sided",
+    ))  # fmt: skip
+    half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+    assert rate - half <= 0.97
+    assert rate + half >= 0.93
+    assert 0.93 <= ratio <= 1.07
+    assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd
