@@ -22,6 +22,10 @@ _MATCHINGS = {"psm": ("psm_att", "psm_ate"), "nn_mahalanobis": ("nn_mahalanobis_
 def rosenbaum_bounds(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     """The bounds for the pairs that each matching makes, by its name.
 
+    `gamma_test` is the Γ from which on the two-sided signed-rank test may find nothing at level `alpha`,
+    `gamma_estimate` that from which on the estimate may be 0; the p-values of the table are one-sided, towards
+    `direction`.
+
     Raises:
         UnusableData: nothing was matched.
     """
@@ -45,8 +49,10 @@ def _described(plan: Plan, matching: str) -> dict[str, Json]:
     if np.count_nonzero(differences) < _FEWEST:
         return {**told, "reason": f"Fewer than {_FEWEST} pairs differ in their outcome."}
     ranks = signed_ranks(differences)
-    test, alpha = gamma_of_test(ranks, plan.settings.alpha), plan.settings.alpha
+    alpha = plan.settings.alpha
+    test = gamma_of_test(ranks, alpha)
     told["pairs_without_difference"] = ranks.zeros
+    told["alpha"] = alpha
     told["direction"] = "higher" if ranks.sign > 0 else "lower"
     told["gamma_test"] = number(test)
     told["gamma_estimate"] = number(gamma_of_estimate(ranks))

@@ -38,6 +38,8 @@ _OF_THEIR_OWN: dict[str, tuple[str, _Target, _Weights]] = {
 _PER_DOUBLING, _FARTHEST = 4, 32
 """Bins of weights for each factor of 2, and on each side of the mean."""
 
+_BLOCK = 2**18
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighting:
@@ -165,9 +167,11 @@ def _summary(weights: Vector) -> dict[str, Json]:
 
 def _bins(scaled: Vector) -> list[Json]:
     """The share of the rows within each quarter of a doubling of the weight, the first and the last open to the end."""
-    used = scaled[scaled > 0]
-    place = np.clip(np.rint(np.log2(used) * _PER_DOUBLING), -_FARTHEST, _FARTHEST).astype(np.intp)
-    counts = np.bincount(place + _FARTHEST)
+    counts = np.zeros(2 * _FARTHEST + 1)
+    for start in range(0, len(scaled), _BLOCK):
+        block = scaled[start : start + _BLOCK]
+        place = np.clip(np.rint(np.log2(block[block > 0]) * _PER_DOUBLING), -_FARTHEST, _FARTHEST)
+        counts += np.bincount(place.astype(np.intp) + _FARTHEST, minlength=len(counts))
     found: list[Json] = []
     for each in np.flatnonzero(counts).tolist():
         ends = [2.0 ** ((each - _FARTHEST + half) / _PER_DOUBLING) for half in (-0.5, 0.5)]

@@ -31,6 +31,7 @@ __all__ = ["MODELS", "Gain", "OmittedVariables", "bounds", "gains", "omitted_var
 _MOST_SPLITS = 11
 
 _HALVINGS = 200
+_MOST_ROWS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,17 +141,28 @@ def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
     Raises:
         UnusableData: the model cannot be fitted, or nothing is left of outcome or treatment.
     """
-    shorts = [MODELS[name](plan, split) for split in _splits(plan)]
+    rows = _sample_frame(plan, name).sample.n
+    if rows > _MOST_ROWS:
+        raise UnusableData(
+            f"The bounds hold a dozen numbers for each of the {rows:,} rows in memory, which is done for up to "
+            f"{_MOST_ROWS:,}; the robustness values of the regression read the rows in blocks."
+        )
     clusters = plan.clusters(_sample_frame(plan, name).sample)
-    lines = tuple(_line(short, clusters, plan.settings) for short in shorts)
-    degrees = asymptotic(shorts[0].contributions, clusters, plan.settings, name=INFLUENCE).degrees
+    found: list[_Line] = []
+    variances: list[tuple[float, float]] = []
+    for split in _splits(plan):
+        short = MODELS[name](plan, split)
+        found.append(_line(short, clusters, plan.settings))
+        variances.append((short.outcome, short.riesz))
+    lines = tuple(found)
+    degrees = asymptotic(short.contributions, clusters, plan.settings, name=INFLUENCE).degrees
     critical = critical_value(2 * plan.settings.alpha, degrees)
     estimate = float(np.median([line.estimate for line in lines]))
     side = -1 if estimate >= 0 else 1
     return OmittedVariables(
         estimate=estimate,
-        outcome_variance=float(np.median([short.outcome for short in shorts])),
-        riesz_variance=float(np.median([short.riesz for short in shorts])),
+        outcome_variance=median(outcome for outcome, _ in variances),
+        riesz_variance=median(riesz for _, riesz in variances),
         robustness_value=_robustness(lambda strength: -side * _middle(lines, strength, side)),
         robustness_value_alpha=_robustness(lambda strength: -side * _middle(lines, strength, side, critical)),
         critical=critical,

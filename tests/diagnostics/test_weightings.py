@@ -56,6 +56,12 @@ def test_sampling_weights_are_a_factor_of_the_weights() -> None:
     assert seen.estimate("ipw_ate").diagnostics["ess_treated"] == pytest.approx(own.sum() ** 2 / (own @ own), rel=1e-9)
 
 
+def test_blocks_of_rows_make_the_same_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = judged(confounded()).diagnostics["weights"]
+    monkeypatch.setattr("cqox.diagnostics.weightings._BLOCK", 37)
+    assert judged(confounded()).diagnostics["weights"] == whole
+
+
 def test_the_distribution_of_the_weights_adds_up_to_the_rows_that_are_used() -> None:
     told = judged(confounded(strength=3.0)).diagnostics["weights"]
     for each in told.values():

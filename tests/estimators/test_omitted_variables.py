@@ -135,6 +135,12 @@ def test_a_treatment_that_covariates_determine_is_refused():
         omitted_variables(Plan(replace(data, treatment=data.covariates[:, 0] * 2.0), Settings()), "dml_plr")
 
 
+def test_more_rows_than_memory_should_hold_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cqox.estimators.omitted_variables._MOST_ROWS", 299)
+    with pytest.raises(UnusableData, match="300 rows"):
+        omitted_variables(Plan(cross_section(n=300), Settings()), "dml_plr")
+
+
 @pytest.mark.slow
 def test_the_confidence_bound_under_the_true_confounder_covers_the_effect(capsys: pytest.CaptureFixture[str]):
     # With u left out the estimate is off by ab/(1 + a²), which is what the bound allows for at the strength of u.
