@@ -37,10 +37,6 @@ ESTIMANDS = {
     "direct effect": "Direct effect: own treatment, no neighbour's",
     "spillover effect": "Spillover effect: neighbours' treatment, not one's own",
     "total effect of treatment and exposure": "Total effect: own treatment and neighbours'",
-    "ATT of starting treatment": "ATT of starting treatment: whatever follows its start",
-    "direct effect": "Direct effect: own treatment, no neighbour's",
-    "spillover effect": "Spillover effect: neighbours' treatment, not one's own",
-    "total effect of treatment and exposure": "Total effect: own treatment and neighbours'",
     "LATE at the cutoff": "LATE at the cutoff: the same on those whom crossing it moves",
 }
 
@@ -95,11 +91,6 @@ _LABELS = {
     "mediation_acme": "Linear mediation, mediated",
     "mediation_ade": "Linear mediation, direct",
     "mediation_total": "Linear mediation, total",
-    "exposure_direct": "Exposure classes (Hajek), direct",
-    "exposure_spillover": "Exposure classes (Hajek), spillover",
-    "exposure_total": "Exposure classes (Hajek), total",
-    "spatial_ols": "Regression with spatial errors",
-    "panel_matching": "Matching on treatment history",
     "exposure_direct": "Exposure classes (Hajek), direct",
     "exposure_spillover": "Exposure classes (Hajek), spillover",
     "exposure_total": "Exposure classes (Hajek), total",
