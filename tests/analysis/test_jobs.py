@@ -13,16 +13,19 @@ pytestmark = pytest.mark.anyio
 
 
 class Owner:
-    """What owns the process: it can cut every job."""
+    """What owns the process: it can cut every job, whichever order they began in."""
 
     def __init__(self) -> None:
-        self.scopes: list[anyio.CancelScope] = []
+        self._scopes: dict[str, anyio.CancelScope] = {}
 
     @contextmanager
     def shift(self, what: str) -> Iterator[anyio.CancelScope]:
         with anyio.CancelScope() as scope:
-            self.scopes.append(scope)
+            self._scopes[what] = scope
             yield scope
+
+    def cut(self, job: Job) -> None:
+        self._scopes[f"job {job.job_id}"].cancel()
 
 
 async def succeed(tell: Tell) -> Outcome:
@@ -91,7 +94,7 @@ async def test_a_job_cut_by_the_end_of_the_process_is_interrupted_not_cancelled(
     async with open_task_group() as app:
         job = Jobs(app, owner.shift).start("d", last)
         await anyio.wait_all_tasks_blocked()
-        owner.scopes[0].cancel()
+        owner.cut(job)
     assert job.state == "interrupted"
     async with open_task_group() as app:
         other = Jobs(app, Owner().shift).start("d", last)
@@ -124,7 +127,7 @@ async def test_a_job_of_a_given_id_is_started_once_and_again_only_where_it_was_i
         assert jobs.start("d", count, job_id="mine") is first
         assert jobs.start("d", count) is not first
         await anyio.wait_all_tasks_blocked()
-        owner.scopes[0].cancel()
+        owner.cut(first)
         await heard(first)
         assert first.state == "interrupted"
         again = jobs.start("d", count, job_id="mine")
