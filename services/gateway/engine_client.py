@@ -127,9 +127,14 @@ class EngineClient:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Self]:
-        """A client of the engine at `url`; leaving the block closes its connections."""
-        async with TracedTransport(_transport(httpx.URL(url))) as transport:
+    async def open(cls, url: str, address: str | None = None) -> AsyncIterator[Self]:
+        """A client of the engine at `url`; leaving the block closes its connections.
+
+        Args:
+            url: where it is.
+            address: which of the addresses of its name to connect to; whichever answers where there is none.
+        """
+        async with TracedTransport(_transport(httpx.URL(url), address)) as transport:
             yield cls(transport, url)
 
     async def send(self, call: Call) -> Reply:
@@ -169,10 +174,10 @@ class EngineClient:
         return self._base.copy_with(raw_path=self._prefix + target)
 
 
-def _transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
+def _transport(url: httpx.URL, address: str | None) -> httpx.AsyncBaseTransport:
     if url.scheme == "http":
         return EngineTransport(
-            url.host,
+            address or url.host,
             url.port or 80,
             connect_seconds=_CONNECT_SECONDS,
             keep_seconds=_KEEP_ALIVE_SECONDS,

@@ -37,7 +37,8 @@ from cqox.resilience.bulkhead import Bulkhead
 from cqox.tasks import open_task_group
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, EngineSilent, worth_another_try
-from services.gateway.replicas import Replica, Replicas
+from services.gateway.replica import Replica
+from services.gateway.replicas import Replicas
 
 __all__ = ["READ_SECONDS", "EnginePolicies"]
 

@@ -3,63 +3,37 @@
 Each has a circuit of its own, which counts attempts: one that keeps failing is ejected and comes back by a probe. Where
 all are ejected, all are tried again, so that a wrong verdict can never make an outage.
 
-An engine that stops answering is noticed by one task for each: while it has requests to answer, its liveness is asked
-for every few seconds. From the first miss on it is the last choice; two misses end every attempt that waits for it.
+A name that has several addresses stands for as many engines. It is asked again every few seconds; an engine whose
+address is gone gets nothing new and ends what it has.
 """
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
-from enum import Enum, IntEnum
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from enum import IntEnum
+from typing import Self, cast
 
+import anyio.abc
 import httpx
 import structlog
 import trio
 
-from cqox.errors import CircuitOpen, DeadlineExceeded, EngineUnavailable
-from cqox.resilience import CircuitBreaker, remaining
+from cqox.errors import CircuitOpen, EngineUnavailable
 from cqox.tasks import TaskGroup, open_task_group
 from services.gateway.engine_client import Call, EngineClient, Reply, Streamed
-from services.gateway.failures import (
-    FAIR_SHARE_SECONDS,
-    EngineBusy,
-    EngineFailed,
-    EngineOutOfTime,
-    EngineSilent,
-    EngineStalled,
-    EngineUnasked,
-    EngineUnreached,
-    checked,
-    lost,
-)
+from services.gateway.failures import EngineBusy, EngineUnasked, EngineUnreached
+from services.gateway.names import Resolve, addresses, can_have_several
+from services.gateway.replica import Replica
 from services.http.hop import SECOND_HAND
 
-__all__ = ["Replica", "Replicas"]
+__all__ = ["Replicas"]
 
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
 _SECOND_HAND = SECOND_HAND.lower().encode()
-_LIVE = Call(method="GET", target=b"/health/live")
-_ASK_EVERY_SECONDS = 5.0
-_MISS_AFTER_SECONDS = 1.0
-_MISSES = 2
-_MOMENT_SECONDS = 0.001
-_EJECTED_SECONDS = 10.0
-_FAILURES_TO_EJECT = 5
-
-
-class _Sign(Enum):
-    """What a liveness probe has found.
-
-    A refused connection is no reason to give an attempt up: an engine that drains has closed its door and still works
-    on what it has, and the connections of one that died are closed by its kernel.
-    """
-
-    ALIVE = "alive"
-    SILENT = "silent"
-    CLOSED = "closed"
+_ASK_NAMES_SECONDS = 5.0
+_FIRST_ANSWER_SECONDS = 1.0
+_LEAVES_AFTER_SECONDS = 60.0
 
 
 class _Worth(IntEnum):
@@ -71,160 +45,91 @@ class _Worth(IntEnum):
     FIRST_HAND = 3
 
 
-class Replica:
-    """One engine.
+class _Place:
+    """An address of the settings and the engines that it stands for: one by name, or one for each of its addresses."""
 
-    Attributes:
-        url: where it is.
-        breaker: counts its attempts.
-        misses: liveness probes in a row that it left unanswered; above 0 it is the last choice.
-    """
-
-    def __init__(self, url: str, client: EngineClient) -> None:
-        self.url = url
-        self.breaker = CircuitBreaker(
-            f"engine {url}",
-            failure_threshold=_FAILURES_TO_EJECT,
-            recovery_timeout=_EJECTED_SECONDS,
-            failures=(EngineUnavailable,),
-            probe=self.ask_live,
-            probe_timeout=_MISS_AFTER_SECONDS,
-        )
-        self.misses = 0
-        self._client = client
-        self._waiting: set[trio.CancelScope] = set()
-        self._occupied = trio.Event()
-        self._answered_at = -math.inf
+    def __init__(self, url: str, group: TaskGroup) -> None:
+        self._url = url
+        self._group = group
+        self._resolved = True
+        self._known: dict[str | None, tuple[Replica, trio.Event]] = {}
 
     @property
-    def in_flight(self) -> int:
-        """Attempts and streams that wait for it."""
-        return len(self._waiting)
+    def replicas(self) -> tuple[Replica, ...]:
+        return tuple(replica for replica, _ in self._known.values())
 
-    async def ask_live(self) -> bool:
-        """Whether it answers its liveness probe within a second."""
-        return await self._probe() is _Sign.ALIVE
-
-    async def send(self, call: Call) -> Reply:
-        """One attempt.
-
-        Raises:
-            CqoxError: one of `failures`.
-        """
-        began, seconds = trio.current_time(), remaining()
-        with self._watched(seconds):
-            return self._judged(await self._client.send(call), began, seconds)
-
-    async def begin(self, call: Call) -> Streamed:
-        """One attempt, up to the head of an answer that comes bit by bit; the caller closes it.
-
-        Raises:
-            CqoxError: one of `failures`, as its chunks do.
-        """
-        began, seconds = trio.current_time(), remaining()
-        with self._watched(seconds):
-            streamed = await self._client.begin(call)
-            if streamed.status >= 400:
-                return Streamed.of(self._judged(await streamed.whole(), began, seconds))
-            self._answered_at = trio.current_time()
-        chunks = self._chunks(streamed.chunks)
-
-        async def close() -> None:
+    async def look(self, resolve: Resolve, seconds: float = math.inf) -> None:
+        """Stand for the engines that are there now; for those that were, where nobody knows the name."""
+        parsed = httpx.URL(self._url)
+        found = None
+        with trio.move_on_after(seconds):
             try:
-                await chunks.aclose()
-            finally:
-                await streamed.close()
+                found = await resolve(parsed.host, parsed.port or 80)
+            except OSError as error:
+                if self._resolved:
+                    _log.info("the name of %s cannot be resolved now: %s", self._url, error)
+        self._resolved = found is not None
+        if found is not None or not self._known:
+            await self.settle(found or frozenset())
 
-        return replace(streamed, chunks=chunks, close=close)
+    async def settle(self, found: frozenset[str]) -> None:
+        wanted: set[str | None] = set(found or (None,))
+        if wanted == self._known.keys():
+            return
+        if found:
+            _log.info("%s is %d engines: %s", self._url, len(found), ", ".join(sorted(found)))
+        for address in self._known.keys() - wanted:
+            _, gone = self._known.pop(address)
+            gone.set()
+        for address in sorted(wanted - self._known.keys(), key=str):
+            begun = await self._group.start(self._serve, address, name="engine")
+            self._known[address] = cast("tuple[Replica, trio.Event]", begun)
 
-    def _judged(self, reply: Reply, began: float, seconds: float) -> Reply:
-        try:
-            checked(reply, seconds=seconds, answers_others=self._answered_at > began)
-        except EngineFailed:
-            raise
-        except EngineBusy:
-            self._answered_at = trio.current_time()
-            raise
-        self._answered_at = trio.current_time()
-        return reply
-
-    async def watch(self) -> None:
-        """Notice that the engine has stalled, for as long as this task runs."""
-        while True:
-            if not self._waiting and not self.misses:
-                self._occupied = trio.Event()
-                await self._occupied.wait()
-            await trio.sleep(_ASK_EVERY_SECONDS if not self.misses else _ASK_EVERY_SECONDS - _MISS_AFTER_SECONDS)
-            if not self._waiting and not self.misses:
-                continue
-            sign = await self._probe()
-            if sign is _Sign.ALIVE:
-                self.misses = 0
-            elif sign is _Sign.CLOSED:
-                self.misses = 1
-            else:
-                self.misses += 1
-            if self.misses >= _MISSES:
-                for scope in list(self._waiting):
-                    scope.cancel("the engine stopped answering")
-
-    async def _probe(self) -> "_Sign":
-        with trio.move_on_after(_MISS_AFTER_SECONDS):
-            try:
-                return _Sign.ALIVE if (await self._client.send(_LIVE)).status == 200 else _Sign.SILENT
-            except httpx.ConnectError:
-                return _Sign.CLOSED
-            except (httpx.TransportError, DeadlineExceeded):
-                return _Sign.SILENT
-        return _Sign.SILENT
-
-    @contextmanager
-    def _watched(self, seconds: float = math.inf) -> Iterator[None]:
-        # A moment before the deadline around the call, which would be taken for a verdict on the engine.
-        began = trio.current_time()
-        with trio.CancelScope(deadline=began + max(0.0, seconds - _MOMENT_SECONDS)) as scope:
-            self._waiting.add(scope)
-            self._occupied.set()
-            try:
-                yield
-            except httpx.TransportError as error:
-                raise lost(error) from error
-            finally:
-                self._waiting.discard(scope)
-        if scope.cancelled_caught:
-            if trio.current_time() < scope.deadline:
-                raise EngineStalled("The engine stopped answering while it had a request to answer.")
-            if seconds < FAIR_SHARE_SECONDS or self._answered_at > began:
-                raise EngineOutOfTime
-            raise EngineSilent("The engine answered nobody until the time was up.")
-
-    async def _chunks(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        while True:
-            with self._watched():
-                data = await anext(chunks, None)
-            if data is None:
-                return
-            yield data
+    async def _serve(
+        self, address: str | None, *, task_status: anyio.abc.TaskStatus[tuple[Replica, trio.Event]]
+    ) -> None:
+        name = self._url if address is None else f"{self._url} ({address})"
+        async with EngineClient.open(self._url, address) as client, open_task_group("liveness") as group:
+            replica, gone = Replica(name, client), trio.Event()
+            group.start_soon(replica.watch, name=f"liveness of {name}")
+            task_status.started((replica, gone))
+            await gone.wait()
+            # Who has chosen it already may yet ask it.
+            await trio.sleep(_LEAVES_AFTER_SECONDS)
+            await replica.wait_idle()
+            group.cancel_scope.cancel()
 
 
 class Replicas:
     """All engines. Open them with `Replicas.open`."""
 
-    def __init__(self, replicas: Sequence[Replica]) -> None:
+    def __init__(self, replicas: Sequence[Replica] = ()) -> None:
         self._replicas = tuple(replicas)
+        self._places: list[_Place] = []
         self._turn = 0
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, urls: Sequence[str]) -> AsyncIterator[Self]:
-        """Clients of the engines at these addresses; leaving the block closes their connections."""
-        async with AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(EngineClient.open(url)) for url in urls]
-            replicas = cls([Replica(url, client) for url, client in zip(urls, clients, strict=True)])
-            async with open_task_group("liveness", detached=True) as group:
-                replicas._watch(group)
-                yield replicas
-                group.cancel_scope.cancel()
+    async def open(cls, urls: Sequence[str], *, resolve: Resolve = addresses) -> AsyncIterator[Self]:
+        """Clients of the engines at these addresses; leaving the block closes their connections.
+
+        Args:
+            urls: of the engines; a name may stand for several.
+            resolve: asked for the addresses of names, and again every five seconds.
+        """
+        replicas = cls()
+        async with open_task_group("engines", detached=True) as group:
+            for url in urls:
+                place = _Place(url, group)
+                replicas._places.append(place)
+                if can_have_several(url):
+                    await place.look(resolve, _FIRST_ANSWER_SECONDS)
+                    group.start_soon(replicas._follow, place, resolve, name=f"addresses of {url}")
+                else:
+                    await place.settle(frozenset())
+            replicas._gather()
+            yield replicas
+            group.cancel_scope.cancel()
 
     def all(self) -> tuple[Replica, ...]:
         """Every engine."""
@@ -333,9 +238,14 @@ class Replicas:
         order = [self._replicas[(self._turn + offset) % count] for offset in range(count)]
         return sorted(order, key=lambda replica: (replica in tried, replica.misses > 0, replica.in_flight))
 
-    def _watch(self, group: TaskGroup) -> None:
-        for replica in self._replicas:
-            group.start_soon(replica.watch, name=f"liveness of {replica.url}")
+    async def _follow(self, place: _Place, resolve: Resolve) -> None:
+        while True:
+            await trio.sleep(_ASK_NAMES_SECONDS)
+            await place.look(resolve)
+            self._gather()
+
+    def _gather(self) -> None:
+        self._replicas = tuple(replica for place in self._places for replica in place.replicas)
 
 
 def _worth(answer: Reply | Streamed) -> _Worth:

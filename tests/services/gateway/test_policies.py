@@ -16,7 +16,8 @@ from cqox.resilience.http import propagate, serving_attempt
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineFailed, EngineLost, EngineStalled, EngineUnasked
 from services.gateway.policies import EnginePolicies
-from services.gateway.replicas import Replica, Replicas
+from services.gateway.replica import Replica
+from services.gateway.replicas import Replicas
 from services.http.hop import serving
 
 CALL = Call(method="POST", target=b"/x", content=b"{}")

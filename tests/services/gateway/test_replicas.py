@@ -1,0 +1,215 @@
+"""Engines that share a name, on addresses of the loopback network that differ."""
+
+import socket
+from collections.abc import Awaitable, Callable
+
+import h11
+import pytest
+import trio
+
+from services.gateway.engine_client import Call
+from services.gateway.names import addresses, can_have_several
+from services.gateway.replicas import Replicas
+
+ANALYZE = Call(method="POST", target=b"/api/analyze/comprehensive", content=b"{}")
+FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+
+
+class Names:
+    """Tells what a name stands for, as a test changes it."""
+
+    def __init__(self, *there: str) -> None:
+        self.there: set[str] | None = set(there)
+
+    async def __call__(self, host: str, port: int) -> frozenset[str]:
+        await trio.lowlevel.checkpoint()
+        if self.there is None:
+            raise OSError(f"nobody knows {host}")
+        return frozenset(self.there) if len(self.there) > 1 else frozenset()
+
+
+class Engine:
+    """Answers what it is asked with its own address, on the port that all share."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address = address
+        self.asked: list[str] = []
+        self.silent = False
+        self._port = port
+
+    async def serve(self, *, task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(self._port, host=self.address)
+            nursery.start_soon(trio.serve_listeners, self._talk, listeners)
+            task_status.started()
+
+    async def _talk(self, stream: trio.SocketStream) -> None:
+        async with stream:
+            connection = h11.Connection(h11.SERVER)
+            while True:
+                event = connection.next_event()
+                if event is h11.NEED_DATA:
+                    data = await stream.receive_some()
+                    connection.receive_data(data)
+                elif isinstance(event, h11.Request):
+                    self.asked.append(event.target.decode())
+                    assert dict(event.headers)[b"host"].startswith(b"engines.test:")
+                    if self.silent:
+                        await trio.sleep_forever()
+                elif isinstance(event, h11.EndOfMessage):
+                    body = self.address.encode()
+                    head = h11.Response(status_code=200, headers=[("content-length", str(len(body)))])
+                    for part in (head, h11.Data(body), h11.EndOfMessage()):
+                        await stream.send_all(connection.send(part) or b"")
+                    connection.start_next_cycle()
+                elif isinstance(event, h11.ConnectionClosed):
+                    return
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def answers(replicas: Replicas, times: int) -> list[str]:
+    return [(await replicas.send(ANALYZE, [])).body.decode() for _ in range(times)]
+
+
+async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
+    with trio.fail_after(20):
+        while True:
+            found = true()
+            if found if isinstance(found, bool) else await found:
+                return
+            await trio.sleep(0.05)
+
+
+@pytest.mark.trio
+async def test_a_name_of_several_addresses_is_as_many_engines_that_take_turns(port):
+    engines = [Engine(address, port) for address in (FIRST, SECOND, THIRD)]
+    names = Names(FIRST, SECOND, THIRD)
+    async with trio.open_nursery() as nursery:
+        for engine in engines:
+            await nursery.start(engine.serve)
+        async with Replicas.open([f"http://engines.test:{port}"], resolve=names) as replicas:
+            assert {replica.url for replica in replicas.all()} == {
+                f"http://engines.test:{port} ({engine.address})" for engine in engines
+            }
+            assert sorted(await answers(replicas, 6)) == sorted([FIRST, SECOND, THIRD] * 2)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_one_of_them_that_stalls_costs_the_others_nothing(port):
+    well, stalled, names = Engine(FIRST, port), Engine(SECOND, port), Names(FIRST, SECOND)
+    stalled.silent = True
+    async with trio.open_nursery() as nursery:
+        for engine in (well, stalled):
+            await nursery.start(engine.serve)
+        async with Replicas.open([f"http://engines.test:{port}"], resolve=names) as replicas:
+            nursery.start_soon(replicas.send, ANALYZE, [])
+            await until(lambda: len(well.asked) + len(stalled.asked) == 1)
+            nursery.start_soon(replicas.send, ANALYZE, [])
+            await until(lambda: len(stalled.asked) >= 1 and len(well.asked) >= 1)
+            # The one that has a request in flight is not the one with the fewest.
+            assert await answers(replicas, 5) == [FIRST] * 5
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_engines_come_and_go_with_their_addresses(port, monkeypatch):
+    monkeypatch.setattr("services.gateway.replicas._ASK_NAMES_SECONDS", 0.05)
+    first, second, third = (Engine(address, port) for address in (FIRST, SECOND, THIRD))
+    names = Names(FIRST, SECOND)
+    async with trio.open_nursery() as nursery:
+        for engine in (first, second, third):
+            await nursery.start(engine.serve)
+        async with Replicas.open([f"http://engines.test:{port}"], resolve=names) as replicas:
+            assert set(await answers(replicas, 4)) == {FIRST, SECOND}
+            kept = next(replica for replica in replicas.all() if FIRST in replica.url)
+            names.there = {FIRST, THIRD}
+            await until(lambda: any(THIRD in replica.url for replica in replicas.all()))
+            assert set(await answers(replicas, 4)) == {FIRST, THIRD}
+            assert kept in replicas.all()
+            names.there = None
+            await trio.sleep(0.2)
+            assert set(await answers(replicas, 4)) == {FIRST, THIRD}
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_an_engine_whose_address_is_gone_ends_what_it_has(port, monkeypatch):
+    monkeypatch.setattr("services.gateway.replicas._ASK_NAMES_SECONDS", 0.05)
+    monkeypatch.setattr("services.gateway.replicas._LEAVES_AFTER_SECONDS", 0.0)
+    first, second, names = Engine(FIRST, port), Engine(SECOND, port), Names(FIRST, SECOND)
+    slow, got = trio.Event(), list[bytes]()
+
+    async with trio.open_nursery() as nursery:
+        for engine in (first, second):
+            await nursery.start(engine.serve)
+        async with Replicas.open([f"http://engines.test:{port}"], resolve=names) as replicas:
+            leaving = next(replica for replica in replicas.all() if FIRST in replica.url)
+            real = leaving._client.send
+
+            async def slowly(call: Call) -> object:
+                await slow.wait()
+                return await real(call)
+
+            leaving._client.send = slowly
+
+            async def ask() -> None:
+                got.append((await leaving.send(ANALYZE)).body)
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            names.there = {SECOND, THIRD}
+            await until(lambda: leaving not in replicas.all())
+            slow.set()
+            await until(lambda: got == [FIRST.encode()])
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_a_name_that_nobody_knows_yet_is_one_engine_until_it_is_more(port, monkeypatch):
+    monkeypatch.setattr("services.gateway.replicas._ASK_NAMES_SECONDS", 0.05)
+    names = Names()
+    names.there = None
+    async with Replicas.open([f"http://engines.test:{port}"], resolve=names) as replicas:
+        assert [replica.url for replica in replicas.all()] == [f"http://engines.test:{port}"]
+        names.there = {FIRST, SECOND}
+        await until(lambda: len(replicas.all()) == 2)
+
+
+@pytest.mark.trio
+async def test_a_resolver_that_never_answers_keeps_no_gateway_from_starting(port):
+    async def never(host: str, port: int) -> frozenset[str]:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    began = trio.current_time()
+    async with Replicas.open([f"http://engines.test:{port}"], resolve=never) as replicas:
+        assert len(replicas.all()) == 1
+    assert trio.current_time() - began < 5
+
+
+@pytest.mark.trio
+async def test_two_families_of_one_machine_are_one_engine():
+    assert await addresses("localhost", 80) == frozenset()
+    with pytest.raises(OSError, match=r"[Nn]ame"):
+        await addresses("no-such-name.invalid", 80)
+
+
+@pytest.mark.parametrize(
+    ("url", "several"),
+    [
+        ("http://engine:8080", True),
+        ("http://localhost:8080", True),
+        ("http://127.0.0.1:8080", False),
+        ("http://[::1]:8080", False),
+        ("https://engine:8443", False),
+    ],
+)
+def test_only_names_without_certificates_can_be_several(url, several):
+    assert can_have_several(url) is several
