@@ -19,6 +19,7 @@ from cqox.estimators._chunks import Rows
 
 __all__ = ["balance"]
 
+_ROUNDING = 9
 _DEFINITION = (
     "Difference of means over the standard deviation before weighting: of the treated for the ATT, else pooled over "
     "both arms."
@@ -163,5 +164,6 @@ def _largest(rows: Sequence[dict[str, Json]], key: str) -> Json:
     found = [(abs(value), row["name"]) for row in rows if isinstance(value := row[key], float)]
     if not found:
         return {"value": None, "reason": "No covariate varies."}
-    value, name = max(found, key=lambda pair: pair[0])
+    # Weights that balance exactly leave rounding alone, which must not choose among names.
+    value, name = max(found, key=lambda pair: round(pair[0], _ROUNDING))
     return {"value": value, "name": name}

@@ -1,9 +1,7 @@
 """The dashboard is what its code says, asks only for what there is, and in words that Prometheus understands."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from cqox.telemetry.series import SERIES
 from deploy.grafana import dashboard
 from deploy.grafana.panel import Query
 from tests.deploy.asking import filled, names_in
+from tests.servers.promtool import promtool
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
@@ -66,27 +65,21 @@ def test_every_series_of_the_table_is_on_a_panel() -> None:
 
 
 def test_every_query_is_one_that_prometheus_understands(tmp_path: Path) -> None:
-    promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (apt install prometheus)")
     file = tmp_path / "queries.yml"
     expressions = [query.expr for _, query in QUERIES]
     expressions += [one["expr"] for one in dashboard.dashboard()["annotations"]["list"]]  # type: ignore[index, call-overload]
     rules = [{"record": f"q{number}", "expr": filled(expr)} for number, expr in enumerate(expressions)]
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
-    run = subprocess.run([promtool, "check", "rules", "--lint=none", file], capture_output=True, text=True)
+    run = subprocess.run([promtool(), "check", "rules", "--lint=none", file], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{len(expressions)} rules found" in run.stdout
 
 
 def test_prometheus_of_the_stack_takes_its_configuration(tmp_path: Path) -> None:
-    promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (apt install prometheus)")
     text = (ROOT / "deploy" / "compose" / "prometheus.yml").read_text(encoding="utf-8")
     # Mounted there in the container: see compose.yaml.
     (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/cqox", str(RULES.parent)), encoding="utf-8")
-    run = subprocess.run([promtool, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True)
+    run = subprocess.run([promtool(), "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "SUCCESS: 1 rule files found" in run.stdout
 

@@ -1,10 +1,7 @@
 """The rules for Prometheus: read here, and run by promtool where there is one (`make test` sees to it)."""
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 import yaml
 
 from cqox.telemetry.series import SERIES
+from tests.servers.promtool import promtool
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 SUFFIXES = ("_bucket", "_sum", "_count")
@@ -50,11 +48,6 @@ def series_of(name: str):
         return KNOWN[name], ""
     suffix = next((end for end in SUFFIXES if name.endswith(end)), "")
     return KNOWN.get(name.removesuffix(suffix)), suffix
-
-
-def promtool() -> str | None:
-    built = str(Path(sys.prefix) / "bin")
-    return os.environ.get("PROMTOOL") or shutil.which("promtool") or shutil.which("promtool", path=built)
 
 
 @pytest.mark.parametrize("expression", expressions())
@@ -116,8 +109,6 @@ def test_every_alert_is_tested_where_it_fires_and_where_it_must_not_and_every_re
 
 def test_the_rules_pass_their_tests() -> None:
     program = promtool()
-    if program is None:
-        pytest.skip("NOT RUN: there is no promtool; `make test` gets one, and so does tests/servers/promtool.sh")
     for arguments in (["check", "config", "prometheus.yml"], ["test", "rules", "rules_test.yml"]):
         run = subprocess.run([program, *arguments], cwd=FOLDER, capture_output=True, text=True)
         assert run.returncode == 0, run.stdout + run.stderr
