@@ -52,6 +52,7 @@ run: setup  ## start gateway and engine, run one analysis, keep serving until Ct
 test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lint, types, import contracts, tests
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
+	@tests/servers/faketime.sh
 	@$(call ASK,--ignore=tests/e2e --ignore=tests/services)
 	@# Real processes are timed and killed here: one test at a time.
 	@$(call ASK,-n0 tests/services tests/e2e)

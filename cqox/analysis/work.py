@@ -19,7 +19,7 @@ from cqox.datasets import (
 )
 from cqox.datasets import describe as describe_table
 from cqox.errors import InvalidRequest
-from cqox.estimators import entries
+from cqox.estimators import catalog, entries
 from cqox.figures import render_png, render_svg
 
 __all__ = ["perform", "warm"]
@@ -135,6 +135,7 @@ def _render(arguments: _Arguments, tell: Step) -> _Answer:
 
 
 def _catalog(arguments: _Arguments, tell: Step) -> _Answer:
+    usual = catalog()
     return {
         "estimators": [
             {
@@ -148,6 +149,7 @@ def _catalog(arguments: _Arguments, tell: Step) -> _Answer:
                 "paper": entry.paper,
                 "doi": entry.doi,
                 "checked_against": entry.checked_against,
+                "on_request": entry not in usual,
             }
             for entry in entries()
         ]

@@ -213,6 +213,9 @@ class EstimatorDescription(_Answer):
     paper: str
     doi: str | None = None
     checked_against: str
+    on_request: bool = Field(
+        False, description="It takes so long that it runs only where `options.estimators` names it."
+    )
 
 
 class Catalog(_Answer):

@@ -55,9 +55,16 @@ def computing(pid: int) -> int:
     return all_computing(pid, 1)[0]
 
 
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def wait_gone(pid: int, seconds: float) -> float:
     began = time.monotonic()
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1][:3]:
+    while not is_gone(pid):
         assert time.monotonic() - began < seconds, f"{pid} is still there after {seconds} s"
         time.sleep(0.002)
     return time.monotonic() - began
