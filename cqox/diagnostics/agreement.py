@@ -18,7 +18,7 @@ from cqox.estimators._room import let_go
 
 __all__ = ["agreement", "comparable"]
 
-_BLOCK = 524_288
+_BLOCK = 65_536
 _COARSE = ("difference_in_means", "propensity_strata")
 
 

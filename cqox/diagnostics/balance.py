@@ -87,10 +87,7 @@ def _groups(plan: Plan) -> dict[str, Matrix]:
 
 def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weighting]) -> _Moments:
     treated, sampling = plan.treated(sample), plan.weights(sample)
-    base = np.ones(sample.n) if sampling is None else sampling
-    weights = [base * (1 - treated), base * treated]
-    for weighting in found:
-        weights += [weighting.control, weighting.treated]
+    weights = [np.ones(sample.n) if sampling is None else sampling, *(weighting.weights for weighting in found)]
     rows = Rows(n=sample.n, block=plan.settings.chunk_rows, threads=plan.settings.threads)
 
     def block(s: slice) -> Matrix:
@@ -108,7 +105,8 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
     def work(s: slice) -> tuple[NDArray[np.float64], ...]:
         raw = block(s)
         x = raw - shift[:, None]
-        w = np.stack([weight[s] for weight in weights])
+        arms = np.stack([1 - treated[s], treated[s]])
+        w = np.concatenate([weight[s] * arms for weight in weights])
         between = np.count_nonzero((raw > low[:, None]) & (raw < high[:, None]), axis=1)
         masses = w.sum(axis=1), np.einsum("ij,ij->i", w[:2], w[:2])
         return w @ x.T, w[:2] @ (x * x).T, between.astype(np.float64), *masses

@@ -49,7 +49,7 @@ def diagnose(
         `rosenbaum_bounds`, `refutations` and `agreement`; where one does not exist for these data, an object with the
         `reason` alone; where one failed, the same with `failed`.
     """
-    weighted = _weightings(plan, estimates)
+    weighed = _weighed(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
     sd_y = outcome.get("sd")
     return {
@@ -59,9 +59,7 @@ def diagnose(
         "attrition": _or_reason(lambda: attrition(plan)),
         "clusters": _or_reason(lambda: cluster_counts(plan)),
         "overlap": _or_reason(lambda: overlap(plan)),
-        "balance": _or_reason(lambda: balance(plan, weighted)),
-        "effective_rows": _or_reason(lambda: effective_rows(plan, weighted) or _no_weights()),
-        "weights": _or_reason(lambda: summarize_weights(plan, weighted) or _no_weights()),
+        **weighed,
         "instruments": _instruments(estimates),
         "negative_weights": _negative_weights(estimates),
         "event_means": _or_reason(lambda: event_means(plan)),
@@ -93,6 +91,16 @@ def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
 
 def _no_weights() -> dict[str, Json]:
     return {"reason": "No estimate that was computed weights the rows."}
+
+
+def _weighed(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
+    """What needs the weights of every weighting, which are let go of then."""
+    weighted = _weightings(plan, estimates)
+    return {
+        "balance": _or_reason(lambda: balance(plan, weighted)),
+        "effective_rows": _or_reason(lambda: effective_rows(plan, weighted) or _no_weights()),
+        "weights": _or_reason(lambda: summarize_weights(plan, weighted) or _no_weights()),
+    }
 
 
 def _weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ...]:

@@ -51,15 +51,14 @@ class Weighting:
             either arm could have had (ATO).
         used_by: names of the estimates that rest on them.
         sample: the rows.
-        treated, control: (sample.n,) weights, 0 for rows of the other arm; sampling weights are a factor.
+        weights: (sample.n,) of each row within its arm; sampling weights are a factor.
     """
 
     name: str
     target: _Target
     used_by: tuple[str, ...]
     sample: Sample
-    treated: Vector
-    control: Vector
+    weights: Vector
 
 
 def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ...]:
@@ -81,8 +80,7 @@ def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ..
                     target=target,
                     used_by=(estimate.name,),
                     sample=sample,
-                    treated=settled(treated),
-                    control=settled(control),
+                    weights=settled(treated + control),
                 )
             )
     return tuple(found)
@@ -104,15 +102,15 @@ def _by_probability(plan: Plan, estimates: Sequence[Estimate], target: _Target) 
     sample = propensity.sample
     treated, control, _ = balancing_weights(target, plan.treated(sample), propensity.used)
     sampling = plan.weights(sample)
+    weights = treated + control
     if sampling is not None:
-        treated, control = treated * sampling, control * sampling
+        weights *= sampling
     return Weighting(
         name=target,
         target=target,
         used_by=used_by,
         sample=sample,
-        treated=settled(treated),
-        control=settled(control),
+        weights=settled(weights),
     )
 
 
@@ -123,15 +121,13 @@ def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
         treated = plan.treated(weighting.sample) > 0
         arms: dict[str, Json] = {"used_by": list(weighting.used_by)}
         shares = []
-        for name, weights, rows in (
-            ("treated", weighting.treated, int(np.count_nonzero(treated))),
-            ("control", weighting.control, int(np.count_nonzero(~treated))),
-        ):
+        for name, mine in (("treated", treated), ("control", ~treated)):
+            weights = weighting.weights[mine]
             effective = float(weights.sum() ** 2 / (weights @ weights))
             arms[name] = number(effective)
-            arms[f"{name}_rows"] = rows
-            arms[f"{name}_share"] = number(effective / rows)
-            shares.append(effective / rows)
+            arms[f"{name}_rows"] = len(weights)
+            arms[f"{name}_share"] = number(effective / len(weights))
+            shares.append(effective / len(weights))
         arms["smallest_share"] = number(min(shares))
         result[weighting.name] = arms
         let_go()
@@ -144,8 +140,8 @@ def summarize_weights(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]
     for weighting in found:
         treated = plan.treated(weighting.sample) > 0
         result[weighting.name] = {
-            "treated": _summary(weighting.treated[treated]),
-            "control": _summary(weighting.control[~treated]),
+            "treated": _summary(weighting.weights[treated]),
+            "control": _summary(weighting.weights[~treated]),
         }
         let_go()
     return result

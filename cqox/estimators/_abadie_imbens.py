@@ -168,14 +168,19 @@ def score_adjustment(
         n = arms.n
         columns = _score_slopes(search, arms, (score, (1 - score[0], 1 - score[1])), least)[None]
     else:
-        n = len(arms.rows[own])
+        n, columns = len(arms.rows[own]), np.empty((2, arms.n))
         lean = (score[0], score[1]) if own else (1 - score[0], 1 - score[1])
         in_own, in_other = (lean[0] * (1 - lean[0]), lean[1] * (1 - lean[1])), (lean[0] ** 2, lean[1] ** 2)
+        columns[0] = _score_slopes(search, arms, (in_other, in_own) if own else (in_own, in_other), least)
+        # One n-array after the other: of many rows these hold more than the rows themselves.
+        del score, lean, in_own, in_other
         control, treated = _smoothed(search, arms, least)
-        lead = e * (1 - e) * (treated - control - value)
-        c = _score_slopes(search, arms, (in_other, in_own) if own else (in_own, in_other), least) + SIGNS[own] * lead
-        y, is_treated = arms.together(arms.y), arms.together((np.zeros(len(score[0])), np.ones(len(score[1]))))
-        columns = np.stack([c, lead + np.where(is_treated > 0, (1 - e) * (y - treated), -e * (y - control))])
+        columns[1] = e * (1 - e) * (treated - control - value)
+        columns[0] += SIGNS[own] * columns[1]
+        for arm, mean in zip(BOTH, (control, treated), strict=True):
+            rows = arms.rows[arm]
+            columns[1, rows] += (1 - e[rows] if arm else -e[rows]) * (arms.y[arm] - mean[rows])
+        del control, treated
     frame = logit.frame
     k = frame.at["x"].stop
     (vectors,) = frame.rows.total(lambda s: (columns[:, s] @ frame.matrix[:k, s].T,))

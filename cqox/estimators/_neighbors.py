@@ -88,8 +88,8 @@ class _Stretches:
 
     order: NDArray[np.intp]
     values: Vector
-    left: NDArray[np.intp]
-    right: NDArray[np.intp]
+    left: NDArray[np.integer]
+    right: NDArray[np.integer]
 
     @property
     def counts(self) -> Vector:
@@ -109,7 +109,7 @@ class _Stretches:
 
     def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
         size, order = self.right - self.left, self.order
-        place = self.left.copy()
+        place = self.left.astype(np.intp)
         several = np.flatnonzero(size > 1)
         if len(several):
             # Equal scores are in a set together or not at all, so that keys may order them.
@@ -145,7 +145,8 @@ class Line:
         if within is not None:
             np.minimum(reach, within, out=reach)
         order = self._orders[query]
-        left, right = np.empty_like(order), np.empty_like(order)
+        # Many searches are kept, and so are their ends; of more rows than this can count there is no matching.
+        left, right = np.empty(len(order), dtype=np.int32), np.empty(len(order), dtype=np.int32)
         left[order] = np.searchsorted(among, sought - reach - TIE, "left")
         right[order] = np.searchsorted(among, sought + reach + TIE, "right")
         return _Stretches(order=self._orders[target], values=among, left=settled(left), right=settled(right))
