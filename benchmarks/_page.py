@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,10 @@ def kept_as(name: str) -> Iterator[None]:
     both = _Both()
     with contextlib.redirect_stdout(both):
         yield
-    page, opening = PAGE.read_text(encoding="utf-8"), f"<!-- {name} -->\n```text\n"
-    if opening in page:
-        before, after = page.split(opening)
-        _, rest = after.split("\n```", 1)
-        PAGE.write_text(f"{before}{opening}{both.getvalue().strip()}\n```{rest}", encoding="utf-8")
+    block = re.compile(rf"(<!-- {name} -->\n```text\n).*?(^```$)", re.DOTALL | re.MULTILINE)
+    told = both.getvalue().strip("\n") + "\n"
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(block.sub(lambda found: found[1] + told + found[2], page), encoding="utf-8")
 
 
 class _Both(io.StringIO):
