@@ -20,6 +20,7 @@
     │   └── RunsElsewhere                another engine runs that job
     └── ServiceError                     the client did nothing wrong
         ├── WorkerLost                   the process that computed died; its reply will never come
+        ├── WorkersUnavailable           no process that could compute starts; nothing was tried
         ├── StoreUnavailable             a result could not be read or written
         └── EngineUnavailable            the gateway cannot reach its engine, or lost it before the answer was whole
 
@@ -52,6 +53,7 @@ __all__ = [
     "UnreadableFile",
     "UnusableData",
     "WorkerLost",
+    "WorkersUnavailable",
 ]
 
 
@@ -200,6 +202,10 @@ class ServiceError(CqoxError):
 
 class WorkerLost(ServiceError):
     """The process that computed this died, so that its reply will never come."""
+
+
+class WorkersUnavailable(ServiceError):
+    """No worker process starts, so that nothing was computed: it says nothing about the task."""
 
 
 class StoreUnavailable(ServiceError):

@@ -115,8 +115,8 @@ class Flights[T]:
             Exception: what `compute` raised, a fresh object for each waiter with the original as its cause.
         """
         flight = self._flights.get(key)
-        started = flight is None
-        if flight is None:
+        # One whose time is over still winds down: it has no value for those who come now.
+        if started := flight is None or flight.scope.cancel_called:
             flight = self._flights[key] = _Flight[T]()
         waiter = _Waiter(deadline, tell)
         flight.board(waiter)

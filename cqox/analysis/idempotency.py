@@ -74,7 +74,8 @@ class Keys:
         self._bodies[name] = (body, self._now() + self._seconds)
         self._bodies.move_to_end(name)
         if not await self._cache.claim(name, token=body, seconds=self._seconds):
-            del self._bodies[name]
+            # Another call with this key may have been told the same meanwhile.
+            self._bodies.pop(name, None)
             raise KeyReused(key)
 
     async def _forget_some(self) -> None:

@@ -28,6 +28,8 @@ class Quarantine:
 
         Raises:
             UnusableData: the key is in quarantine.
+            Exception: what else `compute` raised. Where no worker starts that is `WorkersUnavailable`, and no strike
+                against the key.
         """
         while True:
             if self._lost.get(key, 0) >= self._strikes:

@@ -155,13 +155,14 @@ class Results:
             Exception: what `compute` raised.
         """
         token, pause, waited = secrets.token_hex(8), _FIRST_PAUSE_SECONDS, False
-        while not await self._cache.claim(key, token=token, seconds=_TURN_SECONDS):
-            await anyio.sleep(pause)
-            pause, waited = min(2 * pause, _PAUSE_SECONDS), True
-            found = await self.find(key)
-            if found is not None:
-                return found
         try:
+            # A claim that is cancelled may have taken the turn all the same.
+            while not await self._cache.claim(key, token=token, seconds=_TURN_SECONDS):
+                await anyio.sleep(pause)
+                pause, waited = min(2 * pause, _PAUSE_SECONDS), True
+                found = await self.find(key)
+                if found is not None:
+                    return found
             # The other may have finished between the look and the claim.
             found = await self.find(key) if waited else None
             if found is not None:

@@ -38,7 +38,7 @@ async def tend(store: ResultStore, files: FileStore) -> None:
 
 
 async def tend_once(store: ResultStore, files: FileStore) -> None:
-    """The same, once. Where the store is away it is left for the next time."""
+    """The same, once. Where the store or the volume fails, what is left is done the next time."""
     try:
         # A short call, so that others learn soon of a store that stands still.
         await store.ping()
@@ -48,7 +48,7 @@ async def tend_once(store: ResultStore, files: FileStore) -> None:
             count = await store.interrupt_jobs(owner, finished_at=now)
             await files.bury(owner)
             _logger.warning("The engine %s ended without a farewell; %d of its jobs are interrupted.", owner, count)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, OSError) as error:
         _logger.warning("The jobs could not be tended: %s", error)
 
 

@@ -111,6 +111,45 @@ async def test_who_comes_while_the_last_one_leaves_does_not_board_the_ending_fli
             assert (await flights.join("k", computation))[0] == 42
 
 
+async def test_who_comes_while_a_flight_whose_time_is_over_winds_down_gets_one_of_its_own() -> None:
+    ending, ended, left = anyio.Event(), anyio.Event(), anyio.CancelScope()
+    computation, answers = Computation(), list[tuple[int, bool]]()
+
+    async def slow_to_end(underway: Underway) -> int:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ending.set()
+            with anyio.CancelScope(shield=True):
+                await ended.wait()
+        raise AssertionError
+
+    async with open_task_group() as app:
+        flights = Flights[int](app)
+
+        async def late() -> None:
+            with left:
+                await flights.join("k", slow_to_end, deadline=anyio.current_time())
+
+        async def ask() -> None:
+            answers.append(await flights.join("k", computation))
+
+        with anyio.fail_after(5):
+            async with open_task_group() as requests:
+                requests.start_soon(late)
+                await ending.wait()
+                # The late one is still aboard, and leaves when the other waits for its own flight.
+                requests.start_soon(ask)
+                await anyio.wait_all_tasks_blocked()
+                ended.set()
+                left.cancel()
+                await anyio.wait_all_tasks_blocked()
+                assert computation.runs == 1
+                assert len(flights) == 1
+                computation.finish.set()
+    assert answers == [(42, True)]
+
+
 async def test_the_flight_runs_under_the_longest_deadline_of_those_who_wait_now() -> None:
     computation = Computation()
     async with open_task_group() as app:

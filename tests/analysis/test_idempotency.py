@@ -1,3 +1,4 @@
+import anyio
 import pytest
 
 from cqox.analysis.idempotency import Keys, job_id
@@ -33,6 +34,38 @@ async def test_engines_that_share_a_cache_share_their_keys() -> None:
         await other.bind("mine", "another")
     assert len(other) == 0
     await other.bind("mine", "body")
+
+
+class Taken(MemoryCache):
+    """A cache where another engine has every key; it answers when two have asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.answer = anyio.Event()
+
+    async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
+        self.asked += 1
+        if self.asked == 2:
+            self.answer.set()
+        await self.answer.wait()
+        return False
+
+
+async def test_two_that_come_at_once_with_a_key_of_another_body_are_both_refused() -> None:
+    keys, refused = Keys(Taken()), list[str]()
+
+    async def bind() -> None:
+        with pytest.raises(KeyReused) as caught:
+            await keys.bind("mine", "body")
+        refused.append(caught.value.field)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(bind)
+            group.start_soon(bind)
+    assert refused == 2 * ["Idempotency-Key"]
+    assert len(keys) == 0
 
 
 async def test_only_so_many_keys_are_kept_and_the_one_used_longest_ago_goes_first() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from cqox.analysis.quarantine import Quarantine
-from cqox.errors import InvalidRequest, UnusableData, WorkerLost
+from cqox.errors import InvalidRequest, UnusableData, WorkerLost, WorkersUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +40,15 @@ async def test_other_keys_and_other_errors_are_not_touched() -> None:
     with pytest.raises(InvalidRequest):
         await quarantine.guard("good", Computation(InvalidRequest("no")))
     assert await quarantine.guard("good", Computation(1)) == 1
+
+
+async def test_where_no_worker_starts_the_key_is_not_to_blame() -> None:
+    quarantine, computation = Quarantine(), Computation(*3 * [WorkersUnavailable("none")], 7)
+    for run in range(1, 4):
+        with pytest.raises(WorkersUnavailable):
+            await quarantine.guard("k", computation)
+        assert computation.runs == run
+    assert await quarantine.guard("k", computation) == 7
 
 
 async def test_a_success_wipes_the_slate() -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cqox.analysis.results import Results
@@ -20,6 +21,23 @@ KEY = ONE.analysis_id
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     async with SqliteStore.open(tmp_path / "results.sqlite") as opened:
         yield opened
+
+
+class Distant(MemoryCache):
+    """A cache whose answer comes late; who is cancelled meanwhile waits for it, then leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed = anyio.Event()
+        self.answer = anyio.Event()
+
+    async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
+        held = await super().claim(analysis_id, token=token, seconds=seconds)
+        self.claimed.set()
+        with anyio.CancelScope(shield=True):
+            await self.answer.wait()
+        await anyio.lowlevel.checkpoint()
+        return held
 
 
 class Away(SqliteStore):
@@ -83,6 +101,20 @@ async def test_a_computation_that_fails_or_is_cancelled_gives_its_turn_back(stor
         await Results(store, cache).once(KEY, fail)
     with anyio.move_on_after(0.05):
         await Results(store, cache).once(KEY, hang)
+    assert await cache.claim(KEY, token="next", seconds=1) is True
+
+
+async def test_a_cancellation_in_the_middle_of_a_claim_gives_the_turn_back(store: SqliteStore) -> None:
+    cache = Distant()
+
+    async def compute() -> StoredReport:
+        raise AssertionError
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(Results(store, cache).once, KEY, compute)
+        await cache.claimed.wait()
+        group.cancel_scope.cancel()
+        cache.answer.set()
     assert await cache.claim(KEY, token="next", seconds=1) is True
 
 

@@ -51,6 +51,24 @@ async def test_the_jobs_of_an_engine_that_departed_are_settled_and_its_files_rem
     files.close()
 
 
+async def test_a_volume_that_fails_is_left_for_the_next_time(
+    store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = FileStore(tmp_path)
+    await store.put_job(a_job("j"), owner="gone", seconds=3600)
+    # A folder cannot be opened for writing.
+    (tmp_path / "engines/gone").mkdir()
+    await tend_once(store, files)
+    assert "could not be tended: [Errno" in caplog.text
+    (tmp_path / "engines/gone").rmdir()
+    (tmp_path / "engines/gone").touch()
+    await tend_once(store, files)
+    files.close()
+    found = await store.job("j")
+    assert found is not None
+    assert found.status == "interrupted"
+
+
 async def test_a_store_that_is_away_is_left_for_the_next_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from cqox.storage.postgres import PostgresStore
 

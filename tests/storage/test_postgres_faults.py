@@ -12,6 +12,7 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage.postgres import PostgresStore
+from cqox.storage.postgres.schema import _LOCK
 from tests.servers import Postgres
 from tests.storage.records import a_report
 
@@ -178,6 +179,32 @@ async def test_a_backend_terminated_in_the_middle_of_a_migration_leaves_nothing_
             other.rollback()
     async with PostgresStore.open(url) as store:
         assert await store.migrate() == 0
+        assert await store.save(ONE) is True
+
+
+async def test_who_waits_for_another_call_to_make_the_schema_leaves_in_time_and_holds_no_connection(
+    postgres_server: Postgres,
+) -> None:
+    async with PostgresStore.open(postgres_server.fresh(), size=2) as store:
+        # Another engine is in the middle of a long migration.
+        with psycopg.connect(postgres_server.url, application_name="test") as other:
+            other.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            async with anyio.create_task_group() as group:
+                group.start_soon(store.dataset, "d")
+                await until_waiting(postgres_server)
+                began = monotonic()
+                with anyio.move_on_after(0.1) as scope:
+                    await store.dataset("d")
+                assert scope.cancelled_caught
+                assert monotonic() - began < 0.4
+                began = monotonic()
+                with pytest.raises(StoreUnavailable, match="after 1 s"):
+                    await store.ping()
+                assert monotonic() - began < 1.5
+                assert store.pool_use().used == 1
+                assert store.pool_use().waiting == 0
+                other.rollback()
+        assert store.pool_use().used == 0
         assert await store.save(ONE) is True
 
 

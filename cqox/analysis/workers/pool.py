@@ -16,7 +16,7 @@ import anyio
 
 from cqox.analysis.workers.process import Progress, WorkerProcess
 from cqox.analysis.workers.reply import Reply
-from cqox.errors import WorkerLost
+from cqox.errors import WorkerLost, WorkersUnavailable
 from cqox.tasks import open_task_group
 
 __all__ = ["WorkerPool"]
@@ -88,6 +88,9 @@ class WorkerPool:
         """What the task returns, see `WorkerProcess.run`. Waits for a place and a warm process first.
 
         A cancellation while waiting leaves at once; while running it kills the process.
+
+        Raises:
+            WorkersUnavailable: processes do not start, so that the task was not tried.
         """
         async with self._running:
             worker = await self._take()
@@ -107,7 +110,7 @@ class WorkerPool:
                     if worker.alive:
                         return worker
                 if self._failures >= _FAILURES_TO_GIVE_UP:
-                    raise WorkerLost("Worker processes do not start; the log says why.")
+                    raise WorkersUnavailable("Worker processes do not start; the log says why.")
                 await self._changed.wait()
 
     async def _tend(self, waits: bool) -> None:

@@ -4,11 +4,10 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from threading import Lock
 from typing import LiteralString, Self
 
 import psycopg
-from anyio import CancelScope, CapacityLimiter, current_time, to_thread
+from anyio import CancelScope, CapacityLimiter, Lock, current_time, to_thread
 from psycopg.rows import TupleRow
 
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
@@ -63,8 +62,8 @@ class PostgresStore:
         self._connections = Connections(conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5)
         circuit = store_circuit("postgres", recovery_seconds=recovery_seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
-        self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._connections.run)
-        self._run_briefly = store_policy(circuit, seconds=min(seconds, _BRIEF_SECONDS))(self._connections.run)
+        self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._reach)
+        self._run_briefly = store_policy(circuit, seconds=min(seconds, _BRIEF_SECONDS))(self._reach)
         # When each call of now began: what one learns of the server shortens the wait of the others.
         self._waiting: dict[CancelScope, float] = {}
         self._migrated = False
@@ -264,16 +263,18 @@ class PostgresStore:
         return await self._call(lambda connection: connection.execute(statement, values).rowcount)
 
     async def _call[T](self, work: Callable[[_Connection], T], *, brief: bool = False) -> T:
-        def prepared(connection: _Connection) -> T:
-            with self._migrating:
+        return await self._guarded(work, brief=brief, migrated=True)
+
+    async def _reach[T](self, work: Callable[[_Connection], T], *, migrated: bool) -> T:
+        if migrated and not self._migrated:
+            # Who waits for another call to make the schema holds neither a thread nor a connection, and may leave.
+            async with self._migrating:
                 if not self._migrated:
-                    migrate(connection)
+                    await self._connections.run(migrate)
                     self._migrated = True
-            return work(connection)
+        return await self._connections.run(work)
 
-        return await self._guarded(work if self._migrated else prepared, brief=brief)
-
-    async def _guarded[T](self, work: Callable[[_Connection], T], *, brief: bool = False) -> T:
+    async def _guarded[T](self, work: Callable[[_Connection], T], *, brief: bool = False, migrated: bool = False) -> T:
         # A schema may take longer to make than anybody should wait for anything else.
         brief = brief or (self._connections.silent and self._migrated)
         scope, asked = CancelScope(), False
@@ -286,7 +287,7 @@ class PostgresStore:
 
         try:
             with scope:
-                done = await (self._run_briefly if brief else self._run)(asking)
+                done = await (self._run_briefly if brief else self._run)(asking, migrated=migrated)
                 self._connections.silent = False
                 return done
             raise StoreUnavailable("PostgreSQL did not do it: it has stopped answering.")

@@ -1,3 +1,4 @@
+import errno
 import logging
 import os
 import signal
@@ -10,9 +11,11 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import TaskFailed, WorkerPool
+from cqox.analysis.workers import pool as pool_module
 from cqox.analysis.workers.process import WorkerProcess
-from cqox.errors import InvalidRequest, LimitExceeded, WorkerLost
+from cqox.errors import InvalidRequest, LimitExceeded, WorkerLost, WorkersUnavailable
 
 pytestmark = pytest.mark.anyio
 CHORES = "tests.analysis.workers.chores"
@@ -188,8 +191,25 @@ async def test_leaving_the_pool_ends_every_process() -> None:
 async def test_a_module_that_does_not_load_fails_the_task_instead_of_hanging() -> None:
     with anyio.fail_after(30):
         async with WorkerPool.open(work="tests.analysis.workers.no_such_module", size=1, spares=0) as pool:
-            with pytest.raises(WorkerLost, match="do not start"):
+            with pytest.raises(WorkersUnavailable, match="do not start"):
                 await pool.run("echo", {})
+
+
+async def test_a_task_that_finds_no_worker_is_not_put_into_quarantine(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def start(**_: object) -> WorkerProcess:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    quarantine = Quarantine()
+    monkeypatch.setattr(pool_module, "_MAX_PAUSE_SECONDS", 0.0)
+    with monkeypatch.context() as broken:
+        broken.setattr(WorkerProcess, "start", start)
+        async with opened(spares=0) as pool:
+            for _ in range(3):
+                with pytest.raises(WorkersUnavailable):
+                    await quarantine.guard("innocent", lambda: pool.run("echo", {"number": 7}))
+            broken.undo()
+            await pool.ready()
+            assert (await quarantine.guard("innocent", lambda: pool.run("echo", {"number": 7}))).body["number"] == 7
 
 
 PARENT = """
