@@ -6,7 +6,7 @@ for every few seconds. From the first miss on it is the last choice; two misses 
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from enum import Enum
 
@@ -71,6 +71,7 @@ class Replica:
         )
         self.misses = 0
         self._client = client
+        self._in_flight = 0
         self._waiting: set[trio.CancelScope] = set()
         self._occupied = trio.Event()
         self._ended = trio.Event()
@@ -78,12 +79,12 @@ class Replica:
 
     @property
     def in_flight(self) -> int:
-        """Attempts and streams that wait for it."""
-        return len(self._waiting)
+        """Attempts that wait for it, and streams of it that are open."""
+        return self._in_flight
 
     async def wait_idle(self) -> None:
-        """Wait until nothing waits for it."""
-        while self._waiting:
+        """Wait until nothing waits for it and no stream of it is open."""
+        while self._in_flight:
             self._ended = trio.Event()
             await self._ended.wait()
 
@@ -98,7 +99,7 @@ class Replica:
             CqoxError: one of `failures`.
         """
         began, seconds = trio.current_time(), remaining()
-        with self._watched(seconds):
+        with self._counted(), self._watched(seconds):
             return self._judged(await self._client.send(call), began, seconds)
 
     async def begin(self, call: Call) -> Streamed:
@@ -108,18 +109,23 @@ class Replica:
             CqoxError: one of `failures`, as its chunks do.
         """
         began, seconds = trio.current_time(), remaining()
-        with self._watched(seconds):
-            streamed = await self._client.begin(call)
-            if streamed.status >= 400:
-                return Streamed.of(self._judged(await streamed.whole(), began, seconds))
-            self._answered_at = trio.current_time()
+        with ExitStack() as stack:
+            stack.enter_context(self._counted())
+            with self._watched(seconds):
+                streamed = await self._client.begin(call)
+                if streamed.status >= 400:
+                    return Streamed.of(self._judged(await streamed.whole(), began, seconds))
+                self._answered_at = trio.current_time()
+            # The stream counts until it is closed, whether somebody waits for its next chunk or not.
+            open_until = stack.pop_all()
         chunks = self._chunks(streamed.chunks)
 
         async def close() -> None:
-            try:
-                await chunks.aclose()
-            finally:
-                await streamed.close()
+            with open_until:
+                try:
+                    await chunks.aclose()
+                finally:
+                    await streamed.close()
 
         return replace(streamed, chunks=chunks, close=close)
 
@@ -137,11 +143,11 @@ class Replica:
     async def watch(self) -> None:
         """Notice that the engine has stalled, for as long as this task runs."""
         while True:
-            if not self._waiting and not self.misses:
+            if not self._in_flight and not self.misses:
                 self._occupied = trio.Event()
                 await self._occupied.wait()
             await trio.sleep(_ASK_EVERY_SECONDS if not self.misses else _ASK_EVERY_SECONDS - _MISS_AFTER_SECONDS)
-            if not self._waiting and not self.misses:
+            if not self._in_flight and not self.misses:
                 continue
             sign = await self._probe()
             if sign is _Sign.ALIVE:
@@ -165,19 +171,27 @@ class Replica:
         return _Sign.SILENT
 
     @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._in_flight += 1
+        self._occupied.set()
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._ended.set()
+
+    @contextmanager
     def _watched(self, seconds: float = math.inf) -> Iterator[None]:
         # A moment before the deadline around the call, which would be taken for a verdict on the engine.
         began = trio.current_time()
         with trio.CancelScope(deadline=began + max(0.0, seconds - _MOMENT_SECONDS)) as scope:
             self._waiting.add(scope)
-            self._occupied.set()
             try:
                 yield
             except httpx.TransportError as error:
                 raise lost(error) from error
             finally:
                 self._waiting.discard(scope)
-                self._ended.set()
         if scope.cancelled_caught:
             if trio.current_time() < scope.deadline:
                 raise EngineStalled("The engine stopped answering while it had a request to answer.")

@@ -4,7 +4,7 @@ Each has a circuit of its own, which counts attempts: one that keeps failing is 
 all are ejected, all are tried again, so that a wrong verdict can never make an outage.
 
 A name that has several addresses stands for as many engines. It is asked again every few seconds; an engine whose
-address is gone gets nothing new and ends what it has.
+address is gone gets nothing new and ends what it has; it is taken back if its address returns before.
 """
 
 import math
@@ -45,6 +45,29 @@ class _Worth(IntEnum):
     FIRST_HAND = 3
 
 
+class _Engine:
+    """One engine of a place.
+
+    Attributes:
+        replica: the engine.
+        leaving: what runs while its address is gone, until it ends; None while the address is there.
+        ended: set once its connections may be closed.
+    """
+
+    __slots__ = ("ended", "leaving", "replica")
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self.leaving: trio.CancelScope | None = None
+        self.ended = trio.Event()
+
+    def take_back(self) -> None:
+        """Keep it: its address is there again."""
+        if self.leaving is not None:
+            self.leaving.cancel()
+            self.leaving = None
+
+
 class _Place:
     """An address of the settings and the engines that it stands for: one by name, or one for each of its addresses."""
 
@@ -52,51 +75,59 @@ class _Place:
         self._url = url
         self._group = group
         self._resolved = True
-        self._known: dict[str | None, tuple[Replica, trio.Event]] = {}
+        self._engines: dict[str | None, _Engine] = {}
 
     @property
     def replicas(self) -> tuple[Replica, ...]:
-        return tuple(replica for replica, _ in self._known.values())
+        return tuple(engine.replica for engine in self._engines.values() if engine.leaving is None)
 
     async def look(self, resolve: Resolve, seconds: float = math.inf) -> None:
-        """Stand for the engines that are there now; for those that were, where nobody knows the name."""
+        """Stand for the engines that are there now; for those that were, where the name cannot be resolved."""
         parsed = httpx.URL(self._url)
         found = None
         with trio.move_on_after(seconds):
             try:
                 found = await resolve(parsed.host, parsed.port or 80)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whatever the resolver does, the engines are there
                 if self._resolved:
-                    _log.info("the name of %s cannot be resolved now: %s", self._url, error)
+                    _log.warning("the name of %s cannot be resolved now: %r", self._url, error)
         self._resolved = found is not None
-        if found is not None or not self._known:
+        if found is not None or not self._engines:
             await self.settle(found or frozenset())
 
     async def settle(self, found: frozenset[str]) -> None:
         wanted: set[str | None] = set(found or (None,))
-        if wanted == self._known.keys():
+        there = {address for address, engine in self._engines.items() if engine.leaving is None}
+        if wanted == there:
             return
         if found:
             _log.info("%s is %d engines: %s", self._url, len(found), ", ".join(sorted(found)))
-        for address in self._known.keys() - wanted:
-            _, gone = self._known.pop(address)
-            gone.set()
-        for address in sorted(wanted - self._known.keys(), key=str):
-            begun = await self._group.start(self._serve, address, name="engine")
-            self._known[address] = cast("tuple[Replica, trio.Event]", begun)
+        for address in there - wanted:
+            self._engines[address].leaving = leaving = trio.CancelScope()
+            self._group.start_soon(self._leave, address, leaving, name="leaving engine")
+        for address in sorted(wanted - there, key=str):
+            if address in self._engines:
+                self._engines[address].take_back()
+            else:
+                begun = await self._group.start(self._serve, address, name="engine")
+                self._engines[address] = cast("_Engine", begun)
 
-    async def _serve(
-        self, address: str | None, *, task_status: anyio.abc.TaskStatus[tuple[Replica, trio.Event]]
-    ) -> None:
-        name = self._url if address is None else f"{self._url} ({address})"
-        async with EngineClient.open(self._url, address) as client, open_task_group("liveness") as group:
-            replica, gone = Replica(name, client), trio.Event()
-            group.start_soon(replica.watch, name=f"liveness of {name}")
-            task_status.started((replica, gone))
-            await gone.wait()
+    async def _leave(self, address: str | None, leaving: trio.CancelScope) -> None:
+        with leaving:
             # Who has chosen it already may yet ask it.
             await trio.sleep(_LEAVES_AFTER_SECONDS)
-            await replica.wait_idle()
+            await self._engines[address].replica.wait_idle()
+            # It may have been taken back between the end of its last request and here.
+            if not leaving.cancel_called:
+                self._engines.pop(address).ended.set()
+
+    async def _serve(self, address: str | None, *, task_status: anyio.abc.TaskStatus[_Engine]) -> None:
+        name = self._url if address is None else f"{self._url} ({address})"
+        async with EngineClient.open(self._url, address) as client, open_task_group("liveness") as group:
+            engine = _Engine(Replica(name, client))
+            group.start_soon(engine.replica.watch, name=f"liveness of {name}")
+            task_status.started(engine)
+            await engine.ended.wait()
             group.cancel_scope.cancel()
 
 

@@ -144,6 +144,10 @@ def _urls(text: str) -> str:
             raise SettingsError(f"ENGINE_URL must hold addresses such as http://127.0.0.1:8080, not {masked(url)!r}.")
         if "@" in parts.netloc:
             raise SettingsError("ENGINE_URL must hold no user and no password: engines ask for none, and logs name it.")
+        try:
+            parts.hostname.encode("idna")
+        except UnicodeError as error:
+            raise SettingsError(f"ENGINE_URL holds {parts.hostname!r}, which can be the name of no host.") from error
     if len(set(urls)) < len(urls):
         raise SettingsError(f"ENGINE_URL names an engine twice: {text}.")
     return ",".join(urls)

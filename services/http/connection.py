@@ -186,31 +186,46 @@ class Lifespan:
 
     def __init__(self, app: "App", scope: LifespanScope) -> None:
         self.app = app
+        self._told_to_end = False
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve the lifespan protocol."""
-        app = self.app
+        cause: Exception | None = None
+        started = False
         await receive()
-        async with AsyncExitStack() as stack:
-            try:
-                for opened in app.resources:
-                    await stack.enter_async_context(opened())
-            except Exception as error:  # noqa: BLE001 - supervised: Hypercorn ends the process with this message
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    for opened in self.app.resources:
+                        await stack.enter_async_context(opened())
+                except Exception as error:
+                    # Taken before the groups of other resources wrap it.
+                    cause = error
+                    raise
+                started = True
+                await send({"type": "lifespan.startup.complete"})
+                await self._run_tasks(receive)
+        except* Exception as errors:  # noqa: BLE001 - the root of every task that a resource has of its own
+            if started:
+                self.app.lifecycle.fail(errors)
+                _log.exception("a resource of the app failed")
+            else:
                 _log.exception("the app could not start")
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                return
-            await send({"type": "lifespan.startup.complete"})
-            await self._run_tasks(receive)
+                cause = cause or errors
+        if not started:
+            # Hypercorn ends the process with this message.
+            await send({"type": "lifespan.startup.failed", "message": str(cause)})
+            return
+        await self._wait_end(receive)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _run_tasks(self, receive: ASGIReceiveCallable) -> None:
-        app, ending = self.app, False
+        app = self.app
         try:
             async with open_task_group("app", detached=True) as group:
                 app.tasks = group
                 group.start_soon(self._warm)
-                await receive()
-                ending = True
+                await self._wait_end(receive)
                 if app.lifecycle.draining.is_set():
                     await app.lifecycle.drained.wait()
                 group.cancel_scope.cancel()
@@ -218,8 +233,12 @@ class Lifespan:
             # The app has lost its tasks: whoever serves it is told and ends the process.
             app.lifecycle.fail(errors)
             _log.exception("a task of the app failed")
-            if not ending:
-                await receive()
+            await self._wait_end(receive)
+
+    async def _wait_end(self, receive: ASGIReceiveCallable) -> None:
+        if not self._told_to_end:
+            await receive()
+            self._told_to_end = True
 
     async def _warm(self) -> None:
         for warm in self.app.warm_ups:

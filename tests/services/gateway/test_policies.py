@@ -571,6 +571,66 @@ async def test_a_stream_whose_engine_stalls_ends(autojump_clock):
 
 
 @pytest.mark.trio
+async def test_a_stream_counts_once_from_its_head_until_it_is_closed(autojump_clock):
+    async def slowly():
+        yield b"first"
+        await trio.sleep(10)
+        yield b"last"
+
+    class Streams(Engine):
+        async def begin(self, call: Call) -> Streamed:
+            chunks = slowly()
+            return Streamed(status=200, headers=(), chunks=chunks, close=chunks.aclose)
+
+    replica = Replica("http://engine", Streams())
+    idle = trio.Event()
+
+    async def wait_idle() -> None:
+        await replica.wait_idle()
+        idle.set()
+
+    streamed = await replica.begin(CALL)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait_idle)
+        assert replica.in_flight == 1
+        assert await anext(streamed.chunks) == b"first"
+        await trio.sleep(100)
+        assert replica.in_flight == 1
+        nursery.start_soon(anext, streamed.chunks)
+        await trio.sleep(1)
+        assert replica.in_flight == 1
+        await trio.sleep(100)
+        assert not idle.is_set()
+        await streamed.close()
+        await streamed.close()
+        await trio.testing.wait_all_tasks_blocked()
+        assert replica.in_flight == 0
+        assert idle.is_set()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("answer", [reply(500), reply(404), REFUSED, taking(math.inf)])
+async def test_a_stream_that_never_begins_does_not_count(autojump_clock, answer):
+    replica = Replica("http://engine", Engine(answer))
+    with trio.move_on_after(10), contextlib.suppress(EngineUnavailable):
+        await (await replica.begin(CALL)).close()
+    assert replica.in_flight == 0
+
+
+@pytest.mark.trio
+async def test_an_engine_is_asked_whether_it_lives_while_a_stream_of_it_is_open(autojump_clock):
+    made = policies(engine := Engine(reply(body=b"events")))
+    async with trio.open_nursery() as nursery:
+        await watched(made, nursery)
+        async with made.follow(CALL):
+            await trio.sleep(52)
+            assert len(engine.probes) == 10
+        await trio.sleep(100)
+        assert len(engine.probes) == 10
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
 async def test_a_stream_begins_under_the_same_rules_and_keeps_none_of_its_deadline(autojump_clock):
     made = policies(engine := Engine(REFUSED, reply(body=b"events")))
     async with made.analyze_bit_by_bit(CALL, seconds=10) as streamed:

@@ -1,13 +1,16 @@
 """Engines that share a name, on addresses of the loopback network that differ."""
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import h11
 import pytest
 import trio
+from structlog.testing import capture_logs
 
-from services.gateway.engine_client import Call
+from cqox.resilience import registry
+from services.gateway.engine_client import Call, Reply, Streamed
+from services.gateway.failures import EngineStalled
 from services.gateway.names import addresses, can_have_several
 from services.gateway.replicas import Replicas
 
@@ -169,6 +172,107 @@ async def test_an_engine_whose_address_is_gone_ends_what_it_has(port, monkeypatc
             slow.set()
             await until(lambda: got == [FIRST.encode()])
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_a_stream_of_an_engine_whose_address_is_gone_ends_when_it_stalls(port, autojump_clock):
+    stalled, names = trio.Event(), Names(FIRST, SECOND)
+
+    async def ticking() -> AsyncIterator[bytes]:
+        while not stalled.is_set():
+            await trio.sleep(1)
+            yield b"tick"
+        await trio.sleep_forever()
+
+    class Client:
+        async def send(self, call: Call) -> Reply:
+            if stalled.is_set():
+                await trio.sleep_forever()
+            return Reply(status=200, headers=(), body=b"")
+
+        async def begin(self, call: Call) -> Streamed:
+            chunks = ticking()
+            return Streamed(status=200, headers=(), chunks=chunks, close=chunks.aclose)
+
+    async with Replicas.open([f"http://engines.test:{port}"], resolve=names) as replicas:
+        leaving = next(replica for replica in replicas.all() if FIRST in replica.url)
+        leaving._client = Client()
+        streamed = await leaving.begin(Call(method="GET", target=b"/api/jobs/1/events"))
+        names.there = {SECOND, THIRD}
+        for _ in range(200):
+            assert await anext(streamed.chunks) == b"tick"
+            # Handed on to the client, while nobody waits for the next one.
+            await trio.sleep(0.1)
+        assert leaving not in replicas.all()
+        stalled.set()
+        with trio.fail_after(30), pytest.raises(EngineStalled):
+            b"".join([data async for data in streamed.chunks])
+        await streamed.close()
+
+
+@pytest.mark.trio
+async def test_an_engine_whose_address_comes_back_is_the_one_that_it_was(port, autojump_clock):
+    names = Names(FIRST, SECOND)
+    url = f"http://engines.test:{port}"
+
+    def known() -> list[str]:
+        return [key for key in registry if f"{url} ({FIRST})" in key]
+
+    async with Replicas.open([url], resolve=names) as replicas:
+        first = next(replica for replica in replicas.all() if FIRST in replica.url)
+        for _ in range(5):
+            for there in ({SECOND, THIRD}, {FIRST, SECOND}):
+                names.there = there
+                await trio.sleep(20)
+                assert (first in replicas.all()) == (FIRST in there)
+                assert len(replicas.all()) == 2
+                assert known() == [f"engine {url} ({FIRST})"]
+        # It has not been taken for gone by the time that it was away for.
+        await trio.sleep(200)
+        assert first in replicas.all()
+
+
+@pytest.mark.trio
+async def test_an_engine_that_still_has_a_stream_is_taken_back_however_long_it_was_away(port, autojump_clock):
+    names = Names(FIRST, SECOND)
+    async with Replicas.open([f"http://engines.test:{port}"], resolve=names) as replicas:
+        first = next(replica for replica in replicas.all() if FIRST in replica.url)
+        with first._counted():
+            names.there = {SECOND, THIRD}
+            await trio.sleep(1000)
+            assert first not in replicas.all()
+            names.there = {FIRST, SECOND}
+            await trio.sleep(10)
+            assert first in replicas.all()
+        names.there = {SECOND, THIRD}
+        await trio.sleep(100)
+        names.there = {FIRST, SECOND}
+        await trio.sleep(10)
+        assert first not in replicas.all()
+        assert len(replicas.all()) == 2
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), UnicodeError("label too long")])
+async def test_engines_outlast_whatever_the_resolver_raises(port, autojump_clock, error):
+    names, broken = Names(FIRST, SECOND), False
+
+    async def resolve(host: str, port: int) -> frozenset[str]:
+        if broken:
+            raise error
+        return await names(host, port)
+
+    with capture_logs() as said:
+        async with Replicas.open([f"http://engines.test:{port}"], resolve=resolve) as replicas:
+            before = replicas.all()
+            said.clear()
+            broken = True
+            await trio.sleep(100)
+            assert replicas.all() == before
+            assert len(said) == 1
+            broken, names.there = False, {FIRST, SECOND, THIRD}
+            await trio.sleep(10)
+            assert len(replicas.all()) == 3
 
 
 @pytest.mark.trio

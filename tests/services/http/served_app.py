@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from cqox.tasks import TaskGroup, open_task_group
 from services.http.app import App
 from services.http.bodies import read_json
 from services.http.health import add_health
@@ -18,6 +19,7 @@ from services.http.settings import Settings
 
 set_up_logging(level="debug", format="json", service="gateway")
 app = App(__name__, title="Gateway", settings=Settings())
+of_a_resource: list[TaskGroup] = []
 add_health(app, {})
 
 
@@ -64,17 +66,26 @@ async def refuse():
 
 @app.post("/break")
 async def break_tasks():
-    async def broken() -> None:
-        raise RuntimeError("a task broke")
-
     app.tasks.start_soon(broken)
     return {}
+
+
+@app.post("/break/resource")
+async def break_resource():
+    of_a_resource[0].start_soon(broken)
+    return {}
+
+
+async def broken() -> None:
+    raise RuntimeError("a task broke")
 
 
 @app.resource
 @asynccontextmanager
 async def resources() -> AsyncIterator[None]:
-    yield
+    async with open_task_group("resource", detached=True) as group:
+        of_a_resource.append(group)
+        yield
     sys.stdout.write("resources closed\n")
     sys.stdout.flush()
 

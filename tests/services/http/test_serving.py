@@ -214,6 +214,14 @@ def test_a_task_of_the_app_that_breaks_ends_the_process_with_status_1(start):
     assert service.has_in_order("a task broke")
 
 
+def test_a_task_of_a_resource_that_breaks_ends_the_process_with_status_1_too(start):
+    service = start(APP)
+    assert httpx.post(f"{service.url}/break/resource").status_code == 200
+    assert service.end() == 1
+    assert service.has_in_order("a resource of the app failed")
+    assert service.has_in_order("a task broke")
+
+
 def test_an_answer_that_comes_before_the_body_was_read_reaches_a_client_that_is_still_sending(start):
     service = start(APP)
     pieces = 40
