@@ -1,4 +1,4 @@
-"""Errors of sums whose terms are correlated in space: Conley 1999 with a kernel that falls to 0 at a distance."""
+"""Errors of sums whose terms are correlated in space: Conley 1999 with all pairs within a distance, as in fixest."""
 
 import math
 
@@ -16,7 +16,7 @@ _ASKED, _MOST_NEIGHBOURS = 2_000, 50
 
 
 def default_bandwidth(location: Matrix, row_key: NDArray[np.uint64]) -> float:
-    """Kilometres within which the median row has 3·n^(1/3) others, at most fifty.
+    """Kilometres within which the median row has 2·n^(1/3) others, at most fifty.
 
     Args:
         location: (n, 2) latitude and longitude in degrees.
@@ -28,7 +28,7 @@ def default_bandwidth(location: Matrix, row_key: NDArray[np.uint64]) -> float:
     from scipy.spatial import cKDTree
 
     points, n = _on_sphere(location), len(location)
-    others = min(n - 1, _MOST_NEIGHBOURS, math.ceil(3 * n ** (1 / 3)))
+    others = min(n - 1, _MOST_NEIGHBOURS, math.ceil(2 * n ** (1 / 3)))
     asked = points
     if n > 2 * _ASKED:
         asked = points[row_key <= np.partition(row_key, _ASKED)[_ASKED]]
@@ -44,7 +44,8 @@ def conley_variance(
 ) -> tuple[float, int]:
     """The variance of the sum of the contributions, and how many pairs are within the bandwidth.
 
-    Pairs count by Bartlett's kernel, 1 - distance/bandwidth, on great circles; there is no finite-sample factor.
+    Pairs count wholly up to the bandwidth, on great circles, and the variance may be negative: a kernel that falls with
+    the distance never is, and counts too little of the pairs that matter. There is no finite-sample factor.
 
     Raises:
         UnusableData: there are too many pairs.
@@ -60,10 +61,7 @@ def conley_variance(
             "options.conley_bandwidth."
         )
     pairs = tree.query_pairs(reach, output_type="ndarray")
-    first, second = pairs[:, 0], pairs[:, 1]
-    chord = np.sqrt(np.square(tree.data[first] - tree.data[second]).sum(axis=1))
-    kernel = np.maximum(1.0 - _arc(chord) / bandwidth, 0.0)
-    cross = float(np.sum(kernel * contributions[first] * contributions[second]))
+    cross = float(contributions[pairs[:, 0]] @ contributions[pairs[:, 1]])
     return float(contributions @ contributions) + 2.0 * cross, len(pairs)
 
 
