@@ -81,8 +81,15 @@ def strength(
         "effective_f": _ratio(moved, trace),
         "effective_f_critical": _effective_critical(variance) if trace > 0 else None,
     }
+    critical = diagnostics["effective_f_critical"]
     if effective >= _WEAK:
-        return diagnostics, []
+        if not isinstance(critical, float) or effective >= critical:
+            return diagnostics, []
+        return diagnostics, [
+            f"The effective first-stage F is {effective:.2f}, below {critical:.1f}: that the estimate has more than a "
+            "tenth of the bias of the worst case is not rejected (Montiel Olea and Pflueger 2013); the Anderson-Rubin "
+            "set holds however weak the instruments are."
+        ]
     return diagnostics, [
         f"Weak instrument: the effective first-stage F is {effective:.2f}, below {_WEAK:g}. The estimate is biased and "
         "its interval too short; rely on the Anderson-Rubin set."
@@ -151,7 +158,7 @@ def endogeneity(
         return {}
     fit = Linear(
         value=value, contributions=contributions, parameters=k, parameters_beside_clusters=parameters[1] + 1,
-        iid_variance=variance, leverage=None, jackknife=lambda codes, count: None,
+        iid_variance=variance, leverage=None, jackknife=lambda codes, count: "a test has no use for it",
     )  # fmt: skip
     uncertainty = regression(fit, clusters, settings)
     statistic = value**2 / variance

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from cqox.errors import UnusableData
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import grouped_gram, independent, solve
-from cqox.estimators._uncertainty import Linear
+from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Linear
 from cqox.estimators.data import Codes, Matrix, Vector
 
-__all__ = ["JACKKNIFE_CELLS", "check_identified", "focus", "leverages", "regress", "residual_pass"]
+__all__ = ["ACROSS_CLUSTERS", "JACKKNIFE_CELLS", "check_identified", "focus", "leverages", "regress", "residual_pass"]
 
 _REFINE = 1e-12
 JACKKNIFE_CELLS = 20_000_000
+ACROSS_CLUSTERS = "fixed effects of many levels reach across clusters and would be fitted anew without each"
 
 
 def focus(frame: Frame, name: str, label: str) -> NDArray[np.intp]:
@@ -146,13 +147,13 @@ def leverages(frame: Frame, regressors: NDArray[np.intp], inverse: Matrix) -> Ve
 
 def _without_each(
     frame: Frame, regressors: NDArray[np.intp], target: int, direction: Vector, codes: Codes, count: int
-) -> Vector | None:
+) -> Vector | str:
     absorbed = frame.absorbed
     if absorbed is not None and absorbed.degrees_beside([codes]) > 1:
-        return None
+        return ACROSS_CLUSTERS
     used = np.append(regressors, target)
     if count * len(used) ** 2 > JACKKNIFE_CELLS:
-        return None
+        return TOO_MANY
     matrix = frame.matrix[used]
     blocks, _ = grouped_gram(frame.rows, matrix, frame.weights, codes, count)
     whole = blocks.sum(axis=0)
@@ -163,6 +164,6 @@ def _without_each(
         rest = whole - blocks[cluster]
         solution = solve(rest[:k, :k], rest[:k, k:])
         if not needed.issubset(solution.kept.tolist()):
-            return None
+            return UNIDENTIFIED
         values[cluster] = direction @ solution.coefficients[:, 0]
     return values

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.estimators._absorb import compress, is_nested
 from cqox.estimators._quantiles import critical_value, two_sided
 from cqox.estimators._room import room
 from cqox.estimators._sample import Sample
@@ -20,10 +21,17 @@ __all__ = [
     "estimated",
     "finite",
     "no_absorbing",
+    "only_panel_effects",
     "pooled_periods",
     "two_arms",
     "varying_outcome",
 ]
+
+
+_OF_MODELS = ("weighting", "doubly_robust", "double_ml", "meta_learners")
+"""Families whose errors are those of large samples, with models of treatment or of outcomes in each arm."""
+
+_ROWS_PER_COEFFICIENT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,8 @@ def estimated(
     """
     error = uncertainty.standard_error
     doubts = [*uncertainty.warnings, *warnings]
+    if title.family in _OF_MODELS and error is not None and not plan.has("cluster"):
+        doubts += _few_rows(plan, sample)
     lower = upper = p_value = None
     if error is None:
         if not uncertainty.warnings:
@@ -94,6 +104,19 @@ def estimated(
         diagnostics=details,
         warnings=tuple(dict.fromkeys(doubts)),
     )
+
+
+def _few_rows(plan: Plan, sample: Sample) -> list[str]:
+    """A warning where models of each arm have too few rows for the large-sample theory of their error."""
+    if plan.data.treatment_kind != "binary" or not plan.has("covariates"):
+        return []
+    coefficients, rows = plan.data.covariates.shape[1] + 1, min(plan.arm_rows(sample))
+    if rows >= _ROWS_PER_COEFFICIENT * coefficients:
+        return []
+    return [
+        f"The smaller arm has {rows} rows for {coefficients} coefficients: the interval is right in large samples and "
+        "may be too narrow here; ols_adjustment allows for few rows."
+    ]
 
 
 def _influence(sample: Sample, contributions: Vector) -> Vector:
@@ -141,9 +164,22 @@ def two_arms(plan: Plan, sample: Sample) -> str | None:
 
 def pooled_periods(plan: Plan) -> tuple[str, ...]:
     """A warning where rows of different periods are compared as if they were of one."""
-    if plan.has("post") or (plan.has("time") and (plan.units_repeat or plan.has("cohort"))):
+    time = plan.data.time
+    if plan.has("post") or (time is not None and int(time.max(initial=0)) > int(time[time >= 0].min(initial=0))):
         return ("Rows of several periods are pooled: a change over time passes for an effect of treatment.",)
+    if plan.units_repeat:
+        return ("Units have several rows: what is compared is rows, as if they were units of their own.",)
     return ()
+
+
+def only_panel_effects(plan: Plan, sample: Sample) -> str | None:
+    """A reason where fixed effects are mapped that a comparison of changes within units by period does not take out."""
+    for effect in plan.data.fixed_effects:
+        codes, _ = compress(sample.take(effect))
+        panel = [compress(sample.take(each)) for each in (plan.data.unit, plan.data.time) if each is not None]
+        if not any(is_nested(own, codes, levels) for own, levels in panel):
+            return no_absorbing(plan)
+    return None
 
 
 def no_absorbing(plan: Plan) -> str | None:

@@ -16,12 +16,25 @@ import numpy as np
 from cqox.estimators._absorb import compress
 from cqox.estimators.data import Codes, Settings, Vector
 
-__all__ = ["Clusters", "Linear", "Uncertainty", "asymptotic", "clustered_variance", "regression"]
+__all__ = [
+    "TOO_MANY",
+    "UNIDENTIFIED",
+    "Clusters",
+    "Linear",
+    "Uncertainty",
+    "asymptotic",
+    "clustered_variance",
+    "regression",
+]
 
 FEW_CLUSTERS = 50
 FEW_TREATED = 10
 SMALL_SAMPLE = 250
 _CHEAP_LEVERAGE = 400_000
+
+UNIDENTIFIED = "some cluster cannot be left out"
+TOO_MANY = "there are too many clusters and coefficients to fit without each cluster"
+"""Why there are no values without each cluster."""
 
 type Kind = Literal["iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"]
 
@@ -57,8 +70,7 @@ class Linear:
         parameters_beside_clusters: the same without effects nested in the clusters.
         iid_variance: under equal error variances.
         leverage: gives the (n,) leverages; None where the method has none (absorbed effects, instruments).
-        jackknife: gives the values without each of (n,) coded clusters; None where the remaining data do not
-            identify one of them.
+        jackknife: gives the values without each of (n,) coded clusters, or says why there are none, as a clause.
         exposed: (n,) nonzero where the row is treated, for counting treated clusters.
     """
 
@@ -68,7 +80,7 @@ class Linear:
     parameters_beside_clusters: int
     iid_variance: float
     leverage: Callable[[], Vector] | None
-    jackknife: Callable[[Codes, int], Vector | None]
+    jackknife: Callable[[Codes, int], Vector | str]
     exposed: Vector | None = None
 
 
@@ -127,19 +139,16 @@ def asymptotic(contributions: Vector, clusters: Clusters, settings: Settings, *,
         if asked not in ("auto", "HC0"):
             notes.append(f"{asked} has no meaning of its own for this estimator; the standard error is {name}.")
         return Uncertainty(
-            standard_error=plain or None, method=name, degrees=None, alternates=alternates, notes=tuple(notes)
-        )
+            standard_error=plain or None, method=name, degrees=None, alternates=alternates, notes=tuple(notes),
+            warnings=tuple(_unclustered(clusters, settings)),
+        )  # fmt: skip
     if clusters.fewest < 2:
         return _one_cluster(name)
-    variance = clustered_variance(contributions, clusters.codes)
     warnings: list[str] = []
     if asked == "CRV3":
         notes.append("CRV3 is defined for regressions; the standard error is CRV1.")
-    if clusters.fewest < FEW_CLUSTERS:
-        warnings.append(
-            f"There are {clusters.fewest} clusters; "
-            f"below {FEW_CLUSTERS} a cluster-robust interval tends to be too narrow."
-        )
+    warnings += _few(clusters)
+    variance = _variance(contributions, clusters, warnings)
     error = _positive_root(variance, warnings)
     if error is not None:
         alternates["CRV1"] = error
@@ -170,15 +179,19 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
     variances = _without_clusters(fit, leverages=chosen in ("HC2", "HC3"))
     if clusters.fewest >= 2:
         beside = fit.parameters_beside_clusters
-        variances["CRV1"] = clustered_variance(u, clusters.codes) * (n - 1) / max(n - beside, 1)
-    if chosen == "CRV3" and (jackknife := _jackknife_variance(fit, clusters)) is not None:
-        variances["CRV3"] = jackknife
-    if chosen == "CRV3" and "CRV3" not in variances:
-        chosen = "CRV1"
-        warnings.append("CRV3 does not exist here: some cluster cannot be left out; the standard error is CRV1.")
+        told = warnings if chosen == "CRV1" else []
+        variances["CRV1"] = _variance(u, clusters, told) * (n - 1) / max(n - beside, 1)
+    if chosen == "CRV3":
+        jackknife = _jackknife_variance(fit, clusters)
+        if isinstance(jackknife, float):
+            variances["CRV3"] = jackknife
+        else:
+            chosen = "CRV1"
+            warnings.append(f"CRV3 is not computed, as {jackknife}; the standard error is CRV1.")
+            warnings += _few(clusters)
     elif chosen not in variances:
-        why = "leverages do not exist here" if fit.leverage is None else "a row is fitted exactly"
-        notes.append(f"{chosen} does not exist, as {why}; the standard error is HC1.")
+        why = "leverages are not computed here" if fit.leverage is None else "a row is fitted exactly"
+        notes.append(f"There is no {chosen}, as {why}; the standard error is HC1.")
         chosen = "HC1"
     grouped = chosen in ("CRV1", "CRV3")
     return Uncertainty(
@@ -215,18 +228,40 @@ def _choice(fit: Linear, clusters: Clusters, settings: Settings, default: Kind) 
     if len(clusters.codes) > 1 and asked in ("auto", "CRV3"):
         if asked == "CRV3":
             notes.append("CRV3 is defined for one clustering dimension; the standard error is CRV1.")
-        return "CRV1", notes, warnings
+        return "CRV1", notes, [*_few(clusters), *_few_treated(fit, clusters)]
     if asked != "auto":
-        return asked, notes, warnings
-    few = clusters.fewest < FEW_CLUSTERS
+        if asked == "CRV1":
+            return asked, notes, [*_few(clusters), *_few_treated(fit, clusters)]
+        return asked, notes, _unclustered(clusters, settings)
+    doubts = _few_treated(fit, clusters)
+    return ("CRV3" if doubts or clusters.fewest < FEW_CLUSTERS else "CRV1"), notes, doubts
+
+
+def _few(clusters: Clusters) -> list[str]:
+    """A warning of few clusters, for the variance that does not allow for it."""
+    if clusters.fewest >= FEW_CLUSTERS:
+        return []
+    return [
+        f"There are {clusters.fewest} clusters; below {FEW_CLUSTERS} a cluster-robust interval tends to be too narrow."
+    ]
+
+
+def _unclustered(clusters: Clusters, settings: Settings) -> list[str]:
+    """A warning where a standard error was asked for that takes rows of a cluster as independent."""
+    if not clusters.codes or settings.se in ("auto", "CRV1", "CRV3"):
+        return []
+    rows = "rows of a mapped cluster" if clusters.mapped else "the rows of a unit"
+    return [f"options.se = {settings.se} takes {rows} as independent; leave it out for errors that allow for them."]
+
+
+def _few_treated(fit: Linear, clusters: Clusters) -> list[str]:
     treated = _treated_clusters(fit, clusters)
-    if treated is not None and min(treated) < FEW_TREATED:
-        few = True
-        warnings.append(
-            f"Only {min(treated)} cluster{' is' if min(treated) == 1 else 's are'} "
-            f"{'treated' if treated[0] <= treated[1] else 'untreated'}: the interval rests on very few of them."
-        )
-    return ("CRV3" if few else "CRV1"), notes, warnings
+    if treated is None or min(treated) >= FEW_TREATED:
+        return []
+    return [
+        f"Only {min(treated)} cluster{' is' if min(treated) == 1 else 's are'} "
+        f"{'treated' if treated[0] <= treated[1] else 'untreated'}: the interval rests on very few of them."
+    ]
 
 
 def _treated_clusters(fit: Linear, clusters: Clusters) -> tuple[int, int] | None:
@@ -238,11 +273,28 @@ def _treated_clusters(fit: Linear, clusters: Clusters) -> tuple[int, int] | None
     return int((treated > 0).sum()), int((treated < rows).sum())
 
 
-def _jackknife_variance(fit: Linear, clusters: Clusters) -> float | None:
+def _variance(contributions: Vector, clusters: Clusters, warnings: list[str]) -> float:
+    """`clustered_variance`; where that of several dimensions is not positive, the sum of theirs one by one.
+
+    The sum lacks the rows that share every dimension and is never too small (Davezies, D'Haultfœuille and Guyonvarch
+    2021, Annals of Statistics 49).
+    """
+    variance = clustered_variance(contributions, clusters.codes)
+    if variance > 0 or len(clusters.codes) < 2:
+        return variance
+    warnings.append(
+        "Inclusion and exclusion of the clustering dimensions gives no positive variance; the variances by each of "
+        "them are added instead, which errs on the wide side."
+    )
+    factor = clusters.fewest / (clusters.fewest - 1)
+    return factor * math.fsum(clustered_variance(contributions, [codes], adjust=False) for codes in clusters.codes)
+
+
+def _jackknife_variance(fit: Linear, clusters: Clusters) -> float | str:
     count = clusters.counts[0]
     values = fit.jackknife(clusters.codes[0], count)
-    if values is None:
-        return None
+    if isinstance(values, str):
+        return values
     return (count - 1) / count * float(np.square(values - fit.value).sum())
 
 

@@ -7,16 +7,25 @@ and treatment starts at different times it is a weighted sum of effects, some we
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.estimators._absorb import compress, is_nested
+from cqox.estimators._absorb import compress
 from cqox.estimators._frame import Frame, build_frame
 from cqox.estimators._least_squares import check_identified, focus, regress
-from cqox.estimators._result import Title, estimated, two_arms, varying_outcome
+from cqox.estimators._refit import without_each_cluster
+from cqox.estimators._result import (
+    Title,
+    estimated,
+    no_absorbing,
+    only_panel_effects,
+    two_arms,
+    varying_outcome,
+)
 from cqox.estimators._sample import Sample, listed
-from cqox.estimators._uncertainty import Linear, regression
+from cqox.estimators._uncertainty import regression
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -25,7 +34,6 @@ from cqox.estimators.plan import Plan
 __all__ = ["ESTIMATORS"]
 
 _FAMILY = "did"
-_MOST_DUMMIES = 200
 _CELLS = ("untreated before", "untreated after", "treated before", "treated after")
 
 
@@ -169,7 +177,7 @@ def _two_way(plan: Plan) -> Estimate:
     clusters, status = plan.clusters(sample), plan.treated(sample)
     binary = data.treatment_kind == "binary"
     fit = regress(frame, regressors, contrast, clusters=clusters.codes, exposed=status if binary else None)
-    fit = replace(fit, jackknife=lambda codes, count: _two_way_without_each(plan, sample, codes, count))
+    fit = replace(fit, jackknife=partial(without_each_cluster, plan, sample, effects))
     uncertainty = regression(fit, clusters, plan.settings)
     levels: list[Json] = list(frame.absorbed.levels) if frame.absorbed is not None else []
     diagnostics: dict[str, Json] = {"parameters": fit.parameters, "levels_absorbed": levels}
@@ -202,46 +210,9 @@ def _negative_weights(frame: Frame, regressors: NDArray[np.intp], status: Vector
     return float(negative.mean()), float(weights[negative].sum())
 
 
-def _two_way_without_each(plan: Plan, sample: Sample, codes: Codes, count: int) -> Vector | None:
-    """(count,) the estimate without each cluster: periods as dummies, for they are estimated anew each time."""
-    data = plan.data
-    unit, units = compress(sample.take(_coded(data.unit)))
-    if not is_nested(unit, codes, units):
-        return None
-    dummies: list[Matrix] = []
-    for effect in (_coded(data.time), *data.fixed_effects):
-        numbered, levels = compress(sample.take(effect))
-        if levels > _MOST_DUMMIES:
-            return None
-        columns = np.zeros((data.n, levels - 1))
-        rows = np.arange(data.n) if sample.index is None else sample.index
-        later = numbered > 0
-        columns[rows[later], numbered[later] - 1] = 1.0
-        dummies.append(columns)
-    x = np.hstack([data.covariates if plan.has("covariates") else _none(plan), *dummies])
-    treatment = _mapped(data.treatment)
-    frame = build_frame(
-        sample,
-        {
-            "x": (x, ("",) * x.shape[1]),
-            "t": (treatment[:, None], ("t",)),
-            "y": (data.y[:, None], ("y",)),
-        },
-        weights=data.weights,
-        block=plan.settings.chunk_rows,
-        threads=plan.settings.threads,
-        effects=(_coded(data.unit),),
-    )
-    regressors = focus(frame, "t", "The treatment")
-    contrast = np.zeros(len(regressors))
-    contrast[-1] = 1.0
-    fit: Linear = regress(frame, regressors, contrast, clusters=(codes,))
-    return fit.jackknife(codes, count)
-
-
 def _two_by_two_rule(plan: Plan) -> str | None:
     sample = _two_by_two_sample(plan)
-    reason = two_arms(plan, sample)
+    reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is not None:
         return reason
     post = sample.take(_mapped(plan.data.post))
@@ -272,7 +243,7 @@ def _repeated_cells(plan: Plan, sample: Sample) -> str | None:
 
 def _block_rule(plan: Plan) -> str | None:
     sample = _block_sample(plan)
-    reason = two_arms(plan, sample) or _repeated_cells(plan, sample)
+    reason = only_panel_effects(plan, sample) or two_arms(plan, sample) or _repeated_cells(plan, sample)
     if reason is not None:
         return reason
     design = _block_design(plan, sample)

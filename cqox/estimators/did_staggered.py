@@ -30,7 +30,7 @@ from cqox.estimators._imputation import Imputation, imputation
 from cqox.estimators._multiplier import banded
 from cqox.estimators._panel import staggered_panel
 from cqox.estimators._quantiles import chi_square_survival
-from cqox.estimators._result import Title, estimated, finite
+from cqox.estimators._result import Title, estimated, finite, only_panel_effects
 from cqox.estimators._uncertainty import Clusters, asymptotic
 from cqox.estimators._unit_errors import unit_clusters, unit_covariance, unit_rows
 from cqox.estimators.data import Matrix, Vector
@@ -232,7 +232,11 @@ def _imputed_family(
 
 
 def _group_time_rule(plan: Plan) -> str | None:
-    unit_clusters(plan, comparisons(plan).panel)
+    panel = comparisons(plan).panel
+    unit_clusters(plan, panel)
+    reason = only_panel_effects(plan, panel.sample)
+    if reason is not None:
+        return reason
     if plan.has("covariates"):
         # Which comparisons the covariates leave does not depend on the outcomes.
         group_times(plan)
@@ -240,8 +244,9 @@ def _group_time_rule(plan: Plan) -> str | None:
 
 
 def _imputation_rule(plan: Plan) -> str | None:
-    unit_clusters(plan, staggered_panel(plan))
-    return None
+    panel = staggered_panel(plan)
+    unit_clusters(plan, panel)
+    return only_panel_effects(plan, panel.sample)
 
 
 _ERROR = "influence function, CRV1 with t(G-1) by unit or by the mapped clusters; bands by the multiplier bootstrap"

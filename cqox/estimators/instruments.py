@@ -26,10 +26,10 @@ from cqox.estimators._iv_moments import (
     net_of_covariates,
     row_pass,
 )
-from cqox.estimators._least_squares import JACKKNIFE_CELLS
+from cqox.estimators._least_squares import ACROSS_CLUSTERS, JACKKNIFE_CELLS
 from cqox.estimators._result import Title, estimated, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
-from cqox.estimators._uncertainty import Clusters, Linear, regression
+from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Clusters, Linear, regression
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator, Law
@@ -143,18 +143,18 @@ def _instrumented(
     )  # fmt: skip
 
 
-def _without_each(frame: Frame, codes: Codes, count: int, scale: float, kappa: Kappa) -> Vector | None:
+def _without_each(frame: Frame, codes: Codes, count: int, scale: float, kappa: Kappa) -> Vector | str:
     absorbed = frame.absorbed
     if absorbed is not None and absorbed.degrees_beside([codes]) > 1:
-        return None
+        return ACROSS_CLUSTERS
     if count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
-        return None
+        return TOO_MANY
     blocks, sizes = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, count)
     whole = blocks.sum(axis=0)
     try:
         rest = [net_of_covariates(frame, whole - block) for block in blocks]
     except np.linalg.LinAlgError:
-        return None
+        return UNIDENTIFIED
     left = frame.n - sizes.astype(int)
     return np.asarray([part.value(kappa(part, int(n))) * scale for part, n in zip(rest, left, strict=True)])
 

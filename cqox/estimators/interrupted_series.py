@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cqox.estimators._absorb import compress
-from cqox.estimators._result import Title, estimated, varying_outcome
+from cqox.estimators._result import Title, estimated, no_absorbing, varying_outcome
 from cqox.estimators._sample import Sample
 from cqox.estimators._serial import (
     Autoregression,
@@ -288,7 +288,7 @@ def _doubts(plan: Plan, series: _Series, residuals: Vector, errors: Autoregressi
 
 def _rule(plan: Plan) -> str | None:
     series = _series(plan)
-    return series if isinstance(series, str) else None
+    return series if isinstance(series, str) else no_absorbing(plan)
 
 
 _LAWS: frozenset[Law] = frozenset(

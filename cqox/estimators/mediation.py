@@ -27,7 +27,7 @@ from cqox.estimators._mediation import (
 from cqox.estimators._quantiles import chi_square_survival, critical_value
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
-from cqox.estimators._uncertainty import Clusters, Linear, Uncertainty, regression
+from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Clusters, Linear, Uncertainty, regression
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -122,10 +122,10 @@ def _estimate(plan: Plan, shared: _Shared, effect: Effect, treated: float) -> tu
     return linear.value, regression(linear, shared.clusters, plan.settings), linear.contributions
 
 
-def _without_each(shared: _Shared, effect: Effect, treated: float, codes: Codes, count: int) -> Vector | None:
+def _without_each(shared: _Shared, effect: Effect, treated: float, codes: Codes, count: int) -> Vector | str:
     frame, fit = shared.frame, shared.fit
     if count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
-        return None
+        return TOO_MANY
     blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, count)
     whole = blocks.sum(axis=0)
     interacted = len(fit.second) > len(fit.first) + len(fit.responses)
@@ -134,7 +134,7 @@ def _without_each(shared: _Shared, effect: Effect, treated: float, codes: Codes,
         try:
             rest = fit_equations(frame, whole - block, len(fit.responses), interacted=interacted)
         except (UnusableData, np.linalg.LinAlgError):
-            return None
+            return UNIDENTIFIED
         values[place] = float(_value(rest, rest.theta, effect, treated)) * rest.unit
     return values
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cqox.errors import UnusableData
-from cqox.estimators._result import Title, effective_rows, estimated, finite, varying_outcome
+from cqox.estimators._result import Title, effective_rows, estimated, finite, no_absorbing, varying_outcome
 from cqox.estimators._rewards import Rewards, fit_rewards
 from cqox.estimators._sample import Sample, listed
 from cqox.estimators._uncertainty import Uncertainty, asymptotic
@@ -283,7 +283,7 @@ def _rule(plan: Plan) -> str | None:
 
 
 def _modelled_rule(plan: Plan) -> str | None:
-    reason = _rule(plan)
+    reason = _rule(plan) or no_absorbing(plan)
     if reason is not None:
         return reason
     if not plan.has("action"):

@@ -17,7 +17,7 @@ from cqox.estimators._gram import grouped_gram, independent, solve
 from cqox.estimators._quantiles import chi_square_survival, f_survival
 from cqox.estimators._result import Title, estimated, finite, no_absorbing, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
-from cqox.estimators._uncertainty import Linear, regression
+from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Linear, regression
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -162,15 +162,15 @@ def _checks(
     return told, warnings
 
 
-def _without_each(frame: Frame, place: _Places, codes: Codes, count: int, scale: float) -> Vector | None:
+def _without_each(frame: Frame, place: _Places, codes: Codes, count: int, scale: float) -> Vector | str:
     if count * len(frame.matrix) ** 2 > _JACKKNIFE_CELLS:
-        return None
+        return TOO_MANY
     blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, count)
     whole = blocks.sum(axis=0)
     try:
         return np.asarray([_Fit(whole - block, place).value * scale for block in blocks])
     except (UnusableData, np.linalg.LinAlgError):
-        return None
+        return UNIDENTIFIED
 
 
 def _sample(plan: Plan) -> Sample:

@@ -4,6 +4,7 @@ All assume that treatment is as good as random given the covariates (given nothi
 all but the first that the outcome is linear in them, in each arm of its own for Lin's and g-computation.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from cqox.estimators._arms import ArmFits, arm_contributions, contrast_of_arms, mean_columns
 from cqox.estimators._gram import grouped_gram, solve
 from cqox.estimators._least_squares import JACKKNIFE_CELLS, focus, leverages, regress
+from cqox.estimators._refit import without_each_cluster
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
-from cqox.estimators._uncertainty import Linear, asymptotic, regression
+from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Linear, asymptotic, regression
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -49,6 +51,8 @@ def _ols_adjustment(plan: Plan) -> Estimate:
     regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
     clusters = plan.clusters(sample)
     fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, exposed=plan.treated(sample))
+    if effects:
+        fit = replace(fit, jackknife=partial(without_each_cluster, plan, sample, effects))
     uncertainty = regression(fit, clusters, plan.settings)
     statistic = fit.value / np.sqrt(fit.iid_variance) if fit.iid_variance > 0 else 0.0
     degrees = sample.n - fit.parameters
@@ -94,12 +98,12 @@ def _arm_leverages(arms: ArmFits, treated: Vector) -> Vector:
     return np.where(treated > 0, other, control)
 
 
-def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes, count: int) -> Vector | None:
+def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes, count: int) -> Vector | str:
     """(count,) the contrast at the whole sample's mean without each cluster."""
     frame = arms.frame
     k, y = frame.at["x"].stop, frame.column("y")
     if 2 * count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
-        return None
+        return TOO_MANY
     blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes * 2 + treated.astype(np.int64), 2 * count)
     by_arm = blocks.reshape(count, 2, *blocks.shape[1:])
     rest = by_arm.sum(axis=0) - by_arm
@@ -107,7 +111,7 @@ def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes
     for cluster in range(count):
         control, other = (solve(rest[cluster, arm, :k, :k], rest[cluster, arm, :k, [y]].T) for arm in (0, 1))
         if not (len(control.kept) and len(other.kept)):
-            return None
+            return UNIDENTIFIED
         values[cluster] = mean @ (other.coefficients[:, 0] - control.coefficients[:, 0]) * frame.scale[y]
     return values
 

@@ -20,7 +20,7 @@ from cqox.estimators._placebos import (
     placebos_in_space,
     root_mean_square,
 )
-from cqox.estimators._result import Title, estimated, finite
+from cqox.estimators._result import Title, estimated, finite, no_absorbing
 from cqox.estimators._sample import Sample
 from cqox.estimators._synthetic import (
     DoubleWeights,
@@ -290,7 +290,7 @@ def _jackknife(panel: BlockPanel, weights: DoubleWeights) -> float | None:
 
 def _rule(plan: Plan) -> str | None:
     panel = block_panel(plan)
-    return panel if isinstance(panel, str) else None
+    return panel if isinstance(panel, str) else no_absorbing(plan)
 
 
 _LAWS: frozenset[Law] = frozenset(

@@ -181,8 +181,33 @@ def test_an_amount_of_treatment_has_no_cells_but_has_fixed_effects():
     assert "two levels" in refused("did_2x2_block", amount)
 
 
-def test_clusters_that_split_units_have_no_jackknife():
+def test_the_jackknife_of_clusters_that_split_units_refits_without_each():
     data = panel()
     result = answer("twfe", replace(data, clusters=(data.time,)))
+    assert result.se_method == "CRV3"
+    periods = np.unique(data.time)
+    without = [rows(data, np.flatnonzero(data.time != g)) for g in periods]
+    refits = np.array([answer("twfe", rest, se="iid").estimate for rest in without])
+    share = (len(periods) - 1) / len(periods)
+    assert result.standard_error == pytest.approx(np.sqrt(share * np.sum((refits - result.estimate) ** 2)), rel=1e-8)
+
+
+def test_units_that_are_too_many_to_be_fitted_anew_leave_no_jackknife():
+    data = panel(units=300)
+    result = answer("twfe", replace(data, clusters=(data.time,)))
     assert result.se_method == "CRV1"
-    assert any("CRV3 does not exist" in warning for warning in result.warnings)
+    assert any("reach across clusters" in warning for warning in result.warnings)
+    assert any("6 clusters" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("name", ["did_2x2", "did_2x2_block"])
+def test_fixed_effects_that_it_cannot_take_out_are_refused(name: str):
+    data = two_periods() if name == "did_2x2" else panel()
+    elsewhere = np.random.default_rng(1).integers(0, 5, data.n)
+    assert "Fixed effects are absorbed by" in refused(name, replace(data, fixed_effects=(elsewhere,)))
+
+
+def test_fixed_effects_that_units_or_periods_contain_are_taken_out_already():
+    data = panel()
+    within = replace(data, fixed_effects=(data.unit % 4, data.time // 2))
+    assert answer("did_2x2_block", within).estimate == answer("did_2x2_block", data).estimate

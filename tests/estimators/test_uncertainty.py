@@ -84,7 +84,7 @@ def test_one_treated_cluster_has_no_jackknife_and_says_so():
     data = clustered(60, by_cluster=True)
     result = answer("difference_in_means", replace(data, treatment=(data.clusters[0] < 1).astype(float)))
     assert result.se_method == "CRV1"
-    assert any("CRV3 does not exist" in warning for warning in result.warnings)
+    assert any("some cluster cannot be left out" in warning for warning in result.warnings)
 
 
 def test_a_single_cluster_gives_an_estimate_without_an_error():
@@ -104,6 +104,52 @@ def test_the_jackknife_equals_refitting_without_each_cluster(name: str):
     refits = [answer(name, rows(data, np.flatnonzero(codes != g))).estimate for g in range(12)]
     expected = np.sqrt(11 / 12 * np.sum(np.square(np.array(refits) - result.estimate)))
     assert result.standard_error == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_jackknife_beside_effects_that_reach_across_clusters_refits_them():
+    data = clustered(12)
+    data = replace(data, fixed_effects=(np.arange(data.n) % 7, data.clusters[0] // 2))
+    result = answer("ols_adjustment", data)
+    assert result.se_method == "CRV3"
+    keep = [np.flatnonzero(data.clusters[0] != g) for g in range(12)]
+    refits = np.array([answer("ols_adjustment", rows(data, index), se="iid").estimate for index in keep])
+    expected = np.sqrt(11 / 12 * np.sum((refits - result.estimate) ** 2))
+    assert result.standard_error == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["ols_adjustment", "aipw"])
+@pytest.mark.parametrize("second", [0, 7])
+def test_few_clusters_are_a_warning_wherever_the_error_does_not_allow_for_them(name: str, second: int):
+    result = answer(name, clustered(12, second=second), se="auto" if second else "CRV1")
+    assert f"There are {second or 12} clusters" in " ".join(result.warnings)
+
+
+@pytest.mark.parametrize("name", ["ols_adjustment", "difference_in_means", "aipw"])
+def test_an_error_that_forgets_the_clusters_is_a_warning(name: str):
+    asked = answer(name, clustered(60), se="HC1")
+    assert "options.se = HC1 takes rows of a mapped cluster as independent" in " ".join(asked.warnings)
+    assert not any("independent" in warning for warning in answer(name, clustered(60)).warnings)
+
+
+@pytest.mark.parametrize("name", ["ols_adjustment", "ipw_ate"])
+def test_dimensions_whose_combination_is_not_positive_are_added(name: str):
+    for seed in range(400):
+        data = clustered(3, second=3, n=90, seed=seed)
+        result = answer(name, data)
+        if any("errs on the wide side" in warning for warning in result.warnings):
+            break
+    else:
+        raise AssertionError("no seed gives such a sample")
+    alone = [answer(name, replace(data, clusters=(codes,)), se="CRV1").standard_error for codes in data.clusters]
+    assert result.standard_error == pytest.approx(np.sqrt(sum(error**2 for error in alone)), rel=1e-9)
+
+
+def test_few_rows_for_the_models_of_an_arm_are_a_warning():
+    few, many = cross_section(n=60, weights=False), cross_section(n=600, weights=False)
+    for name in ("aipw", "ipw_ate", "dml_plr", "ipwra"):
+        assert "may be too narrow here" in " ".join(answer(name, few).warnings)
+        assert not any("too narrow" in warning for warning in answer(name, many).warnings)
+    assert not any("too narrow" in warning for warning in answer("ols_adjustment", few).warnings)
 
 
 def test_lins_jackknife_equals_that_of_the_interacted_regression():
@@ -156,11 +202,11 @@ def test_an_error_that_a_perfectly_fitted_row_rules_out_is_replaced_by_name():
     x = np.column_stack([data.covariates, alone])
     result = answer("ols_adjustment", replace(data, covariates=x, propensity_covariates=x), se="HC3")
     assert result.se_method == "HC1"
-    assert "HC3 does not exist, as a row is fitted exactly" in result.diagnostics["notes"][0]
+    assert "There is no HC3, as a row is fitted exactly" in result.diagnostics["notes"][0]
 
 
 def test_absorbed_effects_have_no_leverages_and_say_so():
     data = replace(cross_section(n=300), fixed_effects=(np.arange(300) % 7,))
     result = answer("ols_adjustment", data, se="HC2")
     assert result.se_method == "HC1"
-    assert "leverages do not exist" in result.diagnostics["notes"][0]
+    assert "leverages are not computed" in result.diagnostics["notes"][0]
