@@ -7,6 +7,7 @@ from cqox.diagnostics.attrition import attrition
 from cqox.diagnostics.bad_controls import bad_controls
 from cqox.diagnostics.balance import balance
 from cqox.diagnostics.clustering import cluster_counts
+from cqox.diagnostics.design_use import design_use
 from cqox.diagnostics.discontinuity import discontinuity
 from cqox.diagnostics.donor_fit import donor_fit
 from cqox.diagnostics.event_means import event_means
@@ -43,7 +44,7 @@ def diagnose(
         refute: how many times to try each refutation of the primary estimate.
 
     Returns:
-        `outcome`, `missing`, `bad_controls`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`,
+        `outcome`, `design`, `missing`, `bad_controls`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`,
         `weights`, `instruments`, `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`,
         `donor_fit`, `serial_dependence`, `heterogeneity`, `e_values`, `robustness`, `omitted_variables`,
         `rosenbaum_bounds`, `refutations` and `agreement`; where one does not exist for these data, an object with the
@@ -54,6 +55,7 @@ def diagnose(
     sd_y = outcome.get("sd")
     return {
         "outcome": outcome,
+        "design": _or_reason(lambda: design_use(plan, estimates)),
         "missing": _or_reason(lambda: missing_values(plan)),
         "bad_controls": _or_reason(lambda: bad_controls(plan)),
         "attrition": _or_reason(lambda: attrition(plan)),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from cqox.contract import Gate
 from cqox.diagnostics import cutoff_checks, design_checks, result_checks
 from cqox.diagnostics.bad_controls import bad_controls_gate
+from cqox.diagnostics.design_use import design_gate
 from cqox.diagnostics.donor_fit import donor_fit_gate
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.serial_dependence import serial_dependence_gate
@@ -28,6 +29,7 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
     chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     return {
         "computation": result_checks.computation(diagnostics, estimates, chosen),
+        "design": design_gate(diagnostics, chosen),
         "primary_warnings": result_checks.primary_warnings(chosen),
         "missingness": design_checks.missing_rows(diagnostics, chosen),
         "bad_controls": bad_controls_gate(diagnostics, chosen),

@@ -8,7 +8,7 @@ import numpy as np
 from cqox.errors import InvalidRequest
 from cqox.estimators import Estimator, Plan, entries
 
-__all__ = ["Primary", "choose_primary"]
+__all__ = ["TESTS", "Primary", "choose_primary"]
 
 _SOMETHING_TO_ADJUST_FOR = "there is something to adjust for"
 _FEW_TREATED = "a few treated units of the panel start together, so that others can be weighted to be like them"
@@ -34,17 +34,17 @@ _PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the same units are observed over time", ("twfe",)),
     ("places are mapped, where errors are correlated", ("spatial_ols",)),
     (
-        "the treatment has two levels and covariates are mapped",
+        "two levels of the treatment are compared and covariates are mapped",
         ("aipw", "ipwra", "dml_irm_ate", "dr_learner", "x_learner", "t_learner"),
     ),
-    ("the treatment has two levels and its probability can be weighted by", ("ipw_ate",)),
+    ("two levels of the treatment are compared and its probability can be weighted by", ("ipw_ate",)),
     (_SOMETHING_TO_ADJUST_FOR, ("ols_adjustment", "lin_interacted", "g_computation_ate", "dml_plr", "s_learner")),
-    ("the treatment has two levels and nothing is mapped to adjust for", ("difference_in_means",)),
+    ("two levels of the treatment are compared and nothing is mapped to adjust for", ("difference_in_means",)),
     ("the treatment is an amount and nothing is mapped to adjust for", ("dose_average_derivative",)),
 )
 """Features of a design, the most telling first, with the estimators that make use of them in order of preference."""
 
-_TESTS = ("rd_density_test",)
+TESTS = ("rd_density_test",)
 """Entries that test a design and estimate no effect."""
 
 _FEWER_THAN, _PERIODS_BEFORE = 10, 5
@@ -87,7 +87,7 @@ def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str |
     Raises:
         InvalidRequest: the catalog has no estimator of the requested name, or it estimates no effect.
     """
-    effects = [estimator for estimator in applicable if estimator.name not in _TESTS]
+    effects = [estimator for estimator in applicable if estimator.name not in TESTS]
     names = {estimator.name for estimator in effects}
     if requested is not None:
         return Primary(name=requested, rule=_requested(plan, requested, requested in names))
@@ -122,8 +122,8 @@ def _requested(plan: Plan, name: str, applies: bool) -> str:
     rule = "It was named by options.primary."
     if applies:
         return rule
-    known = {estimator.name: estimator for estimator in entries() if estimator.name not in _TESTS}
-    if name in _TESTS:
+    known = {estimator.name: estimator for estimator in entries() if estimator.name not in TESTS}
+    if name in TESTS:
         raise InvalidRequest(
             f"'{name}' tests the design and estimates no effect to decide on.", field="options.primary",
             choices=list(known),

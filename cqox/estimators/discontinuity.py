@@ -259,6 +259,9 @@ def _density_rule(plan: Plan) -> str | None:
 
 
 def _sharp_rule(plan: Plan) -> str | None:
+    nobody = populated(plan, score_of(plan, plan.sample("running")), 1)
+    if nobody is not None:
+        return nobody
     how = compliance(plan)
     if how.kind == "constant":
         return f"The treatment '{plan.label('treatment')}' never varies."
@@ -274,6 +277,9 @@ def _sharp_rule(plan: Plan) -> str | None:
 
 
 def _fuzzy_rule(plan: Plan) -> str | None:
+    nobody = populated(plan, score_of(plan, plan.sample("running")), 1)
+    if nobody is not None:
+        return nobody
     how = compliance(plan)
     if how.kind == "constant":
         return f"The treatment '{plan.label('treatment')}' never varies."

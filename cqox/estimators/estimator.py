@@ -90,6 +90,9 @@ class Estimator:
         missing = [role for role in self.requires if not plan.has(role)]
         if missing:
             roles = " and ".join(f"'{role}'" for role in missing)
+            named = [role for role in missing if plan.data.names.get(role)]
+            if named:
+                return f"It needs {roles}, and nothing of what is mapped as {named[0]} can be used: it never varies."
             return f"It needs the role{'s' if len(missing) > 1 else ''} {roles}, which the mapping does not name."
         kind = plan.data.treatment_kind
         if "treatment" in self.requires and kind not in self.treatment:

@@ -10,7 +10,7 @@ from tests.diagnostics.looking import confounded, judged, trial
 from tests.estimators.designs import cross_section, instrumented, panel, rows, two_periods
 
 NAMES = {
-    "outcome", "missing", "clusters", "overlap", "balance", "effective_rows", "weights", "instruments",
+    "outcome", "design", "missing", "clusters", "overlap", "balance", "effective_rows", "weights", "instruments",
     "bad_controls", "attrition", "negative_weights", "event_means", "event_study", "pre_trends", "discontinuity",
     "donor_fit", "serial_dependence", "heterogeneity",
     "e_values", "robustness", "omitted_variables", "rosenbaum_bounds", "refutations", "agreement",

@@ -7,9 +7,9 @@ from tests.diagnostics.looking import confounded, judged, trial
 from tests.estimators.designs import cross_section, instrumented, panel, two_periods
 
 NAMES = [
-    "computation", "primary_warnings", "missingness", "bad_controls", "overlap", "balance", "effective_sample_size",
-    "clusters", "instrument_strength", "negative_weights", "pre_trends", "manipulation", "covariate_continuity",
-    "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
+    "computation", "design", "primary_warnings", "missingness", "bad_controls", "overlap", "balance",
+    "effective_sample_size", "clusters", "instrument_strength", "negative_weights", "pre_trends", "manipulation",
+    "covariate_continuity", "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
 ]  # fmt: skip
 
 
