@@ -1,6 +1,10 @@
-"""What the roles of special designs make of their columns: scores, actions, neighbours, places, populations."""
+"""What the roles of special designs make of their columns: scores, actions, neighbours, places, populations.
+
+Roles that are of use together alone, and those that are compared with each other, are checked here too.
+"""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TypedDict
 
 import numpy as np
@@ -8,14 +12,20 @@ import polars as pl
 
 from cqox.analysis.levels import folded
 from cqox.analysis.roles import Columns, Rows, binary, covariate_matrix, group_codes, numeric
-from cqox.contract import RoleMapping
+from cqox.contract import ROLES, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Edges, Matrix, Vector
 
-__all__ = ["DesignRoles", "design_roles"]
+__all__ = ["DesignRoles", "check_scales", "check_whole", "design_roles", "scalar"]
 
 _SOURCE = {"source", "study", "trial", "rct", "experiment", "randomised", "randomized", "試験", "介入試験", "実験"}
 _TARGET = {"target", "population", "external", "real world", "対象", "対象集団", "母集団"}
+
+_TOGETHER = (("running", "cutoff"), ("latitude", "longitude"), ("proxy_treatment", "proxy_outcome"))
+"""Roles of which neither is of use without the other."""
+
+_COMPARED = (("time", "cohort"), ("time", "intervention_time"), ("running", "cutoff"))
+"""Roles whose values are on one scale."""
 
 
 class DesignRoles(TypedDict):
@@ -42,13 +52,13 @@ def design_roles(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[
     """The arrays of the roles that belong to one design each.
 
     Raises:
-        InvalidRequest: a column cannot play its role, or two roles that need each other are not both mapped.
+        InvalidRequest: a column cannot play its role.
         UnusableData: a column that must have two values has fewer.
     """
     return DesignRoles(
-        intervention_time=_scalar(roles, "intervention_time"),
+        intervention_time=scalar(roles, "intervention_time"),
         running=_number(frame, roles, "running"),
-        cutoff=_scalar(roles, "cutoff"),
+        cutoff=scalar(roles, "cutoff"),
         mediators=_matrix(frame, columns, roles, "mediator", notes),
         dose=_number(frame, roles, "dose"),
         action=group_codes(frame[str(roles["action"])]) if "action" in roles else None,
@@ -64,8 +74,58 @@ def design_roles(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[
     )
 
 
-def _scalar(roles: RoleMapping, role: str) -> float | None:
-    return float(roles[role]) if role in roles else None  # type: ignore[arg-type]
+def check_whole(roles: RoleMapping) -> None:
+    """Refuse half of a design.
+
+    Raises:
+        InvalidRequest: a role is mapped without the one that it needs.
+    """
+    needs = [*_TOGETHER, *((other, role) for role, other in _TOGETHER), ("intervention_time", "time")]
+    for role, other in needs:
+        if role in roles and other not in roles:
+            raise InvalidRequest(f"'{role}' needs '{other}' beside it; map both.", field=f"mapping.{other}")
+
+
+def check_scales(frame: Rows, roles: RoleMapping) -> None:
+    """Refuse to compare dates with numbers.
+
+    Raises:
+        InvalidRequest: of two roles that are compared with each other, one holds dates and the other does not.
+    """
+    for role, other in _COMPARED:
+        if role not in roles or other not in roles:
+            continue
+        held = frame[str(roles[role])]
+        if ROLES[other].arity == "scalar":
+            dated = isinstance(roles[other], str)
+            told = f"'{other}' is {'a date' if dated else 'a number'}"
+        else:
+            beside = frame[str(roles[other])]
+            if beside.null_count() == beside.len():
+                continue
+            dated = beside.dtype.is_temporal()
+            told = f"'{beside.name}' holds {_holds(beside)}"
+        if held.dtype.is_temporal() != dated:
+            raise InvalidRequest(
+                f"'{held.name}' holds {_holds(held)} and {told}; give both as dates or both as numbers.",
+                field=f"mapping.{other}",
+            )
+
+
+def _holds(series: pl.Series) -> str:
+    if series.dtype.is_temporal():
+        return "dates"
+    return "numbers" if series.dtype.is_numeric() or series.dtype == pl.Boolean else "words"
+
+
+def scalar(roles: RoleMapping, role: str) -> float | None:
+    """What a role is set to, None where it is not: a number, or the days since 1970 of a date."""
+    if role not in roles:
+        return None
+    given = roles[role]
+    if isinstance(given, str):
+        return (datetime.fromisoformat(given) - datetime(1970, 1, 1)) / timedelta(days=1)
+    return float(given)  # type: ignore[arg-type]
 
 
 def _number(frame: Rows, roles: RoleMapping, role: str) -> Vector | None:
@@ -124,9 +184,6 @@ def _location(frame: Rows, roles: RoleMapping) -> Matrix | None:
     mapped = [role for role in ("latitude", "longitude") if role in roles]
     if not mapped:
         return None
-    if len(mapped) == 1:
-        other = "longitude" if mapped == ["latitude"] else "latitude"
-        raise InvalidRequest(f"'{mapped[0]}' needs '{other}' beside it; map both.", field=f"mapping.{other}")
     place = np.column_stack([numeric(frame[str(roles[role])], role=role) for role in mapped])
     for column, (role, most) in enumerate((("latitude", 90.0), ("longitude", 360.0))):
         wrong = int(np.sum(np.abs(place[:, column]) > most))

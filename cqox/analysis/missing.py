@@ -34,9 +34,11 @@ def with_indicators(covariates: Covariates, *, role: str, notes: list[str]) -> C
         filled[absent, column] = 0.0 if absent.all() else matrix[~absent, column].mean()
         label = covariates.labels[column].partition("=")[0]
         patterns.setdefault(absent.tobytes(), (f"{label} missing", absent.astype(np.float64)))
+    filled_in = "1 column" if len(gaps) == 1 else f"{len(gaps)} columns"
+    marked = "1 column that says where was" if len(patterns) == 1 else f"{len(patterns)} columns that say where were"
     notes.append(
-        f"As asked by options.missing, gaps in {len(gaps)} columns of '{role}' are filled with the column's mean, and "
-        f"{len(patterns)} columns that say where were added."
+        f"As asked by options.missing, gaps in {filled_in} of '{role}' are filled with the column's mean, and {marked} "
+        "added."
     )
     added = np.column_stack([indicator for _, indicator in patterns.values()])
     return replace(

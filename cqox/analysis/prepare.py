@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cqox.analysis.designs import design_roles
+from cqox.analysis.designs import check_scales, check_whole, design_roles, scalar
 from cqox.analysis.levels import Levels, treatment_levels
 from cqox.analysis.missing import with_indicators
 from cqox.analysis.roles import (
@@ -74,8 +75,8 @@ def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
     """Check names alone, before any data is read.
 
     Raises:
-        InvalidRequest: a column that does not exist, no outcome, no treatment where the design gives none, or one
-            column in two roles that exclude each other.
+        InvalidRequest: a column that does not exist, half of a design, no outcome, no treatment where the design gives
+            none, or one column in two roles that exclude each other.
     """
     for role, mapped in roles.items():
         if ROLES[role].arity == "scalar":
@@ -90,6 +91,7 @@ def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
                     field=f"mapping.{role}",
                     choices=ordered,
                 )
+    check_whole(roles)
     if not {"y", "reward"} & roles.keys() and not {"running", "cutoff"} <= roles.keys():
         raise InvalidRequest("The outcome is missing: map a column as 'y'.", field="mapping.y", choices=list(columns))
     _check_shared(roles)
@@ -131,19 +133,22 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
         options: the request's options.
 
     Raises:
-        InvalidRequest: a column cannot play its role.
-        UnusableData: the outcome or the treatment does not vary, or no row has both.
+        InvalidRequest: a column cannot play its role, or dates would be compared with numbers.
+        UnusableData: the outcome or the treatment does not vary, or no row has a weight above 0.
     """
     notes: list[str] = []
+    check_scales(frame, roles)
     y = _outcome(frame, roles, notes)
     levels = _treatment(frame, roles, options)
     notes += levels.notes
     base = _base(frame, columns, roles, y, options, notes)
+    counting = _counting(base, notes)
     contrasts = []
     for level in levels.contrasts:
         data = replace(base, treatment=level.values, treatment_kind=levels.kind)
-        if level.rows is not None:
-            data = data.rows(np.flatnonzero(level.rows))
+        rows = [mask for mask in (level.rows, counting) if mask is not None]
+        if rows:
+            data = data.rows(np.flatnonzero(np.logical_and.reduce(rows)))
         contrasts.append(Contrast(label=level.label, data=data))
     return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
 
@@ -202,8 +207,10 @@ def _base(
     periods = period_codes(frame[str(roles["time"])]) if "time" in roles else None
     post = binary(frame[str(roles["post"])], role="post", notes=notes) if "post" in roles else None
     if post is None and periods is not None and "intervention_time" in roles:
-        post = _after(periods.values[periods.codes], float(roles["intervention_time"]))  # type: ignore[arg-type]
-        notes.append(f"post is {roles['time']} >= {roles['intervention_time']}.")
+        start = scalar(roles, "intervention_time")
+        assert start is not None
+        post = _after(periods.values[periods.codes], start)
+        notes.append(f"post is {roles['time']} >= {_plain(roles['intervention_time'])}.")
     unit = group_codes(frame[str(roles["unit_id"])]) if "unit_id" in roles else None
     absorbed = [*covariates.absorbed, *(frame[name] for name in names.get("fixed_effects", ()))]
     labels = {
@@ -244,6 +251,10 @@ def _after(time: Vector, start: float) -> Vector:
     return np.where(np.isnan(time), np.nan, (time >= start).astype(np.float64))
 
 
+def _plain(given: object) -> str:
+    return str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)
+
+
 def _weights(frame: Rows, roles: RoleMapping) -> Vector | None:
     if "weights" not in roles:
         return None
@@ -254,7 +265,23 @@ def _weights(frame: Rows, roles: RoleMapping) -> Vector | None:
             f"{wrong} rows have a negative weight in '{roles['weights']}'; sampling weights are at least 0.",
             field="mapping.weights",
         )
-    return np.where(weights == 0, np.nan, weights)
+    if not (weights > 0).any():
+        raise UnusableData(f"No row has a weight above 0 in '{roles['weights']}'.", field="mapping.weights")
+    return weights
+
+
+def _counting(data: Data, notes: list[str]) -> NDArray[np.bool_] | None:
+    """(n,) which rows have no weight of 0; None where all of them."""
+    if data.weights is None:
+        return None
+    counting: NDArray[np.bool_] = data.weights != 0
+    count = data.n - int(counting.sum())
+    if not count:
+        return None
+    notes.append(
+        "1 row has weight 0 and is left out." if count == 1 else f"{count} rows have weight 0 and are left out."
+    )
+    return counting
 
 
 def _y_kind(y: Vector) -> Literal["binary", "count", "real"]:

@@ -29,6 +29,19 @@ __all__ = ["Finished", "Step", "analyze", "rehearse"]
 _MOST_CELLS = 6_000_000
 """Cells of the mapped columns up to which an analysis is done in memory; beyond, its large arrays are in files."""
 
+_WITHOUT_COVARIATES = ("interrupted_series", "synthetic_control")
+"""Families that adjust for no covariates."""
+
+_HINT = (
+    "No covariates are mapped, so nothing is adjusted for. {} could be: map those that were measured before treatment "
+    "as 'covariates' (one measured after it would bias the estimate), or set options.covariates to 'auto'."
+)
+
+_OF_VALUES = (
+    "Percentages ", "The unit ", "Numbers ", "The comma ", "Commas ", "Points ", "▲ ", "Moments ", "Dates ",
+)  # fmt: skip
+"""How the notes begin that say what values a column's cells were taken for."""
+
 type Step = Callable[[dict[str, object]], None]
 """Told of each step as it is reached: a JSON object with `step`, and what belongs to it."""
 
@@ -104,16 +117,23 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) ->
     check_mapping(roles, list(columns))
     notes = [f"'{word}' is read as the role '{role}'." for word, role in aliases.items()]
     _refuse_infinite(columns, _mapped_columns(roles))
-    roles = _with_covariates(roles, request.options, table.columns, notes)
+    free = _free_covariates(roles, table.columns)
+    if free and request.options.covariates == "auto":
+        notes.append(f"As asked by options.covariates, the estimates adjust for {', '.join(free)}.")
+        merged = {**roles, "covariates": free}
+        roles, free = {role: merged[role] for role in ROLES if role in merged}, ()
     mapped = _mapped_columns(roles)
+    notes += _readings(columns, mapped)
     large = table.rows * len(mapped) > _MOST_CELLS
     with in_files(path.parent if large else None):
         frame = open_columns(path, mapped) if large else load_columns(path, mapped)
         clock.done("read", rows=table.rows)
         prepared = prepare(frame, columns, roles, request.options)
+        free = _varying_within(path, roles, free)
         del frame  # the arrays are all that is needed from here on
         clock.done("plan", contrasts=len(prepared.contrasts))
-        return _finished(prepared, request.options, roles, [*notes, *prepared.notes], table.rows, threads, clock)
+        notes += prepared.notes
+        return _finished(prepared, request.options, roles, notes, free, table.rows, threads, clock)
 
 
 def _finished(
@@ -121,6 +141,7 @@ def _finished(
     options: Options,
     roles: RoleMapping,
     notes: Sequence[str],
+    free: Sequence[str],
     rows: int,
     threads: int,
     clock: _Clock,
@@ -130,6 +151,8 @@ def _finished(
     specs = {name: figure.spec for name, figure in _figures(findings).items()}
     clock.done("figures", figures=list(specs))
     estimates = [estimate for finding in findings for estimate in finding.estimates]
+    if free and not all(_takes_no_covariates(finding) for finding in findings):
+        notes = [*notes, _HINT.format(", ".join(free))]
     notes = [*notes, *unused_roles(roles, chosen, estimates)]
     report = assemble(roles, options, findings, notes=notes)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
@@ -247,26 +270,37 @@ def _refuse_infinite(columns: Mapping[str, Column], names: Sequence[str]) -> Non
             )
 
 
-def _with_covariates(roles: RoleMapping, options: Options, columns: Sequence[Column], notes: list[str]) -> RoleMapping:
-    if "covariates" in roles:
-        return roles
+def _free_covariates(roles: RoleMapping, columns: Sequence[Column]) -> tuple[str, ...]:
+    """Columns without a role that could be covariates; none where covariates are mapped, or no outcome to adjust."""
+    if "covariates" in roles or not {"y", "reward"} & roles.keys():
+        return ()
     taken = set(_mapped_columns(roles))
     suggested = infer_roles(columns).mapping.get("covariates", ())
     names = [suggested] if isinstance(suggested, str) else list(suggested)
-    free = tuple(name for name in names if name not in taken)
-    if not free:
-        return roles
-    listed = ", ".join(free)
-    if options.covariates == "auto":
-        notes.append(f"As asked by options.covariates, the estimates adjust for {listed}.")
-        merged = {**roles, "covariates": free}
-        return {role: merged[role] for role in ROLES if role in merged}
-    notes.append(
-        f"No covariates are mapped, so nothing is adjusted for. {listed} could be: map those that were measured before "
-        "treatment as 'covariates' (one measured after it would bias the estimate), or set options.covariates to "
-        "'auto'."
-    )
-    return roles
+    return tuple(name for name in names if name not in taken)
+
+
+def _varying_within(path: Path, roles: RoleMapping, names: Sequence[str]) -> tuple[str, ...]:
+    """In a panel, the columns that change within some unit; any other may say when the unit is treated."""
+    if not {"unit_id", "time"} <= roles.keys():
+        return tuple(names)
+    unit = str(roles["unit_id"])
+
+    def varies(name: str) -> bool:
+        pairs = load_columns(path, [unit, name]).drop_nulls().unique()
+        return pairs.height > pairs[unit].n_unique()
+
+    return tuple(name for name in names if varies(name))
+
+
+def _takes_no_covariates(finding: Finding) -> bool:
+    primary = finding.decision.primary
+    return any(each.name == primary and each.family in _WITHOUT_COVARIATES for each in finding.estimates)
+
+
+def _readings(columns: Mapping[str, Column], names: Sequence[str]) -> list[str]:
+    """What reading the file made of the numbers and dates of these columns."""
+    return [f"'{name}': {note}" for name in names for note in columns[name].notes if note.startswith(_OF_VALUES)]
 
 
 def _mapped_columns(roles: RoleMapping) -> list[str]:

@@ -1,6 +1,7 @@
 """Roles that a client mapped for nothing, and why: a design that lacks a role would be passed over in silence."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from cqox.contract import RoleMapping
 from cqox.estimators import Estimate, Estimator
@@ -28,17 +29,23 @@ def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Seq
     silent = [entry for entry in chosen if entry.name in reasons]
     unused = [role for role in roles if role not in used and role not in _OF_NO_DESIGN]
 
-    def fit(entry: Estimator) -> tuple[int, int]:
-        """Most of what is unused, then least that is missing."""
-        return -sum(role in entry.requires for role in unused), sum(role not in roles for role in entry.requires)
+    in_use = {entry.family for entry in chosen if entry.name in gave}
+
+    def fit(entry: Estimator, role: str) -> tuple[bool, bool, int, int]:
+        """A family in use, then one made for the role, then most of what is unused, then least that is missing."""
+        return (
+            entry.family not in in_use,
+            role not in entry.requires,
+            -sum(each in entry.requires for each in unused),
+            sum(each not in roles for each in entry.requires),
+        )
 
     told: dict[str, list[str]] = {}
     for role in unused:
-        asking = [entry for entry in silent if role in entry.requires]
-        asking = asking or [entry for entry in silent if role in entry.optional]
+        asking = [entry for entry in silent if role in (*entry.requires, *entry.optional)]
         if not asking:
             continue
-        nearest = min(asking, key=fit)
+        nearest = min(asking, key=partial(fit, role=role))
         told.setdefault(f"{nearest.name} was not computed. {reasons[nearest.name]}", []).append(role)
     return [
         f"Nothing was computed that is made for the design of {_words(names)}: {why}" for why, names in told.items()

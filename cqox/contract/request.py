@@ -5,8 +5,10 @@ Shape only; whether the named columns exist and can play their roles is for `cqo
 
 import difflib
 import math
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
@@ -17,10 +19,13 @@ from cqox.errors import InvalidRequest
 __all__ = ["AnalyzeRequest", "Assignment", "InferRequest", "Mapped", "Options", "RoleMapping", "parse_model"]
 
 type Mapped = str | float | tuple[str, ...]
-"""What a role is mapped to once normalised: a column, a scalar, or several columns."""
+"""What a role is mapped to once normalised: a column, several columns, or a scalar: a number, or a date as ISO text."""
 
 type RoleMapping = Mapping[str, Mapped]
 """Canonical role names to what plays them."""
+
+_LOOSE_DATE = re.compile(r"^(\d{4})(?:[-/.]|年\s*)(\d{1,2})(?:(?:[-/.]|月\s*)(\d{1,2})日?|月)?(?=$|[T\s])")
+"""Years, months and days as columns of dates have them; a month without a day is its first day."""
 
 
 class _Strict(BaseModel):
@@ -125,7 +130,7 @@ class Options(_Strict):
     conley_bandwidth: Annotated[float, Field(gt=0.0, le=20_100.0)] | None = Field(
         None,
         description="Kilometres within which errors are correlated in space; if absent, the distance within which the "
-        "median row has 3 n^(1/3) others, at most 50.",
+        "median row has 2 n^(1/3) others, at most 50.",
     )
     target_action: str | None = Field(
         None,
@@ -218,14 +223,14 @@ def _one(name: str, value: str | float | list[str]) -> str | float:
             )
         value = value[0]
     if arity == "scalar":
-        number = _scalar(value)
-        if not math.isfinite(number):
+        scalar = _scalar(value)
+        if scalar is None:
             raise InvalidRequest(
                 f"The role '{name}' takes a finite number or a date like 2024-07-01, on the scale of its variable, not "
                 f"{value!r}.",
                 field=f"mapping.{name}",
             )
-        return number
+        return scalar
     if not isinstance(value, str):
         raise InvalidRequest(
             f"The role '{name}' takes a column name, not the number {value:g}.", field=f"mapping.{name}"
@@ -233,17 +238,27 @@ def _one(name: str, value: str | float | list[str]) -> str | float:
     return value
 
 
-def _scalar(value: str | float) -> float:
-    """The number, or the days since 1970 of a date, as time columns of dates are counted; NaN where it is neither."""
+def _scalar(value: str | float) -> str | float | None:
+    """The number, or a date as ISO text in UTC without its zone; None where it is neither."""
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        pass
+        return _date(str(value))
+    return number if math.isfinite(number) else None
+
+
+def _date(text: str) -> str | None:
+    narrow = unicodedata.normalize("NFKC", text).strip()
+    found = _LOOSE_DATE.match(narrow)
+    if found:
+        year, month, day = found[1], found[2], found[3] or "1"
+        narrow = f"{year}-{month:0>2}-{day:0>2}{narrow[found.end() :]}"
     try:
-        moment = datetime.fromisoformat(str(value).strip())
-    except ValueError:
-        return math.nan
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(days=1)
+        moment = datetime.fromisoformat(narrow)
+        moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        return None
+    return moment.date().isoformat() if moment.time() == time() else moment.isoformat(sep=" ")
 
 
 def _unknown(what: str, word: str, valid: Sequence[str], *, field: str) -> InvalidRequest:

@@ -58,6 +58,23 @@ def test_a_latitude_needs_a_longitude():
         prepared(PEOPLE, {"y": "y", "treatment": "w", "latitude": "lon", "longitude": "lon"})
 
 
+@pytest.mark.parametrize(
+    ("half", "other"),
+    [
+        ({"running": "lat"}, "cutoff"),
+        ({"cutoff": 36.5}, "running"),
+        ({"proxy_treatment": "lat"}, "proxy_outcome"),
+        ({"proxy_outcome": "lat"}, "proxy_treatment"),
+        ({"longitude": "lon"}, "latitude"),
+        ({"intervention_time": 37}, "time"),
+    ],
+)
+def test_half_of_a_design_is_refused_with_what_it_lacks(half: dict[str, object], other: str):
+    with pytest.raises(InvalidRequest, match=f"needs '{other}' beside it") as caught:
+        prepared(PEOPLE, {"y": "y", "treatment": "w", **half})
+    assert caught.value.field == f"mapping.{other}"
+
+
 def test_the_source_population_is_known_by_its_name():
     data, notes = prepared(PEOPLE, {"y": "y", "treatment": "w", "sample": "where"})
     assert data.in_source.tolist() == [1.0, 0.0, 1.0, 0.0]
@@ -95,3 +112,33 @@ def test_an_intervention_may_be_a_date_of_the_time_column():
     assert data.post.tolist() == [0.0, 0.0, 1.0, 1.0]
     with pytest.raises(InvalidRequest, match="a date like"):
         prepared(frame, {"y": "y", "time": "day", "intervention_time": "July"})
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-07-01", "2024/7/1", "2024.7.1", "2024-07", "2024年7月", "2024年7月1日", "2024-07-01T09:00+09:00"]
+)
+def test_an_intervention_is_read_as_a_column_of_dates_is(text: str):
+    frame = pl.DataFrame({"y": [1.0, 2.0, 3.0], "day": ["2024-06-30", "2024-07-01", "2024-07-02"]})
+    frame = frame.with_columns(pl.col("day").str.to_date())
+    data, notes = prepared(frame, {"y": "y", "time": "day", "intervention_time": text})
+    assert data.post.tolist() == [0.0, 1.0, 1.0]
+    assert data.intervention_time == 19905.0
+    assert "post is day >= 2024-07-01." in notes
+
+
+@pytest.mark.parametrize("role", ["intervention_time", "cutoff"])
+def test_a_date_is_not_compared_with_a_number(role: str):
+    frame = pl.DataFrame({"y": [1.0, 2.0, 3.0], "day": ["2024-06-30", "2024-07-01", "2024-07-02"], "n": [1, 2, 3]})
+    frame = frame.with_columns(pl.col("day").str.to_date())
+    column = "time" if role == "intervention_time" else "running"
+    with pytest.raises(InvalidRequest, match=f"'day' holds dates and '{role}' is a number"):
+        prepared(frame, {"y": "y", column: "day", role: 19905})
+    with pytest.raises(InvalidRequest, match=f"'n' holds numbers and '{role}' is a date"):
+        prepared(frame, {"y": "y", column: "n", role: "2024-07-01"})
+
+
+def test_a_cutoff_may_be_a_date_of_its_score():
+    frame = pl.DataFrame({"y": [1.0, 2.0, 3.0], "day": ["2024-06-30", "2024-07-01", "2024-07-02"]})
+    frame = frame.with_columns(pl.col("day").str.to_date())
+    data, _ = prepared(frame, {"y": "y", "running": "day", "cutoff": "2024-07-01 12:00"})
+    assert data.cutoff == 19905.5

@@ -24,9 +24,9 @@ def analyzed(folder: Path, lines: list[str], mapping: dict[str, object], **optio
 @pytest.fixture(scope="module")
 def states(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     data = factor_panel(treated=1)
-    lines = ["県,年度,売上,施策"]
+    lines = ["県,年度,売上,施策,price"]
     for unit, time, y, t in zip(data.unit, data.time, data.y, data.treatment, strict=True):
-        lines.append(f"県{unit:02d},{1990 + time},{y:.6f},{t:.0f}")
+        lines.append(f"県{unit:02d},{1990 + time},{y:.6f},{t:.0f},{time * 7 % 11 + time / 3:.3f}")
     mapping = {"y": "売上", "unit_id": "県", "time": "年度", "treatment": "施策"}
     return analyzed(tmp_path_factory.mktemp("states"), lines, mapping)
 
@@ -37,6 +37,7 @@ def test_one_treated_unit_is_decided_by_synthetic_differences(states: Finished):
     assert "few treated units" in decision["primary_rule"]
     assert states.report["gates"]["donor_fit"]["status"] == "pass"
     assert "synthetic_control" in states.specs
+    assert not any("covariates" in note for note in states.report["notes"])
 
 
 def test_its_donors_have_their_names(states: Finished):
@@ -51,10 +52,14 @@ def test_its_donors_have_their_names(states: Finished):
 @pytest.mark.parametrize("how", [{"intervention_time": 61}, {"post": "after"}])
 def test_a_series_alone_is_decided_by_its_own_trend(tmp_path: Path, how: dict[str, object]):
     data = series(dependence=0.2)
-    lines = ["week,sales,after"]
-    lines += [f"{1 + time},{y:.6f},{int(time >= 60)}" for time, y in zip(data.time, data.y, strict=True)]
+    lines = ["week,sales,after,price"]
+    lines += [
+        f"{1 + time},{y:.6f},{int(time >= 60)},{time * 7 % 11 + time / 3:.3f}"
+        for time, y in zip(data.time, data.y, strict=True)
+    ]
     finished = analyzed(tmp_path, lines, {"y": "sales", "time": "week", **how})
     assert finished.report["decision"]["primary"] == "interrupted_series"
     estimate = next(row for row in finished.report["estimates"] if row["name"] == "interrupted_series")
     assert estimate["estimate"] == pytest.approx(2.0, abs=1.5)
     assert "interrupted_series" in finished.specs
+    assert not any("covariates" in note for note in finished.report["notes"])

@@ -97,6 +97,30 @@ def test_an_intervention_time_makes_the_post_indicator() -> None:
     np.testing.assert_array_equal(found.contrasts[0].data.post, [0, 1, 0, 1, 0, 1])
 
 
+def test_dates_are_not_compared_with_a_year() -> None:
+    days = [date(1974, 1, 1), date(1976, 1, 1)] * 2
+    frame = pl.DataFrame({"y": [1.0, 2.0, 3.0, 5.0], "unit": [1, 1, 2, 2], "day": days, "first": [1976, 1976, 0, 0]})
+    roles = {"y": "y", "unit_id": "unit", "time": "day", "cohort": "first"}
+    with pytest.raises(InvalidRequest, match="'day' holds dates and 'first' holds numbers; give both as dates"):
+        prepared(frame, roles)
+    with pytest.raises(InvalidRequest, match="'first' holds numbers and 'day' holds dates"):
+        prepared(frame, {**roles, "time": "first", "cohort": "day"})
+    never = frame.with_columns(first=pl.lit(None, dtype=pl.Int64))
+    np.testing.assert_array_equal(prepared(never, roles).contrasts[0].data.treatment, [0, 0, 0, 0])
+
+
+def test_a_note_of_a_start_says_it_as_time_does() -> None:
+    roles = {"y": "y", "treatment": "w", "time": "year", "intervention_time": 2002.0}
+    assert "post is year >= 2002." in prepared(PANEL, roles).notes
+
+
+def test_rows_of_weight_0_are_left_out_of_every_contrast() -> None:
+    frame = pl.DataFrame({"y": [1.0, 2.0, 3.0, 4.0, 6.0], "arm": list("abcab"), "s": [1.0, 2.0, 1.0, 0.0, 0.0]})
+    found = prepared(frame, {"y": "y", "treatment": "arm", "weights": "s"})
+    assert [contrast.data.y.tolist() for contrast in found.contrasts] == [[1.0, 2.0], [1.0, 3.0]]
+    assert "2 rows have weight 0 and are left out." in found.notes
+
+
 def test_a_contrast_holds_only_the_rows_of_its_two_levels_in_every_array() -> None:
     frame = pl.DataFrame(
         {
@@ -129,7 +153,13 @@ def test_the_covariates_of_the_treatment_model_are_the_same_array_unless_mapped(
 def test_weights_below_zero_are_refused_and_zero_leaves_the_row_out() -> None:
     frame = pl.DataFrame({"y": [1.0, 2.0, 3.0], "w": [0, 1, 1], "s": [1.0, 0.0, 2.0]})
     roles = {"y": "y", "treatment": "w", "weights": "s"}
-    np.testing.assert_array_equal(prepared(frame, roles).contrasts[0].data.weights, [1, np.nan, 2])
+    found = prepared(frame, roles)
+    np.testing.assert_array_equal(found.contrasts[0].data.weights, [1, 2])
+    assert "1 row has weight 0 and is left out." in found.notes
+    gap = frame.with_columns(s=pl.Series([1.0, None, 2.0]))
+    np.testing.assert_array_equal(prepared(gap, roles).contrasts[0].data.weights, [1, np.nan, 2])
+    with pytest.raises(UnusableData, match="above 0 in 's'"):
+        prepared(frame.with_columns(s=pl.lit(0.0)), roles)
     with pytest.raises(InvalidRequest, match="negative"):
         prepared(frame.with_columns(s=-pl.col("s")), roles)
 
@@ -194,5 +224,7 @@ def test_gaps_in_covariates_can_be_marked_instead_of_losing_the_rows() -> None:
     np.testing.assert_array_equal(data.covariates[:, 4], [0, 1, 0, 1])
     np.testing.assert_array_equal(data.covariates[:, 5], [1, 0, 0, 0])
     assert data.propensity_covariates is data.covariates
-    assert any("options.missing" in note for note in result.notes)
+    assert any("gaps in 3 columns" in note and "2 columns that say where were" in note for note in result.notes)
+    one = prepared(frame, {**roles, "covariates": ("a", "d")}, missing="indicator").notes
+    assert any("gaps in 1 column of" in note and "1 column that says where was added" in note for note in one)
     assert np.isnan(prepared(frame, roles).contrasts[0].data.covariates).any()

@@ -86,6 +86,41 @@ def test_columns_that_could_be_adjusted_for_are_named_and_used_only_when_asked(t
     assert "id" not in asked.report["mapping"]["covariates"]
 
 
+def kept(folder: Path, lines: list[str]) -> Path:
+    (folder / "k.csv").write_text("\n".join(lines), encoding="utf-8")
+    table = read_table(folder / "k.csv", name="k", limits=Limits(), options=ReadOptions())
+    write_parquet(table, folder / "k.parquet")
+    return folder / "k.parquet"
+
+
+def test_what_reading_made_of_a_mapped_column_is_in_the_report(tmp_path: Path) -> None:
+    lines = ["rate,w,other", *(f"{3 + number % 7}%,{number % 2},{number}%" for number in range(60))]
+    finished, _ = run(kept(tmp_path, lines), {"y": "rate", "treatment": "w"})
+    told = [note for note in finished.report["notes"] if "Percentages" in note]
+    assert told == ["'rate': Percentages were read as fractions: 5% is 0.05."]
+
+
+def test_rows_of_weight_0_are_no_missing_data(tmp_path: Path) -> None:
+    lines = ["y,w,s", *(f"{number * 31 % 7 + number % 2},{number % 2},{number % 5 // 3}" for number in range(100))]
+    finished, _ = run(kept(tmp_path, lines), {"y": "y", "treatment": "w", "weights": "s"})
+    assert finished.report["gates"]["missingness"]["status"] == "pass"
+    assert finished.rows_used == 40
+    assert "60 rows have weight 0 and are left out." in finished.report["notes"]
+
+
+def test_a_column_that_is_constant_within_units_is_not_named_as_a_covariate_of_a_panel(tmp_path: Path) -> None:
+    lines = ["id,t,w,start,age,y"]
+    for unit in range(40):
+        start = 4 + unit % 3 if unit % 2 else 9
+        for t in range(1, 9):
+            lines.append(f"{unit},{t},{int(t >= start)},{start},{unit * 7 % 11 + t},{(unit * 13 + t * 29) % 17 / 3}")
+    table = kept(tmp_path, lines)
+    panel, _ = run(table, {"y": "y", "treatment": "w", "unit_id": "id", "time": "t"})
+    (hint,) = [note for note in panel.report["notes"] if "could be" in note]
+    assert "start" not in hint.partition("could be")[0]
+    assert "age" in hint.partition("could be")[0]
+
+
 def test_aliases_are_reported_back(table: Path) -> None:
     finished, _ = run(table, {"outcome": "y", "T": "w"})
     assert "'outcome' is read as the role 'y'." in finished.report["notes"]

@@ -17,12 +17,13 @@ def told(roles: dict[str, object], *estimates: Estimate) -> list[str]:
     return unused_roles(roles, [KNOWN[estimate.name] for estimate in estimates], estimates)
 
 
-def test_half_of_a_cutoff_is_told_of_with_what_it_lacks() -> None:
-    roles = {"y": "y", "treatment": "w", "running": "x"}
-    estimates = (gave("difference_in_means"), gave("rd_local_linear", "It needs the role 'cutoff'."))
-    (note,) = told(roles, *estimates)
-    assert note.startswith(
-        "Nothing was computed that is made for the design of 'running': rd_local_linear was not computed. It needs"
+def test_a_role_without_a_use_is_told_of_by_an_estimator_of_the_design_in_use() -> None:
+    roles = {"action": "a", "reward": "r", "pscore": "p", "covariates": ("x",)}
+    lacking = gave("lin_interacted", "It needs the role 'treatment'.")
+    (note,) = told(roles, lacking, gave("ope_ips"), gave("ope_dr", "It needs one column for each action."))
+    assert note == (
+        "Nothing was computed that is made for the design of 'covariates': ope_dr was not computed. It needs one "
+        "column for each action."
     )
 
 
