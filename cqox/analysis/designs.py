@@ -1,6 +1,6 @@
 """What the roles of special designs make of their columns: scores, actions, neighbours, places, populations.
 
-Roles that are of use together alone, and those that are compared with each other, are checked here too.
+Roles that are compared with each other are checked here too.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,10 @@ from cqox.contract import ROLES, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Edges, Matrix, Vector
 
-__all__ = ["DesignRoles", "check_scales", "check_whole", "design_roles", "scalar"]
+__all__ = ["DesignRoles", "check_scales", "design_roles", "scalar"]
 
 _SOURCE = {"source", "study", "trial", "rct", "experiment", "randomised", "randomized", "試験", "介入試験", "実験"}
 _TARGET = {"target", "population", "external", "real world", "対象", "対象集団", "母集団"}
-
-_TOGETHER = (("running", "cutoff"), ("latitude", "longitude"), ("proxy_treatment", "proxy_outcome"))
-"""Roles of which neither is of use without the other."""
 
 _COMPARED = (("time", "cohort"), ("time", "intervention_time"), ("running", "cutoff"))
 """Roles whose values are on one scale."""
@@ -72,18 +69,6 @@ def design_roles(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[
         proxy_outcome=_matrix(frame, columns, roles, "proxy_outcome", notes),
         cost=_number(frame, roles, "cost"),
     )
-
-
-def check_whole(roles: RoleMapping) -> None:
-    """Refuse half of a design.
-
-    Raises:
-        InvalidRequest: a role is mapped without the one that it needs.
-    """
-    needs = [*_TOGETHER, *((other, role) for role, other in _TOGETHER), ("intervention_time", "time")]
-    for role, other in needs:
-        if role in roles and other not in roles:
-            raise InvalidRequest(f"'{role}' needs '{other}' beside it; map both.", field=f"mapping.{other}")
 
 
 def check_scales(frame: Rows, roles: RoleMapping) -> None:

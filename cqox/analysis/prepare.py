@@ -4,16 +4,15 @@ Every mistake that a client can make with a mapping is found here and named: a c
 for one column, a constant treatment. What each role does to its column is in `cqox.analysis.roles`.
 """
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.analysis.designs import check_scales, check_whole, design_roles, scalar
+from cqox.analysis.designs import check_scales, design_roles, scalar
 from cqox.analysis.levels import Levels, treatment_levels
+from cqox.analysis.mapping import names_in
 from cqox.analysis.missing import with_indicators
 from cqox.analysis.roles import (
     Columns,
@@ -32,17 +31,7 @@ from cqox.contract import ROLES, Options, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Data, Vector
 
-__all__ = ["Contrast", "Prepared", "check_mapping", "prepare"]
-
-_DESIGNS = (
-    {"treatment"}, {"dose"}, {"running", "cutoff"}, {"time", "cohort"}, {"time", "intervention_time"}, {"time", "post"},
-    {"action", "reward"}, {"action", "y"}, {"reward", "target_policy"},
-)  # fmt: skip
-"""Roles that say who was treated, alone or together."""
-
-# A unit may also be the cluster, a period the post indicator, and so on.
-_ALONE = ("y", "reward", "treatment", "instrument", "weights", "pscore", "log_propensity")
-"""Roles that may not share a column."""
+__all__ = ["Contrast", "Prepared", "prepare"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,58 +58,6 @@ class Prepared:
 
     contrasts: tuple[Contrast, ...]
     notes: tuple[str, ...]
-
-
-def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
-    """Check names alone, before any data is read.
-
-    Raises:
-        InvalidRequest: a column that does not exist, half of a design, no outcome, no treatment where the design gives
-            none, or one column in two roles that exclude each other.
-    """
-    for role, mapped in roles.items():
-        if ROLES[role].arity == "scalar":
-            continue
-        for column in _names(mapped):
-            if column not in columns:
-                near = difflib.get_close_matches(column, columns, n=3, cutoff=0.5)
-                hint = f" Did you mean {' or '.join(near)}?" if near else ""
-                ordered = [*near, *(name for name in columns if name not in near)]
-                raise InvalidRequest(
-                    f"The data set has no column '{column}' (mapped as {role}).{hint} It has: {', '.join(ordered)}.",
-                    field=f"mapping.{role}",
-                    choices=ordered,
-                )
-    check_whole(roles)
-    if not {"y", "reward"} & roles.keys() and not {"running", "cutoff"} <= roles.keys():
-        raise InvalidRequest("The outcome is missing: map a column as 'y'.", field="mapping.y", choices=list(columns))
-    _check_shared(roles)
-    if not any(design <= roles.keys() for design in _DESIGNS):
-        raise InvalidRequest(
-            "The treatment is missing: map a column as 'treatment', or a design that defines it (running and cutoff, "
-            "time and cohort, time and intervention_time, action and reward).",
-            field="mapping.treatment",
-            choices=list(columns),
-        )
-
-
-def _check_shared(roles: RoleMapping) -> None:
-    taken: dict[str, str] = {}
-    for role in _ALONE:
-        for column in _names(roles.get(role, ())):
-            if column in taken:
-                raise InvalidRequest(
-                    f"The column '{column}' is mapped as {taken[column]} and as {role}; it can play one of the two.",
-                    field=f"mapping.{role}",
-                )
-            taken[column] = role
-    for column in (*_names(roles.get("covariates", ())), *_names(roles.get("propensity_covariates", ()))):
-        if taken.get(column) in ("y", "treatment"):
-            raise InvalidRequest(
-                f"The column '{column}' is mapped as {taken[column]} and as a covariate; an adjustment for it would "
-                "remove the effect. Take it out of the covariates.",
-                field="mapping.covariates",
-            )
 
 
 def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options) -> Prepared:
@@ -193,7 +130,7 @@ def _cohort(frame: Rows, roles: RoleMapping) -> Vector | None:
 def _base(
     frame: Rows, columns: Columns, roles: RoleMapping, y: Vector | None, options: Options, notes: list[str]
 ) -> Data:
-    names = {role: _names(mapped) for role, mapped in roles.items() if ROLES[role].arity != "scalar"}
+    names = {role: names_in(mapped) for role, mapped in roles.items() if ROLES[role].arity != "scalar"}
 
     def adjusting(role: str) -> Covariates:
         found = covariate_matrix(frame, columns, names.get(role, ()), role=role, notes=notes)
@@ -303,11 +240,3 @@ def _refuse_constant(values: Vector, name: str, what: str) -> None:
             "estimated.",
             field="mapping.y",
         )
-
-
-def _names(mapped: object) -> tuple[str, ...]:
-    if isinstance(mapped, str):
-        return (mapped,)
-    if isinstance(mapped, tuple):
-        return tuple(str(name) for name in mapped)
-    return ()

@@ -14,7 +14,8 @@ import polars as pl
 
 from cqox import diagnostics as judge
 from cqox import figures as draw
-from cqox.analysis.prepare import Contrast, Prepared, check_mapping, prepare
+from cqox.analysis.mapping import check_mapping
+from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.report import Finding, assemble
 from cqox.analysis.unused import unused_roles
 from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping

@@ -174,7 +174,7 @@ class Report(_Answer):
     gates: Mapping[str, Gate]
     decision: Decision
     diagnostics: Mapping[str, JsonValue]
-    figures: Mapping[str, str] = Field(description="Figure name to its address; append .svg, .png or .json.")
+    figures: Mapping[str, str] = Field(description="Figure name to its address; replace .svg by .png or .json.")
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     errors: Sequence[str] = ()

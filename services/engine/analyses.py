@@ -1,5 +1,6 @@
 """Handlers of analyses: the comprehensive one, those that are stored, their figures, and the catalog of estimators."""
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from cqox import telemetry
 from cqox.analysis.flights import Tell
 from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
+from cqox.analysis.mapping import check_mapping
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import DeadlineExceeded, InvalidRequest
 from cqox.resilience.http import deadline_from_headers
@@ -102,9 +104,10 @@ async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> 
 
 
 async def _check(state: State, asked: AnalyzeRequest) -> None:
-    # What can be told from the request alone is told now, and not by a job that has failed already.
-    asked.roles()
-    await state.analyses.datasets.get(asked.dataset_id)
+    # What can be told from names alone is told now, and not by a job that has failed already.
+    roles, _ = asked.roles()
+    record = await state.analyses.datasets.get(asked.dataset_id)
+    check_mapping(roles, [column["name"] for column in json.loads(record.description)["columns"]])
 
 
 def _started(

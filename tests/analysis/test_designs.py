@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cqox.analysis.prepare import check_mapping, prepare
+from cqox.analysis.mapping import check_mapping
+from cqox.analysis.prepare import prepare
 from cqox.contract import AnalyzeRequest, Options
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import Data

@@ -93,18 +93,35 @@ def test_an_event_stream_tells_each_step_and_estimate_and_ends_with_the_report(e
 
 
 def test_a_job_that_fails_says_why_as_a_problem(engine: httpx.Client) -> None:
-    body = {"dataset_id": "test", "mapping": {"y": "nope", "treatment": "w"}}
+    body = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "pscore": "x1"}}
     answer = engine.post("/api/analyze/comprehensive", json=body, headers={"Prefer": "respond-async"})
     done = wait_done(engine, answer.headers["Location"])
     assert done["status"] == "failed"
     assert done["problem"]["status"] == 400  # type: ignore[index]
-    assert "'nope'" in done["problem"]["detail"]  # type: ignore[index]
+    assert "'x1'" in done["problem"]["detail"]  # type: ignore[index]
 
 
 def test_a_request_that_cannot_be_right_is_refused_before_there_is_a_job(engine: httpx.Client) -> None:
     body = {"dataset_id": "nothing", "mapping": {"y": "y", "treatment": "w"}}
     for headers in ({"Prefer": "respond-async"}, {"Accept": "text/event-stream"}):
         assert engine.post("/api/analyze/comprehensive", json=body, headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("mapping", "field"),
+    [
+        ({"y": "nope", "treatment": "w"}, "mapping.y"),
+        ({"y": "y"}, "mapping.treatment"),
+        ({"y": "y", "treatment": "w", "covariates": ["w"]}, "mapping.covariates"),
+    ],
+)
+def test_a_mapping_of_wrong_names_is_refused_however_the_answer_is_to_come(
+    engine: httpx.Client, mapping: dict[str, object], field: str
+) -> None:
+    for headers in ({}, {"Prefer": "respond-async"}, {"Accept": "text/event-stream"}):
+        body = {"dataset_id": "test", "mapping": mapping}
+        answer = engine.post("/api/analyze/comprehensive", json=body, headers=headers)
+        assert (answer.status_code, answer.json()["field"]) == (400, field)
 
 
 def test_a_cancelled_job_stops_computing(engine: httpx.Client) -> None:

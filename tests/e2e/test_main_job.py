@@ -62,6 +62,7 @@ def test_every_figure_of_a_report_comes_as_svg_png_and_json_and_is_kept(api: htt
     report = analyze(api, "test", {"y": "y", "treatment": "w", "covariates": ["x1", "x2", "x3", "x4"]})
     figures = report["figures"]
     assert {"forest", "overlap", "love_plot"} <= set(figures)  # type: ignore[arg-type]
+    assert "replace .svg by .png or .json" in str(Report.model_fields["figures"].description)
     for address in figures.values():  # type: ignore[union-attr]
         svg = api.get(address)
         assert (svg.status_code, svg.headers["Content-Type"]) == (200, "image/svg+xml")
