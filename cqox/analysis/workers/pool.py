@@ -16,7 +16,7 @@ import anyio
 
 from cqox.analysis.workers.process import Progress, WorkerProcess
 from cqox.analysis.workers.reply import Reply
-from cqox.errors import WorkerLost, WorkersUnavailable
+from cqox.errors import LimitExceeded, WorkerLost, WorkersUnavailable
 from cqox.tasks import open_task_group
 
 __all__ = ["WorkerPool"]
@@ -122,7 +122,7 @@ class WorkerPool:
                 worker = await WorkerProcess.start(
                     work=self._work, memory_bytes=self._memory_bytes, threads=self._threads
                 )
-            except (WorkerLost, OSError) as error:
+            except (WorkerLost, LimitExceeded, OSError) as error:
                 self._begun.set()
                 self._failures += 1
                 _logger.error("A worker process did not start (%d in a row): %s", self._failures, error)

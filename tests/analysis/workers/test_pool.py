@@ -195,9 +195,16 @@ async def test_a_module_that_does_not_load_fails_the_task_instead_of_hanging() -
                 await pool.run("echo", {})
 
 
-async def test_a_task_that_finds_no_worker_is_not_put_into_quarantine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(errno.EMFILE, os.strerror(errno.EMFILE)), LimitExceeded("it ran into its memory bound")],
+    ids=["files", "memory"],
+)
+async def test_a_task_that_finds_no_worker_is_not_put_into_quarantine(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def start(**_: object) -> WorkerProcess:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        raise failure
 
     quarantine = Quarantine()
     monkeypatch.setattr(pool_module, "_MAX_PAUSE_SECONDS", 0.0)
