@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from types import UnionType
+from typing import Literal, get_args, get_origin
 
 import trio
 from pydantic import JsonValue
@@ -66,7 +67,7 @@ def analyze(wanted: Wanted) -> int:
     progress = _Progress(Console(stderr=True, highlight=False))
     try:
         settings = load(os.environ).settings
-        options = {name: _value(text) for name, text in pairs_of(wanted.options, "--option").items()}
+        options = {name: _value(name, text) for name, text in pairs_of(wanted.options, "--option").items()}
         result = _computed(wanted, settings, options, progress)
     except (SettingsError, InvalidRequest) as error:
         return progress.fail(error, _USAGE)
@@ -172,16 +173,25 @@ def _read_options(given: Sequence[str]) -> dict[str, JsonValue]:
     return options
 
 
-def _value(text: str) -> JsonValue:
+def _value(name: str, text: str) -> JsonValue:
+    """The option's value from JSON or plain text; several values from JSON or separated by commas."""
     try:
         value: JsonValue = json.loads(text)
     except ValueError:
-        return text
-    return value
+        value = text
+    if value is None or isinstance(value, list) or not _takes_several(name):
+        return value
+    return [word.strip() for word in text.split(",")]
+
+
+def _takes_several(name: str) -> bool:
+    field = Options.model_fields.get(name)
+    form = None if field is None else field.annotation
+    return any(get_origin(one) in (list, tuple) for one in (get_args(form) if isinstance(form, UnionType) else [form]))
 
 
 class _Progress:
-    """The step at hand: a line that changes on a terminal, a line for each step elsewhere."""
+    """The step at hand: a line that changes on a terminal, elsewhere a line for each step that was not skipped."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -196,6 +206,8 @@ class _Progress:
         for note in notes if isinstance(notes, list) else ():
             self._console.print(Text(f"{told.get('step')}: {note}", style="yellow"), soft_wrap=True)
         if notes is not None:
+            return
+        if told.get("status") == "skipped" and not self._console.is_terminal:
             return
         seconds = told.get("seconds")
         spent = f" ({seconds:.3g} s)" if isinstance(seconds, float) else ""

@@ -124,7 +124,8 @@ def _parameters_of_analyze() -> list[inspect.Parameter]:
     figures = typer.Option("--figures", help="Folder for the figures; FILE-figures beside the file if absent.")
     formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
     options = (
-        f"An option of the analysis, such as seed=7 or se=HC3; may be repeated. {', '.join(Options.model_fields)}."
+        "An option of the analysis, such as seed=7 or se=HC3; several values are separated by commas, as in "
+        f"estimators=aipw,ipw_ate. May be repeated. {', '.join(Options.model_fields)}."
     )
     option = typer.Option("--option", metavar="NAME=VALUE", help=options)
     reading = "How to read the file, such as encoding=cp932; may be repeated. encoding, delimiter, sheet, decimal, na."

@@ -34,6 +34,7 @@ def test_a_file_is_analysed_without_a_server_and_its_figures_written_beside_it(t
     assert "aipw" in done.stdout
     assert "Decision: " in done.stdout
     assert "estimate.aipw" in done.stderr
+    assert "estimate.iv_2sls" not in done.stderr
     written = {path.name for path in (table.parent / "試験-figures").iterdir()}
     assert {"forest.svg", "forest.json"} <= written
     assert str(table.parent / "試験-figures" / "forest.svg") in done.stdout
@@ -46,6 +47,18 @@ def test_json_goes_to_standard_output_and_nothing_else_does(table):
     assert {"aipw", "difference_in_means"} <= {estimate["name"] for estimate in report["estimates"]}
     assert report["figures"] == {}
     assert list(table.parent.iterdir()) == [table]
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [("aipw", {"aipw"}), ("aipw, ipw_ate", {"aipw", "ipw_ate"}), ('["aipw", "ipw_ate"]', {"aipw", "ipw_ate"})],
+)
+def test_an_option_of_several_values_takes_them_separated_by_commas(table, given, used):
+    options = ["--option", f"estimators={given}", "--option", "outcome_range=-100,100.5", "--option", "seed=7"]
+    done = run(table, *ROLES_GIVEN, *options, "--json", "--no-figures")
+    report = json.loads(done.stdout)
+    assert {estimate["name"] for estimate in report["estimates"]} == used
+    assert (report["options"]["outcome_range"], report["options"]["seed"]) == ([-100.0, 100.5], 7)
 
 
 def test_how_the_file_was_read_is_told_also_where_a_column_is_then_missing(tmp_path):
@@ -112,7 +125,8 @@ def test_an_option_without_a_value_is_refused_with_the_names_that_there_are():
     assert "seed" in caught.value.choices
 
 
-def test_every_role_has_a_flag():
-    text = " ".join(run("--help").stdout.split())
+def test_every_role_has_a_flag_and_lists_are_explained():
+    text = " ".join(run("--help").stdout.replace("│", " ").split())
+    assert "several values are separated by commas" in text
     for role in ROLES:
         assert f"--{role.replace('_', '-')}" in text
