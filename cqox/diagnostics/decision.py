@@ -53,15 +53,20 @@ def decide(
     chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     computed = sum(estimate.estimate is not None for estimate in estimates)
     verdict, reasons = _judge(primary, chosen, gates, better, minimum_effect, alpha)
-    many = f"{computed} estimates were computed" if computed != 1 else "1 estimate was computed"
-    note = (
-        f"{many} from the same rows: they are not independent looks, and their number adds no evidence. The decision "
-        "uses the primary alone; the others serve the agreement gate."
-    )
     return Decision(
         verdict=verdict, primary=primary.name, primary_rule=primary.rule, better=better,
-        minimum_effect=minimum_effect, reasons=tuple(reasons), estimates_computed=computed, note=note,
+        minimum_effect=minimum_effect, reasons=tuple(reasons), estimates_computed=computed, note=_note(computed),
     )  # fmt: skip
+
+
+def _note(computed: int) -> str:
+    if computed < 2:
+        many = "1 estimate was computed" if computed else "No estimate was computed"
+        return f"{many}. The decision uses the primary alone."
+    return (
+        f"{computed} estimates were computed from the same rows: they are not independent looks, and their number adds "
+        "no evidence. The decision uses the primary alone; the others serve the agreement gate."
+    )
 
 
 def _judge(

@@ -15,6 +15,7 @@ __all__ = [
     "p_text",
     "plural",
     "short",
+    "width",
 ]
 
 POLICY_VALUE = "policy value"
@@ -164,11 +165,16 @@ def plural(count: float, noun: str) -> str:
     return f"{count:,.0f} {noun}{'' if count == 1 else 's'}"
 
 
+def width(text: str) -> int:
+    """How many Latin letters are as wide as the text; Japanese ones count twice."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
 def short(text: str, most: int = 48) -> str:
     """The text, cut where it is wider than so many Latin letters; Japanese ones count twice."""
-    width = 0
+    taken = 0
     for place, letter in enumerate(text):
-        width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        if width > most:
+        taken += width(letter)
+        if taken > most:
             return f"{text[: max(place - 1, 1)]}…"
     return text

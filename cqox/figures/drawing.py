@@ -57,7 +57,7 @@ def draw(
         heterogeneity(plan, treatment, diagnostics),
         synthetic_control(plan, treatment, estimates),
         interrupted_series(plan, levels, estimates),
-        sensitivity_contour(plan, treatment, diagnostics),
+        sensitivity_contour(plan, treatment, diagnostics, primary),
         dose_curve(plan, treatment, estimates),
     )
     return {figure.name: figure for figure in figures if figure is not None}

@@ -61,7 +61,8 @@ def forest(plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: s
 def _subtitle(rows: Sequence[dict[str, Json]], known: Sequence[Estimate], percent: str) -> list[str]:
     quantities = len({estimate.estimand for estimate in known})
     of = "one quantity" if quantities == 1 else f"{quantities} quantities"
-    first = f"{plural(len(known), 'estimate')} of {of} with {percent} intervals; they are not independent looks."
+    first = f"{plural(len(known), 'estimate')} of {of} with "
+    first += f"its {percent} interval." if len(known) == 1 else f"{percent} intervals; they are not independent looks."
     keys = []
     if any(row.get("role") == "primary" for row in rows):
         keys.append("Orange: the estimate that the decision uses.")
@@ -69,14 +70,21 @@ def _subtitle(rows: Sequence[dict[str, Json]], known: Sequence[Estimate], percen
         keys.append("Hollow: computed with a warning.")
     if any(row.get("cut_low") is not None or row.get("cut_high") is not None for row in rows):
         keys.append("Arrows: the interval goes on.")
-    logged = next((value for each in known if (value := number_in(each.diagnostics, "logged_value")) is not None), None)
-    said = [] if logged is None else [f"The policy that was logged had {amount(logged)}."]
+    values = (_reference(each) for each in known if each.estimand == POLICY_VALUE)
+    logged = next((value for value in values if value is not None), None)
+    said = [] if logged is None else [f"The policy that was logged had {amount(logged)} (dashed)."]
     return [first, *said, " ".join(keys)] if keys else [first, *said]
 
 
+def _reference(estimate: Estimate) -> float | None:
+    """What the estimate is compared with: no effect, or the value of the logged policy where that is known."""
+    return number_in(estimate.diagnostics, "logged_value") if estimate.estimand == POLICY_VALUE else 0.0
+
+
 def _domain(known: Sequence[Estimate]) -> tuple[float, float]:
-    """The range shown: no effect, every estimate, and intervals as far as they are not out of proportion."""
-    points = [0.0, *(estimate.estimate or 0.0 for estimate in known)]
+    """The range shown: every reference and estimate, and intervals as far as they are not out of proportion."""
+    references = [value for value in map(_reference, known) if value is not None]
+    points = [*references, *(estimate.estimate or 0.0 for estimate in known)]
     halves = [
         (estimate.ci_upper - estimate.ci_lower) / 2
         for estimate in known
@@ -119,6 +127,7 @@ def _row(estimate: Estimate, low: float, high: float, decimals: int) -> dict[str
         "estimand": estimate.estimand,
         "label": described(estimate.name),
         "estimate": value,
+        "reference": _reference(estimate),
         "standard_error": estimate.standard_error,
         "se_method": estimate.se_method,
         "lower": lower,
@@ -171,8 +180,11 @@ def forest_template() -> Spec:
         color=colour,
         tooltip=tooltip,
     )
-    none = (
-        alt.Chart().transform_aggregate(rows="count()").mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(0))
+    # A rule for each row, with a whole number of dashes, so that none runs through a heading.
+    references = (
+        rows.transform_filter("isValid(datum.reference)")
+        .mark_rule(color=GREY, strokeDash=[_STEP / 8, _STEP / 8], yOffset=-_STEP / 2, y2Offset=_STEP / 2)
+        .encode(x="reference:Q", y2="row:O")
     )
     points = only.mark_point(size=66, filled=True, opacity=1, strokeWidth=2).encode(
         x="estimate:Q",
@@ -198,4 +210,4 @@ def forest_template() -> Spec:
     lines = headings.mark_rect(height=1, color=RULE, yOffset=_STEP / 2).encode(
         x=alt.value(-_NAMES), x2=alt.value(_WIDTH)
     )
-    return compiled(alt.layer(interval, none, lines, points, *cut, *texts, names).properties(width=_WIDTH))
+    return compiled(alt.layer(interval, references, lines, points, *cut, *texts, names).properties(width=_WIDTH))

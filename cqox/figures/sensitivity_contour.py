@@ -1,7 +1,7 @@
 """What the adjusted regression would say beside a confounder, by how strong it is, with covariates as yardsticks."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import altair as alt
@@ -10,10 +10,13 @@ from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
 from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, short
+from cqox.figures._words import amount, described, short, width
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["sensitivity_contour", "sensitivity_contour_template"]
+
+_ABOUT = "ols_adjustment"
+"""The estimate that the robustness values are of."""
 
 _WIDTH, _HEIGHT = 520, 340
 _POINTS = 48
@@ -22,9 +25,16 @@ _LEVELS = (0.75, 0.5, 0.25, 0.0, -0.5)
 
 _MOST_COVARIATES = 6
 _LEAST_RANGE = 0.02
+_LEAST_IN_VIEW = 0.15
+"""Share of the width that a line must cross to be drawn."""
+
+_LETTER, _ASIDE, _LABEL_HEIGHT = 6.0, 10, 13
+"""Pixels: width of a Latin letter of a covariate's name, its distance from the diamond, and the room it takes."""
 
 
-def sensitivity_contour(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
+def sensitivity_contour(
+    plan: Plan, treatment: str, diagnostics: Mapping[str, Json], primary: str | None = None
+) -> Figure | None:
     """The lines of equal adjusted estimates; None where no regression was adjusted."""
     found = diagnostics.get("robustness")
     value, error = number_in(found, "estimate"), number_in(found, "standard_error")
@@ -34,21 +44,18 @@ def sensitivity_contour(plan: Plan, treatment: str, diagnostics: Mapping[str, Js
     marks = _marks(found)
     reach = [1.25 * robust, *(1.15 * each for row in marks for each in (row["x"], row["y"]) if isinstance(each, float))]
     end = min(max(*reach, _LEAST_RANGE), 0.99)
-    rows = _lines(value, error, degrees, end) + [_in_view(row, end) for row in marks]
+    rows = _lines(value, error, degrees, end) + _named([_in_view(row, end) for row in marks], end)
     rows.append({"kind": "robust", "x": robust, "y": robust, "label": f"robustness value {robust:.2g}"})
     title = f"How strong a confounder would undo the effect of {treatment}"
     said = (
-        f"The adjusted regression says {amount(value)}; a confounder that explains {robust:.1%} of what is left of "
+        f"{described(_ABOUT)} says {amount(value)}; a confounder that explains {robust:.1%} of what is left of "
         "both treatment and outcome brings it to 0"
     )
     strongest = f" Strongest covariate: {text_in(marks[0], 'label')}." if marks else ""
     outcome = short(plan.label("y"), 32)
     spec = filled(
         sensitivity_contour_template(), rows, title=title,
-        subtitle=[
-            f"{said}.",
-            "Lines: the estimate beside such a confounder. Diamonds: covariates, and 2x, 3x the strongest.",
-        ],
+        subtitle=_subtitle(said, marks, primary),
         alt=f"Lines of equal estimates over the shares of variance that a confounder explains. {said}.{strongest}",
     )  # fmt: skip
     for axis in ("x", "y"):
@@ -56,6 +63,15 @@ def sensitivity_contour(plan: Plan, treatment: str, diagnostics: Mapping[str, Js
     put(spec, f"Share of the remaining variance of {outcome}", "layer", 0, "encoding", "y", "axis", "title")
     put(spec, f"Share of the remaining variance of {treatment}", "layer", 0, "encoding", "x", "axis", "title")
     return Figure(name="sensitivity_contour", title=title, alt=str(spec["description"]), spec=spec)
+
+
+def _subtitle(said: str, marks: Sequence[dict[str, Json]], primary: str | None) -> list[str]:
+    keys = ["Lines: the estimate beside such a confounder."]
+    if marks:
+        several = any(row["times"] != 1 for row in marks)
+        keys.append(f"Diamonds: covariates{', and 2x, 3x the strongest' if several else ''}.")
+    other = [f"The decision uses another estimate: {described(primary)}."] if primary not in (None, _ABOUT) else []
+    return [f"{said}.", *other, " ".join(keys)]
 
 
 def _in_view(row: dict[str, Json], end: float) -> dict[str, Json]:
@@ -79,9 +95,27 @@ def _marks(found: Json) -> list[dict[str, Json]]:
         if times == 1 or name == names[0]:
             label = short(name, 22) if times == 1 else f"{times:g}x"
             rows.append({
-                "kind": "mark", "x": x, "y": y, "label": label, "estimate": number_in(each, "adjusted_estimate")
+                "kind": "mark", "x": x, "y": y, "label": label, "times": times,
+                "estimate": number_in(each, "adjusted_estimate"),
             })  # fmt: skip
     return rows
+
+
+def _named(marks: Sequence[dict[str, Json]], end: float) -> list[dict[str, Json]]:
+    """The marks with the names to be written: covariates go first, and none is written over another."""
+    taken: list[tuple[float, float, float]] = []
+    names: dict[int, str] = {}
+    for place in sorted(range(len(marks)), key=lambda place: marks[place]["times"] != 1):
+        x, y, label = marks[place]["x"], marks[place]["y"], marks[place]["label"]
+        assert isinstance(x, float)
+        assert isinstance(y, float)
+        assert isinstance(label, str)
+        left, height = x / end * _WIDTH, y / end * _HEIGHT
+        right = left + 2 * _ASIDE + _LETTER * width(label)
+        if all(right < start or left > stop or abs(height - at) >= _LABEL_HEIGHT for start, stop, at in taken):
+            taken.append((left, right, height))
+            names[place] = label
+    return [row | {"name": names.get(place, "")} for place, row in enumerate(marks)]
 
 
 def _lines(value: float, error: float, degrees: float, end: float) -> list[dict[str, Json]]:
@@ -91,7 +125,7 @@ def _lines(value: float, error: float, degrees: float, end: float) -> list[dict[
         product = ((1 - share) * value / error) ** 2 / degrees
         # On the line y = product (1 - x) / x; it enters the view where y = end.
         first = product / (product + end)
-        if first >= end:
+        if first > (1 - _LEAST_IN_VIEW) * end:
             continue
         level = amount(share * value)
         base: dict[str, Json] = {"line": level, "level": share * value, "away": share == 0}
@@ -140,7 +174,9 @@ def sensitivity_contour_template() -> Spec:
     points = marks.mark_point(shape="diamond", size=70, filled=True, color=BLUE, opacity=1).encode(
         x="x:Q", y="y:Q", tooltip=["label:N", "x:Q", "y:Q", "estimate:Q"]
     )
-    names = marks.mark_text(align="left", dx=8, dy=4, color=INK, fontSize=10.5).encode(x="x:Q", y="y:Q", text="label:N")
+    names = marks.mark_text(align="left", dx=_ASIDE, dy=-6, color=INK, fontSize=10.5).encode(
+        x="x:Q", y="y:Q", text="name:N"
+    )
     diagonal = (
         every.transform_aggregate(rows="count()")
         .mark_rule(color=RULE, strokeDash=[2, 4])

@@ -99,6 +99,11 @@ def test_the_number_of_looks_is_told() -> None:
     assert str(computed) in seen.decision.note
 
 
+def test_one_estimate_is_no_number_of_looks() -> None:
+    assert decided().note == "1 estimate was computed. The decision uses the primary alone."
+    assert decided(None).note == "No estimate was computed. The decision uses the primary alone."
+
+
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.001])
 def test_the_level_of_the_interval_is_told(alpha: float) -> None:
     assert f"its {100 * (1 - alpha):g}% interval" in decided(alpha=alpha).reasons[0]

@@ -120,4 +120,27 @@ def test_the_value_of_a_policy_is_told_as_a_mean_beside_that_of_the_log():
     figure = forest(Plan(data, Settings()), "treatment", [policy], "ope_dr")
     assert figure.title == "Value of the target policy in clicks"
     assert figure.spec["layer"][0]["encoding"]["x"]["axis"]["title"] == "Mean of clicks for each decision"
-    assert "The policy that was logged had 2.25." in figure.spec["title"]["subtitle"]
+    assert "The policy that was logged had 2.25 (dashed)." in figure.spec["title"]["subtitle"]
+
+
+def test_the_dashed_line_is_no_effect_or_what_the_logged_policy_had_and_leaves_headings_out():
+    policy = replace(one("ope_dr", 2.5, estimand="policy value"), diagnostics={"logged_value": 2.25})
+    rows = rows_of(one("a", 1.0), policy, one("ope_dm", 2.5, estimand="policy value"))
+    at = {row["name"]: row["reference"] for row in rows if row["kind"] == "estimate"}
+    assert at == {"a": 0.0, "ope_dr": 2.25, "ope_dm": None}
+    assert not any("reference" in row for row in rows if row["kind"] == "heading")
+    dashed = figure_of(one("a", 1.0)).spec["layer"][1]
+    assert dashed["encoding"]["x"]["field"] == "reference"
+    assert dashed["transform"] == [{"filter": "isValid(datum.reference)"}]
+
+
+def test_values_of_policies_are_shown_without_the_zero_that_they_are_not_compared_with():
+    policy = replace(one("ope_dr", 25.0, estimand="policy value"), diagnostics={"logged_value": 20.0})
+    low, high = domain_of(figure_of(policy))
+    assert 0 < low < 20
+    assert high > 25
+
+
+def test_one_estimate_is_called_one_and_no_number_of_looks():
+    assert figure_of(one("a", 1.0)).spec["title"]["subtitle"] == ["1 estimate of one quantity with its 95% interval."]
+    assert "not independent looks" in figure_of(one("a", 1.0), one("b", 2.0)).spec["title"]["subtitle"][0]

@@ -40,6 +40,55 @@ def test_covariates_are_marked_where_their_shares_are_and_the_strongest_several_
     assert {"2x", "3x"} <= {row["label"] for row in marks}
 
 
+def told_of(*benchmarks, estimate=1.0, primary=None):
+    found = {
+        "estimate": estimate, "standard_error": 0.05, "degrees_of_freedom": 400, "robustness_value": 0.59,
+        "benchmarks": [
+            {"covariate": name, "times_as_strong": times, "r2_treatment": x, "r2_outcome": y}
+            for name, times, x, y in benchmarks
+        ],
+    }  # fmt: skip
+    figure = sensitivity_contour(of_design("cross-section").plan, "t", {"robustness": found}, primary)
+    return figure, figure.spec["title"]["subtitle"]
+
+
+def test_of_names_that_would_lie_over_each_other_the_strongest_is_written():
+    near = [("年齢", 1, 0.001, 0.002), ("年齢", 2, 0.002, 0.004), ("年齢", 3, 0.003, 0.006), ("sex", 1, 0.0, 0.001)]
+    figure, _ = told_of(*near, ("far", 1, 0.3, 0.3))
+    marks = [row for row in values(figure) if row["kind"] == "mark"]
+    assert [row["name"] for row in marks] == ["年齢", "", "", "", "far"]
+    assert [row["label"] for row in marks] == ["年齢", "2x", "3x", "sex", "far"]
+
+
+def test_a_line_of_which_hardly_any_is_in_view_is_neither_drawn_nor_labelled():
+    figure, _ = told_of()
+    end = figure.spec["layer"][0]["encoding"]["x"]["scale"]["domain"][1]
+    lines = {}
+    for row in values(figure):
+        if row["kind"] == "line":
+            lines.setdefault(row["level"], []).append(row["x"])
+    assert set(lines) == {0.75, 0.5, 0.25, 0.0}
+    assert all(max(xs) - min(xs) > 0.1 * end for xs in lines.values())
+    assert {row["level"] for row in values(figure) if row["kind"] == "label"} == {0.75, 0.5, 0.25}
+
+
+def test_the_key_names_diamonds_only_where_there_are_some():
+    assert told_of()[1][-1] == "Lines: the estimate beside such a confounder."
+    assert told_of(("x", 1, 0.1, 0.1))[1][-1].endswith("Diamonds: covariates.")
+    assert told_of(("x", 1, 0.1, 0.1), ("x", 2, 0.2, 0.2))[1][-1].endswith("and 2x, 3x the strongest.")
+
+
+def test_the_estimate_that_it_is_about_is_named_and_set_apart_from_the_primary():
+    for primary in (None, "ols_adjustment"):
+        said = told_of(primary=primary)[1]
+        assert said[0].startswith("Regression adjustment (OLS) says 1.00; ")
+        assert not any("The decision" in line for line in said)
+    assert "The decision uses another estimate: Augmented weighting (AIPW)." in told_of(primary="aipw")[1]
+    drawn = of_design("cross-section")
+    assert drawn.primary != "ols_adjustment"
+    assert "The decision uses" in drawn.figures["sensitivity_contour"].spec["title"]["subtitle"][1]
+
+
 def test_without_an_adjusted_regression_there_is_no_figure():
     plan = of_design("cross-section").plan
     assert sensitivity_contour(plan, "t", {"robustness": {"robustness_value": None, "reason": "no"}}) is None
