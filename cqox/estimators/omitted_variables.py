@@ -262,38 +262,44 @@ def _interactive(plan: Plan, split: int, *, target: str) -> _Short:
     residual, difference, p = (
         _arms(plan, split) if split else plan.share("arms of the first split", lambda: _arms(plan, 0))
     )
+    # In place where it can be: of many rows, every array here is as large as a column.
     representer = np.where(d > 0, 1 / p, -1 / (1 - p))
-    variance = 1 / p + 1 / (1 - p)
-    tilt: Vector = np.ones(frame.n)
+    elements = 2 / (p * (1 - p))
     if target == "ATT":
         share = float(np.average(d, weights=frame.weights))
         representer *= p / share
-        tilt = d / share
-        variance *= tilt * (p / share)
-    estimate = float(np.average(difference * tilt + representer * residual, weights=frame.weights))
-    own = tilt * (difference - estimate) + representer * residual
-    square = representer * representer
-    elements = 2 * variance - square
+        elements *= d * p / share**2
+        own = d * difference / share
+    else:
+        own = difference.copy()
+    own += representer * residual
+    estimate = float(np.average(own, weights=frame.weights))
+    own -= estimate * d / share if target == "ATT" else estimate
+    square = np.square(representer, out=representer)
+    elements -= square
     riesz = float(np.average(elements, weights=frame.weights))
     if riesz <= 0:
         elements, riesz = square, float(np.average(square, weights=frame.weights))
-    return _short(frame, estimate, own, residual, riesz, elements - riesz)
+    elements -= riesz
+    return _short(frame, estimate, own, residual, riesz, elements)
 
 
 def _short(frame: Frame, estimate: float, own: Vector, residual: Vector, riesz: float, of_riesz: Vector) -> _Short:
-    square = residual * residual
-    outcome = float(np.average(square, weights=frame.weights))
+    """From (n,) own and of_riesz, which are written over."""
+    of_bias = residual * residual
+    outcome = float(np.average(of_bias, weights=frame.weights))
     if not outcome > 0:
         raise UnusableData("The outcome is fitted exactly, so that nothing is left for a confounder.")
-    of_bias = (outcome * of_riesz + riesz * (square - outcome)) / (2 * math.sqrt(outcome * riesz))
-    weights = 1.0 if frame.weights is None else frame.weights
-    return _Short(
-        estimate=estimate,
-        outcome=outcome,
-        riesz=riesz,
-        contributions=np.asarray(own * weights / frame.n),
-        of_bias=np.asarray(of_bias * weights / frame.n),
-    )
+    of_bias -= outcome
+    of_bias *= riesz
+    of_riesz *= outcome
+    of_bias += of_riesz
+    of_bias /= 2 * math.sqrt(outcome * riesz) * frame.n
+    own /= frame.n
+    if frame.weights is not None:
+        of_bias *= frame.weights
+        own *= frame.weights
+    return _Short(estimate=estimate, outcome=outcome, riesz=riesz, contributions=own, of_bias=of_bias)
 
 
 MODELS: Mapping[str, Callable[[Plan, int], _Short]] = {
