@@ -92,8 +92,8 @@ def test_the_quasi_bayesian_interval_is_that_of_statsmodels():
         columns=[*names, "m", "y"],
     )
     outcome = sm.OLS.from_formula("y ~ x0 + x1 + t * m", frame)
-    np.random.seed(1)
-    peer = statsmodels.Mediation(outcome, sm.OLS.from_formula("m ~ x0 + x1 + t", frame), "t", "m").fit(n_rep=150)
+    mediator = sm.OLS.from_formula("m ~ x0 + x1 + t", frame)
+    peer = statsmodels.Mediation(outcome, mediator, "t", "m").fit(n_rep=150, rng=np.random.default_rng(1))
     table = peer.summary()
     for effect, row in (("acme", "ACME (average)"), ("ade", "ADE (average)"), ("total", "Total effect")):
         found = answer(data, effect, mediation_interaction=True)
