@@ -18,7 +18,7 @@ from cqox.estimators._gram import gram_partial, grouped_gram_partial, independen
 from cqox.estimators._scratch import scratch
 from cqox.estimators.data import Matrix, Vector
 
-__all__ = ["Logit", "cross_fit_logit", "expit", "fit_logit", "gradient_partial", "information_partial", "moved"]
+__all__ = ["Logit", "cross_fit_logit", "expit", "fit_logit", "gradient_partial", "information_partial"]
 
 _GRADIENT = 1e-12
 _FOLD_GRADIENT = 1e-10
@@ -27,8 +27,6 @@ _LONGEST_STEP = 8.0
 _SLOW = 0.25
 _START_ROWS = 16_384
 _SEPARATED = 1e-4
-_NEAR = 0.1
-"""By how much an index may have moved for `moved` to be right to 1e-12."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,25 +63,6 @@ def expit(eta: NDArray[np.float64]) -> NDArray[np.float64]:
         np.exp(np.negative(eta, out=eta), out=eta)
     eta += 1.0
     return np.divide(1.0, eta, out=eta)
-
-
-def moved(probabilities: Vector, steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The probabilities where indices are (fits, n) steps of at most 0.1 away, in the place of the steps.
-
-    Of the exponential of a short step the [3/3] Padé approximant takes half of the time of the exponential itself.
-    """
-    n = steps.shape[1]
-    square, odd, even = (scratch(f"step {name}", n) for name in ("square", "odd", "even"))
-    with np.errstate(divide="ignore"):
-        odds = np.divide(np.subtract(1.0, probabilities), probabilities)
-    for step in steps:
-        np.multiply(step, step, out=square)
-        np.multiply(np.add(square, 60.0, out=odd), step, out=odd)
-        np.add(np.multiply(square, 12.0, out=even), 120.0, out=even)
-        up, down = np.add(even, odd, out=square), np.subtract(even, odd, out=even)
-        np.add(np.multiply(down, odds, out=down), up, out=down)
-        np.divide(up, down, out=step)
-    return steps
 
 
 def gradient_partial(z: Matrix, treated: Vector, weights: Vector | None, probabilities: Vector) -> Partial:
@@ -284,7 +263,7 @@ class _WithoutFolds:
     """The logits without each fold."""
 
     def __init__(self, fit: Logit, treated: Vector, folds: NDArray[np.integer], n_folds: int) -> None:
-        self.frame, self.whole, self.treated, self.folds, self.n_folds = fit.frame, fit, treated, folds, n_folds
+        self.frame, self.treated, self.folds, self.n_folds = fit.frame, treated, folds, n_folds
         self.k = fit.frame.at["x"].stop
         self.probabilities = np.empty(fit.frame.n)
         gradient, information = self._shares(fit)
@@ -315,15 +294,10 @@ class _WithoutFolds:
     def gradients(self) -> Matrix:
         """(folds, k) gradient of each fit; keeps each row's probability without its fold."""
         frame, coefficients = self.frame, self.climb.coefficients
-        steps = coefficients - self.whole.coefficients
 
         def work(s: slice) -> Partial:
             z, folds = frame.matrix[: self.k, s], self.folds[s]
-            p = np.matmul(steps, z, out=scratch("eta", self.n_folds, len(folds)))
-            if max(float(p.max()), -float(p.min())) <= _NEAR:
-                moved(self.whole.probabilities[s], p)
-            else:
-                expit(np.matmul(coefficients, z, out=p))
+            p = expit(np.matmul(coefficients, z, out=scratch("eta", self.n_folds, len(folds))))
             own = folds * np.int64(len(folds)) + np.arange(len(folds))
             self.probabilities[s] = p.ravel()[own]
             residual = np.subtract(self.treated[s], p, out=p)
