@@ -65,7 +65,7 @@ def main() -> None:
         )
         points.append({"along": along, "size": rows if along == "rows" else covariates, **found})
     _PICTURE.write_bytes(render_svg(_picture(points)))
-    print(f"  drawn: {_PICTURE}")
+    print(f"  drawn: docs/images/{_PICTURE.name}")
 
 
 def _measure(rows: int, covariates: int) -> dict[str, float]:
