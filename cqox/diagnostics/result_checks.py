@@ -138,12 +138,12 @@ def robustness(diagnostics: Table, chosen: Estimate | None) -> Gate:
     if at_level == 0:
         return skip(rule, "The covariate-adjusted regression cannot tell the effect from none as it is.")
     left = _left_by_each(found, estimate)
-    strongest = _beyond_all(found)
-    if strongest is not None:
+    beyond = found.get("beyond_benchmarks")
+    if isinstance(beyond, list) and beyond:
         return Gate(
-            status="warn", value=0.0, threshold=critical, rule=rule,
-            reason=f"'{strongest}' tells so much of treatment and outcome that a confounder as strong could explain "
-            "the whole effect.",
+            status="warn", value=None, threshold=critical, rule=rule,
+            reason=f"Beside '{beyond[0]}' a confounder as strong would determine the treatment, and could explain the "
+            "whole effect.",
         )  # fmt: skip
     if not left:
         return skip(rule, "No covariate is there to compare a confounder with.")
@@ -153,15 +153,6 @@ def robustness(diagnostics: Table, chosen: Estimate | None) -> Gate:
     turned = "turn its sign" if value <= 0 else "make it insignificant"
     said = None if status == "pass" else f"A confounder as strong as '{worst}' could {turned}."
     return Gate(status=status, value=number(value), threshold=critical, rule=rule, reason=said)
-
-
-def _beyond_all(found: Table) -> str | None:
-    """A covariate for which a confounder once as strong would leave nothing to tell: it has no adjusted estimate."""
-    rows = found.get("benchmarks")
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and row.get("times_as_strong") == 1.0 and row.get("adjusted_estimate") is None:
-            return text_or(row.get("covariate"), "A covariate")
-    return None
 
 
 def _left_by_each(found: Table, estimate: float) -> dict[str, float]:

@@ -142,6 +142,7 @@ def _robustness(found: RegressionSensitivity, alpha: float) -> dict[str, Json]:
         "partial_r2": number(found.partial_r2),
         "robustness_value": number(found.robustness_value),
         "robustness_value_alpha": number(found.robustness_value_alpha),
+        "beyond_benchmarks": list(found.beyond),
         "benchmarks": [
             {
                 "covariate": benchmark.label,

@@ -185,6 +185,7 @@ class RegressionSensitivity:
         robustness_value: to explain the estimate away.
         robustness_value_alpha: to make it insignificant.
         benchmarks: one for each covariate and multiple, the strongest covariates first.
+        beyond: covariates beside which a confounder as strong would determine the treatment, so that there is none.
     """
 
     estimate: float
@@ -194,6 +195,7 @@ class RegressionSensitivity:
     robustness_value: float
     robustness_value_alpha: float
     benchmarks: tuple[Benchmark, ...]
+    beyond: tuple[str, ...]
 
 
 def regression_sensitivity(
@@ -228,6 +230,7 @@ def regression_sensitivity(
     if not error > 0:
         raise UnusableData("The regression fits every row exactly, so that nothing is left for a confounder.")
     statistic = estimate / error
+    benchmarks, beyond = _benchmarks(frame, estimate, error, degrees, multiples, most)
     return RegressionSensitivity(
         estimate=estimate,
         standard_error=error,
@@ -235,7 +238,8 @@ def regression_sensitivity(
         partial_r2=partial_r2(statistic, degrees),
         robustness_value=robustness_value(statistic, degrees),
         robustness_value_alpha=robustness_value(statistic, degrees, alpha=plan.settings.alpha),
-        benchmarks=_benchmarks(frame, estimate, error, degrees, multiples, most),
+        benchmarks=benchmarks,
+        beyond=beyond,
     )
 
 
@@ -253,16 +257,18 @@ def _beside(frame: Frame, x: NDArray[np.intp], columns: list[int]) -> Matrix:
 
 def _benchmarks(
     frame: Frame, estimate: float, error: float, degrees: int, multiples: tuple[float, ...], most: int
-) -> tuple[Benchmark, ...]:
+) -> tuple[tuple[Benchmark, ...], tuple[str, ...]]:
     x, t, y = _regressors(frame), frame.column("t"), frame.column("y")
     own = x > 0
     of_treatment, of_outcome = variance_shares(frame, x, t)[own], variance_shares(frame, np.append(x, t), y)[:-1][own]
     strength = of_treatment * of_outcome
-    found = []
+    found, beyond = list[Benchmark](), list[str]()
     for covariate in np.argsort(-strength, kind="stable")[:most]:
         for multiple in multiples:
             bounds = benchmark_bounds(float(of_treatment[covariate]), float(of_outcome[covariate]), multiple)
             if bounds is None:
+                if multiple == 1.0:
+                    beyond.append(frame.labels[covariate + 1])
                 continue
             value, spread = adjusted_estimate(estimate, error, degrees, r2_treatment=bounds[0], r2_outcome=bounds[1])
             found.append(
@@ -271,7 +277,7 @@ def _benchmarks(
                     r2_outcome=bounds[1], estimate=value, standard_error=spread,
                 )
             )  # fmt: skip
-    return tuple(found)
+    return tuple(found), tuple(beyond)
 
 
 def variance_shares(frame: Frame, regressors: NDArray[np.intp], target: int) -> Vector:

@@ -1,9 +1,11 @@
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from cqox.estimators import Data
-from tests.diagnostics.looking import confounded, judged, trial
+from tests.diagnostics.looking import confounded, judged, observed, trial
 from tests.estimators.designs import cross_section, instrumented, panel, two_periods
 
 NAMES = [
@@ -39,3 +41,14 @@ def test_a_primary_without_a_number_leaves_only_the_failure() -> None:
     found = judged(trial(), requested="iv_2sls").gates
     assert found["computation"].status == "fail"
     assert {gate.status for name, gate in found.items() if name != "computation"} == {"not_applicable"}
+
+
+def test_a_covariate_as_strong_as_can_be_is_a_doubt_and_no_exemption() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((800, 1))
+    t = (x[:, 0] + 0.1 * rng.standard_normal(800) > 0).astype(float)
+    y = 5 * x[:, 0] + 2 * t + 0.3 * rng.standard_normal(800)
+    gate = judged(replace(observed(x, t), y=y), only=["ols_adjustment"]).gates["robustness"]
+    assert gate.status == "warn"
+    assert gate.value is None
+    assert gate.reason.startswith("Beside 'x0' a confounder as strong would determine the treatment")
