@@ -164,8 +164,8 @@ def two_arms(plan: Plan, sample: Sample) -> str | None:
 
 def pooled_periods(plan: Plan) -> tuple[str, ...]:
     """A warning where rows of different periods are compared as if they were of one."""
-    time = plan.data.time
-    if plan.has("post") or (time is not None and int(time.max(initial=0)) > int(time[time >= 0].min(initial=0))):
+    seen = np.empty(0) if plan.data.time is None else plan.data.time[plan.data.time >= 0]
+    if plan.has("post") or (len(seen) and seen.max() > seen.min()):
         return ("Rows of several periods are pooled: a change over time passes for an effect of treatment.",)
     if plan.units_repeat:
         return ("Units have several rows: what is compared is rows, as if they were units of their own.",)

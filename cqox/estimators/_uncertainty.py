@@ -276,8 +276,8 @@ def _treated_clusters(fit: Linear, clusters: Clusters) -> tuple[int, int] | None
 def _variance(contributions: Vector, clusters: Clusters, warnings: list[str]) -> float:
     """`clustered_variance`; where that of several dimensions is not positive, the sum of theirs one by one.
 
-    The sum lacks the rows that share every dimension and is never too small (Davezies, D'Haultfœuille and Guyonvarch
-    2021, Annals of Statistics 49).
+    The sum does not take off what the dimensions have in common, and so is never too small (Davezies, D'Haultfœuille
+    and Guyonvarch 2021, Annals of Statistics 49).
     """
     variance = clustered_variance(contributions, clusters.codes)
     if variance > 0 or len(clusters.codes) < 2:

@@ -306,3 +306,17 @@ def test_the_rule_of_thumb_is_an_effective_f_of_ten():
         found[result.diagnostics["effective_f"]] = any("Weak instrument" in warning for warning in result.warnings)
     assert any(1 < f < 9.9 for f in found)
     assert all(weak == (f < 10) for f, weak in found.items())
+
+
+def test_an_effective_f_below_its_critical_value_is_a_doubt_also_above_ten():
+    for strength in np.linspace(0.05, 0.4, 15):
+        data = instrumented(1_000, strength=float(strength))
+        result = run(next(entry for entry in catalog() if entry.name == "iv_2sls"), Plan(data, Settings()))
+        told = result.diagnostics
+        if 10 <= told["effective_f"] < told["effective_f_critical"]:
+            break
+    else:
+        raise AssertionError("no strength lies between")
+    assert any("Montiel Olea and Pflueger" in warning for warning in result.warnings)
+    strong = run(next(entry for entry in catalog() if entry.name == "iv_2sls"), Plan(instrumented(2_000), Settings()))
+    assert not any("Montiel" in warning for warning in strong.warnings)

@@ -210,3 +210,15 @@ def test_absorbed_effects_have_no_leverages_and_say_so():
     result = answer("ols_adjustment", data, se="HC2")
     assert result.se_method == "HC1"
     assert "leverages are not computed" in result.diagnostics["notes"][0]
+
+
+ADJUSTING_FOR_NOTHING = {"difference_in_means", "rd_density_test", "ope_ips", "ope_snips"}
+WITHOUT_EFFECTS = {name for name, entry in ENTRIES.items() if "fixed_effects" not in entry.optional}
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_EFFECTS - ADJUSTING_FOR_NOTHING))
+def test_fixed_effects_are_never_ignored_where_something_is_adjusted_for(name: str):
+    data = design_for(ENTRIES[name])
+    elsewhere = np.random.default_rng(1).integers(0, 5, data.n)
+    result = run(ENTRIES[name], Plan(replace(data, fixed_effects=(elsewhere,)), Settings()))
+    assert result.status == "skipped"
