@@ -1,7 +1,7 @@
 """A table and a mapping become the arrays that estimators read, one set for each contrast of the treatment.
 
-Mistakes that only the data show are found here and named: a constant treatment, dates beside numbers, no weight above 0.
-Those that names alone show are found in `cqox.analysis.mapping`, and what each role does to its column is in
+Mistakes that only the data show are found here and named: a constant treatment, dates beside numbers, no weight above
+0. Those that names alone show are found in `cqox.analysis.mapping`, and what each role does to its column is in
 `cqox.analysis.roles`.
 """
 
