@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cqox.estimators._chunks import Partial, Rows
 from cqox.estimators._scratch import scratch
+from cqox.estimators._strips import squares
 from cqox.estimators.data import Matrix, Vector
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "grouped_gram",
     "grouped_gram_partial",
     "independent",
+    "independent_each",
     "solve",
     "solve_each",
 ]
@@ -28,13 +30,15 @@ def gram_partial(block: Matrix, weights: Vector | None) -> Partial:
     """(m, m) weighted cross-products of a block's m variables, a variable in each row."""
     if weights is not None:
         block = np.multiply(block, np.sqrt(weights), out=scratch("weighted", *block.shape))
-    return (block @ block.T,)
+    return (squares(block),)
 
 
 def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int) -> Partial:
     """(groups, m, m) weighted cross-products within each group of a block's columns, and (groups,) their counts."""
     order = np.argsort(groups, kind="stable")
-    ordered = np.take(block, order, axis=1, out=scratch("ordered", *block.shape), mode="clip")
+    ordered = scratch("ordered", *block.shape)
+    for variable, target in zip(block, ordered, strict=True):
+        np.take(variable, order, out=target, mode="clip")
     if weights is not None:
         ordered *= np.sqrt(weights[order])
     counts = np.bincount(groups, minlength=n_groups)
@@ -42,7 +46,7 @@ def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[
     products = np.zeros((n_groups, len(block), len(block)))
     for group in np.flatnonzero(counts):
         own = ordered[:, ends[group] - counts[group] : ends[group]]
-        products[group] = own @ own.T
+        products[group] = squares(own)
     return products, counts.astype(np.float64)
 
 
@@ -65,12 +69,8 @@ def grouped_gram(
 def independent(products: Matrix) -> NDArray[np.intp]:
     """Positions of the columns that no combination of earlier ones makes, from their cross-products."""
     diagonal = np.diag(products)
-    try:
-        pivots = np.diag(np.linalg.cholesky(products)) ** 2
-        if np.all(pivots > _TOLERANCE * diagonal):
-            return np.arange(len(diagonal))
-    except np.linalg.LinAlgError:
-        pass
+    if _all_independent(products):
+        return np.arange(len(diagonal))
     rest = products.copy()
     kept = []
     for column in range(len(diagonal)):
@@ -79,6 +79,24 @@ def independent(products: Matrix) -> NDArray[np.intp]:
             kept.append(column)
             rest -= np.outer(rest[:, column], rest[column] / pivot)
     return np.asarray(kept, dtype=np.intp)
+
+
+def independent_each(products: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(g, k) which columns each of g fits can use, from (g, k, k) cross-products."""
+    if _all_independent(products):
+        return np.ones(products.shape[:2], dtype=np.bool_)
+    used = np.zeros(products.shape[:2], dtype=np.bool_)
+    for row, each in zip(used, products, strict=True):
+        row[independent(each)] = True
+    return used
+
+
+def _all_independent(products: NDArray[np.float64]) -> bool:
+    try:
+        pivots = np.linalg.cholesky(products).diagonal(axis1=-2, axis2=-1) ** 2
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.all(pivots > _TOLERANCE * products.diagonal(axis1=-2, axis2=-1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +131,8 @@ def solve(products: Matrix, right: Matrix) -> Solution:
 
 def solve_each(products: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     """(g, k, r) coefficients of g fits at a time, each as `solve` gives them."""
-    try:
-        pivots = np.linalg.cholesky(products).diagonal(axis1=-2, axis2=-1) ** 2
-        if np.all(pivots > _TOLERANCE * products.diagonal(axis1=-2, axis2=-1)):
-            return np.asarray(np.linalg.solve(products, right))
-    except np.linalg.LinAlgError:
-        pass
+    if _all_independent(products):
+        return np.asarray(np.linalg.solve(products, right))
     return np.stack([solve(*each).coefficients for each in zip(products, right, strict=True)])
 
 

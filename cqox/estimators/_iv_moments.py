@@ -15,6 +15,8 @@ from cqox.errors import UnusableData
 from cqox.estimators._chunks import Partial, Rows
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import solve
+from cqox.estimators._scratch import scratch
+from cqox.estimators._strips import combined, squares
 from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
@@ -198,7 +200,8 @@ def row_pass(data: Variables, parts: Partialled, clusters: Clusters) -> RowPass:
     moments = np.empty((kinds * m, n)) if clusters.codes else None
 
     def work(s: slice) -> Partial:
-        values = parts.combine @ data.matrix[:, s]
+        block = data.matrix[:, s]
+        values = combined(parts.combine, block, scratch("parts", len(parts.combine), block.shape[1]))
         z, t, y = values[:m], values[m], values[m + 1]
         residual = y - value * t
         weighted = residual if weights is None else residual * weights[s]
@@ -210,15 +213,15 @@ def row_pass(data: Variables, parts: Partialled, clusters: Clusters) -> RowPass:
         every = np.concatenate([z * each for each in (*unrestricted, weighted)[:kinds]])
         if moments is not None:
             moments[:, s] = every
-        return np.asarray(weighted @ residual), every @ every.T
+        return np.asarray(weighted @ residual), squares(every)
 
-    squares, variance = data.rows.total(work)
+    left, variance = data.rows.total(work)
     if moments is not None:
         variance = _clustered(moments, clusters.codes[0], clusters.counts[0])
         # Hansen's J is defined by the plain sums.
         variance[2 * m :] *= (clusters.counts[0] - 1) / clusters.counts[0]
     return RowPass(
-        contributions=contributions, squares=float(squares),
+        contributions=contributions, squares=float(left),
         yy=variance[:m, :m], yt=variance[:m, m : 2 * m], tt=variance[m : 2 * m, m : 2 * m],
         ee=variance[2 * m :, 2 * m :] if m > 1 else None, exogeneity=partial(_exogeneity, data, parts),
     )  # fmt: skip

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from cqox.errors import UnusableData
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import grouped_gram, independent, solve
+from cqox.estimators._scratch import scratch
+from cqox.estimators._strips import combined
 from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Linear
 from cqox.estimators.data import Codes, Matrix, Vector
 
@@ -120,7 +122,7 @@ def residual_pass(
 
         def work(s: slice, combine: Matrix = combine) -> tuple[NDArray[np.float64], ...]:
             block = frame.matrix[:, s]
-            residuals, direction = combine @ block
+            residuals, direction = combined(combine, block, scratch("residuals", 2, block.shape[1]))
             weighted = residuals if weights is None else residuals * weights[s]
             np.multiply(weighted, direction, out=contributions[s])
             return block @ weighted, np.asarray(weighted @ residuals)
