@@ -4,8 +4,9 @@ A partial statistic is a tuple of arrays that add up. Merging is associative and
 result does not depend on how many threads worked. A source that is not in memory needs another `Rows`, nothing else.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache, reduce
 
@@ -38,16 +39,6 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="cqox-rows")
 
 
-def _watched[Result](results: Iterable[Result], block: int) -> Iterator[Result]:
-    """The results as they come, letting go now and then, and at the end, of what a pass over files has mapped."""
-    every = max(1, _ROWS_HELD // block)
-    for number, result in enumerate(results, 1):
-        if number % every == 0:
-            let_go()
-        yield result
-    let_go()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """The rows of a sample, cut into blocks that stay in a core's cache.
@@ -67,11 +58,37 @@ class Rows:
         return [slice(start, min(start + self.block, self.n)) for start in range(0, self.n, self.block)]
 
     def each[Result](self, work: Callable[[slice], Result]) -> list[Result]:
-        """What `work` returns for each block, in the order of the rows; `work` itself must start no pass."""
+        """What `work` returns for each block, in the order of the rows; `work` itself must start no pass.
+
+        The thread that asks works too; each takes the next block that nobody has taken.
+        """
         blocks = self.blocks()
-        if self.threads < 2 or len(blocks) < 2:
-            return list(_watched(map(work, blocks), self.block))
-        return list(_watched(_pool(self.threads).map(work, blocks), self.block))
+        if len(blocks) == 1:
+            return [work(blocks[0])]
+        results: dict[int, Result] = {}
+        waiting, every = iter(range(len(blocks))), max(1, _ROWS_HELD // self.block // self.threads)
+
+        def take(*, asking: bool) -> None:
+            try:
+                for done, number in enumerate(waiting, 1):
+                    results[number] = work(blocks[number])
+                    if asking and done % every == 0:
+                        let_go()
+            except BaseException:
+                deque(waiting, maxlen=0)
+                raise
+
+        others = min(self.threads, len(blocks)) - 1
+        helping = [_pool(others).submit(take, asking=False) for _ in range(others)]
+        try:
+            take(asking=True)
+        finally:
+            started = [helper for helper in helping if not helper.cancel()]
+            wait(started)
+            let_go()
+        for helper in started:
+            helper.result()
+        return [results[number] for number in range(len(blocks))]
 
     def total(self, work: Callable[[slice], Partial]) -> Partial:
         """The statistic of all rows, where `work` returns that of one block."""

@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -31,6 +32,25 @@ def test_an_error_in_a_block_reaches_the_caller():
 
     with pytest.raises(ValueError, match="0"):
         Rows(n=100, block=10, threads=2).each(work)
+
+
+@pytest.mark.parametrize("failing", [0, 5, 9])
+def test_a_pass_that_failed_leaves_no_block_running_and_the_threads_fit_for_the_next(failing: int):
+    running = set()
+
+    def work(s: slice) -> int:
+        running.add(s.start)
+        time.sleep(0.001)
+        if s.start == failing:
+            running.discard(s.start)
+            raise ValueError(str(s.start))
+        running.discard(s.start)
+        return s.start
+
+    with pytest.raises(ValueError, match=str(failing)):
+        Rows(n=10, block=1, threads=3).each(work)
+    assert not running
+    assert Rows(n=3, block=1, threads=3).each(lambda s: s.start) == [0, 1, 2]
 
 
 def test_merging_is_associative_to_rounding():
