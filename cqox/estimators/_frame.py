@@ -4,14 +4,14 @@ Cross-products of raw columns (income squared beside a dummy) lose half of the d
 columns do not. The scales come from a stride of the rows: they condition the algebra and do not enter any result.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cqox.estimators._absorb import Absorption, absorb
-from cqox.estimators._chunks import Rows
-from cqox.estimators._gram import gram, independent
+from cqox.estimators._chunks import Partial, Rows
+from cqox.estimators._gram import gram, gram_partial, independent
 from cqox.estimators._room import room
 from cqox.estimators._sample import Sample, listed
 from cqox.estimators.data import Codes, Matrix, Vector
@@ -19,6 +19,9 @@ from cqox.estimators.data import Codes, Matrix, Vector
 __all__ = ["Frame", "build_frame"]
 
 _STRIDE_ROWS = 1024
+_CACHED = 2**18
+"""Values in a block."""
+
 _ABSORBED = 1e-14
 """A column counts as absorbed when fixed effects leave less than this share of its squares."""
 
@@ -84,15 +87,22 @@ def build_frame(
     the caller looks at these itself. `x` is created where it is not given. Sampling weights are scaled to mean 1.
     """
     groups = groups if "x" in groups else {"x": (np.empty((sample.total, 0)), ()), **groups}
-    rows = Rows(n=sample.n, block=block, threads=threads)
-    matrix, at, centre, scale = _filled(sample, rows, groups)
+    at, centre, scale = _laid_out(sample, groups)
+    width = len(centre)
+    rows = Rows(n=sample.n, block=_cached_rows(width, block), threads=threads)
+    matrix = _empty(width, sample.n)
     if weights is not None:
         weights = sample.take(weights)
         weights = weights / weights.mean()
+    fill = _filling(matrix, [columns for columns, _ in groups.values()], sample, centre, scale)
     absorbed = None
     if effects:
+        rows.each(fill)
         absorbed = absorb(matrix[1:], [sample.take(codes) for codes in effects], weights)
         matrix[0] = 0.0
+        products = gram(rows, matrix, weights)
+    else:
+        products = _filled(rows, fill, matrix, weights)
     frame = Frame(
         sample=sample,
         rows=rows,
@@ -101,29 +111,31 @@ def build_frame(
         centre=centre,
         scale=scale,
         weights=weights,
-        products=gram(rows, matrix, weights),
+        products=products,
         labels=("(intercept)", *(label for _, labels in groups.values() for label in labels)),
         absorbed=absorbed,
     )
     return _without_dependent(frame, groups)
 
 
-def _filled(
-    sample: Sample, rows: Rows, groups: Mapping[str, tuple[Matrix, Sequence[str]]]
-) -> tuple[Matrix, dict[str, slice], Vector, Vector]:
-    """The matrix with a row of ones before the groups, each group's place, and the (m,) centres and scales."""
-    width = 1 + sum(columns.shape[1] for columns, _ in groups.values())
-    matrix = _empty(width, sample.n)
-    matrix[0] = 1.0
-    centre, scale = np.zeros(width), np.ones(width)
+def _cached_rows(width: int, block: int) -> int:
+    """Rows in a block of so many variables, for it to stay in a core's cache while a pass reads it more than once."""
+    return min(block, max(_CACHED // width // 512 * 512, 512))
+
+
+def _laid_out(
+    sample: Sample, groups: Mapping[str, tuple[Matrix, Sequence[str]]]
+) -> tuple[dict[str, slice], Vector, Vector]:
+    """Each group's place in the matrix, after a row of ones, and the (m,) centres and scales."""
+    centre, scale = [np.zeros(1)], [np.ones(1)]
     at, start = {}, 1
     for name, (columns, _) in groups.items():
         place = slice(start, start + columns.shape[1])
-        centre[place], scale[place] = _standard(columns, sample)
-        _fill(rows, matrix, start, columns, sample, centre[place], scale[place])
+        for known, found in zip((centre, scale), _standard(columns, sample), strict=True):
+            known.append(found)
         at[name] = slice(0, place.stop) if name == "x" else place
         start = place.stop
-    return matrix, at, centre, scale
+    return at, np.concatenate(centre), np.concatenate(scale)
 
 
 def _empty(variables: int, rows: int) -> Matrix:
@@ -146,19 +158,33 @@ def _standard(columns: Matrix, sample: Sample) -> tuple[Vector, Vector]:
     return centre, scale
 
 
-def _fill(
-    rows: Rows, matrix: Matrix, start: int, columns: Matrix, sample: Sample, centre: Vector, scale: Vector
-) -> None:
-    factors = [1.0 / each if each > 0 else 0.0 for each in scale.tolist()]
+def _filling(
+    matrix: Matrix, groups: Sequence[Matrix], sample: Sample, centre: Vector, scale: Vector
+) -> Callable[[slice], None]:
+    """What writes a block of the standardised groups to the matrix."""
+    factors = [1.0 / each if each > 0 else 0.0 for each in scale[1:].tolist()]
+    columns = [(columns, column) for columns in groups for column in range(columns.shape[1])]
 
-    def work(s: slice) -> None:
+    def fill(s: slice) -> None:
         place = s if sample.index is None else sample.index[s]
-        for column, factor in enumerate(factors):
-            target = matrix[start + column, s]
-            np.subtract(columns[place, column], centre[column], out=target)
+        block = matrix[:, s]
+        block[0] = 1.0
+        for target, (group, column), middle, factor in zip(block[1:], columns, centre[1:], factors, strict=True):
+            np.subtract(group[place, column], middle, out=target)
             target *= factor
 
-    rows.each(work)
+    return fill
+
+
+def _filled(rows: Rows, fill: Callable[[slice], None], matrix: Matrix, weights: Vector | None) -> Matrix:
+    """(m, m) cross-products of the matrix, each block taken as soon as it is filled."""
+
+    def work(s: slice) -> Partial:
+        fill(s)
+        return gram_partial(matrix[:, s], None if weights is None else weights[s])
+
+    (products,) = rows.total(work)
+    return products
 
 
 def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence[str]]]) -> Frame:
