@@ -14,6 +14,8 @@ from cqox.errors import UnusableData
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import solve_each
 from cqox.estimators._sample import Sample
+from cqox.estimators._scratch import scratch
+from cqox.estimators._strips import combined
 from cqox.estimators._uncertainty import Uncertainty, asymptotic
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Json
@@ -82,9 +84,10 @@ def own_fold(
     """(r, n) combinations of a block's variables, each row's by the (folds, r, m) coefficients of its fold."""
     n_folds, r, m = combine.shape
     n = block.shape[1]
-    values = (combine.transpose(1, 0, 2).reshape(r * n_folds, m) @ block).ravel()
+    by_fold = combine.transpose(1, 0, 2).reshape(r * n_folds, m)
+    values = combined(by_fold, block, scratch("by fold", r * n_folds, n))
     place = folds * np.int64(n) + np.arange(n)
-    return np.stack([values[place + row * n_folds * n] for row in range(r)])
+    return values.reshape(r, n_folds * n).take(place, axis=1, mode="clip")
 
 
 def over_splits(

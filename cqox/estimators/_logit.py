@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from cqox.errors import UnusableData
 from cqox.estimators._chunks import Partial, Rows
 from cqox.estimators._frame import Frame
-from cqox.estimators._gram import gram_partial, grouped_gram_partial, independent
+from cqox.estimators._gram import gram, gram_partial, independent_each
 from cqox.estimators._scratch import scratch
+from cqox.estimators._strips import combined, cross
 from cqox.estimators.data import Matrix, Vector
 
 __all__ = ["Logit", "cross_fit_logit", "expit", "fit_logit", "gradient_partial", "information_partial"]
@@ -37,11 +38,14 @@ class Logit:
         frame: the variables.
         coefficients: (k,) on the standardised variables.
         probabilities: (n,) fitted.
+        nearly: (k, k) the information at the coefficients up to a few per cent, for fits of nearly the same rows to
+            begin from.
     """
 
     frame: Frame
     coefficients: Vector
     probabilities: Vector
+    nearly: Matrix
 
     def raw_coefficients(self) -> dict[str, float]:
         """The coefficients by label, for variables in their own units."""
@@ -59,8 +63,13 @@ class Logit:
 
 def expit(eta: NDArray[np.float64]) -> NDArray[np.float64]:
     """1 / (1 + exp(-eta)) for finite values of any size, in the place of eta."""
+    return _of_negative(np.negative(eta, out=eta))
+
+
+def _of_negative(eta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same for -eta, which costs a product with negative coefficients nothing."""
     with np.errstate(over="ignore"):
-        np.exp(np.negative(eta, out=eta), out=eta)
+        np.exp(eta, out=eta)
     eta += 1.0
     return np.divide(1.0, eta, out=eta)
 
@@ -110,11 +119,20 @@ class _Climb:
         self.coefficients, self.inverses = coefficients, inverses
         self._last: tuple[Matrix, Matrix] | None = None
 
-    def run(self, gradients: Callable[[], Matrix], inverses: Callable[[], NDArray[np.float64]], enough: float) -> bool:
-        """Climb until no (fits, k) gradient exceeds `enough`; False where that does not come about."""
+    def run(
+        self,
+        gradients: Callable[[], Matrix],
+        inverses: Callable[[], NDArray[np.float64]],
+        enough: float,
+        first: Matrix | None = None,
+    ) -> bool:
+        """Climb until no (fits, k) gradient exceeds `enough`; False where that does not come about.
+
+        `first` are the gradients where it begins, if they are known.
+        """
         before = np.inf
-        for _ in range(_ITERATIONS):
-            found = gradients()
+        for number in range(_ITERATIONS):
+            found = gradients() if first is None or number else first
             size = float(np.abs(found).max())
             if size <= enough:
                 return True
@@ -127,22 +145,35 @@ class _Climb:
 
     def step(self, gradients: Matrix) -> None:
         """Move every fit by its inverse information, less far where the likelihood is nearly flat."""
-        steps = np.einsum("fij,fj->fi", self.inverses, gradients)
+        steps = _times(self.inverses, gradients)
         longest = np.abs(steps).max(axis=1, keepdims=True)
         steps *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))
         self.coefficients = self.coefficients + steps
         self._last = steps, gradients
 
+    def information(self) -> Matrix:
+        """(k, k) what the first fit's steps have shown of its information."""
+        try:
+            learnt = np.linalg.inv(self.inverses[0])
+        except np.linalg.LinAlgError:
+            learnt = np.linalg.pinv(self.inverses[0])
+        return np.asarray((learnt + learnt.T) / 2)
+
     def _learn(self, gradients: Matrix) -> None:
         if self._last is None:
             return
         moved, change = self._last[0], self._last[1] - gradients
-        predicted = np.einsum("fij,fj->fi", self.inverses, change)
-        along = np.einsum("fi,fij->fj", moved, self.inverses)
-        length = np.einsum("fi,fi->f", along, change)
-        sound = length > 0.1 * np.einsum("fi,fi->f", moved, moved)
+        predicted = _times(self.inverses, change)
+        along = _times(self.inverses.transpose(0, 2, 1), moved)
+        length = (along * change).sum(axis=1)
+        sound = length > 0.1 * (moved * moved).sum(axis=1)
         factor = np.divide(1.0, length, out=np.zeros_like(length), where=sound)
         self.inverses = self.inverses + (moved - predicted)[:, :, None] * (along * factor[:, None])[:, None, :]
+
+
+def _times(matrices: NDArray[np.float64], vectors: Matrix) -> Matrix:
+    """(f, k) products of (f, k, k) with (f, k)."""
+    return np.asarray(np.matmul(matrices, vectors[:, :, None])[:, :, 0])
 
 
 def fit_logit(frame: Frame, treated: Vector) -> Logit:
@@ -158,16 +189,16 @@ def fit_logit(frame: Frame, treated: Vector) -> Logit:
     k = frame.at["x"].stop
     z = frame.matrix[:k]
     start, step = _discriminant(frame), frame.n // _START_ROWS
-    inverse = None
+    nearly = None
     if step >= 4:
-        start, inverse = _strided(frame, treated, step, start)
-    coefficients, probabilities, _ = _fit(frame.rows, z, treated, frame.weights, start, _GRADIENT, inverse)
+        start, nearly = _strided(frame, treated, step, start)
+    coefficients, probabilities, nearly = _fit(frame.rows, z, treated, frame.weights, start, _GRADIENT, nearly)
     if float(np.abs(treated - probabilities).max()) < _SEPARATED:
         raise UnusableData(
             "The covariates of the treatment model tell treated from untreated rows without error, so that no row has "
             "a counterpart; leave out the ones that follow from the treatment."
         )
-    return Logit(frame=frame, coefficients=coefficients, probabilities=probabilities)
+    return Logit(frame=frame, coefficients=coefficients, probabilities=probabilities, nearly=nearly)
 
 
 def _fit(
@@ -177,11 +208,11 @@ def _fit(
     weights: Vector | None,
     start: Vector,
     enough: float,
-    inverse: Matrix | None = None,
+    nearly: Matrix | None = None,
 ) -> tuple[Vector, Vector, Matrix]:
-    """(k,) the coefficients that maximise the likelihood, the (n,) probabilities by them, and the last inverse used.
+    """(k,) the coefficients that maximise the likelihood, the (n,) probabilities by them, and about their information.
 
-    An inverse information that is about right may be given, for the steps to improve on.
+    An information that is about right may be given, for the steps to improve on.
     """
     probabilities = np.empty(rows.n)
 
@@ -192,7 +223,7 @@ def _fit(
         def work(s: slice) -> Partial:
             block = z[:, s]
             p = probabilities[s]
-            expit(np.matmul(climb.coefficients[0], block, out=p))
+            _of_negative(np.matmul(-climb.coefficients[0], block, out=p))
             return gradient_partial(block, treated[s], of(s), p)
 
         (gradient,) = rows.total(work)
@@ -202,15 +233,22 @@ def _fit(
         (information,) = rows.total(lambda s: information_partial(z[:, s], of(s), probabilities[s]))
         return _inverse(information)[None]
 
-    if inverse is None:
-        rows.each(lambda s: expit(np.matmul(start, z[:, s], out=probabilities[s])))
-    climb = _Climb(start[None], inverses() if inverse is None else inverse[None])
-    if not climb.run(gradients, inverses, enough * rows.n):
+    def opening(s: slice) -> Partial:
+        block, p = z[:, s], probabilities[s]
+        _of_negative(np.matmul(-start, block, out=p))
+        return *gradient_partial(block, treated[s], of(s), p), *information_partial(block, of(s), p)
+
+    first = None
+    if nearly is None:
+        gradient, nearly = rows.total(opening)
+        first = gradient[None]
+    climb = _Climb(start[None], _inverse(nearly)[None])
+    if not climb.run(gradients, inverses, enough * rows.n, first):
         raise UnusableData(
             "The logit of the treatment does not converge: some covariates predict the treatment almost without error; "
             "leave them out."
         )
-    return climb.coefficients[0], probabilities, climb.inverses[0]
+    return climb.coefficients[0], probabilities, climb.information()
 
 
 def _discriminant(frame: Frame) -> Vector:
@@ -229,29 +267,45 @@ def _discriminant(frame: Frame) -> Vector:
 
 
 def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[Vector, Matrix | None]:
-    """The fit on a stride of the rows, from which the whole needs few passes, with its inverse information for the
-    whole; where it began and none if the stride has no fit.
+    """The fit on a stride of the rows, from which the whole needs few passes, with about the information of the whole;
+    where it began and none if the stride has no fit.
     """
-    z = np.array(frame.matrix[: len(start), ::step], order="C")
+    k = len(start)
+    z = np.array(frame.matrix[:k, ::step], order="C")
     weights = None if frame.weights is None else np.array(frame.weights[::step])
     rows = Rows(n=z.shape[1], block=frame.rows.block, threads=1)
     try:
-        coefficients, _, inverse = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6)
+        coefficients, _, information = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6)
     except UnusableData:
         return start, None
-    return coefficients, inverse * (rows.n / frame.n)
+    return coefficients, _carried_over(information, gram(rows, z, weights), frame.products[:k, :k])
 
 
-def cross_fit_logit(fit: Logit, treated: Vector, folds: NDArray[np.integer], n_folds: int) -> Vector:
+def _carried_over(information: Matrix, products: Matrix, others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """About the (k, k) information of other rows, from that of some rows and the cross-products of both.
+
+    The rows count by their share. How the others' cross-products differ from that share is known, and the information
+    differs by nearly the same, as often as a row counts in it: what is left is how the two differ in p(1 - p).
+    """
+    share = others[..., :1, :1] / products[0, 0]
+    return np.asarray(share * information + information[0, 0] / products[0, 0] * (others - share * products))
+
+
+def cross_fit_logit(fit: Logit, treated: Vector, folds: NDArray[np.integer], products: NDArray[np.float64]) -> Vector:
     """(n,) the probability of each row from the logit fitted without its fold, to a mean gradient of 1e-10.
 
-    One pass gives every fold's share of gradient and information at the whole fit, so that the first Newton step of all
-    fits costs one; each of the passes after it serves all fits.
+    All fits begin at the whole fit; each pass over the rows serves all of them.
+
+    Args:
+        fit: the logit of all rows.
+        treated: (n,) the 0/1 values of `t`.
+        folds: (n,) the fold of each row.
+        products: (folds, k, k) cross-products of the variables within each fold.
 
     Raises:
         UnusableData: without one of the folds the covariates predict the treatment without error.
     """
-    work = _WithoutFolds(fit, treated, folds, n_folds)
+    work = _WithoutFolds(fit, treated, folds, products)
     if not work.climb.run(work.gradients, work.inverses, _FOLD_GRADIENT * fit.frame.n):
         raise UnusableData(
             "Without one of the folds the logit of the treatment does not converge; use fewer covariates or folds."
@@ -262,34 +316,35 @@ def cross_fit_logit(fit: Logit, treated: Vector, folds: NDArray[np.integer], n_f
 class _WithoutFolds:
     """The logits without each fold."""
 
-    def __init__(self, fit: Logit, treated: Vector, folds: NDArray[np.integer], n_folds: int) -> None:
-        self.frame, self.treated, self.folds, self.n_folds = fit.frame, treated, folds, n_folds
+    def __init__(self, fit: Logit, treated: Vector, folds: NDArray[np.integer], products: NDArray[np.float64]) -> None:
+        self.frame, self.treated, self.folds, self.n_folds = fit.frame, treated, folds, len(products)
         self.k = fit.frame.at["x"].stop
         self.probabilities = np.empty(fit.frame.n)
-        gradient, information = self._shares(fit)
-        rest = information.sum(axis=0) - information
-        self.used = np.zeros((n_folds, self.k), dtype=np.bool_)
-        for fold in range(n_folds):
-            self.used[fold, independent(rest[fold])] = True
-        self.climb = _Climb(np.where(self.used, fit.coefficients, 0.0), self._inverted(rest))
-        whole = self.used.all(axis=1, keepdims=True)
-        self.climb.step(np.where(whole, gradient.sum(axis=0) - gradient, 0.0))
+        whole = products.sum(axis=0)
+        rest = whole - products
+        self.used = independent_each(rest)
+        gradient = self._shares(fit)
+        self.climb = _Climb(
+            np.where(self.used, fit.coefficients, 0.0), self._inverted(_carried_over(fit.nearly, whole, rest))
+        )
+        complete = self.used.all(axis=1, keepdims=True)
+        self.climb.step(np.where(complete, gradient.sum(axis=0) - gradient, 0.0))
 
-    def _shares(self, fit: Logit) -> tuple[Matrix, NDArray[np.float64]]:
-        """(folds, k) gradients and (folds, k, k) information of each fold's rows at the whole fit."""
+    def _shares(self, fit: Logit) -> Matrix:
+        """(folds, k) gradients of each fold's rows at the whole fit."""
         frame = self.frame
 
         def work(s: slice) -> Partial:
-            z, p, folds = frame.matrix[: self.k, s], fit.probabilities[s], self.folds[s]
-            weights = None if frame.weights is None else frame.weights[s]
-            residual = self.treated[s] - p if weights is None else (self.treated[s] - p) * weights
-            by_fold = np.zeros((self.n_folds, len(p)))
-            by_fold[folds, np.arange(len(p))] = residual
-            information, _ = grouped_gram_partial(z, _curvature(p, weights), folds, self.n_folds)
-            return by_fold @ z.T, information
+            residual = self.treated[s] - fit.probabilities[s]
+            if frame.weights is not None:
+                residual *= frame.weights[s]
+            by_fold = scratch("by fold", self.n_folds, len(residual))
+            by_fold.fill(0.0)
+            by_fold[self.folds[s], np.arange(len(residual))] = residual
+            return (cross(by_fold, frame.matrix[: self.k, s]),)
 
-        gradient, information = frame.rows.total(work)
-        return gradient, information
+        (gradient,) = frame.rows.total(work)
+        return gradient
 
     def gradients(self) -> Matrix:
         """(folds, k) gradient of each fit; keeps each row's probability without its fold."""
@@ -297,14 +352,14 @@ class _WithoutFolds:
 
         def work(s: slice) -> Partial:
             z, folds = frame.matrix[: self.k, s], self.folds[s]
-            p = expit(np.matmul(coefficients, z, out=scratch("eta", self.n_folds, len(folds))))
+            p = _of_negative(combined(-coefficients, z, scratch("eta", self.n_folds, len(folds))))
             own = folds * np.int64(len(folds)) + np.arange(len(folds))
             self.probabilities[s] = p.ravel()[own]
             residual = np.subtract(self.treated[s], p, out=p)
             if frame.weights is not None:
                 residual *= frame.weights[s]
             residual.ravel()[own] = 0.0
-            return (residual @ z.T,)
+            return (cross(residual, z),)
 
         (gradients,) = frame.rows.total(work)
         return gradients

@@ -54,8 +54,9 @@ def _effect_scores(plan: Plan, frame: Frame, propensity: Propensity, split: int)
         block, d = frame.matrix[:, s], t[s]
         p = np.clip(e[s], CLIP, 1 - CLIP)
         mu0, mu1 = own_fold(block, combine, folds[s])
-        outcome = block[y]
-        scores[s] = mu1 - mu0 + np.where(d > 0, (outcome - mu1) / p, -(outcome - mu0) / (1 - p))
+        effect = mu1 - mu0
+        # 1 / p for a treated row, -1 / (1 - p) for an untreated one.
+        scores[s] = effect + (block[y] - (mu0 + d * effect)) * ((d - p) / (p * (1.0 - p)))
         return int(np.count_nonzero(p != e[s]))
 
     return EffectScores(clipped=sum(frame.rows.each(work)), values=scores)

@@ -204,11 +204,12 @@ class Plan:
 
     def out_of_fold(self, logit: Logit, split: int) -> Vector:
         """(n,) each row's probability of treatment by the logit fitted without its fold."""
-        folds = logit.frame.sample.take(self.folds(split))
-        return self._once(
-            ("out of fold", id(logit), split),
-            lambda: cross_fit_logit(logit, self.treated(logit.frame.sample), folds, self.settings.folds),
-        )
+        return self._once(("out of fold", id(logit), split), lambda: self._out_of_fold(logit, split))
+
+    def _out_of_fold(self, logit: Logit, split: int) -> Vector:
+        frame, k = logit.frame, logit.frame.at["x"].stop
+        products = self.blocks(frame, split)[0].sum(axis=1)[:, :k, :k]
+        return cross_fit_logit(logit, self.treated(frame.sample), frame.sample.take(self.folds(split)), products)
 
     def outcome(self, sample: Sample | None = None) -> ArmFits:
         """The linear outcome regression of each arm on the covariates.

@@ -5,7 +5,7 @@ import pytest
 
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, entries, run
-from cqox.estimators._logit import cross_fit_logit, fit_logit
+from cqox.estimators._logit import fit_logit
 from cqox.estimators.double_ml import _irm_split
 from tests.estimators.designs import EFFECT, cross_section, instrumented, rows
 
@@ -130,7 +130,7 @@ def test_each_fold_is_predicted_by_a_logit_without_it():
     plan = Plan(data, Settings())
     logit = plan.propensity().logit
     folds = plan.folds(0)
-    found = cross_fit_logit(logit, data.treatment, folds, 5)
+    found = plan.out_of_fold(logit, 0)
     for fold in range(5):
         rest = rows(data, np.flatnonzero(folds != fold))
         alone = Plan(rest, Settings()).propensity().coefficients
@@ -147,8 +147,9 @@ def test_a_column_that_lives_in_one_fold_is_left_out_of_the_fits_without_it():
     wider = replace(data, covariates=x, propensity_covariates=x)
     plan = Plan(wider, Settings())
     frame = plan.frame("xty", plan.outcome_sample())
-    found = cross_fit_logit(fit_logit(frame, data.treatment), data.treatment, folds, 5)
-    narrow = cross_fit_logit(Plan(data, Settings()).propensity().logit, data.treatment, folds, 5)
+    found = plan.out_of_fold(fit_logit(frame, data.treatment), 0)
+    without = Plan(data, Settings())
+    narrow = without.out_of_fold(without.propensity().logit, 0)
     np.testing.assert_allclose(found[folds == 2], narrow[folds == 2], rtol=1e-6)
     assert run(ENTRIES["dml_irm_ate"], plan).status == "ok"
     assert run(ENTRIES["dml_plr"], plan).status == "ok"
