@@ -113,9 +113,22 @@ def build_frame(
         weights=weights,
         products=products,
         labels=("(intercept)", *(label for _, labels in groups.values() for label in labels)),
+        notes=() if absorbed is None else _alone(absorbed),
         absorbed=absorbed,
     )
     return _without_dependent(frame, groups)
+
+
+def _alone(absorbed: Absorption) -> tuple[str, ...]:
+    """What is to be said of rows that share a level of an effect with no other row."""
+    alone = np.zeros(len(absorbed.codes[0]), dtype=np.bool_)
+    for codes, levels in zip(absorbed.codes, absorbed.levels, strict=True):
+        alone |= np.bincount(codes, minlength=levels)[codes] == 1
+    count = int(alone.sum())
+    if not count:
+        return ()
+    rows = "1 row is the only one of its level" if count == 1 else f"{count} rows are each the only one of a level"
+    return (f"{rows} of a fixed effect: they say nothing of the effect and still count in n.",)
 
 
 def _cached_rows(width: int, block: int) -> int:
@@ -224,6 +237,6 @@ def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence
         products=frame.products[np.ix_(stay, stay)],
         labels=tuple(frame.labels[column] for column in stay),
         dropped=dropped,
-        notes=tuple(notes),
+        notes=(*frame.notes, *notes),
         absorbed=frame.absorbed,
     )

@@ -92,6 +92,17 @@ def test_absorbed_fixed_effects_equal_dummies(folded: bool):
         assert result.standard_error == pytest.approx(peer.bse[-1], rel=1e-10)
 
 
+def test_rows_alone_in_a_level_of_a_fixed_effect_are_counted():
+    data = cross_section(n=500, weights=False)
+    level = np.arange(500) % 40
+    assert "notes" not in answer("ols_adjustment", replace(data, fixed_effects=(level,))).diagnostics
+    level[:3] = [40, 41, 42]
+    result = answer("ols_adjustment", replace(data, fixed_effects=(level,)))
+    (note,) = result.diagnostics["notes"]
+    assert note.startswith("3 rows are each the only one of a level of a fixed effect")
+    assert result.n == 500
+
+
 def test_the_default_error_is_hc3_under_250_rows_and_hc1_from_there_on():
     assert answer("ols_adjustment", cross_section(n=249)).se_method == "HC3"
     assert answer("ols_adjustment", cross_section(n=250)).se_method == "HC1"
