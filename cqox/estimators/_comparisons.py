@@ -17,6 +17,7 @@ from cqox.estimators.plan import Plan
 __all__ = ["NOTHING", "Cells", "Comparisons", "comparisons", "counted", "effects_on", "named"]
 
 _FEWEST = 2
+_MANY_GAPS = 0.1
 _MOST_CELLS = 6_000
 NOTHING = "No effect after the start of a treatment can be estimated."
 """What is said where no comparison is left."""
@@ -94,8 +95,14 @@ def _comparisons(plan: Plan) -> Comparisons:
     warnings = (f"Without two comparison units, and so left out: {effects_on(lost)}.",) if lost else ()
     if not (cells.event[kept] >= 0).any():
         raise UnusableData(" ".join([*warnings, NOTHING]))
-    if panel.present is not None:
-        notes = [*notes, "Some units miss some periods: each effect uses the units seen in both of its periods."]
+    missing = 0.0 if panel.present is None else 1 - float(panel.present.mean())
+    if missing:
+        said = "each effect uses the units seen in both of its periods"
+        if missing > _MANY_GAPS:
+            changing = "so that who is compared changes from effect to effect."
+            warnings = (*warnings, f"{missing:.0%} of the units' periods are missing: {said}, {changing}")
+        else:
+            notes = [*notes, f"Some units miss some periods: {said}."]
     return Comparisons(
         panel=panel, cells=cells.of(kept), rows=rows[kept], compared_with=against, notes=(*panel.notes, *notes),
         warnings=warnings,

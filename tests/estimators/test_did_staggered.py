@@ -195,6 +195,15 @@ def test_with_gaps_each_effect_is_that_of_the_units_seen_in_both_periods():
     assert result.n == data.n
 
 
+def test_few_gaps_are_noted_and_many_are_a_doubt():
+    said = "each effect uses the units seen in both of its periods"
+    few, many, none = (answer(GROUP_TIME, staggered(dropped=dropped, covariates=False)) for dropped in (0.05, 0.15, 0))
+    assert any(said in note for note in few.diagnostics.get("notes", ()))
+    assert not any(said in doubt for doubt in few.warnings)
+    assert any(said in doubt and doubt.startswith("15% of the units' periods are missing") for doubt in many.warnings)
+    assert not any(said in each for each in (*none.diagnostics.get("notes", ()), *none.warnings))
+
+
 def test_without_gaps_the_general_way_gives_what_the_short_one_gives():
     data = staggered(covariates=False, weights="fixed")
     weights = data.weights.copy()
