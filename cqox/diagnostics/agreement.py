@@ -4,7 +4,8 @@ Estimates of one data set move together, so that their intervals say little abou
 comes from the difference of their influence functions. Estimates are comparable where they share the estimand and what
 they assume: those that adjust for covariates, and those that compare changes over time. The unadjusted difference in
 means is compared with nothing: it differs from the adjusted ones wherever the covariates confound; nor are strata, for
-they leave about a tenth of that difference.
+they leave about a tenth of that difference. No standard error of a difference is below what rounding leaves, so that
+estimates of an outcome without noise agree where they differ in their last digits alone.
 """
 
 import math
@@ -12,13 +13,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cqox.diagnostics.sensitivity import unconfounded
+from cqox.diagnostics._tables import number_in
+from cqox.diagnostics.sensitivity import outcome_scale, unconfounded
 from cqox.estimators import Estimate, Json, Plan, Vector
 from cqox.estimators._room import let_go
 
 __all__ = ["agreement", "comparable"]
 
 _BLOCK = 65_536
+_ROUNDING = 1e-8
+"""The least standard error of a difference, as a share of the estimates and of the outcome's standard deviation."""
+
 _COARSE = ("difference_in_means", "propensity_strata")
 
 
@@ -50,13 +55,14 @@ def agreement(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
 
 def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
     values = [estimate.estimate for estimate in group if estimate.estimate is not None]
-    covariance = _covariance(plan, group)
+    covariance, least = _covariance(plan, group), _ROUNDING * _scale(plan, values)
     errors: list[Json] = []
     for row in range(len(group)):
         line: list[Json] = []
         for column in range(len(group)):
             variance = covariance[row, row] + covariance[column, column] - 2 * covariance[row, column]
-            line.append(math.sqrt(max(float(variance), 0.0)) if math.isfinite(variance) else None)
+            floor = 0.0 if row == column else least
+            line.append(max(math.sqrt(max(float(variance), 0.0)), floor) if math.isfinite(variance) else None)
         errors.append(line)
     return {
         "estimand": estimand,
@@ -67,6 +73,13 @@ def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
         "median": float(np.median(values)),
         "standard_errors_of_differences": errors,
     }
+
+
+def _scale(plan: Plan, values: Sequence[float]) -> float:
+    """How large the numbers are that rounding acts on: the estimates, or an effect of the outcome's own size."""
+    outcome = outcome_scale(plan) if plan.has("y") else {}
+    sd, per = number_in(outcome.get("sd")) or 0.0, number_in(outcome.get("treatment_sd"))
+    return max(sd / per if per else sd, *map(abs, values))
 
 
 def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

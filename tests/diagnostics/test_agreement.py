@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cqox.diagnostics import result_checks
 from cqox.diagnostics.agreement import comparable
 from cqox.estimators import Estimate
 from tests.diagnostics.looking import Judgement, confounded, judged, trial
@@ -73,3 +74,20 @@ def test_the_range_is_told() -> None:
 
 def test_a_single_estimate_agrees_with_nobody() -> None:
     assert set(judged(panel(30, staggered=True), only=["twfe"]).diagnostics["agreement"]) == {"reason"}
+
+
+@pytest.mark.parametrize(("effect", "unit"), [(2.0, 1.0), (0.0, 1.0), (2.0, 1e6), (2.0, 1e-6)])
+def test_estimates_of_an_outcome_without_noise_agree_but_for_their_last_digits(effect: float, unit: float) -> None:
+    data = confounded(400)
+    noiseless = replace(data, y=unit * (effect * data.treatment + data.covariates[:, 0]))
+    gate = judged(noiseless, only=["aipw", "ols_adjustment", "g_computation_ate"]).gates["agreement"]
+    assert (gate.status, gate.reason) == ("pass", None)
+
+
+def test_a_difference_that_is_no_rounding_is_still_told_where_there_is_no_noise() -> None:
+    data = confounded(400)
+    seen = judged(replace(data, y=2 * data.treatment + data.covariates[:, 0]), only=["aipw", "ols_adjustment"])
+    primary, other = seen.estimate("aipw"), seen.estimate("ols_adjustment")
+    moved = replace(other, estimate=other.estimate + 1e-5)
+    gate = result_checks.agreement(seen.diagnostics, [primary, moved], primary)
+    assert gate.status == "warn"
