@@ -8,7 +8,7 @@ from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience.http import deadline_from_headers
+from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Reply, Streamed, end_to_end
 from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.http.api import OPERATIONS, OWN_GROUPS, Handler, register
@@ -19,6 +19,8 @@ from services.http.incoming import IncomingRequest, current_request
 from services.http.uploads import FORM_BYTES
 
 __all__ = ["Upstream", "add_routes"]
+
+_AS_A_JOB = "With 'Prefer: respond-async' an analysis runs in the background, where it may take longer."
 
 # The client's connection says nothing about the engine's; lengths and the id are written anew.
 _NOT_FORWARDED = frozenset(
@@ -54,33 +56,35 @@ def add_routes(app: App, upstream: Upstream) -> None:
         return _call(request, body)
 
     @contextmanager
-    def serving_within(most: float) -> Iterator[float]:
+    def serving_within(most: float, otherwise: str = "") -> Iterator[Granted]:
         fields = current_request().call_fields
-        seconds = deadline_from_headers(fields, max_seconds=most)
-        if seconds <= 0:
-            raise DeadlineExceeded(0.0)
-        with serving(fields):
-            yield seconds
+        given = granted(fields, most=most, otherwise=otherwise)
+        with given.told(), serving(fields):
+            if given.seconds <= 0:
+                raise DeadlineExceeded(0.0)
+            yield given
 
     async def analyze() -> ResponseReturnValue:
         call = await asked()
-        with serving_within(settings.analysis_seconds) as seconds:
+        with serving_within(settings.analysis_seconds, _AS_A_JOB) as given:
             if current_request().wants_events:
-                return await _streamed(upstream.policies.analyze_bit_by_bit(call, seconds=seconds))
-            return _response(await upstream.policies.analyze(call, seconds=seconds))
+                return await _streamed(upstream.policies.analyze_bit_by_bit(call, seconds=given.seconds), given)
+            return _response(given.explained(await upstream.policies.analyze(call, seconds=given.seconds)))
 
     async def read(**_: str) -> TrioResponse:
         call = await asked()
-        with serving_within(READ_SECONDS) as seconds:
-            return _response(await upstream.policies.read(call, seconds=seconds))
+        with serving_within(READ_SECONDS) as given:
+            return _response(given.explained(await upstream.policies.read(call, seconds=given.seconds)))
 
     async def find(**_: str) -> TrioResponse:
-        with serving_within(READ_SECONDS) as seconds:
-            return _response(await upstream.policies.find(_call(current_request(), b""), seconds=seconds))
+        with serving_within(READ_SECONDS) as given:
+            call = _call(current_request(), b"")
+            return _response(given.explained(await upstream.policies.find(call, seconds=given.seconds)))
 
     async def follow(**_: str) -> ResponseReturnValue:
-        with serving_within(READ_SECONDS) as seconds:
-            return await _streamed(upstream.policies.follow(_call(current_request(), b""), seconds=seconds))
+        with serving_within(READ_SECONDS) as given:
+            call = _call(current_request(), b"")
+            return await _streamed(upstream.policies.follow(call, seconds=given.seconds), given)
 
     async def upload_dataset() -> TrioResponse:
         request = current_request()
@@ -91,8 +95,8 @@ def add_routes(app: App, upstream: Upstream) -> None:
         headers = () if length is None else ((b"content-length", str(length).encode()),)
         call = _call(request, b"")
         call = replace(call, headers=call.headers + headers, content=chunks)
-        with serving_within(settings.analysis_seconds) as seconds:
-            return _response(await upstream.policies.upload(call, seconds=seconds))
+        with serving_within(settings.analysis_seconds) as given:
+            return _response(given.explained(await upstream.policies.upload(call, seconds=given.seconds)))
 
     handlers: dict[str, Handler] = {each.name: read for each in OPERATIONS if each.group not in OWN_GROUPS}
     special: dict[str, Handler] = {
@@ -124,10 +128,13 @@ def _response(reply: Reply) -> TrioResponse:
     return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
 
 
-async def _streamed(streaming: AbstractAsyncContextManager[Streamed]) -> TrioResponse:
+async def _streamed(streaming: AbstractAsyncContextManager[Streamed], given: Granted) -> TrioResponse:
     # The head is awaited here, so that an engine that is away is a problem and no empty stream.
     stack = AsyncExitStack()
     streamed = await stack.enter_async_context(streaming)
+    if streamed.status == 504:
+        async with stack:
+            return _response(given.explained(await streamed.whole()))
 
     async def chunks() -> AsyncGenerator[bytes]:
         async with stack:

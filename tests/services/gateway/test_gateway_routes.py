@@ -194,6 +194,26 @@ def test_an_engine_that_never_answers_is_a_504_at_the_deadline(start, raw):
         assert 0.4 < time.monotonic() - began < 8
         assert answer.status_code == 504
         assert problem_of(answer)["type"] == "deadline-exceeded"
+        assert "X-Request-Timeout-Ms may say up to 500 here." in answer.json()["detail"]
+
+
+def test_a_client_whose_time_is_up_is_told_how_to_have_more_and_what_was_ignored(client, gateway):
+    path, headers = f"{ANALYZE}?sleep=5", {"x-envoy-expected-rq-timeout-ms": "300", "X-Request-Id": "late"}
+    answer = client.post(path, content=BODY, headers={**headers, "X-Request-Timeout-Ms": "abc"})
+    assert (answer.status_code, problem_of(answer)["type"]) == (504, "deadline-exceeded")
+    detail = answer.json()["detail"]
+    assert detail.startswith("The deadline of 0.3 s has passed. The request asked for no more: ")
+    assert "X-Request-Timeout-Ms may say up to 120000 here." in detail
+    assert "'abc', is no whole number of milliseconds and was ignored" in detail
+    assert "Prefer: respond-async" in detail
+    assert '"ignored_timeout": "abc"' in gateway.wait_line(f"POST {ANALYZE} 504")
+
+
+def test_a_timeout_that_cannot_be_read_is_ignored_and_on_the_access_line_of_its_request_alone(client, gateway):
+    assert client.get("/api/datasets", headers={"X-Request-Timeout-Ms": "1e3"}).status_code == 200
+    assert client.get("/api/analyses", headers={"X-Request-Timeout-Ms": "5000"}).status_code == 200
+    assert '"ignored_timeout": "1e3"' in gateway.wait_line("GET /api/datasets 200")
+    assert "ignored_timeout" not in gateway.wait_line("GET /api/analyses 200")
 
 
 def test_an_upload_is_handed_on_while_it_arrives(client):

@@ -1,0 +1,87 @@
+import json
+import time
+
+import pytest
+
+from cqox.errors import DeadlineExceeded
+from services.gateway.deadlines import Granted, TimeUp, granted
+from services.gateway.engine_client import Reply
+
+HEADER = b"x-request-timeout-ms"
+
+
+def late(**members: object) -> Reply:
+    body = {"type": "deadline-exceeded", "detail": "deadline of 2 s exceeded", "request_id": "r", **members}
+    return Reply(status=504, headers=((b"x-engine", b"one"),), body=json.dumps(body).encode())
+
+
+def over(seconds: float = 2.0) -> Granted:
+    return Granted(seconds=seconds, most=120.0, since=time.monotonic() - seconds)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds", "ignored"),
+    [
+        (None, 120.0, ""),
+        (b"2000", 2.0, ""),
+        (b" 2000 , 90", 0.09, ""),
+        (b"999999", 120.0, ""),
+        (b"abc", 120.0, "abc"),
+        (b"-5", 120.0, "-5"),
+        (b"1.5", 120.0, "1.5"),
+        (b"1000, soon", 1.0, "soon"),
+        (b"", 120.0, "nothing"),
+        (b"x" * 500, 120.0, "x" * 40),
+    ],
+)
+def test_a_value_that_is_no_number_is_ignored_and_kept_to_be_told(
+    value: bytes | None, seconds: float, ignored: str
+) -> None:
+    found = granted([] if value is None else [(HEADER, value)], most=120.0)
+    assert (found.seconds, found.ignored) == (seconds, ignored)
+
+
+def test_the_words_tell_a_deadline_that_the_client_set_from_the_longest_that_there_is() -> None:
+    asked = Granted(seconds=2.0, most=120.0)
+    assert asked.words == (
+        "The deadline of 2 s has passed. The request asked for no more: X-Request-Timeout-Ms may say up to 120000 here."
+    )
+    longest = Granted(seconds=30.0, most=30.0, ignored="soon", otherwise="Ask for a job.")
+    assert longest.words == (
+        "The deadline of 30 s has passed. No request of this kind is granted more: X-Request-Timeout-Ms may say up to "
+        "30000 here. What X-Request-Timeout-Ms said, 'soon', is no whole number of milliseconds and was ignored. "
+        "Ask for a job."
+    )
+
+
+def test_a_deadline_that_passes_here_is_told_in_these_words() -> None:
+    with pytest.raises(TimeUp) as caught, over().told():
+        raise DeadlineExceeded(2.0)
+    assert str(caught.value) == over().words
+    assert caught.value.seconds == 2.0
+    with pytest.raises(KeyError), over().told():
+        raise KeyError
+
+
+def test_a_deadline_that_the_engine_noticed_is_told_in_the_same_words_and_nothing_else_changes() -> None:
+    told = over().explained(late())
+    assert json.loads(told.body) == {**json.loads(late().body), "detail": over().words}
+    assert (told.status, told.headers) == (504, late().headers)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        late(type="attempt-timeout"),
+        Reply(status=504, headers=(), body=b"no JSON"),
+        Reply(status=504, headers=(), body=b"[1]"),
+        Reply(status=200, headers=(), body=late().body),
+    ],
+)
+def test_every_other_answer_stays_as_it_is(reply: Reply) -> None:
+    assert over().explained(reply) is reply
+
+
+def test_a_shorter_deadline_of_the_engines_own_stays_as_it_said() -> None:
+    reply = late()
+    assert Granted(seconds=60.0, most=120.0).explained(reply) is reply
