@@ -63,6 +63,9 @@ async def analyze_file(
         InputError: the file, the mapping or an option must be corrected.
         WorkerLost: the computation died.
     """
+    asked = parse_model(
+        AnalyzeRequest, {"dataset_id": "file", "mapping": dict(mapping), "options": dict(options or {})}
+    )
     # An exception goes around the task group of the workers, which would wrap it in an ExceptionGroup.
     failure: CqoxError | None = None
     with tempfile.TemporaryDirectory(prefix="cqox-") as scratch:
@@ -74,12 +77,8 @@ async def analyze_file(
                 )
                 if progress is not None:
                     progress({"step": "file", "notes": _notes_on(json.loads(record.description), mapping)})
-                body: dict[str, JsonValue] = {
-                    "dataset_id": record.dataset_id,
-                    "mapping": dict(mapping),
-                    "options": dict(options or {}),
-                }
-                answer = await analyses.analyze(parse_model(AnalyzeRequest, body), progress=progress)
+                request = asked.model_copy(update={"dataset_id": record.dataset_id})
+                answer = await analyses.analyze(request, progress=progress)
                 report: dict[str, JsonValue] = json.loads(answer.body)
                 written = await _write_figures(analyses, report, figures, formats)
             except CqoxError as error:

@@ -1,5 +1,6 @@
 """Roles, requests and reports: the words that clients, gateway and engine share. Loads no numerics."""
 
+from cqox.contract.estimators import ESTIMATORS
 from cqox.contract.report import (
     AnalysisListing,
     AnalysisSummary,
@@ -32,6 +33,7 @@ from cqox.contract.roles import ALIASES, ROLES, Arity, Role, canonical_role
 
 __all__ = [
     "ALIASES",
+    "ESTIMATORS",
     "ROLES",
     "AnalysisListing",
     "AnalysisSummary",

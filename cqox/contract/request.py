@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
+from cqox.contract.estimators import ESTIMATORS, near_estimators
 from cqox.contract.roles import ROLES, canonical_role
 from cqox.errors import InvalidRequest
 
@@ -52,7 +53,10 @@ class Options(_Strict):
         "auto", description="Standard errors; `auto` follows the documented convention of each estimator."
     )
     covariates: Literal["mapped", "auto"] = Field(
-        "mapped", description="`auto` also adjusts for the columns that /api/roles/infer would suggest."
+        "mapped",
+        description="`auto` also adjusts for the columns that /api/roles/infer would suggest, where none are mapped. "
+        "The notes name those that are left out for their values: constant, constant within every unit of a panel, or "
+        "the outcome or treatment once more.",
     )
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(0.05, description="1 - alpha is the confidence level.")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Keys every random choice, such as folds.")
@@ -79,7 +83,8 @@ class Options(_Strict):
     refute: Annotated[int, Field(ge=0, le=10_000)] = Field(
         0,
         description="Times that each refutation of the primary estimate is tried (placebo treatment, dummy outcome, "
-        "random common cause, subset); each takes as long as the estimate.",
+        "random common cause, subset); each takes as long as the estimate. The gate `refutation` says whether it "
+        "stands; every refuter can contradict it from 39 on.",
     )
     control_group: Literal["never_treated", "not_yet_treated"] | None = Field(
         None,
@@ -140,6 +145,20 @@ class Options(_Strict):
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
     )
+
+    @field_validator("estimators")
+    @classmethod
+    def _known(cls, value: list[str] | None) -> list[str] | None:
+        for name in value or ():
+            _check_estimator(name, field="options.estimators")
+        return value
+
+    @field_validator("primary")
+    @classmethod
+    def _known_primary(cls, value: str | None) -> str | None:
+        if value:
+            _check_estimator(value, field="options.primary")
+        return value
 
     @field_validator("outcome_range")
     @classmethod
@@ -261,8 +280,17 @@ def _date(text: str) -> str | None:
     return moment.date().isoformat() if moment.time() == time() else moment.isoformat(sep=" ")
 
 
-def _unknown(what: str, word: str, valid: Sequence[str], *, field: str) -> InvalidRequest:
-    near = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)
+def _check_estimator(name: str, *, field: str) -> None:
+    # No ValueError: pydantic would take it for its own, and the valid names would be lost.
+    if name not in ESTIMATORS:
+        raise _unknown("estimator", name[:100], ESTIMATORS, field=field, near=near_estimators(name[:100]))
+
+
+def _unknown(
+    what: str, word: str, valid: Sequence[str], *, field: str, near: Sequence[str] | None = None
+) -> InvalidRequest:
+    if near is None:
+        near = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     ordered = [*near, *(name for name in valid if name not in near)]
     return InvalidRequest(f"There is no {what} '{word}'.{hint}", field=field, choices=ordered)

@@ -78,6 +78,8 @@ def test_how_the_file_was_read_is_told_also_where_a_column_is_then_missing(tmp_p
         (["--y", "nope", "--treatment", "w"], 2, "Valid: id, w, y"),
         (["--y", "y", "--y", "x1", "--treatment", "w"], 2, "--y was given 2 times"),
         (["--y", "y", "--treatment", "w", "--option", "seed"], 2, "--option takes name=value"),
+        (["--y", "y", "--treatment", "w", "--option", "estimators=aipww"], 2, "Did you mean aipw"),
+        (["--y", "y", "--treatment", "w", "--option", "primary=2sls"], 2, "Valid: iv_2sls, proximal_2sls"),
         (["--y", "y", "--treatment", "w", "--option", "sead=1"], 2, "seed"),
         (["--y", "y", "--treatment", "w", "--read", "colour=red"], 2, "colour"),
     ],

@@ -1,0 +1,21 @@
+"""Options that cannot be right are refused by the running engine before anything is accepted."""
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def engine(start):
+    with httpx.Client(base_url=start("-m", "services.engine").url, trust_env=False, timeout=30) as client:
+        yield client
+
+
+def test_an_estimator_that_does_not_exist_is_refused_however_the_answer_is_to_come(engine: httpx.Client) -> None:
+    body = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
+    for options in ({"estimators": ["aipw", "aipww"]}, {"primary": "aipww"}):
+        for headers in ({}, {"Prefer": "respond-async"}, {"Accept": "text/event-stream"}):
+            answer = engine.post("/api/analyze/comprehensive", json={**body, "options": options}, headers=headers)
+            problem = answer.json()
+            assert (answer.status_code, problem["field"]) == (400, f"options.{next(iter(options))}")
+            assert "There is no estimator 'aipww'. Did you mean aipw" in problem["detail"]
+            assert problem["choices"][0] == "aipw"
