@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cqox.contract import ROLES, RoleMapping
 from cqox.errors import InvalidRequest
 
-__all__ = ["check_mapping", "names_in"]
+__all__ = ["check_mapping", "columns_of", "names_in"]
 
 _DESIGNS = (
     {"treatment"}, {"dose"}, {"running", "cutoff"}, {"time", "cohort"}, {"time", "intervention_time"}, {"time", "post"},
@@ -93,3 +93,12 @@ def names_in(mapped: object) -> tuple[str, ...]:
     if isinstance(mapped, tuple):
         return tuple(str(name) for name in mapped)
     return ()
+
+
+def columns_of(roles: RoleMapping) -> list[str]:
+    """Every column that is mapped, once."""
+    names: dict[str, None] = {}
+    for role, mapped in roles.items():
+        if ROLES[role].arity != "scalar":
+            names.update(dict.fromkeys(mapped if isinstance(mapped, tuple) else (str(mapped),)))
+    return list(names)

@@ -32,7 +32,7 @@ from cqox.contract import ROLES, Options, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Data, Vector
 
-__all__ = ["Contrast", "Prepared", "prepare"]
+__all__ = ["Contrast", "Prepared", "prepare", "started"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,14 +108,23 @@ def _treatment(frame: Rows, roles: RoleMapping, options: Options) -> Levels:
         amount = role == "dose" or "instrument" in roles
         return treatment_levels(frame[str(roles[role])], amount=amount, reference=options.reference_level)
     if {"time", "cohort"} <= roles.keys():
-        time = numeric(frame[str(roles["time"])], role="time")
-        cohort = _cohort(frame, roles)
-        assert cohort is not None
-        values = np.where(np.isnan(cohort), 0.0, (time >= cohort).astype(np.float64))
-        values[np.isnan(time)] = np.nan
         note = f"Treatment is {roles['time']} >= {roles['cohort']}; units without a cohort are never treated."
-        return Levels.single(values, kind="binary", notes=(note,))
+        return Levels.single(started(frame, roles), kind="binary", notes=(note,))
     return Levels.single(None, kind="none", notes=())
+
+
+def started(frame: Rows, roles: RoleMapping) -> Vector:
+    """(n,) 1 from the period on in which a unit's treatment starts, else 0; NaN where the period is missing.
+
+    Args:
+        frame: the columns of `time` and `cohort`, at least.
+        roles: canonical role to what plays it, these two among them.
+    """
+    time, cohort = numeric(frame[str(roles["time"])], role="time"), _cohort(frame, roles)
+    assert cohort is not None
+    values = np.where(np.isnan(cohort), 0.0, (time >= cohort).astype(np.float64))
+    values[np.isnan(time)] = np.nan
+    return values
 
 
 def _cohort(frame: Rows, roles: RoleMapping) -> Vector | None:

@@ -4,7 +4,6 @@ Synchronous; progress is told to a callable. Which estimators there are is the c
 together is `cqox.diagnostics`', how it looks is `cqox.figures`'; here they are put in order.
 """
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +13,16 @@ import polars as pl
 
 from cqox import diagnostics as judge
 from cqox import figures as draw
-from cqox.analysis.mapping import check_mapping
+from cqox.analysis.candidates import Candidates, covariate_candidates
+from cqox.analysis.mapping import check_mapping, columns_of
 from cqox.analysis.prepare import Contrast, Prepared, prepare
+from cqox.analysis.refutation import refutation_gate
 from cqox.analysis.report import Finding, assemble
 from cqox.analysis.unused import unused_roles
-from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping
-from cqox.datasets import Column, describe, infer_roles, load_columns, open_columns
-from cqox.errors import InvalidRequest, UnusableData
-from cqox.estimators import Estimate, Estimator, Plan, Settings, applicable, catalog, entries, run
+from cqox.contract import ROLES, AnalyzeRequest, Gate, Options, RoleMapping
+from cqox.datasets import Column, describe, load_columns, open_columns
+from cqox.errors import UnusableData
+from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, applicable, catalog, entries, run
 from cqox.estimators._room import in_files
 from cqox.figures import Figure
 
@@ -117,20 +118,19 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) ->
     roles, aliases = request.roles()
     check_mapping(roles, list(columns))
     notes = [f"'{word}' is read as the role '{role}'." for word, role in aliases.items()]
-    _refuse_infinite(columns, _mapped_columns(roles))
-    free = _free_covariates(roles, table.columns)
-    if free and request.options.covariates == "auto":
-        notes.append(f"As asked by options.covariates, the estimates adjust for {', '.join(free)}.")
-        merged = {**roles, "covariates": free}
-        roles, free = {role: merged[role] for role in ROLES if role in merged}, ()
-    mapped = _mapped_columns(roles)
+    _refuse_infinite(columns, columns_of(roles))
+    free = covariate_candidates(path, table.columns, roles)
+    if request.options.covariates == "auto" and "covariates" not in roles:
+        notes += [_taken(free), *free.notes("taken")]
+        merged = {**roles, "covariates": free.names} if free.names else roles
+        roles, free = {role: merged[role] for role in ROLES if role in merged}, Candidates(names=(), excluded={})
+    mapped = columns_of(roles)
     notes += _readings(columns, mapped)
     large = table.rows * len(mapped) > _MOST_CELLS
     with in_files(path.parent if large else None):
         frame = open_columns(path, mapped) if large else load_columns(path, mapped)
         clock.done("read", rows=table.rows)
         prepared = prepare(frame, columns, roles, request.options)
-        free = _varying_within(path, roles, free)
         del frame  # the arrays are all that is needed from here on
         clock.done("plan", contrasts=len(prepared.contrasts))
         notes += prepared.notes
@@ -142,7 +142,7 @@ def _finished(
     options: Options,
     roles: RoleMapping,
     notes: Sequence[str],
-    free: Sequence[str],
+    free: Candidates,
     rows: int,
     threads: int,
     clock: _Clock,
@@ -152,8 +152,9 @@ def _finished(
     specs = {name: figure.spec for name, figure in _figures(findings).items()}
     clock.done("figures", figures=list(specs))
     estimates = [estimate for finding in findings for estimate in finding.estimates]
-    if free and not all(_takes_no_covariates(finding) for finding in findings):
-        notes = [*notes, _HINT.format(", ".join(free))]
+    if not all(_takes_no_covariates(finding) for finding in findings):
+        hint = [_HINT.format(", ".join(free.names))] if free.names else []
+        notes = [*notes, *hint, *free.notes("suggested")]
     notes = [*notes, *unused_roles(roles, chosen, estimates)]
     report = assemble(roles, options, findings, notes=notes)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
@@ -180,7 +181,7 @@ def _find(
             ci_upper=estimate.ci_upper,
         )
     diagnostics = judge.diagnose(plan, estimates, primary=primary, refute=options.refute)
-    gates = judge.gates(diagnostics, estimates, primary)
+    gates = {**judge.gates(diagnostics, estimates, primary), **_refuted(diagnostics, estimates, primary, options)}
     decision = judge.decide(
         primary,
         estimates,
@@ -198,6 +199,15 @@ def _find(
         gates=gates,
         decision=decision,
     )
+
+
+def _refuted(
+    diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primary: judge.Primary, options: Options
+) -> dict[str, Gate]:
+    """The gate on refutations by its name; none unless they were asked for."""
+    chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
+    gate = refutation_gate(diagnostics, chosen, replications=options.refute)
+    return {} if gate is None else {"refutation": gate}
 
 
 def _figures(findings: Sequence[Finding]) -> dict[str, Figure]:
@@ -244,18 +254,9 @@ def _settings(options: Options, threads: int) -> Settings:
 
 
 def _chosen(options: Options) -> tuple[Estimator, ...]:
+    """The estimators to run, in the catalog's order; that they exist was seen when the request was parsed."""
     usual = {estimator.name: estimator for estimator in catalog()}
     known = {estimator.name: estimator for estimator in entries()} | usual
-    for field, names in (("estimators", options.estimators or ()), ("primary", [options.primary or ""])):
-        for name in names:
-            if name and name not in known:
-                near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-                hint = f" Did you mean {' or '.join(near)}?" if near else ""
-                raise InvalidRequest(
-                    f"There is no estimator '{name}'.{hint}",
-                    field=f"options.{field}",
-                    choices=[*near, *(other for other in known if other not in near)],
-                )
     wanted = {*(usual if options.estimators is None else options.estimators), options.primary}
     return tuple(estimator for name, estimator in known.items() if name in wanted)
 
@@ -271,27 +272,11 @@ def _refuse_infinite(columns: Mapping[str, Column], names: Sequence[str]) -> Non
             )
 
 
-def _free_covariates(roles: RoleMapping, columns: Sequence[Column]) -> tuple[str, ...]:
-    """Columns without a role that could be covariates; none where covariates are mapped, or no outcome to adjust."""
-    if "covariates" in roles or not {"y", "reward"} & roles.keys():
-        return ()
-    taken = set(_mapped_columns(roles))
-    suggested = infer_roles(columns).mapping.get("covariates", ())
-    names = [suggested] if isinstance(suggested, str) else list(suggested)
-    return tuple(name for name in names if name not in taken)
-
-
-def _varying_within(path: Path, roles: RoleMapping, names: Sequence[str]) -> tuple[str, ...]:
-    """In a panel, the columns that change within some unit; any other may say when the unit is treated."""
-    if not {"unit_id", "time"} <= roles.keys():
-        return tuple(names)
-    unit = str(roles["unit_id"])
-
-    def varies(name: str) -> bool:
-        pairs = load_columns(path, [unit, name]).drop_nulls().unique()
-        return pairs.height > pairs[unit].n_unique()
-
-    return tuple(name for name in names if varies(name))
+def _taken(free: Candidates) -> str:
+    """What `options.covariates = "auto"` came to."""
+    if free.names:
+        return f"As asked by options.covariates, the estimates adjust for {', '.join(free.names)}."
+    return "options.covariates is 'auto', but no column without a role could be a covariate: nothing is adjusted for."
 
 
 def _takes_no_covariates(finding: Finding) -> bool:
@@ -302,11 +287,3 @@ def _takes_no_covariates(finding: Finding) -> bool:
 def _readings(columns: Mapping[str, Column], names: Sequence[str]) -> list[str]:
     """What reading the file made of the numbers and dates of these columns."""
     return [f"'{name}': {note}" for name in names for note in columns[name].notes if note.startswith(_OF_VALUES)]
-
-
-def _mapped_columns(roles: RoleMapping) -> list[str]:
-    names: dict[str, None] = {}
-    for role, mapped in roles.items():
-        if ROLES[role].arity != "scalar":
-            names.update(dict.fromkeys(mapped if isinstance(mapped, tuple) else (str(mapped),)))
-    return list(names)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+from cqox.analysis.candidates import without_repeats
 from cqox.analysis.run import Step, analyze, rehearse
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import (
@@ -108,8 +109,9 @@ def _description(table: Table) -> dict[str, object]:
 
 
 def _infer(arguments: _Arguments, tell: Step) -> _Answer:
-    inference = infer_roles(describe_table(Path(str(arguments["path"]))).columns)
-    return inference.to_json(), b""
+    path = Path(str(arguments["path"]))
+    columns = describe_table(path).columns
+    return without_repeats(path, columns, infer_roles(columns)).to_json(), b""
 
 
 def _analyze(arguments: _Arguments, tell: Step) -> _Answer:

@@ -121,6 +121,64 @@ def test_a_column_that_is_constant_within_units_is_not_named_as_a_covariate_of_a
     assert "age" in hint.partition("could be")[0]
 
 
+def test_what_is_left_out_of_the_covariates_is_named_with_the_reason_whether_hinted_at_or_asked_for(
+    tmp_path: Path,
+) -> None:
+    lines = ["y,w,x,again,flat"]
+    for number in range(120):
+        w, x = number * 7 % 3 == 0, number * 13 % 40 / 3
+        y = 1 + w + x / 4 + number * 31 % 7
+        lines.append(f"{y},{int(w)},{x},{y * 1000},7")
+    table = kept(tmp_path, lines)
+    hinted, _ = run(table, {"y": "y", "treatment": "w"})
+    (hint,) = [note for note in hinted.report["notes"] if "could be" in note]
+    assert "adjusted for. x could be" in hint
+    left = [note for note in hinted.report["notes"] if note.startswith("Not suggested as covariates")]
+    assert [note.rpartition(": ")[2] for note in left] == ["flat.", "again (correlation 1)."]
+    asked, _ = run(table, {"y": "y", "treatment": "w"}, covariates="auto")
+    assert asked.report["mapping"]["covariates"] == ["x"]
+    assert [note for note in asked.report["notes"] if note.startswith("Not taken as covariates")] == [
+        note.replace("suggested", "taken") for note in left
+    ]
+
+
+def test_asking_for_covariates_where_there_are_none_is_answered(tmp_path: Path) -> None:
+    lines = ["y,w,flat", *(f"{number * 31 % 7 + number % 2},{number % 2},7" for number in range(60))]
+    finished, _ = run(kept(tmp_path, lines), {"y": "y", "treatment": "w"}, covariates="auto")
+    assert "covariates" not in finished.report["mapping"]
+    assert any(note.startswith("options.covariates is 'auto', but no column") for note in finished.report["notes"])
+
+
+def test_who_reads_the_decision_alone_learns_of_a_refuter_that_contradicts_the_primary(tmp_path: Path) -> None:
+    lines = ["y,w,x", *(f"{n * 37 % 101},{n * 7 % 13 % 2},{n * 13 % 40}" for n in range(300))]
+    table, mapping = kept(tmp_path, lines), {"y": "y", "treatment": "w", "covariates": ["x"]}
+    asked, _ = run(table, mapping, estimators=["ols_adjustment"], refute=40)
+    assert asked.report["diagnostics"]["refutations"]["placebo_treatment"]["stands"] is False
+    assert asked.report["gates"]["refutation"]["status"] == "warn"
+    reasons = asked.report["decision"]["reasons"]
+    assert any("The gate refutation warns" in reason and "placebo_treatment" in reason for reason in reasons)
+    silent, _ = run(table, mapping, estimators=["ols_adjustment"])
+    assert "refutation" not in silent.report["gates"]
+
+
+def test_an_effect_that_is_there_passes_the_gate_on_refutations(table: Path) -> None:
+    asked, _ = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]}, estimators=["ols_adjustment"], refute=40)
+    assert asked.report["gates"]["refutation"]["status"] == "pass"
+
+
+def test_a_design_that_cannot_be_refuted_by_shuffling_says_so_in_the_gate(tmp_path: Path) -> None:
+    lines = ["id,t,w,y"]
+    for unit in range(40):
+        for t in range(1, 7):
+            lines.append(
+                f"{unit},{t},{int(unit % 2 and t > 3)},{unit + t + 2 * (unit % 2 and t > 3) + unit * t % 5 / 7}"
+            )
+    panel, _ = run(kept(tmp_path, lines), {"y": "y", "treatment": "w", "unit_id": "id", "time": "t"}, refute=10)
+    gate = panel.report["gates"]["refutation"]
+    assert gate["status"] == "not_applicable"
+    assert "rests on its design" in gate["reason"]
+
+
 def test_aliases_are_reported_back(table: Path) -> None:
     finished, _ = run(table, {"outcome": "y", "T": "w"})
     assert "'outcome' is read as the role 'y'." in finished.report["notes"]
