@@ -1,11 +1,5 @@
-"""Logistic regression on blocks of rows, whole and leave-one-fold-out.
+"""Logistic regression on blocks of rows, whole and leave-one-fold-out."""
 
-All fits climb in one way: the information is taken once where the climb begins; each step then learns from the last
-(Broyden), so that a pass over the rows needs gradients only; where that is slow the information is taken again, which
-is Newton's method. A climb ends at a gradient, not at a small step.
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +7,7 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._chunks import Partial, Rows
+from cqox.estimators._climb import ITERATIONS, LONGEST_STEP, Climb, reach
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import gram, gram_partial, independent_each
 from cqox.estimators._scratch import scratch
@@ -23,9 +18,6 @@ __all__ = ["Logit", "cross_fit_logit", "expit", "fit_logit", "gradient_partial",
 
 _GRADIENT = 1e-12
 _FOLD_GRADIENT = 1e-10
-_ITERATIONS = 60
-_LONGEST_STEP = 8.0
-_SLOW = 0.25
 _START_ROWS = 16_384
 _SEPARATED = 1e-4
 
@@ -112,70 +104,6 @@ def _inverse(information: Matrix) -> Matrix:
     return np.asarray((inverse + inverse.T) / 2)
 
 
-class _Climb:
-    """Fits side by side, each with (k,) coefficients and a (k, k) inverse information that learns from its steps."""
-
-    def __init__(self, coefficients: Matrix, inverses: NDArray[np.float64]) -> None:
-        self.coefficients, self.inverses = coefficients, inverses
-        self._last: tuple[Matrix, Matrix] | None = None
-
-    def run(
-        self,
-        gradients: Callable[[], Matrix],
-        inverses: Callable[[], NDArray[np.float64]],
-        enough: float,
-        first: Matrix | None = None,
-    ) -> bool:
-        """Climb until no (fits, k) gradient exceeds `enough`; False where that does not come about.
-
-        `first` are the gradients where it begins, if they are known.
-        """
-        before = np.inf
-        for number in range(_ITERATIONS):
-            found = gradients() if first is None or number else first
-            size = float(np.abs(found).max())
-            if size <= enough:
-                return True
-            if size > _SLOW * before:
-                self.inverses, self._last = inverses(), None
-            before = size
-            self._learn(found)
-            self.step(found)
-        return False
-
-    def step(self, gradients: Matrix) -> None:
-        """Move every fit by its inverse information, less far where the likelihood is nearly flat."""
-        steps = _times(self.inverses, gradients)
-        longest = np.abs(steps).max(axis=1, keepdims=True)
-        steps *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))
-        self.coefficients = self.coefficients + steps
-        self._last = steps, gradients
-
-    def information(self) -> Matrix:
-        """(k, k) what the first fit's steps have shown of its information."""
-        try:
-            learnt = np.linalg.inv(self.inverses[0])
-        except np.linalg.LinAlgError:
-            learnt = np.linalg.pinv(self.inverses[0])
-        return np.asarray((learnt + learnt.T) / 2)
-
-    def _learn(self, gradients: Matrix) -> None:
-        if self._last is None:
-            return
-        moved, change = self._last[0], self._last[1] - gradients
-        predicted = _times(self.inverses, change)
-        along = _times(self.inverses.transpose(0, 2, 1), moved)
-        length = (along * change).sum(axis=1)
-        sound = length > 0.1 * (moved * moved).sum(axis=1)
-        factor = np.divide(1.0, length, out=np.zeros_like(length), where=sound)
-        self.inverses = self.inverses + (moved - predicted)[:, :, None] * (along * factor[:, None])[:, None, :]
-
-
-def _times(matrices: NDArray[np.float64], vectors: Matrix) -> Matrix:
-    """(f, k) products of (f, k, k) with (f, k)."""
-    return np.asarray(np.matmul(matrices, vectors[:, :, None])[:, :, 0])
-
-
 def fit_logit(frame: Frame, treated: Vector) -> Logit:
     """The logit of the frame's 0/1 variable `t` on the variables `x`, to a mean gradient of 1e-12.
 
@@ -192,7 +120,10 @@ def fit_logit(frame: Frame, treated: Vector) -> Logit:
     nearly = None
     if step >= 4:
         start, nearly = _strided(frame, treated, step, start)
-    coefficients, probabilities, nearly = _fit(frame.rows, z, treated, frame.weights, start, _GRADIENT, nearly)
+    products = frame.products[:k, :k]
+    coefficients, probabilities, nearly = _fit(
+        frame.rows, z, treated, frame.weights, start, _GRADIENT, products=products, nearly=nearly
+    )
     if float(np.abs(treated - probabilities).max()) < _SEPARATED:
         raise UnusableData(
             "The covariates of the treatment model tell treated from untreated rows without error, so that no row has "
@@ -208,11 +139,14 @@ def _fit(
     weights: Vector | None,
     start: Vector,
     enough: float,
+    *,
+    products: Matrix,
     nearly: Matrix | None = None,
 ) -> tuple[Vector, Vector, Matrix]:
     """(k,) the coefficients that maximise the likelihood, the (n,) probabilities by them, and about their information.
 
-    An information that is about right may be given, for the steps to improve on.
+    `products` are the cross-products of the variables up to a factor. An information that is about right may be given,
+    for the steps to improve on.
     """
     probabilities = np.empty(rows.n)
 
@@ -242,11 +176,11 @@ def _fit(
     if nearly is None:
         gradient, nearly = rows.total(opening)
         first = gradient[None]
-    climb = _Climb(start[None], _inverse(nearly)[None])
+    climb = Climb(start[None], _inverse(nearly)[None], products)
     if not climb.run(gradients, inverses, enough * rows.n, first):
         raise UnusableData(
-            "The logit of the treatment does not converge: some covariates predict the treatment almost without error; "
-            "leave them out."
+            f"The logit of the treatment does not converge in {ITERATIONS} steps: some covariates, or a combination "
+            "of them, predict the treatment almost without error; leave these out."
         )
     return climb.coefficients[0], probabilities, climb.information()
 
@@ -263,7 +197,7 @@ def _discriminant(frame: Frame) -> Vector:
     coefficients = np.asarray(slopes * (products[0, 0] / residual / frame.scale[t]))
     means = frame.products[0, 1:k] / products[0, 0]
     coefficients[0] = np.log(share / (1 - share)) - means @ coefficients[1:]
-    return coefficients if np.abs(coefficients).max() < _LONGEST_STEP else np.zeros(k)
+    return coefficients if reach(coefficients[None], products)[0] < LONGEST_STEP else np.zeros(k)
 
 
 def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[Vector, Matrix | None]:
@@ -274,11 +208,12 @@ def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[V
     z = np.array(frame.matrix[:k, ::step], order="C")
     weights = None if frame.weights is None else np.array(frame.weights[::step])
     rows = Rows(n=z.shape[1], block=frame.rows.block, threads=1)
+    products = gram(rows, z, weights)
     try:
-        coefficients, _, information = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6)
+        coefficients, _, information = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6, products=products)
     except UnusableData:
         return start, None
-    return coefficients, _carried_over(information, gram(rows, z, weights), frame.products[:k, :k])
+    return coefficients, _carried_over(information, products, frame.products[:k, :k])
 
 
 def _carried_over(information: Matrix, products: Matrix, others: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -324,8 +259,8 @@ class _WithoutFolds:
         rest = whole - products
         self.used = independent_each(rest)
         gradient = self._shares(fit)
-        self.climb = _Climb(
-            np.where(self.used, fit.coefficients, 0.0), self._inverted(_carried_over(fit.nearly, whole, rest))
+        self.climb = Climb(
+            np.where(self.used, fit.coefficients, 0.0), self._inverted(_carried_over(fit.nearly, whole, rest)), whole
         )
         complete = self.used.all(axis=1, keepdims=True)
         self.climb.step(np.where(complete, gradient.sum(axis=0) - gradient, 0.0))

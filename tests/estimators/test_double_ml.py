@@ -139,6 +139,46 @@ def test_each_fold_is_predicted_by_a_logit_without_it():
         np.testing.assert_allclose(found[own], 1 / (1 + np.exp(-eta)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_logit_of_steep_and_skewed_covariates_arrives(seed: int):
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(seed)
+    x = rng.beta(0.5, 4.0, 3000)
+    # Newton's method without a shorter step goes to and fro for ever here.
+    treatment = (rng.random(3000) < 1 / (1 + np.exp(5.5 - 11 * x))).astype(float)
+    data = Data(
+        n=3000, y=rng.standard_normal(3000), treatment=treatment, treatment_kind="binary", covariates=x[:, None],
+        propensity_covariates=x[:, None], row_key=rng.integers(0, 2**63, 3000).astype(np.uint64),
+    )  # fmt: skip
+    plan = Plan(data, Settings())
+    found, folds = plan.propensity(), plan.folds(0)
+    design = sm.add_constant(x)
+    whole = sm.Logit(treatment, design).fit(disp=0, maxiter=200)
+    np.testing.assert_allclose(found.e, whole.predict(design), rtol=1e-6)
+    rest = folds != 3
+    without = sm.Logit(treatment[rest], design[rest]).fit(disp=0, maxiter=200)
+    np.testing.assert_allclose(plan.out_of_fold(found.logit, 0)[~rest], without.predict(design[~rest]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_logit_of_powers_of_one_covariate_arrives(seed: int):
+    rng = np.random.default_rng(seed)
+    age = rng.uniform(18, 60, 600)
+    x = np.column_stack([age, age**2, age**3])
+    standard = (x - x.mean(axis=0)) / x.std(axis=0)
+    treatment = (rng.random(600) < 1 / (1 + np.exp(-standard @ rng.normal(0, 1.5, 3)))).astype(float)
+    data = Data(
+        n=600, y=rng.standard_normal(600), treatment=treatment, treatment_kind="binary", covariates=x,
+        propensity_covariates=x, row_key=rng.integers(0, 2**63, 600).astype(np.uint64),
+    )  # fmt: skip
+    plan = Plan(data, Settings())
+    logit = plan.propensity().logit
+    left = treatment - logit.probabilities
+    assert np.abs(left @ logit.frame.matrix[: logit.frame.at["x"].stop].T).max() <= 1e-11 * 600
+    assert np.isfinite(plan.out_of_fold(logit, 0)).all()
+
+
 def test_a_column_that_lives_in_one_fold_is_left_out_of_the_fits_without_it():
     data = cross_section(n=500, weights=False)
     folds = Plan(data, Settings()).folds(0)

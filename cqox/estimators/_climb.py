@@ -1,0 +1,181 @@
+"""Climbing to the top of concave likelihoods side by side, where a pass over the rows gives a gradient.
+
+The information is taken once where the climb begins; each step then learns from the last (Broyden), so that a pass over
+the rows needs gradients only; where that is slow the information is taken again, which is Newton's method. A step that
+goes far beyond the top of its line is cut until it does not, so that every climb with a top arrives. It ends at a
+gradient, not at a small step.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Matrix, Vector
+
+__all__ = ["ITERATIONS", "LONGEST_STEP", "Climb", "reach"]
+
+ITERATIONS = 100
+LONGEST_STEP = 8.0
+"""Root mean square that a step may move the combination of the variables by."""
+
+_SLOW = 0.25
+_BEYOND = 0.5
+"""A step is cut where the likelihood falls at its end by more than this share of how it rose at its beginning."""
+
+_NEAREST = 0.1
+
+
+class _Steps:
+    """Where each fit began its last step, and how far it goes along its line.
+
+    The likelihood is concave, so that its slope along the line falls all the way: the top is between the furthest point
+    where it was seen to rise and the nearest where it was seen to fall.
+
+    Attributes:
+        gradients: (f, k) where the steps began.
+    """
+
+    def __init__(self, begin: Matrix, line: Matrix, gradients: Matrix) -> None:
+        self.gradients = gradients
+        self._begin, self._line = begin, line
+        self._share = np.ones(len(line))
+        self._rises, self._falls = np.zeros(len(line)), np.full(len(line), np.inf)
+
+    def moved(self) -> Matrix:
+        """(f, k) the steps."""
+        return self._share[:, None] * self._line
+
+    def end(self) -> Matrix:
+        """(f, k) where they end."""
+        return self._begin + self.moved()
+
+    def too_far(self, gradients: Matrix) -> NDArray[np.bool_]:
+        """(f,) whether a step went far beyond the top of its line or, having been cut, stays far below it.
+
+        Where it did, the next one is set; `begin_anew` takes it.
+        """
+        first, now = ((self._line * each).sum(axis=1) for each in (self.gradients, gradients))
+        beyond = now < -_BEYOND * first
+        below = np.isfinite(self._falls) & (now > _BEYOND * first)
+        self._falls = np.where(beyond, self._share, self._falls)
+        self._rises = np.where(below, self._share, self._rises)
+        # Between the two slopes where only one end is known to rise; then halfway, which no curvature can slow down.
+        secant = np.clip(first / np.where(beyond, first - now, 1.0), _NEAREST, 1.0) * self._share
+        halfway = (self._rises + np.where(np.isfinite(self._falls), self._falls, self._rises)) / 2
+        self._next = np.where(beyond & (self._rises == 0.0), secant, halfway)
+        return beyond | below
+
+    def begin_anew(self, which: NDArray[np.bool_], begin: Matrix, line: Matrix, gradients: Matrix) -> None:
+        """Replace the steps of some fits; the others go as far along their line as is best known."""
+        new = which[:, None]
+        self.gradients = np.where(new, gradients, self.gradients)
+        self._begin, self._line = np.where(new, begin, self._begin), np.where(new, line, self._line)
+        self._share = np.where(which, 1.0, self._next)
+        self._rises, self._falls = np.where(which, 0.0, self._rises), np.where(which, np.inf, self._falls)
+
+
+class Climb:
+    """Fits of the same variables side by side.
+
+    Attributes:
+        coefficients: (f, k) of the fits.
+        inverses: (f, k, k) inverse information of each, about right.
+    """
+
+    def __init__(self, coefficients: Matrix, inverses: NDArray[np.float64], products: Matrix) -> None:
+        """Begin at these coefficients.
+
+        Args:
+            coefficients: (f, k) where to begin.
+            inverses: (f, k, k) inverse information there, about right.
+            products: (k, k) cross-products of the variables up to a factor, the first of which is 1 in every row.
+        """
+        self.coefficients, self.inverses, self._products = coefficients, inverses, products
+        self._steps: _Steps | None = None
+
+    def run(
+        self,
+        gradients: Callable[[], Matrix],
+        inverses: Callable[[], NDArray[np.float64]],
+        enough: float,
+        first: Matrix | None = None,
+    ) -> bool:
+        """Climb until no gradient exceeds `enough`; False where that does not come about.
+
+        Args:
+            gradients: gives the (f, k) gradients at the coefficients.
+            inverses: gives the (f, k, k) inverse information at the coefficients.
+            enough: what no gradient may exceed.
+            first: the gradients where it begins, if they are known.
+        """
+        before = np.full(len(self.coefficients), np.inf)
+        for number in range(ITERATIONS):
+            found = gradients() if first is None or number else first
+            size = np.abs(found).max(axis=1)
+            if size.max() <= enough:
+                return True
+            slow = size > np.maximum(_SLOW * before, enough)
+            if not slow.any() or self._steps is None:
+                self._learn(found)
+                self.step(found)
+                before = size
+                continue
+            arrived = ~(self._steps.too_far(found) & slow)
+            self._learn(found, arrived)
+            if (slow & arrived).any():
+                self.inverses = np.where((slow & arrived)[:, None, None], inverses(), self.inverses)
+            self.step(found, arrived)
+            before = np.where(arrived, size, before)
+        return False
+
+    def step(self, gradients: Matrix, moving: NDArray[np.bool_] | None = None) -> None:
+        """Move fits by their inverse information, less far where the likelihood is nearly flat.
+
+        Args:
+            gradients: (f, k) where they are.
+            moving: (f,) which fits; the others go on from where they began, by a shorter step. All if absent.
+        """
+        steps = _times(self.inverses, gradients)
+        rising = (steps * gradients).sum(axis=1)
+        if not (rising > 0.0).all():
+            # An information that is all but singular may point anywhere.
+            steep = np.abs(self.inverses.diagonal(axis1=1, axis2=2)) * gradients
+            steps = np.where(rising[:, None] > 0.0, steps, steep)
+        steps *= np.minimum(1.0, LONGEST_STEP / np.maximum(reach(steps, self._products), 1e-300))[:, None]
+        if moving is None or self._steps is None:
+            self._steps = _Steps(self.coefficients, steps, gradients)
+        else:
+            self._steps.begin_anew(moving, self.coefficients, steps, gradients)
+        self.coefficients = self._steps.end()
+
+    def information(self) -> Matrix:
+        """(k, k) what the first fit's steps have shown of its information."""
+        try:
+            learnt = np.linalg.inv(self.inverses[0])
+        except np.linalg.LinAlgError:
+            learnt = np.linalg.pinv(self.inverses[0])
+        return np.asarray((learnt + learnt.T) / 2)
+
+    def _learn(self, gradients: Matrix, arrived: NDArray[np.bool_] | None = None) -> None:
+        if self._steps is None:
+            return
+        moved, change = self._steps.moved(), self._steps.gradients - gradients
+        predicted = _times(self.inverses, change)
+        along = _times(self.inverses.transpose(0, 2, 1), moved)
+        length = (along * change).sum(axis=1)
+        sound = length > 0.1 * (moved * moved).sum(axis=1)
+        if arrived is not None:
+            sound &= arrived
+        factor = np.divide(1.0, length, out=np.zeros_like(length), where=sound)
+        self.inverses = self.inverses + (moved - predicted)[:, :, None] * (along * factor[:, None])[:, None, :]
+
+
+def reach(coefficients: Matrix, products: Matrix) -> Vector:
+    """(f,) root mean squares of (f, k) combinations of variables with these cross-products, the first of which is 1."""
+    return np.asarray(np.sqrt(((coefficients @ products) * coefficients).sum(axis=1).clip(0.0) / products[0, 0]))
+
+
+def _times(matrices: NDArray[np.float64], vectors: Matrix) -> Matrix:
+    """(f, k) products of (f, k, k) with (f, k)."""
+    return np.asarray(np.matmul(matrices, vectors[:, :, None])[:, :, 0])
