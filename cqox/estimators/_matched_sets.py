@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._absorb import compress
+from cqox.estimators._climb import Climb
 from cqox.estimators._gram import independent
+from cqox.estimators._logit import expit
 from cqox.estimators._panel import Panel, row_positions
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
@@ -25,6 +27,7 @@ MOST_CELLS, MOST_PAIRS = 4_000_000, 20_000_000
 LAGS = 4
 NEAREST = 5
 _RIDGE = 1e-6
+_GRADIENT = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,18 +255,29 @@ def _features(plan: Plan, panel: Panel, period: Codes, unit: Codes) -> Matrix:
 
 def _odds(features: Matrix, group: Codes, treated: NDArray[np.bool_], weights: Vector) -> Vector:
     """(m,) odds of starting by a logit, with a trace of a ridge so that separated sets have odds too."""
-    matrix = np.vstack([np.ones(features.shape[1]), features])
-    beta, target = np.zeros(len(matrix)), treated.astype(np.float64)
-    penalty = np.full(len(matrix), _RIDGE * float(weights.sum()))
+    matrix, target = np.vstack([np.ones(features.shape[1]), features]), treated.astype(np.float64)
+    mass = float(weights.sum())
+    penalty = np.full(len(matrix), _RIDGE * mass)
     penalty[0] = 0.0
-    for _ in range(100):
-        chance = 1.0 / (1.0 + np.exp(-np.clip(beta @ matrix, -30.0, 30.0)))
-        gradient = matrix @ (weights * (target - chance)) - penalty * beta
-        hessian = (matrix * (weights * chance * (1.0 - chance))) @ matrix.T + np.diag(penalty)
-        step = np.linalg.solve(hessian, gradient)
-        beta = beta + step
-        if float(np.abs(step).max()) < 1e-12:
-            break
+    products = (matrix * weights) @ matrix.T
+    climb = Climb(np.zeros((1, len(matrix))), 4.0 * np.linalg.inv(products + np.diag(penalty))[None], products)
+
+    def chances() -> Vector:
+        return expit(climb.coefficients[0] @ matrix)
+
+    def gradients() -> Matrix:
+        return np.asarray((matrix @ (weights * (target - chances())) - penalty * climb.coefficients[0])[None])
+
+    def inverses() -> NDArray[np.float64]:
+        chance = chances()
+        information = (matrix * (weights * chance * (1.0 - chance))) @ matrix.T + np.diag(penalty)
+        return np.asarray(np.linalg.pinv(information, hermitian=True)[None])
+
+    if not climb.run(gradients, inverses, _GRADIENT * mass):
+        raise UnusableData(
+            "The logit of who starts does not converge; leave covariates out, or refine by 'mahalanobis'."
+        )
+    beta = climb.coefficients[0]
     return np.asarray(np.exp(np.clip(beta @ matrix, -30.0, 30.0)))
 
 

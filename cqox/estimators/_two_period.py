@@ -7,7 +7,9 @@ contributions (Sant'Anna and Zhao 2020, doi 10.1016/j.jeconom.2020.06.003, equat
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cqox.estimators._climb import Climb
 from cqox.estimators._gram import independent
 from cqox.estimators._logit import expit
 from cqox.estimators.data import Matrix, Vector
@@ -16,9 +18,7 @@ __all__ = ["Comparison", "Method", "NoComparison"]
 
 type Method = Literal["dr", "reg", "ipw"]
 
-_ITERATIONS = 60
 _GRADIENT = 1e-12
-_LONGEST_STEP = 6.0
 _NO_OVERLAP = 0.999
 _TRIMMED = 0.995
 
@@ -133,20 +133,26 @@ def _logit(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Matrix]:
     """(n,) probabilities of being treated and the (k, k) information at them."""
     total = float(weights.sum())
     share = float(weights[:treated].sum()) / total
-    coefficients = np.zeros(len(z))
-    coefficients[0] = np.log(share / (1 - share))
-    for _ in range(_ITERATIONS):
-        probabilities = expit(coefficients @ z)
+    start = np.zeros(len(z))
+    start[0] = np.log(share / (1 - share))
+    probabilities = np.full(z.shape[1], share)
+    products = (z * weights) @ z.T
+    climb = Climb(start[None], np.linalg.inv(products)[None] / (share * (1 - share)), products)
+
+    def gradients() -> Matrix:
+        expit(np.matmul(climb.coefficients[0], z, out=probabilities))
         score = -weights * probabilities
         score[:treated] += weights[:treated]
-        gradient = z @ score
-        information = (z * (weights * probabilities * (1 - probabilities))) @ z.T
-        if len(independent(information)) < len(z):
-            break
-        if np.abs(gradient).max() <= _GRADIENT * total:
-            if float(probabilities.max()) >= _NO_OVERLAP:
-                break
-            return probabilities, information
-        step = np.linalg.solve(information, gradient)
-        coefficients = coefficients + step * min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
+        return np.asarray((z @ score)[None])
+
+    def information() -> Matrix:
+        return np.asarray((z * (weights * probabilities * (1 - probabilities))) @ z.T)
+
+    def inverses() -> NDArray[np.float64]:
+        return np.asarray(np.linalg.pinv(information(), hermitian=True)[None])
+
+    if climb.run(gradients, inverses, _GRADIENT * total) and float(probabilities.max()) < _NO_OVERLAP:
+        found = information()
+        if len(independent(found)) == len(z):
+            return probabilities, found
     raise NoComparison("the covariates tell its treated units from the comparison units almost without error")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, Vector, catalog, run
+from cqox.estimators._two_period import Comparison
 from cqox.estimators.did_staggered import event_study
 from tests.estimators.designs import EFFECT, names_for, panel, rows
 
@@ -564,3 +565,16 @@ def test_leads_are_the_regression_of_untreated_rows_on_dummies_of_the_steps_befo
     errors = np.sqrt(np.diag(inverse @ (sums.T @ sums) @ inverse))
     for at, row in enumerate(told):
         assert (row["estimate"], row["standard_error"]) == pytest.approx((coefficients[at], errors[at]), rel=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_odds_of_a_comparison_are_found_where_the_covariate_is_steep_and_skewed(seed: int):
+    rng = np.random.default_rng(seed)
+    x = rng.beta(0.5, 4.0, 300)
+    treated = rng.random(300) < 1 / (1 + np.exp(5 - 9 * x))
+    order = np.argsort(~treated, kind="stable")
+    z = np.vstack([np.ones(300), (x[order] - x.mean()) / x.std()])
+    weights = rng.uniform(0.5, 2.0, 300)
+    comparison = Comparison(z, weights, int(treated.sum()), "ipw")
+    score = z @ comparison._score
+    np.testing.assert_allclose(score, 0.0, atol=1e-9)
