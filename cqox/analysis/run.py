@@ -4,6 +4,7 @@ Synchronous; progress is told to a callable. Which estimators there are is the c
 together is `cqox.diagnostics`', how it looks is `cqox.figures`'; here they are put in order.
 """
 
+import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,9 +133,22 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) ->
         clock.done("read", rows=table.rows)
         prepared = prepare(frame, columns, roles, request.options)
         del frame  # the arrays are all that is needed from here on
+        if large:
+            _give_back()
         clock.done("plan", contrasts=len(prepared.contrasts))
         notes += prepared.notes
-        return _finished(prepared, request.options, roles, notes, free, table.rows, threads, clock)
+        finished = _finished(prepared, request.options, roles, notes, free, table.rows, threads, clock)
+        del prepared
+        if large:
+            _give_back()
+        return finished
+
+
+def _give_back() -> None:
+    """Return to the system what glibc's allocator holds of arrays that are gone; other allocators have no such call."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _finished(

@@ -5,8 +5,9 @@ weighting does not change, the treated rows' for the ATT, the untreated rows' fo
 of both variances. The standard deviation of a covariate of two values is √(p(1-p)).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,11 @@ from cqox.diagnostics._json import number
 from cqox.diagnostics.weightings import Weighting
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Matrix, Plan, Sample, Vector
-from cqox.estimators._chunks import Rows
+from cqox.estimators._chunks import Rows, merge_all
 
 __all__ = ["balance"]
 
+_BLOCKS_HELD = 16
 _ROUNDING = 9
 _DEFINITION = (
     "Difference of means over the standard deviation before weighting: of the treated for the ATT, else pooled over "
@@ -88,7 +90,6 @@ def _groups(plan: Plan) -> dict[str, Matrix]:
 def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weighting]) -> _Moments:
     treated, sampling = plan.treated(sample), plan.weights(sample)
     weights = [np.ones(sample.n) if sampling is None else sampling, *(weighting.weights for weighting in found)]
-    rows = Rows(n=sample.n, block=plan.settings.chunk_rows, threads=plan.settings.threads)
 
     def block(s: slice) -> Matrix:
         # A covariate in a line: numpy reduces along lines several times faster than across them.
@@ -98,7 +99,7 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
         raw = block(s)
         return raw.min(axis=1), raw.max(axis=1)
 
-    lows, highs = zip(*rows.each(ends), strict=True)
+    lows, highs = zip(*_each(plan, sample, ends), strict=True)
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     shift = (low + high) / 2
 
@@ -111,7 +112,7 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
         masses = w.sum(axis=1), np.einsum("ij,ij->i", w[:2], w[:2])
         return w @ x.T, w[:2] @ (x * x).T, between.astype(np.float64), *masses
 
-    sums, squares, between, mass, mass_squares = rows.total(work)
+    sums, squares, between, mass, mass_squares = merge_all(_each(plan, sample, work))
     means = sums / mass[:, None]
     variances = np.maximum(squares / mass[:2, None] - means[:2] ** 2, 0.0)
     for arm in (0, 1):
@@ -125,6 +126,22 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
         weighted=(means[2:] + shift).reshape(len(found), 2, columns.shape[1]),
         binary=between == 0,
     )
+
+
+def _each[Result](plan: Plan, sample: Sample, work: Callable[[slice], Result]) -> list[Result]:
+    """What `work` returns for each block, in the order of the rows, by passes that let go of the files behind them.
+
+    The weights of every weighting, beside the covariates, are more than one pass should hold.
+    """
+    block, results = plan.settings.chunk_rows, list[Result]()
+    for start in range(0, sample.n, _BLOCKS_HELD * block):
+        rows = Rows(n=min(_BLOCKS_HELD * block, sample.n - start), block=block, threads=plan.settings.threads)
+        results += rows.each(partial(_from, start, work))
+    return results
+
+
+def _from[Result](start: int, work: Callable[[slice], Result], s: slice) -> Result:
+    return work(slice(start + s.start, start + s.stop))
 
 
 def _row(label: str, moments: _Moments, at: int, found: Sequence[Weighting]) -> dict[str, Json]:

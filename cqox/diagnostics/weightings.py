@@ -9,7 +9,7 @@ import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
-from cqox.estimators._room import let_go, settled
+from cqox.estimators._room import let_go, room
 from cqox.estimators.matching import matching_weights
 from cqox.estimators.stratification import stratum_weights
 from cqox.estimators.weighting import balanced_weights, balancing_weights
@@ -72,18 +72,17 @@ def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ..
         if estimate.estimate is None or estimate.name not in _OF_THEIR_OWN:
             continue
         name, target, weights = _OF_THEIR_OWN[estimate.name]
-        sample, treated, control = weights(plan)
+        sample, both = _of_both_arms(weights, plan)
         if not found or sample is found[0].sample:
-            found.append(
-                Weighting(
-                    name=name,
-                    target=target,
-                    used_by=(estimate.name,),
-                    sample=sample,
-                    weights=settled(treated + control),
-                )
-            )
+            found.append(Weighting(name=name, target=target, used_by=(estimate.name,), sample=sample, weights=both))
     return tuple(found)
+
+
+def _of_both_arms(weights: _Weights, plan: Plan) -> tuple[Sample, Vector]:
+    sample, treated, control = weights(plan)
+    both = np.add(treated, control, out=room(sample.n))
+    let_go()
+    return sample, both
 
 
 def _by_probability(plan: Plan, estimates: Sequence[Estimate], target: _Target) -> Weighting | None:
@@ -100,18 +99,16 @@ def _by_probability(plan: Plan, estimates: Sequence[Estimate], target: _Target) 
         return None
     propensity = plan.propensity()
     sample = propensity.sample
-    treated, control, _ = balancing_weights(target, plan.treated(sample), propensity.used)
-    sampling = plan.weights(sample)
-    weights = treated + control
-    if sampling is not None:
-        weights *= sampling
-    return Weighting(
-        name=target,
-        target=target,
-        used_by=used_by,
-        sample=sample,
-        weights=settled(weights),
-    )
+    t, e, sampling = plan.treated(sample), propensity.used, plan.weights(sample)
+    weights = room(sample.n)
+    for start in range(0, sample.n, _BLOCK):
+        s = slice(start, start + _BLOCK)
+        treated, control, _ = balancing_weights(target, t[s], e[s])
+        np.add(treated, control, out=weights[s])
+        if sampling is not None:
+            weights[s] *= sampling[s]
+    let_go()
+    return Weighting(name=target, target=target, used_by=used_by, sample=sample, weights=weights)
 
 
 def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:

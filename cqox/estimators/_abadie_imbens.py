@@ -7,7 +7,7 @@ of the rows' effects and, for rows that stand in for others, (K² + 2K - K')σ²
 and Imbens 2004, Stata Journal 4). A score that was fitted changes it once more (2016, doi:10.3982/ECTA11293).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,9 @@ SIGNS: tuple[float, float] = (-1.0, 1.0)
 
 type Pair = tuple[Vector, Vector]
 """One vector for the untreated rows and one for the treated."""
+
+type Marks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+"""The same, of truth values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +73,17 @@ class Matched:
 
     Attributes:
         sets: by arm whose rows were matched, the matches of its rows.
-        kept: 1 for the rows that have a match, 0 for those that have none or were not to be matched.
+        kept: whether a row has a match; not where it was not to be matched.
         usage: K of each row.
         squares: K' of each row.
-        used: how many rows were matches of how many others.
+        used: whether a row is a match of another.
     """
 
     sets: Mapping[Arm, Neighbors]
-    kept: Pair
+    kept: Marks
     usage: Pair
     squares: Pair
-    used: Pair
+    used: Marks
 
     @property
     def n(self) -> float:
@@ -90,15 +93,17 @@ class Matched:
 
 def matched(search: Search, arms: Arms, queries: Sequence[Arm], least: int, within: float | None = None) -> Matched:
     """The matches of the rows of some arms in the other arm."""
-    kept, usage, squares, used = ([np.zeros(len(y)) for y in arms.y] for _ in range(4))
+    usage, squares = ([np.zeros(len(y)) for y in arms.y] for _ in range(2))
+    kept, used = ([np.zeros(len(y), dtype=np.bool_) for y in arms.y] for _ in range(2))
     sets: dict[Arm, Neighbors] = {}
     for query in queries:
         other = other_arm(query)
         sets[query] = found = search.nearest(query, other, least, within=within)
         share = _per(1.0, found.counts)
-        kept[query] = (found.counts > 0).astype(np.float64)
-        usage[other], squares[other] = found.spread(share), found.spread(share * share)
-        used[other] = found.spread(np.ones_like(share))
+        kept[query] = share > 0
+        usage[other] = found.spread(share)
+        used[other] = found.spread(np.ones_like(share)) > 0
+        squares[other] = found.spread(np.square(share, out=share))
     return Matched(
         sets=sets,
         kept=(kept[0], kept[1]),
@@ -124,9 +129,15 @@ def matching_variance(match: Matched, effects: Pair, value: float, variances: Pa
     """
     total = 0.0
     for arm in BOTH:
-        kept, usage = match.kept[arm], match.usage[arm]
-        total += float(kept @ np.square(effects[arm] - value))
-        total += float((usage * usage - match.squares[arm] + 2 * usage * kept) @ variances[arm])
+        kept, usage = match.kept[arm].astype(np.float64), match.usage[arm]
+        off = effects[arm] - value
+        total += float(kept @ np.square(off, out=off))
+        standing = usage * usage
+        standing -= match.squares[arm]
+        kept *= usage
+        kept *= 2
+        standing += kept
+        total += float(standing @ variances[arm])
     return total / match.n**2
 
 
@@ -134,11 +145,14 @@ def outcome_variances(search: Search, arms: Arms, match: Matched, least: int) ->
     """Of each row that is used, the variance of the outcomes of the `least` nearest of its arm, itself among them."""
 
     def variances(arm: Arm) -> Vector:
-        found = search.nearest(arm, arm, least, only=match.used[arm] > 0)
+        found = search.nearest(arm, arm, least, only=match.used[arm])
         y, counts = arms.y[arm], found.counts
         mean = averages(found, y)
-        spread = found.sums(y * y) - counts * mean * mean
-        return np.asarray(np.maximum(spread, 0.0) * _per(1.0, counts - 1))
+        spread = found.sums(y * y)
+        spread -= counts * mean * mean
+        np.maximum(spread, 0.0, out=spread)
+        spread *= _per(1.0, counts - 1)
+        return spread
 
     return variances(0), variances(1)
 
@@ -163,29 +177,43 @@ def score_adjustment(
         least: rows by which a covariance is estimated.
     """
     e = logit.probabilities
-    score = e[arms.rows[0]], e[arms.rows[1]]
     if own is None:
         n = arms.n
-        columns = _score_slopes(search, arms, (score, (1 - score[0], 1 - score[1])), least)[None]
+        columns = _score_slopes(search, arms, lambda target, query: _lean(arms, e, query, target == 0), least)[None]
     else:
-        n, columns = len(arms.rows[own]), np.empty((2, arms.n))
-        lean = (score[0], score[1]) if own else (1 - score[0], 1 - score[1])
-        in_own, in_other = (lean[0] * (1 - lean[0]), lean[1] * (1 - lean[1])), (lean[0] ** 2, lean[1] ** 2)
-        columns[0] = _score_slopes(search, arms, (in_other, in_own) if own else (in_own, in_other), least)
-        # One n-array after the other: of many rows these hold more than the rows themselves.
-        del score, lean, in_own, in_other
-        control, treated = _smoothed(search, arms, least)
-        columns[1] = e * (1 - e) * (treated - control - value)
-        columns[0] += SIGNS[own] * columns[1]
-        for arm, mean in zip(BOTH, (control, treated), strict=True):
-            rows = arms.rows[arm]
-            columns[1, rows] += (1 - e[rows] if arm else -e[rows]) * (arms.y[arm] - mean[rows])
-        del control, treated
+        n = len(arms.rows[own])
+        columns = _one_arm_slopes(e, search, arms, own, value, least)
     frame = logit.frame
     k = frame.at["x"].stop
     (vectors,) = frame.rows.total(lambda s: (columns[:, s] @ frame.matrix[:k, s].T,))
     forms = np.einsum("ri,ij,rj->r", vectors, inverse, vectors) / n**2
     return float(forms[1:].sum() - forms[0])
+
+
+def _one_arm_slopes(e: Vector, search: Search, arms: Arms, own: Arm, value: float, least: int) -> Matrix:
+    """(2, n) whose products with the covariates are the c and the d of `score_adjustment` for one arm."""
+
+    def share(target: Arm, query: Arm) -> Vector:
+        lean = _lean(arms, e, query, own == 1)
+        return lean * (1 - lean) if target == own else lean**2
+
+    columns = np.empty((2, arms.n))
+    columns[0] = _score_slopes(search, arms, share, least)
+    control, treated = _smoothed(search, arms, least)
+    np.subtract(treated, control, out=columns[1])
+    columns[1] -= value
+    columns[1] *= e * (1 - e)
+    columns[0] += SIGNS[own] * columns[1]
+    for arm, mean in zip(BOTH, (control, treated), strict=True):
+        rows = arms.rows[arm]
+        columns[1, rows] += (1 - e[rows] if arm else -e[rows]) * (arms.y[arm] - mean[rows])
+    return columns
+
+
+def _lean(arms: Arms, e: Vector, arm: Arm, treated: bool) -> Vector:
+    """The probabilities of the rows of an arm to be treated, or not to be."""
+    score = e[arms.rows[arm]]
+    return score if treated else np.subtract(1, score, out=score)
 
 
 def _smoothed(search: Search, arms: Arms, least: int) -> Pair:
@@ -200,18 +228,19 @@ def _smoothed(search: Search, arms: Arms, least: int) -> Pair:
     return means(0), means(1)
 
 
-def _score_slopes(search: Search, arms: Arms, share: tuple[Pair, Pair], least: int) -> Vector:
+def _score_slopes(search: Search, arms: Arms, share: Callable[[Arm, Arm], Vector], least: int) -> Vector:
     """(n,) whose products with any covariates sum to Σ over rows of share · the covariance of these and the outcome.
 
     The covariance at a row is that of the `least` rows of an arm whose scores are nearest to its own, itself among
-    them in its own arm; `share[arm]` holds the shares of the rows of both arms for the covariances in that arm.
+    them in its own arm; `share` gives, for the covariances in its first argument, those of the rows of its second.
     """
 
     def slopes(target: Arm) -> Vector:
         y, total = arms.y[target], np.zeros(len(arms.y[target]))
         for query in BOTH:
             found = search.nearest(query, target, least)
-            each = share[target][query] * _per(1.0, found.counts - 1)
+            each = share(target, query)
+            each *= _per(1.0, found.counts - 1)
             total += y * found.spread(each) - found.spread(each * averages(found, y))
         return total
 

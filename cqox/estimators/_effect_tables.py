@@ -58,18 +58,28 @@ def _middle(values: Sequence[float] | Vector, variances: Sequence[float] | Vecto
 
 def spread_table(effects: Vector, weights: Vector | None, unit: float) -> dict[str, Json]:
     """How the (n,) predicted effects are spread over the rows."""
-    order = np.argsort(effects)
-    mass = np.ones(len(effects)) if weights is None else weights[order]
-    place = (np.cumsum(mass) - mass / 2) / mass.sum()
-    found = np.interp(_QUANTILES, place, effects[order]) * unit
+    found = _quantiles(effects, weights) * unit
     mean = float(np.average(effects, weights=weights))
-    sd = math.sqrt(float(np.average((effects - mean) ** 2, weights=weights)))
+    off = effects - mean
+    sd = math.sqrt(float(np.average(np.square(off, out=off), weights=weights)))
     return {
         "mean": mean * unit,
         "sd": sd * unit,
         **dict(zip(_NAMES, found.tolist(), strict=True)),
         "share_positive": float(np.average(effects > 0, weights=weights)),
     }
+
+
+def _quantiles(effects: Vector, weights: Vector | None) -> Vector:
+    """Of the (n,) effects at the shares of `_QUANTILES`; a row stands at the middle of its weight."""
+    if weights is None:
+        n = len(effects)
+        place = np.arange(0.5, n)
+        place /= n
+        return np.interp(_QUANTILES, place, np.sort(effects))
+    order = np.argsort(effects)
+    mass = weights[order]
+    return np.interp(_QUANTILES, (np.cumsum(mass) - mass / 2) / mass.sum(), effects[order])
 
 
 def coefficient_table(

@@ -67,18 +67,18 @@ class _Ranked:
         share: weights that add up to one.
         slices: which of equal slices each row is in, from that of the highest predictions.
         score, prediction: less the mean of its fold.
-        autoc, qini: contributions to the areas.
-        areas: the two, over all folds.
+        codes: the cluster of each row, numbered without gaps; None where rows are independent.
+        autoc, qini: the areas over all folds, each with its variance.
     """
 
     order: NDArray[np.intp]
     share: Vector
-    slices: NDArray[np.int64]
+    slices: NDArray[np.uint8]
     score: Vector
     prediction: Vector
-    autoc: Vector
-    qini: Vector
-    areas: tuple[float, float]
+    codes: Codes | None
+    autoc: tuple[float, float]
+    qini: tuple[float, float]
 
 
 def judge(
@@ -102,78 +102,105 @@ def judge(
     Raises:
         UnusableData: too few rows, or predictions that do not vary.
     """
-    judged = np.flatnonzero(folds >= first)
-    if len(judged) < _FEWEST:
+    rows = int(np.count_nonzero(folds >= first))
+    if rows < _FEWEST:
         raise UnusableData(
-            f"{len(judged)} rows are left to judge predicted effects by, once the folds before theirs suffice to fit "
+            f"{rows} rows are left to judge predicted effects by, once the folds before theirs suffice to fit "
             f"the models; at least {_FEWEST} are needed."
         )
-    ranked = _ranked(scores, predictions, folds, judged, weights)
+    ranked = _ranked(scores, predictions, folds, first, weights, clusters)
     spread = float(ranked.share @ ranked.prediction**2)
     if spread <= _SAME**2:
         raise UnusableData("The predicted effect is the same for all rows.")
-    codes = None if clusters is None else np.unique(clusters[ranked.order], return_inverse=True)[1]
-    counts, predicted, groups, covariance = _groups(ranked, scores, predictions, codes)
+    counts, predicted, groups, covariance = _groups(ranked, scores, predictions)
     slope = float(ranked.share @ (ranked.prediction * ranked.score)) / spread
-    own = ranked.share * ranked.prediction * (ranked.score - slope * ranked.prediction) / spread
-    shares, gains, variances = _curve(ranked, slope, codes)
+    shares, gains, variances = _curve(ranked, slope)
     return Judged(
-        rows=len(judged), counts=counts, predicted=predicted, groups=groups, covariance=covariance,
-        slope=(slope, _variance(own, codes)),
-        autoc=(ranked.areas[0], _variance(ranked.autoc, codes)),
-        qini=(ranked.areas[1], _variance(ranked.qini, codes)),
+        rows=rows, counts=counts, predicted=predicted, groups=groups, covariance=covariance,
+        slope=(slope, _slope_variance(ranked, slope, spread)), autoc=ranked.autoc, qini=ranked.qini,
         shares=shares, gains=gains, variances=variances,
     )  # fmt: skip
+
+
+def _slope_variance(ranked: _Ranked, slope: float, spread: float) -> float:
+    left = slope * ranked.prediction
+    np.subtract(ranked.score, left, out=left)
+    own = ranked.share * ranked.prediction
+    own *= left
+    own /= spread
+    return _variance(own, ranked.codes)
 
 
 def _ranked(
     scores: Vector,
     predictions: Vector,
     folds: NDArray[np.integer],
-    judged: NDArray[np.intp],
+    first: int,
     weights: Vector | None,
+    clusters: Codes | None,
 ) -> _Ranked:
-    total = float(len(judged)) if weights is None else float(weights[judged].sum())
-    parts = []
-    for fold in np.unique(folds[judged]):
-        rows = np.flatnonzero(folds == fold)
-        order = rows[np.argsort(-predictions[rows], kind="stable")]
-        share = (np.ones(len(order)) if weights is None else weights[order]) / total
-        parts.append(_ranked_fold(order, share, predictions[order], scores[order]))
-    whole = [np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True)]
-    areas = sum(part[1] for part in parts), sum(part[2] for part in parts)
-    order, share, slices, score, prediction, autoc, qini = whole
+    order, places = _order(predictions, folds, first)
+    share = np.ones(len(order)) if weights is None else weights[order]
+    share /= float(len(order)) if weights is None else float(weights[folds >= first].sum())
+    prediction, score, slices = predictions[order], scores[order], np.empty(len(order), dtype=np.uint8)
+    moves, areas = np.empty((2, len(order))), np.zeros(2)
+    for s in places:
+        slices[s], found = _ranked_fold(share[s], prediction[s], score[s], moves[:, s])
+        areas += found
+    codes = None if clusters is None else np.unique(clusters[order], return_inverse=True)[1]
+    autoc, qini = ((float(area), _variance(move, codes)) for area, move in zip(areas, moves, strict=True))
     return _Ranked(
-        order=order, share=share, slices=slices, score=score, prediction=prediction, autoc=autoc, qini=qini,
-        areas=areas,
+        order=order, share=share, slices=slices, score=score, prediction=prediction, codes=codes, autoc=autoc,
+        qini=qini,
     )  # fmt: skip
 
 
+def _order(predictions: Vector, folds: NDArray[np.integer], first: int) -> tuple[NDArray[np.intp], list[slice]]:
+    """Positions of the judged rows, fold by fold and in each the highest prediction first, and where each fold is."""
+    counts = np.bincount(folds)
+    counts[:first] = 0
+    ends = np.cumsum(counts)
+    order, places = np.empty(ends[-1], dtype=np.intp), list[slice]()
+    for fold in np.flatnonzero(counts).tolist():
+        rows = np.flatnonzero(folds == fold)
+        places.append(slice(int(ends[fold] - counts[fold]), int(ends[fold])))
+        order[places[-1]] = rows[np.argsort(-predictions[rows], kind="stable")]
+    return order, places
+
+
 def _ranked_fold(
-    order: NDArray[np.intp], share: Vector, prediction: Vector, score: Vector
-) -> tuple[tuple[NDArray[np.generic], ...], float, float]:
-    """The columns of `_Ranked` for one fold whose rows are in order, and its part of the two areas."""
+    share: Vector, prediction: Vector, score: Vector, moves: Matrix
+) -> tuple[NDArray[np.int64], tuple[float, float]]:
+    """The slices of one fold's rows, which are in order, and the fold's parts of the two areas.
+
+    `prediction` and `score` are centred where they are; the rows of `moves` become what each row contributes to the
+    areas.
+    """
     mass = float(share.sum())
-    prediction, score = prediction - share @ prediction / mass, score - share @ score / mass
+    prediction -= share @ prediction / mass
+    score -= share @ score / mass
     width = _TIE * float(np.sqrt(share @ prediction**2 / mass))
     starts = np.flatnonzero(np.concatenate([[True], np.diff(prediction) < -width]))
-    group = np.cumsum(np.bincount(starts, minlength=len(order))) - 1
+    group = np.cumsum(np.bincount(starts, minlength=len(share))) - 1
     upper = np.cumsum(np.add.reduceat(share, starts)) / mass
     upper[-1] = 1.0
     lower = np.concatenate([[0.0], upper[:-1]])
     moved = np.add.reduceat(share * score, starts) / mass
-    found = []
-    for weight, by_lower, by_upper in (_log_weights(lower, upper), _even_weights(lower, upper)):
+    areas = []
+    for move, ranking in zip(moves, (_log_weights, _even_weights), strict=True):
+        weight, by_lower, by_upper = ranking(lower, upper)
         # A row moves the ranks of all that are predicted no more than it, which is as much its contribution as its
         # own score is.
         to_upper, to_lower = (moved * by_upper)[::-1].cumsum()[::-1], (moved * by_lower)[::-1].cumsum()[::-1]
         ranks = to_upper + np.concatenate([to_lower[1:], [0.0]])
-        each = weight[group] * score + ranks[group]
-        found.append((share * (each - share @ each / mass), float(share @ (weight[group] * score))))
+        np.multiply(weight[group], score, out=move)
+        areas.append(float(share @ move))
+        move += ranks[group]
+        move -= share @ move / mass
+        move *= share
     # A sum of weights in another order must not move a row across an edge.
     place = np.floor(np.round((lower + upper) / 2 * _SLICES, 9)).astype(np.int64)
-    slices = np.minimum(place, _SLICES - 1)[group]
-    return (order, share, slices, score, prediction, found[0][0], found[1][0]), found[0][1], found[1][1]
+    return np.minimum(place, _SLICES - 1)[group], (areas[0], areas[1])
 
 
 def _log_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]:
@@ -192,18 +219,19 @@ def _even_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]
     return 0.5 - (lower + upper) / 2, half, half
 
 
-def _groups(
-    ranked: _Ranked, scores: Vector, predictions: Vector, codes: Codes | None
-) -> tuple[Vector, Vector, Vector, Matrix]:
-    group = GROUPS - 1 - ranked.slices // (_SLICES // GROUPS)
-    counts = np.bincount(group, minlength=GROUPS)
+def _groups(ranked: _Ranked, scores: Vector, predictions: Vector) -> tuple[Vector, Vector, Vector, Matrix]:
+    codes = ranked.codes
+    place = GROUPS - 1 - ranked.slices // (_SLICES // GROUPS)
+    counts = np.bincount(place, minlength=GROUPS)
     present = np.flatnonzero(counts)
-    group = np.searchsorted(present, group)
+    group = np.searchsorted(present, place)
     size, own = len(present), scores[ranked.order]
     mass = np.bincount(group, ranked.share, size)
     means = np.bincount(group, ranked.share * own, size) / mass
     predicted = np.bincount(group, ranked.share * predictions[ranked.order], size) / mass
-    contributions = ranked.share / mass[group] * (own - means[group])
+    own -= means[group]
+    contributions = ranked.share / mass[group]
+    contributions *= own
     if codes is None:
         n = len(group)
         covariance = np.diag(np.bincount(group, contributions**2, size)) * (n / (n - size))
@@ -214,14 +242,14 @@ def _groups(
     return counts[present].astype(np.float64), predicted, means, covariance
 
 
-def _curve(ranked: _Ranked, slope: float, codes: Codes | None) -> tuple[Vector, Vector, Vector]:
+def _curve(ranked: _Ranked, slope: float) -> tuple[Vector, Vector, Vector]:
     """The shares, the gains and their variances.
 
     How much a row at the edge of a share gains, which moving the edge brings in, is read off the line of slope.
     """
     mass = np.bincount(ranked.slices, ranked.share, _SLICES)
     present = np.flatnonzero(mass)
-    slices, size = np.searchsorted(present, ranked.slices), len(present)
+    slices, size, codes = np.searchsorted(present, ranked.slices), len(present), ranked.codes
     mass = mass[present]
     share = np.cumsum(mass)[:-1]
     gains = np.cumsum(np.bincount(slices, ranked.share * ranked.score, size))[:-1] / share

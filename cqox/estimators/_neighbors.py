@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.estimators._room import settled
+from cqox.estimators._room import let_go, room, settled
 from cqox.estimators._ties import TIE
 from cqox.estimators.data import Matrix, Vector
 
@@ -22,6 +22,9 @@ __all__ = ["Arm", "Line", "Neighbors", "Search", "Space", "other_arm"]
 
 type Arm = Literal[0, 1]
 """Untreated or treated."""
+
+_BLOCK = 65_536
+"""Rows that are looked for at a time on a line."""
 
 _SPARE = 4
 _NEAR = 1e-9
@@ -98,13 +101,17 @@ class _Stretches:
     def sums(self, values: Vector) -> Vector:
         running = np.zeros(len(values) + 1)
         np.cumsum(values[self.order], out=running[1:])
-        return np.asarray(running[self.right] - running[self.left])
+        result: Vector = running[self.right]
+        for s in _blocks(len(result)):
+            result[s] -= running[self.left[s]]
+        return result
 
     def spread(self, values: Vector) -> Vector:
         size = len(self.order) + 1
-        steps = np.bincount(self.left, values, size) - np.bincount(self.right, values, size)
+        steps = np.bincount(self.left, values, size)
+        steps -= np.bincount(self.right, values, size)
         result = np.empty(len(self.order))
-        result[self.order] = np.cumsum(steps[:-1])
+        result[self.order] = np.cumsum(steps, out=steps)[:-1]
         return result
 
     def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -139,17 +146,23 @@ class Line:
         return self._found[key]
 
     def _stretches(self, query: Arm, target: Arm, least: int, within: float | None) -> _Stretches:
-        # Sorted queries walk through the sorted targets once, which a cache likes.
-        sought, among = self._sorted[query], self._sorted[target]
-        reach = _reach(sought, among, min(least, len(among)))
-        if within is not None:
-            np.minimum(reach, within, out=reach)
-        order = self._orders[query]
+        among, order = self._sorted[target], self._orders[query]
         # Many searches are kept, and so are their ends; of more rows than this can count there is no matching.
-        left, right = np.empty(len(order), dtype=np.int32), np.empty(len(order), dtype=np.int32)
-        left[order] = np.searchsorted(among, sought - reach - TIE, "left")
-        right[order] = np.searchsorted(among, sought + reach + TIE, "right")
-        return _Stretches(order=self._orders[target], values=among, left=settled(left), right=settled(right))
+        left, right = room(len(order)).view(np.int32).reshape(2, len(order))
+        # Sorted queries walk through the sorted targets once, which a cache likes.
+        for s in _blocks(len(order)):
+            sought = self._sorted[query][s]
+            reach = _reach(sought, among, min(least, len(among)))
+            if within is not None:
+                np.minimum(reach, within, out=reach)
+            left[order[s]] = np.searchsorted(among, sought - reach - TIE, "left")
+            right[order[s]] = np.searchsorted(among, sought + reach + TIE, "right")
+        let_go()
+        return _Stretches(order=self._orders[target], values=among, left=left, right=right)
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
 
 
 def _turns(sets: NDArray[np.integer], keys: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -243,16 +256,37 @@ class _Lists:
 class Space:
     """Rows by their covariates, at Euclidean distances of transformed ones."""
 
-    def __init__(self, control: Matrix, treated: Matrix, transform: Matrix, *, threads: int) -> None:
-        """From (dimensions, n) covariates of each arm and a (dimensions, dimensions) transformation of them."""
-        self._cells = _cells(control, transform), _cells(treated, transform)
+    def __init__(
+        self,
+        columns: Matrix,
+        rows: tuple[NDArray[np.intp], NDArray[np.intp]],
+        transform: Matrix,
+        *,
+        threads: int,
+    ) -> None:
+        """From (dimensions, n) covariates, each arm's rows, and a (dimensions, dimensions) transformation of them."""
+        self._columns, self._rows, self._transform = columns, rows, transform
         self._threads = threads
+        self._distinct: dict[Arm, bool] = {}
+        self._cells: dict[Arm, _Cells] = {}
         self._trees: dict[Arm, KDTree] = {}
         self._found: dict[tuple[Arm, Arm, int, bytes], _Lists] = {}
 
     def cells(self, arm: Arm) -> int:
-        """How many places the rows of an arm stand at."""
-        return len(self._cells[arm].sizes)
+        """How many places the rows of an arm stand at; where each has its own, none of them is looked at."""
+        return len(self._rows[arm]) if self._apart(arm) else len(self._places(arm).sizes)
+
+    def _apart(self, arm: Arm) -> bool:
+        """Whether some covariate alone tells all rows of an arm apart."""
+        if arm not in self._distinct:
+            rows = self._rows[arm]
+            self._distinct[arm] = any(len(np.unique(column[rows])) == len(rows) for column in self._columns)
+        return self._distinct[arm]
+
+    def _places(self, arm: Arm) -> _Cells:
+        if arm not in self._cells:
+            self._cells[arm] = _cells(self._columns[:, self._rows[arm]], self._transform, apart=self._apart(arm))
+        return self._cells[arm]
 
     def nearest(
         self, query: Arm, target: Arm, least: int, *, within: float | None = None, only: NDArray[np.bool_] | None = None
@@ -264,7 +298,7 @@ class Space:
         return self._found[key]
 
     def _lists(self, query: Arm, target: Arm, least: int, only: NDArray[np.bool_] | None) -> _Lists:
-        asking, among = self._cells[query], self._cells[target]
+        asking, among = self._places(query), self._places(target)
         wanted = asking.codes if only is None else asking.codes[only]
         looked = np.flatnonzero(np.bincount(wanted, minlength=len(asking.sizes)))
         lengths, members = self._near(asking.places[looked], target, least)
@@ -278,7 +312,7 @@ class Space:
 
     def _near(self, places: Matrix, target: Arm, least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Lengths and members of the lists of near cells of some places."""
-        cells, tree = self._cells[target], self._tree(target)
+        cells, tree = self._places(target), self._tree(target)
         size = len(cells.sizes)
         wide = min(least + _SPARE, size)
         found = tree.query(places, k=np.arange(1, wide + 1), workers=self._threads)
@@ -302,14 +336,14 @@ class Space:
         from scipy.spatial import KDTree
 
         if arm not in self._trees:
-            self._trees[arm] = KDTree(self._cells[arm].places)
+            self._trees[arm] = KDTree(self._places(arm).places)
         return self._trees[arm]
 
 
-def _cells(columns: Matrix, transform: Matrix) -> _Cells:
-    """The cells of (dimensions, n) covariates, in the order of their values."""
+def _cells(columns: Matrix, transform: Matrix, *, apart: bool) -> _Cells:
+    """The cells of (dimensions, n) covariates, in the order of their values; each row's own where they are apart."""
     n = columns.shape[1]
-    if any(len(np.unique(column)) == n for column in columns):
+    if apart:
         return _Cells(codes=np.arange(n), sizes=np.ones(n, dtype=np.intp), places=np.asarray((transform @ columns).T))
     order = np.lexsort(columns)
     ordered = columns[:, order]

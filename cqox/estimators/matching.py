@@ -65,13 +65,14 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
         raise UnusableData(
             f"No row has a counterpart within the caliper of {settings.caliper:g} of its score; widen options.caliper."
         )
-    effects = _effects(arms, match, (np.zeros(sample.n), np.zeros(sample.n)))
+    effects = _effects(arms, match, None)
     value = _mean(match, effects)
     known = matching_variance(match, effects, value, outcome_variances(search, arms, match, _KNOWN))
     fitted = None
     if propensity.logit is not None:
         own = None if target == "ATE" else _QUERIES[target][0]
         fitted = matching_variance(match, effects, value, outcome_variances(search, arms, match, _FITTED))
+        del effects  # of many rows, what follows holds more than the rows themselves
         fitted += score_adjustment(propensity.logit, propensity.inverse, search, arms, own, value, _FITTED)
     uncertainty = _uncertainty(settings, known, fitted, arms.scale)
     return _answer(
@@ -97,7 +98,7 @@ def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
     lines = _lines(frame, arms, match, plan.treated(sample))
     effects = _effects(arms, match, lines)
     value = _mean(match, effects)
-    plain = _mean(match, _effects(arms, match, (np.zeros_like(lines[0]), np.zeros_like(lines[1]))))
+    plain = _mean(match, _effects(arms, match, None))
     variance = matching_variance(match, effects, value, outcome_variances(search, arms, match, _KNOWN))
     return _answer(
         plan, sample, "nn_mahalanobis", target, arms, match, value, _uncertainty(settings, variance, None, arms.scale),
@@ -112,8 +113,7 @@ def _space(plan: Plan, sample: Sample) -> Space:
         products = frame.products[:k, :k]
         covariance = (products[1:, 1:] - np.outer(products[0, 1:], products[0, 1:]) / sample.n) / (sample.n - 1)
         transform = np.linalg.inv(np.linalg.cholesky(covariance))
-        x = frame.matrix[1:k]
-        return Space(x[:, arms.rows[0]], x[:, arms.rows[1]], transform, threads=plan.settings.threads)
+        return Space(frame.matrix[1:k], arms.rows, transform, threads=plan.settings.threads)
 
     return plan.share(("space", id(sample)), make)
 
@@ -155,14 +155,19 @@ def _arms(plan: Plan, sample: Sample) -> Arms:
     return plan.share(("arms", id(sample)), make)
 
 
-def _effects(arms: Arms, match: Matched, lines: Pair) -> Pair:
-    """Each row's outcome less the mean of its matches, or the reverse, both less what a line says of them."""
+def _effects(arms: Arms, match: Matched, lines: Pair | None) -> Pair:
+    """Each row's outcome less the mean of its matches, or the reverse, both less what a line, if any, says of them."""
     effects = [np.zeros(len(y)) for y in arms.y]
     for arm, found in match.sets.items():
         away = other_arm(arm)
-        line, other = lines[away], arms.y[away] - lines[away][arms.rows[away]]
-        missing = averages(found, other) + line[arms.rows[arm]]
-        effects[arm] = match.kept[arm] * SIGNS[arm] * (arms.y[arm] - missing)
+        if lines is None:
+            missing = averages(found, arms.y[away])
+        else:
+            line = lines[away]
+            missing = averages(found, arms.y[away] - line[arms.rows[away]]) + line[arms.rows[arm]]
+        effects[arm] = np.subtract(arms.y[arm], missing, out=missing)
+        effects[arm] *= SIGNS[arm]
+        effects[arm] *= match.kept[arm]
     return effects[0], effects[1]
 
 
@@ -241,12 +246,11 @@ def matching_weights(plan: Plan, name: str, target: Target) -> tuple[Sample, Vec
         sample = plan.outcome_sample()
         match = matched(_space(plan, sample), _arms(plan, sample), _QUERIES[target], settings.matches)
     arms = _arms(plan, sample)
-    control, treated = (match.kept[arm] + match.usage[arm] for arm in BOTH)
-    return (
-        sample,
-        arms.together((np.zeros_like(control), treated)),
-        arms.together((control, np.zeros_like(treated))),
-    )
+    weights = arms.together((match.kept[0] + match.usage[0], match.kept[1] + match.usage[1]))
+    treated, control = weights.copy(), weights
+    treated[arms.rows[0]] = 0.0
+    control[arms.rows[1]] = 0.0
+    return sample, treated, control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

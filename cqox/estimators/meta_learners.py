@@ -31,6 +31,7 @@ from cqox.estimators._gram import solve_each
 from cqox.estimators._heterogeneity import Judged, judge
 from cqox.estimators._propensity import Propensity, given_probabilities
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms
+from cqox.estimators._room import settled
 from cqox.estimators._scores import clipping, effect_scores, out_of_fold_propensity
 from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
@@ -115,12 +116,14 @@ def _split(
             found.fits.append(best_linear(frame, scores.values, clusters))
     effects = scores.values if learner == "dr_learner" else predicted.without
     value = float(np.average(effects, weights=frame.weights))
-    contributions = (effects - value) / frame.n
+    contributions = effects - value
+    contributions /= frame.n
     if frame.weights is not None:
-        contributions = contributions * frame.weights
+        contributions *= frame.weights
     if learner != "dr_learner":
-        contributions = contributions + _through_arms(plan, frame)
-    return value * unit, contributions * unit
+        contributions += _through_arms(plan, frame)
+    contributions *= unit
+    return value * unit, contributions
 
 
 def _through_arms(plan: Plan, frame: Frame) -> Vector:
@@ -133,7 +136,8 @@ def _through_arms(plan: Plan, frame: Frame) -> Vector:
         arms = plan.outcome(frame.sample)
         mean = frame.products[0, : frame.at["x"].stop] / frame.products[0, 0]
         parts, _ = arm_contributions(arms, mean, plan.treated(frame.sample))
-        return parts / float(frame.scale[frame.column("y")])
+        parts /= float(frame.scale[frame.column("y")])
+        return settled(parts)
 
     return plan.share(("through arms", id(frame)), make)
 

@@ -20,6 +20,7 @@ from cqox.estimators._cross_fit import INFLUENCE, arm_coefficients, own_fold, pa
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import solve_each
 from cqox.estimators._quantiles import critical_value
+from cqox.estimators._room import settled
 from cqox.estimators._scores import CLIP, out_of_fold_propensity
 from cqox.estimators._uncertainty import Clusters, asymptotic
 from cqox.estimators.data import Data, Matrix, Settings, Vector
@@ -253,7 +254,7 @@ def _arms(plan: Plan, split: int) -> tuple[Vector, Vector, Vector]:
         difference[s] = (mu1 - mu0) * scale
 
     frame.rows.each(work)
-    return residual, difference, np.clip(p, CLIP, 1 - CLIP)
+    return settled(residual), settled(difference), settled(np.clip(p, CLIP, 1 - CLIP))
 
 
 def _interactive(plan: Plan, split: int, *, target: str) -> _Short:

@@ -37,7 +37,7 @@ class _Strata:
         rows, mass: (count, 2) rows and sampling weights of the untreated and the treated.
     """
 
-    codes: NDArray[np.int64]
+    codes: NDArray[np.integer]
     count: int
     merged: int
     rows: NDArray[np.float64]
@@ -109,7 +109,7 @@ def _strata(plan: Plan, sample: Sample) -> _Strata:
         present = int(np.count_nonzero(rows.sum(axis=1)))
         cells = joined[codes] * 2 + (plan.treated(sample) > 0)
         return _Strata(
-            codes=joined[codes],
+            codes=joined[codes].astype(codes.dtype),
             count=count,
             merged=present - count,
             rows=np.bincount(cells, minlength=2 * count).reshape(-1, 2).astype(np.float64),
@@ -119,7 +119,7 @@ def _strata(plan: Plan, sample: Sample) -> _Strata:
     return plan.share(("strata", id(sample)), make)
 
 
-def _cut(e: Vector, weights: Vector, count: int) -> NDArray[np.int64]:
+def _cut(e: Vector, weights: Vector, count: int) -> NDArray[np.integer]:
     """(n,) which of `count` equal shares of the rows each is in, by its score.
 
     Rows of equal scores stand together at the middle of the shares that they take up (Hazen's definition of a
@@ -132,7 +132,12 @@ def _cut(e: Vector, weights: Vector, count: int) -> NDArray[np.int64]:
     place = np.round(place, 9)
     stratum = np.floor(place)
     stratum -= (place == stratum) & (place > count / 2)
-    return np.clip(stratum, 0, count - 1).astype(np.int64)[groups]
+    return np.clip(stratum, 0, count - 1).astype(_codes_of(count))[groups]
+
+
+def _codes_of(count: int) -> np.dtype[np.integer]:
+    """The narrowest type that holds the number of each stratum of each arm."""
+    return np.min_scalar_type(2 * count - 1)
 
 
 def _joined(rows: NDArray[np.float64]) -> NDArray[np.int64]:

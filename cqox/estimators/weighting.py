@@ -25,6 +25,8 @@ from cqox.estimators.plan import Plan
 __all__ = ["ESTIMATORS", "balanced_weights", "balancing_weights", "entropy_balancing", "hajek"]
 
 _FAMILY = "weighting"
+_BLOCK = 65_536
+"""Rows whose weights are computed at a time."""
 
 type Target = Literal["ATE", "ATT", "ATC", "ATO"]
 type Population = Literal["ATE", "ATT", "ATC"]
@@ -72,6 +74,14 @@ def _weight_diagnostics(treated: Vector, control: Vector, means: tuple[float, fl
 
 def balancing_weights(target: Target, t: Vector, e: Vector) -> tuple[Vector, Vector, Vector]:
     """(n,) weights of the treated rows, of the untreated rows, and the derivative of a row's weight by its logit."""
+    treated, control, slopes = (np.empty(len(t)) for _ in range(3))
+    for start in range(0, len(t), _BLOCK):
+        s = slice(start, start + _BLOCK)
+        treated[s], control[s], slopes[s] = _balancing_block(target, t[s], e[s])
+    return treated, control, slopes
+
+
+def _balancing_block(target: Target, t: Vector, e: Vector) -> tuple[Vector, Vector, Vector]:
     own = np.where(t > 0, e, 1 - e)
     other = np.where(t > 0, 1 - e, e)
     odds = other / own
@@ -79,7 +89,7 @@ def balancing_weights(target: Target, t: Vector, e: Vector) -> tuple[Vector, Vec
     if target == "ATE":
         return t / own, (1 - t) / own, slope
     if target == "ATT":
-        return t.copy(), (1 - t) * odds, (1 - t) * slope
+        return t, (1 - t) * odds, (1 - t) * slope
     if target == "ATO":
         return t * other, (1 - t) * other, np.where(t > 0, -1.0, 1.0) * own * other
     return t * odds, 1 - t, t * slope

@@ -3,7 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cqox.estimators import Json
+from cqox.diagnostics.balance import balance
+from cqox.diagnostics.weightings import weightings
+from cqox.estimators import Json, Plan, Settings
 from tests.diagnostics.looking import confounded, judged, observed, reference, trial
 
 
@@ -29,6 +31,19 @@ def test_differences_are_divided_by_a_deviation_that_weighting_does_not_change()
     assert found["after_ATE"] == pytest.approx(after / pooled, abs=1e-10)
     after = x[t].mean() - weighted_mean(x[~t], e[~t] / (1 - e[~t]))
     assert found["after_ATT"] == pytest.approx(after / x[t].std(ddof=1), abs=1e-10)
+
+
+def test_the_table_of_many_passes_is_that_of_one() -> None:
+    data = confounded(700)
+    seen = judged(data)
+    table = seen.diagnostics["balance"]
+    assert isinstance(table, dict)
+    plan = Plan(data, Settings(chunk_rows=8))
+    by_passes = balance(plan, weightings(plan, seen.estimates))
+    assert by_passes["weightings"] == table["weightings"]
+    for one in by_passes["covariates"]:
+        other = row(table, one.pop("name"))
+        assert one == pytest.approx({key: other[key] for key in one}, rel=1e-9, abs=1e-9)
 
 
 def test_a_covariate_of_two_values_uses_the_deviation_of_a_share() -> None:

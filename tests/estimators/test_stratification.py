@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -46,6 +47,14 @@ def test_where_the_score_has_few_values_strata_are_those_of_post_stratification(
     assert result.diagnostics["standard_errors"]["within strata"] == pytest.approx(np.sqrt(variance), rel=1e-10)
     assert result.standard_error == pytest.approx(np.sqrt(variance + between), rel=1e-10)
     assert len(result.diagnostics["strata"]) == 3
+
+
+def test_many_strata_are_told_apart():
+    data = cross_section(n=6000, weights=False)
+    strata = answer(data, strata=200).diagnostics["strata"]
+    assert sum(each["control"] + each["treated"] for each in strata) == data.n
+    assert len(strata) > 128
+    assert all(one["highest"] <= other["lowest"] for one, other in pairwise(strata))
 
 
 @pytest.mark.parametrize("strata", [2, 5, 10])

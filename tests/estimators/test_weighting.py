@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run, weighting
 from cqox.estimators.weighting import balanced_weights, balancing_weights
 from tests.estimators.designs import EFFECT, cross_section, rows, with_covariates
 
@@ -52,6 +52,15 @@ def test_weighting_equals_statsmodels(target: str):
     result = answer(f"ipw_{target}", data)
     assert result.estimate == pytest.approx(float(np.ravel(expected.effect)[0]), abs=1e-4)
     assert result.standard_error == pytest.approx(float(expected.results_gmm.bse[0]), abs=1e-3)
+
+
+@pytest.mark.parametrize("target", ["ATE", "ATT", "ATC", "ATO"])
+def test_weights_computed_in_blocks_are_the_same(target: str, monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(8)
+    t, e = rng.integers(0, 2, 50).astype(float), rng.uniform(0.1, 0.9, 50)
+    whole = balancing_weights(target, t, e)
+    monkeypatch.setattr(weighting, "_BLOCK", 7)
+    np.testing.assert_array_equal(balancing_weights(target, t, e), whole)
 
 
 def test_the_score_correction_equals_a_numerical_sandwich():
