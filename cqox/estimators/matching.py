@@ -358,11 +358,10 @@ def _space_rule(plan: Plan, *, target: Target) -> str | None:
 
 def _too_many(space: Space, sample: Sample, dimensions: int, target: Target) -> str | None:
     """A reason where a search would take minutes; a tree passes over most rows in few dimensions, over none in many."""
-    visited = 100 * 1.7**dimensions
-    comparisons = sum(
-        space.cells(arm) * min(space.cells(other_arm(arm)), visited) + min(space.cells(0), space.cells(1)) * visited / 2
-        for arm in _QUERIES[target]
-    )
+    cells = space.cells(0), space.cells(1)
+    visited = [min(100 * 1.7**dimensions, count) for count in cells]
+    # Each row is looked for among the other arm's; the fewer of both arms, for the variances, among their own.
+    comparisons = sum(cells[arm] * visited[other_arm(arm)] + min(cells) * max(visited) / 2 for arm in _QUERIES[target])
     most = min(max(_COMPARISONS[0], _COMPARISONS_PER_ROW * sample.n), _COMPARISONS[1])
     if comparisons <= most:
         return None

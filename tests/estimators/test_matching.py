@@ -306,3 +306,15 @@ def test_another_standard_error_that_is_asked_for_is_said_to_have_no_meaning():
     result = answer("psm_ate", coarse(), se="HC1")
     assert any("HC1" in note for note in result.diagnostics["notes"])
     assert result.se_method == "Abadie-Imbens 2016"
+
+
+def test_a_few_thousand_rows_are_matched_on_many_covariates():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2_000, 14))
+    treatment = (rng.random(2_000) < 1 / (1 + np.exp(-0.5 * x[:, 0]))).astype(float)
+    data = Data(
+        n=2_000, y=treatment + x[:, 0] + rng.standard_normal(2_000), treatment=treatment, treatment_kind="binary",
+        covariates=x, propensity_covariates=x, row_key=np.arange(2_000, dtype=np.uint64),
+    )  # fmt: skip
+    # All pairs are four million: nothing to refuse, however little a tree helps in so many dimensions.
+    assert answer("nn_mahalanobis_ate", data).n == 2_000
