@@ -1,9 +1,18 @@
 """Settings are checked where they are given: each check answers with the value and the range that is allowed."""
 
+import inspect
 import math
 from typing import cast
 
-__all__ = ["check_count", "check_exceptions", "check_name", "check_seconds", "check_share"]
+__all__ = [
+    "check_callable",
+    "check_count",
+    "check_exceptions",
+    "check_kind",
+    "check_name",
+    "check_seconds",
+    "check_share",
+]
 
 
 def check_seconds(name: str, value: object, *, zero: bool = True, infinite: bool = False) -> float:
@@ -52,7 +61,7 @@ def check_share(name: str, value: object) -> float:
 
 
 def check_exceptions(name: str, value: object) -> None:
-    """Refuse what is neither a predicate nor a non-empty tuple of exception classes.
+    """Refuse what is neither a plain predicate nor a non-empty tuple of exception classes.
 
     Raises:
         ValueError: it is neither.
@@ -62,8 +71,31 @@ def check_exceptions(name: str, value: object) -> None:
         if kinds and all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
             return
     elif callable(value) and not isinstance(value, type):
+        check_callable(name, value)
         return
     raise ValueError(f"{name} must be a non-empty tuple of exception classes or a predicate, not {value!r}")
+
+
+def check_kind(name: str, value: object, kind: type) -> None:
+    """Refuse what is neither None nor of that class.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"{name} must be a {kind.__name__} or None, not {value!r}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Refuse what is neither None nor callable, and a coroutine function, of whose answers nobody waits for one.
+
+    Raises:
+        ValueError: it is one of these.
+    """
+    if value is not None and not callable(value):
+        raise ValueError(f"{name} must be callable, not {value!r}")
+    if inspect.iscoroutinefunction(value):
+        raise ValueError(f"{name} must be a plain function, not the coroutine function {value!r}")
 
 
 def check_name(value: object) -> str:

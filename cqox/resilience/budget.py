@@ -9,6 +9,8 @@ from threading import Lock
 
 from cqox.resilience._bucket import TokenBucket, check_rate
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
+from cqox.resilience._ranges import check_name
+from cqox.resilience._tally import Tally
 
 __all__ = ["RetryBudget", "RetryBudgetSnapshot"]
 
@@ -45,7 +47,7 @@ class RetryBudget:
     seconds.
     """
 
-    __slots__ = ("_bucket", "_clock", "_first_attempts", "_granted", "_lock", "_ratio", "_refused", "name")
+    __slots__ = ("_arrivals", "_bucket", "_clock", "_first_attempts", "_granted", "_lock", "_ratio", "_refused", "name")
 
     def __init__(
         self,
@@ -66,28 +68,24 @@ class RetryBudget:
         Raises:
             ValueError: a setting is out of its range.
         """
-        self.name = name
+        self.name = check_name(name)
         self._ratio = check_rate("ratio", ratio)
         check_rate("floor_per_second", floor_per_second)
         self._clock = bind_clock(f"RetryBudget {name!r}", clock)
         self._lock = Lock()
+        self._arrivals = Tally()
         self._bucket = TokenBucket(floor_per_second, _capacity(floor_per_second))
         self._first_attempts = self._granted = self._refused = 0
 
     def first_attempt(self) -> None:
         """Count a first attempt: it earns its share of a retry. It is never delayed or refused."""
-        # `with` would cost as much as the rest, and every call comes through here.
-        self._lock.acquire()
-        try:
-            self._first_attempts += 1
-            self._bucket.add(self._ratio)
-        finally:
-            self._lock.release()
+        self._arrivals.add()
 
     def may_retry(self) -> bool:
         """Take one retry out of the budget; False where there is none, so that the last error is final."""
         now = self._clock.checked_now()
         with self._lock:
+            self._pay_in()
             if self._bucket.take(now):
                 self._granted += 1
                 return True
@@ -102,6 +100,7 @@ class RetryBudget:
         """
         now = self._clock.checked_now()
         with self._lock:
+            self._pay_in()
             ratio = self._ratio if ratio is None else check_rate("ratio", ratio)
             floor = self._bucket.rate
             if floor_per_second is not None:
@@ -113,6 +112,7 @@ class RetryBudget:
         """What it would grant, and the totals."""
         now = self._clock.peek()
         with self._lock:
+            self._pay_in()
             return RetryBudgetSnapshot(
                 name=self.name,
                 available=self._bucket.level(now),
@@ -121,6 +121,12 @@ class RetryBudget:
                 granted=self._granted,
                 refused=self._refused,
             )
+
+    def _pay_in(self) -> None:
+        """What first attempts have earned since the last look: as nothing was taken meanwhile, it is the same now."""
+        arrived = self._arrivals.value()
+        self._bucket.add(self._ratio * (arrived - self._first_attempts))
+        self._first_attempts = arrived
 
 
 def _capacity(floor_per_second: float) -> float:

@@ -1,8 +1,10 @@
 """Letting a call into a circuit: at once where it is closed, as a probe or after one where it is being tested."""
 
 import inspect
+import math
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
+from types import CoroutineType
 from typing import Protocol
 
 from cqox.errors import CircuitOpen
@@ -10,10 +12,10 @@ from cqox.resilience import _events
 from cqox.resilience._ambient import Ambient
 from cqox.resilience._events import CallRejected, ProbeFailed
 from cqox.resilience._part import Facts
-from cqox.resilience._permit import Permit
+from cqox.resilience._permit import Permit, Spent
 from cqox.resilience._scope import current_loop
 from cqox.resilience.circuit.controller import Circuit, Refusal
-from cqox.resilience.circuit.permits import CallPermit, SharedPermit
+from cqox.resilience.circuit.permits import CallPermit, SharedPermit, is_end_of_time
 from cqox.resilience.circuit.settings import Probe
 from cqox.resilience.circuit.state import Closed, Lease, Phase
 
@@ -62,7 +64,7 @@ class CircuitAdmission:
         loop = current_loop()
         assert loop is not None
         scope = loop.open_scope(loop.time() + seconds)
-        with self._testing(phase, lease) as test:
+        with self._testing(phase, lease, deadline) as test:
             with scope:
                 answer = probe()
                 test.passed = (await answer if isinstance(answer, Awaitable) else answer) is not False
@@ -79,8 +81,12 @@ class CircuitAdmission:
         permit, phase, lease = self._enter(self._lease_seconds(deadline) + _LEASE_MARGIN)
         if lease is None or probe is None:
             return permit
-        with self._testing(phase, lease) as test:
-            test.passed = probe() is not False
+        with self._testing(phase, lease, deadline) as test:
+            answer = probe()
+            if isinstance(answer, CoroutineType):
+                answer.close()
+                raise TypeError(f"{probe!r} returned a coroutine, which cannot probe for synchronous code")
+            test.passed = answer is not False
         return self._after_test(deadline, test)
 
     def _enter(self, lease_seconds: float) -> tuple[Permit, Phase, Lease | None]:
@@ -125,14 +131,18 @@ class CircuitAdmission:
         return bound + _LEASE_MARGIN if bound < float("inf") else max(settings.recovery_timeout, _LEASE_MARGIN)
 
     @contextmanager
-    def _testing(self, phase: Phase, lease: Lease) -> Generator["_Test"]:
+    def _testing(self, phase: Phase, lease: Lease, deadline: Ambient | None) -> Generator["_Test"]:
         circuit, test = self._circuit, _Test()
+        began = 0.0 if deadline is None else deadline.clock()
         try:
             yield test
         except Exception as error:  # noqa: BLE001 - whatever a probe raises, the dependency has not recovered
             test.error = error
-        except BaseException:
-            circuit.give_back(phase, lease, circuit.clock.checked_now())
+        except BaseException as error:
+            timeout = math.inf if self._facts is None else self._facts.attempt_timeout
+            spent = None if deadline is None else Spent(deadline, deadline.clock() - began, timeout)
+            hung = spent is not None and is_end_of_time(error) and spent.was_fair and spent.is_over
+            circuit.give_back(phase, lease, circuit.clock.checked_now(), hung=hung)
             raise
         now = circuit.clock.checked_now()
         circuit.conclude_probe(phase, lease, now=now, failed=not test.passed)

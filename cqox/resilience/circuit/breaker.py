@@ -38,7 +38,9 @@ class GuardedFunction[**P, R](Protocol):
     @overload
     def __get__[S, **Q](
         self: "GuardedFunction[Concatenate[S, Q], R]", instance: S, owner: type | None = None, /
-    ) -> Callable[Q, R]: ...
+    ) -> "GuardedFunction[Q, R]": ...
+    @overload  # a static method
+    def __get__(self, instance: object, owner: type | None = None, /) -> "GuardedFunction[P, R]": ...
 
 
 class CircuitBreaker(Gate):

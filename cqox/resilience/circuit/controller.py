@@ -68,7 +68,7 @@ class Circuit:
         self.outbox = Outbox()
         self.totals = Totals()
         self.observing = False
-        self.phase: Phase = Closed(settings.new_health())
+        self.phase: Phase = Closed(settings.new_health(self.totals.quiet))
         self.shared: Permit | None = None
 
     def enter(self, now: float, lease_seconds: float) -> tuple[Phase, Lease | None] | Refusal:
@@ -126,11 +126,14 @@ class Circuit:
                     self._close(now, "recovered")
         self.outbox.deliver()
 
-    def give_back(self, phase: Phase, lease: Lease, now: float) -> None:
-        """A `probe` was cancelled, and the call that waited for it with it."""
+    def give_back(self, phase: Phase, lease: Lease, now: float, *, hung: bool) -> None:
+        """A `probe` was cancelled, and the call that waited for it with it; a probe that `hung` has failed."""
         with self.lock:
             current = self._is_current(phase, lease, now)
             self.totals.count(Outcome.CANCELLED if current else Outcome.STALE)
+            if current and hung:
+                self.open(now, "the probe was still under way at the deadline")
+        self.outbox.deliver()
 
     def open(self, now: float, reason: str) -> None:
         """Refuse calls from now on; the caller holds the lock."""
@@ -162,7 +165,7 @@ class Circuit:
             self.settings = settings
             if isinstance(self.phase, Closed):
                 # In place: the generation stays, so that calls under way still count.
-                self.phase.health = settings.adapt(self.phase.health)
+                self.phase.health = settings.adapt(self.phase.health, self.totals.quiet)
                 self.shared = None
 
     def snapshot(self, now: float) -> CircuitSnapshot:
@@ -178,7 +181,7 @@ class Circuit:
                 recent_calls=calls,
                 recent_failures=failures,
                 recent_slow=slow,
-                success=totals.success,
+                success=totals.success + totals.quiet.value(),
                 failure=totals.failure,
                 ignored=totals.ignored,
                 cancelled=totals.cancelled,
@@ -219,13 +222,13 @@ class Circuit:
         return phase
 
     def _close(self, now: float, reason: str) -> None:
-        self._move_to(Closed(self.settings.new_health()))
+        self._move_to(Closed(self.settings.new_health(self.totals.quiet)))
         self._tell(CircuitClosed, now, reason=reason)
 
     def _start_anew(self, mode: CircuitMode, was: Phase, now: float) -> None:
         if mode is CircuitMode.OBSERVE_ONLY and not isinstance(was, Isolated | Disabled):
             return
-        self._move_to(Closed(self.settings.new_health()))
+        self._move_to(Closed(self.settings.new_health(self.totals.quiet)))
         if not isinstance(was, Closed):
             self._tell(CircuitClosed, now, reason="reset")
 

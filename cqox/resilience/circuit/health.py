@@ -1,5 +1,6 @@
 """When a closed circuit has seen enough: failures in a row; a rate is watched by a `window`. Pure, handed its time."""
 
+import math
 from dataclasses import dataclass
 
 from cqox.resilience._ranges import check_count, check_seconds, check_share
@@ -63,14 +64,14 @@ class Health:
 
     Attributes:
         needs_time: True where `record` looks at the time.
-        unmoved_by_success: True where one more success would change nothing, so that it need not be recorded.
+        quiet_until: before this time a success decides nothing, so that it need only be counted in a tally.
     """
 
-    __slots__ = ("needs_time", "unmoved_by_success")
+    __slots__ = ("needs_time", "quiet_until")
 
-    def __init__(self, *, needs_time: bool, unmoved_by_success: bool) -> None:
+    def __init__(self, *, needs_time: bool, quiet_until: float) -> None:
         self.needs_time = needs_time
-        self.unmoved_by_success = unmoved_by_success
+        self.quiet_until = quiet_until
 
     def record(self, now: float, failed: bool, slow: bool) -> bool:
         """Take one outcome in; True where `reached` has to be asked."""
@@ -91,7 +92,7 @@ class ConsecutiveFailures(Health):
     __slots__ = ("failures", "threshold")
 
     def __init__(self, threshold: int, failures: int = 0) -> None:
-        super().__init__(needs_time=False, unmoved_by_success=failures == 0)
+        super().__init__(needs_time=False, quiet_until=math.inf if failures == 0 else -math.inf)
         self.threshold = threshold
         self.failures = failures
 
@@ -99,10 +100,10 @@ class ConsecutiveFailures(Health):
         """See `Health.record`."""
         if not failed:
             self.failures = 0
-            self.unmoved_by_success = True
+            self.quiet_until = math.inf
             return False
         self.failures += 1
-        self.unmoved_by_success = False
+        self.quiet_until = -math.inf
         return True
 
     def reached(self) -> bool:

@@ -10,54 +10,62 @@ from cqox.resilience.circuit.settings import Failures
 from cqox.resilience.circuit.state import Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
 
-__all__ = ["CallPermit", "SharedPermit", "judge", "judge_under"]
+__all__ = ["CallPermit", "SharedPermit", "is_end_of_time", "judge", "judge_under"]
 
 
 class SharedPermit(Permit):
     """The permit of every call while a circuit is closed and nothing is to be remembered for a single one."""
 
-    __slots__ = ("_circuit", "_failure_if", "_lock", "_totals", "phase")
+    __slots__ = ("_circuit", "_count", "_failure_if", "phase")
 
     def __init__(self, circuit: Circuit, phase: Closed) -> None:
         self._circuit = circuit
-        self._lock = circuit.lock
-        self._totals = circuit.totals
+        self._count = circuit.totals.quiet.add
         self._failure_if = circuit.settings.failure_if
         self.phase = phase
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
         circuit, phase = self._circuit, self.phase
-        if self._failure_if is not None and value is not NO_RESULT and self._failure_if(value):
-            circuit.leave(phase, None, Outcome.FAILURE, now=circuit.clock.checked_now(), slow=False)
+        if self._failure_if is not None and value is not NO_RESULT and self._is_failure(value):
+            self._leave(Outcome.FAILURE)
             return
         health = phase.health
         now = circuit.clock.now() if health.needs_time else 0.0
-        # `with` would cost as much as all the rest of a success.
-        self._lock.acquire()
-        try:
-            if circuit.phase is not phase:
-                self._totals.stale += 1
-                return
-            self._totals.success += 1
-            if health.unmoved_by_success or not (health.record(now, False, False) and health.reached()):
-                return
-            circuit.open(now, health.reason())
-        finally:
-            self._lock.release()
-        circuit.outbox.deliver()
+        if now < health.quiet_until and circuit.phase is phase:
+            self._count()
+        else:
+            circuit.leave(phase, None, Outcome.SUCCESS, now=now, slow=False)
 
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""
-        self._leave(judge(self._circuit, error))
+        try:
+            outcome = judge(self._circuit, error)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
+        self._leave(outcome)
 
     def fail_under(self, spent: Spent, error: BaseException) -> None:
         """See `Permit.fail_under`."""
-        self._leave(judge_under(self._circuit, spent, error))
+        try:
+            outcome = judge_under(self._circuit, spent, error)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
+        self._leave(outcome)
 
     def stands(self) -> bool:
         """See `Permit.stands`."""
         return self._circuit.phase is self.phase
+
+    def _is_failure(self, value: object) -> bool:
+        assert self._failure_if is not None
+        try:
+            return self._failure_if(value)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
 
     def _leave(self, outcome: Outcome) -> None:
         circuit = self._circuit

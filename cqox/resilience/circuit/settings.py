@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from cqox.resilience._ranges import check_count, check_exceptions, check_seconds
+from cqox.resilience._ranges import check_callable, check_count, check_exceptions, check_kind, check_seconds
+from cqox.resilience._tally import Tally
 from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health
 from cqox.resilience.circuit.window import Window, new_window
 
@@ -54,23 +55,24 @@ class CircuitSettings:
         if self.probe_timeout is not None:
             check_seconds("probe_timeout", self.probe_timeout, zero=False)
         check_exceptions("failures", self.failures)
-        for name, value in (("probe", self.probe), ("failure_if", self.failure_if)):
-            if value is not None and not callable(value):
-                raise ValueError(f"{name} must be callable, not {value!r}")
+        if self.probe is not None and not callable(self.probe):
+            raise ValueError(f"probe must be callable, not {self.probe!r}")
+        check_callable("failure_if", self.failure_if)
+        check_kind("failure_rate", self.failure_rate, FailureRate)
 
-    def new_health(self) -> Health:
+    def new_health(self, quiet: Tally) -> Health:
         """What a circuit that has just closed looks at."""
         if self.failure_rate is None:
             return ConsecutiveFailures(self.failure_threshold)
-        return new_window(self.failure_rate)
+        return new_window(self.failure_rate, quiet)
 
-    def adapt(self, health: Health) -> Health:
+    def adapt(self, health: Health, quiet: Tally) -> Health:
         """`health` judged by these settings; what it counted is kept where it still means something."""
         if self.failure_rate is None:
             return ConsecutiveFailures(
                 self.failure_threshold, health.failures if isinstance(health, ConsecutiveFailures) else 0
             )
-        return health.under(self.failure_rate) if isinstance(health, Window) else self.new_health()
+        return health.under(self.failure_rate) if isinstance(health, Window) else self.new_health(quiet)
 
     @property
     def slow_call_seconds(self) -> float | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cqox.resilience._tally import Tally
 from cqox.resilience.circuit.state import CircuitState
 
 __all__ = ["CircuitMode", "CircuitSnapshot", "Outcome", "Totals"]
@@ -33,11 +34,16 @@ class CircuitMode(StrEnum):
 
 
 class Totals:
-    """Ends of calls since the circuit was made."""
+    """Ends of calls since the circuit was made; the owner's lock guards all but `quiet`.
 
-    __slots__ = ("cancelled", "failure", "ignored", "rejected", "stale", "success")
+    Attributes:
+        quiet: successes that changed nothing else, which are not among `success`.
+    """
+
+    __slots__ = ("cancelled", "failure", "ignored", "quiet", "rejected", "stale", "success")
 
     def __init__(self) -> None:
+        self.quiet = Tally()
         self.success = self.failure = self.ignored = self.cancelled = self.rejected = self.stale = 0
 
     def count(self, outcome: Outcome) -> None:

@@ -1,7 +1,9 @@
 """A failure rate over a sliding window: pure counting, handed its time, O(1) for each outcome."""
 
+import math
 from collections import deque
 
+from cqox.resilience._tally import Tally
 from cqox.resilience.circuit.health import FailureRate, Health
 
 __all__ = ["CountWindow", "TimeWindow", "Window", "new_window"]
@@ -10,15 +12,21 @@ __all__ = ["CountWindow", "TimeWindow", "Window", "new_window"]
 class Window(Health):
     """What was seen lately, and whether that is too much.
 
+    Successes that decide nothing are only counted, in a tally (`quiet_until`): while nothing bad is in the window, or
+    once there are calls enough to judge and the last that was recorded did not open. One more success makes no share
+    of failures larger.
+
     Attributes:
         failures: those that failed.
         slow: those that were slow, failed or not.
     """
 
-    __slots__ = ("_calls_to_judge", "_rate", "_slow_rate", "failures", "slow")
+    __slots__ = ("_calls_to_judge", "_quiet", "_rate", "_recorded", "_slow_rate", "failures", "slow")
 
-    def __init__(self, settings: FailureRate) -> None:
-        super().__init__(needs_time=settings.seconds is not None, unmoved_by_success=False)
+    def __init__(self, settings: FailureRate, quiet: Tally) -> None:
+        super().__init__(needs_time=settings.seconds is not None, quiet_until=-math.inf)
+        self._quiet = quiet
+        self._recorded = -quiet.value()
         self._calls_to_judge = settings.calls_to_judge
         self._rate = settings.rate
         self._slow_rate = settings.slow_call_rate if settings.slow_call_seconds is not None else float("inf")
@@ -50,51 +58,61 @@ class Window(Health):
         """What was seen, judged by other settings; a window of another kind starts empty."""
         raise NotImplementedError
 
+    def _seen(self) -> int:
+        """All outcomes since it was made, with those that were only counted."""
+        return self._recorded + self._quiet.value()
+
 
 class CountWindow(Window):
     """The last so many outcomes. Only those that failed or were slow are kept, with their numbers."""
 
-    __slots__ = ("_bad", "_seen", "_size")
+    __slots__ = ("_bad", "_size")
 
-    def __init__(self, settings: FailureRate) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: FailureRate, quiet: Tally | None = None) -> None:
+        super().__init__(settings, quiet or Tally())
         self._size = settings.window_calls
-        self._seen = 0
+        self.quiet_until = math.inf
         self._bad: deque[tuple[int, bool, bool]] = deque()
 
     @property
     def calls(self) -> int:
         """See `Window.calls`."""
-        return min(self._seen, self._size)
+        return min(self._seen(), self._size)
 
     def record(self, now: float, failed: bool, slow: bool) -> bool:
         """See `Health.record`; time plays no part."""
-        self._seen += 1
-        bad = self._bad
+        self._recorded += 1
+        seen = self._seen()
         if failed or slow:
-            self._count(self._seen, failed, slow)
-        elif not bad:
-            return False
-        gone = self._seen - self._size
+            self._count(seen, failed, slow)
+        self._forget(seen - self._size)
+        quiet = not self._bad or seen >= self._calls_to_judge
+        self.quiet_until = math.inf if quiet else -math.inf
+        return bool(self._bad)
+
+    def expire(self, now: float) -> None:
+        """Let go what has left the window by number; nothing leaves by time."""
+        self._forget(self._seen() - self._size)
+
+    def under(self, settings: FailureRate) -> Window:
+        """See `Window.under`; the newest outcomes are kept."""
+        other = new_window(settings, self._quiet)
+        if isinstance(other, CountWindow):
+            kept = min(self.calls, other._size)
+            other._recorded += kept
+            forgotten = self._seen() - kept
+            for number, failed, slow in self._bad:
+                if number > forgotten:
+                    other._count(number - forgotten, failed, slow)
+            other.quiet_until = -math.inf if other._bad else math.inf
+        return other
+
+    def _forget(self, gone: int) -> None:
+        bad = self._bad
         while bad and bad[0][0] <= gone:
             _, was_failure, was_slow = bad.popleft()
             self.failures -= was_failure
             self.slow -= was_slow
-        return bool(bad)
-
-    def expire(self, now: float) -> None:
-        """Nothing leaves by time."""
-
-    def under(self, settings: FailureRate) -> Window:
-        """See `Window.under`; the newest outcomes are kept."""
-        other = new_window(settings)
-        if isinstance(other, CountWindow):
-            other._seen = min(self.calls, other._size)
-            forgotten = self._seen - other._seen
-            for number, failed, slow in self._bad:
-                if number > forgotten:
-                    other._count(number - forgotten, failed, slow)
-        return other
 
     def _count(self, number: int, failed: bool, slow: bool) -> None:
         self._bad.append((number, failed, slow))
@@ -119,31 +137,33 @@ class TimeWindow(Window):
     An outcome is gone once it is that old, or at most one slice earlier.
     """
 
-    __slots__ = ("_bad", "_forgotten", "_newest_until", "_seen", "_slices", "_width")
+    __slots__ = ("_bad", "_forgotten", "_newest_until", "_slices", "_width")
 
     SLICES = 500
 
-    def __init__(self, settings: FailureRate) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: FailureRate, quiet: Tally | None = None) -> None:
+        super().__init__(settings, quiet or Tally())
         assert settings.seconds is not None
         self._width = settings.seconds / self.SLICES
         self._slices: deque[_Slice] = deque()
-        self._newest_until = -float("inf")
-        self._seen = self._forgotten = self._bad = 0
+        self._newest_until = -math.inf
+        self._forgotten = self._bad = 0
 
     @property
     def calls(self) -> int:
         """See `Window.calls`."""
-        return self._seen - self._forgotten
+        return self._seen() - self._forgotten
 
     def record(self, now: float, failed: bool, slow: bool) -> bool:
         """See `Health.record`. A time before that of the outcome before, as threads may hand it in, counts as equal."""
         if now >= self._newest_until:
             self.expire(now)
             self._begin_slice(int(now // self._width))
-        self._seen += 1
+        self._recorded += 1
         if failed or slow:
             self._count(failed, slow)
+        quiet = not self._bad or self.calls >= self._calls_to_judge
+        self.quiet_until = self._newest_until if quiet else -math.inf
         return self._bad != 0
 
     def expire(self, now: float) -> None:
@@ -158,22 +178,23 @@ class TimeWindow(Window):
         if slices:
             self._forgotten = slices[0].seen_before
         else:
-            self._forgotten, self._newest_until = self._seen, -float("inf")
+            self._forgotten, self._newest_until = self._seen(), -math.inf
+            self.quiet_until = -math.inf
 
     def under(self, settings: FailureRate) -> Window:
         """See `Window.under`; what this window has let go is not known to a longer one."""
-        other = new_window(settings)
+        other = new_window(settings, self._quiet)
         if isinstance(other, TimeWindow):
-            ends = [*(later.seen_before for later in self._slices), self._seen][1:]
+            ends = [*(later.seen_before for later in self._slices), self._seen()][1:]
             for old, end in zip(self._slices, ends, strict=True):
                 other._begin_slice(int((old.tick + 0.5) * self._width // other._width))
-                other._seen += end - old.seen_before
+                other._recorded += end - old.seen_before
                 other._count(old.failures, old.slow)
         return other
 
     def _begin_slice(self, tick: int) -> None:
         if not self._slices or tick > self._slices[-1].tick:
-            self._slices.append(_Slice(tick, self._seen))
+            self._slices.append(_Slice(tick, self._seen()))
         self._newest_until = (tick + 1) * self._width
 
     def _count(self, failures: int, slow: int) -> None:
@@ -185,6 +206,6 @@ class TimeWindow(Window):
         self._bad += failures + slow
 
 
-def new_window(settings: FailureRate) -> Window:
-    """An empty window of the kind that `settings` ask for."""
-    return CountWindow(settings) if settings.seconds is None else TimeWindow(settings)
+def new_window(settings: FailureRate, quiet: Tally) -> Window:
+    """An empty window of the kind that `settings` ask for, which looks at `quiet` for what is only counted."""
+    return CountWindow(settings, quiet) if settings.seconds is None else TimeWindow(settings, quiet)

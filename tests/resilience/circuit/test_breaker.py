@@ -7,7 +7,7 @@ import time
 import anyio
 import pytest
 
-from cqox.errors import BulkheadFull, CircuitOpen, Rejected
+from cqox.errors import BulkheadFull, CircuitOpen, DeadlineExceeded, Rejected
 from cqox.resilience import (
     CircuitBreaker,
     CircuitClosed,
@@ -16,7 +16,9 @@ from cqox.resilience import (
     CircuitState,
     FailureRate,
     Policy,
+    ProbeFailed,
     Retry,
+    RetryBudget,
     Timeout,
     circuit_breaker,
     deadline,
@@ -368,6 +370,31 @@ def test_a_cancellation_is_no_verdict(run) -> None:
     run(main)
 
 
+class Held:
+    """A lock that an interrupt would find held."""
+
+    def acquire(self) -> bool:
+        raise AssertionError("taken")
+
+    __enter__ = acquire
+
+    def __exit__(self, *error: object) -> None:
+        raise AssertionError("given back")
+
+
+@pytest.mark.parametrize("rate", [None, FailureRate(), FailureRate(seconds=30.0)])
+def test_a_success_takes_no_lock_that_an_interrupt_could_leave_held(rate: FailureRate | None) -> None:
+    breaker, budget = CircuitBreaker("engine", failure_rate=rate), RetryBudget()
+    call = Policy("engine", breaker, Retry(budget=budget))(succeed)
+    call()
+    locks = breaker._circuit.lock, budget._lock
+    breaker._circuit.lock = budget._lock = Held()  # type: ignore[assignment]
+    assert call() == "up"
+    breaker._circuit.lock, budget._lock = locks
+    assert breaker.snapshot().success == 2
+    assert budget.snapshot().first_attempts == 2
+
+
 def test_a_group_that_holds_only_cancellations_is_no_verdict() -> None:
     breaker = CircuitBreaker("engine", failure_threshold=1, clock=FakeClock())
     group = BaseExceptionGroup("cancelled", [asyncio.CancelledError(), asyncio.CancelledError()])
@@ -511,6 +538,19 @@ def test_a_predicate_that_raises_holds_no_permit() -> None:
     assert breaker(succeed)() == "up"
 
 
+@pytest.mark.parametrize("rate", [None, FailureRate(slow_call_seconds=5.0)])
+@pytest.mark.parametrize("within", [contextlib.nullcontext, lambda: deadline(5.0)])
+def test_a_call_that_a_predicate_cannot_judge_is_counted_all_the_same(rate: FailureRate | None, within) -> None:
+    def broken(outcome: object) -> bool:
+        raise ZeroDivisionError
+
+    breaker = CircuitBreaker("engine", failures=broken, failure_if=broken, failure_rate=rate, clock=FakeClock())
+    for call in (fail, succeed):
+        with pytest.raises(ZeroDivisionError), within():
+            breaker(call)()
+    assert (breaker.snapshot().ignored, breaker.snapshot().calls) == (2, 2)
+
+
 def test_a_returned_value_may_be_a_failure_and_is_returned_all_the_same() -> None:
     breaker = CircuitBreaker("engine", failure_threshold=2, failure_if=lambda status: status >= 500, clock=FakeClock())
     status = breaker(lambda value: value)
@@ -600,6 +640,27 @@ def test_a_probe_callable_that_hangs_has_failed(run) -> None:
     run(main)
 
 
+@pytest.mark.parametrize(("seconds", "state"), [(5.0, CircuitState.OPEN), (0.5, CircuitState.HALF_OPEN)])
+def test_a_probe_callable_that_hangs_until_the_deadline_has_failed_after_a_fair_share(
+    run, seconds: float, state: CircuitState
+) -> None:
+    async def main() -> None:
+        breaker = CircuitBreaker("engine", 1, 10.0, probe=anyio.sleep_forever)
+
+        async def failing() -> None:
+            raise Down
+
+        call = breaker(failing)
+        await outcome(call)
+        await anyio.sleep(10)
+        with pytest.raises(DeadlineExceeded), deadline(seconds):
+            await call()
+        assert breaker.state is state
+        assert (breaker.snapshot().cancelled, breaker.snapshot().calls) == (1, 2)
+
+    run(main)
+
+
 def test_a_plain_probe_serves_plain_code_and_false_is_a_failure() -> None:
     clock, healthy = FakeClock(), [False]
     breaker = opened(clock, probe=lambda: healthy[0])
@@ -618,6 +679,19 @@ def test_a_probe_that_must_be_awaited_cannot_serve_plain_code() -> None:
     breaker = CircuitBreaker("engine", probe=probe)
     with pytest.raises(TypeError, match="coroutine function"):
         breaker(succeed)
+
+
+def test_a_plain_probe_that_returns_a_coroutine_has_not_succeeded() -> None:
+    async def ping() -> None:
+        raise AssertionError("nobody awaits it")
+
+    clock = FakeClock()
+    breaker = opened(clock, probe=lambda: ping())
+    clock.advance(60)
+    with capture_events(ProbeFailed) as failed, pytest.raises(CircuitOpen):
+        breaker(succeed)()
+    assert isinstance(failed[0].error, TypeError)
+    assert breaker.state is CircuitState.OPEN
 
 
 def test_a_rate_over_calls_opens_at_its_bound() -> None:
@@ -820,6 +894,20 @@ def test_listeners_see_each_transition_once_in_order_and_outside_of_the_lock() -
     assert len(seen) == 3
 
 
+def test_a_callback_that_subscribed_twice_hears_twice_until_each_is_ended() -> None:
+    breaker, heard = CircuitBreaker("engine", clock=FakeClock()), list[object]()
+    hear = heard.append
+    first, second = breaker.subscribe(hear), breaker.subscribe(hear)
+    counts = []
+    for end in (first, first, second):
+        end()
+        heard.clear()
+        breaker.isolate()
+        counts.append(len(heard))
+        breaker.reset()
+    assert counts == [1, 1, 0]
+
+
 def test_a_listener_may_reset_the_circuit_that_it_hears_of() -> None:
     seen = []
     breaker = CircuitBreaker("engine", failure_threshold=1, clock=FakeClock())
@@ -856,6 +944,7 @@ def test_a_listener_may_reset_the_circuit_that_it_hears_of() -> None:
         ({"failure_if": 3}, "failure_if must be callable, not 3"),
         ({"clock": 3}, "clock must have"),
         ({"name": ""}, "name must be a non-empty string, not ''"),
+        ({"failure_rate": 0.5}, "failure_rate must be a FailureRate or None, not 0.5"),
     ],
 )
 def test_nonsense_is_refused_with_the_value_and_the_range(settings: dict[str, object], message: str) -> None:
@@ -885,6 +974,8 @@ def test_a_nonsense_rate_is_refused(settings: dict[str, object], message: str) -
 def test_settings_of_a_decorator_are_checked_before_it_decorates() -> None:
     with pytest.raises(ValueError, match="failure_threshold"):
         circuit_breaker(failure_threshold=0)
+    with pytest.raises(ValueError, match="name must be a non-empty string, not ''"):
+        circuit_breaker(name="")
 
 
 def test_a_clock_is_bound_at_first_use_and_another_is_refused() -> None:

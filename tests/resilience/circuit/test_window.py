@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cqox.resilience._tally import Tally
 from cqox.resilience.circuit.health import FailureRate
 from cqox.resilience.circuit.window import CountWindow, TimeWindow
 
@@ -44,6 +45,64 @@ def test_a_window_of_seconds_holds_what_is_younger_to_one_slice(
         surely = recount([outcome for at, outcome in recorded if now - at < seconds * (1 - 2.01 / TimeWindow.SLICES)])
         at_most = recount([outcome for at, outcome in recorded if now - at < seconds * (1 + 1e-9)])
         assert all(least <= seen <= most for least, seen, most in zip(surely, counts(window), at_most, strict=True))
+
+
+def opens(window: CountWindow | TimeWindow, tally: Tally | None, now: float, failed: bool) -> bool:
+    """Whether an outcome opens. With a `tally`, successes that decide nothing are only counted, as a permit does it."""
+    if tally is not None and not failed and now < window.quiet_until:
+        tally.add()
+        return False
+    return window.record(now, failed, False) and window.reached()
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    settings=st.builds(
+        FailureRate,
+        rate=st.sampled_from([0.1, 0.3, 0.5, 1.0]),
+        window=st.integers(1, 12),
+        minimum_calls=st.integers(1, 6),
+    ),
+    recorded=st.lists(st.booleans(), max_size=60),
+)
+def test_successes_that_are_only_counted_change_no_decision_over_calls(
+    settings: FailureRate, recorded: list[bool]
+) -> None:
+    tally = Tally()
+    tally.add()
+    window = CountWindow(settings, tally)
+    for at, failed in enumerate(recorded, start=1):
+        lately = recorded[:at][-settings.window_calls :]
+        bad = len(lately) >= settings.calls_to_judge and sum(lately) / len(lately) >= settings.rate
+        assert opens(window, tally, 0.0, failed) == bad
+        if bad:
+            return
+        window.expire(0.0)
+        assert counts(window)[:2] == (len(lately), sum(lately))
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    settings=st.builds(
+        FailureRate,
+        rate=st.sampled_from([0.1, 0.3, 0.5, 1.0]),
+        seconds=st.just(10.0),
+        minimum_calls=st.integers(1, 6),
+    ),
+    steps=st.lists(st.tuples(st.sampled_from([0.0, 0.001, 0.01, 1.0, 4.0, 11.0]), st.booleans()), max_size=60),
+)
+def test_successes_that_are_only_counted_change_no_decision_over_seconds(
+    settings: FailureRate, steps: list[tuple[float, bool]]
+) -> None:
+    tally, now = Tally(), 100.0
+    window, plain = TimeWindow(settings, tally), TimeWindow(settings)
+    for seconds, failed in steps:
+        now += seconds
+        opened = opens(plain, None, now, failed)
+        assert opens(window, tally, now, failed) == opened
+        assert counts(window) == counts(plain)
+        if opened:
+            return
 
 
 def test_an_outcome_leaves_a_window_of_seconds_when_it_is_that_old() -> None:
