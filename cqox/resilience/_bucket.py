@@ -42,17 +42,10 @@ class TokenBucket:
         self._tokens = max(0.0, self._tokens - tokens)
         return True
 
-    def reserve(self, now: float, longest: float) -> float | None:
-        """Take one token now or, if that takes at most `longest` seconds, the next that comes.
-
-        Returns:
-            Seconds until the token is there, 0.0 for now; None where nothing was taken.
-        """
-        wait = self.seconds_until(now)
-        if wait > longest:
-            return None
+    def spend(self, now: float) -> None:
+        """Take one token whether it is there or not; what is owed trickles in first."""
+        self._trickle(now)
         self._tokens -= 1.0
-        return wait
 
     def seconds_until(self, now: float, tokens: float = 1.0) -> float:
         """Seconds until `tokens` will be there if nobody takes any; infinite where that never happens."""
@@ -63,7 +56,7 @@ class TokenBucket:
         return float("inf") if self.rate == 0.0 or tokens > self.capacity + _ROUNDING else missing / self.rate
 
     def level(self, now: float) -> float:
-        """The tokens in the bucket, at most `capacity`; below 0 where some that will come are reserved.
+        """The tokens in the bucket, at most `capacity`; below 0 where more were spent than there were.
 
         It changes nothing, so that a clock which is not the bucket's, or NaN, does no harm.
         """

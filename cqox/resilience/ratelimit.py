@@ -9,11 +9,11 @@ from typing import NoReturn
 
 from cqox.errors import RateLimited
 from cqox.resilience._ambient import Ambient
-from cqox.resilience._bucket import TokenBucket
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._part import Gate, Permit
-from cqox.resilience._ranges import check_count, check_seconds
-from cqox.resilience._waiter import running_loop
+from cqox.resilience._ranges import check_count, check_name, check_seconds
+from cqox.resilience._scope import place
+from cqox.resilience._turns import Turns
 
 __all__ = ["RateLimit", "RateLimitSnapshot"]
 
@@ -42,10 +42,11 @@ class RateLimit(Gate):
 
     A call that comes too early waits its turn where that takes at most `max_wait` seconds, and no longer than the
     deadline; else it is refused with `RateLimited`, whose `retry_after` says how long it would have been. Turns are
-    given in the order of arrival. A cancellation while a call waits gives its turn back.
+    given in the order of arrival. A cancellation while a call waits gives its turn back: whoever comes next has it, and
+    who waits already keeps the turn that was given.
     """
 
-    __slots__ = ("_abandoned", "_admitted", "_bucket", "_clock", "_lock", "_max_wait", "_rejected", "name")
+    __slots__ = ("_abandoned", "_admitted", "_clock", "_lock", "_max_wait", "_rejected", "_turns", "name")
 
     def __init__(
         self,
@@ -73,11 +74,11 @@ class RateLimit(Gate):
         check_count("calls", calls)
         check_seconds("seconds", seconds, zero=False)
         burst = calls if burst is None else check_count("burst", burst)
-        self.name = name
+        self.name = check_name(name)
         self._max_wait = check_seconds("max_wait", max_wait, infinite=True)
         self._clock = bind_clock(f"RateLimit {name!r}", clock)
         self._lock = Lock()
-        self._bucket = TokenBucket(calls / seconds, float(burst))
+        self._turns = Turns(calls / seconds, float(burst))
         self._admitted = self._rejected = self._abandoned = 0
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
@@ -88,7 +89,7 @@ class RateLimit(Gate):
         """
         now = self._clock.checked_now()
         with self._lock:
-            if self._bucket.take(now):
+            if self._turns.take(now):
                 self._admitted += 1
                 return _PERMIT
         if self._max_wait == 0:
@@ -101,12 +102,12 @@ class RateLimit(Gate):
         Raises:
             RateLimited: it would not come soon enough.
         """
-        wait = self._reserve(deadline)
+        turn, wait = self._line_up(deadline)
         if wait > 0:
             try:
                 await self._clock.sleep_async(wait)
             except BaseException:
-                self._give_back()
+                self._give_back(turn)
                 raise
         return _PERMIT
 
@@ -116,14 +117,14 @@ class RateLimit(Gate):
         Raises:
             RateLimited: as for `admit_waiting`, or this thread runs an event loop.
         """
-        if running_loop() is not None:
+        if place() is not None:
             self._refuse(self._clock.checked_now())
-        wait = self._reserve(deadline)
+        turn, wait = self._line_up(deadline)
         if wait > 0:
             try:
                 self._clock.sleep(wait)
             except BaseException:
-                self._give_back()
+                self._give_back(turn)
                 raise
         return _PERMIT
 
@@ -142,7 +143,7 @@ class RateLimit(Gate):
         """
         if (calls is None) != (seconds is None):
             raise ValueError(f"calls and seconds must be given together, not {calls!r} and {seconds!r}")
-        rate, capacity = self._bucket.rate, self._bucket.capacity
+        rate, capacity = self._turns.rate, self._turns.capacity
         if calls is not None:
             rate = check_count("calls", calls) / check_seconds("seconds", seconds, zero=False)
         if burst is not None:
@@ -151,7 +152,7 @@ class RateLimit(Gate):
         now = self._clock.checked_now()
         with self._lock:
             self._max_wait = longest
-            self._bucket.resize(now, rate=rate, capacity=capacity)
+            self._turns.resize(now, rate=rate, capacity=capacity)
 
     def snapshot(self) -> RateLimitSnapshot:
         """What it would let in, and the totals."""
@@ -159,7 +160,7 @@ class RateLimit(Gate):
         with self._lock:
             return RateLimitSnapshot(
                 name=self.name,
-                available=self._bucket.level(now),
+                available=self._turns.level(now),
                 admitted=self._admitted,
                 rejected=self._rejected,
                 abandoned=self._abandoned,
@@ -167,31 +168,32 @@ class RateLimit(Gate):
 
     def describe(self) -> str:
         """See `Part.describe`."""
-        bucket = self._bucket
+        turns = self._turns
         return (
-            f"rate limit: {bucket.rate:g} calls per second, {bucket.capacity:g} at once, "
+            f"rate limit: {turns.rate:g} calls per second, {turns.capacity:g} at once, "
             f"each waiting up to {self._max_wait:g} s"
         )
 
-    def _reserve(self, deadline: Ambient | None) -> float:
+    def _line_up(self, deadline: Ambient | None) -> tuple[float, float]:
         now = self._clock.checked_now()
         longest = self._max_wait if deadline is None else min(self._max_wait, deadline.remaining())
         with self._lock:
-            wait = self._bucket.reserve(now, longest)
-            self._admitted += wait is not None
-        if wait is None:
+            turn = self._turns.promise(now, longest)
+            self._admitted += turn is not None
+        if turn is None:
             self._refuse(now)
-        return wait
+        return turn, turn - now
 
     def _refuse(self, now: float) -> NoReturn:
         with self._lock:
             self._rejected += 1
-            retry_after = self._bucket.seconds_until(now)
+            retry_after = self._turns.seconds_until(now)
         self.refuse(RateLimited(self.name, retry_after=retry_after), self._clock.peek)
 
-    def _give_back(self) -> None:
+    def _give_back(self, turn: float) -> None:
+        now = self._clock.now()
         with self._lock:
-            self._bucket.add(1.0)
+            self._turns.give_back(now, turn)
             self._admitted -= 1
             self._abandoned += 1
 

@@ -72,9 +72,10 @@ def test_looking_at_the_level_changes_nothing_whatever_the_time() -> None:
     assert drain(bucket, 1.0) == 1
 
 
-def test_a_token_that_will_come_can_be_reserved_and_counts_against_the_next() -> None:
+def test_what_is_spent_beyond_what_there_is_is_owed() -> None:
     bucket = TokenBucket(rate=2.0, capacity=1.0)
-    assert [bucket.reserve(0.0, 1.0) for _ in range(4)] == [0.0, 0.5, 1.0, None]
+    for _ in range(3):
+        bucket.spend(0.0)
     assert bucket.level(0.0) == -2.0
     assert not bucket.take(1.0)
     assert bucket.take(1.5)
