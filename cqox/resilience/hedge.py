@@ -4,15 +4,16 @@ What lives here: starting further attempts while one is under way, and taking th
 attempts one after the other (`retry`).
 """
 
+import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._hop import attempt_made, serves_a_retry
 from cqox.resilience._part import Facts, Wrapper
-from cqox.resilience._ranges import check_count, check_seconds
+from cqox.resilience._ranges import check_count, check_kind, check_name, check_seconds
 from cqox.resilience.budget import RetryBudget
 from cqox.tasks import TaskGroup, open_task_group
 
@@ -54,9 +55,10 @@ class Hedge(Wrapper):
         Raises:
             ValueError: a setting is out of its range.
         """
-        self.name = name
+        self.name = check_name(name)
         self._delay = check_seconds("delay", delay, zero=False)
         self.max_attempts = check_count("max_attempts", max_attempts, least=2)
+        check_kind("budget", budget, RetryBudget)
         self._budget = budget
         self._clock = bind_clock(f"Hedge {name!r}", clock)
 
@@ -99,16 +101,19 @@ class _Race:
         self._running = 0
         self._won = False
         self._result: Any = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     async def run(self) -> Any:  # noqa: ANN401 - the callee's result
         async with open_task_group(self._hedge.name) as group:
             group.start_soon(self._start_further, group, name=f"{self._hedge.name}: delay")
             self._start(group, 0)
             await self._over.wait()
+            # All that is under way is ended now. A later cancellation could end nothing more, and it would cost the
+            # answer.
+            group.cancel_scope.shield = True
             group.cancel_scope.cancel()
         error, self._error = self._error, None
-        if self._won or error is None:
+        if error is None or (self._won and isinstance(error, Exception)):
             return self._result
         raise error
 
@@ -130,12 +135,40 @@ class _Race:
             attempt_made.set(attempt_made.get() + attempt)
         try:
             result = await self._call()
-        except Exception as error:  # noqa: BLE001 - it reaches the caller once no attempt is under way any more
-            self._running -= 1
-            self._error = self._error or error
-            if not self._running:
-                self._over.set()
+        except BaseException as error:
+            cancellation = _cancellation_in(error)
+            if cancellation is None:
+                self._failed(error)
+            elif self._won:
+                # What a beaten attempt raises beside its cancellation counts no more than what it raises instead.
+                raise cancellation  # noqa: B904 - a part of the error in hand
+            else:
+                raise
             return
         if not self._won:
             self._won, self._result = True, result
             self._over.set()
+
+    def _failed(self, error: BaseException) -> None:
+        """It reaches the caller once no attempt is under way any more; what is no `Exception` does at once."""
+        self._running -= 1
+        if self._error is None or not isinstance(error, Exception):
+            self._error = error
+        if not self._running or not isinstance(error, Exception):
+            self._over.set()
+
+
+def _cancellation_in(error: BaseException) -> BaseException | None:
+    """What in `error` is the cancellation of an enclosing scope, which ends this task.
+
+    A callee may also raise the cancellation of something that it waited for, as asyncio has it. To the group of tasks
+    that would look like the end of the attempt without a word, so it is handed on as any other exception.
+    """
+    if isinstance(error, Exception | GeneratorExit):
+        return error if isinstance(error, GeneratorExit) else None
+    if anyio.current_effective_deadline() > -math.inf:
+        return None
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).subgroup(cancelled)
+    return error if isinstance(error, cancelled) else None

@@ -1,5 +1,6 @@
 """The hedge: the first answer wins, nothing is left running, and the extra load is bounded."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,6 +14,7 @@ from cqox.resilience.deadline import deadline, remaining
 from cqox.resilience.hedge import Hedge
 from cqox.resilience.policy import Policy
 from cqox.resilience.timeout import Timeout
+from tests.resilience.conftest import run_async
 
 type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
@@ -95,6 +97,93 @@ def test_a_quick_failure_is_not_retried(run: Run) -> None:
     assert callee.starts() == [0.0]
 
 
+def test_the_cancellation_of_what_an_attempt_waits_for_reaches_the_caller_and_is_no_answer() -> None:
+    async def main() -> None:
+        other = asyncio.get_running_loop().create_future()
+        other.cancel()
+
+        @Hedge(1.0)
+        async def fetch() -> None:
+            await other
+
+        with pytest.raises(asyncio.CancelledError):
+            await fetch()
+
+    run_async("asyncio", main)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 2.0])
+def test_what_is_no_exception_reaches_the_caller_at_once_and_as_it_is(run: Run, seconds: float) -> None:
+    class Interrupt(BaseException):
+        pass
+
+    interrupt, attempts = Interrupt(), 0
+
+    @Hedge(1.0)
+    async def fetch() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts > 1:
+            await anyio.sleep_forever()
+        await anyio.sleep(seconds)
+        raise interrupt
+
+    async def main() -> float:
+        start = anyio.current_time()
+        with pytest.raises(Interrupt) as raised:
+            await fetch()
+        assert raised.value is interrupt
+        return anyio.current_time() - start
+
+    assert run(main) == pytest.approx(seconds)
+
+
+def test_an_answer_is_kept_also_where_time_runs_out_while_the_beaten_attempt_cleans_up(run: Run) -> None:
+    attempts = 0
+
+    @Hedge(0.2)
+    async def fetch() -> str:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(2.0)
+        return "answer"
+
+    async def main() -> float:
+        start = anyio.current_time()
+        with deadline(1.0):
+            assert await fetch() == "answer"
+        return anyio.current_time() - start
+
+    assert run(main) == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_what_a_beaten_attempt_raises_while_it_is_ended_costs_no_answer(run: Run, grouped: bool) -> None:
+    attempts = 0
+
+    @Hedge(0.2)
+    async def fetch() -> str:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            try:
+                await anyio.sleep_forever()
+            except BaseException as cancelled:
+                broken = ValueError("of the clean-up")
+                raise (BaseExceptionGroup("both", [cancelled, broken]) if grouped else broken) from None
+        return "answer"
+
+    async def main() -> str:
+        return await fetch()
+
+    assert run(main) == "answer"
+
+
 def test_a_cancelled_call_leaves_no_attempt_behind(run: Run) -> None:
     callee = Callee(60.0)
 
@@ -171,6 +260,7 @@ def test_a_plain_function_cannot_be_hedged_and_that_is_said_at_decoration() -> N
         ({"delay": 0.0}, "delay must be a number of seconds above 0, and finite, not 0.0"),
         ({"delay": float("nan")}, "delay must be a number of seconds above 0, and finite, not nan"),
         ({"delay": 1.0, "max_attempts": 1}, "max_attempts must be an integer of at least 2, not 1"),
+        ({"delay": 1.0, "budget": 0.2}, "budget must be a RetryBudget or None, not 0.2"),
     ],
 )
 def test_nonsense_settings_are_refused_with_value_and_range(settings: dict[str, float], message: str) -> None:
