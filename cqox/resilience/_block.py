@@ -2,6 +2,7 @@
 
 import math
 from contextvars import ContextVar
+from copy import copy
 from types import TracebackType
 from typing import Self
 
@@ -72,11 +73,20 @@ class GuardedBlock:
         _entered.set(_Entered(self, permit, deadline, _entered.get()))
 
     def _pop(self) -> _Entered:
-        top = _entered.get()
-        if top is None or top.gate is not self:
-            raise RuntimeError(f"{self!r}: the block is left in another task or order than it was entered")
-        _entered.set(top.below)
-        return top
+        block, later = _entered.get(), list[_Entered]()
+        while block is not None and block.gate is not self:
+            later.append(block)
+            block = block.below
+        if block is None:
+            raise RuntimeError(f"{self!r}: the block is left in another task than it was entered")
+        # Generators are left in any order. What was entered later is made anew, as other tasks may see it as it is.
+        below = block.below
+        for entered in reversed(later):
+            entered = copy(entered)
+            entered.below = below
+            below = entered
+        _entered.set(below)
+        return block
 
 
 def _deadline() -> Ambient | None:

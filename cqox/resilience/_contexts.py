@@ -8,10 +8,10 @@ them and can only be left after them: it is disarmed when the opening has succee
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncContextDecorator, ContextDecorator
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
@@ -149,12 +149,14 @@ class _Opened:
                 self.kept.pop().succeed(NO_RESULT)
 
 
-class _Context(AbstractContextManager[Any]):
-    __slots__ = ("_open", "_opened")
-
+class _Context(AbstractContextManager[Any], ContextDecorator):
     def __init__(self, opening: Callable[[], _Opened]) -> None:
         self._open = opening
         self._opened: _Opened | None = None
+
+    def _recreate_cm(self) -> Self:
+        # As a decorator it opens anew for each call, as what `contextmanager` makes does.
+        return type(self)(self._open)
 
     def __enter__(self) -> Any:  # noqa: ANN401 - what the callee yields
         self._opened = self._open()
@@ -174,12 +176,13 @@ class _Context(AbstractContextManager[Any]):
         return handled
 
 
-class _AsyncContext(AbstractAsyncContextManager[Any]):
-    __slots__ = ("_open", "_opened")
-
+class _AsyncContext(AbstractAsyncContextManager[Any], AsyncContextDecorator):
     def __init__(self, opening: Callable[[], Awaitable[_Opened]]) -> None:
         self._open = opening
         self._opened: _Opened | None = None
+
+    def _recreate_cm(self) -> Self:
+        return type(self)(self._open)
 
     async def __aenter__(self) -> Any:  # noqa: ANN401 - what the callee yields
         self._opened = await self._open()

@@ -281,9 +281,16 @@ class Outbox:
         with self._lock:
             self.subscribers = (*self.subscribers, listener)
 
+        subscribed = True
+
         def unsubscribe() -> None:
+            nonlocal subscribed
             with self._lock:
-                self.subscribers = tuple(other for other in self.subscribers if other is not listener)
+                if subscribed:
+                    subscribed = False
+                    kept = list(self.subscribers)
+                    kept.remove(listener)
+                    self.subscribers = tuple(kept)
 
         return unsubscribe
 

@@ -4,6 +4,7 @@ import functools
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, cast
 
 from cqox.resilience._contexts import bind_async_context, bind_context
@@ -13,7 +14,7 @@ from cqox.resilience._part import Part
 from cqox.resilience._plan import Frame, WrapperFrame, plan
 from cqox.resilience._streams import bind_async_generator
 
-__all__ = ["GuardRecord", "bind", "guard", "guarded_by"]
+__all__ = ["GuardRecord", "bind", "guard", "guarded_by", "kind_behind"]
 
 _MARK = "__cqox_guarded__"
 
@@ -43,6 +44,25 @@ def guarded_by(function: object) -> GuardRecord | None:
     return mark if isinstance(mark, GuardRecord) and mark.wrapper() is function else None
 
 
+def kind_behind(function: Callable[..., Any]) -> Kind:
+    """The kind of `function`, which may be guarded, or a bound method or partial of what is.
+
+    Raises:
+        TypeError: it is none that can be guarded.
+    """
+    target: Any = function
+    while True:
+        below = guarded_by(target)
+        if below is not None:
+            return below.kind
+        if isinstance(target, functools.partial):
+            target = target.func
+        elif isinstance(target, MethodType):
+            target = target.__func__
+        else:
+            return kind_of(function)
+
+
 def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, policy: str, bare: bool = False) -> F:
     """Put `parts`, outermost first, around `function`.
 
@@ -61,7 +81,7 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
         unbound = cast("Any", function)
         return cast("F", type(unbound)(guard(unbound.__func__, parts, policy=policy, bare=bare)))
     below = guarded_by(function)
-    kind = kind_of(function) if below is None else below.kind
+    kind = kind_behind(function)
     target: Callable[..., Any] = function
     if bare and below is not None and below.bare:
         target, parts = below.function, (*parts, *below.parts)
@@ -106,4 +126,4 @@ def bind(function: Callable[..., Any], kind: Kind, frames: Sequence[Frame | Wrap
 def _copy_attributes(function: object, wrapper: object) -> None:
     # A callable object keeps its state in __dict__, which is no set of function attributes.
     if hasattr(function, "__code__"):
-        vars(wrapper).update({key: value for key, value in vars(function).items() if key != _MARK})
+        vars(wrapper).update({key: value for key, value in vars(function).items() if key not in (_MARK, "__wrapped__")})

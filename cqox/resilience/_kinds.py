@@ -52,6 +52,8 @@ def kind_of(function: Callable[..., Any]) -> Kind:
     target: Any = function
     while isinstance(target, functools.partial):
         target = target.func
+    if isinstance(target, type):
+        return Kind.FUNCTION  # what it makes may be awaited; making it is a plain call
     code = getattr(target, "__code__", None)
     if code in _BY_CODE:
         return _BY_CODE[code]

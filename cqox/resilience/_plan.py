@@ -28,7 +28,7 @@ class Frame:
         inner: gates around each attempt.
         limit: what bounds each attempt.
         facts: what the loop is told.
-        first: True for the outermost of its policy.
+        first: True for the outermost frame of its policy, wrappers apart.
         publishes: True where a loop follows further in, which must know what the gates hold.
         function: name of the callee.
     """
@@ -84,8 +84,9 @@ def plan(
             continue
         end = _end_of_frame(parts, start)
         loop_follows = any(isinstance(other, Loop) for other in parts[end:])
+        first = not any(isinstance(frame, Frame) for frame in frames)
         frames.append(
-            _frame(parts[start:end], facts[start:end], first=start == 0, publishes=loop_follows, function=function)
+            _frame(parts[start:end], facts[start:end], first=first, publishes=loop_follows, function=function)
         )
         start = end
     return frames

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextvars import Token
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cqox.errors import Rejected
 from cqox.resilience import _events
@@ -111,7 +111,7 @@ class RetryJudge(Judge):
 
     def _reason_to_stop_by_time(self, error: Exception) -> "_Stop | None":
         settings = self._retry.settings
-        asked = error.retry_after if isinstance(error, Rejected) else retry_after_of(error) or 0.0
+        asked = _asked_by(error)
         if asked > settings.longest_retry_after:
             return _Stop(f"Retry-After asks for {asked:g} s, and at most {settings.longest_retry_after:g} s are waited")
         computed = backoff(
@@ -159,6 +159,13 @@ class RetryJudge(Judge):
 
     def _tell(self, kind: Callable[..., _events.Event], **data: object) -> None:
         _events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data))
+
+
+def _asked_by(error: BaseException) -> float:
+    """Seconds that the other side asked to wait; the most of them where several answered."""
+    if isinstance(error, BaseExceptionGroup):
+        return max(map(_asked_by, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+    return error.retry_after if isinstance(error, Rejected) else retry_after_of(error) or 0.0
 
 
 def _said(error: Exception) -> str:

@@ -34,7 +34,7 @@ class RetrySettings:
         check_count("max_attempts", self.max_attempts)
         check_seconds("base_delay", self.base_delay)
         check_seconds("max_delay", self.max_delay)
-        if self.jitter not in (True, False, "full", "decorrelated"):
+        if not isinstance(self.jitter, bool) and self.jitter not in ("full", "decorrelated"):
             raise ValueError(f'jitter must be True, False, "full" or "decorrelated", not {self.jitter!r}')
         check_exceptions("exceptions", self.exceptions)
         if self.max_retry_after is not None:

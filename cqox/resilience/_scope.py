@@ -139,8 +139,20 @@ class _AsyncioLoop:
                 if state.cancel_scope is scope:
                     return True
             return self._effective_deadline() <= at
-        # Whose scope an earlier one is cannot be told across tasks, so that only this very moment is proof.
-        return current is not None and self._effective_deadline() in (at, -math.inf)
+        if current is None:
+            return False
+        # Whose scope an earlier one is cannot be told by its time: this very moment is proof, else the scopes are.
+        return self._effective_deadline() in (at, -math.inf) or (mark is not None and self._is_inside(current, mark[1]))
+
+    def _is_inside(self, task: object, scope: object) -> bool:
+        """True where the innermost scope of `task` lies in `scope`, with no shield between."""
+        try:
+            inner = self._states[task].cancel_scope
+            while inner is not None and inner is not scope and not inner.shield:
+                inner = inner._parent_scope
+        except (KeyError, AttributeError):
+            return False
+        return inner is scope
 
 
 class _TrioLoop:

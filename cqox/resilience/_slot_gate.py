@@ -13,8 +13,10 @@ from cqox.errors import BulkheadFull, DeadlineExceeded
 from cqox.resilience._ambient import Ambient
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._part import Gate, Permit
+from cqox.resilience._ranges import check_name
+from cqox.resilience._scope import place
 from cqox.resilience._slots import Slots
-from cqox.resilience._waiter import TaskWaiter, ThreadWaiter, Waiter, running_loop
+from cqox.resilience._waiter import TaskWaiter, ThreadWaiter, Waiter
 from cqox.resilience.criticality import current_criticality
 
 __all__ = ["SlotGate"]
@@ -26,7 +28,7 @@ class SlotGate(Gate):
     __slots__ = ("_abandoned", "_admitted", "_clock", "_lock", "_rejected", "_slots", "name")
 
     def __init__(self, name: str, limit: int, queue_limit: int, clock: Clock | TimeSource | None) -> None:
-        self.name = name
+        self.name = check_name(name)
         self._clock = bind_clock(f"{self.kind} {name!r}", clock)
         self._lock = Lock()
         self._slots = Slots[Waiter](limit, queue_limit)
@@ -77,7 +79,7 @@ class SlotGate(Gate):
             BulkheadFull: as for `admit_waiting`, or this thread runs an event loop.
             DeadlineExceeded: the deadline passed while it waited.
         """
-        if running_loop() is not None:
+        if place() is not None:
             self._refuse()
         waiter = ThreadWaiter(current_criticality())
         if self._enter_or_line_up(waiter):

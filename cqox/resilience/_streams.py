@@ -71,6 +71,7 @@ class _Stream:
             base = len(held)
             while True:
                 items = make()
+                self._began = None
                 try:
                     for gate in frame.inner:
                         held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))

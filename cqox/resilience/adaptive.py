@@ -10,7 +10,7 @@ from cqox.resilience._bucket import check_rate
 from cqox.resilience._clock import Clock, TimeSource
 from cqox.resilience._part import Permit
 from cqox.resilience._permit import Spent
-from cqox.resilience._ranges import check_count, check_seconds, check_share
+from cqox.resilience._ranges import check_callable, check_count, check_seconds, check_share
 from cqox.resilience._slot_gate import SlotGate
 from cqox.resilience.circuit.permits import is_end_of_time
 from cqox.resilience.classification import is_overload
@@ -133,6 +133,7 @@ class AdaptiveLimit(SlotGate):
             raise ValueError(f"decrease must be below 1, not {decrease!r}")
         if slow_call_seconds is not None:
             check_seconds("slow_call_seconds", slow_call_seconds, zero=False)
+        check_callable("overloads", overloads)
         super().__init__(name, initial_limit, max_queued, clock)
         self._slow_call_seconds = slow_call_seconds
         self._overloads = overloads

@@ -8,6 +8,7 @@ from random import Random
 
 from cqox.resilience._clock import Clock, TimeSource
 from cqox.resilience._kinds import key_of, name_of
+from cqox.resilience._ranges import check_name
 from cqox.resilience.backoff import Jitter
 from cqox.resilience.budget import RetryBudget
 from cqox.resilience.circuit import CircuitBreaker, FailureRate, GuardedFunction
@@ -79,6 +80,8 @@ def circuit_breaker(
     Raises:
         ValueError: a setting is out of its range.
     """
+    if name is not None:
+        check_name(name)
     settings = CircuitSettings(
         failure_threshold=failure_threshold,
         recovery_timeout=recovery_timeout,

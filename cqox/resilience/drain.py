@@ -14,7 +14,7 @@ from cqox.errors import Draining
 from cqox.resilience._ambient import Ambient
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._part import Gate, Permit
-from cqox.resilience._ranges import check_seconds
+from cqox.resilience._ranges import check_name, check_seconds
 from cqox.resilience._waiter import TaskWaiter, ThreadWaiter, Waiter
 from cqox.resilience.criticality import Criticality
 from cqox.tasks import open_task_group
@@ -71,7 +71,7 @@ class Drain(Gate):
         Raises:
             ValueError: a setting is out of its range.
         """
-        self.name = name
+        self.name = check_name(name)
         self._retry_after = check_seconds("retry_after", retry_after)
         self._clock = bind_clock(f"Drain {name!r}", clock)
         self._given_clock = isinstance(clock, Clock)
@@ -226,7 +226,7 @@ class _Entry(Permit):
 
     def __init__(self, leave: "Callable[[_Entry], None]", name: str, since: float) -> None:
         self._leave = leave
-        self.name = name
+        self.name = check_name(name)
         self.since = since
 
     def succeed(self, value: object) -> None:

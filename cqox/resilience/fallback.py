@@ -5,10 +5,11 @@ What lives here: what a caller gets instead of an exception. What does not: deci
 
 import inspect
 from collections.abc import Awaitable, Callable
+from types import CoroutineType
 from typing import Any, cast
 
 from cqox.resilience._part import Facts, Wrapper
-from cqox.resilience._ranges import check_exceptions
+from cqox.resilience._ranges import check_exceptions, check_name
 
 __all__ = ["Fallback"]
 
@@ -44,7 +45,7 @@ class Fallback(Wrapper):
         if not callable(answer):
             raise TypeError(f"answer must be a function of the exception, such as `lambda error: ...`, not {answer!r}")
         check_exceptions("exceptions", exceptions)
-        self.name = name
+        self.name = check_name(name)
         self._answer = answer
         self._exceptions = exceptions
         self._awaited = inspect.iscoroutinefunction(answer) or inspect.iscoroutinefunction(
@@ -69,7 +70,10 @@ class Fallback(Wrapper):
                 if not self.covers(error):
                     raise
                 answer = self._answer(error)
-                return await cast("Awaitable[Any]", answer) if self._awaited else answer
+                # A lambda may return the coroutine of another function.
+                if self._awaited or isinstance(answer, CoroutineType):
+                    return await cast("Awaitable[Any]", answer)
+                return answer
 
         return with_fallback
 
@@ -84,7 +88,11 @@ class Fallback(Wrapper):
             except Exception as error:
                 if not self.covers(error):
                     raise
-                return self._answer(error)
+                answer = self._answer(error)
+                if isinstance(answer, CoroutineType):
+                    answer.close()
+                    raise TypeError(f"{self.name}: a coroutine cannot answer for a plain function") from error
+                return answer
 
         return with_fallback
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, Self, cast
 
-from cqox.resilience._guard import bind, guard, guarded_by
-from cqox.resilience._kinds import kind_of
+from cqox.resilience._guard import bind, guard, kind_behind
 from cqox.resilience._part import Part
 from cqox.resilience._plan import Frame, WrapperFrame, plan
 from cqox.resilience._ranges import check_name
@@ -91,6 +90,20 @@ class Policy:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a policy never changes: make another one, or reconfigure() a part, to set {name}")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a policy never changes: {name} cannot be deleted")
+
+    def __copy__(self) -> Self:
+        """Itself, as it never changes and shares the state of its parts anyway."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: a copy of a circuit or a limit would guard nothing."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"policy {self.name} cannot be pickled: its state belongs to this process")
+
     def __call__[F: Callable[..., object]](self, function: F) -> F:
         """Guard `function`.
 
@@ -109,8 +122,7 @@ class Policy:
         Raises:
             TypeError: it is of a kind that cannot be guarded.
         """
-        below = guarded_by(function)
-        kind = kind_of(function) if below is None else below.kind
+        kind = kind_behind(function)
         return cast("R", bind(function, kind, self._plan(kind.asynchronous))(*args, **kwargs))
 
     def part[Kind: Part](self, kind: type[Kind]) -> Kind:

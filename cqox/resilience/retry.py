@@ -15,6 +15,7 @@ from cqox.resilience._events import AttemptStarted
 from cqox.resilience._hop import call_key
 from cqox.resilience._part import Facts, Judge, Loop
 from cqox.resilience._permit import Permit
+from cqox.resilience._ranges import check_kind, check_name
 from cqox.resilience._retry_judge import RetryJudge
 from cqox.resilience._retry_settings import Exceptions, RetryChanges, RetrySettings
 from cqox.resilience.backoff import Jitter
@@ -82,7 +83,9 @@ class Retry(Loop):
             idempotent=idempotent,
             max_retry_after=max_retry_after,
         )
-        self.name = name
+        self.name = check_name(name)
+        check_kind("budget", budget, RetryBudget)
+        check_kind("rng", rng, Random)
         self.budget = budget
         self.begins = budget is not None or idempotency_key
         self._gives_key = idempotency_key

@@ -13,7 +13,7 @@ from cqox import errors
 from cqox.resilience._ambient import Ambient
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._part import Gate, Permit
-from cqox.resilience._ranges import check_count, check_seconds, check_share
+from cqox.resilience._ranges import check_callable, check_count, check_name, check_seconds, check_share
 from cqox.resilience.criticality import Criticality, current_criticality
 
 __all__ = ["DEFAULT_SHARES", "Shed", "ShedSnapshot"]
@@ -94,9 +94,10 @@ class Shed(Gate):
         Raises:
             ValueError: a setting is out of its range.
         """
-        self.name = name
+        self.name = check_name(name)
         self._capacity = check_count("capacity", capacity)
         self._shares = _complete(shares)
+        check_callable("load", load)
         self._load = load
         self._retry_after = check_seconds("retry_after", retry_after)
         self._clock = bind_clock(f"Shed {name!r}", clock)

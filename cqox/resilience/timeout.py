@@ -13,7 +13,7 @@ from cqox.resilience._ambient import Ambient
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._events import TimedOut
 from cqox.resilience._part import Limit
-from cqox.resilience._ranges import check_seconds
+from cqox.resilience._ranges import check_name, check_seconds
 from cqox.resilience._scope import Loop, current_loop
 
 __all__ = ["Timeout"]
@@ -46,7 +46,7 @@ class Timeout(Limit):
         Raises:
             ValueError: a setting is out of its range.
         """
-        self.name = name
+        self.name = check_name(name)
         self.limit = check_seconds("seconds", seconds, zero=False, infinite=True)
         self._clock = bind_clock(name, clock)
         self.given_clock = None if clock is None else self._clock.now

@@ -143,6 +143,11 @@ def test_a_slow_success_is_an_overload() -> None:
     assert limit.limit == 18
 
 
+def test_what_cannot_tell_an_overload_is_refused() -> None:
+    with pytest.raises(ValueError, match="overloads must be callable, not 5"):
+        AdaptiveLimit(overloads=5)  # type: ignore[arg-type]
+
+
 def test_what_counts_as_an_overload_can_be_said() -> None:
     limit = AdaptiveLimit(20, overloads=lambda error: isinstance(error, ZeroDivisionError))
     round_of(limit, TimeoutError())

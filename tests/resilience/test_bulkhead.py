@@ -10,11 +10,12 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from cqox.errors import BulkheadFull, DeadlineExceeded
+from cqox.errors import BulkheadFull, DeadlineExceeded, Rejected
 from cqox.resilience._ambient import in_force
 from cqox.resilience.bulkhead import Bulkhead
 from cqox.resilience.criticality import Criticality, criticality
 from cqox.resilience.deadline import deadline
+from cqox.resilience.ratelimit import RateLimit
 from cqox.tasks import open_task_group
 
 
@@ -312,6 +313,26 @@ async def test_sync_code_on_a_loop_never_blocks_the_loop_that_may_hold_the_slot(
             take_blocking(bulkhead)
     with bulkhead:
         assert counts(bulkhead) == (1, 0)
+
+
+def test_a_callback_of_a_loop_never_blocks_the_loop_that_may_hold_the_slot() -> None:
+    async def main() -> None:
+        bulkhead, rate, refused = Bulkhead(1, 5), RateLimit(1, max_wait=5.0), list[str]()
+
+        def callback() -> None:
+            for gate in (bulkhead, rate):
+                try:
+                    with deadline(0.2), gate:
+                        pass
+                except (Rejected, DeadlineExceeded) as error:
+                    refused.append(type(error).__name__)
+
+        async with bulkhead, rate:
+            asyncio.get_running_loop().call_soon(callback)
+            await anyio.sleep(0.1)
+        assert refused == ["BulkheadFull", "RateLimited"]
+
+    asyncio.run(main())
 
 
 @pytest.mark.anyio

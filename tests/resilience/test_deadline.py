@@ -144,6 +144,34 @@ def test_tasks_of_a_group_inside_of_the_block_inherit_it(run) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("around", [3.0, math.inf])
+@pytest.mark.parametrize("inside", [1.0, math.inf])
+def test_tasks_inherit_it_also_where_scopes_around_it_or_of_their_own_end_sooner(
+    run, around: float, inside: float
+) -> None:
+    async def main() -> None:
+        seen: list[float] = []
+
+        async def child() -> None:
+            with anyio.move_on_after(inside):
+                seen.append(remaining())
+                async with anyio.create_task_group() as group:
+                    group.start_soon(grandchild)
+                with anyio.CancelScope(shield=True):
+                    await anyio.lowlevel.checkpoint()
+                    seen.append(remaining())
+
+        async def grandchild() -> None:
+            seen.append(remaining())
+
+        with anyio.move_on_after(around), deadline(5.0):
+            async with anyio.create_task_group() as group:
+                group.start_soon(child)
+        assert seen == [pytest.approx(5.0), pytest.approx(5.0), math.inf]
+
+    run(main)
+
+
 @pytest.mark.parametrize("group_of", [anyio.create_task_group, open_task_group])
 def test_a_task_of_an_outer_group_does_not_inherit_it(run, group_of) -> None:
     async def main() -> None:

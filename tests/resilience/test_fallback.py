@@ -57,6 +57,21 @@ def test_an_awaited_answer_cannot_stand_in_for_a_plain_call_and_that_is_said_at_
         Fallback(answer)(fail)
 
 
+def test_a_lambda_may_answer_with_the_coroutine_of_another_function(run: Run) -> None:
+    async def other(error: Exception) -> str:
+        await anyio.lowlevel.checkpoint()
+        return f"instead of {error}"
+
+    fallback = Fallback(lambda error: other(error))
+
+    async def main() -> str:
+        return await fallback(fail_later)(ValueError("x"))
+
+    assert run(main) == "instead of x"
+    with pytest.raises(TypeError, match="a coroutine cannot answer for a plain function"):
+        fallback(fail)(ValueError("x"))
+
+
 def test_other_exceptions_go_through_as_they_are() -> None:
     mine = KeyError("mine")
     with pytest.raises(KeyError) as caught:

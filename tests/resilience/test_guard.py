@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cqox.errors import AttemptTimeout, CircuitOpen
+from cqox.errors import AttemptTimeout, BulkheadFull, CircuitOpen, DeadlineExceeded
 from cqox.resilience import (
     CircuitBreaker,
     CircuitState,
@@ -17,6 +17,7 @@ from cqox.resilience import (
     Timeout,
     api_timeout,
     circuit_breaker,
+    deadline,
     exponential_backoff_retry,
 )
 from cqox.resilience._guard import guarded_by
@@ -154,6 +155,16 @@ def test_identity_and_signature_survive() -> None:
     assert inspect.signature(guarded) == inspect.signature(fetch)
     assert guarded.mine == "attribute"
     assert inspect.unwrap(guarded) is fetch
+
+
+def test_what_is_wrapped_is_what_was_decorated_also_where_that_is_a_wrapper() -> None:
+    @functools.wraps(len)
+    def length(thing: str) -> int:
+        return len(thing)
+
+    guarded = exponential_backoff_retry()(length)
+    assert guarded.__wrapped__ is length
+    assert inspect.unwrap(guarded) is len
 
 
 def test_stacked_decorators_are_one_frame_and_expose_their_breaker() -> None:
@@ -438,6 +449,126 @@ def test_contexts_and_generators_of_guarded_ones_are_guarded_again(run) -> None:
             assert value == 1
         assert [item async for item in items()] == [1]
         assert (inner.snapshot().success, outer.snapshot().success) == (2, 2)
+
+    run(main)
+
+
+@pytest.mark.parametrize("reached", ["as a method", "as a partial"])
+def test_a_guarded_context_is_one_to_a_policy_however_it_is_reached(run, reached: str) -> None:
+    class Server:
+        @exponential_backoff_retry(1)
+        @asynccontextmanager
+        async def connect(self):
+            raise Down
+            yield
+
+        @exponential_backoff_retry(1)
+        @contextmanager
+        def connect_plain(self):
+            raise Down
+            yield
+
+    async def main() -> None:
+        breaker, server = CircuitBreaker("server"), Server()
+        policy = Policy("server", breaker)
+        factory = server.connect if reached == "as a method" else functools.partial(Server.connect, server)
+        plain = server.connect_plain if reached == "as a method" else functools.partial(Server.connect_plain, server)
+        with pytest.raises(Down):
+            async with policy.call(factory):
+                pytest.fail("opened")
+        with pytest.raises(Down):
+            async with policy(factory)():
+                pytest.fail("opened")
+        with pytest.raises(Down), policy.call(plain):
+            pytest.fail("opened")
+        assert (breaker.snapshot().failure, breaker.snapshot().success) == (3, 0)
+
+    run(main)
+
+
+def test_a_guarded_context_is_still_a_decorator_that_opens_anew_for_each_call(run) -> None:
+    async def main() -> None:
+        breaker, opens = CircuitBreaker("decorates"), 0
+
+        @breaker
+        @asynccontextmanager
+        async def session():
+            nonlocal opens
+            opens += 1
+            yield opens
+
+        @breaker
+        @contextmanager
+        def session_plain():
+            nonlocal opens
+            opens += 1
+            yield opens
+
+        @session()
+        async def again(depth: int) -> int:
+            return await again(depth - 1) if depth else opens
+
+        @session_plain()
+        def again_plain(depth: int) -> int:
+            return again_plain(depth - 1) if depth else opens
+
+        assert [await again(1), again_plain(1)] == [2, 4]
+        assert breaker.snapshot().success == 4
+
+    run(main)
+
+
+def test_a_partial_of_a_class_is_a_plain_call_whatever_its_objects_are() -> None:
+    class Client:
+        async def __call__(self) -> None:
+            raise AssertionError("it is made, and not called")
+
+    assert isinstance(exponential_backoff_retry()(functools.partial(Client))(), Client)
+
+
+def test_blocks_of_generators_may_end_in_any_order(run) -> None:
+    async def main() -> None:
+        first, second = Bulkhead(1), Bulkhead(1)
+
+        async def items(slots: Bulkhead):
+            async with slots:
+                yield 1
+
+        one, other = items(first), items(second)
+        await anext(one)
+        await anext(other)
+        await one.aclose()
+        assert (first.snapshot().running, second.snapshot().running) == (0, 1)
+        with pytest.raises(BulkheadFull):
+            second.__enter__()
+        await other.aclose()
+        assert second.snapshot().running == 0
+        with pytest.raises(RuntimeError, match="left in another task than it was entered"):
+            await first.__aexit__(None, None, None)
+
+    run(main)
+
+
+def test_a_generator_that_waits_for_its_next_attempt_has_not_been_called_again(run) -> None:
+    async def main() -> None:
+        slots, breaker = Bulkhead(1, 1), CircuitBreaker("items", failure_threshold=100)
+
+        @Policy("items", Retry(2, 0.0, idempotent=True), breaker, slots)
+        async def items():
+            hold.start_soon(keep_the_slot)
+            await anyio.sleep(5)
+            raise Down
+            yield
+
+        async def keep_the_slot() -> None:
+            async with slots:
+                await anyio.sleep_forever()
+
+        async with anyio.create_task_group() as hold:
+            with pytest.raises(DeadlineExceeded), deadline(10.0):
+                await anext(items())
+            hold.cancel_scope.cancel()
+        assert (breaker.snapshot().failure, breaker.snapshot().cancelled) == (1, 1)
 
     run(main)
 

@@ -1,5 +1,8 @@
 """Policies: the order as it is written, one call at a time, explained, operated."""
 
+import copy
+import pickle
+
 import pytest
 
 from cqox.errors import CircuitOpen
@@ -99,6 +102,16 @@ def test_a_policy_never_changes() -> None:
     policy = Policy("p", Timeout(5.0))
     with pytest.raises(AttributeError, match="never changes"):
         policy.parts = ()
+
+
+def test_a_copy_of_a_policy_is_the_policy_and_it_is_never_pickled() -> None:
+    policy = Policy("one", Bulkhead(1))
+    assert copy.copy(policy) is policy
+    assert copy.deepcopy({"policy": policy})["policy"] is policy
+    with pytest.raises(TypeError, match="policy one cannot be pickled"):
+        pickle.dumps(policy)
+    with pytest.raises(AttributeError, match="a policy never changes: parts cannot be deleted"):
+        del policy.parts
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cqox.errors import AttemptTimeout, BulkheadFull, CircuitOpen, DeadlineExcee
 from cqox.resilience import (
     CircuitBreaker,
     CircuitState,
+    Hedge,
     Policy,
     Retry,
     RetryBudget,
@@ -38,6 +39,10 @@ class Down(Exception):
 class Response:
     def __init__(self, **headers: str) -> None:
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+async def judged_later(error: Exception) -> bool:
+    return False
 
 
 def asking(**headers: str) -> Down:
@@ -226,6 +231,15 @@ def test_the_larger_of_the_computed_and_the_asked_pause_is_kept(headers: dict[st
     retry, clock = plain()
     assert retry(Script(asking(**headers), "up").__call__)() == "up"
     assert clock.sleeps == [pause]
+
+
+def test_of_several_servers_the_one_that_asks_for_most_is_heeded() -> None:
+    retry, clock = plain()
+    group = ExceptionGroup(
+        "both", [Down("silent"), ExceptionGroup("in", [asking(retry_after="7"), asking(retry_after="3")])]
+    )
+    assert retry(Script(group, "up").__call__)() == "up"
+    assert clock.sleeps == [7.0]
 
 
 def test_a_server_that_asks_for_more_than_the_cap_ends_the_attempts() -> None:
@@ -466,6 +480,24 @@ def test_a_half_open_probe_makes_one_attempt(run, between) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("first", [(), (Hedge(500.0),), (Timeout(500.0),)])
+def test_the_circuit_of_another_policy_further_out_is_not_asked(run, first) -> None:
+    async def main() -> None:
+        breaker, script = CircuitBreaker("other", failure_threshold=1), Script(Down(), Down(), "up")
+        call = Policy("inner", *first, Retry(3, 0.1, idempotent=True))(script.call)
+
+        async def outer() -> object:
+            async def fails() -> None:
+                raise Down
+
+            await outcome(breaker(fails))
+            return await call()
+
+        assert await Policy("outer", breaker, Timeout(1000.0), Retry(2, 0.1))(outer)() == "up"
+
+    run(main)
+
+
 def test_a_rejection_between_attempts_has_no_past() -> None:
     breaker = CircuitBreaker("engine", failure_threshold=1, clock=FakeClock())
     call = Policy("engine", Retry(3, 0.0, idempotent=True, clock=FakeClock()), breaker)(Script(Down()).__call__)
@@ -537,10 +569,15 @@ def test_settings_change_at_run_time() -> None:
         ({"base_delay": math.nan}, "not nan"),
         ({"max_delay": math.inf}, "not inf"),
         ({"jitter": "half"}, "jitter must be True, False,"),
+        ({"jitter": 1}, "jitter must be True, False,"),
         ({"exceptions": ()}, "exceptions must be a non-empty tuple"),
         ({"exceptions": ("Down",)}, "exceptions must be"),
+        ({"exceptions": judged_later}, "exceptions must be a plain function, not the coroutine function"),
         ({"max_retry_after": -1.0}, "max_retry_after must be"),
         ({"clock": 5}, "clock must have"),
+        ({"budget": 0.2}, "budget must be a RetryBudget or None, not 0.2"),
+        ({"rng": 5}, "rng must be a Random or None, not 5"),
+        ({"name": ""}, "name must be a non-empty string, not ''"),
     ],
 )
 def test_nonsense_is_refused_with_the_value_and_the_range(settings: dict[str, object], message: str) -> None:

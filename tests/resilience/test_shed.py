@@ -86,6 +86,11 @@ def test_without_a_word_about_it_a_call_is_critical() -> None:
     assert shed.snapshot().rejected[Criticality.CRITICAL] == 1
 
 
+def test_a_load_that_tells_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"load must be callable, not 0\.7"):
+        Shed(1, load=0.7)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt()])
 def test_a_call_counts_until_it_ends_however_it_ends(error: BaseException) -> None:
     shed = Shed(10)

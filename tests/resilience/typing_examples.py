@@ -91,6 +91,8 @@ async def examples(client: Client) -> None:
     assert_type(client.plain(1), str)
     assert_type(await client.awaited(1), str)
     assert_type(Client.plain.breaker, CircuitBreaker)
+    assert_type(client.awaited.breaker, CircuitBreaker)
+    assert_type(await Client.awaited(client, 1), str)
     assert_type(await client.bounded(1), str)
     assert_type(client.guarded(1), str)
     assert_type(await policy.call(awaited, 1, text="x"), bytes)
