@@ -219,6 +219,19 @@ def test_a_weak_instrument_is_a_warning_and_a_strong_one_is_not():
     assert weak.diagnostics["effective_f"] < 10
 
 
+@pytest.mark.parametrize("name", ["iv_2sls", "iv_liml", "iv_fuller", "iv_wald"])
+def test_an_instrument_that_is_the_treatment_is_a_warning(name: str):
+    data = instrumented(n=500, covariates=name != "iv_wald")
+    data = replace(data, treatment=(data.treatment > 0).astype(float), treatment_kind="binary")
+    same = replace(data, instruments=3 - 2 * data.treatment[:, None])
+    result, ols = answer(name, same), answer("ols_adjustment" if name != "iv_wald" else "difference_in_means", same)
+    assert result.estimate == pytest.approx(ols.estimate, rel=1e-10)
+    assert "two-stage least squares is ordinary least squares" in result.warnings[0]
+    off = same.instruments.copy()
+    off[0] = 4 - off[0]
+    assert not any("treatment itself" in told for told in answer(name, replace(same, instruments=off)).warnings)
+
+
 def test_the_effective_f_of_one_instrument_is_the_robust_f_with_its_known_critical_value():
     diagnostics = answer("iv_2sls", instrumented(m=1)).diagnostics
     assert diagnostics["effective_f"] == pytest.approx(diagnostics["first_stage_f_robust"], rel=1e-10)
