@@ -10,7 +10,8 @@ _HEAD = """# Estimators
 Made from the catalog by `python docs/build.py`; the API answers the same at `/api/estimators`.
 
 The comprehensive call runs every estimator that applies. One that does not is `skipped` with the reason. Estimates of
-different estimands are reported apart and never averaged.
+different estimands are reported apart and never averaged. What HC, CRV1 and CRV3 mean here, and when each is taken, is
+on the page of [standard errors](standard-errors.md).
 """
 
 

@@ -9,6 +9,7 @@ from cqox.diagnostics.weightings import REGRESSIONS
 from cqox.estimators import Estimate
 
 __all__ = [
+    "arm_rows",
     "balance",
     "clusters",
     "effective_sample",
@@ -25,6 +26,8 @@ _ESS, _ESS_FAILS = 0.2, 0.05
 _MISSING, _MISSING_FAILS = 0.1, 0.5
 _WEAK_F = 10.0
 _CLUSTERS, _CLUSTERS_FAIL = 20, 5
+_OF_ARM, _OF_ARM_FAILS = 10, 3
+"""Rows, or clusters, of an arm; with two of them a 95% interval by t with many degrees of freedom covers about 75%."""
 _TREND, _TREND_FAILS = 0.05, 0.001
 _NEGATIVE, _NEGATIVE_FAILS = 0.05, 0.5
 
@@ -135,6 +138,26 @@ def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
     return Gate(status=status, value=share, threshold=_ESS, rule=rule, reason=said)
 
 
+def arm_rows(chosen: Estimate | None) -> Gate:
+    """Whether each arm has rows enough to tell how far rows differ within it."""
+    rule = f"At least {_OF_ARM} rows in each arm; fails below {_OF_ARM_FAILS}."
+    if chosen is None or chosen.estimate is None:
+        return skip(rule, NO_PRIMARY)
+    poorer = _poorer_arm(table_in(chosen.diagnostics, "rows_by_arm"))
+    if poorer is None:
+        return skip(rule, f"The primary, {chosen.name}, does not compare the rows of two arms.")
+    name, rows = poorer
+    status = below(rows, _OF_ARM, _OF_ARM_FAILS)
+    said = None if status == "pass" else f"Only {rows:.0f} rows are {name}."
+    return Gate(status=status, value=rows, threshold=_OF_ARM, rule=rule, reason=said)
+
+
+def _poorer_arm(counts: Table) -> tuple[str, float] | None:
+    """The arm that has fewer, and how many; None where they are not counted."""
+    known = {name: value for name in ("treated", "untreated") if (value := number_in(counts.get(name))) is not None}
+    return min(known.items(), key=lambda arm: arm[1], default=None)
+
+
 def _effective_log(rule: str, chosen: Estimate, rows: int) -> Gate:
     effective = number_in(chosen.diagnostics.get("ess"))
     if effective is None:
@@ -209,14 +232,24 @@ def pre_trends(diagnostics: Table, chosen: Estimate | None) -> Gate:
 
 
 def clusters(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether there are enough clusters for their number to stand in for infinity."""
-    rule = f"At least {_CLUSTERS} clusters in every dimension; fails below {_CLUSTERS_FAIL}."
+    """Whether there are enough clusters, and enough of each arm, for their number to stand in for infinity."""
+    rule = (
+        f"At least {_CLUSTERS} clusters in every dimension, {_OF_ARM} of them treated and {_OF_ARM} untreated where "
+        f"arms are compared; fails below {_CLUSTERS_FAIL}, and below {_OF_ARM_FAILS} of an arm."
+    )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     found = table_in(diagnostics, "clusters")
     value = number_in(found.get("fewest"))
     if value is None:
         return skip(rule, text_or(found.get("reason"), "Every row stands for itself."))
-    status = below(value, _CLUSTERS, _CLUSTERS_FAIL)
-    said = None if status == "pass" else f"The standard error rests on {value:.0f} clusters."
-    return Gate(status=status, value=value, threshold=_CLUSTERS, rule=rule, reason=said)
+    status, threshold = below(value, _CLUSTERS, _CLUSTERS_FAIL), _CLUSTERS
+    said = f"The standard error rests on {value:.0f} clusters."
+    poorer = _poorer_arm(table_in(chosen.diagnostics, "clusters_by_arm"))
+    if poorer is not None:
+        name, own = poorer
+        of_arm = below(own, _OF_ARM, _OF_ARM_FAILS)
+        if of_arm == "fail" or (of_arm == "warn" and status == "pass"):
+            status, value, threshold = of_arm, own, _OF_ARM
+            said = f"Only {own:.0f} {'cluster is' if own == 1 else 'clusters are'} {name}."
+    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=None if status == "pass" else said)

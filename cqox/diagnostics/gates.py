@@ -36,6 +36,7 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
         "overlap": design_checks.overlap(diagnostics, chosen),
         "balance": design_checks.balance(diagnostics, chosen),
         "effective_sample_size": design_checks.effective_sample(diagnostics, chosen),
+        "arm_rows": design_checks.arm_rows(chosen),
         "clusters": design_checks.clusters(diagnostics, chosen),
         "instrument_strength": design_checks.instrument_strength(chosen),
         "negative_weights": design_checks.negative_weights(chosen),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cqox.estimators._absorb import compress, is_nested
+from cqox.estimators._arm_sizes import allowing_for_few_clusters, doubtful_rows, rows_by_arm
 from cqox.estimators._quantiles import critical_value, two_sided
 from cqox.estimators._room import room
 from cqox.estimators._sample import Sample
@@ -26,12 +27,6 @@ __all__ = [
     "two_arms",
     "varying_outcome",
 ]
-
-
-_OF_MODELS = ("weighting", "doubly_robust", "double_ml", "meta_learners")
-"""Families whose errors are those of large samples, with models of treatment or of outcomes in each arm."""
-
-_ROWS_PER_COEFFICIENT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +65,12 @@ def estimated(
         notes: what was done, put among the diagnostics.
         warnings: doubts, after those about the standard error.
     """
+    uncertainty = allowing_for_few_clusters(uncertainty, plan, sample, title.family, title.estimand)
     error = uncertainty.standard_error
     doubts = [*uncertainty.warnings, *warnings]
-    if title.family in _OF_MODELS and error is not None and not plan.has("cluster"):
-        doubts += _few_rows(plan, sample)
+    arms = rows_by_arm(plan, sample, title.family, title.estimand)
+    if arms is not None and error is not None:
+        doubts += doubtful_rows(arms, plan, title.family, uncertainty)
     lower = upper = p_value = None
     if error is None:
         if not uncertainty.warnings:
@@ -85,6 +82,11 @@ def estimated(
     details: dict[str, Json] = {"standard_errors": dict(uncertainty.alternates), **(diagnostics or {})}
     if uncertainty.degrees is not None:
         details["degrees_of_freedom"] = uncertainty.degrees
+    if arms is not None:
+        details["rows_by_arm"] = {"untreated": arms.untreated, "treated": arms.treated}
+    if uncertainty.by_arm is not None:
+        by_arm = uncertainty.by_arm
+        details["clusters_by_arm"] = {"untreated": by_arm.untreated, "treated": by_arm.treated}
     if remarks:
         details["notes"] = list(remarks)
     return Estimate(
@@ -104,19 +106,6 @@ def estimated(
         diagnostics=details,
         warnings=tuple(dict.fromkeys(doubts)),
     )
-
-
-def _few_rows(plan: Plan, sample: Sample) -> list[str]:
-    """A warning where models of each arm have too few rows for the large-sample theory of their error."""
-    if plan.data.treatment_kind != "binary" or not plan.has("covariates"):
-        return []
-    coefficients, rows = plan.data.covariates.shape[1] + 1, min(plan.arm_rows(sample))
-    if rows >= _ROWS_PER_COEFFICIENT * coefficients:
-        return []
-    return [
-        f"The smaller arm has {rows} rows for {coefficients} coefficients: the interval is right in large samples and "
-        "may be too narrow here; ols_adjustment allows for few rows."
-    ]
 
 
 def _influence(sample: Sample, contributions: Vector) -> Vector:

@@ -2,18 +2,20 @@
 
 A row's contribution u is such that the estimate minus the truth is about Σu; Σu² is then HC0, and every other standard
 error is a sum of the same contributions. Clusters: G/(G-1)·(N-1)/(N-K) and t(G-1); several dimensions by
-Cameron-Gelbach-Miller with the smallest G throughout, as fixest does.
+Cameron-Gelbach-Miller with the smallest G throughout, as fixest does. `docs/standard-errors.md` says which is taken
+when.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
 from cqox.estimators._absorb import compress
+from cqox.estimators._cluster_arms import ClustersByArm, clusters_by_arm
 from cqox.estimators.data import Codes, Settings, Vector
 
 __all__ = [
@@ -28,9 +30,10 @@ __all__ = [
 ]
 
 FEW_CLUSTERS = 50
-FEW_TREATED = 10
 SMALL_SAMPLE = 250
 _CHEAP_LEVERAGE = 400_000
+_ROUNDING = 1e-12
+"""Of the variance for independent rows: a clustered one below it is what rounding left of sums that are 0."""
 
 UNIDENTIFIED = "some cluster cannot be left out"
 TOO_MANY = "there are too many clusters and coefficients to fit without each cluster"
@@ -71,7 +74,9 @@ class Linear:
         iid_variance: under equal error variances.
         leverage: gives the (n,) leverages; None where the method has none (absorbed effects, instruments).
         jackknife: gives the values without each of (n,) coded clusters, or says why there are none, as a clause.
-        exposed: (n,) nonzero where the row is treated, for counting treated clusters.
+        exposed: (n,) 1 where the row is treated, 0 where it is compared with such, -1 where neither, for counting
+            clusters of either kind; other values are amounts, which have no arms.
+        satterthwaite: gives the degrees of freedom of HC2; None for those of the residuals.
     """
 
     value: float
@@ -82,6 +87,7 @@ class Linear:
     leverage: Callable[[], Vector] | None
     jackknife: Callable[[Codes, int], Vector | str]
     exposed: Vector | None = None
+    satterthwaite: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +100,8 @@ class Uncertainty:
         degrees: of freedom of the t distribution; None for the normal.
         alternates: other standard errors by name, those that cost nothing.
         notes: choices made, each a sentence.
-        warnings: doubts, each a sentence.
+        warnings: doubts, each a sentence; where there is no error, why.
+        by_arm: clusters of each arm, where they were counted.
     """
 
     standard_error: float | None
@@ -103,12 +110,23 @@ class Uncertainty:
     alternates: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    by_arm: ClustersByArm | None = None
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the error allows for clusters."""
+        return self.method.startswith("CRV")
+
+    def without_error(self, why: str) -> "Uncertainty":
+        """The same without the error and without what was said of it; it stays among the alternates."""
+        return replace(self, standard_error=None, degrees=None, warnings=(why,))
 
 
 def clustered_variance(contributions: Vector, clusters: Sequence[Codes], *, adjust: bool = True) -> float:
     """The variance of a sum of contributions that may be correlated within clusters, with G/(G-1) unless told not to.
 
-    Several dimensions are combined by inclusion and exclusion; negative values are possible then.
+    Several dimensions are combined by inclusion and exclusion; negative values are possible then. It is 0 where no
+    more than rounding is left, as where each cluster is fitted exactly.
     """
     groups: list[tuple[float, Codes, int]] = []
     for size in range(1, len(clusters) + 1):
@@ -120,9 +138,14 @@ def clustered_variance(contributions: Vector, clusters: Sequence[Codes], *, adju
             groups.append(((-1.0) ** (size + 1), codes, count))
     fewest = min(count for _, _, count in groups)
     factor = fewest / (fewest - 1) if adjust else 1.0
-    return factor * math.fsum(
+    variance = factor * math.fsum(
         sign * float(np.square(np.bincount(codes, contributions, count)).sum()) for sign, codes, count in groups
     )
+    return _beyond_rounding(variance, contributions)
+
+
+def _beyond_rounding(variance: float, contributions: Vector) -> float:
+    return variance if abs(variance) > _ROUNDING * float(contributions @ contributions) else 0.0
 
 
 def asymptotic(contributions: Vector, clusters: Clusters, settings: Settings, *, name: str) -> Uncertainty:
@@ -149,17 +172,17 @@ def asymptotic(contributions: Vector, clusters: Clusters, settings: Settings, *,
         notes.append("CRV3 is defined for regressions; the standard error is CRV1.")
     warnings += _few(clusters)
     variance = _variance(contributions, clusters, warnings)
-    error = _positive_root(variance, warnings)
-    if error is not None:
-        alternates["CRV1"] = error
-    return Uncertainty(
-        standard_error=error,
+    if variance > 0:
+        alternates["CRV1"] = math.sqrt(variance)
+    found = Uncertainty(
+        standard_error=alternates.get("CRV1"),
         method=f"CRV1 ({name}){_by_unit(clusters)}",
         degrees=clusters.fewest - 1,
         alternates=alternates,
         notes=tuple(notes),
         warnings=tuple(warnings),
     )
+    return found if variance > 0 else found.without_error(_no_error(variance, clustered=plain > 0))
 
 
 def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: Kind | None = None) -> Uncertainty:
@@ -173,7 +196,8 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
     """
     n, u = len(fit.contributions), fit.contributions
     small: Kind = "HC3" if n < SMALL_SAMPLE and fit.leverage is not None else "HC1"
-    chosen, notes, warnings = _choice(fit, clusters, settings, default or small)
+    by_arm = clusters_by_arm(clusters.codes, fit.exposed)
+    chosen, notes, warnings = _choice(by_arm, clusters, settings, default or small)
     if chosen in ("CRV1", "CRV3") and clusters.fewest < 2:
         return _one_cluster(chosen)
     variances = _without_clusters(fit, leverages=chosen in ("HC2", "HC3"))
@@ -184,24 +208,39 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
     if chosen == "CRV3":
         jackknife = _jackknife_variance(fit, clusters)
         if isinstance(jackknife, float):
-            variances["CRV3"] = jackknife
+            variances["CRV3"] = _beyond_rounding(jackknife, u)
         else:
             chosen = "CRV1"
             warnings.append(f"CRV3 is not computed, as {jackknife}; the standard error is CRV1.")
             warnings += _few(clusters)
     elif chosen not in variances:
         why = "leverages are not computed here" if fit.leverage is None else "a row is fitted exactly"
-        notes.append(f"There is no {chosen}, as {why}; the standard error is HC1.")
+        # What was asked for and is not given is a doubt; a convention that does not apply is a remark.
+        (notes if settings.se == "auto" else warnings).append(
+            f"There is no {chosen}, as {why}; the standard error is HC1."
+        )
         chosen = "HC1"
     grouped = chosen in ("CRV1", "CRV3")
-    return Uncertainty(
-        standard_error=_positive_root(variances[chosen], warnings),
+    alternates = {name: math.sqrt(value) for name, value in variances.items() if value > 0}
+    found = Uncertainty(
+        standard_error=alternates.get(chosen),
         method=chosen + (_by_unit(clusters) if grouped else ""),
-        degrees=float(clusters.fewest - 1 if grouped else n - fit.parameters),
-        alternates={name: math.sqrt(value) for name, value in variances.items() if value > 0},
+        degrees=float(clusters.fewest - 1) if grouped else _degrees(fit, chosen),
+        alternates=alternates,
         notes=tuple(notes),
         warnings=tuple(warnings),
+        by_arm=by_arm,
     )
+    refusal = by_arm.refusal() if grouped and by_arm is not None and settings.se != "CRV1" else None
+    if refusal is None and found.standard_error is None:
+        refusal = _no_error(variances[chosen], clustered=grouped and variances["HC0"] > 0)
+    return found if refusal is None else found.without_error(refusal)
+
+
+def _degrees(fit: Linear, chosen: Kind) -> float:
+    if chosen == "HC2" and fit.satterthwaite is not None:
+        return fit.satterthwaite()
+    return float(len(fit.contributions) - fit.parameters)
 
 
 def _without_clusters(fit: Linear, *, leverages: bool) -> dict[str, float]:
@@ -217,7 +256,9 @@ def _without_clusters(fit: Linear, *, leverages: bool) -> dict[str, float]:
     return variances
 
 
-def _choice(fit: Linear, clusters: Clusters, settings: Settings, default: Kind) -> tuple[Kind, list[str], list[str]]:
+def _choice(
+    by_arm: ClustersByArm | None, clusters: Clusters, settings: Settings, default: Kind
+) -> tuple[Kind, list[str], list[str]]:
     asked, notes, warnings = settings.se, list[str](), list[str]()
     if not clusters.codes:
         if asked in ("CRV1", "CRV3"):
@@ -228,12 +269,12 @@ def _choice(fit: Linear, clusters: Clusters, settings: Settings, default: Kind) 
     if len(clusters.codes) > 1 and asked in ("auto", "CRV3"):
         if asked == "CRV3":
             notes.append("CRV3 is defined for one clustering dimension; the standard error is CRV1.")
-        return "CRV1", notes, [*_few(clusters), *_few_treated(fit, clusters)]
+        return "CRV1", notes, [*_few(clusters), *_few_treated(by_arm)]
     if asked != "auto":
         if asked == "CRV1":
-            return asked, notes, [*_few(clusters), *_few_treated(fit, clusters)]
+            return asked, notes, [*_few(clusters), *_few_treated(by_arm)]
         return asked, notes, _unclustered(clusters, settings)
-    doubts = _few_treated(fit, clusters)
+    doubts = _few_treated(by_arm)
     return ("CRV3" if doubts or clusters.fewest < FEW_CLUSTERS else "CRV1"), notes, doubts
 
 
@@ -254,23 +295,9 @@ def _unclustered(clusters: Clusters, settings: Settings) -> list[str]:
     return [f"options.se = {settings.se} takes {rows} as independent; leave it out for errors that allow for them."]
 
 
-def _few_treated(fit: Linear, clusters: Clusters) -> list[str]:
-    treated = _treated_clusters(fit, clusters)
-    if treated is None or min(treated) >= FEW_TREATED:
-        return []
-    return [
-        f"Only {min(treated)} cluster{' is' if min(treated) == 1 else 's are'} "
-        f"{'treated' if treated[0] <= treated[1] else 'untreated'}: the interval rests on very few of them."
-    ]
-
-
-def _treated_clusters(fit: Linear, clusters: Clusters) -> tuple[int, int] | None:
-    """How many clusters hold treated rows, and how many hold untreated ones."""
-    if fit.exposed is None:
-        return None
-    treated = np.bincount(clusters.codes[0], fit.exposed != 0)
-    rows = np.bincount(clusters.codes[0])
-    return int((treated > 0).sum()), int((treated < rows).sum())
+def _few_treated(by_arm: ClustersByArm | None) -> list[str]:
+    doubt = None if by_arm is None else by_arm.doubt()
+    return [] if doubt is None else [doubt]
 
 
 def _variance(contributions: Vector, clusters: Clusters, warnings: list[str]) -> float:
@@ -298,11 +325,14 @@ def _jackknife_variance(fit: Linear, clusters: Clusters) -> float | str:
     return (count - 1) / count * float(np.square(values - fit.value).sum())
 
 
-def _positive_root(variance: float, warnings: list[str]) -> float | None:
-    if variance > 0:
-        return math.sqrt(variance)
-    warnings.append("The estimated variance is not positive, so that there is no standard error.")
-    return None
+def _no_error(variance: float, *, clustered: bool) -> str:
+    """Why a variance that is not positive gives no standard error."""
+    if variance == 0 and clustered:
+        return (
+            "The contributions of each cluster's rows sum to 0 but for rounding, as where every cluster has a "
+            "coefficient of its own: there is no cluster-robust standard error."
+        )
+    return "The estimated variance is not positive, so that there is no standard error."
 
 
 def _one_cluster(name: str) -> Uncertainty:

@@ -5,7 +5,7 @@ happened in anticipation. Two-way fixed effects also assume one effect for all u
 and treatment starts at different times it is a weighted sum of effects, some weights being negative.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators._absorb import compress
+from cqox.estimators._arm_sizes import exposed_over_time
 from cqox.estimators._frame import Frame, build_frame
 from cqox.estimators._least_squares import check_identified, focus, regress
 from cqox.estimators._refit import without_each_cluster
@@ -34,6 +35,7 @@ from cqox.estimators.plan import Plan
 __all__ = ["ESTIMATORS"]
 
 _FAMILY = "did"
+_FEW_ROWS = 10
 _CELLS = ("untreated before", "untreated after", "treated before", "treated after")
 
 
@@ -81,20 +83,30 @@ def _four_cells(
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
     fit = regress(frame, regressors, contrast, exposed=sample.take(group))
-    uncertainty = regression(fit, plan.clusters(sample), plan.settings)
+    clusters = plan.clusters(sample)
+    uncertainty = regression(fit, clusters, plan.settings)
     cells, y = (2 * sample.take(group) + sample.take(post)).astype(np.int64), sample.take(plan.data.y)
     weights = plan.weights(sample)
     mass = np.bincount(cells, weights, 4)
     means = np.bincount(cells, y if weights is None else y * weights, 4) / mass
+    rows = dict(zip(_CELLS, np.bincount(cells, minlength=4).tolist(), strict=True))
     diagnostics = {
         "cell_means": dict(zip(_CELLS, means.tolist(), strict=True)),
-        "cell_rows": dict(zip(_CELLS, np.bincount(cells, minlength=4).tolist(), strict=True)),
+        "cell_rows": dict[str, Json](rows),
         **diagnostics,
     }
     return estimated(
         title, plan, sample, fit.value, fit.contributions, uncertainty,
-        diagnostics=diagnostics, notes=frame.notes, warnings=warnings,
+        diagnostics=diagnostics, notes=frame.notes, warnings=(*warnings, *(() if clusters.codes else _few(rows))),
     )  # fmt: skip
+
+
+def _few(rows: Mapping[str, int]) -> list[str]:
+    return [
+        f"Only {count} rows are {name}: the interval is right in large samples and may be too narrow here."
+        for name, count in rows.items()
+        if count < _FEW_ROWS
+    ]
 
 
 def _none(plan: Plan) -> Matrix:
@@ -176,7 +188,8 @@ def _two_way(plan: Plan) -> Estimate:
     contrast[-1] = 1.0
     clusters, status = plan.clusters(sample), plan.treated(sample)
     binary = data.treatment_kind == "binary"
-    fit = regress(frame, regressors, contrast, clusters=clusters.codes, exposed=status if binary else None)
+    exposed = exposed_over_time(plan, sample, staggered=False)
+    fit = regress(frame, regressors, contrast, clusters=clusters.codes, exposed=exposed)
     fit = replace(fit, jackknife=partial(without_each_cluster, plan, sample, effects))
     uncertainty = regression(fit, clusters, plan.settings)
     levels: list[Json] = list(frame.absorbed.levels) if frame.absorbed is not None else []

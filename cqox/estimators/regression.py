@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cqox.estimators._arms import ArmFits, arm_contributions, contrast_of_arms, mean_columns
 from cqox.estimators._gram import grouped_gram, solve
@@ -36,6 +37,7 @@ def _difference_in_means(plan: Plan) -> Estimate:
     regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
     treated = plan.treated(sample)
     fit = regress(frame, regressors, _last(len(regressors)), exposed=treated)
+    fit = replace(fit, satterthwaite=partial(_satterthwaite, fit, treated > 0, plan.weights(sample)))
     uncertainty = regression(fit, plan.clusters(sample), plan.settings, default="HC2")
     untreated_rows, treated_rows = plan.arm_rows(sample)
     return estimated(
@@ -44,13 +46,43 @@ def _difference_in_means(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
+def _satterthwaite(fit: Linear, treated: NDArray[np.bool_], weights: Vector | None) -> float:
+    """Degrees of freedom of HC2: Welch's without sampling weights.
+
+    The variance of each arm's mean is a quadratic form ε'Mε in its errors; with equal variances and normal errors it
+    has tr(M)²/tr(M²) degrees of freedom, which are the arm's rows less 1 where their weights are equal. Those of the
+    sum are Welch's (1947) and Satterthwaite's, as in Imbens and Kolesár 2016, doi 10.1162/REST_a_00552, section 3.
+    """
+    variances, inverses = [], []
+    for arm in (treated, ~treated):
+        u = fit.contributions[arm]
+        p = 1.0 / len(u) if weights is None else weights[arm] / weights[arm].sum()
+        variances.append(float((u * u / (1.0 - p)).sum()))
+        inverses.append(1.0 / (len(u) - 1) if isinstance(p, float) else _trace_ratio(p))
+    total = sum(variances)
+    if total <= 0:
+        return float(len(treated) - fit.parameters)
+    # By shares, for squares of variances may not be representable.
+    return 1.0 / sum((each / total) ** 2 * inverse for each, inverse in zip(variances, inverses, strict=True))
+
+
+def _trace_ratio(p: Vector) -> float:
+    """tr(M²)/tr(M)² of M = (I - p1')'D(I - p1'), the diagonal of D being p²/(1 - p)."""
+    d = np.square(p) / (1.0 - p)
+    pp, pd, dd, sum_d = float(p @ p), float(p @ d), float(d @ d), float(d.sum())
+    trace = sum_d - 2.0 * pd + sum_d * pp
+    crossed = 2.0 * (pd * pd + pp * dd) - 4.0 * sum_d * pp * pd + (sum_d * pp) ** 2
+    return (dd - 4.0 * float(p @ (d * d)) + 2.0 * sum_d * float(d @ (p * p)) + crossed) / trace**2
+
+
 def _ols_adjustment(plan: Plan) -> Estimate:
     sample = plan.adjustment_sample()
     effects = plan.data.fixed_effects
     frame = plan.frame("xty", sample, effects)
     regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
     clusters = plan.clusters(sample)
-    fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, exposed=plan.treated(sample))
+    arms = plan.treated(sample) if plan.data.treatment_kind == "binary" else None
+    fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, exposed=arms)
     if effects:
         fit = replace(fit, jackknife=partial(without_each_cluster, plan, sample, effects))
     uncertainty = regression(fit, clusters, plan.settings)
@@ -166,7 +198,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         summary="Mean outcome of the treated less that of the untreated; causal where treatment was randomised.",
         requires=("y", "treatment"),
         optional=_MORE,
-        standard_error="HC2 (Neyman); CRV1 with t(G-1) when clustered, CRV3 with few clusters",
+        standard_error="HC2 (Neyman) with Welch's degrees of freedom; CRV1 with t(G-1) when clustered, CRV3 with few "
+        "clusters",
         paper="Neyman 1923, translated in Statistical Science 5 (1990), section 4",
         doi="10.1214/ss/1177012031",
         checked_against="statsmodels OLS, pyfixest",
@@ -181,7 +214,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         summary=f"Coefficient of the treatment in a linear regression on the covariates; {_ADJUSTS}, with one effect.",
         requires=("y", "treatment"),
         optional=("covariates", "fixed_effects", *_MORE),
-        standard_error=_REGRESSION_ERROR,
+        standard_error=f"{_REGRESSION_ERROR}; beside fixed effects never HC2 or HC3",
         paper="Angrist and Pischke 2009, Mostly Harmless Econometrics, equation 3.2.7",
         checked_against="statsmodels OLS and WLS, pyfixest",
         laws=CROSS_SECTION_LAWS | {"scale_treatment"},

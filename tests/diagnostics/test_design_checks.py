@@ -110,6 +110,27 @@ def test_few_clusters_are_a_doubt(fewest: int, status: str) -> None:
     assert checks.clusters({"clusters": {"fewest": fewest}}, estimate()).status == status
 
 
+@pytest.mark.parametrize(
+    ("fewest", "treated", "status", "value"),
+    [
+        (50, 10, "pass", 50), (50, 9, "warn", 9), (50, 2, "fail", 2), (19, 9, "warn", 19), (4, 2, "fail", 2),
+        (4, 3, "fail", 4),
+    ],
+)  # fmt: skip
+def test_few_clusters_of_an_arm_are_a_doubt(fewest: int, treated: int, status: str, value: int) -> None:
+    told = estimate(diagnostics={"clusters_by_arm": {"untreated": 40, "treated": treated}})
+    gate = checks.clusters({"clusters": {"fewest": fewest}}, told)
+    assert (gate.status, gate.value) == (status, value)
+
+
+@pytest.mark.parametrize(("rows", "status"), [(10, "pass"), (9, "warn"), (3, "warn"), (2, "fail")])
+def test_few_rows_of_an_arm_are_a_doubt(rows: int, status: str) -> None:
+    gate = checks.arm_rows(estimate(diagnostics={"rows_by_arm": {"untreated": rows, "treated": 500}}))
+    assert (gate.status, gate.value, gate.threshold) == (status, rows, 10)
+    assert status == "pass" or gate.reason == f"Only {rows} rows are untreated."
+    assert checks.arm_rows(estimate("iv_2sls", "instruments", "LATE")).status == "not_applicable"
+
+
 def test_likeness_of_the_arms_does_not_matter_to_other_designs() -> None:
     seen = judged(panel(40)).gates
     for name in ("overlap", "balance", "effective_sample_size"):
@@ -127,4 +148,5 @@ def test_without_a_primary_no_check_applies() -> None:
         checks.clusters,
     ):
         assert check({}, None).status == "not_applicable"
-    assert checks.instrument_strength(None).status == checks.negative_weights(None).status == "not_applicable"
+    for alone in (checks.instrument_strength, checks.negative_weights, checks.arm_rows):
+        assert alone(None).status == "not_applicable"

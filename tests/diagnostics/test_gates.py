@@ -4,14 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cqox.estimators import Data
+from cqox.estimators import Data, Settings, Vector
 from tests.diagnostics.looking import confounded, judged, observed, trial
-from tests.estimators.designs import cross_section, instrumented, panel, two_periods
+from tests.estimators.designs import cross_section, instrumented, panel, row_keys, two_periods
 
 NAMES = [
     "computation", "design", "primary_warnings", "missingness", "bad_controls", "overlap", "balance",
-    "effective_sample_size", "clusters", "instrument_strength", "negative_weights", "pre_trends", "manipulation",
-    "covariate_continuity", "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
+    "effective_sample_size", "arm_rows", "clusters", "instrument_strength", "negative_weights", "pre_trends",
+    "manipulation", "covariate_continuity", "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
 ]  # fmt: skip
 
 
@@ -27,6 +27,55 @@ def test_every_gate_says_its_rule_and_why_it_does_not_pass(data: Data) -> None:
         if gate.status in {"pass", "warn"}:
             assert gate.value is not None
             assert gate.threshold is not None
+
+
+def bare(y: Vector, t: Vector, **told: object) -> Data:
+    """A comparison of two arms without covariates."""
+    return Data(n=len(y), y=y, treatment=t, treatment_kind="binary", row_key=row_keys(y, t), **told)
+
+
+def test_two_treated_rows_do_not_decide() -> None:
+    y = np.append([2.0, 2.3], np.random.default_rng(0).standard_normal(598))
+    seen = judged(bare(y, (np.arange(600) < 2).astype(float)))
+    assert seen.gates["arm_rows"].status == "fail"
+    assert seen.decision.verdict == "HOLD"
+
+
+def test_events_that_none_of_a_few_treated_rows_has_are_no_proof() -> None:
+    t = (np.arange(600) < 12).astype(float)
+    y = np.where(t > 0, 0.0, np.random.default_rng(0).random(600) < 0.3)
+    assert judged(bare(y, t), better="lower").decision.verdict == "CANARY"
+
+
+def test_one_treated_cluster_does_not_decide() -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(50), 20)
+    t = (codes == 0).astype(float)
+    y = 3 * t + 0.7 * rng.standard_normal(50)[codes] + rng.standard_normal(1000)
+    for settings in (Settings(), Settings(se="CRV1")):
+        seen = judged(bare(y, t, clusters=(codes,)), settings=settings)
+        gate = seen.gates["clusters"]
+        assert (gate.status, gate.value, gate.reason) == ("fail", 1.0, "Only 1 cluster is treated.")
+        assert seen.decision.verdict == "HOLD"
+    many = judged(bare(y, codes % 2.0, clusters=(codes,)))
+    assert many.gates["clusters"].status == "pass"
+
+
+@pytest.mark.parametrize("name", ["did_2x2_block", "did_callaway_santanna", "did_imputation", "twfe"])
+@pytest.mark.parametrize("se", ["auto", "CRV1"])
+def test_one_treated_unit_of_a_panel_does_not_decide(name: str, se: str) -> None:
+    data = panel(60)
+    data = replace(data, y=data.y + 50 * data.treatment, treatment=data.treatment * (data.unit == 0))
+    seen = judged(data, requested=name, only=[name], settings=Settings(se=se))
+    assert seen.gates["clusters"].status == "fail"
+    assert seen.decision.verdict == "HOLD"
+
+
+def test_an_instrument_that_is_the_treatment_does_not_decide() -> None:
+    data = instrumented(800)
+    seen = judged(replace(data, instruments=data.treatment[:, None].copy()))
+    assert seen.decision.primary == "iv_2sls"
+    assert seen.decision.verdict == "CANARY"
 
 
 def test_a_good_trial_rarely_sets_off_a_gate() -> None:

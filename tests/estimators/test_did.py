@@ -200,6 +200,65 @@ def test_units_that_are_too_many_to_be_fitted_anew_leave_no_jackknife():
     assert any("6 clusters" in warning for warning in result.warnings)
 
 
+OVER_TIME = ("did_2x2_block", "twfe", "did_callaway_santanna", "did_imputation", "panel_matching")
+
+
+def one_start(first: int, last: int, *, units: int = 60) -> Data:
+    """A panel in which these units alone start treatment in the fourth period."""
+    data = replace(panel(units=units), covariates=np.empty((units * 6, 0)))
+    data = replace(data, propensity_covariates=np.empty((data.n, 0)))
+    return replace(data, treatment=((data.unit >= first) & (data.unit < last) & (data.time >= 3)).astype(float))
+
+
+@pytest.mark.parametrize("name", OVER_TIME)
+@pytest.mark.parametrize(("first", "arm"), [(0, "treated"), (1, "untreated")])
+def test_one_unit_of_an_arm_leaves_no_standard_error(name: str, first: int, arm: str):
+    data = one_start(first, 1 if arm == "treated" else 60)
+    if name == "did_callaway_santanna" and arm == "untreated":
+        assert "Without two comparison units" in refused(name, data)
+        return
+    result = answer(name, data)
+    assert (result.standard_error, result.p_value, result.ci_lower) == (None, None, None)
+    assert any(f"Only 1 cluster is {arm}" in warning for warning in result.warnings)
+    assert result.diagnostics["clusters_by_arm"][arm] == 1
+
+
+def test_cohorts_tell_who_is_treated_where_no_treatment_is_mapped():
+    data = one_start(0, 1)
+    cohort = np.where(data.unit < 1, data.time_values[3], np.nan)
+    by_cohort = replace(data, treatment=None, treatment_kind="none", cohort=cohort)
+    for name in ("did_callaway_santanna", "did_imputation"):
+        result = answer(name, by_cohort)
+        assert result.standard_error is None
+        assert result.diagnostics["clusters_by_arm"] == {"untreated": 59, "treated": 1}
+
+
+@pytest.mark.parametrize("name", OVER_TIME)
+def test_one_state_of_treated_units_leaves_no_standard_error(name: str):
+    data = one_start(0, 5)
+    result = answer(name, replace(data, clusters=(data.unit // 5,)))
+    assert (result.standard_error, result.p_value) == (None, None)
+    assert answer(name, data).standard_error is not None
+
+
+def test_units_treated_later_are_compared_with_until_then():
+    data = one_start(0, 60)
+    late = replace(data, treatment=np.where(data.unit < 30, data.treatment, (data.time >= 5).astype(float)))
+    for name, treated in (("twfe", 60), ("did_callaway_santanna", 30), ("did_imputation", 30)):
+        result = answer(name, late)
+        assert result.standard_error is not None
+        # The last period, in which nobody is left to compare with, and its starts are left out but by `twfe`.
+        assert result.diagnostics["clusters_by_arm"] == {"untreated": 30, "treated": treated}
+
+
+def test_a_cell_of_few_rows_is_a_warning():
+    data = two_periods(n=300)
+    after = np.flatnonzero((data.treatment == 1) & (data.post == 1))
+    fewer = rows(data, np.setdiff1d(np.arange(300), after[4:]))
+    assert "Only 4 rows are treated after" in " ".join(answer("did_2x2", fewer).warnings)
+    assert not any("Only" in warning for warning in answer("did_2x2", data).warnings)
+
+
 @pytest.mark.parametrize("name", ["did_2x2", "did_2x2_block"])
 def test_fixed_effects_that_it_cannot_take_out_are_refused(name: str):
     data = two_periods() if name == "did_2x2" else panel()

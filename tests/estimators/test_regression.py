@@ -109,6 +109,92 @@ def test_the_default_error_is_hc3_under_250_rows_and_hc1_from_there_on():
     assert answer("difference_in_means", cross_section(n=249)).se_method == "HC2"
 
 
+def few(treated: int, *, n: int = 600, seed: int = 0, weights: bool = False) -> Data:
+    """A trial of a normal outcome, more spread among the treated, who are few."""
+    rng = np.random.default_rng(seed)
+    t = (np.arange(n) < treated).astype(float)
+    y = rng.standard_normal(n) * np.where(t > 0, 1.5, 1.0)
+    return Data(
+        n=n, y=y, treatment=t, treatment_kind="binary", row_key=np.arange(n, dtype=np.uint64), names={"y": ("y",)},
+        weights=rng.uniform(0.5, 2.0, n) if weights else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("treated", [2, 3, 12, 300])
+def test_a_difference_in_means_is_welchs_test(treated: int):
+    from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+
+    data = few(treated)
+    on, off = (DescrStatsW(data.y[data.treatment == arm]) for arm in (1, 0))
+    statistic, p_value, degrees = CompareMeans(on, off).ttest_ind(usevar="unequal")
+    result = answer("difference_in_means", data)
+    assert result.se_method == "HC2"
+    assert result.diagnostics["degrees_of_freedom"] == pytest.approx(degrees, rel=1e-9)
+    assert result.estimate / result.standard_error == pytest.approx(statistic, rel=1e-9)
+    assert result.p_value == pytest.approx(p_value, rel=1e-7)
+    expected = CompareMeans(on, off).tconfint_diff(usevar="unequal")
+    assert (result.ci_lower, result.ci_upper) == pytest.approx(expected, rel=1e-8)
+
+
+def test_two_treated_rows_among_hundreds_are_no_proof():
+    data = few(2)
+    result = answer("difference_in_means", replace(data, y=np.append([2.0, 2.3], data.y[2:])))
+    assert result.diagnostics["degrees_of_freedom"] == pytest.approx(1.15, abs=0.05)
+    assert 0.01 < result.p_value < 0.1
+    assert "The treated arm has 2 rows" in result.warnings[0]
+
+
+def test_weighted_means_have_the_degrees_of_freedom_of_their_quadratic_forms():
+    data = few(5, n=40, weights=True)
+    result = answer("difference_in_means", data)
+    top, bottom = 0.0, 0.0
+    for arm in (data.treatment == 1, data.treatment == 0):
+        p = data.weights[arm] / data.weights[arm].sum()
+        residual_maker = np.eye(len(p)) - np.outer(np.ones(len(p)), p)
+        form = residual_maker.T @ np.diag(p**2 / (1 - p)) @ residual_maker
+        variance = data.y[arm] @ form @ data.y[arm]
+        top += variance
+        bottom += variance**2 * np.trace(form @ form) / np.trace(form) ** 2
+    assert result.standard_error == pytest.approx(np.sqrt(top), rel=1e-9)
+    assert result.diagnostics["degrees_of_freedom"] == pytest.approx(top**2 / bottom, rel=1e-9)
+    assert answer("difference_in_means", replace(data, weights=np.full(40, 3.0))).diagnostics["degrees_of_freedom"] == (
+        pytest.approx(answer("difference_in_means", replace(data, weights=None)).diagnostics["degrees_of_freedom"])
+    )
+
+
+@pytest.mark.parametrize("treated", [3, 5, 8])
+def test_intervals_of_few_treated_rows_cover(treated: int):
+    found = [answer("difference_in_means", few(treated, seed=seed)) for seed in range(1000)]
+    # By t(n - 2) they would hold it .82, .88 and .91 times.
+    assert np.mean([result.ci_lower <= 0 <= result.ci_upper for result in found]) > 0.93
+
+
+def test_an_error_that_was_asked_for_keeps_the_degrees_of_freedom_of_the_residuals():
+    for se in ("iid", "HC1", "HC3"):
+        assert answer("difference_in_means", few(5), se=se).diagnostics["degrees_of_freedom"] == 598
+
+
+@pytest.mark.parametrize(
+    "name", ["ols_adjustment", "lin_interacted", "g_computation_ate", "psm_att", "nn_mahalanobis_att", "ipw_ate"]
+)
+def test_an_arm_of_few_rows_is_a_warning_by_its_name(name: str):
+    data = cross_section(n=400, p=1, weights=False)
+    for arm in (1, 0):
+        kept = np.flatnonzero(data.treatment == arm)[:8]
+        fewer = rows(data, np.append(kept, np.flatnonzero(data.treatment != arm)))
+        said = f"The {'treated' if arm else 'untreated'} arm has 8 rows"
+        assert any(said in warning for warning in answer(name, fewer).warnings)
+    assert not any("arm has" in warning for warning in answer(name, data).warnings)
+
+
+@pytest.mark.parametrize("name", ["difference_in_means", "ols_adjustment", "ipw_att"])
+def test_an_arm_whose_outcome_never_varies_is_a_warning(name: str):
+    data = cross_section(n=400, weights=False)
+    y = np.where(data.treatment > 0, 0.0, data.y > np.median(data.y))
+    assert "The outcome is the same in all" in answer(name, replace(data, y=y)).warnings[0]
+    assert not any("is the same" in warning for warning in answer(name, data).warnings)
+
+
 def test_g_computation_over_all_is_the_mean_of_treated_and_untreated():
     data = cross_section(weights=False)
     share = data.treatment.mean()

@@ -5,7 +5,7 @@ import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from cqox.estimators._uncertainty import clustered_variance
-from tests.estimators.designs import cross_section, design_for, rows
+from tests.estimators.designs import cross_section, design_for, rows, two_periods
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 ENTRIES = {entry.name: entry for entry in catalog()}
@@ -80,11 +80,71 @@ def test_few_treated_clusters_take_the_jackknife_and_are_a_warning():
     assert "Only 4 clusters are treated" in result.warnings[0]
 
 
-def test_one_treated_cluster_has_no_jackknife_and_says_so():
-    data = clustered(60, by_cluster=True)
-    result = answer("difference_in_means", replace(data, treatment=(data.clusters[0] < 1).astype(float)))
-    assert result.se_method == "CRV1"
-    assert any("some cluster cannot be left out" in warning for warning in result.warnings)
+OF_ARMS = ("difference_in_means", "ols_adjustment", "lin_interacted", "g_computation_att", "aipw", "ipw_att", "dml_plr")
+
+
+@pytest.mark.parametrize("name", OF_ARMS)
+@pytest.mark.parametrize("arm", ["treated", "untreated"])
+@pytest.mark.parametrize("second", [0, 55])
+def test_one_cluster_of_an_arm_leaves_no_standard_error_and_says_so(name: str, arm: str, second: int):
+    data = clustered(60, second=second)
+    alone = (data.clusters[0] < 1).astype(float)
+    result = answer(name, replace(data, treatment=alone if arm == "treated" else 1 - alone))
+    assert result.estimate is not None
+    assert (result.standard_error, result.ci_lower, result.ci_upper, result.p_value) == (None, None, None, None)
+    assert f"Only 1 cluster is {arm}" in result.warnings[0]
+    assert not any("the standard error is" in warning for warning in result.warnings)
+    assert result.diagnostics["standard_errors"]["CRV1"] > 0
+    assert result.diagnostics["clusters_by_arm"][arm] == 1
+
+
+@pytest.mark.parametrize("name", OF_ARMS)
+def test_one_treated_cluster_has_the_error_that_other_programs_give_where_it_is_asked_for(name: str):
+    data = clustered(60)
+    result = answer(name, replace(data, treatment=(data.clusters[0] < 1).astype(float)), se="CRV1")
+    assert result.standard_error is not None
+    assert "interval is far too narrow" in result.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["ols_adjustment", "ipw_ate"])
+def test_few_clusters_of_an_arm_are_a_warning_of_every_kind_of_estimator(name: str):
+    data = clustered(60)
+    few = answer(name, replace(data, treatment=(data.clusters[0] < 4).astype(float)))
+    assert few.standard_error is not None
+    assert sum("Only 4 clusters are treated" in warning for warning in few.warnings) == 1
+    assert not any("clusters are" in warning for warning in answer(name, data).warnings)
+
+
+def test_an_amount_has_no_treated_clusters():
+    data = replace(clustered(60), treatment_kind="continuous")
+    amount = replace(data, treatment=np.random.default_rng(2).standard_normal(data.n))
+    result = answer("ols_adjustment", amount)
+    assert (result.se_method, result.warnings) == ("CRV1", ())
+    assert "clusters_by_arm" not in result.diagnostics
+
+
+@pytest.mark.parametrize("se", ["auto", "CRV1"])
+@pytest.mark.parametrize("name", ["difference_in_means", "g_computation_att", "did_2x2"])
+def test_scores_that_vanish_in_every_cluster_leave_no_standard_error(name: str, se: str):
+    data = two_periods(n=400) if name == "did_2x2" else cross_section(n=400, weights=False)
+    bare = {"covariates": np.empty((400, 0)), "propensity_covariates": np.empty((400, 0))}
+    data = replace(data, **(bare if name != "g_computation_att" else {}))
+    data = replace(data, y=1000 + data.y, clusters=(data.treatment.astype(np.int64),))
+    result = answer(name, data, se=se)
+    assert (result.standard_error, result.p_value, result.ci_upper) == (None, None, None)
+    assert "CRV1" not in result.diagnostics["standard_errors"]
+    if se == "CRV1":
+        assert "sum to 0 but for rounding" in result.warnings[0]
+
+
+def test_a_clustered_variance_of_rounding_alone_is_none():
+    rng = np.random.default_rng(1)
+    codes = np.arange(3000) % 3
+    u = rng.standard_normal(3000)
+    u -= np.bincount(codes, u)[codes] / 1000
+    assert np.bincount(codes, u).any()
+    assert clustered_variance(u, [codes]) == 0.0
+    assert clustered_variance(u + 1e-4, [codes]) == pytest.approx(1.5 * 3 * 0.1**2, rel=1e-8)
 
 
 def test_a_single_cluster_gives_an_estimate_without_an_error():
@@ -202,14 +262,21 @@ def test_an_error_that_a_perfectly_fitted_row_rules_out_is_replaced_by_name():
     x = np.column_stack([data.covariates, alone])
     result = answer("ols_adjustment", replace(data, covariates=x, propensity_covariates=x), se="HC3")
     assert result.se_method == "HC1"
-    assert "There is no HC3, as a row is fitted exactly" in result.diagnostics["notes"][0]
+    assert "There is no HC3, as a row is fitted exactly" in result.warnings[0]
 
 
 def test_absorbed_effects_have_no_leverages_and_say_so():
     data = replace(cross_section(n=300), fixed_effects=(np.arange(300) % 7,))
     result = answer("ols_adjustment", data, se="HC2")
     assert result.se_method == "HC1"
-    assert "leverages are not computed" in result.diagnostics["notes"][0]
+    assert "leverages are not computed" in result.warnings[0]
+
+
+def test_absorbed_effects_take_hc1_without_a_word_where_no_error_was_asked_for():
+    data = replace(cross_section(n=200), fixed_effects=(np.arange(200) % 7,))
+    result = answer("ols_adjustment", data)
+    assert (result.se_method, result.warnings) == ("HC1", ())
+    assert answer("ols_adjustment", data, se="HC1").standard_error == result.standard_error
 
 
 ADJUSTING_FOR_NOTHING = {"difference_in_means", "rd_density_test", "ope_ips", "ope_snips"}
