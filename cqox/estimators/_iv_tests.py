@@ -15,6 +15,8 @@ from cqox.estimators.estimate import Json
 __all__ = ["anderson_rubin", "endogeneity", "overidentification", "strength"]
 
 _WEAK = 10.0
+_NOTHING_LEFT = 1e-12
+"""Of the treatment's variation beside the covariates, where the instruments explain all of it."""
 
 
 def anderson_rubin(
@@ -66,7 +68,7 @@ def _oddities(robust: ConfidenceSet) -> list[str]:
 def strength(
     parts: Partialled, rows: RowPass, n: int, others: int, clusters: Clusters
 ) -> tuple[dict[str, Json], list[str]]:
-    """How strongly the instruments move the treatment, and a warning where that is not enough."""
+    """How strongly the instruments move the treatment, and a warning where that is not enough, or is all."""
     m, moved = len(parts.z_t), parts.strength
     degrees = n - others - m
     residual = (parts.tt - moved) / degrees
@@ -82,6 +84,11 @@ def strength(
         "effective_f_critical": _effective_critical(variance) if trace > 0 else None,
     }
     critical = diagnostics["effective_f_critical"]
+    if parts.tt - moved <= _NOTHING_LEFT * parts.tt:
+        return diagnostics, [
+            "The instrument is the treatment itself (instruments and covariates determine the treatment): two-stage "
+            "least squares is ordinary least squares."
+        ]
     if effective >= _WEAK:
         if not isinstance(critical, float) or effective >= critical:
             return diagnostics, []

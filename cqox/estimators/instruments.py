@@ -39,14 +39,6 @@ __all__ = ["ESTIMATORS"]
 
 _FAMILY = "instruments"
 
-_NOTHING_LEFT = 1e-12
-"""Of the treatment's variation beside the covariates, where the instruments explain all of it."""
-
-_SAME = (
-    "The instrument is the treatment itself (instruments and covariates determine the treatment): two-stage least "
-    "squares is ordinary least squares."
-)
-
 type Kappa = Callable[[Partialled, int], float]
 """The κ of a k-class estimate from cross-products of so many rows."""
 
@@ -105,11 +97,10 @@ def _computed(plan: Plan, frame: Frame, sample: Sample) -> _Shared:
     moved, weak = _iv_tests.strength(parts, rows, n, k - 1, clusters)
     agreeing, contradicted = _iv_tests.overidentification(parts, rows, n, plan.settings.alpha)
     needed = _iv_tests.endogeneity(parts, rows, n, (k, beside), clusters, plan.settings)
-    same = (_SAME,) if parts.tt - parts.strength <= _NOTHING_LEFT * parts.tt else ()
     sets, odd = _iv_tests.anderson_rubin(parts, rows, n, k - 1, clusters, plan.settings.alpha, scale)
     return _Shared(
         frame=frame, variables=variables, parts=parts, rows=rows, clusters=clusters, parameters=k, beside=beside,
-        diagnostics={**moved, **agreeing, **needed, **sets}, warnings=(*same, *weak, *contradicted, *odd),
+        diagnostics={**moved, **agreeing, **needed, **sets}, warnings=(*weak, *contradicted, *odd),
     )  # fmt: skip
 
 

@@ -179,6 +179,13 @@ def test_a_logit_of_powers_of_one_covariate_arrives(seed: int):
     assert np.isfinite(plan.out_of_fold(logit, 0)).all()
 
 
+def test_an_instrument_that_is_the_treatment_itself_is_a_warning():
+    data = instrumented(n=500)
+    same = replace(data, instruments=2.0 * data.treatment[:, None] + 1.0)
+    assert any("treatment itself" in told for told in answer("dml_pliv", same).warnings)
+    assert not any("treatment itself" in told for told in answer("dml_pliv", data).warnings)
+
+
 def test_a_column_that_lives_in_one_fold_is_left_out_of_the_fits_without_it():
     data = cross_section(n=500, weights=False)
     folds = Plan(data, Settings()).folds(0)
