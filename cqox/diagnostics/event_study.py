@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cqox.diagnostics._joint_test import joint_test
+from cqox.diagnostics._joint_test import joint_test, supported
 from cqox.diagnostics._json import number
 from cqox.diagnostics.honest import honest_bounds
 from cqox.errors import UnusableData
@@ -14,10 +14,19 @@ from cqox.estimators import Estimate, Json, Matrix, Plan, Vector
 from cqox.estimators.did_staggered import EventStudy
 from cqox.estimators.did_staggered import event_study as estimated_study
 
-__all__ = ["event_study"]
+__all__ = ["event_study", "joint_test_before"]
 
 _SOURCE = "did_callaway_santanna"
-_MOST_LEADS = 12
+_NOTHING = "No effect before treatment could be estimated."
+_TOO_FEW = (
+    "Too few treated units are seen before their treatment for a test: how far such units differ among themselves is "
+    "not known."
+)
+_TEST = (
+    "every average of the event study before treatment is 0, over cohorts with at least two treated units, by "
+    "Hotelling's T²; the gate pre_trends rests on it"
+)
+_LEFT_OUT = "They rest on too few treated units to tell how far such units differ among themselves."
 
 
 def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
@@ -40,44 +49,39 @@ def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         "overall_standard_error": table.get("overall_standard_error"),
         "critical_value": table.get("critical_value"),
         "events": table.get("averages"),
-        "pre_trends": _before(plan, study),
+        "pre_trends": joint_test_before(plan, study),
         "honest": _honest(plan, study),
     }
 
 
-def _leads(plan: Plan, study: EventStudy) -> list[int]:
-    """Places of the steps before treatment that are estimated, the last few of them."""
-    early = [
-        at
-        for at, event in enumerate(study.events)
-        if event < -plan.settings.anticipation and study.covariance[at, at] > 0
-    ]
-    return early[-_MOST_LEADS:]
-
-
-def _before(plan: Plan, study: EventStudy) -> dict[str, Json]:
-    leads = _leads(plan, study)
-    if not leads:
-        return {"p_value": None, "reason": "No effect before treatment could be estimated."}
-    events = np.asarray(study.events, dtype=np.float64)[leads]
+def joint_test_before(plan: Plan, study: EventStudy) -> dict[str, Json]:
+    """The test that the averages before treatment are all 0, and what took no part in it."""
+    leads = study.leads
+    held, degrees = supported(leads.support, leads.group_degrees)
+    if not held:
+        return {"p_value": None, "reason": _NOTHING if not leads.events and not leads.alone else _TOO_FEW}
+    events = np.asarray(leads.events, dtype=np.float64)[-held:]
     last = -1.0 - plan.settings.anticipation
-    trend = np.ones(len(leads)) if study.differences else events - last
-    within = np.ix_(leads, leads)
-    return joint_test(study.estimates[leads], study.covariance[within], study.clusters, trend)
+    trend = np.ones(held) if study.differences else events - last
+    tested = leads.events[-held:]
+    left_out = sorted({*leads.alone, *leads.events} - set(tested))
+    told: dict[str, Json] = {"test": _TEST, "leads": list(tested), "left_out": list(left_out)}
+    if left_out:
+        told["left_out_reason"] = _LEFT_OUT
+    covariance = leads.covariance[-held:, -held:]
+    return {**told, **joint_test(leads.estimates[-held:], covariance, degrees, trend)}
 
 
 def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
     """Bounds for the first effect and for the mean of those after the start of treatment."""
-    leads, after = _leads(plan, study), [at for at, event in enumerate(study.events) if event >= 0]
-    if not leads or 0 not in study.events or not np.isfinite(study.covariance).all():
+    leads, after = study.leads, [at for at, event in enumerate(study.events) if event >= 0]
+    held = supported(leads.support, leads.group_degrees)[0]
+    if not held or 0 not in study.events or not np.isfinite(study.covariance).all():
         return {"reason": "Without estimates before treatment nothing is known of how trends part."}
-    contrast = np.zeros((len(leads), len(study.events)))
-    contrast[np.arange(len(leads)), leads] = 1.0
+    contrast = np.eye(held)
     if not study.differences:
         # From the differences to the last period before treatment to changes from each step to the next.
-        contrast = -contrast
-        for row, following in enumerate(leads[1:]):
-            contrast[row, following] = 1.0
+        contrast = np.eye(held, k=1) - contrast
     first, mean = np.zeros(len(study.events)), np.zeros(len(study.events))
     first[study.events.index(0)], mean[after] = 1.0, 1.0 / len(after)
     reach = [study.events[at] + 1 + plan.settings.anticipation for at in after]
@@ -88,13 +92,13 @@ def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
 
 
 def _bounded(plan: Plan, study: EventStudy, contrast: Matrix, weights: Vector, reach: list[int]) -> dict[str, Json]:
-    covariance = study.covariance
-    variance = float(weights @ covariance @ weights)
+    leads, held = study.leads, len(contrast)
+    variance = float(weights @ study.covariance @ weights)
     if not variance > 0:
         return {"estimate": number(float(weights @ study.estimates)), "reason": "It has no standard error."}
     return honest_bounds(
-        (contrast @ study.estimates, contrast @ covariance @ contrast.T),
-        (float(weights @ study.estimates), contrast @ covariance @ weights, variance),
+        (contrast @ leads.estimates[-held:], contrast @ leads.covariance[-held:, -held:] @ contrast.T),
+        (float(weights @ study.estimates), contrast @ leads.across[-held:] @ weights, variance),
         reach,
         alpha=plan.settings.alpha,
         degrees=study.degrees,

@@ -2,21 +2,24 @@
 
 Each lead is the change of units treated later, from the last period before their treatment back to an earlier one,
 less the same change of units that are never treated (Callaway and Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001,
-equation 2.8 with the never treated as comparison, before treatment), averaged over cohorts by their units. The joint
-test is a Wald test with the leads' covariance from the units' (or clusters') contributions. No rejection is no proof of
-parallel trends: the smallest trend that the test would find is told beside it.
+equation 2.8 with the never treated as comparison, before treatment), averaged over cohorts by their units; cohorts with
+a single treated unit (or cluster of them) are left out, as how far such units differ among themselves is not known. The
+joint test is that of the event study where there is one, so that a report has one test and not two; else it is of these
+leads. No rejection is no proof of parallel trends: the smallest trend that the test would find is told beside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cqox.diagnostics._cohorts import starts_by_row, timed_sample
-from cqox.diagnostics._joint_test import joint_test
+from cqox.diagnostics._joint_test import joint_test, supported
 from cqox.diagnostics._json import number
+from cqox.diagnostics.event_study import joint_test_before
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Json, Matrix, Plan, Vector
+from cqox.estimators.did_staggered import event_study
 
 __all__ = ["pre_trends"]
 
@@ -39,6 +42,26 @@ class _Panel:
     clusters: Codes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lead:
+    """A lead and what it rests on.
+
+    Attributes:
+        step: periods before the first treated one, negative.
+        estimate: its value.
+        contributions: (units,) to it.
+        support: (groups,) what each cohort, and at last the never treated, would add to its variance if all units
+            varied alike.
+        degrees: (groups,) degrees of freedom of each.
+    """
+
+    step: int
+    estimate: float
+    contributions: Vector
+    support: Vector
+    degrees: Vector
+
+
 def pre_trends(plan: Plan) -> dict[str, Json]:
     """The leads with their standard errors, and their joint test.
 
@@ -51,17 +74,39 @@ def pre_trends(plan: Plan) -> dict[str, Json]:
         raise UnusableData(
             "It needs two treated and two never treated units that are observed in two periods before treatment."
         )
-    estimates = np.asarray([value for value, _ in leads.values()])
-    contributions = np.stack([part for _, part in leads.values()])
+    estimates = np.asarray([lead.estimate for lead in leads])
     count = int(panel.clusters.max()) + 1
-    sums = np.stack([np.bincount(panel.clusters, row, count) for row in contributions])
-    covariance = sums @ sums.T * (count / max(count - 1, 1))
+    sums = np.stack([np.bincount(panel.clusters, lead.contributions, count) for lead in leads])
+    covariance = sums @ sums.T
     errors = np.sqrt(np.diag(covariance))
     steps: list[Json] = [
-        {"lead": lead, "estimate": number(value), "standard_error": number(error) if error > 0 else None}
+        {"lead": lead.step, "estimate": number(value), "standard_error": number(error) if error > 0 else None}
         for lead, value, error in zip(leads, estimates, errors, strict=True)
     ]
-    return {"leads": steps, "clusters": count, **joint_test(estimates, covariance, count)}
+    return {"leads": steps, "clusters": count, **(_of_event_study(plan) or _of_leads(leads, estimates, covariance))}
+
+
+def _of_event_study(plan: Plan) -> dict[str, Json] | None:
+    """The joint test of the event study; None where there is none."""
+    try:
+        found = joint_test_before(plan, event_study(plan))
+    except UnusableData:
+        return None
+    return {("tested_leads" if name == "leads" else name): value for name, value in found.items()}
+
+
+def _of_leads(leads: Sequence[_Lead], estimates: Vector, covariance: Matrix) -> dict[str, Json]:
+    # From the farthest to the nearest, which is kept longest.
+    support = np.stack([lead.support for lead in reversed(leads)], axis=1)
+    held, degrees = supported(support, np.stack([lead.degrees for lead in leads]).max(axis=0))
+    if not held:
+        return {"p_value": None, "reason": "Too few treated units are seen before their treatment for a joint test."}
+    return {
+        "test": "these leads, Hotelling's T²",
+        "tested_leads": [lead.step for lead in leads[:held]],
+        "left_out": [lead.step for lead in leads[held:]],
+        **joint_test(estimates[:held], covariance[:held, :held], degrees),
+    }
 
 
 def _pivot(plan: Plan) -> _Panel:
@@ -88,27 +133,36 @@ def _pivot(plan: Plan) -> _Panel:
     return _Panel(y=y, start=start, clusters=clusters)
 
 
-def _leads(panel: _Panel) -> dict[int, tuple[float, Vector]]:
-    """Lead to its value and the (units,) contributions to it, for the leads nearest to treatment."""
+def _leads(panel: _Panel) -> list[_Lead]:
+    """The leads nearest to treatment, the nearest first."""
     units, periods = panel.y.shape
     never = panel.start >= periods
-    cohorts, sizes = np.unique(panel.start[~never], return_counts=True)
-    value = np.zeros(_MOST_LEADS + 2)
-    weight = np.zeros(_MOST_LEADS + 2)
-    parts: NDArray[np.float64] = np.zeros((_MOST_LEADS + 2, units))
-    for start, size in zip(cohorts.tolist(), sizes.tolist(), strict=True):
-        for back in range(2, min(start, _MOST_LEADS + 1) + 1):
-            change = panel.y[:, start - back] - panel.y[:, start - 1]
-            own, other = (panel.start == start) & ~np.isnan(change), never & ~np.isnan(change)
-            if own.sum() < 2 or other.sum() < 2:
+    cohorts = np.unique(panel.start[~never]).tolist()
+    found = []
+    for back in range(2, _MOST_LEADS + 2):
+        value, weight, parts = 0.0, 0, np.zeros(units)
+        support, degrees = np.zeros(len(cohorts) + 1), np.zeros(len(cohorts) + 1)
+        for at, start in enumerate(cohorts):
+            if start < back:
                 continue
-            means = change[own].mean(), change[other].mean()
-            value[back] += size * (means[0] - means[1])
-            weight[back] += size
-            parts[back, own] += size * (change[own] - means[0]) / own.sum()
-            parts[back, other] -= size * (change[other] - means[1]) / other.sum()
-    return {
-        -back: (float(value[back] / weight[back]), parts[back] / weight[back])
-        for back in range(2, _MOST_LEADS + 2)
-        if weight[back] > 0
-    }
+            change = panel.y[:, start - back] - panel.y[:, start - 1]
+            seen = ~np.isnan(change)
+            own, other = (panel.start == start) & seen, never & seen
+            kept = [np.count_nonzero(np.bincount(panel.clusters[rows])) for rows in (own, other)]
+            if min(kept) < 2:
+                continue
+            size = int(np.count_nonzero(panel.start == start))
+            weight += size
+            for place, rows, sign, count in ((at, own, 1, kept[0]), (-1, other, -1, kept[1])):
+                mean = change[rows].mean()
+                value += sign * size * mean
+                # Residuals from the mean of n are too small by (n-1)/n on average.
+                parts[rows] += sign * size * (change[rows] - mean) / rows.sum() * np.sqrt(count / (count - 1))
+                support[place] += size**2 / count
+                degrees[place] = count - 1
+        if weight:
+            found.append(
+                _Lead(step=-back, estimate=value / weight, contributions=parts / weight, support=support / weight**2,
+                      degrees=degrees)
+            )  # fmt: skip
+    return found

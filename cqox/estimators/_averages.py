@@ -22,8 +22,10 @@ __all__ = [
     "by_event",
     "by_group",
     "contributions",
+    "corrected_covariance",
     "covariance",
     "errors",
+    "over",
     "simple",
 ]
 
@@ -60,7 +62,7 @@ class Family:
     overall: Average | None
 
 
-def _over(found: GroupTimes, kept: NDArray[np.bool_]) -> Average:
+def over(found: GroupTimes, kept: NDArray[np.bool_]) -> Average:
     """Over some effects, by the sizes of their cohorts."""
     cohort = found.cells.cohort
     mass = np.asarray([each.mass for each in found.panel.cohorts])
@@ -85,14 +87,14 @@ def _mean(averages: Sequence[Average]) -> Average | None:
 
 def simple(found: GroupTimes) -> Average:
     """Over all effects after the start of treatment."""
-    return _over(found, found.cells.event >= 0)
+    return over(found, found.cells.event >= 0)
 
 
 def by_event(found: GroupTimes, window: int | None) -> Family:
     """By steps since the start of treatment, no farther from it than a window; overall from the start on."""
     event = found.cells.event
     inside = np.unique(event if window is None else event[np.abs(event) <= window])
-    averages = tuple(_over(found, event == at) for at in inside)
+    averages = tuple(over(found, event == at) for at in inside)
     after = [each for at, each in zip(inside, averages, strict=True) if at >= 0]
     return Family(at=tuple(inside.tolist()), averages=averages, overall=_mean(after))
 
@@ -122,7 +124,7 @@ def by_calendar(found: GroupTimes) -> Family:
     cells = found.cells
     after = cells.event >= 0
     periods = np.unique(cells.period[after])
-    averages = tuple(_over(found, after & (cells.period == period)) for period in periods)
+    averages = tuple(over(found, after & (cells.period == period)) for period in periods)
     return Family(at=tuple(periods.tolist()), averages=averages, overall=_mean(averages))
 
 
@@ -147,6 +149,42 @@ def covariance(found: GroupTimes, averages: Sequence[Average], clusters: Cluster
         total = np.sum([_of_units(left, part) for left, part in zip(lefts, found.parts, strict=True)], axis=0)
         return np.asarray(total * (_factor(clusters) if clustered else 1.0))
     return _of_clusters(found, lefts, clusters)
+
+
+def corrected_covariance(
+    found: GroupTimes,
+    few: Sequence[Average],
+    others: Sequence[Average],
+    counts: Matrix,
+    clusters: Clusters,
+    *,
+    clustered: bool,
+) -> Matrix:
+    """(m + k, m + k) of averages that may rest on few units and of others, in the panel's scale.
+
+    Residuals from the mean of n units are too small by (n-1)/n on average, which `covariance` leaves as it is, as other
+    programs do; it matters where a cohort has few units, and is made up for in the first m. Their cohorts' sizes are
+    taken as given: what these add is 0 where no effect differs from 0, and in few units is noise counted twice.
+
+    Args:
+        few: the averages whose cells are corrected.
+        others: those that are not.
+        counts: (cells, 2) treated and comparison units, or clusters of them, of each cell.
+    """
+    stretch = np.sqrt(counts / np.maximum(counts - 1.0, 1.0))
+    plain = np.sqrt(_factor(clusters)) if clustered else 1.0
+    weights = np.stack([each.weights for each in (*few, *others)])
+    by_size = np.stack([each.by_size for each in (*few, *others)])
+    by_size[: len(few)] = 0.0
+    by_size[len(few) :] *= plain
+    lefts = []
+    for at, part in enumerate(found.parts):
+        own = weights * np.where(found.cells.cohort == at, stretch[:, 0], stretch[:, 1])
+        own[len(few) :] = weights[len(few) :] * plain
+        lefts.append(part.combined(own, by_size[:, at]))
+    if not clustered or not clusters.mapped:
+        return np.sum([_of_units(left, part) for left, part in zip(lefts, found.parts, strict=True)], axis=0)
+    return np.asarray(_of_clusters(found, lefts, clusters) / _factor(clusters))
 
 
 def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:

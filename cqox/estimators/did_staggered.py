@@ -27,6 +27,7 @@ from cqox.estimators._averages import (
 from cqox.estimators._comparisons import comparisons
 from cqox.estimators._group_time import GroupTimes, group_times
 from cqox.estimators._imputation import Imputation, imputation
+from cqox.estimators._leads import Leads, tested_leads
 from cqox.estimators._multiplier import banded
 from cqox.estimators._panel import staggered_panel
 from cqox.estimators._quantiles import chi_square_survival
@@ -43,6 +44,10 @@ __all__ = ["ESTIMATORS", "EventStudy", "event_study"]
 _FAMILY = "did_staggered"
 _MOST_CELLS = 400
 _MOST_TESTED = 200
+_PRE_TEST = (
+    "every effect before treatment by cohort and period is 0, by chi-square, as R's did gives it; no gate rests on it, "
+    "but on diagnostics.event_study.pre_trends"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,7 @@ class EventStudy:
             the last step before treatment.
         clusters: how many clusters, or units, the covariance rests on.
         degrees: of freedom of the t distribution; None for the normal.
+        leads: the effects before treatment as they can be tested.
     """
 
     events: tuple[int, ...]
@@ -65,6 +71,7 @@ class EventStudy:
     differences: bool
     clusters: int
     degrees: float | None
+    leads: Leads
 
 
 def event_study(plan: Plan) -> EventStudy:
@@ -88,6 +95,9 @@ def _event_study(plan: Plan) -> EventStudy:
         differences=plan.settings.base_period == "varying",
         clusters=clusters.fewest,
         degrees=_degrees(plan, clusters),
+        leads=tested_leads(
+            found, family, clusters, anticipation=plan.settings.anticipation, clustered=_clustered(plan)
+        ),
     )
 
 
@@ -172,10 +182,13 @@ def _degrees(plan: Plan, clusters: Clusters) -> float | None:
 
 
 def _pre_test(plan: Plan, found: GroupTimes, clusters: Clusters) -> dict[str, Json]:
-    """The Wald test that every effect before treatment is 0, by its chi-square as R's did gives it."""
+    """The Wald test that every effect before treatment is 0, by its chi-square as R's did gives it.
+
+    Its effects are those of single cohorts and periods; the gate rests on the averages of the event study.
+    """
     before = np.flatnonzero((found.cells.event < -plan.settings.anticipation) & ~found.cells.reference)
     if not 0 < len(before) <= _MOST_TESTED or clusters.fewest < 2:
-        return {"effects": len(before), "statistic": None, "p_value": None}
+        return {"test": _PRE_TEST, "effects": len(before), "statistic": None, "p_value": None}
     count, cohorts = len(found.effects), len(found.panel.cohorts)
     each = [
         Average(value=float(found.effects[at]), weights=np.eye(1, count, at)[0], by_size=np.zeros(cohorts))
@@ -188,6 +201,7 @@ def _pre_test(plan: Plan, found: GroupTimes, clusters: Clusters) -> dict[str, Js
         statistic = np.nan
     usable = statistic >= 0 and np.linalg.cond(matrix) < 1e12
     return {
+        "test": _PRE_TEST,
         "effects": len(before),
         "statistic": statistic if usable else None,
         "p_value": chi_square_survival(statistic, len(before)) if usable else None,

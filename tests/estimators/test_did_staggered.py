@@ -420,7 +420,7 @@ def test_a_window_limits_the_event_study_alone():
     assert [row["event"] for row in answer(IMPUTED, data, event_window=1).diagnostics["dynamic"]["averages"]] == [0, 1]
 
 
-def test_years_that_are_skipped_count_and_dates_do_not():
+def test_years_that_are_skipped_count_and_words_do_not():
     data = staggered(covariates=False)
     skipping = replace(data, time_values=np.array([2001.0, 2002, 2003, 2004, 2005, 2008]))
     cohort = np.where(data.cohort == 2006, 2008.0, data.cohort)
@@ -437,6 +437,21 @@ def test_years_that_are_skipped_count_and_dates_do_not():
     left, right = answer(GROUP_TIME, data), answer(GROUP_TIME, dated)
     assert left.estimate == right.estimate
     assert [row["event"] for row in right.diagnostics["dynamic"]["averages"]] == list(range(-4, 4))
+
+
+def test_months_that_are_skipped_count_like_years():
+    data = staggered(covariates=False)
+    numbers = np.array([1.0, 2, 3, 4, 5, 8])
+    dates = (np.datetime64("2009-12") + np.arange(1, 9) * np.timedelta64(1, "M")).astype("datetime64[D]")
+    seen = dates[[0, 1, 2, 3, 4, 7]]
+    place = np.nan_to_num(data.cohort - 2001, nan=0).astype(int)
+    events = []
+    for values, labels in ((numbers, None), (seen.astype(float), tuple(str(day) for day in seen))):
+        cohort = np.where(np.isnan(data.cohort), np.nan, values[place])
+        dated = replace(data, time_values=values, time_labels=labels, cohort=cohort)
+        events.append([row["event"] for row in answer(GROUP_TIME, dated).diagnostics["dynamic"]["averages"]])
+    assert events[0] == events[1]
+    assert 5 in events[0]
 
 
 def test_the_event_study_keeps_the_covariance_that_its_errors_come_from():
