@@ -1,15 +1,18 @@
 """Whether a design that the mapping describes is one that something was computed by.
 
-A cutoff, an instrument or a proxy is mapped because a plain comparison would be wrong. Where no estimator of that
-design gives a number, the plain comparison is all that is left, and nothing should be decided by it.
+A cutoff, an instrument or a proxy is mapped because a plain comparison would be wrong, and so are units over time whose
+treatment changes. Where no estimator of that design gives a number, the plain comparison is all that is left, and
+nothing should be decided by it.
 """
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from cqox.contract import Gate
 from cqox.diagnostics._tables import NO_PRIMARY, Table, skip, table_in, text_or
 from cqox.diagnostics.primary import TESTS
-from cqox.estimators import Estimate, Json, Plan, entries
+from cqox.estimators import Estimate, Estimator, Json, Plan, entries
 
 __all__ = ["design_gate", "design_use"]
 
@@ -18,6 +21,7 @@ _DESIGN_ROLES = (
     "running",
     "cutoff",
     "post",
+    "intervention_time",
     "cohort",
     "dose",
     "proxy_treatment",
@@ -29,29 +33,57 @@ _DESIGN_ROLES = (
     "target_policy",
 )
 
+_OVER_TIME = ("unit_id", "time")
+"""Roles that describe a design together where the treatment changes within units."""
+
 
 def design_use(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     """The mapped roles of designs, and those whose estimators were asked and all gave no number, with a reason."""
     asked = {estimate.name: estimate for estimate in estimates}
     known = [entry for entry in entries() if entry.name in asked and entry.name not in TESTS]
-    used = {
-        role for entry in known if asked[entry.name].estimate is not None for role in (*entry.requires, *entry.optional)
-    }
-    mapped = [role for role in _DESIGN_ROLES if plan.has(role)]
+    computed = [entry for entry in known if asked[entry.name].estimate is not None]
     silent = [entry for entry in known if asked[entry.name].estimate is None]
-    unused = [role for role in mapped if role not in used and any(role in entry.requires for entry in silent)]
+    mapped = [role for role in _DESIGN_ROLES if plan.has(role)]
+    if _treatment_changes(plan):
+        mapped += _OVER_TIME
+    unused = [
+        role
+        for role in mapped
+        if not any(_made_for(role, entry) for entry in computed) and any(_made_for(role, entry) for entry in silent)
+    ]
     told: dict[str, Json] = {"roles": list(mapped), "unused": list(unused)}
     if unused:
         # The estimator that asks for most of them, and lacks least.
         nearest = min(
             silent,
             key=lambda entry: (
-                -sum(role in entry.requires for role in unused),
+                -sum(role in (*entry.requires, *entry.optional) for role in unused),
                 sum(not plan.has(role) for role in entry.requires),
             ),
         )
         told["unused_reason"] = f"{nearest.name} was not computed. {asked[nearest.name].reason}"
     return told
+
+
+def _treatment_changes(plan: Plan) -> bool:
+    """Whether units are followed over time and the treatment of some of them changes."""
+    data = plan.data
+    if data.unit is None or data.time is None or data.treatment is None:
+        return False
+    seen = (data.unit >= 0) & (data.time >= 0) & ~np.isnan(data.treatment)
+    unit, treatment = data.unit[seen], data.treatment[seen]
+    one = np.zeros(int(unit.max(initial=-1)) + 1)
+    one[unit] = treatment
+    return bool((one[unit] != treatment).any())
+
+
+def _made_for(role: str, entry: Estimator) -> bool:
+    """Whether an estimator is of the design that a role describes."""
+    if role in _OVER_TIME:
+        return "time" in entry.requires or "post" in entry.requires
+    # What else follows units over time takes the treatment that a cohort says; 'intervention_time' says 'post'.
+    instead = {"cohort": "time", "intervention_time": "post"}.get(role)
+    return role in (*entry.requires, *entry.optional) or (instead is not None and instead in entry.requires)
 
 
 def design_gate(diagnostics: Table, chosen: Estimate | None) -> Gate:
@@ -65,7 +97,8 @@ def design_gate(diagnostics: Table, chosen: Estimate | None) -> Gate:
         return skip(rule, "No role of a design beyond treatment and covariates is mapped.")
     if not unused:
         return Gate(status="pass", value=0.0, threshold=0.0, rule=rule)
-    names = " and ".join(f"'{role}'" for role in unused)
+    quoted = [f"'{role}'" for role in unused]
+    names = " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
     return Gate(
         status="fail", value=float(len(unused)), threshold=0.0, rule=rule,
         reason=f"Nothing was computed by the design of {names}. {text_or(found.get('unused_reason'), '')}".rstrip(),
