@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._absorb import compress
+from cqox.estimators._calendar import counted
 from cqox.estimators._result import varying_outcome
 from cqox.estimators._sample import Sample, listed
 from cqox.estimators.data import Codes, Matrix, Vector
@@ -151,7 +152,7 @@ def _laid_out(plan: Plan) -> Panel:
     missing = sample.n < units * periods
     present = position >= 0 if missing else None
     start = _starts(plan, sample, unit, position, present, values)
-    steps = _steps(values, numeric=data.time_labels is None)
+    steps = _steps(values, labels)
     first = np.searchsorted(steps, steps[0] + plan.settings.anticipation, side="right")
     early = start < first
     order = np.argsort(start, kind="stable")
@@ -252,12 +253,16 @@ def _starts(
     return np.asarray(start, dtype=np.int64)
 
 
-def _steps(values: Vector, *, numeric: bool) -> Codes:
-    """Whole steps from the first period: of years that skip some, the years; of dates and of other scales, one each."""
-    counted = np.arange(len(values), dtype=np.int64)
-    if not numeric or not (values == np.floor(values)).all() or np.ptp(values) > 2**50:
-        return counted
-    gaps = np.diff(values).astype(np.int64)
+def _steps(values: Vector, labels: Sequence[str]) -> Codes:
+    """Whole steps from the first period: of years or months that skip some, the years or months; of days and of other
+    scales, one each."""
+    periods = counted(values, labels or None)
+    whole = periods.whole
+    if whole is None:
+        if labels or not (values == np.floor(values)).all() or np.ptp(values) > 2**50:
+            return np.arange(len(values), dtype=np.int64)
+        whole = values.astype(np.int64)
+    gaps = np.diff(whole)
     unit = math.gcd(*gaps.tolist()) if len(gaps) else 1
     return np.concatenate([[0], np.cumsum(gaps // max(unit, 1))]).astype(np.int64)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cqox.estimators._absorb import compress
+from cqox.estimators._calendar import counted
 from cqox.estimators._result import Title, estimated, no_absorbing, varying_outcome
 from cqox.estimators._sample import Sample
 from cqox.estimators._serial import (
@@ -42,8 +43,9 @@ class _Series:
 
     Attributes:
         y: (periods,) less `centre`, over `scale`.
-        time: (periods,) since the first period after the intervention, in units of the data's `time_values`.
-        start: that period on the scale of `time_values`.
+        values: (periods,) on the scale of the data's `time_values`.
+        time: (periods,) since the first period after the intervention, in `unit`.
+        unit: what time is counted in, for a sentence.
         before: periods before it.
         rows: (periods,) rows behind each mean.
     """
@@ -51,10 +53,16 @@ class _Series:
     y: Vector
     centre: float
     scale: float
+    values: Vector
     time: Vector
-    start: float
+    unit: str
     before: int
     rows: Vector
+
+    @property
+    def start(self) -> float:
+        """The first period after the intervention, on the scale of `values`."""
+        return float(self.values[self.before])
 
     @property
     def design(self) -> Matrix:
@@ -103,7 +111,6 @@ def _read(plan: Plan) -> _Series | str:
         return reason or str(after)
     time, periods = compress(sample.take(_codes(plan.data.time)))
     places = np.unique(sample.take(_codes(plan.data.time)))
-    values = places.astype(np.float64) if plan.data.time_values is None else plan.data.time_values[places]
     rows = np.bincount(time, minlength=periods).astype(np.float64)
     share = np.bincount(time, after, periods) / rows
     reason = _not_one_series(plan, sample, share, after)
@@ -117,7 +124,7 @@ def _read(plan: Plan) -> _Series | str:
             f"There are {before} periods before and {periods - before} after the intervention; at least {_BEFORE} and "
             f"{_AFTER}, and {_IN_ALL} in all, are needed."
         )
-    return _means(plan, sample, time, values, rows, before)
+    return _means(plan, sample, time, places, rows, before)
 
 
 def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) -> str | None:
@@ -135,7 +142,11 @@ def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) ->
     )
 
 
-def _means(plan: Plan, sample: Sample, time: Codes, values: Vector, rows: Vector, before: int) -> _Series:
+def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector, before: int) -> _Series:
+    data = plan.data
+    values = places.astype(np.float64) if data.time_values is None else data.time_values[places]
+    labels = None if data.time_labels is None else [data.time_labels[at] for at in places.tolist()]
+    periods = counted(values, labels)
     y, weights = sample.take(plan.data.y), plan.weights(sample)
     size = float(np.abs(y).max()) or 1.0
     mass = rows if weights is None else np.bincount(time, weights)
@@ -147,8 +158,9 @@ def _means(plan: Plan, sample: Sample, time: Codes, values: Vector, rows: Vector
         y=(means - centre) / scale,
         centre=centre * size,
         scale=scale * size,
-        time=values - values[before],
-        start=float(values[before]),
+        values=values,
+        time=periods.values - periods.values[before],
+        unit=f"unit of '{plan.label('time')}'" if periods.unit == "number" else periods.unit,
         before=before,
         rows=rows,
     )
@@ -184,6 +196,7 @@ def _segmented(plan: Plan) -> Estimate:
         for name, (contrast, per) in changes.items()
     }
     diagnostics |= {
+        "time_unit": series.unit,
         "first_period_after": series.start,
         "periods_before": series.before,
         "periods_after": len(series.y) - series.before,
@@ -244,7 +257,7 @@ def _path(series: _Series, fitted: Vector, counterfactual: Vector) -> list[Json]
     starts = np.arange(0, len(series.y), pooled)
     counts = np.diff([*starts, len(series.y)])
     scaled = (series.y, fitted, counterfactual)
-    columns = [series.time + series.start, *(each * series.scale + series.centre for each in scaled)]
+    columns = [series.values, *(each * series.scale + series.centre for each in scaled)]
     means = [np.add.reduceat(column, starts) / counts for column in columns]
     return [
         {"time": float(time), "observed": float(seen), "fitted": float(line), "counterfactual": float(before)}
@@ -253,7 +266,7 @@ def _path(series: _Series, fitted: Vector, counterfactual: Vector) -> list[Json]
 
 
 def _notes(plan: Plan, series: _Series) -> list[str]:
-    notes = ["The slopes are for one unit of time."]
+    notes = [f"The slopes are for one {series.unit}."]
     if series.rows.max() > 1:
         notes.append(
             f"The {int(series.rows.sum())} rows are averaged by period; the standard error is of the averages."

@@ -126,3 +126,36 @@ def test_weights_make_the_means():
     left = answer(replace(data, weights=weights))
     right = answer(replace(series(), y=(3 * wide[0] + wide[1]) / 4))
     assert left.estimate == pytest.approx(right.estimate, rel=1e-9)
+
+
+def calendar(labels: np.ndarray) -> Data:
+    """A series on these dates, with time counted from 0 otherwise."""
+    data = series(60, 30, slope=0.1)
+    days = labels.astype("datetime64[D]")[: len(data.time_values)]
+    return replace(data, time_values=days.astype(float), time_labels=tuple(str(day) for day in days))
+
+
+@pytest.mark.parametrize(("code", "unit"), [("M", "month"), ("Y", "year"), ("W", "week"), ("D", "day")])
+def test_time_is_counted_as_the_calendar_does(code: str, unit: str) -> None:
+    plain = series(60, 30, slope=0.1)
+    dated = answer(calendar(np.datetime64("2010", code) + np.arange(90) * np.timedelta64(1, code)))
+    expected = answer(plain)
+    assert dated.estimate == pytest.approx(expected.estimate, rel=1e-9)
+    assert dated.standard_error == pytest.approx(expected.standard_error, rel=1e-7)
+    for name in ("level_change", "slope_change", "slope_before"):
+        assert dated.diagnostics[name] == pytest.approx(expected.diagnostics[name], rel=1e-7)
+    assert dated.diagnostics["time_unit"] == unit
+    assert f"The slopes are for one {unit}." in dated.diagnostics["notes"]
+
+
+def test_the_path_and_the_start_stay_on_the_scale_of_the_data() -> None:
+    data = calendar(np.datetime64("2010-01") + np.arange(90) * np.timedelta64(1, "M"))
+    told = answer(data).diagnostics
+    assert [row["time"] for row in told["periods"]] == data.time_values.tolist()
+    assert told["first_period_after"] in data.time_values
+
+
+def test_the_unit_of_numbers_is_named_by_its_column() -> None:
+    data = series()
+    data = replace(data, names={**data.names, "time": ("year",)})
+    assert "The slopes are for one unit of 'year'." in answer(data).diagnostics["notes"]
