@@ -12,6 +12,7 @@ import polars as pl
 
 from cqox.analysis.levels import folded
 from cqox.analysis.roles import Columns, Rows, binary, covariate_matrix, group_codes, numeric
+from cqox.analysis.timing import cohort_column, time_column, with_months
 from cqox.contract import ROLES, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Edges, Matrix, Vector
@@ -75,17 +76,19 @@ def check_scales(frame: Rows, roles: RoleMapping) -> None:
     """Refuse to compare dates with numbers.
 
     Raises:
-        InvalidRequest: of two roles that are compared with each other, one holds dates and the other does not.
+        InvalidRequest: of two roles that are compared with each other, one holds dates and the other does not, or they
+            cannot be read.
     """
+    roles = with_months(frame, roles)
     for role, other in _COMPARED:
         if role not in roles or other not in roles:
             continue
-        held = frame[str(roles[role])]
+        held = time_column(frame, roles) if role == "time" else frame[str(roles[role])]
         if ROLES[other].arity == "scalar":
             dated = isinstance(roles[other], str)
             told = f"'{other}' is {'a date' if dated else 'a number'}"
         else:
-            beside = frame[str(roles[other])]
+            beside = cohort_column(frame, roles)
             if beside.null_count() == beside.len():
                 continue
             dated = beside.dtype.is_temporal()

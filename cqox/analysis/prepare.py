@@ -28,6 +28,7 @@ from cqox.analysis.roles import (
     probability,
 )
 from cqox.analysis.rowkey import row_keys
+from cqox.analysis.timing import cohort_column, time_column, timing_notes, with_months
 from cqox.contract import ROLES, Options, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Data, Vector
@@ -76,6 +77,8 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
     """
     notes: list[str] = []
     check_scales(frame, roles)
+    roles = with_months(frame, roles)
+    notes += timing_notes(frame, roles)
     y = _outcome(frame, roles, notes)
     levels = _treatment(frame, roles, options)
     notes += levels.notes
@@ -120,7 +123,7 @@ def started(frame: Rows, roles: RoleMapping) -> Vector:
         frame: the columns of `time` and `cohort`, at least.
         roles: canonical role to what plays it, these two among them.
     """
-    time, cohort = numeric(frame[str(roles["time"])], role="time"), _cohort(frame, roles)
+    time, cohort = numeric(time_column(frame, roles), role="time"), _cohort(frame, roles)
     assert cohort is not None
     values = np.where(np.isnan(cohort), 0.0, (time >= cohort).astype(np.float64))
     values[np.isnan(time)] = np.nan
@@ -130,7 +133,7 @@ def started(frame: Rows, roles: RoleMapping) -> Vector:
 def _cohort(frame: Rows, roles: RoleMapping) -> Vector | None:
     if "cohort" not in roles:
         return None
-    series = frame[str(roles["cohort"])]
+    series = cohort_column(frame, roles)
     cohort = numeric(series, role="cohort")
     # Some write 0 for units that are never treated; dates are days since 1970, and those before it are dates too.
     never = ~np.isfinite(cohort) if series.dtype.is_temporal() else (cohort <= 0) | ~np.isfinite(cohort)
@@ -151,7 +154,7 @@ def _base(
     instruments = covariate_matrix(frame, columns, names.get("instrument", ()), role="instrument", notes=notes)
     if "unit_id" not in roles:
         notes.append("No unit_id is mapped: every row is taken as a unit of its own.")
-    periods = period_codes(frame[str(roles["time"])]) if "time" in roles else None
+    periods = period_codes(time_column(frame, roles)) if "time" in roles else None
     post = binary(frame[str(roles["post"])], role="post", notes=notes) if "post" in roles else None
     if post is None and periods is not None and "intervention_time" in roles:
         start = scalar(roles, "intervention_time")

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Dates", "compact_dates", "dates_at_midnight", "read_dates", "within_calendar"]
+__all__ = [
+    "Dates", "compact_dates", "compact_months", "dates_at_midnight", "first_days", "read_dates", "within_calendar",
+]  # fmt: skip
 
 _SAMPLE = 200
 # 0001-01-01 and 10000-01-01 in days since 1970-01-01. A day more at either end would leave it by a time zone.
@@ -70,6 +72,34 @@ def compact_dates(whole: pl.Series) -> pl.Series | None:
         return None
     days = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
     return days if days.null_count() == whole.null_count() else None
+
+
+def compact_months(values: pl.Series) -> pl.Series | None:
+    """Whole numbers such as 200312 as the first days of these months; None if some are none.
+
+    All must be months between 1800 and 2200, of more than one year (within one, the numbers are as far apart as the
+    months), and none more than a year after the one before it: a count of something else shows itself by one of these.
+    """
+    if not values.dtype.is_numeric():
+        return None
+    levels = values.drop_nulls().unique().sort()
+    days = first_days(levels)
+    if levels.is_empty() or days.null_count():
+        return None
+    months = days.dt.year().cast(pl.Int64) * 12 + days.dt.month()
+    if days.dt.year().n_unique() < 2 or (months.diff().drop_nulls() > 12).any():
+        return None
+    return first_days(values)
+
+
+def first_days(months: pl.Series) -> pl.Series:
+    """The first days of months that are written as 200312; null where a number is none between 1800 and 2200."""
+    number = pl.col("n").cast(pl.Int64, strict=False)
+    year, month = number // 100, number % 100
+    fits = (number == pl.col("n")) & year.is_between(1800, 2200) & month.is_between(1, 12)
+    # Where a number is no month, any other stands in for it: an impossible date would be an error.
+    date = pl.date(pl.when(fits).then(year).otherwise(2000), pl.when(fits).then(month).otherwise(1), 1)
+    return months.to_frame("n").select(pl.when(fits).then(date)).to_series().alias(months.name)
 
 
 def within_calendar(values: pl.Series) -> tuple[pl.Series, int]:

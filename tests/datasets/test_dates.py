@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.datasets.dates import compact_dates, read_dates
+from cqox.datasets.dates import compact_dates, compact_months, first_days, read_dates
 
 DAY = date(2024, 1, 5)
 
@@ -95,3 +95,38 @@ def test_every_moment_survives_iso_notation(moments: list[datetime]) -> None:
     assert [
         value if isinstance(value, datetime) else datetime(value.year, value.month, value.day) for value in found
     ] == moments  # type: ignore[attr-defined]
+
+
+def test_months_in_six_digits_are_their_first_days() -> None:
+    found = compact_months(pl.Series("m", [200312, None, 200401, 200402]))
+    assert found is not None
+    assert found.to_list() == [date(2003, 12, 1), None, date(2004, 1, 1), date(2004, 2, 1)]
+    assert found.name == "m"
+    real = compact_months(pl.Series([200312.0, 200401.0]))
+    assert real is not None
+    assert real.dtype == pl.Date
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [None, None],
+        [200401, 200402],
+        [200312, 200413],
+        [200312, 200400],
+        [179912, 180001],
+        [200312, 200501],
+        [200312.5, 200401.0],
+        ["200312", "200401"],
+        [2003, 2004],
+    ],
+)
+def test_other_columns_are_no_months_in_six_digits(values: list[object]) -> None:
+    assert compact_months(pl.Series(values, strict=False)) is None
+
+
+def test_a_number_that_is_no_month_has_no_first_day() -> None:
+    assert first_days(pl.Series([200401.0, 200413.0, float("inf"), float("nan"), -5.0, None])).to_list() == [
+        date(2004, 1, 1), None, None, None, None, None,
+    ]  # fmt: skip

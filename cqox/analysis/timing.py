@@ -1,0 +1,150 @@
+"""The roles that say when: periods, first treated periods and the time of an intervention, brought to one scale.
+
+Months written as whole numbers (200312, then 200401) become dates: as numbers December and January would be 89 apart.
+Words of a cohort that say never, and infinity, become missing, which is how a unit that is never treated is kept.
+"""
+
+import math
+from datetime import date
+
+import polars as pl
+
+from cqox.analysis.levels import folded
+from cqox.contract import RoleMapping
+from cqox.datasets.dates import compact_months, first_days, read_dates
+from cqox.datasets.kept import ColumnsOnDisk
+from cqox.errors import InvalidRequest
+from cqox.estimators._sample import listed
+
+__all__ = ["cohort_column", "time_column", "timing_notes", "with_months"]
+
+type _Rows = pl.DataFrame | ColumnsOnDisk
+
+_NEVER = {
+    "never", "never treated", "nevertreated", "not treated", "not yet", "untreated", "none", "no", "control",
+    "controls", "inf", "+inf", "infinity", "+infinity", "∞", "未処置", "未導入", "未実施", "処置なし", "介入なし",
+    "対象外", "対照", "なし", "無し", "無",
+}  # fmt: skip
+"""Words in a column of first treated periods that say that there is none."""
+
+
+def time_column(frame: _Rows, roles: RoleMapping) -> pl.Series:
+    """The periods; as dates where they are whole numbers of the form YYYYMM."""
+    series = frame[str(roles["time"])]
+    months = compact_months(series)
+    return series if months is None else months
+
+
+def cohort_column(frame: _Rows, roles: RoleMapping) -> pl.Series:
+    """The first treated periods, missing where the column says that there is none.
+
+    Raises:
+        InvalidRequest: it holds words that are no period, or numbers that are no months beside a time that is in them.
+    """
+    return _cohort(frame, roles)[0]
+
+
+def with_months(frame: _Rows, roles: RoleMapping) -> RoleMapping:
+    """The roles with an `intervention_time` of the form YYYYMM as a date, where the periods are dates.
+
+    Raises:
+        InvalidRequest: periods are months of that form, and it is a number that is none.
+    """
+    given = roles.get("intervention_time")
+    if isinstance(given, str) or given is None or "time" not in roles:
+        return roles
+    raw, time = frame[str(roles["time"])], time_column(frame, roles)
+    if not time.dtype.is_temporal():
+        return roles
+    month = first_days(pl.Series([given], dtype=pl.Float64))[0]
+    if isinstance(month, date):
+        return {**roles, "intervention_time": month.isoformat()}
+    if raw.dtype.is_temporal():
+        return roles
+    raise InvalidRequest(
+        f"'intervention_time' is {given}, and '{raw.name}' holds months such as {_example(raw)}; write it like them.",
+        field="mapping.intervention_time",
+    )
+
+
+def timing_notes(frame: _Rows, roles: RoleMapping) -> list[str]:
+    """What was understood of these roles, each a sentence."""
+    notes: list[str] = []
+    if "time" in roles:
+        raw = frame[str(roles["time"])]
+        if time_column(frame, roles).dtype != raw.dtype:
+            notes.append(
+                f"time '{raw.name}': numbers such as {_example(raw)} are read as months, so that January follows "
+                "December."
+            )
+    if "cohort" in roles:
+        notes += _cohort(frame, roles)[1]
+    return notes
+
+
+def _cohort(frame: _Rows, roles: RoleMapping) -> tuple[pl.Series, list[str]]:
+    series, notes = frame[str(roles["cohort"])], list[str]()
+    if series.dtype in (pl.String, pl.Categorical, pl.Enum):
+        series, notes = _without_never(series)
+    elif series.dtype.is_float():
+        endless = series.is_infinite().fill_null(value=False)
+        if endless.any():
+            notes.append(_never_note(series.name, {"infinity": int(endless.sum())}))
+            series = series.to_frame("c").select(pl.when(~endless).then("c")).to_series().alias(series.name)
+    if "time" in roles and series.dtype.is_numeric() and time_column(frame, roles).dtype.is_temporal():
+        series = _in_months(series, frame[str(roles["time"])])
+    return series, notes
+
+
+def _without_never(series: pl.Series) -> tuple[pl.Series, list[str]]:
+    """Words as numbers or dates, those that say never as missing."""
+    words = series.cast(pl.String)
+    levels = words.drop_nulls().unique(maintain_order=True).to_list()
+    never = [word for word in levels if folded(word).replace("-", " ").replace("_", " ") in _NEVER]
+    rest = pl.Series([word for word in levels if word not in never], dtype=pl.String)
+    numbers = rest.cast(pl.Float64, strict=False)
+    strays = rest.filter(numbers.is_null() | ~numbers.is_finite())
+    dates = read_dates(rest)[0] if len(strays) else None
+    if len(strays) and dates is None:
+        if len(strays) == len(rest):
+            # There is not one period among them: the column itself is the wrong one, and is refused as such.
+            return series, []
+        odd = listed([f"'{word}'" for word in strays.to_list()], 6)
+        raise InvalidRequest(
+            f"'{series.name}' cannot be cohort: beside first treated periods it holds {odd}. Leave those cells empty, "
+            "or write 'never', where a unit is never treated.",
+            field="mapping.cohort",
+        )
+    values = numbers if dates is None else dates.values
+    read = words.replace_strict(rest, values, default=None, return_dtype=values.dtype).alias(series.name)
+    counts = {f"'{word}'": int((words == word).sum()) for word in never}
+    return read, [_never_note(series.name, counts)] if counts else []
+
+
+def _never_note(name: str, counts: dict[str, int]) -> str:
+    shown = listed([f"{word} ({rows:,} row{'' if rows == 1 else 's'})" for word, rows in counts.items()], 6)
+    return f"cohort '{name}': {shown} means never treated."
+
+
+def _in_months(cohort: pl.Series, time: pl.Series) -> pl.Series:
+    """Numbers of the form YYYYMM as dates; as they are where they are none and the periods are dates by themselves."""
+    numbers = cohort.cast(pl.Float64)
+    months = first_days(numbers)
+    # 0 and less, and a number beyond every period, say that a unit is never treated.
+    latest = time.max() if time.dtype.is_numeric() else None
+    beyond = numbers > (latest if isinstance(latest, int | float) else math.inf)
+    wrong = numbers.is_not_null() & months.is_null() & (numbers > 0) & ~beyond
+    if not wrong.any():
+        return months
+    if time.dtype.is_temporal():
+        return cohort
+    raise InvalidRequest(
+        f"'{cohort.name}' holds {listed([f'{value:.10g}' for value in numbers.filter(wrong).unique().sort()], 6)}, and "
+        f"'{time.name}' holds months such as {_example(time)}; write its months like them.",
+        field="mapping.cohort",
+    )
+
+
+def _example(time: pl.Series) -> str:
+    latest = time.max()
+    return f"{latest:.10g}" if isinstance(latest, int | float) else ""
