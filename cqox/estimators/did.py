@@ -26,7 +26,7 @@ from cqox.estimators._result import (
     varying_outcome,
 )
 from cqox.estimators._sample import Sample, listed
-from cqox.estimators._uncertainty import regression
+from cqox.estimators._uncertainty import Uncertainty, regression
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -41,8 +41,25 @@ _CELLS = ("untreated before", "untreated after", "treated before", "treated afte
 
 def _two_by_two(plan: Plan) -> Estimate:
     sample = _two_by_two_sample(plan)
+    if sample.n == len(_CELLS) and not plan.has("covariates"):
+        return _four_rows(plan, sample)
     post = sample.scatter(sample.take(_mapped(plan.data.post)), np.nan)
     return _four_cells(plan, Title("did_2x2", _FAMILY, "ATT"), sample, _mapped(plan.data.treatment), post, {}, ())
+
+
+def _four_rows(plan: Plan, sample: Sample) -> Estimate:
+    """One row in each cell: their difference in differences, with nothing left to tell its error by."""
+    cells = (2 * plan.treated(sample) + sample.take(_mapped(plan.data.post))).astype(np.int64)
+    means = np.zeros(len(_CELLS))
+    means[cells] = sample.take(plan.data.y)
+    doubt = "There is one row in each of the four cells, so that nothing tells how far rows differ: no standard error."
+    return estimated(
+        Title("did_2x2", _FAMILY, "ATT"), plan, sample, float(means[3] - means[2] - means[1] + means[0]), None,
+        Uncertainty(standard_error=None, method="none", degrees=None, warnings=(doubt,)),
+        diagnostics={
+            "cell_means": dict(zip(_CELLS, means.tolist(), strict=True)), "cell_rows": dict.fromkeys(_CELLS, 1),
+        },
+    )  # fmt: skip
 
 
 def _two_by_two_sample(plan: Plan) -> Sample:
@@ -144,6 +161,11 @@ def _block_design(plan: Plan, sample: Sample) -> _Block | str:
     if (status != (treated[unit] & (time >= start))).any():
         return "Treatment ends again in some unit; it needs units that stay treated."
     if not (treated[unit] & (time < start)).any():
+        if plan.has("post"):
+            return (
+                f"'{plan.label('treatment')}' does not change within units: with 'post' it says who is treated at some "
+                "time, which did_2x2 takes."
+            )
         return "No treated unit is seen before its treatment; map 'post' where the start is known."
     periods = compress(time)[1]
     return _Block(treated=treated.astype(np.float64), start=start, unbalanced=sample.n < units * periods)

@@ -270,3 +270,34 @@ def test_fixed_effects_that_units_or_periods_contain_are_taken_out_already():
     data = panel()
     within = replace(data, fixed_effects=(data.unit % 4, data.time // 2))
     assert answer("did_2x2_block", within).estimate == answer("did_2x2_block", data).estimate
+
+
+def snow() -> Data:
+    """Deaths per 10,000 houses that two companies supplied, before and after one of them moved its intake."""
+    return Data(
+        n=4,
+        y=np.array([135.0, 147.0, 130.0, 19.0]),
+        treatment=np.array([0.0, 0, 1, 1]),
+        treatment_kind="binary",
+        post=np.array([0.0, 1, 0, 1]),
+        unit=np.array([0, 0, 1, 1]),
+        time=np.array([0, 1, 0, 1]),
+        time_values=np.array([1849.0, 1854.0]),
+        row_key=np.arange(4, dtype=np.uint64),
+        names={"y": ("deaths",), "treatment": ("moved",), "post": ("after",)},
+    )
+
+
+def test_one_row_in_each_cell_has_an_estimate_and_no_standard_error():
+    result = answer("did_2x2", snow())
+    assert result.estimate == (19 - 130) - (147 - 135)
+    assert result.standard_error is result.ci_lower is result.p_value is None
+    assert result.warnings[0].startswith("There is one row in each of the four cells")
+    assert result.diagnostics["cell_means"]["treated after"] == 19
+
+
+def test_a_treatment_that_says_who_is_ever_treated_is_sent_where_post_is_used():
+    reason = refused("did_2x2_block", snow())
+    assert "'moved' does not change within units" in reason
+    assert "did_2x2" in reason
+    assert "map 'post'" in refused("did_2x2_block", replace(snow(), post=None))
