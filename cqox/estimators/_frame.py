@@ -19,7 +19,7 @@ from cqox.estimators.data import Codes, Matrix, Vector
 __all__ = ["Frame", "build_frame"]
 
 _STRIDE_ROWS = 1024
-_CACHED = 2**18
+_CACHED = 2**19
 """Values in a block."""
 
 _ABSORBED = 1e-14
