@@ -19,6 +19,8 @@ __all__ = ["Logit", "cross_fit_logit", "expit", "fit_logit", "gradient_partial",
 _GRADIENT = 1e-12
 _FOLD_GRADIENT = 1e-10
 _START_ROWS = 16_384
+_START_BLOCK = 4_096
+_FEW = 24
 _SEPARATED = 1e-4
 
 
@@ -71,7 +73,7 @@ def gradient_partial(z: Matrix, treated: Vector, weights: Vector | None, probabi
     residual = treated - probabilities
     if weights is not None:
         residual *= weights
-    return (z @ residual,)
+    return (cross(z, residual[None])[:, 0],)
 
 
 def information_partial(z: Matrix, weights: Vector | None, probabilities: Vector) -> Partial:
@@ -207,7 +209,8 @@ def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[V
     k = len(start)
     z = np.array(frame.matrix[:k, ::step], order="C")
     weights = None if frame.weights is None else np.array(frame.weights[::step])
-    rows = Rows(n=z.shape[1], block=frame.rows.block, threads=1)
+    # Few variables are multiplied sooner than another thread begins.
+    rows = Rows(n=z.shape[1], block=_START_BLOCK, threads=frame.rows.threads if k > _FEW else 1)
     products = gram(rows, z, weights)
     try:
         coefficients, _, information = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6, products=products)
