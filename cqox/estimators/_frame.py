@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cqox.estimators._absorb import Absorption, absorb
 from cqox.estimators._chunks import Partial, Rows
-from cqox.estimators._gram import gram, gram_partial, independent
+from cqox.estimators._gram import gram, gram_partial, grouped_gram_partial, independent
 from cqox.estimators._room import room
 from cqox.estimators._sample import Sample, listed
 from cqox.estimators.data import Codes, Matrix, Vector
@@ -43,6 +44,7 @@ class Frame:
         dropped: labels of the columns left out as constant or made of others.
         notes: the same in sentences.
         absorbed: what the fixed effects cost, where there are any.
+        grouped: (g, m, m) cross-products within groups of rows and (g,) rows in each, where groups were given.
     """
 
     sample: Sample
@@ -57,6 +59,7 @@ class Frame:
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     absorbed: Absorption | None = None
+    grouped: tuple[NDArray[np.float64], Vector] | None = None
 
     @property
     def n(self) -> int:
@@ -80,11 +83,14 @@ def build_frame(
     block: int,
     threads: int,
     effects: Sequence[Codes] = (),
+    within: tuple[NDArray[np.integer], int] | None = None,
 ) -> Frame:
     """The frame of some groups of raw (total, k) columns with their labels.
 
     Groups may lose columns that are constant or that earlier ones make, but for those of one column other than `x`:
     the caller looks at these itself. `x` is created where it is not given. Sampling weights are scaled to mean 1.
+    `within` are (n,) groups of rows, and how many there are, whose cross-products will be wanted: they take one pass
+    with those of all rows. Fixed effects do not go with them.
     """
     groups = groups if "x" in groups else {"x": (np.empty((sample.total, 0)), ()), **groups}
     at, centre, scale = _laid_out(sample, groups)
@@ -95,8 +101,11 @@ def build_frame(
         weights = sample.take(weights)
         weights = weights / weights.mean()
     fill = _filling(matrix, [columns for columns, _ in groups.values()], sample, centre, scale)
-    absorbed = None
-    if effects:
+    absorbed, grouped = None, None
+    if within is not None:
+        grouped = _filled_by_group(rows, fill, matrix, weights, *within)
+        products = grouped[0].sum(axis=0)
+    elif effects:
         rows.each(fill)
         absorbed = absorb(matrix[1:], [sample.take(codes) for codes in effects], weights)
         matrix[0] = 0.0
@@ -115,6 +124,7 @@ def build_frame(
         labels=("(intercept)", *(label for _, labels in groups.values() for label in labels)),
         notes=() if absorbed is None else _alone(absorbed),
         absorbed=absorbed,
+        grouped=grouped,
     )
     return _without_dependent(frame, groups)
 
@@ -200,6 +210,24 @@ def _filled(rows: Rows, fill: Callable[[slice], None], matrix: Matrix, weights: 
     return products
 
 
+def _filled_by_group(
+    rows: Rows,
+    fill: Callable[[slice], None],
+    matrix: Matrix,
+    weights: Vector | None,
+    codes: NDArray[np.integer],
+    count: int,
+) -> tuple[NDArray[np.float64], Vector]:
+    """(g, m, m) cross-products within each group, and (g,) rows in each."""
+
+    def work(s: slice) -> Partial:
+        fill(s)
+        return grouped_gram_partial(matrix[:, s], None if weights is None else weights[s], codes[s], count)
+
+    products, counts = rows.total(work)
+    return products, counts
+
+
 def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence[str]]]) -> Frame:
     """The frame without the columns of its wider groups that add nothing."""
     candidates = [
@@ -239,4 +267,5 @@ def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence
         dropped=dropped,
         notes=(*frame.notes, *notes),
         absorbed=frame.absorbed,
+        grouped=None if frame.grouped is None else (frame.grouped[0][:, stay][:, :, stay], frame.grouped[1]),
     )

@@ -37,7 +37,7 @@ _FAMILY = "double_ml"
 
 def _partially_linear(plan: Plan) -> Estimate:
     sample = plan.outcome_sample()
-    frame = plan.frame("xty", sample)
+    frame = plan.frame("xty", sample, folded=True)
     value, contributions, uncertainty, diagnostics = over_splits(plan, sample, partial(_plr_split, plan, frame))
     return estimated(
         Title("dml_plr", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
@@ -67,7 +67,7 @@ def _plr_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
 
 def _instrumented(plan: Plan) -> Estimate:
     sample = _instrumented_sample(plan)
-    frame, clusters = plan.frame("xzty", sample), plan.clusters(sample)
+    frame, clusters = plan.frame("xzty", sample, folded=True), plan.clusters(sample)
     check_instruments(frame, plan)
     said: list[tuple[float, dict[str, Json], list[str]]] = []
     value, contributions, uncertainty, diagnostics = over_splits(
@@ -117,7 +117,7 @@ def _instrumented_sample(plan: Plan) -> Sample:
 def interactive(plan: Plan, *, target: str) -> Estimate:
     """The mean doubly robust score over all rows (ATE), the treated (ATT) or the untreated (ATC)."""
     sample = plan.doubly_robust_sample()
-    frame, propensity = plan.frame("xty", sample), plan.propensity(sample)
+    frame, propensity = plan.frame("xty", sample, folded=True), plan.propensity(sample)
     clipped: list[int] = []
     value, contributions, uncertainty, diagnostics = over_splits(
         plan, sample, partial(_irm_split, plan, frame, propensity, target, clipped)

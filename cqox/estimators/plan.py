@@ -121,12 +121,15 @@ class Plan:
         treated = int(np.count_nonzero(self.treated(sample)))
         return sample.n - treated, treated
 
-    def frame(self, groups: str, sample: Sample, effects: Sequence[Codes] = ()) -> Frame:
-        """The standardised columns of some groups (letters of x, w, z, t, y), with effects absorbed where given."""
-        key = ("frame", groups, id(sample), tuple(id(codes) for codes in effects))
-        return self._once(key, lambda: self._frame(groups, sample, effects))
+    def frame(self, groups: str, sample: Sample, effects: Sequence[Codes] = (), *, folded: bool = False) -> Frame:
+        """The standardised columns of some groups (letters of x, w, z, t, y), with effects absorbed where given.
 
-    def _frame(self, groups: str, sample: Sample, effects: Sequence[Codes]) -> Frame:
+        Where it is not there yet, the cross-products of a `folded` one by fold and arm come with it, for `blocks`.
+        """
+        key = ("frame", groups, id(sample), tuple(id(codes) for codes in effects))
+        return self._once(key, lambda: self._frame(groups, sample, effects, folded=folded))
+
+    def _frame(self, groups: str, sample: Sample, effects: Sequence[Codes], *, folded: bool) -> Frame:
         columns: dict[str, tuple[Matrix, Sequence[str]]] = {}
         for group in groups:
             for array in role_arrays(self.data, _GROUPS[group]):
@@ -136,7 +139,7 @@ class Plan:
             columns = {"x": columns.pop("w"), **columns}
         return build_frame(
             sample, columns, weights=self.data.weights, block=self.settings.chunk_rows,
-            threads=self.settings.threads, effects=effects,
+            threads=self.settings.threads, effects=effects, within=self._folds_and_arms(sample, 0) if folded else None,
         )  # fmt: skip
 
     def folds(self, split: int = 0) -> NDArray[np.uint8]:
@@ -155,14 +158,20 @@ class Plan:
         return self._once(("blocks", id(frame), split), lambda: self._blocks(frame, split))
 
     def _blocks(self, frame: Frame, split: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        folds = self.settings.folds
-        codes = frame.sample.take(self.folds(split))
-        arms = 2 if self.data.treatment_kind == "binary" else 1
-        if arms == 2:
-            codes = codes * np.uint8(2) + self.treated(frame.sample).astype(np.uint8)
-        products, counts = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, folds * arms)
-        width = len(frame.matrix)
-        return products.reshape(folds, arms, width, width), counts.reshape(folds, arms)
+        found = frame.grouped if split == 0 else None
+        if found is None:
+            codes, count = self._folds_and_arms(frame.sample, split)
+            found = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, count)
+        products, counts = found
+        folds, width = self.settings.folds, len(frame.matrix)
+        return products.reshape(folds, -1, width, width), counts.reshape(folds, -1)
+
+    def _folds_and_arms(self, sample: Sample, split: int) -> tuple[NDArray[np.uint8], int]:
+        """(n,) the fold of each row and, where there are two, its arm, and how many pairs there are."""
+        codes, folds = sample.take(self.folds(split)), self.settings.folds
+        if self.data.treatment_kind != "binary":
+            return codes, folds
+        return codes * np.uint8(2) + self.treated(sample).astype(np.uint8), 2 * folds
 
     def outcome_sample(self) -> Sample:
         """The rows that outcome regressions use."""

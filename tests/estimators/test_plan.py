@@ -109,3 +109,20 @@ def test_huge_cells_do_not_count_as_missing():
     y = data.y.copy()
     y[:2] = 1.7e308
     assert Plan(replace(data, y=y), Settings()).sample("y").n == 100
+
+
+@pytest.mark.parametrize("kind", ["binary", "continuous"])
+def test_products_by_fold_and_arm_come_with_a_folded_frame(kind: str):
+    data = cross_section(n=500)
+    x = np.column_stack([data.covariates, data.covariates[:, 0] - data.covariates[:, 1], np.ones(data.n)])
+    data = replace(data, covariates=x, propensity_covariates=x, treatment_kind=kind)
+    together, apart = Plan(data, Settings()), Plan(data, Settings())
+    one = together.frame("xty", together.outcome_sample(), folded=True)
+    other = apart.frame("xty", apart.outcome_sample())
+    assert one.grouped is not None
+    assert other.grouped is None
+    assert one.dropped == other.dropped != ()
+    np.testing.assert_allclose(one.products, other.products, rtol=1e-12, atol=1e-10)
+    for split in (0, 1):
+        for left, right in zip(together.blocks(one, split), apart.blocks(other, split), strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-12, atol=1e-10)
