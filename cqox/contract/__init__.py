@@ -1,5 +1,6 @@
 """Roles, requests and reports: the words that clients, gateway and engine share. Loads no numerics."""
 
+from cqox.contract.bounds import MOST_COLUMNS, shortened
 from cqox.contract.estimators import ESTIMATORS
 from cqox.contract.report import (
     AnalysisListing,
@@ -34,6 +35,7 @@ from cqox.contract.roles import ALIASES, ROLES, Arity, Role, canonical_role
 __all__ = [
     "ALIASES",
     "ESTIMATORS",
+    "MOST_COLUMNS",
     "ROLES",
     "AnalysisListing",
     "AnalysisSummary",
@@ -62,4 +64,5 @@ __all__ = [
     "RoleMapping",
     "canonical_role",
     "parse_model",
+    "shortened",
 ]

@@ -7,12 +7,14 @@ import difflib
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, JsonValue, ValidationError, field_validator
 
+from cqox.contract.bounds import MOST_CHARACTERS_TOLD, MOST_COLUMNS, check_size, shortened
 from cqox.contract.estimators import ESTIMATORS, near_estimators
 from cqox.contract.roles import ROLES, canonical_role
 from cqox.errors import InvalidRequest
@@ -25,6 +27,10 @@ type Mapped = str | float | tuple[str, ...]
 type RoleMapping = Mapping[str, Mapped]
 """Canonical role names to what plays them."""
 
+type _Names = Annotated[list[str], FailFast()]
+"""Of ten thousand items that are wrong in the same way one is told of, and no more are looked at."""
+
+_REPEATED_TOLD = 5
 _LOOSE_DATE = re.compile(r"^(\d{4})(?:[-/.]|年\s*)(\d{1,2})(?:(?:[-/.]|月\s*)(\d{1,2})日?|月)?(?=$|[T\s])")
 """Years, months and days as columns of dates have them; a month without a day is its first day."""
 
@@ -37,7 +43,7 @@ class Assignment(_Strict):
     """One role and what plays it, for the list form of a mapping."""
 
     role: str
-    column: str | list[str] | float
+    column: str | _Names | float
 
 
 class Options(_Strict):
@@ -58,7 +64,9 @@ class Options(_Strict):
         "The notes name those that are left out for their values: constant, constant within every unit of a panel, or "
         "the outcome or treatment once more.",
     )
-    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(0.05, description="1 - alpha is the confidence level.")
+    alpha: Annotated[float, Field(ge=1e-10, lt=0.5)] = Field(
+        0.05, description="1 - alpha is the confidence level; from 1e-10 on, below which an interval has no end."
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Keys every random choice, such as folds.")
     folds: Annotated[int, Field(ge=2, le=50)] = Field(5, description="Folds of cross-fitting.")
     repetitions: Annotated[int, Field(ge=1, le=100_000)] = Field(
@@ -172,7 +180,7 @@ class AnalyzeRequest(_Strict):
     """The body of `POST /api/analyze/comprehensive`."""
 
     dataset_id: Annotated[str, Field(min_length=1, max_length=200)]
-    mapping: dict[str, str | float | list[str]] | list[Assignment] = Field(
+    mapping: dict[str, str | float | _Names] | Annotated[list[Assignment], FailFast()] = Field(
         description="Which column plays which role, as {role: column | [columns] | number} or [{role, column}]."
     )
     options: Options = Options()  # type: ignore[call-arg]
@@ -181,7 +189,7 @@ class AnalyzeRequest(_Strict):
         """The mapping under canonical names, and the aliases that were translated on the way (word to role).
 
         Raises:
-            InvalidRequest: an unknown role, a role given twice, or a role given the wrong kind of value.
+            InvalidRequest: an unknown role, a role given twice, or a role given the wrong kind of value or too many.
         """
         given: list[tuple[str, str | float | list[str]]]
         if isinstance(self.mapping, dict):
@@ -206,12 +214,7 @@ class AnalyzeRequest(_Strict):
             else:
                 single[name] = _one(name, value)
         for name, columns in several.items():
-            repeated = sorted({column for column in columns if columns.count(column) > 1})
-            if repeated:
-                raise InvalidRequest(
-                    f"The role '{name}' names {', '.join(repeated)} more than once; name each column once.",
-                    field=f"mapping.{name}",
-                )
+            _check_columns(name, columns)
         merged: dict[str, Mapped] = {**single, **{name: tuple(columns) for name, columns in several.items() if columns}}
         return {name: merged[name] for name in ROLES if name in merged}, aliases
 
@@ -220,6 +223,21 @@ class InferRequest(_Strict):
     """The body of `POST /api/roles/infer`."""
 
     dataset_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _check_columns(name: str, columns: Sequence[str]) -> None:
+    if len(columns) > MOST_COLUMNS:
+        raise InvalidRequest(
+            f"The role '{name}' names {len(columns):,} columns; at most {MOST_COLUMNS:,} are accepted.",
+            field=f"mapping.{name}",
+        )
+    repeated = sorted(column for column, count in Counter(columns).items() if count > 1)
+    if repeated:
+        told = ", ".join(shortened(column) for column in repeated[:_REPEATED_TOLD])
+        more = f" and {len(repeated) - _REPEATED_TOLD:,} others" if len(repeated) > _REPEATED_TOLD else ""
+        raise InvalidRequest(
+            f"The role '{name}' names {told}{more} more than once; name each column once.", field=f"mapping.{name}"
+        )
 
 
 def _columns(name: str, value: str | float | list[str]) -> list[str]:
@@ -246,7 +264,7 @@ def _one(name: str, value: str | float | list[str]) -> str | float:
         if scalar is None:
             raise InvalidRequest(
                 f"The role '{name}' takes a finite number or a date like 2024-07-01, on the scale of its variable, not "
-                f"{value!r}.",
+                f"{shortened(value) if isinstance(value, str) else value!r}.",
                 field=f"mapping.{name}",
             )
         return scalar
@@ -259,6 +277,8 @@ def _one(name: str, value: str | float | list[str]) -> str | float:
 
 def _scalar(value: str | float) -> str | float | None:
     """The number, or a date as ISO text in UTC without its zone; None where it is neither."""
+    if isinstance(value, str) and len(value) > MOST_CHARACTERS_TOLD:
+        return None
     try:
         number = float(value)
     except ValueError:
@@ -283,12 +303,14 @@ def _date(text: str) -> str | None:
 def _check_estimator(name: str, *, field: str) -> None:
     # No ValueError: pydantic would take it for its own, and the valid names would be lost.
     if name not in ESTIMATORS:
-        raise _unknown("estimator", name[:100], ESTIMATORS, field=field, near=near_estimators(name[:100]))
+        word = shortened(name)
+        raise _unknown("estimator", word, ESTIMATORS, field=field, near=near_estimators(word))
 
 
 def _unknown(
     what: str, word: str, valid: Sequence[str], *, field: str, near: Sequence[str] | None = None
 ) -> InvalidRequest:
+    word = shortened(word)
     if near is None:
         near = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
@@ -305,6 +327,7 @@ def parse_model[M: BaseModel](model: type[M], body: JsonValue) -> M:
     """
     if not isinstance(body, dict):
         raise InvalidRequest(f"The body must be a JSON object, not {_json_kind(body)}.")
+    check_size(body)
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -314,7 +337,7 @@ def parse_model[M: BaseModel](model: type[M], body: JsonValue) -> M:
 def _translated(model: type[BaseModel], error: ValidationError) -> InvalidRequest:
     first = error.errors(include_url=False, include_context=False)[0]
     path = [str(part) for part in first["loc"] if not (isinstance(part, str) and part.endswith("]"))]
-    where = ".".join(path)
+    where = ".".join(shortened(part) for part in path)
     if first["type"] == "extra_forbidden":
         owner: type[BaseModel] = model
         for part in path[:-1]:

@@ -167,11 +167,16 @@ _ALL = (
 ROLES: Mapping[str, Role] = {role.name: role for role in _ALL}
 """Every role by its name."""
 
+_LONGEST = 100
+"""Characters beyond which a word means no role; to fold a long one can take a time that grows as its square."""
+
 ALIASES: Mapping[str, str] = {alias: role.name for role in _ALL for alias in role.aliases}
 """Every other word, in lower case, with the role that it means."""
 
 
 def canonical_role(word: str) -> str | None:
     """The role that a word means, whatever its case or width; None where there is none."""
+    if len(word) > _LONGEST:
+        return None
     folded = unicodedata.normalize("NFKC", word).strip().lower().replace("-", "_").replace(" ", "_")
     return folded if folded in ROLES else ALIASES.get(folded)

@@ -12,17 +12,18 @@ from cqox.analysis.flights import Tell
 from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
 from cqox.analysis.mapping import check_mapping
-from cqox.contract import AnalyzeRequest, parse_model
-from cqox.errors import DeadlineExceeded, InvalidRequest
+from cqox.contract import AnalyzeRequest, parse_model, shortened
+from cqox.errors import InvalidRequest
 from cqox.resilience.http import deadline_from_headers
 from cqox.storage import StoredReport
 from services.engine.answers import json_answer, json_bytes
+from services.engine.bodies import read_question
+from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
 from services.engine.jobs import described, keep, recorded
 from services.engine.keys import held_key, value_digest
 from services.engine.state import State
 from services.http.api import Handler
-from services.http.bodies import read_json
 from services.http.incoming import current_request
 
 __all__ = ["handlers"]
@@ -36,23 +37,24 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def analyze() -> Response:
         request = current_request()
-        body = await read_json(request, max_bytes=state.settings.max_body_bytes)
+        body = await read_question(request, max_bytes=state.settings.max_body_bytes)
         asked = parse_model(AnalyzeRequest, body)
         key = await held_key(state, request, body)
         if _prefers_async(request.headers.getlist("Prefer")):
             return await _accepted(state, asked, None if key is None else job_id(key, value_digest(body)))
         seconds = deadline_from_headers(request.call_fields, max_seconds=state.settings.analysis_seconds)
+        time_up = AnalysisTimeUp(seconds, most=state.settings.analysis_seconds)
         if seconds <= 0:
-            raise DeadlineExceeded(0.0)
+            raise time_up
         if request.wants_events:
             await _check(state, asked)
             made: list[bytes] = []
-            job = _started(state, asked, seconds, report=made)
+            job = _started(state, asked, time_up, report=made)
             return event_stream(job, request_id=request.request_id, report=made, owned=True)
         with trio.move_on_after(seconds):
             report = await state.analyses.analyze(asked, seconds=seconds, trace_id=_trace_id())
             return json_bytes(report.body)
-        raise DeadlineExceeded(seconds)
+        raise time_up
 
     async def read_analysis(analysis_id: str) -> Response:
         return json_bytes((await state.analyses.read(analysis_id, trace_id=_trace_id())).body)
@@ -92,7 +94,7 @@ async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> 
         if job is None:
             # Better than a job that fails for it in a moment.
             state.analyses.admission.refuse_if_full()
-        job = _started(state, asked, state.settings.job_seconds, wanted=wanted)
+        job = _started(state, asked, JobTimeUp(state.settings.job_seconds), wanted=wanted)
         await keep(state, job)
         told = described(job)
     else:
@@ -107,19 +109,31 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
     # What can be told from names alone is told now, and not by a job that has failed already.
     roles, _ = asked.roles()
     record = await state.analyses.datasets.get(asked.dataset_id)
-    check_mapping(roles, [column["name"] for column in json.loads(record.description)["columns"]])
+
+    def check() -> None:
+        check_mapping(roles, [column["name"] for column in json.loads(record.description)["columns"]])
+
+    # In a thread: to find the nearest of thousands of names takes a while, which is nobody else's.
+    await trio.to_thread.run_sync(check, limiter=state.names)
 
 
 def _started(
-    state: State, asked: AnalyzeRequest, seconds: float, *, report: list[bytes] | None = None, wanted: str | None = None
+    state: State,
+    asked: AnalyzeRequest,
+    time_up: AnalysisTimeUp | JobTimeUp,
+    *,
+    report: list[bytes] | None = None,
+    wanted: str | None = None,
 ) -> Job:
+    seconds = time_up.seconds
+
     async def work(tell: Tell) -> Outcome:
         with trio.move_on_after(seconds):
             answer = await state.analyses.analyze(asked, seconds=seconds, progress=tell, trace_id=_trace_id())
             if report is not None:
                 report.append(answer.body)
             return Outcome(analysis_id=answer.analysis_id)
-        raise DeadlineExceeded(seconds)
+        raise time_up
 
     return state.jobs.start(asked.dataset_id, work, job_id=wanted)
 
@@ -140,7 +154,7 @@ def _limit(given: str) -> int:
         limit = 0
     if not 1 <= limit <= _MOST_ROWS_OF_A_PAGE:
         raise InvalidRequest(
-            f"'limit' is a whole number from 1 to {_MOST_ROWS_OF_A_PAGE}, not '{given}'.", field="limit"
+            f"'limit' is a whole number from 1 to {_MOST_ROWS_OF_A_PAGE}, not '{shortened(given)}'.", field="limit"
         )
     return limit
 

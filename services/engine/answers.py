@@ -17,6 +17,6 @@ def json_answer(value: object, status: int = 200) -> Response:
     return Response(body, status, content_type="application/json")
 
 
-def json_bytes(body: bytes) -> Response:
+def json_bytes(body: bytes, status: int = 200) -> Response:
     """JSON that is there already."""
-    return Response(body, 200, content_type="application/json")
+    return Response(body, status, content_type="application/json")

@@ -1,5 +1,7 @@
 """What the engine's routes share."""
 
+import trio
+
 from cqox.analysis.jobs import Jobs
 from cqox.analysis.service import Analyses
 from services.http.settings import Settings
@@ -14,6 +16,7 @@ class State:
         settings: the settings in force.
         analyses: open while the app serves.
         jobs: analyses in the background; there while the app serves.
+        names: how many requests have their names compared with those of a data set at once.
     """
 
     analyses: Analyses
@@ -21,3 +24,4 @@ class State:
 
     def __init__(self, *, settings: Settings) -> None:
         self.settings = settings
+        self.names = trio.CapacityLimiter(2)

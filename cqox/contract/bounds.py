@@ -1,0 +1,60 @@
+"""How much a body may hold, seen before anything looks at what it says: every later step takes time for each value.
+
+Bodies are validated in the event loop of a service, where a second of work for one request is a second for all.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from cqox.errors import InvalidRequest
+
+__all__ = ["MOST_CHARACTERS_TOLD", "MOST_COLUMNS", "MOST_ITEMS", "MOST_VALUES", "check_size", "shortened"]
+
+MOST_COLUMNS = 10_000
+"""How many columns one role may name, and how many assignments a mapping may be a list of."""
+
+MOST_ITEMS = 1_000
+"""How many items any other list may have, and how many members an object."""
+
+MOST_VALUES = 50_000
+"""How many values there may be in all of a body."""
+
+MOST_CHARACTERS_TOLD = 100
+"""How much of a word a message repeats. No role, option, estimator, number or date is longer."""
+
+
+def check_size(body: Mapping[str, JsonValue]) -> None:
+    """Nothing, if a body holds no more than can be looked at in a moment.
+
+    Raises:
+        InvalidRequest: a list, an object or the whole has too many values; the field is named.
+    """
+    found = 0
+    waiting: list[tuple[str, JsonValue]] = [("", dict(body))]
+    while waiting:
+        where, value = waiting.pop()
+        if not isinstance(value, dict | list):
+            continue
+        most = MOST_COLUMNS if isinstance(value, list) and where.startswith("mapping") else MOST_ITEMS
+        if len(value) > most:
+            what = "items" if isinstance(value, list) else "members"
+            raise InvalidRequest(
+                f"{f"'{where}'" if where else 'The body'} has {len(value):,} {what}; at most {most:,} are accepted.",
+                field=where,
+            )
+        found += len(value)
+        if found > MOST_VALUES:
+            raise InvalidRequest(
+                f"The body has more than the {MOST_VALUES:,} values that are accepted, counted up to '{where}'.",
+                field=where,
+            )
+        parts = value.items() if isinstance(value, dict) else ((str(number), each) for number, each in enumerate(value))
+        inner = [(shortened(name), each) for name, each in parts if isinstance(each, dict | list)]
+        # Put back to front, so that it is the first in the body that is named.
+        waiting += [(f"{where}.{name}" if where else name, each) for name, each in reversed(inner)]
+
+
+def shortened(word: str) -> str:
+    """As much of a word as a message repeats."""
+    return word if len(word) <= MOST_CHARACTERS_TOLD else f"{word[: MOST_CHARACTERS_TOLD - 1]}…"

@@ -1,0 +1,64 @@
+from collections.abc import Sequence
+
+import pytest
+from quart import Response
+
+from cqox.analysis.jobs import Job
+from cqox.errors import InvalidRequest
+from services.engine.events import event_stream, last_seen
+
+
+@pytest.mark.parametrize(("header", "number"), [(None, 0), ("", 0), ("7", 7), ("007", 7), ("0" * 5_000 + "7", 7)])
+def test_the_last_event_is_a_number(header: str | None, number: int) -> None:
+    assert last_seen(header) == number
+
+
+def test_a_number_of_any_length_is_one_beyond_all_events() -> None:
+    assert last_seen("9" * 5_000) >= 10**18
+
+
+@pytest.mark.parametrize("header", ["-1", "x", "1.5", "９"])
+def test_what_is_no_number_is_refused(header: str) -> None:
+    with pytest.raises(InvalidRequest, match="Last-Event-ID"):
+        last_seen(header)
+
+
+async def told(answer: Response) -> str:
+    async with answer.response as body:  # type: ignore[union-attr]
+        return b"".join([part async for part in body]).decode()  # type: ignore[misc]
+
+
+def ended(steps: Sequence[str]) -> Job:
+    job = Job("d", "j")
+    for step in steps:
+        job.tell({"step": step})
+    job._end("succeeded", {"analysis_id": "a"})
+    return job
+
+
+@pytest.mark.trio
+async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> None:
+    import trio
+
+    job = Job("d", "j")
+    job.tell({"step": "read"})
+    answers: list[str] = []
+
+    async def listen() -> None:
+        answers.append(await told(event_stream(job, after=10**18, request_id="r")))
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen)
+            await trio.testing.wait_all_tasks_blocked()
+            job.tell({"step": "plan"})
+            job._end("succeeded", {"analysis_id": "a"})
+    assert "read" not in answers[0]
+    assert "id: 2\nevent: step" in answers[0]
+    assert "id: 3\nevent: succeeded" in answers[0]
+
+
+@pytest.mark.trio
+async def test_a_client_that_has_seen_all_is_told_nothing_and_one_that_has_not_the_rest() -> None:
+    assert await told(event_stream(ended(["read"]), after=99, request_id="r")) == ""
+    assert (await told(event_stream(ended(["read"]), after=1, request_id="r"))).startswith("id: 2\nevent: succeeded")
