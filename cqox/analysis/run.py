@@ -15,7 +15,8 @@ import polars as pl
 from cqox import diagnostics as judge
 from cqox import figures as draw
 from cqox.analysis.candidates import Candidates, covariate_candidates
-from cqox.analysis.mapping import check_mapping, columns_of
+from cqox.analysis.finite import finite, finite_estimate, named
+from cqox.analysis.mapping import check_mapping, columns_of, names_in
 from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.refutation import refutation_gate
 from cqox.analysis.report import Finding, assemble
@@ -31,6 +32,12 @@ __all__ = ["Finished", "Step", "analyze", "rehearse"]
 
 _MOST_CELLS = 6_000_000
 """Cells of the mapped columns up to which an analysis is done in memory; beyond, its large arrays are in files."""
+
+_LARGEST, _SMALLEST = 1e75, 1e-75
+"""Sizes of numbers beyond which fourth powers of them, which errors and diagnostics take, are no longer numbers."""
+
+_NAMES_ONLY = ("unit_id", "cluster", "fixed_effects", "edges")
+"""Roles whose values are compared and not computed with."""
 
 _WITHOUT_COVARIATES = ("interrupted_series", "synthetic_control")
 """Families that adjust for no covariates."""
@@ -119,8 +126,13 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) ->
     roles, aliases = request.roles()
     check_mapping(roles, list(columns))
     notes = [f"'{word}' is read as the role '{role}'." for word, role in aliases.items()]
-    _refuse_infinite(columns, columns_of(roles))
-    free = covariate_candidates(path, table.columns, roles)
+    # Of a first treated period infinity says that there is none.
+    cohort = roles.get("cohort")
+    _refuse_infinite(columns, [name for name in columns_of(roles) if name != cohort])
+    if isinstance(cohort, str) and columns[cohort].infinite:
+        notes.append(f"cohort '{cohort}': infinity ({columns[cohort].infinite:,} rows) means never treated.")
+    _refuse_extreme(columns, roles)
+    free = _candidates(path, columns, roles)
     if request.options.covariates == "auto" and "covariates" not in roles:
         notes += [_taken(free), *free.notes("taken")]
         merged = {**roles, "covariates": free.names} if free.names else roles
@@ -170,9 +182,22 @@ def _finished(
         hint = [_HINT.format(", ".join(free.names))] if free.names else []
         notes = [*notes, *hint, *free.notes("suggested")]
     notes = [*notes, *unused_roles(roles, chosen, estimates)]
-    report = assemble(roles, options, findings, notes=notes)
+    report, drawn = _finite(assemble(roles, options, findings, notes=notes), dict(specs))
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
-    return Finished(report=report, specs=dict(specs), rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
+    return Finished(report=report, specs=drawn, rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
+
+
+def _finite(report: dict[str, object], specs: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """Report and figures with null for what is no number, and a warning in the report that names it."""
+    (told, lost), (drawn, left_out) = finite(report), finite(specs, "figures")
+    assert isinstance(told, dict)
+    assert isinstance(drawn, dict)
+    if lost or left_out:
+        warnings = told["warnings"]
+        assert isinstance(warnings, list)
+        words = f"Not finite, and null for it: {named([*lost, *left_out])}."
+        told = {**told, "warnings": [*warnings, words]}
+    return told, drawn
 
 
 def _find(
@@ -184,7 +209,7 @@ def _find(
     estimates: list[Estimate] = []
     for estimator in chosen:
         began = perf_counter()
-        estimate = replace(run(estimator, plan), seconds=round(perf_counter() - began, 6))
+        estimate = finite_estimate(replace(run(estimator, plan), seconds=round(perf_counter() - began, 6)))
         estimates.append(estimate)
         clock.done(
             f"estimate.{estimator.name}",
@@ -284,6 +309,45 @@ def _refuse_infinite(columns: Mapping[str, Column], names: Sequence[str]) -> Non
                 "empty, or write the largest value that they can have.",
                 field="mapping",
             )
+
+
+def _refuse_extreme(columns: Mapping[str, Column], roles: RoleMapping) -> None:
+    for role, mapped in roles.items():
+        if ROLES[role].arity == "scalar" or role in _NAMES_ONLY:
+            continue
+        for name in names_in(mapped):
+            if not _is_extreme(columns[name]):
+                continue
+            size = _size(columns[name])
+            word = "divided by" if size > _LARGEST else "multiplied by"
+            raise UnusableData(
+                f"The values of the column '{name}' reach {size:.3g}, so that their powers are beyond what floating "
+                f"point numbers can hold. Send them in other units, {word} a constant, between {_SMALLEST:g} and "
+                f"{_LARGEST:g} in size.",
+                field=f"mapping.{role}",
+            )
+
+
+def _candidates(path: Path, columns: Mapping[str, Column], roles: RoleMapping) -> Candidates:
+    """The columns that could be covariates, none of them too large, too small or infinite to compute with."""
+    mapped = columns_of(roles)
+    beyond = [
+        name for name, column in columns.items() if name not in mapped and (column.infinite or _is_extreme(column))
+    ]
+    free = covariate_candidates(path, [column for name, column in columns.items() if name not in beyond], roles)
+    if not beyond or "covariates" in roles:
+        return free
+    return Candidates(names=free.names, excluded={**free.excluded, "beyond the range to compute with": beyond})
+
+
+def _is_extreme(column: Column) -> bool:
+    return _size(column) > _LARGEST or 0 < _size(column) < _SMALLEST
+
+
+def _size(column: Column) -> float:
+    """The largest number in the column without its sign; 0 where it holds none."""
+    ends = [end for end in (column.minimum, column.maximum) if isinstance(end, int | float)]
+    return float(max((abs(end) for end in ends), default=0))
 
 
 def _taken(free: Candidates) -> str:

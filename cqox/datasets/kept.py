@@ -4,6 +4,8 @@ The description is computed once, when a table is read; whoever needs it later r
 """
 
 import json
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +18,23 @@ from cqox.errors import InvalidRequest
 __all__ = ["ColumnsOnDisk", "describe", "load_columns", "open_columns", "sidecar", "write_parquet"]
 
 _ROW_GROUP = 131_072
+_CITED = re.compile(r"\(os error (\d+)\)")
 
 
 def write_parquet(table: Table, path: Path) -> None:
-    """Keep a table at `path`, and its description beside it; the same table gives the same bytes."""
-    table.frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+    """Keep a table at `path`, and its description beside it; the same table gives the same bytes.
+
+    Raises:
+        OSError: there is no room for it, or the folder cannot be written to.
+    """
+    try:
+        table.frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+    except pl.exceptions.PolarsError as error:
+        cited = _CITED.search(str(error))
+        if cited is None:
+            raise
+        # polars only cites what the operating system has said.
+        raise OSError(int(cited[1]), os.strerror(int(cited[1])), str(path)) from error
     text = json.dumps(table.description.as_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     sidecar(path).write_text(text, encoding="utf-8")
 

@@ -1,5 +1,6 @@
 """What kind of variable a column is, by its values and, for ids and dates in digits, by its name."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -26,6 +27,8 @@ _DTYPES: tuple[tuple[type[pl.DataType], Dtype], ...] = (
     (pl.Datetime, "datetime"),
     (pl.String, "string"),
 )
+# A power of two, so that the mean of numbers made smaller by it is as exact.
+_SMALLER = 2.0**-64
 # A level of a category comes back at least twice on average and is no sentence.
 _MIN_REPEATS = 2
 _MAX_LEVEL_CHARACTERS = 60
@@ -145,6 +148,10 @@ def _bound(value: object) -> int | float | str | None:
 
 def _mean(values: pl.Series) -> float | None:
     mean = values.mean() if values.dtype.is_numeric() else None
+    if isinstance(mean, float) and not math.isfinite(mean):
+        # The sum is beyond what a float can hold, and the mean is not.
+        scaled = (values * _SMALLER).mean()
+        mean = scaled / _SMALLER if isinstance(scaled, float) else None
     return float(mean) if isinstance(mean, int | float) else None
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cqox.analysis.run import Finished, analyze
@@ -63,3 +64,53 @@ def test_a_series_alone_is_decided_by_its_own_trend(tmp_path: Path, how: dict[st
     assert estimate["estimate"] == pytest.approx(2.0, abs=1.5)
     assert "interrupted_series" in finished.specs
     assert not any("covariates" in note for note in finished.report["notes"])
+
+
+def cohorts(first: dict[str, str], periods: list[str], *, twice: bool = False) -> list[str]:
+    """Ten units each of so many first treated periods over these periods, with an effect of 2."""
+    rng = np.random.default_rng(0)
+    lines = ["unit,when,first,sales"]
+    for group, start in first.items():
+        for unit in range(10):
+            for place, period in enumerate(periods):
+                after = start in periods and place >= periods.index(start)
+                lines.append(f"{group}{unit},{period},{start},{place + 2 * after + rng.normal() / 5:.4f}")
+    return [*lines, *lines[1:4]] if twice else lines
+
+
+STAGGERED = {"y": "sales", "unit_id": "unit", "time": "when", "cohort": "first"}
+MONTHS = ["200310", "200311", "200312", "200401", "200402", "200403"]
+
+
+def study(finished: Finished) -> dict[str, object]:
+    return next(row for row in finished.report["estimates"] if row["name"] == "did_callaway_santanna")
+
+
+def test_a_cohort_may_say_never_in_words(tmp_path: Path):
+    years = [str(year) for year in range(2001, 2007)]
+    found = analyzed(tmp_path, cohorts({"a": "2003", "b": "2005", "c": "never"}, years), STAGGERED)
+    assert study(found)["estimate"] == pytest.approx(2, abs=0.3)
+    assert "cohort 'first': 'never' (60 rows) means never treated." in found.report["notes"]
+
+
+def test_months_in_six_digits_make_steps_of_months(tmp_path: Path):
+    found = analyzed(tmp_path, cohorts({"a": "200312", "b": "200402", "c": "0"}, MONTHS), STAGGERED)
+    events = [row["event"] for row in study(found)["diagnostics"]["dynamic"]["averages"]]
+    assert events == list(range(-3, 4))
+    assert any("read as months" in note for note in found.report["notes"])
+
+
+def test_rows_that_repeat_leave_nothing_to_decide_on(tmp_path: Path):
+    found = analyzed(tmp_path, cohorts({"a": "200312", "b": "200402", "c": "0"}, MONTHS, twice=True), STAGGERED)
+    assert study(found)["status"] == "skipped"
+    gate = found.report["gates"]["design"]
+    assert gate["status"] == "fail"
+    assert "'cohort'" in gate["reason"]
+    assert found.report["decision"]["verdict"] == "HOLD"
+
+
+def test_a_cohort_may_say_never_by_infinity(tmp_path: Path):
+    years = [str(year) for year in range(2001, 2007)]
+    found = analyzed(tmp_path, cohorts({"a": "2003", "b": "2005", "c": "inf"}, years), STAGGERED)
+    assert study(found)["estimate"] == pytest.approx(2, abs=0.3)
+    assert "cohort 'first': infinity (60 rows) means never treated." in found.report["notes"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cqox.analysis import run as run_module
 from cqox.analysis.run import analyze
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
@@ -234,3 +235,84 @@ def test_a_rule_that_raises_ends_its_own_estimator_alone(table: Path, monkeypatc
     assert "memory" in estimates["aipw"]["reason"]
     assert finished.report["decision"]["primary"] == "ipwra"
     assert estimates["ols_adjustment"]["status"] == "ok"
+
+
+def of_size(tmp_path: Path, y: float, x: float) -> Path:
+    rows = ["id,w,y,x"]
+    for number in range(120):
+        rows.append(f"{number},{number * 7 % 3 % 2},{(number * 31 % 17 - 8.5) * y!r},{(number * 13 % 11 - 5.3) * x!r}")
+    source = tmp_path / "s.csv"
+    source.write_text("\n".join(rows))
+    write_parquet(read_table(source, name="s", limits=Limits(), options=ReadOptions()), tmp_path / "s.parquet")
+    return tmp_path / "s.parquet"
+
+
+@pytest.mark.parametrize("size", [1e307, 1e200, 1e160, 1e-160, 1e-310])
+def test_numbers_whose_powers_are_no_numbers_are_refused_by_the_name_of_their_column(
+    tmp_path: Path, size: float
+) -> None:
+    table = of_size(tmp_path, size, 1.0)
+    with pytest.raises(UnusableData, match="The values of the column 'y' reach") as caught:
+        run(table, {"y": "y", "treatment": "w", "covariates": ["x"]})
+    assert caught.value.field == "mapping.y"
+    assert ("divided by" if size > 1 else "multiplied by") in caught.value.detail
+
+
+@pytest.mark.parametrize(("y", "x"), [(1e73, 1e73), (1e-73, 1e-73), (1e73, 1e-73), (1e-73, 1e73)])
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"treatment": "w", "covariates": ["x"]},
+        {"treatment": "w", "instrument": "x"},
+        {"running": "x", "cutoff": 0.0},
+        {"dose": "x"},
+    ],
+)
+def test_numbers_of_any_other_size_give_a_report_of_finite_numbers(
+    tmp_path: Path, y: float, x: float, mapping: dict[str, object]
+) -> None:
+    finished, told = run(of_size(tmp_path, y, x), {"y": "y", **mapping})
+    json.dumps([finished.report, finished.specs, told], allow_nan=False)
+
+
+def test_a_column_beyond_that_range_is_no_covariate_and_the_notes_say_so(tmp_path: Path) -> None:
+    finished, _ = run(of_size(tmp_path, 1.0, 1e200), {"y": "y", "treatment": "w"}, covariates="auto")
+    assert "Not taken as covariates, beyond the range to compute with: x." in finished.report["notes"]
+    assert "covariates" not in finished.report["mapping"]
+
+
+def test_ids_of_any_size_are_names(tmp_path: Path) -> None:
+    finished, _ = run(of_size(tmp_path, 1.0, 1e200), {"y": "y", "treatment": "w", "cluster": ["x"]})
+    assert finished.report["status"] != "failed"
+
+
+def test_an_estimate_that_overflows_has_failed_and_the_others_stand(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overflowing = run_module.run
+
+    def run_once(estimator, plan):
+        found = overflowing(estimator, plan)
+        return replace(found, standard_error=float("inf")) if found.name == "ols_adjustment" else found
+
+    monkeypatch.setattr(run_module, "run", run_once)
+    finished, told = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]})
+    json.dumps([finished.report, finished.specs, told], allow_nan=False)
+    statuses = {estimate["name"]: estimate["status"] for estimate in finished.report["estimates"]}
+    assert (statuses["ols_adjustment"], statuses["aipw"]) == ("failed", "ok")
+    assert any(error.startswith("ols_adjustment: Its computation left") for error in finished.report["errors"])
+
+
+def test_what_is_not_finite_anywhere_in_a_report_is_null_and_a_warning_names_it(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diagnose = run_module.judge.diagnose
+
+    def diagnose_badly(*arguments, **keywords):
+        return {**diagnose(*arguments, **keywords), "outcome": {"sd": float("inf"), "mean": 1.0}}
+
+    monkeypatch.setattr(run_module.judge, "diagnose", diagnose_badly)
+    finished, _ = run(table, {"y": "y", "treatment": "w"})
+    json.dumps([finished.report, finished.specs], allow_nan=False)
+    assert finished.report["diagnostics"]["outcome"] == {"sd": None, "mean": 1.0}
+    assert "Not finite, and null for it: diagnostics.outcome.sd." in finished.report["warnings"]

@@ -1,6 +1,7 @@
 """What is kept on disk comes back as it was, and the same table gives the same bytes."""
 
 import datetime
+import errno
 import io
 
 import polars as pl
@@ -71,3 +72,28 @@ def test_every_column_fits_the_contract(read):
     for column in read(content).columns:
         described = ColumnDescription.model_validate(column.to_json())
         assert described.name == column.name
+
+
+def test_numbers_whose_sum_is_none_have_a_mean_all_the_same(read, tmp_path):
+    table = read("id,y\n1,1.7e308\n2,1.7e308\n3,-1.7e308\n4,1.7e308\n")
+    write_parquet(table, tmp_path / "table.parquet")
+    assert describe(tmp_path / "table.parquet").columns[1].mean == pytest.approx(0.85e308)
+
+
+def test_a_disk_that_is_full_is_told_as_the_operating_system_tells_it(read, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise pl.exceptions.ComputeError("parquet: underlying IO error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_parquet(read(CONTENT), tmp_path / "table.parquet")
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_what_polars_says_of_itself_stays_as_it_is(read, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise pl.exceptions.ComputeError("not that type")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", refuse)
+    with pytest.raises(pl.exceptions.ComputeError):
+        write_parquet(read(CONTENT), tmp_path / "table.parquet")

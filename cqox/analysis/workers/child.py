@@ -13,18 +13,24 @@ import signal
 import socket
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
+from cqox.analysis.finite import finite, named
 from cqox.analysis.workers.frames import Decoder, Frame, encode
 from cqox.errors import InputError
+from cqox.storage.disk import is_disk_fault, unavailable
 
 __all__ = ["Work", "main"]
 
 _NICE = 5
 _NAME_CHARACTERS = 15
 _RECEIVE_BYTES = 256 * 1024
+_logger = logging.getLogger("cqox.analysis.workers")
 
 
 class Work(Protocol):
@@ -56,6 +62,35 @@ class _Link:
             yield from decoder.feed(data)
 
 
+class _WarnedOnce(logging.Filter):
+    """Lets every warning of Python through once, in one line: what a library warns of is told for each computation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if message in self._seen:
+            return False
+        self._seen.add(message)
+        return True
+
+
+def _log_warnings() -> None:
+    """Have warnings take the road of the log instead of going to standard error as they are."""
+    logging.captureWarnings(True)
+    warnings.formatwarning = _in_one_line
+    logging.getLogger("py.warnings").addFilter(_WarnedOnce())
+
+
+def _in_one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    words = " ".join(str(message).split())
+    return f"{category.__name__}: {words} ({'/'.join(Path(filename).parts[-2:])}:{lineno})"
+
+
 class _LogFrames(logging.Handler):
     """Hands log records to the parent, which knows where logs go."""
 
@@ -79,6 +114,7 @@ def main(arguments: list[str]) -> None:
     link = _Link(socket.socket(fileno=handle))
     log = _LogFrames(link)
     logging.basicConfig(level=logging.INFO, handlers=[log])
+    _log_warnings()
 
     work: Work = importlib.import_module(arguments[3])  # numerics load here, ahead of need
     work.warm()
@@ -104,21 +140,42 @@ def _answer(work: Work, task: Frame, link: _Link) -> bytes:
     span = _spans(task, link)
 
     def progress(body: dict[str, object]) -> None:
-        link.send(encode(Frame(kind="progress", job=task.job, body=body)))
+        link.send(_encoded(Frame(kind="progress", job=task.job, body=body)))
         if span is not None:
             span(body)
 
     try:
         body, payload = work.perform(str(task.body["name"]), task.body["arguments"], progress)
-        return encode(Frame(kind="result", job=task.job, body=body, payload=payload))
+        return _encoded(Frame(kind="result", job=task.job, body=body, payload=payload))
     except InputError as error:
         told: dict[str, object] = {"detail": error.detail, "field": error.field, "choices": list(error.choices)}
         name = type(error).__name__
     except MemoryError:
         told, name = {"detail": "out of memory"}, "MemoryError"
+    except OSError as error:
+        if is_disk_fault(error):
+            told, name = {"detail": str(unavailable(error))}, "StoreUnavailable"
+        else:
+            told, name = _unforeseen(error)
     except Exception as error:  # noqa: BLE001 - the supervised root of the process: the parent is told, and goes on
-        told, name = {"detail": "".join(traceback.format_exception(error))}, type(error).__name__
+        told, name = _unforeseen(error)
     return encode(Frame(kind="error", job=task.job, body={"error": name, **told}))
+
+
+def _unforeseen(error: Exception) -> tuple[dict[str, object], str]:
+    return {"detail": "".join(traceback.format_exception(error))}, type(error).__name__
+
+
+def _encoded(frame: Frame) -> bytes:
+    """The frame as bytes. What a task should not have told, NaN or an infinity, is null, and the log says so."""
+    try:
+        return encode(frame)
+    except ValueError:
+        body, paths = finite(frame.body)
+        if not paths or not isinstance(body, dict):
+            raise
+        _logger.warning("A %s held numbers that are not finite, null for it: %s.", frame.kind, named(paths))
+        return encode(replace(frame, body=body))
 
 
 def _spans(task: Frame, link: _Link) -> Callable[[dict[str, object]], None] | None:

@@ -1,9 +1,11 @@
 """Tasks for the tests of worker processes: each does one thing that can go wrong."""
 
+import errno
 import logging
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable
 
 from cqox.errors import InvalidRequest
@@ -43,5 +45,15 @@ def perform(
             os.kill(os.getpid(), signal.SIGINT)
             return {"pid": os.getpid()}, b""
         case "not-json":
-            return {"value": float("nan")}, b""
+            return {"value": object()}, b""
+        case "not-finite":
+            tell({"step": "dividing", "estimate": float("inf")})
+            return {"values": [1.0, float("nan")], "rows": {"n": 3}}, b""
+        case "warn":
+            for _ in range(3):
+                with warnings.catch_warnings():
+                    warnings.warn("divide by zero\n  in scalar", RuntimeWarning, stacklevel=1)
+            return {}, b""
+        case "no-room":
+            raise OSError(errno.ENOSPC, "No space left on device", "/data/incoming/x")
     raise AssertionError(name)

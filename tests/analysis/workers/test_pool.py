@@ -15,7 +15,7 @@ from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import TaskFailed, WorkerPool
 from cqox.analysis.workers import pool as pool_module
 from cqox.analysis.workers.process import WorkerProcess
-from cqox.errors import InvalidRequest, LimitExceeded, WorkerLost, WorkersUnavailable
+from cqox.errors import InvalidRequest, LimitExceeded, StoreUnavailable, WorkerLost, WorkersUnavailable
 
 pytestmark = pytest.mark.anyio
 CHORES = "tests.analysis.workers.chores"
@@ -72,6 +72,40 @@ async def test_a_refusal_keeps_its_class_and_words_and_the_process_lives() -> No
         ("a", "b"),
     )
     assert before == after
+
+
+async def test_numbers_that_are_not_finite_arrive_as_null_and_the_log_names_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    steps: list[Mapping[str, object]] = []
+    async with opened() as pool:
+        reply = await pool.run("not-finite", {}, steps.append)
+    assert steps == [{"step": "dividing", "estimate": None}]
+    assert reply.body == {"values": [1.0, None], "rows": {"n": 3}}
+    assert [message for message in caplog.messages if "finite" in message] == [
+        "A progress held numbers that are not finite, null for it: estimate.",
+        "A result held numbers that are not finite, null for it: values.1.",
+    ]
+
+
+async def test_a_warning_of_a_library_is_one_line_of_the_log_once(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with opened() as pool:
+        await pool.run("warn", {})
+        await pool.run("warn", {})
+    told = [record for record in caplog.records if record.name == "py.warnings"]
+    assert len(told) == 1
+    assert told[0].getMessage().startswith("RuntimeWarning: divide by zero in scalar (workers/chores.py:")
+    assert "\n" not in told[0].getMessage()
+    assert "RuntimeWarning" not in capfd.readouterr().err
+
+
+async def test_a_full_disk_is_no_fault_of_the_task_and_leaves_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    async with opened() as pool:
+        with pytest.raises(StoreUnavailable, match="disk of the data directory is full"):
+            await pool.run("no-room", {})
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("name", ["crash", "not-json"])

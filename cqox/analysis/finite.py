@@ -1,0 +1,86 @@
+"""Numbers that JSON can hold: what overflowed becomes null, and where that was is told.
+
+An estimator that leaves the range of floating point numbers has no number to give; that is seen here, where every
+estimate passes. What is made of estimates is gone through once more before it leaves its process.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cqox.estimators import Estimate
+
+__all__ = ["finite", "finite_estimate", "named"]
+
+_LEFT = "left the range of floating point numbers (about 1e-308 to 1e308); are its columns in units of a sane size?"
+_TOLD = 5
+
+
+def finite(value: object, where: str = "") -> tuple[object, list[str]]:
+    """The JSON value with null in place of NaN and infinities, and the paths of these; itself where there are none.
+
+    Args:
+        value: objects, arrays and what is in them; what is none of JSON is left as it is.
+        where: the path of the value itself.
+    """
+    if isinstance(value, float):
+        return (value, []) if math.isfinite(value) else (None, [where])
+    if isinstance(value, dict):
+        members = {key: finite(each, f"{where}.{key}" if where else str(key)) for key, each in value.items()}
+        lost = [path for _, paths in members.values() for path in paths]
+        return ({key: each for key, (each, _) in members.items()} if lost else value), lost
+    if isinstance(value, list | tuple):
+        items = [finite(each, f"{where}.{number}" if where else str(number)) for number, each in enumerate(value)]
+        lost = [path for _, paths in items for path in paths]
+        return ([each for each, _ in items] if lost else value), lost
+    return value, []
+
+
+def named(paths: Sequence[str]) -> str:
+    """The paths in words, the first few of many."""
+    more = f" and {len(paths) - _TOLD:,} more" if len(paths) > _TOLD else ""
+    return f"{', '.join(paths[:_TOLD])}{more}"
+
+
+def finite_estimate(estimate: "Estimate") -> "Estimate":
+    """The estimate itself where its numbers are finite; `failed` where it or its standard error is not.
+
+    An end of the interval, a p-value or a detail alone that is not finite becomes None, with a warning that names it.
+    """
+    for name in ("estimate", "standard_error"):
+        number = getattr(estimate, name)
+        if number is not None and not math.isfinite(number):
+            return replace(
+                estimate,
+                status="failed",
+                reason=f"Its computation {_LEFT}",
+                influence=None,
+                diagnostics={},
+                warnings=(),
+                estimate=None,
+                standard_error=None,
+                ci_lower=None,
+                ci_upper=None,
+                p_value=None,
+                n_effective=None,
+            )
+    numbers = {name: getattr(estimate, name) for name in ("ci_lower", "ci_upper", "p_value", "n_effective")}
+    rest, lost = finite(numbers)
+    assert isinstance(rest, dict)
+    details, paths = finite(dict(estimate.diagnostics), "diagnostics")
+    if not lost and not paths:
+        return estimate
+    assert isinstance(details, dict)
+    warning = f"{named([*lost, *paths])} {_LEFT}"
+    return replace(
+        estimate,
+        status="warning" if estimate.status == "ok" else estimate.status,
+        diagnostics=details,
+        warnings=(*estimate.warnings, warning),
+        ci_lower=rest["ci_lower"],
+        ci_upper=rest["ci_upper"],
+        p_value=rest["p_value"],
+        n_effective=rest["n_effective"],
+    )
