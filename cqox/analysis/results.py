@@ -13,18 +13,32 @@ from pathlib import Path
 import anyio
 from anyio import CancelScope
 
+from cqox.analysis.outage import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
+from cqox.storage.sqlite import check_sqlite
 from cqox.tasks import open_task_group
 
-__all__ = ["Found", "Results", "StoreAddresses", "check_addresses", "open_cache", "open_store"]
+__all__ = [
+    "RESULTS_FILE",
+    "Found",
+    "Results",
+    "StoreAddresses",
+    "check_addresses",
+    "check_file",
+    "epoch_of",
+    "open_cache",
+    "open_store",
+]
 
 _TURN_SECONDS = 10.0
 _PROLONG_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 0.05
 _PAUSE_SECONDS = 0.5
+RESULTS_FILE = "results.sqlite"
+"""The file of results in a data directory, where no address names another store."""
+
 _UNSTORED_BYTES = 64 * 1024 * 1024
-_logger = logging.getLogger("cqox.analysis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +62,15 @@ class Found:
     stored: bool
 
 
+def check_file(data_dir: Path) -> None:
+    """Nothing, if the file of results in this folder can be used, or set aside where it is damaged.
+
+    Raises:
+        StoreUnavailable: it cannot, in one line.
+    """
+    check_sqlite(data_dir / RESULTS_FILE)
+
+
 def check_addresses(addresses: StoreAddresses) -> None:
     """Nothing, if the addresses can be read; whether anything answers there is not asked.
 
@@ -65,8 +88,13 @@ def check_addresses(addresses: StoreAddresses) -> None:
 
 
 @asynccontextmanager
-async def open_store(data_dir: Path, addresses: StoreAddresses) -> AsyncIterator[ResultStore]:
+async def open_store(data_dir: Path, addresses: StoreAddresses, *, anew: bool = False) -> AsyncIterator[ResultStore]:
     """The result store that the settings name. A server may be away; a file must be usable.
+
+    Args:
+        data_dir: where the file is.
+        addresses: which store.
+        anew: whether a file that is damaged is set aside, and another one begun.
 
     Raises:
         StoreUnavailable: the file cannot be used.
@@ -78,13 +106,22 @@ async def open_store(data_dir: Path, addresses: StoreAddresses) -> AsyncIterator
         async with PostgresStore.open(addresses.postgres_url) as postgres:
             yield postgres
     else:
-        async with SqliteStore.open(data_dir / "results.sqlite") as sqlite:
+        async with SqliteStore.open(data_dir / RESULTS_FILE, anew=anew) as sqlite:
             yield sqlite
 
 
+def epoch_of(store: ResultStore) -> int:
+    """A number that is another one once the store has lost what was in it; that of a server is not known here."""
+    return store.epoch if isinstance(store, SqliteStore) else 0
+
+
 @asynccontextmanager
-async def open_cache(addresses: StoreAddresses) -> AsyncIterator[ResultCache]:
+async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = lambda: 0) -> AsyncIterator[ResultCache]:
     """The result cache that the settings name. A server may be away.
+
+    Args:
+        addresses: which cache.
+        epoch: of the store; a cache in memory holds nothing that is of an earlier one.
 
     Raises:
         ValueError: the URL cannot be read.
@@ -95,7 +132,7 @@ async def open_cache(addresses: StoreAddresses) -> AsyncIterator[ResultCache]:
         async with RedisCache.open(addresses.redis_url) as redis:
             yield redis
     else:
-        yield MemoryCache()
+        yield MemoryCache(epoch=epoch)
 
 
 class Results:
@@ -104,6 +141,8 @@ class Results:
     def __init__(self, store: ResultStore, cache: ResultCache) -> None:
         self._store = store
         self._cache = cache
+        self._unanswered = Outage("The result store did not answer")
+        self._unkept = Outage("An analysis could not be stored", level=logging.ERROR)
         # The shared cache holds what is stored and nothing else, so that a hit there can be read again later.
         self._unstored = MemoryCache(max_bytes=_UNSTORED_BYTES)
 
@@ -112,7 +151,7 @@ class Results:
         try:
             return await self.load(key)
         except StoreUnavailable as error:
-            _logger.warning("The result store was asked for %s and did not answer: %s", key, error)
+            self._unanswered.failed("The result store was asked for %s and did not answer: %s", key, error)
             return None
 
     async def load(self, key: str) -> Found | None:
@@ -128,6 +167,7 @@ class Results:
         if unstored is not None:
             return Found(report=unstored, stored=await self.keep(unstored))
         stored = await self._store.load(key)
+        self._unanswered.over()
         if stored is None:
             return None
         await self._cache.put(stored)
@@ -138,9 +178,10 @@ class Results:
         try:
             await self._store.save(report)
         except StoreUnavailable as error:
-            _logger.error("The analysis %s could not be stored: %s", report.analysis_id, error)
+            self._unkept.failed("The analysis %s could not be stored: %s", report.analysis_id, error)
             await self._unstored.put(report)
             return False
+        self._unkept.over()
         await self._unstored.discard(report.analysis_id)
         await self._cache.put(report)
         return True

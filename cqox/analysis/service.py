@@ -4,7 +4,6 @@ Loads no numerics itself: those live in the worker processes.
 """
 
 import json
-import logging
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -22,8 +21,9 @@ from cqox.analysis.datasets import Datasets
 from cqox.analysis.flights import Flights, Tell
 from cqox.analysis.idempotency import Keys
 from cqox.analysis.key import analysis_id, canonical_json
+from cqox.analysis.outage import Outage
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.results import Found, Results, StoreAddresses, open_cache, open_store
+from cqox.analysis.results import Found, Results, StoreAddresses, epoch_of, open_cache, open_store
 from cqox.analysis.tending import JOB_LEASE_SECONDS, tend, tend_once
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import AnalyzeRequest
@@ -39,7 +39,6 @@ __all__ = ["Analyses", "Bounds"]
 _WORK = "cqox.analysis.work"
 # Reading an upload or drawing a figure does not wait for analyses.
 _LIGHT_PLACES = 1
-_logger = logging.getLogger("cqox.analysis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +99,12 @@ class Analyses:
             quarantine=quarantine,
             limits=bounds.file_limits,
             samples=samples,
+            epoch=lambda: epoch_of(store),
         )
         self.admission = Admission(size=bounds.analyses, max_queued=bounds.queued)
         self._computation = Computation(
             pool=pool,
-            files=files,
+            datasets=self.datasets,
             results=self._results,
             admission=self.admission,
             quarantine=quarantine,
@@ -113,6 +113,9 @@ class Analyses:
         # Waiters come and go; the computation is nobody's child.
         self._flights = Flights[Found](group)
         self._catalog: Sequence[JsonValue] | None = None
+        self._undrawn = Outage("A figure could not be kept")
+        self._unrecorded = Outage("A job could not be recorded")
+        self._unknown = Outage("Whether there is a job already could not be found out")
 
     @classmethod
     @asynccontextmanager
@@ -130,8 +133,8 @@ class Analyses:
         addresses = addresses or StoreAddresses()
         files = FileStore(data_dir)
         async with (
-            open_store(data_dir, addresses) as store,
-            open_cache(addresses) as cache,
+            open_store(data_dir, addresses, anew=True) as store,
+            open_cache(addresses, epoch=lambda: epoch_of(store)) as cache,
             WorkerPool.open(
                 work=_WORK,
                 size=bounds.analyses + _LIGHT_PLACES,
@@ -232,19 +235,32 @@ class Analyses:
                 f"A figure comes as svg, png or json, not as '{suffix[:20]}'.", choices=["svg", "png", "json"]
             )
         path = self._files.figure(key, name, suffix)
-        drawn = await self._files.read(path)
+        drawn: bytes | None = None
+        with self._without_keeping(key, name):
+            drawn = await self._files.read(path)
         if drawn is None:
-            reply = await self.pool.run("render", {"spec": specs[name], "format": suffix})
-            drawn = reply.payload
-            await self._files.write(path, drawn)
+            drawn = (await self.pool.run("render", {"spec": specs[name], "format": suffix})).payload
+            with self._without_keeping(key, name):
+                await self._files.write(path, drawn)
+                self._undrawn.over()
         return drawn
+
+    async def check_disk(self) -> None:
+        """Nothing, if the data directory takes files and has room for some.
+
+        Raises:
+            StoreUnavailable: it does not, or has hardly any.
+        """
+        await self._files.check()
 
     async def keep_job(self, record: JobRecord) -> None:
         """Enter a job of this engine, or how it has ended, in the store; one that is away is done without."""
         try:
             await self.store.put_job(record, owner=self._files.owner, seconds=JOB_LEASE_SECONDS)
         except StoreUnavailable as error:
-            _logger.warning("The job %s could not be recorded as %s: %s", record.job_id, record.status, error)
+            self._unrecorded.failed("The job %s could not be recorded as %s: %s", record.job_id, record.status, error)
+        else:
+            self._unrecorded.over()
 
     async def job(self, job_id: str) -> JobRecord:
         """A job that this engine does not run: an earlier one, or another engine's.
@@ -267,9 +283,18 @@ class Analyses:
                 await tend_once(self.store, self._files)
                 record = await self.store.job(job_id)
         except StoreUnavailable as error:
-            _logger.warning("Whether there is a job %s already could not be found out: %s", job_id, error)
+            self._unknown.failed("Whether there is a job %s already could not be found out: %s", job_id, error)
             return None
+        self._unknown.over()
         return None if record is None or record.status == "interrupted" else record
+
+    @contextmanager
+    def _without_keeping(self, key: str, name: str) -> Iterator[None]:
+        # A figure that is drawn can be shown, wherever it is or is not kept.
+        try:
+            yield
+        except StoreUnavailable as error:
+            self._undrawn.failed("The figure %s of %s is drawn and could not be kept: %s", name, key, error)
 
     async def _found(self, key: str) -> Found:
         found = await self._results.load(key)

@@ -12,6 +12,7 @@ from cqox.storage.contracts import (
     ResultStore,
     StoredReport,
 )
+from cqox.storage.disk import is_disk_fault, unavailable, usable_directory
 from cqox.storage.files import FileStore
 from cqox.storage.memory import MemoryCache
 from cqox.storage.presence import Presence
@@ -31,4 +32,7 @@ __all__ = [
     "ResultStore",
     "SqliteStore",
     "StoredReport",
+    "is_disk_fault",
+    "unavailable",
+    "usable_directory",
 ]

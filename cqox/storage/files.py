@@ -14,19 +14,21 @@ deletes a data set takes nothing from it. What a process that was killed leaves 
 process to start removes it.
 """
 
+import errno
 import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from logging import getLogger
 from pathlib import Path
 
-from anyio import CancelScope, CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, Lock, to_thread
 
-from cqox.errors import NotFound
+from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord
+from cqox.storage.disk import alone, check_disk, unavailable
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
 from cqox.storage.presence import Presence
 
@@ -47,11 +49,15 @@ class FileStore:
     Attributes:
         owner: the name of this process among those that work on the volume.
         scratch: a folder for files on their way in.
+        settling: held by whoever settles the affairs of departed processes.
+
+    Where the disk is full, takes no writes or is gone, every coroutine raises `StoreUnavailable`.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._limiter = CapacityLimiter(8)
+        self.settling = Lock()
         self._verified: dict[str, tuple[tuple[int, int, int], ...]] = {}
         for name in ("datasets", "figures", *_OWNED):
             (root / name).mkdir(parents=True, exist_ok=True)
@@ -66,10 +72,33 @@ class FileStore:
         self._presence.close()
 
     def incoming(self) -> Path:
-        """A new empty folder to write into; `keep` it or `drop` it."""
+        """A new empty folder to write into; `keep` it or `drop` it.
+
+        Raises:
+            StoreUnavailable: the disk has no room for it, or is gone.
+        """
         folder = self._new("incoming")
-        folder.mkdir()
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise unavailable(error) from error
         return folder
+
+    async def check(self) -> None:
+        """Nothing, if files can be written and there is room for some.
+
+        Raises:
+            StoreUnavailable: they cannot, or there is hardly any.
+        """
+        await self._threaded(check_disk, self.scratch)
+
+    async def is_full(self) -> bool:
+        """Whether there is hardly any room for files, or none."""
+        try:
+            await self.check()
+        except StoreUnavailable:
+            return True
+        return False
 
     async def keep(self, folder: Path, record: DatasetRecord, *, replace: bool = False) -> None:
         """Make what is in an incoming folder the files of this data set.
@@ -81,12 +110,12 @@ class FileStore:
             record: the data set.
             replace: whether to take the place of files that are there already; else those stay.
         """
-        await to_thread.run_sync(self._keep, folder, record, replace, limiter=self._limiter)
+        await self._threaded(self._keep, folder, record, replace)
 
     async def drop(self, folder: Path) -> None:
         """Remove an incoming folder and what is in it, whether or not the caller is cancelled."""
         with CancelScope(shield=True):
-            await to_thread.run_sync(_remove, folder, limiter=self._limiter)
+            await self._threaded(_remove, folder)
 
     def has(self, dataset_id: str) -> bool:
         """Whether the files of this data set are there."""
@@ -94,7 +123,7 @@ class FileStore:
 
     async def record(self, dataset_id: str) -> DatasetRecord | None:
         """The data set as its files tell it, for when the registry cannot be asked; None where there are none."""
-        manifest = await to_thread.run_sync(read_manifest, self._place(dataset_id), limiter=self._limiter)
+        manifest = await self._threaded(read_manifest, self._place(dataset_id))
         return None if manifest is None else manifest.record
 
     @asynccontextmanager
@@ -106,14 +135,14 @@ class FileStore:
         """
         view = self._new("reading")
         try:
-            await to_thread.run_sync(self._link, self._place(dataset_id), view, limiter=self._limiter)
+            await self._threaded(self._link, self._place(dataset_id), view)
             yield view / TABLE
         finally:
             await self.drop(view)
 
     async def delete(self, dataset_id: str) -> None:
         """Remove the files of a data set; whoever is reading them goes on."""
-        await to_thread.run_sync(self._delete, self._place(dataset_id), limiter=self._limiter)
+        await self._threaded(self._delete, self._place(dataset_id))
 
     def kept(self) -> Sequence[str]:
         """Ids of all data sets whose files are there."""
@@ -129,7 +158,7 @@ class FileStore:
     async def is_whole(self, dataset_id: str) -> bool:
         """Whether every file of the data set has the digest that it was kept with; reads all of them."""
         place = self._place(dataset_id)
-        return await to_thread.run_sync(_is_whole, place, place, limiter=self._limiter)
+        return await self._threaded(_is_whole, place, place)
 
     def departed(self) -> Sequence[str]:
         """The processes that worked on this volume and ended without leaving it, each until `bury`."""
@@ -139,10 +168,10 @@ class FileStore:
         """Whether a process of this name works on this volume now."""
         return self._presence.lives(owner)
 
-    async def bury(self, owner: str) -> None:
-        """Remove what a departed process has left behind."""
-        await to_thread.run_sync(self._remove_what_is_of, owner, limiter=self._limiter)
-        self._presence.bury(owner)
+    async def bury(self, owner: str) -> bool:
+        """Remove what a departed process has left behind; whether nobody else has buried it."""
+        await self._threaded(self._remove_what_is_of, owner)
+        return self._presence.bury(owner)
 
     def drawn(self) -> Sequence[str]:
         """Ids of all analyses of which a figure has been drawn."""
@@ -158,7 +187,7 @@ class FileStore:
     async def erase(self, analysis_id: str) -> None:
         """Remove the drawn figures of an analysis; they are drawn again when somebody asks."""
         folder = self._root / "figures" / _checked(analysis_id)
-        await to_thread.run_sync(_remove, folder, limiter=self._limiter)
+        await self._threaded(_remove, folder)
 
     def figure(self, analysis_id: str, name: str, suffix: str) -> Path:
         """Where the drawn figure is kept, whether or not it has been drawn."""
@@ -173,7 +202,7 @@ class FileStore:
             except FileNotFoundError:
                 return None
 
-        return await to_thread.run_sync(read, limiter=self._limiter)
+        return await self._threaded(read)
 
     async def write(self, path: Path, content: bytes) -> None:
         """Put the bytes in place whole; a reader never sees a part of them."""
@@ -184,7 +213,13 @@ class FileStore:
             scratch.write_bytes(content)
             scratch.replace(path)
 
-        await to_thread.run_sync(write, limiter=self._limiter)
+        await self._threaded(write)
+
+    async def _threaded[*Given, T](self, call: Callable[[*Given], T], *given: *Given) -> T:
+        try:
+            return await to_thread.run_sync(call, *given, limiter=self._limiter)
+        except OSError as error:
+            raise unavailable(error) from error
 
     def _place(self, dataset_id: str) -> Path:
         return self._root / "datasets" / _checked(dataset_id)
@@ -201,11 +236,28 @@ class FileStore:
             self._delete(place)
         try:
             folder.rename(place)
-        except OSError:
-            if not (place / TABLE).exists():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            _remove(folder)
+            self._settle(folder, place)
         _sync(place.parent)
+
+    def _settle(self, folder: Path, place: Path) -> None:
+        """What is in the place stays if it is a data set; what has lost its table makes room."""
+        with alone(place.parent):
+            # Looked at under the lock: another engine may have put it right meanwhile, and that must not be moved away.
+            if (place / TABLE).exists():
+                _remove(folder)
+                return
+            _logger.error("The data set %s had lost its %s, and is kept anew.", place.name, TABLE)
+            self._delete(place)
+            try:
+                folder.rename(place)
+            except OSError:
+                # Another engine, which found the place empty, needed no lock.
+                if not (place / TABLE).exists():
+                    raise
+                _remove(folder)
 
     def _delete(self, place: Path) -> None:
         grave = self._new("removed")

@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from cqox.storage.contracts import StoredReport
 
@@ -13,12 +14,15 @@ class MemoryCache:
 
     Args:
         max_bytes: the reports, provenances and figures held together, in bytes.
+        epoch: a number that is another one once the store has lost what it kept; nothing of before is held then.
     """
 
-    def __init__(self, *, max_bytes: int = 256 * 1024 * 1024) -> None:
+    def __init__(self, *, max_bytes: int = 256 * 1024 * 1024, epoch: Callable[[], int] = lambda: 0) -> None:
         if max_bytes < 0:
             raise ValueError(f"max_bytes must be at least 0, not {max_bytes}")
         self._max_bytes = max_bytes
+        self._epoch = epoch
+        self._of_epoch = epoch()
         self._held: OrderedDict[str, StoredReport] = OrderedDict()
         self._bytes = 0
         self._claims: dict[str, tuple[str, float]] = {}
@@ -30,6 +34,9 @@ class MemoryCache:
 
     async def get(self, analysis_id: str) -> StoredReport | None:
         """The report, now the one used last; None where it is not held."""
+        if self._of_epoch != self._epoch():
+            self._of_epoch, self._bytes = self._epoch(), 0
+            self._held.clear()
         report = self._held.get(analysis_id)
         if report is not None:
             self._held.move_to_end(analysis_id)

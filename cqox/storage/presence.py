@@ -51,9 +51,13 @@ class Presence:
             if not path.name.startswith(".") and self._is_dead(path.name):
                 yield path.name
 
-    def bury(self, owner: str) -> None:
-        """Forget a departed life."""
-        (self._folder / owner).unlink(missing_ok=True)
+    def bury(self, owner: str) -> bool:
+        """Forget a departed life; whether nobody else has."""
+        try:
+            (self._folder / owner).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def _is_dead(self, owner: str) -> bool:
         try:

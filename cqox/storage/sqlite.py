@@ -1,9 +1,10 @@
 """The result store that needs no server: one SQLite file in write-ahead mode."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -13,6 +14,7 @@ from typing import Self
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
+from cqox.storage.disk import alone
 from cqox.storage.policy import store_circuit, store_policy
 from cqox.storage.rows import (
     ABANDONED_SECONDS,
@@ -31,7 +33,7 @@ from cqox.storage.rows import (
 )
 from cqox.storage.schema import MigrationStatus
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "check_sqlite"]
 
 _MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
     (
@@ -83,6 +85,7 @@ _MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
     ),
 )
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
+_logger = logging.getLogger("cqox.storage")
 # A wait for the write lock cannot be interrupted, so it is made of short ones.
 _BUSY_SECONDS = 0.1
 
@@ -90,7 +93,8 @@ _BUSY_SECONDS = 0.1
 class SqliteStore:
     """Reports, the registry of data sets and jobs in one file.
 
-    Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`).
+    Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`). Every call sees
+    whether its file is still the one of that name: what is written to a file that has lost its name is kept nowhere.
     """
 
     def __init__(self, path: Path, *, connections: int = 4, seconds: float = 10.0) -> None:
@@ -98,32 +102,59 @@ class SqliteStore:
         self._path = path
         self._seconds = seconds
         self._threads = Threads("sqlite", connections)
-        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._idle: SimpleQueue[_Connection] = SimpleQueue()
+        self._lock = Lock()
+        self._file: _File | None = None
+        self._damage = ""
+        self._losses = 0
         self._policy = store_policy(store_circuit("sqlite"), seconds=seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
         self._guarded = self._policy(self._run)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, *, connections: int = 4, seconds: float = 10.0) -> AsyncIterator[Self]:
+    async def open(
+        cls, path: Path, *, connections: int = 4, seconds: float = 10.0, anew: bool = False
+    ) -> AsyncIterator[Self]:
         """The store in this file, which is created where there is none; closed on leaving.
 
         Args:
             path: the file.
             connections: how many calls run at once.
             seconds: the limit of one call.
+            anew: whether a file that is no database, or a damaged one, is set aside as `<name>.damaged-<time>` and
+                another one begun.
 
         Raises:
             StoreUnavailable: the file cannot be opened, is no SQLite database, or was written by a newer version.
         """
         store = cls(path, connections=connections, seconds=seconds)
         try:
-            await store.migrate()
+            try:
+                await store.migrate()
+            except StoreUnavailable as error:
+                if not anew or not _is_damage(error.__cause__):
+                    raise
+                await store._threads.run(store._set_aside, interrupt=_nothing)
+                await store.migrate()
             yield store
         finally:
             store._threads.close()
             while not store._idle.empty():
                 store._idle.get().close()
+
+    @property
+    def epoch(self) -> int:
+        """How often what was kept has been lost with its file, which is looked at now."""
+        # Where a call holds the lock it looks for itself.
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._file not in (None, _LOST, _file_at(self._path)):
+                    self._file = _LOST
+                    self._tell_of_loss()
+            finally:
+                self._lock.release()
+        return self._losses
 
     async def save(self, report: StoredReport) -> bool:
         """Keep the report unless one of its id is there already; whether this call inserted it."""
@@ -245,12 +276,14 @@ class SqliteStore:
         return None if row is None else job_of(row)
 
     async def ping(self) -> None:
-        """Nothing, if the store answers.
+        """Nothing, if the store answers and no call has found its file damaged.
 
         Raises:
-            StoreUnavailable: it does not.
+            StoreUnavailable: it does not, or its file is.
         """
-        await self._row("SELECT 1")
+        await self._row("SELECT count(*) FROM sqlite_schema")
+        if self._damage:
+            raise StoreUnavailable(f"The result store {self._path.name} is damaged: {self._damage}.")
 
     async def migrate(self) -> int:
         """Bring the schema to the newest step; how many steps that took."""
@@ -278,21 +311,127 @@ class SqliteStore:
         try:
             return await self._guarded(work)
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
+            if _is_damage(error):
+                self._damage = str(error)
             raise StoreUnavailable(f"The result store {self._path.name} did not do it: {error}.") from error
 
     async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        use = _Use(self._idle, self._connect, seconds=self._seconds)
+        use = _Use(self._idle, self._connect, self._is_current, seconds=self._seconds)
         return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
+    def _connect(self) -> "_Connection":
+        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False, factory=_Connection)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.file = _file_at(self._path)
+            if connection.file is None:
+                raise sqlite3.OperationalError("the file was removed while it was opened")
+            with self._lock:
+                if self._file is not None and self._file != connection.file:
+                    if self._file != _LOST:
+                        self._tell_of_loss()
+                    # There is nothing in a new file. Under the lock, so that nobody meets it half made.
+                    _migrate(connection)
+                self._file = connection.file
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _is_current(self, connection: "_Connection") -> bool:
+        """Whether the file that it is connected to still has its name."""
+        if connection.file == _file_at(self._path):
+            return True
+        with self._lock:
+            # Not what tells the file from others: once it is closed, that may be given to the next one.
+            if self._file == connection.file:
+                self._file = _LOST
+                self._tell_of_loss()
+        return False
+
+    def _tell_of_loss(self) -> None:
+        self._losses += 1
+        self._damage = ""
+        _logger.error(
+            "The file %s was removed, moved or replaced: the reports, data sets and jobs in it are kept no longer.",
+            self._path,
+        )
+
+    def _set_aside(self) -> None:
+        with alone(self._path.parent):
+            try:
+                # Another engine may have been first while this one waited for the lock.
+                check_sqlite(self._path, damaged=False)
+            except StoreUnavailable as error:
+                if not _is_damage(error.__cause__):
+                    raise
+                name = f"{self._path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+                for ending in ("", "-wal", "-shm"):
+                    with suppress(FileNotFoundError):
+                        self._path.with_name(self._path.name + ending).rename(self._path.with_name(name + ending))
+                _logger.error("%s It was set aside as %s, and a new one is begun without what was in it.", error, name)
+        while not self._idle.empty():
+            self._idle.get().close()
+        self._file, self._damage = None, ""
+        self._losses += 1
+
+
+def check_sqlite(path: Path, *, damaged: bool = True) -> None:
+    """Nothing, if there is no such file, or a database in it that this version knows.
+
+    Args:
+        path: the file.
+        damaged: whether to say nothing of a file that is no database, or a damaged one.
+
+    Raises:
+        StoreUnavailable: it cannot be opened, or a newer version wrote it.
+    """
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+            _applied(connection)
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"The result store {path} cannot be used. {error}") from error
+    except sqlite3.Error as error:
+        busy = _code(error) == sqlite3.SQLITE_BUSY
+        if not busy and not (damaged and _is_damage(error)):
+            raise StoreUnavailable(f"The result store {path} cannot be used: {error}.") from error
+
+
+type _File = tuple[int, int]
+"""What tells a file from another one of its name: its device and its inode."""
+
+
+_LOST: _File = (0, 0)
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that knows which file it was made to."""
+
+    file: _File | None = None
+
+
+def _file_at(path: Path) -> _File | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+def _code(error: BaseException | None) -> int:
+    return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+async def _nothing() -> None:
+    """What has begun to set a file aside goes on to its end."""
 
 
 _RECORDS = (StoredReport, DatasetRecord, JobRecord)
@@ -302,27 +441,36 @@ class _Use:
     """One call on one connection, which another thread may end. A connection told to interrupt cannot change hands."""
 
     def __init__(
-        self, idle: SimpleQueue[sqlite3.Connection], connect: Callable[[], sqlite3.Connection], *, seconds: float
+        self,
+        idle: SimpleQueue[_Connection],
+        connect: Callable[[], _Connection],
+        is_current: Callable[[_Connection], bool],
+        *,
+        seconds: float,
     ) -> None:
         self._idle = idle
         self._connect = connect
+        self._is_current = is_current
         self._ends_at = time.monotonic() + seconds
         self._lock = Lock()
         self._cancelled = False
-        self._connection: sqlite3.Connection | None = None
+        self._connection: _Connection | None = None
 
     def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         while True:
             try:
                 return self._attempt(work)
             except sqlite3.OperationalError as error:
-                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                busy = _code(error) == sqlite3.SQLITE_BUSY
                 if not busy or self._cancelled or time.monotonic() > self._ends_at:
                     raise
 
     def _attempt[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             connection = self._idle.get_nowait()
+            if not self._is_current(connection):
+                connection.close()
+                connection = self._connect()
         except Empty:
             connection = self._connect()
         with self._lock:

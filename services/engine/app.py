@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 
 from cqox.analysis.jobs import Job, Jobs
-from cqox.analysis.results import StoreAddresses, check_addresses
+from cqox.analysis.results import StoreAddresses, check_addresses, check_file
 from cqox.analysis.service import Analyses, Bounds
+from cqox.errors import StoreUnavailable
+from cqox.storage import usable_directory
 from services.engine import analyses, datasets, jobs
 from services.engine.state import State
 from services.http.admin import add_admin
@@ -28,12 +30,15 @@ def create_app(settings: Settings) -> App:
     """The engine's app; it opens its stores and workers when it is served.
 
     Raises:
-        SettingsError: an address of a store cannot be read.
+        SettingsError: an address of a store cannot be read, or the data directory or its file of results not be used.
     """
     addresses = StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url)
     try:
         check_addresses(addresses)
-    except ValueError as error:
+        usable_directory(settings.data_dir, setting="CQOX_DATA_DIR")
+        if not settings.postgres_url:
+            check_file(settings.data_dir)
+    except (ValueError, StoreUnavailable) as error:
         raise SettingsError(str(error)) from None
     engine_app = App(__name__, title="Engine", settings=settings)
     state = State(settings=settings)
@@ -77,9 +82,12 @@ def create_app(settings: Settings) -> App:
     async def cache() -> None:
         await state.analyses.cache.ping()
 
+    async def disk() -> None:
+        await state.analyses.check_disk()
+
     register(engine_app, datasets.handlers(state) | analyses.handlers(state) | jobs.handlers(state))
     add_admin(engine_app)
-    add_health(engine_app, {"results": results, "cache": cache})
+    add_health(engine_app, {"results": results, "cache": cache, "disk": disk})
     add_docs(engine_app)
     add_metrics(engine_app)
     return engine_app

@@ -7,8 +7,8 @@ name and never a path.
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -70,6 +70,7 @@ async def receive_upload(
         InvalidRequest: there is no file, or more than one, or the form is broken.
         LimitExceeded: the file is larger.
         RequestTimeout: the client paused for longer (werkzeug's, 408).
+        StoreUnavailable: the disk is full, takes no writes or is gone.
     """
     fields = _query_of(request)
     name = fields.pop("name", "")
@@ -81,7 +82,8 @@ async def receive_upload(
         chunks = form.content()
     else:
         chunks = chunks_of(request, max_bytes=max_bytes, idle_seconds=idle_seconds, what="file")
-    handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
+    with _on_disk():
+        handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
     try:
         async with aclosing(chunks):
             size_bytes, digest = await _write(chunks, handle, max_bytes)
@@ -111,15 +113,28 @@ async def _write(chunks: AsyncGenerator[bytes], handle: BinaryIO, max_bytes: int
             raise LimitExceeded(f"The file is larger than the {max_bytes:,} bytes that are accepted.")
         pending += data
         if len(pending) >= _WRITE_BYTES:
-            await trio.to_thread.run_sync(write, bytes(pending), limiter=_threads)
+            with _on_disk():
+                await trio.to_thread.run_sync(write, bytes(pending), limiter=_threads)
             pending.clear()
 
     def finish() -> None:
         write(bytes(pending))
         handle.close()
 
-    await trio.to_thread.run_sync(finish, limiter=_threads)
+    with _on_disk():
+        await trio.to_thread.run_sync(finish, limiter=_threads)
     return size_bytes, digest.hexdigest()
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # The gateway needs a bound of this module and no store.
+        from cqox.storage import unavailable
+
+        raise unavailable(error) from error
 
 
 def _query_of(request: "IncomingRequest") -> dict[str, str]:

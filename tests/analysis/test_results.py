@@ -138,3 +138,24 @@ async def test_a_report_that_could_not_be_stored_is_answered_and_stored_when_it_
         assert found is not None
         assert found.stored is True
         assert await store.load(KEY) == ONE
+
+
+async def test_an_outage_of_the_store_writes_a_few_lines_however_many_analyses_it_meets(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with Away.open(tmp_path / "r.sqlite") as store:
+        results = Results(store, MemoryCache())
+        store.away = True
+        for number in range(50):
+            assert await results.find(a_report(number).analysis_id) is None
+            assert not await results.keep(a_report(number))
+        store.away = False
+        assert await results.find(a_report(99).analysis_id) is None
+        assert await results.keep(a_report(99))
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        f"The result store was asked for {a_report(0).analysis_id} and did not answer",
+        f"The analysis {a_report(0).analysis_id} could not be stored",
+        "The result store did not answer 50 times in 0.0 s, and that is over.",
+        "An analysis could not be stored 50 times in 0.0 s, and that is over.",
+    ]

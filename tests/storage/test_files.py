@@ -1,10 +1,12 @@
+import errno
+import shutil
 import sys
 from pathlib import Path
 
 import anyio
 import pytest
 
-from cqox.errors import NotFound
+from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import FileStore
 from tests.storage.records import a_dataset
 
@@ -143,3 +145,72 @@ async def test_a_written_file_is_whole_and_a_missing_one_is_none(tmp_path: Path)
     await files.write(path, b"<svg/>")
     assert await files.read(path) == b"<svg/>"
     assert everything(tmp_path) == ["figures/a/forest.svg"]
+
+
+async def test_a_data_set_that_has_lost_its_table_is_whole_again_once_it_is_kept_anew(tmp_path: Path) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a")
+    (tmp_path / "datasets/a/table.parquet").unlink()
+    with pytest.raises(NotFound, match="upload it again"):
+        async with files.reading("a"):
+            pass
+    await kept(files, "a", b"again")
+    async with files.reading("a") as path:
+        assert path.read_bytes() == b"again"
+    assert everything(tmp_path) == WHOLE
+
+
+async def test_several_engines_that_keep_what_has_lost_its_table_leave_one_whole(tmp_path: Path) -> None:
+    engines = [FileStore(tmp_path) for _ in range(4)]
+    await kept(engines[0], "a")
+    for _ in range(10):
+        (tmp_path / "datasets/a/table.parquet").unlink()
+        async with anyio.create_task_group() as group:
+            for files in engines:
+                group.start_soon(kept, files, "a")
+        assert everything(tmp_path) == WHOLE
+        assert await engines[0].is_whole("a")
+
+
+async def test_a_disk_that_is_full_is_a_store_that_is_away_and_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(StoreUnavailable, match="is full"):
+            await kept(files, "b")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "mkdir", full)
+        with pytest.raises(StoreUnavailable, match="is full"):
+            files.incoming()
+        with pytest.raises(StoreUnavailable, match="is full"):
+            async with files.reading("a"):
+                pass
+        with pytest.raises(StoreUnavailable, match="is full"):
+            await files.write(files.figure("x", "forest", "svg"), b"svg")
+    async with files.reading("a") as path:
+        assert path.read_bytes() == b"table"
+
+
+async def test_a_directory_that_is_gone_is_told_of(tmp_path: Path) -> None:
+    files = FileStore(tmp_path / "data")
+    await files.check()
+    assert not await files.is_full()
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(StoreUnavailable, match="is gone"):
+        await files.check()
+    with pytest.raises(StoreUnavailable, match="is gone"):
+        files.incoming()
+
+
+async def test_a_departed_engine_is_buried_once(tmp_path: Path) -> None:
+    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    (tmp_path / "engines/gone").touch()
+    assert await files.bury("gone")
+    assert not await other.bury("gone")

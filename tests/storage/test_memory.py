@@ -42,3 +42,15 @@ async def test_a_discarded_report_gives_its_room_back() -> None:
 def test_a_negative_size_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 0, not -1"):
         MemoryCache(max_bytes=-1)
+
+
+async def test_what_is_of_an_earlier_epoch_of_the_store_is_held_no_longer() -> None:
+    epoch = [0]
+    cache = MemoryCache(epoch=lambda: epoch[0])
+    await cache.put(a_report(1))
+    assert await cache.get(a_report(1).analysis_id) is not None
+    epoch[0] = 1
+    assert await cache.get(a_report(1).analysis_id) is None
+    assert cache.size_bytes == 0
+    await cache.put(a_report(2))
+    assert await cache.get(a_report(2).analysis_id) is not None

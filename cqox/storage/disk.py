@@ -1,0 +1,93 @@
+"""What the operating system says of a disk, in words for whoever has to make room on it or to mount it again."""
+
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cqox.errors import StoreUnavailable
+
+__all__ = ["LEAST_FREE_BYTES", "alone", "check_disk", "is_disk_fault", "unavailable", "usable_directory"]
+
+LEAST_FREE_BYTES = 64 * 2**20
+"""Below this much space the disk of a data directory is as good as full."""
+
+_ROOM_TO_START_BYTES = 2**17
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+
+
+def is_disk_fault(error: OSError) -> bool:
+    """Whether the disk is at fault, full or not to be written to, and not what was asked of it."""
+    return error.errno in _FULL | _CLOSED or error.errno == errno.EIO
+
+
+def unavailable(error: OSError) -> StoreUnavailable:
+    """The failure of a file operation in the data directory, as a caller can act on it; no path is named."""
+    said = os.strerror(error.errno).lower() if error.errno else str(error)
+    if error.errno in _FULL:
+        return StoreUnavailable(
+            f"The disk of the data directory is full ({said}): nothing was kept. Delete data sets, or have its "
+            "operator make room."
+        )
+    if error.errno in _CLOSED:
+        return StoreUnavailable(f"The data directory cannot be written to ({said}): nothing was kept.")
+    if error.errno in _GONE:
+        return StoreUnavailable(
+            f"The data directory is gone, or is another one ({said}); its engine has to be started anew once it is "
+            "back."
+        )
+    return StoreUnavailable(f"The data directory cannot be used ({said}).")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Within it no other engine on the volume is within it for the same folder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def check_disk(folder: Path) -> None:
+    """Nothing, if files can be written into this folder and there is room for some.
+
+    Raises:
+        OSError: they cannot.
+        StoreUnavailable: there is hardly any room.
+    """
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(b"?")
+    about = os.statvfs(folder)
+    free = about.f_bavail * about.f_frsize
+    if free < LEAST_FREE_BYTES:
+        raise StoreUnavailable(f"the disk of the data directory is nearly full: {free / 2**20:.1f} MiB are left")
+
+
+def usable_directory(folder: Path, *, setting: str) -> None:
+    """Nothing, if the folder is there, or could be made, and takes the little that a start needs.
+
+    Args:
+        folder: the folder.
+        setting: by which name another one is chosen.
+
+    Raises:
+        ValueError: it cannot, in one line.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise OSError(errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES, "")
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
+            probe.write(bytes(_ROOM_TO_START_BYTES))
+    except OSError as error:
+        said = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise ValueError(
+            f"the data directory {folder} cannot be used ({said}); choose one that can be written to by {setting}"
+        ) from error

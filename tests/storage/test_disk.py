@@ -1,0 +1,77 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from cqox.errors import StoreUnavailable
+from cqox.storage import disk
+from cqox.storage.disk import alone, check_disk, is_disk_fault, unavailable, usable_directory
+
+
+def said(number: int) -> str:
+    return str(unavailable(OSError(number, os.strerror(number), "/data/secret/place")))
+
+
+def test_a_failure_is_told_by_what_can_be_done_about_it_and_names_no_path() -> None:
+    assert "is full" in said(errno.ENOSPC)
+    assert "make room" in said(errno.EDQUOT)
+    assert "cannot be written to (read-only file system)" in said(errno.EROFS)
+    assert "started anew" in said(errno.ENOENT)
+    assert "cannot be used (too many open files)" in said(errno.EMFILE)
+    for number in (errno.ENOSPC, errno.EROFS, errno.ENOENT, errno.EMFILE):
+        assert "secret" not in said(number)
+
+
+def test_a_disk_is_at_fault_where_it_is_full_or_closed_and_not_where_something_is_missing() -> None:
+    assert all(is_disk_fault(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO))
+    assert not any(is_disk_fault(OSError(number, "")) for number in (errno.ENOENT, errno.EMFILE))
+
+
+def test_a_disk_with_hardly_any_room_is_told_of_before_it_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_disk(tmp_path)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(disk, "LEAST_FREE_BYTES", 2**62)
+    with pytest.raises(StoreUnavailable, match=r"nearly full: [\d.]+ MiB are left"):
+        check_disk(tmp_path)
+    with pytest.raises(OSError, match="No such file"):
+        check_disk(tmp_path / "gone")
+
+
+def test_a_directory_that_cannot_be_used_is_told_of_in_one_line_with_its_path_and_its_setting(tmp_path: Path) -> None:
+    usable_directory(tmp_path / "made" / "anew", setting="CQOX_DATA_DIR")
+    assert (tmp_path / "made" / "anew").is_dir()
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nope")):
+        with pytest.raises(ValueError, match="choose one that can be written to by CQOX_DATA_DIR") as caught:
+            usable_directory(folder, setting="CQOX_DATA_DIR")
+        assert str(folder) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_directory_without_room_for_a_start_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk.tempfile, "TemporaryFile", full)
+    with pytest.raises(ValueError, match="no space left on device"):
+        usable_directory(tmp_path, setting="X")
+
+
+def test_a_directory_that_takes_no_writes_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ValueError, match="permission denied"):
+        usable_directory(tmp_path, setting="X")
+
+
+def test_of_several_only_one_is_alone_with_a_folder(tmp_path: Path) -> None:
+    import fcntl
+
+    with alone(tmp_path):
+        other = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(other)

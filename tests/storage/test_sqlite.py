@@ -1,0 +1,153 @@
+"""What only a store in a file has to cope with: the file itself."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cqox.errors import StoreUnavailable
+from cqox.storage import SqliteStore
+from cqox.storage.sqlite import check_sqlite
+from tests.storage.records import a_dataset, a_report
+
+pytestmark = pytest.mark.anyio
+
+
+def remove(path: Path) -> None:
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
+
+
+def set_aside(folder: Path) -> list[Path]:
+    return list(folder.glob("results.sqlite.damaged-*"))
+
+
+@pytest.mark.parametrize("alone", [False, True])
+async def test_a_file_that_is_removed_under_the_store_is_begun_anew_and_what_is_kept_then_is_kept(
+    alone: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "results.sqlite"
+    async with SqliteStore.open(path) as store:
+        await store.save(a_report(1))
+        assert store.epoch == 0
+        if alone:
+            path.unlink()
+        else:
+            remove(path)
+        assert await store.save(a_report(2))
+        assert store.epoch == 1
+        assert await store.load(a_report(1).analysis_id) is None
+        await store.ping()
+    assert [message for message in caplog.messages if "was removed, moved or replaced" in message]
+    async with SqliteStore.open(path) as again:
+        assert await again.load(a_report(2).analysis_id) == a_report(2)
+
+
+async def test_many_calls_at_once_that_find_their_file_removed_all_find_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    async with SqliteStore.open(path) as store:
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(store.save, a_report(number))
+        remove(path)
+        async with anyio.create_task_group() as group:
+            for number in range(20, 60):
+                group.start_soon(store.save, a_report(number))
+        assert store.epoch == 1
+        assert len((await store.reports(limit=100)).items) == 40
+
+
+async def test_a_file_that_another_engine_has_begun_is_the_one_that_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    async with SqliteStore.open(path) as one:
+        await one.save(a_report(1))
+        remove(path)
+        async with SqliteStore.open(path) as other:
+            await other.save(a_report(2))
+            assert await one.load(a_report(2).analysis_id) == a_report(2)
+            await one.save(a_report(3))
+            assert await other.load(a_report(3).analysis_id) == a_report(3)
+
+
+async def test_a_store_whose_directory_is_gone_is_away_and_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    async with SqliteStore.open(folder / "results.sqlite") as store:
+        await store.save(a_report(1))
+        shutil.rmtree(folder)
+        with pytest.raises(StoreUnavailable):
+            await store.save(a_report(2))
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+        assert store.epoch == 1
+        folder.mkdir()
+        await store.register(a_dataset("a"))
+        await store.ping()
+
+
+async def test_a_file_that_is_no_database_is_set_aside_where_that_is_asked_for_and_stays_where_it_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "results.sqlite"
+    path.write_bytes(b"\xff" * 16_384)
+    check_sqlite(path)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        async with SqliteStore.open(path):
+            pass
+    assert path.read_bytes() == b"\xff" * 16_384
+    async with SqliteStore.open(path, anew=True) as store:
+        assert await store.save(a_report(1))
+        assert store.epoch == 1
+        await store.ping()
+    (aside,) = set_aside(tmp_path)
+    assert aside.read_bytes() == b"\xff" * 16_384
+    assert any(aside.name in message for message in caplog.messages)
+
+
+async def test_of_two_engines_that_start_on_a_damaged_file_neither_sets_the_new_one_aside(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    path.write_bytes(b"\xff" * 16_384)
+
+    async def begin(number: int) -> None:
+        async with SqliteStore.open(path, anew=True) as store:
+            await store.save(a_report(number))
+
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            group.start_soon(begin, number)
+    assert len(set_aside(tmp_path)) == 1
+    async with SqliteStore.open(path) as store:
+        assert len((await store.reports()).items) == 3
+
+
+async def test_damage_that_a_call_meets_is_told_by_ping(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    async with SqliteStore.open(path, connections=1) as store:
+        await store.save(a_report(1))
+
+        def meet(connection: sqlite3.Connection) -> None:
+            error = sqlite3.DatabaseError("database disk image is malformed")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+
+        with pytest.raises(StoreUnavailable, match="malformed"):
+            await store._call(meet)
+        with pytest.raises(StoreUnavailable, match=r"results\.sqlite is damaged"):
+            await store.ping()
+
+
+def test_a_file_of_a_newer_version_or_one_that_cannot_be_opened_is_told_of_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    check_sqlite(path)
+    assert not path.exists()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreUnavailable, match="run the newer version"):
+        check_sqlite(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreUnavailable, match=r"results\.sqlite cannot be used: unable to open"):
+        check_sqlite(path)
