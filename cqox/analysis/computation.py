@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from cqox.analysis.admission import Admission
+from cqox.analysis.datasets import Datasets
 from cqox.analysis.flights import Underway
 from cqox.analysis.key import canonical_json, code_version, digest
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Found, Results
 from cqox.analysis.workers import Progress, Reply, WorkerPool, member_objects
 from cqox.contract import AnalyzeRequest
-from cqox.storage import DatasetRecord, FileStore, StoredReport
+from cqox.storage import DatasetRecord, StoredReport
 from cqox.telemetry import metrics, series
 from cqox.telemetry.analyses import measure_report, measured_steps
 
@@ -29,7 +30,7 @@ class Computation:
 
     Args:
         pool: the worker processes.
-        files: where data sets are.
+        datasets: the tables that can be analysed.
         results: where reports go.
         admission: how many compute at once.
         quarantine: which keys are refused for what they did to their workers.
@@ -40,14 +41,14 @@ class Computation:
         self,
         *,
         pool: WorkerPool,
-        files: FileStore,
+        datasets: Datasets,
         results: Results,
         admission: Admission,
         quarantine: Quarantine,
         threads: int,
     ) -> None:
         self._pool = pool
-        self._files = files
+        self._datasets = datasets
         self._results = results
         self._admission = admission
         self._quarantine = quarantine
@@ -75,7 +76,7 @@ class Computation:
         self, request: AnalyzeRequest, record: DatasetRecord, key: str, progress: Progress
     ) -> StoredReport:
         arguments = {"request": request.model_dump(mode="json"), "threads": self._threads}
-        async with self._files.reading(record.dataset_id) as path:
+        async with self._datasets.reading(record) as path:
             task = {"path": str(path), **arguments}
             reply = await self._quarantine.guard(key, lambda: self._pool.run("analyze", task, measured_steps(progress)))
         return _stored(reply, request, record, key)

@@ -5,8 +5,8 @@ Loads no numerics itself: files are read in the worker processes.
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Datasets:
         limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
         samples: whether `prepare_samples` will be called; until it is done no data set is called unknown.
         now: seconds on a clock that only goes forward.
+        epoch: a number that is another one once the registry has lost what was in it.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Datasets:
         limits: Mapping[str, int],
         samples: bool,
         now: Callable[[], float] = time.monotonic,
+        epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         self._pool = pool
         self._store = store
@@ -62,6 +64,9 @@ class Datasets:
         # Whoever asks the registry for each of many cached reports waits longer for it than for the reports.
         self._met: dict[str, tuple[DatasetRecord, float]] = {}
         self._samples_there = anyio.Event()
+        self._making = anyio.Lock()
+        self._epoch = epoch
+        self._of_epoch = 0
         if not samples:
             self._samples_there.set()
 
@@ -155,7 +160,8 @@ class Datasets:
 
     async def all(self) -> Sequence[DatasetRecord]:
         """Every data set: the built-in ones first, then the newest first."""
-        return await self._store.datasets()
+        found = await self._store.datasets()
+        return await self._store.datasets() if await self._register_anew() else found
 
     async def delete(self, dataset_id: str) -> None:
         """Remove a data set; its reports stay, and analyses that are reading it finish.
@@ -167,20 +173,46 @@ class Datasets:
         record = await self.get(dataset_id)
         if record.sample:
             raise InvalidRequest(f"The data set '{dataset_id}' is built in and cannot be deleted.")
-        await self._store.forget(dataset_id)
+        try:
+            await self._store.forget(dataset_id)
+        except StoreUnavailable:
+            if not await self._files.is_full():
+                raise
+            # A registry on a full disk cannot strike it before there is room.
+            await self._files.delete(dataset_id)
+            await self._store.forget(dataset_id)
         self._met.pop(dataset_id, None)
         await self._files.delete(dataset_id)
+
+    @asynccontextmanager
+    async def reading(self, record: DatasetRecord) -> AsyncIterator[Path]:
+        """The path of the table, readable until the block is left; a built-in one that is not whole is made anew.
+
+        Raises:
+            NotFound: the files of an upload are gone, or no longer what was kept.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                path = await stack.enter_async_context(self._files.reading(record.dataset_id))
+            except NotFound as error:
+                if not record.sample:
+                    raise
+                await self._sample(record.dataset_id, record.digest, record.size_bytes)
+                _logger.error("%s. It is built in, and was made anew.", error.detail.partition(";")[0])
+                path = await stack.enter_async_context(self._files.reading(record.dataset_id))
+            yield path
 
     async def infer(self, dataset_id: str) -> Mapping[str, object]:
         """Which columns may play which roles, as `cqox.contract.Inference`."""
         record = await self.get(dataset_id)
-        async with self._files.reading(dataset_id) as path:
+        async with self.reading(record) as path:
             reply = await self._pool.run("infer", {"path": str(path)})
         return {"dataset_id": record.dataset_id, **reply.body}
 
     async def _find(self, dataset_id: str) -> DatasetRecord | None:
         try:
-            return await self._store.dataset(dataset_id)
+            found = await self._store.dataset(dataset_id)
+            return await self._store.dataset(dataset_id) if await self._register_anew() else found
         except StoreUnavailable:
             # An analysis needs the files and what they tell of themselves, and no registry.
             record = await self._files.record(dataset_id)
@@ -188,10 +220,26 @@ class Datasets:
                 raise
             return record
 
+    async def _register_anew(self) -> bool:
+        """Enter what has files where the registry has lost its own; whether it had."""
+        epoch = self._epoch()
+        if epoch == self._of_epoch:
+            return False
+        for dataset_id in self._files.kept():
+            record = await self._files.record(dataset_id)
+            if record is not None:
+                await self._store.register(record)
+        self._of_epoch = epoch
+        return True
+
     async def _sample(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
-        known = await self._files.record(name)
-        if known is not None and known.digest == sample_digest and self._files.has(name):
-            return known
+        async with self._making:
+            known = await self._files.record(name)
+            if known is not None and known.digest == sample_digest and await self._files.is_whole(name):
+                return known
+            return await self._make_sample(name, sample_digest, size_bytes)
+
+    async def _make_sample(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
         folder = self._files.incoming()
         try:
             reply = await self._pool.run("sample", {"name": name, "folder": str(folder)})

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from cqox import telemetry
+from cqox.analysis.outage import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
@@ -21,35 +22,50 @@ MOST_JOBS = 100_000
 """How many ended jobs can be asked for, the latest ones."""
 
 _EVERY_SECONDS = 5.0
+_UNTENDED = "The jobs could not be tended"
 _RETIRE_EVERY_SECONDS = 3600.0
 _logger = logging.getLogger("cqox.analysis")
 
 
 async def tend(store: ResultStore, files: FileStore) -> None:
     """Renew this engine's jobs, settle those of engines that are gone and strike old ones, while the task runs."""
+    untended = Outage(_UNTENDED)
     retired_at = -_RETIRE_EVERY_SECONDS
     while True:
         with telemetry.fresh_span("tend the jobs once"):
-            await tend_once(store, files)
+            await tend_once(store, files, untended)
             if anyio.current_time() - retired_at >= _RETIRE_EVERY_SECONDS:
                 retired_at = anyio.current_time()
                 await retire_once(store)
         await anyio.sleep(_EVERY_SECONDS)
 
 
-async def tend_once(store: ResultStore, files: FileStore) -> None:
-    """The same, once. Where the store or the volume fails, what is left is done the next time."""
+async def tend_once(store: ResultStore, files: FileStore, untended: Outage | None = None) -> None:
+    """The same, once. Where the store or the volume fails, what is left is done the next time.
+
+    Args:
+        store: where jobs are.
+        files: who lives on the volume.
+        untended: is told of failures; a new one, which tells the log of each, if absent.
+    """
+    untended = untended or Outage(_UNTENDED)
     try:
         # A short call, so that others learn soon of a store that stands still.
         await store.ping()
         await store.renew_jobs(files.owner, seconds=JOB_LEASE_SECONDS)
-        for owner in files.departed():
-            now = datetime.now(UTC).isoformat(timespec="microseconds")
-            count = await store.interrupt_jobs(owner, finished_at=now)
-            await files.bury(owner)
-            _logger.warning("The engine %s ended without a farewell; %d of its jobs are interrupted.", owner, count)
+        # One at a time, and told of by who buries: the start and the task that tends may both meet a departed one.
+        async with files.settling:
+            for owner in files.departed():
+                now = datetime.now(UTC).isoformat(timespec="microseconds")
+                count = await store.interrupt_jobs(owner, finished_at=now)
+                if await files.bury(owner):
+                    _logger.warning(
+                        "The engine %s ended without a farewell; %d of its jobs are interrupted.", owner, count
+                    )
     except (StoreUnavailable, OSError) as error:
-        _logger.warning("The jobs could not be tended: %s", error)
+        untended.failed("The jobs could not be tended: %s", error)
+    else:
+        untended.over()
 
 
 async def retire_once(store: ResultStore) -> None:

@@ -81,7 +81,7 @@ def _attempt(
         else:
             values.append(again.estimate)
     if len(values) < 2:
-        return {"reason": f"The estimator gave no number on the changed data: {reason}"}
+        return {"reason": _too_few(len(values), replications, reason)}
     draws = np.asarray(values)
     p_value, stands = judge(draws, estimate)
     return {
@@ -91,6 +91,15 @@ def _attempt(
         "p_value": number(p_value),
         "stands": stands,
     }
+
+
+def _too_few(computed: int, replications: int, reason: str) -> str:
+    """Why there is no distribution to compare the estimate with."""
+    if not computed:
+        return f"The estimator gave no number on the changed data: {reason or 'it did not say why.'}"
+    if replications == 1:
+        return "One replication tells of no distribution; set options.refute to 100, say."
+    return f"The estimator gave one number in {replications} replications, which tells of no distribution: {reason}"
 
 
 def _rare_by_chance(draws: Vector, estimate: float) -> tuple[float, bool]:

@@ -13,6 +13,7 @@ from services.http.problems import describe
 __all__ = ["event_stream", "last_seen"]
 
 _SIGN_OF_LIFE_SECONDS = 15.0
+_MOST_DIGITS = 18
 
 
 def event_stream(
@@ -22,14 +23,14 @@ def event_stream(
 
     Args:
         job: the job.
-        after: the last message that the client has seen.
+        after: the last message that the client has seen; beyond those that there are, the last one that there is.
         request_id: what the log calls the request.
         report: holds the report once the job has succeeded, to be sent as a last event of that name.
         owned: the job is the client's alone: it ends when the client leaves.
     """
 
     async def stream() -> AsyncGenerator[bytes]:
-        seen = after
+        seen = min(after, len(job.messages))
         try:
             while True:
                 more = True
@@ -65,7 +66,9 @@ def last_seen(header: str | None) -> int:
         return 0
     if not header.isascii() or not header.isdigit():
         raise InvalidRequest(f"Last-Event-ID is the number of an event, not '{header[:50]}'.", field="Last-Event-ID")
-    return int(header)
+    # No job has as many events as the longest number that is read here.
+    digits = header.lstrip("0")
+    return int(digits or "0") if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 def _told(job: Job, event: str, body: Mapping[str, object], request_id: str) -> Mapping[str, object]:

@@ -47,7 +47,8 @@ def handlers(state: State) -> dict[str, Handler]:
         if job is not None:
             return event_stream(job, after=after, request_id=request.request_id)
         past = _past(await _ended(state, job_id))
-        return _second_hand(event_stream(past, after=after, request_id=request.request_id))
+        # All that is left of it is its end, which has another number here than where it ran: it is told in any case.
+        return _second_hand(event_stream(past, request_id=request.request_id))
 
     return {"read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
 

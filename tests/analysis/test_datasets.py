@@ -1,3 +1,4 @@
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -9,8 +10,9 @@ import pytest
 
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
+from cqox.analysis.results import epoch_of
 from cqox.analysis.workers import Reply, WorkerPool
-from cqox.errors import InvalidRequest, NotFound
+from cqox.errors import InvalidRequest, NotFound, StoreUnavailable
 from cqox.storage import DatasetRecord, FileStore, SqliteStore
 from cqox.tasks import open_task_group
 
@@ -51,6 +53,7 @@ async def datasets(
             limits={},
             samples=samples,
             now=now,
+            epoch=lambda: epoch_of(store),
         )
     files.close()
 
@@ -138,3 +141,104 @@ async def test_the_same_bytes_are_read_once_and_other_options_are_another_data_s
         assert await add(encoding="cp932") != first
         await made.delete(first)
         assert [record.name for record in await made.all()] == ["a.csv"]
+
+
+async def test_a_built_in_data_set_that_is_lost_or_damaged_is_made_anew_where_it_is_read(tmp_path: Path) -> None:
+    pool = Pool()
+    pool.go_on.set()
+    table = tmp_path / "datasets/test/table.parquet"
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+        await made.prepare_samples(group)
+        record = await made.get("test")
+
+        async def harm(number: int) -> None:
+            match number:
+                case 0:
+                    table.write_bytes(b"other")
+                case 1:
+                    table.unlink()
+                case 2:
+                    (table.parent / "manifest.json").write_text("{")
+                case _:
+                    shutil.rmtree(table.parent)
+
+        async def read() -> None:
+            async with made.reading(record) as path:
+                assert path.read_bytes() == b"table"
+
+        for number in range(4):
+            await harm(number)
+            async with open_task_group() as readers:
+                readers.start_soon(read)
+                readers.start_soon(read)
+        assert pool.ran.count("sample") == 5
+
+
+async def test_a_built_in_data_set_that_was_damaged_is_made_anew_at_the_start(tmp_path: Path) -> None:
+    pool = Pool()
+    pool.go_on.set()
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+        await made.prepare_samples(group)
+    (tmp_path / "datasets/test/table.parquet").write_bytes(b"other")
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+        await made.prepare_samples(group)
+        await made.prepare_samples(group)
+    assert pool.ran.count("sample") == 2
+    assert (tmp_path / "datasets/test/table.parquet").read_bytes() == b"table"
+
+
+async def test_an_upload_that_is_lost_is_not_made_anew_and_can_be_uploaded_again(tmp_path: Path) -> None:
+    async with datasets(tmp_path, Pool(), samples=False) as made:
+
+        async def add() -> DatasetRecord:
+            return await made.add(tmp_path / "a.csv", name="a", content_digest="1" * 32, size_bytes=9, options={})
+
+        record = await add()
+        (tmp_path / "datasets" / record.dataset_id / "table.parquet").unlink()
+        with pytest.raises(NotFound, match="upload it again"):
+            async with made.reading(record):
+                pass
+        assert await add() == record
+        async with made.reading(record) as path:
+            assert path.read_bytes() == b"table"
+
+
+def lose_registry(folder: Path) -> None:
+    for path in folder.glob("results.sqlite*"):
+        path.unlink()
+
+
+async def test_what_has_files_is_registered_anew_where_the_registry_has_lost_its_own(tmp_path: Path) -> None:
+    async with datasets(tmp_path, Pool(), samples=False) as made:
+        record = await made.add(tmp_path / "a.csv", name="a", content_digest="1" * 32, size_bytes=9, options={})
+        lose_registry(tmp_path)
+        assert await made.get(record.dataset_id) == record
+        lose_registry(tmp_path)
+        assert list(await made.all()) == [record]
+
+
+async def test_a_full_disk_can_be_freed_by_deleting_although_the_registry_is_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with datasets(tmp_path, Pool(), samples=False) as made:
+        record = await made.add(tmp_path / "a.csv", name="a", content_digest="1" * 32, size_bytes=9, options={})
+        folder = tmp_path / "datasets" / record.dataset_id
+        forget, full = made._store.forget, [False]
+
+        async def refuse(dataset_id: str) -> bool:
+            if folder.exists():
+                raise StoreUnavailable("database or disk is full")
+            return await forget(dataset_id)
+
+        async def is_full() -> bool:
+            return full[0]
+
+        monkeypatch.setattr(made._store, "forget", refuse)
+        monkeypatch.setattr(made._files, "is_full", is_full)
+        with pytest.raises(StoreUnavailable):
+            await made.delete(record.dataset_id)
+        assert folder.exists()
+        full[0] = True
+        await made.delete(record.dataset_id)
+        assert not folder.exists()
+        assert list(await made.all()) == []

@@ -4,6 +4,7 @@ import pytest
 
 from cqox.analysis.refutation import refutation_gate
 from cqox.contract import Gate
+from cqox.diagnostics.refuters import _too_few
 from cqox.estimators import Estimate, Json
 
 STANDS: dict[str, Json] = {"computed": 100, "mean": 1.0, "sd": 0.1, "p_value": 0.9, "stands": True}
@@ -96,3 +97,10 @@ def test_what_cannot_be_refuted_says_why_it_does_not_apply() -> None:
     assert found == Gate(status="not_applicable", rule=gate().rule, reason="The primary, twfe, rests on its design.")
     assert gate(None).status == "not_applicable"
     assert "options.refute" in str(gate(replications=1).reason)
+
+
+def test_one_replication_is_told_to_be_too_few_and_no_failure_of_the_estimator() -> None:
+    assert _too_few(1, 1, "") == "One replication tells of no distribution; set options.refute to 100, say."
+    assert "one number in 40 replications" in _too_few(1, 40, "Too few rows.")
+    assert _too_few(0, 40, "Too few rows.") == "The estimator gave no number on the changed data: Too few rows."
+    assert not _too_few(0, 1, "").endswith(": ")

@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 
 from cqox.analysis.tending import JOB_KEPT_DAYS, retire_once, tend_once
@@ -79,3 +80,17 @@ async def test_a_store_that_is_away_is_left_for_the_next_time(tmp_path: Path, ca
     files.close()
     assert "could not be tended" in caplog.text
     assert "could not be struck" in caplog.text
+
+
+async def test_an_engine_that_departed_is_told_of_once_by_whoever_tends_at_the_same_time(
+    store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = FileStore(tmp_path)
+    (tmp_path / "engines/gone").touch()
+    await store.put_job(a_job("j"), owner="gone", seconds=3600)
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(tend_once, store, files)
+    files.close()
+    told = [message for message in caplog.messages if "without a farewell" in message]
+    assert told == ["The engine gone ended without a farewell; 1 of its jobs are interrupted."]

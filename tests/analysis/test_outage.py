@@ -1,0 +1,40 @@
+import logging
+
+import pytest
+
+from cqox.analysis.outage import Outage
+
+
+def test_an_outage_is_told_of_when_it_begins_twice_a_minute_and_when_it_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = [0.0]
+    outage = Outage("The store did not answer", now=lambda: clock[0])
+    outage.over()
+    for number in range(650):
+        clock[0] = number / 10
+        outage.failed("The store was asked for %s: %s", number, "away")
+    outage.over()
+    outage.over()
+    assert caplog.messages == [
+        "The store was asked for 0: away",
+        "The store did not answer 300 more times; the last: The store was asked for 300: away",
+        "The store did not answer 300 more times; the last: The store was asked for 600: away",
+        "The store did not answer 650 times in 64.9 s, and that is over.",
+    ]
+
+
+def test_what_comes_and_goes_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = [0.0]
+    outage = Outage("It failed", level=logging.ERROR, now=lambda: clock[0])
+    for number in range(100):
+        clock[0] = number / 10
+        outage.failed("Call %d failed", number)
+        outage.over()
+    assert caplog.messages == ["Call 0 failed", "It failed 1 times in 0.0 s, and that is over."]
+    clock[0] = 40.0
+    outage.failed("Call %d failed", 100)
+    assert caplog.messages[-1] == "Call 100 failed"
+    assert caplog.records[-1].levelno == logging.ERROR
