@@ -64,6 +64,8 @@ class App(QuartTrio):
         self.config.update(
             MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None, PROPAGATE_EXCEPTIONS=False
         )
+        # A path with a slash too many is no path of ours: werkzeug would answer it with a page that redirects.
+        self.url_map.merge_slashes = False
         self.json = _FiniteJson(self)
         self.title = title
         self.settings = settings

@@ -25,8 +25,10 @@ from quart.asgi import _convert_os_error
 from quart.utils import encode_headers
 from quart.wrappers.base import ClientDisconnectedError
 from quart_trio.asgi import TrioASGIHTTPConnection
+from structlog.contextvars import bind_contextvars
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from cqox.errors import CqoxError
 from cqox.tasks import TaskGroup, open_task_group
 from services.http.incoming import IncomingRequest
 from services.http.lifecycle import Ticket
@@ -56,12 +58,20 @@ class Connection(TrioASGIHTTPConnection):
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Run the request through the app and send the answer."""
         request = cast("IncomingRequest", self._create_request_from_scope(send))
+        # Shared with the connection, which may have to refuse the rest of the body.
+        request.request_id = str(self._facts.setdefault("request_id", request.request_id))
+        # For every line that is written while it is answered, whoever writes it.
+        bind_contextvars(request_id=request.request_id)
         with Exchange(request) as exchange:
             async with open_task_group("request") as group:
                 group.start_soon(self._receive, group, request, receive, name="request body")
                 with self.app.in_flight.admit(f"{request.method} {request.path}") as ticket:
                     await self._answer(request, ticket, exchange, _convert_os_error(send))
                 group.cancel_scope.cancel()
+
+    @property
+    def _facts(self) -> dict[str, object]:
+        return cast("dict[str, dict[str, object]]", self.scope).setdefault("state", {})
 
     async def _receive(self, group: TaskGroup, request: IncomingRequest, receive: ASGIReceiveCallable) -> None:
         while True:
@@ -86,8 +96,9 @@ class Connection(TrioASGIHTTPConnection):
             if ticket.scope.cancelled_caught and reply.status is None:
                 await reply.give(request, self.app.refusal(request))
         finally:
-            exchange.answered(reply.status, complete=reply.complete, size_bytes=reply.size_bytes)
-            log_access(request, reply.status, reply.complete, reply.size_bytes, time.perf_counter() - began)
+            status = cast("int | None", self._facts.get("refused", reply.status))
+            exchange.answered(status, complete=reply.complete, size_bytes=reply.size_bytes)
+            log_access(request, status, reply.complete, reply.size_bytes, time.perf_counter() - began)
         # Without the last message Hypercorn closes the connection, so that a cut body cannot pass for a whole one.
         if reply.complete:
             await self._linger(request)
@@ -141,7 +152,8 @@ class _Reply:
         except ClientDisconnectedError:
             return
         except Exception as error:  # noqa: BLE001 - the status is sent: all that is left is to cut the connection
-            _log.error("response cut", request_id=request.request_id, path=request.path, error=repr(error))
+            why = str(error) if isinstance(error, CqoxError) else repr(error)
+            _log.error("response cut", request_id=request.request_id, path=request.path, error=why)
             return
         self.complete = True
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from services.http.incoming import IncomingRequest
 
-__all__ = ["decorate", "log_access", "request_id_from"]
+__all__ = ["decorate", "headers_of_refusal", "log_access", "log_refusal", "request_id_from"]
 
 _log = structlog.stdlib.get_logger("cqox.access")
 
@@ -64,3 +64,32 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
         milliseconds=round(seconds * 1e3, 1),
         **({} if complete else {"incomplete": True}),
     )
+
+
+def headers_of_refusal(request_id: str, size_bytes: int) -> list[tuple[bytes, bytes]]:
+    """The headers of the problem that answers what is no request; the connection ends with it.
+
+    Args:
+        request_id: what the log calls it.
+        size_bytes: the length of the problem.
+    """
+    own = {
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(size_bytes),
+        "Connection": "close",
+        "X-Request-Id": request_id,
+    }
+    return [(name.lower().encode(), value.encode()) for name, value in (own | _HEADERS).items()]
+
+
+def log_refusal(what: str, status: int, detail: str, *, request_id: str, client: tuple[str, int] | None) -> None:
+    """Log what was answered without ever having become a request.
+
+    Args:
+        what: method and path, as far as they could be read.
+        status: the status sent.
+        detail: what was wrong.
+        request_id: what the answer calls it.
+        client: address and port of the client.
+    """
+    _log.info(f"{what} {status}", request_id=request_id, client=client[0] if client else None, detail=detail)

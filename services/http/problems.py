@@ -37,6 +37,7 @@ from cqox.errors import (
     UnreadableFile,
     UnusableData,
     WorkerLost,
+    WorkersUnavailable,
 )
 from cqox.telemetry import current_span
 from services.http.tracing import trace_members
@@ -44,7 +45,7 @@ from services.http.tracing import trace_members
 if TYPE_CHECKING:
     from services.http.incoming import IncomingRequest
 
-__all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "the_one_to_answer"]
+__all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "refused", "the_one_to_answer"]
 
 _log = structlog.stdlib.get_logger("cqox.http")
 
@@ -82,6 +83,9 @@ _KINDS: dict[type[Exception], Kind] = {
     Draining: Kind(type="draining", status=503, title="The service is shutting down", retry_after=1),
     Rejected: Kind(type="rejected", status=503, title="The request was not admitted", retry_after=1),
     WorkerLost: Kind(type="worker-lost", status=503, title="The computation was lost", retry_after=1),
+    WorkersUnavailable: Kind(
+        type="workers-unavailable", status=503, title="Nothing can be computed at the moment", retry_after=2
+    ),
     StoreUnavailable: Kind(type="store-unavailable", status=503, title="A store cannot be reached", retry_after=2),
     EngineUnavailable: Kind(type="engine-unavailable", status=503, title="The engine does not answer", retry_after=2),
     ServiceError: Kind(type="unavailable", status=503, title="Something that is needed is away", retry_after=2),
@@ -162,6 +166,24 @@ def describe(error: Exception, *, instance: str, request_id: str) -> dict[str, o
     return _members(kind, detail, fields, instance=instance, request_id=request_id)
 
 
+def refused(status: int, detail: str, *, instance: str, request_id: str) -> bytes:
+    """The body of the problem that a request is which never became one, because it is no HTTP that can be read.
+
+    Args:
+        status: the HTTP status.
+        detail: what is wrong with it.
+        instance: the path, as far as one could be read.
+        request_id: what the log calls it.
+    """
+    members = _members(_of_status(HTTPStatus(status)), detail, {}, instance=instance, request_id=request_id)
+    return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+
+
+def _of_status(status: HTTPStatus) -> Kind:
+    slug = "no-such-path" if status is HTTPStatus.NOT_FOUND else status.phrase.lower().replace(" ", "-")
+    return Kind(type=slug, status=status, title=status.phrase)
+
+
 def _told(error: Exception, kind: Kind, request_id: str) -> tuple[str, dict[str, object]]:
     if isinstance(error, InputError):
         return error.detail, {"field": error.field or None, "choices": list(error.choices) or None}
@@ -185,8 +207,7 @@ def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Itera
     elif status is HTTPStatus.NOT_FOUND:
         fields["choices"] = sorted(routes)
         detail = f"There is no path {request.path}; /docs describes those that there are."
-    slug = "no-such-path" if status is HTTPStatus.NOT_FOUND else status.phrase.lower().replace(" ", "-")
-    return _response(request, Kind(type=slug, status=status, title=status.phrase), detail, fields, headers)
+    return _response(request, _of_status(status), detail, fields, headers)
 
 
 def _response(

@@ -234,7 +234,8 @@ def test_a_client_that_half_closes_is_answered_or_cut_and_holds_nothing(shared: 
         got = b""
         while data := connection.recv(65536):
             got += data
-    assert got == b"" or got.startswith(b"HTTP/1.1 200")
+    # An interim answer or several come first: only what is sent tells this client from one that has left.
+    assert got == b"" or b"HTTP/1.1 200" in got
     end = time.monotonic() + 5
     for service in (shared.gateway, shared.engine):
         while httpx.get(f"{service.url}/api/health", trust_env=False).json()["in_flight"]:

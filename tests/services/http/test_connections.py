@@ -1,0 +1,178 @@
+"""Connections as clients and the kernel leave them: half open, half closed, or with what is no HTTP."""
+
+import json
+import logging
+import os
+import resource
+import socket
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.http.serving import _OneLine
+
+APP = str(Path(__file__).parent / "served_app.py")
+
+
+def connected(service) -> socket.socket:
+    parsed = httpx.URL(service.url)
+    return socket.create_connection((parsed.host, parsed.port), timeout=10)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    data = b""
+    while more := connection.recv(65536):
+        data += more
+    return data
+
+
+def descriptors(service) -> int:
+    return len(os.listdir(f"/proc/{service.process.pid}/fd"))
+
+
+def test_a_connection_that_its_client_has_closed_is_closed_at_once(start):
+    service = start(APP)
+    assert httpx.get(f"{service.url}/now").status_code == 200
+    before = descriptors(service)
+    for number in range(40):
+        with connected(service) as connection:
+            if number % 2:
+                connection.sendall(b"GET /now HTTP/1.1\r\nhost: x\r\n\r\n")
+                connection.recv(1000)
+    end = time.monotonic() + 5
+    while descriptors(service) > before + 2:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("seconds", ["0.0", "0.7"])
+def test_a_client_that_closes_its_side_after_its_request_gets_the_answer(start, seconds):
+    service = start(APP)
+    with connected(service) as connection:
+        connection.sendall(f"GET /slow/{seconds} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = rest_of(connection)
+    # Interim answers come before it: by them a client that has left is told from one that still reads.
+    last = answer[answer.rindex(b"HTTP/1.1 ") :]
+    assert last.startswith(b"HTTP/1.1 200")
+    assert last.rstrip().endswith(b'{"answer":"slow"}')
+    service.wait_line(f"GET /slow/{seconds} 200")
+
+
+def test_pipelined_requests_are_all_answered_after_the_client_has_closed_its_side(start):
+    service = start(APP)
+    with connected(service) as connection:
+        connection.sendall(3 * b"GET /slow/0.1 HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert rest_of(connection).count(b'{"answer":"slow"}') == 3
+
+
+def test_a_client_that_reads_slowly_after_it_has_closed_its_side_is_not_taken_for_gone(start):
+    service = start(APP, DRAIN_SECONDS="0.1")
+    with connected(service) as connection:
+        connection.sendall(b"GET /huge HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        for _ in range(5):
+            assert connection.recv(65536)
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "words", "line"),
+    [
+        (b"GET /now?x=1 HTTP/1.1\r\nX-Request-Id: mine\r\n\r\n", 400, "one Host header", "GET /now 400"),
+        (b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: a\r\nX-Request-Id: mine\r\n\r\n", 400, "one number", ""),
+        (
+            b"POST /json HTTP/1.1\r\nX-Request-Id: mine\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+            501,
+            "chunked",
+            "",
+        ),
+        (b"GET /now HTTP/1.1\r\nX-Request-Id: mine\r\nA: " + b"a" * 100_000 + b"\r\n\r\n", 431, "head", "GET /now 431"),
+        (b"GET /now HTTP/1.1\r\nX-Request-Id: mine\r\nHost: x\r\n bad\x00\r\n\r\n", 400, "HTTP/1.1", "GET /now 400"),
+        (
+            b"POST /json HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+            400,
+            "is no chunk",
+            "POST /json 400",
+        ),
+    ],
+)
+def test_what_is_no_http_is_a_problem_with_an_id_that_the_log_has(start, sent, status, words, line):
+    service = start(APP)
+    with connected(service) as connection:
+        connection.sendall(sent)
+        head, _, body = rest_of(connection).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status}".encode())
+    assert b"content-type: application/problem+json" in head
+    assert b"x-request-id: mine" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["request_id"]) == (status, "mine")
+    assert words in problem["detail"]
+    logged = json.loads(service.wait_line(line or f" /json {status}"))
+    assert (logged["request_id"], logged["logger"]) == ("mine", "cqox.access")
+
+
+def test_what_is_not_even_a_line_of_http_is_a_problem_too(start):
+    service = start(APP)
+    with connected(service) as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
+        problem = json.loads(rest_of(connection).partition(b"\r\n\r\n")[2])
+    assert problem["detail"] == "What came is no HTTP/1.1 request."
+    assert problem["request_id"] in service.wait_line("- - 400")
+
+
+def test_a_path_with_slashes_too_many_is_a_problem_and_no_page(start):
+    service = start(APP)
+    with connected(service) as connection:
+        connection.sendall(b"GET //api//health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        head, _, body = rest_of(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404")
+    assert json.loads(body)["type"] == "no-such-path"
+
+
+def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(start):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limited = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (100, {hard})); "
+    service = start("-c", limited + f"runpy.run_path({APP!r}, run_name='__main__')")
+    assert service.url
+    limits = Path(f"/proc/{service.process.pid}/limits").read_text()
+    assert next(line for line in limits.splitlines() if "open files" in line).split()[3] == str(hard)
+
+
+def test_no_more_descriptors_is_one_line_without_a_traceback_now_and_then():
+    one_line = _OneLine()
+
+    def accepted() -> logging.LogRecord | None:
+        try:
+            raise OSError(24, "Too many open files")
+        except OSError:
+            record = logging.LogRecord("trio.serve_listeners", logging.ERROR, "", 0, "accept", (), sys.exc_info())
+        return record if one_line.filter(record) else None
+
+    first = accepted()
+    assert first is not None
+    assert first.exc_info is None
+    assert accepted() is None
+
+
+def test_lines_of_others_have_the_request_id_of_what_they_are_written_for(start):
+    program = (
+        "import logging; from services.http import serving; from services.http.app import App; "
+        "from services.http.logs import set_up_logging; from services.http.settings import Settings\n"
+        "set_up_logging(level='info', format='json', service='x'); app = App('x', title='X', settings=Settings())\n"
+        "@app.get('/said')\n"
+        "async def said():\n"
+        "    logging.getLogger('cqox.resilience').warning('said by another')\n"
+        "    return {}\n"
+        "serving.serve(app)"
+    )
+    service = start("-c", program)
+    for name in ("one", "two"):
+        httpx.get(f"{service.url}/said", headers={"X-Request-Id": name})
+    service.stop()
+    said = [json.loads(line) for line in service.lines if "said by another" in line]
+    assert [line["request_id"] for line in said] == ["one", "two"]
