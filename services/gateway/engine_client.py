@@ -5,7 +5,7 @@ which is for `policies`; exceptions of the transport leave here as httpx raises 
 whether a request was ever sent.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,14 +13,31 @@ from typing import Self
 
 import httpx
 
+from cqox.errors import EngineUnavailable
 from cqox.resilience.http import propagate
 from cqox.telemetry.http_client import TracedTransport
 from services.gateway.transport import EngineTransport
 
-__all__ = ["Call", "EngineClient", "Headers", "Reply", "Streamed", "end_to_end"]
+__all__ = [
+    "MAX_ANSWER_BYTES",
+    "AnswerTooLarge",
+    "Call",
+    "EngineClient",
+    "Headers",
+    "Promise",
+    "Reply",
+    "Streamed",
+    "end_to_end",
+]
 
 type Headers = tuple[tuple[bytes, bytes], ...]
 """Names in lower case with their values, in order; a name may come more than once."""
+
+type Promise = Mapping[int, tuple[str, ...]]
+"""Good statuses, each with the media types that the body may be of; none where there is no body."""
+
+MAX_ANSWER_BYTES = 64 * 2**20
+"""The largest answer that is held whole, where nothing else is said; what comes bit by bit has no bound."""
 
 _CONNECT_SECONDS = 2.0
 # Below the 65 s for which the engine keeps a connection: the side that closes first must be the one that sends.
@@ -45,6 +62,13 @@ _HOP_BY_HOP = frozenset(
 )
 
 
+class AnswerTooLarge(EngineUnavailable):
+    """The engine sends more than the gateway would hold; the connection is closed."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The engine's answer is larger than the {max_bytes:,} bytes that are held.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What to ask the engine.
@@ -54,12 +78,14 @@ class Call:
         target: path and query as the client wrote them, still percent-encoded.
         headers: those that the engine should see.
         content: the body; a stream can be sent once only.
+        promise: what the answer must be where all goes well; None where that is not looked at.
     """
 
     method: str
     target: bytes
     headers: Headers = ()
     content: bytes | AsyncIterable[bytes] = b""
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +96,13 @@ class Reply:
         status: the HTTP status.
         headers: those that a client should see.
         body: the body as it was sent, whatever its encoding.
+        framed: whether the answer itself says where it ends; else the end of the connection is all that does.
     """
 
     status: int
     headers: Headers
     body: bytes
+    framed: bool = True
 
     def header(self, name: bytes) -> str:
         """The value of a header, empty where there is none."""
@@ -90,12 +118,16 @@ class Streamed:
         headers: those that a client should see.
         chunks: the body as it comes.
         close: gives the connection up; whoever opened the stream calls it.
+        framed: see `Reply`.
+        max_bytes: the largest body that is held whole.
     """
 
     status: int
     headers: Headers
     chunks: AsyncIterator[bytes]
     close: Callable[[], Awaitable[None]]
+    framed: bool = True
+    max_bytes: int = MAX_ANSWER_BYTES
 
     @classmethod
     def of(cls, reply: Reply) -> Self:
@@ -105,43 +137,65 @@ class Streamed:
             yield reply.body
 
         chunks = told()
-        return cls(status=reply.status, headers=reply.headers, chunks=chunks, close=chunks.aclose)
+        return cls(status=reply.status, headers=reply.headers, chunks=chunks, close=chunks.aclose, framed=reply.framed)
 
     async def whole(self) -> Reply:
-        """The answer with the rest of its body; the stream is closed."""
+        """The answer with the rest of its body; the stream is closed.
+
+        Raises:
+            AnswerTooLarge: it is, or says that it will be, larger than `max_bytes`.
+        """
+        held, size_bytes = list[bytes](), 0
         try:
-            body = b"".join([data async for data in self.chunks])
+            if self._announced() > self.max_bytes:
+                raise AnswerTooLarge(self.max_bytes)
+            async for data in self.chunks:
+                size_bytes += len(data)
+                if size_bytes > self.max_bytes:
+                    raise AnswerTooLarge(self.max_bytes)
+                held.append(data)
         finally:
             await self.close()
-        return Reply(status=self.status, headers=self.headers, body=body)
+        return Reply(status=self.status, headers=self.headers, body=b"".join(held), framed=self.framed)
+
+    def _announced(self) -> int:
+        value = next((value for name, value in self.headers if name == b"content-length"), b"")
+        return int(value) if value.isdigit() else 0
 
 
 class EngineClient:
     """One engine, reached through one pool. Open it with `EngineClient.open`."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, url: str) -> None:
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, url: str, *, max_answer_bytes: int = MAX_ANSWER_BYTES
+    ) -> None:
         self._transport = transport
+        self._max_answer_bytes = max_answer_bytes
         self._base = httpx.URL(url)
         self._prefix = self._base.raw_path.rstrip(b"/")
         self._address = lru_cache(_KNOWN_TARGETS)(self._make_address)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, address: str | None = None) -> AsyncIterator[Self]:
+    async def open(
+        cls, url: str, address: str | None = None, *, max_answer_bytes: int = MAX_ANSWER_BYTES
+    ) -> AsyncIterator[Self]:
         """A client of the engine at `url`; leaving the block closes its connections.
 
         Args:
             url: where it is.
             address: which of the addresses of its name to connect to; whichever answers where there is none.
+            max_answer_bytes: the largest answer that is held whole.
         """
         async with TracedTransport(_transport(httpx.URL(url), address)) as transport:
-            yield cls(transport, url)
+            yield cls(transport, url, max_answer_bytes=max_answer_bytes)
 
     async def send(self, call: Call) -> Reply:
         """Send one request and read its whole answer. A cancellation closes the connection, so that the engine stops.
 
         Raises:
             httpx.TransportError: the engine could not be reached, or was lost before the answer was whole.
+            AnswerTooLarge: the answer is larger than is held.
         """
         return await (await self.begin(call)).whole()
 
@@ -168,6 +222,8 @@ class EngineClient:
             headers=end_to_end(response.headers.raw),
             chunks=aiter(stream),
             close=stream.aclose,
+            framed="content-length" in response.headers or "transfer-encoding" in response.headers,
+            max_bytes=self._max_answer_bytes,
         )
 
     def _make_address(self, target: bytes) -> httpx.URL:

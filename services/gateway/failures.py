@@ -6,10 +6,12 @@ import httpx
 
 from cqox.errors import CqoxError, EngineUnavailable, ServiceError
 from cqox.resilience.retry_after import retry_after_of
-from services.gateway.engine_client import Reply
+from services.gateway.engine_client import Promise, Reply
+from services.gateway.promises import problem_of, unkept
 
 __all__ = [
     "FAIR_SHARE_SECONDS",
+    "AnswerUnusable",
     "Answered",
     "EngineBusy",
     "EngineFailed",
@@ -24,7 +26,11 @@ __all__ = [
     "worth_another_try",
 ]
 
-_FAILED = frozenset({500, 502, 503, 504})
+_DRAINING = "draining"
+_NOTHING_TRIED = "workers-unavailable"
+_BEHIND_THE_ENGINE = frozenset({"store-unavailable", "worker-lost", "circuit-open", "rejected", "unavailable"})
+"""Types of a 503 that say that the engine lives and has tried: something that it needs is away."""
+
 FAIR_SHARE_SECONDS = 1.0
 """A time that is shorter is too short to judge an engine by."""
 
@@ -61,6 +67,13 @@ class EngineFailed(EngineUnavailable):
         self.retry_after = retry_after_of(self) or 0.0
 
 
+class AnswerUnusable(EngineUnavailable):
+    """The engine, or whatever is on its port, answered what is no answer to the request."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The engine's answer cannot be used: {why}.")
+
+
 class EngineLost(EngineUnavailable):
     """The engine was lost before its answer was whole."""
 
@@ -81,7 +94,9 @@ class EngineUnasked(ServiceError):
 
 
 class EngineBusy(CqoxError):
-    """The engine is well and took nothing: it refuses for load, or is shutting down. No failure to a circuit.
+    """The engine is well and took nothing: it refuses for load, cannot compute now, or is shutting down.
+
+    No failure to a circuit.
 
     Attributes:
         reply: its answer, which goes to the client if no other engine takes the request.
@@ -93,7 +108,7 @@ class EngineBusy(CqoxError):
         super().__init__(f"The engine answered {reply.status} and took nothing.")
         self.reply = reply
         self.response = Answered(reply)
-        self.draining = reply.status == 503
+        self.draining = problem_of(reply).get("type") == _DRAINING
 
 
 class EngineOutOfTime(CqoxError):
@@ -112,26 +127,45 @@ class EngineSilent(EngineUnavailable):
     """The time was up, and the engine answered nobody meanwhile."""
 
 
-def checked(reply: Reply, *, seconds: float, answers_others: bool = False) -> Reply:
+def checked(reply: Reply, *, seconds: float, answers_others: bool = False, promise: Promise | None = None) -> Reply:
     """The reply, if it is an answer to the request, whatever its status.
 
     Args:
         reply: what the engine answered.
         seconds: how much time there was when it was asked.
         answers_others: whether it has answered another request since.
+        promise: what it must be where all goes well; None where that is not looked at.
 
     Raises:
-        EngineBusy: 429, or 503 because the engine is shutting down.
+        EngineBusy: 429, or 503 because the engine is shutting down or has no workers.
         EngineOutOfTime: 504, and there had been less time than an engine's fair share, or it answered others.
-        EngineFailed: 500, 502, 503 or 504 otherwise.
+        EngineFailed: another 5xx, unless it is a 503 that says which part behind the engine is away.
+        AnswerUnusable: a status that is none, or not what was promised.
     """
-    if reply.status == 429 or (reply.status == 503 and b'"draining"' in reply.body[:200]):
+    status = reply.status
+    if status == 429:
         raise EngineBusy(reply)
+    if 400 <= status < 500:
+        return reply
+    if 500 <= status < 600:
+        return _excused(reply, seconds=seconds, answers_others=answers_others)
+    why = (
+        f"it has the status {status}" if not 200 <= status < 300 else "" if promise is None else unkept(reply, promise)
+    )
+    if why:
+        raise AnswerUnusable(why)
+    return reply
+
+
+def _excused(reply: Reply, *, seconds: float, answers_others: bool) -> Reply:
+    kind = problem_of(reply).get("type")
+    if reply.status == 503 and kind in (_DRAINING, _NOTHING_TRIED):
+        raise EngineBusy(reply)
+    if reply.status == 503 and kind in _BEHIND_THE_ENGINE:
+        return reply
     if reply.status == 504 and (seconds < FAIR_SHARE_SECONDS or answers_others):
         raise EngineOutOfTime(reply)
-    if reply.status in _FAILED:
-        raise EngineFailed(reply)
-    return reply
+    raise EngineFailed(reply)
 
 
 def lost(error: httpx.TransportError) -> EngineLost:
@@ -140,7 +174,7 @@ def lost(error: httpx.TransportError) -> EngineLost:
         return EngineUnreached("The engine did not accept a connection in time.")
     if isinstance(error, httpx.ConnectError):
         return EngineUnreached(f"The engine cannot be reached: {error or type(error).__name__}.")
-    return EngineLost(f"The engine was lost before its answer was whole: {error!r}.")
+    return EngineLost(f"The engine was lost before its answer was whole: {error or type(error).__name__}.")
 
 
 def worth_another_try(error: Exception) -> bool:
@@ -150,4 +184,4 @@ def worth_another_try(error: Exception) -> bool:
     """
     if isinstance(error, EngineFailed):
         return error.reply.status != 504
-    return isinstance(error, EngineBusy | EngineLost | EngineStalled | EngineUnasked)
+    return isinstance(error, AnswerUnusable | EngineBusy | EngineLost | EngineStalled | EngineUnasked)

@@ -15,17 +15,17 @@ import trio
 
 from cqox.errors import DeadlineExceeded, EngineUnavailable
 from cqox.resilience import CircuitBreaker, remaining
-from services.gateway.engine_client import Call, EngineClient, Reply, Streamed
+from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient, Reply, Streamed
 from services.gateway.failures import (
     FAIR_SHARE_SECONDS,
     EngineBusy,
-    EngineFailed,
     EngineOutOfTime,
     EngineSilent,
     EngineStalled,
     checked,
     lost,
 )
+from services.gateway.promises import EVENTS
 
 __all__ = ["Replica"]
 
@@ -100,7 +100,7 @@ class Replica:
         """
         began, seconds = trio.current_time(), remaining()
         with self._counted(), self._watched(seconds):
-            return self._judged(await self._client.send(call), began, seconds)
+            return self._judged(call, await self._client.send(call), began, seconds)
 
     async def begin(self, call: Call) -> Streamed:
         """One attempt, up to the head of an answer that comes bit by bit; the caller closes it.
@@ -113,8 +113,8 @@ class Replica:
             stack.enter_context(self._counted())
             with self._watched(seconds):
                 streamed = await self._client.begin(call)
-                if streamed.status >= 400:
-                    return Streamed.of(self._judged(await streamed.whole(), began, seconds))
+                if not _flows(streamed, call):
+                    return Streamed.of(self._judged(call, await streamed.whole(), began, seconds))
                 self._answered_at = trio.current_time()
             # The stream counts until it is closed, whether somebody waits for its next chunk or not.
             open_until = stack.pop_all()
@@ -129,11 +129,9 @@ class Replica:
 
         return replace(streamed, chunks=chunks, close=close)
 
-    def _judged(self, reply: Reply, began: float, seconds: float) -> Reply:
+    def _judged(self, call: Call, reply: Reply, began: float, seconds: float) -> Reply:
         try:
-            checked(reply, seconds=seconds, answers_others=self._answered_at > began)
-        except EngineFailed:
-            raise
+            checked(reply, seconds=seconds, answers_others=self._answered_at > began, promise=call.promise)
         except EngineBusy:
             self._answered_at = trio.current_time()
             raise
@@ -166,7 +164,7 @@ class Replica:
                 return _Sign.ALIVE if (await self._client.send(_LIVE)).status == 200 else _Sign.SILENT
             except httpx.ConnectError:
                 return _Sign.CLOSED
-            except (httpx.TransportError, DeadlineExceeded):
+            except (httpx.TransportError, DeadlineExceeded, AnswerTooLarge):
                 return _Sign.SILENT
         return _Sign.SILENT
 
@@ -206,3 +204,11 @@ class Replica:
             if data is None:
                 return
             yield data
+
+
+def _flows(streamed: Streamed, call: Call) -> bool:
+    # What has been promised bit by bit is handed on so; anything else is short, and judged whole.
+    if streamed.status >= 300 or call.promise is None:
+        return streamed.status < 300
+    given = next((value for name, value in streamed.headers if name == b"content-type"), b"").lower()
+    return EVENTS in call.promise.get(streamed.status, ()) and given.startswith(EVENTS.encode())

@@ -20,7 +20,7 @@ import trio
 
 from cqox.errors import CircuitOpen, EngineUnavailable
 from cqox.tasks import TaskGroup, open_task_group
-from services.gateway.engine_client import Call, EngineClient, Reply, Streamed
+from services.gateway.engine_client import MAX_ANSWER_BYTES, Call, EngineClient, Reply, Streamed
 from services.gateway.failures import EngineBusy, EngineUnasked, EngineUnreached
 from services.gateway.names import Resolve, addresses, can_have_several
 from services.gateway.replica import Replica
@@ -41,8 +41,9 @@ class _Worth(IntEnum):
 
     UNKNOWN = 0
     ELSEWHERE = 1
-    SECOND_HAND = 2
-    FIRST_HAND = 3
+    CANNOT_TELL = 2
+    SECOND_HAND = 3
+    FIRST_HAND = 4
 
 
 class _Engine:
@@ -71,8 +72,9 @@ class _Engine:
 class _Place:
     """An address of the settings and the engines that it stands for: one by name, or one for each of its addresses."""
 
-    def __init__(self, url: str, group: TaskGroup) -> None:
+    def __init__(self, url: str, group: TaskGroup, max_answer_bytes: int) -> None:
         self._url = url
+        self._max_answer_bytes = max_answer_bytes
         self._group = group
         self._resolved = True
         self._engines: dict[str | None, _Engine] = {}
@@ -123,7 +125,8 @@ class _Place:
 
     async def _serve(self, address: str | None, *, task_status: anyio.abc.TaskStatus[_Engine]) -> None:
         name = self._url if address is None else f"{self._url} ({address})"
-        async with EngineClient.open(self._url, address) as client, open_task_group("liveness") as group:
+        opened = EngineClient.open(self._url, address, max_answer_bytes=self._max_answer_bytes)
+        async with opened as client, open_task_group("liveness") as group:
             engine = _Engine(Replica(name, client))
             group.start_soon(engine.replica.watch, name=f"liveness of {name}")
             task_status.started(engine)
@@ -141,17 +144,20 @@ class Replicas:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, urls: Sequence[str], *, resolve: Resolve = addresses) -> AsyncIterator[Self]:
+    async def open(
+        cls, urls: Sequence[str], *, resolve: Resolve = addresses, max_answer_bytes: int = MAX_ANSWER_BYTES
+    ) -> AsyncIterator[Self]:
         """Clients of the engines at these addresses; leaving the block closes their connections.
 
         Args:
             urls: of the engines; a name may stand for several.
             resolve: asked for the addresses of names, and again every five seconds.
+            max_answer_bytes: the largest answer that is held whole.
         """
         replicas = cls()
         async with open_task_group("engines", detached=True) as group:
             for url in urls:
-                place = _Place(url, group)
+                place = _Place(url, group, max_answer_bytes)
                 replicas._places.append(place)
                 if can_have_several(url):
                     await place.look(resolve, _FIRST_ANSWER_SECONDS)
@@ -284,6 +290,8 @@ def _worth(answer: Reply | Streamed) -> _Worth:
         return _Worth.UNKNOWN
     if answer.status == 409:
         return _Worth.ELSEWHERE
+    if answer.status >= 500:
+        return _Worth.CANNOT_TELL
     return _Worth.SECOND_HAND if any(name == _SECOND_HAND for name, _ in answer.headers) else _Worth.FIRST_HAND
 
 

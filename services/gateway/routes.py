@@ -1,25 +1,34 @@
 """The gateway's routes: each operation of the contract is handed to the engine under the policy that fits it."""
 
-from collections.abc import AsyncGenerator, Iterator
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
 
+import structlog
 from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
 
-from cqox.errors import DeadlineExceeded
+from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from services.gateway.deadlines import Granted, granted
-from services.gateway.engine_client import Call, Headers, Reply, Streamed, end_to_end
+from services.gateway.engine_client import Call, Headers, Promise, Reply, Streamed, end_to_end
 from services.gateway.policies import READ_SECONDS, EnginePolicies
-from services.http.api import OPERATIONS, OWN_GROUPS, Handler, register
+from services.gateway.promises import problem_of, promised
+from services.http.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operation, register
 from services.http.app import App
 from services.http.bodies import chunks_of, declared_length, read_body
 from services.http.hop import SECOND_HAND, own_key, serving
 from services.http.incoming import IncomingRequest, current_request
+from services.http.problems import describe
 from services.http.uploads import FORM_BYTES
 
 __all__ = ["Upstream", "add_routes"]
 
+_log = structlog.stdlib.get_logger("cqox.gateway")
+
+_REFUSED = 429
+_TIME_UP = 504
+_EVENT_END = b"\n\n"
 _AS_A_JOB = "With 'Prefer: respond-async' an analysis runs in the background, where it may take longer."
 
 # The client's connection says nothing about the engine's; lengths and the id are written anew.
@@ -50,10 +59,10 @@ def add_routes(app: App, upstream: Upstream) -> None:
     """Put every operation of the contract on the app."""
     settings = app.settings
 
-    async def asked() -> Call:
+    async def asked(what: Operation, parameters: Mapping[str, str]) -> Call:
         request = current_request()
         body = await read_body(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
-        return _call(request, body)
+        return _call(request, body, promised(what, parameters, events=request.wants_events))
 
     @contextmanager
     def serving_within(most: float, otherwise: str = "") -> Iterator[Granted]:
@@ -65,26 +74,34 @@ def add_routes(app: App, upstream: Upstream) -> None:
             yield given
 
     async def analyze() -> ResponseReturnValue:
-        call = await asked()
+        call = await asked(operation("analyze"), {})
         with serving_within(settings.analysis_seconds, _AS_A_JOB) as given:
             if current_request().wants_events:
-                return await _streamed(upstream.policies.analyze_bit_by_bit(call, seconds=given.seconds), given)
-            return _response(given.explained(await upstream.policies.analyze(call, seconds=given.seconds)))
+                streaming = upstream.policies.analyze_bit_by_bit(call, seconds=given.seconds)
+                return await _streamed(streaming, given, last_words=True)
+            return _answer(await upstream.policies.analyze(call, seconds=given.seconds), given)
 
-    async def read(**_: str) -> TrioResponse:
-        call = await asked()
-        with serving_within(READ_SECONDS) as given:
-            return _response(given.explained(await upstream.policies.read(call, seconds=given.seconds)))
+    def reading(what: Operation) -> Handler:
+        async def read(**parameters: str) -> TrioResponse:
+            call = await asked(what, parameters)
+            with serving_within(READ_SECONDS) as given:
+                return _answer(await upstream.policies.read(call, seconds=given.seconds), given)
 
-    async def find(**_: str) -> TrioResponse:
-        with serving_within(READ_SECONDS) as given:
-            call = _call(current_request(), b"")
-            return _response(given.explained(await upstream.policies.find(call, seconds=given.seconds)))
+        return read
 
-    async def follow(**_: str) -> ResponseReturnValue:
+    def finding(what: Operation) -> Handler:
+        async def find(**parameters: str) -> TrioResponse:
+            with serving_within(READ_SECONDS) as given:
+                call = _call(current_request(), b"", promised(what, parameters))
+                return _answer(await upstream.policies.find(call, seconds=given.seconds), given)
+
+        return find
+
+    async def follow(**parameters: str) -> ResponseReturnValue:
         with serving_within(READ_SECONDS) as given:
-            call = _call(current_request(), b"")
-            return await _streamed(upstream.policies.follow(call, seconds=given.seconds), given)
+            call = _call(current_request(), b"", promised(operation("job_events"), parameters))
+            # A job may outlive the connection that its events came by: no last word of ours would be true of it.
+            return await _streamed(upstream.policies.follow(call, seconds=given.seconds), given, last_words=False)
 
     async def upload_dataset() -> TrioResponse:
         request = current_request()
@@ -93,23 +110,23 @@ def add_routes(app: App, upstream: Upstream) -> None:
         length = declared_length(request, max_bytes=most, what="file")
         chunks = chunks_of(request, max_bytes=most, idle_seconds=settings.upload_idle_seconds, what="file")
         headers = () if length is None else ((b"content-length", str(length).encode()),)
-        call = _call(request, b"")
+        call = _call(request, b"", promised(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)
         with serving_within(settings.analysis_seconds) as given:
-            return _response(given.explained(await upstream.policies.upload(call, seconds=given.seconds)))
+            return _answer(await upstream.policies.upload(call, seconds=given.seconds), given)
 
-    handlers: dict[str, Handler] = {each.name: read for each in OPERATIONS if each.group not in OWN_GROUPS}
+    handlers: dict[str, Handler] = {each.name: reading(each) for each in OPERATIONS if each.group not in OWN_GROUPS}
     special: dict[str, Handler] = {
         "analyze": analyze,
         "upload_dataset": upload_dataset,
-        "read_job": find,
-        "cancel_job": find,
+        "read_job": finding(operation("read_job")),
+        "cancel_job": finding(operation("cancel_job")),
         "job_events": follow,
     }
     register(app, handlers | special)
 
 
-def _call(request: IncomingRequest, body: bytes) -> Call:
+def _call(request: IncomingRequest, body: bytes, promise: Promise) -> Call:
     scope = request.scope
     query = scope["query_string"]
     own = [(b"x-request-id", request.request_id.encode())]
@@ -121,27 +138,74 @@ def _call(request: IncomingRequest, body: bytes) -> Call:
         target=scope["raw_path"] + (b"?" + query if query else b""),
         headers=(*end_to_end(list(scope["headers"]), without=_NOT_FORWARDED), *own),
         content=body,
+        promise=promise,
     )
 
 
-def _response(reply: Reply) -> TrioResponse:
-    return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
+def _answer(reply: Reply, given: Granted) -> TrioResponse:
+    """The engine's answer for the client; one that refuses or fails is on the log and says when to come back.
+
+    Raises:
+        DeadlineExceeded: a 504 that is no problem of ours, such as that of a proxy.
+        RateLimited: a 429 that is none.
+    """
+    if reply.status < 500 and reply.status != _REFUSED:
+        return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
+    reply = given.explained(reply)
+    problem = problem_of(reply)
+    if not problem and reply.status == _REFUSED:
+        raise RateLimited("the engine", retry_after=_seconds(reply.header(b"retry-after")))
+    if not problem and reply.status == _TIME_UP:
+        raise DeadlineExceeded(given.seconds)
+    request = current_request()
+    _log.warning(
+        str(problem.get("type", "")),
+        request_id=request.request_id,
+        path=request.path,
+        status=reply.status,
+        detail=str(problem.get("detail", "")),
+    )
+    response = _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
+    if reply.status != _TIME_UP:
+        response.headers.setdefault("Retry-After", "1")
+    return response
 
 
-async def _streamed(streaming: AbstractAsyncContextManager[Streamed], given: Granted) -> TrioResponse:
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+
+
+async def _streamed(
+    streaming: AbstractAsyncContextManager[Streamed], given: Granted, *, last_words: bool
+) -> TrioResponse:
     # The head is awaited here, so that an engine that is away is a problem and no empty stream.
     stack = AsyncExitStack()
     streamed = await stack.enter_async_context(streaming)
-    if streamed.status == 504:
+    if streamed.status >= 400:
         async with stack:
-            return _response(given.explained(await streamed.whole()))
+            return _answer(await streamed.whole(), given)
+    request = current_request()
 
     async def chunks() -> AsyncGenerator[bytes]:
+        last = _EVENT_END
         async with stack:
-            async for data in streamed.chunks:
-                yield data
+            try:
+                async for data in streamed.chunks:
+                    yield data
+                    last = (last + data)[-len(_EVENT_END) :]
+            except EngineUnavailable as error:
+                # Within an event the words would be taken for the rest of it.
+                if not last_words or last != _EVENT_END:
+                    raise
+                _log.warning("the stream of %s ended before its last event: %s", request.path, error)
+                yield _last_event(error, request)
 
     return _with_headers(TrioResponse(chunks(), streamed.status), streamed.headers)
+
+
+def _last_event(error: EngineUnavailable, request: IncomingRequest) -> bytes:
+    problem = describe(error, instance=request.path, request_id=request.request_id)
+    return f"event: failed\ndata: {json.dumps(problem, ensure_ascii=False)}\n\n".encode()
 
 
 def _with_headers(response: TrioResponse, headers: Headers) -> TrioResponse:

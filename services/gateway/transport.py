@@ -5,6 +5,7 @@ more than all its policies. What is spoken on the wire is h11's business here as
 as httpx's exception of that kind, because policies tell by them what was sent.
 """
 
+import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
@@ -13,11 +14,15 @@ from typing import Self, cast
 
 import h11
 import httpx
+import structlog
 import trio
 
 __all__ = ["EngineTransport"]
 
+_log = structlog.stdlib.get_logger("cqox.gateway")
+
 _READ_BYTES = 2**16
+_QUOTED = re.compile(r":? *bytearray\(.*", re.DOTALL)
 
 
 class EngineTransport(httpx.AsyncBaseTransport):
@@ -63,6 +68,13 @@ class EngineTransport(httpx.AsyncBaseTransport):
 
     def give_back(self, connection: "_Connection") -> None:
         """Keep a connection for the next request, where it can bear one."""
+        if connection.left_over:
+            _log.warning(
+                "the engine at %s:%d sent %d bytes beyond its answer: the connection is closed",
+                self._host,
+                self._port,
+                connection.left_over,
+            )
         if not connection.renew():
             connection.close()
             return
@@ -127,8 +139,15 @@ class _Connection:
         event = await self._event()
         return bytes(event.data) if isinstance(event, h11.Data) else None
 
+    @property
+    def left_over(self) -> int:
+        """How many bytes came beyond the whole answer, which the next request would take for its own."""
+        if self._http.their_state not in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+            return 0
+        return len(self._http.trailing_data[0])
+
     def renew(self) -> bool:
-        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE or self.left_over:
             return False
         self._http.start_next_cycle()
         return True
@@ -137,8 +156,9 @@ class _Connection:
         self.stream.socket.close()
 
     async def _event(self) -> h11.Event | None:
+        end = ""
         while True:
-            with _protocol_errors():
+            with _protocol_errors(end):
                 event = self._http.next_event()
             if event is not h11.NEED_DATA:
                 return event if isinstance(event, h11.Event) else None
@@ -146,8 +166,10 @@ class _Connection:
                 data = await self.stream.receive_some(_READ_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise httpx.ReadError(str(error.__cause__ or error)) from error
-            with _protocol_errors():
-                self._http.receive_data(data)
+            if not data:
+                begun = self._http.their_state is not h11.SEND_RESPONSE or self._http.trailing_data[0]
+                end = "in the middle of the answer" if begun else "without an answer"
+            self._http.receive_data(data)
 
     async def _send(self, data: bytes) -> bool:
         try:
@@ -186,8 +208,14 @@ class _Body(httpx.AsyncByteStream):
 
 
 @contextmanager
-def _protocol_errors() -> Iterator[None]:
+def _protocol_errors(end: str) -> Iterator[None]:
+    # What h11 says of the end of a connection is about its own states, and it quotes what it could not read.
     try:
         yield
     except h11.RemoteProtocolError as error:
-        raise httpx.RemoteProtocolError(str(error)) from error
+        if end:
+            raise httpx.RemoteProtocolError(f"the connection was closed {end}") from error
+        said = _QUOTED.sub("", str(error))
+        if "_SWITCH_" in said:
+            said = "it changes to a protocol that nobody asked for"
+        raise httpx.RemoteProtocolError(f"what came is no HTTP/1.1: {said}") from error

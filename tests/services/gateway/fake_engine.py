@@ -45,7 +45,8 @@ async def watch(receive, nursery):
 
 
 async def answer(scope, send, told, body):
-    status = int(told.get("status", "200"))
+    uploads = scope["method"] == "POST" and scope["path"] in ("/api/datasets", "/api/upload")
+    status = int(told.get("status", "201" if uploads else "200"))
     body |= {
         "method": scope["method"],
         "target": (scope["raw_path"] + b"?" + scope["query_string"]).decode(),

@@ -13,8 +13,8 @@ import trio
 from cqox.errors import CircuitOpen, DeadlineExceeded, EngineUnavailable, Rejected
 from cqox.resilience import CircuitBreaker, deadline, registry
 from cqox.resilience.http import propagate, serving_attempt
-from services.gateway.engine_client import Call, Reply, Streamed
-from services.gateway.failures import EngineFailed, EngineLost, EngineStalled, EngineUnasked
+from services.gateway.engine_client import AnswerTooLarge, Call, Reply, Streamed
+from services.gateway.failures import AnswerUnusable, EngineFailed, EngineLost, EngineStalled, EngineUnasked
 from services.gateway.policies import EnginePolicies
 from services.gateway.replica import Replica
 from services.gateway.replicas import Replicas
@@ -786,3 +786,90 @@ async def test_an_outer_deadline_that_has_passed_sends_nothing(autojump_clock):
     with pytest.raises(DeadlineExceeded):
         await late()
     assert engine.calls == []
+
+
+def problem(kind: str, status: int = 503) -> Reply:
+    return reply(status, body=b'{"type": "%s"}' % kind.encode(), retry_after="2")
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("kind", ["store-unavailable", "worker-lost", "workers-unavailable", "circuit-open"])
+@pytest.mark.parametrize("method", ["analyze", "read", "find", "upload"])
+async def test_an_engine_that_says_what_behind_it_is_away_is_answered_by_its_words_and_opens_nothing(
+    autojump_clock, kind, method
+):
+    if (method, kind) == ("find", "workers-unavailable"):
+        pytest.skip("nothing is computed to find a job")
+    given = problem(kind)
+    made = policies(engine := Engine(given))
+    for asked in range(1, 9):
+        assert await getattr(made, method)(CALL, seconds=30) is given
+        assert len(engine.calls) == asked
+    engine.acts = [reply()]
+    assert (await getattr(made, method)(CALL, seconds=30)).status == 200
+
+
+@pytest.mark.trio
+async def test_an_engine_without_workers_took_nothing_so_that_another_is_asked_at_once(autojump_clock):
+    engines = Engine(problem("workers-unavailable")), Engine()
+    made = policies(*engines)
+    for _ in range(4):
+        assert (await analyze(made)).status == 200
+    assert trio.current_time() - engines[1].calls[0][0] < 0.5
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("answer", [problem("told"), problem("engine-unavailable"), reply(501), reply(599), reply(999)])
+async def test_any_other_5xx_is_a_failure(autojump_clock, answer):
+    made = policies(engine := Engine(answer))
+    await fail(made, 5)
+    assert len(engine.calls) == 15
+    with pytest.raises(CircuitOpen):
+        await analyze(made)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("status", [302, 304, 999])
+async def test_a_status_that_nobody_promised_is_a_failure(autojump_clock, status):
+    with pytest.raises(AnswerUnusable, match=f"cannot be used: it has the status {status}"):
+        await analyze(policies(Engine(reply(status))))
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("how", ["analyze", "stream"])
+async def test_an_answer_that_is_not_what_was_promised_is_a_failure(autojump_clock, how):
+    promise = {200: ("application/json", "text/event-stream")}
+    portal = reply(body=b"<html>", content_type="text/html")
+    call = Call(method="POST", target=b"/x", promise=promise)
+    made = policies(engine := Engine(portal))
+
+    async def ask() -> None:
+        if how == "analyze":
+            await made.analyze(call, seconds=120)
+        else:
+            async with made.analyze_bit_by_bit(call, seconds=120):
+                pass
+
+    for _ in range(5):
+        with pytest.raises(AnswerUnusable, match="it is text/html and not application/json"):
+            await ask()
+    with pytest.raises(CircuitOpen):
+        await ask()
+    assert len(engine.calls) == 15
+
+
+@pytest.mark.trio
+async def test_an_answer_that_is_too_large_is_a_failure_and_not_asked_for_again(autojump_clock):
+    made = policies(engine := Engine(AnswerTooLarge(1000)))
+    await fail(made, 5)
+    assert len(engine.calls) == 5
+    with pytest.raises(CircuitOpen):
+        await analyze(made)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("other", "status"), [(404, 503), (409, 503), (200, 200)])
+async def test_an_engine_whose_store_is_away_cannot_tell_that_there_is_no_job(autojump_clock, other, status):
+    for engines in ((problem("store-unavailable"), reply(other)), (reply(other), problem("store-unavailable"))):
+        made = policies(*map(Engine, engines))
+        assert (await made.find(CALL)).status == status

@@ -6,8 +6,10 @@ from contextlib import aclosing, asynccontextmanager
 import httpx
 import pytest
 import trio
+from structlog.testing import capture_logs
 
-from services.gateway.engine_client import Call, EngineClient
+from cqox.errors import EngineUnavailable
+from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: user=one\r\n\r\nok"
 GET = Call(method="GET", target=b"/")
@@ -145,3 +147,68 @@ async def test_a_refused_connection_is_a_connect_error():
     async with EngineClient.open(url) as client:
         with pytest.raises(httpx.ConnectError):
             await client.send(GET)
+
+
+@pytest.mark.trio
+async def test_what_comes_beyond_an_answer_is_no_answer_to_the_next_request():
+    stale = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstale"
+    with capture_logs() as said:
+        await ask_twice(stale)
+    assert f"sent {len(stale)} bytes beyond its answer" in said[0]["event"]
+
+
+async def ask_twice(stale: bytes) -> None:
+    async with talking([OK + stale], [OK]) as (peer, client):
+        assert (await client.send(GET)).body == b"ok"
+        assert (await client.send(GET)).body == b"ok"
+        assert len(peer.seen) == 2
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "the connection was closed without an answer"),
+        (b"HTTP/1.1 200 OK\r\ncont", "the connection was closed in the middle of the answer"),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nfour",
+            "the connection was closed in the middle of the answer",
+        ),
+        (b"nonsense\r\n\r\n", "what came is no HTTP/1.1: illegal status line"),
+        (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n",
+            "what came is no HTTP/1.1: illegal chunk header",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_an_answer_is_told_in_words_of_ours(answer, words):
+    async with talking([answer]) as (_, client):
+        with pytest.raises(httpx.RemoteProtocolError) as caught:
+            await client.send(GET)
+        assert str(caught.value) == words
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("framing", [b"", b"content-length: 5000\r\n"])
+async def test_an_answer_beyond_the_bound_is_given_up(framing):
+    answer = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + bytes(2000)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    peer = Peer(listener, [[answer]])
+    with trio.fail_after(5):
+        opened = EngineClient.open(peer.url, max_answer_bytes=1999)
+        async with listener, trio.open_nursery() as nursery, opened as client:
+            nursery.start_soon(peer.serve)
+            with pytest.raises(AnswerTooLarge, match="larger than the 1,999 bytes that are held"):
+                await client.send(GET)
+    assert issubclass(AnswerTooLarge, EngineUnavailable)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("head", "framed"), [(b"", False), (b"content-length: 2\r\n", True), (b"transfer-encoding: chunked\r\n", True)]
+)
+async def test_an_answer_knows_whether_it_says_where_it_ends(head, framed):
+    body = b"2\r\nok\r\n0\r\n\r\n" if b"chunked" in head else b"ok"
+    async with talking([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body]) as (_, client):
+        reply = await client.send(GET)
+        assert (reply.body, reply.framed) == (b"ok", framed)

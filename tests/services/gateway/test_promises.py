@@ -1,0 +1,70 @@
+import pytest
+
+from services.gateway.engine_client import Reply
+from services.gateway.promises import problem_of, promised, unkept
+from services.http.api import operation
+
+LONG = b"x" * 10_000
+
+
+def reply(body: bytes = b'{"a": 1}', *, status: int = 200, kind: str = "application/json", **more) -> Reply:
+    headers = ((b"content-type", kind.encode()),) if kind else ()
+    return Reply(status=status, headers=headers + more.pop("headers", ()), body=body, **more)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (reply(), ""),
+        (reply(kind="application/json; charset=utf-8"), ""),
+        (reply(b'{"a": 1}', framed=False), ""),
+        (reply(b'{"a":', framed=False), "its JSON is cut or broken"),
+        (reply(b'{"a": ["' + LONG + b'"]}', framed=False), ""),
+        (reply(b'{"a": ["' + LONG + b'"}', framed=False), "its JSON is cut or broken"),
+        (reply(b'{"a": ["' + LONG + b'"]}'), ""),
+        (reply(b'{"a": ["' + LONG), "its JSON is cut or broken"),
+        (reply(LONG + b'"]}'), "its JSON is cut or broken"),
+        (reply(b"{not json"), "its JSON is cut or broken"),
+        (reply(b""), "its JSON is cut or broken"),
+        (reply(b"\xff\xfe"), "its JSON is cut or broken"),
+        (reply(b"packed", headers=((b"content-encoding", b"gzip"),)), ""),
+        (reply(b"<html>", kind="text/html"), "it is text/html and not application/json"),
+        (reply(kind=""), "it is of no type and not application/json"),
+        (reply(kind="text/event-stream"), "it is text/event-stream and not application/json"),
+        (reply(b"", status=204, kind=""), "it has the status 204, which the contract does not have"),
+        (reply(status=202), ""),
+    ],
+)
+def test_an_analysis_is_json_and_whole(given, words):
+    assert unkept(given, promised(operation("analyze"), {}, events=False)) == words
+
+
+def test_who_takes_events_may_get_them_or_json():
+    promise = promised(operation("analyze"), {})
+    assert unkept(reply(b"data: x\n\n", kind="text/event-stream"), promise) == ""
+    assert unkept(reply(), promise) == ""
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("svg", "image/svg+xml"), ("png", "image/png")])
+def test_a_figure_is_of_the_type_that_its_name_says(suffix, kind):
+    promise = promised(operation("read_figure"), {"suffix": suffix})
+    assert unkept(reply(b"\x89", kind=kind), promise) == ""
+    assert unkept(reply(), promise) == f"it is application/json and not {kind}"
+
+
+def test_what_has_no_body_needs_no_type():
+    assert unkept(reply(b"", status=204, kind=""), promised(operation("delete_dataset"), {})) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"type": "draining"}', "draining"),
+        (b'{"type": 1}', None),
+        (b"[]", None),
+        (b"slow", None),
+        (b'{"type": "x", "detail": "' + bytes(2**17) + b'"}', None),
+    ],
+)
+def test_a_problem_is_an_object_with_a_type(body, kind):
+    assert problem_of(reply(body)).get("type") == kind
