@@ -16,7 +16,7 @@ from anyio import CancelScope
 from cqox.analysis.outage import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
-from cqox.storage.sqlite import check_sqlite
+from cqox.storage.sqlite_file import check_sqlite
 from cqox.tasks import open_task_group
 
 __all__ = [

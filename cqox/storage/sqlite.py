@@ -4,10 +4,10 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Lock
 from typing import Self
 
@@ -32,62 +32,24 @@ from cqox.storage.rows import (
     whole,
 )
 from cqox.storage.schema import MigrationStatus
-
-__all__ = ["SqliteStore", "check_sqlite"]
-
-_MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
-    (
-        "reports, data sets and jobs",
-        (
-            """CREATE TABLE IF NOT EXISTS reports (
-                analysis_id TEXT PRIMARY KEY,
-                dataset_id TEXT NOT NULL,
-                created_at TEXT NOT NULL,
-                status TEXT NOT NULL,
-                verdict TEXT,
-                "primary" TEXT,
-                estimate REAL,
-                report BLOB NOT NULL,
-                provenance BLOB NOT NULL,
-                figures BLOB NOT NULL,
-                digest TEXT NOT NULL
-            ) WITHOUT ROWID""",
-            "CREATE INDEX IF NOT EXISTS reports_by_time ON reports (created_at, analysis_id)",
-            "CREATE INDEX IF NOT EXISTS reports_by_dataset ON reports (dataset_id, created_at, analysis_id)",
-            """CREATE TABLE IF NOT EXISTS datasets (
-                dataset_id TEXT PRIMARY KEY,
-                digest TEXT NOT NULL,
-                name TEXT NOT NULL,
-                rows INTEGER NOT NULL,
-                columns INTEGER NOT NULL,
-                size_bytes INTEGER NOT NULL,
-                created_at TEXT NOT NULL,
-                sample INTEGER NOT NULL,
-                description BLOB NOT NULL
-            ) WITHOUT ROWID""",
-            """CREATE TABLE jobs (
-                job_id TEXT PRIMARY KEY,
-                dataset_id TEXT NOT NULL,
-                status TEXT NOT NULL,
-                created_at TEXT NOT NULL,
-                finished_at TEXT,
-                analysis_id TEXT,
-                problem BLOB,
-                owner TEXT NOT NULL,
-                renewed_until REAL NOT NULL
-            ) WITHOUT ROWID""",
-            "CREATE INDEX jobs_running ON jobs (owner) WHERE status = 'running'",
-        ),
-    ),
-    (
-        "jobs by when they ended",
-        ("CREATE INDEX jobs_ended ON jobs (coalesce(finished_at, created_at), job_id) WHERE status <> 'running'",),
-    ),
+from cqox.storage.sqlite_file import (
+    BUSY_SECONDS,
+    LOST,
+    MIGRATIONS,
+    Connection,
+    File,
+    Use,
+    applied,
+    check_sqlite,
+    file_at,
+    is_damage,
+    migrate,
 )
+
+__all__ = ["SqliteStore"]
+
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 _logger = logging.getLogger("cqox.storage")
-# A wait for the write lock cannot be interrupted, so it is made of short ones.
-_BUSY_SECONDS = 0.1
 
 
 class SqliteStore:
@@ -102,9 +64,9 @@ class SqliteStore:
         self._path = path
         self._seconds = seconds
         self._threads = Threads("sqlite", connections)
-        self._idle: SimpleQueue[_Connection] = SimpleQueue()
+        self._idle: SimpleQueue[Connection] = SimpleQueue()
         self._lock = Lock()
-        self._file: _File | None = None
+        self._file: File | None = None
         self._damage = ""
         self._losses = 0
         self._policy = store_policy(store_circuit("sqlite"), seconds=seconds)
@@ -133,7 +95,7 @@ class SqliteStore:
             try:
                 await store.migrate()
             except StoreUnavailable as error:
-                if not anew or not _is_damage(error.__cause__):
+                if not anew or not is_damage(error.__cause__):
                     raise
                 await store._threads.run(store._set_aside, interrupt=_nothing)
                 await store.migrate()
@@ -149,8 +111,8 @@ class SqliteStore:
         # Where a call holds the lock it looks for itself.
         if self._lock.acquire(blocking=False):
             try:
-                if self._file not in (None, _LOST, _file_at(self._path)):
-                    self._file = _LOST
+                if self._file not in (None, LOST, file_at(self._path)):
+                    self._file = LOST
                     self._tell_of_loss()
             finally:
                 self._lock.release()
@@ -287,14 +249,14 @@ class SqliteStore:
 
     async def migrate(self) -> int:
         """Bring the schema to the newest step; how many steps that took."""
-        return await self._call(_migrate)
+        return await self._call(migrate)
 
     async def migrations(self) -> Sequence[MigrationStatus]:
         """Every step of the schema; SQLite does not record when it was applied."""
-        applied = await self._call(_applied)
+        done = await self._call(applied)
         return [
-            MigrationStatus(number=number, name=name, applied_at="" if number <= applied else None)
-            for number, (name, _) in enumerate(_MIGRATIONS, start=1)
+            MigrationStatus(number=number, name=name, applied_at="" if number <= done else None)
+            for number, (name, _) in enumerate(MIGRATIONS, start=1)
         ]
 
     async def _row(self, query: str, *values: object) -> Sequence[object] | None:
@@ -311,42 +273,42 @@ class SqliteStore:
         try:
             return await self._guarded(work)
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
-            if _is_damage(error):
+            if is_damage(error):
                 self._damage = str(error)
             raise StoreUnavailable(f"The result store {self._path.name} did not do it: {error}.") from error
 
     async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        use = _Use(self._idle, self._connect, self._is_current, seconds=self._seconds)
+        use = Use(self._idle, self._connect, self._is_current, seconds=self._seconds)
         return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
 
-    def _connect(self) -> "_Connection":
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False, factory=_Connection)
+    def _connect(self) -> Connection:
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.file = _file_at(self._path)
+            connection.file = file_at(self._path)
             if connection.file is None:
                 raise sqlite3.OperationalError("the file was removed while it was opened")
             with self._lock:
                 if self._file is not None and self._file != connection.file:
-                    if self._file != _LOST:
+                    if self._file != LOST:
                         self._tell_of_loss()
                     # There is nothing in a new file. Under the lock, so that nobody meets it half made.
-                    _migrate(connection)
+                    migrate(connection)
                 self._file = connection.file
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _is_current(self, connection: "_Connection") -> bool:
+    def _is_current(self, connection: Connection) -> bool:
         """Whether the file that it is connected to still has its name."""
-        if connection.file == _file_at(self._path):
+        if connection.file == file_at(self._path):
             return True
         with self._lock:
             # Not what tells the file from others: once it is closed, that may be given to the next one.
             if self._file == connection.file:
-                self._file = _LOST
+                self._file = LOST
                 self._tell_of_loss()
         return False
 
@@ -364,7 +326,7 @@ class SqliteStore:
                 # Another engine may have been first while this one waited for the lock.
                 check_sqlite(self._path, damaged=False)
             except StoreUnavailable as error:
-                if not _is_damage(error.__cause__):
+                if not is_damage(error.__cause__):
                     raise
                 name = f"{self._path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
                 for ending in ("", "-wal", "-shm"):
@@ -377,141 +339,11 @@ class SqliteStore:
         self._losses += 1
 
 
-def check_sqlite(path: Path, *, damaged: bool = True) -> None:
-    """Nothing, if there is no such file, or a database in it that this version knows.
-
-    Args:
-        path: the file.
-        damaged: whether to say nothing of a file that is no database, or a damaged one.
-
-    Raises:
-        StoreUnavailable: it cannot be opened, or a newer version wrote it.
-    """
-    if not path.exists():
-        return
-    try:
-        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
-            _applied(connection)
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except StoreUnavailable as error:
-        raise StoreUnavailable(f"The result store {path} cannot be used. {error}") from error
-    except sqlite3.Error as error:
-        busy = _code(error) == sqlite3.SQLITE_BUSY
-        if not busy and not (damaged and _is_damage(error)):
-            raise StoreUnavailable(f"The result store {path} cannot be used: {error}.") from error
-
-
-type _File = tuple[int, int]
-"""What tells a file from another one of its name: its device and its inode."""
-
-
-_LOST: _File = (0, 0)
-
-
-class _Connection(sqlite3.Connection):
-    """A connection that knows which file it was made to."""
-
-    file: _File | None = None
-
-
-def _file_at(path: Path) -> _File | None:
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_dev, about.st_ino
-
-
-def _code(error: BaseException | None) -> int:
-    return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-
-
-def _is_damage(error: BaseException | None) -> bool:
-    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
 async def _nothing() -> None:
     """What has begun to set a file aside goes on to its end."""
 
 
 _RECORDS = (StoredReport, DatasetRecord, JobRecord)
-
-
-class _Use:
-    """One call on one connection, which another thread may end. A connection told to interrupt cannot change hands."""
-
-    def __init__(
-        self,
-        idle: SimpleQueue[_Connection],
-        connect: Callable[[], _Connection],
-        is_current: Callable[[_Connection], bool],
-        *,
-        seconds: float,
-    ) -> None:
-        self._idle = idle
-        self._connect = connect
-        self._is_current = is_current
-        self._ends_at = time.monotonic() + seconds
-        self._lock = Lock()
-        self._cancelled = False
-        self._connection: _Connection | None = None
-
-    def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        while True:
-            try:
-                return self._attempt(work)
-            except sqlite3.OperationalError as error:
-                busy = _code(error) == sqlite3.SQLITE_BUSY
-                if not busy or self._cancelled or time.monotonic() > self._ends_at:
-                    raise
-
-    def _attempt[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            connection = self._idle.get_nowait()
-            if not self._is_current(connection):
-                connection.close()
-                connection = self._connect()
-        except Empty:
-            connection = self._connect()
-        with self._lock:
-            self._connection = connection
-        try:
-            with connection:
-                return work(connection)
-        finally:
-            with self._lock:
-                self._connection = None
-            self._idle.put(connection)
-
-    async def interrupt(self) -> None:
-        with self._lock:
-            self._cancelled = True
-            if self._connection is not None:
-                self._connection.interrupt()
-
-
-def _migrate(connection: sqlite3.Connection) -> int:
-    done = 0
-    while (number := _applied(connection)) < len(_MIGRATIONS):
-        connection.execute("BEGIN IMMEDIATE")
-        # Another process may have been first while this one waited for the lock.
-        if _applied(connection) == number:
-            for statement in _MIGRATIONS[number][1]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
-            done += 1
-        connection.commit()
-    return done
-
-
-def _applied(connection: sqlite3.Connection) -> int:
-    number = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if number > len(_MIGRATIONS):
-        raise StoreUnavailable(
-            f"The file has schema step {number}, and this version of CQOx knows {len(_MIGRATIONS)}: "
-            "run the newer version."
-        )
-    return number
 
 
 def _marks(count: int) -> str:

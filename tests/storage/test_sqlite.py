@@ -9,7 +9,7 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import SqliteStore
-from cqox.storage.sqlite import check_sqlite
+from cqox.storage.sqlite_file import check_sqlite
 from tests.storage.records import a_dataset, a_report
 
 pytestmark = pytest.mark.anyio

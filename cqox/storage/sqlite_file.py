@@ -1,0 +1,207 @@
+"""The file of the SQLite store: its schema, what tells it from another of its name, and one call on a connection."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock
+
+from cqox.errors import StoreUnavailable
+
+__all__ = [
+    "BUSY_SECONDS",
+    "LOST",
+    "MIGRATIONS",
+    "Connection",
+    "File",
+    "Use",
+    "applied",
+    "check_sqlite",
+    "file_at",
+    "is_damage",
+    "migrate",
+]
+
+# A wait for the write lock cannot be interrupted, so it is made of short ones.
+BUSY_SECONDS = 0.1
+
+MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
+    (
+        "reports, data sets and jobs",
+        (
+            """CREATE TABLE IF NOT EXISTS reports (
+                analysis_id TEXT PRIMARY KEY,
+                dataset_id TEXT NOT NULL,
+                created_at TEXT NOT NULL,
+                status TEXT NOT NULL,
+                verdict TEXT,
+                "primary" TEXT,
+                estimate REAL,
+                report BLOB NOT NULL,
+                provenance BLOB NOT NULL,
+                figures BLOB NOT NULL,
+                digest TEXT NOT NULL
+            ) WITHOUT ROWID""",
+            "CREATE INDEX IF NOT EXISTS reports_by_time ON reports (created_at, analysis_id)",
+            "CREATE INDEX IF NOT EXISTS reports_by_dataset ON reports (dataset_id, created_at, analysis_id)",
+            """CREATE TABLE IF NOT EXISTS datasets (
+                dataset_id TEXT PRIMARY KEY,
+                digest TEXT NOT NULL,
+                name TEXT NOT NULL,
+                rows INTEGER NOT NULL,
+                columns INTEGER NOT NULL,
+                size_bytes INTEGER NOT NULL,
+                created_at TEXT NOT NULL,
+                sample INTEGER NOT NULL,
+                description BLOB NOT NULL
+            ) WITHOUT ROWID""",
+            """CREATE TABLE jobs (
+                job_id TEXT PRIMARY KEY,
+                dataset_id TEXT NOT NULL,
+                status TEXT NOT NULL,
+                created_at TEXT NOT NULL,
+                finished_at TEXT,
+                analysis_id TEXT,
+                problem BLOB,
+                owner TEXT NOT NULL,
+                renewed_until REAL NOT NULL
+            ) WITHOUT ROWID""",
+            "CREATE INDEX jobs_running ON jobs (owner) WHERE status = 'running'",
+        ),
+    ),
+    (
+        "jobs by when they ended",
+        ("CREATE INDEX jobs_ended ON jobs (coalesce(finished_at, created_at), job_id) WHERE status <> 'running'",),
+    ),
+)
+
+type File = tuple[int, int]
+"""What tells a file from another one of its name: its device and its inode."""
+
+
+LOST: File = (0, 0)
+
+
+class Connection(sqlite3.Connection):
+    """A connection that knows which file it was made to."""
+
+    file: File | None = None
+
+
+def file_at(path: Path) -> File | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+def code_of(error: BaseException | None) -> int:
+    return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def is_damage(error: BaseException | None) -> bool:
+    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def check_sqlite(path: Path, *, damaged: bool = True) -> None:
+    """Nothing, if there is no such file, or a database in it that this version knows.
+
+    Args:
+        path: the file.
+        damaged: whether to say nothing of a file that is no database, or a damaged one.
+
+    Raises:
+        StoreUnavailable: it cannot be opened, or a newer version wrote it.
+    """
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            applied(connection)
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"The result store {path} cannot be used. {error}") from error
+    except sqlite3.Error as error:
+        busy = code_of(error) == sqlite3.SQLITE_BUSY
+        if not busy and not (damaged and is_damage(error)):
+            raise StoreUnavailable(f"The result store {path} cannot be used: {error}.") from error
+
+
+class Use:
+    """One call on one connection, which another thread may end. A connection told to interrupt cannot change hands."""
+
+    def __init__(
+        self,
+        idle: SimpleQueue[Connection],
+        connect: Callable[[], Connection],
+        is_current: Callable[[Connection], bool],
+        *,
+        seconds: float,
+    ) -> None:
+        self._idle = idle
+        self._connect = connect
+        self._is_current = is_current
+        self._ends_at = time.monotonic() + seconds
+        self._lock = Lock()
+        self._cancelled = False
+        self._connection: Connection | None = None
+
+    def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        while True:
+            try:
+                return self._attempt(work)
+            except sqlite3.OperationalError as error:
+                busy = code_of(error) == sqlite3.SQLITE_BUSY
+                if not busy or self._cancelled or time.monotonic() > self._ends_at:
+                    raise
+
+    def _attempt[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            connection = self._idle.get_nowait()
+            if not self._is_current(connection):
+                connection.close()
+                connection = self._connect()
+        except Empty:
+            connection = self._connect()
+        with self._lock:
+            self._connection = connection
+        try:
+            with connection:
+                return work(connection)
+        finally:
+            with self._lock:
+                self._connection = None
+            self._idle.put(connection)
+
+    async def interrupt(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            if self._connection is not None:
+                self._connection.interrupt()
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    done = 0
+    while (number := applied(connection)) < len(MIGRATIONS):
+        connection.execute("BEGIN IMMEDIATE")
+        # Another process may have been first while this one waited for the lock.
+        if applied(connection) == number:
+            for statement in MIGRATIONS[number][1]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+            done += 1
+        connection.commit()
+    return done
+
+
+def applied(connection: sqlite3.Connection) -> int:
+    number = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if number > len(MIGRATIONS):
+        raise StoreUnavailable(
+            f"The file has schema step {number}, and this version of CQOx knows {len(MIGRATIONS)}: "
+            "run the newer version."
+        )
+    return number
