@@ -13,29 +13,14 @@ from cqox.resilience.circuit.statistics import Outcome
 __all__ = ["CallPermit", "SharedPermit", "is_end_of_time", "judge", "judge_under"]
 
 
-class SharedPermit(Permit):
-    """The permit of every call while a circuit is closed and nothing is to be remembered for a single one."""
+class _OfCircuit(Permit):
+    """What both permits have in common: how a failure is judged, and for how long they stand."""
 
-    __slots__ = ("_circuit", "_count", "_failure_if", "phase")
+    __slots__ = ("_circuit", "phase")
 
-    def __init__(self, circuit: Circuit, phase: Closed) -> None:
+    def __init__(self, circuit: Circuit, phase: Phase) -> None:
         self._circuit = circuit
-        self._count = circuit.totals.quiet.add
-        self._failure_if = circuit.settings.failure_if
         self.phase = phase
-
-    def succeed(self, value: object) -> None:
-        """See `Permit.succeed`."""
-        circuit, phase = self._circuit, self.phase
-        if self._failure_if is not None and value is not NO_RESULT and self._is_failure(value):
-            self._leave(Outcome.FAILURE)
-            return
-        health = phase.health
-        now = circuit.clock.now() if health.needs_time else 0.0
-        if now < health.quiet_until and circuit.phase is phase:
-            self._count()
-        else:
-            circuit.leave(phase, None, Outcome.SUCCESS, now=now, slow=False)
 
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""
@@ -59,6 +44,35 @@ class SharedPermit(Permit):
         """See `Permit.stands`."""
         return self._circuit.phase is self.phase
 
+    def _leave(self, outcome: Outcome) -> None:
+        """Tell the circuit how the call ended."""
+
+
+class SharedPermit(_OfCircuit):
+    """The permit of every call while a circuit is closed and nothing is to be remembered for a single one."""
+
+    __slots__ = ("_count", "_failure_if")
+
+    phase: Closed
+
+    def __init__(self, circuit: Circuit, phase: Closed) -> None:
+        super().__init__(circuit, phase)
+        self._count = circuit.totals.quiet.add
+        self._failure_if = circuit.settings.failure_if
+
+    def succeed(self, value: object) -> None:
+        """See `Permit.succeed`."""
+        circuit, phase = self._circuit, self.phase
+        if self._failure_if is not None and value is not NO_RESULT and self._is_failure(value):
+            self._leave(Outcome.FAILURE)
+            return
+        health = phase.health
+        now = circuit.clock.now() if health.needs_time else 0.0
+        if now < health.quiet_until and circuit.phase is phase:
+            self._count()
+        else:
+            circuit.leave(phase, None, Outcome.SUCCESS, now=now, slow=False)
+
     def _is_failure(self, value: object) -> bool:
         assert self._failure_if is not None
         try:
@@ -72,14 +86,13 @@ class SharedPermit(Permit):
         circuit.leave(self.phase, None, outcome, now=circuit.clock.checked_now(), slow=False)
 
 
-class CallPermit(Permit):
+class CallPermit(_OfCircuit):
     """The permit of one call: a probe, or one whose duration matters."""
 
-    __slots__ = ("_circuit", "_lease", "_phase", "_started", "single_attempt")
+    __slots__ = ("_lease", "_started", "single_attempt")
 
     def __init__(self, circuit: Circuit, phase: Phase, lease: Lease | None, started: float) -> None:
-        self._circuit = circuit
-        self._phase = phase
+        super().__init__(circuit, phase)
         self._lease = lease
         self._started = started
         self.single_attempt = lease is not None
@@ -94,34 +107,12 @@ class CallPermit(Permit):
             raise
         self._leave(Outcome.FAILURE if failed else Outcome.SUCCESS)
 
-    def fail(self, error: BaseException) -> None:
-        """See `Permit.fail`."""
-        try:
-            outcome = judge(self._circuit, error)
-        except BaseException:
-            self._leave(Outcome.IGNORED)
-            raise
-        self._leave(outcome)
-
-    def fail_under(self, spent: Spent, error: BaseException) -> None:
-        """See `Permit.fail_under`."""
-        try:
-            outcome = judge_under(self._circuit, spent, error)
-        except BaseException:
-            self._leave(Outcome.IGNORED)
-            raise
-        self._leave(outcome)
-
-    def stands(self) -> bool:
-        """See `Permit.stands`."""
-        return self._circuit.phase is self._phase
-
     def _leave(self, outcome: Outcome) -> None:
         circuit = self._circuit
         now = circuit.clock.checked_now()
         threshold = circuit.settings.slow_call_seconds
         slow = threshold is not None and now - self._started >= threshold
-        circuit.leave(self._phase, self._lease, outcome, now=now, slow=slow)
+        circuit.leave(self.phase, self._lease, outcome, now=now, slow=slow)
 
 
 def judge(circuit: Circuit, error: BaseException) -> Outcome:
