@@ -72,7 +72,8 @@ def regress(
         contrast: (k,) weights of the coefficients, in raw units.
         response: the name of the response in the frame.
         clusters: what absorbed effects may be nested in.
-        exposed: (n,) nonzero where the row is treated.
+        exposed: (n,) 1 where the row is treated, 0 where it is compared with those, -1 where it is neither; None where
+            there are no arms.
     """
     target = frame.column(response)
     products = frame.products[np.ix_(regressors, regressors)]
