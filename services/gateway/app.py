@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> App:
     @gateway.resource
     @asynccontextmanager
     async def engine() -> AsyncIterator[None]:
-        async with Replicas.open(settings.engine_urls) as replicas:
+        async with Replicas.open(settings.engine_urls, max_answer_bytes=settings.max_answer_bytes) as replicas:
             upstream.policies = EnginePolicies(replicas)
             yield
 

@@ -102,6 +102,16 @@ class Settings:
     max_body_bytes: Annotated[
         int, _About("CQOX_MAX_BODY_BYTES", "Largest JSON body that is accepted.", unit="bytes", minimum=1)
     ] = 4 * 2**20
+    max_answer_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_MAX_ANSWER_BYTES",
+            "Largest answer of an engine that the gateway holds; event streams have no bound.",
+            unit="bytes",
+            minimum=2**16,
+            services=("gateway", "up"),
+        ),
+    ] = 64 * 2**20
     max_rows: Annotated[
         int, _About("CQOX_MAX_ROWS", "Most rows of a data set.", minimum=1, services=("engine", "up"))
     ] = 20_000_000

@@ -52,6 +52,8 @@ async def answer(scope, send, told, body):
         "target": (scope["raw_path"] + b"?" + scope["query_string"]).decode(),
         "headers": [[name.decode(), value.decode("latin1")] for name, value in scope["headers"]],
     }
+    if "pad" in told:
+        body["pad"] = "x" * int(told["pad"])
     content = json.dumps(body, ensure_ascii=False).encode()
     if status >= 400:
         content = '{"type": "told",  "detail": "言われた通り"}'.encode()

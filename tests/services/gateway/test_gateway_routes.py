@@ -242,6 +242,14 @@ def test_a_body_beyond_the_limit_is_refused(start, engine):
     assert httpx.post(gateway.url + ANALYZE, content=bytes(1000)).status_code == 200
 
 
+def test_an_answer_beyond_the_limit_is_a_failure_of_the_engine(start, engine):
+    gateway = start("-m", "services.gateway", ENGINE_URL=engine.url, CQOX_MAX_ANSWER_BYTES="100000")
+    assert httpx.get(f"{gateway.url}/api/estimators?pad=90000").status_code == 200
+    answer = httpx.get(f"{gateway.url}/api/estimators?pad=110000")
+    assert answer.status_code == 503
+    assert "larger than the 100,000 bytes that are held" in problem_of(answer)["detail"]
+
+
 def test_a_client_that_goes_away_in_mid_upload_is_gone_for_the_engine_too(gateway, engine):
     parsed = httpx.URL(gateway.url)
     with socket.create_connection((parsed.host, parsed.port)) as connection:
