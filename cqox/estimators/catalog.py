@@ -27,6 +27,7 @@ from cqox.estimators import (
     transport,
     weighting,
 )
+from cqox.estimators._one_blas import one_blas_thread
 from cqox.estimators._room import let_go
 from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
@@ -81,12 +82,16 @@ def applicable(estimators: Iterable[Estimator], plan: Plan) -> list[Estimator]:
 
 
 def run(estimator: Estimator, plan: Plan) -> Estimate:
-    """The estimate, or why there is none: `skipped` where it does not apply, `failed` where it raised."""
+    """The estimate, or why there is none: `skipped` where it does not apply, `failed` where it raised.
+
+    Meanwhile the BLAS of the process has one thread, for the passes over the rows use the other cores.
+    """
     try:
-        reason = estimator.applies(plan)
-        if reason is not None:
-            return _without_number(estimator, "skipped", reason)
-        return estimator.run(plan)
+        with one_blas_thread():
+            reason = estimator.applies(plan)
+            if reason is not None:
+                return _without_number(estimator, "skipped", reason)
+            return estimator.run(plan)
     except UnusableData as error:
         return _without_number(estimator, "skipped", error.detail)
     except MemoryError:
