@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cqox.estimators._cluster_arms import ClustersByArm, clusters_by_arm
 from cqox.estimators._sample import Sample
@@ -23,6 +24,7 @@ _OVER_TIME = ("did", "did_staggered", "panel_matching")
 
 _ROWS_PER_COEFFICIENT = 10
 _FEW_ROWS = 10
+_FIRST_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +49,19 @@ def rows_by_arm(plan: Plan, sample: Sample, family: str, estimand: str) -> RowsB
 
     def make() -> tuple[Sample, RowsByArm]:
         y, treated = sample.take(plan.data.y), plan.treated(sample) > 0
+        # The first rows tell nearly always; all of them are looked at where they do not.
+        constant = _constant(y[:_FIRST_ROWS], treated[:_FIRST_ROWS]) and _constant(y, treated)
         rows = plan.arm_rows(sample)
-        constant = tuple(
-            name
-            for name, inside in (("untreated", ~treated), ("treated", treated))
-            if not ((y != y[np.argmax(inside)]) & inside).any()
-        )
         return sample, RowsByArm(untreated=rows[0], treated=rows[1], constant=constant)
 
     # With the sample, so that no other comes to have its id.
     return plan.share(("rows by arm", id(sample)), make)[1]
+
+
+def _constant(y: Vector, treated: NDArray[np.bool_]) -> tuple[str, ...]:
+    """The arms, by name, in which y never varies."""
+    arms = (("untreated", ~treated), ("treated", treated))
+    return tuple(name for name, inside in arms if not ((y != y[np.argmax(inside)]) & inside).any())
 
 
 def _compares_rows(plan: Plan, family: str, estimand: str) -> bool:

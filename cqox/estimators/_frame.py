@@ -6,6 +6,7 @@ columns do not. The scales come from a stride of the rows: they condition the al
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from cqox.estimators.data import Codes, Matrix, Vector
 
 __all__ = ["Frame", "build_frame"]
 
-_STRIDE_ROWS = 1024
+_STRIDE_ROWS = 512
 _CACHED = 2**19
 """Values in a block."""
 
@@ -150,15 +151,12 @@ def _laid_out(
     sample: Sample, groups: Mapping[str, tuple[Matrix, Sequence[str]]]
 ) -> tuple[dict[str, slice], Vector, Vector]:
     """Each group's place in the matrix, after a row of ones, and the (m,) centres and scales."""
-    centre, scale = [np.zeros(1)], [np.ones(1)]
     at, start = {}, 1
     for name, (columns, _) in groups.items():
-        place = slice(start, start + columns.shape[1])
-        for known, found in zip((centre, scale), _standard(columns, sample), strict=True):
-            known.append(found)
-        at[name] = slice(0, place.stop) if name == "x" else place
-        start = place.stop
-    return at, np.concatenate(centre), np.concatenate(scale)
+        stop = start + columns.shape[1]
+        at[name] = slice(0 if name == "x" else start, stop)
+        start = stop
+    return at, *_standard([columns for columns, _ in groups.values()], sample)
 
 
 def _empty(variables: int, rows: int) -> Matrix:
@@ -166,35 +164,47 @@ def _empty(variables: int, rows: int) -> Matrix:
     return room(variables, (rows | 63) + 9)[:, :rows]
 
 
-def _standard(columns: Matrix, sample: Sample) -> tuple[Vector, Vector]:
-    """(k,) centres and scales; scale 0 marks a constant."""
+def _standard(groups: Sequence[Matrix], sample: Sample) -> tuple[Vector, Vector]:
+    """(m,) centres and scales of a column of ones and of every group's columns; scale 0 marks a constant."""
     step = max(1, sample.n // _STRIDE_ROWS)
-    strided = np.array((columns[::step] if sample.index is None else columns[sample.index[::step]]).T, order="C")
-    centre = strided.mean(axis=1)
-    strided -= centre[:, None]
-    scale = np.sqrt(np.einsum("ij,ij->i", strided, strided) / strided.shape[1])
+    rows = slice(None, None, step) if sample.index is None else sample.index[::step]
+    strided = np.concatenate([columns[rows].T for columns in groups])
+    centre, scale = np.zeros(1 + len(strided)), np.ones(1 + len(strided))
+    centre[1:] = strided.mean(axis=1)
+    strided -= centre[1:, None]
+    scale[1:] = np.sqrt(np.einsum("ij,ij->i", strided, strided) / strided.shape[1])
     for position in np.flatnonzero(scale <= 1e-13 * np.abs(centre)):
-        whole = sample.take(columns[:, position])
+        whole = sample.take(_column(groups, int(position) - 1))
         centre[position] = whole.mean()
         spread = np.abs(whole - centre[position]).max()
         scale[position] = whole.std() if spread > 1e-13 * abs(centre[position]) else 0.0
     return centre, scale
 
 
+def _column(groups: Sequence[Matrix], position: int) -> Vector:
+    """One column of groups that stand side by side."""
+    for columns in groups:
+        if position < columns.shape[1]:
+            return columns[:, position]
+        position -= columns.shape[1]
+    raise IndexError(position)
+
+
 def _filling(
     matrix: Matrix, groups: Sequence[Matrix], sample: Sample, centre: Vector, scale: Vector
 ) -> Callable[[slice], None]:
     """What writes a block of the standardised groups to the matrix."""
-    factors = [1.0 / each if each > 0 else 0.0 for each in scale[1:].tolist()]
-    columns = [(columns, column) for columns in groups for column in range(columns.shape[1])]
+    factors = 1.0 / np.where(scale > 0, scale, np.inf)[:, None]
+    ends = accumulate((columns.shape[1] for columns in groups), initial=1)
+    places = [slice(*pair) for pair in pairwise(ends)]
 
     def fill(s: slice) -> None:
-        place = s if sample.index is None else sample.index[s]
         block = matrix[:, s]
         block[0] = 1.0
-        for target, (group, column), middle, factor in zip(block[1:], columns, centre[1:], factors, strict=True):
-            np.subtract(group[place, column], middle, out=target)
-            target *= factor
+        for columns, place in zip(groups, places, strict=True):
+            given = columns[s] if sample.index is None else columns[sample.index[s]]
+            np.subtract(given.T, centre[place, None], out=block[place])
+        block[1:] *= factors[1:]
 
     return fill
 
@@ -240,10 +250,11 @@ def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence
     tested = np.asarray([0, *candidates] if frame.absorbed is None else candidates, dtype=np.intp)
     if frame.absorbed is not None:
         tested = tested[np.diag(frame.products)[tested] > _ABSORBED * frame.n]
-    kept = set(tested[independent(frame.products[np.ix_(tested, tested)])].tolist()) if len(tested) else set()
-    gone = [column for column in candidates if column not in kept]
-    if not gone:
+    found = tested[independent(frame.products[np.ix_(tested, tested)])] if len(tested) else tested
+    if len(found) == len(candidates) + (frame.absorbed is None):
         return frame
+    kept = set(found.tolist())
+    gone = [column for column in candidates if column not in kept]
     dropped = tuple(frame.labels[column] for column in gone)
     constant = tuple(frame.labels[column] for column in gone if frame.scale[column] == 0)
     others = tuple(label for label in dropped if label not in constant)

@@ -20,6 +20,7 @@ __all__ = [
     "independent_each",
     "solve",
     "solve_each",
+    "solve_independent",
 ]
 
 _TOLERANCE = 1e-10
@@ -99,7 +100,7 @@ def _all_independent(products: NDArray[np.float64]) -> bool:
     return bool(np.all(pivots > _TOLERANCE * products.diagonal(axis1=-2, axis2=-1)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Solution:
     """A least-squares fit from cross-products.
 
@@ -118,15 +119,18 @@ def solve(products: Matrix, right: Matrix) -> Solution:
     """The coefficients of (k, k) cross-products against (k, r) right sides, leaving dependent columns out."""
     kept = independent(products)
     if len(kept) == len(products):
-        inverse = _inverse(products)
-        return Solution(coefficients=np.linalg.solve(products, right), inverse=inverse, kept=kept)
+        return Solution(*_solved(products, right), kept=kept)
     coefficients = np.zeros_like(right)
     inverse = np.zeros_like(products)
     within = np.ix_(kept, kept)
     if len(kept):
-        coefficients[kept] = np.linalg.solve(products[within], right[kept])
-        inverse[within] = _inverse(products[within])
+        coefficients[kept], inverse[within] = _solved(products[within], right[kept])
     return Solution(coefficients=coefficients, inverse=inverse, kept=kept)
+
+
+def solve_independent(products: Matrix, right: Matrix) -> Solution:
+    """The same where it is known already that no column is a combination of the others."""
+    return Solution(*_solved(products, right), kept=np.arange(len(products)))
 
 
 def solve_each(products: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -136,6 +140,9 @@ def solve_each(products: NDArray[np.float64], right: NDArray[np.float64]) -> NDA
     return np.stack([solve(*each).coefficients for each in zip(products, right, strict=True)])
 
 
-def _inverse(products: Matrix) -> Matrix:
-    inverse = np.linalg.inv(products)
-    return np.asarray((inverse + inverse.T) / 2)
+def _solved(products: Matrix, right: Matrix) -> tuple[Matrix, Matrix]:
+    """(k, r) coefficients and the (k, k) inverse, from one factorisation."""
+    both = np.linalg.solve(products, np.concatenate((right, np.eye(len(products))), axis=1))
+    width = right.shape[1]
+    inverse = both[:, width:]
+    return both[:, :width], (inverse + inverse.T) / 2

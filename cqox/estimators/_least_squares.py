@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._frame import Frame
-from cqox.estimators._gram import grouped_gram, independent, solve
+from cqox.estimators._gram import grouped_gram, independent, solve, solve_independent
 from cqox.estimators._scratch import scratch
 from cqox.estimators._strips import combined
 from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Linear
@@ -77,7 +77,7 @@ def regress(
     """
     target = frame.column(response)
     products = frame.products[np.ix_(regressors, regressors)]
-    solution = solve(products, frame.products[regressors, target][:, None])
+    solution = solve_independent(products, frame.products[regressors, target][:, None])
     direction = contrast * frame.scale[target] / frame.scale[regressors]
     influence = solution.inverse @ direction
     coefficients = solution.coefficients[:, 0]
