@@ -15,6 +15,20 @@ from cqox.resilience.policy import Policy
 from cqox.resilience.testing import FakeClock, Script, VirtualTimeLoop, run_in_virtual_time
 
 
+class Down(Exception):
+    """The dependency is down."""
+
+
+class Time:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class World:
     """One world, the same to every scenario."""
 
@@ -78,6 +92,9 @@ class SyncWorld(World):
         return call
 
 
+type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+"""What the fixture `run` gives: it runs a coroutine function in virtual time."""
+
 type Scenario = Callable[[World], Coroutine[Any, Any, list[object]]]
 
 
@@ -124,7 +141,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def run(request: pytest.FixtureRequest) -> Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]:
+def run(request: pytest.FixtureRequest) -> Run:
     """Run a coroutine function in virtual time, on each backend."""
     return lambda main: run_async(request.param, main)
 
@@ -144,4 +161,17 @@ async def outcome(call: Callable[[], Awaitable[object]]) -> object:
         return type(error).__name__
 
 
-__all__ = ["AsyncWorld", "SyncWorld", "World", "outcome", "run_async"]
+async def outcomes(call: Callable[[], Awaitable[object]], times: int) -> list[str]:
+    """What each of so many calls at once returned or raised, as `outcome` has it, as text and in order of the text."""
+    found: list[object] = []
+
+    async def caller() -> None:
+        found.append(await outcome(call))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(times):
+            group.start_soon(caller)
+    return sorted(map(str, found))
+
+
+__all__ = ["AsyncWorld", "Down", "Run", "SyncWorld", "Time", "World", "outcome", "outcomes", "run_async"]

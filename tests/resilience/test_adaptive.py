@@ -14,14 +14,7 @@ from cqox.resilience._ambient import Ambient
 from cqox.resilience._permit import NO_RESULT, Permit, Spent
 from cqox.resilience.adaptive import AdaptiveLimit, Aimd
 from cqox.tasks import open_task_group
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.resilience.conftest import Time
 
 
 def admit(limit: AdaptiveLimit, calls: int) -> list[Permit]:

@@ -11,14 +11,7 @@ from hypothesis import strategies as st
 
 from cqox.resilience.budget import RetryBudget
 from cqox.tasks import open_task_group
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.resilience.conftest import Time
 
 
 def spend(budget: RetryBudget) -> int:

@@ -2,8 +2,6 @@
 
 import math
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import anyio
 import pytest
@@ -15,8 +13,7 @@ from cqox.resilience.policy import Policy
 from cqox.resilience.testing import FakeClock, capture_events
 from cqox.resilience.timeout import Timeout
 from cqox.tasks import open_task_group
-
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+from tests.resilience.conftest import Run
 
 
 def names(report: DrainReport) -> list[str]:

@@ -1,6 +1,5 @@
 """Another answer where the call fails, and only there."""
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -11,8 +10,7 @@ from cqox.errors import CircuitOpen
 from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.fallback import Fallback
 from cqox.resilience.policy import Policy
-
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+from tests.resilience.conftest import Run
 
 
 def fail(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """The hedge: the first answer wins, nothing is left running, and the extra load is bounded."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -14,9 +14,7 @@ from cqox.resilience.deadline import deadline, remaining
 from cqox.resilience.hedge import Hedge
 from cqox.resilience.policy import Policy
 from cqox.resilience.timeout import Timeout
-from tests.resilience.conftest import run_async
-
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+from tests.resilience.conftest import Run, run_async
 
 
 class Callee:
@@ -138,32 +136,8 @@ def test_what_is_no_exception_reaches_the_caller_at_once_and_as_it_is(run: Run, 
     assert run(main) == pytest.approx(seconds)
 
 
-def test_an_answer_is_kept_also_where_time_runs_out_while_the_beaten_attempt_cleans_up(run: Run) -> None:
-    attempts = 0
-
-    @Hedge(0.2)
-    async def fetch() -> str:
-        nonlocal attempts
-        attempts += 1
-        if attempts == 1:
-            try:
-                await anyio.sleep_forever()
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await anyio.sleep(2.0)
-        return "answer"
-
-    async def main() -> float:
-        start = anyio.current_time()
-        with deadline(1.0):
-            assert await fetch() == "answer"
-        return anyio.current_time() - start
-
-    assert run(main) == pytest.approx(2.2)
-
-
-@pytest.mark.parametrize("grouped", [False, True])
-def test_what_a_beaten_attempt_raises_while_it_is_ended_costs_no_answer(run: Run, grouped: bool) -> None:
+def beaten(clean_up: Callable[[BaseException], Awaitable[None]]) -> Callable[[], Coroutine[Any, Any, str]]:
+    """A hedged call whose first attempt never answers and ends with `clean_up`; its second answers at once."""
     attempts = 0
 
     @Hedge(0.2)
@@ -174,14 +148,34 @@ def test_what_a_beaten_attempt_raises_while_it_is_ended_costs_no_answer(run: Run
             try:
                 await anyio.sleep_forever()
             except BaseException as cancelled:
-                broken = ValueError("of the clean-up")
-                raise (BaseExceptionGroup("both", [cancelled, broken]) if grouped else broken) from None
+                await clean_up(cancelled)
+                raise
         return "answer"
 
-    async def main() -> str:
-        return await fetch()
+    return fetch
 
-    assert run(main) == "answer"
+
+def test_an_answer_is_kept_also_where_time_runs_out_while_the_beaten_attempt_cleans_up(run: Run) -> None:
+    async def take_long(cancelled: BaseException) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(2.0)
+
+    async def main() -> float:
+        start = anyio.current_time()
+        with deadline(1.0):
+            assert await beaten(take_long)() == "answer"
+        return anyio.current_time() - start
+
+    assert run(main) == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_what_a_beaten_attempt_raises_while_it_is_ended_costs_no_answer(run: Run, grouped: bool) -> None:
+    async def break_down(cancelled: BaseException) -> None:
+        broken = ValueError("of the clean-up")
+        raise (BaseExceptionGroup("both", [cancelled, broken]) if grouped else broken) from None
+
+    assert run(beaten(break_down)) == "answer"
 
 
 def test_a_cancelled_call_leaves_no_attempt_behind(run: Run) -> None:

@@ -27,8 +27,8 @@ from cqox.resilience._hop import attempt_made, attempt_served, call_key, serves_
 from cqox.resilience.asgi import DeadlineMiddleware, Receive, Scope, Send
 from cqox.resilience.testing import FakeClock
 from cqox.tasks import open_task_group
+from tests.resilience.conftest import Run
 
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 type Handler = Callable[[], Coroutine[Any, Any, int]]
 
 

@@ -1,9 +1,8 @@
 """Limits among other parts: where a slot is held, and what the other parts make of a refusal."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from random import Random
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -30,53 +29,39 @@ from cqox.resilience import (
 from cqox.resilience._part import Gate
 from cqox.resilience.testing import FakeClock, Script, capture_events
 from cqox.tasks import open_task_group
-
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+from tests.resilience.conftest import Run
 
 
 def bulkhead_running(bulkhead: Bulkhead) -> int:
     return bulkhead.snapshot().running
 
 
+async def running_in_a_pause(bulkhead: Bulkhead, policy: Policy) -> int:
+    """How many slots are taken half a second after the first attempt of a call has failed; the second answers."""
+    running: list[int] = []
+
+    async def look() -> None:
+        await anyio.sleep(0.5)
+        running.append(bulkhead_running(bulkhead))
+
+    async with open_task_group() as group:
+        group.start_soon(look)
+        assert await policy.call(Script(ValueError(), "answer").call) == "answer"
+    (seen,) = running
+    return seen
+
+
 def test_outside_of_a_retry_a_slot_is_held_through_the_pauses(run: Run) -> None:
     bulkhead = Bulkhead(1)
-    script = Script(ValueError(), "answer")
-    held: list[int] = []
-
-    async def main() -> object:
-        policy = Policy("slot outside", bulkhead, Retry(jitter=False, idempotent=True))
-        async with open_task_group() as group:
-
-            async def look() -> None:
-                await anyio.sleep(0.5)
-                held.append(bulkhead_running(bulkhead))
-
-            group.start_soon(look)
-            return await policy.call(script.call)
-
-    assert run(main) == "answer"
-    assert held == [1]
+    policy = Policy("slot outside", bulkhead, Retry(jitter=False, idempotent=True))
+    assert run(lambda: running_in_a_pause(bulkhead, policy)) == 1
     assert bulkhead_running(bulkhead) == 0
 
 
 def test_inside_of_a_retry_a_slot_is_free_during_the_pauses(run: Run) -> None:
     bulkhead = Bulkhead(1)
-    script = Script(ValueError(), "answer")
-    held: list[int] = []
-
-    async def main() -> object:
-        policy = Policy("slot inside", Retry(jitter=False, idempotent=True), bulkhead)
-        async with open_task_group() as group:
-
-            async def look() -> None:
-                await anyio.sleep(0.5)
-                held.append(bulkhead_running(bulkhead))
-
-            group.start_soon(look)
-            return await policy.call(script.call)
-
-    assert run(main) == "answer"
-    assert held == [0]
+    policy = Policy("slot inside", Retry(jitter=False, idempotent=True), bulkhead)
+    assert run(lambda: running_in_a_pause(bulkhead, policy)) == 0
     assert bulkhead.snapshot().admitted == 2
 
 

@@ -21,10 +21,7 @@ from cqox.resilience import (
 )
 from cqox.resilience import timeout as timeout_module
 from cqox.resilience.testing import FakeClock, capture_events
-
-
-class Down(Exception):
-    pass
+from tests.resilience.conftest import Down
 
 
 def test_an_attempt_that_hangs_ends_at_its_limit(run) -> None:
@@ -272,3 +269,14 @@ def test_nonsense_is_refused(seconds: object) -> None:
 
 def test_the_decorators_have_the_defaults_of_the_owners_document() -> None:
     assert [decorator().seconds for decorator in (api_timeout, database_timeout, computation_timeout)] == [30, 10, 120]
+
+
+def test_an_attempt_timeout_names_its_limit(run) -> None:
+    async def main() -> None:
+        with pytest.raises(AttemptTimeout) as caught:
+            await Timeout(2.5)(anyio.sleep_forever)()
+        assert caught.value.seconds == 2.5
+        assert isinstance(caught.value, TimeoutError)
+        assert not isinstance(caught.value, DeadlineExceeded)
+
+    run(main)

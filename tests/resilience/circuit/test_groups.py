@@ -1,8 +1,5 @@
 """What a circuit makes of exception groups, in which the errors of task groups arrive."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 import anyio
 import anyio.lowlevel
 import pytest
@@ -10,8 +7,7 @@ import pytest
 from cqox.errors import BulkheadFull, CircuitOpen, DeadlineExceeded
 from cqox.resilience import Bulkhead, CircuitBreaker, CircuitState, deadline
 from cqox.tasks import open_task_group
-
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+from tests.resilience.conftest import Run
 
 
 def fail(error: BaseException) -> None:
