@@ -7,6 +7,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -80,17 +81,23 @@ class RetryJudge(Judge):
         """Begin the next attempt, unless the pause has changed what speaks for it."""
         error, self._error = self._error, None
         assert error is not None
-        if not all(permit.stands() for permit in self._outer):
-            self._give_up(error, _Stop("an enclosing circuit has changed its state"))
-            raise error
-        if remaining() <= 0:
-            self._give_up(error, _Stop("the deadline has passed"))
-            raise error
+        try:
+            stop = self._reason_to_stop_now()
+            if stop is not None:
+                self._give_up(error, stop)
+                raise error
+        finally:
+            del error  # its traceback holds this frame
         token = attempt_made.set(self._attempt)
         self._token = self._token or token
         self._attempt += 1
         if _events.listeners:
             self._retry.tell_start(self._facts, self._attempt)
+
+    def _reason_to_stop_now(self) -> "_Stop | None":
+        if not all(permit.stands() for permit in self._outer):
+            return _Stop("an enclosing circuit has changed its state")
+        return _Stop("the deadline has passed") if remaining() <= 0 else None
 
     def _reason_to_stop(self, error: Exception) -> "_Stop | None":
         """Why no attempt follows, or None after putting the pause into `_delay`."""
@@ -145,7 +152,9 @@ class RetryJudge(Judge):
         note = f"no further attempt was made after {self._attempt}: {stop.reason}"
         # A callee may raise one and the same exception again and again, on which notes would pile up.
         if stop.noted and note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+            # A frozen exception takes no note, and goes to the caller without one.
+            with suppress(AttributeError, TypeError):
+                error.add_note(note)
         if stop.logged:
             _log.warning(
                 "[Retry] Attempt %d/%d failed: %s. Giving up: %s.",
@@ -170,7 +179,10 @@ def _asked_by(error: BaseException) -> float:
 
 def _said(error: Exception) -> str:
     # One line, which goes on with a period of its own.
-    return (" ".join(str(error).split()) or repr(error)).removesuffix(".")
+    try:
+        return (" ".join(str(error).split()) or repr(error)).removesuffix(".")
+    except Exception:  # noqa: BLE001 - the callee's own code, which decides about no attempt
+        return type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
