@@ -80,8 +80,7 @@ def _bounded_async(
             opened = await opening(*args, **kwargs)
             if not bound.keep_for(opened):
                 # Its time ran out in the very step in which it opened, and would be over for the body as well.
-                await opened.context.__aexit__(None, None, None)
-                opened.close(None)
+                await opened.end_async(None, None, None)
                 await checkpoint()
         return opened
 
@@ -136,7 +135,31 @@ class _Opened:
         self.bounds: list[Ambient] = []
         self.kept: list[Permit] = []
 
-    def close(self, error: BaseException | None) -> None:
+    def end(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Leave the context, and then what was kept, however the context is left."""
+        try:
+            handled: bool | None = self.context.__exit__(kind, error, traceback)
+        except BaseException as raised:
+            self._close(raised)
+            raise
+        self._close(None if handled else error)
+        return handled
+
+    async def end_async(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """The same for a context that is awaited."""
+        try:
+            handled: bool | None = await self.context.__aexit__(kind, error, traceback)
+        except BaseException as raised:
+            self._close(raised)
+            raise
+        self._close(None if handled else error)
+        return handled
+
+    def _close(self, error: BaseException | None) -> None:
         """Leave what was kept, the innermost first."""
         try:
             for bound in self.bounds:
@@ -165,15 +188,8 @@ class _Context(AbstractContextManager[Any], ContextDecorator):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        opened = self._opened
-        assert opened is not None
-        try:
-            handled: bool | None = opened.context.__exit__(kind, error, traceback)
-        except BaseException as raised:
-            opened.close(raised)
-            raise
-        opened.close(None if handled else error)
-        return handled
+        assert self._opened is not None
+        return self._opened.end(kind, error, traceback)
 
 
 class _AsyncContext(AbstractAsyncContextManager[Any], AsyncContextDecorator):
@@ -191,15 +207,8 @@ class _AsyncContext(AbstractAsyncContextManager[Any], AsyncContextDecorator):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        opened = self._opened
-        assert opened is not None
-        try:
-            handled: bool | None = await opened.context.__aexit__(kind, error, traceback)
-        except BaseException as raised:
-            opened.close(raised)
-            raise
-        opened.close(None if handled else error)
-        return handled
+        assert self._opened is not None
+        return await self._opened.end_async(kind, error, traceback)
 
 
 def _opening_frame(frame: Frame) -> Frame:

@@ -1,12 +1,12 @@
 """Context manager factories that hold something open for their body: a task group, a scope, a deadline."""
 
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import pytest
 
 from cqox.resilience import (
@@ -23,8 +23,7 @@ from cqox.resilience import (
     remaining,
 )
 from cqox.tasks import TaskGroup, open_task_group
-
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+from tests.resilience.conftest import Run
 
 
 def test_a_limited_opening_may_leave_a_task_group_open_for_the_body(run: Run) -> None:
@@ -223,3 +222,26 @@ def test_a_context_that_opens_in_the_very_moment_its_time_runs_out_is_closed_aga
 
     run(main)
     assert closed == ["closed"]
+
+
+def test_a_context_whose_closing_then_fails_gives_its_slot_back_all_the_same(run: Run) -> None:
+    slots = Bulkhead(1)
+
+    @Policy("late", Timeout(1.0), slots)
+    @asynccontextmanager
+    async def late() -> AsyncGenerator[None]:
+        async with open_task_group():
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(2.0)
+            try:
+                yield
+            finally:
+                await anyio.lowlevel.checkpoint()  # closing waits, and its time has run out
+
+    async def main() -> None:
+        with pytest.raises(AttemptTimeout):
+            async with late():
+                pytest.fail("the body would be cancelled at once")
+
+    run(main)
+    assert slots.snapshot().running == 0
