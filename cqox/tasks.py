@@ -111,12 +111,13 @@ def bind_to_group[T](variable: ContextVar[T], default: T) -> ContextVar[T]:
 class TaskGroup:
     """Tasks that end before the block does; made by `open_task_group`."""
 
-    __slots__ = ("_detached", "_group", "_opened_in", "_outer", "name")
+    __slots__ = ("_detached", "_entered", "_group", "_opened_in", "_outer", "name")
 
     def __init__(self, name: str, *, detached: bool) -> None:
         self.name = name
         self._detached = detached
         self._group = anyio.create_task_group()
+        self._entered = False
         self._opened_in: Context | None = None
         self._outer: TaskGroup | None = None
 
@@ -126,8 +127,9 @@ class TaskGroup:
         return self._group.cancel_scope
 
     async def __aenter__(self) -> Self:
-        if self._opened_in is not None:
+        if self._entered:
             raise RuntimeError("a task group can be opened only once")
+        self._entered = True
         await self._group.__aenter__()
         self._outer = _innermost.get()
         _innermost.set(self)
@@ -139,7 +141,11 @@ class TaskGroup:
     ) -> bool | None:
         # No token: a fixture may close the group in another copy of the context than it was opened in.
         _innermost.set(self._outer)
-        return await self._group.__aexit__(exc_type, exc, traceback)
+        try:
+            return await self._group.__aexit__(exc_type, exc, traceback)
+        finally:
+            # That context holds the group: a cycle for the collector, and every value of the context with it.
+            self._opened_in = self._outer = None
 
     def start_soon[*Args](
         self, func: Callable[[*Args], Coroutine[Any, Any, object]], *args: *Args, name: str | None = None

@@ -1,6 +1,8 @@
 """Starting tasks: what they inherit, what an observer sees, and that nothing is left running."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -363,3 +365,28 @@ async def test_a_group_opens_only_once() -> None:
     with pytest.raises(RuntimeError, match="only once"):
         async with group:
             pass
+
+
+class Held:
+    """A value of a context that can be watched."""
+
+
+async def test_a_closed_group_holds_nothing_of_the_context_it_was_opened_in() -> None:
+    variable: ContextVar[Held | None] = ContextVar("held", default=None)
+
+    async def open_one() -> weakref.ref[Held]:
+        held = Held()
+        token = variable.set(held)
+        async with open_task_group() as group:
+            group.start_soon(anyio.lowlevel.checkpoint)
+        variable.reset(token)
+        assert group is not None
+        return weakref.ref(held)
+
+    gc.collect()
+    gc.disable()
+    try:
+        gone = await open_one()
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -1,6 +1,6 @@
 """A token bucket: pure arithmetic, handed its time."""
 
-import math
+import sys
 
 __all__ = ["TokenBucket", "check_rate"]
 
@@ -82,6 +82,6 @@ def check_rate(name: str, value: object) -> float:
     Raises:
         ValueError: it is no number, negative, infinite or NaN.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
         raise ValueError(f"{name} must be a finite number of at least 0, not {value!r}")
     return float(value)

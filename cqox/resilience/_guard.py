@@ -14,7 +14,7 @@ from cqox.resilience._part import Part
 from cqox.resilience._plan import Frame, WrapperFrame, plan
 from cqox.resilience._streams import bind_async_generator
 
-__all__ = ["GuardRecord", "bind", "guard", "guarded_by", "kind_behind"]
+__all__ = ["GuardRecord", "bind", "expose", "guard", "guarded_by", "kind_behind"]
 
 _MARK = "__cqox_guarded__"
 
@@ -97,6 +97,13 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
         GuardRecord(wrapper=weakref.ref(wrapper), function=target, parts=tuple(parts), kind=kind, bare=bare),
     )
     return cast("F", wrapper)
+
+
+def expose(guarded: object, **attributes: object) -> None:
+    """Give a guarded callable attributes; a static or class method has them on the function that it hands out too."""
+    for target in (guarded, getattr(guarded, "__func__", None)):
+        if target is not None:
+            vars(target).update(attributes)
 
 
 def bind(function: Callable[..., Any], kind: Kind, frames: Sequence[Frame | WrapperFrame]) -> Callable[..., Any]:

@@ -19,9 +19,9 @@ Rules for every part:
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from cqox.errors import Rejected
 from cqox.resilience import _events
@@ -66,6 +66,8 @@ class Part(ABC):
 
     A part with settings to change at run time has `reconfigure`, which takes them by keyword, keeps the state, and
     changes nothing where one is out of its range.
+
+    A copy of a part is the part: its state is that of what it guards, of which there is one.
     """
 
     __slots__ = ("__weakref__",)
@@ -86,19 +88,24 @@ class Part(ABC):
         change = getattr(self, "reconfigure", None)
         return frozenset() if change is None else frozenset(inspect.signature(change).parameters)
 
-    def check_names(self, changes: Iterable[str]) -> None:
-        """Refuse names that are no settings to change at run time.
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """Check `changes` without making them, so that those of several parts are made together or not at all.
+
+        By default what is returned checks them as well.
+
+        Returns:
+            What makes them.
 
         Raises:
-            TypeError: one of them is none.
+            ValueError: one is out of its range.
         """
-        known = self.setting_names()
-        unknown = sorted(set(changes) - known)
-        if unknown:
-            raise TypeError(
-                f"{self.kind} has no setting {unknown[0]!r} to change at run time; it has: "
-                f"{', '.join(sorted(known)) or 'none'}"
-            )
+        return lambda: cast("Any", self).reconfigure(**changes)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def snapshot(self) -> object:
         """Its state at one moment as a frozen record; None where it has none."""
@@ -150,6 +157,8 @@ class Gate(GuardedBlock, Part):
         finally:
             # Whatever the caller is handling at the moment has nothing to do with it.
             rejection.__context__ = None
+            # Its traceback holds this frame, which must not hold it: a refusal leaves no work to the collector.
+            del rejection
 
     def rejected(self, rejection: Rejected, at: float) -> Event:
         """The event for `rejection`."""

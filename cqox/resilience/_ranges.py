@@ -8,6 +8,7 @@ __all__ = [
     "check_callable",
     "check_count",
     "check_exceptions",
+    "check_flag",
     "check_kind",
     "check_name",
     "check_seconds",
@@ -32,7 +33,10 @@ def check_seconds(name: str, value: object, *, zero: bool = True, infinite: bool
         allowed += ", and finite"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{allowed}, not {value!r}")
-    seconds = float(value)
+    try:
+        seconds = float(value)
+    except OverflowError:  # an integer beyond all floats
+        seconds = math.inf if value > 0 else -math.inf
     if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero) or (math.isinf(seconds) and not infinite):
         raise ValueError(f"{allowed}, not {value!r}")
     return seconds
@@ -46,6 +50,17 @@ def check_count(name: str, value: object, *, least: int = 1) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+    return value
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` as a choice between two; what is only true or false in a condition, such as "false", is none.
+
+    Raises:
+        ValueError: it is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, not {value!r}")
     return value
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict, cast
 
 from cqox.errors import DeadlineExceeded, Rejected
-from cqox.resilience._ranges import check_count, check_exceptions, check_seconds
+from cqox.resilience._ranges import check_count, check_exceptions, check_flag, check_seconds
 from cqox.resilience.backoff import Jitter
 
 __all__ = ["Exceptions", "RetryChanges", "RetrySettings"]
@@ -37,6 +37,7 @@ class RetrySettings:
         if not isinstance(self.jitter, bool) and self.jitter not in ("full", "decorrelated"):
             raise ValueError(f'jitter must be True, False, "full" or "decorrelated", not {self.jitter!r}')
         check_exceptions("exceptions", self.exceptions)
+        check_flag("idempotent", self.idempotent)
         if self.max_retry_after is not None:
             check_seconds("max_retry_after", self.max_retry_after)
 

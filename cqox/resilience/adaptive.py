@@ -157,15 +157,23 @@ class AdaptiveLimit(SlotGate):
         Raises:
             ValueError: a bound is out of its range; nothing is changed.
         """
+        self.prepare(min_limit=min_limit, max_limit=max_limit, max_queued=max_queued)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
         aimd = self._aimd
-        least = aimd.least if min_limit is None else check_count("min_limit", min_limit)
-        most = check_count("max_limit", aimd.most if max_limit is None else max_limit, least=least)
-        if max_queued is not None:
-            check_count("max_queued", max_queued, least=0)
-        with self._lock:
-            aimd.least, aimd.most = least, most
-            aimd.limit = min(max(aimd.limit, float(least)), float(most))
-        self.resize(self.limit, max_queued)
+        fewest, most_slots, queue = (changes.get(name) for name in ("min_limit", "max_limit", "max_queued"))
+        least = aimd.least if fewest is None else check_count("min_limit", fewest)
+        most = check_count("max_limit", aimd.most if most_slots is None else most_slots, least=least)
+        queue_limit = None if queue is None else check_count("max_queued", queue, least=0)
+
+        def change() -> None:
+            with self._lock:
+                aimd.least, aimd.most = least, most
+                aimd.limit = min(max(aimd.limit, float(least)), float(most))
+            self.resize(self.limit, queue_limit)
+
+        return change
 
     def snapshot(self) -> AdaptiveLimitSnapshot:
         """The limit, what is going on, and the totals."""

@@ -4,6 +4,7 @@ What lives here: a fixed number of slots. What does not: how a slot is waited fo
 finds itself (`adaptive`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cqox.resilience._clock import Clock, TimeSource
@@ -88,11 +89,14 @@ class Bulkhead(SlotGate):
         Raises:
             ValueError: a limit is out of its range; nothing is changed.
         """
-        if max_concurrent is not None:
-            check_count("max_concurrent", max_concurrent)
-        if max_queued is not None:
-            check_count("max_queued", max_queued, least=0)
-        self.resize(max_concurrent, max_queued)
+        self.prepare(max_concurrent=max_concurrent, max_queued=max_queued)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        slots, queue = changes.get("max_concurrent"), changes.get("max_queued")
+        limit = None if slots is None else check_count("max_concurrent", slots)
+        queue_limit = None if queue is None else check_count("max_queued", queue, least=0)
+        return lambda: self.resize(limit, queue_limit)
 
     def snapshot(self) -> BulkheadSnapshot:
         """The limits, what is going on, and the totals."""

@@ -54,9 +54,20 @@ def current_criticality() -> Criticality:
 
 @contextmanager
 def criticality(level: Criticality) -> Generator[None]:
-    """Put `level` in force inside the block, in async and sync code alike, and for tasks of groups opened inside it."""
-    token = _current.set(level)
+    """Put `level` in force inside the block, in async and sync code alike, and for tasks of groups opened inside it.
+
+    Raises:
+        ValueError: `level` is none.
+    """
+    token = _current.set(_checked(level))
     try:
         yield
     finally:
         _current.reset(token)
+
+
+def _checked(level: object) -> Criticality:
+    if not isinstance(level, Criticality):
+        levels = ", ".join(known.name for known in Criticality)
+        raise ValueError(f"level must be one of Criticality, {levels}, not {level!r}")
+    return level

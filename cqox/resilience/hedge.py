@@ -115,7 +115,10 @@ class _Race:
         error, self._error = self._error, None
         if error is None or (self._won and isinstance(error, Exception)):
             return self._result
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame
 
     def _start(self, group: TaskGroup, attempt: int) -> None:
         self._running += 1

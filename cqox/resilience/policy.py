@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, Self, cast
+from typing import NoReturn, Self, cast
 
-from cqox.resilience._guard import bind, guard, kind_behind
+from cqox.resilience._guard import bind, expose, guard, kind_behind
 from cqox.resilience._part import Part
 from cqox.resilience._plan import Frame, WrapperFrame, plan
 from cqox.resilience._ranges import check_name
@@ -111,9 +111,11 @@ class Policy:
             TypeError: it is of a kind that cannot be guarded, or one of the parts cannot guard that kind.
         """
         guarded = guard(function, self.parts, policy=self.name)
+        # The registry lists a policy that nobody else holds for as long as there is a function to operate by it.
+        expose(guarded, __cqox_policy__=self)
         breakers = [part for part in self.parts if isinstance(part, CircuitBreaker)]
         if breakers:
-            cast("Any", guarded).breaker = breakers[0]
+            expose(guarded, breaker=breakers[0])
         return guarded
 
     def call[**P, R](self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -159,16 +161,19 @@ class Policy:
 
         Raises:
             TypeError: no part has such a setting.
-            ValueError: a setting is out of its range.
+            ValueError: a setting is out of its range; nothing is changed.
         """
         unknown = sorted(set(changes) - self.setting_names())
         if unknown:
             known = ", ".join(sorted(self.setting_names())) or "none"
             raise TypeError(f"policy {self.name} has no setting {unknown[0]!r} to change; it has: {known}")
+        prepared: list[Callable[[], None]] = []
         for part in self.parts:
             mine = {name: value for name, value in changes.items() if name in part.setting_names()}
             if mine:
-                cast("Any", part).reconfigure(**mine)
+                prepared.append(part.prepare(**mine))
+        for change in prepared:
+            change()
 
     def isolate(self) -> None:
         """Make its circuits refuse every call until `reset`."""

@@ -3,12 +3,14 @@
 What lives here: keeping to the rate that another side allows. What does not: limits on what runs at once (`bulkhead`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import NoReturn
 
 from cqox.errors import RateLimited
 from cqox.resilience._ambient import Ambient
+from cqox.resilience._bucket import check_rate
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._part import Gate, Permit
 from cqox.resilience._ranges import check_count, check_name, check_seconds
@@ -71,14 +73,13 @@ class RateLimit(Gate):
         Raises:
             ValueError: a setting is out of its range.
         """
-        check_count("calls", calls)
-        check_seconds("seconds", seconds, zero=False)
-        burst = calls if burst is None else check_count("burst", burst)
+        rate = _per_second(calls, seconds)
+        capacity = _burst(calls if burst is None else burst)
         self.name = check_name(name)
         self._max_wait = check_seconds("max_wait", max_wait, infinite=True)
         self._clock = bind_clock(f"RateLimit {name!r}", clock)
         self._lock = Lock()
-        self._turns = Turns(calls / seconds, float(burst))
+        self._turns = Turns(rate, capacity)
         self._admitted = self._rejected = self._abandoned = 0
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
@@ -141,18 +142,27 @@ class RateLimit(Gate):
         Raises:
             ValueError: a setting is out of its range, or one of `calls` and `seconds` is missing; nothing is changed.
         """
+        self.prepare(calls=calls, seconds=seconds, burst=burst, max_wait=max_wait)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        calls, seconds, burst, wait = (changes.get(name) for name in ("calls", "seconds", "burst", "max_wait"))
         if (calls is None) != (seconds is None):
             raise ValueError(f"calls and seconds must be given together, not {calls!r} and {seconds!r}")
         rate, capacity = self._turns.rate, self._turns.capacity
         if calls is not None:
-            rate = check_count("calls", calls) / check_seconds("seconds", seconds, zero=False)
+            rate = _per_second(calls, seconds)
         if burst is not None:
-            capacity = float(check_count("burst", burst))
-        longest = self._max_wait if max_wait is None else check_seconds("max_wait", max_wait, infinite=True)
-        now = self._clock.checked_now()
-        with self._lock:
-            self._max_wait = longest
-            self._turns.resize(now, rate=rate, capacity=capacity)
+            capacity = _burst(burst)
+        longest = self._max_wait if wait is None else check_seconds("max_wait", wait, infinite=True)
+
+        def change() -> None:
+            now = self._clock.checked_now()
+            with self._lock:
+                self._max_wait = longest
+                self._turns.resize(now, rate=rate, capacity=capacity)
+
+        return change
 
     def snapshot(self) -> RateLimitSnapshot:
         """What it would let in, and the totals."""
@@ -196,6 +206,14 @@ class RateLimit(Gate):
             self._turns.give_back(now, turn)
             self._admitted -= 1
             self._abandoned += 1
+
+
+def _per_second(calls: object, seconds: object) -> float:
+    return check_rate("calls", check_count("calls", calls)) / check_seconds("seconds", seconds, zero=False)
+
+
+def _burst(calls: object) -> float:
+    return check_rate("burst", check_count("burst", calls))
 
 
 _PERMIT = Permit()

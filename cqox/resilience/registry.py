@@ -46,7 +46,7 @@ class Registry:
 
     def keys(self) -> list[str]:
         """The keys of all entries, sorted."""
-        return sorted(self._entries)
+        return [key for key, _ in self._listed()]
 
     def __getitem__(self, key: str) -> Operable:
         """The entry of that key.
@@ -67,7 +67,7 @@ class Registry:
 
     def snapshot(self) -> Mapping[str, object]:
         """The state of every entry by its key."""
-        return {key: entry.snapshot() for key, entry in sorted(self._entries.items())}
+        return {key: entry.snapshot() for key, entry in self._listed()}
 
     def isolate(self, key: str) -> None:
         """Make the circuits of `key` refuse every call until `reset`.
@@ -104,6 +104,11 @@ class Registry:
             known = ", ".join(sorted(entry.setting_names())) or "none"
             raise TypeError(f"{key!r} has no setting {unknown[0]!r} to change; it has: {known}")
         cast("Any", entry).reconfigure(**changes)
+
+    def _listed(self) -> list[tuple[str, Operable]]:
+        """All entries by key. The references are copied in one step, as other threads add entries and drop them."""
+        references = sorted(self._entries.valuerefs(), key=lambda reference: reference.key)
+        return [(reference.key, entry) for reference in references if (entry := reference()) is not None]
 
     def _operate(self, key: str, operation: str) -> None:
         entry = self[key]

@@ -5,9 +5,10 @@ What lives here: the part. What does not: the decision after each attempt (`_ret
 """
 
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Unpack
+from typing import Unpack, cast
 
 from cqox.resilience import _events
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
@@ -15,7 +16,7 @@ from cqox.resilience._events import AttemptStarted
 from cqox.resilience._hop import call_key
 from cqox.resilience._part import Facts, Judge, Loop
 from cqox.resilience._permit import Permit
-from cqox.resilience._ranges import check_kind, check_name
+from cqox.resilience._ranges import check_flag, check_kind, check_name
 from cqox.resilience._retry_judge import RetryJudge
 from cqox.resilience._retry_settings import Exceptions, RetryChanges, RetrySettings
 from cqox.resilience.backoff import Jitter
@@ -87,8 +88,8 @@ class Retry(Loop):
         check_kind("budget", budget, RetryBudget)
         check_kind("rng", rng, Random)
         self.budget = budget
+        self._gives_key = check_flag("idempotency_key", idempotency_key)
         self.begins = budget is not None or idempotency_key
-        self._gives_key = idempotency_key
         self.clock = bind_clock(name, clock)
         self.rng = rng or _shared_rng
 
@@ -100,9 +101,18 @@ class Retry(Loop):
         """Go on with other settings of the constructor, for failures from now on.
 
         Raises:
-            ValueError: a setting is out of its range.
+            ValueError: a setting is out of its range; nothing is changed.
         """
-        self.settings = replace(self.settings, **changes)
+        self.prepare(**changes)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        settings = replace(self.settings, **cast("RetryChanges", changes))
+
+        def change() -> None:
+            self.settings = settings
+
+        return change
 
     def begin(self, facts: Facts) -> Permit | None:
         """See `Loop.begin`."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from types import MappingProxyType
+from typing import cast
 
 from cqox import errors
 from cqox.resilience._ambient import Ambient
@@ -137,10 +138,19 @@ class Shed(Gate):
         Raises:
             ValueError: a setting is out of its range; nothing is changed.
         """
-        capacity = self._capacity if capacity is None else check_count("capacity", capacity)
+        self.prepare(capacity=capacity, shares=shares)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        given, shares = changes.get("capacity"), changes.get("shares")
+        capacity = self._capacity if given is None else check_count("capacity", given)
         complete = self._shares if shares is None else _complete(shares)
-        with self._lock:
-            self._capacity, self._shares = capacity, complete
+
+        def change() -> None:
+            with self._lock:
+                self._capacity, self._shares = capacity, complete
+
+        return change
 
     def snapshot(self) -> ShedSnapshot:
         """The load, and the totals."""
@@ -179,12 +189,16 @@ class _Inside(Permit):
         self._shed.leave()
 
 
-def _complete(shares: Mapping[Criticality, float]) -> Mapping[Criticality, float]:
+def _complete(shares: object) -> Mapping[Criticality, float]:
     """The share of every level but that of probes, checked."""
+    given = cast("Mapping[object, object]", shares) if isinstance(shares, Mapping) else None
+    if given is None or not given.keys() <= DEFAULT_SHARES.keys():
+        levels = ", ".join(level.name for level in DEFAULT_SHARES)
+        raise ValueError(f"shares must map some of the levels {levels} of Criticality to a share, not {shares!r}")
     complete: dict[Criticality, float] = {}
     above = 1.0
     for level in sorted(DEFAULT_SHARES, reverse=True):
-        share = check_share(f"shares[{level.label}]", shares.get(level, above))
+        share = check_share(f"shares[{level.label}]", given.get(level, above))
         if share > above:
             raise ValueError(f"shares[{level.label}] must be at most that of the level above, {above:g}, not {share!r}")
         complete[level] = above = share

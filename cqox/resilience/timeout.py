@@ -5,6 +5,7 @@ what is in force is the smaller of the two.
 """
 
 import math
+from collections.abc import Callable
 from types import TracebackType
 
 from cqox.errors import AttemptTimeout, DeadlineExceeded
@@ -62,7 +63,16 @@ class Timeout(Limit):
         Raises:
             ValueError: it is not above 0.
         """
-        self.limit = check_seconds("seconds", seconds, zero=False, infinite=True)
+        self.prepare(seconds=seconds)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        limit = check_seconds("seconds", changes["seconds"], zero=False, infinite=True)
+
+        def change() -> None:
+            self.limit = limit
+
+        return change
 
     def bound(self, deadline: Ambient | None, now: float) -> "_Bound | None":
         """See `Limit.bound`."""

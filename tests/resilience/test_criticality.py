@@ -36,6 +36,13 @@ def test_a_level_holds_inside_its_block_only_and_the_innermost_wins() -> None:
     assert current_criticality() is Criticality.CRITICAL
 
 
+@pytest.mark.parametrize("level", ["sheddable", 7, None])
+def test_what_is_no_level_is_refused_before_it_is_in_force(level: object) -> None:
+    with pytest.raises(ValueError, match=f"level must be one of Criticality, SHEDDABLE, .*, not {level!r}"):
+        with criticality(level):
+            pytest.fail("nothing could be told about it")
+
+
 @pytest.mark.anyio
 async def test_a_task_has_the_level_in_force_where_its_group_was_opened() -> None:
     found: list[Criticality] = []

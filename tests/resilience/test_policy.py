@@ -6,16 +6,24 @@ import pickle
 import pytest
 
 from cqox.errors import CircuitOpen
-from cqox.resilience import CircuitBreaker, CircuitState, Policy, Retry, Timeout, registry
+from cqox.resilience import (
+    AdaptiveLimit,
+    CircuitBreaker,
+    CircuitState,
+    Criticality,
+    Policy,
+    RateLimit,
+    Retry,
+    Shed,
+    Timeout,
+    registry,
+)
 from cqox.resilience._ambient import Ambient
 from cqox.resilience._part import Gate
 from cqox.resilience._permit import Permit
 from cqox.resilience.bulkhead import Bulkhead
 from cqox.resilience.testing import FakeClock, Script
-
-
-class Down(Exception):
-    pass
+from tests.resilience.conftest import Down
 
 
 class Tracer(Gate):
@@ -189,6 +197,59 @@ def test_a_policy_is_operated_as_its_circuits_are() -> None:
         Policy("none", Timeout(1.0)).isolate()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"failure_threshold": 0},
+        {"max_attempts": 0},
+        {"max_concurrent": 0},
+        {"min_limit": 0},
+        {"burst": 0},
+        {"capacity": 0},
+    ],
+)
+def test_changes_are_made_together_or_not_at_all(wrong: dict[str, int]) -> None:
+    parts = [Bulkhead(5), AdaptiveLimit(), RateLimit(5), Shed(5), CircuitBreaker("engine"), Retry(3)]
+    policy = Policy("engine policy", *parts)
+    right = {
+        "max_delay": 30.0,
+        "recovery_timeout": 9.0,
+        "max_queued": 7,
+        "max_wait": 2.0,
+        "shares": {Criticality.SHEDDABLE: 0.1},
+    }
+    before = policy.snapshot(), policy.explain()
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        policy.reconfigure(**right, **wrong)
+    assert (policy.snapshot(), policy.explain()) == before
+    policy.reconfigure(**right)
+    assert policy.part(Retry).settings.max_delay == 30.0
+    assert policy.part(CircuitBreaker).settings.recovery_timeout == 9.0
+    assert policy.part(Bulkhead).snapshot().max_queued == 7
+    assert "waiting up to 2 s" in policy.part(RateLimit).describe()
+    assert "sheddable from 10%" in policy.part(Shed).describe()
+
+
+def test_a_part_from_elsewhere_is_changed_by_its_own_reconfigure() -> None:
+    class Named(Tracer):
+        def reconfigure(self, *, name: str) -> None:
+            self.name = name
+
+    part = Named("before", [])
+    Policy("named", part).reconfigure(name="after")
+    assert part.name == "after"
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_part_is_the_part(duplicate) -> None:
+    shed = Shed(1)
+    assert duplicate(shed) is shed
+    assert duplicate(shed)(lambda: shed.snapshot().running)() == 1
+    assert shed.snapshot().running == 0
+    breaker = CircuitBreaker("engine")
+    assert duplicate({"breaker": breaker})["breaker"] is breaker
+
+
 def test_a_policy_hands_changes_to_the_parts_that_know_them() -> None:
     policy = Policy("engine policy", Bulkhead(5), CircuitBreaker("engine"), Retry(3), Timeout(5.0))
     policy.reconfigure(failure_threshold=2, max_attempts=7, seconds=1.0, max_concurrent=9)
@@ -226,3 +287,21 @@ def test_one_breaker_in_two_policies_is_one_circuit() -> None:
         two(lambda: "up")()
     assert breaker.state is CircuitState.OPEN
     assert {"one", "two", "shared"} <= set(registry.keys())
+
+
+def test_a_static_or_class_method_has_the_breaker_of_its_policy_too() -> None:
+    breaker = CircuitBreaker("methods")
+
+    class Client:
+        @Policy("static", breaker)
+        @staticmethod
+        def static() -> str:
+            return "static"
+
+        @Policy("class", breaker)
+        @classmethod
+        def of_class(cls) -> str:
+            return cls.__name__
+
+    assert (Client.static(), Client().of_class()) == ("static", "Client")
+    assert Client.static.breaker is Client.of_class.breaker is Client().of_class.breaker is breaker

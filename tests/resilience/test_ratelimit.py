@@ -2,8 +2,6 @@
 
 import math
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import anyio
 import pytest
@@ -13,8 +11,7 @@ from cqox.resilience.deadline import deadline
 from cqox.resilience.ratelimit import RateLimit
 from cqox.resilience.testing import FakeClock
 from cqox.tasks import open_task_group
-
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+from tests.resilience.conftest import Run
 
 
 def calls_let_in(limit: RateLimit) -> int:
@@ -223,6 +220,8 @@ def test_threads_together_get_no_more_than_the_rate() -> None:
         ({"calls": 0}, "calls must be an integer of at least 1, not 0"),
         ({"calls": 1, "seconds": 0.0}, "seconds must be a number of seconds above 0"),
         ({"calls": 1, "seconds": math.nan}, "seconds must be a number of seconds above 0"),
+        ({"calls": 10**400}, "calls must be a finite number"),
+        ({"calls": 1, "burst": 10**400}, "burst must be a finite number"),
         ({"calls": 1, "burst": 0}, "burst must be an integer of at least 1, not 0"),
         ({"calls": 1, "max_wait": -1.0}, "max_wait must be a number of seconds at least 0"),
     ],

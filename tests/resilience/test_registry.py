@@ -1,6 +1,9 @@
 """The registry: everything that has a name, listed, forced and set differently at run time."""
 
 import gc
+import sys
+import weakref
+from types import FrameType
 
 import pytest
 
@@ -40,6 +43,39 @@ def test_what_is_gone_is_no_longer_listed() -> None:
     del fetch
     gc.collect()
     assert key not in registry
+
+
+def test_a_policy_that_only_its_function_holds_is_listed_for_as_long() -> None:
+    @Policy("held by its function", CircuitBreaker("operated"))
+    def fetch() -> None: ...
+
+    gc.collect()
+    registry.isolate("held by its function")
+    assert fetch.breaker.state is CircuitState.OPEN
+    del fetch
+    gc.collect()
+    assert "held by its function" not in registry
+
+
+def test_what_is_listed_can_be_read_while_more_is_added() -> None:
+    listed, held = Registry(), [Retry(), Retry()]
+    for number, entry in enumerate(held):
+        listed.add(f"key {number}", entry)
+
+    def meanwhile(frame: FrameType, event: str, argument: object) -> object:
+        """Between any two lines that read the entries, another thread may add one."""
+        if frame.f_code.co_filename == weakref.__file__ and event == "line":
+            held.append(Retry())
+            listed.add(f"key {len(held)}", held[-1])
+        return meanwhile
+
+    before = sys.gettrace()
+    sys.settrace(meanwhile)
+    try:
+        keys, states = listed.keys(), listed.snapshot()
+    finally:
+        sys.settrace(before)
+    assert {"key 0", "key 1"} <= set(keys) <= set(states)
 
 
 def test_circuits_are_forced_and_reset_by_name() -> None:

@@ -123,6 +123,11 @@ def test_a_level_that_is_left_out_has_the_share_of_the_next_above() -> None:
         ({"capacity": 0}, "capacity must be an integer of at least 1, not 0"),
         ({"capacity": 1, "retry_after": -1.0}, "retry_after must be a number of seconds at least 0"),
         (
+            {"capacity": 1, "shares": {"sheddable": 0.1}},
+            r"shares must map some of the levels SHEDDABLE, .* of Criticality to a share, not \{'sheddable': 0.1\}",
+        ),
+        ({"capacity": 1, "shares": 0.5}, "shares must map .* to a share, not 0.5"),
+        (
             {"capacity": 1, "shares": {Criticality.SHEDDABLE: 0.0}},
             r"shares\[sheddable\] must be a share above 0 and at most 1, not 0.0",
         ),

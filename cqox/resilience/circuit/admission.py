@@ -97,8 +97,9 @@ class CircuitAdmission:
         if isinstance(entered, Refusal):
             return self._refused(entered, now), circuit.phase, None
         phase, lease = entered
-        if isinstance(phase, Closed) and circuit.settings.slow_call_seconds is None:
-            return circuit.share(SharedPermit(circuit, phase)), phase, None
+        settings = circuit.settings
+        if isinstance(phase, Closed) and settings.slow_call_seconds is None:
+            return circuit.share(SharedPermit(circuit, phase, settings)), phase, None
         return CallPermit(circuit, phase, lease, now), phase, lease
 
     def _refused(self, refusal: Refusal, now: float) -> Permit:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Concatenate, Protocol, Self, Unpack, cast, overload
+from typing import Concatenate, Protocol, Self, Unpack, cast, overload
 
 from cqox.errors import CircuitOpen
 from cqox.resilience._ambient import Ambient
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._events import Listener
-from cqox.resilience._guard import guard
+from cqox.resilience._guard import expose, guard
 from cqox.resilience._part import Facts, Gate
 from cqox.resilience._permit import Admission, Permit
 from cqox.resilience._ranges import check_name
@@ -157,7 +157,12 @@ class CircuitBreaker(Gate):
         Raises:
             ValueError: a setting is out of its range; nothing is changed.
         """
-        self._circuit.reconfigure(replace(self._circuit.settings, **changes))
+        self.prepare(**changes)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        settings = replace(self._circuit.settings, **cast("CircuitChanges", changes))
+        return lambda: self._circuit.reconfigure(settings)
 
     def subscribe(self, callback: Listener) -> Callable[[], None]:
         """Call `callback` for each transition of this circuit, once, in order, outside of its lock.
@@ -178,9 +183,7 @@ class CircuitBreaker(Gate):
             TypeError: it is of a kind that cannot be guarded.
         """
         guarded = cast("GuardedFunction[P, R]", guard(function, (self,), policy="", bare=True))
-        guarded.breaker = self
-        if isinstance(guarded, staticmethod | classmethod):
-            cast("Any", guarded).__func__.breaker = self
+        expose(guarded, breaker=self)
         return guarded
 
     def admission(self, facts: Facts) -> Admission:
@@ -239,4 +242,7 @@ class CircuitBreaker(Gate):
         self._circuit.force(mode, self._circuit.clock.peek())
 
     def _refuse(self, rejection: CircuitOpen) -> Permit:
-        self.refuse(rejection, self._circuit.clock.now)
+        try:
+            self.refuse(rejection, self._circuit.clock.now)
+        finally:
+            del rejection  # see `Gate.refuse`

@@ -86,9 +86,9 @@ class Circuit:
             return Refusal(0.0) if isinstance(phase, Isolated) else (phase, None)
 
     def share(self, permit: "SharedPermit") -> Permit:
-        """Hand `permit` to every call from now on, for as long as the state is the one that it was made for."""
+        """Hand `permit` to every call from now on, for as long as state and settings are those it was made for."""
         with self.lock:
-            if self.phase is permit.phase:
+            if self.phase is permit.phase and self.settings is permit.settings:
                 self.shared = permit
         return permit
 

@@ -6,7 +6,7 @@ from typing import cast
 from cqox.errors import DeadlineExceeded, Rejected
 from cqox.resilience._permit import NO_RESULT, Permit, Spent
 from cqox.resilience.circuit.controller import Circuit
-from cqox.resilience.circuit.settings import Failures
+from cqox.resilience.circuit.settings import CircuitSettings, Failures
 from cqox.resilience.circuit.state import Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
 
@@ -51,14 +51,15 @@ class _OfCircuit(Permit):
 class SharedPermit(_OfCircuit):
     """The permit of every call while a circuit is closed and nothing is to be remembered for a single one."""
 
-    __slots__ = ("_count", "_failure_if")
+    __slots__ = ("_count", "_failure_if", "settings")
 
     phase: Closed
 
-    def __init__(self, circuit: Circuit, phase: Closed) -> None:
+    def __init__(self, circuit: Circuit, phase: Closed, settings: CircuitSettings) -> None:
         super().__init__(circuit, phase)
+        self.settings = settings
         self._count = circuit.totals.quiet.add
-        self._failure_if = circuit.settings.failure_if
+        self._failure_if = settings.failure_if
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
