@@ -154,6 +154,10 @@ class InputError(CqoxError):
         self.field = field
         self.choices = tuple(choices)
 
+    def __str__(self) -> str:
+        # Not the arguments: copying and pickling call the class with these, and some make their sentence from them.
+        return self.detail
+
 
 class InvalidRequest(InputError):
     """The request does not fit its schema, or names something that does not exist."""
@@ -184,6 +188,7 @@ class KeyReused(InputError):
             "the same body again, or a new key.",
             field="Idempotency-Key",
         )
+        self.args = (key,)
 
 
 class RunsElsewhere(InputError):
@@ -194,6 +199,7 @@ class RunsElsewhere(InputError):
             f"The job '{job_id[:100]}' runs on another engine, and only that one can tell its events or end it. Ask a "
             "gateway that reaches all engines."
         )
+        self.args = (job_id,)
 
 
 class ServiceError(CqoxError):

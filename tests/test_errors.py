@@ -1,0 +1,26 @@
+"""The tree of errors."""
+
+import copy
+import pickle
+
+import pytest
+
+from cqox.errors import InputError, InvalidRequest, KeyReused, RunsElsewhere
+
+ERRORS = [
+    InvalidRequest("No column is called 'yy'.", field="mapping.y", choices=["y"]),
+    KeyReused("monday-7"),
+    RunsElsewhere("job-1"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_copy_says_the_same(error: InputError) -> None:
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(other) is type(error)
+        assert (str(other), other.detail, other.field, other.choices) == (
+            error.detail,
+            error.detail,
+            error.field,
+            error.choices,
+        )
