@@ -1,8 +1,6 @@
 """What whatever listens on the engine's port sends, and what the client and the log are told of it."""
 
 import json
-import socket
-import threading
 
 import httpx
 import pytest
@@ -12,41 +10,9 @@ BODY = b'{"dataset_id": "test", "mapping": {"y": "y"}}'
 ONCE = {"X-Retry-Attempt": "1", "X-Request-Id": "alice-42"}
 
 
-class Port:
-    """Answers every connection with the same bytes and closes it."""
-
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            with connection:
-                connection.recv(65536)
-                connection.sendall(self._answer)
-
-    def close(self) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-
-
 @pytest.fixture
-def gateway_before(start):
-    opened: list[Port] = []
-
-    def make(answer: bytes, **settings: str):
-        opened.append(Port(answer))
-        return start("-m", "services.gateway", ENGINE_URL=opened[-1].url, **settings)
-
-    yield make
-    for each in opened:
-        each.close()
+def gateway_before(start, raw):
+    return lambda answer: start("-m", "services.gateway", ENGINE_URL=raw(answer).url)
 
 
 def answer(status: str, body: bytes = b"", kind: str = "application/json", more: bytes = b"") -> bytes:
@@ -144,10 +110,6 @@ def test_where_no_last_word_would_be_true_the_stream_is_cut_and_the_log_says_why
     headers = {"Accept": "text/event-stream", "X-Request-Id": "alice-42"}
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.request(method, gateway.url + path, headers=headers)
-    (line,) = logged_errors(gateway)
+    (line,) = (line for line in logged(gateway, "alice-42") if line["level"] == "error")
     assert line["event"] == "response cut"
     assert line["error"].endswith("whole: the connection was closed in the middle of the answer.")
-
-
-def logged_errors(gateway) -> list[dict]:
-    return [line for line in logged(gateway, "alice-42") if line["level"] == "error"]

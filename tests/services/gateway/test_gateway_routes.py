@@ -50,47 +50,6 @@ def dead_url() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-class Raw:
-    """A peer that accepts connections, and answers each with given bytes or never."""
-
-    def __init__(self, answer: bytes | None) -> None:
-        self._answer = answer
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        self.connections: list[socket.socket] = []
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            self.connections.append(connection)
-            if self._answer is not None:
-                connection.recv(65536)
-                connection.sendall(self._answer)
-                connection.close()
-
-    def close(self) -> None:
-        self._server.close()
-        for connection in self.connections:
-            connection.close()
-
-
-@pytest.fixture
-def raw():
-    opened: list[Raw] = []
-
-    def make(answer: bytes | None) -> Raw:
-        opened.append(Raw(answer))
-        return opened[-1]
-
-    yield make
-    for each in opened:
-        each.close()
-
-
 def test_a_request_reaches_the_engine_as_the_client_sent_it_without_the_hop(client):
     answer = client.post(
         ANALYZE + "?x=%2F&あ=1",
