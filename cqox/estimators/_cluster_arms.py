@@ -1,14 +1,15 @@
-"""How many clusters each arm has: a clustered standard error rests on the arm that has fewer of them."""
+"""How many clusters each arm has, and what they are worth: an error rests on the arm that has fewer of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cqox.estimators.data import Codes, Vector
+from cqox.estimators.data import Codes, Matrix, Vector
 
-__all__ = ["ClustersByArm", "clusters_by_arm"]
+__all__ = ["ClustersByArm", "clusters_by_arm", "degrees_by_arm"]
 
 _FEW = 10
 
@@ -76,3 +77,54 @@ def clusters_by_arm(clusters: Sequence[Codes], exposed: Vector | None) -> Cluste
         for codes in clusters
     ]
     return min(counted, key=lambda each: each.fewer)
+
+
+def degrees_by_arm(codes: Codes, exposed: Vector, squares: Vector) -> float | None:
+    """Welch's degrees of freedom of a variance that is a sum over clusters, as those of a jackknife are.
+
+    The clusters that hold rows of an arm, and those that hold none, are two samples. The share that each has of the
+    variance is taken from the data. Its own degrees of freedom are tr(C)²/tr(C²), with C the covariance of what leaving
+    each of its clusters out moves the estimate by, for independent errors of equal variance and a regression on the
+    arms alone: the clusters less 1 where they are of one size, and about 1 where one of them outweighs the others.
+
+    Bell and McCaffrey 2002, Survey Methodology 28, take all clusters as one sample. Where an arm has few of them the
+    variance is a sum of two parts that differ by far, which no single chi-square is like, and their interval is far too
+    wide (`docs/standard-errors.md` has the coverage of both).
+
+    Args:
+        codes: (n,) of the clusters, numbered without gaps.
+        exposed: (n,) 1 where the row is treated, 0 where it is compared with such, -1 where neither.
+        squares: (clusters,) that sum to the variance.
+
+    Returns:
+        The fewer where the clusters of either arm part them differently; None where each cluster holds rows of both
+        arms, an arm has a single cluster, or the variance is 0.
+    """
+    rows = np.stack([np.bincount(codes, exposed == arm, len(squares)) for arm in (0, 1)])
+    total = float(squares.sum())
+    if np.count_nonzero(rows, axis=1).min() < 2 or total <= 0:
+        return None
+    found = [_two_samples(rows, squares / total, held) for held in rows > 0 if not held.all()]
+    return min(found, default=None)
+
+
+def _two_samples(rows: Matrix, shares: Vector, inside: NDArray[np.bool_]) -> float:
+    parts = (inside, ~inside)
+    return 1.0 / sum(float(shares[part].sum()) ** 2 / _own_degrees(rows, part) for part in parts)
+
+
+def _own_degrees(rows: Matrix, part: NDArray[np.bool_]) -> float:
+    """tr(C)²/tr(C²) of some clusters, from the (2, clusters) rows of either arm in each.
+
+    Without a cluster of m of an arm's M rows the arm's mean moves by m/(M - m) times the cluster's own deviation from
+    it. That has variance 1/m - 1/M, and covariance -1/M with another cluster's: C is a diagonal less two products.
+    """
+    arm = rows.sum(axis=1, keepdims=True)
+    moved = rows / (arm - rows)
+    diagonal = (moved * moved / np.maximum(rows, 1.0)).sum(axis=0)[part]
+    products = (moved / np.sqrt(arm))[:, part]
+    trace = float(diagonal.sum() - np.square(products).sum())
+    crossed = float((np.square(products) @ diagonal).sum())
+    square = float(diagonal @ diagonal) - 2.0 * crossed + float(np.square(products @ products.T).sum())
+    # Clusters that hold rows of neither arm have no part in this.
+    return trace**2 / square if square > 0 else 1.0

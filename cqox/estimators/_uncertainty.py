@@ -2,8 +2,8 @@
 
 A row's contribution u is such that the estimate minus the truth is about Σu; Σu² is then HC0, and every other standard
 error is a sum of the same contributions. Clusters: G/(G-1)·(N-1)/(N-K) and t(G-1); several dimensions by
-Cameron-Gelbach-Miller with the smallest G throughout, as fixest does. `docs/standard-errors.md` says which is taken
-when.
+Cameron-Gelbach-Miller with the smallest G throughout, as fixest does. Few clusters: the jackknife, with degrees of
+freedom by `_cluster_arms`. `docs/standard-errors.md` says which is taken when.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from cqox.estimators._absorb import compress
-from cqox.estimators._cluster_arms import ClustersByArm, clusters_by_arm
+from cqox.estimators._cluster_arms import ClustersByArm, clusters_by_arm, degrees_by_arm
 from cqox.estimators.data import Codes, Settings, Vector
 
 __all__ = [
@@ -205,14 +205,17 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
         beside = fit.parameters_beside_clusters
         told = warnings if chosen == "CRV1" else []
         variances["CRV1"] = _variance(u, clusters, told) * (n - 1) / max(n - beside, 1)
+    by_cluster: Vector | None = None
     if chosen == "CRV3":
-        jackknife = _jackknife_variance(fit, clusters)
-        if isinstance(jackknife, float):
-            variances["CRV3"] = _beyond_rounding(jackknife, u)
-        else:
+        jackknife = _jackknife(fit, clusters)
+        if isinstance(jackknife, str):
             chosen = "CRV1"
             warnings.append(f"CRV3 is not computed, as {jackknife}; the standard error is CRV1.")
             warnings += _few(clusters)
+            by_cluster = np.square(np.bincount(clusters.codes[0], u, clusters.counts[0]))
+        else:
+            by_cluster = jackknife
+            variances["CRV3"] = _beyond_rounding(float(jackknife.sum()), u)
     elif chosen not in variances:
         why = "leverages are not computed here" if fit.leverage is None else "a row is fitted exactly"
         # What was asked for and is not given is a doubt; a convention that does not apply is a remark.
@@ -221,13 +224,15 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
         )
         chosen = "HC1"
     grouped = chosen in ("CRV1", "CRV3")
+    told_apart = settings.se == "auto" and by_arm is not None and variances[chosen] > 0
+    degrees, why_so_many = _degrees(fit, chosen, clusters, by_cluster if told_apart else None)
     alternates = {name: math.sqrt(value) for name, value in variances.items() if value > 0}
     found = Uncertainty(
         standard_error=alternates.get(chosen),
         method=chosen + (_by_unit(clusters) if grouped else ""),
-        degrees=float(clusters.fewest - 1) if grouped else _degrees(fit, chosen),
+        degrees=degrees,
         alternates=alternates,
-        notes=tuple(notes),
+        notes=(*notes, *why_so_many),
         warnings=tuple(warnings),
         by_arm=by_arm,
     )
@@ -237,10 +242,28 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
     return found if refusal is None else found.without_error(refusal)
 
 
-def _degrees(fit: Linear, chosen: Kind) -> float:
+def _degrees(fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[str]]:
+    """The degrees of freedom of an error and, where they are Welch's over the clusters, a sentence that says so.
+
+    Args:
+        fit: the regression.
+        chosen: its error.
+        clusters: groups of its rows.
+        by_cluster: (clusters,) what each has of the variance, where few clusters were allowed for without being asked.
+    """
     if chosen == "HC2" and fit.satterthwaite is not None:
-        return fit.satterthwaite()
-    return float(len(fit.contributions) - fit.parameters)
+        return fit.satterthwaite(), []
+    if chosen not in ("CRV1", "CRV3"):
+        return float(len(fit.contributions) - fit.parameters), []
+    most, found = clusters.fewest - 1, None
+    if by_cluster is not None and fit.exposed is not None:
+        found = degrees_by_arm(clusters.codes[0], fit.exposed, by_cluster)
+    if found is None or found >= most:
+        return float(most), []
+    return found, [
+        f"The t distribution has {found:.1f} degrees of freedom, which are Welch's over the clusters of the two arms; "
+        f"the clusters less 1 are {most}."
+    ]
 
 
 def _without_clusters(fit: Linear, *, leverages: bool) -> dict[str, float]:
@@ -270,10 +293,10 @@ def _choice(
         if asked == "CRV3":
             notes.append("CRV3 is defined for one clustering dimension; the standard error is CRV1.")
         return "CRV1", notes, [*_few(clusters), *_few_treated(by_arm)]
+    if asked == "CRV1":
+        return asked, notes, [*_few(clusters), *_few_treated(by_arm)]
     if asked != "auto":
-        if asked == "CRV1":
-            return asked, notes, [*_few(clusters), *_few_treated(by_arm)]
-        return asked, notes, _unclustered(clusters, settings)
+        return asked, notes, _few_treated(by_arm) if asked == "CRV3" else _unclustered(clusters, settings)
     doubts = _few_treated(by_arm)
     return ("CRV3" if doubts or clusters.fewest < FEW_CLUSTERS else "CRV1"), notes, doubts
 
@@ -317,12 +340,11 @@ def _variance(contributions: Vector, clusters: Clusters, warnings: list[str]) ->
     return factor * math.fsum(clustered_variance(contributions, [codes], adjust=False) for codes in clusters.codes)
 
 
-def _jackknife_variance(fit: Linear, clusters: Clusters) -> float | str:
+def _jackknife(fit: Linear, clusters: Clusters) -> Vector | str:
+    """(clusters,) what each has of the variance by leaving it out, or why there is no such variance, as a clause."""
     count = clusters.counts[0]
     values = fit.jackknife(clusters.codes[0], count)
-    if isinstance(values, str):
-        return values
-    return (count - 1) / count * float(np.square(values - fit.value).sum())
+    return values if isinstance(values, str) else np.asarray((count - 1) / count * np.square(values - fit.value))
 
 
 def _no_error(variance: float, *, clustered: bool) -> str:

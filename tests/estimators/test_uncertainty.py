@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from cqox.estimators._uncertainty import clustered_variance
@@ -78,6 +79,64 @@ def test_few_treated_clusters_take_the_jackknife_and_are_a_warning():
     result = answer("difference_in_means", few)
     assert result.se_method == "CRV3"
     assert "Only 4 clusters are treated" in result.warnings[0]
+
+
+def few_treated(*, many: int = 40, treated: int = 4) -> Data:
+    data = clustered(many)
+    return replace(data, treatment=(data.clusters[0] < treated).astype(float))
+
+
+@pytest.mark.parametrize("name", ["difference_in_means", "ols_adjustment", "lin_interacted", "proximal_2sls"])
+def test_few_treated_clusters_have_welchs_degrees_of_freedom_over_the_clusters(name: str):
+    data = few_treated()
+    if name == "proximal_2sls":
+        proxies = data.covariates[:, :1] + np.random.default_rng(4).standard_normal((data.n, 2))
+        data = replace(data, proxy_treatment=proxies[:, :1], proxy_outcome=proxies[:, 1:])
+    codes, result = data.clusters[0], answer(name, data)
+    refits = np.array([answer(name, rows(data, np.flatnonzero(codes != g)), se="HC0").estimate for g in range(40)])
+    if name != "lin_interacted":  # its contrast stays at the mean of all rows
+        shares = np.square(refits - result.estimate)
+        shares /= shares.sum()
+        expected = 0.0
+        for own in (np.arange(40) < 4, np.arange(40) >= 4):
+            sizes = np.bincount(codes)[own]
+            moved = sizes / (sizes.sum() - sizes)
+            covariance = np.outer(moved, moved) * (np.diag(1 / sizes) - 1 / sizes.sum())
+            expected += shares[own].sum() ** 2 * np.square(covariance).sum() / np.trace(covariance) ** 2
+        assert result.diagnostics["degrees_of_freedom"] == pytest.approx(1 / expected, rel=1e-6)
+    assert result.se_method == "CRV3"
+    assert 2 < result.diagnostics["degrees_of_freedom"] < (39 if name == "proximal_2sls" else 12)
+    assert any("Welch's over the clusters of the two arms; the clusters less 1 are 39" in note
+               for note in result.diagnostics["notes"])  # fmt: skip
+    half = stdtrit(result.diagnostics["degrees_of_freedom"], 0.975) * result.standard_error
+    assert result.ci_upper - result.estimate == pytest.approx(half, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["difference_in_means", "ols_adjustment", "lin_interacted"])
+@pytest.mark.parametrize("se", ["CRV1", "CRV3"])
+def test_a_clustered_error_that_was_asked_for_keeps_the_clusters_less_1_and_warns(name: str, se: str):
+    result = answer(name, few_treated(), se=se)
+    assert (result.se_method, result.diagnostics["degrees_of_freedom"]) == (se, 39)
+    assert any("Only 4 clusters are treated" in warning for warning in result.warnings)
+
+
+def test_many_clusters_of_both_arms_keep_the_clusters_less_1():
+    result = answer("ols_adjustment", clustered(60, by_cluster=True))
+    assert (result.se_method, result.diagnostics["degrees_of_freedom"]) == ("CRV1", 59)
+
+
+def test_arms_within_every_cluster_keep_the_clusters_less_1():
+    result = answer("ols_adjustment", clustered(12))
+    assert (result.se_method, result.diagnostics["degrees_of_freedom"]) == ("CRV3", 11)
+    assert "notes" not in result.diagnostics
+
+
+def test_where_clusters_cannot_be_left_out_few_of_them_are_allowed_for_all_the_same():
+    data = replace(few_treated(), fixed_effects=(np.arange(600) % 250,))
+    result = answer("ols_adjustment", data)
+    assert result.se_method == "CRV1"
+    assert "CRV3 is not computed" in " ".join(result.warnings)
+    assert result.diagnostics["degrees_of_freedom"] < 12
 
 
 OF_ARMS = ("difference_in_means", "ols_adjustment", "lin_interacted", "g_computation_att", "aipw", "ipw_att", "dml_plr")
