@@ -91,15 +91,23 @@ def own_fold(
 
 
 def over_splits(
-    plan: Plan, sample: Sample, estimate: Callable[[int], tuple[float, Vector]]
+    plan: Plan, sample: Sample, estimate: Callable[[int], tuple[float, Vector]], *, compares_arms: bool = True
 ) -> tuple[float, Vector, Uncertainty, dict[str, Json]]:
-    """The median over the splits, with a variance that includes how far each of them is from it."""
+    """The median over the splits, with a variance that includes how far each of them is from it.
+
+    Args:
+        plan: the request's plan.
+        sample: the rows.
+        estimate: gives the value and the (n,) contributions of a split.
+        compares_arms: whether treated rows are compared with untreated ones, rather than those of an instrument.
+    """
     settings, clusters = plan.settings, plan.clusters(sample)
+    exposed = plan.treated(sample) if compares_arms and plan.data.treatment_kind == "binary" else None
     values, errors = [], []
     total = np.zeros(sample.n)
     for split in range(settings.repetitions):
         value, contributions = estimate(split)
-        uncertainty = asymptotic(contributions, clusters, settings, name=INFLUENCE)
+        uncertainty = asymptotic(contributions, clusters, settings, name=INFLUENCE, exposed=exposed)
         values.append(value)
         errors.append(uncertainty.standard_error)
         total += contributions

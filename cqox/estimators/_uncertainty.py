@@ -76,6 +76,8 @@ class Linear:
         jackknife: gives the values without each of (n,) coded clusters, or says why there are none, as a clause.
         exposed: (n,) 1 where the row is treated, 0 where it is compared with such, -1 where neither, for counting
             clusters of either kind; other values are amounts, which have no arms.
+        assigned: (n,) 1 and 0 where the row was assigned to either value of an instrument, whose arms these are; None
+            without one such instrument.
         satterthwaite: gives the degrees of freedom of HC2; None for those of the residuals.
     """
 
@@ -87,6 +89,7 @@ class Linear:
     leverage: Callable[[], Vector] | None
     jackknife: Callable[[Codes, int], Vector | str]
     exposed: Vector | None = None
+    assigned: Vector | None = None
     satterthwaite: Callable[[], float] | None = None
 
 
@@ -148,11 +151,21 @@ def _beyond_rounding(variance: float, contributions: Vector) -> float:
     return variance if abs(variance) > _ROUNDING * float(contributions @ contributions) else 0.0
 
 
-def asymptotic(contributions: Vector, clusters: Clusters, settings: Settings, *, name: str) -> Uncertainty:
+def asymptotic(
+    contributions: Vector, clusters: Clusters, settings: Settings, *, name: str, exposed: Vector | None = None
+) -> Uncertainty:
     """The uncertainty of an estimator that has an influence function and no finite-sample theory.
 
     The plain sum of squares is robust to heteroskedasticity already, so that every choice among iid and HC0 to HC3
     means the same here; the report keeps the name of what was computed.
+
+    Args:
+        contributions: (n,) of the rows.
+        clusters: groups of rows whose errors may be correlated.
+        settings: which standard error was asked for.
+        name: of the error for independent rows.
+        exposed: (n,) 1 where the row is treated and 0 where it is not, of an estimator that compares the rows of both;
+            few clusters are then allowed for. None for others.
     """
     plain = math.sqrt(float(contributions @ contributions))
     alternates = {name: plain}
@@ -170,19 +183,45 @@ def asymptotic(contributions: Vector, clusters: Clusters, settings: Settings, *,
     warnings: list[str] = []
     if asked == "CRV3":
         notes.append("CRV3 is defined for regressions; the standard error is CRV1.")
-    warnings += _few(clusters)
     variance = _variance(contributions, clusters, warnings)
     if variance > 0:
         alternates["CRV1"] = math.sqrt(variance)
+    left_out = _linear_jackknife(contributions, clusters, exposed) if asked == "auto" and variance > 0 else None
+    kind = "CRV1" if left_out is None else "CRV3L"
+    if left_out is None:
+        warnings += _few(clusters)
+    else:
+        alternates[kind] = math.sqrt(float(left_out.sum()))
+    degrees, remarks = _cluster_degrees(exposed, clusters, left_out)
     found = Uncertainty(
-        standard_error=alternates.get("CRV1"),
-        method=f"CRV1 ({name}){_by_unit(clusters)}",
-        degrees=clusters.fewest - 1,
+        standard_error=alternates.get(kind),
+        method=f"{kind} ({name}){_by_unit(clusters)}",
+        degrees=degrees,
         alternates=alternates,
-        notes=tuple(notes),
+        notes=(*notes, *remarks),
         warnings=tuple(warnings),
     )
     return found if variance > 0 else found.without_error(_no_error(variance, clustered=plain > 0))
+
+
+def _linear_jackknife(contributions: Vector, clusters: Clusters, exposed: Vector | None) -> Vector | None:
+    """(clusters,) what each has of the variance by leaving it out, to the first order; None where they are not few.
+
+    Without a cluster that has a share h of an arm's rows, the others of the arm weigh 1/(1 - h) times as much, so that
+    the estimate moves by as many times what the cluster's rows of that arm contribute: exactly so for a difference of
+    means. MacKinnon, Nielsen and Webb 2024, arXiv 2406.00650, linearise the jackknife of a logit in this way.
+    """
+    by_arm = clusters_by_arm(clusters.codes, exposed)
+    if exposed is None or by_arm is None or len(clusters.codes) > 1 or by_arm.fewer < 2:
+        return None
+    if clusters.fewest >= FEW_CLUSTERS and by_arm.doubt() is None:
+        return None
+    codes, count = clusters.codes[0], clusters.counts[0]
+    moved = np.zeros(count)
+    for arm in (exposed == 0, exposed == 1):
+        rows = np.bincount(codes, arm, count)
+        moved += np.bincount(codes, np.where(arm, contributions, 0.0), count) / (1.0 - rows / rows.sum())
+    return np.asarray((count - 1) / count * np.square(moved))
 
 
 def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: Kind | None = None) -> Uncertainty:
@@ -224,7 +263,8 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
         )
         chosen = "HC1"
     grouped = chosen in ("CRV1", "CRV3")
-    told_apart = settings.se == "auto" and by_arm is not None and variances[chosen] > 0
+    arms = by_arm is not None or fit.assigned is not None
+    told_apart = settings.se == "auto" and arms and variances[chosen] > 0
     degrees, why_so_many = _degrees(fit, chosen, clusters, by_cluster if told_apart else None)
     alternates = {name: math.sqrt(value) for name, value in variances.items() if value > 0}
     found = Uncertainty(
@@ -255,9 +295,14 @@ def _degrees(fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector |
         return fit.satterthwaite(), []
     if chosen not in ("CRV1", "CRV3"):
         return float(len(fit.contributions) - fit.parameters), []
+    return _cluster_degrees(fit.exposed if fit.assigned is None else fit.assigned, clusters, by_cluster)
+
+
+def _cluster_degrees(arms: Vector | None, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[str]]:
+    """The same of a clustered error, whose (n,) rows are of two arms or of none."""
     most, found = clusters.fewest - 1, None
-    if by_cluster is not None and fit.exposed is not None:
-        found = degrees_by_arm(clusters.codes[0], fit.exposed, by_cluster)
+    if by_cluster is not None and arms is not None:
+        found = degrees_by_arm(clusters.codes[0], arms, by_cluster)
     if found is None or found >= most:
         return float(most), []
     return found, [

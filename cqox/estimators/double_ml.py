@@ -71,7 +71,7 @@ def _instrumented(plan: Plan) -> Estimate:
     check_instruments(frame, plan)
     said: list[tuple[float, dict[str, Json], list[str]]] = []
     value, contributions, uncertainty, diagnostics = over_splits(
-        plan, sample, partial(_pliv_split, plan, frame, clusters, said)
+        plan, sample, partial(_pliv_split, plan, frame, clusters, said), compares_arms=False
     )
     # What is said of the instruments is that of the split whose estimate is the median, or just below it.
     _, about, warnings = sorted(said, key=lambda each: each[0])[(len(said) - 1) // 2]

@@ -31,7 +31,9 @@ def _aipw(plan: Plan) -> Estimate:
     contributions = (scores - value) / sample.n
     if weights is not None:
         contributions = contributions * weights
-    uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name="influence function")
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="influence function", exposed=plan.treated(sample)
+    )
     own = np.where(t > 0, 1 / e, 1 / (1 - e)) * (1.0 if weights is None else weights)
     return estimated(
         Title("aipw", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
@@ -57,7 +59,9 @@ def _ipwra(plan: Plan) -> Estimate:
     if not propensity.known:
         slopes = parts * np.where(t > 0, e - 1, e)
         contributions = contributions + score_correction(propensity, t, slopes)
-    uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    )
     return estimated(
         Title("ipwra", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         n_effective=effective_rows(inverse[t > 0], sample.n) + effective_rows(inverse[t == 0], sample.n),

@@ -132,6 +132,7 @@ def _instrumented(
         iid_variance=squares / (frame.n - shared.parameters) / parts.denominator(chosen) * scale**2,
         leverage=None,
         jackknife=lambda codes, count: _without_each(frame, codes, count, scale, kappa),
+        assigned=_assigned(plan, sample),
     )
     uncertainty = regression(fit, shared.clusters, plan.settings)
     diagnostics = dict(shared.diagnostics)
@@ -141,6 +142,15 @@ def _instrumented(
         title, plan, sample, fit.value, fit.contributions, uncertainty, diagnostics=diagnostics,
         notes=frame.notes, warnings=(*shared.warnings, *pooled_periods(plan)),
     )  # fmt: skip
+
+
+def _assigned(plan: Plan, sample: Sample) -> Vector | None:
+    """(n,) which value of the instrument a row has, 1 for the larger; None unless there is one, of two values."""
+    if plan.data.instruments.shape[1] != 1:
+        return None
+    z = sample.take(plan.data.instruments[:, 0])
+    low, high = z.min(), z.max()
+    return (z == high).astype(np.float64) if low < high and ((z == low) | (z == high)).all() else None
 
 
 def _without_each(frame: Frame, codes: Codes, count: int, scale: float, kappa: Kappa) -> Vector | str:

@@ -22,8 +22,8 @@ from cqox.estimators._gram import solve_each
 from cqox.estimators._quantiles import critical_value
 from cqox.estimators._room import settled
 from cqox.estimators._scores import CLIP, out_of_fold_propensity
-from cqox.estimators._uncertainty import Clusters, asymptotic
-from cqox.estimators.data import Data, Matrix, Settings, Vector
+from cqox.estimators._uncertainty import Uncertainty, asymptotic
+from cqox.estimators.data import Data, Matrix, Vector
 from cqox.estimators.plan import Plan
 from cqox.estimators.sensitivity import variance_shares
 
@@ -148,15 +148,19 @@ def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
             f"The bounds hold a dozen numbers for each of the {rows:,} rows in memory, which is done for up to "
             f"{_MOST_ROWS:,}; the robustness values of the regression read the rows in blocks."
         )
-    clusters = plan.clusters(_sample_frame(plan, name).sample)
+    sample = _sample_frame(plan, name).sample
+    told = partial(
+        asymptotic, clusters=plan.clusters(sample), settings=plan.settings, name=INFLUENCE,
+        exposed=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
+    )  # fmt: skip
     found: list[_Line] = []
     variances: list[tuple[float, float]] = []
     for split in _splits(plan):
         short = MODELS[name](plan, split)
-        found.append(_line(short, clusters, plan.settings))
+        found.append(_line(short, told))
         variances.append((short.outcome, short.riesz))
     lines = tuple(found)
-    degrees = asymptotic(short.contributions, clusters, plan.settings, name=INFLUENCE).degrees
+    degrees = told(short.contributions).degrees
     critical = critical_value(2 * plan.settings.alpha, degrees)
     estimate = float(np.median([line.estimate for line in lines]))
     side = -1 if estimate >= 0 else 1
@@ -196,9 +200,9 @@ def _robustness(left: Callable[[float], float]) -> float:
     return 2.0 / (1.0 + math.sqrt(1.0 + 4.0 / high**2))
 
 
-def _line(short: _Short, clusters: Clusters, settings: Settings) -> _Line:
+def _line(short: _Short, told: Callable[[Vector], Uncertainty]) -> _Line:
     def variance(contributions: Vector) -> float:
-        error = asymptotic(contributions, clusters, settings, name=INFLUENCE).standard_error
+        error = told(contributions).standard_error
         return 0.0 if error is None else error**2
 
     own, of_bias = variance(short.contributions), variance(short.of_bias)

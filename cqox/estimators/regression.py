@@ -161,7 +161,9 @@ def g_computation(plan: Plan, *, target: str) -> Estimate:
         share = share * weights
     effects = sample.take(arms.treated) - sample.take(arms.control)
     contributions = share * (effects - value) / share.sum() + parts
-    uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    )
     return estimated(
         Title(f"g_computation_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
         notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),

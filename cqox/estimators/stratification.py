@@ -62,7 +62,9 @@ def _propensity_strata(plan: Plan) -> Estimate:
     residuals = np.where(t > 0, 1.0, -1.0) * (y - means.ravel()[cells])
     within = weights * residuals * unbiased.ravel()[cells]
     contributions = within + weights / weights.sum() * (differences - value)[strata.codes]
-    uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name=_METHOD)
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name=_METHOD, exposed=plan.treated(sample)
+    )
     alternates = {**uncertainty.alternates, "within strata": float(np.sqrt(within @ within))}
     treated, control = _arm_weights(strata, t, weights)
     warnings = propensity.warnings
@@ -123,7 +125,8 @@ def _cut(e: Vector, weights: Vector, count: int) -> NDArray[np.integer]:
     """(n,) which of `count` equal shares of the rows each is in, by its score.
 
     Rows of equal scores stand together at the middle of the shares that they take up (Hazen's definition of a
-    quantile), so that neither repeating all rows nor turning the score around changes who is with whom.
+    quantile), so that neither repeating all rows nor turning the score around changes who is with whom. A place on an
+    edge counts to the share nearer to the middle; on the edge in the middle, to that of the nearer neighbour.
     """
     groups, size = tie_groups(e)
     mass = np.bincount(groups, weights, size)
@@ -132,6 +135,11 @@ def _cut(e: Vector, weights: Vector, count: int) -> NDArray[np.integer]:
     place = np.round(place, 9)
     stratum = np.floor(place)
     stratum -= (place == stratum) & (place > count / 2)
+    middle = int(np.searchsorted(place, count / 2))
+    if 0 < middle < size - 1 and place[middle] == stratum[middle] == count / 2:
+        scores = np.empty(size)
+        scores[groups] = e
+        stratum[middle] -= scores[middle] - scores[middle - 1] < scores[middle + 1] - scores[middle]
     return np.clip(stratum, 0, count - 1).astype(_codes_of(count))[groups]
 
 

@@ -47,7 +47,9 @@ def hajek(plan: Plan, *, target: Target) -> Estimate:
     contributions = (treated + control) * spread
     if not propensity.known:
         contributions = contributions + score_correction(propensity, t, slopes * spread)
-    uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    )
     diagnostics = {
         **_weight_diagnostics(treated, control, means),
         "propensity": "given" if propensity.known else "logit",
@@ -116,7 +118,9 @@ def entropy_balancing(plan: Plan, *, target: Population) -> Estimate:
 
     frame.rows.each(work)
     contributions *= scale
-    uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    )
     origin = float(frame.centre[frame.column("y")])
     means = origin + scale * treated.mean, origin + scale * control.mean
     notes, ess = frame.notes, [effective_rows(each.weights, sample.n) for each in tilts]

@@ -24,6 +24,7 @@ REPLICATIONS = 1_000
 EFFECT = 1.0
 SHARED = 0.2
 PERIODS = 6
+OF_INFLUENCE = ("ipw_ate", "aipw", "g_computation_ate", "dml_irm_ate", "entropy_balancing_att", "propensity_strata")
 ENTRIES = {entry.name: entry for entry in catalog()}
 
 
@@ -39,6 +40,37 @@ def draw(seed: int, clusters: int, treated: int) -> Data:
         n=n, y=x @ [0.3, 0.2, -0.2] + EFFECT * t + error, treatment=t, treatment_kind="binary", covariates=x,
         propensity_covariates=x, clusters=(code,), row_key=rng.integers(0, 2**63, n).astype(np.uint64),
         names=names_for(x),
+    )  # fmt: skip
+
+
+def draw_alike(seed: int, clusters: int, treated: int) -> Data:
+    """Larger clusters, whose covariates differ between rows rather than between clusters, for models of both arms."""
+    rng = np.random.default_rng(seed)
+    sizes = np.maximum(6, np.round(40 * np.exp(rng.normal(-0.18, 0.6, clusters)))).astype(int)
+    code = np.repeat(np.arange(clusters), sizes)
+    n, t = len(code), (code < treated).astype(float)
+    x = math.sqrt(0.1) * rng.standard_normal((clusters, 3))[code] + math.sqrt(0.9) * rng.standard_normal((n, 3))
+    error = math.sqrt(SHARED) * rng.standard_normal(clusters)[code] + math.sqrt(1 - SHARED) * rng.standard_normal(n)
+    return Data(
+        n=n, y=x @ [0.3, 0.2, -0.2] + EFFECT * t + error, treatment=t, treatment_kind="binary", covariates=x,
+        propensity_covariates=x, clusters=(code,), row_key=rng.integers(0, 2**63, n).astype(np.uint64),
+        names=names_for(x),
+    )  # fmt: skip
+
+
+def draw_encouraged(seed: int, clusters: int, treated: int) -> Data:
+    """Clusters some of which are encouraged, and rows that follow by an unmeasured inclination or do not."""
+    rng = np.random.default_rng(seed)
+    sizes = np.maximum(8, np.round(40 * np.exp(rng.normal(-0.18, 0.6, clusters)))).astype(int)
+    code = np.repeat(np.arange(clusters), sizes)
+    n, z, u = len(code), (code < treated).astype(float), rng.standard_normal(len(code))
+    t = (0.5 * u + rng.standard_normal(n) > np.where(z > 0, -0.6, 1.0)).astype(float)
+    error = math.sqrt(SHARED) * rng.standard_normal(clusters)[code] + math.sqrt(1 - SHARED) * rng.standard_normal(n)
+    x = np.empty((n, 0))
+    return Data(
+        n=n, y=EFFECT * t + 0.5 * u + error, treatment=t, treatment_kind="binary", covariates=x,
+        propensity_covariates=x, instruments=z[:, None], clusters=(code,),
+        row_key=rng.integers(0, 2**63, n).astype(np.uint64), names=names_for(x),
     )  # fmt: skip
 
 
@@ -67,6 +99,8 @@ def draw_panel(seed: int, clusters: int, treated: int) -> Data:
     [
         pytest.param(("difference_in_means", "ols_adjustment", "lin_interacted"), draw, id="rows"),
         pytest.param(("did_2x2_block", "twfe"), draw_panel, id="panel"),
+        pytest.param(OF_INFLUENCE, draw_alike, id="influence"),
+        pytest.param(("iv_wald",), draw_encouraged, id="encouraged"),
     ],
 )
 def test_intervals_cover_where_few_clusters_are_treated(names: tuple[str, ...], drawn, clusters, treated, capsys):
@@ -80,7 +114,7 @@ def test_intervals_cover_where_few_clusters_are_treated(names: tuple[str, ...], 
         rows += data.n
         for name in names:
             result = run(ENTRIES[name], plan)
-            assert result.se_method == "CRV3"
+            assert result.se_method.startswith("CRV3")
             covered[name] += result.ci_lower <= EFFECT <= result.ci_upper
             before[name] += abs(result.estimate - EFFECT) <= most * result.standard_error
             plain[name] += abs(result.estimate - EFFECT) <= most * result.diagnostics["standard_errors"]["CRV1"]
@@ -88,20 +122,26 @@ def test_intervals_cover_where_few_clusters_are_treated(names: tuple[str, ...], 
             errors[name].append(result.standard_error)
     for name in names:
         bias, sd = np.mean(values[name]) - EFFECT, np.std(values[name], ddof=1)
-        rate, ratio = covered[name] / REPLICATIONS, np.mean(errors[name]) / sd
+        rate, ratio, moments = covered[name] / REPLICATIONS, np.mean(errors[name]) / sd, name != "iv_wald"
         usual, crv1 = before[name] / REPLICATIONS, plain[name] / REPLICATIONS
         note = f"by t(G-1) {usual:.3f}, by CRV1 with t(G-1) {crv1:.3f}"
         with capsys.disabled():
             print(f"\n{name:20} {treated} of {clusters}  coverage {rate:.3f}  {note}  se/sd {ratio:.3f}")
         found = Validated(
             design=f"Clusters of unequal size, {treated} of {clusters} treated", estimator=name,
-            replications=REPLICATIONS, rows=round(rows / REPLICATIONS), truth=EFFECT, bias=float(bias), sd=float(sd),
-            se_ratio=float(ratio), coverage=rate, note=note,
+            replications=REPLICATIONS, rows=round(rows / REPLICATIONS), truth=EFFECT,
+            bias=float(bias) if moments else None, sd=float(sd) if moments else None,
+            se_ratio=float(ratio) if moments else None, coverage=rate, note=note,
         )  # fmt: skip
         record(found)
         half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
         assert rate + half >= 0.93, name
         assert rate - half <= 0.97, name
+        if not moments:
+            spread = float(np.subtract(*np.percentile(values[name], [75, 25]))) / 1.35
+            bias = np.median(values[name]) - EFFECT
+            assert abs(bias) <= 3 * 1.2533 * spread / math.sqrt(REPLICATIONS) + 0.05 * spread, name
+            continue
         assert abs(bias) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd, name
         assert ratio >= 0.93, name
 

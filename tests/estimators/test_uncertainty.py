@@ -10,6 +10,7 @@ from tests.estimators.designs import cross_section, design_for, rows, two_period
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 ENTRIES = {entry.name: entry for entry in catalog()}
+WITHOUT_COVARIATES = {"covariates": np.empty((600, 0)), "propensity_covariates": np.empty((600, 0))}
 
 
 def clustered(groups: int, *, second: int = 0, n: int = 600, seed: int = 3, by_cluster: bool = False) -> Data:
@@ -137,6 +138,49 @@ def test_where_clusters_cannot_be_left_out_few_of_them_are_allowed_for_all_the_s
     assert result.se_method == "CRV1"
     assert "CRV3 is not computed" in " ".join(result.warnings)
     assert result.diagnostics["degrees_of_freedom"] < 12
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["treated clusters", "arms within clusters"])
+def test_the_first_order_jackknife_of_a_difference_of_means_is_the_jackknife(second: bool):
+    data = clustered(14) if second else few_treated()
+    data = replace(data, pscore=np.full(data.n, 0.4))
+    exact, linear = answer("difference_in_means", data), answer("ipw_ate", data)
+    assert linear.se_method == "CRV3L (M-estimation)"
+    assert linear.standard_error == pytest.approx(exact.standard_error, rel=1e-9)
+    told = [result.diagnostics["degrees_of_freedom"] for result in (linear, exact)]
+    assert told[0] == pytest.approx(told[1], rel=1e-9)
+
+
+OF_INFLUENCE = (
+    "g_computation_ate", "g_computation_att", "ipw_ate", "ipw_att", "overlap_weights", "entropy_balancing_ate",
+    "entropy_balancing_att", "aipw", "ipwra", "propensity_strata", "dml_plr", "dml_irm_ate", "dml_irm_att",
+    "dr_learner", "s_learner",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_INFLUENCE)
+def test_every_comparison_of_arms_allows_for_few_clusters(name: str):
+    data = few_treated()
+    few, asked = answer(name, data), answer(name, data, se="CRV1")
+    many = answer(name, clustered(60))
+    assert [result.se_method.split(" ")[0] for result in (few, asked, many)] == ["CRV3L", "CRV1", "CRV1"]
+    assert asked.diagnostics["degrees_of_freedom"] == 39
+    assert few.diagnostics["degrees_of_freedom"] < 12
+    assert few.diagnostics["standard_errors"]["CRV1"] == pytest.approx(asked.standard_error, rel=1e-12)
+    assert few.standard_error > asked.standard_error
+    assert not any("below 50" in warning for warning in few.warnings)
+
+
+def test_the_arms_of_an_instrument_part_the_clusters_of_its_estimates():
+    data = few_treated()
+    uptake = np.random.default_rng(9).random(data.n) < 0.2 + 0.6 * data.treatment
+    z = data.treatment[:, None]
+    result = answer("iv_wald", replace(data, treatment=uptake.astype(float), instruments=z, **WITHOUT_COVARIATES))
+    assert result.se_method == "CRV3"
+    assert result.diagnostics["degrees_of_freedom"] < 12
+    amounts = z + np.random.default_rng(3).standard_normal((data.n, 1))
+    by_amounts = answer("iv_2sls", replace(data, treatment=uptake.astype(float), instruments=amounts))
+    assert by_amounts.diagnostics["degrees_of_freedom"] == 39
 
 
 OF_ARMS = ("difference_in_means", "ols_adjustment", "lin_interacted", "g_computation_att", "aipw", "ipw_att", "dml_plr")
