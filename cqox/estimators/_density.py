@@ -94,7 +94,8 @@ def density_bandwidths(sides: Sequence[Side], rows: int, mean: float, deviation:
         mean, deviation: of the score, from the cutoff.
     """
     p = ORDER
-    farthest = max(float(side.distance[-1]) for side in sides)
+    ends = [float(side.distance[-1]) for side in sides]
+    farthest = max(ends)
     variance_pilot, bias_pilot = (min(each, farthest) for each in _pilots(rows, mean, deviation))
     variance_pilot = max(variance_pilot, *(_least(side, p) for side in sides))
     bias_pilot = max(bias_pilot, *(_least(side, p + 2) for side in sides))
@@ -113,7 +114,8 @@ def density_bandwidths(sides: Sequence[Side], rows: int, mean: float, deviation:
     together = [_best(variances.sum(), bias, rows) for bias in (biases[1] - biases[0], biases[1] + biases[0])]
     least = [_least(side, p) for side in sides]
     together = [max(min(each, farthest), *least) for each in together]
-    apart = [max(min(each, farthest), low) for each, low in zip(apart, least, strict=True)]
+    # A side's own bandwidth ends where the side does; one that both share, where the longer one does.
+    apart = [max(min(each, end), low) for each, end, low in zip(apart, ends, least, strict=True)]
     return np.array([median([each, *together]) for each in apart])
 
 

@@ -32,6 +32,7 @@ DRAWN = {
     "large": (lambda rng: rng.normal(0, 1, 50_000), -1.0),
     "small": (lambda rng: rng.normal(0, 1, 60), 0.1),
     "uniform": (lambda rng: rng.uniform(0, 10, 1500), 3.0),
+    "ends close by": (lambda rng: rng.uniform(-1, 4, 1200), 0.0),
     "near its end": (lambda rng: rng.exponential(1, 1500), 0.3),
 }
 
