@@ -22,6 +22,9 @@ _RULE_OF_THUMB = 2.576
 
 _REGULARISED = 3.0
 
+_BEYOND = 1 + math.sqrt(np.finfo(np.float64).eps)
+"""How far beyond a row a window ends that is to hold it, as in rdrobust: a polynomial of few rows feels the weight."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bandwidths:
@@ -80,7 +83,7 @@ def mse_bandwidths(
     """
     rule = _Rule(ratio=ratio, covariates=covariates, residual=residual)
     ranges = [float(side.distance[-1]) for side in sides]
-    least = max(side.reaching(distinct) * (1 + 1e-12) for side in sides) if distinct else 0.0
+    least = max(side.reaching(distinct) * _BEYOND for side in sides) if distinct else 0.0
 
     def within(bandwidth: float, values: int) -> float:
         """No farther than the data reach, and far enough for a polynomial of so many coefficients."""
@@ -90,7 +93,7 @@ def mse_bandwidths(
 
     pilot = max(within(_RULE_OF_THUMB * spread * rows ** (-1 / 5), 4), least)
     windows = [side.window(pilot) for side in sides]
-    whole = [side.window(reach * (1 + 1e-8)) for side, reach in zip(sides, ranges, strict=True)]
+    whole = [side.window(reach * _BEYOND) for side, reach in zip(sides, ranges, strict=True)]
     third = max(within(_bandwidth(windows, whole, rule, 3, 3, 0.0), 4), least)
     b = within(_bandwidth(windows, [side.window(third) for side in sides], rule, 2, 2, _REGULARISED), 3)
     h = within(_bandwidth(windows, [side.window(b) for side in sides], rule, 1, 0, _REGULARISED), 2)

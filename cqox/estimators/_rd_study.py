@@ -22,7 +22,7 @@ from cqox.estimators.data import Codes, Matrix, Settings, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.plan import Plan
 
-__all__ = ["Effect", "Errors", "Study", "study"]
+__all__ = ["DISTINCT", "Effect", "Errors", "Study", "study"]
 
 DISTINCT = 10
 """Distinct values of the score that preliminary windows hold on each side where it has mass points."""
@@ -112,14 +112,14 @@ class Study:
     scale: float
     centre: float
 
-    def at(self, *, times: float = 1.0, beyond: float = 0.0) -> Jump:
-        """The jump at multiples of the bandwidths, or without the rows nearer than a distance.
+    def at(self, *, times: float = 1.0, beyond: float | None = None) -> Jump:
+        """The jump at multiples of the bandwidths, or without the rows nearer than a distance or as near.
 
         Raises:
             UnusableData: too few distinct values of the score are left.
         """
         sides = self.sides
-        if beyond > 0:
+        if beyond is not None:
             sides = self.score.sides(self.values, self.weights, self.codes[0] if self.codes else None, beyond=beyond)
         h, b = self.bandwidths.h * times, self.bandwidths.b * times
         return jump(sides, h, b, covariates=self.covariates, residual=self.residual)

@@ -83,7 +83,12 @@ class Score:
         return max(self.repeated) >= MASS
 
     def sides(
-        self, values: Matrix, weights: Vector | None = None, codes: Codes | None = None, *, beyond: float = 0.0
+        self,
+        values: Matrix,
+        weights: Vector | None = None,
+        codes: Codes | None = None,
+        *,
+        beyond: float | None = None,
     ) -> tuple[Side, Side]:
         """Both sides.
 
@@ -91,14 +96,16 @@ class Score:
             values: (k, n) of the sample.
             weights: (n,) of sampling.
             codes: (n,) clusters.
-            beyond: rows nearer than this distance, or as near, are left out.
+            beyond: rows nearer than this distance, or as near, are left out: at 0 those at the cutoff itself.
         """
         left, right = (self._side(place, values, weights, codes, beyond) for place in (0, 1))
         return left, right
 
-    def _side(self, place: int, values: Matrix, weights: Vector | None, codes: Codes | None, beyond: float) -> Side:
+    def _side(
+        self, place: int, values: Matrix, weights: Vector | None, codes: Codes | None, beyond: float | None
+    ) -> Side:
         rows, distance, starts = self.rows[place], self.distances[place], self.starts[place]
-        if beyond > 0:
+        if beyond is not None:
             first = int(np.searchsorted(distance, beyond, side="right"))
             rows, distance = rows[first:], distance[first:]
             starts = starts[np.searchsorted(starts, first) :] - first

@@ -15,7 +15,7 @@ from cqox.estimators._anderson_rubin import Moments, confidence_set
 from cqox.estimators._density_test import DENSITY, density_test
 from cqox.estimators._quantiles import critical_value
 from cqox.estimators._rd_bandwidth import Bandwidths
-from cqox.estimators._rd_study import Effect, Errors, Study, study
+from cqox.estimators._rd_study import DISTINCT, Effect, Errors, Study, study
 from cqox.estimators._result import Title, estimated, finite, no_absorbing, pooled_periods, varying_outcome
 from cqox.estimators._sample import Sample
 from cqox.estimators._score import Score, compliance, populated, score_of
@@ -187,13 +187,20 @@ def _uncertainty(plan: Plan, found: Study, errors: Errors, scale: float) -> Unce
 
 def _conventions(plan: Plan, found: Study) -> list[str]:
     """What was decided on the client's behalf."""
-    how, running, cutoff = compliance(plan), plan.label("running"), plan.data.cutoff
+    how, running, cutoff, score = compliance(plan), plan.label("running"), plan.data.cutoff, found.score
     notes = []
     if how.kind == "assumed":
         notes.append(f"No treatment is mapped: rows with {running} >= {cutoff:g} are taken as the treated ones.")
     elif how.kind == "perfect":
         sign = {(1, False): ">=", (1, True): ">", (-1, False): "<", (-1, True): "<="}[int(how.sign), how.strict]
         notes.append(f"Treated are the rows with {running} {sign} {cutoff:g}, all of them.")
+    if score.massed:
+        # No doubt in itself: intervals cover as they should while the bandwidth holds several values on each side.
+        notes.append(
+            f"'{running}' has mass points ({sum(score.distinct)} distinct values, {sum(score.n)} rows): preliminary "
+            f"bandwidths hold {DISTINCT} of them or more on each side, where there are so many; the bandwidth holds "
+            f"{found.jump.distinct[0]} below and {found.jump.distinct[1]} above the cutoff."
+        )
     if found.covariates:
         notes.append(
             "Covariates are adjusted for with the same coefficients on both sides, which cannot move the jump."
@@ -234,13 +241,8 @@ def _scaled(value: float | None, unit: float) -> float | None:
 
 
 def _doubts(plan: Plan, found: Study) -> list[str]:
-    score, local = found.score, found.jump
+    local = found.jump
     doubts = []
-    if score.massed:
-        doubts.append(
-            f"'{plan.label('running')}' has mass points ({sum(score.distinct)} distinct values, {sum(score.n)} rows); "
-            "preliminary bandwidths were widened to hold enough of them."
-        )
     if min(local.distinct) < _FEW_VALUES:
         doubts.append(
             f"Within the bandwidth the score takes {local.distinct[0]} distinct values below and {local.distinct[1]} "

@@ -96,6 +96,12 @@ def test_a_large_sample_equals_rdrobust() -> None:
     assert_equal(answer(data), peer(data))
 
 
+def test_the_farthest_row_of_a_small_sample_weighs_as_in_rdrobust() -> None:
+    data = scored("plain", 60, 2, 0.0)
+    told, theirs = answer(data).diagnostics, peer(data)
+    assert (told["h"], told["b"]) == pytest.approx((theirs["h"], theirs["b"]), rel=1e-9)
+
+
 @pytest.mark.parametrize("se", ["HC0", "HC1", "HC2", "HC3"])
 def test_variances_from_residuals_equal_rdrobust(se: str) -> None:
     data = bare()
@@ -311,9 +317,17 @@ def test_few_values_near_the_cutoff_are_doubted() -> None:
     data = replace(data, y=age / 5 + (age >= 6) + rng.standard_normal(4000))
     result = answer(data)
     assert result.status == "warning"
-    assert any("mass points (12 distinct values" in warning for warning in result.warnings)
+    assert any("mass points (12 distinct values" in note for note in result.diagnostics["notes"])
     assert any("extrapolation between few points" in warning for warning in result.warnings)
     assert result.ci_lower < 1.0 < result.ci_upper
+
+
+def test_mass_points_are_no_doubt_where_the_bandwidth_holds_many_of_them() -> None:
+    data = bare()
+    result = answer(replace(data, running=np.round(data.running, 2)))
+    assert min(result.diagnostics["distinct_h"]) >= 10
+    assert any("mass points" in note for note in result.diagnostics["notes"])
+    assert (result.status, result.warnings) == ("ok", ())
 
 
 def test_an_outcome_that_jumps_without_error_has_no_made_up_certainty() -> None:
