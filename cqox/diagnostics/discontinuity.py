@@ -10,8 +10,9 @@ from cqox.diagnostics._json import number
 from cqox.diagnostics.binned_means import binned_means
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Vector, catalog, run
+from cqox.estimators._heap_test import heap_at_cutoff
 from cqox.estimators._rd_study import Study, study
-from cqox.estimators._score import compliance
+from cqox.estimators._score import compliance, score_of
 from cqox.estimators.discontinuity import fuzzy_study, sharp_study
 
 __all__ = ["discontinuity"]
@@ -63,12 +64,13 @@ def _or_reason(make: Callable[[], Json]) -> Json:
 
 
 def _manipulation(plan: Plan, estimates: Sequence[Estimate]) -> Json:
-    """What the density test says, run here where it was not asked for."""
+    """What the density test says, run here where it was not asked for; and of mass points, whether they heap up."""
+    heap = _heap(plan)
     tested = next((estimate for estimate in estimates if estimate.name == _TEST), None)
     if tested is None:
         tested = run(next(entry for entry in catalog() if entry.name == _TEST), plan)
     if tested.estimate is None:
-        return {"reason": tested.reason}
+        return {"reason": tested.reason, "heap": heap}
     told = tested.diagnostics
     return {
         "statistic": told["t_jackknife"],
@@ -77,9 +79,23 @@ def _manipulation(plan: Plan, estimates: Sequence[Estimate]) -> Json:
         "density_above": told["density_above"],
         "bandwidths": told["bandwidths"],
         "rows": told["N_h"],
+        "heap": heap,
         "curves": told["curves"],
         "bars": told["bars"],
         "warnings": list(tested.warnings),
+    }
+
+
+def _heap(plan: Plan) -> Json:
+    score = score_of(plan, plan.sample("running"), strict=compliance(plan).strict)
+    found = heap_at_cutoff(score)
+    if found is None:
+        return {"reason": "The score has no mass points."}
+    return {
+        "rows": list(found.rows),
+        "step": found.step * score.unit,
+        "curvature": found.curvature,
+        "p_value": found.p_value,
     }
 
 
@@ -138,21 +154,19 @@ def _bandwidths(plan: Plan, of: Study, sign: float) -> Json:
 
 
 def _donut(plan: Plan, of: Study, sign: float) -> Json:
-    """The estimate without the rows next to the cutoff, at the same bandwidths."""
+    """The estimate without the rows next to the cutoff, at the same bandwidths; of a heap at it, without the heap."""
     near = np.sort(
         np.concatenate([side.distance[:count] for side, count in zip(of.sides, of.jump.within_h, strict=True)])
     )
     rows: list[Json] = []
-    for share in _LEFT_OUT:
-        radius = float(near[max(int(np.ceil(share * len(near))) - 1, 0)])
+    # Shares that end within one heap leave out the same rows.
+    radii = dict.fromkeys(float(near[max(int(np.ceil(share * len(near))) - 1, 0)]) for share in _LEFT_OUT)
+    for radius in radii:
         left_out = int(np.searchsorted(near, radius, side="right"))
         told: dict[str, Json] = {"radius": radius * of.score.unit, "rows_left_out": left_out}
-        if radius > 0:
-            try:
-                told |= of.effect(of.at(beyond=radius), sign).json(plan.settings.alpha)
-            except UnusableData as error:
-                told["reason"] = error.detail
-        else:
-            told["reason"] = "The nearest rows are at the cutoff itself."
+        try:
+            told |= of.effect(of.at(beyond=radius), sign).json(plan.settings.alpha)
+        except UnusableData as error:
+            told["reason"] = error.detail
         rows.append(told)
     return rows

@@ -93,6 +93,23 @@ def test_a_donut_is_the_study_of_the_rows_that_are_left() -> None:
         assert row["standard_error"] == pytest.approx(alone.effect(alone.jump).errors.robust * alone.scale, rel=1e-6)
 
 
+def test_the_donut_of_a_heap_at_the_cutoff_leaves_out_the_heap() -> None:
+    data = discontinuity(covariates=False)
+    heap = np.abs(data.running - data.cutoff) < 0.05
+    data = replace(
+        data, running=np.where(heap, data.cutoff, data.running), y=data.y + 5.0 * heap * (data.running >= data.cutoff)
+    )
+    told = found(data)["donut"]
+    assert told[0]["radius"] == 0.0
+    assert len({row["radius"] for row in told}) == len(told)
+    assert told[0]["rows_left_out"] == heap.sum()
+    plan, left = Plan(data, Settings()), Plan(rows(data, np.flatnonzero(~heap)), Settings())
+    bandwidths = study(plan, plan.sample("y", "running"), data.y).bandwidths
+    sample = left.sample("y", "running")
+    alone = study(left, sample, sample.take(left.data.y), bandwidths=bandwidths)
+    assert told[0]["estimate"] == pytest.approx(alone.effect(alone.jump).value, rel=1e-6)
+
+
 def test_the_tables_of_a_fuzzy_design_are_of_the_ratio() -> None:
     judgement = judged(discontinuity(2500, fuzzy=True), only=RD)
     told = judgement.diagnostics["discontinuity"]
@@ -118,6 +135,46 @@ def test_heavy_manipulation_fails_the_gate_and_holds_the_decision() -> None:
     assert gate.status == "fail"
     assert "just above the cutoff" in gate.reason
     assert judgement.decision.verdict == "HOLD"
+
+
+def test_rows_that_heap_up_on_the_value_at_the_cutoff_are_found_and_may_be_rounded() -> None:
+    data = discontinuity(6000, covariates=False)
+    rounded = np.random.default_rng(1).random(data.n) < 0.4
+    heaped = replace(data, running=np.where(rounded, np.round(2 * data.running) / 2, np.round(data.running, 3)))
+    judgement = judged(heaped, only=RD)
+    gate = judgement.gates["manipulation"]
+    # The density test takes all rows at the cutoff into an intercept.
+    assert judgement.diagnostics["discontinuity"]["manipulation"]["p_value"] > 0.05
+    assert gate.status == "fail"
+    assert gate.reason.startswith("Units heap up at the cutoff (")
+    assert "or the score is rounded" in gate.reason
+    assert "rounded" not in str(judged(moved(0.9), only=RD).gates["manipulation"].reason)
+
+
+def test_a_score_of_too_few_values_for_the_density_test_is_looked_at_all_the_same() -> None:
+    rng = np.random.default_rng(2)
+    score = rng.integers(0, 14, 3000).astype(float)
+    data = replace(discontinuity(3000, covariates=False), running=score, cutoff=7.0)
+    assert judged(data, only=RD).gates["manipulation"].status == "pass"
+    jumped = np.where((score == 6) & (rng.random(3000) < 0.6), 7.0, score)
+    gate = judged(replace(data, running=jumped), only=RD).gates["manipulation"]
+    assert gate.status == "fail"
+    assert "at the one before" in gate.reason
+
+
+def test_a_clean_score_of_many_mass_points_can_go() -> None:
+    data = discontinuity(4000)
+    judgement = judged(replace(data, running=np.round(data.running, 2)), only=RD)
+    assert judgement.gates["primary_warnings"].status == "pass"
+    assert judgement.decision.verdict == "GO", judgement.decision.reasons
+
+
+def test_a_clean_score_of_few_values_cannot() -> None:
+    data = discontinuity(4000)
+    judgement = judged(replace(data, running=np.round(data.running * 10) / 10), only=RD)
+    assert judgement.gates["primary_warnings"].status == "warn"
+    assert "between few points" in str(judgement.gates["primary_warnings"].reason)
+    assert judgement.decision.verdict == "CANARY"
 
 
 def test_an_honest_score_rarely_sets_off_the_gates() -> None:
