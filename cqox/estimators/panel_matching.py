@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cqox.estimators._calendar import counted
 from cqox.estimators._matched_sets import MatchedSets, matched_sets
 from cqox.estimators._multiplier import banded
 from cqox.estimators._quantiles import chi_square_survival
@@ -28,6 +29,7 @@ _FAMILY = "panel_matching"
 _ESTIMAND = "ATT of starting treatment"
 _FEW = 10
 _NOT_PARALLEL = 0.05
+_UNEVEN = 1.5
 
 
 def _panel_matching(plan: Plan) -> Estimate:
@@ -45,7 +47,8 @@ def _panel_matching(plan: Plan) -> Estimate:
     diagnostics["before"] = placebo
     return estimated(
         Title("panel_matching", _FAMILY, _ESTIMAND), plan, panel.sample, float(values.mean()),
-        unit_rows(panel, average), uncertainty, diagnostics=diagnostics, notes=found.notes,
+        unit_rows(panel, average), uncertainty, diagnostics=diagnostics,
+        notes=(*found.notes, *_uneven(plan, found)),
         warnings=(*warnings, *doubts),
     )  # fmt: skip
 
@@ -74,6 +77,17 @@ def _described(plan: Plan, found: MatchedSets) -> tuple[dict[str, Json], list[st
             "or a unit of the same history that stays untreated."
         )
     return told, warnings
+
+
+def _uneven(plan: Plan, found: MatchedSets) -> list[str]:
+    """A note where lags and leads, which count periods, are of different lengths."""
+    labels, codes = plan.data.time_labels, plan.data.time
+    if labels is not None and codes is not None:
+        labels = tuple(labels[code] for code in np.unique(found.panel.sample.take(codes)))
+    steps = np.diff(counted(found.panel.values, labels).values)
+    if float(steps.max()) <= _UNEVEN * float(steps.min()):
+        return []
+    return ["Periods are unevenly spaced; lags and leads count them as they come, whatever lies between."]
 
 
 def _table(

@@ -52,6 +52,18 @@ def enumerated(data: Data, lags: int, lead: int, leads: int, refinement: str = "
     return float(np.mean(effects))
 
 
+def test_periods_that_are_not_evenly_spaced_are_said():
+    data = switching(60, 8)
+    assert not any("unevenly" in note for note in answer(data, match_lags=1).diagnostics["notes"])
+    values = data.time_values + 5.0 * (np.arange(8) > 4)
+    gap = answer(replace(data, time_values=values), match_lags=1)
+    assert any("unevenly spaced" in note for note in gap.diagnostics["notes"])
+    assert gap.estimate == answer(data, match_lags=1).estimate
+    days = (np.datetime64("2020-01") + np.arange(8)).astype("datetime64[D]")
+    months = replace(data, time_values=days.astype(float), time_labels=tuple(str(day) for day in days))
+    assert not any("unevenly" in note for note in answer(months, match_lags=1).diagnostics["notes"])
+
+
 @pytest.mark.parametrize("refinement", ["none", "mahalanobis"])
 @pytest.mark.parametrize(("lags", "leads"), [(1, 0), (3, 2)])
 def test_the_estimate_is_that_of_sets_enumerated_one_by_one(refinement: str, lags: int, leads: int):
