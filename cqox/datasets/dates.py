@@ -5,6 +5,8 @@ cell in the column shows which part is the day.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import polars as pl
 
@@ -13,6 +15,8 @@ __all__ = [
 ]  # fmt: skip
 
 _SAMPLE = 200
+_SHOWN = 5
+_NEARLY_ALL = 0.9
 # 0001-01-01 and 10000-01-01 in days since 1970-01-01. A day more at either end would leave it by a time zone.
 _FIRST_DAY, _LAST_DAY = -719_162 + 1, 2_932_897 - 1
 # Nanoseconds in 64 bits reach from 1677 to 2262 only.
@@ -55,14 +59,39 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, str]:
     Args:
         texts: distinct, stripped, without null and without tokens for missing values.
     """
-    if texts.is_empty() or not texts.head(_SAMPLE).str.contains(r"[0-9０-９元]").all():
+    numbered = texts.head(_SAMPLE).str.contains(r"[0-9０-９元]")
+    if texts.is_empty() or int(numbered.sum()) < _NEARLY_ALL * numbered.len():
         return None, ""
     narrow = texts.str.replace_many(list(_NARROW), list(_NARROW.values()))
+    if not numbered.all():
+        return None, _why_none(texts, narrow)
     for read in (_iso, _months, _eras, _english):
         dates = read(narrow)
         if dates is not None:
             return dates, ""
-    return _year_last(narrow)
+    dates, why = _year_last(narrow)
+    return dates, why if why or dates is not None else _why_none(texts, narrow)
+
+
+def _why_none(texts: pl.Series, narrow: pl.Series) -> str:
+    """What keeps texts from being dates that nearly all are, with examples; empty where they are something else."""
+    styles = [narrow.str.contains(style) for style in (_ISO, _MONTH, _ERA, _LAST)]
+    dated = reduce(or_, styles)
+    if int(dated.sum()) < _NEARLY_ALL * dated.len():
+        return ""
+    strays = texts.filter(~dated).head(_SHOWN).to_list()
+    if strays:
+        return f"Kept as text: almost all values are dates, but not {', '.join(f"'{text}'" for text in strays)}."
+    used = [texts.filter(style)[0] for style in styles if style.any()]
+    if len(used) > 1:
+        written = ", ".join(f"'{text}'" for text in used)
+        return f"Kept as text: dates in several styles ({written}); write all of them as year-month-day."
+    parts = narrow.str.extract_groups(_ISO).struct.unnest()
+    days = (parts["y"] + "-" + parts["m"].str.zfill(2) + "-" + parts["d"].str.zfill(2)).str.to_date(strict=False)
+    odd = texts.filter(styles[0] & days.is_null())
+    if odd.len():
+        return f"Kept as text: dates, but '{odd[0]}' is no day of the calendar."
+    return "Kept as text: dates that cannot all be read; write them as year-month-day, all or none with a time zone."
 
 
 def compact_dates(whole: pl.Series) -> pl.Series | None:

@@ -25,6 +25,9 @@ __all__ = ["read_delimited"]
 
 _CHUNK_ROWS = 50_000
 _SHOWN = 8
+_MAX_TITLES = 10
+_LEAST_TITLED = 3
+"""Columns from which on a first record of one cell is a title, and no header without names."""
 
 
 def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = None) -> Raw:
@@ -45,14 +48,34 @@ def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = No
     width = len(dialect.header)
     limits.check_shape(0, width)
     frame, notes = _slowly(source, dialect, limits) if dialect.bare_returns else _quickly(source, dialect, limits)
-    headers, named = name_columns(dialect.header)
+    originals, titles = dialect.header, _titles(dialect.header, frame)
+    if titles:
+        originals, frame = frame.row(titles - 1), frame.slice(titles)
+        notes = (f"The first {'row was' if titles == 1 else f'{titles} rows were'} taken as a title.", *notes)
+    headers, named = name_columns(originals)
     frame.columns = [header.name for header in headers]
     return Raw(
         headers=headers,
         frame=frame,
         format=f"delimited text ({dialect.name})",
-        notes=(*named, *_looks_like_data(dialect), *notes),
+        notes=(*named, *_looks_like_data(originals), *notes),
+        first_row=titles + 2,
     )
+
+
+def _titles(header: Sequence[str], frame: pl.DataFrame) -> int:
+    """How many records of one cell stand above the first full one, which is the header then; 0 where it is the first.
+
+    A program that saves a sheet as text fills up each record to the width of the table.
+    """
+    if len(header) < _LEAST_TITLED or not header[0].strip() or any(cell.strip() for cell in header[1:]):
+        return 0
+    for titles, row in enumerate(frame.head(_MAX_TITLES).iter_rows(), start=1):
+        filled = [cell for cell in row if cell is not None and cell.strip()]
+        if len(filled) > 1:
+            is_header = len(filled) == len(header) and not any(_is_number(cell) for cell in filled)
+            return titles if is_header and frame.height > titles else 0
+    return 0
 
 
 def _quickly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -201,6 +224,12 @@ def _schema(width: int) -> dict[str, type[pl.DataType]]:
 
 
 def _ragged(ragged: Sequence[Ragged], count: int, width: int, dialect: Dialect) -> UnreadableFile:
+    if width == 1:
+        return UnreadableFile(
+            f"The first row has one cell and row {ragged[0].row:,} has {ragged[0].fields:,}, cut at each "
+            f"{dialect.name}: it seems to be a title. Remove all that stands above the row with the names of the "
+            "columns, or name the right delimiter."
+        )
     shown = ", ".join(f"row {record.row:,} has {record.fields:,}" for record in ragged)
     more = f" and {count - len(ragged):,} more rows" if count > len(ragged) else ""
     return UnreadableFile(
@@ -224,16 +253,17 @@ def _malformed(error: csv.Error, records: _Records, limits: Limits) -> Unreadabl
     )
 
 
-def _looks_like_data(dialect: Dialect) -> tuple[str, ...]:
-    def number(cell: str) -> bool:
-        try:
-            float(cell)
-        except ValueError:
-            return False
-        return True
-
-    if len(dialect.header) > 1 and all(number(cell) for cell in dialect.header):
+def _looks_like_data(header: Sequence[str]) -> tuple[str, ...]:
+    if len(header) > 1 and all(_is_number(cell) for cell in header):
         return (
             "The first row was read as the header although every cell of it is a number; add a header if it is data.",
         )
     return ()
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -49,9 +49,11 @@ def interpret(cells: pl.Series, *, decimal: str = ".", na_tokens: Sequence[str] 
     if cells.dtype == pl.Boolean:
         return Interpreted(values=cells.cast(pl.String))
     if cells.dtype.is_integer():
-        return _whole(cells)
+        cells, notes = _without_numbers(cells, na_tokens)
+        return _whole(cells, *notes)
     if cells.dtype.is_float() or cells.dtype.is_decimal():
-        return _real(cells.cast(pl.Float64))
+        cells, notes = _without_numbers(cells.cast(pl.Float64), na_tokens)
+        return _real(cells, *notes)
     if cells.dtype == pl.Date:
         return Interpreted(values=cells)
     if cells.dtype == pl.Datetime:
@@ -66,8 +68,9 @@ def needs_decimal_comma(cells: pl.Series) -> bool:
     """Whether a column of text shows that the file's decimal mark is the comma."""
     if cells.dtype != pl.String:
         return False
-    sample = _words(cells.drop_nulls().head(_SAMPLE))
-    if not decimal_comma_only(sample):
+    sample = cells.drop_nulls().head(_SAMPLE)
+    # Of most columns one look is enough, which of thousands is most of the time that a file takes to be read.
+    if not sample.str.contains(",", literal=True).any() or not decimal_comma_only(_words(sample)):
         return False
     return decimal_comma_only(_words(cells.drop_nulls()))
 
@@ -163,13 +166,12 @@ def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[st
     return Interpreted(values=values, infinite=infinite, notes=(*notes, *numbers.notes))
 
 
-def _whole(cells: pl.Series) -> Interpreted:
+def _whole(cells: pl.Series, *notes: str) -> Interpreted:
     whole = cells.cast(pl.Int64, strict=False)
     if whole.null_count() == cells.null_count() and _is_exact(whole):
-        return Interpreted(values=whole)
-    return Interpreted(
-        values=cells.cast(pl.String), is_code=True, notes=("Whole numbers of more than 15 digits were kept as text.",)
-    )
+        return Interpreted(values=whole, notes=notes)
+    long = "Whole numbers of more than 15 digits were kept as text."
+    return Interpreted(values=cells.cast(pl.String), is_code=True, notes=(*notes, long))
 
 
 def _real(cells: pl.Series, *notes: str) -> Interpreted:
@@ -220,6 +222,18 @@ def _without(cells: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
         return cells
     frame = cells.to_frame("t").select(pl.when(~pl.col("t").is_in(list(tokens))).then(pl.col("t")))
     return frame.to_series().alias(cells.name)
+
+
+def _without_numbers(cells: pl.Series, na_tokens: Sequence[str] | None) -> tuple[pl.Series, list[str]]:
+    """Numbers of a format that has them as such, without those that the client's texts for missing values spell."""
+    asked = pl.Series(list(na_tokens or ()), dtype=pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+    absent = cells.cast(pl.Float64).is_in(asked.drop_nulls().to_list()).fill_null(value=False)
+    if not absent.any():
+        return cells, []
+    counts = cells.filter(absent).value_counts().sort(cells.name).rows()
+    note = f"Read as missing: {', '.join(f"'{number:g}' ({count:,})" for number, count in counts[:_SHOWN])}."
+    kept = cells.to_frame("t").select(pl.when(~absent).then(pl.col("t"))).to_series().alias(cells.name)
+    return kept, [note]
 
 
 def _words_note(cells: pl.Series, tokens: tuple[str, ...]) -> list[str]:

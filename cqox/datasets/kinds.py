@@ -10,6 +10,7 @@ from cqox.datasets.dates import compact_dates
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import Interpreted
 from cqox.datasets.limits import Limits
+from cqox.datasets.sentinels import sentinel_note
 from cqox.datasets.table import Column, Dtype, Kind
 
 __all__ = ["describe_column", "names_an_id"]
@@ -60,6 +61,8 @@ def describe_column(
     count = values.len() - values.null_count()
     distinct = values.drop_nulls().n_unique() if count else 0
     kind = _kind(values, header.name, count, distinct, limits, is_code=interpreted.is_code)
+    if values.dtype.is_numeric():
+        notes += sentinel_note(values)
     if distinct == 1 and count > 1:
         notes.append("Constant: every row that has a value has the same one.")
     if kind in ("binary", "category") and values.dtype == pl.String:

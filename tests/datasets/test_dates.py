@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cqox.datasets.dates import compact_dates, compact_months, first_days, read_dates
+from tests.datasets.conftest import Read
 
 DAY = date(2024, 1, 5)
 
@@ -130,3 +131,26 @@ def test_a_number_that_is_no_month_has_no_first_day() -> None:
     assert first_days(pl.Series([200401.0, 200413.0, float("inf"), float("nan"), -5.0, None])).to_list() == [
         date(2004, 1, 1), None, None, None, None, None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (
+            ["2024-01-05", "05/02/2024", "2024年3月1日", "R6.4.1"],
+            "dates in several styles ('2024-01-05', 'R6.4.1', '05/02/2024'); write all of them as year-month-day.",
+        ),
+        ([f"2024-01-{day:02d}" for day in range(1, 29)] + ["未定日"], "almost all values are dates, but not '未定日'."),
+        (["2024-01-31", "2024-02-30", "2024-03-31"], "dates, but '2024-02-30' is no day of the calendar."),
+        (["2024-01-05T10:00Z", "2024-01-06T10:00"], "dates that cannot all be read; write them as year-month-day"),
+    ],
+)
+def test_why_a_column_that_looks_like_dates_is_none_is_said(read: Read, cells: list[str], says: str) -> None:
+    (column,) = [each for each in read("v,d\n" + "".join(f"1,{cell}\n" for cell in cells)).columns if each.name == "d"]
+    assert column.dtype in ("string", "enum")
+    assert any(note.startswith(f"Kept as text: {says}") for note in column.notes)
+
+
+def test_what_is_no_date_is_not_said_to_be_nearly_one(read: Read) -> None:
+    table = read("v,d\n" + "".join(f"1,{cell}\n" for cell in ["A-1", "B-2", "C-3", "2024-01-05"]))
+    assert not [note for note in table.columns[1].notes if "dates" in note]

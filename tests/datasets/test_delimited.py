@@ -58,6 +58,38 @@ def test_rows_that_cannot_be_cut_are_named_by_number(read: Read, text: str, says
         read(text)
 
 
+def test_a_title_that_a_program_filled_up_to_the_width_of_the_table_is_left_out(read: Read) -> None:
+    table = read("売上レポート 2024,,\n,,\n店舗,売上,率\n" + "".join(f"S{row},{row},inf\n" for row in range(4, 7)))
+    assert table.frame.columns == ["店舗", "売上", "率"]
+    assert table.frame["売上"].to_list() == [4, 5, 6]
+    assert "The first 2 rows were taken as a title." in table.notes
+    assert "row 4, 5, 6" in " ".join(table.columns[2].notes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,,\n1,2,3\n4,5,6\n",
+        "a,,\nx,y,\nz,w,v\n",
+        "a,\nb,c\nd,e\n",
+        ",,a\nb,c,d\ne,f,g\n",
+        "a,,\nb,c,d\n",
+        "a,,\nb,,\n",
+    ],
+)
+def test_a_header_without_names_is_no_title(read: Read, text: str) -> None:
+    table = read(text)
+    assert not any("title" in note for note in table.notes)
+    assert table.rows == text.count("\n") - 1
+
+
+def test_a_title_above_the_header_is_said_to_be_one(read: Read) -> None:
+    with pytest.raises(
+        UnreadableFile, match=r"first row has one cell and row 3 has 3, cut at each semicolon: .* title"
+    ):
+        read("Umsatz 2024\n\na;b;c\n" + "1;2;3\n" * 40)
+
+
 def test_many_ragged_rows_are_counted_and_only_the_first_are_listed(read: Read) -> None:
     with pytest.raises(UnreadableFile) as caught:
         read("a,b\n" + "1,2\n3\n" * 5000)

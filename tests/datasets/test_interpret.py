@@ -1,8 +1,13 @@
 """Missing values, infinities, codes and words: what a whole column is taken to mean."""
 
+import io
+
+import polars as pl
 import pytest
 
 from cqox.datasets import Table
+from cqox.datasets import interpret as interpret_module
+from cqox.datasets.interpret import needs_decimal_comma
 from tests.datasets.conftest import Read
 
 
@@ -136,3 +141,23 @@ def test_a_sentence_with_a_number_in_it_is_no_number(read: Read) -> None:
 
 def test_a_percentage_in_a_text_file_equals_the_number_that_a_sheet_holds(read: Read) -> None:
     assert _column(read, ["5%", "12%", "100%"])[0] == [0.05, 0.12, 1.0]
+
+
+@pytest.mark.parametrize("numbers", [[1, -999, 3, None], [1.5, -999.0, 3.25, None]])
+def test_a_number_of_a_typed_format_is_missing_where_the_client_says_so(read: Read, numbers: list[float]) -> None:
+    file = io.BytesIO()
+    pl.DataFrame({"id": range(4), "v": numbers}).write_parquet(file)
+    told = read(file.getvalue(), na=["-999", "x"])
+    assert told.frame["v"].to_list() == [None if number == -999 else number for number in numbers]
+    assert "Read as missing: '-999' (1)." in told.columns[1].notes
+    assert read(file.getvalue()).frame["v"].to_list() == numbers
+
+
+def test_a_column_without_a_comma_is_not_looked_at_closely_for_a_decimal_comma(monkeypatch) -> None:
+    def closely(cells: pl.Series) -> pl.Series:
+        raise AssertionError(cells.name)
+
+    monkeypatch.setattr(interpret_module, "_words", closely)
+    assert not needs_decimal_comma(pl.Series("v", ["1.5", "words", None]))
+    with pytest.raises(AssertionError, match="v"):
+        needs_decimal_comma(pl.Series("v", ["1,5"]))
