@@ -121,7 +121,7 @@ def love_plot_template() -> Spec:
         y=alt.Y(
             "covariate:N",
             sort=alt.EncodingSortField("order", order="ascending"),
-            axis=alt.Axis(title=None, labelColor=INK, ticks=False, domain=False, grid=True),
+            axis=alt.Axis(title=None, labelColor=INK, labelPadding=10, ticks=False, domain=False, grid=True),
         )
     )
     when = alt.Scale(domain=["Before weighting", "After weighting"], range=[ORANGE, BLUE])

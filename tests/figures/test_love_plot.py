@@ -1,3 +1,5 @@
+import json
+
 from cqox.figures.love_plot import love_plot
 from tests.figures.drawn import of_design, values
 
@@ -79,3 +81,8 @@ def test_of_many_panels_the_subtitle_tells_the_least_and_the_most_that_is_left()
     found["largest"] = {key: {"value": value} for key, value in row.items() if key != "name"}
     subtitle = love_plot("t", {"balance": found}).spec["title"]["subtitle"]
     assert subtitle == "Largest standardised difference: 0.70 before, 0.00 to 0.08 after, by panel."
+
+
+def test_the_names_stand_clear_of_the_marks_at_0():
+    spec = json.dumps(love_plot("t", balance(covariate("region=5", 0.9, 0.0))).spec)
+    assert '"labelPadding": 10' in spec

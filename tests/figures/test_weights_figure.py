@@ -1,5 +1,8 @@
+import re
+
 import pytest
 
+from cqox.figures import render_svg
 from cqox.figures.weights import weights
 from tests.figures.drawn import of_design, values
 
@@ -29,3 +32,11 @@ def test_the_largest_weight_is_said():
 def test_without_weights_there_is_no_figure():
     assert weights("t", {"weights": {"reason": "No estimate that was computed weights the rows."}}) is None
     assert weights("t", {}) is None
+
+
+def test_weights_below_1_are_labelled_by_fractions():
+    arm = {"maximum": 30.0, "unused_share": 0.0, "bins": [{"lower": 1 / 300, "upper": 30.0, "share": 1.0}]}
+    figure = weights("t", {"weights": {"ipw_ate": {"treated": arm, "control": arm}}})
+    shown = re.sub(r"<[^>]*>", " ", render_svg(figure.spec).decode())
+    assert "1/256" in shown
+    assert "0.0039" not in shown
