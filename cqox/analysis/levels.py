@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cqox.errors import InvalidRequest, UnusableData
+from cqox.estimators._sample import listed
 from cqox.estimators.data import Vector
 
 __all__ = ["Level", "Levels", "choose_reference", "folded", "treatment_levels"]
@@ -65,7 +66,9 @@ class Levels:
         return cls(kind=kind, contrasts=(Level(label=None, values=values, rows=None),), notes=notes)
 
 
-def treatment_levels(series: pl.Series, *, amount: bool, reference: str | float | bool | None) -> Levels:
+def treatment_levels(
+    series: pl.Series, *, amount: bool, category: bool = False, reference: str | float | bool | None
+) -> Levels:
     """The contrasts of a treatment column.
 
     Two levels of any type make one contrast. A text column, and a numeric one of up to five whole values, make one
@@ -74,6 +77,7 @@ def treatment_levels(series: pl.Series, *, amount: bool, reference: str | float 
     Args:
         series: the column.
         amount: take a numeric column of more than two values as an amount, however few they are.
+        category: take none as an amount, however many they are.
         reference: the level to compare with; chosen by `choose_reference` if None.
 
     Raises:
@@ -88,13 +92,16 @@ def treatment_levels(series: pl.Series, *, amount: bool, reference: str | float 
         )
     is_number = series.dtype.is_numeric()
     whole = is_number and all(float(value).is_integer() for value in distinct[: _MAX_NUMERIC_LEVELS + 1])
-    if is_number and len(distinct) > 2 and (amount or len(distinct) > _MAX_NUMERIC_LEVELS or not whole):
+    is_amount = amount or len(distinct) > _MAX_NUMERIC_LEVELS or not whole
+    if is_number and len(distinct) > 2 and is_amount and not category:
+        codes = whole and not amount and len(distinct) <= MAX_LEVELS
+        cure = " Name it in options.categorical to have its levels compared." if codes else ""
         if reference is not None:
             raise InvalidRequest(
-                f"The treatment '{series.name}' is an amount, which has no reference level.",
+                f"The treatment '{series.name}' is an amount, which has no reference level.{cure}",
                 field="options.reference_level",
             )
-        note = f"The treatment '{series.name}' is taken as an amount: effects are for one unit more of it."
+        note = f"The treatment '{series.name}' is taken as an amount: effects are for one unit more of it.{cure}"
         return Levels.single(_floats(series), kind="continuous", notes=(note,))
     if len(distinct) > MAX_LEVELS:
         raise UnusableData(
@@ -104,7 +111,7 @@ def treatment_levels(series: pl.Series, *, amount: bool, reference: str | float 
     chosen, why = choose_reference(distinct, reference)
     others = [level for level in distinct if level != chosen]
     note = f"Treatment '{series.name}': the reference level is '{_text(chosen)}' ({why})."
-    if is_number and len(others) > 1:
+    if is_number and len(others) > 1 and not category:
         note += " Map it as 'dose' to have it taken as an amount."
     contrasts = tuple(_contrast(series, chosen, level, alone=len(others) == 1) for level in others)
     return Levels(kind="binary", contrasts=contrasts, notes=(note, *_alike(series.name, distinct)))
@@ -124,10 +131,11 @@ def choose_reference(distinct: list[object], asked: str | float | bool | None) -
         for level in distinct:
             if level == asked or _text(level) == _text(asked):
                 return level, "as asked"
+        levels = [_text(level) for level in distinct]
         raise InvalidRequest(
-            f"The treatment has no level '{_text(asked)}'.",
+            f"The treatment has no level '{_text(asked)}'. It has: {listed(levels, 10)}.",
             field="options.reference_level",
-            choices=[_text(level) for level in distinct],
+            choices=levels,
         )
     if all(isinstance(level, int | float) for level in distinct):
         return distinct[0], "the smallest"

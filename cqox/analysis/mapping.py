@@ -1,12 +1,21 @@
 """What can be told of a mapping from names alone, before any data are read and without the libraries that read them."""
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from cqox.contract import ROLES, RoleMapping
+from cqox.contract import ROLES, RoleMapping, near_words, shortened
 from cqox.errors import InvalidRequest
 
-__all__ = ["check_mapping", "columns_of", "names_in"]
+__all__ = ["BY_LEVELS", "categorical_columns", "check_mapping", "columns_of", "names_in", "unknown_column"]
+
+_COLUMNS_TOLD = 30
+
+BY_LEVELS = (
+    "treatment", "covariates", "propensity_covariates", "instrument", "mediator", "proxy_treatment", "proxy_outcome",
+)  # fmt: skip
+"""Roles of which words are taken by their levels and numbers as amounts."""
+
+_CODES = ("unit_id", "cluster", "fixed_effects", "action", "edges", "sample", "post")
+"""Roles of which numbers are no amounts anyhow."""
 
 _DESIGNS = (
     {"treatment"}, {"dose"}, {"running", "cutoff"}, {"time", "cohort"}, {"time", "intervention_time"}, {"time", "post"},
@@ -34,14 +43,7 @@ def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
             continue
         for column in names_in(mapped):
             if column not in columns:
-                near = difflib.get_close_matches(column, columns, n=3, cutoff=0.5)
-                hint = f" Did you mean {' or '.join(near)}?" if near else ""
-                ordered = [*near, *(name for name in columns if name not in near)]
-                raise InvalidRequest(
-                    f"The data set has no column '{column}' (mapped as {role}).{hint} It has: {', '.join(ordered)}.",
-                    field=f"mapping.{role}",
-                    choices=ordered,
-                )
+                raise unknown_column(column, f"mapped as {role}", columns, field=f"mapping.{role}")
     _check_whole(roles)
     if not {"y", "reward"} & roles.keys() and not {"running", "cutoff"} <= roles.keys():
         raise InvalidRequest("The outcome is missing: map a column as 'y'.", field="mapping.y", choices=list(columns))
@@ -53,6 +55,58 @@ def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
             field="mapping.treatment",
             choices=list(columns),
         )
+
+
+def categorical_columns(asked: Sequence[str], roles: RoleMapping, columns: Mapping[str, str]) -> list[str]:
+    """The columns that `options.categorical` declares, each once.
+
+    Args:
+        asked: their names, or their headers as the file has them.
+        roles: canonical role to what plays it.
+        columns: the name of every column of the table, with its header in the file.
+
+    Raises:
+        InvalidRequest: a name that no column has, or the column of a role that takes numbers and no categories.
+    """
+    names: dict[str, None] = {}
+    for word in asked:
+        same = [word] if word in columns else [name for name, header in columns.items() if header == word]
+        if len(same) != 1:
+            raise unknown_column(word, "in options.categorical", list(columns), field="options.categorical")
+        names[same[0]] = None
+    for name in names:
+        parts = [role for role in roles if ROLES[role].arity != "scalar" and name in names_in(roles[role])]
+        if parts and not {*BY_LEVELS, *_CODES} & set(parts):
+            raise InvalidRequest(
+                f"The column '{name}' is mapped as {parts[0]}, which takes numbers and no categories; take it out of "
+                "options.categorical.",
+                field="options.categorical",
+            )
+    return list(names)
+
+
+def unknown_column(word: str, where: str, columns: Sequence[str], *, field: str) -> InvalidRequest:
+    """What to say of a name that no column has: the nearest names, the first few of all, and every one as a choice.
+
+    Args:
+        word: the name.
+        where: how the request uses it.
+        columns: the names that there are.
+        field: of the request.
+    """
+    near = near_words(word, columns)
+    parts = [part.strip() for part in word.split(",", _COLUMNS_TOLD)]
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    if len(parts) > 1 and all(part in columns for part in parts):
+        hint = f" Of several columns make a list: [{', '.join(f'"{part}"' for part in parts)}]."
+    word = shortened(word)
+    ordered = [*near, *(name for name in columns if name not in near)]
+    more = f" and {len(ordered) - _COLUMNS_TOLD:,} more" if len(ordered) > _COLUMNS_TOLD else ""
+    return InvalidRequest(
+        f"The data set has no column '{word}' ({where}).{hint} It has: {', '.join(ordered[:_COLUMNS_TOLD])}{more}.",
+        field=field,
+        choices=ordered,
+    )
 
 
 def _check_shared(roles: RoleMapping) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.analysis.categories import with_categories
 from cqox.analysis.designs import check_scales, design_roles, scalar
 from cqox.analysis.levels import Levels, treatment_levels
 from cqox.analysis.mapping import names_in
@@ -22,6 +23,7 @@ from cqox.analysis.roles import (
     binary,
     covariate_matrix,
     group_codes,
+    is_category,
     level_names,
     numeric,
     period_codes,
@@ -67,20 +69,22 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
 
     Args:
         frame: the mapped columns.
-        columns: what is known of each of them, by name.
+        columns: what is known of every column of the table, by name.
         roles: canonical role to what plays it.
         options: the request's options.
 
     Raises:
-        InvalidRequest: a column cannot play its role, or dates would be compared with numbers.
+        InvalidRequest: a column cannot play its role, dates would be compared with numbers, or an option names a column
+            that there is not.
         UnusableData: the outcome or the treatment does not vary, or no row has a weight above 0.
     """
     notes: list[str] = []
+    columns = with_categories(frame, columns, roles, options.categorical, notes)
     check_scales(frame, roles)
     roles = with_months(frame, roles)
     notes += timing_notes(frame, roles)
     y = _outcome(frame, roles, notes)
-    levels = _treatment(frame, roles, options)
+    levels = _treatment(frame, columns, roles, options)
     notes += levels.notes
     base = _base(frame, columns, roles, y, options, notes)
     counting = _counting(base, notes)
@@ -105,11 +109,16 @@ def _outcome(frame: Rows, roles: RoleMapping, notes: list[str]) -> Vector | None
     return y
 
 
-def _treatment(frame: Rows, roles: RoleMapping, options: Options) -> Levels:
+def _treatment(frame: Rows, columns: Columns, roles: RoleMapping, options: Options) -> Levels:
     if "treatment" in roles or "dose" in roles:
         role = "treatment" if "treatment" in roles else "dose"
-        amount = role == "dose" or "instrument" in roles
-        return treatment_levels(frame[str(roles[role])], amount=amount, reference=options.reference_level)
+        name = str(roles[role])
+        return treatment_levels(
+            frame[name],
+            amount=role == "dose" or "instrument" in roles,
+            category=role == "treatment" and is_category(columns, name),
+            reference=options.reference_level,
+        )
     if {"time", "cohort"} <= roles.keys():
         note = f"Treatment is {roles['time']} >= {roles['cohort']}; units without a cohort are never treated."
         return Levels.single(started(frame, roles), kind="binary", notes=(note,))

@@ -25,6 +25,7 @@ __all__ = [
     "binary",
     "covariate_matrix",
     "group_codes",
+    "is_category",
     "level_names",
     "numeric",
     "period_codes",
@@ -44,6 +45,9 @@ class ColumnInfo(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def original_name(self) -> str: ...
 
     @property
     def kind(self) -> Literal["binary", "count", "real", "category", "date", "text", "id"]: ...
@@ -212,6 +216,8 @@ def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
 def covariate_matrix(frame: Rows, columns: Columns, names: Sequence[str], *, role: str, notes: list[str]) -> Covariates:
     """The columns as a design matrix: numbers as they are, dates as days, words one column for each further level.
 
+    Numbers and dates of the kind `category` are codes, and enter as words do; their levels are in their own order.
+
     Raises:
         InvalidRequest: a column of free text or of an id that is different in almost every row.
     """
@@ -220,17 +226,24 @@ def covariate_matrix(frame: Rows, columns: Columns, names: Sequence[str], *, rol
     absorbed: list[pl.Series] = []
     for name in names:
         series = frame[name]
-        if series.dtype.is_numeric() or series.dtype == pl.Boolean or series.dtype.is_temporal():
+        is_amount = series.dtype.is_numeric() or series.dtype == pl.Boolean or series.dtype.is_temporal()
+        if is_amount and not is_category(columns, name):
             makers.append(partial(_numbers, frame, name, role))
             labels.append(name)
             if series.dtype.is_temporal():
                 notes.append(f"The date '{name}' enters as a number of days.")
         else:
-            _add_levels(frame, series, columns[name].kind, role, makers, labels, absorbed, notes)
+            _add_levels(frame, series, role, makers, labels, absorbed, notes)
     matrix = room(len(makers), frame.height)
     for row, make in zip(matrix, makers, strict=True):
         row[:] = make()
     return Covariates(matrix=matrix.T, labels=tuple(labels), absorbed=tuple(absorbed))
+
+
+def is_category(columns: Columns, name: str) -> bool:
+    """Whether a column holds categories whatever its type: words that repeat, or codes that were declared to be so."""
+    info = columns.get(name)
+    return info is not None and info.kind == "category"
 
 
 def _numbers(frame: Rows, name: str, role: str) -> Vector:
@@ -245,7 +258,6 @@ def _indicator(frame: Rows, name: str, level: object) -> Vector:
 def _add_levels(
     frame: Rows,
     series: pl.Series,
-    kind: str,
     role: str,
     makers: list[Callable[[], Vector]],
     labels: list[str],
@@ -255,14 +267,19 @@ def _add_levels(
     levels = series.drop_nulls().unique().sort().to_list()
     if len(levels) > MAX_LEVELS:
         known = series.len() - series.null_count()
-        if role != "covariates" or (kind in ("text", "id") and len(levels) > known / 2):
+        # What is different in most rows tells rows apart, and no categories.
+        if role != "covariates" or len(levels) > known / 2:
+            what = "words" if series.dtype in (pl.String, pl.Enum) else "levels"
             raise InvalidRequest(
-                f"The column '{series.name}' has {len(levels)} different words in {known} rows, too many to adjust "
+                f"The column '{series.name}' has {len(levels)} different {what} in {known} rows, too many to adjust "
                 f"for as {role}; leave it out, or group them into at most {MAX_LEVELS} levels.",
                 field=f"mapping.{role}",
             )
         absorbed.append(series)
-        notes.append(f"The covariate '{series.name}' has {len(levels)} levels and is absorbed as a fixed effect.")
+        notes.append(
+            f"The covariate '{series.name}' has {len(levels)} levels and is absorbed as a fixed effect, which few "
+            f"estimators do; grouped into at most {MAX_LEVELS} levels it can be adjusted for by all."
+        )
         return
     for level in levels[1:]:
         makers.append(partial(_indicator, frame, series.name, level))

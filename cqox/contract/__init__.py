@@ -2,6 +2,7 @@
 
 from cqox.contract.bounds import MOST_COLUMNS, shortened
 from cqox.contract.estimators import ESTIMATORS
+from cqox.contract.parsing import parse_model
 from cqox.contract.report import (
     AnalysisListing,
     AnalysisSummary,
@@ -28,9 +29,9 @@ from cqox.contract.request import (
     Mapped,
     Options,
     RoleMapping,
-    parse_model,
 )
 from cqox.contract.roles import ALIASES, ROLES, Arity, Role, canonical_role
+from cqox.contract.words import near_words
 
 __all__ = [
     "ALIASES",
@@ -63,6 +64,7 @@ __all__ = [
     "RoleCandidate",
     "RoleMapping",
     "canonical_role",
+    "near_words",
     "parse_model",
     "shortened",
 ]

@@ -56,5 +56,6 @@ def check_size(body: Mapping[str, JsonValue]) -> None:
 
 
 def shortened(word: str) -> str:
-    """As much of a word as a message repeats."""
-    return word if len(word) <= MOST_CHARACTERS_TOLD else f"{word[: MOST_CHARACTERS_TOLD - 1]}…"
+    """As much of a word as a message repeats, what cannot be seen in it as an escape."""
+    told = word if len(word) <= MOST_CHARACTERS_TOLD else f"{word[: MOST_CHARACTERS_TOLD - 1]}…"
+    return told if told.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in told)

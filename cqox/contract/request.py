@@ -3,7 +3,6 @@
 Shape only; whether the named columns exist and can play their roles is for `cqox.analysis`, which has the data.
 """
 
-import difflib
 import math
 import re
 import unicodedata
@@ -12,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, field_validator
 
-from cqox.contract.bounds import MOST_CHARACTERS_TOLD, MOST_COLUMNS, check_size, shortened
+from cqox.contract.bounds import MOST_CHARACTERS_TOLD, MOST_COLUMNS, shortened
 from cqox.contract.estimators import ESTIMATORS, near_estimators
-from cqox.contract.roles import ROLES, canonical_role
+from cqox.contract.roles import ROLES, ROLES_IN_WORDS, canonical_role, near_roles
+from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
 
-__all__ = ["AnalyzeRequest", "Assignment", "InferRequest", "Mapped", "Options", "RoleMapping", "parse_model"]
+__all__ = ["AnalyzeRequest", "Assignment", "InferRequest", "Mapped", "Options", "RoleMapping"]
 
 type Mapped = str | float | tuple[str, ...]
 """What a role is mapped to once normalised: a column, several columns, or a scalar: a number, or a date as ISO text."""
@@ -27,7 +27,7 @@ type Mapped = str | float | tuple[str, ...]
 type RoleMapping = Mapping[str, Mapped]
 """Canonical role names to what plays them."""
 
-type _Names = Annotated[list[str], FailFast()]
+_Names = Annotated[list[str], FailFast()]
 """Of ten thousand items that are wrong in the same way one is told of, and no more are looked at."""
 
 _REPEATED_TOLD = 5
@@ -63,6 +63,12 @@ class Options(_Strict):
         description="`auto` also adjusts for the columns that /api/roles/infer would suggest, where none are mapped. "
         "The notes name those that are left out for their values: constant, constant within every unit of a panel, or "
         "the outcome or treatment once more.",
+    )
+    categorical: list[str] | None = Field(
+        None,
+        description="Columns whose numbers or dates are codes of categories (a region 1 to 8, a code of a disease): "
+        "each level enters as its own, as the levels of words always do, and not as an amount. In any role that takes "
+        "words; of a treatment the levels are compared. The notes of a report name covariates that look like codes.",
     )
     alpha: Annotated[float, Field(ge=1e-10, lt=0.5)] = Field(
         0.05, description="1 - alpha is the confidence level; from 1e-10 on, below which an interval has no end."
@@ -157,6 +163,8 @@ class Options(_Strict):
     @field_validator("estimators")
     @classmethod
     def _known(cls, value: list[str] | None) -> list[str] | None:
+        if value == []:
+            raise ValueError("it names no estimator; leave it out to run all that apply")
         for name in value or ():
             _check_estimator(name, field="options.estimators")
         return value
@@ -167,6 +175,12 @@ class Options(_Strict):
         if value:
             _check_estimator(value, field="options.primary")
         return value
+
+    @field_validator("categorical")
+    @classmethod
+    def _once(cls, value: list[str] | None) -> list[str] | None:
+        _check_repeated("options.categorical", value or (), field="options.categorical")
+        return value or None
 
     @field_validator("outcome_range")
     @classmethod
@@ -181,7 +195,8 @@ class AnalyzeRequest(_Strict):
 
     dataset_id: Annotated[str, Field(min_length=1, max_length=200)]
     mapping: dict[str, str | float | _Names] | Annotated[list[Assignment], FailFast()] = Field(
-        description="Which column plays which role, as {role: column | [columns] | number} or [{role, column}]."
+        description="Which column plays which role, as `{role: column | [columns] | number}` or `[{role, column}]`. Of "
+        f"several words for a role, reports use the first.\n\n{ROLES_IN_WORDS}"
     )
     options: Options = Options()  # type: ignore[call-arg]
 
@@ -202,7 +217,7 @@ class AnalyzeRequest(_Strict):
         for word, value in given:
             name = canonical_role(word)
             if name is None:
-                raise _unknown("role", word, sorted(ROLES), field="mapping")
+                raise unknown_word("role", word, sorted(ROLES), field="mapping", near=near_roles(word))
             if name != word:
                 aliases[word] = name
             if ROLES[name].arity == "columns":
@@ -231,13 +246,15 @@ def _check_columns(name: str, columns: Sequence[str]) -> None:
             f"The role '{name}' names {len(columns):,} columns; at most {MOST_COLUMNS:,} are accepted.",
             field=f"mapping.{name}",
         )
+    _check_repeated(f"The role '{name}'", columns, field=f"mapping.{name}")
+
+
+def _check_repeated(what: str, columns: Sequence[str], *, field: str) -> None:
     repeated = sorted(column for column, count in Counter(columns).items() if count > 1)
     if repeated:
         told = ", ".join(shortened(column) for column in repeated[:_REPEATED_TOLD])
         more = f" and {len(repeated) - _REPEATED_TOLD:,} others" if len(repeated) > _REPEATED_TOLD else ""
-        raise InvalidRequest(
-            f"The role '{name}' names {told}{more} more than once; name each column once.", field=f"mapping.{name}"
-        )
+        raise InvalidRequest(f"{what} names {told}{more} more than once; name each column once.", field=field)
 
 
 def _columns(name: str, value: str | float | list[str]) -> list[str]:
@@ -304,62 +321,4 @@ def _check_estimator(name: str, *, field: str) -> None:
     # No ValueError: pydantic would take it for its own, and the valid names would be lost.
     if name not in ESTIMATORS:
         word = shortened(name)
-        raise _unknown("estimator", word, ESTIMATORS, field=field, near=near_estimators(word))
-
-
-def _unknown(
-    what: str, word: str, valid: Sequence[str], *, field: str, near: Sequence[str] | None = None
-) -> InvalidRequest:
-    word = shortened(word)
-    if near is None:
-        near = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    ordered = [*near, *(name for name in valid if name not in near)]
-    return InvalidRequest(f"There is no {what} '{word}'.{hint}", field=field, choices=ordered)
-
-
-def parse_model[M: BaseModel](model: type[M], body: JsonValue) -> M:
-    """The body as a model.
-
-    Raises:
-        InvalidRequest: the body does not fit; the first thing to correct is named, with the valid names where a field
-            is unknown.
-    """
-    if not isinstance(body, dict):
-        raise InvalidRequest(f"The body must be a JSON object, not {_json_kind(body)}.")
-    check_size(body)
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        raise _translated(model, error) from None
-
-
-def _translated(model: type[BaseModel], error: ValidationError) -> InvalidRequest:
-    first = error.errors(include_url=False, include_context=False)[0]
-    path = [str(part) for part in first["loc"] if not (isinstance(part, str) and part.endswith("]"))]
-    where = ".".join(shortened(part) for part in path)
-    if first["type"] == "extra_forbidden":
-        owner: type[BaseModel] = model
-        for part in path[:-1]:
-            annotation = owner.model_fields[part].annotation if part in owner.model_fields else None
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                owner = annotation
-        what = "option" if owner is Options else "field"
-        return _unknown(what, path[-1], sorted(owner.model_fields), field=where)
-    if first["type"] == "missing":
-        return InvalidRequest(f"The field '{where}' is missing.", field=where)
-    return InvalidRequest(f"'{where}' cannot be used: {first['msg']}.", field=where)
-
-
-def _json_kind(value: JsonValue) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case list():
-            return "an array"
-        case str():
-            return "a string"
-        case _:
-            return "a number"
+        raise unknown_word("estimator", word, ESTIMATORS, field=field, near=near_estimators(word))

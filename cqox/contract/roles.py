@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ALIASES", "ROLES", "Arity", "Role", "canonical_role"]
+from cqox.contract.words import near_words
 
-type Arity = Literal["column", "columns", "scalar", "column or scalar"]
+__all__ = ["ALIASES", "ROLES", "ROLES_IN_WORDS", "Arity", "Role", "canonical_role", "near_roles"]
+
+type Arity = Literal["column", "columns", "scalar"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,8 @@ _ALL = (
     Role(
         name="covariates",
         arity="columns",
-        meaning="Variables measured before treatment, to adjust for.",
+        meaning="Variables measured before treatment, to adjust for: numbers as amounts, words (and what "
+        "options.categorical names) by their levels.",
         aliases=("x", "covariate", "controls", "confounders", "features"),
     ),
     Role(
@@ -167,6 +170,14 @@ _ALL = (
 ROLES: Mapping[str, Role] = {role.name: role for role in _ALL}
 """Every role by its name."""
 
+_TAKES: Mapping[Arity, str] = {"column": "a column", "columns": "one column or several", "scalar": "a number or a date"}
+
+ROLES_IN_WORDS = "\n".join(
+    f"- {', '.join(f'`{name}`' for name in (role.name, *role.aliases))} ({_TAKES[role.arity]}): {role.meaning}"
+    for role in _ALL
+)
+"""Every role as a list in Markdown, with the other words for it and what it is mapped to."""
+
 _LONGEST = 100
 """Characters beyond which a word means no role; to fold a long one can take a time that grows as its square."""
 
@@ -180,3 +191,9 @@ def canonical_role(word: str) -> str | None:
         return None
     folded = unicodedata.normalize("NFKC", word).strip().lower().replace("-", "_").replace(" ", "_")
     return folded if folded in ROLES else ALIASES.get(folded)
+
+
+def near_roles(word: str) -> list[str]:
+    """The few roles that somebody who wrote `word` may have meant, by their names and the other words for them."""
+    found = near_words(word, [*ROLES, *ALIASES])
+    return list(dict.fromkeys(ALIASES.get(name, name) for name in found))

@@ -10,7 +10,7 @@ from cqox.datasets.limits import Limits, ReadOptions
 from cqox.datasets.reading import read_table
 from cqox.datasets.samples import sample_names, sample_path
 from cqox.datasets.table import Column, Description, Kind, Table, preview
-from cqox.datasets.vocabulary import said_after_treatment
+from cqox.datasets.vocabulary import names_codes, said_after_treatment
 
 __all__ = [
     "Column",
@@ -26,6 +26,7 @@ __all__ = [
     "describe",
     "infer_roles",
     "load_columns",
+    "names_codes",
     "open_columns",
     "preview",
     "read_table",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cqox.contract import ROLES
 from cqox.datasets.table import Column
-from cqox.datasets.vocabulary import match_role, said_after_treatment, said_before_treatment
+from cqox.datasets.vocabulary import match_role, names_codes, said_after_treatment, said_before_treatment
 
 __all__ = ["Inference", "RoleCandidate", "infer_roles"]
 
@@ -315,9 +315,27 @@ def _covariates(
     if doubtful:
         listed = ", ".join(candidate.column for candidate in doubtful)
         notes.append(f"Left out because they may be measured after the treatment, or be the outcome: {listed}.")
+    suggested = {candidate.column for candidate in sure}
+    coded = [column.name for column in columns if column.name not in claimed and _looks_coded(column)]
+    entering = [name for name in coded if name in suggested]
+    if entering:
+        notes.append(
+            f"By their names these whole numbers may be codes of categories: {', '.join(entering)}. They enter as "
+            "amounts unless options.categorical names them."
+        )
+    kept_out = [name for name in coded if name in left.get("identifiers", ())]
+    if kept_out:
+        notes.append(
+            f"Codes of categories among the identifiers ({', '.join(kept_out)} may be some) can be covariates: map "
+            "them, and name them in options.categorical."
+        )
     if sure:
         notes.append("Take out of the covariates whatever was measured after the treatment or changed by it.")
     return tuple(sorted(sure, key=lambda one: -one.confidence)), tuple(doubtful), notes
+
+
+def _looks_coded(column: Column) -> bool:
+    return column.dtype == "int64" and 2 < column.distinct <= column.count / 2 and names_codes(column.name)
 
 
 def _no_covariate(column: Column) -> str:

@@ -5,8 +5,9 @@ import unicodedata
 from collections.abc import Mapping
 
 from cqox.contract import ALIASES
+from cqox.datasets.kinds import names_an_id
 
-__all__ = ["match_role", "said_after_treatment", "said_before_treatment"]
+__all__ = ["match_role", "names_codes", "said_after_treatment", "said_before_treatment"]
 
 _EXACT = 0.95
 _WORD = 0.7
@@ -101,6 +102,20 @@ _AFTER_WORDS = re.compile(
 )
 _AFTER_PARTS = ("介入後", "処置後", "施策後", "治療後", "事後", "追跡", "フォローアップ", "終了時", "実施後", "投与後")
 _AFTER_PART = re.compile(r"[^前以直午背老最今戦]後|^後[_・\s]")
+# Names of what people number, so that whole numbers under them are codes: the last word of an English name, the end of
+# a Japanese one.
+_CODED_WORDS = """
+    region regions state states province prefecture pref county country city district municipality ward zone territory
+    zip zipcode postcode postal race ethnicity ethnic nationality religion marital occupation occ profession industry
+    sector sic naics isic nace department dept division branch store shop site center centre hospital clinic school icd
+    atc drg diagnosis disease specialty species category cat class type kind group grp segment brand channel weekday
+    dayofweek dow
+    """
+_CODED_PARTS = """
+    都道府県 地域 地方 市区町村 市町村 郡 国籍 人種 民族 宗教 婚姻 婚姻状況 職業 職種 業種 産業 業態 部門 部署 支店 店舗
+    病院 施設 診療科 学校 学科 学部 傷病 疾病 疾患 病名 診断 区分 種別 種類 分類 類型 カテゴリ カテゴリー 曜日 グループ
+    セグメント ブランド 郵便番号
+    """
 _SEPARATORS = str.maketrans("- .", "___")
 _BEFORE = re.compile(
     r"(?:^|[_\s.\-])(?:before|pre|pretest|baseline|prior|lag|lagged|past|previous|last)(?:$|[_\s.\-0-9])"
@@ -163,6 +178,16 @@ def said_after_treatment(name: str) -> str:
 def said_before_treatment(name: str) -> bool:
     """Whether a name says that the column was measured before the treatment."""
     return _BEFORE.search(_folded(name)) is not None
+
+
+def names_codes(name: str) -> bool:
+    """Whether a name says that whole numbers are codes: region, marital_2, prefecture_code, 診療科, but not age.
+
+    It does where its last word is one of what people number (a region, a race, an industry, a diagnosis; digits at its
+    end do not count), or where it says that it holds ids or codes.
+    """
+    last = next((word for word in reversed(_split(name)) if not word.isdecimal()), "").rstrip("0123456789")
+    return last in _CODED_WORDS.split() or last.endswith(tuple(_CODED_PARTS.split())) or names_an_id(name)
 
 
 def _split(name: str) -> list[str]:

@@ -45,6 +45,7 @@ def test_a_reference_that_is_no_level_is_refused_with_the_levels() -> None:
     with pytest.raises(InvalidRequest) as caught:
         levels_of(["a", "b"], reference="c")
     assert caught.value.choices == ("a", "b")
+    assert caught.value.detail == "The treatment has no level 'c'. It has: a, b."
 
 
 def test_three_levels_make_a_contrast_for_each_level_beyond_the_reference_on_its_rows() -> None:
@@ -63,6 +64,20 @@ def test_a_number_of_many_values_is_an_amount_and_so_is_one_with_fractions() -> 
 def test_few_whole_numbers_are_levels_unless_an_amount_is_asked_for() -> None:
     assert levels_of([0, 1, 2]).kind == "binary"
     assert levels_of([0, 1, 2], amount=True).kind == "continuous"
+
+
+def test_whole_numbers_that_are_codes_are_levels_however_many_and_their_reference_can_be_asked_for() -> None:
+    codes = pl.Series("arm", [number % 7 + 1 for number in range(70)])
+    amount = treatment_levels(codes, amount=False, reference=None)
+    assert amount.kind == "continuous"
+    assert "Name it in options.categorical to have its levels compared." in amount.notes[0]
+    levels = treatment_levels(codes, amount=False, category=True, reference=3)
+    assert [level.label for level in levels.contrasts] == [f"{code} vs 3" for code in (1, 2, 4, 5, 6, 7)]
+    assert levels.notes == ("Treatment 'arm': the reference level is '3' (as asked).",)
+    with pytest.raises(InvalidRequest, match=r"no reference level\. Name it in options\.categorical"):
+        treatment_levels(codes, amount=False, reference=3)
+    with pytest.raises(UnusableData, match="70 levels; at most 50"):
+        treatment_levels(pl.Series("arm", range(70)), amount=False, category=True, reference=None)
 
 
 def test_a_missing_treatment_stays_missing() -> None:

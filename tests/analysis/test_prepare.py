@@ -40,6 +40,25 @@ def test_a_column_that_does_not_exist_is_named_with_the_nearest() -> None:
     assert caught.value.field == "mapping.y"
 
 
+def test_columns_in_one_text_are_said_to_be_a_list() -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"no column 'a, b' \(mapped as covariates\). Of several columns make a list:"
+    ):
+        check_mapping({"y": "y", "treatment": "w", "covariates": ("a, b",)}, ["y", "w", "a", "b"])
+
+
+def test_of_a_wide_table_a_few_columns_are_told_and_all_are_choices() -> None:
+    names = [f"c{number}" for number in range(5_000)]
+    with pytest.raises(InvalidRequest, match="Did you mean c4999") as caught:
+        check_mapping({"y": "C4999", "treatment": "c1"}, names)
+    assert caught.value.detail.endswith(" and 4,970 more.")
+    assert len(caught.value.detail) < 500
+    assert sorted(caught.value.choices) == sorted(names)
+    with pytest.raises(InvalidRequest) as caught:
+        check_mapping({"y": "y" * 1_000_000, "treatment": "c1"}, names)
+    assert len(caught.value.detail) < 500
+
+
 @pytest.mark.parametrize(
     "roles",
     [

@@ -16,7 +16,7 @@ class Info:
 
 
 def columns(frame: pl.DataFrame, kind: str = "category") -> dict[str, Info]:
-    return {name: Info(name, kind) for name in frame.columns}
+    return {name: Info(name, "real" if frame[name].dtype.is_numeric() else kind) for name in frame.columns}
 
 
 def test_numbers_keep_their_values_and_gaps() -> None:
@@ -80,6 +80,27 @@ def test_words_become_one_column_for_each_level_beyond_the_first() -> None:
     made = covariate_matrix(frame, columns(frame), ["x", "c"], role="covariates", notes=notes)
     assert made.labels == ("x", "c=b")
     np.testing.assert_array_equal(made.matrix, [[1.5, 1.0], [2.5, 0.0], [np.nan, np.nan]])
+
+
+def test_codes_become_one_column_for_each_level_beyond_the_first_in_their_own_order() -> None:
+    frame = pl.DataFrame({"c": [10, 2, None, 7], "d": [date(2024, 1, 1), None, date(2024, 2, 1), date(2024, 1, 1)]})
+    codes = {name: Info(name, "category") for name in frame.columns}
+    notes: list[str] = []
+    made = covariate_matrix(frame, codes, ["c", "d"], role="covariates", notes=notes)
+    assert made.labels == ("c=7", "c=10", "d=2024-02-01")
+    np.testing.assert_array_equal(made.matrix, [[0, 1, 0], [0, 0, np.nan], [np.nan, np.nan, 1], [1, 0, 0]])
+    assert notes == []
+
+
+def test_codes_of_many_levels_are_absorbed_and_those_that_tell_rows_apart_are_refused() -> None:
+    frame = pl.DataFrame({"icd": [number % 60 for number in range(300)], "row": range(300)})
+    codes = {name: Info(name, "category") for name in frame.columns}
+    made = covariate_matrix(frame, codes, ["icd"], role="covariates", notes=[])
+    assert [series.name for series in made.absorbed] == ["icd"]
+    with pytest.raises(InvalidRequest, match="'icd' has 60 different levels in 300 rows"):
+        covariate_matrix(frame, codes, ["icd"], role="propensity_covariates", notes=[])
+    with pytest.raises(InvalidRequest, match="'row' has 300 different levels in 300 rows, too many"):
+        covariate_matrix(frame, codes, ["row"], role="covariates", notes=[])
 
 
 def test_a_covariate_of_many_levels_is_absorbed_and_said() -> None:

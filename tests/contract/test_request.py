@@ -45,6 +45,9 @@ HOSTILE = {
     "many options": body(**{f"o{number}": 1 for number in range(1_000)}),
     "an option of megabytes": body(**{"a" * AT_THE_LIMIT: 1}),
     "many fields": {f"f{number}": 1 for number in range(300_000)},
+    "a column of megabytes for a category": body(categorical=["c" * AT_THE_LIMIT]),
+    "many categories": body(categorical=NAMES[:1_000]),
+    "more categories": body(categorical=NAMES),
     "a list for a level": body(reference_level=[1] * 1_000_000),
 }
 
@@ -67,6 +70,14 @@ def test_columns_named_twice_are_told_of_by_a_few_of_their_names() -> None:
     assert caught.value.field == "mapping.covariates"
     with pytest.raises(InvalidRequest, match="c0, c1, c10, c100, c1000 and 995 others more than once"):
         parsed(body({**MAPPING, "covariates": [*NAMES[:1_001], *NAMES[:999], NAMES[1_000]]}))
+
+
+def test_categories_named_twice_are_refused() -> None:
+    assert parsed(body(categorical=["b", "a"])).options.categorical == ["b", "a"]
+    assert parsed(body(categorical=[])).options == parsed(body()).options
+    with pytest.raises(InvalidRequest, match=r"options\.categorical names a more than once") as caught:
+        parsed(body(categorical=["a", "b", "a"]))
+    assert caught.value.field == "options.categorical"
 
 
 def test_more_columns_than_are_accepted_are_refused_also_under_several_words_for_one_role() -> None:

@@ -169,6 +169,15 @@ def test_no_column_plays_two_roles_and_the_mapping_is_a_valid_request():
     assert aliases == {}
 
 
+def test_whole_numbers_whose_names_are_of_codes_are_told_of() -> None:
+    codes = [column("region:count", distinct=8), column("都道府県コード:id", dtype="int64", distinct=47)]
+    notes = " ".join(infer("y", "w:binary", "age:count", "store_id:id", *codes).notes)
+    assert "may be codes of categories: region. They enter as amounts unless options.categorical names them." in notes
+    assert "among the identifiers (都道府県コード may be some) can be covariates" in notes
+    plain = " ".join(infer("y", "w:binary", "age:count", column("region:count", distinct=400)).notes)
+    assert "codes" not in plain
+
+
 def test_the_answer_fits_the_contract():
     answer = infer("店舗ID:id", "y", "w:binary", "介入後:real", "x:category").to_json()
     InferenceModel.model_validate({"dataset_id": "d", **json.loads(json.dumps(answer, allow_nan=False))})
