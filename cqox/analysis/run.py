@@ -280,6 +280,8 @@ def _settings(options: Options, threads: int) -> Settings:
         anticipation=options.anticipation,
         event_window=options.event_window,
         rd_bandwidth=options.rd_bandwidth,
+        season_length=options.season_length,
+        season_pairs=options.season_pairs,
         mediation_interaction=options.mediation_interaction,
         match_lags=options.match_lags,
         match_leads=options.match_leads,

@@ -125,6 +125,17 @@ class Options(_Strict):
         None,
         description="How far from the cutoff a discontinuity looks, in units of `running`; MSE-optimal if absent.",
     )
+    season_length: Annotated[float, Field(gt=0.0)] | None = Field(
+        None,
+        description="Units of time after which the seasons of an interrupted series begin again, as 12 where months "
+        "are numbered; if absent the calendar of dates tells: a year of quarters, months or weeks, a week of days.",
+    )
+    season_pairs: Annotated[int, Field(ge=0, le=12)] | None = Field(
+        None,
+        description="Pairs of sine and cosine that stand for the seasons of an interrupted series, 0 for none. If "
+        "absent, two for season_length; else two (three for the days of a week) for a cycle of the calendar of which "
+        "two are whole before the intervention, where there are three periods for each coefficient.",
+    )
     mediation_interaction: bool = Field(
         False, description="Whether a mediator may move the outcome differently in each of two arms."
     )

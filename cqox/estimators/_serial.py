@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from cqox.estimators.data import Matrix, Vector
 
-__all__ = ["Autoregression", "automatic_lag", "autoregression", "durbin_watson", "ljung_box", "newey_west"]
+__all__ = [
+    "Autoregression",
+    "automatic_lag",
+    "autoregression",
+    "durbin_watson",
+    "innovations",
+    "ljung_box",
+    "newey_west",
+]
 
 _MOST_LAGS = 4
 _LONGEST = 600
@@ -52,6 +60,16 @@ def ljung_box(residuals: Vector, lags: int, fitted: int = 0) -> tuple[float, flo
     return statistic, float(special.chdtrc(max(lags - fitted, 1), statistic))
 
 
+def innovations(residuals: Vector, order: int) -> Vector:
+    """(periods - order,) what an autoregression by Yule and Walker's equations leaves of the residuals."""
+    raw = np.array([residuals[lag:] @ residuals[: len(residuals) - lag] for lag in range(order + 1)])
+    coefficients = _yule_walker(raw[1:] / raw[0])
+    filtered = residuals[order:].copy()
+    for lag, coefficient in enumerate(coefficients, start=1):
+        filtered -= coefficient * residuals[order - lag : len(residuals) - lag]
+    return filtered
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autoregression:
     """How errors depend on earlier ones.
@@ -75,6 +93,12 @@ class Autoregression:
         spectrum = np.abs(np.fft.rfft(weights, size)) ** 2
         products = np.fft.irfft(spectrum, size)[: len(weights)]
         return float(self.covariances[0] * products[0] + 2 * (self.covariances[1:] @ products[1:]))
+
+    def covariance(self, weights: Matrix) -> Matrix:
+        """(m, m) of Σ weights·errors for several rows of (m, periods) weights."""
+        from scipy import linalg
+
+        return np.asarray(weights @ linalg.matmul_toeplitz(self.covariances, weights.T))
 
 
 def autoregression(residuals: Vector, basis: Matrix) -> Autoregression:
@@ -166,7 +190,10 @@ def _expected(correlations: Vector, basis: Matrix, order: int) -> tuple[Vector, 
 
 
 def _degrees(coefficients: Vector, periods: int, parameters: int) -> float:
-    """Satterthwaite's degrees of freedom: of a variance that goes with 1/(1−s)², s the coefficients' sum."""
-    total = float(np.clip(coefficients.sum(), 0.0, 0.95))
-    relative = 4 * len(coefficients) * (1 + total) / ((1 - total) * periods) + 2 / periods
-    return float(max(min(2 / relative, periods - parameters), _FEWEST_DEGREES))
+    """Satterthwaite's degrees of freedom: of a variance that goes with 1/(1−s)², s the coefficients' sum.
+
+    The coefficients are as uncertain as from so many errors as the regression has left.
+    """
+    total, left = float(np.clip(coefficients.sum(), 0.0, 0.95)), periods - parameters
+    relative = 4 * len(coefficients) * (1 + total) / ((1 - total) * left) + 2 / left
+    return float(max(min(2 / relative, left), _FEWEST_DEGREES))

@@ -167,6 +167,10 @@ class Settings:
         anticipation: steps before treatment in which units may already react to it, at least 0.
         event_window: steps from the start of treatment that an event study reaches, at least 1; None for all.
         rd_bandwidth: how far from the cutoff a discontinuity looks, positive; None for the MSE-optimal bandwidth.
+        season_length: units of time after which the seasons of a series begin again, positive; None for what the
+            calendar says.
+        season_pairs: pairs of sine and cosine that stand for them, 0 for none; None for the usual number where there
+            are periods enough.
         mediation_interaction: whether the mediator may move the outcome differently in each arm.
         match_lags: periods before over which panel matching wants the same treatment, at least 1; None for four, or as
             many as three quarters of the starts have before them.
@@ -195,6 +199,8 @@ class Settings:
     anticipation: int = 0
     event_window: int | None = None
     rd_bandwidth: float | None = None
+    season_length: float | None = None
+    season_pairs: int | None = None
     mediation_interaction: bool = False
     match_lags: int | None = None
     match_leads: int = 0

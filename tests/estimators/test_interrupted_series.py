@@ -80,11 +80,22 @@ def test_units_treated_at_once_are_one_series_of_means():
 
 def test_autocorrelated_residuals_are_told():
     dependent, independent = answer(series(dependence=0.7)), answer(series(dependence=0.0))
-    assert any("autocorrelated" in warning for warning in dependent.warnings)
+    assert any("autocorrelated" in note for note in dependent.diagnostics["notes"])
+    assert not any("autocorrelated" in note for note in independent.diagnostics["notes"])
+    assert dependent.warnings == ()
     assert dependent.diagnostics["residuals"]["ljung_box"]["p_value"] < 0.01
     assert dependent.diagnostics["residuals"]["durbin_watson"] < 1.4
     assert dependent.n_effective < 60 < independent.n_effective
     assert independent.warnings == ()
+
+
+def test_dependence_that_no_autoregression_of_few_lags_describes_is_doubted():
+    data = series(140, 60, dependence=0.0)
+    errors = np.random.default_rng(3).standard_normal(240)
+    for place in range(10, 240):
+        errors[place] += 0.8 * errors[place - 10]
+    result = answer(replace(data, y=data.y + 3 * errors[40:]))
+    assert any("does not describe" in warning for warning in result.warnings)
 
 
 def test_the_standard_error_allows_for_more_than_newey_west_does():
@@ -138,7 +149,7 @@ def calendar(labels: np.ndarray) -> Data:
 @pytest.mark.parametrize(("code", "unit"), [("M", "month"), ("Y", "year"), ("W", "week"), ("D", "day")])
 def test_time_is_counted_as_the_calendar_does(code: str, unit: str) -> None:
     plain = series(60, 30, slope=0.1)
-    dated = answer(calendar(np.datetime64("2010", code) + np.arange(90) * np.timedelta64(1, code)))
+    dated = answer(calendar(np.datetime64("2010", code) + np.arange(90) * np.timedelta64(1, code)), season_pairs=0)
     expected = answer(plain)
     assert dated.estimate == pytest.approx(expected.estimate, rel=1e-9)
     assert dated.standard_error == pytest.approx(expected.standard_error, rel=1e-7)
@@ -159,3 +170,105 @@ def test_the_unit_of_numbers_is_named_by_its_column() -> None:
     data = series()
     data = replace(data, names={**data.names, "time": ("year",)})
     assert "The slopes are for one unit of 'year'." in answer(data).diagnostics["notes"]
+
+
+def seasonal(
+    before: int = 60,
+    after: int = 30,
+    *,
+    amplitude: float = 2.0,
+    seed: int = 8,
+    dated: bool = True,
+    effect: float = EFFECT,
+) -> Data:
+    """A series of months with a year of two waves in it, its months known by date or numbered from 1."""
+    data = series(before, after, seed, level=effect)
+    month = np.arange(before + after)
+    year = amplitude * (np.sin(2 * np.pi * month / 12 + 1) + 0.5 * np.cos(4 * np.pi * month / 12))
+    data = replace(data, y=data.y + year[data.time])
+    if not dated:
+        return data
+    days = (np.datetime64("2010-01") + month).astype("datetime64[D]")
+    return replace(data, time_values=days.astype(float), time_labels=tuple(str(day) for day in days))
+
+
+@pytest.mark.parametrize("pairs", [None, 1, 2, 4, 6])
+def test_seasons_are_those_of_statsmodels(pairs: int | None) -> None:
+    data = seasonal(60, 31)
+    since = np.arange(91.0) - 60
+    turns = range(1, (pairs or 2) + 1)
+    waves = [wave(2 * np.pi * turn * since / 12) for turn in turns for wave in (np.sin, np.cos)]
+    # The sine of six turns is 0 in every month.
+    waves = [wave for wave in waves if np.abs(wave).max() > 1e-9]
+    x = np.column_stack([np.ones(91), since, since >= 0, since * (since >= 0), *waves])
+    fit = sm.OLS(data.y, x).fit(cov_type="HAC", cov_kwds={"maxlags": 3, "use_correction": True})
+    result = answer(data, season_pairs=pairs)
+    average = np.zeros(x.shape[1])
+    average[2:4] = 1.0, x[60:, 3].mean()
+    told = result.diagnostics
+    assert result.estimate == pytest.approx(average @ fit.params, rel=1e-10)
+    for place, name in enumerate(("slope_before", "level_change", "slope_change"), start=1):
+        assert told[name]["estimate"] == pytest.approx(fit.params[place], rel=1e-10)
+    errors = told["standard_errors"]
+    assert errors["Newey-West (3 lags)"] == pytest.approx(np.sqrt(average @ fit.cov_params() @ average), rel=1e-10)
+    plain = sm.OLS(data.y, x).fit()
+    assert errors["iid"] == pytest.approx(np.sqrt(average @ plain.cov_params() @ average), rel=1e-10)
+    path = told["periods"]
+    np.testing.assert_allclose([row["fitted"] for row in path], plain.fittedvalues, rtol=1e-10)
+    without = plain.fittedvalues - x[:, 2:4] @ plain.params[2:4]
+    np.testing.assert_allclose([row["counterfactual"] for row in path], without, rtol=1e-10)
+    assert told["seasons"]["terms"] == len(waves)
+    assert told["seasons"]["p_value"] < 1e-6
+
+
+def test_the_seasons_of_dates_are_adjusted_for_and_said() -> None:
+    months = seasonal()
+    adjusted, left = answer(months), answer(months, season_pairs=0)
+    assert adjusted.standard_error < 0.6 * left.standard_error
+    assert adjusted.ci_lower < EFFECT < adjusted.ci_upper
+    assert adjusted.diagnostics["seasons"]["cycles"] == [{"length": 12.0, "unit": "month", "pairs": 2}]
+    assert any("2 pairs over 12 months" in note for note in adjusted.diagnostics["notes"])
+    assert not any("repeats itself" in warning for warning in adjusted.warnings)
+    assert any("every 12 months" in warning and "season_pairs = 0" in warning for warning in left.warnings)
+    assert left.diagnostics["seasons"]["adjusted"] is False
+
+
+def test_an_effect_is_found_where_months_are_unequal_before_and_after() -> None:
+    gone = [answer(seasonal(34, 8, seed=seed)).estimate - EFFECT for seed in range(40)]
+    kept = [answer(seasonal(34, 8, seed=seed), season_pairs=0).estimate - EFFECT for seed in range(40)]
+    assert abs(np.mean(gone)) < 3 * np.std(gone) / np.sqrt(40)
+    assert abs(np.mean(kept)) > 6 * np.std(kept) / np.sqrt(40)
+
+
+def test_numbered_months_are_told_apart_only_where_the_request_says_so() -> None:
+    numbers = seasonal(dated=False)
+    plain = answer(numbers)
+    assert any("every 12 periods" in warning and "season_length = 12" in warning for warning in plain.warnings)
+    named = answer(numbers, season_length=12.0)
+    dated = answer(seasonal())
+    assert named.estimate == pytest.approx(dated.estimate, rel=1e-10)
+    assert named.standard_error == pytest.approx(dated.standard_error, rel=1e-8)
+    assert not any("repeats itself" in warning for warning in named.warnings)
+
+
+def test_a_short_series_is_not_adjusted_unasked() -> None:
+    short = seasonal(20, 12)
+    plain = answer(short)
+    assert plain.diagnostics["seasons"]["adjusted"] is False
+    assert any("season_length = 12 adjusts for it" in warning for warning in plain.warnings)
+    assert answer(short, season_length=12.0).standard_error < plain.standard_error
+
+
+def test_seasons_that_cannot_be_adjusted_for_are_refused() -> None:
+    def why(data: Data, **settings: object) -> str:
+        return str(run(ENTRY, Plan(data, Settings(**settings))).reason)
+
+    assert "no longer than the series" in why(series(), season_length=120.0)
+    assert "options.season_length names another" in why(series(), season_pairs=2)
+    assert "too few for two lines and 8 terms" in why(series(8, 6), season_length=12.0, season_pairs=4)
+
+
+def test_years_have_no_seasons_and_nothing_is_said_of_any() -> None:
+    years = calendar(np.datetime64("1930", "Y") + np.arange(90) * np.timedelta64(1, "Y"))
+    told = answer(years).diagnostics["seasons"]
+    assert told == {"adjusted": False, "reason": "No cycle is known of which two are seen."}

@@ -4,7 +4,7 @@ import statsmodels.api as sm
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.stats.stattools import durbin_watson as peer_durbin_watson
 
-from cqox.estimators._serial import automatic_lag, autoregression, durbin_watson, ljung_box, newey_west
+from cqox.estimators._serial import automatic_lag, autoregression, durbin_watson, innovations, ljung_box, newey_west
 
 NOTHING = np.full((200, 1), 200**-0.5)
 
@@ -74,3 +74,31 @@ def test_a_unit_root_is_drawn_back_and_leaves_few_degrees_of_freedom():
     found = autoregression(walk - walk.mean(), NOTHING)
     assert np.isfinite(found.covariances).all()
     assert found.degrees < 10
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_innovations_are_what_the_autoregression_of_statsmodels_leaves(order: int):
+    u = errors(0.5, 0.2)
+    u = u - u.mean()
+    coefficients = sm.regression.yule_walker(u, order=order, method="mle", demean=False, result_object=False)[0]
+    left = u[order:] - sum(weight * u[order - back : 200 - back] for back, weight in enumerate(coefficients, start=1))
+    np.testing.assert_allclose(innovations(u, order), left, rtol=1e-10, atol=1e-12)
+
+
+def test_the_covariance_of_sums_has_their_variances_on_its_diagonal():
+    found = autoregression(errors(0.6), NOTHING)
+    weights = np.random.default_rng(2).standard_normal((3, 200))
+    covariance = found.covariance(weights)
+    law = found.covariances[np.abs(np.subtract.outer(range(200), range(200)))]
+    np.testing.assert_allclose(covariance, weights @ law @ weights.T, rtol=1e-10)
+    np.testing.assert_allclose(np.diag(covariance), [found.variance(row) for row in weights], rtol=1e-9)
+
+
+def test_regressors_take_from_the_degrees_of_freedom():
+    u = errors(0.4, periods=36)
+    basis = np.linalg.qr(np.random.default_rng(3).standard_normal((36, 8)))[0]
+    found = autoregression(u - basis @ (basis.T @ u), basis)
+    left, order, total = 36 - 8, len(found.coefficients), float(np.clip(found.coefficients.sum(), 0.0, 0.95))
+    expected = 2 / (4 * order * (1 + total) / ((1 - total) * left) + 2 / left)
+    assert found.degrees == pytest.approx(expected, rel=1e-12)
+    assert 2 < expected < left

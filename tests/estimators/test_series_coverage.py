@@ -5,11 +5,12 @@ it is not.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cqox.estimators import Plan, Settings, catalog, run
+from cqox.estimators import Data, Plan, Settings, catalog, run
 from tests.estimators.designs import EFFECT, series
 from tests.validation import Validated, record
 
@@ -19,15 +20,36 @@ FIRST_SEED = 20_240
 REPLICATIONS = 1_000
 
 
+def monthly(data: Data) -> Data:
+    """The series by months that a calendar knows, with a year in them."""
+    month = np.arange(len(data.time_values))
+    days = (np.datetime64("2001-01") + month).astype("datetime64[D]")
+    year = 2 * np.sin(2 * np.pi * month / 12 + 1) + np.cos(4 * np.pi * month / 12)
+    labels = tuple(str(day) for day in days)
+    return replace(data, y=data.y + year[data.time], time_values=days.astype(float), time_labels=labels)
+
+
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(
-    ("before", "after", "dependence"), [(60, 40, 0.0), (60, 40, 0.3), (60, 40, 0.5), (60, 40, 0.7), (36, 24, 0.4)]
+    ("before", "after", "dependence", "seasons"),
+    [
+        (60, 40, 0.0, False),
+        (60, 40, 0.3, False),
+        (60, 40, 0.5, False),
+        (60, 40, 0.7, False),
+        (36, 24, 0.4, False),
+        (60, 40, 0.4, True),
+        (36, 24, 0.3, True),
+    ],
 )
-def test_intervals_cover_under_autoregressive_errors(before: int, after: int, dependence: float, capsys):
+def test_intervals_cover_under_autoregressive_errors(
+    before: int, after: int, dependence: float, seasons: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     entry = next(entry for entry in catalog() if entry.name == "interrupted_series")
     values, errors, classical, inside = [], [], [], 0
     for replication in range(REPLICATIONS):
-        result = run(entry, Plan(series(before, after, FIRST_SEED + replication, dependence=dependence), Settings()))
+        data = series(before, after, FIRST_SEED + replication, dependence=dependence)
+        result = run(entry, Plan(monthly(data) if seasons else data, Settings()))
         values.append(result.estimate)
         errors.append(result.standard_error)
         told = result.diagnostics["standard_errors"]
@@ -37,12 +59,13 @@ def test_intervals_cover_under_autoregressive_errors(before: int, after: int, de
     ratio, plain = float(np.mean(errors)) / sd, float(np.mean(classical)) / sd
     with capsys.disabled():
         print(
-            f"\nAR {dependence}, {before}+{after}: coverage {rate:.3f}  bias {bias:+.4f}  sd {sd:.4f}  "
-            f"se/sd {ratio:.3f}  Newey-West {plain:.3f}"
+            f"\nAR {dependence}, {before}+{after}{' months' if seasons else ''}: coverage {rate:.3f}  "
+            f"bias {bias:+.4f}  sd {sd:.4f}  se/sd {ratio:.3f}  Newey-West {plain:.3f}"
         )
     record(
         Validated(
-            design=f"a series of {before} and {after} periods, errors AR(1) {dependence}",
+            design=f"a series of {before} and {after} {'months with seasons' if seasons else 'periods'}, errors AR(1) "
+            f"{dependence}",
             estimator="interrupted_series",
             replications=REPLICATIONS,
             rows=before + after,
