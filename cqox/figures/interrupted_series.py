@@ -84,9 +84,10 @@ def _subtitle(plan: Plan, found: Estimate) -> list[str]:
     if found.ci_lower is not None and found.ci_upper is not None:
         percent = f"{100 * (1 - plan.settings.alpha):.3g}%"
         interval = f" ({percent} interval {amount(found.ci_lower)} to {amount(found.ci_upper)})"
+    trend = "trend and seasons" if at(found.diagnostics, "seasons", "adjusted") is True else "trend"
     return [
-        f"Average distance from the trend before: {value}{interval}.",
-        "Dashed: the trend before, carried on. Filled: from the intervention on.",
+        f"Average distance from the {trend} before: {value}{interval}.",
+        f"Dashed: the {trend} before, carried on. Filled: from the intervention on.",
     ]
 
 

@@ -23,8 +23,8 @@ class Drawn:
     figures: Mapping[str, Figure]
 
 
-def drawn(data: Data) -> Drawn:
-    plan = Plan(data, Settings())
+def drawn(data: Data, settings: Settings | None = None) -> Drawn:
+    plan = Plan(data, settings or Settings())
     applicable = [entry for entry in catalog() if entry.applies(plan) is None]
     primary = choose_primary(plan, applicable, None).name
     estimates = tuple(run(entry, plan) for entry in catalog())

@@ -34,6 +34,13 @@ def test_the_words_say_the_start_and_the_effect(monthly):
     assert "2024-01" in axis["labelExpr"]
 
 
+@pytest.mark.parametrize(("pairs", "carried"), [(0, "the trend before"), (2, "the trend and seasons before")])
+def test_the_words_say_what_is_carried_on(monthly, pairs, carried):
+    settings = Settings(season_length=12.0, season_pairs=pairs)
+    again = drawn(replace(monthly.plan.data, time_labels=None, time_values=np.arange(48.0)), settings)
+    assert all(carried in line for line in again.figures["interrupted_series"].spec["title"]["subtitle"])
+
+
 def test_names_beside_the_lines_do_not_cover_each_other(monthly):
     figure = monthly.figures["interrupted_series"]
     low, high = figure.spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
