@@ -86,7 +86,9 @@ class CircuitOpen(Rejected):
     """The circuit is open, or half-open with every probe permit taken."""
 
     def __str__(self) -> str:
-        return f"Circuit breaker OPEN for {self.policy} (next probe in {self.retry_after:.1f} s)"
+        # An isolated circuit is never probed, and the probes that one waits for end when they end.
+        probe = f" (next probe in {self.retry_after:.1f} s)" if self.retry_after > 0 else ""
+        return f"Circuit breaker OPEN for {self.policy}{probe}"
 
 
 class BulkheadFull(Rejected):

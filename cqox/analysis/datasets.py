@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from cqox.analysis.key import canonical_json, digest
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Reply, WorkerPool
+from cqox.contract import near_words
 from cqox.errors import InvalidRequest, NotFound, StoreUnavailable
 from cqox.storage import DatasetRecord, FileStore, ResultStore
 from cqox.tasks import TaskGroup
@@ -151,10 +152,12 @@ class Datasets:
             record = await self._find(dataset_id)
         if record is None:
             known = [other.dataset_id for other in await self._store.datasets()]
+            near = near_words(dataset_id, known)
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
             raise NotFound(
-                f"There is no data set '{dataset_id[:100]}'. Upload it with POST /api/datasets; GET lists all.",
+                f"There is no data set '{dataset_id[:100]}'.{meant} Upload it with POST /api/datasets; GET lists all.",
                 field="dataset_id",
-                choices=known[:20],
+                choices=[*near, *(name for name in known if name not in near)][:20],
             )
         return record
 

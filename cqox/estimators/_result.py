@@ -176,6 +176,6 @@ def no_absorbing(plan: Plan) -> str | None:
     if plan.has("fixed_effects"):
         return (
             "Fixed effects are absorbed by ols_adjustment, iv_2sls and twfe only; "
-            f"map '{plan.label('fixed_effects')}' to 'covariates' to adjust for it here."
+            f"put '{plan.label('fixed_effects')}' among the 'covariates', in few enough levels, to adjust for it here."
         )
     return None

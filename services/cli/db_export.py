@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Literal
@@ -30,8 +31,11 @@ def export(file: Path, *, form: Form, dataset_id: str | None) -> int:
         try:
             count = await (_parquet if _is_parquet(file, form) else _lines)(stored, scratch)
             scratch.replace(file)
+        except OSError as error:
+            raise OSError(f"The file {file} cannot be written: {error.strerror or error}.") from error
         finally:
-            scratch.unlink(missing_ok=True)
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
         print(f"{count} analyses written to {file}.")
         return 0
 

@@ -90,6 +90,8 @@ async def test_what_is_unknown_once_the_samples_are_there_is_unknown(tmp_path: P
         with pytest.raises(NotFound, match="'nothing'") as caught:
             await made.get("nothing")
         assert caught.value.choices == ("test",)
+        with pytest.raises(NotFound, match="Did you mean test"):
+            await made.get("Test")
         with pytest.raises(InvalidRequest, match="built in"):
             await made.delete("test")
 

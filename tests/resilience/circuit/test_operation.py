@@ -19,7 +19,7 @@ def test_an_isolated_circuit_refuses_until_it_is_reset() -> None:
     breaker.isolate()
     assert (breaker.state, breaker.snapshot().mode) == (CircuitState.OPEN, CircuitMode.ISOLATED)
     clock.advance(1e6)
-    with pytest.raises(CircuitOpen):
+    with pytest.raises(CircuitOpen, match=r"OPEN for engine$"):
         breaker(succeed)()
     breaker.reset()
     assert breaker(succeed)() == "up"

@@ -173,6 +173,7 @@ def test_a_file_that_cannot_be_written_ends_with_1_and_one_line(
     (data_dir / "folder").mkdir()
     assert export(data_dir / name, form="auto", dataset_id=None) == 1
     (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"The file {data_dir / name} cannot be written: ")
     assert name.partition("/")[0] in line
     assert not list(data_dir.glob(".*.part"))
 
