@@ -25,7 +25,7 @@ _EXPIRED = {
     "type": "about:blank",
     "title": "Gateway Timeout",
     "status": 504,
-    "detail": "The time that the caller gave this request has passed.",
+    "detail": "The time for this request has passed.",
 }
 
 
