@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Plan, Sample, Vector
+from cqox.estimators._sections import cluster_starts
 
 __all__ = ["Cohorts", "cohorts", "starts_by_row", "timed_sample"]
 
@@ -60,6 +61,8 @@ def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
     if data.cohort is not None:
         cohort = sample.take(data.cohort)
         return np.where(np.isnan(cohort), np.inf, cohort)
+    if data.treatment_kind == "binary" and not plan.units_repeat and data.clusters and data.post is None:
+        return _starts_of_clusters(plan, sample)
     if data.unit is None or data.treatment_kind != "binary":
         return None
     unit, time, treated = sample.take(data.unit), data.time_values[sample.take(data.time)], plan.treated(sample) > 0
@@ -71,6 +74,18 @@ def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
     starts = np.full(int(unit.max(initial=0)) + 1, np.inf)
     np.minimum.at(starts, unit[treated], time[treated])
     return np.asarray(starts[unit])
+
+
+def _starts_of_clusters(plan: Plan, sample: Sample) -> Vector | None:
+    """The same of rows that are seen once, by the clusters that start treatment as a whole, some of them later."""
+    data = plan.data
+    if data.time is None or data.time_values is None:
+        return None
+    seen, time = np.unique(sample.take(data.time), return_inverse=True)
+    start = cluster_starts(plan.treated(sample) > 0, sample.take(data.clusters[0]), time, len(seen))
+    if start is None or not ((start > 0) & (start < len(seen))).any():
+        return None
+    return np.asarray(np.append(data.time_values[seen], np.inf)[start])
 
 
 def _written(value: float, scale: str) -> str:

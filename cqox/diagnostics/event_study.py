@@ -47,6 +47,7 @@ def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         "clusters": study.clusters,
         "overall": table.get("overall"),
         "overall_standard_error": table.get("overall_standard_error"),
+        "overall_reason": table.get("overall_reason"),
         "critical_value": table.get("critical_value"),
         "events": table.get("averages"),
         "pre_trends": joint_test_before(plan, study),
@@ -85,17 +86,21 @@ def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
     first, mean = np.zeros(len(study.events)), np.zeros(len(study.events))
     first[study.events.index(0)], mean[after] = 1.0, 1.0 / len(after)
     reach = [study.events[at] + 1 + plan.settings.anticipation for at in after]
+    untold = study.untold[study.events.index(0)]
     return {
-        "first": _bounded(plan, study, contrast, first, [1 + plan.settings.anticipation]),
-        "average": _bounded(plan, study, contrast, mean, reach),
+        "first": _bounded(plan, study, contrast, (first, untold), [1 + plan.settings.anticipation]),
+        "average": _bounded(plan, study, contrast, (mean, study.mean_untold), reach),
     }
 
 
-def _bounded(plan: Plan, study: EventStudy, contrast: Matrix, weights: Vector, reach: list[int]) -> dict[str, Json]:
-    leads, held = study.leads, len(contrast)
+def _bounded(
+    plan: Plan, study: EventStudy, contrast: Matrix, target: tuple[Vector, str | None], reach: list[int]
+) -> dict[str, Json]:
+    leads, held, (weights, untold) = study.leads, len(contrast), target
     variance = float(weights @ study.covariance @ weights)
-    if not variance > 0:
-        return {"estimate": number(float(weights @ study.estimates)), "reason": "It has no standard error."}
+    if untold is not None or not variance > 0:
+        reason = untold or "It has no standard error."
+        return {"estimate": number(float(weights @ study.estimates)), "reason": reason}
     return honest_bounds(
         (contrast @ leads.estimates[-held:], contrast @ leads.covariance[-held:, -held:] @ contrast.T),
         (float(weights @ study.estimates), contrast @ leads.across[-held:] @ weights, variance),

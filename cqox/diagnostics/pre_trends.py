@@ -5,7 +5,8 @@ less the same change of units that are never treated (Callaway and Sant'Anna 202
 equation 2.8 with the never treated as comparison, before treatment), averaged over cohorts by their units; cohorts with
 a single treated unit (or cluster of them) are left out, as how far such units differ among themselves is not known. The
 joint test is that of the event study where there is one, so that a report has one test and not two; else it is of these
-leads. No rejection is no proof of parallel trends: the smallest trend that the test would find is told beside it.
+leads. Where no unit is seen twice the leads are the event study's too. No rejection is no proof of parallel trends: the
+smallest trend that the test would find is told beside it.
 """
 
 from collections.abc import Sequence
@@ -68,6 +69,10 @@ def pre_trends(plan: Plan) -> dict[str, Json]:
     Raises:
         UnusableData: there is no panel with untreated units and at least two periods before treatment.
     """
+    if not plan.units_repeat:
+        of_sections = _of_sections(plan)
+        if of_sections is not None:
+            return of_sections
     panel = _pivot(plan)
     leads = _leads(panel)
     if not leads:
@@ -84,6 +89,24 @@ def pre_trends(plan: Plan) -> dict[str, Json]:
         for lead, value, error in zip(leads, estimates, errors, strict=True)
     ]
     return {"leads": steps, "clusters": count, **(_of_event_study(plan) or _of_leads(leads, estimates, covariance))}
+
+
+def _of_sections(plan: Plan) -> dict[str, Json] | None:
+    """The event study's leads and test, where means of different rows are compared over time; None where there is none.
+
+    They are changes from the period before, or differences from the last one before treatment, as `base_period` asks.
+    """
+    try:
+        study = event_study(plan)
+    except UnusableData:
+        return None
+    found = study.leads
+    errors = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))
+    steps: list[Json] = [
+        {"lead": lead, "estimate": number(value), "standard_error": number(error) if error > 0 else None}
+        for lead, value, error in zip(found.events[::-1], found.estimates[::-1], errors[::-1], strict=True)
+    ]
+    return {"leads": steps, "clusters": study.clusters, **(_of_event_study(plan) or {})}
 
 
 def _of_event_study(plan: Plan) -> dict[str, Json] | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.estimators._group_time import GroupTimes, Part
+from cqox.estimators._group_time import GroupTimes
+from cqox.estimators._parts import Part
 from cqox.estimators._uncertainty import Clusters
 from cqox.estimators._unit_errors import unit_covariance
 from cqox.estimators.data import Matrix, Vector
@@ -52,14 +53,16 @@ class Family:
     """Averages by one thing, and their average.
 
     Attributes:
-        at: what each is for: steps since the start, positions of starts, or positions of periods.
+        at: what each is for: steps since the start, places of cohorts, or positions of periods.
         averages: one for each.
         overall: of those after the start of treatment; None where there is none.
+        plain: whether that is their plain mean, rather than one by the cohorts' sizes.
     """
 
     at: tuple[int, ...]
     averages: tuple[Average, ...]
     overall: Average | None
+    plain: bool = True
 
 
 def over(found: GroupTimes, kept: NDArray[np.bool_]) -> Average:
@@ -116,7 +119,8 @@ def by_group(found: GroupTimes) -> Family:
     by_size = np.zeros(len(cohorts))
     by_size[groups] = (values - value) / mass.sum()
     overall = Average(value=value, weights=share @ np.stack([each.weights for each in averages]), by_size=by_size)
-    return Family(at=tuple(cohorts[group].start for group in groups), averages=tuple(averages), overall=overall)
+    return Family(at=tuple(groups.tolist()), averages=tuple(averages), overall=overall,
+                  plain=False)  # fmt: skip
 
 
 def by_calendar(found: GroupTimes) -> Family:

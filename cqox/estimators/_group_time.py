@@ -16,50 +16,18 @@ from cqox.errors import UnusableData
 from cqox.estimators._comparisons import NOTHING, Cells, comparisons, counted, effects_on, named
 from cqox.estimators._frame import Frame
 from cqox.estimators._panel import Panel
+from cqox.estimators._parts import Part, part_of
 from cqox.estimators._sample import listed
+from cqox.estimators._section_effects import section_effects
+from cqox.estimators._sections import Sections
 from cqox.estimators._two_period import Comparison, NoComparison
-from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.data import Vector
 from cqox.estimators.plan import Plan
 
-__all__ = ["GroupTimes", "Part", "group_times"]
+__all__ = ["GroupTimes", "group_times"]
 
 _SMALL = 5
-_MOST_SQUARED = 128
 _MOST_KEPT = 100_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """The contributions of one cohort's units: `left @ right`.
-
-    Attributes:
-        cells: (k,) the effects that they enter, ascending.
-        left: (k, m); None for one that takes the rows of `right` as they are, without the last.
-        right: (m, units); its last row are the units' weights.
-        square: (m, m) `right` by itself transposed; None where that is larger than needed.
-    """
-
-    cells: NDArray[np.intp]
-    left: Matrix | None
-    right: Matrix
-    square: Matrix | None
-
-    def combined(self, weights: Matrix, by_size: Vector) -> Matrix:
-        """(a, m) such that its product with `right` are the contributions to (a, cells) weighted effects.
-
-        Args:
-            weights: of the effects.
-            by_size: (a,) what a unit's weight contributes besides.
-        """
-        own = weights[:, self.cells]
-        left = np.zeros((len(own), len(self.right)))
-        left[:, : -1 if self.left is None else None] = own if self.left is None else own @ self.left
-        left[:, -1] += by_size
-        return left
-
-
-def _part(cells: NDArray[np.intp], left: Matrix | None, right: Matrix) -> Part:
-    return Part(cells=cells, left=left, right=right, square=right @ right.T if len(right) <= _MOST_SQUARED else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +35,19 @@ class GroupTimes:
     """Effects by cohort and period, in the panel's scale.
 
     Attributes:
-        panel: the panel; without a never-treated cohort, up to the last period in which some unit is untreated.
+        panel: the panel, or cross-sections; without a never-treated cohort, up to the last period in which some unit is
+            untreated.
         cells: what was compared.
         effects: (cells,) of each.
         parts: one for each cohort of the panel.
-        rows: (cells, 2) treated and comparison units.
+        rows: (cells, 2) treated and comparison units, of cross-sections those in the period that has fewer.
         compared_with: who the comparison units are.
         method: how covariates are adjusted for; `means` where there are none.
         notes: choices made, each a sentence.
         warnings: doubts, each a sentence.
     """
 
-    panel: Panel
+    panel: Panel | Sections
     cells: Cells
     effects: Vector
     parts: tuple[Part, ...]
@@ -105,29 +74,37 @@ def _computed(plan: Plan) -> GroupTimes:
     method = "means" if frame is None or frame.width("x") < 2 else plan.settings.did_method
     if frame is not None:
         notes = (*notes, *frame.notes)
-    if method == "means" and panel.present is None and panel.changing_weights is None:
+    failed: dict[str, list[str]] = {}
+    if isinstance(panel, Sections):
+        effects, parts, failed = section_effects(panel, cells, frame if method != "means" else None, plan.settings)
+    elif method == "means" and panel.present is None and panel.changing_weights is None:
         effects, parts = _plain(panel, cells)
     else:
         effects, parts, failed = _one_by_one(plan, panel, cells, frame if method != "means" else None)
-        for why, names in failed.items():
-            warnings.append(f"Left out, as {why}: {effects_on(names)}.")
-        known = np.asarray(~np.isnan(effects))
-        cells, rows, effects = cells.of(known), rows[known], effects[known]
+    for why, names in failed.items():
+        warnings.append(f"Left out, as {why}: {effects_on(names)}.")
+    known = np.asarray(~np.isnan(effects))
+    cells, rows, effects = cells.of(known), rows[known], effects[known]
     if not (cells.event >= 0).any():
         raise UnusableData(" ".join([*warnings, NOTHING]))
     return GroupTimes(
         panel=panel, cells=cells, effects=effects, parts=parts, rows=rows, compared_with=found.compared_with,
-        method=method, notes=notes, warnings=(*warnings, *_small(panel, cells, method)),
+        method=method, notes=notes, warnings=(*warnings, *_small(panel, cells, rows)),
     )  # fmt: skip
 
 
-def _small(panel: Panel, cells: Cells, method: str) -> Iterator[str]:
-    used = [panel.cohorts[at] for at in np.unique(cells.cohort)]
-    small = [panel.called(cohort.start) for cohort in used if cohort.size < _SMALL]
+def _small(panel: Panel | Sections, cells: Cells, rows: NDArray[np.int64]) -> Iterator[str]:
+    small = []
+    for at in np.unique(cells.cohort).tolist():
+        own = rows[(cells.cohort == at) & ~cells.reference, 0]
+        size = panel.cohorts[at].size if isinstance(panel, Panel) else int(own.min(initial=_SMALL))
+        if size < _SMALL:
+            small.append(panel.cohorts[at].onset.name)
     if small:
+        what = "units start treatment in" if isinstance(panel, Panel) else "rows are seen in some period of those from"
         yield (
-            f"Fewer than {_SMALL} units start treatment in {listed(small, 6)}: how far they differ among themselves is "
-            "hardly known, and the standard errors may be too small."
+            f"Fewer than {_SMALL} {what} {listed(small, 6)}: how far they differ among themselves is hardly known, and "
+            "the standard errors may be too small."
         )
 
 
@@ -158,7 +135,7 @@ def _plain(panel: Panel, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
         np.subtract(panel.y[:, cohort.units], means[:, at, None], out=right[:-1])
         right[:-1] *= w
         right[-1] = w
-        parts.append(_part(own, left, right))
+        parts.append(part_of(own, left, right))
     return effects, tuple(parts)
 
 
@@ -201,7 +178,7 @@ def _one_by_one(
         own_rows.sort(key=lambda row: row[0])
         own_cells = np.searchsorted(estimated, np.asarray([at for at, _ in own_rows], dtype=np.intp))
         right = np.vstack([*(row for _, row in own_rows), panel.weights[cohort.units]])
-        parts.append(_part(own_cells, None, right))
+        parts.append(part_of(own_cells, None, right))
     return effects, tuple(parts), failed
 
 

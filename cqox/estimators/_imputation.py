@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._gram import Solution, solve
-from cqox.estimators._panel import Cohort, Panel, staggered_panel
+from cqox.estimators._imputation_support import Cell, Support
+from cqox.estimators._panel import Panel, staggered_panel
 from cqox.estimators._sample import Sample, listed
+from cqox.estimators._staggered import Cohort
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 
@@ -44,6 +46,8 @@ class Imputation:
         leads: (m,) steps before the start of treatment, compared with earlier ones.
         lead_effects: (m,) how much the units differ in them.
         by_lead: (m, units) contributions.
+        untold, event_untold, lead_untold: why the estimate, an event or a lead has no standard error, each a sentence;
+            None where it has one.
         notes: what was left out, each a sentence.
         warnings: doubts, each a sentence.
     """
@@ -60,6 +64,9 @@ class Imputation:
     leads: tuple[int, ...]
     lead_effects: Vector
     by_lead: Matrix
+    untold: str | None
+    event_untold: tuple[str | None, ...]
+    lead_untold: tuple[str | None, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -83,15 +90,6 @@ class _Levels:
     solution: Solution
     residuals: Matrix
     scores: Matrix
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cell:
-    """A cohort in a period after the start of its treatment, and the steps between."""
-
-    cohort: Cohort
-    period: int
-    event: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +131,9 @@ def _imputed(plan: Plan) -> Imputation:
             "how far such units differ is not known: the standard error may be too small."
         )
     leads, lead_effects, by_lead = _leads(plan, panel, w, columns)
+    support = Support(plan, panel, untreated)
+    untold, *event_untold = support.of_effects(v, cells, events)
+    since = [(cohort, _since(panel, cohort)) for cohort in panel.treated]
     used = np.zeros(panel.sample.n, dtype=np.bool_)
     used[panel.position[untreated | treated]] = True
     rows = np.flatnonzero(used)
@@ -142,13 +143,14 @@ def _imputed(plan: Plan) -> Imputation:
         panel=panel, sample=Sample(total=panel.sample.total, n=len(rows), index=None if whole else index), rows=rows,
         estimate=float(share @ found.effects), contributions=share @ found.contributions, events=tuple(events),
         effects=found.effects, by_event=found.contributions, treated_rows=found.rows,
-        leads=leads, lead_effects=lead_effects, by_lead=by_lead, notes=tuple(notes), warnings=tuple(warnings),
+        leads=leads, lead_effects=lead_effects, by_lead=by_lead, untold=untold, event_untold=tuple(event_untold),
+        lead_untold=tuple(support.of_leads(since, leads)), notes=tuple(notes), warnings=tuple(warnings),
     )  # fmt: skip
 
 
 def _since(panel: Panel, cohort: Cohort) -> Codes:
     """(periods,) steps since the start of a cohort's treatment."""
-    return np.asarray(panel.steps - panel.steps[cohort.start])
+    return np.asarray(panel.steps - cohort.onset.step)
 
 
 def _rows(plan: Plan, panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -242,17 +244,17 @@ def _fit(panel: Panel, w: Matrix, columns: Iterable[Matrix]) -> _Levels:
     return _Levels(share=share, free=free, columns=inner, solution=solution, residuals=residuals, scores=scores)
 
 
-def _treated_cells(panel: Panel, v: Matrix) -> list[_Cell]:
+def _treated_cells(panel: Panel, v: Matrix) -> list[Cell]:
     """The cohorts and periods with treated rows, and the steps since the start that they have."""
     return [
-        _Cell(cohort=cohort, period=period, event=event)
+        Cell(cohort=cohort, period=period, event=event)
         for cohort in panel.treated
         for period, event in enumerate(_since(panel, cohort).tolist())
         if event >= 0 and v[period, cohort.units].any()
     ]
 
 
-def _by_event(levels: _Levels, v: Matrix, cells: Sequence[_Cell], events: Sequence[int]) -> _ByEvent:
+def _by_event(levels: _Levels, v: Matrix, cells: Sequence[Cell], events: Sequence[int]) -> _ByEvent:
     count, free = len(events), len(levels.free)
     place = {event: at for at, event in enumerate(events)}
     mass, effects, rows = np.zeros(count), np.zeros(count), np.zeros(count, dtype=np.int64)

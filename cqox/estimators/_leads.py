@@ -10,6 +10,7 @@ import numpy as np
 
 from cqox.estimators._averages import Family, corrected_covariance, over
 from cqox.estimators._group_time import GroupTimes
+from cqox.estimators._told_errors import cell_counts
 from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 
@@ -55,7 +56,7 @@ def tested_leads(found: GroupTimes, study: Family, clusters: Clusters, *, antici
         clustered: whether errors may be correlated within clusters.
     """
     cells, scale = found.cells, found.panel.scale
-    counts = _counts(found, clusters) if clustered and clusters.mapped else found.rows.astype(np.float64)
+    counts = cell_counts(found, clusters, clustered=clustered)
     before = (cells.event < -anticipation) & ~cells.reference & np.isin(cells.event, study.at)
     several = before & (counts >= _FEWEST).all(axis=1)
     events = np.unique(cells.event[several])
@@ -83,16 +84,3 @@ def tested_leads(found: GroupTimes, study: Family, clusters: Clusters, *, antici
         group_degrees=degrees,
         alone=tuple(int(event) for event in np.unique(cells.event[before]) if event not in events),
     )
-
-
-def _counts(found: GroupTimes, clusters: Clusters) -> Matrix:
-    """(cells, 2) clusters of the treated and of the comparison units, no more than there are units."""
-    cells, cohorts = found.cells, found.panel.cohorts
-    codes, count = min(zip(clusters.codes, clusters.counts, strict=True), key=lambda pair: pair[1])
-    member = np.zeros((len(cohorts), count), dtype=np.bool_)
-    for at, cohort in enumerate(cohorts):
-        member[at, codes[cohort.units]] = True
-    patterns, which = np.unique(cells.controls, axis=0, return_inverse=True)
-    against = np.asarray([np.count_nonzero(member[pattern].any(axis=0)) for pattern in patterns])
-    of_each = np.stack([member.sum(axis=1)[cells.cohort], against[which.reshape(-1)]], axis=1)
-    return np.asarray(np.minimum(of_each, found.rows), dtype=np.float64)

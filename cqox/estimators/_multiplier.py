@@ -56,6 +56,7 @@ def banded(
     alpha: float,
     degrees: float | None,
     seed: int,
+    reasons: Sequence[str | None] = (),
 ) -> dict[str, Json]:
     """Each estimate with its interval and with the band that holds all of them at once, for a report.
 
@@ -66,7 +67,10 @@ def banded(
         alpha: one minus the level.
         degrees: of freedom of the t distribution of each; None for the normal.
         seed: of the band's draws.
+        reasons: (k,) why an estimate has no error, which the band then does not hold either; None where it has one.
     """
+    untold = np.asarray([reason is not None for reason in reasons] or [False] * len(values), dtype=np.bool_)
+    covariance = np.where(untold[:, None] | untold, 0.0, covariance)
     known = bool(np.isfinite(covariance).all())
     single = critical_value(alpha, degrees)
     uniform = uniform_critical_value(covariance, alpha, degrees, seed) if known else None
@@ -78,6 +82,8 @@ def banded(
         for name, reach in (("", single), ("band_", uniform)):
             for end, sign in (("lower", -1.0), ("upper", 1.0)):
                 row[f"{name}{end}"] = None if error is None or reach is None else value + sign * reach * error
+        if untold[at]:
+            row["reason"] = reasons[at]
         rows.append(row)
     return {"critical_value": uniform, "averages": rows}
 

@@ -14,7 +14,7 @@ from cqox.estimators._gram import independent
 from cqox.estimators._logit import expit
 from cqox.estimators.data import Matrix, Vector
 
-__all__ = ["Comparison", "Method", "NoComparison"]
+__all__ = ["Comparison", "Method", "NoComparison", "tilted"]
 
 type Method = Literal["dr", "reg", "ipw"]
 
@@ -65,7 +65,7 @@ class Comparison:
         self._regression: Matrix | None = None
         self._against: Vector | None = None
         if method != "reg":
-            self._score, self._odds, self._information = _tilted(z, weights, treated)
+            self._score, self._odds, self._information = tilted(z, weights, treated)
             self._against = self._odds
             slope += z @ self._odds
         if method != "ipw":
@@ -115,8 +115,12 @@ def _means(change: Vector, weights: Vector, treated: int) -> tuple[float, Vector
     return levels[0] - levels[1], contributions
 
 
-def _tilted(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Vector, Matrix]:
-    """(n,) scores of the logit, (n,) weights of the comparison units that sum to 1, and the logit's information."""
+def tilted(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Vector, Matrix]:
+    """(n,) scores of the logit, (n,) weights of the comparison units that sum to 1, and the logit's information.
+
+    Raises:
+        NoComparison: the covariates tell the arms apart, or leave no comparison unit.
+    """
     probabilities, information = _logit(z, weights, treated)
     odds = weights * probabilities / (1.0 - np.minimum(probabilities, 1.0 - 1e-6))
     odds[probabilities >= _TRIMMED] = 0.0

@@ -1,10 +1,11 @@
-"""From the contributions of a panel's units to errors: which units belong together, and what their sums vary by."""
+"""From the contributions of a design's units to errors: which units belong together, and what their sums vary by."""
 
 import numpy as np
 
 from cqox.errors import UnusableData
 from cqox.estimators._absorb import compress
 from cqox.estimators._panel import Panel
+from cqox.estimators._staggered import Staggered
 from cqox.estimators._uncertainty import Clusters, clustered_variance
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
@@ -12,37 +13,31 @@ from cqox.estimators.plan import Plan
 __all__ = ["unit_clusters", "unit_covariance", "unit_rows"]
 
 
-def unit_clusters(plan: Plan, panel: Panel) -> Clusters:
-    """The clusters of a panel's units: those of the mapping, else each unit by itself.
+def unit_clusters(plan: Plan, design: Staggered) -> Clusters:
+    """The clusters of a design's units: those of the mapping, else each unit of a panel by itself.
 
     Raises:
         UnusableData: a mapped cluster cuts units in pieces.
     """
-    own = Clusters(codes=(np.arange(panel.units),), counts=(panel.units,), mapped=False)
     found: list[tuple[Codes, int]] = []
     names = plan.data.names.get("cluster", ())
     for at, codes in enumerate(plan.data.clusters):
-        rows = panel.sample.take(codes)[panel.position]
-        first = rows[0] if panel.present is None else rows[panel.present.argmax(axis=0), np.arange(panel.units)]
-        same = rows == first if panel.present is None else (rows == first) | ~panel.present
-        if not same.all():
+        own = design.of_units(design.sample.take(codes))
+        if own is None:
             name = names[at] if at < len(names) else "cluster"
             raise UnusableData(
                 f"Some units change their cluster '{name}' over time; errors can be clustered by groups of whole units."
             )
-        found.append(compress(first))
-    if not found:
-        return own
+        found.append(compress(own))
+    if not found and isinstance(design, Panel):
+        return Clusters(codes=(np.arange(design.units),), counts=(design.units,), mapped=False)
     return Clusters(codes=tuple(codes for codes, _ in found), counts=tuple(count for _, count in found))
 
 
-def unit_rows(panel: Panel, contributions: Vector) -> Vector:
+def unit_rows(design: Staggered, contributions: Vector) -> Vector:
     """(rows of the sample,) each unit's contribution in the row of its first period, 0 in its other rows."""
-    result = np.zeros(panel.sample.n)
-    first = panel.position[0]
-    if panel.present is not None:
-        first = panel.position[panel.present.argmax(axis=0), np.arange(panel.units)]
-    result[first] = contributions
+    result = np.zeros(design.sample.n)
+    result[design.first_rows] = contributions
     return result
 
 

@@ -13,26 +13,19 @@ from typing import cast
 
 import numpy as np
 
-from cqox.estimators._averages import (
-    Average,
-    Family,
-    by_calendar,
-    by_event,
-    by_group,
-    contributions,
-    covariance,
-    errors,
-    simple,
-)
+from cqox.estimators._arm_sizes import allowing_for_few_clusters
+from cqox.estimators._averages import by_event, contributions, covariance, simple
 from cqox.estimators._comparisons import comparisons
-from cqox.estimators._group_time import GroupTimes, group_times
-from cqox.estimators._imputation import Imputation, imputation
+from cqox.estimators._group_time import group_times
+from cqox.estimators._group_time_tables import by_cluster, degrees_of_freedom, group_time_tables
+from cqox.estimators._imputation import imputation
 from cqox.estimators._leads import Leads, tested_leads
 from cqox.estimators._multiplier import banded
-from cqox.estimators._panel import staggered_panel
-from cqox.estimators._quantiles import chi_square_survival
-from cqox.estimators._result import Title, estimated, finite, only_panel_effects
-from cqox.estimators._uncertainty import Clusters, asymptotic
+from cqox.estimators._panel import Panel, staggered_panel
+from cqox.estimators._result import Title, estimated, only_panel_effects
+from cqox.estimators._sample import Sample
+from cqox.estimators._told_errors import Untold
+from cqox.estimators._uncertainty import Clusters, Uncertainty, asymptotic
 from cqox.estimators._unit_errors import unit_clusters, unit_covariance, unit_rows
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -42,12 +35,6 @@ from cqox.estimators.plan import Plan
 __all__ = ["ESTIMATORS", "EventStudy", "event_study"]
 
 _FAMILY = "did_staggered"
-_MOST_CELLS = 400
-_MOST_TESTED = 200
-_PRE_TEST = (
-    "every effect before treatment by cohort and period is 0, by chi-square, as R's did gives it; no gate rests on it, "
-    "but on diagnostics.event_study.pre_trends"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +50,8 @@ class EventStudy:
         clusters: how many clusters, or units, the covariance rests on.
         degrees: of freedom of the t distribution; None for the normal.
         leads: the effects before treatment as they can be tested.
+        untold: (k,) why an average has no standard error, though its covariance is there; None where it has one.
+        mean_untold: the same of the mean of those from the start of treatment on.
     """
 
     events: tuple[int, ...]
@@ -72,6 +61,8 @@ class EventStudy:
     clusters: int
     degrees: float | None
     leads: Leads
+    untold: tuple[str | None, ...]
+    mean_untold: str | None
 
 
 def event_study(plan: Plan) -> EventStudy:
@@ -87,37 +78,38 @@ def _event_study(plan: Plan) -> EventStudy:
     found = group_times(plan)
     family = by_event(found, plan.settings.event_window)
     clusters = unit_clusters(plan, found.panel)
-    scale = found.panel.scale
+    scale, clustered = found.panel.scale, by_cluster(plan.settings, clusters)
+    untold, mean_untold = Untold(found, clusters, plan.settings).of_family(family)
     return EventStudy(
         events=family.at,
         estimates=np.asarray([each.value for each in family.averages]) * scale,
-        covariance=covariance(found, family.averages, clusters, clustered=_clustered(plan)) * scale**2,
+        covariance=covariance(found, family.averages, clusters, clustered=clustered) * scale**2,
         differences=plan.settings.base_period == "varying",
-        clusters=clusters.fewest,
-        degrees=_degrees(plan, clusters),
-        leads=tested_leads(
-            found, family, clusters, anticipation=plan.settings.anticipation, clustered=_clustered(plan)
-        ),
+        clusters=clusters.fewest or found.panel.units,
+        degrees=degrees_of_freedom(plan.settings, clusters),
+        leads=tested_leads(found, family, clusters, anticipation=plan.settings.anticipation, clustered=clustered),
+        untold=tuple(untold),
+        mean_untold=mean_untold,
     )
-
-
-def _clustered(plan: Plan) -> bool:
-    return plan.settings.se in ("auto", "CRV1", "CRV3")
 
 
 def _callaway_santanna(plan: Plan) -> Estimate:
     found = group_times(plan)
-    panel, average = found.panel, simple(found)
-    parts = contributions(found, average) * panel.scale
-    uncertainty = asymptotic(parts, unit_clusters(plan, panel), plan.settings, name="influence function")
+    panel, average, clusters = found.panel, simple(found), unit_clusters(plan, found.panel)
+    parts, untold = contributions(found, average) * panel.scale, Untold(found, clusters, plan.settings)
+    uncertainty = _told(
+        plan, panel.sample, asymptotic(parts, clusters, plan.settings, name="influence function"),
+        untold.of(average),
+    )  # fmt: skip
     diagnostics: dict[str, Json] = {
+        "design": "panel" if isinstance(panel, Panel) else "repeated cross-sections",
         "compared_with": found.compared_with,
         "adjustment": found.method,
         "units": panel.units,
         "periods": panel.periods,
-        "cohorts": [{"start": float(panel.values[cohort.start]), "units": cohort.size} for cohort in panel.treated],
+        "cohorts": [{"start": cohort.onset.value, "units": cohort.size} for cohort in panel.treated],
         "never_treated_units": panel.units - sum(cohort.size for cohort in panel.treated),
-        **_tables(plan, found),
+        **group_time_tables(plan, found, clusters, untold),
     }
     return estimated(
         Title("did_callaway_santanna", _FAMILY, "ATT"), plan, panel.sample, average.value * panel.scale,
@@ -125,94 +117,19 @@ def _callaway_santanna(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
-def _tables(plan: Plan, found: GroupTimes) -> dict[str, Json]:
-    """The effects by cohort and period, and their averages, each with its error and a band that holds all of a kind."""
-    panel, cells, clusters = found.panel, found.cells, unit_clusters(plan, found.panel)
-    values = panel.values.tolist()
-    events, groups, calendar = by_event(found, plan.settings.event_window), by_group(found), by_calendar(found)
-    families = (
-        ("dynamic", events, [{"event": step} for step in events.at]),
-        ("group", groups, [{"cohort": values[start]} for start in groups.at]),
-        ("calendar", calendar, [{"period": values[period]} for period in calendar.at]),
-    )
-    own = errors(found, clusters, clustered=_clustered(plan)) * panel.scale
-    rows: list[Json] = [
-        {
-            "cohort": values[panel.cohorts[int(cells.cohort[at])].start],
-            "period": values[cells.period[at]],
-            "base": values[cells.base[at]],
-            "estimate": float(found.effects[at] * panel.scale),
-            "standard_error": finite(float(own[at])),
-            "treated_units": int(found.rows[at, 0]),
-            "comparison_units": int(found.rows[at, 1]),
-        }
-        for at in range(min(len(cells.cohort), _MOST_CELLS))
-    ]
-    tables: dict[str, Json] = {"group_time": rows, "group_time_effects": len(cells.cohort)}
-    for name, family, keys in families:
-        tables[name] = _family(plan, found, family, keys, clusters)
-    tables["pre_test"] = _pre_test(plan, found, clusters)
-    return tables
-
-
-def _family(
-    plan: Plan, found: GroupTimes, family: Family, keys: Sequence[Mapping[str, Json]], clusters: Clusters
-) -> dict[str, Json]:
-    overall = [] if family.overall is None else [family.overall]
-    averages, scale, count = [*family.averages, *overall], found.panel.scale, len(family.averages)
-    matrix = covariance(found, averages, clusters, clustered=_clustered(plan)) * scale**2
-    values = np.asarray([each.value for each in averages]) * scale
-    settings = plan.settings
-    return {
-        "overall": float(values[-1]) if overall else None,
-        "overall_standard_error": _root(matrix[-1, -1]) if overall else None,
-        **banded(
-            keys, values[:count], matrix[:count, :count], alpha=settings.alpha, degrees=_degrees(plan, clusters),
-            seed=settings.seed,
-        ),
-    }  # fmt: skip
-
-
-def _root(variance: float) -> float | None:
-    return float(np.sqrt(variance)) if variance > 0 else None
-
-
-def _degrees(plan: Plan, clusters: Clusters) -> float | None:
-    return float(clusters.fewest - 1) if _clustered(plan) and clusters.fewest > 1 else None
-
-
-def _pre_test(plan: Plan, found: GroupTimes, clusters: Clusters) -> dict[str, Json]:
-    """The Wald test that every effect before treatment is 0, by its chi-square as R's did gives it.
-
-    Its effects are those of single cohorts and periods; the gate rests on the averages of the event study.
-    """
-    before = np.flatnonzero((found.cells.event < -plan.settings.anticipation) & ~found.cells.reference)
-    if not 0 < len(before) <= _MOST_TESTED or clusters.fewest < 2:
-        return {"test": _PRE_TEST, "effects": len(before), "statistic": None, "p_value": None}
-    count, cohorts = len(found.effects), len(found.panel.cohorts)
-    each = [
-        Average(value=float(found.effects[at]), weights=np.eye(1, count, at)[0], by_size=np.zeros(cohorts))
-        for at in before.tolist()
-    ]
-    matrix = covariance(found, each, clusters, clustered=_clustered(plan))
-    try:
-        statistic = float(found.effects[before] @ np.linalg.solve(matrix, found.effects[before]))
-    except np.linalg.LinAlgError:
-        statistic = np.nan
-    usable = statistic >= 0 and np.linalg.cond(matrix) < 1e12
-    return {
-        "test": _PRE_TEST,
-        "effects": len(before),
-        "statistic": statistic if usable else None,
-        "p_value": chi_square_survival(statistic, len(before)) if usable else None,
-    }
+def _told(plan: Plan, sample: Sample, uncertainty: Uncertainty, untold: str | None) -> Uncertainty:
+    """The uncertainty, or none of it where there is a reason; where both arms' clusters give one, theirs."""
+    allowed = allowing_for_few_clusters(uncertainty, plan, sample, _FAMILY, "ATT")
+    if untold is None or allowed.standard_error is None:
+        return allowed
+    return allowed.without_error(untold)
 
 
 def _imputed(plan: Plan) -> Estimate:
     found = imputation(plan)
     panel, clusters = found.panel, unit_clusters(plan, found.panel)
     parts = found.contributions * panel.scale
-    uncertainty = asymptotic(parts, clusters, plan.settings, name="imputation")
+    uncertainty = _told(plan, found.sample, asymptotic(parts, clusters, plan.settings, name="imputation"), found.untold)
     keys = [
         {"event": event, "treated_rows": rows} for event, rows in zip(found.events, found.treated_rows, strict=True)
     ]
@@ -221,8 +138,12 @@ def _imputed(plan: Plan) -> Estimate:
         "units": panel.units,
         "periods": panel.periods,
         "treated_rows": sum(found.treated_rows),
-        "dynamic": _imputed_family(plan, found, keys, found.effects, found.by_event, clusters),
-        "leads": _imputed_family(plan, found, leads, found.lead_effects, found.by_lead, clusters),
+        "dynamic": _imputed_family(
+            plan, keys, found.effects * panel.scale, found.by_event * panel.scale, found.event_untold, clusters
+        ),
+        "leads": _imputed_family(
+            plan, leads, found.lead_effects * panel.scale, found.by_lead * panel.scale, found.lead_untold, clusters
+        ),
     }
     return estimated(
         Title("did_imputation", _FAMILY, "ATT"), plan, found.sample, found.estimate * panel.scale,
@@ -232,16 +153,21 @@ def _imputed(plan: Plan) -> Estimate:
 
 
 def _imputed_family(
-    plan: Plan, found: Imputation, keys: Sequence[Mapping[str, Json]], values: Vector, rows: Matrix, clusters: Clusters
+    plan: Plan,
+    keys: Sequence[Mapping[str, Json]],
+    values: Vector,
+    rows: Matrix,
+    untold: Sequence[str | None],
+    clusters: Clusters,
 ) -> dict[str, Json]:
-    scale, settings, window = found.panel.scale, plan.settings, plan.settings.event_window
+    settings, window = plan.settings, plan.settings.event_window
     shown = [at for at, key in enumerate(keys) if window is None or abs(cast("int", key["event"])) <= window]
     if not shown:
         return {"critical_value": None, "averages": []}
     return banded(
-        [keys[at] for at in shown], values[shown] * scale,
-        unit_covariance(rows[shown] * scale, clusters, clustered=_clustered(plan)), alpha=settings.alpha,
-        degrees=_degrees(plan, clusters), seed=settings.seed,
+        [keys[at] for at in shown], values[shown],
+        unit_covariance(rows[shown], clusters, clustered=by_cluster(settings, clusters)), alpha=settings.alpha,
+        degrees=degrees_of_freedom(settings, clusters), seed=settings.seed, reasons=[untold[at] for at in shown],
     )  # fmt: skip
 
 
@@ -272,10 +198,11 @@ ESTIMATORS: tuple[Estimator, ...] = (
         family=_FAMILY,
         estimand="ATT",
         summary="Average over cohorts and periods of the change since before treatment, less the same change of units "
-        "not treated yet; without treatment both would have moved in parallel (given the covariates, where mapped).",
-        requires=("y", "unit_id", "time"),
-        optional=("cohort", "treatment", "covariates", "weights", "cluster"),
-        standard_error=_ERROR,
+        "not treated yet; without treatment both would have moved in parallel (given the covariates, where mapped). "
+        "Where no unit is seen twice the means of repeated cross-sections are compared, drawn from one population.",
+        requires=("y", "time"),
+        optional=("unit_id", "cohort", "treatment", "post", "covariates", "weights", "cluster"),
+        standard_error=_ERROR + "; rows of repeated cross-sections without clusters as independent",
         paper="Callaway and Sant'Anna 2021, Journal of Econometrics 225, equations 2.4 to 2.9 and section 3; with "
         "covariates Sant'Anna and Zhao 2020, doi:10.1016/j.jeconom.2020.06.003",
         doi="10.1016/j.jeconom.2020.12.001",

@@ -114,3 +114,61 @@ def test_a_cohort_may_say_never_by_infinity(tmp_path: Path):
     found = analyzed(tmp_path, cohorts({"a": "2003", "b": "2005", "c": "inf"}, years), STAGGERED)
     assert study(found)["estimate"] == pytest.approx(2, abs=0.3)
     assert "cohort 'first': infinity (60 rows) means never treated." in found.report["notes"]
+
+
+def surveys(*, ids: bool = False) -> list[str]:
+    """People of forty states asked once each in six years; states start treatment, with an effect of 2."""
+    rng = np.random.default_rng(1)
+    lines = ["year,first,age,sales,state,treated,after" + (",person" if ids else "")]
+    for person in range(3_000):
+        state, year = int(rng.integers(0, 40)), int(rng.integers(2001, 2007))
+        first = (0, 2003, 2005)[state % 3]
+        effect = 2.0 if first and year >= first else 0.0
+        age = rng.normal()
+        value = year - 2001 + (first == 2003) + age + effect + rng.normal()
+        told = f"{year},{first},{age:.4f},{value:.4f},s{state},{int(effect > 0)},{int(year >= 2003)}"
+        lines.append(told + (f",p{person}" if ids else ""))
+    return lines
+
+
+@pytest.mark.parametrize("ids", [False, True])
+def test_people_asked_once_each_are_compared_as_repeated_cross_sections(tmp_path: Path, ids: bool):
+    mapping = {"y": "sales", "time": "year", "cohort": "first", "covariates": ["age"], "cluster": "state"}
+    found = analyzed(tmp_path, surveys(ids=ids), {**mapping, **({"unit_id": "person"} if ids else {})})
+    told = study(found)
+    assert told["estimate"] == pytest.approx(2, abs=0.25)
+    assert told["se_method"] == "CRV1 (influence function)"
+    assert told["diagnostics"]["design"] == "repeated cross-sections"
+    decision, gates = found.report["decision"], found.report["gates"]
+    assert decision["primary"] == "did_callaway_santanna"
+    assert gates["design"]["status"] == "pass"
+    assert gates["pre_trends"]["status"] == "pass"
+    assert decision["verdict"] in ("GO", "CANARY")
+    assert found.report["diagnostics"]["event_study"]["pre_trends"]["leads"] == [-3, -2, -1]
+    assert [row["lead"] for row in found.report["diagnostics"]["pre_trends"]["leads"]] == [-1, -2, -3]
+    assert {"event_study", "event_means", "forest"} <= set(found.specs)
+    assert any("repeated cross-sections" in note for note in found.report["notes"])
+
+
+def test_states_whose_people_start_treatment_together_need_no_cohort(tmp_path: Path):
+    mapping = {"y": "sales", "time": "year", "treatment": "treated", "cluster": "state"}
+    found = analyzed(tmp_path, surveys(), mapping)
+    assert study(found)["estimate"] == pytest.approx(2, abs=0.3)
+    assert found.report["decision"]["primary"] == "did_callaway_santanna"
+    groups = [group["label"] for group in found.report["diagnostics"]["event_means"]["groups"]]
+    assert groups == ["treated from 2003", "treated from 2005", "never treated"]
+    alone = analyzed(tmp_path, surveys(), {"y": "sales", "time": "year", "treatment": "treated"})
+    assert study(alone)["status"] == "skipped"
+    assert "map 'cohort'" in study(alone)["reason"]
+
+
+def test_two_groups_asked_in_many_years_have_a_test_of_their_trends_before(tmp_path: Path):
+    lines = surveys()
+    head, rest = lines[0], [line for line in lines[1:] if line.split(",")[1] != "2005"]
+    group = [head + ",group", *(f"{line},{int(line.split(',')[1] == '2003')}" for line in rest)]
+    found = analyzed(tmp_path, group, {"y": "sales", "time": "year", "treatment": "group", "post": "after"})
+    assert found.report["decision"]["primary"] == "did_2x2"
+    assert study(found)["estimate"] == pytest.approx(2, abs=0.3)
+    gate = found.report["gates"]["pre_trends"]
+    assert gate["status"] in ("pass", "warn")
+    assert gate["value"] == found.report["diagnostics"]["pre_trends"]["p_value"]
