@@ -39,7 +39,8 @@ def cohort_column(frame: _Rows, roles: RoleMapping) -> pl.Series:
     """The first treated periods, missing where the column says that there is none.
 
     Raises:
-        InvalidRequest: it holds words that are no period, or numbers that are no months beside a time that is in them.
+        InvalidRequest: it holds words that are no period, numbers that are no months beside a time that is in them, or
+            numbers that may say never or a period.
     """
     return _cohort(frame, roles)[0]
 
@@ -91,9 +92,30 @@ def _cohort(frame: _Rows, roles: RoleMapping) -> tuple[pl.Series, list[str]]:
         if endless.any():
             notes.append(_never_note(series.name, {"infinity": int(endless.sum())}))
             series = series.to_frame("c").select(pl.when(~endless).then("c")).to_series().alias(series.name)
-    if "time" in roles and series.dtype.is_numeric() and time_column(frame, roles).dtype.is_temporal():
-        series = _in_months(series, frame[str(roles["time"])])
+    if "time" in roles and series.dtype.is_numeric():
+        time = time_column(frame, roles)
+        if time.dtype.is_temporal():
+            return _in_months(series, frame[str(roles["time"])]), notes
+        _check_never(series, time)
     return series, notes
+
+
+def _check_never(cohort: pl.Series, time: pl.Series) -> None:
+    """Refuse first treated periods of 0 or less, which say never, where treatment could start in such a period.
+
+    In the first period it could not: who is treated in all periods has nothing to be compared by.
+    """
+    first = time.min() if time.dtype.is_numeric() else None
+    if not isinstance(first, int | float) or first >= 0:
+        return
+    doubtful = cohort.filter((cohort > first) & (cohort <= 0)).unique().sort()
+    if len(doubtful):
+        raise InvalidRequest(
+            f"'{cohort.name}' holds {listed([f'{value:.10g}' for value in doubtful], 6)}: 0 and less say that a unit "
+            f"is never treated, and '{time.name}' has such periods too, from {first:.10g} on. Leave the cells of units "
+            "that are never treated empty, and add a number to the periods of both columns that makes all positive.",
+            field="mapping.cohort",
+        )
 
 
 def _without_never(series: pl.Series) -> tuple[pl.Series, list[str]]:

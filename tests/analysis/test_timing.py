@@ -147,3 +147,14 @@ def test_scales_are_compared_as_they_are_read() -> None:
         check_scales(pl.DataFrame({"t": [date(2004, 1, 1)], "first": [2004]}), {"time": "t", "cohort": "first"})
     with pytest.raises(InvalidRequest, match="a number"):
         check_scales(pl.DataFrame({"t": [date(2004, 1, 1)]}), {"time": "t", "intervention_time": 2004.0})
+
+
+@pytest.mark.parametrize("start", [0, -1])
+def test_a_start_that_may_say_never_too_is_refused_by_name(start: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"'first' holds {start}: 0 and less say that a unit is never treated"):
+        made([-2, -1, 0, 1], [start, None])
+
+
+def test_zero_means_never_where_no_treatment_could_start_then() -> None:
+    for times, never in (([0, 1, 2], 0), ([1, 2, 3], 0), ([-2, -1, 0, 1], -9), ([-2, -1, 0, 1], -2)):
+        assert np.isnan(made(times, [1, never]).contrasts[0].data.cohort[len(times) :]).all()
