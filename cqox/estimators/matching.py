@@ -7,12 +7,9 @@ rows that are as near as the last match are matches, so that no order of the row
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._abadie_imbens import (
@@ -28,10 +25,10 @@ from cqox.estimators._abadie_imbens import (
 )
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import grouped_gram, solve
-from cqox.estimators._neighbors import Arm, Line, Space, other_arm
+from cqox.estimators._match_searches import QUERIES, Target, arms_of, scores, space, too_many
+from cqox.estimators._neighbors import other_arm
 from cqox.estimators._propensity import given_probabilities
 from cqox.estimators._result import Title, effective_rows, estimated, no_absorbing, pooled_periods, two_arms
-from cqox.estimators._room import settled
 from cqox.estimators._sample import Sample
 from cqox.estimators._uncertainty import Uncertainty
 from cqox.estimators.data import Settings, Vector
@@ -39,28 +36,23 @@ from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.plan import Plan
 
-__all__ = ["ESTIMATORS", "Pairs", "mahalanobis_matching", "matched_pairs", "matching_weights", "score_matching"]
+__all__ = ["ESTIMATORS", "mahalanobis_matching", "matching_weights", "score_matching"]
 
 _FAMILY = "matching"
 _KNOWN, _FITTED = 3, 2
 """Rows, itself among them, by which the variance at a row is estimated: two others for known distances as in AI 2006
 and teffects nnmatch, one other for a fitted score as in teffects psmatch."""
-_COMPARISONS = (2e7, 2e8)
-_COMPARISONS_PER_ROW = 1_500
 _MOST_ROWS = 3_000_000
 
-type Target = Literal["ATE", "ATT", "ATC"]
 type Pair = tuple[Vector, Vector]
-
-_QUERIES: dict[Target, tuple[Arm, ...]] = {"ATE": (0, 1), "ATT": (1,), "ATC": (0,)}
 
 
 def score_matching(plan: Plan, *, target: Target) -> Estimate:
     """The mean difference between rows of the target population and those of the other arm with the nearest scores."""
     sample, settings = plan.propensity_sample(), plan.settings
-    propensity, arms = plan.propensity(sample), _arms(plan, sample)
-    search = _score_search(plan, sample)
-    match = matched(search, arms, _QUERIES[target], settings.matches, settings.caliper)
+    propensity, arms = plan.propensity(sample), arms_of(plan, sample)
+    search = scores(plan, sample)
+    match = matched(search, arms, QUERIES[target], settings.matches, settings.caliper)
     if match.n < 2:
         raise UnusableData(
             f"No row has a counterpart within the caliper of {settings.caliper:g} of its score; widen options.caliper."
@@ -70,7 +62,7 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
     known = matching_variance(match, effects, value, outcome_variances(search, arms, match, _KNOWN))
     fitted = None
     if propensity.logit is not None:
-        own = None if target == "ATE" else _QUERIES[target][0]
+        own = None if target == "ATE" else QUERIES[target][0]
         fitted = matching_variance(match, effects, value, outcome_variances(search, arms, match, _FITTED))
         del effects  # of many rows, what follows holds more than the rows themselves
         fitted += score_adjustment(propensity.logit, propensity.inverse, search, arms, own, value, _FITTED)
@@ -82,19 +74,14 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
     )  # fmt: skip
 
 
-def _score_search(plan: Plan, sample: Sample) -> Line:
-    arms, e = _arms(plan, sample), plan.propensity(sample).used
-    return plan.share(("scores", id(sample)), lambda: Line(e[arms.rows[0]], e[arms.rows[1]]))
-
-
 def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
     """The mean difference between rows of the target population and the nearest of the other arm, corrected for what a
     linear regression among the matches says that their covariates still differ by.
     """
     sample, settings = plan.outcome_sample(), plan.settings
-    frame, search = plan.frame("xty", sample), _space(plan, sample)
-    arms = _arms(plan, sample)
-    match = matched(search, arms, _QUERIES[target], settings.matches)
+    frame, search = plan.frame("xty", sample), space(plan, sample)
+    arms = arms_of(plan, sample)
+    match = matched(search, arms, QUERIES[target], settings.matches)
     lines = _lines(frame, arms, match, plan.treated(sample))
     effects = _effects(arms, match, lines)
     value = _mean(match, effects)
@@ -104,18 +91,6 @@ def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
         plan, sample, "nn_mahalanobis", target, arms, match, value, _uncertainty(settings, variance, None, arms.scale),
         diagnostics={"without_bias_correction": plain * arms.scale}, notes=frame.notes, warnings=(),
     )  # fmt: skip
-
-
-def _space(plan: Plan, sample: Sample) -> Space:
-    def make() -> Space:
-        frame, arms = plan.frame("xty", sample), _arms(plan, sample)
-        k = frame.at["x"].stop
-        products = frame.products[:k, :k]
-        covariance = (products[1:, 1:] - np.outer(products[0, 1:], products[0, 1:]) / sample.n) / (sample.n - 1)
-        transform = np.linalg.inv(np.linalg.cholesky(covariance))
-        return Space(frame.matrix[1:k], arms.rows, transform, threads=plan.settings.threads)
-
-    return plan.share(("space", id(sample)), make)
 
 
 def _lines(frame: Frame, arms: Arms, match: Matched, treated: Vector) -> Pair:
@@ -140,19 +115,6 @@ def _lines(frame: Frame, arms: Arms, match: Matched, treated: Vector) -> Pair:
             )
         lines.append((fit.coefficients[:, 0] * (frame.scale[y] / arms.scale)) @ frame.matrix[:k])
     return lines[0], lines[1]
-
-
-def _arms(plan: Plan, sample: Sample) -> Arms:
-    def make() -> Arms:
-        treated, y = plan.treated(sample) > 0, sample.take(plan.data.y)
-        centre = float(y.mean())
-        scale = float(np.abs(y - centre).max())
-        rows = np.flatnonzero(~treated), np.flatnonzero(treated)
-        y = (y - centre) / scale
-        outcomes = settled(y[rows[0]]), settled(y[rows[1]])
-        return Arms(rows=(settled(rows[0]), settled(rows[1])), y=outcomes, scale=scale)
-
-    return plan.share(("arms", id(sample)), make)
 
 
 def _effects(arms: Arms, match: Matched, lines: Pair | None) -> Pair:
@@ -240,63 +202,17 @@ def matching_weights(plan: Plan, name: str, target: Target) -> tuple[Sample, Vec
     if name == "psm":
         sample = plan.propensity_sample()
         match = matched(
-            _score_search(plan, sample), _arms(plan, sample), _QUERIES[target], settings.matches, settings.caliper
+            scores(plan, sample), arms_of(plan, sample), QUERIES[target], settings.matches, settings.caliper
         )
     else:
         sample = plan.outcome_sample()
-        match = matched(_space(plan, sample), _arms(plan, sample), _QUERIES[target], settings.matches)
-    arms = _arms(plan, sample)
+        match = matched(space(plan, sample), arms_of(plan, sample), QUERIES[target], settings.matches)
+    arms = arms_of(plan, sample)
     weights = arms.together((match.kept[0] + match.usage[0], match.kept[1] + match.usage[1]))
     treated, control = weights.copy(), weights
     treated[arms.rows[0]] = 0.0
     control[arms.rows[1]] = 0.0
     return sample, treated, control
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
-    """Pairs of a treated row and one of its nearest untreated rows, no row in two of them.
-
-    Attributes:
-        treated, control: (pairs,) positions of their rows in the data.
-        unmatched: treated rows without a counterpart within the caliper.
-        shared: treated rows whose counterpart is another's.
-    """
-
-    treated: NDArray[np.intp]
-    control: NDArray[np.intp]
-    unmatched: int
-    shared: int
-
-
-def matched_pairs(plan: Plan, name: str) -> Pairs:
-    """The pairs of each treated row with its one nearest untreated row.
-
-    Where several rows are as near, each treated row takes one of them, and other treated rows of the same place take
-    others. A row that several treated rows have taken is the counterpart of one of them. Both are drawn by the keys of
-    the rows, so that their order does not matter.
-
-    Args:
-        plan: the request's plan.
-        name: `psm` or `nn_mahalanobis`.
-    """
-    if name == "psm":
-        sample = plan.propensity_sample()
-        found = _score_search(plan, sample).nearest(1, 0, 1, within=plan.settings.caliper)
-    else:
-        sample = plan.outcome_sample()
-        found = _space(plan, sample).nearest(1, 0, 1)
-    rows, keys = _arms(plan, sample).rows, sample.take(plan.data.row_key)
-    own_keys = keys[rows[1]]
-    chosen = found.one(own_keys, keys[rows[0]])
-    order = np.argsort(own_keys, kind="stable")
-    order = order[chosen[order] >= 0]
-    _, first = np.unique(chosen[order], return_index=True)
-    kept = np.sort(order[first])
-    treated, control = rows[1][kept], rows[0][chosen[kept]]
-    if sample.index is not None:
-        treated, control = sample.index[treated], sample.index[control]
-    return Pairs(treated=treated, control=control, unmatched=len(chosen) - len(order), shared=len(order) - len(kept))
 
 
 def _independent_rows(plan: Plan, sample: Sample) -> str | None:
@@ -323,7 +239,7 @@ def _enough(plan: Plan, sample: Sample, target: Target) -> str | None:
         )
     for arm in BOTH:
         rows = plan.arm_rows(sample)[arm]
-        if other_arm(arm) in _QUERIES[target] and rows < plan.settings.matches:
+        if other_arm(arm) in QUERIES[target] and rows < plan.settings.matches:
             return (
                 f"Each row is to have {plan.settings.matches} matches (options.matches), and the "
                 f"{'treated' if arm else 'untreated'} arm has {rows} complete rows."
@@ -353,22 +269,7 @@ def _space_rule(plan: Plan, *, target: Target) -> str | None:
     dimensions = plan.frame("xty", sample).at["x"].stop - 1
     if not dimensions:
         return f"None of the covariates ({plan.label('covariates')}) varies, so that there is no distance to match by."
-    return _too_many(_space(plan, sample), sample, dimensions, target)
-
-
-def _too_many(space: Space, sample: Sample, dimensions: int, target: Target) -> str | None:
-    """A reason where a search would take minutes; a tree passes over most rows in few dimensions, over none in many."""
-    cells = space.cells(0), space.cells(1)
-    visited = [min(100 * 1.7**dimensions, count) for count in cells]
-    # Each row is looked for among the other arm's; the fewer of both arms, for the variances, among their own.
-    comparisons = sum(cells[arm] * visited[other_arm(arm)] + min(cells) * max(visited) / 2 for arm in _QUERIES[target])
-    most = min(max(_COMPARISONS[0], _COMPARISONS_PER_ROW * sample.n), _COMPARISONS[1])
-    if comparisons <= most:
-        return None
-    return (
-        f"To find the nearest of {sample.n} rows in {dimensions} dimensions takes about {comparisons:.0e} comparisons, "
-        f"more than {most:.0e}; map fewer covariates, or match on the propensity score (psm_{target.lower()})."
-    )
+    return too_many(space(plan, sample), sample, dimensions, target)
 
 
 _ERROR = "Abadie-Imbens"
