@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
+from cqox.estimators._folds import keyed
 from cqox.estimators.data import Matrix, Vector
 
 __all__ = ["EARTH_KM", "MOST_PAIRS", "conley_variance", "default_bandwidth"]
@@ -20,7 +21,8 @@ def default_bandwidth(location: Matrix, row_key: NDArray[np.uint64]) -> float:
 
     Args:
         location: (n, 2) latitude and longitude in degrees.
-        row_key: (n,) of which the smallest choose the rows that are asked, where there are many.
+        row_key: (n,) which with the places choose the rows that are asked, where there are many; rows of a cluster
+            share one, and its places are not those of all.
 
     Raises:
         UnusableData: most rows are in one place.
@@ -31,7 +33,10 @@ def default_bandwidth(location: Matrix, row_key: NDArray[np.uint64]) -> float:
     others = min(n - 1, _MOST_NEIGHBOURS, math.ceil(2 * n ** (1 / 3)))
     asked = points
     if n > 2 * _ASKED:
-        asked = points[row_key <= np.partition(row_key, _ASKED)[_ASKED]]
+        drawn = row_key
+        for degrees in location.T:
+            drawn = keyed(drawn ^ (degrees + 0.0).view(np.uint64), "places")
+        asked = points[drawn <= np.partition(drawn, _ASKED)[_ASKED]]
     chord, _ = cKDTree(points).query(asked, k=[others + 1])
     reach = float(np.median(_arc(chord)))
     if reach <= 0:

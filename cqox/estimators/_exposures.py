@@ -14,7 +14,7 @@ from cqox.estimators._frame import build_frame
 from cqox.estimators._logit import fit_logit
 from cqox.estimators._propensity import Propensity, fitted_propensity
 from cqox.estimators._sample import Sample
-from cqox.estimators.data import Codes, Edges, Matrix, Vector
+from cqox.estimators.data import Codes, Data, Edges, Matrix, Vector
 from cqox.estimators.plan import Plan
 
 __all__ = ["Measured", "Network", "measured", "network"]
@@ -61,6 +61,7 @@ class Measured:
         exposure: of the untreated and of the treated, the model of exposure; None where it is a share.
         rule: when a row is exposed, a phrase.
         notes: what was done to the columns of the models.
+        warnings: doubts about their overlap.
     """
 
     sample: Sample
@@ -70,6 +71,7 @@ class Measured:
     exposure: tuple[Propensity | None, Propensity | None]
     rule: str
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def network(plan: Plan) -> Network:
@@ -142,7 +144,7 @@ def _chances(plan: Plan) -> tuple[Vector, bool]:
         seen = data.treatment[np.isfinite(data.treatment)]
         return np.full(data.n, float(seen.mean())), False
     sample = plan.sample("treatment", "propensity_covariates")
-    return _model(plan, sample, sample.take(data.treatment)).e, False
+    return _model(plan, sample, sample.take(data.treatment), of="treatment").e, False
 
 
 def _dependent(edges: Edges, place: Codes, index: NDArray[np.intp], n: int) -> Edges:
@@ -226,7 +228,8 @@ def _drawn(
 ) -> tuple[Matrix, NDArray[np.float64]]:
     """The probabilities of the classes, and of two at once, as shares of drawn assignments; keyed by the seed.
 
-    The draws follow the rows' keys, so that the order of the rows does not matter. The class that was seen is one draw.
+    The draws follow the rows' keys, so that the order of the rows does not matter, and their units where rows of a
+    cluster share a key: each was treated by itself. The class that was seen is one draw.
     """
     if len(pairs) > _MOST_DRAWN:
         raise UnusableData(
@@ -236,9 +239,7 @@ def _drawn(
     data = plan.data
     assert data.treatment is not None
     generator = np.random.Generator(np.random.Philox(plan.settings.seed))
-    _, rank = np.unique(data.row_key, return_inverse=True)
-    rank = rank.reshape(-1)
-    size = int(rank.max()) + 1
+    rank, size = _ranks(data)
     chances, joint = np.zeros((4, len(index))), np.zeros((4, 4, len(pairs)))
     rows, places = np.arange(len(index)), np.arange(len(pairs))
     for draw in range(DRAWS + 1):
@@ -248,6 +249,16 @@ def _drawn(
         chances[classes, rows] += 1.0
         joint[classes[pairs[:, 0]], classes[pairs[:, 1]], places] += 1.0
     return chances / (DRAWS + 1), joint / (DRAWS + 1)
+
+
+def _ranks(data: Data) -> tuple[Codes, int]:
+    """(n,) each row's place by key and unit, the same for rows that share both, and how many places there are."""
+    keys, units = data.row_key, np.zeros(data.n, dtype=np.int64) if data.unit is None else data.unit
+    order = np.lexsort((units, keys))
+    first = (np.diff(keys[order]) != 0) | (np.diff(units[order]) != 0)
+    rank = np.empty(data.n, dtype=np.int64)
+    rank[order] = np.concatenate([[0], np.cumsum(first)])
+    return rank, int(rank[order[-1]]) + 1
 
 
 def _measured(plan: Plan) -> Measured:
@@ -266,7 +277,7 @@ def _measured(plan: Plan) -> Measured:
         if ((e <= 0) | (e >= 1)).any():
             raise UnusableData(f"Some probabilities in '{plan.label('pscore')}' are not strictly between 0 and 1.")
     elif models:
-        treatment = _model(plan, sample, own.astype(np.float64))
+        treatment = _model(plan, sample, own.astype(np.float64), of="treatment")
         e = treatment.used
     else:
         e = np.full(sample.n, float(np.average(own, weights=w)))
@@ -280,8 +291,9 @@ def _measured(plan: Plan) -> Measured:
             rows = np.flatnonzero(mine)
             full = rows if sample.index is None else sample.index[rows]
             fit = fitted[arm] = _model(
-                plan, Sample(total=data.n, n=len(rows), index=full), exposed[mine].astype(np.float64)
-            )
+                plan, Sample(total=data.n, n=len(rows), index=full), exposed[mine].astype(np.float64),
+                of=f"exposure, {'treated' if arm else 'untreated'} as they are,",
+            )  # fmt: skip
             q = fit.used
         else:
             q = np.full(int(mine.sum()), float(np.average(exposed[mine], weights=w[mine])))
@@ -290,6 +302,7 @@ def _measured(plan: Plan) -> Measured:
     return Measured(
         sample=sample, classes=2 * own + exposed, chances=chance, treatment=treatment,
         exposure=(fitted[0], fitted[1]), rule=rule, notes=tuple(dict.fromkeys(n for fit in fits for n in fit.notes)),
+        warnings=tuple(warning for fit in fits for warning in fit.warnings),
     )  # fmt: skip
 
 
@@ -306,8 +319,8 @@ def _exposed(exposure: Vector, plan: Plan) -> tuple[Codes, str]:
     return (exposure >= least).astype(np.int64), f"'{name}' is {least:.3g} or more"
 
 
-def _model(plan: Plan, sample: Sample, outcome: Vector) -> Propensity:
-    """A logit of the (n,) 0/1 outcome of a sample on the covariates."""
+def _model(plan: Plan, sample: Sample, outcome: Vector, *, of: str) -> Propensity:
+    """A logit of the (n,) 0/1 outcome of a sample, and of what that is, on the covariates."""
     data, settings = plan.data, plan.settings
     columns = {
         "x": (data.propensity_covariates, plan.labels("propensity_covariates")),
@@ -316,4 +329,4 @@ def _model(plan: Plan, sample: Sample, outcome: Vector) -> Propensity:
     frame = build_frame(
         sample, columns, weights=data.weights, block=settings.chunk_rows, threads=settings.threads
     )  # fmt: skip
-    return fitted_propensity(fit_logit(frame, outcome))
+    return fitted_propensity(fit_logit(frame, outcome), of=of)

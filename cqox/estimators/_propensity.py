@@ -55,14 +55,14 @@ class Propensity:
         return self.sample.take(self.e)
 
 
-def fitted_propensity(logit: Logit) -> Propensity:
-    """The propensities of a fitted logit."""
+def fitted_propensity(logit: Logit, *, of: str = "treatment") -> Propensity:
+    """The propensities of a fitted logit, which are those of treatment unless told otherwise."""
     frame, e = logit.frame, logit.probabilities
     extreme = int(((e < _EXTREME) | (e > 1 - _EXTREME)).sum())
     warnings: tuple[str, ...] = ()
     if extreme:
         rows = "1 row has" if extreme == 1 else f"{extreme} rows have"
-        warnings = (f"{rows} a probability of treatment within {_EXTREME:g} of 0 or 1: they have no counterparts.",)
+        warnings = (f"{rows} a probability of {of} within {_EXTREME:g} of 0 or 1: they have no counterparts.",)
     return Propensity(
         e=frame.sample.scatter(e, np.nan),
         known=False,

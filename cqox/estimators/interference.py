@@ -74,6 +74,13 @@ def _on_network(plan: Plan, effect: Effect) -> Estimate:
         notes=_other_errors(plan),
     )
     told, warnings = _described(found.classes, _own_chance(found), found.rule, (plus, minus))
+    for level in (plus, minus):
+        impossible = int(np.sum(found.chances[level] <= 0))
+        if impossible:
+            warnings.append(
+                f"{impossible} of {found.sample.n} rows could hardly have been {_CLASSES[level]}: the mean of that "
+                "class says nothing of them."
+            )
     isolated, unknown = found.left_out
     told |= {
         "left_out_without_neighbours": isolated,
@@ -95,7 +102,7 @@ def _own_chance(found: Network) -> Vector:
 
 def _mean(y: Vector, found: Network, level: int) -> tuple[float, Vector]:
     """The Hajek mean of a class, and the (n,) residuals of its rows over the sum of its weights; 0 in other rows."""
-    weights = np.where(found.classes == level, 1.0 / found.chances[level], 0.0)
+    weights = _over((found.classes == level).astype(np.float64), found.chances[level])
     mean = float(weights @ y / weights.sum())
     return mean, np.where(found.classes == level, y - mean, 0.0) / weights.sum()
 
@@ -103,7 +110,8 @@ def _mean(y: Vector, found: Network, level: int) -> tuple[float, Vector]:
 def _covariance(found: Network, k: int, l: int, left: Vector, right: Vector) -> float:  # noqa: E741 - the paper's
     """The covariance of two Hajek means, or the variance of one, where pairs of classes that never meet are bounded.
 
-    Such a pair adds the squares of both to a variance and takes them from a covariance, by Young's inequality.
+    Such a pair adds the squares of both to a variance and takes them from a covariance, by Young's inequality. A row
+    that cannot be in a class has no part in its mean, and so in none of its pairs.
 
     Args:
         found: the network.
@@ -118,12 +126,18 @@ def _covariance(found: Network, k: int, l: int, left: Vector, right: Vector) -> 
         met = (joint > 0) & (left[a] != 0) & (right[b] != 0)
         p, q = pi_k[a[met]], pi_l[b[met]]
         total += float(np.sum((joint[met] - p * q) / joint[met] * left[a[met]] * right[b[met]] / (p * q)))
-        never = joint <= 0
-        bound = left[a[never]] ** 2 / pi_k[a[never]] + right[b[never]] ** 2 / pi_l[b[never]]
+        never = (joint <= 0) & (pi_k[a] > 0) & (pi_l[b] > 0)
+        bound = _over(left[a[never]] ** 2, pi_k[a[never]]) + _over(right[b[never]] ** 2, pi_l[b[never]])
         total += (1.0 if k == l else -1.0) * float(bound.sum()) / 2.0
     if k == l:
-        return total + float(np.sum((1.0 - pi_k) * (left / pi_k) ** 2))
-    return total - float(np.sum(left**2 / pi_k + right**2 / pi_l)) / 2.0
+        return total + float(np.sum((1.0 - pi_k) * _over(left, pi_k) ** 2))
+    either = (pi_k > 0) & (pi_l > 0)
+    return total - float(np.sum((_over(left**2, pi_k) + _over(right**2, pi_l))[either])) / 2.0
+
+
+def _over(values: Vector, chances: Vector) -> Vector:
+    """The quotients, 0 where the value is: of rows that are not in a class, some could not have been."""
+    return np.divide(values, chances, out=np.zeros_like(values), where=values != 0)
 
 
 def _other_errors(plan: Plan) -> tuple[str, ...]:
@@ -166,7 +180,7 @@ def _by_measure(plan: Plan, effect: Effect) -> Estimate:
     return estimated(
         Title(f"exposure_{effect}", _FAMILY, _ESTIMANDS[effect]), plan, sample, means[0] - means[1], contributions,
         uncertainty, n_effective=effective_rows(used, sample.n), diagnostics=told, notes=notes,
-        warnings=(*warnings, *pooled_periods(plan)),
+        warnings=(*warnings, *found.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 

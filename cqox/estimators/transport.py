@@ -6,7 +6,7 @@ Weighting needs the model of who is in the source (a logit), g-computation that 
 doubly robust estimate needs one of the two.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
+from cqox.estimators._cluster_arms import clusters_by_arm
 from cqox.estimators._frame import Frame, build_frame
 from cqox.estimators._gram import grouped_gram, solve
 from cqox.estimators._logit import fit_logit
 from cqox.estimators._propensity import Propensity, fitted_propensity, score_correction
 from cqox.estimators._result import Title, effective_rows, estimated, finite, no_absorbing, pooled_periods
 from cqox.estimators._sample import Sample, listed
-from cqox.estimators._uncertainty import asymptotic
+from cqox.estimators._uncertainty import Uncertainty, asymptotic
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -33,6 +34,9 @@ _ESTIMAND = "target ATE"
 _METHOD = "M-estimation"
 _FEW = 0.2
 _FAR_APART = 0.1
+_ROWS_PER_COEFFICIENT = 10
+_ROUNDING = 1e-12
+"""A standard deviation in the target, of columns that are standardised over both populations, below which it is 0."""
 
 type Use = Literal["weights", "outcomes", "both"]
 
@@ -75,12 +79,14 @@ class _Arm:
         line: (k,) its regression.
         moved: (source rows,) contributions by way of the weights.
         fitted: (source rows,) contributions by way of the regression's coefficients.
+        warnings: doubts about its predictions.
     """
 
     value: float
     line: Vector
     moved: Vector
     fitted: Vector
+    warnings: tuple[str, ...]
 
 
 def _transported(plan: Plan, *, use: Use) -> Estimate:
@@ -105,12 +111,28 @@ def _transported(plan: Plan, *, use: Use) -> Estimate:
             contributions[inside] += score_correction(found.treatment, t, moved * np.where(t > 0, e - 1.0, e))
     scale = float(frame.scale[frame.column("y")])
     uncertainty = asymptotic(contributions * scale, plan.clusters(found.sample), plan.settings, name=_METHOD)
+    uncertainty = _with_clusters_of_arms(plan, found, uncertainty)
     effective, diagnostics, warnings = _described(plan, found, inverse_odds, use)
+    warnings += [*control.warnings, *treated.warnings]
     return estimated(
         Title(_NAMES[use], _FAMILY, _ESTIMAND), plan, found.sample, (treated.value - control.value + mean) * scale,
         contributions * scale, uncertainty, n_effective=None if use == "outcomes" else effective,
         diagnostics=diagnostics, notes=frame.notes, warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
+
+
+def _with_clusters_of_arms(plan: Plan, found: _Populations, uncertainty: Uncertainty) -> Uncertainty:
+    """The uncertainty with what is to be said of the arms' clusters in the source: of one there is no error."""
+    exposed = np.full(found.sample.n, -1.0)
+    exposed[found.source] = found.within.sample.take(_mapped(plan.data.treatment))
+    by_arm = clusters_by_arm(plan.clusters(found.sample).codes, exposed)
+    if by_arm is None:
+        return uncertainty
+    told = replace(uncertainty, by_arm=by_arm)
+    doubt, refusal = by_arm.doubt(), None if plan.settings.se == "CRV1" else by_arm.refusal()
+    if doubt is None or not told.clustered or told.standard_error is None:
+        return told
+    return replace(told, warnings=(doubt, *told.warnings)) if refusal is None else told.without_error(refusal)
 
 
 def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: Vector) -> _Arm:
@@ -122,6 +144,7 @@ def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: 
     frame, weights = found.within, found.weights[found.source]
     k, y = frame.at["x"].stop, frame.column("y")
     line, inverse, reach = np.zeros(k), np.zeros((k, k)), np.zeros(k)
+    lost: list[str] = []
     if use != "weights":
         products, _ = grouped_gram(frame.rows, frame.matrix, weights, own.astype(np.int64), 2)
         fit = solve(products[1, :k, :k], products[1, :k, [y]].T)
@@ -131,6 +154,7 @@ def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: 
                 "coefficients; map fewer covariates."
             )
         line, inverse, reach = fit.coefficients[:, 0], fit.inverse, goal
+        lost = [frame.labels[column] for column in np.setdiff1d(np.arange(k), fit.kept)]
     residual = frame.matrix[y] - line @ frame.matrix[:k]
     value, moved = 0.0, np.zeros(frame.n)
     if use != "outcomes":
@@ -141,7 +165,11 @@ def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: 
         moved = share * (residual - value)
         reach = reach - frame.matrix[:k] @ share
     fitted = np.where(own, weights * residual, 0.0) * ((inverse @ reach) @ frame.matrix[:k])
-    return _Arm(value=value, line=line, moved=moved, fitted=fitted)
+    doubt = (
+        f"In the {'treated' if arm else 'untreated'} rows of the source some columns do not vary on their own, so that "
+        f"predictions extrapolate: {listed(lost)}."
+    )
+    return _Arm(value=value, line=line, moved=moved, fitted=fitted, warnings=(doubt,) if lost else ())
 
 
 def _inverse_odds(found: _Populations) -> Vector:
@@ -181,6 +209,22 @@ def _described(
         "propensity": "given" if found.treatment.known else "logit",
     }
     warnings = []
+    unseen = [label for label in found.within.dropped if label not in found.everybody.dropped]
+    if unseen:
+        warnings.append(
+            f"In the source {listed(unseen, 3)} does not vary on its own, and in the target it does: what units that "
+            "the source has none of would gain is not in these data."
+        )
+    if use != "outcomes":
+        warnings += [*found.belonging.warnings, *found.treatment.warnings]
+    arms = np.bincount(found.within.sample.take(_mapped(plan.data.treatment)).astype(np.intp), minlength=2)
+    told["source_rows_by_arm"] = {"untreated": int(arms[0]), "treated": int(arms[1])}
+    coefficients = found.within.at["x"].stop
+    if not plan.has("cluster") and arms.min() < _ROWS_PER_COEFFICIENT * coefficients:
+        warnings.append(
+            f"The {'treated' if arms[1] <= arms[0] else 'untreated'} arm of the source has {arms.min()} rows for "
+            f"{coefficients} coefficients: the interval is right in large samples and may be too narrow here."
+        )
     if effective < _FEW * rows:
         warnings.append(
             f"Weighted to the target, the {rows} source rows count as {effective:.1f}: the populations are far apart."
@@ -205,7 +249,8 @@ def _differences(found: _Populations, weighting: Vector) -> dict[str, tuple[floa
         spread = float(np.sqrt(np.average((target - goal) ** 2, weights=weights[~inside])))
         before = goal - float(np.average(source, weights=weights[inside]))
         after = goal - float(np.average(source, weights=weighting))
-        told[whole.labels[column]] = (finite(before / spread), finite(after / spread)) if spread > 0 else (None, None)
+        varies = spread > _ROUNDING
+        told[whole.labels[column]] = (finite(before / spread), finite(after / spread)) if varies else (None, None)
     return told
 
 
@@ -269,7 +314,7 @@ def _fitted(plan: Plan) -> _Populations:
         weights=np.ones(both.n) if weights is None else weights,
         everybody=everybody,
         within=within,
-        belonging=fitted_propensity(fit_logit(everybody, inside.astype(np.float64))),
+        belonging=fitted_propensity(fit_logit(everybody, inside.astype(np.float64)), of="the source"),
         treatment=treatment,
     )
 

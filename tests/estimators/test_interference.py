@@ -8,8 +8,9 @@ import pytest
 
 from cqox.diagnostics.primary import choose_primary
 from cqox.estimators import Data, Estimate, Plan, Settings, applicable, catalog, run
+from cqox.estimators._conley import default_bandwidth
 from cqox.estimators._exposures import network
-from tests.estimators.designs import EFFECT, connected, cross_section, placed
+from tests.estimators.designs import EFFECT, connected, cross_section, placed, rows
 from tests.validation import Validated, record
 
 EFFECTS = {"exposure_direct": (2, 0), "exposure_spillover": (1, 0), "exposure_total": (3, 0)}
@@ -77,6 +78,23 @@ def test_drawn_probabilities_of_a_threshold_are_near_those_of_all_assignments():
     np.testing.assert_allclose(found.joint, wanted, atol=0.07)
 
 
+def test_drawn_probabilities_are_of_rows_treated_by_themselves_where_a_cluster_shares_a_key():
+    data = replace(connected(300, seed=6, degree=3, share=0.4), unit=np.arange(300))
+    cluster = np.arange(300) % 10
+    keys = np.random.default_rng(1).integers(0, 2**63, 10).astype(np.uint64)
+    clustered = replace(data, clusters=(cluster,), row_key=keys[cluster])
+    exact = network(Plan(data, Settings()))
+    # The least threshold exposes as any treated neighbour does, whose probabilities are known exactly.
+    drawn = network(Plan(clustered, Settings(exposure_threshold=1e-6)))
+    assert np.array_equal(drawn.classes, exact.classes)
+    np.testing.assert_allclose(drawn.chances, exact.chances, atol=0.08)
+    np.testing.assert_allclose(drawn.joint.mean(axis=2), exact.joint.mean(axis=2), atol=0.01)
+    order = np.random.default_rng(2).permutation(300)
+    again = network(Plan(rows(clustered, order), Settings(exposure_threshold=1e-6)))
+    for before, after in zip(drawn.chances, again.chances, strict=True):
+        np.testing.assert_array_equal(again.sample.scatter(after), drawn.sample.scatter(before)[order])
+
+
 def bound(data: Data, level: tuple[int, int]) -> tuple[float, float]:
     """The Hajek contrast and the bound of its variance, by loops over all pairs of rows."""
     chances, joint = enumerated(data)
@@ -116,6 +134,46 @@ def test_estimate_and_error_are_those_of_loops_over_all_pairs(name: str):
     value, variance = bound(data, EFFECTS[name])
     assert result.estimate == pytest.approx(value, rel=1e-10)
     assert result.standard_error == pytest.approx(np.sqrt(variance), rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["exposure_spillover", "exposure_total"])
+def test_rows_that_could_not_have_been_in_a_class_leave_the_error_and_are_told_of(name: str):
+    data = connected(150, seed=3, degree=6, share=0.35)
+    settings = Settings(exposure_threshold=0.75)
+    found, result = network(Plan(data, settings)), answer(data, name, exposure_threshold=0.75)
+    plus, minus = EFFECTS[name]
+    n, y = found.sample.n, found.sample.take(data.y)
+    joint = found.chances[:, None, :, None] * found.chances[None, :, None, :]
+    for place, (i, j) in enumerate(found.pairs):
+        joint[:, :, i, j], joint[:, :, j, i] = found.joint[:, :, place], found.joint[:, :, place].T
+    rest = {}
+    for k in (plus, minus):
+        own = np.flatnonzero(found.classes == k)
+        w = 1 / found.chances[k, own]
+        rest[k] = dict(zip(own.tolist(), (y[own] - np.average(y[own], weights=w)) / w.sum(), strict=True))
+
+    def part(k: int, l: int) -> float:  # noqa: E741
+        total = 0.0
+        for i in range(n):
+            for j in range(n):
+                a, b = rest[k].get(i, 0.0), rest[l].get(j, 0.0)
+                both = joint[k, l, i, j] if i != j else (found.chances[k, i] if k == l else 0.0)
+                apart = found.chances[k, i] * found.chances[l, j]
+                if apart == 0:
+                    continue
+                if both > 0:
+                    total += a * b * (both - apart) / both / apart
+                else:
+                    total += (1 if k == l else -1) * (a * a / found.chances[k, i] + b * b / found.chances[l, j]) / 2
+        return total
+
+    variance = part(plus, plus) + part(minus, minus) - 2 * part(plus, minus)
+    assert result.standard_error == pytest.approx(np.sqrt(variance), rel=1e-8)
+    for level in (plus, minus):
+        impossible = np.sum(found.chances[level] == 0)
+        told = [warning for warning in result.warnings if warning.startswith(f"{impossible} of {n} rows could hardly")]
+        assert bool(told) == (impossible > 0)
+    assert (found.chances[[plus, minus]] == 0).any()
 
 
 def test_effects_of_a_network_are_found_and_a_comparison_without_it_is_wrong():
@@ -230,6 +288,32 @@ def test_rows_whose_neighbours_are_not_known_are_counted():
     found = answer(replace(data, treatment=treatment), "exposure_direct")
     assert found.diagnostics["left_out_with_unknown_neighbours"] == near
     assert found.n == answer(data, "exposure_direct").n - near - 1
+
+
+def test_the_bandwidth_of_many_rows_is_that_of_all_their_places_where_clusters_share_a_key():
+    rng = np.random.default_rng(7)
+    cluster = np.arange(10_000) % 20
+    # Towns from the narrowest to the widest: whichever few clusters are asked, the answer would be theirs.
+    places = (
+        rng.uniform(30, 40, (20, 2))[cluster]
+        + rng.standard_normal((10_000, 2)) * np.geomspace(0.01, 1, 20)[cluster, None]
+    )
+    each = default_bandwidth(places, rng.integers(0, 2**63, 10_000).astype(np.uint64))
+    for _ in range(5):
+        keys = rng.integers(0, 2**63, 20).astype(np.uint64)
+        assert default_bandwidth(places, keys[cluster]) == pytest.approx(each, rel=0.15)
+
+
+def test_rows_without_counterparts_are_doubted_where_exposure_is_measured():
+    data = replace(connected(900, seed=3, measured=True), weights=None)
+    exposed = data.neighbor_exposure > 0
+    # One kind of units is treated alone, another exposed alone where it is not treated.
+    treated, reached = (np.flatnonzero(rows)[:7] for rows in (data.treatment > 0, exposed & (data.treatment == 0)))
+    for kind, of in ((treated, "treatment"), (reached, "exposure, untreated as they are,")):
+        columns = np.column_stack([data.covariates, np.isin(np.arange(900), kind)])
+        found = answer(replace(data, covariates=columns, propensity_covariates=columns), "exposure_total")
+        assert any(f"7 rows have a probability of {of} within" in warning for warning in found.warnings)
+    assert not any("counterparts" in warning for warning in answer(data, "exposure_total").warnings)
 
 
 def test_rare_classes_are_doubted():

@@ -25,6 +25,79 @@ def logit(x: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return beta
 
 
+def told(data: Data, extra: np.ndarray, name: str) -> tuple[str, ...]:
+    """The warnings with one more covariate."""
+    columns = np.column_stack([data.covariates, extra])
+    labels = tuple(f"x{column}" for column in range(columns.shape[1]))
+    names = {**data.names, "covariates": labels, "propensity_covariates": labels}
+    wider = replace(data, covariates=columns, propensity_covariates=columns, names=names)
+    return answer(wider, name).warnings
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_units_that_the_source_has_none_of_are_a_warning(name: str):
+    data = replace(two_populations(900), weights=None)
+    only = (data.in_source == 0) & (np.arange(900) % 4 == 0)
+    warnings = told(data, only.astype(float), name)
+    assert any("In the source x2 does not vary" in warning for warning in warnings)
+    modelled = name != "transport_g_computation"
+    assert any("probability of the source within" in warning for warning in warnings) == modelled
+    assert answer(data, name).warnings == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_of_the_source_without_counterparts_in_the_other_arm_are_a_warning(name: str):
+    data = replace(two_populations(900), weights=None)
+    treated = np.flatnonzero((data.in_source > 0) & (data.treatment > 0))
+    kind = np.zeros(900)
+    kind[treated[:6]] = kind[np.flatnonzero(data.in_source == 0)[:6]] = 1.0
+    warnings = told(data, kind, name)
+    extrapolated = any("untreated rows of the source some columns do not vary" in warning for warning in warnings)
+    assert extrapolated == (name != "transport_weighting")
+    alone = any("6 rows have a probability of treatment within" in warning for warning in warnings)
+    assert alone == (name != "transport_g_computation")
+
+
+def test_a_covariate_that_never_varies_in_the_target_has_no_standardised_difference():
+    data = replace(two_populations(600), weights=None)
+    source = np.flatnonzero(data.in_source > 0)
+    for seed in range(8):
+        kind = np.zeros(600)
+        kind[np.random.default_rng(seed).choice(source, 37, replace=False)] = 1.0
+        columns = np.column_stack([data.covariates, kind])
+        found = answer(replace(data, covariates=columns, propensity_covariates=columns), "transport_weighting")
+        *_, last = found.diagnostics["standardised_differences"].values()
+        assert last == [None, None]
+        assert not any("still differ" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_few_rows_of_an_arm_of_the_source_are_a_warning(name: str):
+    data = replace(two_populations(900), weights=None)
+    treated = np.flatnonzero((data.in_source > 0) & (data.treatment > 0))
+    few = data.rows(np.setdiff1d(np.arange(900), treated[12:]))
+    found = answer(few, name)
+    assert found.diagnostics["source_rows_by_arm"]["treated"] == 12
+    assert any("treated arm of the source has 12 rows for 3 coefficients" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_arm_of_the_source_in_a_single_cluster_has_no_clustered_error_but_by_request(name: str):
+    data = replace(two_populations(900), weights=None)
+    place = 1 + np.arange(900) % 30
+    alone = np.where((data.in_source > 0) & (data.treatment > 0), 0, place)
+    found = answer(replace(data, clusters=(alone,)), name)
+    assert found.standard_error is None
+    assert any("Only 1 cluster is treated" in warning for warning in found.warnings)
+    assert found.diagnostics["clusters_by_arm"]["treated"] == 1
+    assert answer(replace(data, clusters=(alone,)), name, se="CRV1").standard_error > 0
+    # The target's clusters are of neither arm.
+    target = np.where(data.in_source > 0, place, 0)
+    fine = answer(replace(data, clusters=(target,)), name)
+    assert fine.standard_error > 0
+    assert fine.diagnostics["clusters_by_arm"] == {"untreated": 30, "treated": 30}
+
+
 class Stacked:
     """All models and the two means as one vector of parameters with one vector of moments for each row."""
 
