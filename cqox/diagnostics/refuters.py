@@ -138,11 +138,26 @@ def _normal(data: Data, purpose: str) -> Vector:
 def _shuffled(values: Vector, data: Data, purpose: str) -> Vector:
     """The values that rows have, dealt out anew among the rows that have one."""
     known: NDArray[np.intp] = np.flatnonzero(~np.isnan(values))
-    start = np.argsort(_uniform(data, f"{purpose} from")[known], kind="stable")
-    end = np.argsort(_uniform(data, f"{purpose} to")[known], kind="stable")
+    start, end = (_order(data, f"{purpose} {way}", known) for way in ("from", "to"))
     dealt = values.copy()
     dealt[known[end]] = values[known[start]]
     return dealt
+
+
+def _order(data: Data, purpose: str, among: NDArray[np.intp]) -> NDArray[np.intp]:
+    """An order of some rows at random, rows of one key one after the other: clusters and units move as a whole.
+
+    Within a key the order is by what else the rows hold, so that where they stand says nothing.
+    """
+    content = data.row_key
+    for column in (
+        data.y, data.treatment, data.weights, data.pscore, data.unit, data.time, *data.clusters, *data.fixed_effects,
+        *data.covariates.T, *data.propensity_covariates.T,
+    ):  # fmt: skip
+        if column is not None:
+            numbers = np.nan_to_num(column.astype(np.float64), nan=np.inf) + 0.0
+            content = keyed(content ^ numbers.view(np.uint64), f"refuter {purpose} within a key")
+    return np.lexsort((content[among], _uniform(data, purpose)[among]))
 
 
 def _placebo_treatment(data: Data, purpose: str) -> Data:

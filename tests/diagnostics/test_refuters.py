@@ -7,7 +7,7 @@ import pytest
 
 from cqox.diagnostics import diagnose
 from cqox.diagnostics.primary import Primary
-from cqox.diagnostics.refuters import refutations
+from cqox.diagnostics.refuters import _shuffled, refutations
 from cqox.errors import UnusableData
 from cqox.estimators import Data, Plan, Settings, catalog, run
 from tests.diagnostics.looking import trial
@@ -54,6 +54,27 @@ def test_the_order_of_the_rows_changes_no_refutation():
         assert right[name]["mean"] == pytest.approx(left[name]["mean"], rel=1e-8, abs=1e-10)
         assert right[name]["p_value"] == pytest.approx(left[name]["p_value"], rel=1e-8)
     assert refuted(data, "ols_adjustment", seed=1)["data_subset"]["mean"] != left["data_subset"]["mean"]
+
+
+def test_the_order_of_rows_that_share_a_key_changes_no_refutation():
+    cluster = np.random.default_rng(5).integers(0, 20, 300)
+    keys = np.random.default_rng(6).integers(0, 2**63, 20).astype(np.uint64)
+    data = replace(cross_section(300, weights=False), clusters=(cluster,), row_key=keys[cluster])
+    order = np.random.default_rng(4).permutation(data.n)
+    left, right = refuted(data, "aipw"), refuted(rows(data, order), "aipw")
+    for name in NAMES:
+        assert right[name]["mean"] == pytest.approx(left[name]["mean"], rel=1e-8, abs=1e-10)
+        assert right[name]["p_value"] == pytest.approx(left[name]["p_value"], rel=1e-8)
+
+
+def test_a_placebo_moves_whole_clusters_to_others_of_their_size():
+    cluster = np.repeat(np.arange(40), 5)
+    keys = np.random.default_rng(6).integers(0, 2**63, 40).astype(np.uint64)
+    data = replace(trial(200), treatment=(cluster % 2).astype(float), clusters=(cluster,), row_key=keys[cluster])
+    dealt = _shuffled(data.treatment, data, "placebo")
+    assert np.ptp(dealt.reshape(40, 5), axis=1).max() == 0
+    assert dealt.sum() == data.treatment.sum()
+    assert (dealt != data.treatment).any()
 
 
 def test_the_placebo_distribution_is_that_of_a_permutation_test():
