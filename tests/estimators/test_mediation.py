@@ -190,7 +190,9 @@ def test_intervals_of_the_curve_are_those_of_the_stacked_equations():
         left = pair - base @ theta[:8].reshape(2, 4).T
         return np.column_stack([base * left[:, :1], base * left[:, 1:], squares(left) - theta[8:]])
 
-    for row in answer(data).diagnostics["sensitivity"]["curve"][::6]:
+    stats = pytest.importorskip("scipy.stats")
+    found = answer(data, se="HC0")
+    for row in found.diagnostics["sensitivity"]["curve"][::6]:
         r = row["rho"] / np.sqrt(1 - row["rho"] ** 2)
 
         def value(theta: Vector, r: float = r) -> float:
@@ -198,8 +200,65 @@ def test_intervals_of_the_curve_are_those_of_the_stacked_equations():
             return theta[7] * (s12 - r * np.sqrt(s11 * s22 - s12**2)) / s22
 
         assert row["acme"] == pytest.approx(value(theta), rel=1e-8)
-        half = 1.959963985 * sandwich(equations, theta, value)
+        half = stats.t.ppf(0.975, data.n - 5) * sandwich(equations, theta, value)
         assert row["ci_upper"] - row["acme"] == pytest.approx(half, rel=1e-5)
+
+
+@pytest.mark.parametrize("se", ["auto", "iid", "HC0", "HC1", "HC2", "CRV1", "CRV3"])
+@pytest.mark.parametrize("clusters", [0, 9])
+def test_the_curve_without_correlation_and_the_only_path_have_the_error_of_the_effect(se: str, clusters: int):
+    data = mediated(90)
+    data = replace(data, clusters=(np.arange(90) % clusters,)) if clusters else data
+    found = answer(data, se=se)
+    assert found.diagnostics["paths"][0]["standard_error"] == pytest.approx(found.standard_error, rel=1e-9)
+    (row,) = [row for row in found.diagnostics["sensitivity"]["curve"] if row["rho"] == 0]
+    assert (row["ci_lower"], row["ci_upper"]) == pytest.approx((found.ci_lower, found.ci_upper), rel=1e-9)
+
+
+def test_an_effect_without_an_error_has_a_curve_without_intervals():
+    data = mediated(90)
+    cluster = np.where(data.treatment > 0, 0, 1 + np.arange(90) % 7)
+    found = answer(replace(data, clusters=(cluster,)))
+    assert found.standard_error is None
+    assert found.diagnostics["paths"][0]["standard_error"] is None
+    told = found.diagnostics["sensitivity"]
+    assert {row["ci_lower"] for row in told["curve"]} == {None}
+    assert told["smallest_rho_with_zero_inside"] is None
+    assert "no standard errors" in found.diagnostics["interaction"]["reason"]
+
+
+def test_one_product_is_tested_by_t_and_several_by_hotelling():
+    stats = pytest.importorskip("scipy.stats")
+    for mediators in (1, 3):
+        data = mediated(80, mediators=mediators, product=0.2)
+        _, second = peer_fits(data, product=True)
+        robust = second.get_robustcov_results("HC3")
+        d, covariance = robust.params[-mediators:], robust.cov_params()[-mediators:, -mediators:]
+        rest = second.df_resid - mediators + 1
+        wald = d @ np.linalg.solve(covariance, d) * rest / second.df_resid / mediators
+        told = answer(data).diagnostics["interaction"]
+        assert told["coefficients"] == pytest.approx(list(d), rel=1e-8)
+        assert told["p_value"] == pytest.approx(stats.f.sf(wald, mediators, rest), rel=1e-7)
+        if mediators == 1:
+            assert told["p_value"] == pytest.approx(robust.pvalues[-1], rel=1e-7)
+
+
+def test_the_test_of_products_leaves_out_each_cluster_where_they_are_few():
+    stats = pytest.importorskip("scipy.stats")
+    data = mediated(240, mediators=2, product=0.2)
+    codes = np.arange(240) % 12
+
+    def products(kept: np.ndarray) -> np.ndarray:
+        base = np.column_stack([np.ones(kept.sum()), data.covariates[kept], data.treatment[kept]])
+        m = data.mediators[kept]
+        outer = np.column_stack([base, m, m * data.treatment[kept, None]])
+        return np.linalg.lstsq(outer, data.y[kept], rcond=None)[0][-2:]
+
+    d = products(np.ones(240, dtype=bool))
+    off = np.stack([products(codes != code) for code in range(12)]) - d
+    wald = d @ np.linalg.solve(off.T @ off * 11 / 12, d)
+    told = answer(replace(data, clusters=(codes,))).diagnostics["interaction"]
+    assert told["p_value"] == pytest.approx(stats.f.sf(wald * 10 / (11 * 2), 2, 10), rel=1e-6)
 
 
 def test_a_mediator_that_the_covariates_determine_is_refused():
@@ -283,3 +342,32 @@ def test_an_interaction_that_is_left_out_is_found_as_often_as_it_should_be(capsy
     )  # fmt: skip
     assert fired[0.4] >= 0.9 * replications
     assert fired[0.0] <= 0.05 * replications
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("rows", "clusters", "mediators"), [(60, 0, 1), (60, 0, 3), (240, 12, 3)])
+def test_few_rows_or_clusters_find_no_interaction_that_is_not_there(
+    rows: int, clusters: int, mediators: int, capsys: pytest.CaptureFixture[str]
+):
+    replications, rejected = 1_000, 0
+    for replication in range(replications):
+        rng = np.random.default_rng(20_240 + replication)
+        codes = np.arange(rows) % max(clusters, 1)
+        shared = 0.5 * rng.standard_normal((2, max(clusters, 1)))[:, codes] * (clusters > 0)
+        data = replace(mediated(rows, 20_240 + replication, mediators=mediators), weights=None)
+        m = data.mediators + shared[:1].T
+        y = data.y + m.sum(axis=1) * 0.2 + shared[1] + rng.standard_normal(rows) * np.abs(m[:, 0])
+        data = replace(data, y=y, mediators=m, clusters=(codes,) if clusters else ())
+        rejected += answer(data).diagnostics["interaction"]["p_value"] < 0.05
+    rate = rejected / replications
+    with capsys.disabled():
+        print(f"\n{rows} rows, {clusters} clusters, {mediators} mediators: an interaction is found in {rate:.3f}")
+    record(
+        Validated(
+            design=f"No interaction with {mediators} mediators" + (f", {clusters} clusters" if clusters else ""),
+            estimator="mediation_acme", replications=replications, rows=rows,
+            note=f"the test of the interaction rejects {rate:.3f} at 5%",
+        )
+    )  # fmt: skip
+    assert rate - 3.29 * np.sqrt(rate * (1 - rate) / replications) <= 0.07
