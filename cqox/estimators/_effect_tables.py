@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cqox.estimators._heterogeneity import Judged
-from cqox.estimators._quantiles import chi_square_survival, critical_value, two_sided
+from cqox.estimators._quantiles import chi_square_survival, critical_value, f_survival, two_sided
 from cqox.estimators._result import finite
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Json
@@ -103,12 +103,22 @@ def coefficient_table(
     table: list[Json] = [
         {"label": label, **scale.described(values[:, place], variances[:, place])} for place, label in enumerate(labels)
     ]
-    return {"coefficients": table, "test": _equal([_wald(value[1:], matrix[1:, 1:]) for value, matrix in fits])}
+    tested = _equal([_wald(value[1:], matrix[1:, 1:]) for value, matrix in fits], degrees)
+    return {"coefficients": table, "test": tested}
 
 
 def judgement_table(judged: Sequence[Judged], unit: float, alpha: float, degrees: float | None) -> dict[str, Json]:
-    """Groups by the predicted effect, its slope, and the curve of ranking by it with its areas."""
-    scale = _Scale(unit, alpha, degrees)
+    """Groups by the predicted effect, its slope, and the curve of ranking by it with its areas.
+
+    Args:
+        judged: what each split says.
+        unit: of the scores.
+        alpha: one minus the level of the intervals.
+        degrees: of freedom, for clusters; fewer where not all of them were judged.
+    """
+    degrees = min([each.degrees for each in judged if each.degrees is not None], default=degrees)
+    within = min([each.within for each in judged if each.within is not None], default=degrees)
+    scale, of_areas = _Scale(unit, alpha, degrees), _Scale(unit, alpha, within)
     alike = [each for each in judged if len(each.groups) == len(judged[0].groups)]
     groups: list[Json] = []
     for place in range(len(alike[0].groups)):
@@ -122,10 +132,10 @@ def judgement_table(judged: Sequence[Judged], unit: float, alpha: float, degrees
         "rows": judged[0].rows,
         "groups": groups,
         "top_minus_bottom": scale.described([each[0] for each in ends], [each[1] for each in ends]),
-        "equal_groups": _equal([_contrasts(each) for each in alike]),
+        "equal_groups": _equal([_contrasts(each) for each in alike], degrees),
         "slope": scale.described([each.slope[0] for each in judged], [each.slope[1] for each in judged], 1.0),
-        "autoc": scale.described([each.autoc[0] for each in judged], [each.autoc[1] for each in judged]),
-        "qini": scale.described([each.qini[0] for each in judged], [each.qini[1] for each in judged]),
+        "autoc": of_areas.described([each.autoc[0] for each in judged], [each.autoc[1] for each in judged]),
+        "qini": of_areas.described([each.qini[0] for each in judged], [each.qini[1] for each in judged]),
         "curve": _curve(judged, scale),
     }
 
@@ -165,15 +175,28 @@ def _wald(values: Vector, covariance: Matrix) -> tuple[float, int] | None:
     return float(left @ left), len(values)
 
 
-def _equal(found: Sequence[tuple[float, int] | None]) -> Json:
+def _equal(found: Sequence[tuple[float, int] | None], degrees: float | None) -> Json:
+    """The test by chi-square statistics of each split; with clusters by F, after Hotelling.
+
+    Chi-square takes a covariance for known that rests on few clusters, and then rejects far too often.
+    """
     known = [each for each in found if each is not None and finite(each[0]) is not None]
     if not known:
         return None
-    statistic = float(np.median([each[0] for each in known]))
-    p_values = [chi_square_survival(value, degrees) for value, degrees in known]
+    contrasts = known[0][1]
+    rest = None if degrees is None else degrees - contrasts + 1
+    if rest is None:
+        statistics = [value for value, _ in known]
+        p_values = [chi_square_survival(value, contrasts) for value in statistics]
+    elif rest < 1 or degrees is None:
+        return None
+    else:
+        statistics = [value * rest / (degrees * contrasts) for value, _ in known]
+        p_values = [f_survival(value, contrasts, rest) for value in statistics]
     p_value = float(np.median(p_values))
     return {
-        "statistic": statistic,
-        "degrees": known[0][1],
+        "statistic": float(np.median(statistics)),
+        "degrees": contrasts,
+        "denominator_degrees": rest,
         "p_value": p_value if len(p_values) == 1 else min(1.0, 2 * p_value),
     }

@@ -43,6 +43,7 @@ class Judged:
             weights that grow with the share treated; each with its variance.
         shares, gains, variances: (slices - 1,) of the curve: how much more than the average those gain who are
             treated when a share is treated in the order of the predictions.
+        degrees, within: of freedom of these variances, and of those of the areas; None where rows are independent.
     """
 
     rows: int
@@ -56,6 +57,8 @@ class Judged:
     shares: Vector
     gains: Vector
     variances: Vector
+    degrees: float | None = None
+    within: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class _Ranked:
         score, prediction: less the mean of its fold.
         codes: the cluster of each row, numbered without gaps; None where rows are independent.
         autoc, qini: the areas over all folds, each with its variance.
+        within: degrees of freedom of these variances; None where rows are independent.
     """
 
     order: NDArray[np.intp]
@@ -79,6 +83,7 @@ class _Ranked:
     codes: Codes | None
     autoc: tuple[float, float]
     qini: tuple[float, float]
+    within: float | None
 
 
 def judge(
@@ -100,15 +105,17 @@ def judge(
         clusters: (n,) codes of groups whose rows may be correlated.
 
     Raises:
-        UnusableData: too few rows, or predictions that do not vary.
+        UnusableData: too few rows or clusters, or predictions that do not vary.
     """
-    rows = int(np.count_nonzero(folds >= first))
+    order, places = _order(predictions, folds, first, clusters)
+    rows = len(order)
     if rows < _FEWEST:
+        single = "" if clusters is None else " and no fold has a single cluster"
         raise UnusableData(
             f"{rows} rows are left to judge predicted effects by, once the folds before theirs suffice to fit "
-            f"the models; at least {_FEWEST} are needed."
+            f"the models{single}; at least {_FEWEST} are needed."
         )
-    ranked = _ranked(scores, predictions, folds, first, weights, clusters)
+    ranked = _ranked(scores, predictions, weights, clusters, order, places)
     spread = float(ranked.share @ ranked.prediction**2)
     if spread <= _SAME**2:
         raise UnusableData("The predicted effect is the same for all rows.")
@@ -118,7 +125,8 @@ def judge(
     return Judged(
         rows=rows, counts=counts, predicted=predicted, groups=groups, covariance=covariance,
         slope=(slope, _slope_variance(ranked, slope, spread)), autoc=ranked.autoc, qini=ranked.qini,
-        shares=shares, gains=gains, variances=variances,
+        shares=shares, gains=gains, variances=variances, within=ranked.within,
+        degrees=None if ranked.codes is None else float(ranked.codes.max()),
     )  # fmt: skip
 
 
@@ -134,33 +142,44 @@ def _slope_variance(ranked: _Ranked, slope: float, spread: float) -> float:
 def _ranked(
     scores: Vector,
     predictions: Vector,
-    folds: NDArray[np.integer],
-    first: int,
     weights: Vector | None,
     clusters: Codes | None,
+    order: NDArray[np.intp],
+    places: list[slice],
 ) -> _Ranked:
-    order, places = _order(predictions, folds, first)
     share = np.ones(len(order)) if weights is None else weights[order]
-    share /= float(len(order)) if weights is None else float(weights[folds >= first].sum())
+    share /= float(share.sum())
     prediction, score, slices = predictions[order], scores[order], np.empty(len(order), dtype=np.uint8)
-    moves, areas = np.empty((2, len(order))), np.zeros(2)
+    codes = None if clusters is None else np.unique(clusters[order], return_inverse=True)[1]
+    moves, areas, within = np.empty((2, len(order))), np.zeros(2), 0.0
     for s in places:
         slices[s], found = _ranked_fold(share[s], prediction[s], score[s], moves[:, s])
         areas += found
-    codes = None if clusters is None else np.unique(clusters[order], return_inverse=True)[1]
-    autoc, qini = ((float(area), _variance(move, codes)) for area, move in zip(areas, moves, strict=True))
+        if codes is not None:
+            # Contributions of a fold sum to 0, which costs each fold a degree of freedom.
+            own = len(np.unique(codes[s]))
+            moves[:, s] *= np.sqrt(own / (own - 1))
+            within += own - 1
+    autoc, qini = ((float(area), _squares(move, codes)) for area, move in zip(areas, moves, strict=True))
     return _Ranked(
         order=order, share=share, slices=slices, score=score, prediction=prediction, codes=codes, autoc=autoc,
-        qini=qini,
+        qini=qini, within=None if codes is None else within,
     )  # fmt: skip
 
 
-def _order(predictions: Vector, folds: NDArray[np.integer], first: int) -> tuple[NDArray[np.intp], list[slice]]:
-    """Positions of the judged rows, fold by fold and in each the highest prediction first, and where each fold is."""
+def _order(
+    predictions: Vector, folds: NDArray[np.integer], first: int, clusters: Codes | None
+) -> tuple[NDArray[np.intp], list[slice]]:
+    """Positions of the judged rows, fold by fold and in each the highest prediction first, and where each fold is.
+
+    A fold of a single cluster is not judged: nothing in it tells how far clusters deviate from each other.
+    """
     counts = np.bincount(folds)
     counts[:first] = 0
+    if clusters is not None:
+        counts[[fold for fold in np.flatnonzero(counts).tolist() if np.ptp(clusters[folds == fold]) == 0]] = 0
     ends = np.cumsum(counts)
-    order, places = np.empty(ends[-1], dtype=np.intp), list[slice]()
+    order, places = np.empty(int(counts.sum()), dtype=np.intp), list[slice]()
     for fold in np.flatnonzero(counts).tolist():
         rows = np.flatnonzero(folds == fold)
         places.append(slice(int(ends[fold] - counts[fold]), int(ends[fold])))
@@ -277,6 +296,12 @@ def _curve(ranked: _Ranked, slope: float) -> tuple[Vector, Vector, Vector]:
 
 def _variance(contributions: Vector, codes: Codes | None) -> float:
     if codes is None:
-        return float(contributions @ contributions)
-    sums = np.bincount(codes, contributions)
-    return float(sums @ sums) * len(sums) / max(len(sums) - 1, 1)
+        return _squares(contributions, codes)
+    clusters = int(codes.max()) + 1
+    return _squares(contributions, codes) * clusters / max(clusters - 1, 1)
+
+
+def _squares(contributions: Vector, codes: Codes | None) -> float:
+    """The squared contributions of the rows, or of their clusters, summed."""
+    sums = contributions if codes is None else np.bincount(codes, contributions)
+    return float(sums @ sums)

@@ -109,10 +109,40 @@ def test_every_row_a_cluster_is_no_clusters():
     left = judged(scores, predictions, folds)
     right = judged(scores, predictions, folds, clusters=np.arange(500))
     n = left.rows
-    for name in ("autoc", "qini", "slope"):
-        assert getattr(right, name)[1] == pytest.approx(getattr(left, name)[1] * n / (n - 1), rel=1e-9)
+    assert right.slope[1] == pytest.approx(left.slope[1] * n / (n - 1), rel=1e-9)
+    for name in ("autoc", "qini"):
+        # A degree of freedom is lost in each of three folds.
+        assert getattr(right, name)[1] == pytest.approx(getattr(left, name)[1] * n / (n - 3), rel=2e-3)
+    assert (right.degrees, right.within) == (n - 1, n - 3)
     np.testing.assert_allclose(right.variances, left.variances * n / (n - 1), rtol=1e-9)
     np.testing.assert_allclose(right.covariance, left.covariance * (n - 5) / (n - 1), rtol=1e-9, atol=1e-15)
+
+
+def test_areas_of_clusters_move_as_these_do_within_their_folds():
+    scores, predictions, folds = rows(600)
+    cluster = np.random.default_rng(8).integers(0, 5, 600) + 5 * folds
+    found = judged(scores, predictions, folds, clusters=cluster)
+    expected, step = np.zeros(2), 1e-6
+    for fold in (1, 2, 3):
+        for code in range(5 * fold, 5 * fold + 5):
+            tilt = np.where(folds == fold, -np.sum(cluster == code) / np.sum(folds == fold), 0.0) + (cluster == code)
+            ends = [judged(scores, predictions, folds, weights=1 + side * step * tilt) for side in (1, -1)]
+            moved = [(getattr(ends[0], name)[0] - getattr(ends[1], name)[0]) / 2 / step for name in ("autoc", "qini")]
+            expected += np.square(moved) * 5 / 4
+    assert [found.autoc[1], found.qini[1]] == pytest.approx(list(expected), rel=1e-5)
+    assert (found.degrees, found.within) == (14, 12)
+
+
+def test_a_fold_of_a_single_cluster_is_not_judged():
+    scores, predictions, folds = rows(900)
+    cluster = np.where(folds == 2, 0, 1 + np.arange(900) % 7)
+    moved = np.where(folds == 2, 1e6, scores)
+    left, right = (judged(each, predictions, folds, clusters=cluster) for each in (scores, moved))
+    assert left.rows == np.sum((folds == 1) | (folds == 3))
+    assert (left.autoc, left.slope, left.qini) == (right.autoc, right.slope, right.qini)
+    np.testing.assert_array_equal(left.covariance, right.covariance)
+    with pytest.raises(UnusableData, match="no fold has a single cluster"):
+        judged(scores, predictions, folds, clusters=folds)
 
 
 @pytest.mark.parametrize("levels", [0, 6])

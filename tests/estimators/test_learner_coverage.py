@@ -5,6 +5,7 @@ each fold's model is worth is known; where it does not vary at all, tests reject
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,3 +141,39 @@ def test_where_effects_do_not_vary_tests_reject_at_their_level(capsys):
         half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
         assert rate - half <= 0.07, key
         assert rate + half >= 0.03, key
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("clusters", [10, 20])
+def test_few_clusters_find_no_effects_that_vary_with_covariates(clusters: int, capsys):
+    """Effects vary between clusters alone, which no covariate knows."""
+    found: dict[str, list[bool]] = {}
+    codes = np.arange(ROWS) % clusters
+    for replication in range(REPLICATIONS):
+        rng = np.random.default_rng(FIRST_SEED + replication)
+        data = draw(FIRST_SEED + replication, 0.0)
+        moved, gained = 0.5 * rng.standard_normal((2, clusters))
+        keys = rng.integers(0, 2**63, clusters).astype(np.uint64)[codes]
+        y = data.y + moved[codes] + gained[codes] * data.treatment
+        diagnostics = run(
+            ENTRIES["dr_learner"], Plan(replace(data, y=y, clusters=(codes,), row_key=keys), Settings())
+        ).diagnostics
+        tested = {"best linear predictor": diagnostics["best_linear_predictor"]["test"]}
+        if "groups" in diagnostics["judged_by_scores"]:
+            tested |= {name: diagnostics["judged_by_scores"][name] for name in ("equal_groups", "autoc", "qini")}
+        for name, test in tested.items():
+            if test is not None:
+                found.setdefault(name, []).append(test["p_value"] < 0.05)
+    with capsys.disabled():
+        print()
+        for name, each in found.items():
+            print(f"{clusters} clusters, {name:28} rejects {np.mean(each):.3f} of {len(each)}")
+            record(
+                Validated(
+                    design=f"Effects that vary between {clusters} clusters alone", estimator=f"dr_learner, {name}",
+                    replications=len(each), rows=ROWS, note=f"rejects {np.mean(each):.3f} at 5%",
+                )
+            )  # fmt: skip
+    for name, each in found.items():
+        rate = float(np.mean(each))
+        assert rate - 3.29 * math.sqrt(rate * (1 - rate) / len(each)) <= 0.07, name

@@ -173,6 +173,7 @@ def test_the_best_linear_predictor_equals_doublemls_on_the_same_folds():
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_best_linear_predictor_and_its_test_equal_statsmodels(clustered: bool, weighted: bool):
     import statsmodels.api as sm
+    from scipy import stats
 
     data = cross_section(n=600, weights=weighted)
     codes = np.random.default_rng(2).integers(0, 80, 600)
@@ -186,8 +187,15 @@ def test_the_best_linear_predictor_and_its_test_equal_statsmodels(clustered: boo
     assert [each["estimate"] for each in table["coefficients"]] == pytest.approx(list(fit.params), rel=1e-8)
     assert [each["standard_error"] for each in table["coefficients"]] == pytest.approx(list(fit.bse), rel=1e-8)
     wald = fit.wald_test(np.eye(5)[1:], use_f=False, scalar=True)
-    assert table["test"]["statistic"] == pytest.approx(float(wald.statistic), rel=1e-7)
-    assert table["test"]["p_value"] == pytest.approx(float(wald.pvalue), rel=1e-5)
+    tested, slopes, degrees = table["test"], 4, len(np.unique(codes)) - 1
+    if clustered:
+        hotelling = float(wald.statistic) * (degrees - slopes + 1) / (degrees * slopes)
+        assert tested["statistic"] == pytest.approx(hotelling, rel=1e-7)
+        assert tested["denominator_degrees"] == degrees - slopes + 1
+        assert tested["p_value"] == pytest.approx(stats.f.sf(hotelling, slopes, degrees - slopes + 1), rel=1e-5)
+    else:
+        assert tested["statistic"] == pytest.approx(float(wald.statistic), rel=1e-7)
+        assert tested["p_value"] == pytest.approx(float(wald.pvalue), rel=1e-5)
 
 
 def test_the_groups_equal_doublemls_group_effects():
