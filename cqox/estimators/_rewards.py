@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.errors import UnusableData
 from cqox.estimators._chunks import Partial
 from cqox.estimators._frame import Frame, build_frame
 from cqox.estimators._gram import grouped_gram, solve
@@ -100,6 +101,9 @@ def fit_rewards(plan: Plan, sample: Sample, actions: Codes, n_actions: int, *, c
 
     An action has slopes of its own where every action has at least five rows for each coefficient, in every fold's
     complement; else actions differ by a constant. An action without rows earns the overall mean.
+
+    Raises:
+        UnusableData: a fold leaves fewer rows than there are coefficients.
     """
     columns: dict[str, tuple[Matrix, Sequence[str]]] = {"x": (plan.data.covariates, plan.labels("covariates"))}
     if not plan.has("covariates"):
@@ -116,6 +120,12 @@ def fit_rewards(plan: Plan, sample: Sample, actions: Codes, n_actions: int, *, c
     products, rows = products.reshape(n_folds, n_actions, width, width), rows.reshape(n_folds, n_actions)
     rest = products.sum(axis=0) - products if crossed else products
     left = rows.sum(axis=0) - rows if crossed else rows
+    fewest = int(left.sum(axis=1)[rows.sum(axis=1) > 0].min())
+    if fewest <= k:
+        raise UnusableData(
+            f"A fold of the rows leaves {fewest} to model the rewards by, which is too few for {k} coefficients; map "
+            "fewer covariates, or finer clusters."
+        )
     own_slopes = bool((left >= _ROWS_PER_COEFFICIENT * k).all())
     fits = [_by_action(each, k) if own_slopes else _additive(each, k) for each in rest]
     coefficients = np.stack([fit[0] for fit in fits])

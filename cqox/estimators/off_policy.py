@@ -28,6 +28,11 @@ _FAMILY = "off_policy"
 _ESTIMAND = "policy value"
 _CLIPS = (5.0, 10.0, 100.0)
 _FEW = 0.2
+_FAR_FROM_ONE = 4.0
+"""Standard errors of the mean weight."""
+
+_ROUNDING = 1e-9
+
 _MOST_ACTIONS = 1_000
 _METHOD = "influence function"
 
@@ -138,7 +143,8 @@ def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Js
     total = float(whole.sum())
     effective = effective_rows(whole, sample.n) if total > 0 else 0.0
     mean = _average(plan, sample, weights)
-    error = math.sqrt(float(np.sum(((weights - mean) * (1.0 if sampling is None else sampling)) ** 2))) / sample.n
+    spread = (weights - mean) / sample.n if sampling is None else (weights - mean) * sampling / sample.n
+    error = asymptotic(spread, plan.clusters(sample), plan.settings, name=_METHOD).standard_error
     clipped = {f"{clip:g}": _average(plan, sample, np.minimum(weights, clip) * y) for clip in _CLIPS}
     told: dict[str, Json] = {
         "ess": effective,
@@ -154,7 +160,7 @@ def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Js
             f"The importance weights leave {effective:.1f} effective rows of {sample.n}: the target policy is far from "
             "the one that was logged."
         )
-    if error > 0 and abs(mean - 1.0) > 4.0 * error:
+    if error is not None and abs(mean - 1.0) > max(_FAR_FROM_ONE * error, _ROUNDING):
         warnings.append(
             f"The importance weights average {mean:.3f}, not 1: the logged probabilities are not those by which the "
             "actions were chosen, or the target's do not sum to 1 over the logged actions."

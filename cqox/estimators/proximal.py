@@ -8,14 +8,13 @@ regressing the outcome on the treatment and on what the first proxy predicts of 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._chunks import Partial
 from cqox.estimators._frame import Frame, build_frame
 from cqox.estimators._gram import grouped_gram, independent, solve
-from cqox.estimators._quantiles import chi_square_survival, f_survival
-from cqox.estimators._result import Title, estimated, finite, no_absorbing, pooled_periods, two_arms, varying_outcome
+from cqox.estimators._proxy_tests import Proxies, agreement, strength
+from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
 from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Linear, regression
 from cqox.estimators.data import Codes, Matrix, Vector
@@ -49,9 +48,9 @@ def _two_stage(plan: Plan) -> Estimate:
         residual[s], along = combine @ block
         weighted = residual[s] if weights is None else residual[s] * weights[s]
         np.multiply(weighted, along, out=influence[s])
-        return np.asarray(weighted @ residual[s]), block[place.instruments] @ weighted
+        return (np.asarray(weighted @ residual[s]),)
 
-    squares, moments = frame.rows.total(work)
+    (squares,) = frame.rows.total(work)
     scale = float(frame.scale[place.y] / frame.scale[place.t])
     k = len(place.regressors)
     linear = Linear(
@@ -65,7 +64,7 @@ def _two_stage(plan: Plan) -> Estimate:
         exposed=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
     )
     uncertainty = regression(linear, plan.clusters(sample), plan.settings)
-    told, warnings = _checks(plan, frame, place, fit, float(squares), moments)
+    told, warnings = _checks(plan, frame, place, residual, float(squares))
     told["without_proxies"] = _adjusted(frame.products, place) * scale
     return estimated(
         Title("proximal_2sls", _FAMILY, "ATE"), plan, sample, linear.value, linear.contributions, uncertainty,
@@ -121,44 +120,27 @@ def _adjusted(products: Matrix, place: _Places) -> float:
 
 
 def _checks(
-    plan: Plan, frame: Frame, place: _Places, fit: _Fit, squares: float, moments: NDArray[np.float64]
+    plan: Plan, frame: Frame, place: _Places, residual: Vector, squares: float
 ) -> tuple[dict[str, Json], list[str]]:
     """How much the one kind of proxy tells of the other, and whether surplus proxies agree."""
-    n, m = frame.n, len(place.z)
-    rest = np.concatenate([place.z, place.w])
-    on = solve(
-        frame.products[np.ix_(place.exogenous, place.exogenous)], frame.products[np.ix_(place.exogenous, rest)]
-    ).coefficients
-    net = frame.products[np.ix_(rest, rest)] - frame.products[np.ix_(rest, place.exogenous)] @ on
-    explained = net[m:, :m] @ np.linalg.solve(net[:m, :m], net[:m, m:])
-    left = net[m:, m:] - explained
-    degrees = n - len(place.instruments)
-    # The smallest eigenvalue of Cragg and Donald: with one outcome proxy, the F of the first stage.
-    root = np.linalg.cholesky(left + 1e-300 * np.eye(len(left))) if np.all(np.diag(left) > 0) else None
-    strength = None
-    if root is not None and degrees > 0:
-        whitened = np.linalg.solve(root, np.linalg.solve(root, explained).T)
-        strength = float(np.linalg.eigvalsh(whitened)[0]) * degrees / m
-    told: dict[str, Json] = {
-        "first_stage_f": None if strength is None else finite(strength),
-        "first_stage_p_value": f_survival(strength, m, degrees) if strength is not None and len(place.w) == 1 else None,
-    }
+    proxies, clusters = Proxies.of(frame, place.exogenous, place.z, place.w, place.y), plan.clusters(_sample(plan))
+    told = strength(proxies, clusters)
     warnings = []
-    if strength is not None and strength < _WEAK_F:
+    robust = told["effective_f"]
+    least = told["first_stage_f"] if robust is None else robust
+    if isinstance(least, float) and least < _WEAK_F:
         warnings.append(
             f"Weak proxies: '{plan.label('proxy_treatment')}' tells little of '{plan.label('proxy_outcome')}' "
-            f"(F = {strength:.2f}, below {_WEAK_F:g}), so that the interval cannot be trusted."
+            f"({'' if robust is None else 'effective '}F = {least:.2f}, below {_WEAK_F:g}), so that the interval "
+            "cannot be trusted."
         )
-    if m > len(place.w):
-        instruments = frame.products[np.ix_(place.instruments, place.instruments)]
-        statistic = float(moments @ np.linalg.solve(instruments, moments)) / (squares / n)
-        p_value = chi_square_survival(statistic, m - len(place.w))
-        told["sargan"], told["sargan_p_value"] = statistic, p_value
-        if p_value < plan.settings.alpha:
-            warnings.append(
-                f"The treatment's proxies contradict each other (Sargan p = {p_value:.3g}): one of them may reach the "
-                "outcome by another way than the confounder."
-            )
+    told |= agreement(proxies, residual, squares, clusters)
+    p_value = told.get("hansen_j_p_value")
+    if isinstance(p_value, float) and p_value < plan.settings.alpha:
+        warnings.append(
+            f"The treatment's proxies contradict each other (Hansen's J, p = {p_value:.3g}): one of them may reach the "
+            "outcome by another way than the confounder."
+        )
     return told, warnings
 
 

@@ -120,6 +120,29 @@ def test_probabilities_that_are_not_those_of_the_log_are_doubted():
     assert any("average" in warning for warning in doubted.warnings)
 
 
+def test_actions_that_a_cluster_takes_together_do_not_belie_their_probabilities():
+    fired = 0
+    for seed in range(40):
+        sessions = logged(40, seed)
+        keys = np.random.default_rng(seed).integers(0, 2**63, 40).astype(np.uint64)
+        data = replace(sessions, row_key=keys, clusters=(np.arange(40),)).rows(np.repeat(np.arange(40), 25))
+        told = answer(data, "ope_ips")
+        fired += any("average" in warning for warning in told.warnings)
+        weights = answer(sessions, "ope_ips").diagnostics
+        # Rows that repeat a session's are worth no more than one.
+        assert told.diagnostics["mean_weight"] == pytest.approx(weights["mean_weight"], rel=1e-10)
+        error = told.diagnostics["mean_weight_standard_error"]
+        assert error == pytest.approx(weights["mean_weight_standard_error"] * np.sqrt(40 / 39), rel=1e-8)
+    assert fired <= 2
+
+
+def test_rewards_are_not_modelled_by_a_fold_that_leaves_no_rows():
+    data = logged(60)
+    result = answer(replace(data, row_key=np.full(60, 7, dtype=np.uint64)), "ope_dr")
+    assert result.status == "skipped"
+    assert "leaves 0 to model the rewards by" in result.reason
+
+
 def test_a_policy_far_from_the_log_is_doubted():
     data = logged()
     rare = np.argsort(np.bincount(data.action))[0]

@@ -48,6 +48,47 @@ def test_the_first_stage_is_told_by_its_f():
     assert answer(data).diagnostics["first_stage_f"] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("clusters", [0, 40])
+@pytest.mark.parametrize("z", [1, 2, 3])
+def test_the_effective_f_needs_no_equal_variances_and_sums_over_clusters(z: int, clusters: int, weighted: bool):
+    sm = pytest.importorskip("statsmodels.api")
+    data = proxied(z=z)
+    codes = np.random.default_rng(2).integers(0, max(clusters, 1), data.n)
+    shared = np.random.default_rng(3).standard_normal((2, max(clusters, 1)))[:, codes] * (clusters > 0)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, data.n) if weighted else np.ones(data.n)
+    data = replace(
+        data, proxy_treatment=data.proxy_treatment + shared[0][:, None], clusters=(codes,) if clusters else (),
+        proxy_outcome=data.proxy_outcome + shared[1][:, None], weights=weights if weighted else None,
+    )  # fmt: skip
+    small = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
+    root = np.sqrt(weights)[:, None]
+    net = data.proxy_treatment - small @ np.linalg.lstsq(small * root, data.proxy_treatment * root, rcond=None)[0]
+    first = sm.WLS(data.proxy_outcome[:, 0], np.column_stack([small, data.proxy_treatment]), weights=weights)
+    by = {"cov_type": "cluster", "cov_kwds": {"groups": codes}} if clusters else {"cov_type": "HC1"}
+    fit = first.fit(**by)
+    # Without G/(G-1), which the F of instruments has not either.
+    covariance = fit.cov_params()[-z:, -z:] * ((clusters - 1) / clusters if clusters else 1.0)
+    squares = (net * weights[:, None]).T @ net
+    expected = fit.params[-z:] @ squares @ fit.params[-z:] / np.trace(covariance @ squares)
+    assert answer(data).diagnostics["effective_f"] == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize(("z", "w"), [(2, 1), (3, 2), (4, 2)])
+@pytest.mark.parametrize("clusters", [0, 40])
+def test_whether_proxies_agree_is_hansens_j_of_the_two_step_estimate(z: int, w: int, clusters: int):
+    linearmodels = pytest.importorskip("linearmodels.iv")
+    data = proxied(z=z, w=w)
+    codes = np.random.default_rng(2).integers(0, max(clusters, 1), data.n)
+    data = replace(data, clusters=(codes,) if clusters else ())
+    exogenous = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
+    by = {"weight_type": "clustered", "clusters": codes} if clusters else {"weight_type": "robust"}
+    peer = linearmodels.IVGMM(data.y, exogenous, data.proxy_outcome, data.proxy_treatment, **by)
+    found, told = peer.fit(iter_limit=2), answer(data).diagnostics
+    assert told["hansen_j"] == pytest.approx(found.j_stat.stat, rel=1e-6)
+    assert told["hansen_j_p_value"] == pytest.approx(found.j_stat.pval, rel=1e-6)
+
+
 def test_what_covariates_alone_would_say_is_told_beside_it():
     data = proxied(5000)
     result = answer(data)
@@ -61,7 +102,7 @@ def test_proxies_that_tell_nothing_are_called_weak():
     weak = answer(proxied(strength=0.05))
     assert weak.status == "warning"
     assert any("Weak proxies" in warning for warning in weak.warnings)
-    assert answer(proxied()).status == "ok"
+    assert answer(proxied(seed=3)).status == "ok"
 
 
 def test_a_proxy_that_causes_the_outcome_contradicts_the_other():
@@ -106,3 +147,34 @@ def test_intervals_cover_an_effect_whose_confounder_is_unmeasured(capsys: pytest
     assert rate - half <= 0.97
     assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd
     assert ratio == pytest.approx(1.0, abs=0.07)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("clusters", [0, 20])
+def test_proxies_that_agree_are_said_to_contradict_each_other_at_the_nominal_rate(
+    clusters: int, capsys: pytest.CaptureFixture[str]
+):
+    replications, rows, fired = 1_000, 600, 0
+    codes = np.arange(rows) % max(clusters, 1)
+    for replication in range(replications):
+        data = proxied(rows, 20_240 + replication)
+        shared = 0.8 * np.random.default_rng(replication).standard_normal((3, max(clusters, 1)))[:, codes]
+        shared *= clusters > 0
+        keys = np.random.default_rng(replication + 1).integers(0, 2**63, max(clusters, 1)).astype(np.uint64)
+        data = replace(
+            data, y=data.y + shared[0], proxy_treatment=data.proxy_treatment + shared[1][:, None] * [1.0, -0.5],
+            clusters=(codes,) if clusters else (), row_key=keys[codes] if clusters else data.row_key,
+        )  # fmt: skip
+        fired += any("contradict" in warning for warning in answer(data).warnings)
+    rate = fired / replications
+    with capsys.disabled():
+        print(f"\n{clusters} clusters: proxies that agree are doubted in {rate:.3f}")
+    record(
+        Validated(
+            design="Two proxies that agree" + (f", {clusters} clusters" if clusters else ""),
+            estimator="proximal_2sls, Hansen's J", replications=replications, rows=rows,
+            note=f"rejects {rate:.3f} at 5%",
+        )
+    )  # fmt: skip
+    assert rate - 3.29 * np.sqrt(rate * (1 - rate) / replications) <= 0.07

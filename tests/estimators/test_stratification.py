@@ -140,3 +140,14 @@ def test_clustered_rows_have_a_clustered_error():
     data = cross_section(n=1000, weights=False)
     clustered = replace(data, clusters=(np.arange(data.n) // 10,))
     assert answer(clustered).se_method.startswith("CRV1")
+
+
+@pytest.mark.parametrize("strata", [2, 4, 6, 7])
+@pytest.mark.parametrize("seed", range(4))
+def test_swapping_the_arms_changes_the_sign_also_where_a_row_stands_on_the_edge_in_the_middle(strata: int, seed: int):
+    data = replace(cross_section(n=301, seed=seed, weights=False), pscore=None)
+    flipped = replace(data, treatment=1 - data.treatment)
+    left, right = answer(data, strata=strata), answer(flipped, strata=strata)
+    assert (right.estimate, right.standard_error) == pytest.approx((-left.estimate, left.standard_error), rel=1e-9)
+    sizes = [[each["control"] + each["treated"] for each in found.diagnostics["strata"]] for found in (left, right)]
+    assert sizes[0] == sizes[1][::-1]
