@@ -80,7 +80,7 @@ def _e_value(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate], sd_y
         return {"scale": "risk ratio from the risk difference", "untreated_risk": risk, **_described(value)}
     if sd_y is None or not sd_y > 0:
         return _absent("The outcome does not vary.")
-    value = e_value_of_difference(estimate.estimate, estimate.standard_error, sd_y)
+    value = e_value_of_difference(estimate.estimate, estimate.standard_error, sd_y, alpha=plan.settings.alpha)
     return {
         "scale": "risk ratio approximated by exp(0.91 d)",
         "standardised_difference": estimate.estimate / sd_y,

@@ -71,8 +71,12 @@ def _e(ratio: float) -> float:
     return ratio * (1 + math.sqrt(1 - 1 / ratio))
 
 
-def e_value_of_difference(estimate: float, standard_error: float | None, sd_y: float) -> EValue:
+def e_value_of_difference(
+    estimate: float, standard_error: float | None, sd_y: float, *, alpha: float = 0.05
+) -> EValue:
     """The E-value of a difference in means of a continuous outcome, by RR = exp(0.91·d) with d in standard deviations.
+
+    The interval is exp(0.91·d ± 1.78·s) at 95% (VanderWeele and Ding 2017), and as much wider or narrower at 1 - alpha.
 
     Raises:
         ValueError: the standard deviation is not positive.
@@ -82,7 +86,8 @@ def e_value_of_difference(estimate: float, standard_error: float | None, sd_y: f
     d = min(max(estimate / sd_y, -700.0), 700.0)
     if standard_error is None:
         return e_value(math.exp(0.91 * d))
-    half = min(1.78 * standard_error / sd_y, 700.0)
+    wider = critical_value(alpha, None) / critical_value(0.05, None)
+    half = min(1.78 * wider * standard_error / sd_y, 700.0)
     return e_value(math.exp(0.91 * d), math.exp(max(0.91 * d - half, -700.0)), math.exp(min(0.91 * d + half, 700.0)))
 
 

@@ -42,6 +42,12 @@ def test_a_difference_is_put_on_the_scale_of_risk_ratios():
     assert s.e_value_of_difference(1e9, 1.0, 1.0).estimate < math.inf
 
 
+def test_the_interval_behind_it_has_the_level_of_the_others():
+    found = s.e_value_of_difference(0.42, 0.14, 1.0, alpha=0.1)
+    low = 0.91 * 0.42 - 1.78 * 1.6448536 / 1.9599640 * 0.14
+    assert found.interval == pytest.approx(s.e_value(math.exp(low)).estimate, rel=1e-7)
+
+
 def test_risks_make_their_own_ratio_or_none():
     found = s.e_value_of_risks(0.1, 0.05, 0.15, 0.2)
     assert found.risk_ratio == pytest.approx(1.5)
