@@ -127,14 +127,16 @@ class Options(_Strict):
     )
     season_length: Annotated[float, Field(gt=0.0)] | None = Field(
         None,
-        description="Units of time after which the seasons of an interrupted series begin again, as 12 where months "
-        "are numbered; if absent the calendar of dates tells: a year of quarters, months or weeks, a week of days.",
+        description="Units of time after which the seasons of an interrupted series begin again, as 12 for months. A "
+        "series is adjusted for seasons where this or `season_pairs` is given; one that follows seasons without it is "
+        "warned of.",
     )
     season_pairs: Annotated[int, Field(ge=0, le=12)] | None = Field(
         None,
-        description="Pairs of sine and cosine that stand for the seasons of an interrupted series, 0 for none. If "
-        "absent, two for season_length; else two (three for the days of a week) for a cycle of the calendar of which "
-        "two are whole before the intervention, where there are three periods for each coefficient.",
+        description="Pairs of sine and cosine that stand for the seasons of an interrupted series, usually two, 0 for "
+        "none. Without `season_length` the calendar of dates tells the cycle: a year of quarters, months or weeks, a "
+        "week of days, each of which two must be whole before the intervention, with three periods for each "
+        "coefficient.",
     )
     mediation_interaction: bool = Field(
         False, description="Whether a mediator may move the outcome differently in each of two arms."

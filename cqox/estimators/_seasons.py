@@ -1,7 +1,8 @@
 """Seasons of a series: pairs of sine and cosine over the cycles of its calendar, and whether a series follows them.
 
 Bernal, Cummins and Gasparrini 2017, Int. J. Epidemiology 46(1), adjust an interrupted series by such Fourier terms.
-Which cycles are adjusted for is read off the periods alone, never off the outcome.
+Adjusted for is what was asked for: never what the outcome shows, and nothing by itself, for a segmented regression is a
+regression on lines. A series that follows seasons nobody asked for is a doubt (`follows`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ _BEFORE = 2.0
 """Cycles to be seen before the intervention: in one alone a season and a trend look alike."""
 
 _PERIODS_EACH = 3
-"""Periods for each coefficient, below which seasons are adjusted for by request only."""
+"""Periods for each coefficient, below which a calendar's cycle is adjusted for only where its length is asked for."""
 
 _DEGREES = 5
 """Periods beyond the coefficients, without which nothing is known of the errors."""
@@ -68,10 +69,10 @@ _OF_NUMBERS = (
 def chosen(
     time: Vector, unit: str, *, length: float | None = None, pairs: int | None = None
 ) -> tuple[Cycle, ...] | str:
-    """The cycles to adjust for, or why what was asked for cannot be done.
+    """The cycles to adjust for, none where nothing is asked for, or why what was asked for cannot be done.
 
-    Where nothing is asked for they are those of the calendar of which two are whole before the intervention, as long as
-    there are three periods for each coefficient.
+    Where pairs are asked for and no length, they are those of the calendar of which two are whole before the
+    intervention, as long as there are three periods for each coefficient.
 
     Args:
         time: (periods,) ascending, negative before the intervention.
@@ -79,7 +80,7 @@ def chosen(
         length: of the one cycle that was asked for.
         pairs: of each cycle as asked for, 0 for none.
     """
-    if pairs == 0:
+    if pairs == 0 or (pairs is None and length is None):
         return ()
     if length is not None:
         cycle = _resolved(time, Cycle(length=length, pairs=_USUAL if pairs is None else pairs))
@@ -90,14 +91,14 @@ def chosen(
             )
         short = _short(time, 2 * cycle.pairs)
         return short or (cycle,)
-    known = [Cycle(length=each.length, pairs=pairs or each.pairs) for each in _OF_CALENDARS.get(unit, ())]
+    known = [Cycle(length=each.length, pairs=pairs or _USUAL) for each in _OF_CALENDARS.get(unit, ())]
     found, columns = list[Cycle](), 0
     for cycle in filter(None, (_resolved(time, each) for each in known)):
         enough = len(time) >= _PERIODS_EACH * (_LINES + columns + 2 * cycle.pairs)
         if -float(time[0]) >= _BEFORE * cycle.length and enough:
             found.append(cycle)
             columns += 2 * cycle.pairs
-    if pairs is not None and not found:
+    if not found:
         return (
             "options.season_pairs needs a cycle of the calendar of which two are whole before the intervention, and "
             f"{_PERIODS_EACH} periods for each coefficient; options.season_length names another."

@@ -108,7 +108,7 @@ def _read(plan: Plan) -> Segments | str:
     places = np.unique(sample.take(_codes(plan.data.time)))
     rows = np.bincount(time, minlength=periods).astype(np.float64)
     share = np.bincount(time, after, periods) / rows
-    reason = _not_onesegments(plan, sample, share, after)
+    reason = _not_one_series(plan, sample, share, after)
     if reason is not None:
         return reason
     before = int(np.count_nonzero(share == 0))
@@ -122,7 +122,7 @@ def _read(plan: Plan) -> Segments | str:
     return _means(plan, sample, time, places, rows, before)
 
 
-def _not_onesegments(plan: Plan, sample: Sample, share: Vector, after: Vector) -> str | None:
+def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) -> str | None:
     """A reason where units differ in whether they have had the intervention."""
     data = plan.data
     mixed = bool(((share > 0) & (share < 1)).any())

@@ -168,9 +168,9 @@ class Settings:
         event_window: steps from the start of treatment that an event study reaches, at least 1; None for all.
         rd_bandwidth: how far from the cutoff a discontinuity looks, positive; None for the MSE-optimal bandwidth.
         season_length: units of time after which the seasons of a series begin again, positive; None for what the
-            calendar says.
-        season_pairs: pairs of sine and cosine that stand for them, 0 for none; None for the usual number where there
-            are periods enough.
+            calendar says, where pairs are given.
+        season_pairs: pairs of sine and cosine that stand for them, 0 for none; None for the usual number where a
+            length is given, else for none.
         mediation_interaction: whether the mediator may move the outcome differently in each arm.
         match_lags: periods before over which panel matching wants the same treatment, at least 1; None for four, or as
             many as three quarters of the starts have before them.

@@ -203,10 +203,7 @@ def _notes(plan: Plan, series: Segments, residuals: Vector, errors: Autoregressi
             f"{errors.effective:.0f} independent periods."
         )
     if series.cycles:
-        notes.append(
-            f"Seasons are adjusted for by sines and cosines: {_spoken(series)}; options.season_pairs = 0 leaves them "
-            "out."
-        )
+        notes.append(f"Seasons are adjusted for by sines and cosines, as was asked for: {_spoken(series)}.")
     steps = np.diff(series.time)
     if float(steps.max()) > _UNEVEN * float(steps.min()):
         notes.append("Periods are unevenly spaced; errors are taken to depend on each other by their order.")
@@ -269,8 +266,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="interrupted_series",
         family=_FAMILY,
         estimand="ATT",
-        summary="Average distance, over the periods after an intervention, between a series and the trend (and the "
-        "seasons) that it had before; they would have gone on, and nothing else happened at the time.",
+        summary="Average distance, over the periods after an intervention, between a series and the trend that it "
+        "had before; the trend (and seasons, if asked for) would have gone on, and nothing else happened at the time.",
         requires=("y", "time"),
         optional=("intervention_time", "post", "treatment", "unit_id", "weights"),
         standard_error="autoregressive errors (order by BIC, corrected for the bias of residuals) with Satterthwaite's "

@@ -149,7 +149,7 @@ def calendar(labels: np.ndarray) -> Data:
 @pytest.mark.parametrize(("code", "unit"), [("M", "month"), ("Y", "year"), ("W", "week"), ("D", "day")])
 def test_time_is_counted_as_the_calendar_does(code: str, unit: str) -> None:
     plain = series(60, 30, slope=0.1)
-    dated = answer(calendar(np.datetime64("2010", code) + np.arange(90) * np.timedelta64(1, code)), season_pairs=0)
+    dated = answer(calendar(np.datetime64("2010", code) + np.arange(90) * np.timedelta64(1, code)))
     expected = answer(plain)
     assert dated.estimate == pytest.approx(expected.estimate, rel=1e-9)
     assert dated.standard_error == pytest.approx(expected.standard_error, rel=1e-7)
@@ -192,11 +192,11 @@ def seasonal(
     return replace(data, time_values=days.astype(float), time_labels=tuple(str(day) for day in days))
 
 
-@pytest.mark.parametrize("pairs", [None, 1, 2, 4, 6])
-def test_seasons_are_those_of_statsmodels(pairs: int | None) -> None:
+@pytest.mark.parametrize("pairs", [1, 2, 4, 6])
+def test_seasons_are_those_of_statsmodels(pairs: int) -> None:
     data = seasonal(60, 31)
     since = np.arange(91.0) - 60
-    turns = range(1, (pairs or 2) + 1)
+    turns = range(1, pairs + 1)
     waves = [wave(2 * np.pi * turn * since / 12) for turn in turns for wave in (np.sin, np.cos)]
     # The sine of six turns is 0 in every month.
     waves = [wave for wave in waves if np.abs(wave).max() > 1e-9]
@@ -221,9 +221,11 @@ def test_seasons_are_those_of_statsmodels(pairs: int | None) -> None:
     assert told["seasons"]["p_value"] < 1e-6
 
 
-def test_the_seasons_of_dates_are_adjusted_for_and_said() -> None:
+def test_seasons_are_adjusted_for_where_that_is_asked_for_and_said() -> None:
     months = seasonal()
-    adjusted, left = answer(months), answer(months, season_pairs=0)
+    adjusted, left, plain = answer(months, season_pairs=2), answer(months, season_pairs=0), answer(months)
+    assert plain.estimate == left.estimate
+    assert any("options.season_length = 12 adjusts for it" in warning for warning in plain.warnings)
     assert adjusted.standard_error < 0.6 * left.standard_error
     assert adjusted.ci_lower < EFFECT < adjusted.ci_upper
     assert adjusted.diagnostics["seasons"]["cycles"] == [{"length": 12.0, "unit": "month", "pairs": 2}]
@@ -234,8 +236,8 @@ def test_the_seasons_of_dates_are_adjusted_for_and_said() -> None:
 
 
 def test_an_effect_is_found_where_months_are_unequal_before_and_after() -> None:
-    gone = [answer(seasonal(34, 8, seed=seed)).estimate - EFFECT for seed in range(40)]
-    kept = [answer(seasonal(34, 8, seed=seed), season_pairs=0).estimate - EFFECT for seed in range(40)]
+    gone = [answer(seasonal(34, 8, seed=seed), season_pairs=2).estimate - EFFECT for seed in range(40)]
+    kept = [answer(seasonal(34, 8, seed=seed)).estimate - EFFECT for seed in range(40)]
     assert abs(np.mean(gone)) < 3 * np.std(gone) / np.sqrt(40)
     assert abs(np.mean(kept)) > 6 * np.std(kept) / np.sqrt(40)
 
@@ -245,13 +247,13 @@ def test_numbered_months_are_told_apart_only_where_the_request_says_so() -> None
     plain = answer(numbers)
     assert any("every 12 periods" in warning and "season_length = 12" in warning for warning in plain.warnings)
     named = answer(numbers, season_length=12.0)
-    dated = answer(seasonal())
+    dated = answer(seasonal(), season_pairs=2)
     assert named.estimate == pytest.approx(dated.estimate, rel=1e-10)
     assert named.standard_error == pytest.approx(dated.standard_error, rel=1e-8)
     assert not any("repeats itself" in warning for warning in named.warnings)
 
 
-def test_a_short_series_is_not_adjusted_unasked() -> None:
+def test_a_short_series_is_adjusted_where_the_length_is_named() -> None:
     short = seasonal(20, 12)
     plain = answer(short)
     assert plain.diagnostics["seasons"]["adjusted"] is False

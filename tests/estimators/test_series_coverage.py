@@ -49,7 +49,7 @@ def test_intervals_cover_under_autoregressive_errors(
     values, errors, classical, inside = [], [], [], 0
     for replication in range(REPLICATIONS):
         data = series(before, after, FIRST_SEED + replication, dependence=dependence)
-        result = run(entry, Plan(monthly(data) if seasons else data, Settings()))
+        result = run(entry, Plan(monthly(data) if seasons else data, Settings(season_pairs=2 if seasons else None)))
         values.append(result.estimate)
         errors.append(result.standard_error)
         told = result.diagnostics["standard_errors"]
