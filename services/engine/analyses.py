@@ -17,13 +17,13 @@ from cqox.errors import InvalidRequest
 from cqox.resilience.http import deadline_from_headers
 from cqox.storage import StoredReport
 from services.engine.answers import json_answer, json_bytes
-from services.engine.bodies import read_question
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
 from services.engine.jobs import described, keep, recorded
 from services.engine.keys import held_key, value_digest
 from services.engine.state import State
 from services.http.api import Handler
+from services.http.bodies import read_json
 from services.http.incoming import current_request
 
 __all__ = ["handlers"]
@@ -37,7 +37,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def analyze() -> Response:
         request = current_request()
-        body = await read_question(request, max_bytes=state.settings.max_body_bytes)
+        body = await read_json(request, max_bytes=state.settings.max_body_bytes)
         asked = parse_model(AnalyzeRequest, body)
         key = await held_key(state, request, body)
         if _prefers_async(request.headers.getlist("Prefer")):

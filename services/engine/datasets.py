@@ -10,10 +10,10 @@ from cqox.contract import InferRequest, parse_model
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
 from services.engine.answers import json_answer, json_bytes
-from services.engine.bodies import read_question
 from services.engine.keys import held_key
 from services.engine.state import State
 from services.http.api import Handler
+from services.http.bodies import read_json
 from services.http.incoming import current_request
 from services.http.uploads import receive_upload
 
@@ -56,7 +56,7 @@ def handlers(state: State) -> dict[str, Handler]:
         return Response("", 204)
 
     async def infer_roles() -> Response:
-        body = await read_question(current_request(), max_bytes=state.settings.max_body_bytes)
+        body = await read_json(current_request(), max_bytes=state.settings.max_body_bytes)
         asked = parse_model(InferRequest, body)
         return json_answer(await state.analyses.datasets.infer(asked.dataset_id))
 

@@ -1,9 +1,11 @@
 """The body of a request as JSON, read with bounds on its size, its depth and the client's patience."""
 
+import codecs
 import json
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import trio
@@ -18,8 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["chunks_of", "declared_length", "decode_json", "read_body", "read_json"]
 
 _MOST_LEVELS = 100
-_NESTING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
+_MOST_SEPARATORS = 100_000
+"""Commas and opening brackets, those in strings among them; the contract accepts half as many values."""
+_MOST_TOKENS = 4 * _MOST_SEPARATORS
+"""Strings and brackets that JSON of so many separators can hold: two strings for each, and two brackets."""
+_FIRST_TOKENS = 10 * _MOST_LEVELS
+# The closing quote may be missing: searched for from every quote of a string without an end, it would take hours.
+_NESTING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# Python knows more, some of which, such as Punycode, take time that grows with the square of the length.
+_CHARSETS = frozenset(
+    {
+        *("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be", "utf-32-le"),
+        *("cp932", "shift_jis", "euc_jp", "iso2022_jp", "cp1252", "iso8859-1", "iso8859-15"),
+    }
+)
 
 
 def declared_length(request: "IncomingRequest", *, max_bytes: int, what: str) -> int | None:
@@ -84,7 +99,8 @@ async def read_json(request: "IncomingRequest", *, max_bytes: int, idle_seconds:
     The content type is not asked for: `curl -d` sends JSON as a form.
 
     Raises:
-        InvalidRequest: it is empty, no JSON, no object, nested too deep, or names a key twice in one object.
+        InvalidRequest: it is empty, no JSON, no object, nested too deep, holds too many values, or names a key twice
+            in one object.
         LimitExceeded: it is larger than `max_bytes`.
         RequestTimeout: the client paused for longer than `idle_seconds` (werkzeug's, 408).
     """
@@ -95,17 +111,21 @@ async def read_json(request: "IncomingRequest", *, max_bytes: int, idle_seconds:
 def decode_json(body: bytes, *, charset: str = "") -> dict[str, JsonValue]:
     """Bytes as a JSON object.
 
+    What would hold up the event loop is refused before it is read: bounds on bytes alone would not do, since four
+    megabytes of brackets take seconds.
+
     Args:
         body: the bytes.
         charset: what the content type says; without it UTF-8, UTF-16 and UTF-32 are told apart by their first bytes.
 
     Raises:
-        InvalidRequest: they are empty, no JSON, no object, nested too deep, or name a key twice in one object.
+        InvalidRequest: they are empty, no JSON, no object, nested too deep, hold too many values, or name a key twice
+            in one object.
     """
     text = _decoded(body, charset)
     if not text.strip():
         raise InvalidRequest("The body is empty; send a JSON object.")
-    _check_depth(text)
+    _check_shape(text)
     try:
         value: JsonValue = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
@@ -121,21 +141,33 @@ def decode_json(body: bytes, *, charset: str = "") -> dict[str, JsonValue]:
 
 
 def _decoded(body: bytes, charset: str) -> str:
+    encoding = _known(charset) if charset else json.detect_encoding(body)
     try:
-        return body.decode(charset or json.detect_encoding(body))
-    except LookupError:
-        raise InvalidRequest(f"There is no charset '{charset[:50]}'; send UTF-8.") from None
+        return body.decode(encoding)
     except UnicodeError as error:
         at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
         raise InvalidRequest(f"The body is not {charset or 'UTF-8'}{at}; send JSON as UTF-8.") from None
 
 
-def _check_depth(text: str) -> None:
-    # The parser recurses once for each level: without this a few kilobytes of brackets exhaust its stack.
-    if text.count("[") + text.count("{") <= _MOST_LEVELS:
+def _known(charset: str) -> str:
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        raise InvalidRequest(f"There is no charset '{charset[:50]}'; send UTF-8.") from None
+    if name not in _CHARSETS:
+        raise InvalidRequest(f"The charset '{charset[:50]}' is not accepted; send UTF-8.")
+    return name
+
+
+def _check_shape(text: str) -> None:
+    separators = sum(text.count(one) for one in ",[{")
+    if separators <= _MOST_LEVELS:
         return
+    wide = separators > _MOST_SEPARATORS
+    # The parser recurses once for each level: without this a few kilobytes of brackets exhaust its stack. What is
+    # refused for its width is looked at only as far as it takes to tell what is plainly deep.
     depth = 0
-    for match in _NESTING.finditer(text):
+    for match in islice(_NESTING.finditer(text), _FIRST_TOKENS if wide else _MOST_TOKENS):
         token = match.group()
         if token in "[{":
             depth += 1
@@ -143,6 +175,8 @@ def _check_depth(text: str) -> None:
                 raise InvalidRequest(f"The body is nested more than {_MOST_LEVELS} levels deep.")
         elif token in "]}":
             depth -= 1
+    if wide:
+        raise InvalidRequest(f"The body has more than {_MOST_SEPARATORS:,} commas and brackets; name fewer columns.")
 
 
 def _check_characters(text: str, value: JsonValue) -> None:

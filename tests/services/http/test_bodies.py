@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 import trio
@@ -66,6 +67,29 @@ def test_a_charset_that_does_not_exist_is_the_clients_mistake():
         decode_json(b"{}", charset="klingon")
 
 
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "rot13", "utf-7", "a\0b", "\ud800"])
+def test_a_charset_that_nobody_writes_json_in_is_refused_before_anything_is_decoded(charset):
+    # Of Python's own, Punycode takes time that grows with the square of the length: half an hour for four megabytes.
+    with pytest.raises(InvalidRequest, match="charset"):
+        decode_json(b"a" * 2**15 + b"-" + b"b" * 2**15, charset=charset)
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [
+        ("Windows-1252", "cp1252"),
+        ("ISO-8859-1", "latin1"),
+        ("shift_jis", "cp932"),
+        ("EUC-JP", "euc_jp"),
+        ("UTF-16LE", "utf-16-le"),
+        ("utf8", "utf-8"),
+    ],
+)
+def test_a_charset_is_known_by_the_names_that_clients_write(charset, encoding):
+    text = "é" if "1" in charset and "UTF" not in charset else "あ"
+    assert decode_json(json.dumps({"a": text}, ensure_ascii=False).encode(encoding), charset=charset) == {"a": text}
+
+
 def test_a_surrogate_pair_is_one_character_and_an_escaped_backslash_is_none():
     assert decode_json(b'{"a": "\\ud83d\\ude00", "b": "\\\\ud800"}') == {"a": "😀", "b": "\\ud800"}
 
@@ -88,6 +112,24 @@ def test_nesting_beyond_any_use_is_refused(levels, opening, closing):
 def test_wide_is_not_deep_and_brackets_within_strings_do_not_count():
     wide = {"a": [{"b": []} for _ in range(1000)], "s": "[" * 500, "q": '\\"[[' * 300}
     assert decode_json(json.dumps(wide).encode()) == wide
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param(b'{"a":[' + b"[]," * 1_300_000 + b"[]]}", "more than 100,000 commas", id="wide"),
+        pytest.param(b'{"a":[' + b",".join([b"[" * 95 + b"]" * 95] * 22_000) + b"]}", "more than 100,000", id="deep"),
+        pytest.param(b"[" * 90 + b"[]" * 20 + b'"' + b'\\"' * 40_000, "not JSON", id="a string without an end"),
+        pytest.param(b"[]" * 60 + b'""' * 2_000_000, "not JSON", id="strings"),
+        pytest.param(b"[]" * 60 + b"]" * 4_000_000, "not JSON", id="closing"),
+    ],
+)
+def test_four_megabytes_of_nonsense_are_refused_in_no_time(body, said):
+    began = time.thread_time()
+    with pytest.raises(InvalidRequest, match=said):
+        decode_json(body)
+    # A few hundredths; seconds where all of it is looked at.
+    assert time.thread_time() - began < 0.5
 
 
 def test_a_deep_but_bearable_body_is_read():
