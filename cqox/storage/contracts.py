@@ -153,7 +153,7 @@ class ResultStore(Protocol):
     """
 
     async def save(self, report: StoredReport) -> bool:
-        """Keep the report unless one of its id is there already; whether this call inserted it."""
+        """Keep the report unless one of its id is there already, and whole; whether this call inserted it."""
         ...
 
     async def load(self, analysis_id: str) -> StoredReport | None:

@@ -4,7 +4,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,7 +14,6 @@ from typing import Self
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
-from cqox.storage.disk import alone
 from cqox.storage.policy import store_circuit, store_policy
 from cqox.storage.rows import (
     ABANDONED_SECONDS,
@@ -41,14 +40,20 @@ from cqox.storage.sqlite_file import (
     Use,
     applied,
     check_sqlite,
+    damage_of,
     file_at,
     is_damage,
     migrate,
 )
+from cqox.storage.sqlite_repair import replace_damaged
 
 __all__ = ["SqliteStore"]
 
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
+_READ_DAMAGED_SECONDS = 60.0
+# A disk that goes on failing must not be filled with copies of what it has spoilt.
+_NEXT_REPAIR_SECONDS = 10.0
+_NEXT_TRY_SECONDS = 60.0
 _logger = logging.getLogger("cqox.storage")
 
 
@@ -57,12 +62,15 @@ class SqliteStore:
 
     Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`). Every call sees
     whether its file is still the one of that name: what is written to a file that has lost its name is kept nowhere.
+    A call that meets damage has the file replaced, where that was asked for, and is made once more.
     """
 
-    def __init__(self, path: Path, *, connections: int = 4, seconds: float = 10.0) -> None:
+    def __init__(self, path: Path, *, connections: int = 4, seconds: float = 10.0, anew: bool = False) -> None:
         """See `open`."""
         self._path = path
         self._seconds = seconds
+        self._anew = anew
+        self._repair_at = 0.0
         self._threads = Threads("sqlite", connections)
         self._idle: SimpleQueue[Connection] = SimpleQueue()
         self._lock = Lock()
@@ -84,21 +92,15 @@ class SqliteStore:
             path: the file.
             connections: how many calls run at once.
             seconds: the limit of one call.
-            anew: whether a file that is no database, or a damaged one, is set aside as `<name>.damaged-<time>` and
-                another one begun.
+            anew: whether a file that is no database, or one that is found damaged now or later, is set aside as
+                `<name>.damaged-<time>`, and another one begun with what can still be read of it.
 
         Raises:
             StoreUnavailable: the file cannot be opened, is no SQLite database, or was written by a newer version.
         """
-        store = cls(path, connections=connections, seconds=seconds)
+        store = cls(path, connections=connections, seconds=seconds, anew=anew)
         try:
-            try:
-                await store.migrate()
-            except StoreUnavailable as error:
-                if not anew or not is_damage(error.__cause__):
-                    raise
-                await store._threads.run(store._set_aside, interrupt=_nothing)
-                await store.migrate()
+            await store.migrate()
             yield store
         finally:
             store._threads.close()
@@ -119,11 +121,21 @@ class SqliteStore:
         return self._losses
 
     async def save(self, report: StoredReport) -> bool:
-        """Keep the report unless one of its id is there already; whether this call inserted it."""
-        return (
-            await self._count(f"INSERT INTO reports ({REPORT}) VALUES ({_marks(11)}) ON CONFLICT DO NOTHING", report)
-            == 1
-        )
+        """Keep the report unless one of its id is there already, and whole; whether this call inserted it."""
+        statement = f"INSERT INTO reports ({REPORT}) VALUES ({_marks(11)}) ON CONFLICT DO NOTHING"
+        values, identity = row_of(report), (report.analysis_id,)
+
+        def insert(connection: sqlite3.Connection) -> bool:
+            if connection.execute(statement, values).rowcount == 1:
+                return True
+            query = f"SELECT {REPORT} FROM reports WHERE analysis_id = ?"
+            found = loaded(connection.execute(query, identity).fetchone())
+            if found is None or found.whole:
+                return False
+            connection.execute("DELETE FROM reports WHERE analysis_id = ?", identity)
+            return connection.execute(statement, values).rowcount == 1
+
+        return await self._call(insert)
 
     async def load(self, analysis_id: str) -> StoredReport | None:
         """The report of this id, if it is kept."""
@@ -238,7 +250,7 @@ class SqliteStore:
         return None if row is None else job_of(row)
 
     async def ping(self) -> None:
-        """Nothing, if the store answers and no call has found its file damaged.
+        """Nothing, if the store answers and no call has found its file damaged that could not be replaced.
 
         Raises:
             StoreUnavailable: it does not, or its file is.
@@ -274,14 +286,32 @@ class SqliteStore:
             return await self._guarded(work)
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
             if is_damage(error):
-                self._damage = str(error)
-            raise StoreUnavailable(f"The result store {self._path.name} did not do it: {error}.") from error
+                self._damage = damage_of(error)
+            raise StoreUnavailable(f"The result store {self._path.name} did not do it: {damage_of(error)}.") from error
 
     async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        use = Use(self._idle, self._connect, self._is_current, seconds=self._seconds)
+        use = self._use()
+        try:
+            return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
+        except sqlite3.DatabaseError as error:
+            if not self._anew or not is_damage(error):
+                raise
+            if not await self._threads.run(partial(self._repair, use.file, error), interrupt=_nothing):
+                raise
+        use = self._use()
         return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
 
+    def _use(self) -> Use:
+        return Use(self._idle, self._connect, self._is_current, seconds=self._seconds)
+
     def _connect(self) -> Connection:
+        while True:
+            connection = self._connected()
+            if connection is not None:
+                return connection
+
+    def _connected(self) -> Connection | None:
+        """A new connection; None where the file was replaced while it was made."""
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -290,6 +320,9 @@ class SqliteStore:
             if connection.file is None:
                 raise sqlite3.OperationalError("the file was removed while it was opened")
             with self._lock:
+                if connection.file != file_at(self._path):
+                    connection.close()
+                    return None
                 if self._file is not None and self._file != connection.file:
                     if self._file != LOST:
                         self._tell_of_loss()
@@ -316,31 +349,47 @@ class SqliteStore:
         self._losses += 1
         self._damage = ""
         _logger.error(
-            "The file %s was removed, moved or replaced: the reports, data sets and jobs in it are kept no longer.",
+            "The file %s was removed, moved or replaced: the reports, data sets and jobs that were in it are kept no "
+            "longer, where they are not in the one that has the name now.",
             self._path,
         )
 
-    def _set_aside(self) -> None:
-        with alone(self._path.parent):
+    def _repair(self, seen: File | None, damage: sqlite3.DatabaseError) -> bool:
+        """Replace the file that a call has found damaged; whether the call may be made again."""
+        # Nobody connects meanwhile, nor asks whether a connection is still good.
+        with self._lock:
+            if self._file == seen and time.monotonic() < self._repair_at:
+                return False
             try:
-                # Another engine may have been first while this one waited for the lock.
-                check_sqlite(self._path, damaged=False)
-            except StoreUnavailable as error:
-                if not is_damage(error.__cause__):
-                    raise
-                name = f"{self._path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-                for ending in ("", "-wal", "-shm"):
-                    with suppress(FileNotFoundError):
-                        self._path.with_name(self._path.name + ending).rename(self._path.with_name(name + ending))
-                _logger.error("%s It was set aside as %s, and a new one is begun without what was in it.", error, name)
-        while not self._idle.empty():
-            self._idle.get().close()
-        self._file, self._damage = None, ""
-        self._losses += 1
+                done = replace_damaged(
+                    self._path,
+                    damage_of(damage),
+                    is_damaged=partial(self._is_damaged, seen),
+                    seconds=_READ_DAMAGED_SECONDS,
+                )
+            except (OSError, sqlite3.Error) as error:
+                self._repair_at = time.monotonic() + _NEXT_TRY_SECONDS
+                _logger.error("The result store %s is damaged, and cannot be replaced: %s", self._path, error)
+                return False
+            if done:
+                self._file, self._damage = file_at(self._path), ""
+                self._losses += 1
+                self._repair_at = time.monotonic() + _NEXT_REPAIR_SECONDS
+        return True
+
+    def _is_damaged(self, seen: File | None, there: File) -> bool:
+        if seen is not None:
+            return seen == there
+        # It could not even be opened, and another engine may have been first since then.
+        try:
+            check_sqlite(self._path, damaged=False)
+        except StoreUnavailable as error:
+            return is_damage(error.__cause__)
+        return False
 
 
 async def _nothing() -> None:
-    """What has begun to set a file aside goes on to its end."""
+    """What has begun to replace a file goes on to its end."""
 
 
 _RECORDS = (StoredReport, DatasetRecord, JobRecord)

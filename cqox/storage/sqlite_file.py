@@ -19,6 +19,7 @@ __all__ = [
     "Use",
     "applied",
     "check_sqlite",
+    "damage_of",
     "file_at",
     "is_damage",
     "migrate",
@@ -103,7 +104,17 @@ def code_of(error: BaseException | None) -> int:
 
 
 def is_damage(error: BaseException | None) -> bool:
-    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _is_no_text(error)
+
+
+def damage_of(error: BaseException) -> str:
+    """What is wrong with the file, without what is in it."""
+    return "what should be text in it is none" if _is_no_text(error) else str(error)
+
+
+def _is_no_text(error: BaseException | None) -> bool:
+    # Python's own error, which has no code and quotes the bytes.
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
 
 
 def check_sqlite(path: Path, *, damaged: bool = True) -> None:
@@ -131,7 +142,11 @@ def check_sqlite(path: Path, *, damaged: bool = True) -> None:
 
 
 class Use:
-    """One call on one connection, which another thread may end. A connection told to interrupt cannot change hands."""
+    """One call on one connection, which another thread may end. A connection told to interrupt cannot change hands.
+
+    Attributes:
+        file: to which file the connection was made, None before there was one.
+    """
 
     def __init__(
         self,
@@ -148,6 +163,7 @@ class Use:
         self._lock = Lock()
         self._cancelled = False
         self._connection: Connection | None = None
+        self.file: File | None = None
 
     def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         while True:
@@ -168,6 +184,7 @@ class Use:
             connection = self._connect()
         with self._lock:
             self._connection = connection
+        self.file = connection.file
         try:
             with connection:
                 return work(connection)

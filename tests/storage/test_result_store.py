@@ -151,6 +151,13 @@ async def test_a_report_whose_bytes_have_changed_is_not_answered(store: ResultSt
         await store.load(f"{1:032x}")
 
 
+async def test_a_report_whose_bytes_have_changed_is_kept_anew(store: ResultStore) -> None:
+    await store.save(replace(a_report(1), digest="0" * 32))
+    assert await store.save(a_report(1)) is True
+    assert await store.load(f"{1:032x}") == a_report(1)
+    assert await store.save(a_report(1)) is False
+
+
 async def test_damaged_reports_are_no_failures_of_the_store(store: ResultStore) -> None:
     await store.save(replace(a_report(1), digest="0" * 32))
     await store.save(a_report(2))

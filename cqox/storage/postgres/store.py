@@ -98,7 +98,7 @@ class PostgresStore:
         return self._connections.use()
 
     async def save(self, report: StoredReport) -> bool:
-        """Keep the report unless one of its id is there already; whether this call inserted it.
+        """Keep the report unless one of its id is there already, and whole; whether this call inserted it.
 
         The row names the call that inserted it: a call whose first answer was lost finds out on its next attempt.
         """
@@ -314,10 +314,17 @@ def _insert(connection: _Connection, report: StoredReport, insertion: str, docum
     )
     if connection.execute(statement, (*row_of(report), document, insertion)).rowcount == 1:
         return True
-    found = connection.execute(
+    if connection.execute(
         "SELECT 1 FROM reports WHERE analysis_id = %s AND insertion = %s", (report.analysis_id, insertion)
-    ).fetchone()
-    return found is not None
+    ).fetchone():
+        return True
+    query: LiteralString = f"SELECT {REPORT} FROM reports WHERE analysis_id = %s"
+    found = loaded(connection.execute(query, (report.analysis_id,), binary=True).fetchone())
+    if found is None or found.whole:
+        return False
+    with connection.transaction():
+        connection.execute("DELETE FROM reports WHERE analysis_id = %s", (report.analysis_id,))
+        return connection.execute(statement, (*row_of(report), document, insertion)).rowcount == 1
 
 
 def _document(report: StoredReport) -> str | None:

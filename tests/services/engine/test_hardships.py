@@ -3,8 +3,10 @@
 import json
 import shutil
 import signal
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -41,6 +43,7 @@ def test_no_body_holds_up_the_others(engine) -> None:
         '{"dataset_id":"test","mapping":[' + '{"role":"x","column":"y"},' * 150_000 + "{}]}",
         json.dumps({**ASKED, "options": {"estimators": ["aipw"] * 100_000}}),
         "{" + ",".join(f'"f{number}":1' for number in range(300_000)) + "}",
+        "[" * 90 + "[]" * 20 + '"' + '\\"' * 2_000_000,
     ]
     statuses: list[tuple[int, str]] = []
 
@@ -173,3 +176,29 @@ def test_an_engine_sets_a_damaged_file_of_results_aside_and_goes_on(start, tmp_p
         assert report["provenance"]["stored"] is True
     assert len(list((tmp_path / "data").glob("results.sqlite.damaged-*"))) == 1
     service.wait_line("file is not a database. It was set aside as results.sqlite.damaged-")
+
+
+def test_an_engine_whose_file_of_results_is_damaged_within_keeps_what_can_be_read_and_goes_on(
+    engine, tmp_path: Path
+) -> None:
+    def analyze(seed: int) -> dict[str, object]:
+        return engine.client.post("/api/analyze/comprehensive", json=asked(seed)).json()
+
+    known = [analyze(seed)["analysis_id"] for seed in range(12)]
+    path = tmp_path / "data/results.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        query = "SELECT pageno FROM dbstat WHERE name = 'reports' AND pagetype = 'leaf' ORDER BY pageno"
+        (number,) = connection.execute(query).fetchone()
+    with path.open("r+b") as file:
+        file.seek((number - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    # From the memory of the engine, until the damage is met.
+    statuses = [engine.client.get(f"/api/analyses/{identity}").status_code for identity in known]
+    assert statuses == [200] * len(known)
+    assert analyze(99)["provenance"]["stored"] is True
+    assert engine.client.get("/api/analyses").status_code == 200
+    statuses = [engine.client.get(f"/api/analyses/{identity}").status_code for identity in known]
+    assert set(statuses) <= {200, 404}
+    assert [analyze(seed)["provenance"]["stored"] for seed in range(12)] == [True] * 12
+    assert engine.client.get("/health/ready").json()["degraded"] == {}

@@ -1,0 +1,188 @@
+"""A damaged file of the SQLite store set aside, and another one in its place with what can still be read of it."""
+
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cqox.storage.disk import alone
+from cqox.storage.rows import DATASET, JOB, REPORT, loaded
+from cqox.storage.sqlite_file import BUSY_SECONDS, File, file_at, migrate
+
+__all__ = ["replace_damaged"]
+
+_LOCK_SECONDS = 2.0
+_ENDINGS = ("", "-wal", "-shm")
+_logger = logging.getLogger("cqox.storage")
+
+
+def replace_damaged(path: Path, damage: str, *, is_damaged: Callable[[File], bool], seconds: float) -> bool:
+    """Set the file aside as `<name>.damaged-<time>` and put one in its place that has what can be read of it.
+
+    Of several engines that meet the same damage one does it. Whoever still has the old file open finds that it has
+    lost its name; none of them can write to it from when it is read until after it has lost it.
+
+    Args:
+        path: the file.
+        damage: what SQLite says of it.
+        is_damaged: whether this file of that name is the damaged one, asked when no other engine is at work on it.
+        seconds: for how long to read; what has not been read by then is only in the file that was set aside.
+
+    Returns:
+        Whether this call did it.
+
+    Raises:
+        OSError: the files cannot be renamed.
+        sqlite3.Error: the new file cannot be written, and everything is as it was.
+    """
+    with alone(path.parent):
+        there = file_at(path)
+        if there is None or not is_damaged(there):
+            return False
+        fresh = path.with_name(f"{path.name}.new-{os.getpid()}")
+        with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as damaged:
+            try:
+                locked = _locked(damaged)
+                saved = _salvaged(damaged, fresh, until=time.monotonic() + seconds)
+                aside = _exchanged(path, fresh)
+            finally:
+                _remove(fresh)
+            if locked:
+                # Who waits for the lock must have given up before it is free: what it wrote would be lost.
+                time.sleep(2 * BUSY_SECONDS)
+    _logger.error(
+        "The result store %s is damaged: %s. It was set aside as %s, and another one begun with what could be read of "
+        "it: %s.",
+        path,
+        damage,
+        aside,
+        ", ".join(f"{number} {table}" for table, number in saved.items()),
+    )
+    return True
+
+
+def _locked(damaged: sqlite3.Connection) -> bool:
+    try:
+        damaged.execute("BEGIN IMMEDIATE")
+    except sqlite3.DatabaseError:
+        return False
+    return True
+
+
+def _salvaged(damaged: sqlite3.Connection, fresh: Path, *, until: float) -> dict[str, int]:
+    """How many rows of each table could be read, and are in the new file."""
+    _remove(fresh)
+    saved = dict[str, int]()
+    with closing(sqlite3.connect(fresh)) as connection:
+        migrate(connection)
+        for table in _TABLES:
+            marks = ", ".join("?" * len(table.columns.split(",")))
+            statement = f"INSERT OR IGNORE INTO {table.name} ({table.columns}) VALUES ({marks})"
+            rows = _rows(damaged, table, until=until)
+            saved[table.name.replace("datasets", "data sets")] = connection.executemany(statement, rows).rowcount
+        connection.commit()
+    return saved
+
+
+def _rows(damaged: sqlite3.Connection, table: "_Table", *, until: float) -> Iterator[Sequence[object]]:
+    query = f"SELECT {table.columns} FROM {table.name} NOT INDEXED WHERE {table.key} = ?"
+    for key in _keys(damaged, table):
+        if time.monotonic() > until:
+            return
+        # One at a time, from the root: a damaged page hides those that are in it and no others.
+        with suppress(sqlite3.DatabaseError):
+            row = damaged.execute(query, (key,)).fetchone()
+            if row is not None and table.is_sound(row):
+                yield row
+
+
+def _keys(damaged: sqlite3.Connection, table: "_Table") -> dict[str, None]:
+    """The keys that can be read from the table or from an index of it, in either direction up to a damaged page."""
+    found = dict[str, None]()
+    for source, order in (("NOT INDEXED", table.key), *table.indexes):
+        whole = True
+        for direction in ("ASC", "DESC"):
+            query = f"SELECT {table.key} FROM {table.name} {source} ORDER BY {order} {direction}"
+            try:
+                for (key,) in damaged.execute(query):
+                    if isinstance(key, str):
+                        found[key] = None
+            except sqlite3.DatabaseError:
+                whole = False
+            if whole:
+                return found
+    return found
+
+
+def _exchanged(path: Path, fresh: Path) -> str:
+    name = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    while path.with_name(name).exists():
+        name += "-again"
+    # What is not yet in the file itself must not be taken for a part of the new one.
+    for ending in reversed(_ENDINGS):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(path.with_name(name + ending))
+    fresh.rename(path)
+    return name
+
+
+def _remove(fresh: Path) -> None:
+    for ending in (*_ENDINGS, "-journal"):
+        fresh.with_name(fresh.name + ending).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """One table, other sources of its keys, and what tells a row of it from what a damaged page makes up."""
+
+    name: str
+    key: str
+    columns: str
+    is_sound: Callable[[Sequence[object]], bool]
+    indexes: Sequence[tuple[str, str]] = ()
+
+
+def _is_report(row: Sequence[object]) -> bool:
+    if not all(isinstance(part, str) for part in (*row[:4], row[-1])):
+        return False
+    found = isinstance(row[7], bytes) and loaded(row)
+    return bool(found and found.whole)
+
+
+def _is_dataset(row: Sequence[object]) -> bool:
+    *texts, rows, columns, size_bytes, created_at, sample, description = row
+    if not all(isinstance(part, str) for part in (*texts, created_at)) or not isinstance(description, bytes):
+        return False
+    if not all(isinstance(part, int) for part in (rows, columns, size_bytes, sample)):
+        return False
+    try:
+        return isinstance(json.loads(description), dict)
+    except ValueError:
+        return False
+
+
+def _is_job(row: Sequence[object]) -> bool:
+    *values, owner, renewed_until = row
+    texts = (*values[:4], owner)
+    return all(isinstance(part, str) for part in texts) and isinstance(renewed_until, float)
+
+
+_TABLES = (
+    _Table(name="datasets", key="dataset_id", columns=DATASET, is_sound=_is_dataset),
+    _Table(name="jobs", key="job_id", columns=f"{JOB}, owner, renewed_until", is_sound=_is_job),
+    _Table(
+        name="reports",
+        key="analysis_id",
+        columns=REPORT,
+        is_sound=_is_report,
+        indexes=(
+            ("INDEXED BY reports_by_time", "created_at"),
+            ("INDEXED BY reports_by_dataset", "dataset_id"),
+        ),
+    ),
+)

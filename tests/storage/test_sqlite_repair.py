@@ -1,0 +1,200 @@
+"""A file of results that is damaged within: what is kept of it, and that calls go on."""
+
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cqox.errors import StoreUnavailable
+from cqox.storage import SqliteStore
+from cqox.storage.sqlite_repair import replace_damaged
+from tests.storage.records import a_dataset, a_job, a_report
+
+pytestmark = pytest.mark.anyio
+
+PAGE = 4096
+REPORTS = [a_report(number, body=b"%08d" % number * 400) for number in range(120)]
+
+
+def names(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()}
+
+
+def set_aside(folder: Path) -> list[Path]:
+    return [each for each in folder.glob("results.sqlite.damaged-*") if not each.name.endswith(("-wal", "-shm"))]
+
+
+def pages_of(path: Path, name: str, kind: str = "%") -> list[int]:
+    """The pages of a table or an index, in the order of the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype LIKE ? ORDER BY pageno"
+            rows = connection.execute(query, (name, kind))
+            return [int(row[0]) for row in rows]
+        except sqlite3.OperationalError:
+            pytest.fail("this SQLite has no table 'dbstat'")
+
+
+def overwrite(path: Path, *pages: int) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        for number in pages:
+            file.seek((number - 1) * PAGE)
+            file.write(b"\xff" * PAGE)
+
+
+async def filled(path: Path) -> None:
+    async with SqliteStore.open(path) as store:
+        for report in REPORTS:
+            await store.save(report)
+        await store.register(a_dataset("a"))
+        await store.put_job(a_job("j"), owner="one", seconds=600)
+
+
+async def readable(store: SqliteStore) -> int:
+    found = 0
+    for report in REPORTS:
+        with suppress(StoreUnavailable):
+            found += await store.load(report.analysis_id) == report
+    return found
+
+
+async def kept(store: SqliteStore) -> int:
+    found = [await store.load(report.analysis_id) for report in REPORTS]
+    assert all(one is None or one == report for one, report in zip(found, REPORTS, strict=True))
+    return sum(one is not None for one in found)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("leaf", "malformed"), ("overflow", "should be text")])
+async def test_a_page_that_is_overwritten_under_a_store_costs_what_was_in_it_and_the_store_goes_on(
+    kind: str, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    async with SqliteStore.open(path, anew=True) as store:
+        pages = pages_of(path, "reports", kind)
+        overwrite(path, *pages[len(pages) // 2 : len(pages) // 2 + 3])
+        # Of a page that holds the rest of a report alone only the digest tells.
+        assert 90 <= await readable(store) < len(REPORTS)
+        assert store.epoch == 1
+        await store.ping()
+        for report in REPORTS:
+            await store.save(report)
+        assert await kept(store) == len(REPORTS)
+        assert await store.dataset("a") == a_dataset("a")
+        assert await store.job("j") == a_job("j")
+    (aside,) = set_aside(tmp_path)
+    (told,) = [message for message in caplog.messages if aside.name in message]
+    assert said in told
+    assert "1 data sets, 1 jobs" in told
+    assert names(tmp_path) <= {path.name, *(f"{aside.name}{ending}" for ending in ("", "-wal", "-shm"))}
+
+
+@pytest.mark.parametrize("name", ["reports_by_time", "reports_by_dataset"])
+async def test_an_index_that_is_damaged_costs_nothing(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    overwrite(path, *pages_of(path, name))
+    async with SqliteStore.open(path, anew=True) as store:
+        page = await store.reports(dataset_id="d" if name == "reports_by_dataset" else None, limit=200)
+        assert len(page.items) == len(REPORTS)
+        assert await kept(store) == len(REPORTS)
+
+
+async def test_a_damaged_top_of_the_table_costs_the_reports_and_not_the_data_sets(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    overwrite(path, pages_of(path, "reports")[0])
+    async with SqliteStore.open(path, anew=True) as store:
+        assert await kept(store) == 0
+        assert await store.save(REPORTS[0])
+        assert await store.datasets() == [a_dataset("a")]
+
+
+async def test_what_is_still_in_the_log_of_writes_is_kept_too(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    overwrite(path, pages_of(path, "reports_by_dataset")[0])
+    async with SqliteStore.open(path, anew=True) as store:
+        await store.register(a_dataset("b"))
+        await store.put_job(a_job("k"), owner="one", seconds=600)
+        assert len((await store.reports(dataset_id="d", limit=200)).items) == len(REPORTS)
+        assert {each.dataset_id for each in await store.datasets()} == {"a", "b"}
+        assert await store.job("k") == a_job("k")
+
+
+async def test_calls_of_two_engines_that_meet_the_same_damage_set_one_file_aside_and_lose_no_write(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    async with SqliteStore.open(path, anew=True) as one, SqliteStore.open(path, anew=True) as other:
+        overwrite(path, *pages_of(path, "reports_by_dataset"))
+        new = [a_report(1000 + number) for number in range(40)]
+        saved: list[str] = []
+
+        async def save(store: SqliteStore, number: int) -> None:
+            await store.save(new[number])
+            saved.append(new[number].analysis_id)
+
+        async with anyio.create_task_group() as group:
+            for number in range(40):
+                group.start_soon(save, one if number % 2 else other, number)
+        assert len(saved) == len(new)
+        for store in (one, other):
+            for report in new:
+                assert await store.load(report.analysis_id) == report
+            assert await kept(store) == len(REPORTS)
+    assert len(set_aside(tmp_path)) == 1
+
+
+async def test_a_file_that_cannot_be_replaced_is_tried_now_and_then_and_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    overwrite(path, *pages_of(path, "reports_by_dataset"))
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with SqliteStore.open(path, anew=True) as store:
+        monkeypatch.setattr(Path, "rename", fail)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match="malformed"):
+                await store.reports(dataset_id="d")
+        assert await kept(store) == len(REPORTS)
+        with pytest.raises(StoreUnavailable, match="is damaged"):
+            await store.ping()
+        monkeypatch.undo()
+        assert await store.dataset("a") == a_dataset("a")
+    assert len([message for message in caplog.messages if "cannot be replaced" in message]) == 1
+    assert names(tmp_path) == {"results.sqlite"}
+
+
+async def test_reading_what_is_left_ends_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=-1)
+    async with SqliteStore.open(path) as store:
+        assert await kept(store) == 0
+    assert not replace_damaged(path, "so", is_damaged=lambda _: False, seconds=10)
+    assert len(set_aside(tmp_path)) == 1
+
+
+async def test_a_disk_that_goes_on_failing_is_not_filled_with_copies(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    async with SqliteStore.open(path, anew=True) as store:
+        overwrite(path, *pages_of(path, "reports_by_dataset"))
+        assert len((await store.reports(dataset_id="d", limit=200)).items) == len(REPORTS)
+        overwrite(path, *pages_of(path, "reports_by_dataset"))
+        with pytest.raises(StoreUnavailable, match="malformed"):
+            await store.reports(dataset_id="d")
+        assert len(set_aside(tmp_path)) == 1
+        store._repair_at = 0.0
+        assert len((await store.reports(dataset_id="d", limit=200)).items) == len(REPORTS)
+        assert len(set_aside(tmp_path)) == 2
