@@ -24,6 +24,8 @@ _KNOWN = ("otlp", "console", "none")
 _PROTOCOLS: dict[str, Protocol] = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
 _PORTS: dict[Protocol, int] = {"http/protobuf": 4318, "grpc": 4317}
 _TRUE = ("1", "true", "yes", "on")
+_FALSE = ("", "0", "false", "no", "off")
+_HTTP = re.compile(r"^https?://[^/]", re.IGNORECASE)
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -72,10 +74,15 @@ def settings_from(environ: Mapping[str, str]) -> TelemetrySettings:
             chosen = {"otlp"} if own or standard or (jaeger and signal == "traces") else set()
         if "otlp" in chosen:
             otlp[signal] = _protocol(signal, given, notes)
+            if otlp[signal] == "http/protobuf" and (own or standard) and not _HTTP.match(own or standard):
+                variable = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT" if own else "OTEL_EXPORTER_OTLP_ENDPOINT"
+                notes.append(f"{variable} is no address such as http://localhost:4318: nothing can be sent there.")
         if "console" in chosen:
             console.add(signal)
     if given("OTEL_CONSOLE").lower() in _TRUE:
         console.add("traces")
+    elif given("OTEL_CONSOLE").lower() not in _FALSE:
+        notes.append(f"OTEL_CONSOLE is '{given('OTEL_CONSOLE')}', which is not there: the choices are true, false.")
     endpoint = ""
     if jaeger and "traces" in otlp and not (standard or given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
         port = _PORTS[otlp["traces"]]

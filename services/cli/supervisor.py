@@ -1,7 +1,11 @@
-"""Child processes that live and end together, in order, with one signal each.
+"""Child processes that start and end together, in order, with one signal each.
 
 Every child is the leader of a session of its own, so that a Ctrl-C in the terminal reaches the supervisor alone, which
 passes it on once. Children end in the opposite order of their start, one fully before the next.
+
+A child that ends by itself before all are in order ends the rest: whoever has just typed the command reads why. Later
+it is started again, after a pause that doubles while it keeps dying soon, and the others go on without it; one that
+dies soon several times in a row, or for a setting that cannot be used, ends the rest.
 """
 
 import ctypes
@@ -16,14 +20,15 @@ from dataclasses import dataclass
 import trio
 import trio.to_thread
 
-from cqox.tasks import open_task_group
+from cqox.tasks import TaskGroup, open_task_group
 
-__all__ = ["Program", "supervise"]
+__all__ = ["Program", "Restarts", "supervise"]
 
 _KEPT_LINES = 10
 _LAST_WORDS_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _FAILED = 1
+_USAGE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,27 @@ class Program:
     command: Sequence[str]
     environment: Mapping[str, str]
     stop_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarts:
+    """When a child that has ended by itself is started again.
+
+    Attributes:
+        first_pause: seconds before the first time; each further one in a row takes twice as long.
+        longest_pause: seconds, at most.
+        soon: a child that has lived for less than so many seconds has died soon.
+        most_soon: how many deaths in a row, each soon, are one too many.
+    """
+
+    first_pause: float = 1.0
+    longest_pause: float = 30.0
+    soon: float = 60.0
+    most_soon: int = 5
+
+    def pause(self, soon: int) -> float:
+        """Seconds to wait after so many deaths in a row."""
+        return min(self.first_pause * 2.0 ** (soon - 1), self.longest_pause)
 
 
 class _Child:
@@ -93,10 +119,12 @@ class _Child:
 
 
 class _Supervisor:
-    def __init__(self, say: Callable[[str], None], write: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], write: Callable[[str], None], restarts: Restarts) -> None:
         self._say = say
         self._write = write
+        self._restarts = restarts
         self._children: list[_Child] = []
+        self._in_order = False
         self._stop = trio.Event()
         self._signal = signal.SIGTERM
         self._status = 0
@@ -104,11 +132,9 @@ class _Supervisor:
     async def run(self, programs: Sequence[Program], attend: Callable[[], Awaitable[bool]]) -> int:
         async with open_task_group("children") as group:
             group.start_soon(self._watch_signals)
-            for program in programs:
-                child = _Child(program)
-                self._children.append(child)
-                group.start_soon(child.relay, self._write)
-                group.start_soon(self._watch, child)
+            for place, program in enumerate(programs):
+                self._children.append(self._start(group, program))
+                group.start_soon(self._keep, group, place)
             try:
                 group.start_soon(self._attend, attend)
                 await self._stop.wait()
@@ -121,23 +147,48 @@ class _Supervisor:
         return self._status
 
     async def _attend(self, attend: Callable[[], Awaitable[bool]]) -> None:
-        if not await attend():
-            self._status = _FAILED
-            self._stop.set()
+        self._in_order = await attend()
+        if not self._in_order:
+            self._give_up()
 
-    async def _watch(self, child: _Child) -> None:
-        await child.wait()
-        with trio.move_on_after(_LAST_WORDS_SECONDS):
-            await child.silent.wait()
-        code = child.process.returncode
-        if not self._stop.is_set():
+    def _start(self, group: TaskGroup, program: Program) -> _Child:
+        child = _Child(program)
+        group.start_soon(child.relay, self._write)
+        return child
+
+    async def _keep(self, group: TaskGroup, place: int) -> None:
+        """Watch the child in this place, and put another one there where it ends by itself."""
+        soon = 0
+        while True:
+            child, began = self._children[place], trio.current_time()
+            await child.wait()
+            with trio.move_on_after(_LAST_WORDS_SECONDS):
+                await child.silent.wait()
+            name, code = child.program.name, child.process.returncode
+            if self._stop.is_set():
+                if code != 0:
+                    self._say(f"The {name} ended {_how(code)}.")
+                    self._status = _FAILED
+                return
+            soon = soon + 1 if trio.current_time() - began < self._restarts.soon else 1
+            pause = self._restarts.pause(soon)
+            final = not self._in_order or code == _USAGE or soon >= self._restarts.most_soon
+            then = "." if final else f"; it is started again in {pause:g} s."
+            if final and soon > 1:
+                then = f", soon after its start, {soon} times in a row."
             last = "\n".join(f"    {line}" for line in child.lines)
-            self._say(f"The {child.program.name} ended by itself {_how(code)}. Its last lines:\n{last}")
-            self._status = _FAILED
-            self._stop.set()
-        elif code != 0:
-            self._say(f"The {child.program.name} ended {_how(code)}.")
-            self._status = _FAILED
+            self._say(f"The {name} ended by itself {_how(code)}{then} Its last lines:\n{last}")
+            if final:
+                self._give_up()
+                return
+            with trio.move_on_after(pause):
+                await self._stop.wait()
+                return
+            self._children[place] = self._start(group, child.program)
+
+    def _give_up(self) -> None:
+        self._status = _FAILED
+        self._stop.set()
 
     async def _watch_signals(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -170,19 +221,21 @@ async def supervise(
     attend: Callable[[], Awaitable[bool]],
     say: Callable[[str], None],
     write: Callable[[str], None],
+    restarts: Restarts | None = None,
 ) -> int:
-    """Run programs until a signal arrives, one of them ends, or `attend` gives up; then end them all.
+    """Run programs until a signal arrives, one of them cannot be kept running, or `attend` gives up; then end them all.
 
     Args:
         programs: what to start, in this order; they end in the opposite one.
-        attend: runs beside them; False gives up, True leaves them running.
+        attend: runs beside them; False gives up, True says that they are in order and leaves them running.
         say: tells people what happened.
         write: takes each line that a program prints.
+        restarts: when a program that ends by itself is started again, once they are in order.
 
     Returns:
         0 where a signal ended it and every program ended cleanly, else 1.
     """
-    return await _Supervisor(say, write).run(programs, attend)
+    return await _Supervisor(say, write, restarts or Restarts()).run(programs, attend)
 
 
 def _how(code: int) -> str:

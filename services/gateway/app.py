@@ -1,13 +1,16 @@
 """The gateway's app: what clients talk to. It computes nothing and holds nothing."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.gateway.policies import EnginePolicies
 from services.gateway.replicas import Replicas
 from services.gateway.routes import Upstream, add_routes
+from services.gateway.tls import CERTIFICATES, client_context
 from services.http.admin import add_admin
 from services.http.app import App
+from services.http.configuration import SettingsError
 from services.http.docs import add_docs
 from services.http.exposition import add_metrics
 from services.http.health import add_health
@@ -18,7 +21,13 @@ __all__ = ["app", "create_app"]
 
 
 def create_app(settings: Settings) -> App:
-    """The gateway; it connects to its engine when there is something to ask."""
+    """The gateway; it connects to its engine when there is something to ask.
+
+    Raises:
+        SettingsError: engines are to be reached by TLS, and the certificates to check them by cannot be read.
+    """
+    if any(url.startswith("https:") for url in settings.engine_urls):
+        _check_certificates()
     gateway = App(__name__, title="Gateway", settings=settings)
     upstream = Upstream()
 
@@ -38,6 +47,15 @@ def create_app(settings: Settings) -> App:
     add_docs(gateway)
     add_metrics(gateway)
     return gateway
+
+
+def _check_certificates() -> None:
+    try:
+        client_context()
+    except OSError as error:
+        # The first that is set is the one that is read.
+        given = next((f"{name}={os.environ[name]}" for name in CERTIFICATES if os.environ.get(name)), "")
+        raise SettingsError(f"{given or 'the public authorities'} cannot be read as certificates: {error}.") from error
 
 
 app = asgi_app("gateway", create_app)

@@ -16,6 +16,7 @@ import httpx
 from cqox.errors import EngineUnavailable
 from cqox.resilience.http import propagate
 from cqox.telemetry.http_client import TracedTransport
+from services.gateway.tls import client_context
 from services.gateway.transport import EngineTransport
 
 __all__ = [
@@ -231,18 +232,15 @@ class EngineClient:
 
 
 def _transport(url: httpx.URL, address: str | None) -> httpx.AsyncBaseTransport:
-    if url.scheme == "http":
-        return EngineTransport(
-            address or url.host,
-            url.port or 80,
-            connect_seconds=_CONNECT_SECONDS,
-            keep_seconds=_KEEP_ALIVE_SECONDS,
-            kept=_KEPT_CONNECTIONS,
-        )
-    limits = httpx.Limits(
-        max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS
+    secure = url.scheme == "https"
+    return EngineTransport(
+        address or url.host,
+        url.port or (443 if secure else 80),
+        connect_seconds=_CONNECT_SECONDS,
+        keep_seconds=_KEEP_ALIVE_SECONDS,
+        kept=_KEPT_CONNECTIONS,
+        tls=client_context() if secure else None,
     )
-    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
 
 def end_to_end(headers: Sequence[tuple[bytes, bytes]], *, without: frozenset[bytes] = frozenset()) -> Headers:

@@ -6,6 +6,7 @@ as httpx's exception of that kind, because policies tell by them what was sent.
 """
 
 import re
+import ssl
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
@@ -16,6 +17,8 @@ import h11
 import httpx
 import structlog
 import trio
+
+from services.gateway.tls import TlsStream
 
 __all__ = ["EngineTransport"]
 
@@ -34,11 +37,22 @@ class EngineTransport(httpx.AsyncBaseTransport):
         connect_seconds: how long a connection may take to be made.
         keep_seconds: how long an idle connection is kept.
         kept: how many idle connections are kept.
+        tls: how to check the engine's certificate, None where TLS is not spoken.
     """
 
-    def __init__(self, host: str, port: int, *, connect_seconds: float, keep_seconds: float, kept: int) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        connect_seconds: float,
+        keep_seconds: float,
+        kept: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._host = host
         self._port = port
+        self._tls = tls
         self._connect_seconds = connect_seconds
         self._keep_seconds = keep_seconds
         self._kept = kept
@@ -68,6 +82,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
 
     def give_back(self, connection: "_Connection") -> None:
         """Keep a connection for the next request, where it can bear one."""
+        connection.take_in()
         if connection.left_over:
             _log.warning(
                 "the engine at %s:%d sent %d bytes beyond its answer: the connection is closed",
@@ -86,10 +101,24 @@ class EngineTransport(httpx.AsyncBaseTransport):
     async def _connect(self) -> "_Connection":
         with trio.move_on_after(self._connect_seconds):
             try:
-                return _Connection(await trio.open_tcp_stream(self._host, self._port))
+                return _Connection(await self._connected())
             except OSError as error:
                 raise httpx.ConnectError(str(error)) from error
+            except trio.BrokenResourceError as error:
+                raise httpx.ConnectError("the connection was closed before TLS was agreed upon") from error
         raise httpx.ConnectTimeout(f"no connection within {self._connect_seconds:g} s")
+
+    async def _connected(self) -> "_Stream":
+        stream = await trio.open_tcp_stream(self._host, self._port)
+        if self._tls is None:
+            return stream
+        try:
+            secured = TlsStream(stream, self._tls, self._host)
+            await secured.do_handshake()
+        except BaseException:
+            stream.socket.close()
+            raise
+        return secured
 
     def _take(self) -> "_Connection | None":
         while self._idle:
@@ -104,10 +133,13 @@ class EngineTransport(httpx.AsyncBaseTransport):
         return time.monotonic() - connection.idle_since > self._keep_seconds
 
 
+type _Stream = trio.SocketStream | TlsStream
+
+
 class _Connection:
     __slots__ = ("_http", "idle_since", "stream")
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: _Stream) -> None:
         self.stream = stream
         self.idle_since = 0.0
         self._http = h11.Connection(h11.CLIENT)
@@ -138,6 +170,11 @@ class _Connection:
     async def receive_body(self) -> bytes | None:
         event = await self._event()
         return bytes(event.data) if isinstance(event, h11.Data) else None
+
+    def take_in(self) -> None:
+        """Let what has come through TLS, and was not asked for, count as left over."""
+        if isinstance(self.stream, TlsStream) and (data := self.stream.at_hand()):
+            self._http.receive_data(data)
 
     @property
     def left_over(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from cqox.errors import CqoxError
 from cqox.telemetry.secrets import masked
@@ -139,9 +139,10 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
 def _urls(text: str) -> str:
     urls = [url.strip() for url in text.split(",")]
     for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        parts = _parts_of(url)
+        if parts is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
             raise SettingsError(f"ENGINE_URL must hold addresses such as http://127.0.0.1:8080, not {masked(url)!r}.")
+        assert parts.hostname is not None
         if "@" in parts.netloc:
             raise SettingsError("ENGINE_URL must hold no user and no password: engines ask for none, and logs name it.")
         try:
@@ -151,6 +152,15 @@ def _urls(text: str) -> str:
     if len(set(urls)) < len(urls):
         raise SettingsError(f"ENGINE_URL names an engine twice: {text}.")
     return ",".join(urls)
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    """The parts of an address; None where it has no host, or a port that is none."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None
 
 
 def _number(kind: type, text: str) -> float | int | None:

@@ -92,8 +92,17 @@ def asgi_app(
 
     @cache
     def made() -> "App":
-        from services.http.logs import set_up_logging
+        import trio
 
+        from services.http.logs import set_up_logging
+        from services.http.wire import serve_connections
+
+        if not trio.lowlevel.in_trio_run():
+            raise SettingsError(
+                f"the {service} runs on Trio, and its server does not: start hypercorn with -c deploy/hypercorn.toml "
+                f"or --worker-class trio, or run python -m services.{service}"
+            )
+        serve_connections()
         loaded = load(os.environ)
         settings = loaded.settings
         set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
@@ -105,7 +114,7 @@ def asgi_app(
         except SettingsError as error:
             if scope["type"] != "lifespan":
                 raise
-            # Any other failure would have the server go on without the app's resources.
+            # Any other failure would have the server go on without the app.
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -57,6 +58,9 @@ def test_what_is_in_flight_is_finished_before_hypercorn_ends(service: str, tmp_p
 
         asking = threading.Thread(target=ask)
         asking.start()
+        with socket.create_connection(("127.0.0.1", httpx.URL(url).port), PATIENCE_SECONDS) as peer:
+            peer.sendall(b"GET /api/health HTTP/1.1\r\n\r\n")
+            assert "The request must have one Host header." in b"".join(iter(lambda: peer.recv(65536), b"")).decode()
         time.sleep(0.5)
         # Hypercorn's first process hands the signal to the one that serves.
         process.send_signal(signal.SIGTERM)
@@ -67,3 +71,30 @@ def test_what_is_in_flight_is_finished_before_hypercorn_ends(service: str, tmp_p
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("service", ["engine", "gateway"])
+def test_with_a_worker_that_is_not_trios_a_service_ends_and_says_what_to_change(service: str, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "hypercorn",
+        "-w",
+        "0",
+        "-b",
+        f"127.0.0.1:{free_port()}",
+        f"services.{service}.app:app",
+    ]
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"CQOX_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        preexec_fn=ending_with_parent(signal.SIGKILL),
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "--worker-class trio" in ended.stderr
+    assert list(tmp_path.iterdir()) == []

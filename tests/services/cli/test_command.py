@@ -3,8 +3,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from importlib.metadata import version
+from pathlib import Path
 
+import httpx
 import pytest
 
 from services.http.settings import table
@@ -85,3 +88,24 @@ def test_the_demonstration_shows_estimates_and_keeps_serving_until_the_signal(st
         "[Engine] Received signal SIGINT",
         "[Engine] Shutting down gracefully...",
     )
+
+
+def test_an_engine_that_is_killed_is_started_again_and_the_gateway_serves_on(start):
+    service = start(*COMMAND[1:], "up")
+    url = service.wait_line("Serving at http://").split()[2].rstrip(";")
+    os.kill(child_of(service.process.pid, "services.engine"), signal.SIGKILL)
+    service.wait_line("The engine ended by itself by SIGKILL; it is started again in 1 s.")
+    asked = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
+    statuses, end = [], time.monotonic() + 60
+    while not statuses or (statuses[-1] != 200 and time.monotonic() < end):
+        answer = httpx.post(f"{url}/api/analyze/comprehensive", json=asked, timeout=60, trust_env=False)
+        statuses.append(answer.status_code)
+    assert statuses[-1] == 200
+    assert set(statuses) <= {200, 503}
+    assert service.stop(signal.SIGINT) == 0
+
+
+def child_of(process: int, word: str) -> int:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    (found,) = [each for each in children if word in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8")]
+    return int(found)

@@ -2,12 +2,13 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 
 import pytest
 import trio
 
 from cqox.tasks import open_task_group
-from services.cli.supervisor import Program, supervise
+from services.cli.supervisor import Program, Restarts, supervise
 
 CHILD = """
 import os, signal, sys, time
@@ -38,18 +39,25 @@ class Watched:
         self.said: list[str] = []
         self.status: int | None = None
 
-    async def run(self, *programs: Program, attend=None) -> None:
+    async def run(self, *programs: Program, attend=None, restarts=None) -> None:
         async def carry_on() -> bool:
             return True
 
         self.status = await supervise(
-            programs, attend=attend or carry_on, say=self.said.append, write=self.lines.append
+            programs,
+            attend=attend or carry_on,
+            say=self.said.append,
+            write=self.lines.append,
+            restarts=restarts,
         )
 
-    async def until(self, part: str) -> None:
+    async def until(self, part: str, times: int = 1) -> None:
         with trio.fail_after(10):
-            while not any(part in line for line in self.lines):
+            while sum(part in line for line in self.lines) < times:
                 await trio.sleep(0.005)
+
+    def newest(self, name: str) -> int:
+        return int([line for line in self.lines if f"{name} runs" in line][-1].split()[2])
 
     def order(self) -> list[str]:
         return [line for line in self.lines if " runs " not in line]
@@ -96,7 +104,7 @@ async def test_a_child_that_dies_is_named_with_its_last_lines_and_the_other_is_s
         stop_seconds=5,
     )
     watched = Watched()
-    await watched.run(child("gateway"), dying)
+    await watched.run(child("gateway"), dying, attend=trio.sleep_forever)
     assert watched.status == 1
     assert watched.said[0].startswith("The engine ended by itself with exit status 3.")
     assert "the cause" in watched.said[0]
@@ -104,17 +112,102 @@ async def test_a_child_that_dies_is_named_with_its_last_lines_and_the_other_is_s
 
 
 @pytest.mark.trio
-async def test_a_killed_child_is_told_by_its_signal():
+async def test_a_child_that_is_killed_before_all_are_in_order_is_told_by_its_signal_and_ends_the_others():
     watched = Watched()
     async with open_task_group() as group:
-        group.start_soon(watched.run, child("engine"), child("gateway"))
+        group.start_soon(partial(watched.run, child("engine"), child("gateway"), attend=trio.sleep_forever))
         await watched.until("engine runs")
         await watched.until("gateway runs")
-        (line,) = [line for line in watched.lines if "engine runs" in line]
-        os.kill(int(line.split()[2]), signal.SIGKILL)
+        os.kill(watched.newest("engine"), signal.SIGKILL)
     assert watched.status == 1
-    assert "The engine ended by itself by SIGKILL" in watched.said[0]
+    assert "The engine ended by itself by SIGKILL." in watched.said[0]
     assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_child_that_ends_by_itself_later_is_started_again_and_the_others_go_on(number):
+    watched = Watched()
+    async with open_task_group() as group:
+        restarts = Restarts(first_pause=0.05, soon=60, most_soon=10)
+        group.start_soon(partial(watched.run, child("engine"), child("gateway"), restarts=restarts))
+        await watched.until("gateway runs")
+        for times in (1, 2, 3):
+            await watched.until("engine runs", times)
+            os.kill(watched.newest("engine"), number)
+        await watched.until("engine runs", 4)
+        await watched.until("gateway runs", 1)
+        watched.lines.clear()
+        os.kill(os.getpid(), signal.SIGTERM)
+    how = "by SIGKILL" if number == signal.SIGKILL else "with exit status 0"
+    assert [line.partition(" Its last")[0] for line in watched.said] == [
+        f"The engine ended by itself {how}; it is started again in {pause} s." for pause in ("0.05", "0.1", "0.2")
+    ]
+    assert watched.order() == ["gateway told SIGTERM", "gateway ends", "engine told SIGTERM", "engine ends"]
+    assert watched.status == 0
+
+
+@pytest.mark.trio
+async def test_a_child_that_keeps_dying_soon_ends_the_others_with_status_1():
+    watched = Watched()
+    async with open_task_group() as group:
+        restarts = Restarts(first_pause=0.01, soon=60, most_soon=3)
+        group.start_soon(partial(watched.run, child("engine"), child("gateway"), restarts=restarts))
+        await watched.until("gateway runs")
+        for times in (1, 2, 3):
+            await watched.until("engine runs", times)
+            os.kill(watched.newest("engine"), signal.SIGKILL)
+    assert watched.status == 1
+    assert "by SIGKILL, soon after its start, 3 times in a row." in watched.said[-1]
+    assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
+
+
+@pytest.mark.trio
+async def test_deaths_after_a_life_of_some_length_are_not_added_up():
+    watched = Watched()
+    async with open_task_group() as group:
+        restarts = Restarts(first_pause=0.01, soon=0.0, most_soon=2)
+        group.start_soon(partial(watched.run, child("engine"), restarts=restarts))
+        for times in (1, 2, 3):
+            await watched.until("engine runs", times)
+            os.kill(watched.newest("engine"), signal.SIGKILL)
+        await watched.until("engine runs", 4)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert watched.status == 0
+    assert all("started again in 0.01 s" in line for line in watched.said)
+
+
+@pytest.mark.trio
+async def test_a_child_that_cannot_use_its_settings_is_not_started_again():
+    command = (sys.executable, "-c", "raise SystemExit(2)")
+    program = Program(name="engine", command=command, environment=dict(os.environ), stop_seconds=5)
+    watched = Watched()
+    await watched.run(program)
+    assert watched.status == 1
+    assert [line.partition(".")[0] for line in watched.said] == ["The engine ended by itself with exit status 2"]
+
+
+@pytest.mark.trio
+async def test_a_signal_in_the_pause_before_a_start_starts_nothing():
+    watched, began = Watched(), time.monotonic()
+    async with open_task_group() as group:
+        restarts = Restarts(first_pause=60)
+        group.start_soon(partial(watched.run, child("engine"), child("gateway"), restarts=restarts))
+        await watched.until("engine runs")
+        await watched.until("gateway runs")
+        os.kill(watched.newest("engine"), signal.SIGKILL)
+        with trio.fail_after(10):
+            while not watched.said:
+                await trio.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert (watched.status, len(watched.said)) == (0, 1)
+    assert time.monotonic() - began < 10
+    assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
+
+
+def test_the_pause_before_a_start_doubles_up_to_its_bound():
+    restarts = Restarts(first_pause=1, longest_pause=5)
+    assert [restarts.pause(soon) for soon in (1, 2, 3, 4, 5)] == [1, 2, 4, 5, 5]
 
 
 @pytest.mark.trio

@@ -1,7 +1,9 @@
-"""What goes over the wire to an engine, against a peer that plays a script on real sockets."""
+"""What goes over the wire to an engine, plain or through TLS, against a peer that plays a script on real sockets."""
 
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,23 +12,43 @@ from structlog.testing import capture_logs
 
 from cqox.errors import EngineUnavailable
 from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient
+from services.gateway.tls import client_context
+from services.gateway.transport import EngineTransport
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: user=one\r\n\r\nok"
 GET = Call(method="GET", target=b"/")
+LOCALHOST = Path(__file__).parent / "localhost.pem"
+
+
+@pytest.fixture(params=["http", "https"])
+def scheme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
+    return str(request.param)
+
+
+def certified() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(LOCALHOST)
+    return context
 
 
 class Peer:
     """Answers the requests of each connection in turn; an empty answer closes it."""
 
-    def __init__(self, listener: trio.SocketListener, scripts: Sequence[Sequence[bytes]]) -> None:
-        self.url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+    def __init__(
+        self, listener: trio.SocketListener, scripts: Sequence[Sequence[bytes]], *, scheme: str = "http"
+    ) -> None:
+        self.url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
+        self._tls = certified() if scheme == "https" else None
         self.seen: list[list[bytes]] = []
         self._listener = listener
         self._scripts = scripts
 
     async def serve(self) -> None:
         for script in self._scripts:
-            stream = await self._listener.accept()
+            stream: trio.abc.Stream = await self._listener.accept()
+            if self._tls is not None:
+                stream = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
             self.seen.append([])
             async with stream:
                 for answer in script:
@@ -36,9 +58,9 @@ class Peer:
 
 
 @asynccontextmanager
-async def talking(*scripts: Sequence[bytes]) -> AsyncIterator[tuple[Peer, EngineClient]]:
+async def talking(*scripts: Sequence[bytes], scheme: str = "http") -> AsyncIterator[tuple[Peer, EngineClient]]:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    peer = Peer(listener, scripts)
+    peer = Peer(listener, scripts, scheme=scheme)
     with trio.fail_after(5):
         async with listener, trio.open_nursery() as nursery, EngineClient.open(peer.url) as client:
             nursery.start_soon(peer.serve)
@@ -47,8 +69,8 @@ async def talking(*scripts: Sequence[bytes]) -> AsyncIterator[tuple[Peer, Engine
 
 
 @pytest.mark.trio
-async def test_a_connection_is_kept_and_no_cookie_is():
-    async with talking([OK, OK, OK]) as (peer, client):
+async def test_a_connection_is_kept_and_no_cookie_is(scheme):
+    async with talking([OK, OK, OK], scheme=scheme) as (peer, client):
         for _ in range(3):
             assert (await client.send(GET)).body == b"ok"
         assert len(peer.seen) == 1
@@ -56,8 +78,8 @@ async def test_a_connection_is_kept_and_no_cookie_is():
 
 
 @pytest.mark.trio
-async def test_a_connection_that_the_engine_has_closed_is_not_used_again():
-    async with talking([OK], [OK]) as (peer, client):
+async def test_a_connection_that_the_engine_has_closed_is_not_used_again(scheme):
+    async with talking([OK], [OK], scheme=scheme) as (peer, client):
         await client.send(GET)
         await trio.sleep(0.05)
         assert (await client.send(GET)).status == 200
@@ -65,17 +87,17 @@ async def test_a_connection_that_the_engine_has_closed_is_not_used_again():
 
 
 @pytest.mark.trio
-async def test_an_engine_that_will_close_its_connection_is_believed():
+async def test_an_engine_that_will_close_its_connection_is_believed(scheme):
     closing = OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
-    async with talking([closing], [OK]) as (peer, client):
+    async with talking([closing], [OK], scheme=scheme) as (peer, client):
         await client.send(GET)
         await client.send(GET)
         assert len(peer.seen) == 2
 
 
 @pytest.mark.trio
-async def test_a_stream_that_is_left_early_gives_its_connection_up():
-    async with talking([b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nfour"], [OK]) as (peer, client):
+async def test_a_stream_that_is_left_early_gives_its_connection_up(scheme):
+    async with talking([b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nfour"], [OK], scheme=scheme) as (peer, client):
         streamed = await client.begin(GET)
         assert await anext(streamed.chunks) == b"four"
         await streamed.close()
@@ -94,8 +116,8 @@ async def test_a_stream_that_is_left_early_gives_its_connection_up():
         b"",
     ],
 )
-async def test_an_answer_that_is_cut_or_broken_is_an_error_of_the_transport(answer):
-    async with talking([answer]) as (_, client):
+async def test_an_answer_that_is_cut_or_broken_is_an_error_of_the_transport(answer, scheme):
+    async with talking([answer], scheme=scheme) as (_, client):
         with pytest.raises(httpx.RemoteProtocolError):
             await client.send(GET)
 
@@ -150,15 +172,15 @@ async def test_a_refused_connection_is_a_connect_error():
 
 
 @pytest.mark.trio
-async def test_what_comes_beyond_an_answer_is_no_answer_to_the_next_request():
+async def test_what_comes_beyond_an_answer_is_no_answer_to_the_next_request(scheme):
     stale = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstale"
     with capture_logs() as said:
-        await ask_twice(stale)
+        await ask_twice(stale, scheme)
     assert f"sent {len(stale)} bytes beyond its answer" in said[0]["event"]
 
 
-async def ask_twice(stale: bytes) -> None:
-    async with talking([OK + stale], [OK]) as (peer, client):
+async def ask_twice(stale: bytes, scheme: str) -> None:
+    async with talking([OK + stale], [OK], scheme=scheme) as (peer, client):
         assert (await client.send(GET)).body == b"ok"
         assert (await client.send(GET)).body == b"ok"
         assert len(peer.seen) == 2
@@ -181,8 +203,8 @@ async def ask_twice(stale: bytes) -> None:
         ),
     ],
 )
-async def test_what_is_wrong_with_an_answer_is_told_in_words_of_ours(answer, words):
-    async with talking([answer]) as (_, client):
+async def test_what_is_wrong_with_an_answer_is_told_in_words_of_ours(answer, words, scheme):
+    async with talking([answer], scheme=scheme) as (_, client):
         with pytest.raises(httpx.RemoteProtocolError) as caught:
             await client.send(GET)
         assert str(caught.value) == words
@@ -212,3 +234,84 @@ async def test_an_answer_knows_whether_it_says_where_it_ends(head, framed):
     async with talking([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body]) as (_, client):
         reply = await client.send(GET)
         assert (reply.body, reply.framed) == (b"ok", framed)
+
+
+@pytest.mark.trio
+async def test_what_comes_beyond_an_answer_in_a_record_of_its_own_is_no_answer_either(scheme):
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    seen = 0
+
+    async def serve() -> None:
+        nonlocal seen
+        while True:
+            stream: trio.abc.Stream = await listener.accept()
+            seen += 1
+            if scheme == "https":
+                stream = trio.SSLStream(stream, certified(), server_side=True, https_compatible=True)
+            async with stream:
+                await stream.receive_some()
+                await stream.send_all(OK)
+                await stream.send_all(OK.replace(b"ok", b"no"))
+
+    url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
+    with trio.fail_after(5):
+        async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
+            nursery.start_soon(serve)
+            for _ in range(5):
+                assert (await client.send(GET)).body == b"ok"
+                await trio.sleep(0.02)
+            nursery.cancel_scope.cancel()
+    assert seen == 5
+
+
+@pytest.mark.trio
+async def test_a_large_body_goes_through_tls_both_ways(scheme):
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    size = 3 * 2**20 + 17
+
+    async def serve() -> None:
+        stream: trio.abc.Stream = await listener.accept()
+        if scheme == "https":
+            stream = trio.SSLStream(stream, certified(), server_side=True, https_compatible=True)
+        got = b""
+        async with stream:
+            while len(got.partition(b"\r\n\r\n")[2]) < size:
+                got += await stream.receive_some()
+            body = got.partition(b"\r\n\r\n")[2][::-1]
+            await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + body)
+
+    sent = (bytes(range(256)) * (size // 256 + 1))[:size]
+    url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
+    with trio.fail_after(20):
+        async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
+            nursery.start_soon(serve)
+            assert (await client.send(Call(method="POST", target=b"/", content=sent))).body == sent[::-1]
+
+
+@pytest.mark.trio
+async def test_an_engine_whose_certificate_nobody_vouches_for_is_not_asked(monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    async with talking([OK], scheme="https") as (peer, client):
+        with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+            await client.send(GET)
+        assert peer.seen in ([], [[]])
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("answer", [OK, b""])
+async def test_an_engine_that_speaks_no_tls_is_a_connect_error(answer):
+    async with talking([answer]) as (peer, _):
+        async with EngineClient.open(peer.url.replace("http:", "https:")) as client:
+            with pytest.raises(httpx.ConnectError):
+                await client.send(GET)
+
+
+@pytest.mark.trio
+async def test_an_engine_that_says_nothing_while_tls_is_agreed_upon_is_given_up_in_time():
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    transport = EngineTransport("127.0.0.1", port, connect_seconds=0.1, keep_seconds=1, kept=1, tls=client_context())
+    with trio.fail_after(5):
+        async with listener, transport:
+            with pytest.raises(httpx.ConnectTimeout):
+                await transport.handle_async_request(httpx.Request("GET", f"https://127.0.0.1:{port}/"))

@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 import socket
+import struct
 import sys
 import time
 from pathlib import Path
@@ -68,6 +69,25 @@ def test_pipelined_requests_are_all_answered_after_the_client_has_closed_its_sid
         connection.sendall(3 * b"GET /slow/0.1 HTTP/1.1\r\nhost: x\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
         assert rest_of(connection).count(b'{"answer":"slow"}') == 3
+
+
+def test_a_client_that_leaves_while_it_has_more_requests_waiting_leaves_nothing_behind(start):
+    service = start(APP)
+    for _ in range(3):
+        with connected(service) as connection:
+            connection.sendall(b"GET /huge HTTP/1.1\r\nhost: x\r\n\r\n" + 2 * b"GET /now HTTP/1.1\r\nhost: x\r\n\r\n")
+            connection.recv(1000)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with connected(service) as connection:
+        connection.sendall(2 * b"GET /now HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.recv(1000)
+    end = time.monotonic() + 10
+    while httpx.get(f"{service.url}/health/ready").json()["in_flight"]:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - began < 10
 
 
 def test_a_client_that_reads_slowly_after_it_has_closed_its_side_is_not_taken_for_gone(start):

@@ -23,6 +23,11 @@ def test_a_port_in_use_ends_with_its_number_and_the_flag_that_helps(start):
     [
         ((), {"CQOX_GATEWAY_PROT": "1"}, "no setting CQOX_GATEWAY_PROT; the nearest is CQOX_GATEWAY_PORT"),
         ((), {"CQOX_DRAIN_SECONDS": "soon"}, "CQOX_DRAIN_SECONDS must be a number of seconds"),
+        (
+            (),
+            {"ENGINE_URL": "https://engine:8443", "SSL_CERT_FILE": "/nowhere.pem"},
+            "SSL_CERT_FILE=/nowhere.pem cannot be read as certificates",
+        ),
         (("--prot", "1"), {}, "--prot"),
     ],
 )
