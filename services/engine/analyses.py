@@ -11,7 +11,7 @@ from cqox import telemetry
 from cqox.analysis.flights import Tell
 from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
-from cqox.analysis.mapping import check_mapping
+from cqox.analysis.mapping import categorical_columns, check_mapping
 from cqox.contract import AnalyzeRequest, parse_model, shortened
 from cqox.errors import InvalidRequest
 from cqox.resilience.http import deadline_from_headers
@@ -111,7 +111,12 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
     record = await state.analyses.datasets.get(asked.dataset_id)
 
     def check() -> None:
-        check_mapping(roles, [column["name"] for column in json.loads(record.description)["columns"]])
+        headers = {
+            column["name"]: column["original_name"] or column["name"]
+            for column in json.loads(record.description)["columns"]
+        }
+        check_mapping(roles, list(headers))
+        categorical_columns(asked.options.categorical or (), roles, headers)
 
     # In a thread: to find the nearest of thousands of names takes a while, which is nobody else's.
     await trio.to_thread.run_sync(check, limiter=state.names)
