@@ -9,6 +9,9 @@ from cqox.errors import InvalidRequest, LimitExceeded
 __all__ = ["Limits", "ReadOptions", "exceeded"]
 
 _DELIMITERS = (",", "\t", ";", "|")
+_NOT_OF_FILES = frozenset({"punycode", "idna", "unicode_escape", "raw_unicode_escape"})
+"""Codecs that no file of a table is written in; decoding the first two takes the square of the bytes."""
+
 _MIB = 1 << 20
 
 
@@ -119,7 +122,10 @@ class ReadOptions:
 def _check_encoding(name: str) -> None:
     try:
         # str.encode refuses the codecs that are none of text, such as base64.
-        "a".encode(codecs.lookup(name).name)
+        codec = codecs.lookup(name).name
+        if codec in _NOT_OF_FILES:
+            raise LookupError(codec)
+        "a".encode(codec)
     except (LookupError, ValueError):
         raise InvalidRequest(
             f"There is no text encoding '{name}'.",

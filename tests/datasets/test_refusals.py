@@ -223,6 +223,7 @@ def test_an_encoding_that_does_not_fit_is_refused_with_the_offset(read: Read) ->
     [
         {"encoding": "nope"},
         {"encoding": "base64"},
+        {"encoding": "punycode"},
         {"delimiter": "x"},
         {"decimal": ":"},
         {"decimal": ",", "delimiter": ","},
