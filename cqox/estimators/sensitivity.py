@@ -71,9 +71,7 @@ def _e(ratio: float) -> float:
     return ratio * (1 + math.sqrt(1 - 1 / ratio))
 
 
-def e_value_of_difference(
-    estimate: float, standard_error: float | None, sd_y: float, *, alpha: float = 0.05
-) -> EValue:
+def e_value_of_difference(estimate: float, standard_error: float | None, sd_y: float, *, alpha: float = 0.05) -> EValue:
     """The E-value of a difference in means of a continuous outcome, by RR = exp(0.91·d) with d in standard deviations.
 
     The interval is exp(0.91·d ± 1.78·s) at 95% (VanderWeele and Ding 2017), and as much wider or narrower at 1 - alpha.
