@@ -277,6 +277,7 @@ def _settings(options: Options, threads: int) -> Settings:
         control_group=options.control_group,
         did_method=options.did_method,
         base_period=options.base_period,
+        named=frozenset(options.estimators or ()) | ({options.primary} if options.primary else frozenset()),
         anticipation=options.anticipation,
         event_window=options.event_window,
         rd_bandwidth=options.rd_bandwidth,

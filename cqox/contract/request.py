@@ -49,7 +49,11 @@ class Assignment(_Strict):
 class Options(_Strict):
     """How to analyse; every option has a default that works."""
 
-    estimators: list[str] | None = Field(None, description="Run only these, by catalog name; all that apply if absent.")
+    estimators: list[str] | None = Field(
+        None,
+        description="Run only these, by catalog name; all that apply if absent. What is named may take longer than "
+        "what runs unasked, as matching on many covariates does.",
+    )
     primary: str | None = Field(
         None, description="The estimate that the decision uses, fixed before any outcome model."
     )

@@ -17,6 +17,8 @@ __all__ = ["QUERIES", "Target", "arms_of", "scores", "space", "too_many"]
 
 _COMPARISONS = (2e7, 2e8)
 _COMPARISONS_PER_ROW = 1_500
+_COMPARISONS_NAMED = 2e10
+"""Of a search that a request asks for by name: a minute or two."""
 
 type Target = Literal["ATE", "ATT", "ATC"]
 
@@ -59,16 +61,27 @@ def space(plan: Plan, sample: Sample) -> Space:
     return plan.share(("space", id(sample)), make)
 
 
-def too_many(search: Space, sample: Sample, dimensions: int, target: Target) -> str | None:
-    """A reason where a search would take minutes; a tree passes over most rows in few dimensions, over none in many."""
+def too_many(search: Space, sample: Sample, dimensions: int, target: Target, *, named: bool) -> str | None:
+    """A reason where a search would take long; a tree passes over most rows in few dimensions, over none in many.
+
+    Args:
+        search: the rows of both arms.
+        sample: the rows.
+        dimensions: of the distance.
+        target: the population that the effect is of.
+        named: whether the request names the estimator, which may then take minutes and not only part of a second.
+    """
     cells = search.cells(0), search.cells(1)
     visited = [min(100 * 1.7**dimensions, count) for count in cells]
     # Each row is looked for among the other arm's; the fewer of both arms, for the variances, among their own.
     comparisons = sum(cells[arm] * visited[other_arm(arm)] + min(cells) * max(visited) / 2 for arm in QUERIES[target])
     most = min(max(_COMPARISONS[0], _COMPARISONS_PER_ROW * sample.n), _COMPARISONS[1])
+    if named:
+        most = _COMPARISONS_NAMED
     if comparisons <= most:
         return None
+    cure = "" if named or comparisons > _COMPARISONS_NAMED else "name it in options.estimators to wait for it, "
     return (
         f"To find the nearest of {sample.n} rows in {dimensions} dimensions takes about {comparisons:.0e} comparisons, "
-        f"more than {most:.0e}; map fewer covariates, or match on the propensity score (psm_{target.lower()})."
+        f"more than {most:.0e}; {cure}map fewer covariates, or match on the propensity score (psm_{target.lower()})."
     )

@@ -164,6 +164,7 @@ class Settings:
         did_method: how they adjust for covariates: doubly robust, by outcome regression, or by inverse probability.
         base_period: what effects before treatment are changes from: each time the period before (`varying`), or the
             last one before treatment (`universal`).
+        named: estimators that the request names, which may take longer than those that run unasked.
         anticipation: steps before treatment in which units may already react to it, at least 0.
         event_window: steps from the start of treatment that an event study reaches, at least 1; None for all.
         rd_bandwidth: how far from the cutoff a discontinuity looks, positive; None for the MSE-optimal bandwidth.
@@ -196,6 +197,7 @@ class Settings:
     control_group: Literal["never_treated", "not_yet_treated"] | None = None
     did_method: Literal["dr", "reg", "ipw"] = "dr"
     base_period: Literal["varying", "universal"] = "varying"
+    named: frozenset[str] = frozenset()
     anticipation: int = 0
     event_window: int | None = None
     rd_bandwidth: float | None = None

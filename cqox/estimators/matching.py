@@ -269,7 +269,8 @@ def _space_rule(plan: Plan, *, target: Target) -> str | None:
     dimensions = plan.frame("xty", sample).at["x"].stop - 1
     if not dimensions:
         return f"None of the covariates ({plan.label('covariates')}) varies, so that there is no distance to match by."
-    return too_many(space(plan, sample), sample, dimensions, target)
+    named = f"nn_mahalanobis_{target.lower()}" in plan.settings.named
+    return too_many(space(plan, sample), sample, dimensions, target, named=named)
 
 
 _ERROR = "Abadie-Imbens"

@@ -318,3 +318,20 @@ def test_a_few_thousand_rows_are_matched_on_many_covariates():
     )  # fmt: skip
     # All pairs are four million: nothing to refuse, however little a tree helps in so many dimensions.
     assert answer("nn_mahalanobis_ate", data).n == 2_000
+
+
+def test_a_long_search_waits_to_be_asked_for_by_name():
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((8_000, 9))
+    t = (rng.random(8_000) < 0.5).astype(float)
+    y = x.sum(axis=1) + EFFECT * t + rng.standard_normal(8_000)
+    data = Data(
+        n=8_000, y=y, treatment=t, treatment_kind="binary", covariates=x, propensity_covariates=x,
+        row_key=row_keys(x, t, y), names=names_for(x),
+    )  # fmt: skip
+    entry = ENTRIES["nn_mahalanobis_ate"]
+    unasked = run(entry, Plan(data, Settings()))
+    assert unasked.status == "skipped"
+    assert "name it in options.estimators" in unasked.reason
+    asked = run(entry, Plan(data, Settings(named=frozenset({"nn_mahalanobis_ate"}))))
+    assert abs(asked.estimate - EFFECT) < 5 * asked.standard_error
