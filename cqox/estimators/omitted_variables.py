@@ -8,7 +8,7 @@ against DoubleML's sensitivity_analysis and sensitivity_benchmark.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
@@ -16,12 +16,11 @@ from statistics import median
 import numpy as np
 
 from cqox.errors import UnusableData
-from cqox.estimators._cross_fit import INFLUENCE, arm_coefficients, own_fold, partialled_out
+from cqox.estimators._cross_fit import INFLUENCE
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import solve_each
 from cqox.estimators._quantiles import critical_value
-from cqox.estimators._room import settled
-from cqox.estimators._scores import CLIP, out_of_fold_propensity
+from cqox.estimators._short_models import MODELS, Short, sample_frame, splits
 from cqox.estimators._uncertainty import Uncertainty, asymptotic
 from cqox.estimators.data import Data, Matrix, Vector
 from cqox.estimators.plan import Plan
@@ -29,28 +28,8 @@ from cqox.estimators.sensitivity import variance_shares
 
 __all__ = ["MODELS", "Gain", "OmittedVariables", "bounds", "gains", "omitted_variables"]
 
-_MOST_SPLITS = 11
-
 _HALVINGS = 200
 _MOST_ROWS = 2_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Short:
-    """What one split says of the model without the confounder.
-
-    Attributes:
-        estimate: of the effect.
-        outcome: σ², the variance that the outcome regressions leave.
-        riesz: ν², the variance of the Riesz representer.
-        contributions, of_bias: (n,) influence functions of the estimate and of the largest bias, over n.
-    """
-
-    estimate: float
-    outcome: float
-    riesz: float
-    contributions: Vector
-    of_bias: Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,20 +121,20 @@ def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
     Raises:
         UnusableData: the model cannot be fitted, or nothing is left of outcome or treatment.
     """
-    rows = _sample_frame(plan, name).sample.n
+    rows = sample_frame(plan, name).sample.n
     if rows > _MOST_ROWS:
         raise UnusableData(
             f"The bounds hold a dozen numbers for each of the {rows:,} rows in memory, which is done for up to "
             f"{_MOST_ROWS:,}; the robustness values of the regression read the rows in blocks."
         )
-    sample = _sample_frame(plan, name).sample
+    sample = sample_frame(plan, name).sample
     told = partial(
         asymptotic, clusters=plan.clusters(sample), settings=plan.settings, name=INFLUENCE,
         exposed=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
     )  # fmt: skip
     found: list[_Line] = []
     variances: list[tuple[float, float]] = []
-    for split in _splits(plan):
+    for split in splits(plan):
         short = MODELS[name](plan, split)
         found.append(_line(short, told))
         variances.append((short.outcome, short.riesz))
@@ -173,10 +152,6 @@ def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
         critical=critical,
         lines=lines,
     )
-
-
-def _sample_frame(plan: Plan, name: str) -> Frame:
-    return plan.frame("xty", plan.outcome_sample() if name == "dml_plr" else plan.doubly_robust_sample())
 
 
 def _middle(lines: Sequence[_Line], strength: float, side: int, critical: float = 0.0) -> float:
@@ -200,7 +175,7 @@ def _robustness(left: Callable[[float], float]) -> float:
     return 2.0 / (1.0 + math.sqrt(1.0 + 4.0 / high**2))
 
 
-def _line(short: _Short, told: Callable[[Vector], Uncertainty]) -> _Line:
+def _line(short: Short, told: Callable[[Vector], Uncertainty]) -> _Line:
     def variance(contributions: Vector) -> float:
         error = told(contributions).standard_error
         return 0.0 if error is None else error**2
@@ -213,106 +188,6 @@ def _line(short: _Short, told: Callable[[Vector], Uncertainty]) -> _Line:
         covariance=(variance(short.contributions + short.of_bias) - own - of_bias) / 2,
         bias_variance=of_bias,
     )
-
-
-def _splits(plan: Plan) -> range:
-    """The splits that are looked at: what they say differs little, and an estimate may have thousands."""
-    return range(min(plan.settings.repetitions, _MOST_SPLITS))
-
-
-def _partially_linear(plan: Plan, split: int) -> _Short:
-    frame = _sample_frame(plan, "dml_plr")
-    t, y = frame.column("t"), frame.column("y")
-    combine, _ = partialled_out(plan, frame, split, (t, y))
-    folds = frame.sample.take(plan.folds(split))
-    left = np.empty((2, frame.n))
-
-    def work(s: slice) -> None:
-        left[:, s] = own_fold(frame.matrix[:, s], combine, folds[s])
-
-    frame.rows.each(work)
-    left[0] *= frame.scale[t]
-    left[1] *= frame.scale[y]
-    square = left[0] * left[0]
-    moved = float(np.average(square, weights=frame.weights))
-    if moved <= 1e-14 * frame.scale[t] ** 2:
-        raise UnusableData("The covariates determine the treatment, so that no effect of its own can be told apart.")
-    estimate = float(np.average(left[0] * left[1], weights=frame.weights)) / moved
-    residual = left[1] - estimate * left[0]
-    riesz = 1 / moved
-    return _short(frame, estimate, left[0] * residual * riesz, residual, riesz, riesz - square * riesz**2)
-
-
-def _arms(plan: Plan, split: int) -> tuple[Vector, Vector, Vector]:
-    """(n,) what each row's own regression leaves of its outcome, the difference of both, and its probability."""
-    frame = _sample_frame(plan, "dml_irm")
-    y, d, scale = frame.column("y"), plan.treated(frame.sample), float(frame.scale[frame.column("y")])
-    folds, combine = frame.sample.take(plan.folds(split)), arm_coefficients(plan, frame, split)
-    p = out_of_fold_propensity(plan, plan.propensity(frame.sample), split)
-    residual, difference = np.empty(frame.n), np.empty(frame.n)
-
-    def work(s: slice) -> None:
-        block = frame.matrix[:, s]
-        mu0, mu1 = own_fold(block, combine, folds[s])
-        residual[s] = (block[y] - np.where(d[s] > 0, mu1, mu0)) * scale
-        difference[s] = (mu1 - mu0) * scale
-
-    frame.rows.each(work)
-    return settled(residual), settled(difference), settled(np.clip(p, CLIP, 1 - CLIP))
-
-
-def _interactive(plan: Plan, split: int, *, target: str) -> _Short:
-    frame = _sample_frame(plan, "dml_irm")
-    d = plan.treated(frame.sample)
-    residual, difference, p = (
-        _arms(plan, split) if split else plan.share("arms of the first split", lambda: _arms(plan, 0))
-    )
-    # In place where it can be: of many rows, every array here is as large as a column.
-    representer = np.where(d > 0, 1 / p, -1 / (1 - p))
-    elements = 2 / (p * (1 - p))
-    if target == "ATT":
-        share = float(np.average(d, weights=frame.weights))
-        representer *= p / share
-        elements *= d * p / share**2
-        own = d * difference / share
-    else:
-        own = difference.copy()
-    own += representer * residual
-    estimate = float(np.average(own, weights=frame.weights))
-    own -= estimate * d / share if target == "ATT" else estimate
-    square = np.square(representer, out=representer)
-    elements -= square
-    riesz = float(np.average(elements, weights=frame.weights))
-    if riesz <= 0:
-        elements, riesz = square, float(np.average(square, weights=frame.weights))
-    elements -= riesz
-    return _short(frame, estimate, own, residual, riesz, elements)
-
-
-def _short(frame: Frame, estimate: float, own: Vector, residual: Vector, riesz: float, of_riesz: Vector) -> _Short:
-    """From (n,) own and of_riesz, which are written over."""
-    of_bias = residual * residual
-    outcome = float(np.average(of_bias, weights=frame.weights))
-    if not outcome > 0:
-        raise UnusableData("The outcome is fitted exactly, so that nothing is left for a confounder.")
-    of_bias -= outcome
-    of_bias *= riesz
-    of_riesz *= outcome
-    of_bias += of_riesz
-    of_bias /= 2 * math.sqrt(outcome * riesz) * frame.n
-    own /= frame.n
-    if frame.weights is not None:
-        of_bias *= frame.weights
-        own *= frame.weights
-    return _Short(estimate=estimate, outcome=outcome, riesz=riesz, contributions=own, of_bias=of_bias)
-
-
-MODELS: Mapping[str, Callable[[Plan, int], _Short]] = {
-    "dml_plr": _partially_linear,
-    "dml_irm_ate": partial(_interactive, target="ATE"),
-    "dml_irm_att": partial(_interactive, target="ATT"),
-}
-"""The estimates that have such bounds."""
 
 
 def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
@@ -328,16 +203,16 @@ def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
     Raises:
         UnusableData: a model cannot be fitted.
     """
-    frame = _sample_frame(plan, name)
+    frame = sample_frame(plan, name)
     x, t = np.arange(frame.at["x"].stop), frame.column("t")
     if len(x) < 2:
         return ()
     strength = variance_shares(frame, x, t)[1:] * variance_shares(frame, np.append(x, t), frame.column("y"))[1:-1]
     chosen = (np.argsort(-strength, kind="stable")[:most] + 1).tolist()
-    splits = _splits(plan)
+    looked_at = splits(plan)
     if name == "dml_plr":
-        long = [_of_products(plan, frame, split, None) for split in splits]
-        shorts = [[_of_products(plan, frame, split, column) for split in splits] for column in chosen]
+        long = [_of_products(plan, frame, split, None) for split in looked_at]
+        shorts = [[_of_products(plan, frame, split, column) for split in looked_at] for column in chosen]
     else:
         long = _fits(_cut(plan, frame, None), name)
         shorts = [_fits(_cut(plan, frame, column), name) for column in chosen]
@@ -381,7 +256,7 @@ def _of_products(plan: Plan, frame: Frame, split: int, column: int | None) -> _F
 
 
 def _fits(plan: Plan, name: str) -> list[_Fit]:
-    found = [MODELS[name](plan, split) for split in _splits(plan)]
+    found = [MODELS[name](plan, split) for split in splits(plan)]
     return [(each.estimate, each.outcome, each.riesz) for each in found]
 
 
