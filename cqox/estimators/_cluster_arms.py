@@ -79,7 +79,7 @@ def clusters_by_arm(clusters: Sequence[Codes], exposed: Vector | None) -> Cluste
     return min(counted, key=lambda each: each.fewer)
 
 
-def degrees_by_arm(codes: Codes, exposed: Vector, squares: Vector) -> float | None:
+def degrees_by_arm(codes: Codes, exposed: Vector, squares: Vector, weights: Vector | None = None) -> float | None:
     """Welch's degrees of freedom of a variance that is a sum over clusters, as those of a jackknife are.
 
     The clusters that hold rows of an arm, and those that hold none, are two samples. The share that each has of the
@@ -95,36 +95,45 @@ def degrees_by_arm(codes: Codes, exposed: Vector, squares: Vector) -> float | No
         codes: (n,) of the clusters, numbered without gaps.
         exposed: (n,) 1 where the row is treated, 0 where it is compared with such, -1 where neither.
         squares: (clusters,) that sum to the variance.
+        weights: (n,) sampling weights, positive; None where all rows weigh the same.
 
     Returns:
         The fewer where the clusters of either arm part them differently; None where each cluster holds rows of both
         arms, an arm has a single cluster, or the variance is 0.
     """
-    rows = np.stack([np.bincount(codes, exposed == arm, len(squares)) for arm in (0, 1)])
+    own = np.ones(len(codes)) if weights is None else weights
+    inside = [np.where(exposed == arm, own, 0.0) for arm in (0, 1)]
+    mass = np.stack([np.bincount(codes, each, len(squares)) for each in inside])
+    noise = mass if weights is None else np.stack([np.bincount(codes, each * each, len(squares)) for each in inside])
     total = float(squares.sum())
-    if np.count_nonzero(rows, axis=1).min() < 2 or total <= 0:
+    if np.count_nonzero(mass, axis=1).min() < 2 or total <= 0:
         return None
-    found = [_two_samples(rows, squares / total, held) for held in rows > 0 if not held.all()]
+    found = [_two_samples(mass, noise, squares / total, held) for held in mass > 0 if not held.all()]
     return min(found, default=None)
 
 
-def _two_samples(rows: Matrix, shares: Vector, inside: NDArray[np.bool_]) -> float:
+def _two_samples(mass: Matrix, noise: Matrix, shares: Vector, inside: NDArray[np.bool_]) -> float:
     parts = (inside, ~inside)
-    return 1.0 / sum(float(shares[part].sum()) ** 2 / _own_degrees(rows, part) for part in parts)
+    return 1.0 / sum(float(shares[part].sum()) ** 2 / _own_degrees(mass, noise, part) for part in parts)
 
 
-def _own_degrees(rows: Matrix, part: NDArray[np.bool_]) -> float:
-    """tr(C)²/tr(C²) of some clusters, from the (2, clusters) rows of either arm in each.
+def _own_degrees(mass: Matrix, noise: Matrix, part: NDArray[np.bool_]) -> float:
+    """tr(C)²/tr(C²) of some clusters, from the (2, clusters) weights of either arm's rows in each, and their squares.
 
-    Without a cluster of m of an arm's M rows the arm's mean moves by m/(M - m) times the cluster's own deviation from
-    it. That has variance 1/m - 1/M, and covariance -1/M with another cluster's: C is a diagonal less two products.
+    Without a cluster that has w of the weight W of an arm, and s of the sum S of its squared weights, the arm's mean
+    moves by w/(W - w) times the cluster's own deviation from it. That has variance s/w² - 2s/(wW) + S/W², and
+    covariance S/W² - s/(wW) - s'/(w'W) with another cluster's: C is a diagonal and four products.
     """
-    arm = rows.sum(axis=1, keepdims=True)
-    moved = rows / (arm - rows)
-    diagonal = (moved * moved / np.maximum(rows, 1.0)).sum(axis=0)[part]
-    products = (moved / np.sqrt(arm))[:, part]
-    trace = float(diagonal.sum() - np.square(products).sum())
-    crossed = float((np.square(products) @ diagonal).sum())
-    square = float(diagonal @ diagonal) - 2.0 * crossed + float(np.square(products @ products.T).sum())
-    # Clusters that hold rows of neither arm have no part in this.
-    return trace**2 / square if square > 0 else 1.0
+    whole, square = mass.sum(axis=1, keepdims=True), noise.sum(axis=1, keepdims=True)
+    moved = (mass / (whole - mass))[:, part]
+    shared = (noise / ((whole - mass) * whole))[:, part]
+    diagonal = (noise / np.square(whole - mass)).sum(axis=0)[part]
+    factors = np.concatenate([shared, moved])
+    level = np.diag((square / whole**2)[:, 0])
+    middle = np.block([[np.zeros((2, 2)), -np.eye(2)], [-np.eye(2), level]])
+    products = np.einsum("ik,ij,jk->k", factors, middle, factors)
+    crossed = factors @ factors.T @ middle
+    trace = float((diagonal + products).sum())
+    squared = float(diagonal @ (diagonal + 2.0 * products)) + float(np.trace(crossed @ crossed))
+    # Clusters that hold rows of neither arm have no part in this. No covariance has less than 1, but by rounding.
+    return max(trace**2 / squared, 1.0) if squared > 0 else 1.0

@@ -50,11 +50,14 @@ class Clusters:
         codes: (n,) codes of each dimension, numbered without gaps; empty where rows are independent.
         counts: clusters in each dimension.
         mapped: whether the mapping names them; else they are the units, each of several rows.
+        weights: (n,) sampling weights, by which some clusters of an arm count for more than others; None where all rows
+            weigh the same.
     """
 
     codes: tuple[Codes, ...] = ()
     counts: tuple[int, ...] = ()
     mapped: bool = True
+    weights: Vector | None = None
 
     @property
     def fewest(self) -> int:
@@ -207,9 +210,10 @@ def asymptotic(
 def _linear_jackknife(contributions: Vector, clusters: Clusters, exposed: Vector | None) -> Vector | None:
     """(clusters,) what each has of the variance by leaving it out, to the first order; None where they are not few.
 
-    Without a cluster that has a share h of an arm's rows, the others of the arm weigh 1/(1 - h) times as much, so that
-    the estimate moves by as many times what the cluster's rows of that arm contribute: exactly so for a difference of
-    means. MacKinnon, Nielsen and Webb 2024, arXiv 2406.00650, linearise the jackknife of a logit in this way.
+    Without a cluster that has a share h of an arm's sampling weight (of its rows where they weigh the same), the others
+    of the arm weigh 1/(1 - h) times as much, so that the estimate moves by as many times what the cluster's rows of
+    that arm contribute: exactly so for a difference of means. MacKinnon, Nielsen and Webb 2024, arXiv 2406.00650,
+    linearise the jackknife of a logit in this way.
     """
     by_arm = clusters_by_arm(clusters.codes, exposed)
     if exposed is None or by_arm is None or len(clusters.codes) > 1 or by_arm.fewer < 2:
@@ -219,8 +223,8 @@ def _linear_jackknife(contributions: Vector, clusters: Clusters, exposed: Vector
     codes, count = clusters.codes[0], clusters.counts[0]
     moved = np.zeros(count)
     for arm in (exposed == 0, exposed == 1):
-        rows = np.bincount(codes, arm, count)
-        moved += np.bincount(codes, np.where(arm, contributions, 0.0), count) / (1.0 - rows / rows.sum())
+        mass = np.bincount(codes, arm if clusters.weights is None else arm * clusters.weights, count)
+        moved += np.bincount(codes, np.where(arm, contributions, 0.0), count) / (1.0 - mass / mass.sum())
     return np.asarray((count - 1) / count * np.square(moved))
 
 
@@ -302,7 +306,7 @@ def _cluster_degrees(arms: Vector | None, clusters: Clusters, by_cluster: Vector
     """The same of a clustered error, whose (n,) rows are of two arms or of none."""
     most, found = clusters.fewest - 1, None
     if by_cluster is not None and arms is not None:
-        found = degrees_by_arm(clusters.codes[0], arms, by_cluster)
+        found = degrees_by_arm(clusters.codes[0], arms, by_cluster, clusters.weights)
     if found is None or found >= most:
         return float(most), []
     return found, [

@@ -103,6 +103,7 @@ class Plan:
             codes=tuple(code for code, _ in pairs),
             counts=tuple(count for _, count in pairs),
             mapped=bool(self.data.clusters),
+            weights=self.weights(sample) if pairs else None,
         )
 
     def weights(self, sample: Sample) -> Vector | None:

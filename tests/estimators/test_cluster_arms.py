@@ -12,14 +12,14 @@ def arms(*, mixed: bool, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     return codes, treated.astype(float)
 
 
-def moved(codes: np.ndarray, treated: np.ndarray) -> np.ndarray:
+def moved(codes: np.ndarray, treated: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
     """(clusters, n) what leaving a cluster out moves the difference of means by, for each unit of an outcome."""
 
-    def weights(rows: np.ndarray) -> np.ndarray:
+    def contrast(rows: np.ndarray) -> np.ndarray:
         return rows * (treated / (rows @ treated) - (1 - treated) / (rows @ (1 - treated)))
 
-    everyone = weights(np.ones(len(codes)))
-    return np.stack([weights((codes != cluster) * 1.0) - everyone for cluster in range(codes.max() + 1)])
+    everyone = contrast(np.ones(len(codes)) * weights)
+    return np.stack([contrast((codes != cluster) * weights) - everyone for cluster in range(codes.max() + 1)])
 
 
 @pytest.mark.parametrize("mixed", [False, True])
@@ -30,6 +30,19 @@ def test_each_part_has_the_degrees_of_freedom_of_its_quadratic_form(mixed: bool,
     covariance = (moved(codes, treated) @ moved(codes, treated).T)[np.ix_(own, own)]
     expected = np.trace(covariance) ** 2 / np.square(covariance).sum()
     assert degrees_by_arm(codes, treated, own * 2.5) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("part", ["treated", "others"])
+def test_sampling_weights_make_a_cluster_count_for_more(mixed: bool, part: str):
+    codes, treated = arms(mixed=mixed)
+    weights = np.random.default_rng(8).exponential(size=15)[codes] + np.random.default_rng(9).random(len(codes))
+    own = (np.arange(15) < 4) == (part == "treated")
+    moves = moved(codes, treated, weights)
+    covariance = (moves @ moves.T)[np.ix_(own, own)]
+    expected = np.trace(covariance) ** 2 / np.square(covariance).sum()
+    assert degrees_by_arm(codes, treated, own * 2.5, weights) == pytest.approx(expected, rel=1e-9)
+    assert degrees_by_arm(codes, treated, own * 2.5, 7.0 * weights) == pytest.approx(expected, rel=1e-9)
 
 
 def test_they_are_those_of_the_variance_that_independent_errors_give():

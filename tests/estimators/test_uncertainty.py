@@ -141,9 +141,11 @@ def test_where_clusters_cannot_be_left_out_few_of_them_are_allowed_for_all_the_s
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["treated clusters", "arms within clusters"])
-def test_the_first_order_jackknife_of_a_difference_of_means_is_the_jackknife(second: bool):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_first_order_jackknife_of_a_difference_of_means_is_the_jackknife(second: bool, weighted: bool):
     data = clustered(14) if second else few_treated()
-    data = replace(data, pscore=np.full(data.n, 0.4))
+    weights = np.random.default_rng(6).exponential(size=data.n) + np.where(data.clusters[0] == 0, 8.0, 1.0)
+    data = replace(data, pscore=np.full(data.n, 0.4), weights=weights if weighted else None)
     exact, linear = answer("difference_in_means", data), answer("ipw_ate", data)
     assert linear.se_method == "CRV3L (M-estimation)"
     assert linear.standard_error == pytest.approx(exact.standard_error, rel=1e-9)
