@@ -48,9 +48,10 @@ def _heaped(found: Table) -> str:
     rows = table_in(found, "heap").get("rows")
     before, at, after = (number_in(count) or 0.0 for count in (rows if isinstance(rows, list) else [0, 0, 0]))
     how = "heap up" if 2 * at > before + after else "are rare"
+    value = number_in(table_in(found, "heap").get("value")) or 0.0
     return (
-        f"Units {how} at the cutoff ({at:.0f} rows at its value, {before:.0f} at the one before, {after:.0f} at the "
-        f"one after): some chose a side{_ROUNDED}."
+        f"Units {how} at the cutoff ({at:.0f} rows at the value {value:g}, {before:.0f} at the one before, "
+        f"{after:.0f} at the one after): some chose a side{_ROUNDED}."
     )
 
 

@@ -87,11 +87,14 @@ def _manipulation(plan: Plan, estimates: Sequence[Estimate]) -> Json:
 
 
 def _heap(plan: Plan) -> Json:
-    score = score_of(plan, plan.sample("running"), strict=compliance(plan).strict)
-    found = heap_at_cutoff(score)
-    if found is None:
+    crossing, sample = compliance(plan), plan.sample("running")
+    score = score_of(plan, sample, strict=crossing.strict)
+    found = heap_at_cutoff(score, below=crossing.sign < 0)
+    if found is None or plan.data.running is None:
         return {"reason": "The score has no mass points."}
+    nearest = sample.take(plan.data.running)[score.rows[0 if crossing.sign < 0 else 1][0]]
     return {
+        "value": float(nearest) if found.rows[1] else plan.data.cutoff,
         "rows": list(found.rows),
         "step": found.step * score.unit,
         "curvature": found.curvature,

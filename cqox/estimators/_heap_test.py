@@ -23,8 +23,8 @@ class Heap:
     """The test.
 
     Attributes:
-        rows: at the last value below the cutoff, the first at or above it, and the next; where values have no common
-            step, in bins of the usual one.
+        rows: at three values in their order, the middle one the first on the side that is tested, the others its
+            neighbors; where values have no common step, in bins of the usual one.
         step: from value to value, in units of `score.unit`.
         curvature: k, the bound on how far the probabilities may be from a line.
         p_value: of the middle rows under the least favourable share that the bound allows.
@@ -36,15 +36,18 @@ class Heap:
     p_value: float
 
 
-def heap_at_cutoff(score: Score) -> Heap | None:
-    """The test; None where a side is empty or the score has no mass points.
+def heap_at_cutoff(score: Score, *, below: bool = False) -> Heap | None:
+    """The test of the first value at or above the cutoff; None where a side is empty or the score has no mass points.
+
+    Who wants to be treated and can choose takes the nearest value that is treated, which is the last one below the
+    cutoff (or at it) where those below are treated: `below` tests that one.
 
     The bound on the curvature is twice what a normal score with these moments has, and at least what one has in its
     middle.
     """
     if not all(score.n) or not score.massed:
         return None
-    below, above = score.distances
+    far, near = score.distances[::-1] if below else score.distances
     gaps = np.concatenate(
         [np.diff(each[starts[: _NEAREST + 1]]) for each, starts in zip(score.distances, score.starts, strict=True)]
     )
@@ -53,10 +56,11 @@ def heap_at_cutoff(score: Score) -> Heap | None:
     step = float(np.median(gaps))
     slack = 1e-9 * step + score.tolerance
     # A bin holds the end that is nearer to the cutoff on the side of the rows at it, the farther one on the other.
-    nearer = slack if float(below[0]) <= slack else -slack
-    under = int(np.searchsorted(below, step - nearer))
-    middle, over = (int(np.searchsorted(above, times * step + nearer)) for times in (1, 2))
-    rows = (under, middle, over - middle)
+    nearer = slack if float(far[0]) <= slack else -slack
+    beyond = int(np.searchsorted(far, step - nearer))
+    middle, following = (int(np.searchsorted(near, times * step + nearer)) for times in (1, 2))
+    counts = (beyond, middle, following - middle)
+    rows = counts[::-1] if below else counts
     relative, place = step / score.deviation, score.mean / score.deviation
     curvature = min(relative**2 * max(1.0, abs(place**2 - 1)), 0.5)
     return Heap(rows=rows, step=step, curvature=curvature, p_value=_p_value(rows, curvature))

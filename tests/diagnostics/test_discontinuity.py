@@ -151,6 +151,32 @@ def test_rows_that_heap_up_on_the_value_at_the_cutoff_are_found_and_may_be_round
     assert "rounded" not in str(judged(moved(0.9), only=RD).gates["manipulation"].reason)
 
 
+@pytest.mark.parametrize(
+    ("cutoff", "treated", "heap"),
+    [(30, "at or above", 30), (30, "above", 31), (30, "at or below", 30), (30, "below", 29)],
+)
+def test_a_heap_is_looked_for_where_treatment_begins_and_its_rows_are_named(
+    cutoff: int, treated: str, heap: int
+) -> None:
+    rng = np.random.default_rng(5)
+    score = np.round(rng.normal(32, 10, 6000))
+    inside = {"at or above": score.__ge__, "above": score.__gt__, "at or below": score.__le__, "below": score.__lt__}
+    side = 1 if "above" in treated else -1
+    moved = np.flatnonzero(np.isin(score, [heap - side, heap - 2 * side]) & (rng.random(6000) < 0.5))
+    assert not inside[treated](cutoff)[moved].any()
+    score[moved] = heap
+    base = discontinuity(6000, covariates=False)
+    t = inside[treated](cutoff).astype(float)
+    told = judged(replace(base, running=score, cutoff=float(cutoff), treatment=t, treatment_kind="binary"), only=RD)
+    found = told.diagnostics["discontinuity"]["manipulation"]["heap"]
+    counts = [int((score == value).sum()) for value in (heap - 1, heap, heap + 1)]
+    assert (found["value"], found["rows"]) == (heap, counts)
+    gate = told.gates["manipulation"]
+    assert gate.status == "fail"
+    if "heap up at" in gate.reason:
+        assert f"({counts[1]} rows at the value {heap}, {counts[0]} at the one before" in gate.reason
+
+
 def test_a_score_of_too_few_values_for_the_density_test_is_looked_at_all_the_same() -> None:
     rng = np.random.default_rng(2)
     score = rng.integers(0, 14, 3000).astype(float)

@@ -9,14 +9,14 @@ from cqox.estimators._heap_test import Heap, heap_at_cutoff
 from cqox.estimators._score import score_of
 
 
-def found(values: np.ndarray, cutoff: float, *, strict: bool = False) -> Heap | None:
+def found(values: np.ndarray, cutoff: float, *, strict: bool = False, below: bool = False) -> Heap | None:
     n = len(values)
     data = Data(
         n=n, y=np.full(n, np.nan), y_kind="none", running=values, cutoff=cutoff, row_key=np.arange(n, dtype=np.uint64),
         names={"running": ("score",)},
     )  # fmt: skip
     plan = Plan(data, Settings())
-    return heap_at_cutoff(score_of(plan, plan.sample("running"), strict=strict))
+    return heap_at_cutoff(score_of(plan, plan.sample("running"), strict=strict), below=below)
 
 
 def whole(seed: int, sd: float = 20.0, n: int = 3000) -> np.ndarray:
@@ -37,6 +37,19 @@ def test_the_rows_at_three_values_are_compared(cutoff: float, strict: bool, valu
     many = stats.binom.sf(counts[1] - 1, sum(counts), (1 + k) / (3 + k))
     few = stats.binom.cdf(counts[1], sum(counts), (1 - k) / (3 - k))
     assert heap.p_value == pytest.approx(min(1.0, 2 * min(many, few)), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "strict", "values"), [(5.0, False, (3, 4, 5)), (5.0, True, (4, 5, 6)), (4.5, False, (3, 4, 5))]
+)
+def test_where_those_below_are_treated_it_is_the_same_of_the_score_turned_round(
+    cutoff: float, strict: bool, values: tuple[int, int, int]
+) -> None:
+    score = whole(1)
+    heap, turned = found(score, cutoff, strict=strict, below=True), found(-score, -cutoff, strict=not strict)
+    assert heap.rows == tuple(int((score == value).sum()) for value in values)
+    assert heap.p_value == pytest.approx(turned.p_value, rel=1e-9)
+    assert heap.rows == turned.rows[::-1]
 
 
 @pytest.mark.parametrize("sd", [4.0, 20.0, 60.0])
