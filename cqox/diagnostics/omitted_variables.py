@@ -1,6 +1,8 @@
 """How far a confounder left out could move the estimates of double machine learning, with covariates as yardsticks."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cqox.diagnostics._json import number
 from cqox.errors import UnusableData
@@ -20,11 +22,13 @@ _WIDEST_REFITTED = 20
 def omitted_variable_bounds(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     """The bounds of each estimate of double machine learning with linear nuisances, by its name.
 
+    Those of an estimate without a standard error, as with one treated cluster, have no ends of an interval either.
+
     Raises:
         UnusableData: there is none, or its bounds cannot be computed.
     """
     found: dict[str, Json] = {
-        estimate.name: _described(plan, estimate.name)
+        estimate.name: _described(plan, estimate.name, has_error=estimate.standard_error is not None)
         for estimate in estimates
         if estimate.name in MODELS and estimate.estimate is not None
     }
@@ -33,9 +37,11 @@ def omitted_variable_bounds(plan: Plan, estimates: Sequence[Estimate]) -> dict[s
     return found
 
 
-def _described(plan: Plan, name: str) -> dict[str, Json]:
+def _described(plan: Plan, name: str, *, has_error: bool) -> dict[str, Json]:
     found = omitted_variables(plan, name)
-    told: dict[str, Json] = {
+    if not has_error:
+        found = replace(found, critical=math.nan, robustness_value_alpha=math.nan)
+    described: dict[str, Json] = {
         "estimate": number(found.estimate),
         "robustness_value": number(found.robustness_value),
         "robustness_value_alpha": number(found.robustness_value_alpha),
@@ -44,16 +50,18 @@ def _described(plan: Plan, name: str) -> dict[str, Json]:
         "level": 1 - plan.settings.alpha,
         "scenario": {"c_outcome": _SCENARIO, "c_treatment": _SCENARIO, **_ends(found, _SCENARIO, _SCENARIO)},
     }
+    if not has_error:
+        described["interval_reason"] = "The estimate has no standard error, so that its bounds have no intervals."
     rows, wide = plan.doubly_robust_sample().n, plan.data.covariates.shape[1]
     if name != "dml_plr" and (rows > _REFITTED_ROWS or wide > _WIDEST_REFITTED):
-        told["benchmarks"] = []
-        told["reason"] = (
+        described["benchmarks"] = []
+        described["reason"] = (
             f"Without each covariate the treatment model has to be fitted again, which is done for up to "
             f"{_REFITTED_ROWS:,} rows and {_WIDEST_REFITTED} covariates; dml_plr has benchmarks for any."
         )
-        return told
-    told["benchmarks"] = [_benchmark(found, gain) for gain in gains(plan, name, most=_MOST_COVARIATES)]
-    return told
+        return described
+    described["benchmarks"] = [_benchmark(found, gain) for gain in gains(plan, name, most=_MOST_COVARIATES)]
+    return described
 
 
 def _benchmark(found: OmittedVariables, gain: Gain) -> Json:

@@ -103,20 +103,34 @@ def over_splits(
     """
     settings, clusters = plan.settings, plan.clusters(sample)
     exposed = plan.treated(sample) if compares_arms and plan.data.treatment_kind == "binary" else None
-    values, errors = [], []
+    values: list[float] = []
+    told: list[Uncertainty] = []
     total = np.zeros(sample.n)
     for split in range(settings.repetitions):
         value, contributions = estimate(split)
-        uncertainty = asymptotic(contributions, clusters, settings, name=INFLUENCE, exposed=exposed)
         values.append(value)
-        errors.append(uncertainty.standard_error)
+        told.append(asymptotic(contributions, clusters, settings, name=INFLUENCE, exposed=exposed))
         total += contributions
     middle = float(np.median(values))
     diagnostics: dict[str, Json] = {"folds": settings.folds, "repetitions": settings.repetitions}
+    uncertainty = told[0]
     if settings.repetitions > 1:
-        known = [error for error in errors if error is not None]
-        if len(known) == len(errors):
-            variance = float(np.median(np.square(known) + np.square(np.asarray(values) - middle)))
-            uncertainty = replace(uncertainty, standard_error=math.sqrt(variance), alternates={})
+        uncertainty = _of_all(told, np.asarray(values) - middle)
         diagnostics["estimates_by_split"] = [float(value) for value in values[:100]]
     return middle, total / settings.repetitions, uncertainty, diagnostics
+
+
+def _of_all(told: Sequence[Uncertainty], away: Vector) -> Uncertainty:
+    """What the splits tell together: the median of their variances, with the degrees of freedom of that split.
+
+    Args:
+        told: by each.
+        away: (splits,) from the median estimate.
+    """
+    errors = [each.standard_error for each in told]
+    known = [error for error in errors if error is not None]
+    if len(known) < len(errors):
+        return told[errors.index(None)]
+    variances = np.square(known) + np.square(away)
+    middle = told[int(np.argsort(variances)[(len(told) - 1) // 2])]
+    return replace(middle, standard_error=math.sqrt(float(np.median(variances))), alternates={})

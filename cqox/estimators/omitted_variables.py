@@ -57,7 +57,7 @@ class OmittedVariables:
         outcome_variance, riesz_variance: σ² and ν², medians over splits.
         robustness_value: the share, the same of outcome and representer, that moves the estimate to no effect.
         robustness_value_alpha: the one that moves the end of its one-sided interval there.
-        critical: the one-sided critical value.
+        critical: the one-sided critical value, the median over splits.
         lines: one for each split.
     """
 

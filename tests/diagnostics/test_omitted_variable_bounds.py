@@ -54,3 +54,19 @@ def test_rows_with_gaps_are_left_out_of_the_fits_without_a_covariate_too() -> No
     cut = whole.rows(np.flatnonzero(~np.isnan(x[:, 0])))
     found, same = (judged(each, only=DML).diagnostics["omitted_variables"]["dml_irm_ate"] for each in (whole, cut))
     assert found["benchmarks"][0]["change"] == pytest.approx(same["benchmarks"][0]["change"])
+
+
+@pytest.mark.parametrize("clusters", [12, 1])
+def test_an_estimate_without_an_error_has_bounds_without_intervals(clusters: int) -> None:
+    data = confounded(600)
+    codes = np.arange(600) % clusters
+    one = replace(data, clusters=(codes,), treatment=(codes == 0).astype(float) if clusters > 1 else data.treatment)
+    seen = judged(one, only=["dml_plr"])
+    told = seen.diagnostics["omitted_variables"]["dml_plr"]
+    assert seen.estimate("dml_plr").standard_error is None
+    assert 0 <= told["robustness_value"] < 1
+    assert told["robustness_value_alpha"] is None
+    assert told["interval_reason"]
+    for ends in (told["scenario"], *told["benchmarks"]):
+        assert ends["lower"] <= told["estimate"] <= ends["upper"]
+        assert (ends["confidence_lower"], ends["confidence_upper"]) == (None, None)

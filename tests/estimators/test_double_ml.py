@@ -1,11 +1,14 @@
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
 
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, entries, run
+from cqox.estimators._cross_fit import over_splits
 from cqox.estimators._logit import fit_logit
+from cqox.estimators._uncertainty import asymptotic
 from cqox.estimators.double_ml import _irm_split
 from tests.estimators.designs import EFFECT, cross_section, instrumented, rows
 
@@ -317,3 +320,30 @@ def test_trees_refuse_folds_with_too_few_rows_of_an_arm(name: str):
     result = run(BOOSTED[name], Plan(replace(data, treatment=treatment), Settings()))
     assert result.status == "skipped"
     assert "treated rows; trees need 20" in result.reason
+
+
+def test_of_several_splits_the_error_and_its_degrees_of_freedom_are_those_in_the_middle():
+    data = cross_section(n=400, seed=5)
+    codes = np.arange(400) % 20
+    data = replace(data, clusters=(codes,), treatment=(codes < 4).astype(float))
+    plan = Plan(data, Settings(repetitions=3))
+    sample = plan.outcome_sample()
+    rng = np.random.default_rng(2)
+    own = {
+        split: rng.standard_normal(400) * np.where(codes < 4, treated, untreated) / 400
+        for split, (treated, untreated) in enumerate([(1.0, 9.0), (5.0, 1.0), (1.0, 1.0)])
+    }
+    each = [
+        asymptotic(own[split], plan.clusters(sample), plan.settings, name="", exposed=plan.treated(sample))
+        for split in own
+    ]
+    errors = [told.standard_error for told in each]
+    middle = each[int(np.argsort(errors)[1])]
+    assert len({round(told.degrees, 6) for told in each}) == 3
+    for order in permutations(own):
+        _, _, told, _ = over_splits(plan, sample, lambda split, order=order: (0.0, own[order[split]]))
+        assert (told.degrees, told.notes) == (middle.degrees, middle.notes)
+        assert told.standard_error == pytest.approx(np.median(errors), rel=1e-12)
+    _, _, none, _ = over_splits(plan, sample, lambda split: (0.0, own[split] * (split != 1)))
+    assert none.standard_error is None
+    assert none.warnings
