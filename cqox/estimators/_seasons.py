@@ -106,13 +106,21 @@ def chosen(
     return tuple(found)
 
 
-def candidates(time: Vector, unit: str) -> tuple[Cycle, ...]:
-    """The cycles that a series may follow though nobody adjusts for them: those of which it has seen two in all."""
+def candidates(time: Vector, unit: str, beside: int = _LINES) -> tuple[Cycle, ...]:
+    """The cycles that a series may follow though nobody adjusts for them: those of which it has seen two in all.
+
+    Args:
+        time: (periods,).
+        unit: what it is counted in.
+        beside: regressors that they would be adjusted for beside.
+    """
     resolved = (_resolved(time, each) for each in _OF_CALENDARS.get(unit, () if unit == "year" else _OF_NUMBERS))
     return tuple(
         cycle
         for cycle in resolved
-        if cycle is not None and float(np.ptp(time)) >= _BEFORE * cycle.length and _short(time, 2 * cycle.pairs) is None
+        if cycle is not None
+        and float(np.ptp(time)) >= _BEFORE * cycle.length
+        and _short(time, beside - _LINES + 2 * cycle.pairs) is None
     )
 
 

@@ -33,6 +33,10 @@ _FAMILY = "interrupted_series"
 _FEW = 8
 _DEPENDENT = _SEASONAL = 0.01
 _UNEVEN = 1.5
+_SAME = 0.02
+"""Cycles whose lengths differ by a smaller share are one: years of 365 and of 365.25 days."""
+
+_HARMONICS = 6
 _MOST_PERIODS = 400
 
 
@@ -145,20 +149,36 @@ def _beyond(residuals: Vector, errors: Autoregression) -> tuple[float, float]:
 
 
 def _seasons(series: Segments, lines: Matrix, seasons: Matrix) -> dict[str, Json]:
-    """Whether the series follows the seasons that are adjusted for, or others: of several cycles the most telling."""
-    if series.cycles:
-        tested = follows(series.y, lines, seasons)
-        terms = seasons.shape[1]
-        return {"adjusted": True, "terms": terms, "cycles": _told(series, series.cycles), **_judged(tested, 1)}
+    """Whether the series follows the seasons that are adjusted for, and others: of several cycles the most telling."""
+    others = _others(series, np.hstack([lines, seasons]))
+    if not series.cycles:
+        return {"adjusted": False, **(others or {"reason": "No cycle is known of which two are seen."})}
+    tested = _judged(follows(series.y, lines, seasons), 1)
+    told: dict[str, Json] = {
+        "adjusted": True, "terms": seasons.shape[1], "cycles": _told(series, series.cycles), **tested,
+    }  # fmt: skip
+    return {**told, "others": others} if others else told
+
+
+def _others(series: Segments, beside: Matrix) -> dict[str, Json]:
+    """The most telling cycle that the series follows beside (periods, k) regressors; empty where none is known."""
+    known = candidates(series.time, series.calendar, beside.shape[1])
     tests = [
         (cycle, tested)
-        for cycle in candidates(series.time, series.calendar)
-        if (tested := follows(series.y, lines, harmonics(series.time, [cycle], lines))) is not None
+        for cycle in known
+        if not any(_is_within(cycle, own) for own in series.cycles)
+        and (tested := follows(series.y, beside, harmonics(series.time, [cycle], beside))) is not None
     ]
     if not tests:
-        return {"adjusted": False, "reason": "No cycle is known of which two are seen."}
+        return {}
     cycle, tested = min(tests, key=lambda pair: pair[1][2])
-    return {"adjusted": False, "cycles": _told(series, [cycle]), **_judged(tested, len(tests))}
+    return {"cycles": _told(series, [cycle]), **_judged(tested, len(tests))}
+
+
+def _is_within(cycle: Cycle, own: Cycle) -> bool:
+    """Whether a cycle is one that is adjusted for, or a low harmonic of it, for which more pairs of it would stand."""
+    times = round(own.length / cycle.length)
+    return 1 <= times <= _HARMONICS and abs(own.length / cycle.length / times - 1) < _SAME
 
 
 def _told(series: Segments, cycles: Sequence[Cycle]) -> list[Json]:
@@ -231,24 +251,29 @@ def _spoken(series: Segments) -> str:
 
 
 def _length(series: Segments, length: float) -> str:
-    return f"{length:.4g} {series.unit}s" if series.calendar not in ("number", "period") else f"{length:g} periods"
+    unit = "period" if series.calendar in ("number", "period") else series.unit
+    return f"{length:.4g} {unit}{'s'[: length != 1]}"
 
 
 def _unadjusted(plan: Plan, series: Segments, told: dict[str, Json]) -> list[str]:
-    """A doubt where the series follows seasons that nobody adjusts for."""
-    p_value, cycles = told.get("p_value"), told.get("cycles")
-    if told["adjusted"] or not isinstance(p_value, float) or p_value >= _SEASONAL or not isinstance(cycles, list):
+    """A doubt where the series follows seasons that are not adjusted for."""
+    others = told.get("others") if series.cycles else told
+    if not isinstance(others, dict):
+        return []
+    p_value, cycles = others.get("p_value"), others.get("cycles")
+    if not isinstance(p_value, float) or p_value >= _SEASONAL or not isinstance(cycles, list):
         return []
     (cycle,) = cycles
     length = cycle["length"] if isinstance(cycle, dict) else None
     if not isinstance(length, float):
         return []
-    cure = f"options.season_length = {length:.6g} adjusts for it"
+    cure = f"options.season_length = {length:.6g} adjusts for it{' instead' if series.cycles else ''}"
     if plan.settings.season_pairs == 0:
         cure = "options.season_pairs = 0 leaves it unadjusted"
+    where = "Beside the seasons that are adjusted for the" if series.cycles else "The"
     return [
-        f"The series repeats itself every {_length(series, length)} (p = {p_value:.2g}), which can pass for an effect: "
-        f"{cure}."
+        f"{where} series repeats itself every {_length(series, length)} (p = {p_value:.2g}), which can pass for an "
+        f"effect: {cure}."
     ]
 
 

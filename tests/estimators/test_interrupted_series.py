@@ -253,6 +253,34 @@ def test_numbered_months_are_told_apart_only_where_the_request_says_so() -> None
     assert not any("repeats itself" in warning for warning in named.warnings)
 
 
+def test_a_season_beside_those_that_are_adjusted_for_is_a_warning() -> None:
+    months = seasonal()
+    odd = answer(months, season_length=7.0)
+    (warning,) = (each for each in odd.warnings if "repeats itself" in each)
+    assert warning.startswith("Beside the seasons that are adjusted for the series repeats itself every 12 months")
+    assert "options.season_length = 12 adjusts for it instead" in warning
+    told = odd.diagnostics["seasons"]
+    assert told["adjusted"] is True
+    assert told["others"]["cycles"][0]["length"] == 12
+    assert told["others"]["p_value"] < 1e-6 < told["p_value"]
+
+
+@pytest.mark.parametrize("length", [11.99, 12.0, 12.05])
+@pytest.mark.parametrize("dated", [True, False])
+def test_the_cycle_that_is_adjusted_for_and_its_harmonics_are_no_others(length: float, dated: bool) -> None:
+    told = answer(seasonal(dated=dated), season_length=length)
+    assert not any("repeats itself" in warning for warning in told.warnings)
+    others = told.diagnostics["seasons"].get("others", {"cycles": []})
+    assert [cycle["length"] for cycle in others["cycles"]] == ([] if dated else [7.0])
+
+
+def test_a_cycle_of_one_unit_is_said_in_the_singular() -> None:
+    years = seasonal(dated=False)
+    told = answer(replace(years, time_values=years.time_values / 12), season_length=1.0)
+    assert any(note.endswith("2 pairs over 1 period.") for note in told.diagnostics["notes"])
+    assert told.standard_error == pytest.approx(answer(years, season_length=12.0).standard_error, rel=1e-8)
+
+
 def test_a_short_series_is_adjusted_where_the_length_is_named() -> None:
     short = seasonal(20, 12)
     plain = answer(short)
