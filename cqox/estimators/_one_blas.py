@@ -17,8 +17,8 @@ __all__ = ["one_blas_thread"]
 def one_blas_thread() -> AbstractContextManager[object]:
     """Within it, what the BLAS computes it computes on the thread that asks.
 
-    The setting is the process's. Of several threads that ask at a time, threadpoolctl lets one set it and put it back;
-    it does nothing for the others, whose passes may then be slower.
+    The setting is the process's. Of several threads that ask at a time, threadpoolctl (from 3.8 on) lets one set it and
+    put it back; it does nothing for the others, whose passes may then be slower.
     """
     limit: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
     return limit

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -34,6 +35,30 @@ def test_one_thread_within_and_as_before_after() -> None:
 def test_as_before_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), one_blas_thread():
         raise ZeroDivisionError
+    assert threads() == {WANTED}
+
+
+def test_as_before_after_threads_that_overlap() -> None:
+    first, second = Event(), Event()
+
+    def early() -> None:
+        with one_blas_thread():
+            first.set()
+            second.wait(10)
+
+    def late() -> None:
+        first.wait(10)
+        with one_blas_thread():
+            second.set()
+            other.join(10)
+
+    other, last = Thread(target=early), Thread(target=late)
+    for thread in (other, last):
+        thread.start()
+    last.join(10)
+    assert second.is_set()
+    assert not other.is_alive()
+    assert not last.is_alive()
     assert threads() == {WANTED}
 
 
