@@ -125,14 +125,14 @@ def _imputed(plan: Plan) -> Imputation:
     events = sorted({cell.event for cell in cells})
     found = _by_event(levels, v, cells, events)
     share, lone = found.mass / found.mass.sum(), found.lone
-    if lone:
+    leads, lead_effects, by_lead = _leads(plan, panel, w, columns)
+    support = Support(plan, panel, untreated)
+    untold, *event_untold = support.of_effects(v, cells, events)
+    if lone and untold is None:
         warnings.append(
             f"In {lone} cohort{' and period' if lone == 1 else 's and periods'} a single unit is treated, so that "
             "how far such units differ is not known: the standard error may be too small."
         )
-    leads, lead_effects, by_lead = _leads(plan, panel, w, columns)
-    support = Support(plan, panel, untreated)
-    untold, *event_untold = support.of_effects(v, cells, events)
     since = [(cohort, _since(panel, cohort)) for cohort in panel.treated]
     used = np.zeros(panel.sample.n, dtype=np.bool_)
     used[panel.position[untreated | treated]] = True

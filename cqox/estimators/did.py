@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.errors import UnusableData
 from cqox.estimators._absorb import compress
 from cqox.estimators._arm_sizes import exposed_over_time
 from cqox.estimators._frame import Frame, build_frame
@@ -203,6 +204,7 @@ def _twfe_sample(plan: Plan) -> Sample:
 
 def _two_way(plan: Plan) -> Estimate:
     sample, data = _twfe_sample(plan), plan.data
+    _check_repeated(plan, sample)
     effects = (_coded(data.unit), _coded(data.time), *data.fixed_effects)
     frame = plan.frame("xty", sample, effects)
     regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
@@ -229,6 +231,25 @@ def _two_way(plan: Plan) -> Estimate:
         Title("twfe", _FAMILY, "ATT"), plan, sample, fit.value, fit.contributions, uncertainty,
         diagnostics=diagnostics, notes=frame.notes, warnings=warnings,
     )  # fmt: skip
+
+
+def _check_repeated(plan: Plan, sample: Sample) -> None:
+    """Refuse rows of units nearly all of which are seen once: their levels and the periods' leave nothing to tell by.
+
+    No rule of the design: the units are said to be followed over time, and nothing else may pass for the answer.
+
+    Raises:
+        UnusableData: more than half of the units are seen once, and there are no more rows than units and periods.
+    """
+    unit, units = compress(sample.take(_coded(plan.data.unit)))
+    _, periods = compress(sample.take(_coded(plan.data.time)))
+    once = int(np.count_nonzero(np.bincount(unit) == 1))
+    if sample.n <= units + periods and 2 * once > units:
+        raise UnusableData(
+            f"{sample.n} rows of {units} units in {periods} periods leave nothing beside a level for each unit and "
+            f"period: nearly every unit '{plan.label('unit_id')}' is seen once. Where each period has rows of "
+            "different units, leave 'unit_id' out: did_callaway_santanna compares repeated cross-sections."
+        )
 
 
 def _negative_weights(frame: Frame, regressors: NDArray[np.intp], status: Vector) -> tuple[float, float]:

@@ -301,3 +301,16 @@ def test_a_treatment_that_says_who_is_ever_treated_is_sent_where_post_is_used():
     assert "'moved' does not change within units" in reason
     assert "did_2x2" in reason
     assert "map 'post'" in refused("did_2x2_block", replace(snow(), post=None))
+
+
+def test_units_that_are_nearly_all_seen_once_are_told_to_be_cross_sections():
+    data = panel(units=200, periods=6)
+    once = np.flatnonzero(data.time == data.unit % 6)
+    few = rows(data, np.union1d(once, np.flatnonzero(data.unit < 1)))
+    reason = refused("twfe", few)
+    assert "205 rows of 200 units in 6 periods" in reason
+    assert "leave 'unit_id' out: did_callaway_santanna compares repeated cross-sections" in reason
+    more = np.union1d(once, np.flatnonzero(np.isin(data.unit, [0, 1, 198, 199])))
+    assert answer("twfe", rows(data, more)).n == 220
+    twice = (data.unit == 0) & np.isin(data.time, [4, 5]) | (data.unit == 199) & np.isin(data.time, [0, 5])
+    assert "4 complete rows are too few for" in refused("twfe", rows(data, np.flatnonzero(twice)))

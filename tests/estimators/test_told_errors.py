@@ -114,6 +114,14 @@ def errors_and_spread(name: str, sizes: dict[int, int], **settings: object) -> f
     return float(np.mean([each.standard_error for each in found]) / np.std([each.estimate for each in found]))
 
 
+def test_no_doubt_is_cast_on_an_error_that_is_not_given():
+    data = cohorts({2: 1, 3: 1, 4: 1, 5: 1})
+    result, asked = answer(IMPUTED, data), answer(IMPUTED, data, se="CRV1")
+    assert (result.standard_error, asked.standard_error is None) == (None, False)
+    assert not any("may be too small" in warning for warning in result.warnings)
+    assert any("may be too small" in warning for warning in asked.warnings)
+
+
 def test_single_units_taken_for_nothing_make_errors_far_too_small_and_units_that_tell_of_each_other_do_not():
     sizes = {2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1}
     assert errors_and_spread(IMPUTED, sizes, se="CRV1") < 0.6
