@@ -3,9 +3,9 @@
 import numpy as np
 
 from cqox.estimators._chunks import Partial
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import gram_partial, solve
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 
 __all__ = ["best_linear"]

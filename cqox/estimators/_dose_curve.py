@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._gram import independent, solve
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 
 __all__ = ["Curve", "Local", "covariance_of_curve", "local_lines", "plug_in_bandwidth"]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._chunks import Partial, Rows
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import solve
 from cqox.estimators._scratch import scratch
 from cqox.estimators._strips import combined, squares
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 

@@ -5,10 +5,11 @@ import math
 import numpy as np
 
 from cqox.estimators._anderson_rubin import ConfidenceSet, Moments, confidence_set
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._iv_moments import Partialled, RowPass
 from cqox.estimators._quantiles import chi_square_survival, f_survival, noncentral_quantile, two_sided
 from cqox.estimators._result import finite
-from cqox.estimators._uncertainty import Clusters, Linear, regression
+from cqox.estimators._uncertainty import Linear, regression
 from cqox.estimators.data import Matrix, Settings, Vector
 from cqox.estimators.estimate import Json
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cqox.estimators._averages import Family, corrected_covariance, over
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._group_time import GroupTimes
 from cqox.estimators._told_errors import cell_counts
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 
 __all__ = ["Leads", "tested_leads"]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._absorb import compress
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._frame import Frame, build_frame
 from cqox.estimators._gram import independent
 from cqox.estimators._sample import Sample
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.plan import Plan
 

@@ -12,11 +12,12 @@ from typing import Literal
 import numpy as np
 
 from cqox.errors import UnusableData
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import grouped_gram
 from cqox.estimators._least_squares import JACKKNIFE_CELLS, leverages
 from cqox.estimators._mediation import Equations, equal_variance, fit_equations
-from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Clusters, Linear, Uncertainty, regression
+from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Linear, Uncertainty, regression
 from cqox.estimators.data import Codes, Matrix, Settings, Vector
 
 __all__ = ["Effect", "Fitted", "Values", "effect_gradient", "effect_value"]

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import solve
 from cqox.estimators._quantiles import chi_square_survival, f_survival
 from cqox.estimators._result import finite
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Json
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cqox.errors import UnusableData
+from cqox.estimators._clustered import clustered_variance
 from cqox.estimators._local_polynomial import Residual, Side
 from cqox.estimators._quantiles import critical_value, two_sided
 from cqox.estimators._rd_bandwidth import Bandwidths, mse_bandwidths
 from cqox.estimators._rd_jump import Jump, jump
 from cqox.estimators._sample import Sample
 from cqox.estimators._score import Score, score_of
-from cqox.estimators._uncertainty import clustered_variance
 from cqox.estimators.data import Codes, Matrix, Settings, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.plan import Plan

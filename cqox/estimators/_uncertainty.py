@@ -7,15 +7,22 @@ freedom by `_cluster_arms`. `docs/standard-errors.md` says which is taken when.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
-from cqox.estimators._absorb import compress
-from cqox.estimators._cluster_arms import ClustersByArm, clusters_by_arm, degrees_by_arm
+from cqox.estimators._cluster_arms import ClustersByArm, clusters_by_arm
+from cqox.estimators._clustered import (
+    FEW_CLUSTERS,
+    Clusters,
+    beyond_rounding,
+    cluster_degrees,
+    clustered_variance,
+    linear_jackknife,
+    positive_variance,
+)
 from cqox.estimators.data import Codes, Settings, Vector
 
 __all__ = [
@@ -29,40 +36,14 @@ __all__ = [
     "regression",
 ]
 
-FEW_CLUSTERS = 50
 SMALL_SAMPLE = 250
 _CHEAP_LEVERAGE = 400_000
-_ROUNDING = 1e-12
-"""Of the variance for independent rows: a clustered one below it is what rounding left of sums that are 0."""
 
 UNIDENTIFIED = "some cluster cannot be left out"
 TOO_MANY = "there are too many clusters and coefficients to fit without each cluster"
 """Why there are no values without each cluster."""
 
 type Kind = Literal["iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clusters:
-    """Groups within which errors may be correlated.
-
-    Attributes:
-        codes: (n,) codes of each dimension, numbered without gaps; empty where rows are independent.
-        counts: clusters in each dimension.
-        mapped: whether the mapping names them; else they are the units, each of several rows.
-        weights: (n,) sampling weights, by which some clusters of an arm count for more than others; None where all rows
-            weigh the same.
-    """
-
-    codes: tuple[Codes, ...] = ()
-    counts: tuple[int, ...] = ()
-    mapped: bool = True
-    weights: Vector | None = None
-
-    @property
-    def fewest(self) -> int:
-        """Clusters in the dimension that has the fewest; 0 without clusters."""
-        return min(self.counts, default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,32 +109,6 @@ class Uncertainty:
         return replace(self, standard_error=None, degrees=None, warnings=(why,))
 
 
-def clustered_variance(contributions: Vector, clusters: Sequence[Codes], *, adjust: bool = True) -> float:
-    """The variance of a sum of contributions that may be correlated within clusters, with G/(G-1) unless told not to.
-
-    Several dimensions are combined by inclusion and exclusion; negative values are possible then. It is 0 where no
-    more than rounding is left, as where each cluster is fitted exactly.
-    """
-    groups: list[tuple[float, Codes, int]] = []
-    for size in range(1, len(clusters) + 1):
-        for chosen in combinations(clusters, size):
-            codes, count = compress(chosen[0])
-            for other in chosen[1:]:
-                finer, levels = compress(other)
-                codes, count = compress(codes * levels + finer)
-            groups.append(((-1.0) ** (size + 1), codes, count))
-    fewest = min(count for _, _, count in groups)
-    factor = fewest / (fewest - 1) if adjust else 1.0
-    variance = factor * math.fsum(
-        sign * float(np.square(np.bincount(codes, contributions, count)).sum()) for sign, codes, count in groups
-    )
-    return _beyond_rounding(variance, contributions)
-
-
-def _beyond_rounding(variance: float, contributions: Vector) -> float:
-    return variance if abs(variance) > _ROUNDING * float(contributions @ contributions) else 0.0
-
-
 def asymptotic(
     contributions: Vector, clusters: Clusters, settings: Settings, *, name: str, exposed: Vector | None = None
 ) -> Uncertainty:
@@ -186,16 +141,16 @@ def asymptotic(
     warnings: list[str] = []
     if asked == "CRV3":
         notes.append("CRV3 is defined for regressions; the standard error is CRV1.")
-    variance = _variance(contributions, clusters, warnings)
+    variance = positive_variance(contributions, clusters, warnings)
     if variance > 0:
         alternates["CRV1"] = math.sqrt(variance)
-    left_out = _linear_jackknife(contributions, clusters, exposed) if asked == "auto" and variance > 0 else None
+    left_out = linear_jackknife(contributions, clusters, exposed) if asked == "auto" and variance > 0 else None
     kind = "CRV1" if left_out is None else "CRV3L"
     if left_out is None:
         warnings += _few(clusters)
     else:
         alternates[kind] = math.sqrt(float(left_out.sum()))
-    degrees, remarks = _cluster_degrees(exposed, clusters, left_out)
+    degrees, remarks = cluster_degrees(exposed, clusters, left_out)
     found = Uncertainty(
         standard_error=alternates.get(kind),
         method=f"{kind} ({name}){_by_unit(clusters)}",
@@ -205,27 +160,6 @@ def asymptotic(
         warnings=tuple(warnings),
     )
     return found if variance > 0 else found.without_error(_no_error(variance, clustered=plain > 0))
-
-
-def _linear_jackknife(contributions: Vector, clusters: Clusters, exposed: Vector | None) -> Vector | None:
-    """(clusters,) what each has of the variance by leaving it out, to the first order; None where they are not few.
-
-    Without a cluster that has a share h of an arm's sampling weight (of its rows where they weigh the same), the others
-    of the arm weigh 1/(1 - h) times as much, so that the estimate moves by as many times what the cluster's rows of
-    that arm contribute: exactly so for a difference of means. MacKinnon, Nielsen and Webb 2024, arXiv 2406.00650,
-    linearise the jackknife of a logit in this way.
-    """
-    by_arm = clusters_by_arm(clusters.codes, exposed)
-    if exposed is None or by_arm is None or len(clusters.codes) > 1 or by_arm.fewer < 2:
-        return None
-    if clusters.fewest >= FEW_CLUSTERS and by_arm.doubt() is None:
-        return None
-    codes, count = clusters.codes[0], clusters.counts[0]
-    moved = np.zeros(count)
-    for arm in (exposed == 0, exposed == 1):
-        mass = np.bincount(codes, arm if clusters.weights is None else arm * clusters.weights, count)
-        moved += np.bincount(codes, np.where(arm, contributions, 0.0), count) / (1.0 - mass / mass.sum())
-    return np.asarray((count - 1) / count * np.square(moved))
 
 
 def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: Kind | None = None) -> Uncertainty:
@@ -247,7 +181,7 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
     if clusters.fewest >= 2:
         beside = fit.parameters_beside_clusters
         told = warnings if chosen == "CRV1" else []
-        variances["CRV1"] = _variance(u, clusters, told) * (n - 1) / max(n - beside, 1)
+        variances["CRV1"] = positive_variance(u, clusters, told) * (n - 1) / max(n - beside, 1)
     by_cluster: Vector | None = None
     if chosen == "CRV3":
         jackknife = _jackknife(fit, clusters)
@@ -258,7 +192,7 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
             by_cluster = np.square(np.bincount(clusters.codes[0], u, clusters.counts[0]))
         else:
             by_cluster = jackknife
-            variances["CRV3"] = _beyond_rounding(float(jackknife.sum()), u)
+            variances["CRV3"] = beyond_rounding(float(jackknife.sum()), u)
     elif chosen not in variances:
         why = "leverages are not computed here" if fit.leverage is None else "a row is fitted exactly"
         # What was asked for and is not given is a doubt; a convention that does not apply is a remark.
@@ -299,20 +233,7 @@ def _degrees(fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector |
         return fit.satterthwaite(), []
     if chosen not in ("CRV1", "CRV3"):
         return float(len(fit.contributions) - fit.parameters), []
-    return _cluster_degrees(fit.exposed if fit.assigned is None else fit.assigned, clusters, by_cluster)
-
-
-def _cluster_degrees(arms: Vector | None, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[str]]:
-    """The same of a clustered error, whose (n,) rows are of two arms or of none."""
-    most, found = clusters.fewest - 1, None
-    if by_cluster is not None and arms is not None:
-        found = degrees_by_arm(clusters.codes[0], arms, by_cluster, clusters.weights)
-    if found is None or found >= most:
-        return float(most), []
-    return found, [
-        f"The t distribution has {found:.1f} degrees of freedom, which are Welch's over the clusters of the two arms; "
-        f"the clusters less 1 are {most}."
-    ]
+    return cluster_degrees(fit.exposed if fit.assigned is None else fit.assigned, clusters, by_cluster)
 
 
 def _without_clusters(fit: Linear, *, leverages: bool) -> dict[str, float]:
@@ -370,23 +291,6 @@ def _unclustered(clusters: Clusters, settings: Settings) -> list[str]:
 def _few_treated(by_arm: ClustersByArm | None) -> list[str]:
     doubt = None if by_arm is None else by_arm.doubt()
     return [] if doubt is None else [doubt]
-
-
-def _variance(contributions: Vector, clusters: Clusters, warnings: list[str]) -> float:
-    """`clustered_variance`; where that of several dimensions is not positive, the sum of theirs one by one.
-
-    The sum does not take off what the dimensions have in common, and so is never too small (Davezies, D'Haultfœuille
-    and Guyonvarch 2021, Annals of Statistics 49).
-    """
-    variance = clustered_variance(contributions, clusters.codes)
-    if variance > 0 or len(clusters.codes) < 2:
-        return variance
-    warnings.append(
-        "Inclusion and exclusion of the clustering dimensions gives no positive variance; the variances by each of "
-        "them are added instead, which errs on the wide side."
-    )
-    factor = clusters.fewest / (clusters.fewest - 1)
-    return factor * math.fsum(clustered_variance(contributions, [codes], adjust=False) for codes in clusters.codes)
 
 
 def _jackknife(fit: Linear, clusters: Clusters) -> Vector | str:

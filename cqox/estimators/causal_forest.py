@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._best_linear import best_linear
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._cross_fit import over_splits
 from cqox.estimators._effect_tables import coefficient_table, judgement_table, spread_table
 from cqox.estimators._frame import Frame
@@ -21,7 +22,6 @@ from cqox.estimators._learned import boosted, canonical_order, lacks, out_of_fol
 from cqox.estimators._propensity import given_probabilities
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms
 from cqox.estimators._scores import CLIP, clipping
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator

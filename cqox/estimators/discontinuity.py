@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from cqox.estimators._anderson_rubin import Moments, confidence_set
+from cqox.estimators._clustered import FEW_CLUSTERS
 from cqox.estimators._density_test import DENSITY, density_test
 from cqox.estimators._quantiles import critical_value
 from cqox.estimators._rd_bandwidth import Bandwidths
@@ -19,7 +20,7 @@ from cqox.estimators._rd_study import DISTINCT, Effect, Errors, Study, study
 from cqox.estimators._result import Title, estimated, finite, no_absorbing, pooled_periods, varying_outcome
 from cqox.estimators._sample import Sample
 from cqox.estimators._score import Score, compliance, populated, score_of
-from cqox.estimators._uncertainty import FEW_CLUSTERS, Uncertainty
+from cqox.estimators._uncertainty import Uncertainty
 from cqox.estimators.data import Matrix
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator

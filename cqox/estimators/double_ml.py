@@ -17,6 +17,7 @@ from cqox.estimators._boosted import (
     boosted_partially_linear_rule,
 )
 from cqox.estimators._chunks import Partial
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._cross_fit import arm_coefficients, over_splits, own_fold, partialled_out
 from cqox.estimators._frame import Frame
 from cqox.estimators._iv_moments import Variables, check_instruments, from_products, row_pass
@@ -24,7 +25,6 @@ from cqox.estimators._propensity import Propensity, given_probabilities
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
 from cqox.estimators._scores import CLIP, clipping, effect_scores, out_of_fold_propensity
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator, Law

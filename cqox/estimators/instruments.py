@@ -14,6 +14,7 @@ import numpy as np
 
 from cqox.errors import UnusableData
 from cqox.estimators import _iv_tests
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._frame import Frame
 from cqox.estimators._gram import grouped_gram
 from cqox.estimators._iv_moments import (
@@ -29,7 +30,7 @@ from cqox.estimators._iv_moments import (
 from cqox.estimators._least_squares import ACROSS_CLUSTERS, JACKKNIFE_CELLS
 from cqox.estimators._result import Title, estimated, pooled_periods, two_arms, varying_outcome
 from cqox.estimators._sample import Sample
-from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Clusters, Linear, regression
+from cqox.estimators._uncertainty import TOO_MANY, UNIDENTIFIED, Linear, regression
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator, Law

@@ -16,6 +16,7 @@ from cqox.errors import UnusableData
 from cqox.estimators._arms import arm_contributions
 from cqox.estimators._best_linear import best_linear
 from cqox.estimators._chunks import Partial
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._cross_fit import check_folds, over_splits
 from cqox.estimators._effect_models import (
     by_arms,
@@ -33,7 +34,6 @@ from cqox.estimators._propensity import Propensity, given_probabilities
 from cqox.estimators._result import Title, estimated, no_absorbing, pooled_periods, two_arms
 from cqox.estimators._room import settled
 from cqox.estimators._scores import clipping, effect_scores, out_of_fold_propensity
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
