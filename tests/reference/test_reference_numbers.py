@@ -129,9 +129,8 @@ def test_smoking_in_california_is_that_of_synthdid():
     assert answer(case, "synthetic_control").estimate == pytest.approx(-19.62, abs=0.35)
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in READ if case.estimator is None])
-def test_a_case_without_an_estimator_is_named(case: Case):
-    pytest.skip(f"no catalog entry for {case.described}")
+def test_every_case_names_an_estimator_of_the_catalog():
+    assert [case.described for case in READ if case.estimator is None] == []
 
 
 def test_cases_outside_the_repository_were_found():
