@@ -6,6 +6,7 @@ request would take it for its answer.
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 import trio
@@ -35,14 +36,18 @@ class TlsStream:
     Args:
         stream: the connection.
         context: how to check the engine's certificate.
-        server_name: for whom it must be.
+        server_name: for whom it must be; a dot at its end is for the resolver, and in no certificate.
+
+    Attributes:
+        ended: whether the engine has said that nothing more will come, as far as was looked.
     """
 
     def __init__(self, stream: trio.SocketStream, context: ssl.SSLContext, server_name: str) -> None:
         self.socket = stream.socket
         self._stream = stream
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name.removesuffix("."))
+        self.ended = False
 
     async def do_handshake(self) -> None:
         """Agree with the engine, and check who it is.
@@ -82,14 +87,17 @@ class TlsStream:
             raise trio.BrokenResourceError from error
 
     def at_hand(self) -> bytes:
-        """What has come and was not asked for."""
+        """What has come and was not asked for; afterwards `ended` is known."""
         found = bytearray()
         while True:
             try:
                 data = self._tls.read(_READ_BYTES)
-            except ssl.SSLError:
+            except ssl.SSLWantReadError:
                 return bytes(found)
+            except ssl.SSLError:
+                data = b""
             if not data:
+                self.ended = True
                 return bytes(found)
             found += data
 
@@ -104,6 +112,11 @@ class TlsStream:
                     self._incoming.write(data)
                 else:
                     self._incoming.write_eof()
+            except ssl.SSLError:
+                # What is wrong is for the other side to hear as well: its log is where it is looked for.
+                with suppress(trio.BrokenResourceError):
+                    await self._flush()
+                raise
 
     async def _flush(self) -> None:
         if data := self._outgoing.read():

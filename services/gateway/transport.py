@@ -172,7 +172,7 @@ class _Connection:
         return bytes(event.data) if isinstance(event, h11.Data) else None
 
     def take_in(self) -> None:
-        """Let what has come through TLS, and was not asked for, count as left over."""
+        """Let what has come through TLS, and was not asked for, count: data as left over, and the end as the end."""
         if isinstance(self.stream, TlsStream) and (data := self.stream.at_hand()):
             self._http.receive_data(data)
 
@@ -185,6 +185,9 @@ class _Connection:
 
     def renew(self) -> bool:
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE or self.left_over:
+            return False
+        # TLS can end while the connection below it stays open, where nothing can be read from it.
+        if isinstance(self.stream, TlsStream) and self.stream.ended:
             return False
         self._http.start_next_cycle()
         return True

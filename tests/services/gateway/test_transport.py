@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from cqox.errors import EngineUnavailable
 from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient
-from services.gateway.tls import client_context
+from services.gateway.tls import TlsStream, client_context
 from services.gateway.transport import EngineTransport
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: user=one\r\n\r\nok"
@@ -295,6 +295,84 @@ async def test_an_engine_whose_certificate_nobody_vouches_for_is_not_asked(monke
         with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
             await client.send(GET)
         assert peer.seen in ([], [[]])
+
+
+@pytest.mark.trio
+async def test_a_connection_whose_tls_has_ended_with_the_answer_is_not_used_again(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    connections = 0
+
+    async def serve() -> None:
+        nonlocal connections
+        async with AsyncExitStack() as held:
+            while True:
+                # The connection below stays open.
+                stream = await held.enter_async_context(await listener.accept())
+                connections += 1
+                tls = certified().wrap_bio(incoming := ssl.MemoryBIO(), outgoing := ssl.MemoryBIO(), server_side=True)
+                asked = b""
+                while b"\r\n\r\n" not in asked:
+                    try:
+                        asked += tls.read(2**16)
+                    except ssl.SSLWantReadError:
+                        await stream.send_all(outgoing.read())
+                        incoming.write(await stream.receive_some())
+                tls.write(OK)
+                with suppress(ssl.SSLWantReadError):
+                    tls.unwrap()
+                await stream.send_all(outgoing.read())
+
+    url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}"
+    with trio.fail_after(5):
+        async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
+            nursery.start_soon(serve)
+            for _ in range(3):
+                assert (await client.send(GET)).body == b"ok"
+            nursery.cancel_scope.cancel()
+    assert connections == 3
+
+
+@pytest.mark.trio
+async def test_an_engine_is_told_that_its_certificate_was_not_taken(monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    said: list[str] = []
+
+    async def serve() -> None:
+        async with trio.SSLStream(await listener.accept(), certified(), server_side=True) as tls:
+            try:
+                await tls.do_handshake()
+                await tls.receive_some()
+            except trio.BrokenResourceError as error:
+                said.append(str(error.__cause__))
+
+    url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}"
+    with trio.fail_after(5):
+        async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
+            nursery.start_soon(serve)
+            with pytest.raises(httpx.ConnectError):
+                await client.send(GET)
+    assert "unknown ca" in said[0].lower()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("name", ["localhost", "localhost."])
+async def test_a_certificate_is_for_the_name_with_and_without_a_dot_at_its_end(name, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+
+    async def serve() -> None:
+        async with trio.SSLStream(await listener.accept(), certified(), server_side=True) as tls:
+            await tls.do_handshake()
+            await trio.sleep_forever()
+
+    with trio.fail_after(5):
+        async with listener, trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            async with await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1]) as stream:
+                await TlsStream(stream, client_context(), name).do_handshake()
+            nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio
