@@ -19,6 +19,7 @@ __all__ = [
     "Use",
     "applied",
     "check_sqlite",
+    "code_of",
     "damage_of",
     "file_at",
     "is_damage",

@@ -2,8 +2,8 @@
 
 import json
 import logging
-import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from cqox.storage.disk import alone
 from cqox.storage.rows import DATASET, JOB, REPORT, loaded
-from cqox.storage.sqlite_file import BUSY_SECONDS, File, file_at, migrate
+from cqox.storage.sqlite_file import BUSY_SECONDS, File, code_of, file_at, migrate
 
 __all__ = ["replace_damaged"]
 
-_LOCK_SECONDS = 2.0
+_LOCK_SECONDS = 10.0
 _ENDINGS = ("", "-wal", "-shm")
 _logger = logging.getLogger("cqox.storage")
 
@@ -38,13 +38,15 @@ def replace_damaged(path: Path, damage: str, *, is_damaged: Callable[[File], boo
 
     Raises:
         OSError: the files cannot be renamed.
-        sqlite3.Error: the new file cannot be written, and everything is as it was.
+        sqlite3.Error: the new file cannot be written, or somebody writes to the old one all the time; everything is
+            as it was.
     """
     with alone(path.parent):
         there = file_at(path)
         if there is None or not is_damaged(there):
             return False
-        fresh = path.with_name(f"{path.name}.new-{os.getpid()}")
+        # One name for all: what is left by an engine that died at this work is in nobody's way, and overwritten.
+        fresh = path.with_name(f"{path.name}.new")
         with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as damaged:
             try:
                 locked = _locked(damaged)
@@ -69,7 +71,10 @@ def replace_damaged(path: Path, damage: str, *, is_damaged: Callable[[File], boo
 def _locked(damaged: sqlite3.Connection) -> bool:
     try:
         damaged.execute("BEGIN IMMEDIATE")
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        # What the other one is about to commit would be in the file that is set aside, and be told to be kept.
+        if code_of(error) == sqlite3.SQLITE_BUSY:
+            raise
         return False
     return True
 
@@ -77,6 +82,8 @@ def _locked(damaged: sqlite3.Connection) -> bool:
 def _salvaged(damaged: sqlite3.Connection, fresh: Path, *, until: float) -> dict[str, int]:
     """How many rows of each table could be read, and are in the new file."""
     _remove(fresh)
+    # The journal takes the mode of its file, which is for nobody else while it is written.
+    fresh.touch(mode=0o600)
     saved = dict[str, int]()
     with closing(sqlite3.connect(fresh)) as connection:
         migrate(connection)
@@ -123,11 +130,22 @@ def _exchanged(path: Path, fresh: Path) -> str:
     name = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     while path.with_name(name).exists():
         name += "-again"
-    # What is not yet in the file itself must not be taken for a part of the new one.
-    for ending in reversed(_ENDINGS):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + ending).rename(path.with_name(name + ending))
-    fresh.rename(path)
+    with suppress(OSError):  # some volumes know no modes
+        fresh.chmod(stat.S_IMODE(path.stat().st_mode))
+    moved: list[tuple[Path, Path]] = []
+    try:
+        # What is not yet in the file itself must not be taken for a part of the new one.
+        for ending in reversed(_ENDINGS):
+            old, new = path.with_name(path.name + ending), path.with_name(name + ending)
+            with suppress(FileNotFoundError):
+                old.rename(new)
+                moved.append((old, new))
+        fresh.rename(path)
+    except OSError:
+        # The file without its log would lack what was written last.
+        for old, new in reversed(moved):
+            new.rename(old)
+        raise
     return name
 
 

@@ -1,6 +1,7 @@
 """A file of results that is damaged within: what is kept of it, and that calls go on."""
 
 import sqlite3
+import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import anyio
 import pytest
 
 from cqox.errors import StoreUnavailable
-from cqox.storage import SqliteStore
+from cqox.storage import SqliteStore, sqlite_repair
 from cqox.storage.sqlite_repair import replace_damaged
 from tests.storage.records import a_dataset, a_job, a_report
 
@@ -173,6 +174,78 @@ async def test_a_file_that_cannot_be_replaced_is_tried_now_and_then_and_told_of(
         assert await store.dataset("a") == a_dataset("a")
     assert len([message for message in caplog.messages if "cannot be replaced" in message]) == 1
     assert names(tmp_path) == {"results.sqlite"}
+
+
+@pytest.mark.parametrize("failing", ["results.sqlite", "results.sqlite.new"])
+async def test_a_replacement_that_fails_half_way_leaves_what_was_written_last_where_it_was(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, rename = tmp_path / "results.sqlite", Path.rename
+    async with SqliteStore.open(path) as store:
+        await filled(path)
+        await store.register(a_dataset("b"))
+
+        def fail(self: Path, target: Path) -> Path:
+            if self.name == failing:
+                raise OSError(5, "Input/output error")
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", fail)
+        before = names(tmp_path)
+        assert "results.sqlite-wal" in before
+        with pytest.raises(OSError, match="Input/output"):
+            replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
+        assert names(tmp_path) == before
+    async with SqliteStore.open(path) as store:
+        assert await store.dataset("b") == a_dataset("b")
+        assert await kept(store) == len(REPORTS)
+
+
+async def test_a_file_that_somebody_is_writing_to_is_not_replaced_under_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_repair, "_LOCK_SECONDS", 0.2)
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM datasets")
+        before = names(tmp_path)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
+        assert names(tmp_path) == before
+        writer.execute("COMMIT")
+    assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
+    async with SqliteStore.open(path) as store:
+        assert await store.dataset("a") is None
+        assert await kept(store) == len(REPORTS)
+
+
+async def test_what_an_engine_has_left_that_died_while_it_replaced_a_file_does_not_stay(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    code = (
+        "import os, pathlib, sys\n"
+        "from cqox.storage import sqlite_repair\n"
+        "sqlite_repair._exchanged = lambda *_: os._exit(9)\n"
+        "sqlite_repair.replace_damaged(pathlib.Path(sys.argv[1]), 'so', is_damaged=lambda _: True, seconds=10)\n"
+    )
+    ended = await anyio.run_process([sys.executable, "-c", code, str(path)], check=False)
+    assert ended.returncode == 9
+    assert any(name.startswith("results.sqlite.new") for name in names(tmp_path))
+    assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
+    async with SqliteStore.open(path) as store:
+        assert await kept(store) == len(REPORTS)
+    assert len(set_aside(tmp_path)) == 1
+    assert not any(name.startswith("results.sqlite.new") for name in names(tmp_path))
+
+
+async def test_the_new_file_is_for_the_same_people_as_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    path.chmod(0o640)
+    assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 async def test_reading_what_is_left_ends_in_time(tmp_path: Path) -> None:
