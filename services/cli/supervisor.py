@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
@@ -29,6 +30,8 @@ _LAST_WORDS_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _FAILED = 1
 _USAGE = 2
+# Opened here: between fork and exec another thread's lock on the loader is never given back.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,9 @@ class _Child:
     def kill(self) -> None:
         """End the child and whatever it has started, at once."""
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            # While a thread waits for it `poll` cannot tell that it has ended.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def _line(self, line: bytes, write: Callable[[str], None]) -> None:
@@ -181,10 +186,31 @@ class _Supervisor:
             if final:
                 self._give_up()
                 return
-            with trio.move_on_after(pause):
-                await self._stop.wait()
+            soon = await self._start_again(group, place, soon)
+            if self._stop.is_set():
                 return
-            self._children[place] = self._start(group, child.program)
+
+    async def _start_again(self, group: TaskGroup, place: int, soon: int) -> int:
+        """Put another child in this place, unless all are stopped first; how many deaths in a row that were."""
+        program = self._children[place].program
+        while True:
+            with trio.move_on_after(self._restarts.pause(soon)):
+                await self._stop.wait()
+            if self._stop.is_set():
+                return soon
+            try:
+                self._children[place] = self._start(group, program)
+            except OSError as error:
+                # For want of memory or processes, of which there may be more in a moment: as bad as a death.
+                soon += 1
+                said = f"The {program.name} cannot be started again: {error}"
+                if soon >= self._restarts.most_soon:
+                    self._say(f"{said}.")
+                    self._give_up()
+                else:
+                    self._say(f"{said}; it is tried again in {self._restarts.pause(soon):g} s.")
+            else:
+                return soon
 
     def _give_up(self) -> None:
         self._status = _FAILED
@@ -243,4 +269,5 @@ def _how(code: int) -> str:
 
 
 def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

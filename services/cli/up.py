@@ -17,7 +17,7 @@ from services.http.configuration import SettingsError, load
 from services.http.settings import Settings
 from services.http.sockets import AddressUnusable, listen, url_of
 
-__all__ = ["up"]
+__all__ = ["Output", "up"]
 
 _WIDE = 120
 _LOOPBACK = "127.0.0.1"
@@ -25,6 +25,27 @@ _READY_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _STOP_EXTRA_SECONDS = 10.0
 _USAGE = 2
+
+
+class Output(Console):
+    """Where all lines go: services go on where nobody reads them any more, or where their disk is full."""
+
+    def on_broken_pipe(self) -> None:
+        """Be silent from now on, where rich would end the process and with it the services."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        # What is still in the buffer of the file would be an error at the end of the process.
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+    def tell(self, text: Text) -> None:
+        """Print it, or drop it where it cannot be written."""
+        try:
+            self.print(text, soft_wrap=True)
+        except OSError:
+            self.quiet = True
+            self.print()  # forgets what is still to be written
+            self.quiet = False
 
 
 def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
@@ -37,7 +58,7 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
     Returns:
         The exit status: 0 after a clean drain, 1 where something failed, 2 for a setting that cannot be used.
     """
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console = Output(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     try:
         loaded = load(os.environ, overrides)
         _check_stores(loaded.settings)
@@ -86,7 +107,7 @@ def _free(host: str, port: int, flag: str) -> str:
 
 
 class _Session:
-    def __init__(self, console: Console, settings: Settings, *, gateway_url: str, engine_url: str, demo: bool) -> None:
+    def __init__(self, console: Output, settings: Settings, *, gateway_url: str, engine_url: str, demo: bool) -> None:
         self._console = console
         self._settings = settings
         self._gateway_url = gateway_url
@@ -118,11 +139,11 @@ class _Session:
 
     def say(self, message: str) -> None:
         """Tell the user."""
-        self._console.print(Text(message, style="bold"), soft_wrap=True)
+        self._console.tell(Text(message, style="bold"))
 
     def write(self, line: str) -> None:
         """Pass on a line of a service."""
-        self._console.print(Text(line, style="dim" if self._console.is_terminal else ""), soft_wrap=True)
+        self._console.tell(Text(line, style="dim" if self._console.is_terminal else ""))
 
     async def attend(self) -> bool:
         """Wait until both are ready, show the demonstration where it was asked for, and say where to look next."""

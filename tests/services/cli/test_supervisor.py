@@ -205,6 +205,58 @@ async def test_a_signal_in_the_pause_before_a_start_starts_nothing():
     assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
 
 
+@pytest.mark.trio
+async def test_a_start_that_the_system_refuses_is_tried_again_and_the_others_go_on(tmp_path):
+    # As where memory or processes are wanting for a moment.
+    interpreter = tmp_path / "python"
+    interpreter.symlink_to(sys.executable)
+    plain = child("engine")
+    program = Program(
+        name="engine",
+        command=(str(interpreter), *plain.command[1:]),
+        environment=plain.environment,
+        stop_seconds=10,
+    )
+    watched = Watched()
+    async with open_task_group() as group:
+        restarts = Restarts(first_pause=0.02, soon=60, most_soon=20)
+        group.start_soon(partial(watched.run, program, child("gateway"), restarts=restarts))
+        await watched.until("engine runs")
+        await watched.until("gateway runs")
+        interpreter.unlink()
+        os.kill(watched.newest("engine"), signal.SIGKILL)
+        with trio.fail_after(10):
+            while not any("cannot be started again" in line for line in watched.said):
+                await trio.sleep(0.005)
+        interpreter.symlink_to(sys.executable)
+        await watched.until("engine runs", 2)
+        watched.lines.clear()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert watched.order() == ["gateway told SIGTERM", "gateway ends", "engine told SIGTERM", "engine ends"]
+    assert watched.status == 0
+    assert "is tried again in 0.04 s." in watched.said[1]
+
+
+@pytest.mark.trio
+async def test_a_child_that_the_system_goes_on_refusing_ends_the_others_in_order(tmp_path):
+    interpreter = tmp_path / "python"
+    interpreter.symlink_to(sys.executable)
+    plain = child("engine")
+    command = (str(interpreter), *plain.command[1:])
+    program = Program(name="engine", command=command, environment=plain.environment, stop_seconds=10)
+    watched = Watched()
+    async with open_task_group() as group:
+        restarts = Restarts(first_pause=0.01, soon=60, most_soon=3)
+        group.start_soon(partial(watched.run, program, child("gateway"), restarts=restarts))
+        await watched.until("engine runs")
+        await watched.until("gateway runs")
+        interpreter.unlink()
+        os.kill(watched.newest("engine"), signal.SIGKILL)
+    assert watched.status == 1
+    assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
+    assert watched.said[-1].startswith("The engine cannot be started again: ")
+
+
 def test_the_pause_before_a_start_doubles_up_to_its_bound():
     restarts = Restarts(first_pause=1, longest_pause=5)
     assert [restarts.pause(soon) for soon in (1, 2, 3, 4, 5)] == [1, 2, 4, 5, 5]
