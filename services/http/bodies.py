@@ -143,7 +143,8 @@ def decode_json(body: bytes, *, charset: str = "") -> dict[str, JsonValue]:
 def _decoded(body: bytes, charset: str) -> str:
     encoding = _known(charset) if charset else json.detect_encoding(body)
     try:
-        return body.decode(encoding)
+        # Editors begin files with a mark of the byte order, also where the charset is named.
+        return body.decode(encoding).removeprefix("\ufeff")
     except UnicodeError as error:
         at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
         raise InvalidRequest(f"The body is not {charset or 'UTF-8'}{at}; send JSON as UTF-8.") from None

@@ -147,11 +147,23 @@ def _urls(text: str) -> str:
             raise SettingsError("ENGINE_URL must hold no user and no password: engines ask for none, and logs name it.")
         try:
             parts.hostname.encode("idna")
-        except UnicodeError as error:
+            _check_address(url)
+        except ValueError as error:
             raise SettingsError(f"ENGINE_URL holds {parts.hostname!r}, which can be the name of no host.") from error
     if len(set(urls)) < len(urls):
         raise SettingsError(f"ENGINE_URL names an engine twice: {text}.")
     return ",".join(urls)
+
+
+def _check_address(url: str) -> None:
+    """Nothing, if requests can be made to it; else ValueError, such as for 256.1.1.1 or a name of no letters."""
+    # Not above: it takes long to import, and most processes that read settings make no requests.
+    import httpx
+
+    try:
+        assert httpx.URL(url).host
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from error
 
 
 def _parts_of(url: str) -> SplitResult | None:

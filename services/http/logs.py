@@ -56,7 +56,7 @@ def set_up_logging(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in ("httpx", "httpcore", "hypercorn.error"):
+    for chatty in ("httpx", "httpcore", "hypercorn.error", "hpack"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

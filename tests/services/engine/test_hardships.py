@@ -1,6 +1,7 @@
 """A running engine on a disk that fails it, and asked what would hold up everybody else."""
 
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -36,6 +37,12 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["type"]
 
 
+def loop_seconds(process: int) -> float:
+    """How long the event loop of a process, its first thread, has computed, however busy the machine is."""
+    after_name = Path(f"/proc/{process}/task/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_no_body_holds_up_the_others(engine) -> None:
     bodies = [
         json.dumps({**ASKED, "mapping": {**ASKED["mapping"], "covariates": [f"c{i}" for i in range(60_000)]}}),
@@ -53,14 +60,14 @@ def test_no_body_holds_up_the_others(engine) -> None:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    slowest = 0.0
+    most = 0.0
     while asking.is_alive():
-        began = time.monotonic()
+        began = loop_seconds(engine.process.pid)
         assert engine.client.get("/health/live").status_code == 200
-        slowest = max(slowest, time.monotonic() - began)
+        most = max(most, loop_seconds(engine.process.pid) - began)
     asking.join()
     assert statuses == [(400, "invalid-request")] * len(bodies)
-    assert slowest < 0.5
+    assert most < 0.25
 
 
 def test_thousands_of_names_beside_those_of_a_wide_table_hold_up_nobody(engine) -> None:

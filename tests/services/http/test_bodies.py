@@ -90,6 +90,13 @@ def test_a_charset_is_known_by_the_names_that_clients_write(charset, encoding):
     assert decode_json(json.dumps({"a": text}, ensure_ascii=False).encode(encoding), charset=charset) == {"a": text}
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "utf-16", "utf-16le", "utf-16be", "utf-32le"])
+def test_a_mark_of_the_byte_order_is_no_part_of_the_text_where_the_charset_is_named(charset):
+    body = '{"a": "\ufeffあ"}'.encode(charset)
+    marked = body if charset in ("utf-8-sig", "utf-16") else "\ufeff".encode(charset) + body
+    assert decode_json(marked, charset=charset) == {"a": "\ufeffあ"}
+
+
 def test_a_surrogate_pair_is_one_character_and_an_escaped_backslash_is_none():
     assert decode_json(b'{"a": "\\ud83d\\ude00", "b": "\\\\ud800"}') == {"a": "😀", "b": "\\ud800"}
 

@@ -68,6 +68,8 @@ def test_sizes_may_have_a_unit(text, size):
         ("ENGINE_URL", "http://a:1, http://a:1", "names an engine twice"),
         ("ENGINE_URL", f"http://a:1,http://{'b' * 64}:1", f"'{'b' * 64}', which can be the name of no host"),
         ("ENGINE_URL", "http://a..b:1", "'a..b', which can be the name of no host"),
+        ("ENGINE_URL", "http://256.1.1.1:1", "'256.1.1.1', which can be the name of no host"),
+        ("ENGINE_URL", "http://xn--:1", "'xn--', which can be the name of no host"),
         ("CQOX_LOG_FORMAT", "xml", "must be one of auto, console, json"),
     ],
 )

@@ -35,6 +35,16 @@ def test_literal_lines_stay_literal_whoever_logs_them(format):
     assert "ZeroDivisionError: division by zero" in text
 
 
+def test_a_library_that_logs_each_header_of_each_request_does_not_flood_the_log():
+    code = (
+        "import hpack\n"
+        "from services.http.logs import set_up_logging\n"
+        "set_up_logging(level='debug', format='json', service='gateway')\n"
+        "hpack.Decoder().decode(hpack.Encoder().encode([('authorization', 'secret')]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b""
+
+
 def test_elsewhere_than_on_a_terminal_each_line_is_json():
     first, second, third = map(json.loads, lines_of("auto"))
     assert (first["event"], first["value"], first["level"], first["service"]) == (
