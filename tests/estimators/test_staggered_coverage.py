@@ -174,7 +174,8 @@ def test_the_joint_test_keeps_its_level_and_finds_the_trend_that_it_says_it_woul
         print(f"\njoint test: level {level:.3f}, found {power:.3f} of trends of {slope:.4f} a period, said 0.8")
     note = f"pre-trend test: level {level:.3f}; found {power:.3f} of the trends of which it said .8"
     design = "Staggered treatment, trends that part before it"
-    record(Validated(design=design, estimator="did_callaway_santanna", replications=REPLICATIONS, rows=0, note=note))
+    name, rows = "did_callaway_santanna, pre-trends", plan.data.n
+    record(Validated(design=design, estimator=name, replications=REPLICATIONS, rows=rows, note=note))
     assert level <= 0.08
     assert power == pytest.approx(0.8, abs=0.08)
 
