@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cqox.estimators._averages import Average, Family, by_calendar, by_event, by_group, covariance, errors
+from cqox.estimators._averages import (
+    Average,
+    Family,
+    by_calendar,
+    by_event,
+    by_group,
+    covariance,
+    errors,
+)
+from cqox.estimators._few_units import UnitDegrees, by_cluster
 from cqox.estimators._group_time import GroupTimes
 from cqox.estimators._multiplier import banded
 from cqox.estimators._quantiles import chi_square_survival
@@ -18,7 +27,7 @@ from cqox.estimators.data import Settings
 from cqox.estimators.estimate import Json
 from cqox.estimators.plan import Plan
 
-__all__ = ["by_cluster", "degrees_of_freedom", "group_time_tables"]
+__all__ = ["average_degrees", "group_time_tables"]
 
 _MOST_CELLS = 400
 _MOST_TESTED = 200
@@ -28,23 +37,29 @@ _PRE_TEST = (
 )
 
 
-def by_cluster(settings: Settings, clusters: Clusters) -> bool:
-    """Whether errors may be correlated within clusters, or within units where none are mapped."""
-    return settings.se in ("auto", "CRV1", "CRV3") and bool(clusters.codes)
+def average_degrees(found: GroupTimes, average: Average, by_units: UnitDegrees) -> tuple[float | None, list[str]]:
+    """The degrees of freedom of an average of effects and, where they are Welch's, a sentence that says so.
+
+    Args:
+        found: the effects.
+        average: of some of them.
+        by_units: of the design.
+    """
+    inside = (average.weights != 0) & ~found.cells.reference
+    treated = np.isin(np.arange(len(found.panel.cohorts)), found.cells.cohort[inside])
+    return by_units.of(treated, found.cells.controls[inside].any(axis=0))
 
 
-def degrees_of_freedom(settings: Settings, clusters: Clusters) -> float | None:
-    """Of the t distribution of each effect; None for the normal."""
-    return float(clusters.fewest - 1) if by_cluster(settings, clusters) and clusters.fewest > 1 else None
-
-
-def group_time_tables(plan: Plan, found: GroupTimes, clusters: Clusters, untold: Untold) -> dict[str, Json]:
+def group_time_tables(
+    plan: Plan, found: GroupTimes, clusters: Clusters, by_units: UnitDegrees, untold: Untold
+) -> dict[str, Json]:
     """The effects by cohort and period, and their averages, each with its error and a band that holds all of a kind.
 
     Args:
         plan: the request's plan.
         found: the effects.
         clusters: of the units.
+        by_units: degrees of freedom of the averages.
         untold: which effects have no error.
     """
     values = found.panel.values.tolist()
@@ -59,7 +74,7 @@ def group_time_tables(plan: Plan, found: GroupTimes, clusters: Clusters, untold:
         "group_time_effects": len(found.cells.cohort),
     }
     for name, family, keys in families:
-        tables[name] = _family(plan.settings, found, family, keys, clusters, untold)
+        tables[name] = _family(plan.settings, found, family, keys, clusters, by_units, untold)
     tables["pre_test"] = _pre_test(plan.settings, found, clusters, untold)
     return tables
 
@@ -99,6 +114,7 @@ def _family(
     family: Family,
     keys: Sequence[Mapping[str, Json]],
     clusters: Clusters,
+    by_units: UnitDegrees,
     untold: Untold,
 ) -> dict[str, Json]:
     overall = [] if family.overall is None else [family.overall]
@@ -106,12 +122,13 @@ def _family(
     matrix = covariance(found, averages, clusters, clustered=by_cluster(settings, clusters)) * scale**2
     values = np.asarray([each.value for each in averages]) * scale
     reasons, reason = untold.of_family(family)
+    degrees = [average_degrees(found, each, by_units)[0] for each in family.averages]
     table: dict[str, Json] = {
         "overall": float(values[-1]) if overall else None,
         "overall_standard_error": _root(matrix[-1, -1]) if overall and reason is None else None,
         **banded(
-            keys, values[:count], matrix[:count, :count], alpha=settings.alpha,
-            degrees=degrees_of_freedom(settings, clusters), seed=settings.seed, reasons=reasons,
+            keys, values[:count], matrix[:count, :count], alpha=settings.alpha, degrees=degrees, seed=settings.seed,
+            reasons=reasons,
         ),
     }  # fmt: skip
     if reason is not None:

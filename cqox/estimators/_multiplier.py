@@ -54,7 +54,7 @@ def banded(
     covariance: Matrix,
     *,
     alpha: float,
-    degrees: float | None,
+    degrees: float | Sequence[float | None] | None,
     seed: int,
     reasons: Sequence[str | None] = (),
 ) -> dict[str, Json]:
@@ -65,23 +65,28 @@ def banded(
         values: (k,) the estimates.
         covariance: (k, k) of them; 0 where an estimate is so by definition, NaN where it is not known.
         alpha: one minus the level.
-        degrees: of freedom of the t distribution of each; None for the normal.
+        degrees: of freedom of the t distribution of each, or (k,) one by one; None for the normal. The band takes the
+            fewest of them for all, so that no interval reaches beyond it.
         seed: of the band's draws.
         reasons: (k,) why an estimate has no error, which the band then does not hold either; None where it has one.
     """
     untold = np.asarray([reason is not None for reason in reasons] or [False] * len(values), dtype=np.bool_)
     covariance = np.where(untold[:, None] | untold, 0.0, covariance)
     known = bool(np.isfinite(covariance).all())
-    single = critical_value(alpha, degrees)
-    uniform = uniform_critical_value(covariance, alpha, degrees, seed) if known else None
+    each = list(degrees) if isinstance(degrees, Sequence) else [degrees] * len(values)
+    told = [own for own, variance in zip(each, np.diag(covariance).tolist(), strict=True) if variance > 0]
+    fewest = min((own for own in told or each if own is not None), default=None)
+    uniform = uniform_critical_value(covariance, alpha, fewest, seed) if known else None
     rows: list[Json] = []
     for at, key in enumerate(keys):
         value, variance = float(values[at]), float(covariance[at, at])
         error = math.sqrt(variance) if variance > 0 else None
         row: dict[str, Json] = {**key, "estimate": value, "standard_error": error}
-        for name, reach in (("", single), ("band_", uniform)):
+        for name, reach in (("", critical_value(alpha, each[at])), ("band_", uniform)):
             for end, sign in (("lower", -1.0), ("upper", 1.0)):
                 row[f"{name}{end}"] = None if error is None or reach is None else value + sign * reach * error
+        if isinstance(degrees, Sequence) and error is not None and each[at] is not None:
+            row["degrees_of_freedom"] = each[at]
         if untold[at]:
             row["reason"] = reasons[at]
         rows.append(row)

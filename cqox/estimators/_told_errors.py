@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cqox.estimators._averages import Average, Family
 from cqox.estimators._group_time import GroupTimes
 from cqox.estimators._uncertainty import Clusters
+from cqox.estimators._unit_errors import cluster_members
 from cqox.estimators.data import Matrix, Settings, Vector
 
 __all__ = ["Untold", "cell_counts", "untold"]
@@ -36,7 +37,7 @@ class Untold:
         """
         self._found, self._settings = found, settings
         self._counts = cell_counts(found, clusters, clustered=True)
-        self._members = _members(found, clusters)
+        self._members = cluster_members(found.panel, clusters)
         self._lone = (self._counts.min(axis=1) <= 1) & ~found.cells.reference & _by_rule(settings)
         self._word = "cluster" if clusters.codes and clusters.mapped else found.panel.word
 
@@ -134,21 +135,8 @@ def cell_counts(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Ma
         return counts
     cells = found.cells
     patterns, which = np.unique(cells.controls, axis=0, return_inverse=True)
-    for member in _members(found, clusters):
+    for member in cluster_members(found.panel, clusters):
         against = np.asarray([np.count_nonzero(member[pattern].any(axis=0)) for pattern in patterns])
         of_each = np.stack([member.sum(axis=1)[cells.cohort], against[which.reshape(-1)]], axis=1)
         counts = np.minimum(counts, of_each)
     return counts
-
-
-def _members(found: GroupTimes, clusters: Clusters) -> Sequence[NDArray[np.bool_]]:
-    """(cohorts, clusters) which clusters have units in which cohorts, for each mapped dimension."""
-    members = []
-    for codes, count in zip(clusters.codes, clusters.counts, strict=True):
-        if not clusters.mapped:
-            continue
-        member = np.zeros((len(found.panel.cohorts), count), dtype=np.bool_)
-        for at, cohort in enumerate(found.panel.cohorts):
-            member[at, codes[cohort.units]] = True
-        members.append(member)
-    return members

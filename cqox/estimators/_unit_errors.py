@@ -1,6 +1,9 @@
 """From the contributions of a design's units to errors: which units belong together, and what their sums vary by."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._absorb import compress
@@ -10,7 +13,7 @@ from cqox.estimators._uncertainty import Clusters, clustered_variance
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 
-__all__ = ["unit_clusters", "unit_covariance", "unit_rows"]
+__all__ = ["cluster_members", "unit_clusters", "unit_covariance", "unit_rows"]
 
 
 def unit_clusters(plan: Plan, design: Staggered) -> Clusters:
@@ -29,9 +32,25 @@ def unit_clusters(plan: Plan, design: Staggered) -> Clusters:
                 f"Some units change their cluster '{name}' over time; errors can be clustered by groups of whole units."
             )
         found.append(compress(own))
+    weights = design.weights if plan.has("weights") else None
     if not found and isinstance(design, Panel):
-        return Clusters(codes=(np.arange(design.units),), counts=(design.units,), mapped=False)
-    return Clusters(codes=tuple(codes for codes, _ in found), counts=tuple(count for _, count in found))
+        return Clusters(codes=(np.arange(design.units),), counts=(design.units,), mapped=False, weights=weights)
+    return Clusters(
+        codes=tuple(codes for codes, _ in found), counts=tuple(count for _, count in found), weights=weights
+    )
+
+
+def cluster_members(design: Staggered, clusters: Clusters) -> Sequence[NDArray[np.bool_]]:
+    """(cohorts, clusters) which clusters have units in which cohorts, for each mapped dimension."""
+    members = []
+    for codes, count in zip(clusters.codes, clusters.counts, strict=True):
+        if not clusters.mapped:
+            continue
+        member = np.zeros((len(design.cohorts), count), dtype=np.bool_)
+        for at, cohort in enumerate(design.cohorts):
+            member[at, codes[cohort.units]] = True
+        members.append(member)
+    return members
 
 
 def unit_rows(design: Staggered, contributions: Vector) -> Vector:

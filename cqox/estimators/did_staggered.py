@@ -14,10 +14,11 @@ from typing import cast
 import numpy as np
 
 from cqox.estimators._arm_sizes import allowing_for_few_clusters
-from cqox.estimators._averages import by_event, contributions, covariance, simple
+from cqox.estimators._averages import Family, by_event, contributions, covariance, simple
 from cqox.estimators._comparisons import comparisons
-from cqox.estimators._group_time import group_times
-from cqox.estimators._group_time_tables import by_cluster, degrees_of_freedom, group_time_tables
+from cqox.estimators._few_units import UnitDegrees, by_cluster, with_degrees
+from cqox.estimators._group_time import GroupTimes, group_times
+from cqox.estimators._group_time_tables import average_degrees, group_time_tables
 from cqox.estimators._imputation import imputation
 from cqox.estimators._leads import Leads, tested_leads
 from cqox.estimators._multiplier import banded
@@ -48,7 +49,8 @@ class EventStudy:
         differences: (k,) whether a negative step is the change from the step before it, and not the difference from
             the last step before treatment.
         clusters: how many clusters, or units, the covariance rests on.
-        degrees: of freedom of the t distribution; None for the normal.
+        degrees: of freedom of the t distribution, the fewer of the first effect's and of the mean's from the start of
+            treatment on; None for the normal.
         leads: the effects before treatment as they can be tested.
         untold: (k,) why an average has no standard error, though its covariance is there; None where it has one.
         mean_untold: the same of the mean of those from the start of treatment on.
@@ -86,21 +88,30 @@ def _event_study(plan: Plan) -> EventStudy:
         covariance=covariance(found, family.averages, clusters, clustered=clustered) * scale**2,
         differences=plan.settings.base_period == "varying",
         clusters=clusters.fewest or found.panel.units,
-        degrees=degrees_of_freedom(plan.settings, clusters),
+        degrees=_fewest_degrees(found, family, UnitDegrees(found.panel, clusters, plan.settings)),
         leads=tested_leads(found, family, clusters, anticipation=plan.settings.anticipation, clustered=clustered),
         untold=tuple(untold),
         mean_untold=mean_untold,
     )
 
 
+def _fewest_degrees(found: GroupTimes, family: Family, by_units: UnitDegrees) -> float | None:
+    first = [average for event, average in zip(family.at, family.averages, strict=True) if event == 0]
+    shown = first if family.overall is None else [*first, family.overall]
+    each = [average_degrees(found, average, by_units)[0] for average in shown or family.averages]
+    return min((degrees for degrees in each if degrees is not None), default=None)
+
+
 def _callaway_santanna(plan: Plan) -> Estimate:
     found = group_times(plan)
     panel, average, clusters = found.panel, simple(found), unit_clusters(plan, found.panel)
     parts, untold = contributions(found, average) * panel.scale, Untold(found, clusters, plan.settings)
-    uncertainty = _told(
+    by_units = UnitDegrees(panel, clusters, plan.settings)
+    told = _told(
         plan, panel.sample, asymptotic(parts, clusters, plan.settings, name="influence function"),
         untold.of(average),
     )  # fmt: skip
+    uncertainty = with_degrees(told, average_degrees(found, average, by_units))
     diagnostics: dict[str, Json] = {
         "design": "panel" if isinstance(panel, Panel) else "repeated cross-sections",
         "compared_with": found.compared_with,
@@ -109,7 +120,7 @@ def _callaway_santanna(plan: Plan) -> Estimate:
         "periods": panel.periods,
         "cohorts": [{"start": cohort.onset.value, "units": cohort.size} for cohort in panel.treated],
         "never_treated_units": panel.units - sum(cohort.size for cohort in panel.treated),
-        **group_time_tables(plan, found, clusters, untold),
+        **group_time_tables(plan, found, clusters, by_units, untold),
     }
     return estimated(
         Title("did_callaway_santanna", _FAMILY, "ATT"), plan, panel.sample, average.value * panel.scale,
@@ -129,7 +140,10 @@ def _imputed(plan: Plan) -> Estimate:
     found = imputation(plan)
     panel, clusters = found.panel, unit_clusters(plan, found.panel)
     parts = found.contributions * panel.scale
-    uncertainty = _told(plan, found.sample, asymptotic(parts, clusters, plan.settings, name="imputation"), found.untold)
+    by_units = UnitDegrees(panel, clusters, plan.settings)
+    started = by_units.started()
+    told = _told(plan, found.sample, asymptotic(parts, clusters, plan.settings, name="imputation"), found.untold)
+    uncertainty = with_degrees(told, by_units.of(started, ~started, means=int(started.sum())))
     keys = [
         {"event": event, "treated_rows": rows} for event, rows in zip(found.events, found.treated_rows, strict=True)
     ]
@@ -139,10 +153,22 @@ def _imputed(plan: Plan) -> Estimate:
         "periods": panel.periods,
         "treated_rows": sum(found.treated_rows),
         "dynamic": _imputed_family(
-            plan, keys, found.effects * panel.scale, found.by_event * panel.scale, found.event_untold, clusters
+            plan,
+            keys,
+            found.effects * panel.scale,
+            found.by_event * panel.scale,
+            found.event_untold,
+            clusters,
+            _degrees(by_units, found.events, by_cohort=True),
         ),
         "leads": _imputed_family(
-            plan, leads, found.lead_effects * panel.scale, found.by_lead * panel.scale, found.lead_untold, clusters
+            plan,
+            leads,
+            found.lead_effects * panel.scale,
+            found.by_lead * panel.scale,
+            found.lead_untold,
+            clusters,
+            _degrees(by_units, found.leads, by_cohort=False),
         ),
     }
     return estimated(
@@ -152,6 +178,12 @@ def _imputed(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
+def _degrees(by_units: UnitDegrees, steps: Sequence[int], *, by_cohort: bool) -> list[float | None]:
+    """Those of effects by steps from the start of treatment, with residuals from each cohort's mean or from one."""
+    each = [by_units.started(step) for step in steps]
+    return [by_units.of(own, ~own, means=int(own.sum()) if by_cohort else 1)[0] for own in each]
+
+
 def _imputed_family(
     plan: Plan,
     keys: Sequence[Mapping[str, Json]],
@@ -159,6 +191,7 @@ def _imputed_family(
     rows: Matrix,
     untold: Sequence[str | None],
     clusters: Clusters,
+    degrees: Sequence[float | None],
 ) -> dict[str, Json]:
     settings, window = plan.settings, plan.settings.event_window
     shown = [at for at, key in enumerate(keys) if window is None or abs(cast("int", key["event"])) <= window]
@@ -167,7 +200,7 @@ def _imputed_family(
     return banded(
         [keys[at] for at in shown], values[shown],
         unit_covariance(rows[shown], clusters, clustered=by_cluster(settings, clusters)), alpha=settings.alpha,
-        degrees=degrees_of_freedom(settings, clusters), seed=settings.seed, reasons=[untold[at] for at in shown],
+        degrees=[degrees[at] for at in shown], seed=settings.seed, reasons=[untold[at] for at in shown],
     )  # fmt: skip
 
 
@@ -189,7 +222,10 @@ def _imputation_rule(plan: Plan) -> str | None:
     return only_panel_effects(plan, panel.sample)
 
 
-_ERROR = "influence function, CRV1 with t(G-1) by unit or by the mapped clusters; bands by the multiplier bootstrap"
+_ERROR = (
+    "influence function, CRV1 by unit or by the mapped clusters with t(G-1), or Welch's degrees of freedom where few "
+    "are treated or compared with; bands by the multiplier bootstrap"
+)
 _LAWS = CROSS_SECTION_LAWS - {"half_weights", "flip_treatment"}
 
 ESTIMATORS: tuple[Estimator, ...] = (
@@ -219,8 +255,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "without treatment outcomes would have followed those levels (and covariates that change over time).",
         requires=("y", "unit_id", "time"),
         optional=("cohort", "treatment", "covariates", "weights", "cluster"),
-        standard_error="conservative: residuals from the mean effect of each cohort and period; CRV1 with t(G-1) by "
-        "unit or by the mapped clusters",
+        standard_error="conservative: residuals from the mean effect of each cohort and period; CRV1 by unit or by "
+        "the mapped clusters with t(G-1), or Welch's degrees of freedom where few are treated or compared with",
         paper="Borusyak, Jaravel and Spiess 2024, Review of Economic Studies 91, theorem 2 and equations 4 to 6",
         doi="10.1093/restud/rdae007",
         checked_against="the dense regression with every weight written out, pyfixest did2s (estimates)",

@@ -8,10 +8,13 @@ units do after the start is part of its effect: some end their treatment, some c
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from cqox.estimators._arm_sizes import allowing_for_few_clusters
 from cqox.estimators._calendar import counted
+from cqox.estimators._few_units import degrees_of_units, with_degrees
 from cqox.estimators._matched_sets import MatchedSets, matched_sets
 from cqox.estimators._multiplier import banded
 from cqox.estimators._quantiles import chi_square_survival
@@ -39,11 +42,18 @@ def _panel_matching(plan: Plan) -> Estimate:
     values = np.asarray([each[0] for each in by_lead if each is not None]) * panel.scale
     parts = np.stack([each[1] for each in by_lead if each is not None]) * panel.scale
     average = parts.mean(axis=0)
-    uncertainty = asymptotic(average, clusters, plan.settings, name="influence function")
+    degrees = _degrees(plan, found, clusters)
+    uncertainty = with_degrees(
+        allowing_for_few_clusters(
+            asymptotic(average, clusters, plan.settings, name="influence function"), plan, panel.sample, _FAMILY,
+            _ESTIMAND,
+        ),
+        degrees,
+    )  # fmt: skip
     leads: list[dict[str, Json]] = [{"lead": lead} for lead in range(found.leads + 1)]
     diagnostics, warnings = _described(plan, found)
-    diagnostics["by_lead"] = _table(plan, leads, values, parts, clusters)
-    placebo, doubts = _placebo(plan, found, clusters)
+    diagnostics["by_lead"] = _table(plan, leads, values, parts, clusters, degrees[0])
+    placebo, doubts = _placebo(plan, found, clusters, degrees[0])
     diagnostics["before"] = placebo
     return estimated(
         Title("panel_matching", _FAMILY, _ESTIMAND), plan, panel.sample, float(values.mean()),
@@ -90,16 +100,36 @@ def _uneven(plan: Plan, found: MatchedSets) -> list[str]:
     return ["Periods are unevenly spaced; lags and leads count them as they come, whatever lies between."]
 
 
+def _degrees(plan: Plan, found: MatchedSets, clusters: Clusters) -> tuple[float | None, list[str]]:
+    """The degrees of freedom, by the units that start and those that only ever stand beside such a start.
+
+    A unit counts by its part in the weights: that of its starts, or of its places in the sets.
+    """
+    starts = np.bincount(found.unit, np.where(found.treated, found.shares, 0.0), found.panel.units)
+    beside = np.bincount(found.unit, np.where(found.treated, 0.0, found.shares), found.panel.units)
+    exposed = np.where(starts > 0, 1.0, np.where(beside > 0, 0.0, -1.0))
+    mass = np.where(starts > 0, starts, np.where(beside > 0, beside, 1.0))
+    return degrees_of_units(exposed, replace(clusters, weights=mass), plan.settings)
+
+
 def _table(
-    plan: Plan, keys: Sequence[dict[str, Json]], values: Vector, parts: Matrix, clusters: Clusters
+    plan: Plan,
+    keys: Sequence[dict[str, Json]],
+    values: Vector,
+    parts: Matrix,
+    clusters: Clusters,
+    degrees: float | None,
 ) -> dict[str, Json]:
     clustered = plan.settings.se in ("auto", "CRV1", "CRV3")
     covariance = unit_covariance(parts, clusters, clustered=clustered)
-    degrees = float(clusters.fewest - 1) if clustered and clusters.fewest > 1 else None
-    return banded(keys, values, covariance, alpha=plan.settings.alpha, degrees=degrees, seed=plan.settings.seed)
+    return banded(
+        keys, values, covariance, alpha=plan.settings.alpha, degrees=[degrees] * len(values), seed=plan.settings.seed
+    )
 
 
-def _placebo(plan: Plan, found: MatchedSets, clusters: Clusters) -> tuple[dict[str, Json], list[str]]:
+def _placebo(
+    plan: Plan, found: MatchedSets, clusters: Clusters, degrees: float | None
+) -> tuple[dict[str, Json], list[str]]:
     """Differences of the same sets between earlier periods and the one before, which no start has caused."""
     tested = [(-lag, effect) for lag in range(2, found.lags + 1) if (effect := found.effect(-lag)) is not None]
     if not tested:
@@ -107,7 +137,7 @@ def _placebo(plan: Plan, found: MatchedSets, clusters: Clusters) -> tuple[dict[s
     values = np.asarray([effect[0] for _, effect in tested]) * found.panel.scale
     parts = np.stack([effect[1] for _, effect in tested]) * found.panel.scale
     keys: list[dict[str, Json]] = [{"lead": lead} for lead, _ in tested]
-    table = _table(plan, keys, values, parts, clusters)
+    table = _table(plan, keys, values, parts, clusters, degrees)
     clustered = plan.settings.se in ("auto", "CRV1", "CRV3")
     covariance = unit_covariance(parts, clusters, clustered=clustered)
     p_value = None
@@ -143,7 +173,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "Given the history, outcomes would have moved in parallel without the start.",
         requires=("y", "treatment", "unit_id", "time"),
         optional=("covariates", "weights", "cluster"),
-        standard_error="influence function by unit, CRV1 with t(G-1); sets and their weights are taken as given",
+        standard_error="influence function by unit, CRV1 with t(G-1), or Welch's degrees of freedom where few start "
+        "treatment or are compared with; sets and their weights are taken as given",
         paper="Imai, Kim and Wang 2023, American Journal of Political Science 67(3), 587-605",
         doi="10.1111/ajps.12685",
         checked_against="sets enumerated one by one, two-period differences in a block design, and Monte-Carlo",
