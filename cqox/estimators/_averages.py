@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._group_time import GroupTimes
 from cqox.estimators._parts import Part
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators._unit_errors import unit_covariance
 from cqox.estimators.data import Matrix, Vector
 

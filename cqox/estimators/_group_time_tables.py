@@ -16,13 +16,13 @@ from cqox.estimators._averages import (
     covariance,
     errors,
 )
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._few_units import UnitDegrees, by_cluster
 from cqox.estimators._group_time import GroupTimes
 from cqox.estimators._multiplier import banded
 from cqox.estimators._quantiles import chi_square_survival
 from cqox.estimators._result import finite
 from cqox.estimators._told_errors import Untold
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators.data import Settings
 from cqox.estimators.estimate import Json
 from cqox.estimators.plan import Plan

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators._averages import Average, Family
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._group_time import GroupTimes
-from cqox.estimators._uncertainty import Clusters
 from cqox.estimators._unit_errors import cluster_members
 from cqox.estimators.data import Matrix, Settings, Vector
 

@@ -19,7 +19,6 @@ from cqox.estimators._clustered import (
     Clusters,
     beyond_rounding,
     cluster_degrees,
-    clustered_variance,
     linear_jackknife,
     positive_variance,
 )
@@ -28,11 +27,9 @@ from cqox.estimators.data import Codes, Settings, Vector
 __all__ = [
     "TOO_MANY",
     "UNIDENTIFIED",
-    "Clusters",
     "Linear",
     "Uncertainty",
     "asymptotic",
-    "clustered_variance",
     "regression",
 ]
 

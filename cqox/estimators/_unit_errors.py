@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators._absorb import compress
+from cqox.estimators._clustered import Clusters, clustered_variance
 from cqox.estimators._panel import Panel
 from cqox.estimators._staggered import Staggered
-from cqox.estimators._uncertainty import Clusters, clustered_variance
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.plan import Plan
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from cqox.estimators._arm_sizes import allowing_for_few_clusters
 from cqox.estimators._averages import Family, by_event, contributions, covariance, simple
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._comparisons import comparisons
 from cqox.estimators._few_units import UnitDegrees, by_cluster, with_degrees
 from cqox.estimators._group_time import GroupTimes, group_times
@@ -26,7 +27,7 @@ from cqox.estimators._panel import Panel, staggered_panel
 from cqox.estimators._result import Title, estimated, only_panel_effects
 from cqox.estimators._sample import Sample
 from cqox.estimators._told_errors import Untold
-from cqox.estimators._uncertainty import Clusters, Uncertainty, asymptotic
+from cqox.estimators._uncertainty import Uncertainty, asymptotic
 from cqox.estimators._unit_errors import unit_clusters, unit_covariance, unit_rows
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json

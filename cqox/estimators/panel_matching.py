@@ -14,12 +14,13 @@ import numpy as np
 
 from cqox.estimators._arm_sizes import allowing_for_few_clusters
 from cqox.estimators._calendar import counted
+from cqox.estimators._clustered import Clusters
 from cqox.estimators._few_units import degrees_of_units, with_degrees
 from cqox.estimators._matched_sets import MatchedSets, matched_sets
 from cqox.estimators._multiplier import banded
 from cqox.estimators._quantiles import chi_square_survival
 from cqox.estimators._result import Title, estimated, no_absorbing, varying_outcome
-from cqox.estimators._uncertainty import Clusters, asymptotic
+from cqox.estimators._uncertainty import asymptotic
 from cqox.estimators._unit_errors import unit_clusters, unit_covariance, unit_rows
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
