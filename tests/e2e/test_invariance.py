@@ -111,5 +111,6 @@ def test_the_same_request_computed_twice_gives_the_same_bytes_but_for_times(
 def test_another_seed_moves_the_split_and_nothing_that_has_no_split(api: httpx.Client) -> None:
     mapping = {"y": "y", "treatment": "w", "covariates": ["x1", "x2", "x3", "x4"]}
     one, two = (by_name(analyze(api, "test", mapping, seed=seed)) for seed in (1, 2))
-    assert one["dml_plr"]["estimate"] != two["dml_plr"]["estimate"]
-    assert one["aipw"]["estimate"] == two["aipw"]["estimate"]
+    assert one["dml_plr"]["estimate"] != pytest.approx(two["dml_plr"]["estimate"], rel=1e-8)
+    # Cross-products are summed by fold for all that use them, so that the last digits may differ.
+    assert one["aipw"]["estimate"] == pytest.approx(two["aipw"]["estimate"], rel=1e-13)
