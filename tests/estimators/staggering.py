@@ -1,11 +1,23 @@
 """A panel whose units start treatment at different times, and its estimates by name."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from tests.estimators.designs import names_for, rows
 
-__all__ = ["ENTRIES", "GROUP_TIME", "IMPUTED", "answer", "effects", "refused", "staggered"]
+__all__ = [
+    "ENTRIES",
+    "GROUP_TIME",
+    "IMPUTED",
+    "answer",
+    "csdid_fit",
+    "effects",
+    "in_band",
+    "refused",
+    "staggered",
+]
 
 ENTRIES = {entry.name: entry for entry in catalog()}
 GROUP_TIME, IMPUTED = "did_callaway_santanna", "did_imputation"
@@ -64,3 +76,47 @@ def effects(result: Estimate) -> dict[tuple[float, float], tuple[float, float | 
         (row["cohort"], row["period"]): (row["estimate"], row["standard_error"])
         for row in result.diagnostics["group_time"]
     }
+
+
+def in_band(result: Estimate, truths: Mapping[float, float]) -> bool:
+    """Whether the uniform band of an event study holds every effect, which is 0 where none is named."""
+    return all(
+        row["band_lower"] <= truths.get(row["event"], 0.0) <= row["band_upper"]
+        for row in result.diagnostics["dynamic"]["averages"]
+        if row["standard_error"] is not None
+    )
+
+
+def csdid_fit(data: Data, columns: Mapping[str, object], given: Mapping[str, object], **named: object):
+    """csdid's effects by cohort and period, and each overall average with its error.
+
+    Args:
+        data: rows with cohorts.
+        columns: what the frame has beside outcome, period, cohort, covariates and weights.
+        given: our options, in our words.
+        named: what `ATTgt` takes beside: which column is the unit or the cluster.
+    """
+    import pandas as pd
+    from csdid.att_gt import ATTgt
+
+    x = {f"x{at}": column for at, column in enumerate(data.covariates.T)}
+    starts = np.nan_to_num(data.cohort).astype(int)
+    frame = pd.DataFrame({"y": data.y, "t": data.time_values[data.time].astype(int), "g": starts, **columns, **x})
+    if data.weights is not None:
+        frame["w"] = data.weights
+    asked = {"not_yet_treated": "notyettreated", "never_treated": "nevertreated"}[
+        str(given.get("control_group", "never_treated"))
+    ]
+    model = ATTgt(
+        yname="y", tname="t", gname="g", data=frame, control_group=[asked],
+        xformla="y ~ " + " + ".join(x) if x else None, anticipation=given.get("anticipation", 0),
+        weights_name=None if data.weights is None else "w", **named,
+    )  # fmt: skip
+    fit = model.fit(
+        est_method=given.get("did_method", "dr"), base_period=given.get("base_period", "varying"), bstrap=False
+    )
+    overall = {}
+    for kind in ("simple", "dynamic", "group", "calendar"):
+        found = fit.aggte(kind, na_rm=True).atte
+        overall[kind] = float(np.ravel(found["overall_att"])[0]), float(np.ravel(found["overall_se"])[0])
+    return fit.results, overall

@@ -7,7 +7,7 @@ import pytest
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, entries, run
 from cqox.estimators import _honest_forest as honest_forest
 from tests.estimators.designs import cross_section, names_for, row_keys, rows
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 ENTRY = next(entry for entry in entries() if entry.name == "causal_forest")
 
@@ -198,7 +198,7 @@ def test_intervals_of_the_average_cover_and_are_wide_where_few_rows_make_trees_o
         note="conservative in small samples",
     )  # fmt: skip
     record(found)
-    half = 3.29 * math.sqrt(inside * (1 - inside) / replications)
+    half = half_width(inside, replications)
     assert inside + half >= 0.93
     assert abs(bias) <= 3 * sd / math.sqrt(replications) + 0.02 * sd
     assert np.mean(errors) > 0.93 * sd

@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 from cqox.estimators import Data, Plan, Settings, catalog, run
 from cqox.estimators._cluster_arms import degrees_by_arm
 from tests.estimators.designs import names_for
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.slow
 
@@ -32,24 +32,22 @@ def draw(seed: int, clusters: int, treated: int) -> Data:
     """A cross-section of clusters of 4 to a hundred rows, the first few of which are treated."""
     rng = np.random.default_rng(seed)
     sizes = np.maximum(4, np.round(20 * np.exp(rng.normal(-0.32, 0.8, clusters)))).astype(int)
-    code = np.repeat(np.arange(clusters), sizes)
-    n, t = len(code), (code < treated).astype(float)
-    x = math.sqrt(0.5) * (rng.standard_normal((clusters, 3))[code] + rng.standard_normal((n, 3)))
-    error = math.sqrt(SHARED) * rng.standard_normal(clusters)[code] + math.sqrt(1 - SHARED) * rng.standard_normal(n)
-    return Data(
-        n=n, y=x @ [0.3, 0.2, -0.2] + EFFECT * t + error, treatment=t, treatment_kind="binary", covariates=x,
-        propensity_covariates=x, clusters=(code,), row_key=rng.integers(0, 2**63, n).astype(np.uint64),
-        names=names_for(x),
-    )  # fmt: skip
+    return in_clusters(rng, sizes, treated, between=0.5)
 
 
 def draw_alike(seed: int, clusters: int, treated: int) -> Data:
     """Larger clusters, whose covariates differ between rows rather than between clusters, for models of both arms."""
     rng = np.random.default_rng(seed)
     sizes = np.maximum(6, np.round(40 * np.exp(rng.normal(-0.18, 0.6, clusters)))).astype(int)
-    code = np.repeat(np.arange(clusters), sizes)
+    return in_clusters(rng, sizes, treated, between=0.1)
+
+
+def in_clusters(rng: np.random.Generator, sizes: np.ndarray, treated: int, *, between: float) -> Data:
+    """Rows of clusters of these sizes, and covariates of whose variance that share is between clusters."""
+    clusters, code = len(sizes), np.repeat(np.arange(len(sizes)), sizes)
     n, t = len(code), (code < treated).astype(float)
-    x = math.sqrt(0.1) * rng.standard_normal((clusters, 3))[code] + math.sqrt(0.9) * rng.standard_normal((n, 3))
+    of_clusters, of_rows = rng.standard_normal((clusters, 3))[code], rng.standard_normal((n, 3))
+    x = math.sqrt(between) * of_clusters + math.sqrt(1 - between) * of_rows
     error = math.sqrt(SHARED) * rng.standard_normal(clusters)[code] + math.sqrt(1 - SHARED) * rng.standard_normal(n)
     return Data(
         n=n, y=x @ [0.3, 0.2, -0.2] + EFFECT * t + error, treatment=t, treatment_kind="binary", covariates=x,
@@ -134,7 +132,7 @@ def test_intervals_cover_where_few_clusters_are_treated(names: tuple[str, ...], 
             se_ratio=float(ratio) if moments else None, coverage=rate, note=note,
         )  # fmt: skip
         record(found)
-        half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+        half = half_width(rate, REPLICATIONS)
         assert rate + half >= 0.93, name
         assert rate - half <= 0.97, name
         if not moments:
@@ -191,6 +189,6 @@ def test_the_two_samples_of_clusters_cover_where_one_of_all_of_them_is_too_wide(
         note=f"by t(G-1) {rates['t(G-1)']:.3f}, by Bell and McCaffrey {rates['Bell-McCaffrey']:.3f}",
     )  # fmt: skip
     record(found)
-    half = 3.29 * math.sqrt(rates["Welch"] * (1 - rates["Welch"]) / replications)
+    half = half_width(rates["Welch"], replications)
     assert rates["Welch"] + half >= least
     assert rates["Welch"] - half <= 0.97

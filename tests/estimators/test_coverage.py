@@ -10,7 +10,7 @@ import pytest
 
 from cqox.estimators import Data, Plan, Settings, catalog, run
 from tests.estimators.designs import names_for
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ def test_intervals_cover_at_their_nominal_rate(names: tuple[str, ...], drawn, ca
             record(found)
     for name in names:
         rate = covered[name] / REPLICATIONS
-        half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+        half = half_width(rate, REPLICATIONS)
         assert rate + half >= 0.93, name
         assert rate - half <= 0.97, name
         sd = np.std(values[name], ddof=1)
@@ -181,6 +181,6 @@ def test_a_weak_instruments_anderson_rubin_set_covers(capsys):
         truth=EFFECT, coverage=rate,
     )  # fmt: skip
     record(found)
-    half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+    half = half_width(rate, REPLICATIONS)
     assert rate + half >= 0.93
     assert rate - half <= 0.97

@@ -7,14 +7,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators import Data, Plan, Settings, run
 from cqox.estimators._two_period_sections import section_effect
 from cqox.estimators.did_staggered import event_study
 from tests.estimators.designs import names_for
+from tests.estimators.staggering import ENTRIES, GROUP_TIME, IMPUTED, answer, csdid_fit, effects, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-ENTRIES = {entry.name: entry for entry in catalog()}
-GROUP_TIME, IMPUTED = "did_callaway_santanna", "did_imputation"
 
 
 def sections(
@@ -42,57 +41,13 @@ def states(n: int = 2_400, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 60, n)
 
 
-def answer(name: str, data: Data, **settings: object) -> Estimate:
-    result = run(ENTRIES[name], Plan(data, Settings(**settings)))
-    assert result.status in ("ok", "warning"), result.reason
-    return result
-
-
-def refused(name: str, data: Data, **settings: object) -> str:
-    result = run(ENTRIES[name], Plan(data, Settings(**settings)))
-    assert result.status == "skipped", result
-    return result.reason
-
-
-def effects(result: Estimate) -> dict[tuple[float, float], tuple[float, float | None]]:
-    return {
-        (row["cohort"], row["period"]): (row["estimate"], row["standard_error"])
-        for row in result.diagnostics["group_time"]
-    }
-
-
 @cache
 def csdid_of(design: tuple[tuple[str, object], ...], options: tuple[tuple[str, object], ...], cluster: bool):
     """csdid's fit of a design without units."""
-    import pandas as pd
-    from csdid.att_gt import ATTgt
-
     data, given = sections(**dict(design)), dict(options)
-    columns = {f"x{at}": column for at, column in enumerate(data.covariates.T)}
-    frame = pd.DataFrame(
-        {"y": data.y, "t": data.time_values[data.time].astype(int), "g": np.nan_to_num(data.cohort).astype(int),
-         "cl": states(), **columns}
-    )  # fmt: skip
-    if data.weights is not None:
-        frame["w"] = data.weights
-    asked = {"not_yet_treated": "notyettreated", "never_treated": "nevertreated"}[
-        str(given.get("control_group", "never_treated"))
-    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = ATTgt(
-            yname="y", tname="t", gname="g", data=frame, control_group=[asked], panel=False, idname=None,
-            xformla="y ~ " + " + ".join(columns) if columns else None, anticipation=given.get("anticipation", 0),
-            weights_name=None if data.weights is None else "w", clustervar="cl" if cluster else None,
-        )  # fmt: skip
-        fit = model.fit(
-            est_method=given.get("did_method", "dr"), base_period=given.get("base_period", "varying"), bstrap=False
-        )
-    overall = {}
-    for kind in ("simple", "dynamic", "group", "calendar"):
-        found = fit.aggte(kind, na_rm=True).atte
-        overall[kind] = float(np.ravel(found["overall_att"])[0]), float(np.ravel(found["overall_se"])[0])
-    return fit.results, overall
+        return csdid_fit(data, {"cl": states()}, given, panel=False, idname=None, clustervar="cl" if cluster else None)
 
 
 CASES = [

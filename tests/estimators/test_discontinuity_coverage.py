@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Plan, Settings, Vector, catalog, run
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.slow
 
@@ -132,7 +132,7 @@ def test_robust_intervals_cover_the_jump_at_their_nominal_rate(case: str, capsys
         note=f"the conventional estimate is off by {np.mean(plain) / np.std(plain):+.2f} sd",
     )  # fmt: skip
     record(found)
-    half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+    half = half_width(rate, REPLICATIONS)
     assert rate + half >= 0.93
     assert rate - half <= 0.97
     if case in COVERAGE_ALONE:

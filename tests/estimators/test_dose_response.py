@@ -8,7 +8,7 @@ import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, Vector, catalog, run
 from tests.estimators.designs import cross_section, dosed
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 BY_NAME = {entry.name: entry for entry in catalog()}
 
@@ -264,13 +264,13 @@ def test_intervals_and_the_band_cover_at_their_nominal_rate(
                 coverage=rate, note=note,
             )
         )  # fmt: skip
-        half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+        half = half_width(rate, replications)
         assert rate + half >= 0.93, name
         assert rate - half <= 0.97, name
         assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd, name
         assert ratio == pytest.approx(1.0, abs=0.07), name
     for rate in (pointwise, band):
-        half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+        half = half_width(rate, replications)
         assert rate + half >= 0.93
         assert rate - half <= 0.97
 

@@ -1,6 +1,5 @@
 """Effects over time that rest on few treated units, or few to compare with: Welch's degrees of freedom."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,7 @@ from scipy import stats
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from cqox.estimators.did_staggered import event_study
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 ENTRIES = {entry.name: entry for entry in catalog()}
 GROUP_TIME, IMPUTED, MATCHED = "did_callaway_santanna", "did_imputation", "panel_matching"
@@ -184,4 +183,4 @@ def test_intervals_cover_with_few_treated_units(name: str, sizes: dict[int, int]
     )  # fmt: skip
     record(found)
     assert rate >= 0.93
-    assert rate - 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS) <= (0.98 if treated > 2 else 1.0)
+    assert rate - half_width(rate, REPLICATIONS) <= (0.98 if treated > 2 else 1.0)

@@ -10,7 +10,7 @@ from cqox.estimators import Data, Plan, Settings, Vector, run
 from cqox.estimators._two_period import Comparison
 from cqox.estimators.did_staggered import event_study
 from tests.estimators.designs import names_for, rows
-from tests.estimators.staggering import ENTRIES, GROUP_TIME, answer, effects, staggered
+from tests.estimators.staggering import ENTRIES, GROUP_TIME, answer, csdid_fit, effects, staggered
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -18,34 +18,17 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @cache
 def csdid_of(design: tuple[tuple[str, object], ...], options: tuple[tuple[str, object], ...], cluster: bool):
     """csdid's fit of a design."""
-    import pandas as pd
-    from csdid.att_gt import ATTgt
-
     data, given = staggered(**dict(design)), dict(options)
-    columns = {f"x{at}": column for at, column in enumerate(data.covariates.T)}
-    frame = pd.DataFrame(
-        {"y": data.y, "id": data.unit, "t": data.time_values[data.time].astype(int),
-         "g": np.nan_to_num(data.cohort).astype(int), "cl": data.unit % 30, **columns}
-    )  # fmt: skip
-    if data.weights is not None:
-        frame["w"] = data.weights
-    asked = {"not_yet_treated": "notyettreated", "never_treated": "nevertreated"}[
-        str(given.get("control_group", "never_treated"))
-    ]
-    model = ATTgt(
-        yname="y", tname="t", idname="id", gname="g", data=frame, control_group=[asked],
-        xformla="y ~ " + " + ".join(columns) if columns else None, panel=True, allow_unbalanced_panel=False,
-        weights_name=None if data.weights is None else "w", anticipation=given.get("anticipation", 0),
+    columns = {"id": data.unit, "cl": data.unit % 30}
+    return csdid_fit(
+        data,
+        columns,
+        given,
+        idname="id",
+        panel=True,
+        allow_unbalanced_panel=False,
         clustervar="cl" if cluster else None,
-    )  # fmt: skip
-    fit = model.fit(
-        est_method=given.get("did_method", "dr"), base_period=given.get("base_period", "varying"), bstrap=False
     )
-    overall = {}
-    for kind in ("simple", "dynamic", "group", "calendar"):
-        found = fit.aggte(kind, na_rm=True).atte
-        overall[kind] = float(np.ravel(found["overall_att"])[0]), float(np.ravel(found["overall_se"])[0])
-    return fit.results, overall
 
 
 CASES = [

@@ -11,7 +11,7 @@ from cqox.estimators import Data, Estimate, Plan, Settings, applicable, catalog,
 from cqox.estimators._conley import default_bandwidth
 from cqox.estimators._exposures import network
 from tests.estimators.designs import EFFECT, connected, cross_section, placed, rows
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 EFFECTS = {"exposure_direct": (2, 0), "exposure_spillover": (1, 0), "exposure_total": (3, 0)}
 
@@ -359,7 +359,7 @@ def test_intervals_cover_the_effects(kind: str, capsys: pytest.CaptureFixture[st
             print(f"\n{kind:9} {name:20} coverage {found.coverage:.3f} bias {found.bias:+.4f} sd {found.sd:.4f} "
                   f"se/sd {found.se_ratio:.3f}")  # fmt: skip
         record(found)
-        half = 3.29 * np.sqrt(found.coverage * (1 - found.coverage) / replications)
+        half = half_width(found.coverage, replications)
         assert found.coverage + half >= 0.93, name
         assert abs(found.bias) <= 3 * found.sd / np.sqrt(replications) + 0.02 * found.sd, name
         if kind != "network":

@@ -14,7 +14,7 @@ from cqox.estimators import Data, Plan, Settings, catalog, run
 from cqox.estimators._effect_models import by_arms, by_scores, score_products, trainings
 from cqox.estimators._scores import effect_scores
 from tests.estimators.designs import names_for
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +86,7 @@ class Tally:
         for key, each in self.errors.items():
             bias, error, rate = np.asarray(each, dtype=float).mean(axis=0)
             sd = float(np.std([one for one, _, _ in each], ddof=1))
-            half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+            half = half_width(rate, REPLICATIONS)
             assert rate + half >= 0.93, key
             assert rate - half <= 0.97, key
             assert abs(bias) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd, key
@@ -138,7 +138,7 @@ def test_where_effects_do_not_vary_tests_reject_at_their_level(capsys):
             )
     for key, count in found.items():
         rate = count / REPLICATIONS
-        half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+        half = half_width(rate, REPLICATIONS)
         assert rate - half <= 0.07, key
         assert rate + half >= 0.03, key
 
@@ -176,4 +176,4 @@ def test_few_clusters_find_no_effects_that_vary_with_covariates(clusters: int, c
             )  # fmt: skip
     for name, each in found.items():
         rate = float(np.mean(each))
-        assert rate - 3.29 * math.sqrt(rate * (1 - rate) / len(each)) <= 0.07, name
+        assert rate - half_width(rate, len(each)) <= 0.07, name

@@ -8,7 +8,7 @@ import pytest
 
 from cqox.estimators import Data, Estimate, Matrix, Plan, Settings, Vector, catalog, run
 from tests.estimators.designs import mediated
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 BY_NAME = {entry.name: entry for entry in catalog()}
 EFFECTS = ("acme", "ade", "total")
@@ -314,7 +314,7 @@ def test_intervals_cover_each_part_of_the_effect(capsys: pytest.CaptureFixture[s
             )
         )  # fmt: skip
         for rate in rates:
-            half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+            half = half_width(rate, replications)
             assert rate + half >= 0.93, effect
             assert rate - half <= 0.97, effect
         assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd
@@ -370,4 +370,4 @@ def test_few_rows_or_clusters_find_no_interaction_that_is_not_there(
             note=f"the test of the interaction rejects {rate:.3f} at 5%",
         )
     )  # fmt: skip
-    assert rate - 3.29 * np.sqrt(rate * (1 - rate) / replications) <= 0.07
+    assert rate - half_width(rate, replications) <= 0.07

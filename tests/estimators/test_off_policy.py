@@ -7,7 +7,7 @@ import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from tests.estimators.designs import logged, row_keys
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 NAMES = ("ope_ips", "ope_snips", "ope_dm", "ope_dr")
 
@@ -190,7 +190,7 @@ def test_intervals_of_policy_values_cover(actions: int, capsys: pytest.CaptureFi
             truth=goal, bias=bias, sd=sd, se_ratio=ratio, coverage=rate,
         )  # fmt: skip
         record(found)
-        half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+        half = half_width(rate, replications)
         assert rate + half >= 0.93, name
         assert rate - half <= 0.97, name
         assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd, name

@@ -7,7 +7,7 @@ from cqox.errors import UnusableData
 from cqox.estimators import Data, Plan, Settings, catalog, run
 from cqox.estimators.omitted_variables import MODELS, bounds, gains, omitted_variables
 from tests.estimators.designs import cross_section
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KINDS = {"dml_plr": "plr", "dml_irm_ate": "ATE", "dml_irm_att": "ATTE"}
@@ -167,7 +167,7 @@ def test_the_confidence_bound_under_the_true_confounder_covers_the_effect(capsys
         replications=replications, rows=rows, truth=truth, bias=bias, sd=sd, se_ratio=ratio, coverage=rate,
         note="one-sided",
     ))  # fmt: skip
-    half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+    half = half_width(rate, replications)
     assert rate - half <= 0.97
     assert rate + half >= 0.93
     assert 0.93 <= ratio <= 1.07

@@ -8,7 +8,7 @@ import pytest
 from cqox.diagnostics.primary import choose_primary
 from cqox.estimators import Data, Estimate, Plan, Settings, _matched_sets, applicable, catalog, run
 from tests.estimators.designs import EFFECT, cross_section, panel, switching, with_covariates
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 ENTRY = next(entry for entry in catalog() if entry.name == "panel_matching")
 
@@ -168,7 +168,7 @@ def test_intervals_cover_the_effect_of_starting(refinement: str, capsys: pytest.
         replications=replications, rows=units * periods, truth=EFFECT, bias=bias, sd=sd, se_ratio=ratio, coverage=rate,
     )  # fmt: skip
     record(found_here)
-    half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+    half = half_width(rate, replications)
     assert rate + half >= 0.93
     assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd
     if refinement != "mahalanobis":

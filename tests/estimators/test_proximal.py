@@ -7,7 +7,7 @@ import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from tests.estimators.designs import EFFECT, proxied
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 ENTRY = next(entry for entry in catalog() if entry.name == "proximal_2sls")
 
@@ -142,7 +142,7 @@ def test_intervals_cover_an_effect_whose_confounder_is_unmeasured(capsys: pytest
         truth=EFFECT, bias=bias, sd=sd, se_ratio=ratio, coverage=rate,
     )  # fmt: skip
     record(found)
-    half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+    half = half_width(rate, replications)
     assert rate + half >= 0.93
     assert rate - half <= 0.97
     assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd
@@ -177,4 +177,4 @@ def test_proxies_that_agree_are_said_to_contradict_each_other_at_the_nominal_rat
             note=f"rejects {rate:.3f} at 5%",
         )
     )  # fmt: skip
-    assert rate - 3.29 * np.sqrt(rate * (1 - rate) / replications) <= 0.07
+    assert rate - half_width(rate, replications) <= 0.07

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from cqox.diagnostics.event_study import joint_test_before
-from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators import Data, Plan, Settings, catalog, run
 from cqox.estimators.did_staggered import event_study
-from tests.validation import Validated, record
+from tests.estimators.staggering import in_band
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.slow
 
@@ -60,19 +61,6 @@ def grouped(seed: int) -> Data:
     )  # fmt: skip
 
 
-def judge(rate: float) -> float:
-    """Half the 99.9% interval of a rate."""
-    return 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
-
-
-def in_band(result: Estimate) -> bool:
-    return all(
-        row["band_lower"] <= BY_EVENT.get(row["event"], 0.0) <= row["band_upper"]
-        for row in result.diagnostics["dynamic"]["averages"]
-        if row["standard_error"] is not None
-    )
-
-
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("case", ["dr", "reg", "ipw", "clusters"])
 def test_intervals_and_bands_cover_at_their_nominal_rate(case: str, capsys):
@@ -84,7 +72,7 @@ def test_intervals_and_bands_cover_at_their_nominal_rate(case: str, capsys):
         values.append(result.estimate)
         errors.append(result.standard_error)
         covered += result.ci_lower <= ATT <= result.ci_upper
-        held += in_band(result)
+        held += in_band(result, BY_EVENT)
     rate, band, sd = covered / REPLICATIONS, held / REPLICATIONS, np.std(values, ddof=1)
     bias, ratio = np.mean(values) - ATT, np.mean(errors) / sd
     with capsys.disabled():
@@ -98,10 +86,10 @@ def test_intervals_and_bands_cover_at_their_nominal_rate(case: str, capsys):
         coverage=rate, note=f"uniform band {band:.3f}",
     )  # fmt: skip
     record(found)
-    assert rate + judge(rate) >= 0.93
-    assert rate - judge(rate) <= 0.97
-    assert band + judge(band) >= 0.93
-    assert band - judge(band) <= 0.98
+    assert rate + half_width(rate, REPLICATIONS) >= 0.93
+    assert rate - half_width(rate, REPLICATIONS) <= 0.97
+    assert band + half_width(band, REPLICATIONS) >= 0.93
+    assert band - half_width(band, REPLICATIONS) <= 0.98
     assert abs(bias) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd
     assert ratio == pytest.approx(1.0, abs=0.07)
 

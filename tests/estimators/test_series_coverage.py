@@ -12,7 +12,7 @@ import pytest
 
 from cqox.estimators import Data, Plan, Settings, catalog, run
 from tests.estimators.designs import EFFECT, series
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ def test_intervals_cover_under_autoregressive_errors(
             note=f"Newey-West by its automatic lag: se/sd {plain:.2f}",
         )
     )
-    half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+    half = half_width(rate, REPLICATIONS)
     assert rate + half >= 0.93
     assert rate - half <= 0.97
     assert abs(bias) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd

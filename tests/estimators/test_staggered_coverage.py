@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from cqox.diagnostics.event_study import event_study
-from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from tests.validation import Validated, record
+from cqox.estimators import Data, Plan, Settings, catalog, run
+from tests.estimators.staggering import in_band
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.slow
 
@@ -56,19 +57,6 @@ def draw(seed: int, units: int, *, drawn_cohorts: bool, trend: float = 0.0) -> D
     )  # fmt: skip
 
 
-def judge(rate: float) -> float:
-    """Half the 99.9% interval of a rate."""
-    return 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
-
-
-def in_band(result: Estimate) -> bool:
-    return all(
-        row["band_lower"] <= BY_EVENT.get(row["event"], 0.0) <= row["band_upper"]
-        for row in result.diagnostics["dynamic"]["averages"]
-        if row["standard_error"] is not None
-    )
-
-
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("units", [60, 200])
 @pytest.mark.parametrize(("name", "drawn_cohorts"), [("did_callaway_santanna", True), ("did_imputation", False)])
@@ -80,7 +68,7 @@ def test_intervals_and_bands_cover_at_their_nominal_rate(name: str, drawn_cohort
         values.append(result.estimate)
         errors.append(result.standard_error)
         covered += result.ci_lower <= ATT <= result.ci_upper
-        held += in_band(result)
+        held += in_band(result, BY_EVENT)
     rate, band, sd = covered / REPLICATIONS, held / REPLICATIONS, np.std(values, ddof=1)
     bias, ratio = np.mean(values) - ATT, np.mean(errors) / sd
     with capsys.disabled():
@@ -94,10 +82,10 @@ def test_intervals_and_bands_cover_at_their_nominal_rate(name: str, drawn_cohort
         note=f"uniform band {band:.3f}",
     )  # fmt: skip
     record(found)
-    assert rate + judge(rate) >= 0.93
-    assert rate - judge(rate) <= 0.97
-    assert band + judge(band) >= 0.93
-    assert band - judge(band) <= 0.98
+    assert rate + half_width(rate, REPLICATIONS) >= 0.93
+    assert rate - half_width(rate, REPLICATIONS) <= 0.97
+    assert band + half_width(band, REPLICATIONS) >= 0.93
+    assert band - half_width(band, REPLICATIONS) <= 0.98
     assert abs(bias) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd
     assert ratio == pytest.approx(1.0, abs=0.07)
 
@@ -130,8 +118,8 @@ def test_intervals_by_clusters_cover_where_whole_clusters_start_and_share_their_
         se_ratio=float(ratio), coverage=rate,
     )  # fmt: skip
     record(found)
-    assert rate + judge(rate) >= 0.93
-    assert rate - judge(rate) <= 0.97
+    assert rate + half_width(rate, REPLICATIONS) >= 0.93
+    assert rate - half_width(rate, REPLICATIONS) <= 0.97
     assert ratio == pytest.approx(1.0, abs=0.07)
 
 
@@ -194,6 +182,6 @@ def test_honest_intervals_hold_the_first_effect_where_trends_part_no_more_than_b
     rates = {name: count / REPLICATIONS for name, count in covered.items()}
     with capsys.disabled():
         print(f"\nhonest intervals, trend {trend}: {rates}")
-    assert rates["relative"] + judge(rates["relative"]) >= 0.95
-    assert rates["smooth"] + judge(rates["smooth"]) >= 0.93
+    assert rates["relative"] + half_width(rates["relative"], REPLICATIONS) >= 0.95
+    assert rates["smooth"] + half_width(rates["smooth"], REPLICATIONS) >= 0.93
     assert (rates["plain"] < 0.9) == (trend > 0)

@@ -15,7 +15,7 @@ import pytest
 
 from cqox.estimators import Plan, Settings, catalog, run
 from tests.estimators.designs import EFFECT, factor_panel
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def test_the_placebo_p_value_is_rarely_small_without_an_effect_on_a_unit_drawn_a
         print(f"\nplacebo in space at 5%: alike {alike / REPLICATIONS:.3f}, mixture {mixed / REPLICATIONS:.3f}")
     for rejected in (alike, mixed):
         rate = rejected / REPLICATIONS
-        assert rate - 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS) <= 0.05
+        assert rate - half_width(rate, REPLICATIONS) <= 0.05
 
 
 @pytest.mark.timeout(3_000)
@@ -86,7 +86,7 @@ def test_intervals_cover_in_a_factor_model(names: tuple[str, ...], treated: int,
                 note="conservative by design" if name in CONFORMAL else "",
             )
         )
-        half = 3.29 * math.sqrt(rate * (1 - rate) / REPLICATIONS)
+        half = half_width(rate, REPLICATIONS)
         assert rate + half >= 0.93, name
         assert abs(bias) <= 3 * sd / math.sqrt(REPLICATIONS) + 0.02 * sd, name
         if ratio is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from tests.estimators.designs import two_populations
-from tests.validation import Validated, record
+from tests.validation import Validated, half_width, record
 
 NAMES = ("transport_dr", "transport_weighting", "transport_g_computation")
 
@@ -241,7 +241,7 @@ def test_intervals_cover_the_effect_in_the_target(capsys: pytest.CaptureFixture[
             rows=rows, truth=truth, bias=bias, sd=sd, se_ratio=ratio, coverage=rate,
         )  # fmt: skip
         record(found)
-        half = 3.29 * np.sqrt(rate * (1 - rate) / replications)
+        half = half_width(rate, replications)
         assert rate + half >= 0.93, name
         assert rate - half <= 0.97, name
         assert abs(bias) <= 3 * sd / np.sqrt(replications) + 0.02 * sd, name
