@@ -59,10 +59,11 @@ def replace_damaged(path: Path, damage: str, *, is_damaged: Callable[[File], boo
                 time.sleep(2 * BUSY_SECONDS)
     _logger.error(
         "The result store %s is damaged: %s. It was set aside as %s, and another one begun with what could be read of "
-        "it: %s.",
+        "it within %g s: %s.",
         path,
         damage,
         aside,
+        seconds,
         ", ".join(f"{number} {table}" for table, number in saved.items()),
     )
     return True
