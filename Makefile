@@ -53,9 +53,9 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lin
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/faketime.sh
-	@$(call ASK,--ignore=tests/e2e --ignore=tests/services)
+	@$(call ASK,--ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz)
 	@# Real processes are timed and killed here: one test at a time.
-	@$(call ASK,-n0 tests/services tests/e2e)
+	@$(call ASK,-n0 tests/services tests/e2e tests/fuzz)
 
 .PHONY: check
 check: $(VENV)/.test-ready  ## format, lint, types, import contracts
@@ -63,6 +63,10 @@ check: $(VENV)/.test-ready  ## format, lint, types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+.PHONY: fuzz
+fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 .PHONY: slow
 slow: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the slow suites too (Monte-Carlo coverage)

@@ -106,6 +106,20 @@ RETRY_BUDGET = Series(
     labels=("policy",),
     service="gateway",
 )
+CONNECTIONS = Series(
+    name="cqox.connections",
+    kind="gauge",
+    unit="{connection}",
+    meaning="Connections of clients that are open.",
+)
+CONNECTIONS_CLOSED = Series(
+    name="cqox.connections.closed",
+    kind="counter",
+    unit="{connection}",
+    meaning="Connections closed on the service's side: `failed` by a defect, `evicted` while they stood still, "
+    "`refused` since all others were at work.",
+    labels=("reason",),
+)
 TIMEOUTS = Series(
     name="cqox.timeouts",
     kind="counter",

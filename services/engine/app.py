@@ -41,6 +41,7 @@ def create_app(settings: Settings) -> App:
     except (ValueError, StoreUnavailable) as error:
         raise SettingsError(str(error)) from None
     engine_app = App(__name__, title="Engine", settings=settings)
+    engine_app.clients_are_gateways = True
     state = State(settings=settings)
     bounds = Bounds(
         analyses=settings.concurrent_analyses,

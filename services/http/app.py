@@ -18,7 +18,7 @@ from cqox.errors import Draining
 from cqox.tasks import TaskGroup
 from cqox.telemetry.setup import Telemetry
 from services.http import problems
-from services.http.connection import Connection, Lifespan, NoWebsocket
+from services.http.connection import Connection, Lifespan
 from services.http.incoming import IncomingRequest
 from services.http.lifecycle import InFlight, Lifecycle
 from services.http.settings import Settings
@@ -48,15 +48,16 @@ class App(QuartTrio):
             must open quickly: the process listens but answers nothing meanwhile.
         warm_ups: run one after another once the app answers; it is ready when the last has ended.
         telemetry: traces and measures of the process; begun by whoever serves the app, or with it.
+        clients_are_gateways: whether one address may hold any number of connections, being a gateway's.
         tasks: the group of tasks that outlive requests; open while the app serves. One that fails ends the process.
     """
 
     asgi_http_class = Connection
     asgi_lifespan_class = Lifespan  # type: ignore[assignment]
-    asgi_websocket_class = NoWebsocket  # type: ignore[assignment]
     request_class = IncomingRequest
     tasks: TaskGroup
     telemetry: Telemetry | None = None
+    clients_are_gateways = False
 
     def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
         super().__init__(import_name, static_folder=None)

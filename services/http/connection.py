@@ -1,8 +1,6 @@
-"""One HTTP request on the wire, and the life of the app around all of them; both between Hypercorn and Quart.
+"""One HTTP request as Quart answers it, and the life of the app around all of them.
 
 Why Quart-Trio's own classes do not do, each measured:
-- Hypercorn tells of the end of a response by a disconnect message, upon which Quart-Trio cancels the task that is still
-  inside that last send. The connection is then never marked idle: it is kept for ever, and every drain waits for it.
 - The request body is an unbounded queue, and an answer that comes before the body has been read is lost in a reset.
 - The app's background tasks hold the shutdown for five seconds, and closing hooks run inside the scope that ends them.
 """
@@ -19,17 +17,17 @@ from hypercorn.typing import (
     HTTPResponseBodyEvent,
     HTTPResponseStartEvent,
     LifespanScope,
-    WebsocketScope,
 )
-from quart.asgi import _convert_os_error
 from quart.utils import encode_headers
 from quart.wrappers.base import ClientDisconnectedError
+from quart.wrappers.response import DataBody
 from quart_trio.asgi import TrioASGIHTTPConnection
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bound_contextvars
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from cqox.errors import CqoxError
 from cqox.tasks import TaskGroup, open_task_group
+from services.http.http1 import HELD, NO_BODY
 from services.http.incoming import IncomingRequest
 from services.http.lifecycle import Ticket
 from services.http.middleware import decorate, log_access
@@ -40,13 +38,12 @@ if TYPE_CHECKING:
 
     from services.http.app import App
 
-__all__ = ["Connection", "Lifespan", "NoWebsocket"]
+__all__ = ["Connection", "Lifespan"]
 
 _log = structlog.stdlib.get_logger("cqox.http")
 
 _LINGER_SECONDS = 30.0
 _LINGER_PAUSE_SECONDS = 2.0
-_LAST_SEND_SECONDS = 5.0
 _REST_OF_BODY_SECONDS = 0.05
 
 
@@ -60,13 +57,14 @@ class Connection(TrioASGIHTTPConnection):
         request = cast("IncomingRequest", self._create_request_from_scope(send))
         # Shared with the connection, which may have to refuse the rest of the body.
         request.request_id = str(self._facts.setdefault("request_id", request.request_id))
-        # For every line that is written while it is answered, whoever writes it.
-        bind_contextvars(request_id=request.request_id)
-        with Exchange(request) as exchange:
+        if NO_BODY in self.scope["extensions"]:
+            request.body.set_complete()
+        # For every line that is written while it is answered, whatever writes it.
+        with bound_contextvars(request_id=request.request_id), Exchange(request) as exchange:
             async with open_task_group("request") as group:
                 group.start_soon(self._receive, group, request, receive, name="request body")
                 with self.app.in_flight.admit(f"{request.method} {request.path}") as ticket:
-                    await self._answer(request, ticket, exchange, _convert_os_error(send))
+                    await self._answer(request, ticket, exchange, send)
                 group.cancel_scope.cancel()
 
     @property
@@ -135,12 +133,12 @@ class _Reply:
         if (unfinished or self._draining.is_set()) and request.http_version.startswith("1"):
             response.headers["Connection"] = "close"
         self.status = response.status_code
-        with trio.CancelScope(shield=True):
-            await self._send(
-                HTTPResponseStartEvent(
-                    type="http.response.start", status=response.status_code, headers=encode_headers(response.headers)
-                )
-            )
+        start = HTTPResponseStartEvent(
+            type="http.response.start", status=response.status_code, headers=encode_headers(response.headers)
+        )
+        if isinstance(response, WerkzeugResponse) or isinstance(response.response, DataBody):
+            start[HELD] = True  # type: ignore[literal-required]
+        await self._send(start)
         try:
             if isinstance(response, WerkzeugResponse):
                 for data in response.response:
@@ -165,32 +163,13 @@ class _Reply:
         return request.body.ended
 
     async def end(self) -> None:
-        # Shielded because the disconnect message that follows cancels this task in the middle of the send, before the
-        # connection is marked idle; bounded because Hypercorn may be waiting for a reader that is gone.
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + _LAST_SEND_SECONDS):
-            await self._send(HTTPResponseBodyEvent(type="http.response.body", body=b"", more_body=False))
+        await self._send(HTTPResponseBodyEvent(type="http.response.body", body=b"", more_body=False))
 
     async def _body(self, data: str | bytes) -> None:
         body = data.encode() if isinstance(data, str) else data
         if body:
             await self._send(HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=True))
             self.size_bytes += len(body)
-
-
-class NoWebsocket:
-    """Refuses every WebSocket: no path of ours speaks that protocol."""
-
-    def __init__(self, app: "App", scope: WebsocketScope) -> None:
-        pass
-
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer the handshake 404."""
-        await receive()
-        headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-        await send({"type": "websocket.http.response.start", "status": 404, "headers": headers})
-        await send(
-            {"type": "websocket.http.response.body", "body": b"No path here takes a WebSocket.", "more_body": False}
-        )
 
 
 class Lifespan:

@@ -25,12 +25,14 @@ from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 
 from cqox.tasks import TaskGroup, open_task_group
+from cqox.telemetry import metrics, series
 from services.http.app import App
+from services.http.connection_limits import ConnectionLimits
+from services.http.hypercorn_patches import serve_connections
 from services.http.sockets import listen, sever, url_of
 from services.http.tracing import begin_telemetry
-from services.http.wire import serve_connections
 
-__all__ = ["KEEP_ALIVE_SECONDS", "serve"]
+__all__ = ["KEEP_ALIVE_SECONDS", "raise_descriptor_limit", "serve"]
 
 KEEP_ALIVE_SECONDS = 65.0
 """How long an idle connection is kept; clients of ours keep theirs for less."""
@@ -71,14 +73,18 @@ def serve(
     Raises:
         AddressUnusable: nothing can listen there.
     """
-    _raise_descriptor_limit()
-    serve_connections()
+    raise_descriptor_limit()
+    settings = app.settings
+    most_per_client = 0 if app.clients_are_gateways else settings.connections_per_client
+    limits = ConnectionLimits(most=settings.max_connections, most_per_client=most_per_client)
+    serve_connections(limits)
     owned = tuple(sockets) if sockets is not None else listen(host, port)
     server = _Server(app, owned, drain_seconds=drain_seconds, drain_delay=drain_delay)
     for note in notes:
         structlog.stdlib.get_logger("cqox.serving").warning(note)
     # Around the loop, whose first tasks begin before the app does and whose last ones end after it.
-    app.telemetry = begin_telemetry(app.title, app.settings)
+    app.telemetry = begin_telemetry(app.title, settings)
+    app.telemetry.until_stopped(metrics.watch(series.CONNECTIONS, lambda: [(len(limits), {})]))
     try:
         return trio.run(server.run, strict_exception_groups=True)
     finally:
@@ -91,7 +97,7 @@ class _Config(Config):
         self._listening = list(sockets)
         self.graceful_timeout = grace
         self.keep_alive_timeout = KEEP_ALIVE_SECONDS
-        self.keep_alive_max_requests = 1_000_000
+        self.alpn_protocols = ["http/1.1"]
         self.include_server_header = False
         self.accesslog = None
         self.errorlog = None
@@ -120,7 +126,8 @@ class _OneLine(logging.Filter):
 logging.getLogger("trio.serve_listeners").addFilter(_OneLine())
 
 
-def _raise_descriptor_limit() -> None:
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit of descriptors to the hard one."""
     # Every connection takes a descriptor, and the soft limit is often the 1,024 of programs that use select().
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

@@ -127,6 +127,24 @@ class Settings:
             minimum=0.1,
         ),
     ] = 60.0
+    max_connections: Annotated[
+        int,
+        _About(
+            "CQOX_MAX_CONNECTIONS",
+            "Connections that are open at once, within the limit of descriptors; beyond them the one that has stood "
+            "still for longest is closed.",
+            minimum=1,
+        ),
+    ] = 10_000
+    connections_per_client: Annotated[
+        int,
+        _About(
+            "CQOX_CONNECTIONS_PER_CLIENT",
+            "Beyond how many connections of one address its oldest one that stands still is closed; 0 for no bound.",
+            minimum=0,
+            services=("gateway", "up"),
+        ),
+    ] = 512
     analysis_seconds: Annotated[
         float,
         _About("CQOX_ANALYSIS_SECONDS", "Deadline of one analysis, computed or waited for.", "seconds", minimum=0.1),

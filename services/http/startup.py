@@ -94,17 +94,19 @@ def asgi_app(
     def made() -> "App":
         import trio
 
+        from services.http.connection_limits import ConnectionLimits
+        from services.http.hypercorn_patches import serve_connections
         from services.http.logs import set_up_logging
-        from services.http.wire import serve_connections
 
         if not trio.lowlevel.in_trio_run():
             raise SettingsError(
                 f"the {service} runs on Trio, and its server does not: start hypercorn with -c deploy/hypercorn.toml "
                 f"or --worker-class trio, or run python -m services.{service}"
             )
-        serve_connections()
         loaded = load(os.environ)
         settings = loaded.settings
+        most, most_per_client = settings.max_connections, settings.connections_per_client if service == "gateway" else 0
+        serve_connections(ConnectionLimits(most=most, most_per_client=most_per_client))
         set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
         return create(settings)
 

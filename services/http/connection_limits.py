@@ -1,0 +1,202 @@
+"""Bound how many connections a process holds, and choose which one gives way to a new one.
+
+A connection *stands still* while it waits for bytes of its client, or for its client to take bytes. Only such a
+connection is ever evicted: first of the address that opens a new one, then of any; the one that has stood still for
+longest goes first. What flows, and what waits for an answer of ours, stays.
+"""
+
+import resource
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+
+import trio
+
+__all__ = ["Activity", "ConnectionLimits", "Place", "descriptor_bound"]
+
+PROBE_PLACES = 8
+"""Connections beyond the bound that may ask for health and nothing else."""
+
+_RESERVED_DESCRIPTORS = 32
+_DESCRIPTORS_PER_CONNECTION = 2
+_FEWEST_CONNECTIONS = 8
+_STALL_SECONDS = 5.0
+_MOST_LOOKED_AT = 256
+
+
+class Activity(Enum):
+    """What a connection waits for."""
+
+    IDLE = auto()
+    """The first byte of a request."""
+    TRANSFERRING = auto()
+    """The rest of a request, or its client to take an answer."""
+    ANSWERING = auto()
+    """The application."""
+
+
+def descriptor_bound() -> int:
+    """Return how many connections the soft limit of descriptors allows: each may take one more for its answer."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        soft = 2**20
+    return max(_FEWEST_CONNECTIONS, (soft - _RESERVED_DESCRIPTORS) // _DESCRIPTORS_PER_CONNECTION)
+
+
+class Place:
+    """The place of one connection among all of a process.
+
+    Attributes:
+        client: the client's address.
+        moved_at: when it began or ended to wait for its client last, on Trio's clock.
+        scope: cancelled where the connection is evicted.
+        evicted: whether it has given way to another one.
+        probes_only: whether it is beyond the bound, so that it may ask for health alone.
+    """
+
+    __slots__ = ("_idle", "_limits", "_transfers", "client", "evicted", "moved_at", "probes_only", "scope")
+
+    def __init__(self, limits: "ConnectionLimits", client: str, *, probes_only: bool = False) -> None:
+        self._limits = limits
+        self.client = client
+        self._idle = False
+        self._transfers = 0
+        self.moved_at = trio.current_time()
+        self.scope = trio.CancelScope()
+        self.probes_only = probes_only
+        self.evicted = False
+
+    @property
+    def activity(self) -> Activity:
+        """What the connection waits for now."""
+        if self._idle:
+            return Activity.IDLE
+        return Activity.TRANSFERRING if self._transfers else Activity.ANSWERING
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """Wait for the first byte of a request within the block."""
+        self._idle = True
+        self._move()
+        try:
+            yield
+        finally:
+            self._idle = False
+            self._move()
+
+    @contextmanager
+    def transferring(self) -> Iterator[None]:
+        """Wait for bytes of a request, or for the client to take an answer, within the block; several may overlap."""
+        self._transfers += 1
+        self._move()
+        try:
+            yield
+        finally:
+            self._transfers -= 1
+            self._move()
+
+    def _move(self) -> None:
+        self.moved_at = trio.current_time()
+        self._limits.touch(self)
+
+    def stands_still(self, now: float) -> bool:
+        """Return whether the connection waits for its client, and has done so long enough to give way."""
+        if self.activity is Activity.IDLE:
+            return True
+        return self.activity is Activity.TRANSFERRING and now - self.moved_at >= _STALL_SECONDS
+
+
+class ConnectionLimits:
+    """The connections of one process.
+
+    Args:
+        most: how many there may be; None for as many as descriptors allow.
+        most_per_client: beyond how many of one address the oldest one that stands still gives way; 0 for no bound.
+
+    Attributes:
+        evicted: how many connections have given way so far.
+        refused: how many were closed unanswered, because every other one was at work.
+    """
+
+    def __init__(self, *, most: int | None = None, most_per_client: int = 0) -> None:
+        self._most = descriptor_bound() if most is None else min(most, descriptor_bound())
+        self._most_per_client = most_per_client
+        # Each from the one that has not moved for longest to the one that moved last.
+        self._places: OrderedDict[Place, None] = OrderedDict()
+        self._of_client: dict[str, OrderedDict[Place, None]] = {}
+        self._probes: OrderedDict[Place, None] = OrderedDict()
+        self.evicted = 0
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._places) + len(self._probes)
+
+    @property
+    def most(self) -> int:
+        """How many connections there may be."""
+        return self._most
+
+    def admit(self, client: str) -> Place | None:
+        """Take a place for a new connection; None where it has to be closed. Give it back with `leave`.
+
+        Args:
+            client: the client's address.
+        """
+        own = self._of_client.get(client, OrderedDict())
+        if self._most_per_client and len(own) >= self._most_per_client:
+            self._evict_from(own)
+        if len(self._places) >= self._most and not (self._evict_from(own) or self._evict_from(self._places)):
+            return self._admit_probe(client)
+        place = Place(self, client)
+        self._places[place] = None
+        self._of_client.setdefault(client, OrderedDict())[place] = None
+        return place
+
+    def _admit_probe(self, client: str) -> Place | None:
+        if len(self._probes) >= PROBE_PLACES:
+            # A probe sends its request at once: the first one that has not done so gives way, however short it waited.
+            waiting = (place for place in self._probes if place.activity is not Activity.ANSWERING)
+            late = next(waiting, None)
+            if late is None:
+                self.refused += 1
+                return None
+            self._evict(late)
+        place = Place(self, client, probes_only=True)
+        self._probes[place] = None
+        return place
+
+    def leave(self, place: Place) -> None:
+        """Give a place back; a second time changes nothing."""
+        if place.probes_only:
+            self._probes.pop(place, None)
+            return
+        if self._places.pop(place, self) is self:
+            return
+        own = self._of_client[place.client]
+        del own[place]
+        if not own:
+            del self._of_client[place.client]
+
+    def touch(self, place: Place) -> None:
+        """Record that the connection of this place has moved last."""
+        if place in self._places:
+            self._places.move_to_end(place)
+            self._of_client[place.client].move_to_end(place)
+
+    def _evict_from(self, places: OrderedDict[Place, None]) -> bool:
+        now = trio.current_time()
+        for number, place in enumerate(places):
+            if number == _MOST_LOOKED_AT:
+                return False
+            if place.stands_still(now):
+                self._evict(place)
+                return True
+        return False
+
+    def _evict(self, place: Place) -> None:
+        place.evicted = True
+        place.scope.cancel("another connection needs its place")
+        # Its descriptor goes once its task has run.
+        self.leave(place)
+        self.evicted += 1

@@ -1,0 +1,86 @@
+"""Parse the target of a request line (RFC 9112, section 3.2) into what an application is given.
+
+Pure functions: bytes in, a `Target` or an error out.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+__all__ = ["InvalidTarget", "Target", "is_authority", "parse_target"]
+
+_ABSOLUTE = re.compile(rb"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<rest>.*)", re.DOTALL)
+_VISIBLE = re.compile(rb"[!-~]+")
+_REGISTERED_NAME = re.compile(r"[A-Za-z0-9_.~!$&'()*+,;=%-]*")
+_PORT = re.compile(r"[0-9]{0,5}")
+_LARGEST_PORT = 65535
+
+
+class InvalidTarget(ValueError):
+    """The target is neither a path nor an absolute URL; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a request line asks for.
+
+    Attributes:
+        path: the path as the client sent it, still percent-encoded; it begins with a slash.
+        query: what follows the first question mark, empty where there is none.
+        authority: host and port of an absolute target, which replace the Host header; None for a path.
+    """
+
+    path: bytes
+    query: bytes
+    authority: bytes | None = None
+
+
+def parse_target(method: str, target: bytes) -> Target:
+    """Split a request target into path, query and authority.
+
+    Args:
+        method: the request's method; only OPTIONS may ask for the server as a whole (`*`).
+        target: what stands between method and version.
+
+    Raises:
+        InvalidTarget: it is of no form that the method allows.
+    """
+    if not _VISIBLE.fullmatch(target):
+        raise InvalidTarget("The target of the request holds a character that no URL may hold; percent-encode it.")
+    if b"#" in target:
+        raise InvalidTarget("The target of the request holds a '#'; send it without the fragment.")
+    if target.startswith(b"/"):
+        path, _, query = target.partition(b"?")
+        return Target(path=path, query=query)
+    if target == b"*" and method == "OPTIONS":
+        return Target(path=b"/*", query=b"")
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise InvalidTarget("The target of the request must be a path that begins with '/', or an absolute URL.")
+    if absolute["scheme"].lower() not in (b"http", b"https"):
+        raise InvalidTarget("The scheme of the requested URL must be http or https.")
+    if not absolute["authority"] or not is_authority(absolute["authority"].decode("ascii")):
+        raise InvalidTarget("The requested URL has no valid host.")
+    path, _, query = absolute["rest"].partition(b"?")
+    return Target(path=path or b"/", query=query, authority=absolute["authority"])
+
+
+def is_authority(text: str) -> bool:
+    """Return whether the text is a host with an optional port (RFC 3986), without user information."""
+    if text.startswith("["):
+        literal, closed, port = text[1:].partition("]")
+        if not closed or (port and not port.startswith(":")):
+            return False
+        host_is_valid, port = _is_ipv6(literal), port[1:]
+    else:
+        host, _, port = text.partition(":")
+        host_is_valid = bool(host) and bool(_REGISTERED_NAME.fullmatch(host))
+    return host_is_valid and bool(_PORT.fullmatch(port)) and int(port or 0) <= _LARGEST_PORT
+
+
+def _is_ipv6(literal: str) -> bool:
+    try:
+        ipaddress.IPv6Address(literal.replace("%25", "%", 1))
+    except ValueError:
+        return False
+    return True
