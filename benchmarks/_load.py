@@ -20,6 +20,7 @@ class Connection:
     def send(self, path: str, body: bytes = b"", **headers: str) -> None:
         """Send a request: POST where there is a body, else GET."""
         fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        fields += "Content-Type: application/json\r\n" if body else ""
         head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}"
         self._socket.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 

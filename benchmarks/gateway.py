@@ -21,9 +21,9 @@ from pathlib import Path
 
 from benchmarks._load import Connection, Load, closed_loop, open_loop, percentile
 
-_ANALYZE = "/api/analyze/comprehensive"
+ANALYZE = "/api/analyze/comprehensive"
 _MAPPING = {"y": "y", "treatment": "w", "covariates": ["x1", "x2", "x3", "x4"]}
-_CACHED = json.dumps({"dataset_id": "test", "mapping": _MAPPING}).encode()
+CACHED = json.dumps({"dataset_id": "test", "mapping": _MAPPING}).encode()
 _CONNECTIONS = 16
 _ROUNDS = 6
 _ROUND_SECONDS = 2.5
@@ -39,7 +39,7 @@ def main() -> None:
     print("\nGateway → engine on loopback")
     with tempfile.TemporaryDirectory() as folder, _services(folder) as (engine, gateway, hop):
         for port in (engine, gateway, hop):
-            Connection(port).ask(_ANALYZE, _CACHED)
+            Connection(port).ask(ANALYZE, CACHED)
         _throughput(gateway, hop)
         _added_latency(engine, gateway, hop)
         _overload(gateway)
@@ -53,13 +53,13 @@ def _throughput(gateway: int, hop: int) -> None:
     cpu: dict[int, list[float]] = {gateway: [], hop: []}
     # The workers of a fresh engine load what they need beside the first requests.
     for port in (gateway, hop):
-        closed_loop(port, _ANALYZE, lambda: _CACHED, connections=_CONNECTIONS, seconds=_ROUND_SECONDS)
+        closed_loop(port, ANALYZE, lambda: CACHED, connections=_CONNECTIONS, seconds=_ROUND_SECONDS)
     for _ in range(_ROUNDS):
         for port, into in ((gateway, ours), (hop, theirs)):
             process = _listening(port)
-            before = _cpu_seconds(process)
-            load = closed_loop(port, _ANALYZE, lambda: _CACHED, connections=_CONNECTIONS, seconds=_ROUND_SECONDS)
-            cpu[port].append((_cpu_seconds(process) - before) / len(load.answers))
+            before = cpu_seconds(process)
+            load = closed_loop(port, ANALYZE, lambda: CACHED, connections=_CONNECTIONS, seconds=_ROUND_SECONDS)
+            cpu[port].append((cpu_seconds(process) - before) / len(load.answers))
             into.append(load)
     print(
         f"\n  A cached analysis at {_CONNECTIONS} connections, {_ROUNDS} rounds of {_ROUND_SECONDS:g} s each, in turn"
@@ -84,7 +84,7 @@ def _added_latency(engine: int, gateway: int, hop: int) -> None:
     for _ in range(300):
         for port, connection in connections.items():
             began = time.perf_counter()
-            connection.ask(_ANALYZE, _CACHED)
+            connection.ask(ANALYZE, CACHED)
             waits[port].append(time.perf_counter() - began)
     middle = {port: statistics.median(values) * 1e3 for port, values in waits.items()}
     print("\n  One request at a time, median of 300")
@@ -94,11 +94,11 @@ def _added_latency(engine: int, gateway: int, hop: int) -> None:
 
 def _overload(gateway: int) -> None:
     # Enough clients to keep both places and a short queue busy.
-    capacity = closed_loop(gateway, _ANALYZE, _fresh, connections=6, seconds=5.0).per_second
+    capacity = closed_loop(gateway, ANALYZE, fresh, connections=6, seconds=5.0).per_second
     load = open_loop(
         gateway,
-        _ANALYZE,
-        _fresh,
+        ANALYZE,
+        fresh,
         per_second=3 * capacity,
         seconds=_OVERLOAD_SECONDS,
         X_Request_Timeout_Ms=str(_OVERLOAD_TIMEOUT_MS),
@@ -120,7 +120,7 @@ def _disconnect(engine: int, gateway: int) -> None:
     taken = []
     for _ in range(5):
         connection = Connection(gateway)
-        connection.send(_ANALYZE, _fresh(repetitions=20_000))
+        connection.send(ANALYZE, fresh(repetitions=20_000))
         worker = _waited_for(lambda: _computing(parent))
         began = time.perf_counter()
         connection.close()
@@ -135,7 +135,7 @@ def _drain(folder: str, engine: int) -> None:
     for _ in range(3):
         with _gateway(folder, engine) as (port, process):
             idle = Connection(port)
-            idle.ask(_ANALYZE, _CACHED)
+            idle.ask(ANALYZE, CACHED)
             began = time.perf_counter()
             process.send_signal(signal.SIGTERM)
             status = process.wait(40)
@@ -145,20 +145,21 @@ def _drain(folder: str, engine: int) -> None:
     print("; target 0.5 s")
 
 
-def _fresh(repetitions: int = 40) -> bytes:
+def fresh(repetitions: int = 40) -> bytes:
+    """The body of an analysis that nothing has computed yet."""
     options = {"seed": next(_seeds), "repetitions": repetitions, "estimators": ["dml_irm_ate"]}
     return json.dumps({"dataset_id": "test", "mapping": _MAPPING, "options": options}).encode()
 
 
 @contextmanager
 def _services(folder: str) -> Iterator[tuple[int, int, int]]:
-    engine, hop = _free_port(), _free_port()
+    engine, hop = free_port(), free_port()
     started = [_start(folder, "-m", "services.engine", CQOX_ENGINE_PORT=str(engine))]
     try:
-        _wait(engine, "/health/ready", 200)
+        wait(engine, "/health/ready", 200)
         command = ["-m", "uvicorn", "benchmarks._fastapi_hop:app", "--port", str(hop), "--log-level", "warning"]
         started.append(_start(folder, *command, ENGINE_URL=f"http://127.0.0.1:{engine}"))
-        _wait(hop, "/docs", 200)
+        wait(hop, "/docs", 200)
         with _gateway(folder, engine) as (gateway, _):
             yield engine, gateway, hop
     finally:
@@ -169,11 +170,11 @@ def _services(folder: str) -> Iterator[tuple[int, int, int]]:
 
 @contextmanager
 def _gateway(folder: str, engine: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{engine}"
     process = _start(folder, "-m", "services.gateway", CQOX_GATEWAY_PORT=str(port), ENGINE_URL=url)
     try:
-        _wait(port, "/health/ready", 200)
+        wait(port, "/health/ready", 200)
         yield port, process
     finally:
         process.terminate()
@@ -185,7 +186,8 @@ def _start(folder: str, *arguments: str, **variables: str) -> subprocess.Popen[b
     return subprocess.Popen([sys.executable, *arguments], env=environment)
 
 
-def _wait(port: int, path: str, status: int) -> None:
+def wait(port: int, path: str, status: int) -> None:
+    """Return once the service on this port answers so."""
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end:
         try:
@@ -200,7 +202,8 @@ def _wait(port: int, path: str, status: int) -> None:
     raise SystemExit(f"Nothing answers {status} on port {port} after {_READY_SECONDS:g} s.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -244,7 +247,8 @@ def _computing(parent: int) -> int | None:
     return None
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process so far, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -182,7 +182,7 @@ def _services(folder: Path, more: dict[str, str]) -> Iterator[_Pair]:
             )
         for port in ports.values():
             _wait_ready(port)
-        Connection(ports["gateway"]).ask(_ANALYZE, _BODY, Content_Type="application/json")
+        Connection(ports["gateway"]).ask(_ANALYZE, _BODY)
         yield _Pair(port=ports["gateway"], processes=tuple(process.pid for process in running))
     finally:
         for process in running:
