@@ -44,6 +44,12 @@ _NOT_FORWARDED = frozenset(
         b"x-envoy-expected-rq-timeout-ms",
         b"x-retry-attempt",
         b"x-criticality",
+        # Of the page and this service, not of this service and the engine.
+        b"origin",
+        b"sec-fetch-dest",
+        b"sec-fetch-mode",
+        b"sec-fetch-site",
+        b"sec-fetch-user",
     }
 )
 _NOT_RETURNED = frozenset({b"content-length", b"date", b"server", b"x-request-id", SECOND_HAND.lower().encode()})

@@ -23,7 +23,9 @@ from cqox.contract import (
     Report,
 )
 from services.http.app import App
+from services.http.guard import HEALTH_PATHS
 from services.http.health import Health, Liveness
+from services.http.origin import SAFE_METHODS
 from services.http.steering import PolicyChange, PolicyListing
 
 __all__ = ["OPERATIONS", "OWN_GROUPS", "Answer", "Handler", "Operation", "Parameter", "operation", "register"]
@@ -91,6 +93,13 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     answers: tuple[Answer, ...]
     problems: tuple[int, ...] = field(default=())
+
+    @property
+    def refusals(self) -> tuple[int, ...]:
+        """Statuses of the problems that a request meets before the operation: by its host and its page."""
+        host = () if self.path in HEALTH_PATHS else (400, 421)
+        page = () if self.method in SAFE_METHODS else (403,)
+        return (*host, *page)
 
 
 _DATASET = Parameter(name="dataset_id", where="path", meaning="The id that the upload answered, or a sample's name.")

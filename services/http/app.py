@@ -10,6 +10,7 @@ from typing import Any, NoReturn, cast
 from quart.ctx import AppContext
 from quart.json.provider import DefaultJSONProvider
 from quart.typing import ResponseTypes
+from quart.wrappers import Request
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
@@ -19,6 +20,8 @@ from cqox.tasks import TaskGroup
 from cqox.telemetry.setup import Telemetry
 from services.http import problems
 from services.http.connection import Connection, Lifespan
+from services.http.guard import Guard
+from services.http.hosts import AllowedHosts
 from services.http.incoming import IncomingRequest
 from services.http.lifecycle import InFlight, Lifecycle
 from services.http.settings import Settings
@@ -74,6 +77,7 @@ class App(QuartTrio):
         self.in_flight = InFlight()
         self.resources: list[Resource] = [self._open_telemetry]
         self.warm_ups: list[WarmUp] = []
+        self._guard = Guard(title.lower(), AllowedHosts(settings.allowed_hosts, listens_on=settings.host))
 
     @asynccontextmanager
     async def _open_telemetry(self) -> AsyncIterator[Telemetry]:
@@ -93,6 +97,17 @@ class App(QuartTrio):
     def refusal(self, request: IncomingRequest) -> TrioResponse:
         """The answer to a request that was cut at the end of the grace."""
         return problems.answer(request, Draining(self.title.lower()))
+
+    async def handle_request(self, request: Request) -> ResponseTypes:
+        """Answer a request that is for this service and comes from none but its own pages; refuse any other.
+
+        Here and not in a hook, since it comes before every route, those that do not exist included.
+        """
+        incoming = cast("IncomingRequest", request)
+        refused = self._guard.refusal(incoming)
+        if refused is not None:
+            return problems.answer(incoming, refused)
+        return await super().handle_request(request)
 
     async def handle_user_exception(
         self, ctx: AppContext, error: Exception | BaseExceptionGroup[BaseException]

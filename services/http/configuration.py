@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from cqox.errors import CqoxError
 from cqox.telemetry.secrets import masked
+from services.http.hosts import AllowedHosts
 from services.http.settings import Setting, Settings, data_home, table
 
 __all__ = ["HelpRequested", "Loaded", "SettingsError", "load", "load_command_line"]
@@ -123,6 +124,8 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
             raise SettingsError(f"{setting.variable} must be one of {', '.join(setting.choices)}, not {text!r}.")
         return text.lower()
     if setting.kind is str:
+        if setting.name == "allowed_hosts":
+            _check_hosts(text)
         return _urls(text) if setting.name == "engine_url" else text
     if setting.kind is Path:
         return Path(text).expanduser().absolute()
@@ -153,6 +156,13 @@ def _urls(text: str) -> str:
     if len(set(urls)) < len(urls):
         raise SettingsError(f"ENGINE_URL names an engine twice: {text}.")
     return ",".join(urls)
+
+
+def _check_hosts(text: str) -> None:
+    try:
+        AllowedHosts(text)
+    except ValueError as error:
+        raise SettingsError(f"CQOX_ALLOWED_HOSTS: {error}.") from None
 
 
 def _check_address(url: str) -> None:

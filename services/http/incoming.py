@@ -125,6 +125,8 @@ class IncomingRequest(TrioRequest):
 
     body_class = IncomingBody
     body: IncomingBody
+    is_foreign = False
+    """Whether it is for a host that is none of ours, so that its answer says nothing of this service."""
 
     @cached_property
     def request_id(self) -> str:

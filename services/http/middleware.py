@@ -39,8 +39,9 @@ def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
     """Put the ids of request and trace and the security headers on an answer; a header that is there already stays."""
     headers = response.headers
     headers["X-Request-Id"] = request.request_id
-    for name, value in trace_members().items():
-        headers[_TRACE_HEADERS[name]] = value
+    if not request.is_foreign:
+        for name, value in trace_members().items():
+            headers[_TRACE_HEADERS[name]] = value
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
 

@@ -60,7 +60,7 @@ def _schemas() -> tuple[_References, _Json]:
 def _operation(operation: Operation, references: _References) -> _Json:
     responses: _Json = {str(answer.status): _answer(answer, references) for answer in operation.answers}
     problem: _Json = {"application/problem+json": {"schema": references[Problem, "serialization"]}}
-    for status in (*operation.problems, 500):
+    for status in sorted({*operation.problems, *operation.refusals, 500}):
         responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": problem})
     entry: _Json = {
         "operationId": operation.name,

@@ -40,6 +40,8 @@ from cqox.errors import (
     WorkersUnavailable,
 )
 from cqox.telemetry import current_span
+from services.http.hosts import ForeignHost
+from services.http.origin import CrossSiteRequest
 from services.http.tracing import trace_members
 
 if TYPE_CHECKING:
@@ -69,10 +71,12 @@ class Kind:
 
 _KINDS: dict[type[Exception], Kind] = {
     InvalidRequest: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
+    CrossSiteRequest: Kind(type="cross-site-request", status=403, title="A page of another site may not do that"),
     NotFound: Kind(type="not-found", status=404, title="There is nothing of that id"),
     RunsElsewhere: Kind(type="runs-elsewhere", status=409, title="Another engine runs that job"),
     LimitExceeded: Kind(type="limit-exceeded", status=413, title="That is more than is accepted"),
     UnreadableFile: Kind(type="unreadable-file", status=415, title="The file cannot be read as a table"),
+    ForeignHost: Kind(type="foreign-host", status=421, title="The service does not answer to that name"),
     UnusableData: Kind(type="unusable-data", status=422, title="The data cannot answer this question"),
     KeyReused: Kind(type="idempotency-key-reused", status=422, title="The key stands for another request"),
     InputError: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
@@ -214,6 +218,8 @@ def _response(
     request: "IncomingRequest", kind: Kind, detail: str, fields: dict[str, object], headers: dict[str, str]
 ) -> TrioResponse:
     members = _members(kind, detail, fields, instance=request.path, request_id=request.request_id)
+    if request.is_foreign:
+        members = {name: value for name, value in members.items() if name not in trace_members()}
     body = json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
     return TrioResponse(body, int(kind.status), headers, content_type="application/problem+json")
 

@@ -37,6 +37,15 @@ class Settings:
     host: Annotated[
         str, _About("CQOX_HOST", "Name or address to listen on; 0.0.0.0 or :: for every network of the machine.")
     ] = "127.0.0.1"
+    allowed_hosts: Annotated[
+        str,
+        _About(
+            "CQOX_ALLOWED_HOSTS",
+            "Host names to answer to, separated by commas, such as cqox.example.com or *.example.com; * for all. IP "
+            "addresses, localhost and a name in CQOX_HOST are answered to anyway.",
+            shown="none",
+        ),
+    ] = ""
     gateway_port: Annotated[
         int,
         _About(

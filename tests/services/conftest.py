@@ -90,6 +90,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             "CQOX_DATA_DIR": str(tmp_path / "data"),
             "CQOX_GATEWAY_PORT": "0",
             "CQOX_ENGINE_PORT": "0",
+            # What raw requests of tests call every service.
+            "CQOX_ALLOWED_HOSTS": "x",
             **variables,
         }
         service = Service([sys.executable, *arguments], environment)

@@ -18,7 +18,8 @@ from services.http.serving import serve
 from services.http.settings import Settings
 
 set_up_logging(level="debug", format="json", service="gateway")
-app = App(__name__, title="Gateway", settings=Settings())
+# Raw requests of tests call it x.
+app = App(__name__, title="Gateway", settings=Settings(allowed_hosts="x"))
 of_a_resource: list[TaskGroup] = []
 add_health(app, {})
 

@@ -70,6 +70,7 @@ def test_sizes_may_have_a_unit(text, size):
         ("ENGINE_URL", "http://a..b:1", "'a..b', which can be the name of no host"),
         ("ENGINE_URL", "http://256.1.1.1:1", "'256.1.1.1', which can be the name of no host"),
         ("ENGINE_URL", "http://xn--:1", "'xn--', which can be the name of no host"),
+        ("CQOX_ALLOWED_HOSTS", "a,https://b.example", "'https://b.example' is no host name: give names without scheme"),
         ("CQOX_LOG_FORMAT", "xml", "must be one of auto, console, json"),
     ],
 )

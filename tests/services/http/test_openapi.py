@@ -48,6 +48,13 @@ def test_every_operation_says_how_it_fails():
         assert entry["responses"]["500"]["content"].keys() == {"application/problem+json"}
 
 
+def test_every_operation_says_how_a_stranger_is_refused():
+    for each in OPERATIONS:
+        statuses = DOCUMENT["paths"][each.path][each.method.lower()]["responses"].keys()
+        assert ("421" in statuses) == (each.group != "Health"), each.name
+        assert ("403" in statuses) == (each.method != "GET"), each.name
+
+
 def test_the_models_of_the_contract_are_the_schemas():
     for name in ("AnalyzeRequest", "Report", "DatasetDescription", "Inference", "Problem", "EstimateReport"):
         assert name in DOCUMENT["components"]["schemas"]
