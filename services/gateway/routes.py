@@ -16,7 +16,7 @@ from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.gateway.promises import problem_of, promised
 from services.http.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operation, register
 from services.http.app import App
-from services.http.bodies import chunks_of, declared_length, read_body
+from services.http.bodies import chunks_of, declared_length, read_body, read_json_bytes
 from services.http.hop import SECOND_HAND, own_key, serving
 from services.http.incoming import IncomingRequest, current_request
 from services.http.problems import describe
@@ -67,7 +67,9 @@ def add_routes(app: App, upstream: Upstream) -> None:
 
     async def asked(what: Operation, parameters: Mapping[str, str]) -> Call:
         request = current_request()
-        body = await read_body(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
+        # An engine would refuse what does not say that it is JSON, but only after it has been sent there.
+        read = read_json_bytes if isinstance(what.body, type) else read_body
+        body = await read(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
         return _call(request, body, promised(what, parameters, events=request.wants_events))
 
     @contextmanager

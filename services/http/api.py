@@ -96,10 +96,10 @@ class Operation:
 
     @property
     def refusals(self) -> tuple[int, ...]:
-        """Statuses of the problems that a request meets before the operation: by its host and its page."""
+        """Statuses of the problems that a request meets before the operation: by its host, its page and its type."""
         host = () if self.path in HEALTH_PATHS else (400, 421)
         page = () if self.method in SAFE_METHODS else (403,)
-        return (*host, *page)
+        return (*host, *page, *((415,) if isinstance(self.body, type) else ()))
 
 
 _DATASET = Parameter(name="dataset_id", where="path", meaning="The id that the upload answered, or a sample's name.")

@@ -12,12 +12,12 @@ import trio
 from pydantic import JsonValue
 from werkzeug.exceptions import RequestTimeout
 
-from cqox.errors import InvalidRequest, LimitExceeded
+from cqox.errors import InputError, InvalidRequest, LimitExceeded
 
 if TYPE_CHECKING:
     from services.http.incoming import IncomingRequest
 
-__all__ = ["chunks_of", "declared_length", "decode_json", "read_body", "read_json"]
+__all__ = ["NotJson", "chunks_of", "declared_length", "decode_json", "read_body", "read_json", "read_json_bytes"]
 
 _MOST_LEVELS = 100
 _MOST_SEPARATORS = 100_000
@@ -27,6 +27,7 @@ _MOST_TOKENS = 4 * _MOST_SEPARATORS
 _FIRST_TOKENS = 10 * _MOST_LEVELS
 # The closing quote may be missing: searched for from every quote of a string without an end, it would take hours.
 _NESTING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+_JSON_TYPE = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]{1,100}\+)?json")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # Python knows more, some of which, such as Punycode, take time that grows with the square of the length.
 _CHARSETS = frozenset(
@@ -35,6 +36,10 @@ _CHARSETS = frozenset(
         *("cp932", "shift_jis", "euc_jp", "iso2022_jp", "cp1252", "iso8859-1", "iso8859-15"),
     }
 )
+
+
+class NotJson(InputError):
+    """The body is JSON by the contract, and the client sends it as something else."""
 
 
 def declared_length(request: "IncomingRequest", *, max_bytes: int, what: str) -> int | None:
@@ -93,18 +98,36 @@ async def read_body(request: "IncomingRequest", *, max_bytes: int, idle_seconds:
     return b"".join([data async for data in chunks_of(request, max_bytes=max_bytes, idle_seconds=idle_seconds)])
 
 
+async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, idle_seconds: float = 60.0) -> bytes:
+    """The whole body of a request that says that it is JSON; what it holds is not looked at.
+
+    A web page may send other types across sites without asking, JSON it may not.
+
+    Raises:
+        NotJson: the body is of another media type than `application/json` or `application/…+json`, or of none.
+        LimitExceeded: it is larger than `max_bytes`.
+        RequestTimeout: the client paused for longer than `idle_seconds` (werkzeug's, 408).
+    """
+    given = request.headers.getlist("Content-Type")
+    if given and (len(given) > 1 or not _JSON_TYPE.fullmatch(request.mimetype)):
+        raise _not_json(", ".join(given))
+    body = await read_body(request, max_bytes=max_bytes, idle_seconds=idle_seconds)
+    if body and not given:
+        raise _not_json("")
+    return body
+
+
 async def read_json(request: "IncomingRequest", *, max_bytes: int, idle_seconds: float = 60.0) -> dict[str, JsonValue]:
     """The body as a JSON object.
 
-    The content type is not asked for: `curl -d` sends JSON as a form.
-
     Raises:
+        NotJson: it is sent as another media type.
         InvalidRequest: it is empty, no JSON, no object, nested too deep, holds too many values, or names a key twice
             in one object.
         LimitExceeded: it is larger than `max_bytes`.
         RequestTimeout: the client paused for longer than `idle_seconds` (werkzeug's, 408).
     """
-    body = await read_body(request, max_bytes=max_bytes, idle_seconds=idle_seconds)
+    body = await read_json_bytes(request, max_bytes=max_bytes, idle_seconds=idle_seconds)
     return decode_json(body, charset=request.mimetype_params.get("charset", ""))
 
 
@@ -199,6 +222,15 @@ def _without_repeats(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]
 
 def _refuse_constant(name: str) -> JsonValue:
     raise InvalidRequest(f"The body holds {name}, which is not JSON; leave the field out or use null.")
+
+
+def _not_json(given: str) -> NotJson:
+    said = f"says that it is {given[:100]!r}" if given else "has no Content-Type"
+    return NotJson(
+        f"The body {said}; send JSON with the header 'Content-Type: application/json'. With curl: "
+        "curl -H 'Content-Type: application/json' -d @request.json and the address.",
+        field="Content-Type",
+    )
 
 
 def _too_large(what: str, max_bytes: int) -> LimitExceeded:

@@ -40,6 +40,7 @@ from cqox.errors import (
     WorkersUnavailable,
 )
 from cqox.telemetry import current_span
+from services.http.bodies import NotJson
 from services.http.hosts import ForeignHost
 from services.http.origin import CrossSiteRequest
 from services.http.tracing import trace_members
@@ -75,6 +76,7 @@ _KINDS: dict[type[Exception], Kind] = {
     NotFound: Kind(type="not-found", status=404, title="There is nothing of that id"),
     RunsElsewhere: Kind(type="runs-elsewhere", status=409, title="Another engine runs that job"),
     LimitExceeded: Kind(type="limit-exceeded", status=413, title="That is more than is accepted"),
+    NotJson: Kind(type="unsupported-media-type", status=415, title="The body has to be sent as JSON"),
     UnreadableFile: Kind(type="unreadable-file", status=415, title="The file cannot be read as a table"),
     ForeignHost: Kind(type="foreign-host", status=421, title="The service does not answer to that name"),
     UnusableData: Kind(type="unusable-data", status=422, title="The data cannot answer this question"),

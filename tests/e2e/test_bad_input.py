@@ -64,7 +64,9 @@ def test_a_mapping_that_makes_no_sense_is_refused(
 
 def test_a_role_written_twice_in_one_object_is_refused(api: httpx.Client, small: str) -> None:
     body = f'{{"dataset_id":"{small}","mapping":{{"y":"y","y":"x","treatment":"w"}}}}'
-    refused(api.post("/api/analyze/comprehensive", content=body), 400, "y")
+    refused(
+        api.post("/api/analyze/comprehensive", content=body, headers={"Content-Type": "application/json"}), 400, "y"
+    )
 
 
 @pytest.mark.parametrize(

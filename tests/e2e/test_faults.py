@@ -208,7 +208,7 @@ def test_clients_with_too_little_patience_open_no_circuit(shared: Stack) -> None
 
 def test_a_client_that_goes_away_in_mid_upload_leaves_nothing_behind(shared: Stack) -> None:
     with socket.create_connection(("127.0.0.1", shared.gateway.port)) as connection:
-        head = "POST /api/datasets?name=a.csv HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n"
+        head = "POST /api/datasets?name=a.csv HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n"
         connection.sendall(head.encode() + b"y,w\n" + b"1.5,0\n" * 300_000)
         time.sleep(0.5)
         before = scratch_files(shared)
@@ -227,7 +227,8 @@ def scratch_files(stack: Stack) -> list[Path]:
 
 def test_a_client_that_half_closes_is_answered_or_cut_and_holds_nothing(shared: Stack) -> None:
     content = json.dumps(asking(330, 1000)).encode()
-    head = f"POST {ANALYZE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = f"POST {ANALYZE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(content)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", shared.gateway.port), timeout=30) as connection:
         connection.sendall(head.encode() + content)
         connection.shutdown(socket.SHUT_WR)

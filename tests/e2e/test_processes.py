@@ -131,7 +131,8 @@ def test_health_stays_fast_while_two_analyses_compute(running: Stack) -> None:
 def test_a_client_gone_mid_analysis_kills_the_worker_within_a_tenth_of_a_second(running: Stack) -> None:
     host, port = "127.0.0.1", running.gateway.port
     content = json.dumps(LONG).encode()
-    head = f"POST /api/analyze/comprehensive HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = f"POST /api/analyze/comprehensive HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(content)}\r\n\r\n"
     taken = []
     # The machine may be doing something else at one time, but hardly at all three.
     while len(taken) < 3 and min(taken, default=1.0) > 0.1:

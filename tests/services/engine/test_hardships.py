@@ -56,7 +56,9 @@ def test_no_body_holds_up_the_others(engine) -> None:
 
     def ask() -> None:
         for body in bodies:
-            statuses.append(problem(httpx.post(f"{engine.url}/api/analyze/comprehensive", content=body, timeout=60)))
+            headers = {"Content-Type": "application/json"}
+            answer = httpx.post(f"{engine.url}/api/analyze/comprehensive", content=body, headers=headers, timeout=60)
+            statuses.append(problem(answer))
 
     asking = threading.Thread(target=ask)
     asking.start()

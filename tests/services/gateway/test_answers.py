@@ -7,7 +7,8 @@ import pytest
 
 ANALYZE = "/api/analyze/comprehensive"
 BODY = b'{"dataset_id": "test", "mapping": {"y": "y"}}'
-ONCE = {"X-Retry-Attempt": "1", "X-Request-Id": "alice-42"}
+JSON = {"Content-Type": "application/json"}
+ONCE = {"X-Retry-Attempt": "1", "X-Request-Id": "alice-42", **JSON}
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_what_is_no_answer_of_an_engine_is_a_503_and_on_the_log_with_its_id(gate
 )
 def test_a_refusal_of_the_engine_is_a_problem_that_says_when_to_come_back_and_is_on_the_log(gateway_before, sent, kind):
     gateway = gateway_before(sent)
-    got = httpx.post(gateway.url + ANALYZE, content=BODY, headers={"X-Request-Id": "alice-42"})
+    got = httpx.post(gateway.url + ANALYZE, content=BODY, headers={"X-Request-Id": "alice-42", **JSON})
     assert got.headers["Content-Type"] == "application/problem+json"
     assert got.json()["type"] == kind
     assert got.headers["Retry-After"] == "1"
@@ -89,7 +90,7 @@ def chunk(data: bytes) -> bytes:
 def test_a_stream_whose_engine_dies_ends_with_an_event_that_says_so(gateway_before):
     gateway = gateway_before(STREAM + chunk(EVENT))
     got = httpx.post(
-        gateway.url + ANALYZE, content=BODY, headers={"Accept": "text/event-stream", "X-Request-Id": "alice-42"}
+        gateway.url + ANALYZE, content=BODY, headers={"Accept": "text/event-stream", "X-Request-Id": "alice-42", **JSON}
     )
     first, last, rest = got.content.split(b"\n\n")
     assert (first + b"\n\n", rest) == (EVENT, b"")

@@ -20,7 +20,8 @@ from services.http.settings import Settings
 FAKE = str(Path(__file__).parent / "fake_engine.py")
 ANALYZE = "/api/analyze/comprehensive"
 # A request that is itself a retry is tried once, which spares the tests the pauses.
-ONE_ATTEMPT = {"X-Retry-Attempt": "1"}
+JSON = {"Content-Type": "application/json"}
+ONE_ATTEMPT = {"X-Retry-Attempt": "1", **JSON}
 BODY = b'{"dataset_id": "test", "mapping": {"y": "y"}}'
 
 
@@ -36,7 +37,7 @@ def gateway(start, engine):
 
 @pytest.fixture
 def client(gateway):
-    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=20, headers=JSON) as client:
         yield client
 
 
@@ -110,7 +111,7 @@ def test_an_engine_that_fails_is_unavailable(client, status):
 def test_an_engine_that_is_down_is_a_503_that_says_when_to_come_back(start):
     gateway = start("-m", "services.gateway", ENGINE_URL=dead_url())
     for method, path in (("POST", ANALYZE), ("GET", "/api/datasets"), ("POST", "/api/datasets")):
-        answer = httpx.request(method, gateway.url + path, content=BODY)
+        answer = httpx.request(method, gateway.url + path, content=BODY, headers=JSON)
         assert answer.status_code == 503
         assert problem_of(answer)["type"] == "engine-unavailable"
         assert int(answer.headers["Retry-After"]) >= 1
@@ -149,7 +150,7 @@ def test_an_engine_that_never_answers_is_a_504_at_the_deadline(start, raw):
     gateway = start("-m", "services.gateway", ENGINE_URL=raw(None).url, CQOX_ANALYSIS_SECONDS="0.5")
     for path in (ANALYZE, "/api/datasets"):
         began = time.monotonic()
-        answer = httpx.post(gateway.url + path, content=BODY, timeout=10)
+        answer = httpx.post(gateway.url + path, content=BODY, headers=JSON, timeout=10)
         assert 0.4 < time.monotonic() - began < 8
         assert answer.status_code == 504
         assert problem_of(answer)["type"] == "deadline-exceeded"
@@ -197,8 +198,8 @@ def test_an_upload_beyond_the_limit_is_refused_without_the_engine(start, engine)
 
 def test_a_body_beyond_the_limit_is_refused(start, engine):
     gateway = start("-m", "services.gateway", ENGINE_URL=engine.url, CQOX_MAX_BODY_BYTES="1000")
-    assert httpx.post(gateway.url + ANALYZE, content=bytes(1001)).status_code == 413
-    assert httpx.post(gateway.url + ANALYZE, content=bytes(1000)).status_code == 200
+    assert httpx.post(gateway.url + ANALYZE, content=bytes(1001), headers=JSON).status_code == 413
+    assert httpx.post(gateway.url + ANALYZE, content=bytes(1000), headers=JSON).status_code == 200
 
 
 def test_an_answer_beyond_the_limit_is_a_failure_of_the_engine(start, engine):
@@ -221,7 +222,7 @@ def test_a_client_that_goes_away_in_mid_upload_is_gone_for_the_engine_too(gatewa
 
 def test_a_client_that_goes_away_in_mid_analysis_is_gone_for_the_engine_too(gateway, engine):
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{gateway.url}{ANALYZE}?sleep=30", content=BODY, timeout=httpx.Timeout(10, read=0.5))
+        httpx.post(f"{gateway.url}{ANALYZE}?sleep=30", content=BODY, headers=JSON, timeout=httpx.Timeout(10, read=0.5))
     began = time.monotonic()
     engine.wait_line("client gone while working")
     assert time.monotonic() - began < 1

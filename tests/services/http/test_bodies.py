@@ -13,6 +13,7 @@ from services.http.incoming import IncomingRequest
 def request_with(*chunks: bytes, ended: bool = True, **headers: str) -> IncomingRequest:
     from werkzeug.datastructures import Headers
 
+    headers = {"Content-Type": "application/json"} | headers
     scope = {"type": "http", "headers": [], "query_string": b""}
     request = IncomingRequest("POST", "http", "/", b"", Headers(headers), "", "1.1", scope, send_push_promise=None)
     for chunk in chunks:

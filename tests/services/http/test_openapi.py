@@ -53,6 +53,7 @@ def test_every_operation_says_how_a_stranger_is_refused():
         statuses = DOCUMENT["paths"][each.path][each.method.lower()]["responses"].keys()
         assert ("421" in statuses) == (each.group != "Health"), each.name
         assert ("403" in statuses) == (each.method != "GET"), each.name
+        assert ("415" in statuses) == (each.body is not None), each.name
 
 
 def test_the_models_of_the_contract_are_the_schemas():
