@@ -16,6 +16,7 @@ __all__ = [
     "EngineBusy",
     "EngineFailed",
     "EngineLost",
+    "EngineMisdirected",
     "EngineOutOfTime",
     "EngineSilent",
     "EngineStalled",
@@ -93,6 +94,16 @@ class EngineUnasked(ServiceError):
         super().__init__(f"No engine that answers knows of it, and one could not be asked: {error}")
 
 
+class EngineMisdirected(ServiceError):
+    """The engine does not answer to the name by which the gateway knows it. No failure to a circuit: it is well."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"The engine refuses requests for the host '{host}', which is in ENGINE_URL of the gateway: add it to "
+            "CQOX_ALLOWED_HOSTS of the engine."
+        )
+
+
 class EngineBusy(CqoxError):
     """The engine is well and took nothing: it refuses for load, cannot compute now, or is shutting down.
 
@@ -127,7 +138,9 @@ class EngineSilent(EngineUnavailable):
     """The time was up, and the engine answered nobody meanwhile."""
 
 
-def checked(reply: Reply, *, seconds: float, answers_others: bool = False, promise: Promise | None = None) -> Reply:
+def checked(
+    reply: Reply, *, seconds: float, answers_others: bool = False, promise: Promise | None = None, host: str = ""
+) -> Reply:
     """The reply, if it is an answer to the request, whatever its status.
 
     Args:
@@ -135,8 +148,10 @@ def checked(reply: Reply, *, seconds: float, answers_others: bool = False, promi
         seconds: how much time there was when it was asked.
         answers_others: whether it has answered another request since.
         promise: what it must be where all goes well; None where that is not looked at.
+        host: what the engine was called when it was asked.
 
     Raises:
+        EngineMisdirected: 421, which is about our request and not about the client's.
         EngineBusy: 429, or 503 because the engine is shutting down or has no workers.
         EngineOutOfTime: 504, and there had been less time than an engine's fair share, or it answered others.
         EngineFailed: another 5xx, unless it is a 503 that says which part behind the engine is away.
@@ -145,6 +160,8 @@ def checked(reply: Reply, *, seconds: float, answers_others: bool = False, promi
     status = reply.status
     if status == 429:
         raise EngineBusy(reply)
+    if status == 421:
+        raise EngineMisdirected(host)
     if 400 <= status < 500:
         return reply
     if 500 <= status < 600:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from enum import Enum
+from urllib.parse import urlsplit
 
 import httpx
 import trio
@@ -19,6 +20,7 @@ from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient, R
 from services.gateway.failures import (
     FAIR_SHARE_SECONDS,
     EngineBusy,
+    EngineMisdirected,
     EngineOutOfTime,
     EngineSilent,
     EngineStalled,
@@ -71,6 +73,7 @@ class Replica:
         )
         self.misses = 0
         self._client = client
+        self._host = urlsplit(url.partition(" ")[0]).hostname or ""
         self._in_flight = 0
         self._waiting: set[trio.CancelScope] = set()
         self._occupied = trio.Event()
@@ -131,8 +134,14 @@ class Replica:
 
     def _judged(self, call: Call, reply: Reply, began: float, seconds: float) -> Reply:
         try:
-            checked(reply, seconds=seconds, answers_others=self._answered_at > began, promise=call.promise)
-        except EngineBusy:
+            checked(
+                reply,
+                seconds=seconds,
+                answers_others=self._answered_at > began,
+                promise=call.promise,
+                host=self._host,
+            )
+        except (EngineBusy, EngineMisdirected):
             self._answered_at = trio.current_time()
             raise
         self._answered_at = trio.current_time()

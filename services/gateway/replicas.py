@@ -21,7 +21,7 @@ import trio
 from cqox.errors import CircuitOpen, EngineUnavailable
 from cqox.tasks import TaskGroup, open_task_group
 from services.gateway.engine_client import MAX_ANSWER_BYTES, Call, EngineClient, Reply, Streamed
-from services.gateway.failures import EngineBusy, EngineUnasked, EngineUnreached
+from services.gateway.failures import EngineBusy, EngineMisdirected, EngineUnasked, EngineUnreached
 from services.gateway.names import Resolve, addresses, can_have_several
 from services.gateway.replica import Replica
 from services.http.hop import SECOND_HAND
@@ -218,7 +218,7 @@ class Replicas:
     async def _attempt[Answer](
         self, ask: Callable[[Replica, Call], Awaitable[Answer]], call: Call, tried: list[Replica]
     ) -> Answer:
-        untouched: EngineBusy | EngineUnreached | None = None
+        untouched: EngineBusy | EngineMisdirected | EngineUnreached | None = None
         for replica in self._by_load(tried):
             if untouched is not None and (replica in tried or not _can_be_sent_again(call, untouched)):
                 raise untouched
@@ -229,7 +229,7 @@ class Replicas:
             except CircuitOpen as error:
                 if error.policy != replica.breaker.name:
                     raise
-            except (EngineBusy, EngineUnreached) as error:
+            except (EngineBusy, EngineMisdirected, EngineUnreached) as error:
                 untouched = error
                 if len(self._replicas) > 1:
                     _log.warning("%s took nothing: %s", replica.url, error)
@@ -248,7 +248,7 @@ class Replicas:
             for replica in self._by_load(()):
                 try:
                     answer = await ask(replica, call)
-                except (EngineBusy, EngineUnavailable) as error:
+                except (EngineBusy, EngineMisdirected, EngineUnavailable) as error:
                     failure = error
                     continue
                 lesser: Answer | None = answer
@@ -295,6 +295,6 @@ def _worth(answer: Reply | Streamed) -> _Worth:
     return _Worth.SECOND_HAND if any(name == _SECOND_HAND for name, _ in answer.headers) else _Worth.FIRST_HAND
 
 
-def _can_be_sent_again(call: Call, failure: EngineBusy | EngineUnreached) -> bool:
+def _can_be_sent_again(call: Call, failure: EngineBusy | EngineMisdirected | EngineUnreached) -> bool:
     # A stream can be sent once, and has been begun wherever there was a connection.
     return isinstance(call.content, bytes) or isinstance(failure, EngineUnreached)
