@@ -63,7 +63,9 @@ def parse_authority(value: bytes) -> Authority | None:
     if port is not None and port > _LAST_PORT:
         return None
     if match["address"] is not None:
-        address = _canonical(match["address"].decode("ascii"))
+        literal = match["address"].decode("ascii")
+        # Brackets are for IPv6 alone.
+        address = _canonical(literal) if ":" in literal else ""
         return Authority(address, port, is_address=True) if address else None
     name = match["name"].decode("ascii").lower()
     if len(name) > _MOST_NAME_CHARACTERS:

@@ -3,17 +3,15 @@
 Pure functions: bytes in, a `Target` or an error out.
 """
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
-__all__ = ["InvalidTarget", "Target", "is_authority", "parse_target"]
+from services.http.hosts import parse_authority
+
+__all__ = ["InvalidTarget", "Target", "parse_target"]
 
 _ABSOLUTE = re.compile(rb"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<rest>.*)", re.DOTALL)
 _VISIBLE = re.compile(rb"[!-~]+")
-_REGISTERED_NAME = re.compile(r"[A-Za-z0-9_.~!$&'()*+,;=%-]*")
-_PORT = re.compile(r"[0-9]{0,5}")
-_LARGEST_PORT = 65535
 
 
 class InvalidTarget(ValueError):
@@ -59,28 +57,7 @@ def parse_target(method: str, target: bytes) -> Target:
         raise InvalidTarget("The target of the request must be a path that begins with '/', or an absolute URL.")
     if absolute["scheme"].lower() not in (b"http", b"https"):
         raise InvalidTarget("The scheme of the requested URL must be http or https.")
-    if not absolute["authority"] or not is_authority(absolute["authority"].decode("ascii")):
+    if parse_authority(absolute["authority"]) is None:
         raise InvalidTarget("The requested URL has no valid host.")
     path, _, query = absolute["rest"].partition(b"?")
     return Target(path=path or b"/", query=query, authority=absolute["authority"])
-
-
-def is_authority(text: str) -> bool:
-    """Return whether the text is a host with an optional port (RFC 3986), without user information."""
-    if text.startswith("["):
-        literal, closed, port = text[1:].partition("]")
-        if not closed or (port and not port.startswith(":")):
-            return False
-        host_is_valid, port = _is_ipv6(literal), port[1:]
-    else:
-        host, _, port = text.partition(":")
-        host_is_valid = bool(host) and bool(_REGISTERED_NAME.fullmatch(host))
-    return host_is_valid and bool(_PORT.fullmatch(port)) and int(port or 0) <= _LARGEST_PORT
-
-
-def _is_ipv6(literal: str) -> bool:
-    try:
-        ipaddress.IPv6Address(literal.replace("%25", "%", 1))
-    except ValueError:
-        return False
-    return True

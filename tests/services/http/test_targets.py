@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.http.targets import InvalidTarget, Target, is_authority, parse_target
+from services.http.hosts import parse_authority
+from services.http.targets import InvalidTarget, Target, parse_target
 
 
 @pytest.mark.parametrize(
@@ -48,4 +49,4 @@ def test_no_bytes_raise_anything_else(target, method):
         except InvalidTarget:
             continue
         assert found.path.startswith(b"/")
-        assert found.authority is None or is_authority(found.authority.decode())
+        assert found.authority is None or parse_authority(found.authority)
