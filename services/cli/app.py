@@ -9,6 +9,7 @@ import typer
 
 from cqox.contract import ROLES, Options
 from services.cli import db
+from services.http.configuration import about_secrets, former_flag, no_flag
 from services.http.settings import Setting, table
 
 __all__ = ["main"]
@@ -58,7 +59,11 @@ def estimators() -> None:
 def _up(demo: bool, **flags: str | None) -> None:
     from services.cli.up import up
 
-    given = {setting.variable: flags[setting.name] for setting in _flags_of_up()}
+    for setting in _flags_of_up():
+        if not setting.flag and flags[setting.name] is not None:
+            typer.secho(no_flag(setting), fg="red", err=True)
+            raise typer.Exit(2)
+    given = {setting.variable: flags[setting.name] for setting in _flags_of_up() if setting.flag}
     raise typer.Exit(up(demo=demo, overrides={variable: text for variable, text in given.items() if text is not None}))
 
 
@@ -108,7 +113,8 @@ def _parameters_of_up() -> list[inspect.Parameter]:
                 Annotated[
                     str | None,
                     typer.Option(
-                        setting.flag,
+                        setting.flag or former_flag(setting),
+                        hidden=not setting.flag,
                         help=f"{setting.help} ({setting.variable}; default {setting.default})",
                         metavar=setting.unit.upper() or "VALUE",
                         show_default=False,
@@ -158,11 +164,13 @@ def _parameters_of_analyze() -> list[inspect.Parameter]:
     ]
 
 
-def _command(name: str, function: Callable[..., None], parameters: list[inspect.Parameter], help: str) -> None:
+def _command(
+    name: str, function: Callable[..., None], parameters: list[inspect.Parameter], help: str, epilog: str | None = None
+) -> None:
     """Add a command whose flags are made from a table, so that the table stays the only place where they are."""
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    app.command(name, help=help)(function)
+    app.command(name, help=help, epilog=epilog)(function)
 
 
 _command(
@@ -171,6 +179,7 @@ _command(
     _parameters_of_up(),
     "Start gateway and engine and keep them serving until Ctrl-C, which drains them: the gateway fully before the "
     "engine. Only the gateway listens on the host that is named; the engine stays on this machine.",
+    about_secrets("up"),
 )
 _command(
     "analyze",

@@ -14,7 +14,7 @@ from cqox.analysis.results import StoreAddresses, check_addresses
 from services.cli.demo import Demonstration, show
 from services.cli.supervisor import Program, supervise
 from services.http.configuration import SettingsError, load
-from services.http.settings import Settings
+from services.http.settings import Settings, socket_beside, table
 from services.http.sockets import AddressUnusable, listen, url_of
 
 __all__ = ["Output", "up"]
@@ -106,6 +106,12 @@ def _free(host: str, port: int, flag: str) -> str:
             one.close()
 
 
+def _without_files_of(overrides: Mapping[str, str]) -> dict[str, str]:
+    """The environment, without the variables that name a file for what a flag says."""
+    files = {setting.file_variable for setting in table() if setting.variable in overrides}
+    return {variable: text for variable, text in os.environ.items() if variable not in files}
+
+
 class _Session:
     def __init__(self, console: Output, settings: Settings, *, gateway_url: str, engine_url: str, demo: bool) -> None:
         self._console = console
@@ -117,7 +123,7 @@ class _Session:
     def programs(self, overrides: Mapping[str, str]) -> tuple[Program, ...]:
         """The engine, then the gateway, with the settings of this command."""
         environment = {
-            **os.environ,
+            **_without_files_of(overrides),
             **overrides,
             "CQOX_GATEWAY_PORT": str(httpx.URL(self._gateway_url).port),
             "CQOX_ENGINE_PORT": str(httpx.URL(self._engine_url).port),
@@ -131,7 +137,8 @@ class _Session:
             Program(
                 name=name,
                 command=(sys.executable, "-m", f"services.{name}"),
-                environment=environment | {"CQOX_HOST": host},
+                environment=environment
+                | {"CQOX_HOST": host, "CQOX_ADMIN_SOCKET": str(socket_beside(self._settings, name))},
                 stop_seconds=stop,
             )
             for name, host in hosts.items()

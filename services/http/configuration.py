@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -12,9 +12,20 @@ from urllib.parse import SplitResult, urlsplit
 from cqox.errors import CqoxError
 from cqox.telemetry.secrets import masked
 from services.http.hosts import AllowedHosts
-from services.http.settings import Setting, Settings, data_home, table
+from services.http.secrets import SecretUnusable, holds_password, read_secret, telemetry_secrets
+from services.http.settings import Service, Setting, Settings, data_home, table
 
-__all__ = ["HelpRequested", "Loaded", "SettingsError", "load", "load_command_line"]
+__all__ = [
+    "HelpRequested",
+    "Loaded",
+    "SettingsError",
+    "about_secrets",
+    "adopt_telemetry_secrets",
+    "former_flag",
+    "load",
+    "load_command_line",
+    "no_flag",
+]
 
 _KUBERNETES_VALUE = re.compile(r"^(tcp|udp|sctp)://")
 _KUBERNETES_NAME = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$")
@@ -45,22 +56,66 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
 
-def load(environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Loaded:
+def load(
+    environ: Mapping[str, str], overrides: Mapping[str, str] | None = None, *, secrets: Collection[str] | None = None
+) -> Loaded:
     """The settings that an environment and flags ask for.
 
     Args:
         environ: the environment; an empty value counts as absent.
         overrides: values by environment name that win over the environment, such as flags.
+        secrets: the fields of `Settings` whose files are read where a `…_FILE` variable names one; all if None.
 
     Raises:
         SettingsError: a value cannot be used, or a CQOX_… variable does not exist; the nearest valid name is given.
     """
     known = {setting.variable: setting for setting in table()}
     given, notes = _ours(environ, known)
-    given |= overrides or {}
+    overrides = overrides or {}
+    for variable, text in overrides.items():
+        _check_flag(known[variable], text)
+    for setting in known.values():
+        file = given.pop(setting.file_variable, None)
+        if file is None or setting.variable in overrides:
+            continue
+        if setting.variable in given:
+            raise SettingsError(f"{setting.variable} and {setting.file_variable} are both set; keep one of them.")
+        if secrets is None or setting.name in secrets:
+            given[setting.variable] = _secret(setting, file)
+    given |= overrides
     values: dict[str, Any] = {known[name].name: _parsed(known[name], text) for name, text in given.items()}
     values.setdefault("data_dir", data_home(environ))
     return Loaded(settings=Settings(**values), notes=tuple(notes))
+
+
+def adopt_telemetry_secrets(environ: MutableMapping[str, str]) -> None:
+    """Put headers that are given as files where OpenTelemetry reads them: into the environment.
+
+    Raises:
+        SettingsError: a file cannot be used, or a header is given both ways.
+    """
+    try:
+        environ.update(telemetry_secrets(environ))
+    except SecretUnusable as error:
+        raise SettingsError(str(error)) from None
+
+
+def about_secrets(service: Service) -> str:
+    """What a help text says of the secrets of a command."""
+    secret = [setting for setting in table() if setting.secret and service in setting.services]
+    without = " ".join(f"{one.help} ({one.variable}; default {one.default})" for one in secret if not one.flag)
+    return (
+        f"Secrets are set by the environment and have no flag: {without} Each may be in a file of its own, which a "
+        f"variable names instead: {', '.join(one.file_variable for one in secret)}."
+    )
+
+
+def no_flag(setting: Setting) -> str:
+    """Why a secret has no flag, and what to use instead."""
+    return (
+        f"{former_flag(setting)} is gone: every user of this machine can read a command line. Set {setting.variable}, "
+        f"or {setting.file_variable} to the path of a file that holds it."
+    )
 
 
 def load_command_line(
@@ -80,14 +135,24 @@ def load_command_line(
         description=f"Start the CQOx {service}. Each flag has an environment variable; the flag wins.",
     )
     parser.add_argument("-h", "--help", action="store_true", help="show this text and end")
-    for setting in table():
-        if service in setting.services:
-            text = f"{setting.help} ({setting.variable}; default {setting.default})".replace("%", "%%")
+    of_service = [setting for setting in table() if service in setting.services]
+    for setting in of_service:
+        text = f"{setting.help} ({setting.variable}; default {setting.default})".replace("%", "%%")
+        if setting.flag:
             parser.add_argument(setting.flag, dest=setting.variable, metavar=setting.unit.upper() or "VALUE", help=text)
-    found = vars(parser.parse_args(arguments))
+        elif any(argument.partition("=")[0] == former_flag(setting) for argument in arguments):
+            raise SettingsError(no_flag(setting))
+    parser.epilog = about_secrets(service).replace("%", "%%")
+    known, unknown = parser.parse_known_args(arguments)
+    found = vars(known)
     if found.pop("help"):
         raise HelpRequested(parser.format_help())
-    return load(environ, {variable: text for variable, text in found.items() if text is not None})
+    if unknown:
+        # Without their values, which may be secrets.
+        names = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
+        parser.error(f"there is no flag {names[0]}" if names else "there is a word that belongs to no flag")
+    flags = {variable: text for variable, text in found.items() if text is not None}
+    return load(environ, flags, secrets={setting.name for setting in of_service})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,26 +160,47 @@ class _Parser(argparse.ArgumentParser):
         raise SettingsError(f"{message}; --help lists every flag")
 
 
+def former_flag(setting: Setting) -> str:
+    """The flag of a secret, which is refused."""
+    return "--" + setting.variable.removeprefix("CQOX_").lower().replace("_", "-")
+
+
+def _check_flag(setting: Setting, text: str) -> None:
+    if setting.secret and holds_password(text):
+        raise SettingsError(
+            f"{setting.flag} must hold no password: every user of this machine can read a command line. Set "
+            f"{setting.file_variable} to the path of a file that holds the address, or set {setting.variable}."
+        )
+
+
+def _secret(setting: Setting, file: str) -> str:
+    try:
+        return read_secret(setting.file_variable, file)
+    except SecretUnusable as error:
+        raise SettingsError(str(error)) from None
+
+
 def _ours(environ: Mapping[str, str], known: Mapping[str, Setting]) -> tuple[dict[str, str], list[str]]:
     given: dict[str, str] = {}
     notes: list[str] = []
     unknown: list[str] = []
+    names = known.keys() | {setting.file_variable for setting in known.values() if setting.file_variable}
     for variable, text in sorted(environ.items()):
-        if variable in _OF_TESTS or (variable not in known and not variable.startswith("CQOX_")):
+        if variable in _OF_TESTS or (variable not in names and not variable.startswith("CQOX_")):
             continue
-        if _KUBERNETES_VALUE.match(text) or (variable not in known and _KUBERNETES_NAME.search(variable)):
-            notes.append(f"{variable}={text} is ignored: Kubernetes sets it for a service of that name.")
-        elif variable not in known:
+        if _KUBERNETES_VALUE.match(text) or (variable not in names and _KUBERNETES_NAME.search(variable)):
+            notes.append(f"{variable}={masked(text)} is ignored: Kubernetes sets it for a service of that name.")
+        elif variable not in names:
             unknown.append(variable)
         elif text.strip():
             given[variable] = text.strip()
     if unknown:
-        raise SettingsError(" ".join(_unknown(variable, known) for variable in unknown))
+        raise SettingsError(" ".join(_unknown(variable, names) for variable in unknown))
     return given, notes
 
 
-def _unknown(variable: str, known: Mapping[str, Setting]) -> str:
-    nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0.0)[0]
+def _unknown(variable: str, names: Collection[str]) -> str:
+    nearest = difflib.get_close_matches(variable, sorted(names), n=1, cutoff=0.0)[0]
     return f"There is no setting {variable}; the nearest is {nearest}."
 
 

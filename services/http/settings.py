@@ -6,14 +6,17 @@ flags is in `services.http.configuration`.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-__all__ = ["Service", "Setting", "Settings", "data_home", "table"]
+__all__ = ["Secret", "Service", "Setting", "Settings", "data_home", "socket_beside", "table"]
 
 type Service = Literal["gateway", "engine", "up"]
 """A command that takes settings; `up` is `cqox up`, which starts the other two."""
+
+type Secret = Literal["", "address", "token"]
+"""What must be kept secret of a value: nothing, a password that an address may hold, or all of it."""
 
 _EVERYWHERE: tuple[Service, ...] = ("gateway", "engine", "up")
 _GIB = 2**30
@@ -28,6 +31,7 @@ class _About:
     maximum: float | None = None
     services: tuple[Service, ...] = _EVERYWHERE
     shown: str = ""
+    secret: Secret = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +88,9 @@ class Settings:
             "PostgreSQL database for results (postgresql://user:password@host:5432/name); engines may share it.",
             services=("engine", "up"),
             shown="a SQLite file in the data directory",
+            secret="address",
         ),
-    ] = ""
+    ] = field(default="", repr=False)
     redis_url: Annotated[
         str,
         _About(
@@ -93,8 +98,9 @@ class Settings:
             "Redis server for the result cache (redis://host:6379/0); engines may share it.",
             services=("engine", "up"),
             shown="the memory of the engine",
+            secret="address",
         ),
-    ] = ""
+    ] = field(default="", repr=False)
     max_upload_bytes: Annotated[
         int, _About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
     ] = 1 * _GIB
@@ -200,11 +206,19 @@ class Settings:
         str,
         _About(
             "CQOX_ADMIN_TOKEN",
-            "Bearer token for /api/admin; without one, /api/admin answers clients on this machine alone.",
-            services=("gateway", "up"),
+            "Bearer token for /api/admin on the port of the service; without one that path is 404 there.",
             shown="none",
+            secret="token",
         ),
-    ] = ""
+    ] = field(default="", repr=False)
+    admin_socket: Annotated[
+        Path,
+        _About(
+            "CQOX_ADMIN_SOCKET",
+            "Unix socket of `cqox admin`, for this user alone; {service} in it stands for gateway or engine.",
+            shown="admin-{service}.sock in the data directory",
+        ),
+    ] = Path()
     drain_seconds: Annotated[
         float,
         _About(
@@ -259,6 +273,12 @@ class Settings:
             object.__setattr__(self, "engine_url", f"http://127.0.0.1:{self.engine_port}")
         if self.data_dir == Path():
             object.__setattr__(self, "data_dir", data_home(os.environ))
+        if self.admin_socket == Path():
+            object.__setattr__(self, "admin_socket", self.data_dir / "admin-{service}.sock")
+
+    def admin_socket_of(self, service: str) -> Path:
+        """Path of the admin socket of this service."""
+        return Path(str(self.admin_socket).replace("{service}", service))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +288,9 @@ class Setting:
     Attributes:
         name: the field of `Settings`.
         variable: the environment variable.
-        flag: the command-line flag.
+        flag: the command-line flag; empty where the value is a secret.
+        file_variable: the environment variable that names a file with the value; empty where that is no secret.
+        secret: what must be kept secret of the value.
         kind: the type of the value.
         choices: the valid words, where only some words are valid.
         default: the default as people should see it, with its unit.
@@ -282,6 +304,8 @@ class Setting:
     name: str
     variable: str
     flag: str
+    file_variable: str
+    secret: Secret
     kind: type[str | int | float | Path]
     choices: tuple[str, ...]
     default: str
@@ -298,6 +322,17 @@ def table() -> tuple[Setting, ...]:
     return tuple(_line(field.name, hints[field.name], field.default) for field in fields(Settings))
 
 
+def socket_beside(settings: Settings, service: str) -> Path:
+    """Path of the admin socket of a service where both run with the same settings, as `cqox up` starts them.
+
+    Where the setting names one file for both, it is the gateway's, and the engine's is beside it.
+    """
+    path = settings.admin_socket_of(service)
+    if service == "gateway" or path != settings.admin_socket:
+        return path
+    return path.with_name(f"{path.stem}-{service}{path.suffix}")
+
+
 def data_home(environ: Mapping[str, str]) -> Path:
     """The data directory of a user who names none, by the XDG rules."""
     home = environ.get("XDG_DATA_HOME", "")
@@ -310,7 +345,9 @@ def _line(name: str, hint: Any, default: object) -> Setting:  # noqa: ANN401 - a
     return Setting(
         name=name,
         variable=about.variable,
-        flag="--" + about.variable.removeprefix("CQOX_").lower().replace("_", "-"),
+        flag="" if about.secret == "token" else "--" + about.variable.removeprefix("CQOX_").lower().replace("_", "-"),
+        file_variable=f"{about.variable}_FILE" if about.secret else "",
+        secret=about.secret,
         kind=str if words else kind,
         choices=words,
         default=about.shown or _shown(default, about.unit),

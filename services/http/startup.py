@@ -8,7 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from services.http.configuration import HelpRequested, SettingsError, load, load_command_line
+from services.http.configuration import (
+    HelpRequested,
+    SettingsError,
+    adopt_telemetry_secrets,
+    load,
+    load_command_line,
+)
 from services.http.sockets import AddressUnusable, listen
 
 if TYPE_CHECKING:
@@ -39,6 +45,7 @@ def run_service(
     """
     try:
         loaded = load_command_line(service, arguments, os.environ)
+        adopt_telemetry_secrets(os.environ)
     except HelpRequested as text:
         sys.stdout.write(f"{text}\n")
         return 0
@@ -97,13 +104,15 @@ def asgi_app(
         from services.http.connection_limits import ConnectionLimits
         from services.http.hypercorn_patches import serve_connections
         from services.http.logs import set_up_logging
+        from services.http.settings import table
 
         if not trio.lowlevel.in_trio_run():
             raise SettingsError(
                 f"the {service} runs on Trio, and its server does not: start hypercorn with -c deploy/hypercorn.toml "
                 f"or --worker-class trio, or run python -m services.{service}"
             )
-        loaded = load(os.environ)
+        loaded = load(os.environ, secrets={one.name for one in table() if service in one.services})
+        adopt_telemetry_secrets(os.environ)
         settings = loaded.settings
         most, most_per_client = settings.max_connections, settings.connections_per_client if service == "gateway" else 0
         serve_connections(ConnectionLimits(most=most, most_per_client=most_per_client))
