@@ -1,17 +1,18 @@
 """Policies as an operator sees and steers them: their state, their circuits forced, their settings changed.
 
-Open to clients on this machine, or to who holds the token where one is set; to everybody else the paths do not exist.
+On the port of the service the paths exist for who holds the token, and for nobody where none is set: from there nobody
+can tell a client on this machine from one behind a proxy on it. The admin socket is for the owner of the service.
 """
 
 import dataclasses
 import hmac
-import ipaddress
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
-from urllib.parse import urlsplit
 
+import structlog
 from pydantic import JsonValue
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import NotFound as NoSuchPath
@@ -19,12 +20,15 @@ from werkzeug.exceptions import NotFound as NoSuchPath
 from cqox.contract import parse_model
 from cqox.errors import InvalidRequest, NotFound
 from cqox.resilience import Registry, registry
+from services.http.admin_server import serve_admin_socket
 from services.http.app import App
 from services.http.bodies import read_json
 from services.http.incoming import IncomingRequest, current_request
 from services.http.steering import PolicyChange
 
 __all__ = ["add_admin"]
+
+_log = structlog.stdlib.get_logger("cqox.admin")
 
 _PATH = "/api/admin/policies"
 _ACTIONS: Mapping[str, Callable[[Registry, str], None]] = {
@@ -33,60 +37,44 @@ _ACTIONS: Mapping[str, Callable[[Registry, str], None]] = {
     "disable": Registry.disable,
     "observe_only": Registry.observe_only,
 }
-_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 
 
 def add_admin(app: App) -> None:
-    """Give the app its administration paths."""
+    """Give the app its administration paths: on its port to who holds the token, if there is one, and on its socket."""
+    if app.settings.admin_token:
+        _add_paths(app, _check_token)
+    operated = App(__name__, title=app.title, settings=app.settings)
+    _add_paths(operated, _admit)
 
+    @app.resource
+    def admin_socket() -> AbstractAsyncContextManager[None]:
+        return serve_admin_socket(operated, app.settings.admin_socket_of(app.title.lower()))
+
+
+def _add_paths(app: App, check: Callable[[App, IncomingRequest], None]) -> None:
     async def list_policies() -> TrioResponse:
-        _admit(app, current_request())
-        return _listing()
+        check(app, current_request())
+        return _listing(app)
 
     async def steer_policy() -> TrioResponse:
         request = current_request()
-        _admit(app, request)
+        check(app, request)
         _steer(await read_json(request, max_bytes=app.settings.max_body_bytes))
-        return _listing()
+        return _listing(app)
 
     for name, method, handler in (("list_policies", "GET", list_policies), ("steer_policy", "POST", steer_policy)):
         app.add_url_rule(_PATH, name, handler, methods=[method], provide_automatic_options=False)
 
 
+def _check_token(app: App, request: IncomingRequest) -> None:
+    given = request.headers.get("Authorization", "")
+    expected = f"Bearer {app.settings.admin_token}"
+    if not hmac.compare_digest(given.encode("latin1", "replace"), expected.encode()):
+        raise NoSuchPath
+
+
 def _admit(app: App, request: IncomingRequest) -> None:
-    token = app.settings.admin_token
-    if token:
-        given = request.headers.get("Authorization", "")
-        if hmac.compare_digest(given.encode("latin1", "replace"), f"Bearer {token}".encode()):
-            return
-    elif _is_local(request):
-        return
-    raise NoSuchPath
-
-
-def _is_local(request: IncomingRequest) -> bool:
-    # Who comes through a proxy on this machine is not on this machine, and a page from elsewhere in a browser on this
-    # machine is not its user.
-    if any(request.headers.get(name) for name in _FORWARDED) or not _is_of_this_site(request):
-        return False
-    return _is_loopback(request.remote_addr or "")
-
-
-def _is_of_this_site(request: IncomingRequest) -> bool:
-    host = request.headers.get("Host", "")
-    name = urlsplit(f"//{host}").hostname or ""
-    # Any other name may have been made to point here.
-    if name != "localhost" and not _is_loopback(name):
-        return False
-    origin = request.headers.get("Origin")
-    return request.headers.get("Sec-Fetch-Site") != "cross-site" and (origin is None or urlsplit(origin).netloc == host)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
+    """Let everybody steer: only the owner of the service reaches the socket."""
 
 
 def _steer(body: Mapping[str, JsonValue]) -> None:
@@ -100,12 +88,14 @@ def _steer(body: Mapping[str, JsonValue]) -> None:
             _ACTIONS[change.action](registry, change.policy)
         else:
             registry.reconfigure(change.policy, **change.settings or {})
+        _log.warning("a policy was steered", policy=change.policy, action=change.action, settings=change.settings)
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"{error}.", field="settings" if change.action is None else "action") from error
 
 
-def _listing() -> TrioResponse:
-    body = json.dumps({"policies": _plain(registry.snapshot())}, ensure_ascii=False, allow_nan=False)
+def _listing(app: App) -> TrioResponse:
+    listing = {"service": app.title.lower(), "policies": _plain(registry.snapshot())}
+    body = json.dumps(listing, ensure_ascii=False, allow_nan=False)
     return TrioResponse(body.encode(), 200, content_type="application/json")
 
 

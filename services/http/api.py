@@ -297,8 +297,9 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/admin/policies",
         group="Administration",
         summary="Show the state of every policy",
-        description="Circuits, budgets and limits of the service that is asked. Open to clients on its own machine, or "
-        "to who holds the token where `CQOX_ADMIN_TOKEN` is set; to everybody else the path does not exist.",
+        description="Circuits, budgets and limits of the service that is asked. On its port the path exists only where "
+        "`CQOX_ADMIN_TOKEN` is set, and only with that as a bearer token; `cqox admin` asks on a unix socket of the "
+        "service's owner.",
         answers=(Answer(meaning="Policies by name.", model=PolicyListing),),
         problems=(404,),
     ),

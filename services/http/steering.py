@@ -13,6 +13,7 @@ class PolicyListing(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    service: str = Field(description="Which service answers: gateway or engine.")
     policies: Mapping[str, JsonValue]
 
 

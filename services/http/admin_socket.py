@@ -1,0 +1,154 @@
+"""The file of an admin socket: made for its owner alone, never taken from a process that lives, removed at the end.
+
+What is served there is in `admin_server`.
+"""
+
+import fcntl
+import os
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cqox.errors import CqoxError
+
+__all__ = ["AdminSocket", "AdminSocketUnusable", "open_admin_socket"]
+
+# `sun_path` of Linux has 108 bytes, the last of which is zero.
+_MOST_PATH_BYTES = 107
+_MOST_NAMES = 9
+_BACKLOG = 16
+_MODE = 0o600
+_LOCK_TRIES = 100
+_LOCK_PAUSE_SECONDS = 0.01
+
+
+class AdminSocketUnusable(CqoxError):
+    """No admin socket can be made there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSocket:
+    """A listening unix socket and its file.
+
+    Attributes:
+        listening: the socket.
+        path: its file.
+        note: why it has not the name that was asked for; empty where it has.
+        identity: device and inode of the file.
+    """
+
+    listening: socket.socket
+    path: Path
+    note: str
+    identity: tuple[int, int]
+
+    def close(self) -> None:
+        """Stop listening, and remove the file unless it is another one by now."""
+        with suppress(OSError):
+            found = os.lstat(self.path)
+            if (found.st_dev, found.st_ino) == self.identity:
+                self.path.unlink()
+        self.listening.close()
+
+
+def open_admin_socket(wanted: Path) -> AdminSocket:
+    """A socket that listens at this path, or at `…-2` and so on where another process has it.
+
+    The file has mode 0600 from its first moment; a folder that has to be made has mode 0700.
+
+    Args:
+        wanted: the path.
+
+    Raises:
+        AdminSocketUnusable: no socket can be made there.
+    """
+    reasons: list[str] = []
+    try:
+        wanted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _alone(wanted.parent):
+            for number in range(1, _MOST_NAMES + 1):
+                path = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+                _check_length(path)
+                reason = _make_free(path)
+                if not reason:
+                    return _listen(path, note=reasons[0] if reasons else "")
+                reasons.append(f"{path} {reason}")
+    except OSError as error:
+        raise AdminSocketUnusable(_unusable(wanted, error.strerror or str(error))) from error
+    raise AdminSocketUnusable(_unusable(wanted, reasons[0]))
+
+
+def _unusable(path: Path, reason: str) -> str:
+    return f"There is no admin socket at {path} ({reason}); choose another path by CQOX_ADMIN_SOCKET"
+
+
+def _check_length(path: Path) -> None:
+    length = len(os.fsencode(path))
+    if length > _MOST_PATH_BYTES:
+        raise AdminSocketUnusable(
+            _unusable(path, f"its path has {length} bytes, and that of a socket has {_MOST_PATH_BYTES} at most")
+        )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from making a socket in this folder meanwhile.
+
+    Somebody else may hold that lock for long: it is then done without it.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for _ in range(_LOCK_TRIES):
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make_free(path: Path) -> str:
+    """Remove the socket of a process that is gone; why the path stays taken, empty where it is free."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    if not stat.S_ISSOCK(found.st_mode):
+        return "is a file and no socket"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            # Nobody listens any more.
+            try:
+                path.unlink(missing_ok=True)
+            except PermissionError:
+                return "is that of another user"
+            return ""
+        except OSError as error:
+            return f"cannot be asked: {error.strerror or error}"
+    return "belongs to another process that runs"
+
+
+def _listen(path: Path, *, note: str) -> AdminSocket:
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # On Linux the file gets the mode of the socket; the umask, which is that of all threads, stays as it is.
+        with suppress(OSError):
+            os.fchmod(one.fileno(), _MODE)
+        one.bind(str(path))
+        found = os.lstat(path)
+        if stat.S_IMODE(found.st_mode) != _MODE:
+            path.chmod(_MODE)
+        one.listen(_BACKLOG)
+        one.setblocking(False)
+    except OSError:
+        one.close()
+        raise
+    return AdminSocket(listening=one, path=path, note=note, identity=(found.st_dev, found.st_ino))
