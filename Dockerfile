@@ -38,7 +38,7 @@ RUN groupadd --gid 10001 cqox && useradd --uid 10001 --gid 10001 --no-create-hom
     && install -d -o 10001 -g 10001 /var/lib/cqox /var/lib/cqox-secrets
 COPY deploy/image/healthcheck.py deploy/image/make_password.py /opt/image/
 ENV PATH=/opt/cqox/bin:$PATH PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    CQOX_HOST=0.0.0.0 CQOX_DATA_DIR=/var/lib/cqox
+    CQOX_HOST=0.0.0.0 CQOX_DATA_DIR=/var/lib/cqox CQOX_ADMIN_SOCKET=/tmp/cqox-admin.sock
 WORKDIR /var/lib/cqox
 USER 10001:10001
 # Docker's own default; named because the drain hangs on it.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from cqox.contract import ROLES, Options
-from services.cli import db
+from services.cli import admin, db
 from services.http.configuration import about_secrets, former_flag, no_flag
 from services.http.settings import Setting, table
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(admin.app)
 app.add_typer(db.app)
 
 

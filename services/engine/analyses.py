@@ -70,7 +70,7 @@ def handlers(state: State) -> dict[str, Handler]:
         content = await state.analyses.figure(analysis_id, name, suffix)
         answer = Response(content, 200, content_type=_FIGURE_TYPES[suffix])
         # What has an id by its content never changes.
-        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
         return answer
 
     async def list_estimators() -> Response:

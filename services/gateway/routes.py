@@ -44,13 +44,38 @@ _NOT_FORWARDED = frozenset(
         b"x-envoy-expected-rq-timeout-ms",
         b"x-retry-attempt",
         b"x-criticality",
-        # Of the page and this service, not of this service and the engine.
+        # Credentials end here, and so does what proxies and browsers say of where a request comes from: the gateway
+        # has judged it, and to the engine it comes from the gateway.
+        b"authorization",
+        b"cookie",
+        b"cookie2",
+        b"forwarded",
+        b"via",
         b"origin",
-        b"sec-fetch-dest",
-        b"sec-fetch-mode",
-        b"sec-fetch-site",
-        b"sec-fetch-user",
+        b"referer",
+        b"x-api-key",
+        b"x-access-token",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"true-client-ip",
     }
+)
+_NOT_FORWARDED_PREFIXES = (
+    b"x-cqox-",
+    b"x-forwarded-",
+    b"x-original-",
+    b"x-remote-",
+    b"x-auth-",
+    b"x-csrf",
+    b"x-xsrf",
+    b"proxy-",
+    b"sec-",
+    # Of proxies that add credentials of their own.
+    b"x-amzn-oidc-",
+    b"x-goog-",
+    b"x-ms-",
+    b"cf-",
 )
 _NOT_RETURNED = frozenset({b"content-length", b"date", b"server", b"x-request-id", SECOND_HAND.lower().encode()})
 
@@ -144,10 +169,21 @@ def _call(request: IncomingRequest, body: bytes, promise: Promise) -> Call:
         # The connection drops the body of an answer to HEAD; its length must still be that of GET.
         method="GET" if request.method == "HEAD" else request.method,
         target=scope["raw_path"] + (b"?" + query if query else b""),
-        headers=(*end_to_end(list(scope["headers"]), without=_NOT_FORWARDED), *own),
+        headers=(*_forwarded(list(scope["headers"])), *own),
         content=body,
         promise=promise,
     )
+
+
+def _forwarded(headers: list[tuple[bytes, bytes]]) -> Headers:
+    """Fields of the request that are for the engine."""
+    kept = end_to_end(headers, without=_NOT_FORWARDED)
+    # Some servers take an underscore in a name for a hyphen.
+    return tuple((name, value) for name, value in kept if not _is_private(name.replace(b"_", b"-")))
+
+
+def _is_private(name: bytes) -> bool:
+    return name in _NOT_FORWARDED or name.startswith(_NOT_FORWARDED_PREFIXES)
 
 
 def _answer(reply: Reply, given: Granted) -> TrioResponse:

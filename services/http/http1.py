@@ -409,7 +409,8 @@ class Http1Connection:
             return
         request_id, path = self._say_refused(status, detail)
         body = refused(status, detail, instance=path, request_id=request_id)
-        headers = [*headers_of_refusal(request_id, len(body)), *self._headers()]
+        secure = self._shared["scheme"] == "https"
+        headers = [*headers_of_refusal(request_id, len(body), secure=secure), *self._headers()]
         if status == 503:
             headers.append((b"retry-after", b"1"))
         try:

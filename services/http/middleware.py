@@ -27,7 +27,10 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     # Nothing that the API answers needs to load anything, an SVG that somebody opens as a page included.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    # What is not of one client alone says so itself.
+    "Cache-Control": "no-store",
 }
+_HEADERS_OF_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 def request_id_from(given: str | None) -> str:
@@ -42,8 +45,13 @@ def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
     if not request.is_foreign:
         for name, value in trace_members().items():
             headers[_TRACE_HEADERS[name]] = value
-    for name, value in _HEADERS.items():
+    for name, value in _security_headers(secure=request.scope["scheme"] == "https").items():
         headers.setdefault(name, value)
+
+
+def _security_headers(*, secure: bool) -> dict[str, str]:
+    # A browser must not keep to TLS a host that serves without it, and ignores the header there.
+    return _HEADERS | _HEADERS_OF_TLS if secure else _HEADERS
 
 
 def log_access(request: "IncomingRequest", status: int | None, complete: bool, size_bytes: int, seconds: float) -> None:
@@ -67,12 +75,13 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
     )
 
 
-def headers_of_refusal(request_id: str, size_bytes: int) -> list[tuple[bytes, bytes]]:
+def headers_of_refusal(request_id: str, size_bytes: int, *, secure: bool = False) -> list[tuple[bytes, bytes]]:
     """The headers of the problem that answers what is no request; the connection ends with it.
 
     Args:
         request_id: what the log calls it.
         size_bytes: the length of the problem.
+        secure: whether the connection is encrypted.
     """
     own = {
         "Content-Type": "application/problem+json",
@@ -80,7 +89,7 @@ def headers_of_refusal(request_id: str, size_bytes: int) -> list[tuple[bytes, by
         "Connection": "close",
         "X-Request-Id": request_id,
     }
-    return [(name.lower().encode(), value.encode()) for name, value in (own | _HEADERS).items()]
+    return [(name.lower().encode(), value.encode()) for name, value in (own | _security_headers(secure=secure)).items()]
 
 
 def log_refusal(what: str, status: int, detail: str, *, request_id: str, client: tuple[str, int] | None) -> None:

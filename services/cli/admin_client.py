@@ -1,0 +1,187 @@
+"""Asks a running service for its policies and has it change them, for `cqox admin`."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from pydantic import JsonValue
+from rich.console import Console
+
+from services.cli.policies_shown import policies_table
+from services.http.api import operation
+from services.http.configuration import SettingsError, load
+from services.http.settings import socket_beside
+
+__all__ = ["Target", "change_settings", "force", "show_policies"]
+
+_USAGE = 2
+_SECONDS = 10.0
+_ROOT = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The service to ask.
+
+    Attributes:
+        service: `gateway` or `engine`.
+        socket: its admin socket; where the settings say if None.
+        url: its address, where it is to be asked on its port.
+    """
+
+    service: str
+    socket: Path | None = None
+    url: str | None = None
+
+
+def show_policies(target: Target, *, as_json: bool) -> int:
+    """Print every policy.
+
+    Returns:
+        0, or 1 where the service cannot be asked, or 2 for an option or a setting that cannot be used.
+    """
+    return _run(target, None, as_json=as_json)
+
+
+def force(target: Target, name: str, action: str, *, as_json: bool) -> int:
+    """Force the circuits of a policy, and print how it stands then; returns as `show_policies` does."""
+    return _run(target, {"policy": name, "action": action}, as_json=as_json)
+
+
+def change_settings(target: Target, name: str, settings: Sequence[str], *, as_json: bool) -> int:
+    """Change settings, each given as NAME=VALUE, and print how the policy stands then; returns as `show_policies`."""
+    changes: dict[str, JsonValue] = {}
+    for setting in settings:
+        key, sign, text = setting.partition("=")
+        if not sign or not key.strip():
+            return _say(f"'{setting}' is no NAME=VALUE, such as recovery_timeout=30.", _USAGE)
+        changes[key.strip()] = _value(text)
+    return _run(target, {"policy": name, "settings": changes}, as_json=as_json)
+
+
+class _Unusable(Exception):
+    """The service cannot be asked; `status` is that of the command."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def _run(target: Target, change: Mapping[str, JsonValue] | None, *, as_json: bool) -> int:
+    try:
+        with _client(target) as client:
+            listing = _ask(client, target, change)
+    except SettingsError as error:
+        return _say(str(error), _USAGE)
+    except _Unusable as error:
+        return _say(str(error), error.status)
+    shown = listing["policies"]
+    if not isinstance(shown, dict):
+        return _say("The answer lists no policies: is that a service of CQOx?", 1)
+    if change is not None:
+        shown = {name: state for name, state in shown.items() if name == change["policy"]}
+    if as_json:
+        print(json.dumps(shown, ensure_ascii=False, indent=2))
+    else:
+        Console(highlight=False).print(policies_table(shown), soft_wrap=True)
+    return 0
+
+
+def _client(target: Target) -> httpx.Client:
+    if target.url is None:
+        # No secret is needed there, so that none has to be readable.
+        path = _socket(target)
+        return httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost", timeout=_SECONDS, trust_env=False
+        )
+    if target.socket is not None:
+        raise _Unusable("Give either --socket or --url.", _USAGE)
+    try:
+        url = httpx.URL(target.url)
+    except httpx.InvalidURL as error:
+        raise _Unusable(f"--url cannot be read: {error}.", _USAGE) from None
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+        raise _Unusable("--url must be an address such as http://localhost:8082, without user and password.", _USAGE)
+    token = load(os.environ, secrets=("admin_token",)).settings.admin_token
+    if not token:
+        raise _Unusable("--url needs the token of the service in CQOX_ADMIN_TOKEN or CQOX_ADMIN_TOKEN_FILE.", _USAGE)
+    # As bytes: a token may be any text.
+    fields = [(b"Authorization", f"Bearer {token}".encode())]
+    return httpx.Client(base_url=url, headers=fields, timeout=_SECONDS, trust_env=False)
+
+
+def _socket(target: Target) -> Path:
+    path = target.socket
+    if path is None:
+        settings = load(os.environ, secrets=()).settings
+        path = settings.admin_socket_of(target.service)
+        beside = socket_beside(settings, target.service)
+        path = beside if beside.exists() else path
+    try:
+        owner = path.lstat().st_uid
+    except FileNotFoundError:
+        others = sorted(str(other) for other in path.parent.glob("*.sock") if other.is_socket())
+        there = f" There is {', '.join(others)}: name one with --socket." if others else ""
+        raise _Unusable(
+            f"There is no socket {path}: no {target.service} runs with that setting, or it could not make one, which "
+            f"its log says. Set CQOX_ADMIN_SOCKET or CQOX_DATA_DIR as it has them, or use --socket or --url.{there}"
+        ) from None
+    except OSError as error:
+        raise _Unusable(f"The socket {path} cannot be used: {error.strerror}.") from None
+    if os.geteuid() != _ROOT and owner not in (_ROOT, os.geteuid()):
+        raise _Unusable(f"The socket {path} belongs to another user: run this as the user of the service.")
+    return path
+
+
+def _ask(client: httpx.Client, target: Target, change: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue]:
+    path = operation("list_policies").path
+    where = target.url or f"the admin socket of the {target.service}"
+    try:
+        answer = client.get(path) if change is None else client.post(path, json=change)
+    except UnicodeEncodeError:
+        raise _Unusable("The name or a value is no text that can be sent.", _USAGE) from None
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        reason = str(error) or type(error).__name__
+        raise _Unusable(f"Nothing answers at {where} ({reason}): is it running?") from None
+    body = _object(answer)
+    if answer.status_code == httpx.codes.OK:
+        _check_service(target, body)
+        return body
+    if body.get("type") == "no-such-path":
+        raise _Unusable(f"{where} answers 404: it has no CQOX_ADMIN_TOKEN, or another one.")
+    choices = body.get("choices")
+    listed = f" There are: {', '.join(map(str, choices))}." if isinstance(choices, list) and choices else ""
+    raise _Unusable(f"{body.get('detail') or f'{where} answers {answer.status_code}.'}{listed}")
+
+
+def _check_service(target: Target, body: Mapping[str, JsonValue]) -> None:
+    # A socket or an address that somebody names says enough by itself.
+    if target.socket is None and target.url is None and body.get("service", target.service) != target.service:
+        raise _Unusable(f"That is the {body['service']} and not the {target.service}: use --socket or --url.", _USAGE)
+
+
+def _object(answer: httpx.Response) -> Mapping[str, JsonValue]:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    return body if isinstance(body, dict) else {}
+
+
+def _value(text: str) -> JsonValue:
+    """The text as JSON where it is some, else as a word."""
+    try:
+        value: JsonValue = json.loads(text)
+        # Python reads and writes numbers that are no JSON.
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return text
+    return value
+
+
+def _say(message: str, status: int) -> int:
+    Console(stderr=True, highlight=False).print(message, style="red", markup=False, soft_wrap=True)
+    return status
