@@ -169,7 +169,9 @@ class _Exchange:
     async def _put(self, event: h11.Event) -> None:
         data = self._wire.send(event)
         if data:
-            await self._stream.send_all(data)
+            # Who has left gets no answer, which is no failure of the app.
+            with suppress(trio.BrokenResourceError):
+                await self._stream.send_all(data)
 
 
 def _scope(request: h11.Request) -> HTTPScope:

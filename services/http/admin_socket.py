@@ -78,7 +78,10 @@ def open_admin_socket(wanted: Path) -> AdminSocket:
                     return _listen(path, note=reasons[0] if reasons else "")
                 reasons.append(f"{path} {reason}")
     except OSError as error:
-        raise AdminSocketUnusable(_unusable(wanted, error.strerror or str(error))) from error
+        reason = error.strerror or str(error)
+        if isinstance(error, FileExistsError):
+            reason = f"{wanted.parent} is no folder"
+        raise AdminSocketUnusable(_unusable(wanted, reason)) from error
     raise AdminSocketUnusable(_unusable(wanted, reasons[0]))
 
 

@@ -81,15 +81,21 @@ def test_every_container_that_stays_is_checked(name: str) -> None:
 
 def test_ports_are_those_that_a_person_uses_and_on_loopback() -> None:
     published = {name: port for name, one in SERVICES.items() for port in one.get("ports", ())}
+    assert published.pop("engine") == "127.0.0.1:8080:8080"
     assert all(port.startswith("${CQOX_BIND:-127.0.0.1}:") for port in published.values())
     assert {name: port.rsplit(":", 1)[1] for name, port in published.items()} == {
         "gateway": "8082",
-        "engine": "8080",
         "jaeger": "16686",
         "prometheus": "9090",
         "grafana": "3000",
         "kibana": "5601",
     }
+
+
+def test_the_admin_socket_of_a_container_is_where_it_may_write() -> None:
+    (variable,) = re.findall(r"CQOX_ADMIN_SOCKET=(\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    for name in ("gateway", "engine", "engine-replica"):
+        assert any(variable.startswith(f"{one.split(':')[0]}/") for one in SERVICES[name]["tmpfs"])
 
 
 def test_a_container_is_stopped_hard_only_after_its_drain() -> None:
@@ -102,7 +108,7 @@ def test_a_container_is_stopped_hard_only_after_its_drain() -> None:
 
 
 def test_every_setting_in_the_file_is_one() -> None:
-    known = {one.variable for one in settings.table()}
+    known = {name for one in settings.table() for name in (one.variable, one.file_variable)}
     for name in ("gateway", "engine", "engine-replica"):
         given = {key for key in SERVICES[name]["environment"] if not key.startswith(("OTEL_", "PG"))}
         assert given <= known, given - known
