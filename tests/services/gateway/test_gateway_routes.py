@@ -324,3 +324,37 @@ def test_gateway_and_engine_answer_the_same_paths(tmp_path):
         return {(rule.rule, method) for rule in app.url_map.iter_rules() for method in rule.methods - automatic}
 
     assert paths(create_gateway(settings)) == paths(create_engine(settings))
+
+
+PRIVATE = {
+    "Authorization": "Bearer s3cret",
+    "Proxy-Authorization": "Basic s3cret",
+    "Cookie": "session=s3cret",
+    "Forwarded": "for=s3cret",
+    "X-Real-IP": "s3cret",
+    "X-Forwarded-For": "s3cret",
+    "X-FORWARDED-Proto": "s3cret",
+    "X_Forwarded_For": "s3cret",
+    "X-Forwarded-Client-Cert": "s3cret",
+    "X-Cqox-Tenant": "s3cret",
+    "x-cqox-principal": "s3cret",
+    "X_Cqox_Principal": "s3cret",
+    "X-Api-Key": "s3cret",
+    "X-Auth-Request-Access-Token": "s3cret",
+    "X-Remote-User": "s3cret",
+    "Origin": "http://localhost",
+    "Referer": "http://localhost/s3cret",
+    "Sec-Fetch-Site": "same-origin",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", ANALYZE), ("GET", "/api/datasets"), ("GET", "/api/jobs/some"), ("POST", "/api/datasets")],
+)
+def test_credentials_and_what_proxies_say_end_at_the_gateway(client, method, path):
+    answer = client.request(method, path, headers={**PRIVATE, "Prefer": "wait=1"}, content=BODY)
+    seen = {name.lower().replace("_", "-") for name, _ in answer.json()["headers"]}
+    assert not seen & {name.lower().replace("_", "-") for name in PRIVATE}
+    assert "s3cret" not in answer.text
+    assert {"prefer", "x-request-id", "content-length" if method == "POST" else "accept"} <= seen
