@@ -30,6 +30,7 @@ _ROUND_SECONDS = 2.5
 _READY_SECONDS = 60.0
 _OVERLOAD_SECONDS = 8.0
 _OVERLOAD_TIMEOUT_MS = 2000
+_TOKEN = "bench"
 
 _seeds = itertools.count(1)
 
@@ -111,7 +112,9 @@ def _overload(gateway: int) -> None:
     refused = load.of(429)
     if refused:
         print(f"; refused after {percentile(refused, 0.5) * 1e3:.0f} ms (p50)", end="")
-    policies = json.loads(Connection(gateway).ask("/api/admin/policies")[1])["policies"]
+    policies = json.loads(Connection(gateway).ask("/api/admin/policies", Authorization=f"Bearer {_TOKEN}")[1])[
+        "policies"
+    ]
     print(f"; circuit {policies['_call_engine_analyze breaker']['state']}")
 
 
@@ -172,7 +175,9 @@ def _services(folder: str) -> Iterator[tuple[int, int, int]]:
 def _gateway(folder: str, engine: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     port = free_port()
     url = f"http://127.0.0.1:{engine}"
-    process = _start(folder, "-m", "services.gateway", CQOX_GATEWAY_PORT=str(port), ENGINE_URL=url)
+    process = _start(
+        folder, "-m", "services.gateway", CQOX_GATEWAY_PORT=str(port), ENGINE_URL=url, CQOX_ADMIN_TOKEN=_TOKEN
+    )
     try:
         wait(port, "/health/ready", 200)
         yield port, process

@@ -17,7 +17,8 @@ app = typer.Typer(
 )
 
 _Service = Annotated[
-    Literal["gateway", "engine"], typer.Option("--service", help="Which of the services of this machine.")
+    Literal["gateway", "engine"] | None,
+    typer.Option("--service", help="Which of the services of this machine; the gateway if absent."),
 ]
 _Socket = Annotated[
     Path | None, typer.Option("--socket", help="Its admin socket, where that is not where the settings say.")
@@ -30,7 +31,7 @@ _Name = Annotated[str, typer.Argument(metavar="POLICY", help="Its name in `cqox 
 
 
 @app.command()
-def policies(service: _Service = "gateway", json: _Json = False, socket: _Socket = None, url: _Url = None) -> None:
+def policies(service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None) -> None:
     """Show every policy: its circuit, what runs and waits, and what it has refused."""
     from services.cli.admin_client import Target, show_policies
 
@@ -39,23 +40,21 @@ def policies(service: _Service = "gateway", json: _Json = False, socket: _Socket
 
 @app.command()
 def isolate(
-    name: _Name, service: _Service = "gateway", json: _Json = False, socket: _Socket = None, url: _Url = None
+    name: _Name, service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None
 ) -> None:
     """Open the circuits of a policy: refuse every call until `reset`."""
     _act("isolate", name, service=service, json=json, socket=socket, url=url)
 
 
 @app.command()
-def reset(
-    name: _Name, service: _Service = "gateway", json: _Json = False, socket: _Socket = None, url: _Url = None
-) -> None:
+def reset(name: _Name, service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None) -> None:
     """Close the circuits of a policy, and let them decide by themselves again."""
     _act("reset", name, service=service, json=json, socket=socket, url=url)
 
 
 @app.command()
 def disable(
-    name: _Name, service: _Service = "gateway", json: _Json = False, socket: _Socket = None, url: _Url = None
+    name: _Name, service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None
 ) -> None:
     """Let every call through the circuits of a policy until `reset`, and judge none."""
     _act("disable", name, service=service, json=json, socket=socket, url=url)
@@ -63,7 +62,7 @@ def disable(
 
 @app.command()
 def observe(
-    name: _Name, service: _Service = "gateway", json: _Json = False, socket: _Socket = None, url: _Url = None
+    name: _Name, service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None
 ) -> None:
     """Judge calls, but let every call through the circuits of a policy until `reset`."""
     _act("observe_only", name, service=service, json=json, socket=socket, url=url)
@@ -75,7 +74,7 @@ def set_settings(
     settings: Annotated[
         list[str], typer.Argument(metavar="NAME=VALUE", help="Settings, such as recovery_timeout=30 max_attempts=2.")
     ],
-    service: _Service = "gateway",
+    service: _Service = None,
     json: _Json = False,
     socket: _Socket = None,
     url: _Url = None,
@@ -88,7 +87,13 @@ def set_settings(
 
 
 def _act(
-    action: str, name: str, *, service: Literal["gateway", "engine"], json: bool, socket: Path | None, url: str | None
+    action: str,
+    name: str,
+    *,
+    service: Literal["gateway", "engine"] | None,
+    json: bool,
+    socket: Path | None,
+    url: str | None,
 ) -> None:
     from services.cli.admin_client import Target, force
 

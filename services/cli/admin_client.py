@@ -27,14 +27,19 @@ class Target:
     """The service to ask.
 
     Attributes:
-        service: `gateway` or `engine`.
+        service: `gateway` or `engine`; None for the gateway, or whatever answers where one path is all that is known.
         socket: its admin socket; where the settings say if None.
         url: its address, where it is to be asked on its port.
     """
 
-    service: str
+    service: str | None = None
     socket: Path | None = None
     url: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call the service."""
+        return self.service or "gateway"
 
 
 def show_policies(target: Target, *, as_json: bool) -> int:
@@ -117,8 +122,8 @@ def _socket(target: Target) -> Path:
     path = target.socket
     if path is None:
         settings = load(os.environ, secrets=()).settings
-        path = settings.admin_socket_of(target.service)
-        beside = socket_beside(settings, target.service)
+        path = settings.admin_socket_of(target.name)
+        beside = socket_beside(settings, target.name)
         path = beside if beside.exists() else path
     try:
         owner = path.lstat().st_uid
@@ -126,7 +131,7 @@ def _socket(target: Target) -> Path:
         others = sorted(str(other) for other in path.parent.glob("*.sock") if other.is_socket())
         there = f" There is {', '.join(others)}: name one with --socket." if others else ""
         raise _Unusable(
-            f"There is no socket {path}: no {target.service} runs with that setting, or it could not make one, which "
+            f"There is no socket {path}: no {target.name} runs with that setting, or it could not make one, which "
             f"its log says. Set CQOX_ADMIN_SOCKET or CQOX_DATA_DIR as it has them, or use --socket or --url.{there}"
         ) from None
     except OSError as error:
@@ -138,7 +143,7 @@ def _socket(target: Target) -> Path:
 
 def _ask(client: httpx.Client, target: Target, change: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue]:
     path = operation("list_policies").path
-    where = target.url or f"the admin socket of the {target.service}"
+    where = target.url or f"the admin socket of the {target.name}"
     try:
         answer = client.get(path) if change is None else client.post(path, json=change)
     except UnicodeEncodeError:
@@ -158,8 +163,7 @@ def _ask(client: httpx.Client, target: Target, change: Mapping[str, JsonValue] |
 
 
 def _check_service(target: Target, body: Mapping[str, JsonValue]) -> None:
-    # A socket or an address that somebody names says enough by itself.
-    if target.socket is None and target.url is None and body.get("service", target.service) != target.service:
+    if target.service is not None and body.get("service", target.service) != target.service:
         raise _Unusable(f"That is the {body['service']} and not the {target.service}: use --socket or --url.", _USAGE)
 
 

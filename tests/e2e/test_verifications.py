@@ -57,7 +57,7 @@ def run(command: str, stack: Stack) -> Answer:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     # Both are longer than the defaults because a busy machine takes longer over the long request.
-    made = build(tmp_path, CQOX_DRAIN_SECONDS="300", CQOX_ANALYSIS_SECONDS="300")
+    made = build(tmp_path, CQOX_DRAIN_SECONDS="300", CQOX_ANALYSIS_SECONDS="300", CQOX_ADMIN_TOKEN="steer")
     made.engine.start()
     made.gateway.start()
     try:
@@ -101,7 +101,9 @@ def test_the_breaker_opens_at_the_fifth_failed_request_and_closes_by_itself(stac
 
     # A minute is long for a test, so that the circuit is told to wait for less.
     change = {"policy": "_call_engine_analyze breaker", "settings": {"recovery_timeout": 1.0}}
-    httpx.post(f"{stack.gateway.url}/api/admin/policies", json=change, trust_env=False).raise_for_status()
+    token = {"Authorization": "Bearer steer"}
+    url = f"{stack.gateway.url}/api/admin/policies"
+    httpx.post(url, json=change, headers=token, trust_env=False).raise_for_status()
     stack.engine.start()
     stack.engine.wait_ready()
     time.sleep(1)

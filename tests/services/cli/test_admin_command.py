@@ -156,6 +156,20 @@ def test_where_nothing_runs_the_setting_and_the_sockets_that_there_are_are_named
         assert (dead.returncode, "is it running?" in dead.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("name", ["gateway", "engine"])
+def test_in_a_container_one_path_is_enough(start, name):
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        setting = {"CQOX_ADMIN_SOCKET": f"{made}/cqox-admin.sock"}
+        service = start("-m", f"services.{name}", **setting)
+        service.wait_line("Admin socket at ")
+        policy = {"gateway": ANALYZE, "engine": "sqlite"}[name]
+        assert policy in circuits(**setting)
+        assert policy in circuits("--service", name, **setting)
+        other = {"gateway": "engine", "engine": "gateway"}[name]
+        wrong = admin("policies", "--service", other, **setting)
+        assert (wrong.returncode, f"That is the {name} and not the {other}" in wrong.stderr) == (2, True)
+
+
 def test_one_path_for_both_is_the_gateways_and_the_engines_is_beside_it(start):
     with tempfile.TemporaryDirectory(dir="/tmp") as made:
         path = f"{made}/steer.sock"
