@@ -1,3 +1,4 @@
+import fcntl
 import os
 import socket
 import stat
@@ -149,6 +150,25 @@ def test_of_many_that_start_at_once_each_has_a_socket_of_its_own(folder):
         assert all(connects(one.path) for one in opened)
         for one in opened:
             one.close()
+
+
+def test_nobody_else_replaces_a_socket_meanwhile(folder, monkeypatch):
+    leave_behind(folder / "admin.sock")
+    seen, remove = [], Path.unlink
+
+    def looked(path: Path, **how: bool) -> None:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            seen.append(path)
+        os.close(handle)
+        remove(path, **how)
+
+    monkeypatch.setattr(Path, "unlink", looked)
+    opened = open_admin_socket(folder / "admin.sock")
+    assert seen == [folder / "admin.sock"]
+    opened.close()
 
 
 HOLDER = """
