@@ -26,7 +26,7 @@ from services.http.middleware import headers_of_refusal, log_refusal, request_id
 from services.http.problems import refused
 from services.http.targets import InvalidTarget, Target, parse_target
 
-__all__ = ["HELD", "NO_BODY", "Http1Connection", "Stream"]
+__all__ = ["HELD", "NO_BODY", "Application", "Http1Connection", "Stream"]
 
 _log = structlog.stdlib.get_logger("cqox.connections")
 
@@ -58,7 +58,7 @@ _REQUEST_LINE = re.compile(rb"([!-~]{1,20}) ([!-~]{1,2000})")
 _REQUEST_ID = re.compile(rb"\r?\nx-request-id:[ \t]*([!-~]{1,128})", re.IGNORECASE)
 
 type Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
-type _Application = Callable[
+type Application = Callable[
     [Scope, Callable[[], Awaitable[ASGIReceiveEvent]], Callable[[ASGISendEvent], Awaitable[None]]], Awaitable[None]
 ]
 
@@ -92,7 +92,7 @@ class Http1Connection:
 
     def __init__(
         self,
-        app: _Application,
+        app: Application,
         stream: Stream,
         *,
         scope: Mapping[str, object],
