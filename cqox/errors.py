@@ -22,6 +22,7 @@
         ├── WorkerLost                   the process that computed died; its reply will never come
         ├── WorkersUnavailable           no process that could compute starts; nothing was tried
         ├── StoreUnavailable             a result could not be read or written
+        │   └── StorageFull              a store has no room: something has to be deleted first
         └── EngineUnavailable            the gateway cannot reach its engine, or lost it before the answer was whole
 
 The errors of `ResilienceError` are defined beside the policies that raise them and re-exported by `cqox.resilience`;
@@ -49,6 +50,7 @@ __all__ = [
     "RunsElsewhere",
     "ServiceError",
     "Shed",
+    "StorageFull",
     "StoreUnavailable",
     "UnreadableFile",
     "UnusableData",
@@ -218,6 +220,10 @@ class WorkersUnavailable(ServiceError):
 
 class StoreUnavailable(ServiceError):
     """A store could not be reached, so that nothing was read or written."""
+
+
+class StorageFull(StoreUnavailable):
+    """A store has no room for what was to be written; waiting does not help, deleting does."""
 
 
 class EngineUnavailable(ServiceError):

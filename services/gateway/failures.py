@@ -31,6 +31,8 @@ _DRAINING = "draining"
 _NOTHING_TRIED = "workers-unavailable"
 _BEHIND_THE_ENGINE = frozenset({"store-unavailable", "worker-lost", "circuit-open", "rejected", "unavailable"})
 """Types of a 503 that say that the engine lives and has tried: something that it needs is away."""
+_NO_ROOM = "insufficient-storage"
+"""The type of a 507: the engine is well, and its client or operator has to delete something."""
 
 FAIR_SHARE_SECONDS = 1.0
 """A time that is shorter is too short to judge an engine by."""
@@ -154,7 +156,8 @@ def checked(
         EngineMisdirected: 421, which is about our request and not about the client's.
         EngineBusy: 429, or 503 because the engine is shutting down or has no workers.
         EngineOutOfTime: 504, and there had been less time than an engine's fair share, or it answered others.
-        EngineFailed: another 5xx, unless it is a 503 that says which part behind the engine is away.
+        EngineFailed: another 5xx, unless it is a 503 that says which part behind the engine is away, or a 507 that
+            says that a store has no room.
         AnswerUnusable: a status that is none, or not what was promised.
     """
     status = reply.status
@@ -179,6 +182,8 @@ def _excused(reply: Reply, *, seconds: float, answers_others: bool) -> Reply:
     if reply.status == 503 and kind in (_DRAINING, _NOTHING_TRIED):
         raise EngineBusy(reply)
     if reply.status == 503 and kind in _BEHIND_THE_ENGINE:
+        return reply
+    if reply.status == 507 and kind == _NO_ROOM:
         return reply
     if reply.status == 504 and (seconds < FAIR_SHARE_SECONDS or answers_others):
         raise EngineOutOfTime(reply)

@@ -28,6 +28,7 @@ _log = structlog.stdlib.get_logger("cqox.gateway")
 
 _REFUSED = 429
 _TIME_UP = 504
+_NO_ROOM = 507
 _EVENT_END = b"\n\n"
 _AS_A_JOB = "With 'Prefer: respond-async' an analysis runs in the background, where it may take longer."
 
@@ -210,7 +211,7 @@ def _answer(reply: Reply, given: Granted) -> TrioResponse:
         detail=str(problem.get("detail", "")),
     )
     response = _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
-    if reply.status != _TIME_UP:
+    if reply.status not in (_TIME_UP, _NO_ROOM):
         response.headers.setdefault("Retry-After", "1")
     return response
 

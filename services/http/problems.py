@@ -33,6 +33,7 @@ from cqox.errors import (
     RunsElsewhere,
     ServiceError,
     Shed,
+    StorageFull,
     StoreUnavailable,
     UnreadableFile,
     UnusableData,
@@ -95,6 +96,7 @@ _KINDS: dict[type[Exception], Kind] = {
     StoreUnavailable: Kind(type="store-unavailable", status=503, title="A store cannot be reached", retry_after=2),
     EngineUnavailable: Kind(type="engine-unavailable", status=503, title="The engine does not answer", retry_after=2),
     ServiceError: Kind(type="unavailable", status=503, title="Something that is needed is away", retry_after=2),
+    StorageFull: Kind(type="insufficient-storage", status=507, title="There is no room to store that"),
     AttemptTimeout: Kind(type="attempt-timeout", status=504, title="An attempt took too long"),
     DeadlineExceeded: Kind(type="deadline-exceeded", status=504, title="The deadline has passed"),
 }

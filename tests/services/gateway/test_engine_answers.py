@@ -54,6 +54,16 @@ async def test_an_engine_that_says_what_behind_it_is_away_is_answered_by_its_wor
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("method", ["analyze", "read", "find", "upload"])
+async def test_an_engine_whose_disk_is_full_is_answered_by_its_words_and_opens_nothing(autojump_clock, method):
+    given = reply(507, body=b'{"type": "insufficient-storage"}')
+    made = policies(engine := Engine(given))
+    for asked in range(1, 9):
+        assert await getattr(made, method)(CALL, seconds=30) is given
+        assert len(engine.calls) == asked
+
+
+@pytest.mark.trio
 async def test_an_engine_without_workers_took_nothing_so_that_another_is_asked_at_once(autojump_clock):
     engines = Engine(problem("workers-unavailable")), Engine()
     made = policies(*engines)
@@ -63,7 +73,9 @@ async def test_an_engine_without_workers_took_nothing_so_that_another_is_asked_a
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("answer", [problem("told"), problem("engine-unavailable"), reply(501), reply(599), reply(999)])
+@pytest.mark.parametrize(
+    "answer", [problem("told"), problem("engine-unavailable"), reply(501), reply(507), reply(599), reply(999)]
+)
 async def test_any_other_5xx_is_a_failure(autojump_clock, answer):
     made = policies(engine := Engine(answer))
     await fail(made, 5)

@@ -39,6 +39,7 @@ async def body_of(response):
         (errors.Draining("p"), 503, "draining"),
         (errors.WorkerLost("x"), 503, "worker-lost"),
         (errors.StoreUnavailable("x"), 503, "store-unavailable"),
+        (errors.StorageFull("x"), 507, "insufficient-storage"),
         (errors.EngineUnavailable("x"), 503, "engine-unavailable"),
         (errors.DeadlineExceeded(1.0), 504, "deadline-exceeded"),
         (errors.AttemptTimeout(1.0), 504, "attempt-timeout"),
