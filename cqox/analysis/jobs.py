@@ -19,7 +19,7 @@ from cqox.analysis.flights import Tell
 from cqox.errors import NotFound
 from cqox.tasks import TaskGroup
 
-__all__ = ["Job", "JobState", "Jobs", "Message", "Outcome", "Owner"]
+__all__ = ["Ended", "Ending", "Job", "JobState", "Jobs", "Message", "Outcome", "Owner"]
 
 type JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
 
@@ -57,6 +57,27 @@ class Outcome:
     analysis_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a job has ended, as it is recorded before anybody is told.
+
+    Attributes:
+        state: the state in which it ended.
+        finished_at: ISO 8601 in UTC.
+        outcome: the report, where it succeeded.
+        failure: why it failed, where it did.
+    """
+
+    state: JobState
+    finished_at: str
+    outcome: Outcome | None = None
+    failure: Exception | None = None
+
+
+type Ended = Callable[["Job", Ending], Awaitable[None]]
+"""Called shielded with a job that has ended, before its listeners are; it must return soon and raise nothing."""
+
+
 class Job:
     """One analysis in the background.
 
@@ -87,7 +108,7 @@ class Job:
     def ended(cls, job_id: str, dataset_id: str, state: JobState, body: Mapping[str, object]) -> "Job":
         """A job that ended in an earlier process, with the message of its end."""
         job = cls(dataset_id, job_id)
-        job._end(state, body)
+        job._end(Ending(state=state, finished_at=_now()), body)
         return job
 
     @property
@@ -122,25 +143,29 @@ class Job:
             await self._changed.wait()
         return True
 
-    async def run(self, work: Callable[[Tell], Awaitable[Outcome]], shift: Shift) -> None:
+    async def run(self, work: Callable[[Tell], Awaitable[Outcome]], shift: Shift, ended: Ended | None = None) -> None:
         """Do the work and record how it ended. Raises nothing but cancellations from outside."""
+        ending: Ending | None = None
         try:
             with shift(f"job {self.job_id}") as owner, self._scope:
-                self.outcome = await work(self.tell)
-                self._end("succeeded", {"analysis_id": self.outcome.analysis_id})
-            if not self.done:
-                self._end("interrupted" if owner.cancel_called else "cancelled", {})
+                ending = Ending(state="succeeded", outcome=await work(self.tell), finished_at=_now())
+            if ending is None:
+                ending = Ending(state="interrupted" if owner.cancel_called else "cancelled", finished_at=_now())
         except Exception as error:  # noqa: BLE001 - the supervised root of a job: it is told to who asks
-            self.failure = error
-            self._end("failed", {})
+            ending = Ending(state="failed", failure=error, finished_at=_now())
         finally:
-            if not self.done:
-                self._end("interrupted", {})
+            ending = ending or Ending(state="interrupted", finished_at=_now())
+            try:
+                if ended is not None:
+                    with anyio.CancelScope(shield=True):
+                        await ended(self, ending)
+            finally:
+                self._end(ending, {} if ending.outcome is None else {"analysis_id": ending.outcome.analysis_id})
 
-    def _end(self, state: JobState, body: Mapping[str, object]) -> None:
-        self.state = state
-        self.finished_at = _now()
-        self._say(state, body)
+    def _end(self, ending: Ending, body: Mapping[str, object]) -> None:
+        self.state, self.finished_at = ending.state, ending.finished_at
+        self.outcome, self.failure = ending.outcome, ending.failure
+        self._say(ending.state, body)
 
     def _say(self, event: str, body: Mapping[str, object]) -> None:
         self.messages.append(Message(number=len(self.messages) + 1, event=event, body=body))
@@ -155,7 +180,7 @@ class Jobs:
         group: where they run; it must live as long as the app.
         shift: opens the scope that a job runs in.
         remembered: how many ended jobs are kept with their messages; the oldest go first. One that runs never goes.
-        ended: called with each job that has ended, shielded; it must return soon and raise nothing.
+        ended: records the end of each job that was launched.
     """
 
     def __init__(
@@ -164,7 +189,7 @@ class Jobs:
         shift: Shift,
         *,
         remembered: int = 1_000,
-        ended: Callable[[Job], Awaitable[None]] | None = None,
+        ended: Ended | None = None,
     ) -> None:
         self._group = group
         self._shift = shift
@@ -173,7 +198,7 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
     def start(self, dataset_id: str, work: Callable[[Tell], Awaitable[Outcome]], *, job_id: str | None = None) -> Job:
-        """A job that has begun.
+        """A job that has begun and is recorded nowhere, such as one whose client listens to it.
 
         Args:
             dataset_id: what it analyses.
@@ -183,12 +208,16 @@ class Jobs:
         """
         known = None if job_id is None else self._jobs.pop(job_id, None)
         job = Job(dataset_id, job_id) if known is None or known.state == "interrupted" else known
-        self._jobs[job.job_id] = job
         if job is known:
+            self._jobs[job.job_id] = job
             return job
-        self._forget_some()
-        self._group.start_soon(self._run, job, work, name="job")
+        self._begin(job, work, None)
         return job
+
+    def launch(self, job: Job, work: Callable[[Tell], Awaitable[Outcome]]) -> None:
+        """Begin a job that is recorded as running; its end will be recorded too. One of its id that was goes."""
+        self._jobs.pop(job.job_id, None)
+        self._begin(job, work, self._ended)
 
     def find(self, job_id: str) -> Job | None:
         """The job of this id, if this engine runs or has run it and still remembers."""
@@ -210,13 +239,10 @@ class Jobs:
         """How many have not ended."""
         return sum(not job.done for job in self._jobs.values())
 
-    async def _run(self, job: Job, work: Callable[[Tell], Awaitable[Outcome]]) -> None:
-        try:
-            await job.run(work, self._shift)
-        finally:
-            if self._ended is not None:
-                with anyio.CancelScope(shield=True):
-                    await self._ended(job)
+    def _begin(self, job: Job, work: Callable[[Tell], Awaitable[Outcome]], ended: Ended | None) -> None:
+        self._jobs[job.job_id] = job
+        self._forget_some()
+        self._group.start_soon(job.run, work, self._shift, ended, name="job")
 
     def _forget_some(self) -> None:
         for job_id in [job_id for job_id, job in self._jobs.items() if job.done][: -self._remembered or None]:

@@ -39,6 +39,7 @@ RESULTS_FILE = "results.sqlite"
 """The file of results in a data directory, where no address names another store."""
 
 _UNSTORED_BYTES = 64 * 1024 * 1024
+_MOST_UNSTORED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +146,7 @@ class Results:
         self._unkept = Outage("An analysis could not be stored", level=logging.ERROR)
         # The shared cache holds what is stored and nothing else, so that a hit there can be read again later.
         self._unstored = MemoryCache(max_bytes=_UNSTORED_BYTES)
+        self._unkept_keys: dict[str, None] = {}
 
     async def find(self, key: str) -> Found | None:
         """The report of this id, if it is anywhere that answers."""
@@ -180,11 +182,24 @@ class Results:
         except StoreUnavailable as error:
             self._unkept.failed("The analysis %s could not be stored: %s", report.analysis_id, error)
             await self._unstored.put(report)
+            self._unkept_keys[report.analysis_id] = None
+            if len(self._unkept_keys) > _MOST_UNSTORED:
+                del self._unkept_keys[next(iter(self._unkept_keys))]
             return False
         self._unkept.over()
+        self._unkept_keys.pop(report.analysis_id, None)
         await self._unstored.discard(report.analysis_id)
         await self._cache.put(report)
         return True
+
+    async def settle(self) -> None:
+        """Store what could not be stored so far, up to the first failure."""
+        for key in list(self._unkept_keys):
+            report = await self._unstored.get(key)
+            if report is None:
+                self._unkept_keys.pop(key, None)
+            elif not await self.keep(report):
+                return
 
     async def once(self, key: str, compute: Callable[[], Awaitable[StoredReport]]) -> Found:
         """The report of this id: computed and kept here, or what another engine has computed meanwhile.

@@ -20,11 +20,12 @@ from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.flights import Flights, Tell
 from cqox.analysis.idempotency import Keys
+from cqox.analysis.job_records import JobRecords
 from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.outage import Outage
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Found, Results, StoreAddresses, epoch_of, open_cache, open_store
-from cqox.analysis.tending import JOB_LEASE_SECONDS, tend, tend_once
+from cqox.analysis.tending import tend, tend_once
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.errors import NotFound, StoreUnavailable
@@ -39,6 +40,7 @@ __all__ = ["Analyses", "Bounds"]
 _WORK = "cqox.analysis.work"
 # Reading an upload or drawing a figure does not wait for analyses.
 _LIGHT_PLACES = 1
+_LAST_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class Analyses:
         datasets: the tables that can be analysed.
         admission: how many computations run, and who may wait.
         keys: the idempotency keys that clients have sent.
+        records: the records of this engine's jobs.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Analyses:
         self.cache = observed(cache, CACHE_OPERATIONS)
         self._files = files
         self._results = Results(self.store, self.cache)
+        self.records = JobRecords(self.store, files.owner)
         self.keys = Keys(self.cache)
         quarantine = Quarantine()
         self.datasets = Datasets(
@@ -114,7 +118,6 @@ class Analyses:
         self._flights = Flights[Found](group)
         self._catalog: Sequence[JsonValue] | None = None
         self._undrawn = Outage("A figure could not be kept")
-        self._unrecorded = Outage("A job could not be recorded")
         self._unknown = Outage("Whether there is a job already could not be found out")
 
     @classmethod
@@ -141,15 +144,18 @@ class Analyses:
                 memory_bytes=bounds.worker_memory_bytes,
                 threads=bounds.threads,
             ) as pool,
-            open_task_group("computations", detached=True) as group,
         ):
-            analyses = cls(
-                group=group, pool=pool, store=store, cache=cache, files=files, bounds=bounds, samples=samples
-            )
-            group.start_soon(tend, analyses.store, files, name="tend the jobs")
-            with analyses._watched():
-                yield analyses
-            group.cancel_scope.cancel()
+            async with open_task_group("computations", detached=True) as group:
+                analyses = cls(
+                    group=group, pool=pool, store=store, cache=cache, files=files, bounds=bounds, samples=samples
+                )
+                group.start_soon(tend, analyses.store, files, analyses._settle, name="tend the jobs")
+                with analyses._watched():
+                    yield analyses
+                group.cancel_scope.cancel()
+            # Nothing runs any more: the last chance of what the store has not taken so far.
+            with anyio.move_on_after(_LAST_SECONDS):
+                await analyses._settle()
         files.close()
 
     async def warm(self) -> None:
@@ -253,15 +259,6 @@ class Analyses:
         """
         await self._files.check()
 
-    async def keep_job(self, record: JobRecord) -> None:
-        """Enter a job of this engine, or how it has ended, in the store; one that is away is done without."""
-        try:
-            await self.store.put_job(record, owner=self._files.owner, seconds=JOB_LEASE_SECONDS)
-        except StoreUnavailable as error:
-            self._unrecorded.failed("The job %s could not be recorded as %s: %s", record.job_id, record.status, error)
-        else:
-            self._unrecorded.over()
-
     async def job(self, job_id: str) -> JobRecord:
         """A job that this engine does not run: an earlier one, or another engine's.
 
@@ -287,6 +284,11 @@ class Analyses:
             return None
         self._unknown.over()
         return None if record is None or record.status == "interrupted" else record
+
+    async def _settle(self) -> None:
+        # A job that succeeded leads to its report, which comes first.
+        await self._results.settle()
+        await self.records.settle()
 
     @contextmanager
     def _without_keeping(self, key: str, name: str) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """What an engine does beside its answers: it says that it lives, and settles the jobs of engines that do not."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -27,13 +28,21 @@ _RETIRE_EVERY_SECONDS = 3600.0
 _logger = logging.getLogger("cqox.analysis")
 
 
-async def tend(store: ResultStore, files: FileStore) -> None:
-    """Renew this engine's jobs, settle those of engines that are gone and strike old ones, while the task runs."""
+async def tend(store: ResultStore, files: FileStore, *chores: Callable[[], Awaitable[None]]) -> None:
+    """Renew this engine's jobs, settle those of engines that are gone and strike old ones, while the task runs.
+
+    Args:
+        store: where jobs are.
+        files: who lives on the volume.
+        chores: what else is tried again and again; none raises anything.
+    """
     untended = Outage(_UNTENDED)
     retired_at = -_RETIRE_EVERY_SECONDS
     while True:
         with telemetry.fresh_span("tend the jobs once"):
             await tend_once(store, files, untended)
+            for chore in chores:
+                await chore()
             if anyio.current_time() - retired_at >= _RETIRE_EVERY_SECONDS:
                 retired_at = anyio.current_time()
                 await retire_once(store)

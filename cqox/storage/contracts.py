@@ -200,8 +200,14 @@ class ResultStore(Protocol):
         """Say that the owner still runs its jobs; how many those are."""
         ...
 
-    async def interrupt_jobs(self, owner: str, *, finished_at: str) -> int:
-        """Say that the owner is gone, and what it ran with it; how many jobs those were."""
+    async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
+        """Mark what the owner ran as interrupted; how many jobs those were.
+
+        Args:
+            owner: the engine, which is gone, or does not run this job.
+            finished_at: ISO 8601 in UTC.
+            job_id: only this job; all if absent.
+        """
         ...
 
     async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:

@@ -218,10 +218,13 @@ class SqliteStore:
         statement = "UPDATE jobs SET renewed_until = ? WHERE owner = ? AND status = 'running'"
         return await self._count(statement, time.time() + seconds, owner)
 
-    async def interrupt_jobs(self, owner: str, *, finished_at: str) -> int:
-        """Say that the owner is gone, and what it ran with it; how many jobs those were."""
-        statement = "UPDATE jobs SET status = 'interrupted', finished_at = ? WHERE owner = ? AND status = 'running'"
-        return await self._count(statement, finished_at, owner)
+    async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
+        """Mark what the owner ran as interrupted; how many jobs those were."""
+        statement = (
+            "UPDATE jobs SET status = 'interrupted', finished_at = ? "
+            "WHERE owner = ? AND status = 'running' AND job_id = coalesce(?, job_id)"
+        )
+        return await self._count(statement, finished_at, owner, job_id)
 
     async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
         """Strike jobs that ended long ago; how many those were. One that has not ended is never struck."""

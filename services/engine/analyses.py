@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 from quart import Response
@@ -19,7 +19,7 @@ from cqox.storage import StoredReport
 from services.engine.answers import json_answer, json_bytes
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
-from services.engine.jobs import described, keep, recorded
+from services.engine.jobs import described, record_of, recorded
 from services.engine.keys import held_key, value_digest
 from services.engine.state import State
 from services.http.api import Handler
@@ -49,7 +49,7 @@ def handlers(state: State) -> dict[str, Handler]:
         if request.wants_events:
             await _check(state, asked)
             made: list[bytes] = []
-            job = _started(state, asked, time_up, report=made)
+            job = state.jobs.start(asked.dataset_id, _work(state, asked, time_up, report=made))
             return event_stream(job, request_id=request.request_id, report=made, owned=True)
         with trio.move_on_after(seconds):
             report = await state.analyses.analyze(asked, seconds=seconds, trace_id=_trace_id())
@@ -87,22 +87,43 @@ def handlers(state: State) -> dict[str, Handler]:
 
 async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> Response:
     await _check(state, asked)
-    job = None if wanted is None else state.jobs.find(wanted)
-    # Another engine may run it, or have run it, or this one before it was started anew.
-    known = None if wanted is None or job is not None else await state.analyses.known_job(wanted)
-    if known is None:
-        if job is None:
-            # Better than a job that fails for it in a moment.
-            state.analyses.admission.refuse_if_full()
-        job = _started(state, asked, JobTimeUp(state.settings.job_seconds), wanted=wanted)
-        await keep(state, job)
-        told = described(job)
-    else:
-        told = recorded(known)
+    # Of several requests with one key the first records the job, and the others find it.
+    async with state.analyses.records.exclusive(wanted):
+        told = await _known(state, wanted) or await _begun(state, asked, wanted)
     answer = json_answer(told, 202)
     answer.headers["Location"] = f"/api/jobs/{told['job_id']}"
     answer.headers["Preference-Applied"] = "respond-async"
     return answer
+
+
+async def _known(state: State, wanted: str | None) -> dict[str, object] | None:
+    """The job that the request is already, unless it was interrupted."""
+    if wanted is None:
+        return None
+    job = state.jobs.find(wanted)
+    if job is not None:
+        return None if job.state == "interrupted" else described(job)
+    # Its record may say that it runs, and this engine knows better.
+    if state.analyses.records.is_waiting(wanted):
+        return None
+    # Another engine may run it, or have run it, or this one before it was started anew.
+    known = await state.analyses.known_job(wanted)
+    return None if known is None else recorded(known)
+
+
+async def _begun(state: State, asked: AnalyzeRequest, wanted: str | None) -> dict[str, object]:
+    """A job that is recorded and has begun.
+
+    Raises:
+        StoreUnavailable: it could not be recorded, and does not run.
+    """
+    # Better than a job that fails for it in a moment.
+    state.analyses.admission.refuse_if_full()
+    job = Job(asked.dataset_id, wanted)
+    await state.analyses.records.begin(record_of(job))
+    # No checkpoint comes between the two, so that what is recorded runs.
+    state.jobs.launch(job, _work(state, asked, JobTimeUp(state.settings.job_seconds)))
+    return described(job)
 
 
 async def _check(state: State, asked: AnalyzeRequest) -> None:
@@ -122,14 +143,9 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
     await trio.to_thread.run_sync(check, limiter=state.names)
 
 
-def _started(
-    state: State,
-    asked: AnalyzeRequest,
-    time_up: AnalysisTimeUp | JobTimeUp,
-    *,
-    report: list[bytes] | None = None,
-    wanted: str | None = None,
-) -> Job:
+def _work(
+    state: State, asked: AnalyzeRequest, time_up: AnalysisTimeUp | JobTimeUp, *, report: list[bytes] | None = None
+) -> Callable[[Tell], Awaitable[Outcome]]:
     seconds = time_up.seconds
 
     async def work(tell: Tell) -> Outcome:
@@ -140,7 +156,7 @@ def _started(
             return Outcome(analysis_id=answer.analysis_id)
         raise time_up
 
-    return state.jobs.start(asked.dataset_id, work, job_id=wanted)
+    return work
 
 
 def _trace_id() -> str | None:

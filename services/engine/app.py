@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from cqox.analysis.jobs import Job, Jobs
+from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.results import StoreAddresses, check_addresses, check_file
 from cqox.analysis.service import Analyses, Bounds
 from cqox.errors import StoreUnavailable
@@ -64,8 +64,8 @@ def create_app(settings: Settings) -> App:
             state.jobs = Jobs(engine.group, shift, ended=keep)
             yield engine
 
-    async def keep(job: Job) -> None:
-        await jobs.keep(state, job)
+    async def keep(job: Job, ending: Ending) -> None:
+        await state.analyses.records.end(jobs.record_of(job, ending))
 
     @contextmanager
     def shift(what: str) -> Iterator[trio.CancelScope]:

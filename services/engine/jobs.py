@@ -2,12 +2,11 @@
 
 import json
 
-import trio
 from quart import Response
 
-from cqox.analysis.jobs import Job
+from cqox.analysis.jobs import Ending, Job
 from cqox.analysis.key import canonical_json
-from cqox.errors import RunsElsewhere
+from cqox.errors import RunsElsewhere, StoreUnavailable
 from cqox.storage import JobRecord
 from services.engine.answers import json_answer
 from services.engine.events import event_stream, last_seen
@@ -17,9 +16,7 @@ from services.http.hop import SECOND_HAND
 from services.http.incoming import current_request
 from services.http.problems import describe
 
-__all__ = ["described", "handlers", "keep", "recorded"]
-
-_RECORDING_SECONDS = 5.0
+__all__ = ["described", "handlers", "record_of", "recorded"]
 
 
 def handlers(state: State) -> dict[str, Handler]:
@@ -38,6 +35,8 @@ def handlers(state: State) -> dict[str, Handler]:
         job.cancel()
         async for _ in job.listen(len(job.messages)):
             pass
+        if job.state == "cancelled" and state.analyses.records.is_waiting(job_id):
+            raise StoreUnavailable("The job has ended, and that could not be recorded yet: it is tried again.")
         return json_answer(described(job))
 
     async def job_events(job_id: str) -> Response:
@@ -53,22 +52,24 @@ def handlers(state: State) -> dict[str, Handler]:
     return {"read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
 
 
-async def keep(state: State, job: Job) -> None:
-    """Record where the job stands, for who asks after this engine is gone."""
-    about = described(job)
-    problem = None if about["problem"] is None else canonical_json(about["problem"])
-    with trio.move_on_after(_RECORDING_SECONDS):
-        await state.analyses.keep_job(
-            JobRecord(
-                job_id=job.job_id,
-                dataset_id=job.dataset_id,
-                status=job.state,
-                created_at=job.created_at,
-                finished_at=job.finished_at,
-                analysis_id=None if job.outcome is None else job.outcome.analysis_id,
-                problem=problem,
-            )
-        )
+def record_of(job: Job, ending: Ending | None = None) -> JobRecord:
+    """The job as the store keeps it, for who asks after this engine is gone.
+
+    Args:
+        job: the job.
+        ending: how it has ended; it is running if absent.
+    """
+    failure = None if ending is None else ending.failure
+    outcome = None if ending is None else ending.outcome
+    return JobRecord(
+        job_id=job.job_id,
+        dataset_id=job.dataset_id,
+        status="running" if ending is None else ending.state,
+        created_at=job.created_at,
+        finished_at=None if ending is None else ending.finished_at,
+        analysis_id=None if outcome is None else outcome.analysis_id,
+        problem=None if failure is None else canonical_json(_problem(job, failure)),
+    )
 
 
 def recorded(record: JobRecord) -> dict[str, object]:
@@ -128,9 +129,9 @@ def described(job: Job) -> dict[str, object]:
         "last_step": str(steps[-1].body.get("step")) if steps else None,
         "analysis_id": analysis_id,
         "links": links,
-        "problem": _problem(job, links["self"]),
+        "problem": None if job.failure is None else _problem(job, job.failure),
     }
 
 
-def _problem(job: Job, path: str) -> dict[str, object] | None:
-    return None if job.failure is None else describe(job.failure, instance=path, request_id=job.job_id)
+def _problem(job: Job, failure: Exception) -> dict[str, object]:
+    return describe(failure, instance=f"/api/jobs/{job.job_id}", request_id=job.job_id)

@@ -5,7 +5,7 @@ import anyio
 import pytest
 
 from cqox.analysis.flights import Tell
-from cqox.analysis.jobs import Job, Jobs, Outcome
+from cqox.analysis.jobs import Ending, Job, Jobs, Outcome
 from cqox.errors import InvalidRequest, NotFound
 from cqox.tasks import open_task_group
 
@@ -160,3 +160,32 @@ async def test_an_unknown_job_is_not_found_and_ended_ones_are_forgotten_in_order
         with pytest.raises(NotFound):
             jobs.get(started[0].job_id)
         assert jobs.get(started[-1].job_id).state == "succeeded"
+
+
+async def test_the_end_of_a_job_is_recorded_before_anybody_is_told_of_it() -> None:
+    seen = list[tuple[str, str, int]]()
+
+    async def ended(job: Job, ending: Ending) -> None:
+        await anyio.lowlevel.checkpoint()
+        seen.append((job.state, ending.state, len(job.messages)))
+
+    async with open_task_group() as app:
+        jobs = Jobs(app, Owner().shift, ended=ended)
+        jobs.launch(job := Job("d"), succeed)
+        assert await heard(job) == [(1, "step"), (2, "step"), (3, "succeeded")]
+        jobs.launch(cut := Job("d"), last)
+        await anyio.wait_all_tasks_blocked()
+        cut.cancel()
+        assert await heard(cut) == [(1, "cancelled")]
+        assert await heard(jobs.start("d", succeed)) != []
+    assert seen == [("running", "succeeded", 2), ("running", "cancelled", 0)]
+
+
+async def test_a_job_that_is_launched_takes_the_place_of_an_earlier_one_of_its_id() -> None:
+    async with open_task_group() as app:
+        jobs = Jobs(app, Owner().shift)
+        jobs.launch(first := Job("d", "mine"), succeed)
+        await heard(first)
+        jobs.launch(again := Job("d", "mine"), succeed)
+        assert jobs.find("mine") is again
+        await heard(again)

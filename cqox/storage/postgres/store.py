@@ -199,12 +199,14 @@ class PostgresStore:
             owner,
         )
 
-    async def interrupt_jobs(self, owner: str, *, finished_at: str) -> int:
-        """Say that the owner is gone, and what it ran with it; how many jobs those were."""
+    async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
+        """Mark what the owner ran as interrupted; how many jobs those were."""
         return await self._count(
-            "UPDATE jobs SET status = 'interrupted', finished_at = %s WHERE owner = %s AND status = 'running'",
+            "UPDATE jobs SET status = 'interrupted', finished_at = %s "
+            "WHERE owner = %s AND status = 'running' AND job_id = coalesce(%s, job_id)",
             finished_at,
             owner,
+            job_id,
         )
 
     async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:

@@ -1,0 +1,140 @@
+"""Record jobs in the store: each before it begins, and its end for as long as it takes.
+
+What must stay true: a job that was acknowledged is in the store; a record that says `running` belongs to a job that
+runs, or is corrected as soon as the store answers. The corrections that wait are bounded in number.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import anyio
+
+from cqox.analysis.outage import Outage
+from cqox.analysis.tending import JOB_LEASE_SECONDS
+from cqox.errors import StoreUnavailable
+from cqox.resilience.classification import never_sent
+from cqox.storage import JobRecord, ResultStore
+
+__all__ = ["RECORDING_SECONDS", "JobRecords"]
+
+RECORDING_SECONDS = 5.0
+"""How long a client waits for its job to be recorded, and a job for its end to be."""
+
+_MOST_WAITING = 10_000
+_MOST_AT_ONCE = 1_000
+_logger = logging.getLogger("cqox.analysis")
+
+
+class JobRecords:
+    """The records of the jobs of one engine.
+
+    Args:
+        store: where they are kept.
+        owner: the name of the engine.
+        seconds: the limit of one recording.
+        most: how many corrections may wait for the store; the oldest are dropped first.
+    """
+
+    def __init__(
+        self, store: ResultStore, owner: str, *, seconds: float = RECORDING_SECONDS, most: int = _MOST_WAITING
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._seconds = seconds
+        self._most = most
+        # The end of a job; None for one that never began, whose record may say that it runs.
+        self._waiting: dict[str, JobRecord | None] = {}
+        self._locks: dict[str, tuple[anyio.Lock, int]] = {}
+        self._unrecorded = Outage("A job could not be recorded")
+
+    @asynccontextmanager
+    async def exclusive(self, job_id: str | None) -> AsyncIterator[None]:
+        """Let one caller at a time decide whether the job of this id begins; a job without a given id waits for none.
+
+        A cancellation gives the place up.
+        """
+        if job_id is None:
+            yield
+            return
+        lock, users = self._locks.get(job_id, (anyio.Lock(), 0))
+        self._locks[job_id] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            _, users = self._locks.pop(job_id)
+            if users > 1:
+                self._locks[job_id] = lock, users - 1
+
+    def is_waiting(self, job_id: str) -> bool:
+        """Whether the store has not taken yet how the job of this id ended, or that it never began."""
+        return job_id in self._waiting
+
+    async def begin(self, record: JobRecord) -> None:
+        """Record a job that is about to begin. It is durable when this returns; the job must not run otherwise.
+
+        A cancellation leaves a record, if any, that `settle` marks as interrupted.
+
+        Raises:
+            StoreUnavailable: the store did not take it in time.
+        """
+        self._waiting.pop(record.job_id, None)
+        try:
+            await self._put(record)
+        except BaseException as error:
+            # A call that was sent may have been carried out, and the next to ask must not find a job that runs nowhere.
+            if not never_sent(error):
+                self._wait(record.job_id, None)
+            if isinstance(error, StoreUnavailable):
+                self._unrecorded.failed("The job %s could not be recorded and was refused: %s", record.job_id, error)
+            raise
+
+    async def end(self, record: JobRecord) -> None:
+        """Record how a job has ended; where the store does not take it in time, `settle` tries again."""
+        # From the start, so that an end that is being recorded counts as one that is not recorded yet.
+        self._wait(record.job_id, record)
+        try:
+            await self._put(record)
+        except StoreUnavailable as error:
+            self._unrecorded.failed(
+                "The end of the job %s (%s) could not be recorded yet: %s", record.job_id, record.status, error
+            )
+        else:
+            self._settled(record.job_id, record)
+
+    async def settle(self) -> None:
+        """Record what the store has not taken so far, up to the first failure."""
+        for job_id, record in list(self._waiting.items())[:_MOST_AT_ONCE]:
+            if self._waiting.get(job_id, self) is not record:
+                continue
+            try:
+                if record is None:
+                    now = datetime.now(UTC).isoformat(timespec="microseconds")
+                    await self._store.interrupt_jobs(self._owner, finished_at=now, job_id=job_id)
+                else:
+                    await self._put(record)
+            except StoreUnavailable as error:
+                self._unrecorded.failed("%d jobs are still to be recorded: %s", len(self._waiting), error)
+                return
+            self._settled(job_id, record)
+
+    async def _put(self, record: JobRecord) -> None:
+        with anyio.move_on_after(self._seconds):
+            await self._store.put_job(record, owner=self._owner, seconds=JOB_LEASE_SECONDS)
+            self._unrecorded.over()
+            return
+        raise StoreUnavailable(f"The job could not be recorded within {self._seconds:g} s.")
+
+    def _wait(self, job_id: str, record: JobRecord | None) -> None:
+        self._waiting[job_id] = record
+        if len(self._waiting) > self._most:
+            dropped = next(iter(self._waiting))
+            del self._waiting[dropped]
+            _logger.error("What became of the job %s will not be recorded: too many wait for the store.", dropped)
+
+    def _settled(self, job_id: str, record: JobRecord | None) -> None:
+        # A job of the same id may have begun or ended meanwhile.
+        if self._waiting.get(job_id, self) is record:
+            del self._waiting[job_id]

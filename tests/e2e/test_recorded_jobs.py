@@ -1,0 +1,174 @@
+"""What an engine has answered 202 is kept, whatever the store and the engine go through; what is not kept is a 503."""
+
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Service
+from tests.e2e.engines import LONG, Engines, analyze, asking, engines_in, get, until
+from tests.servers import Postgres
+
+pytestmark = pytest.mark.xdist_group("servers")
+ASYNC = {"Prefer": "respond-async"}
+
+
+@pytest.fixture
+def engines(tmp_path: Path) -> Iterator[Engines]:
+    with engines_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The file of results takes no writes meanwhile."""
+    with closing(sqlite3.connect(folder / "data/results.sqlite", isolation_level=None)) as other:
+        end = time.monotonic() + 10
+        while True:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError:
+                assert time.monotonic() < end
+        yield
+        other.execute("ROLLBACK")
+
+
+def refused(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.json()["type"]) == (503, "store-unavailable"), answer.text
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_a_job_that_a_stopped_database_cannot_record_is_refused_and_is_accepted_once_it_is_back(
+    engines: Engines, postgres: Postgres
+) -> None:
+    engine = engines.start(POSTGRES_URL=postgres.fresh())
+    engine.wait_ready()
+    key = {"Idempotency-Key": "monday"}
+    postgres.stop(signal.SIGQUIT)
+    refused(analyze(engine, asking(1), **ASYNC))
+    refused(analyze(engine, asking(1), **ASYNC, **key))
+    synchronous = analyze(engine, asking(2))
+    assert (synchronous.status_code, synchronous.json()["provenance"]["stored"]) == (200, False)
+    postgres.start()
+    until(engine, "/health/ready", "ok")
+    accepted = analyze(engine, asking(1), **ASYNC, **key)
+    assert accepted.status_code == 202
+    engine.kill()
+    # Synchronous answers that were not stored went with the engine; the job did not.
+    other = engines.start(**{name: engine.environment[name] for name in ("POSTGRES_URL",)})
+    other.wait_ready()
+    assert get(other, accepted.headers["Location"]).status_code == 200
+
+
+def test_every_job_that_was_answered_202_is_known_after_the_engine_was_killed_at_once(
+    engines: Engines, tmp_path: Path
+) -> None:
+    engine = engines.start()
+    engine.wait_ready()
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda seed: analyze(engine, asking(seed), **ASYNC), range(8)))
+        accepted = [answer.headers["Location"] for answer in answers if answer.status_code == 202]
+        engine.kill()
+    assert accepted
+    other = engines.start()
+    other.wait_ready()
+    for path in accepted:
+        answer = get(other, path)
+        assert (answer.status_code, answer.json()["status"] in ("succeeded", "interrupted")) == (200, True)
+
+
+def test_a_store_that_takes_no_writes_refuses_jobs_within_its_time_and_leaves_none_behind(
+    engines: Engines, tmp_path: Path
+) -> None:
+    engine = engines.start()
+    engine.wait_ready()
+    key = {"Idempotency-Key": "tuesday"}
+    with locked(tmp_path):
+        began = time.monotonic()
+        with ThreadPoolExecutor(3) as threads:
+            for answer in threads.map(lambda _: analyze(engine, asking(1), **ASYNC, **key), range(3)):
+                refused(answer)
+        assert time.monotonic() - began < 60
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(
+                f"{engine.url}/api/analyze/comprehensive", json=asking(2), headers=ASYNC, timeout=0.5, trust_env=False
+            )
+    with ThreadPoolExecutor(3) as threads:
+        answers = list(threads.map(lambda _: analyze(engine, asking(1), **ASYNC, **key), range(3)))
+    assert [answer.status_code for answer in answers] == [202] * 3
+    assert len({answer.json()["job_id"] for answer in answers}) == 1
+    assert until(engine, answers[0].headers["Location"], "succeeded")["status"] == "succeeded"
+    with closing(sqlite3.connect(tmp_path / "data/results.sqlite")) as reader:
+        assert reader.execute("SELECT count(*) FROM jobs WHERE status = 'running'").fetchone() == (0,)
+
+
+def ended_meanwhile(engine: Service, tmp_path: Path) -> list[str]:
+    """Jobs that were accepted, and ended while the store took no writes."""
+    jobs = [analyze(engine, LONG, **ASYNC).headers["Location"], analyze(engine, asking(7), **ASYNC).headers["Location"]]
+    with locked(tmp_path):
+        cancelled = httpx.delete(f"{engine.url}{jobs[0]}", timeout=30, trust_env=False)
+        assert (cancelled.status_code, cancelled.json()["type"]) == (503, "store-unavailable")
+        assert get(engine, jobs[0]).json()["status"] == "cancelled"
+        # Its report and its end each wait for the store in vain before anybody is told.
+        assert any(until(engine, jobs[1], "succeeded")["status"] == "succeeded" for _ in range(3))
+    return jobs
+
+
+def test_how_a_job_ended_while_the_store_took_no_writes_is_recorded_later(engines: Engines, tmp_path: Path) -> None:
+    engine = engines.start()
+    engine.wait_ready()
+    jobs = ended_meanwhile(engine, tmp_path)
+    assert httpx.delete(f"{engine.url}{jobs[0]}", timeout=30, trust_env=False).status_code in (200, 503)
+    end = time.monotonic() + 30
+    with closing(sqlite3.connect(tmp_path / "data/results.sqlite")) as reader:
+        while {"running"} & {status for (status,) in reader.execute("SELECT status FROM jobs").fetchall()}:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert httpx.delete(f"{engine.url}{jobs[0]}", timeout=30, trust_env=False).json()["status"] == "cancelled"
+    engine.kill()
+    other = engines.start()
+    other.wait_ready()
+    assert [get(other, path).json()["status"] for path in jobs] == ["cancelled", "succeeded"]
+    analysis = get(other, jobs[1]).json()["links"]["report"]
+    assert get(other, analysis).status_code == 200
+
+
+def test_an_engine_that_ends_records_what_it_could_not_before(engines: Engines, tmp_path: Path) -> None:
+    engine = engines.start()
+    engine.wait_ready()
+    jobs = ended_meanwhile(engine, tmp_path)
+    assert engine.stop() == 0
+    other = engines.start()
+    other.wait_ready()
+    assert [get(other, path).json()["status"] for path in jobs] == ["cancelled", "succeeded"]
+
+
+def test_a_job_that_was_seen_to_succeed_or_be_cancelled_is_so_after_a_kill_at_once(engines: Engines) -> None:
+    engine = engines.start()
+    engine.wait_ready()
+    long = analyze(engine, LONG, **ASYNC).headers["Location"]
+    short = analyze(engine, asking(3), **ASYNC).headers["Location"]
+    assert until(engine, short, "succeeded")["status"] == "succeeded"
+    assert httpx.delete(f"{engine.url}{long}", timeout=30, trust_env=False).json()["status"] == "cancelled"
+    engine.kill()
+    other = engines.start()
+    other.wait_ready()
+    assert get(other, short).json()["status"] == "succeeded"
+    assert get(other, long).json()["status"] == "cancelled"
