@@ -6,8 +6,9 @@ Caches and stores may be away; then answers are slower, or are given without bei
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 import anyio
@@ -136,6 +137,15 @@ async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = la
         yield MemoryCache(epoch=epoch)
 
 
+class _Turn(Enum):
+    """Whose turn it is to compute a report."""
+
+    HELD = auto()
+    TAKEN = auto()
+    UNSHARED = auto()
+    """Nobody knows: the store does not answer."""
+
+
 class Results:
     """The finished reports of all engines that share a store and a cache."""
 
@@ -143,6 +153,7 @@ class Results:
         self._store = store
         self._cache = cache
         self._unanswered = Outage("The result store did not answer")
+        self._unshared = Outage("An analysis was computed without a turn")
         self._unkept = Outage("An analysis could not be stored", level=logging.ERROR)
         # The shared cache holds what is stored and nothing else, so that a hit there can be read again later.
         self._unstored = MemoryCache(max_bytes=_UNSTORED_BYTES)
@@ -204,30 +215,51 @@ class Results:
     async def once(self, key: str, compute: Callable[[], Awaitable[StoredReport]]) -> Found:
         """The report of this id: computed and kept here, or what another engine has computed meanwhile.
 
-        Of several engines one has the turn. It prolongs its turn while it computes; the others look for the result,
-        and one of them is next where it gives up or dies. A cancellation gives the turn back.
+        Of the engines that share a store one has the turn. It prolongs its turn while it computes; the others look for
+        the result, and one of them is next where it gives up or dies. Where the store is away everybody computes. A
+        cancellation gives the turn back.
 
         Raises:
             Exception: what `compute` raised.
         """
-        token, pause, waited = secrets.token_hex(8), _FIRST_PAUSE_SECONDS, False
+        token, pause = secrets.token_hex(8), _FIRST_PAUSE_SECONDS
+        # A claim that is cancelled may have taken the turn all the same.
+        turn: _Turn | None = None
         try:
-            # A claim that is cancelled may have taken the turn all the same.
-            while not await self._cache.claim(key, token=token, seconds=_TURN_SECONDS):
+            while (turn := await self._claim(key, token)) is _Turn.TAKEN:
                 await anyio.sleep(pause)
-                pause, waited = min(2 * pause, _PAUSE_SECONDS), True
+                pause = min(2 * pause, _PAUSE_SECONDS)
                 found = await self.find(key)
                 if found is not None:
                     return found
-            # The other may have finished between the look and the claim.
-            found = await self.find(key) if waited else None
-            if found is not None:
-                return found
+            # Another engine may have finished between the look and the claim; it stores before it gives its turn back.
+            stored = await self._stored(key) if turn is _Turn.HELD else None
+            if stored is not None:
+                return Found(report=stored, stored=True)
             report = await self._prolonging(key, token, compute)
             return Found(report=report, stored=await self.keep(report))
         finally:
-            with CancelScope(shield=True):
-                await self._cache.release(key, token=token)
+            # A store that did not answer is not waited for again.
+            if turn is not _Turn.UNSHARED:
+                with CancelScope(shield=True), suppress(StoreUnavailable):
+                    await self._store.release_turn(key, token=token)
+
+    async def _claim(self, key: str, token: str) -> "_Turn":
+        try:
+            held = await self._store.claim_turn(key, token=token, seconds=_TURN_SECONDS)
+        except StoreUnavailable as error:
+            self._unshared.failed(
+                "The analysis %s is computed without a turn, perhaps by other engines as well: %s", key, error
+            )
+            return _Turn.UNSHARED
+        self._unshared.over()
+        return _Turn.HELD if held else _Turn.TAKEN
+
+    async def _stored(self, key: str) -> StoredReport | None:
+        try:
+            return await self._store.load(key)
+        except StoreUnavailable:
+            return None
 
     async def _prolonging(self, key: str, token: str, compute: Callable[[], Awaitable[StoredReport]]) -> StoredReport:
         computed: list[StoredReport] = []
@@ -236,7 +268,7 @@ class Results:
         async def prolong() -> None:
             while True:
                 await anyio.sleep(_PROLONG_SECONDS)
-                await self._cache.claim(key, token=token, seconds=_TURN_SECONDS)
+                await self._claim(key, token)
 
         async with open_task_group("turn") as group:
             group.start_soon(prolong, name="prolong the turn")

@@ -106,7 +106,7 @@ class Page[Item]:
 
 
 class ResultCache(Protocol):
-    """Finished reports, near at hand, and whose turn it is to compute one. Losing any of it changes speed alone.
+    """Finished reports, near at hand, and claims of names. Losing any of it changes speed alone.
 
     No method raises for a cache that is down or a value that is damaged: the former holds nothing, and the latter is
     a miss.
@@ -125,9 +125,9 @@ class ResultCache(Protocol):
         ...
 
     async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
-        """Take the turn to compute this report for a while, or prolong it; whether the token has it now.
+        """Claim this name for a while, or prolong the claim; whether the token has it now.
 
-        A claim that is neither prolonged nor released ends by itself. Where the cache is down everybody has the turn.
+        A claim that is neither prolonged nor released ends by itself. Where the cache is down everybody has it.
         """
         ...
 
@@ -145,7 +145,7 @@ class ResultCache(Protocol):
 
 
 class ResultStore(Protocol):
-    """Finished reports, the registry of data sets, and jobs, kept for good.
+    """Finished reports, the registry of data sets, and jobs, kept for good; and whose turn it is to compute a report.
 
     Every method raises `StoreUnavailable` where the store cannot be reached, and leaves nothing half-done. A
     cancellation ends the query on the server and gives the connection back or discards it. What is kept is text without
@@ -214,6 +214,7 @@ class ResultStore(Protocol):
         """Strike jobs that ended long ago; how many those were. One that has not ended is never struck.
 
         A job that nobody has renewed for a day is written down as interrupted now, and goes when that is long ago.
+        Turns that have ended by themselves go as well.
 
         Args:
             ended_before: ISO 8601 in UTC; what ended earlier goes.
@@ -224,6 +225,17 @@ class ResultStore(Protocol):
 
     async def job(self, job_id: str) -> JobRecord | None:
         """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
+        ...
+
+    async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
+        """Take the turn to compute something for a while, or prolong it; whether the token has it now.
+
+        A turn that is neither prolonged nor released ends by itself, on the clock of the store.
+        """
+        ...
+
+    async def release_turn(self, key: str, *, token: str) -> None:
+        """Give the turn back, if the token has it."""
         ...
 
     async def ping(self) -> None:

@@ -1,18 +1,13 @@
 """The result store that needs no server: one SQLite file in write-ahead mode."""
 
-import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Lock
 from typing import Self
 
 from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
-from cqox.storage.blocking import Threads
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import store_circuit, store_policy
 from cqox.storage.rows import (
@@ -31,30 +26,13 @@ from cqox.storage.rows import (
     whole,
 )
 from cqox.storage.schema import MigrationStatus
-from cqox.storage.sqlite_file import (
-    BUSY_SECONDS,
-    LOST,
-    MIGRATIONS,
-    Connection,
-    File,
-    Use,
-    applied,
-    check_sqlite,
-    damage_of,
-    file_at,
-    is_damage,
-    migrate,
-)
-from cqox.storage.sqlite_repair import replace_damaged
+from cqox.storage.sqlite_connections import Connections
+from cqox.storage.sqlite_file import MIGRATIONS, applied, damage_of, is_damage, migrate
+from cqox.storage.sqlite_turns import claim_turn, drop_ended_turns, release_turn
 
 __all__ = ["SqliteStore"]
 
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
-_READ_DAMAGED_SECONDS = 60.0
-# A disk that goes on failing must not be filled with copies of what it has spoilt.
-_NEXT_REPAIR_SECONDS = 10.0
-_NEXT_TRY_SECONDS = 60.0
-_logger = logging.getLogger("cqox.storage")
 
 
 class SqliteStore:
@@ -68,18 +46,10 @@ class SqliteStore:
     def __init__(self, path: Path, *, connections: int = 4, seconds: float = 10.0, anew: bool = False) -> None:
         """See `open`."""
         self._path = path
-        self._seconds = seconds
-        self._anew = anew
-        self._repair_at = 0.0
-        self._threads = Threads("sqlite", connections)
-        self._idle: SimpleQueue[Connection] = SimpleQueue()
-        self._lock = Lock()
-        self._file: File | None = None
-        self._damage = ""
-        self._losses = 0
-        self._policy = store_policy(store_circuit("sqlite"), seconds=seconds)
+        self._connections = Connections(path, size=connections, seconds=seconds, anew=anew)
+        policy = store_policy(store_circuit("sqlite"), seconds=seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
-        self._guarded = self._policy(self._run)
+        self._guarded = policy(self._run)
 
     @classmethod
     @asynccontextmanager
@@ -103,22 +73,12 @@ class SqliteStore:
             await store.migrate()
             yield store
         finally:
-            store._threads.close()
-            while not store._idle.empty():
-                store._idle.get().close()
+            store._connections.close()
 
     @property
     def epoch(self) -> int:
         """How often what was kept has been lost with its file, which is looked at now."""
-        # Where a call holds the lock it looks for itself.
-        if self._lock.acquire(blocking=False):
-            try:
-                if self._file not in (None, LOST, file_at(self._path)):
-                    self._file = LOST
-                    self._tell_of_loss()
-            finally:
-                self._lock.release()
-        return self._losses
+        return self._connections.epoch
 
     async def save(self, report: StoredReport) -> bool:
         """Keep the report unless one of its id is there already, and whole; whether this call inserted it."""
@@ -234,6 +194,7 @@ class SqliteStore:
                 "UPDATE jobs SET status = 'interrupted', finished_at = ? WHERE status = 'running' AND renewed_until < ?"
             )
             connection.execute(statement, (now, time.time() - ABANDONED_SECONDS))
+            drop_ended_turns(connection)
             # SQLite has no OFFSET without a LIMIT.
             statement = (
                 "DELETE FROM jobs WHERE status <> 'running' AND (coalesce(finished_at, created_at) < ? OR job_id IN "
@@ -252,6 +213,14 @@ class SqliteStore:
         row = await self._row(f"SELECT {JOB.replace('status', status)} FROM jobs WHERE job_id = ?", time.time(), job_id)
         return None if row is None else job_of(row)
 
+    async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
+        """Take the turn to compute something for a while, or prolong it; whether the token has it now."""
+        return await self._call(lambda connection: claim_turn(connection, key, token, seconds))
+
+    async def release_turn(self, key: str, *, token: str) -> None:
+        """Give the turn back, if the token has it."""
+        await self._call(lambda connection: release_turn(connection, key, token))
+
     async def ping(self) -> None:
         """Nothing, if the store answers and no call has found its file damaged that could not be replaced.
 
@@ -259,8 +228,8 @@ class SqliteStore:
             StoreUnavailable: it does not, or its file is.
         """
         await self._row("SELECT count(*) FROM sqlite_schema")
-        if self._damage:
-            raise StoreUnavailable(f"The result store {self._path.name} is damaged: {self._damage}.")
+        if self._connections.damage:
+            raise StoreUnavailable(f"The result store {self._path.name} is damaged: {self._connections.damage}.")
 
     async def migrate(self) -> int:
         """Bring the schema to the newest step; how many steps that took."""
@@ -284,115 +253,16 @@ class SqliteStore:
         flat = [part for value in values for part in (row_of(value) if isinstance(value, _RECORDS) else (value,))]
         return await self._call(lambda connection: connection.execute(statement, flat).rowcount)
 
+    async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._connections.run(work)
+
     async def _call[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await self._guarded(work)
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
             if is_damage(error):
-                self._damage = damage_of(error)
+                self._connections.damage = damage_of(error)
             raise StoreUnavailable(f"The result store {self._path.name} did not do it: {damage_of(error)}.") from error
-
-    async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        use = self._use()
-        try:
-            return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
-        except sqlite3.DatabaseError as error:
-            if not self._anew or not is_damage(error):
-                raise
-            if not await self._threads.run(partial(self._repair, use.file, error), interrupt=_nothing):
-                raise
-        use = self._use()
-        return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
-
-    def _use(self) -> Use:
-        return Use(self._idle, self._connect, self._is_current, seconds=self._seconds)
-
-    def _connect(self) -> Connection:
-        while True:
-            connection = self._connected()
-            if connection is not None:
-                return connection
-
-    def _connected(self) -> Connection | None:
-        """A new connection; None where the file was replaced while it was made."""
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.file = file_at(self._path)
-            if connection.file is None:
-                raise sqlite3.OperationalError("the file was removed while it was opened")
-            with self._lock:
-                if connection.file != file_at(self._path):
-                    connection.close()
-                    return None
-                if self._file is not None and self._file != connection.file:
-                    if self._file != LOST:
-                        self._tell_of_loss()
-                    # There is nothing in a new file. Under the lock, so that nobody meets it half made.
-                    migrate(connection)
-                self._file = connection.file
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _is_current(self, connection: Connection) -> bool:
-        """Whether the file that it is connected to still has its name."""
-        if connection.file == file_at(self._path):
-            return True
-        with self._lock:
-            # Not what tells the file from others: once it is closed, that may be given to the next one.
-            if self._file == connection.file:
-                self._file = LOST
-                self._tell_of_loss()
-        return False
-
-    def _tell_of_loss(self) -> None:
-        self._losses += 1
-        self._damage = ""
-        _logger.error(
-            "The file %s was removed, moved or replaced: the reports, data sets and jobs that were in it are kept no "
-            "longer, where they are not in the one that has the name now.",
-            self._path,
-        )
-
-    def _repair(self, seen: File | None, damage: sqlite3.DatabaseError) -> bool:
-        """Replace the file that a call has found damaged; whether the call may be made again."""
-        # Nobody connects meanwhile, nor asks whether a connection is still good.
-        with self._lock:
-            if self._file == seen and time.monotonic() < self._repair_at:
-                return False
-            try:
-                done = replace_damaged(
-                    self._path,
-                    damage_of(damage),
-                    is_damaged=partial(self._is_damaged, seen),
-                    seconds=_READ_DAMAGED_SECONDS,
-                )
-            except (OSError, sqlite3.Error) as error:
-                self._repair_at = time.monotonic() + _NEXT_TRY_SECONDS
-                _logger.error("The result store %s is damaged, and cannot be replaced: %s", self._path, error)
-                return False
-            if done:
-                self._file, self._damage = file_at(self._path), ""
-                self._losses += 1
-                self._repair_at = time.monotonic() + _NEXT_REPAIR_SECONDS
-        return True
-
-    def _is_damaged(self, seen: File | None, there: File) -> bool:
-        if seen is not None:
-            return seen == there
-        # It could not even be opened, and another engine may have been first since then.
-        try:
-            check_sqlite(self._path, damaged=False)
-        except StoreUnavailable as error:
-            return is_damage(error.__cause__)
-        return False
-
-
-async def _nothing() -> None:
-    """What has begun to replace a file goes on to its end."""
 
 
 _RECORDS = (StoredReport, DatasetRecord, JobRecord)

@@ -77,6 +77,16 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
         "jobs by when they ended",
         ("CREATE INDEX jobs_ended ON jobs (coalesce(finished_at, created_at), job_id) WHERE status <> 'running'",),
     ),
+    (
+        "turns to compute",
+        (
+            """CREATE TABLE turns (
+                key TEXT PRIMARY KEY,
+                token TEXT NOT NULL,
+                held_until REAL NOT NULL
+            ) WITHOUT ROWID""",
+        ),
+    ),
 )
 
 type File = tuple[int, int]
@@ -87,12 +97,14 @@ LOST: File = (0, 0)
 
 
 class Connection(sqlite3.Connection):
-    """A connection that knows which file it was made to."""
+    """A connection that knows which file it was made to, and whether another call may use it."""
 
     file: File | None = None
+    reusable: bool = True
 
 
 def file_at(path: Path) -> File | None:
+    """Which file has this name now; None where none has."""
     try:
         about = path.stat()
     except OSError:
@@ -192,7 +204,10 @@ class Use:
         finally:
             with self._lock:
                 self._connection = None
-            self._idle.put(connection)
+            if connection.reusable:
+                self._idle.put(connection)
+            else:
+                connection.close()
 
     async def interrupt(self) -> None:
         with self._lock:

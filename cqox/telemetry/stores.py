@@ -32,12 +32,15 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "interrupt_jobs": "UPDATE",
     "retire_jobs": "DELETE",
     "job": "SELECT",
+    "claim_turn": "UPSERT",
+    "release_turn": "DELETE",
 }
 """The operations of a result store, by the names of its methods. `ping` is a probe, and no operation."""
 
 _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
 _COLLECTIONS |= {"register": "datasets", "dataset": "datasets", "datasets": "datasets", "forget": "datasets"}
 _COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "retire_jobs", "job"), "jobs")
+_COLLECTIONS |= dict.fromkeys(("claim_turn", "release_turn"), "turns")
 _SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}
 
 _active: dict[str, int] = {}

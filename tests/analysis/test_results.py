@@ -23,16 +23,14 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
         yield opened
 
 
-class Distant(MemoryCache):
-    """A cache whose answer comes late; who is cancelled meanwhile waits for it, then leaves."""
+class Distant(SqliteStore):
+    """A store whose answer comes late; who is cancelled meanwhile waits for it, then leaves."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.claimed = anyio.Event()
-        self.answer = anyio.Event()
+    claimed: anyio.Event
+    answer: anyio.Event
 
-    async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
-        held = await super().claim(analysis_id, token=token, seconds=seconds)
+    async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
+        held = await super().claim_turn(key, token=token, seconds=seconds)
         self.claimed.set()
         with anyio.CancelScope(shield=True):
             await self.answer.wait()
@@ -54,6 +52,11 @@ class Away(SqliteStore):
         if self.away:
             raise StoreUnavailable("away")
         return await super().load(analysis_id)
+
+    async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().claim_turn(key, token=token, seconds=seconds)
 
 
 async def test_of_many_engines_that_are_asked_the_same_at_once_one_computes(store: SqliteStore) -> None:
@@ -77,7 +80,7 @@ async def test_of_many_engines_that_are_asked_the_same_at_once_one_computes(stor
 async def test_where_the_one_that_computes_has_died_another_takes_over_when_its_turn_ends(store: SqliteStore) -> None:
     cache = MemoryCache()
     # An engine that was killed neither prolongs its turn nor gives it back.
-    assert await cache.claim(KEY, token="dead", seconds=0.2) is True
+    assert await store.claim_turn(KEY, token="dead", seconds=0.2) is True
 
     async def compute() -> StoredReport:
         return ONE
@@ -101,21 +104,69 @@ async def test_a_computation_that_fails_or_is_cancelled_gives_its_turn_back(stor
         await Results(store, cache).once(KEY, fail)
     with anyio.move_on_after(0.05):
         await Results(store, cache).once(KEY, hang)
-    assert await cache.claim(KEY, token="next", seconds=1) is True
+    assert await store.claim_turn(KEY, token="next", seconds=1) is True
 
 
-async def test_a_cancellation_in_the_middle_of_a_claim_gives_the_turn_back(store: SqliteStore) -> None:
-    cache = Distant()
-
+async def test_a_cancellation_in_the_middle_of_a_claim_gives_the_turn_back(tmp_path: Path) -> None:
     async def compute() -> StoredReport:
         raise AssertionError
 
+    async with Distant.open(tmp_path / "results.sqlite") as store:
+        store.claimed, store.answer = anyio.Event(), anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(Results(store, MemoryCache()).once, KEY, compute)
+            await store.claimed.wait()
+            group.cancel_scope.cancel()
+            store.answer.set()
+        assert await store.claim_turn(KEY, token="next", seconds=1) is True
+
+
+class Slow(MemoryCache):
+    """A cache that is always too late: it holds nothing, and everybody has every claim."""
+
+    async def get(self, analysis_id: str) -> StoredReport | None:
+        await anyio.sleep(0.05)
+        return None
+
+    async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
+        await anyio.sleep(0.05)
+        return True
+
+
+async def test_one_engine_computes_however_slow_the_cache_is(store: SqliteStore) -> None:
+    computed = list[int]()
+
+    async def compute() -> StoredReport:
+        computed.append(1)
+        await anyio.sleep(0.1)
+        return ONE
+
+    async def ask(number: int) -> None:
+        await anyio.sleep(number / 40)
+        results = Results(store, Slow())
+        # As a request does: the others may have finished between this look and the claim.
+        if await results.find(KEY) is None:
+            await anyio.sleep(0.05)
+            assert (await results.once(KEY, compute)).report == ONE
+
     async with anyio.create_task_group() as group:
-        group.start_soon(Results(store, cache).once, KEY, compute)
-        await cache.claimed.wait()
-        group.cancel_scope.cancel()
-        cache.answer.set()
-    assert await cache.claim(KEY, token="next", seconds=1) is True
+        for number in range(12):
+            group.start_soon(ask, number)
+    assert computed == [1]
+
+
+async def test_without_a_store_everybody_computes_at_once_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Away.open(tmp_path / "results.sqlite") as store:
+        store.away = True
+
+        async def compute() -> StoredReport:
+            return ONE
+
+        with anyio.fail_after(5):
+            assert (await Results(store, MemoryCache()).once(KEY, compute)).stored is False
+    assert any("is computed without a turn" in message for message in caplog.messages)
 
 
 async def test_a_report_that_could_not_be_stored_is_answered_and_stored_when_it_is_asked_for_again(
@@ -132,6 +183,8 @@ async def test_a_report_that_could_not_be_stored_is_answered_and_stored_when_it_
         again = await results.find(KEY)
         assert again is not None
         assert (again.report, again.stored) == (ONE, False)
+        assert await cache.get(KEY) is None
+        await results.settle()
         assert await cache.get(KEY) is None
         store.away = False
         found = await results.load(KEY)
@@ -159,3 +212,17 @@ async def test_an_outage_of_the_store_writes_a_few_lines_however_many_analyses_i
         "The result store did not answer 50 times in 0.0 s, and that is over.",
         "An analysis could not be stored 50 times in 0.0 s, and that is over.",
     ]
+
+
+async def test_a_report_that_could_not_be_stored_is_stored_once_the_store_is_back_though_nobody_asks(
+    tmp_path: Path,
+) -> None:
+    async with Away.open(tmp_path / "results.sqlite") as store:
+        results = Results(store, MemoryCache())
+        store.away = True
+        assert not await results.keep(ONE)
+        await results.settle()
+        store.away = False
+        assert await store.load(KEY) is None
+        await results.settle()
+        assert await store.load(KEY) == ONE

@@ -1,7 +1,8 @@
-"""A TCP proxy on loopback that can lose an answer."""
+"""A TCP proxy on loopback that can lose an answer, or be late with all of them."""
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 __all__ = ["Proxy"]
@@ -16,6 +17,7 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self._marker: bytes | None = None
         self.lost = 0
+        self.late_seconds = 0.0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_answer_to(self, marker: bytes) -> None:
@@ -58,6 +60,8 @@ class Proxy:
                 if hung_up.is_set():
                     self.lost += 1
                     break
+                if self.late_seconds:
+                    time.sleep(self.late_seconds)
                 client.sendall(data)
         _shut(server)
         _shut(client)

@@ -211,7 +211,7 @@ async def test_a_migration_that_fails_leaves_nothing(
         async with PostgresStore.open(url) as store:
             with pytest.raises(StoreUnavailable, match="division by zero"):
                 await store.migrate()
-            assert [step.applied_at is None for step in await store.migrations()] == [False, False, False, True]
+            assert [step.applied_at is None for step in await store.migrations()] == [False] * 4 + [True]
             found = await store._guarded(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
             assert found == (None,)
 

@@ -215,6 +215,51 @@ def ended(name: str, at: str, status: JobStatus = "succeeded") -> JobRecord:
     return replace(a_job(name), status=status, finished_at=at)
 
 
+async def test_one_job_of_an_engine_can_be_interrupted_and_none_of_another(store: ResultStore) -> None:
+    for name, owner in (("a", "one"), ("b", "one"), ("c", "two")):
+        await store.put_job(a_job(name), owner=owner, seconds=60)
+    assert await store.interrupt_jobs("one", finished_at="2026-01-02", job_id="a") == 1
+    assert await store.interrupt_jobs("one", finished_at="2026-01-02", job_id="c") == 0
+    found = [await store.job(name) for name in "abc"]
+    assert [job and job.status for job in found] == ["interrupted", "running", "running"]
+
+
+async def test_a_turn_is_held_by_one_until_it_is_given_back(store: ResultStore) -> None:
+    assert await store.claim_turn("k", token="one", seconds=60)
+    assert await store.claim_turn("k", token="one", seconds=60)
+    assert not await store.claim_turn("k", token="two", seconds=60)
+    assert await store.claim_turn("other", token="two", seconds=60)
+    await store.release_turn("k", token="two")
+    assert not await store.claim_turn("k", token="two", seconds=60)
+    await store.release_turn("k", token="one")
+    assert await store.claim_turn("k", token="two", seconds=60)
+
+
+async def test_a_turn_that_is_not_prolonged_ends_and_leaves_nothing(store: ResultStore) -> None:
+    assert await store.claim_turn("k", token="dead", seconds=0.05)
+    assert await store.claim_turn("j", token="dead", seconds=0.05)
+    await anyio.sleep(0.2)
+    assert await store.claim_turn("k", token="two", seconds=60)
+    assert not await store.claim_turn("k", token="dead", seconds=60)
+    await store.retire_jobs(ended_before="2020-01-01", most=100, now="2026-01-01")
+    statement = "SELECT key FROM turns"
+    rows = await store._call(lambda connection: connection.execute(statement).fetchall())  # type: ignore[attr-defined]
+    assert [tuple(row) for row in rows] == [("k",)]
+
+
+async def test_of_many_that_claim_a_turn_at_once_one_has_it(open_store: Opening) -> None:
+    async with open_store() as one, open_store() as two:
+        held = list[bool]()
+
+        async def claim(number: int) -> None:
+            held.append(await (one, two)[number % 2].claim_turn("k", token=str(number), seconds=60))
+
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(claim, number)
+    assert sorted(held) == [False] * 19 + [True]
+
+
 async def test_jobs_that_ended_long_ago_are_struck_and_none_that_runs(store: ResultStore) -> None:
     for name in ("runs", "also"):
         await store.put_job(a_job(name), owner="one", seconds=60)

@@ -151,3 +151,12 @@ def test_a_file_of_a_newer_version_or_one_that_cannot_be_opened_is_told_of_in_on
     path.mkdir()
     with pytest.raises(StoreUnavailable, match=r"results\.sqlite cannot be used: unable to open"):
         check_sqlite(path)
+
+
+async def test_what_is_kept_is_on_the_disk_also_after_turns(tmp_path: Path) -> None:
+    async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
+        for _ in range(2):
+            (level,) = await store._call(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
+            assert level == 2
+            assert await store.claim_turn("k", token="one", seconds=1)
+            await store.release_turn("k", token="one")

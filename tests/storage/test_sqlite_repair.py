@@ -268,6 +268,6 @@ async def test_a_disk_that_goes_on_failing_is_not_filled_with_copies(tmp_path: P
         with pytest.raises(StoreUnavailable, match="malformed"):
             await store.reports(dataset_id="d")
         assert len(set_aside(tmp_path)) == 1
-        store._repair_at = 0.0
+        store._connections._repair_at = 0.0
         assert len((await store.reports(dataset_id="d", limit=200)).items) == len(REPORTS)
         assert len(set_aside(tmp_path)) == 2

@@ -106,6 +106,18 @@ MIGRATIONS: Sequence[Migration] = (
             COMMENT ON VIEW estimates IS 'every estimate of every report whose JSON the database can hold';
         """),
     ),
+    Migration(
+        name="turns to compute",
+        # Worth nothing after a crash: unlogged, a turn costs no wait for the disk.
+        script=SQL("""
+            CREATE UNLOGGED TABLE turns (
+                key text COLLATE "C" PRIMARY KEY,
+                token text NOT NULL,
+                held_until timestamptz NOT NULL
+            );
+            COMMENT ON TABLE turns IS 'which engine computes what, for as long as it says so';
+        """),
+    ),
 )
 
 

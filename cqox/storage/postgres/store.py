@@ -218,6 +218,7 @@ class PostgresStore:
                 "AND renewed_until < clock_timestamp() - make_interval(secs => %s)",
                 (now, ABANDONED_SECONDS),
             )
+            connection.execute("DELETE FROM turns WHERE held_until < clock_timestamp()")
             return connection.execute(
                 "DELETE FROM jobs WHERE status <> 'running' AND (coalesce(finished_at, created_at) < %s OR job_id IN "
                 "(SELECT job_id FROM jobs WHERE status <> 'running' "
@@ -238,6 +239,24 @@ class PostgresStore:
         columns: LiteralString = JOB.replace("status", status)
         row = await self._row(f"SELECT {columns} FROM jobs WHERE job_id = %s", job_id)
         return None if row is None else job_of(row)
+
+    async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
+        """Take the turn to compute something for a while, or prolong it; whether the token has it now."""
+        # The server's clock decides for all engines. A row without its connection outlives pools and dead engines.
+        count = await self._count(
+            "INSERT INTO turns AS held (key, token, held_until) "
+            "VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s)) ON CONFLICT (key) DO UPDATE SET "
+            "token = excluded.token, held_until = excluded.held_until "
+            "WHERE held.token = excluded.token OR held.held_until < clock_timestamp()",
+            key,
+            token,
+            seconds,
+        )
+        return count == 1
+
+    async def release_turn(self, key: str, *, token: str) -> None:
+        """Give the turn back, if the token has it."""
+        await self._count("DELETE FROM turns WHERE key = %s AND token = %s", key, token)
 
     async def ping(self) -> None:
         """Nothing, if the store answers.

@@ -1,0 +1,56 @@
+"""Turns in the SQLite store: which of the engines on one volume computes what.
+
+A turn is worth nothing after a power cut, so that it is not waited for until it is on the disk.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cqox.storage.sqlite_file import Connection
+
+__all__ = ["claim_turn", "drop_ended_turns", "release_turn"]
+
+
+def claim_turn(connection: sqlite3.Connection, key: str, token: str, seconds: float) -> bool:
+    """Take the turn for a while, or prolong it; whether the token has it now."""
+    now = time.time()
+    with _not_durable(connection):
+        return (
+            connection.execute(
+                "INSERT INTO turns (key, token, held_until) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+                "token = excluded.token, held_until = excluded.held_until "
+                "WHERE turns.token = excluded.token OR turns.held_until < ?",
+                (key, token, now + seconds, now),
+            ).rowcount
+            == 1
+        )
+
+
+def release_turn(connection: sqlite3.Connection, key: str, token: str) -> None:
+    """Give the turn back, if the token has it."""
+    with _not_durable(connection):
+        connection.execute("DELETE FROM turns WHERE key = ? AND token = ?", (key, token))
+
+
+def drop_ended_turns(connection: sqlite3.Connection) -> None:
+    """Remove the turns of engines that died with them."""
+    connection.execute("DELETE FROM turns WHERE held_until < ?", (time.time(),))
+
+
+@contextmanager
+def _not_durable(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        # Committed within, as the level cannot be changed in a transaction.
+        with connection:
+            yield
+    finally:
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:
+            # What is kept by the next call must be durable.
+            if isinstance(connection, Connection):
+                connection.reusable = False
+            raise
