@@ -17,7 +17,7 @@ from cqox.analysis.key import canonical_json, digest
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.contract import near_words
-from cqox.errors import InvalidRequest, NotFound, StoreUnavailable
+from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
 from cqox.storage import DatasetRecord, FileStore, ResultStore
 from cqox.tasks import TaskGroup
 from cqox.telemetry import metrics, series
@@ -77,17 +77,12 @@ class Datasets:
         return self._files.scratch
 
     async def prepare_samples(self, group: TaskGroup) -> None:
-        """See that the built-in data sets are there; where the registry is away, `group` enters them later."""
-        reply = await self._pool.run("samples", {})
-        samples = [
-            await self._sample(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
-            for sample in reply.objects("samples")
-        ]
+        """See that the built-in data sets are there; what disk or registry do not take now, `group` tries again."""
         try:
-            await self._register(samples)
+            await self._prepare()
         except StoreUnavailable as error:
-            _logger.warning("The built-in data sets are registered later: %s", error)
-            group.start_soon(self._register_later, samples, name="register the built-in data sets")
+            _logger.warning("The built-in data sets are made or registered later: %s", error)
+            group.start_soon(self._prepare_later, name="make and register the built-in data sets")
         self._samples_there.set()
 
     async def add(
@@ -121,7 +116,7 @@ class Datasets:
             await self._files.drop(folder)
             raise
         metrics.record(series.DATASET_SIZE, size_bytes)
-        return await self._store.register(record)
+        return await self._entered(record)
 
     async def get_for_analysis(self, dataset_id: str) -> DatasetRecord:
         """The same as `get`, which for a second may miss that another engine has deleted it.
@@ -212,6 +207,18 @@ class Datasets:
             reply = await self._pool.run("infer", {"path": str(path)})
         return {"dataset_id": record.dataset_id, **reply.body}
 
+    async def _entered(self, record: DatasetRecord) -> DatasetRecord:
+        try:
+            entered = await self._store.register(record)
+        except StorageFull:
+            # Files that no row names could not be deleted by anybody, and would keep the disk full.
+            if await self._store.dataset(record.dataset_id) is None:
+                await self._files.delete(record.dataset_id)
+            raise
+        if not self._files.has(record.dataset_id):
+            raise StoreUnavailable(f"The data set '{record.dataset_id}' was deleted while it was uploaded.")
+        return entered
+
     async def _find(self, dataset_id: str) -> DatasetRecord | None:
         try:
             found = await self._store.dataset(dataset_id)
@@ -253,15 +260,20 @@ class Datasets:
             raise
         return record
 
-    async def _register(self, samples: Sequence[DatasetRecord]) -> None:
-        for sample in samples:
-            await self._store.register(sample)
+    async def _prepare(self) -> None:
+        reply = await self._pool.run("samples", {})
+        for sample in reply.objects("samples"):
+            name, size_bytes = str(sample["name"]), int(str(sample["size_bytes"]))
+            record = await self._sample(name, str(sample["digest"]), size_bytes)
+            # A row that is right already is not written again, which a full disk would not let be.
+            if await self._store.dataset(name) != record:
+                await self._store.register(record)
 
-    async def _register_later(self, samples: Sequence[DatasetRecord]) -> None:
+    async def _prepare_later(self) -> None:
         while True:
             await anyio.sleep(_REGISTER_PAUSE_SECONDS)
             with suppress(StoreUnavailable):
-                await self._register(samples)
+                await self._prepare()
                 return
 
 

@@ -16,7 +16,7 @@ from anyio import CancelScope
 
 from cqox.analysis.outage import Outage
 from cqox.errors import StoreUnavailable
-from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
+from cqox.storage import Ballast, MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
 from cqox.storage.sqlite_file import check_sqlite
 from cqox.tasks import open_task_group
 
@@ -108,7 +108,7 @@ async def open_store(data_dir: Path, addresses: StoreAddresses, *, anew: bool = 
         async with PostgresStore.open(addresses.postgres_url) as postgres:
             yield postgres
     else:
-        async with SqliteStore.open(data_dir / RESULTS_FILE, anew=anew) as sqlite:
+        async with SqliteStore.open(data_dir / RESULTS_FILE, anew=anew, ballast=Ballast(data_dir)) as sqlite:
             yield sqlite
 
 

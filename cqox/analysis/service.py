@@ -286,6 +286,7 @@ class Analyses:
         return None if record is None or record.status == "interrupted" else record
 
     async def _settle(self) -> None:
+        await self._files.recover()
         # A job that succeeded leads to its report, which comes first.
         await self._results.settle()
         await self.records.settle()

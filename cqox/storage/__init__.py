@@ -3,6 +3,7 @@
 The others are `cqox.storage.postgres` and `cqox.storage.redis`; each loads its driver.
 """
 
+from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import (
     DatasetRecord,
     JobRecord,
@@ -20,6 +21,7 @@ from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite import SqliteStore
 
 __all__ = [
+    "Ballast",
     "DatasetRecord",
     "FileStore",
     "JobRecord",

@@ -8,17 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cqox.errors import StoreUnavailable
+from cqox.errors import StorageFull, StoreUnavailable
 
-__all__ = ["LEAST_FREE_BYTES", "alone", "check_disk", "is_disk_fault", "unavailable", "usable_directory"]
+__all__ = ["LEAST_FREE_BYTES", "alone", "check_disk", "is_disk_fault", "is_full", "unavailable", "usable_directory"]
 
 LEAST_FREE_BYTES = 64 * 2**20
-"""Below this much space the disk of a data directory is as good as full."""
+"""Below this much space, or a twentieth of a small disk, the disk of a data directory is as good as full."""
 
-_ROOM_TO_START_BYTES = 2**17
+_LEAST_FREE_SHARE = 20
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there was no room on the disk."""
+    return error.errno in _FULL
 
 
 def is_disk_fault(error: OSError) -> bool:
@@ -30,7 +36,7 @@ def unavailable(error: OSError) -> StoreUnavailable:
     """The failure of a file operation in the data directory, as a caller can act on it; no path is named."""
     said = os.strerror(error.errno).lower() if error.errno else str(error)
     if error.errno in _FULL:
-        return StoreUnavailable(
+        return StorageFull(
             f"The disk of the data directory is full ({said}): nothing was kept. Delete data sets, or have its "
             "operator make room."
         )
@@ -60,33 +66,38 @@ def check_disk(folder: Path) -> None:
 
     Raises:
         OSError: they cannot.
-        StoreUnavailable: there is hardly any room.
+        StorageFull: there is hardly any room.
     """
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"?")
     about = os.statvfs(folder)
     free = about.f_bavail * about.f_frsize
-    if free < LEAST_FREE_BYTES:
-        raise StoreUnavailable(f"the disk of the data directory is nearly full: {free / 2**20:.1f} MiB are left")
+    if free < min(LEAST_FREE_BYTES, about.f_blocks * about.f_frsize // _LEAST_FREE_SHARE):
+        raise StorageFull(f"the disk of the data directory is nearly full: {free / 2**20:.1f} MiB are left")
 
 
 def usable_directory(folder: Path, *, setting: str) -> None:
-    """Nothing, if the folder is there, or could be made, and takes the little that a start needs.
+    """Nothing, if the folder is there, or could be made, and a process that starts on it has something to do.
+
+    A full disk is no reason not to start: it can be read, and cleared. Nor is a folder that takes no writes where data
+    sets are in it.
 
     Args:
         folder: the folder.
         setting: by which name another one is chosen.
 
     Raises:
-        ValueError: it cannot, in one line.
+        ValueError: it cannot be used, in one line.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        if not os.access(folder, os.W_OK) and not (folder / "datasets").is_dir():
             raise OSError(errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES, "")
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
-            probe.write(bytes(_ROOM_TO_START_BYTES))
     except OSError as error:
+        if error.errno in _FULL:
+            return
         said = os.strerror(error.errno).lower() if error.errno else str(error)
         raise ValueError(
             f"the data directory {folder} cannot be used ({said}); choose one that can be written to by {setting}"

@@ -8,6 +8,7 @@
     removed/<owner>-<random>/                 deleted, about to go
     figures/<analysis id>/<name>.svg          drawn at their first GET
     engines/<owner>                           one for each process that works here
+    ballast                                   space for deletions on a full disk
 
 Several engines may work on one volume. A reader has names of its own for the files (hard links), so that whoever
 deletes a data set takes nothing from it. What a process that was killed leaves behind bears its name, and the next
@@ -18,7 +19,6 @@ import errno
 import os
 import re
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from logging import getLogger
@@ -27,8 +27,10 @@ from pathlib import Path
 from anyio import CancelScope, CapacityLimiter, Lock, to_thread
 
 from cqox.errors import NotFound, StoreUnavailable
+from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord
-from cqox.storage.disk import alone, check_disk, unavailable
+from cqox.storage.disk import alone, check_disk, is_disk_fault, is_full, unavailable
+from cqox.storage.file_operations import link_or_copy, remove, stamp, sync
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
 from cqox.storage.presence import Presence
 
@@ -48,10 +50,11 @@ class FileStore:
 
     Attributes:
         owner: the name of this process among those that work on the volume.
-        scratch: a folder for files on their way in.
         settling: held by whoever settles the affairs of departed processes.
 
-    Where the disk is full, takes no writes or is gone, every coroutine raises `StoreUnavailable`.
+    A disk that is full or takes no writes is no reason not to open: what is there can be read and deleted as far as the
+    disk lets it, and what is missing is made by `recover`. Where the disk is full, takes no writes or is gone, every
+    coroutine that writes raises `StoreUnavailable`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -59,17 +62,36 @@ class FileStore:
         self._limiter = CapacityLimiter(8)
         self.settling = Lock()
         self._verified: dict[str, tuple[tuple[int, int, int], ...]] = {}
-        for name in ("datasets", "figures", *_OWNED):
-            (root / name).mkdir(parents=True, exist_ok=True)
-        self._presence = Presence(root / "engines")
-        self.owner = self._presence.owner
-        self.scratch = root / "uploads" / self.owner
-        self.scratch.mkdir()
+        self._ballast = Ballast(root)
+        self._presence: Presence | None = None
+        self._prepared = False
+        self.owner = secrets.token_hex(8)
+        self._scratch = root / "uploads" / self.owner
+        try:
+            self._prepare()
+        except OSError as error:
+            _logger.error("The data directory takes no writes now, and is used as far as it goes: %s", error)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for files on their way in.
+
+        Raises:
+            StoreUnavailable: the disk has no room for it, or takes no writes.
+        """
+        self._ready()
+        return self._scratch
 
     def close(self) -> None:
         """Leave the volume: nothing of this process is left on it but what it kept."""
         self._remove_what_is_of(self.owner)
-        self._presence.close()
+        if self._presence is not None:
+            self._presence.close()
+
+    async def recover(self) -> None:
+        """Make up for what the disk did not take so far, where it does now: folders, and the ballast."""
+        with suppress(StoreUnavailable):
+            await self._threaded(self._recover)
 
     def incoming(self) -> Path:
         """A new empty folder to write into; `keep` it or `drop` it.
@@ -77,6 +99,7 @@ class FileStore:
         Raises:
             StoreUnavailable: the disk has no room for it, or is gone.
         """
+        self._ready()
         folder = self._new("incoming")
         try:
             folder.mkdir()
@@ -115,7 +138,7 @@ class FileStore:
     async def drop(self, folder: Path) -> None:
         """Remove an incoming folder and what is in it, whether or not the caller is cancelled."""
         with CancelScope(shield=True):
-            await self._threaded(_remove, folder)
+            await self._threaded(remove, folder)
 
     def has(self, dataset_id: str) -> bool:
         """Whether the files of this data set are there."""
@@ -135,8 +158,7 @@ class FileStore:
         """
         view = self._new("reading")
         try:
-            await self._threaded(self._link, self._place(dataset_id), view)
-            yield view / TABLE
+            yield await self._threaded(self._readable, self._place(dataset_id), view)
         finally:
             await self.drop(view)
 
@@ -162,16 +184,16 @@ class FileStore:
 
     def departed(self) -> Sequence[str]:
         """The processes that worked on this volume and ended without leaving it, each until `bury`."""
-        return list(self._presence.departed())
+        return [] if self._presence is None else list(self._presence.departed())
 
     def lives(self, owner: str) -> bool:
         """Whether a process of this name works on this volume now."""
-        return self._presence.lives(owner)
+        return self._presence is not None and self._presence.lives(owner)
 
     async def bury(self, owner: str) -> bool:
         """Remove what a departed process has left behind; whether nobody else has buried it."""
         await self._threaded(self._remove_what_is_of, owner)
-        return self._presence.bury(owner)
+        return self._presence is not None and self._presence.bury(owner)
 
     def drawn(self) -> Sequence[str]:
         """Ids of all analyses of which a figure has been drawn."""
@@ -187,7 +209,7 @@ class FileStore:
     async def erase(self, analysis_id: str) -> None:
         """Remove the drawn figures of an analysis; they are drawn again when somebody asks."""
         folder = self._root / "figures" / _checked(analysis_id)
-        await self._threaded(_remove, folder)
+        await self._threaded(remove, folder)
 
     def figure(self, analysis_id: str, name: str, suffix: str) -> Path:
         """Where the drawn figure is kept, whether or not it has been drawn."""
@@ -221,6 +243,30 @@ class FileStore:
         except OSError as error:
             raise unavailable(error) from error
 
+    def _prepare(self) -> None:
+        if self._prepared:
+            return
+        for name in ("datasets", "figures", *_OWNED):
+            (self._root / name).mkdir(parents=True, exist_ok=True)
+        if self._presence is None:
+            self._presence = Presence(self._root / "engines", self.owner)
+        self._scratch.mkdir(exist_ok=True)
+        # What is kept in the folders is as durable as their names.
+        for folder in (self._root, self._root.parent):
+            with suppress(OSError):
+                sync(folder)
+        self._prepared = True
+
+    def _ready(self) -> None:
+        try:
+            self._prepare()
+        except OSError as error:
+            raise unavailable(error) from error
+
+    def _recover(self) -> None:
+        self._prepare()
+        self._ballast.restore()
+
     def _place(self, dataset_id: str) -> Path:
         return self._root / "datasets" / _checked(dataset_id)
 
@@ -230,7 +276,7 @@ class FileStore:
     def _keep(self, folder: Path, record: DatasetRecord, replace: bool) -> None:
         write_manifest(folder, record)
         for path in [*folder.iterdir(), folder]:
-            _sync(path)
+            sync(path)
         place = self._place(record.dataset_id)
         if replace:
             self._delete(place)
@@ -240,14 +286,14 @@ class FileStore:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             self._settle(folder, place)
-        _sync(place.parent)
+        sync(place.parent)
 
     def _settle(self, folder: Path, place: Path) -> None:
         """What is in the place stays if it is a data set; what has lost its table makes room."""
         with alone(place.parent):
             # Looked at under the lock: another engine may have put it right meanwhile, and that must not be moved away.
             if (place / TABLE).exists():
-                _remove(folder)
+                remove(folder)
                 return
             _logger.error("The data set %s had lost its %s, and is kept anew.", place.name, TABLE)
             self._delete(place)
@@ -257,13 +303,44 @@ class FileStore:
                 # Another engine, which found the place empty, needed no lock.
                 if not (place / TABLE).exists():
                     raise
-                _remove(folder)
+                remove(folder)
 
     def _delete(self, place: Path) -> None:
         grave = self._new("removed")
-        with suppress(FileNotFoundError):
+        try:
+            self._move(place, grave)
+        except OSError as error:
+            if not place.exists():
+                return
+            if not is_full(error) and not isinstance(error, FileNotFoundError):
+                raise
+            # There is no room for another name. What has lost its table is no data set any more.
+            (place / TABLE).unlink(missing_ok=True)
+            remove(place)
+        # What was said to be deleted must not be back after a power cut.
+        sync(place.parent)
+        remove(grave)
+
+    def _move(self, place: Path, grave: Path) -> None:
+        try:
             place.rename(grave)
-        _remove(grave)
+        except OSError as error:
+            if not is_full(error) or not self._ballast.drop():
+                raise
+            place.rename(grave)
+
+    def _readable(self, place: Path, view: Path) -> Path:
+        """The path of the table under a name of its own, or its own where the disk takes no other name."""
+        try:
+            self._link(place, view)
+        except OSError as error:
+            if self._prepared and not is_disk_fault(error):
+                raise
+            remove(view)
+            if not _is_whole(place, place):
+                raise _damaged(place) from error
+            return place / TABLE
+        return view / TABLE
 
     def _link(self, place: Path, view: Path) -> None:
         gone = NotFound(f"The files of data set '{place.name}' are no longer there; upload it again.")
@@ -278,28 +355,32 @@ class FileStore:
             if TABLE not in names:
                 raise gone
             for name in names:
-                _link_or_copy(name, view / name, handle)
+                link_or_copy(name, view / name, handle)
         except FileNotFoundError:
             raise gone from None
         finally:
             os.close(handle)
-        stamp = tuple(_stamp(view / name) for name in names)
-        if self._verified.get(place.name) != stamp:
+        seen = tuple(stamp(view / name) for name in names)
+        if self._verified.get(place.name) != seen:
             if not _is_whole(view, place):
                 self._delete(place)
-                raise NotFound(f"The files of data set '{place.name}' were damaged and are removed; upload it again.")
-            self._verified[place.name] = stamp
+                raise _damaged(place)
+            self._verified[place.name] = seen
 
     def _remove_what_is_of(self, owner: str) -> None:
         for kind in _OWNED:
             for path in (self._root / kind).glob(f"{owner}*"):
-                _remove(path)
+                remove(path)
 
 
 def _checked(part: str) -> str:
     if not _SAFE.fullmatch(part):
         raise NotFound(f"There is nothing under the name '{part[:80]}'.")
     return part
+
+
+def _damaged(place: Path) -> NotFound:
+    return NotFound(f"The files of data set '{place.name}' were damaged and are removed; upload it again.")
 
 
 def _is_whole(folder: Path, place: Path) -> bool:
@@ -313,32 +394,3 @@ def _is_whole(folder: Path, place: Path) -> bool:
             _logger.error("The file %s of data set %s is not what was kept.", name, place.name)
             return False
     return True
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    about = path.stat()
-    return about.st_ino, about.st_size, about.st_mtime_ns
-
-
-def _link_or_copy(name: str, target: Path, folder: int) -> None:
-    try:
-        os.link(name, target, src_dir_fd=folder)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        # A file system without hard links.
-        source = os.open(name, os.O_RDONLY, dir_fd=folder)
-        with os.fdopen(source, "rb") as reader, target.open("xb") as writer:
-            shutil.copyfileobj(reader, writer)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

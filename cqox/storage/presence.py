@@ -18,26 +18,32 @@ class Presence:
 
     Args:
         folder: where all announce themselves; created where there is none.
+        owner: the name of this life, which was never used; a random one if empty.
 
     Attributes:
         owner: the name of this life, never used twice.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self.owner = secrets.token_hex(8)
+        self.owner = owner or secrets.token_hex(8)
         self._path = folder / self.owner
         # Locked before it gets its name, so that nobody ever sees it unlocked.
         scratch = folder / f".{self.owner}"
         self._handle = os.open(scratch, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-        fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        scratch.rename(self._path)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            scratch.rename(self._path)
+        except OSError:
+            os.close(self._handle)
+            raise
 
     def close(self) -> None:
         """End it, leaving nothing behind."""
         if self._handle >= 0:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink()
             os.close(self._handle)
             self._handle = -1
 

@@ -1,5 +1,6 @@
 """The result store that needs no server: one SQLite file in write-ahead mode."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -7,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
-from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
+from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
+from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import store_circuit, store_policy
 from cqox.storage.rows import (
@@ -27,11 +29,12 @@ from cqox.storage.rows import (
 )
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite_connections import Connections
-from cqox.storage.sqlite_file import MIGRATIONS, applied, damage_of, is_damage, migrate
+from cqox.storage.sqlite_file import MIGRATIONS, applied, damage_of, is_damage, is_disk_fault, migrate
 from cqox.storage.sqlite_turns import claim_turn, drop_ended_turns, release_turn
 
 __all__ = ["SqliteStore"]
 
+_logger = logging.getLogger("cqox.storage")
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 
 
@@ -43,10 +46,20 @@ class SqliteStore:
     A call that meets damage has the file replaced, where that was asked for, and is made once more.
     """
 
-    def __init__(self, path: Path, *, connections: int = 4, seconds: float = 10.0, anew: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        connections: int = 4,
+        seconds: float = 10.0,
+        anew: bool = False,
+        ballast: Ballast | None = None,
+    ) -> None:
         """See `open`."""
         self._path = path
-        self._connections = Connections(path, size=connections, seconds=seconds, anew=anew)
+        self._connections = Connections(path, size=connections, seconds=seconds, anew=anew, ballast=ballast)
+        # Why nothing could be written when that was last tried.
+        self._unwritten = ""
         policy = store_policy(store_circuit("sqlite"), seconds=seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
         self._guarded = policy(self._run)
@@ -54,7 +67,13 @@ class SqliteStore:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, *, connections: int = 4, seconds: float = 10.0, anew: bool = False
+        cls,
+        path: Path,
+        *,
+        connections: int = 4,
+        seconds: float = 10.0,
+        anew: bool = False,
+        ballast: Ballast | None = None,
     ) -> AsyncIterator[Self]:
         """The store in this file, which is created where there is none; closed on leaving.
 
@@ -63,14 +82,22 @@ class SqliteStore:
             connections: how many calls run at once.
             seconds: the limit of one call.
             anew: whether a file that is no database, or one that is found damaged now or later, is set aside as
-                `<name>.damaged-<time>`, and another one begun with what can still be read of it.
+                `<name>.damaged-<time>`, and another one begun with what can still be read of it. A disk that is full
+                or takes no writes is then no reason not to open: what can be read is, and the rest is made up for.
+            ballast: space to use for deletions where the disk is full.
 
         Raises:
             StoreUnavailable: the file cannot be opened, is no SQLite database, or was written by a newer version.
         """
-        store = cls(path, connections=connections, seconds=seconds, anew=anew)
+        store = cls(path, connections=connections, seconds=seconds, anew=anew, ballast=ballast)
         try:
-            await store.migrate()
+            try:
+                await store.migrate()
+            except StoreUnavailable as error:
+                if not anew or not is_disk_fault(error.__cause__):
+                    raise
+                store._connections.behind = True
+                _logger.error("Results can be read at best until the disk takes writes: %s", error)
             yield store
         finally:
             store._connections.close()
@@ -95,7 +122,7 @@ class SqliteStore:
             connection.execute("DELETE FROM reports WHERE analysis_id = ?", identity)
             return connection.execute(statement, values).rowcount == 1
 
-        return await self._call(insert)
+        return await self._write(insert)
 
     async def load(self, analysis_id: str) -> StoredReport | None:
         """The report of this id, if it is kept."""
@@ -143,7 +170,8 @@ class SqliteStore:
             query = f"SELECT {DATASET} FROM datasets WHERE dataset_id = ?"
             return dataset_of(connection.execute(query, (record.dataset_id,)).fetchone())
 
-        return await self._call(enter)
+        # By then its files are kept, which would be in nobody's listing.
+        return await self._write(enter, essential=True)
 
     async def dataset(self, dataset_id: str) -> DatasetRecord | None:
         """The data set of this id, if it is registered."""
@@ -159,11 +187,12 @@ class SqliteStore:
 
     async def forget(self, dataset_id: str) -> bool:
         """Strike the data set from the registry; whether it was there."""
-        return is_text(dataset_id) and await self._count("DELETE FROM datasets WHERE dataset_id = ?", dataset_id) == 1
+        return is_text(dataset_id) and await self._erase("DELETE FROM datasets WHERE dataset_id = ?", dataset_id) == 1
 
     async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
         """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`."""
-        await self._count(
+        put = self._count if job.status == "running" else self._erase
+        await put(
             f"INSERT INTO jobs ({JOB}, owner, renewed_until) VALUES ({_marks(9)}) ON CONFLICT (job_id) DO UPDATE SET "
             "status = excluded.status, finished_at = excluded.finished_at, analysis_id = excluded.analysis_id, "
             "problem = excluded.problem, owner = excluded.owner, renewed_until = excluded.renewed_until "
@@ -184,7 +213,7 @@ class SqliteStore:
             "UPDATE jobs SET status = 'interrupted', finished_at = ? "
             "WHERE owner = ? AND status = 'running' AND job_id = coalesce(?, job_id)"
         )
-        return await self._count(statement, finished_at, owner, job_id)
+        return await self._erase(statement, finished_at, owner, job_id)
 
     async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
         """Strike jobs that ended long ago; how many those were. One that has not ended is never struck."""
@@ -203,7 +232,7 @@ class SqliteStore:
             )
             return connection.execute(statement, (ended_before, most)).rowcount
 
-        return await self._call(retire)
+        return await self._write(retire, essential=True)
 
     async def job(self, job_id: str) -> JobRecord | None:
         """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
@@ -215,14 +244,14 @@ class SqliteStore:
 
     async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
         """Take the turn to compute something for a while, or prolong it; whether the token has it now."""
-        return await self._call(lambda connection: claim_turn(connection, key, token, seconds))
+        return await self._write(lambda connection: claim_turn(connection, key, token, seconds))
 
     async def release_turn(self, key: str, *, token: str) -> None:
         """Give the turn back, if the token has it."""
-        await self._call(lambda connection: release_turn(connection, key, token))
+        await self._write(lambda connection: release_turn(connection, key, token))
 
     async def ping(self) -> None:
-        """Nothing, if the store answers and no call has found its file damaged that could not be replaced.
+        """Nothing, if the store answers, and its file is neither damaged beyond repair nor closed to writes.
 
         Raises:
             StoreUnavailable: it does not, or its file is.
@@ -230,10 +259,12 @@ class SqliteStore:
         await self._row("SELECT count(*) FROM sqlite_schema")
         if self._connections.damage:
             raise StoreUnavailable(f"The result store {self._path.name} is damaged: {self._connections.damage}.")
+        if self._unwritten:
+            raise StoreUnavailable(self._unwritten)
 
     async def migrate(self) -> int:
         """Bring the schema to the newest step; how many steps that took."""
-        return await self._call(migrate)
+        return await self._write(migrate, essential=True)
 
     async def migrations(self) -> Sequence[MigrationStatus]:
         """Every step of the schema; SQLite does not record when it was applied."""
@@ -249,20 +280,35 @@ class SqliteStore:
     async def _rows(self, query: str, *values: object) -> Sequence[Sequence[object]]:
         return await self._call(lambda connection: connection.execute(query, values).fetchall())
 
-    async def _count(self, statement: str, *values: object) -> int:
+    async def _count(self, statement: str, *values: object, essential: bool = False) -> int:
         flat = [part for value in values for part in (row_of(value) if isinstance(value, _RECORDS) else (value,))]
-        return await self._call(lambda connection: connection.execute(statement, flat).rowcount)
+        return await self._write(lambda connection: connection.execute(statement, flat).rowcount, essential=essential)
 
-    async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._connections.run(work)
+    async def _erase(self, statement: str, *values: object) -> int:
+        """The same for what has to be done on a full disk too: it makes room, or says how something ended."""
+        return await self._count(statement, *values, essential=True)
 
-    async def _call[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _write[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
+        done = await self._call(work, essential=essential)
+        self._unwritten = ""
+        return done
+
+    async def _run[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool) -> T:
+        return await self._connections.run(work, essential=essential)
+
+    async def _call[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
         try:
-            return await self._guarded(work)
+            return await self._guarded(work, essential=essential)
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
             if is_damage(error):
                 self._connections.damage = damage_of(error)
-            raise StoreUnavailable(f"The result store {self._path.name} did not do it: {damage_of(error)}.") from error
+            told = f"The result store {self._path.name} did not do it: {damage_of(error)}."
+            if not is_disk_fault(error):
+                raise StoreUnavailable(told) from error
+            self._unwritten = told
+            if self._connections.is_full(error):
+                raise StorageFull(told) from error
+            raise StoreUnavailable(told) from error
 
 
 _RECORDS = (StoredReport, DatasetRecord, JobRecord)

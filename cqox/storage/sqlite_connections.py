@@ -1,15 +1,19 @@
 """The connections of the SQLite store: to the file that has the name now, whatever happens to it meanwhile."""
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
+from urllib.parse import quote
 
 from cqox.errors import StoreUnavailable
+from cqox.storage.ballast import Ballast
 from cqox.storage.blocking import Threads
 from cqox.storage.sqlite_file import (
     BUSY_SECONDS,
@@ -17,10 +21,13 @@ from cqox.storage.sqlite_file import (
     Connection,
     File,
     Use,
+    applied,
     check_sqlite,
+    code_of,
     damage_of,
     file_at,
     is_damage,
+    is_disk_fault,
     migrate,
 )
 from cqox.storage.sqlite_repair import replace_damaged
@@ -31,6 +38,7 @@ _READ_DAMAGED_SECONDS = 60.0
 # A disk that goes on failing must not be filled with copies of what it has spoilt.
 _NEXT_REPAIR_SECONDS = 10.0
 _NEXT_TRY_SECONDS = 60.0
+_ROOM_TO_OPEN_BYTES = 2**18
 _logger = logging.getLogger("cqox.storage")
 
 
@@ -42,15 +50,19 @@ class Connections:
         size: how many calls run at once.
         seconds: the limit of one call.
         anew: whether a damaged file is set aside, and another one begun.
+        ballast: space to use where the disk is full.
 
     Attributes:
+        behind: whether the schema could not be brought to its newest step; that is done with the first connection that
+            can write.
         damage: what is wrong with the file, where a call has found it damaged and it could not be replaced.
     """
 
-    def __init__(self, path: Path, *, size: int, seconds: float, anew: bool) -> None:
+    def __init__(self, path: Path, *, size: int, seconds: float, anew: bool, ballast: Ballast | None) -> None:
         self._path = path
         self._seconds = seconds
         self._anew = anew
+        self._ballast = ballast
         self._repair_at = 0.0
         self._threads = Threads("sqlite", size)
         self._idle: SimpleQueue[Connection] = SimpleQueue()
@@ -58,6 +70,7 @@ class Connections:
         self._file: File | None = None
         self._losses = 0
         self.damage = ""
+        self.behind = False
 
     def close(self) -> None:
         """Close every connection; nothing may be running."""
@@ -78,18 +91,98 @@ class Connections:
                 self._lock.release()
         return self._losses
 
-    async def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns, called in a thread with a connection to the file that has the name now."""
+    async def run[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
+        """What `work` returns, called in a thread with a connection to the file that has the name now.
+
+        Args:
+            work: may be called twice.
+            essential: whether the ballast may be used for it, as to delete something.
+        """
         use = self._use()
         try:
             return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
         except sqlite3.DatabaseError as error:
-            if not self._anew or not is_damage(error):
+            if is_damage(error) and self._anew:
+                if not await self._threads.run(partial(self._repair, use.file, error), interrupt=_nothing):
+                    raise
+            elif not is_disk_fault(error) or not (essential or use.file is None):
                 raise
-            if not await self._threads.run(partial(self._repair, use.file, error), interrupt=_nothing):
-                raise
+            elif not await self._threads.run(partial(self._make_room, error), interrupt=_nothing):
+                if use.file is not None:
+                    raise
+                return await self._read_only(work, error)
         use = self._use()
-        return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
+        try:
+            return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
+        except sqlite3.OperationalError as error:
+            if use.file is not None or not is_disk_fault(error):
+                raise
+            return await self._read_only(work, error)
+
+    def is_full(self, error: BaseException) -> bool:
+        """Whether it is for want of room that the file cannot be used."""
+        if code_of(error) == sqlite3.SQLITE_FULL:
+            return True
+        try:
+            about = os.statvfs(self._path.parent)
+        except OSError:
+            return False
+        # The error of the index of the log, the -shm file, does not say what it lacks.
+        no_room = about.f_bavail * about.f_frsize < _ROOM_TO_OPEN_BYTES and not about.f_flag & os.ST_RDONLY
+        return no_room and code_of(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+    def _make_room(self, error: sqlite3.DatabaseError) -> bool:
+        if not self.is_full(error):
+            return False
+        if self._ballast is not None and self._ballast.drop():
+            return True
+        try:
+            with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as connection:
+                # What the log holds goes to its place in the file, and the log's space to the disk.
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not busy
+        except sqlite3.Error:
+            return False
+
+    async def _read_only[T](self, work: Callable[[sqlite3.Connection], T], opening: sqlite3.DatabaseError) -> T:
+        """What `work` returns on a connection that asks nothing of the disk, closed afterwards.
+
+        Raises:
+            sqlite3.Error: that of opening the file, where it is `work` that cannot do without writing.
+        """
+        use = Use(SimpleQueue(), lambda: self._connected_read_only(opening), lambda _: True, seconds=self._seconds)
+        try:
+            return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
+        except sqlite3.OperationalError as error:
+            if code_of(error) == sqlite3.SQLITE_READONLY:
+                raise opening from error
+            raise
+
+    def _connected_read_only(self, opening: sqlite3.DatabaseError) -> Connection:
+        log = self._path.with_name(f"{self._path.name}-wal")
+        modes = ["mode=ro"]
+        # It is read as it lies there, which is all of it where nothing is in the log, and nobody can write to it.
+        if not log.exists() or not log.stat().st_size:
+            modes.append("mode=ro&immutable=1")
+        for mode in modes:
+            uri = f"file:{quote(str(self._path))}?{mode}"
+            try:
+                connection = sqlite3.connect(
+                    uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection
+                )
+            except sqlite3.OperationalError:
+                continue
+            try:
+                applied(connection)
+            except BaseException as error:
+                connection.close()
+                if isinstance(error, sqlite3.OperationalError):
+                    continue
+                raise
+            connection.reusable = False
+            connection.file = file_at(self._path)
+            return connection
+        raise opening
 
     def _use(self) -> Use:
         return Use(self._idle, self._connect, self._is_current, seconds=self._seconds)
@@ -113,11 +206,12 @@ class Connections:
                 if connection.file != file_at(self._path):
                     connection.close()
                     return None
-                if self._file is not None and self._file != connection.file:
-                    if self._file != LOST:
-                        self._tell_of_loss()
+                if self._file not in (None, LOST, connection.file):
+                    self._tell_of_loss()
+                if self.behind or self._file not in (None, connection.file):
                     # There is nothing in a new file. Under the lock, so that nobody meets it half made.
                     migrate(connection)
+                    self.behind = False
                 self._file = connection.file
         except BaseException:
             connection.close()

@@ -1,5 +1,6 @@
 """The file of the SQLite store: its schema, what tells it from another of its name, and one call on a connection."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -23,9 +24,11 @@ __all__ = [
     "damage_of",
     "file_at",
     "is_damage",
+    "is_disk_fault",
     "migrate",
 ]
 
+_DISK_FAULTS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
 # A wait for the write lock cannot be interrupted, so it is made of short ones.
 BUSY_SECONDS = 0.1
 
@@ -120,6 +123,11 @@ def is_damage(error: BaseException | None) -> bool:
     return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _is_no_text(error)
 
 
+def is_disk_fault(error: BaseException | None) -> bool:
+    """Whether the file's disk is full, takes no writes, or fails."""
+    return code_of(error) in _DISK_FAULTS
+
+
 def damage_of(error: BaseException) -> str:
     """What is wrong with the file, without what is in it."""
     return "what should be text in it is none" if _is_no_text(error) else str(error)
@@ -150,7 +158,9 @@ def check_sqlite(path: Path, *, damaged: bool = True) -> None:
         raise StoreUnavailable(f"The result store {path} cannot be used. {error}") from error
     except sqlite3.Error as error:
         busy = code_of(error) == sqlite3.SQLITE_BUSY
-        if not busy and not (damaged and is_damage(error)):
+        # What a disk that is full or takes no writes does not let be opened may be read without its help.
+        closed = is_disk_fault(error) and path.is_file() and os.access(path, os.R_OK)
+        if not busy and not closed and not (damaged and is_damage(error)):
             raise StoreUnavailable(f"The result store {path} cannot be used: {error}.") from error
 
 
@@ -201,6 +211,11 @@ class Use:
         try:
             with connection:
                 return work(connection)
+        except sqlite3.OperationalError as error:
+            # One that was made while the disk took no writes never writes.
+            if is_disk_fault(error) and code_of(error) != sqlite3.SQLITE_FULL:
+                connection.reusable = False
+            raise
         finally:
             with self._lock:
                 self._connection = None

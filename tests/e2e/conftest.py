@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Service:
     port: int
     environment: dict[str, str]
     log_path: Path
+    around: Sequence[str] = ()
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -44,7 +45,7 @@ class Service:
     def start(self) -> None:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.name}"],
+                [*self.around, sys.executable, "-m", f"services.{self.name}"],
                 env={**os.environ, **self.environment},
                 # A test runner's worker talks to its master by standard input: nobody else may read from it.
                 stdin=subprocess.DEVNULL,

@@ -154,7 +154,8 @@ def _answer(work: Work, task: Frame, link: _Link) -> bytes:
         told, name = {"detail": "out of memory"}, "MemoryError"
     except OSError as error:
         if is_disk_fault(error):
-            told, name = {"detail": str(unavailable(error))}, "StoreUnavailable"
+            fault = unavailable(error)
+            told, name = {"detail": str(fault)}, type(fault).__name__
         else:
             told, name = _unforeseen(error)
     except Exception as error:  # noqa: BLE001 - the supervised root of the process: the parent is told, and goes on

@@ -18,7 +18,7 @@ import cqox.errors
 from cqox import telemetry
 from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
-from cqox.errors import CqoxError, InputError, LimitExceeded, StoreUnavailable, WorkerLost
+from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext
 
 __all__ = ["Progress", "TaskFailed", "WorkerProcess"]
@@ -213,8 +213,8 @@ def _raised(name: str, frame: Frame) -> Exception:
     kind, detail = str(frame.body["error"]), str(frame.body["detail"])
     if kind == "MemoryError":
         return LimitExceeded(f"The computation was ended because {_OUT_OF_MEMORY}")
-    if kind == "StoreUnavailable":
-        return StoreUnavailable(detail)
+    if kind in ("StoreUnavailable", "StorageFull"):
+        return StorageFull(detail) if kind == "StorageFull" else StoreUnavailable(detail)
     known = getattr(cqox.errors, kind, None)
     if isinstance(known, type) and issubclass(known, InputError):
         choices = frame.body.get("choices")

@@ -10,7 +10,7 @@ import psycopg
 from anyio import CancelScope, CapacityLimiter, Lock, current_time, to_thread
 from psycopg.rows import TupleRow
 
-from cqox.errors import AttemptTimeout, Rejected, StoreUnavailable
+from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
@@ -317,7 +317,8 @@ class PostgresStore:
             if isinstance(error, AttemptTimeout) and (asked or not self._connections.exhausted):
                 self._fall_silent()
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
-            raise StoreUnavailable(f"PostgreSQL did not do it: {reason}.") from error
+            unavailable = StorageFull if isinstance(error, psycopg.errors.DiskFull) else StoreUnavailable
+            raise unavailable(f"PostgreSQL did not do it: {reason}.") from error
         finally:
             del self._waiting[scope]
 
