@@ -199,6 +199,8 @@ class Connections:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # One that is made while the disk takes no writes never writes.
+            connection.reusable = os.access(self._path, os.W_OK)
             connection.file = file_at(self._path)
             if connection.file is None:
                 raise sqlite3.OperationalError("the file was removed while it was opened")

@@ -212,7 +212,7 @@ class Use:
             with connection:
                 return work(connection)
         except sqlite3.OperationalError as error:
-            # One that was made while the disk took no writes never writes.
+            # Another one may fare better.
             if is_disk_fault(error) and code_of(error) != sqlite3.SQLITE_FULL:
                 connection.reusable = False
             raise

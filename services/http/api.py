@@ -111,6 +111,7 @@ _KEY = Parameter(
     meaning="Stands for this request: sent again with the same body it is the same request, with another one refused.",
 )
 _UNAVAILABLE = (429, 503, 504)
+_NO_ROOM = 507
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -140,9 +141,9 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         answers=(
             Answer(meaning="The report.", model=Report, media=("application/json", "text/event-stream")),
-            Answer(status=202, meaning="A job that has begun.", model=JobDescription),
+            Answer(status=202, meaning="A job that is recorded and has begun.", model=JobDescription),
         ),
-        problems=(400, 404, 413, 422, *_UNAVAILABLE),
+        problems=(400, 404, 413, 422, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
         name="list_analyses",
@@ -238,7 +239,7 @@ OPERATIONS: tuple[Operation, ...] = (
             _KEY,
         ),
         answers=(Answer(status=201, meaning="The data set, new or known.", model=DatasetDescription),),
-        problems=(400, 408, 413, 415, 422, *_UNAVAILABLE),
+        problems=(400, 408, 413, 415, 422, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
         name="list_datasets",

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ class SmallDisk:
     def __init__(self, mount_point: Path, size_bytes: int) -> None:
         self._mount_point = mount_point
         mount_point.mkdir(exist_ok=True)
-        user = [] if os.geteuid() == 0 else ["-U", "--map-current-user", "--keep-caps"]
+        user = [] if os.geteuid() == 0 else ["-U", "--map-root-user"]
         script = f'mount -t tmpfs -o size={size_bytes} tmpfs "$0" && echo ready && exec sleep infinity'
         self._holder = subprocess.Popen(
             ["unshare", *user, "-m", "sh", "-c", script, str(mount_point)],
@@ -61,6 +62,13 @@ class SmallDisk:
     def remount(self, how: str) -> None:
         """`ro` for a disk that takes no writes, `rw` for one that does again."""
         subprocess.run([*self.around, "mount", "-o", f"remount,{how}", str(self._mount_point)], check=True)
+
+    def run(self, program: str) -> str:
+        """What a Python program prints that runs where the disk is seen, as SQLite needs its real path."""
+        command = [*self.around, sys.executable, "-c", program]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def close(self) -> None:
         self._holder.kill()

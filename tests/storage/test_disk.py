@@ -34,6 +34,7 @@ def test_a_disk_with_hardly_any_room_is_told_of_before_it_is_full(
     check_disk(tmp_path)
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(disk, "LEAST_FREE_BYTES", 2**62)
+    monkeypatch.setattr(disk, "_LEAST_FREE_SHARE", 1)
     with pytest.raises(StoreUnavailable, match=r"nearly full: [\d.]+ MiB are left"):
         check_disk(tmp_path)
     with pytest.raises(OSError, match="No such file"):
@@ -51,16 +52,22 @@ def test_a_directory_that_cannot_be_used_is_told_of_in_one_line_with_its_path_an
         assert "\n" not in str(caught.value)
 
 
-def test_a_directory_without_room_for_a_start_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(**_: object) -> None:
+def test_a_full_disk_is_no_reason_not_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(disk.tempfile, "TemporaryFile", full)
-    with pytest.raises(ValueError, match="no space left on device"):
+    monkeypatch.setattr(Path, "mkdir", full)
+    usable_directory(tmp_path / "new", setting="X")
+
+
+def test_a_directory_that_takes_no_writes_is_used_where_there_is_something_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
+    with pytest.raises(ValueError, match="permission denied"):
         usable_directory(tmp_path, setting="X")
-
-
-def test_a_directory_that_takes_no_writes_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "datasets").mkdir()
+    usable_directory(tmp_path, setting="X")
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(ValueError, match="permission denied"):
         usable_directory(tmp_path, setting="X")

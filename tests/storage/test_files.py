@@ -21,7 +21,7 @@ async def kept(files: FileStore, name: str, content: bytes = b"table", *, replac
 
 def everything(root: Path) -> list[str]:
     names = (str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-    return sorted(name for name in names if not name.startswith("engines/"))
+    return sorted(name for name in names if not name.startswith(("engines/", "ballast")))
 
 
 WHOLE = ["datasets/a/manifest.json", "datasets/a/table.parquet"]
@@ -189,9 +189,9 @@ async def test_a_disk_that_is_full_is_a_store_that_is_away_and_leaves_what_was_t
         patched.setattr(Path, "mkdir", full)
         with pytest.raises(StoreUnavailable, match="is full"):
             files.incoming()
-        with pytest.raises(StoreUnavailable, match="is full"):
-            async with files.reading("a"):
-                pass
+        # Where no other name can be made, it is read under its own.
+        async with files.reading("a") as path:
+            assert path == tmp_path / "datasets/a/table.parquet"
         with pytest.raises(StoreUnavailable, match="is full"):
             await files.write(files.figure("x", "forest", "svg"), b"svg")
     async with files.reading("a") as path:
@@ -214,3 +214,75 @@ async def test_a_departed_engine_is_buried_once(tmp_path: Path) -> None:
     (tmp_path / "engines/gone").touch()
     assert await files.bury("gone")
     assert not await other.bury("gone")
+
+
+async def test_a_data_set_is_deleted_where_there_is_no_room_for_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a")
+    await kept(files, "b")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", full)
+        await files.delete("a")
+    assert everything(tmp_path) == ["datasets/b/manifest.json", "datasets/b/table.parquet"]
+    # A folder for what is deleted may be missing, on a disk that was full from the start.
+    shutil.rmtree(tmp_path / "removed")
+    await files.delete("b")
+    assert everything(tmp_path) == []
+
+
+async def test_what_cannot_be_deleted_is_not_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a")
+
+    def closed(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", closed)
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            await files.delete("a")
+    assert files.has("a")
+
+
+async def test_damage_is_told_of_where_it_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a")
+    (tmp_path / "datasets/a/table.parquet").write_bytes(b"tablE")
+
+    def closed(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", closed)
+    with pytest.raises(NotFound, match="damaged"):
+        async with files.reading("a"):
+            pass
+
+
+async def test_a_directory_that_takes_no_writes_at_first_is_made_up_for_once_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "mkdir", closed)
+        files = FileStore(tmp_path)
+        await files.recover()
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            files.incoming()
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            _ = files.scratch
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            await files.check()
+        assert files.departed() == []
+    await files.recover()
+    await files.check()
+    assert files.lives(files.owner)
+    await kept(files, "a")
+    files.close()

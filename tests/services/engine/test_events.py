@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 from quart import Response
 
-from cqox.analysis.jobs import Job
+from cqox.analysis.jobs import Ending, Job
 from cqox.errors import InvalidRequest
 from services.engine.events import event_stream, last_seen
 
@@ -32,7 +32,7 @@ def ended(steps: Sequence[str]) -> Job:
     job = Job("d", "j")
     for step in steps:
         job.tell({"step": step})
-    job._end("succeeded", {"analysis_id": "a"})
+    job._end(Ending(state="succeeded", finished_at="now"), {"analysis_id": "a"})
     return job
 
 
@@ -52,7 +52,7 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
             nursery.start_soon(listen)
             await trio.testing.wait_all_tasks_blocked()
             job.tell({"step": "plan"})
-            job._end("succeeded", {"analysis_id": "a"})
+            job._end(Ending(state="succeeded", finished_at="now"), {"analysis_id": "a"})
     assert "read" not in answers[0]
     assert "id: 2\nevent: step" in answers[0]
     assert "id: 3\nevent: succeeded" in answers[0]
