@@ -61,7 +61,7 @@ class SmallDisk:
 
     def remount(self, how: str) -> None:
         """`ro` for a disk that takes no writes, `rw` for one that does again."""
-        subprocess.run([*self.around, "mount", "-o", f"remount,{how}", str(self._mount_point)], check=True)
+        subprocess.run([*self.around, "mount", "-o", f"remount,bind,{how}", str(self._mount_point)], check=True)
 
     def run(self, program: str) -> str:
         """What a Python program prints that runs where the disk is seen, as SQLite needs its real path."""

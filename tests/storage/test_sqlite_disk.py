@@ -43,7 +43,7 @@ def clear():
     (folder / "of others").unlink()
 
 def remount(how):
-    subprocess.run(["mount", "-o", f"remount,{{how}}", str(folder)], check=True)
+    subprocess.run(["mount", "-o", f"remount,bind,{{how}}", str(folder)], check=True)
 
 async def said(call):
     try:
