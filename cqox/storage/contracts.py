@@ -124,6 +124,14 @@ class ResultCache(Protocol):
         """Hold it no longer."""
         ...
 
+    async def erase(self, analysis_ids: Sequence[str]) -> None:
+        """Hold none of these reports any longer, for every engine that shares the cache.
+
+        Raises:
+            StoreUnavailable: the cache cannot be reached, so that it may still hold them.
+        """
+        ...
+
     async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
         """Claim this name for a while, or prolong the claim; whether the token has it now.
 
@@ -168,6 +176,23 @@ class ResultStore(Protocol):
         self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
     ) -> Page[StoredReport]:
         """Reports, newest first, without their bodies (`report`, `provenance` and `figures` are empty)."""
+        ...
+
+    async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids that are kept."""
+        ...
+
+    async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
+        """Remove reports; the ids of those that were there. An engine that holds one in memory learns of it."""
+        ...
+
+    async def expired_reports(self, *, before: str, limit: int) -> Sequence[str]:
+        """Ids of reports computed before a time, oldest first, unless a job that ended since then refers to them.
+
+        Args:
+            before: ISO 8601 in UTC.
+            limit: how many at most.
+        """
         ...
 
     async def register(self, record: DatasetRecord) -> DatasetRecord:
@@ -236,6 +261,25 @@ class ResultStore(Protocol):
 
     async def release_turn(self, key: str, *, token: str) -> None:
         """Give the turn back, if the token has it."""
+        ...
+
+    async def jobs(
+        self,
+        *,
+        dataset_id: str | None = None,
+        status: JobStatus | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> Page[JobRecord]:
+        """Jobs, newest first, with the status that `job` gives them."""
+        ...
+
+    async def delete_job(self, job_id: str) -> bool:
+        """Remove the record of a job that does not run; whether this call did."""
+        ...
+
+    async def delete_jobs_of(self, dataset_id: str) -> int:
+        """Remove the records of all jobs on a data set that do not run; how many those were."""
         ...
 
     async def ping(self) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "job_of",
     "loaded",
     "page_of",
+    "page_of_jobs",
     "position",
     "report_of",
     "row_of",
@@ -108,7 +109,14 @@ def page_of(rows: Sequence[Sequence[object]], limit: int) -> Page[StoredReport]:
     return Page(items=items, next=f"{items[-1].created_at}|{items[-1].analysis_id}" if more else None)
 
 
+def page_of_jobs(rows: Sequence[Sequence[object]], limit: int) -> Page[JobRecord]:
+    """A page of jobs from up to `limit + 1` rows."""
+    items = [job_of(row) for row in rows[:limit]]
+    more = len(rows) > limit and bool(items)
+    return Page(items=items, next=f"{items[-1].created_at}|{items[-1].job_id}" if more else None)
+
+
 def position(before: str) -> tuple[str, str]:
     """Time and id at which the page before ended."""
-    created_at, _, analysis_id = before.rpartition("|")
-    return created_at, analysis_id
+    created_at, _, identity = before.rpartition("|")
+    return created_at, identity

@@ -29,7 +29,8 @@ from cqox.storage.rows import (
 )
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite_connections import Connections
-from cqox.storage.sqlite_file import MIGRATIONS, applied, damage_of, is_damage, is_disk_fault, migrate
+from cqox.storage.sqlite_file import MIGRATIONS, applied, damage_of, is_damage, is_disk_fault, marks, migrate
+from cqox.storage.sqlite_retention import SqliteRetention
 from cqox.storage.sqlite_turns import claim_turn, drop_ended_turns, release_turn
 
 __all__ = ["SqliteStore"]
@@ -38,7 +39,7 @@ _logger = logging.getLogger("cqox.storage")
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 
 
-class SqliteStore:
+class SqliteStore(SqliteRetention):
     """Reports, the registry of data sets and jobs in one file.
 
     Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`). Every call sees
@@ -56,6 +57,7 @@ class SqliteStore:
         ballast: Ballast | None = None,
     ) -> None:
         """See `open`."""
+        super().__init__(path)
         self._path = path
         self._connections = Connections(path, size=connections, seconds=seconds, anew=anew, ballast=ballast)
         # Why nothing could be written when that was last tried.
@@ -109,7 +111,7 @@ class SqliteStore:
 
     async def save(self, report: StoredReport) -> bool:
         """Keep the report unless one of its id is there already, and whole; whether this call inserted it."""
-        statement = f"INSERT INTO reports ({REPORT}) VALUES ({_marks(11)}) ON CONFLICT DO NOTHING"
+        statement = f"INSERT INTO reports ({REPORT}) VALUES ({marks(11)}) ON CONFLICT DO NOTHING"
         values, identity = row_of(report), (report.analysis_id,)
 
         def insert(connection: sqlite3.Connection) -> bool:
@@ -164,7 +166,7 @@ class SqliteStore:
 
         def enter(connection: sqlite3.Connection) -> DatasetRecord:
             connection.execute(
-                f"INSERT INTO datasets ({DATASET}) VALUES ({_marks(9)}) ON CONFLICT (dataset_id) {conflict}",
+                f"INSERT INTO datasets ({DATASET}) VALUES ({marks(9)}) ON CONFLICT (dataset_id) {conflict}",
                 row_of(record),
             )
             query = f"SELECT {DATASET} FROM datasets WHERE dataset_id = ?"
@@ -193,7 +195,7 @@ class SqliteStore:
         """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`."""
         put = self._count if job.status == "running" else self._erase
         await put(
-            f"INSERT INTO jobs ({JOB}, owner, renewed_until) VALUES ({_marks(9)}) ON CONFLICT (job_id) DO UPDATE SET "
+            f"INSERT INTO jobs ({JOB}, owner, renewed_until) VALUES ({marks(9)}) ON CONFLICT (job_id) DO UPDATE SET "
             "status = excluded.status, finished_at = excluded.finished_at, analysis_id = excluded.analysis_id, "
             "problem = excluded.problem, owner = excluded.owner, renewed_until = excluded.renewed_until "
             "WHERE jobs.status IN ('running', 'interrupted')",
@@ -312,7 +314,3 @@ class SqliteStore:
 
 
 _RECORDS = (StoredReport, DatasetRecord, JobRecord)
-
-
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)

@@ -29,6 +29,7 @@ from cqox.storage.sqlite_file import (
     is_damage,
     is_disk_fault,
     migrate,
+    prepare,
 )
 from cqox.storage.sqlite_repair import replace_damaged
 
@@ -197,8 +198,7 @@ class Connections:
         """A new connection; None where the file was replaced while it was made."""
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            prepare(connection)
             # One that is made while the disk takes no writes never writes.
             connection.reusable = os.access(self._path, os.W_OK)
             connection.file = file_at(self._path)

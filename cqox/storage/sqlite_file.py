@@ -25,7 +25,9 @@ __all__ = [
     "file_at",
     "is_damage",
     "is_disk_fault",
+    "marks",
     "migrate",
+    "prepare",
 ]
 
 _DISK_FAULTS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
@@ -229,6 +231,19 @@ class Use:
             self._cancelled = True
             if self._connection is not None:
                 self._connection.interrupt()
+
+
+def marks(count: int) -> str:
+    """As many parameters of a statement, with commas between them."""
+    return ", ".join("?" * count)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Set how the connection writes. A new file can give pages back: that is decided before anything is in it."""
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def migrate(connection: sqlite3.Connection) -> int:

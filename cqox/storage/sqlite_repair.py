@@ -87,6 +87,7 @@ def _salvaged(damaged: sqlite3.Connection, fresh: Path, *, until: float) -> dict
     fresh.touch(mode=0o600)
     saved = dict[str, int]()
     with closing(sqlite3.connect(fresh)) as connection:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         migrate(connection)
         for table in _TABLES:
             marks = ", ".join("?" * len(table.columns.split(",")))

@@ -14,6 +14,7 @@ CACHE_OPERATIONS: Mapping[str, str] = {
     "get": "GET",
     "put": "SET",
     "discard": "DEL",
+    "erase": "DEL",
     "claim": "SET NX",
     "release": "DEL IF",
 }
@@ -23,6 +24,9 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "save": "INSERT",
     "load": "SELECT",
     "reports": "SELECT",
+    "stored": "SELECT",
+    "delete_reports": "DELETE",
+    "expired_reports": "SELECT",
     "register": "INSERT",
     "dataset": "SELECT",
     "datasets": "SELECT",
@@ -34,13 +38,18 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "job": "SELECT",
     "claim_turn": "UPSERT",
     "release_turn": "DELETE",
+    "jobs": "SELECT",
+    "delete_job": "DELETE",
+    "delete_jobs_of": "DELETE",
 }
 """The operations of a result store, by the names of its methods. `ping` is a probe, and no operation."""
 
 _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
+_COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports"), "reports")
 _COLLECTIONS |= {"register": "datasets", "dataset": "datasets", "datasets": "datasets", "forget": "datasets"}
 _COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "retire_jobs", "job"), "jobs")
 _COLLECTIONS |= dict.fromkeys(("claim_turn", "release_turn"), "turns")
+_COLLECTIONS |= dict.fromkeys(("jobs", "delete_job", "delete_jobs_of"), "jobs")
 _SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}
 
 _active: dict[str, int] = {}

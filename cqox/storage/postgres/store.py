@@ -16,6 +16,7 @@ from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.address import check_address
 from cqox.storage.postgres.connections import Connections
+from cqox.storage.postgres.retention import PostgresRetention
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.rows import (
     ABANDONED_SECONDS,
@@ -47,7 +48,7 @@ _BRIEF_SECONDS = 1.0
 _logger = logging.getLogger("cqox.storage")
 
 
-class PostgresStore:
+class PostgresStore(PostgresRetention):
     """Reports, the registry of data sets and jobs in a PostgreSQL database, for any number of engines.
 
     Open it with `PostgresStore.open`. The schema is brought up to date by the first call that reaches the server, so

@@ -5,7 +5,7 @@ counts as nothing held.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -133,6 +133,24 @@ class RedisCache:
             self._client.delete(_report_key(analysis_id))
 
         await self._try(discard, None)
+
+    async def erase(self, analysis_ids: Sequence[str]) -> None:
+        """Hold none of these reports any longer.
+
+        Raises:
+            StoreUnavailable: Redis does not answer, so that it may still hold them.
+        """
+        keys = [_report_key(analysis_id) for analysis_id in analysis_ids]
+
+        def erase() -> None:
+            self._client.delete(*keys)
+
+        try:
+            if keys:
+                await self._call(erase)
+        except (redis.RedisError, AttemptTimeout, Rejected) as error:
+            reason = str(error).rstrip(".") or type(error).__name__
+            raise StoreUnavailable(f"Redis may still hold what was to be deleted: {reason}.") from error
 
     async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
         """Take the turn to compute this report for a while, or prolong it; whether the token has it now."""

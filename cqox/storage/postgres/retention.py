@@ -1,0 +1,112 @@
+"""What the PostgreSQL store deletes and lists to be deleted."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import LiteralString
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from cqox.storage.contracts import JobRecord, JobStatus, Page
+from cqox.storage.rows import JOB, is_text, page_of_jobs, position
+
+__all__ = ["PostgresRetention"]
+
+type _Connection = psycopg.Connection[TupleRow]
+
+_ENDED: LiteralString = "(status <> 'running' OR renewed_until < clock_timestamp())"
+_STATUS: LiteralString = (
+    "CASE WHEN status = 'running' AND renewed_until < clock_timestamp() THEN 'interrupted' ELSE status END AS status"
+)
+
+
+class PostgresRetention(ABC):
+    """The part of the PostgreSQL store that deletes. A call that is repeated says the same as one that was not."""
+
+    @abstractmethod
+    async def _call[T](self, work: Callable[[_Connection], T]) -> T:
+        """What the work returns, done on a connection in autocommit mode."""
+
+    async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids that are kept."""
+        ids = [each for each in analysis_ids if is_text(each)]
+        query: LiteralString = "SELECT analysis_id FROM reports WHERE analysis_id = ANY(%s)"
+        return frozenset(str(row[0]) for row in await self._call(lambda c: c.execute(query, (ids,)).fetchall()))
+
+    async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
+        """Remove reports; the ids of those that were there."""
+        ids = [each for each in analysis_ids if is_text(each)]
+        gone: dict[str, None] = {}
+
+        def delete(connection: _Connection) -> list[str]:
+            # What was there is asked first: an attempt whose answer was lost leaves nothing for the next one to name.
+            there = connection.execute("SELECT analysis_id FROM reports WHERE analysis_id = ANY(%s)", (ids,)).fetchall()
+            gone.update(dict.fromkeys(str(row[0]) for row in there))
+            connection.execute("DELETE FROM reports WHERE analysis_id = ANY(%s)", (ids,))
+            return list(gone)
+
+        return await self._call(delete)
+
+    async def expired_reports(self, *, before: str, limit: int) -> Sequence[str]:
+        """Ids of reports computed before a time, oldest first, unless a job that ended since then refers to them."""
+        query: LiteralString = (
+            "SELECT analysis_id FROM reports WHERE created_at < %s AND NOT EXISTS (SELECT 1 FROM jobs "
+            "WHERE jobs.analysis_id = reports.analysis_id AND coalesce(finished_at, jobs.created_at) >= %s) "
+            "ORDER BY created_at, analysis_id LIMIT %s"
+        )
+        rows = await self._call(lambda c: c.execute(query, (before, before, limit)).fetchall())
+        return [str(row[0]) for row in rows]
+
+    async def jobs(
+        self,
+        *,
+        dataset_id: str | None = None,
+        status: JobStatus | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> Page[JobRecord]:
+        """Jobs, newest first, with the status that `job` gives them."""
+        if not is_text(dataset_id, before):
+            return Page(items=[], next=None)
+        conditions: LiteralString = "true"
+        values = list[object]()
+        if dataset_id is not None:
+            conditions += " AND dataset_id = %s"
+            values.append(dataset_id)
+        if status is not None:
+            conditions += " AND status = %s"
+            values.append(status)
+        if before is not None:
+            conditions += " AND (created_at, job_id) < (%s, %s)"
+            values += position(before)
+        columns: LiteralString = JOB.replace("status", _STATUS)
+        query: LiteralString = (
+            f"SELECT {JOB} FROM (SELECT {columns} FROM jobs) AS known WHERE {conditions} "
+            "ORDER BY created_at DESC, job_id DESC LIMIT %s"
+        )
+        rows = await self._call(lambda c: c.execute(query, (*values, limit + 1), binary=True).fetchall())
+        return page_of_jobs(rows, limit)
+
+    async def delete_job(self, job_id: str) -> bool:
+        """Remove the record of a job that does not run; whether this call did."""
+        if not is_text(job_id):
+            return False
+        ended: LiteralString = f"FROM jobs WHERE job_id = %s AND {_ENDED}"
+        was_there: list[bool] = []
+
+        def delete(connection: _Connection) -> bool:
+            # As for reports.
+            there: LiteralString = f"SELECT 1 {ended}"
+            was_there.append(connection.execute(there, (job_id,)).fetchone() is not None)
+            statement: LiteralString = f"DELETE {ended}"
+            connection.execute(statement, (job_id,))
+            return any(was_there)
+
+        return await self._call(delete)
+
+    async def delete_jobs_of(self, dataset_id: str) -> int:
+        """Remove the records of all jobs on a data set that do not run; how many those were."""
+        if not is_text(dataset_id):
+            return 0
+        statement: LiteralString = f"DELETE FROM jobs WHERE dataset_id = %s AND {_ENDED}"
+        return await self._call(lambda c: c.execute(statement, (dataset_id,)).rowcount)
