@@ -35,7 +35,7 @@ class SqliteRetention(ABC):
 
     @abstractmethod
     async def _call[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
-        """What the work returns, done on a connection in a transaction; what is essential is done on a full disk too."""
+        """What the work returns, done in a transaction; what is essential is done on a full disk too."""
 
     @property
     def deletions(self) -> int:
