@@ -6,6 +6,7 @@
     │   │   ├── CircuitOpen
     │   │   ├── BulkheadFull
     │   │   ├── RateLimited
+    │   │   ├── TooManyListeners
     │   │   ├── Shed
     │   │   └── Draining
     │   ├── AttemptTimeout               also a TimeoutError: one attempt ran longer than its own limit
@@ -14,6 +15,7 @@
     │   ├── InvalidRequest               the request does not fit its schema, or names what does not exist
     │   ├── UnusableData                 the data cannot answer the question asked
     │   ├── UnreadableFile               not a table in any format or encoding that was tried
+    │   ├── BodyCorrupted                the body is not the one that its Content-Digest is of
     │   ├── LimitExceeded                more bytes, rows, columns or levels than the settings allow
     │   ├── NotFound                     no data set, analysis, figure or job of that id
     │   ├── KeyReused                    an idempotency key came again with another body
@@ -33,6 +35,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "AttemptTimeout",
+    "BodyCorrupted",
     "BulkheadFull",
     "CircuitOpen",
     "CqoxError",
@@ -52,6 +55,7 @@ __all__ = [
     "Shed",
     "StorageFull",
     "StoreUnavailable",
+    "TooManyListeners",
     "UnreadableFile",
     "UnusableData",
     "WorkerLost",
@@ -99,6 +103,21 @@ class BulkheadFull(Rejected):
 
 class RateLimited(Rejected):
     """The rate limit's bucket was empty."""
+
+
+class TooManyListeners(Rejected):
+    """The events of one job have as many listeners as they may have.
+
+    Attributes:
+        most: how many that is.
+    """
+
+    def __init__(self, policy: str, *, most: int, retry_after: float = 0.0) -> None:
+        super().__init__(policy, retry_after=retry_after)
+        self.most = most
+
+    def __str__(self) -> str:
+        return f"{self.most} clients listen to {self.policy} already; share one stream, or ask where the job stands."
 
 
 class Shed(Rejected):
@@ -173,6 +192,10 @@ class UnusableData(InputError):
 
 class UnreadableFile(InputError):
     """No format or encoding that was tried makes a table of these bytes."""
+
+
+class BodyCorrupted(InputError):
+    """The body that arrived is not the one that its Content-Digest is of."""
 
 
 class LimitExceeded(InputError):

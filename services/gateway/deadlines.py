@@ -11,9 +11,11 @@ from structlog.contextvars import bind_contextvars
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.http import REQUEST_TIMEOUT_MS, deadline_from_headers
 from services.gateway.engine_client import Reply
+from services.http.digests import CONTENT_DIGEST
 
 __all__ = ["Granted", "TimeUp", "granted"]
 
+_DIGEST = CONTENT_DIGEST.lower().encode()
 _FIELD = REQUEST_TIMEOUT_MS.lower().encode()
 _TIME_UP = 504
 _SHOWN = 40
@@ -88,7 +90,8 @@ class Granted:
         if not isinstance(problem, dict) or problem.get("type") != "deadline-exceeded":
             return reply
         body = json.dumps({**problem, "detail": self.words}, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        return replace(reply, body=body)
+        headers = tuple((name, value) for name, value in reply.headers if name != _DIGEST)
+        return replace(reply, body=body, headers=headers)
 
 
 def granted(fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: str = "") -> Granted:

@@ -18,6 +18,8 @@ from cqox.resilience.http import propagate
 from cqox.telemetry.http_client import TracedTransport
 from services.gateway.tls import client_context
 from services.gateway.transport import EngineTransport
+from services.http.digests import CONTENT_DIGEST, content_digest
+from services.http.hop import EXCHANGE, new_exchange
 
 __all__ = [
     "MAX_ANSWER_BYTES",
@@ -48,6 +50,9 @@ _KNOWN_TARGETS = 256
 # Only connecting has a bound of its own: how long an answer may take is for the deadline around the call.
 _TIMEOUT = httpx.Timeout(None, connect=_CONNECT_SECONDS).as_dict()
 
+_EXCHANGE = EXCHANGE.lower().encode()
+_CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
+_ONLY_HERE = frozenset({_EXCHANGE})
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -195,7 +200,8 @@ class EngineClient:
         """Send one request and read its whole answer. A cancellation closes the connection, so that the engine stops.
 
         Raises:
-            httpx.TransportError: the engine could not be reached, or was lost before the answer was whole.
+            httpx.TransportError: the engine could not be reached, or was lost before the answer was whole, or answered
+                another request.
             AnswerTooLarge: the answer is larger than is held.
         """
         return await (await self.begin(call)).whole()
@@ -204,12 +210,12 @@ class EngineClient:
         """Send one request and wait for the head of its answer; the caller closes it.
 
         Raises:
-            httpx.TransportError: the engine could not be reached, or was lost.
+            httpx.TransportError: the engine could not be reached, or was lost, or answered another request.
         """
         request = httpx.Request(
             call.method,
             self._address(call.target),
-            headers=list(call.headers),
+            headers=_fields(call),
             content=call.content or None,
             extensions={"timeout": _TIMEOUT},
         )
@@ -220,7 +226,7 @@ class EngineClient:
         assert isinstance(stream, httpx.AsyncByteStream)
         return Streamed(
             status=response.status_code,
-            headers=end_to_end(response.headers.raw),
+            headers=end_to_end(response.headers.raw, without=_ONLY_HERE),
             chunks=aiter(stream),
             close=stream.aclose,
             framed="content-length" in response.headers or "transfer-encoding" in response.headers,
@@ -229,6 +235,15 @@ class EngineClient:
 
     def _make_address(self, target: bytes) -> httpx.URL:
         return self._base.copy_with(raw_path=self._prefix + target)
+
+
+def _fields(call: Call) -> list[tuple[bytes, bytes]]:
+    # Of this attempt alone, and near the beginning: an engine that cannot read all of the head may yet find it.
+    own = [(_EXCHANGE, new_exchange().encode())]
+    if call.content and isinstance(call.content, bytes):
+        own.append((_CONTENT_DIGEST, content_digest(call.content).encode()))
+    written = {name for name, _ in own}
+    return [*own, *(field for field in call.headers if field[0] not in written)]
 
 
 def _transport(url: httpx.URL, address: str | None) -> httpx.AsyncBaseTransport:

@@ -8,6 +8,7 @@ from cqox.errors import CqoxError, EngineUnavailable, ServiceError
 from cqox.resilience.retry_after import retry_after_of
 from services.gateway.engine_client import Promise, Reply
 from services.gateway.promises import problem_of, unkept
+from services.gateway.transport import ForeignAnswer
 
 __all__ = [
     "FAIR_SHARE_SECONDS",
@@ -29,6 +30,10 @@ __all__ = [
 
 _DRAINING = "draining"
 _NOTHING_TRIED = "workers-unavailable"
+_CORRUPTED = "content-digest-mismatch"
+_OF_ONE_JOB = "too-many-listeners"
+"""The type of a 429 that says nothing of the engine's load: no other engine could do better."""
+
 _BEHIND_THE_ENGINE = frozenset({"store-unavailable", "worker-lost", "circuit-open", "rejected", "unavailable"})
 """Types of a 503 that say that the engine lives and has tried: something that it needs is away."""
 _NO_ROOM = "insufficient-storage"
@@ -63,8 +68,9 @@ class EngineFailed(EngineUnavailable):
     """
 
     def __init__(self, reply: Reply) -> None:
-        request_id = reply.header(b"x-request-id") or "unknown"
-        super().__init__(f"The engine failed with {reply.status}; its log has the request id {request_id}.")
+        request_id = reply.header(b"x-request-id")
+        where = f"its log has the request id {request_id}" if request_id else "it did not say to which request"
+        super().__init__(f"The engine failed with {reply.status}; {where}.")
         self.reply = reply
         self.response = Answered(reply)
         self.retry_after = retry_after_of(self) or 0.0
@@ -158,13 +164,16 @@ def checked(
         EngineOutOfTime: 504, and there had been less time than an engine's fair share, or it answered others.
         EngineFailed: another 5xx, unless it is a 503 that says which part behind the engine is away, or a 507 that
             says that a store has no room.
-        AnswerUnusable: a status that is none, or not what was promised.
+        AnswerUnusable: a status that is none, or not what was promised, or it answers what was not sent.
     """
     status = reply.status
-    if status == 429:
+    if status == 429 and problem_of(reply).get("type") != _OF_ONE_JOB:
         raise EngineBusy(reply)
     if status == 421:
         raise EngineMisdirected(host)
+    if status == 400 and problem_of(reply).get("type") == _CORRUPTED:
+        # The gateway has compared what it was sent: it was changed on the way from here.
+        raise AnswerUnusable("it received another body than was sent")
     if 400 <= status < 500:
         return reply
     if 500 <= status < 600:
@@ -190,8 +199,10 @@ def _excused(reply: Reply, *, seconds: float, answers_others: bool) -> Reply:
     raise EngineFailed(reply)
 
 
-def lost(error: httpx.TransportError) -> EngineLost:
+def lost(error: httpx.TransportError) -> EngineUnavailable:
     """An exception of the transport in the words of the gateway."""
+    if isinstance(error, ForeignAnswer):
+        return AnswerUnusable(str(error))
     if isinstance(error, httpx.ConnectTimeout):
         return EngineUnreached("The engine did not accept a connection in time.")
     if isinstance(error, httpx.ConnectError):

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 from services.gateway.engine_client import Promise, Reply
 from services.http.api import Operation
+from services.http.digests import CONTENT_DIGEST, sha256_of
 
 __all__ = ["EVENTS", "media_of", "problem_of", "promised", "unkept"]
 
 EVENTS = "text/event-stream"
 """The media type of what comes bit by bit."""
 
+_DIGEST = CONTENT_DIGEST.lower().encode()
 _JSON = "application/json"
 _FIGURES = {"svg": "image/svg+xml", "png": "image/png", "json": _JSON}
 _PROBLEM_BYTES = 2**16
@@ -70,7 +72,8 @@ def unkept(reply: Reply, promise: Promise) -> str:
         return f"it is {given[:50] or 'of no type'} and not {' or '.join(media)}"
     if given == _JSON and not _is_json(reply):
         return "its JSON is cut or broken"
-    return ""
+    # The transport has compared the one that there is.
+    return "" if sha256_of(reply.header(_DIGEST)) is not None else "its body comes without its Content-Digest"
 
 
 def _is_json(reply: Reply) -> bool:

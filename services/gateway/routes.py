@@ -17,6 +17,7 @@ from services.gateway.promises import problem_of, promised
 from services.http.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operation, register
 from services.http.app import App
 from services.http.bodies import chunks_of, declared_length, read_body, read_json_bytes
+from services.http.digests import CONTENT_DIGEST
 from services.http.hop import SECOND_HAND, own_key, serving
 from services.http.incoming import IncomingRequest, current_request
 from services.http.problems import describe
@@ -257,4 +258,7 @@ def _with_headers(response: TrioResponse, headers: Headers) -> TrioResponse:
     response.headers.remove("Content-Type")
     for name, value in end_to_end(headers, without=_NOT_RETURNED):
         response.headers.add(name.decode("latin1"), value.decode("latin1"))
+    if current_request().method == "HEAD":
+        # It is of the content that is sent (RFC 9530, appendix B.2), and none is.
+        response.headers.remove(CONTENT_DIGEST)
     return response

@@ -3,8 +3,14 @@
 Httpx's own pool looks at all its connections and waiting requests whenever one comes or goes, which costs the gateway
 more than all its policies. What is spoken on the wire is h11's business here as it is there, and every failure leaves
 as httpx's exception of that kind, because policies tell by them what was sent.
+
+HTTP/1.1 pairs answers with requests by their order alone: one answer too many on a kept connection, and every request
+after it gets that of another client. So each request names its exchange (`services.http.hop.EXCHANGE`), which its
+answer must repeat, a body must have the digest that its head announces, and a connection is closed at the first byte
+that is not part of the answer that it waits for.
 """
 
+import hashlib
 import re
 import ssl
 import time
@@ -19,13 +25,23 @@ import structlog
 import trio
 
 from services.gateway.tls import TlsStream
+from services.http.digests import CONTENT_DIGEST, sha256_of
+from services.http.hop import EXCHANGE
 
-__all__ = ["EngineTransport"]
+__all__ = ["EngineTransport", "ForeignAnswer"]
 
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
 _READ_BYTES = 2**16
 _QUOTED = re.compile(r":? *bytearray\(.*", re.DOTALL)
+_EXCHANGE = EXCHANGE.lower().encode()
+_CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
+_OF_ANYBODY = frozenset({b"retry-after"})
+"""What is kept of a failure that does not say to which request it belongs: nothing that was meant for one client."""
+
+
+class ForeignAnswer(httpx.RemoteProtocolError):
+    """What came is not the answer to the request that was sent, or not as the engine sent it."""
 
 
 class EngineTransport(httpx.AsyncBaseTransport):
@@ -65,13 +81,21 @@ class EngineTransport(httpx.AsyncBaseTransport):
         try:
             await connection.send(request)
             head = await connection.receive_head()
-        except BaseException:
+            own = _is_own(request, head, connection)
+        except BaseException as error:
             connection.close()
+            if isinstance(error, ForeignAnswer):
+                self.report(error)
             raise
+        if not own:
+            connection.close()
+            kept = [(name, value) for name, value in head.headers if name in _OF_ANYBODY]
+            return httpx.Response(head.status_code, headers=kept, stream=_Body(None, self, None))
+        announced = b", ".join(value for name, value in head.headers if name == _CONTENT_DIGEST)
         return httpx.Response(
             head.status_code,
             headers=head.headers.raw_items(),
-            stream=_Body(connection, self),
+            stream=_Body(connection, self, sha256_of(announced.decode("latin1"))),
             extensions={"http_version": b"HTTP/1.1", "reason_phrase": head.reason},
         )
 
@@ -90,13 +114,17 @@ class EngineTransport(httpx.AsyncBaseTransport):
                 self._port,
                 connection.left_over,
             )
-        if not connection.renew():
+        if not connection.renew() or connection.has_unread:
             connection.close()
             return
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
         while len(self._idle) > self._kept or self._is_stale(self._idle[0]):
             self._idle.popleft().close()
+
+    def report(self, error: ForeignAnswer) -> None:
+        """Log what came in place of an answer."""
+        _log.warning("the engine at %s:%d: %s; the connection is closed", self._host, self._port, error)
 
     async def _connect(self) -> "_Connection":
         with trio.move_on_after(self._connect_seconds):
@@ -123,8 +151,8 @@ class EngineTransport(httpx.AsyncBaseTransport):
     def _take(self) -> "_Connection | None":
         while self._idle:
             connection = self._idle.pop()
-            # What can be read from an idle connection is its end.
-            if not self._is_stale(connection) and not connection.stream.socket.is_readable():
+            # What can be read from an idle connection is its end, or nothing that was asked for.
+            if not self._is_stale(connection) and not connection.has_unread:
                 return connection
             connection.close()
         return None
@@ -137,12 +165,23 @@ type _Stream = trio.SocketStream | TlsStream
 
 
 class _Connection:
-    __slots__ = ("_http", "idle_since", "stream")
+    __slots__ = ("_early", "_http", "idle_since", "stream")
 
     def __init__(self, stream: _Stream) -> None:
         self.stream = stream
         self.idle_since = 0.0
         self._http = h11.Connection(h11.CLIENT)
+        self._early: h11.Response | None = None
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something has come, or the connection has ended."""
+        return self.stream.socket.is_readable()
+
+    @property
+    def sending(self) -> bool:
+        """Whether the request has not been sent whole."""
+        return self._http.our_state is h11.SEND_BODY
 
     async def send(self, request: httpx.Request) -> None:
         head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
@@ -155,11 +194,32 @@ class _Connection:
         await self._send(data)
         async with aclosing(cast("AsyncGenerator[bytes]", aiter(request.stream))) as chunks:
             async for chunk in chunks:
-                if not await self._send(self._wire(h11.Data(chunk))):
+                if await self._is_answered() or not await self._send(self._wire(h11.Data(chunk))):
                     return
         await self._send(self._wire(h11.EndOfMessage()))
 
+    async def _is_answered(self) -> bool:
+        """Whether the engine has answered or gone before the whole request was sent; what came is read."""
+        while self.has_unread:
+            try:
+                data = await self.stream.receive_some(_READ_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return True
+            if not data:
+                return True
+            self._http.receive_data(data)
+            with _protocol_errors(""):
+                event = self._http.next_event()
+                while isinstance(event, h11.InformationalResponse):
+                    event = self._http.next_event()
+            if isinstance(event, h11.Response):
+                self._early = event
+                return True
+        return False
+
     async def receive_head(self) -> h11.Response:
+        if self._early is not None:
+            return self._early
         while True:
             event = await self._event()
             if isinstance(event, h11.Response):
@@ -227,9 +287,11 @@ class _Connection:
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, connection: _Connection, transport: EngineTransport) -> None:
-        self._connection: _Connection | None = connection
+    def __init__(self, connection: _Connection | None, transport: EngineTransport, digest: bytes | None) -> None:
+        self._connection = connection
         self._transport = transport
+        self._digest = digest
+        self._received = hashlib.sha256()
 
     # No generator: one that is given up half-way would be left to the garbage collector.
     def __aiter__(self) -> Self:
@@ -238,13 +300,49 @@ class _Body(httpx.AsyncByteStream):
     async def __anext__(self) -> bytes:
         data = None if self._connection is None else await self._connection.receive_body()
         if data is None:
+            self._check()
             raise StopAsyncIteration
+        if self._digest is not None:
+            self._received.update(data)
         return data
+
+    def _check(self) -> None:
+        connection = self._connection
+        if connection is None or self._digest in (None, self._received.digest()):
+            return
+        self._connection = None
+        connection.close()
+        error = ForeignAnswer("the body of its answer is not the one that its Content-Digest is of")
+        self._transport.report(error)
+        raise error
 
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             self._transport.give_back(connection)
+
+
+def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection) -> bool:
+    """Whether this is the answer to the request; False where it is a failure that does not say whose it is.
+
+    Such a one is of what stands between gateway and engine, or of an engine that saw no request: what it means can be
+    judged by its status, and nothing of it may reach a client.
+
+    Raises:
+        ForeignAnswer: it is the answer to another request, or does not say to which.
+    """
+    sent = request.headers.get(EXCHANGE, "").encode()
+    if not sent:
+        return True
+    repeated = [value for name, value in head.headers if name == _EXCHANGE]
+    if not repeated and head.status_code >= 500:
+        return False
+    if repeated != [sent]:
+        whose = "is one to another request" if repeated else "does not say to which request"
+        raise ForeignAnswer(f"its answer with the status {head.status_code} {whose}")
+    if connection.sending and head.status_code < 400:
+        raise ForeignAnswer(f"it answered {head.status_code} before the request was sent whole")
+    return True
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cqox.errors import (
     AttemptTimeout,
+    BodyCorrupted,
     BulkheadFull,
     CircuitOpen,
     DeadlineExceeded,
@@ -35,6 +36,7 @@ from cqox.errors import (
     Shed,
     StorageFull,
     StoreUnavailable,
+    TooManyListeners,
     UnreadableFile,
     UnusableData,
     WorkerLost,
@@ -76,6 +78,7 @@ _KINDS: dict[type[Exception], Kind] = {
     CrossSiteRequest: Kind(type="cross-site-request", status=403, title="A page of another site may not do that"),
     NotFound: Kind(type="not-found", status=404, title="There is nothing of that id"),
     RunsElsewhere: Kind(type="runs-elsewhere", status=409, title="Another engine runs that job"),
+    BodyCorrupted: Kind(type="content-digest-mismatch", status=400, title="The body is not what was sent"),
     LimitExceeded: Kind(type="limit-exceeded", status=413, title="That is more than is accepted"),
     NotJson: Kind(type="unsupported-media-type", status=415, title="The body has to be sent as JSON"),
     UnreadableFile: Kind(type="unreadable-file", status=415, title="The file cannot be read as a table"),
@@ -85,6 +88,7 @@ _KINDS: dict[type[Exception], Kind] = {
     InputError: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
     BulkheadFull: Kind(type="bulkhead-full", status=429, title="Too much is running at the moment", retry_after=1),
     RateLimited: Kind(type="rate-limited", status=429, title="Too many requests", retry_after=1),
+    TooManyListeners: Kind(type="too-many-listeners", status=429, title="The job has many listeners", retry_after=15),
     Shed: Kind(type="shed", status=429, title="Load is being shed", retry_after=1),
     CircuitOpen: Kind(type="circuit-open", status=503, title="A dependency is failing", retry_after=1),
     Draining: Kind(type="draining", status=503, title="The service is shutting down", retry_after=1),

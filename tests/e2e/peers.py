@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tests.services.gateway.exchanges import answer_to
+
 type Behaviour = Callable[[socket.socket], None]
 
 
@@ -32,17 +34,21 @@ def answers(status: int) -> Behaviour:
     def serve(connection: socket.socket) -> None:
         request = _read_request(connection)
         code = 200 if b" /health/live" in request else status
-        connection.sendall(b"HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}" % code)
+        connection.sendall(
+            answer_to(request, b"HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}" % code)
+        )
 
     return serve
 
 
 def answers_half(connection: socket.socket) -> None:
     """Promises more than it sends, but for probes."""
-    if b" /health/live" in _read_request(connection):
-        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+    request = _read_request(connection)
+    if b" /health/live" in request:
+        answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
     else:
-        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"estimates": [')
+        answer = b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"estimates": ['
+    connection.sendall(answer_to(request, answer))
 
 
 def slow_way_to(port: int, seconds: float) -> Behaviour:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.services.gateway.exchanges import answer_to
+
 
 class Raw:
-    """A peer that accepts connections, and answers each with the same bytes and closes it; with None it never does."""
+    """A peer that answers each connection with the same bytes, as an engine would, and closes it; with None never."""
 
     def __init__(self, answer: bytes | None) -> None:
         self._answer = answer
@@ -27,8 +29,7 @@ class Raw:
                 self._connections.append(connection)
                 continue
             with connection:
-                connection.recv(65536)
-                connection.sendall(self._answer)
+                connection.sendall(answer_to(connection.recv(65536), self._answer))
 
     def close(self) -> None:
         """Stop listening, which ends the thread, and hang up."""

@@ -1,5 +1,6 @@
 """An engine that answers as it is told to by the path and the query; a real HTTP server in a process of its own."""
 
+import base64
 import hashlib
 import json
 import signal
@@ -67,6 +68,9 @@ async def answer(scope, send, told, body):
     ]
     if status == 429:
         headers.append((b"retry-after", b"7"))
+    digest = base64.b64encode(hashlib.sha256(content).digest())
+    headers.append((b"content-digest", b"sha-256=:" + digest + b":"))
+    headers += [(name, value) for name, value in scope["headers"] if name == b"x-cqox-exchange"]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if "cut" in told:
         await send({"type": "http.response.body", "body": content[: int(told["cut"])], "more_body": True})

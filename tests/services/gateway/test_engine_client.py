@@ -2,6 +2,7 @@ import pytest
 import trio
 
 from services.gateway.engine_client import Call, EngineClient, end_to_end
+from tests.services.gateway.exchanges import answer_to, exchange_in
 
 
 def test_headers_of_the_hop_are_left_out_and_the_rest_keeps_its_order():
@@ -28,7 +29,7 @@ async def serve_once(listener, answer: bytes, seen: list[bytes]) -> None:
     stream = await listener.accept()
     async with stream:
         seen.append(await stream.receive_some())
-        await stream.send_all(answer)
+        await stream.send_all(answer_to(seen[-1], answer))
 
 
 @pytest.mark.trio
@@ -41,7 +42,10 @@ async def test_the_path_of_the_engines_url_comes_first_and_httpx_adds_nothing_of
         reply = await client.send(Call(method="GET", target=b"/a%2Fb?c=%20", headers=((b"x-one", b"1"),)))
     await listener.aclose()
     assert reply.status == 204
-    assert seen == [b"GET /engine/a%%2Fb?c=%%20 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nx-one: 1\r\n\r\n" % port]
+    exchange = exchange_in(seen[0])
+    assert len(exchange) == 32
+    named = b"Host: 127.0.0.1:%d\r\nx-cqox-exchange: %s\r\n" % (port, exchange)
+    assert seen == [b"GET /engine/a%2Fb?c=%20 HTTP/1.1\r\n" + named + b"x-one: 1\r\n\r\n"]
 
 
 @pytest.mark.trio

@@ -3,12 +3,15 @@ import pytest
 from services.gateway.engine_client import Reply
 from services.gateway.promises import problem_of, promised, unkept
 from services.http.api import operation
+from services.http.digests import content_digest
 
 LONG = b"x" * 10_000
 
 
 def reply(body: bytes = b'{"a": 1}', *, status: int = 200, kind: str = "application/json", **more) -> Reply:
     headers = ((b"content-type", kind.encode()),) if kind else ()
+    if body and more.pop("digested", True):
+        headers += ((b"content-digest", content_digest(body).encode()),)
     return Reply(status=status, headers=headers + more.pop("headers", ()), body=body, **more)
 
 
@@ -33,6 +36,11 @@ def reply(body: bytes = b'{"a": 1}', *, status: int = 200, kind: str = "applicat
         (reply(kind="text/event-stream"), "it is text/event-stream and not application/json"),
         (reply(b"", status=204, kind=""), "it has the status 204, which the contract does not have"),
         (reply(status=202), ""),
+        (reply(digested=False), "its body comes without its Content-Digest"),
+        (
+            reply(digested=False, headers=((b"content-digest", b"md5=:AA==:"),)),
+            "its body comes without its Content-Digest",
+        ),
     ],
 )
 def test_an_analysis_is_json_and_whole(given, words):

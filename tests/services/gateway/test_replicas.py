@@ -56,12 +56,14 @@ class Engine:
                     connection.receive_data(data)
                 elif isinstance(event, h11.Request):
                     self.asked.append(event.target.decode())
-                    assert dict(event.headers)[b"host"].startswith(b"engines.test:")
+                    fields = dict(event.headers)
+                    assert fields[b"host"].startswith(b"engines.test:")
                     if self.silent:
                         await trio.sleep_forever()
                 elif isinstance(event, h11.EndOfMessage):
                     body = self.address.encode()
-                    head = h11.Response(status_code=200, headers=[("content-length", str(len(body)))])
+                    named = (b"x-cqox-exchange", fields[b"x-cqox-exchange"])
+                    head = h11.Response(status_code=200, headers=[("content-length", str(len(body))), named])
                     for part in (head, h11.Data(body), h11.EndOfMessage()):
                         await stream.send_all(connection.send(part) or b"")
                     connection.start_next_cycle()

@@ -14,6 +14,7 @@ from cqox.errors import EngineUnavailable
 from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient
 from services.gateway.tls import TlsStream, client_context
 from services.gateway.transport import EngineTransport
+from tests.services.gateway.exchanges import answer_to
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: user=one\r\n\r\nok"
 GET = Call(method="GET", target=b"/")
@@ -54,7 +55,7 @@ class Peer:
                 for answer in script:
                     self.seen[-1].append(await stream.receive_some())
                     if answer:
-                        await stream.send_all(answer)
+                        await stream.send_all(answer_to(self.seen[-1][-1], answer))
 
 
 @asynccontextmanager
@@ -139,8 +140,7 @@ async def test_an_answer_that_comes_before_the_whole_upload_is_the_answer():
 
     async def refuse() -> None:
         stream = await listener.accept()
-        await stream.receive_some()
-        await stream.send_all(refusal)
+        await stream.send_all(answer_to(await stream.receive_some(), refusal))
         await stream.send_eof()
         # An engine lingers, so that its answer is not lost with a reset; then it has had enough.
         with trio.move_on_after(0.2):
@@ -249,9 +249,9 @@ async def test_what_comes_beyond_an_answer_in_a_record_of_its_own_is_no_answer_e
             if scheme == "https":
                 stream = trio.SSLStream(stream, certified(), server_side=True, https_compatible=True)
             async with stream:
-                await stream.receive_some()
-                await stream.send_all(OK)
-                await stream.send_all(OK.replace(b"ok", b"no"))
+                request = await stream.receive_some()
+                await stream.send_all(answer_to(request, OK))
+                await stream.send_all(answer_to(request, OK.replace(b"ok", b"no")))
 
     url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
     with trio.fail_after(5):
@@ -278,7 +278,7 @@ async def test_a_large_body_goes_through_tls_both_ways(scheme):
             while len(got.partition(b"\r\n\r\n")[2]) < size:
                 got += await stream.receive_some()
             body = got.partition(b"\r\n\r\n")[2][::-1]
-            await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + body)
+            await stream.send_all(answer_to(got, b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + body))
 
     sent = (bytes(range(256)) * (size // 256 + 1))[:size]
     url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
@@ -318,7 +318,7 @@ async def test_a_connection_whose_tls_has_ended_with_the_answer_is_not_used_agai
                     except ssl.SSLWantReadError:
                         await stream.send_all(outgoing.read())
                         incoming.write(await stream.receive_some())
-                tls.write(OK)
+                tls.write(answer_to(asked, OK))
                 with suppress(ssl.SSLWantReadError):
                     tls.unwrap()
                 await stream.send_all(outgoing.read())

@@ -1,0 +1,29 @@
+"""`Content-Digest` of RFC 9530, by SHA-256: whether a body arrived as it was sent."""
+
+import base64
+import binascii
+import hashlib
+import re
+
+__all__ = ["CONTENT_DIGEST", "content_digest", "sha256_of"]
+
+CONTENT_DIGEST = "Content-Digest"
+
+_SHA256 = re.compile(r"(?:^|,)[ \t]*sha-256=:([A-Za-z0-9+/=]{44}):[ \t]*(?=[,;]|$)")
+
+
+def content_digest(body: bytes) -> str:
+    """The value of `Content-Digest` for a body."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
+
+
+def sha256_of(value: str) -> bytes | None:
+    """The SHA-256 that a `Content-Digest` holds, 32 bytes; None where it holds none that can be read."""
+    found = _SHA256.search(value)
+    if found is None:
+        return None
+    try:
+        digest = base64.b64decode(found[1], validate=True)
+    except binascii.Error:
+        return None
+    return digest if len(digest) == hashlib.sha256().digest_size else None

@@ -1,0 +1,32 @@
+"""What an engine adds to its answers for the gateway to compare; for peers that play one."""
+
+import re
+
+from services.http.digests import content_digest
+
+__all__ = ["answer_to", "exchange_in"]
+
+_FINAL = re.compile(rb"HTTP/1.1 [2-9]")
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_EXCHANGE = re.compile(rb"\r\nx-cqox-exchange: *([0-9a-f]{32})\r\n", re.IGNORECASE)
+
+
+def exchange_in(request: bytes) -> bytes:
+    """What the gateway calls the exchange; empty where it does not say."""
+    found = _EXCHANGE.search(request)
+    return found[1] if found else b""
+
+
+def answer_to(request: bytes, answer: bytes) -> bytes:
+    """The answer as an engine would send it to this request, its final head completed; what is no answer as it is."""
+    final = _FINAL.search(answer)
+    end = -1 if final is None else answer.find(b"\r\n\r\n", final.start())
+    if final is None or end < 0:
+        return answer
+    head, rest = answer[final.start() : end], answer[end + 4 :]
+    announced = _LENGTH.search(head)
+    body = rest[: int(announced[1])] if announced else rest
+    added = b"\r\nx-cqox-exchange: " + exchange_in(request)
+    if body and b"chunked" not in head:
+        added += b"\r\ncontent-digest: " + content_digest(body).encode()
+    return answer[: final.start()] + head + added + b"\r\n\r\n" + rest
