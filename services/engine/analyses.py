@@ -37,7 +37,8 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def analyze() -> Response:
         request = current_request()
-        body = await read_json(request, max_bytes=state.settings.max_body_bytes)
+        settings = state.settings
+        body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(AnalyzeRequest, body)
         key = await held_key(state, request, body)
         if _prefers_async(request.headers.getlist("Prefer")):

@@ -31,7 +31,7 @@ def handlers(state: State) -> dict[str, Handler]:
             request,
             directory=state.analyses.datasets.scratch,
             max_bytes=settings.max_upload_bytes,
-            idle_seconds=settings.upload_idle_seconds,
+            pace=settings.body_pace,
         ) as upload:
             await held_key(state, request, [upload.digest, dict(upload.fields)])
             record = await state.analyses.datasets.add(
@@ -56,7 +56,8 @@ def handlers(state: State) -> dict[str, Handler]:
         return Response("", 204)
 
     async def infer_roles() -> Response:
-        body = await read_json(current_request(), max_bytes=state.settings.max_body_bytes)
+        settings = state.settings
+        body = await read_json(current_request(), max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(InferRequest, body)
         return json_answer(await state.analyses.datasets.infer(asked.dataset_id))
 

@@ -96,7 +96,7 @@ def add_routes(app: App, upstream: Upstream) -> None:
         request = current_request()
         # An engine would refuse what does not say that it is JSON, but only after it has been sent there.
         read = read_json_bytes if isinstance(what.body, type) else read_body
-        body = await read(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.upload_idle_seconds)
+        body = await read(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         return _call(request, body, promised(what, parameters, events=request.wants_events))
 
     @contextmanager
@@ -143,7 +143,7 @@ def add_routes(app: App, upstream: Upstream) -> None:
         # The engine counts the file itself.
         most = settings.max_upload_bytes + FORM_BYTES
         length = declared_length(request, max_bytes=most, what="file")
-        chunks = chunks_of(request, max_bytes=most, idle_seconds=settings.upload_idle_seconds, what="file")
+        chunks = chunks_of(request, max_bytes=most, pace=settings.body_pace, what="file")
         headers = () if length is None else ((b"content-length", str(length).encode()),)
         call = _call(request, b"", promised(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)

@@ -1,6 +1,7 @@
-"""The body of a request as JSON, read with bounds on its size, its depth and the client's patience."""
+"""The body of a request as JSON, read with bounds on its size, its depth and its pace."""
 
 import codecs
+import hashlib
 import json
 import re
 from collections import Counter
@@ -12,13 +13,29 @@ import trio
 from pydantic import JsonValue
 from werkzeug.exceptions import RequestTimeout
 
-from cqox.errors import InputError, InvalidRequest, LimitExceeded
+from cqox.errors import BodyCorrupted, InputError, InvalidRequest, LimitExceeded
+from services.http.digests import CONTENT_DIGEST, sha256_of
+from services.http.pace import BodyPace, PaceWatch
 
 if TYPE_CHECKING:
     from services.http.incoming import IncomingRequest
 
-__all__ = ["NotJson", "chunks_of", "declared_length", "decode_json", "read_body", "read_json", "read_json_bytes"]
+__all__ = [
+    "DEFAULT_PACE",
+    "NotJson",
+    "chunks_of",
+    "declared_length",
+    "decode_json",
+    "read_body",
+    "read_json",
+    "read_json_bytes",
+]
 
+DEFAULT_PACE = BodyPace()
+"""The pace where no setting says otherwise."""
+
+_GATHER_BYTES = 2**14
+_GATHER_SECONDS = 0.02
 _MOST_LEVELS = 100
 _MOST_SEPARATORS = 100_000
 """Commas and opening brackets, those in strings among them; the contract accepts half as many values."""
@@ -55,50 +72,67 @@ def declared_length(request: "IncomingRequest", *, max_bytes: int, what: str) ->
 
 
 async def chunks_of(
-    request: "IncomingRequest", *, max_bytes: int, idle_seconds: float, what: str = "body"
+    request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE, what: str = "body"
 ) -> AsyncGenerator[bytes]:
-    """The body in the pieces in which it arrives; close it with `aclosing` where it is not read to its end.
+    """The body in pieces as it arrives, tiny ones put together; close it with `aclosing` unless it is read to its end.
 
     Args:
         request: the request.
         max_bytes: the largest body that is accepted.
-        idle_seconds: how long the client may pause.
+        pace: how slowly it may come.
         what: what is being sent, for messages.
 
     Raises:
         LimitExceeded: the body is larger.
-        RequestTimeout: the client paused for longer (werkzeug's, 408).
+        RequestTimeout: it came too slowly (werkzeug's, 408).
     """
     declared_length(request, max_bytes=max_bytes, what=what)
-    total = 0
+    watch, total = PaceWatch(pace, trio.current_time()), 0
     while True:
-        try:
-            if request.body.at_hand:
-                data = await anext(request.body)
-            else:
-                with trio.fail_after(idle_seconds):
-                    data = await anext(request.body)
-        except trio.TooSlowError:
-            raise RequestTimeout(f"No byte of the {what} arrived for {idle_seconds:g} s.") from None
-        except StopAsyncIteration:
+        waited = await _wait(request, watch, pace, what)
+        data = await anext(request.body, None)
+        if data is None:
             return
+        watch.take(len(data), waited)
         total += len(data)
         if total > max_bytes:
             raise _too_large(what, max_bytes)
         yield data
 
 
-async def read_body(request: "IncomingRequest", *, max_bytes: int, idle_seconds: float = 60.0) -> bytes:
+async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, what: str) -> float:
+    """Wait for the next piece; return how long that took, in seconds."""
+    began = trio.current_time()
+    if watch.is_over(began):
+        raise _too_slow(watch, pace, what, over=True)
+    if not request.body.at_hand:
+        with trio.move_on_after(max(0.0, watch.patience(began))) as patience:
+            await request.body.wait_for(1)
+        if patience.cancelled_caught:
+            watch.take(0, trio.current_time() - began)
+            raise _too_slow(watch, pace, what, over=watch.is_over(trio.current_time()))
+    # Whatever takes it, a piece costs the same whether it is a byte or a page.
+    with trio.move_on_after(_GATHER_SECONDS):
+        await request.body.wait_for(_GATHER_BYTES)
+    return trio.current_time() - began
+
+
+async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
     """The whole body.
 
     Raises:
         LimitExceeded: it is larger than `max_bytes`.
-        RequestTimeout: the client paused for longer than `idle_seconds` (werkzeug's, 408).
+        RequestTimeout: it came too slowly (werkzeug's, 408).
+        BodyCorrupted: the client sent the digest of another one.
     """
-    return b"".join([data async for data in chunks_of(request, max_bytes=max_bytes, idle_seconds=idle_seconds)])
+    body = b"".join([data async for data in chunks_of(request, max_bytes=max_bytes, pace=pace)])
+    announced = sha256_of(", ".join(request.headers.getlist(CONTENT_DIGEST)))
+    if announced is not None and announced != hashlib.sha256(body).digest():
+        raise BodyCorrupted(f"The body is not the one that its {CONTENT_DIGEST} is of; send it again.")
+    return body
 
 
-async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, idle_seconds: float = 60.0) -> bytes:
+async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
     """The whole body of a request that says that it is JSON; what it holds is not looked at.
 
     A web page may send other types across sites without asking, JSON it may not.
@@ -106,18 +140,21 @@ async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, idle_se
     Raises:
         NotJson: the body is of another media type than `application/json` or `application/…+json`, or of none.
         LimitExceeded: it is larger than `max_bytes`.
-        RequestTimeout: the client paused for longer than `idle_seconds` (werkzeug's, 408).
+        RequestTimeout: it came too slowly (werkzeug's, 408).
+        BodyCorrupted: the client sent the digest of another one.
     """
     given = request.headers.getlist("Content-Type")
     if given and (len(given) > 1 or not _JSON_TYPE.fullmatch(request.mimetype)):
         raise _not_json(", ".join(given))
-    body = await read_body(request, max_bytes=max_bytes, idle_seconds=idle_seconds)
+    body = await read_body(request, max_bytes=max_bytes, pace=pace)
     if body and not given:
         raise _not_json("")
     return body
 
 
-async def read_json(request: "IncomingRequest", *, max_bytes: int, idle_seconds: float = 60.0) -> dict[str, JsonValue]:
+async def read_json(
+    request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE
+) -> dict[str, JsonValue]:
     """The body as a JSON object.
 
     Raises:
@@ -125,9 +162,10 @@ async def read_json(request: "IncomingRequest", *, max_bytes: int, idle_seconds:
         InvalidRequest: it is empty, no JSON, no object, nested too deep, holds too many values, or names a key twice
             in one object.
         LimitExceeded: it is larger than `max_bytes`.
-        RequestTimeout: the client paused for longer than `idle_seconds` (werkzeug's, 408).
+        RequestTimeout: it came too slowly (werkzeug's, 408).
+        BodyCorrupted: the client sent the digest of another one.
     """
-    body = await read_json_bytes(request, max_bytes=max_bytes, idle_seconds=idle_seconds)
+    body = await read_json_bytes(request, max_bytes=max_bytes, pace=pace)
     return decode_json(body, charset=request.mimetype_params.get("charset", ""))
 
 
@@ -230,6 +268,15 @@ def _not_json(given: str) -> NotJson:
         f"The body {said}; send JSON with the header 'Content-Type: application/json'. With curl: "
         "curl -H 'Content-Type: application/json' -d @request.json and the address.",
         field="Content-Type",
+    )
+
+
+def _too_slow(watch: PaceWatch, pace: BodyPace, what: str, *, over: bool) -> RequestTimeout:
+    if over:
+        return RequestTimeout(f"The {what} took more than {pace.most_seconds:g} s; send less at once, or compress it.")
+    return RequestTimeout(
+        f"The {what} came too slowly: {watch.window_bytes:,.0f} bytes in {pace.window_seconds:g} s, where "
+        f"{pace.window_bytes:,.0f} are the least. Send it when it is there, without pauses."
     )
 
 

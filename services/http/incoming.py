@@ -20,18 +20,25 @@ from services.http.middleware import request_id_from
 __all__ = ["IncomingBody", "IncomingRequest", "current_request"]
 
 _HIGH_WATER_BYTES = 2**20
+_SMALL_BYTES = 2**14
+_MERGED_BYTES = 2**16
 _CALL_FIELDS = frozenset(
     name.lower().encode() for name in (REQUEST_TIMEOUT_MS, ENVOY_TIMEOUT_MS, RETRY_ATTEMPT, CRITICALITY)
 )
 
 
 class IncomingBody(TrioBody):
-    """Chunks of a body, in order; iterate over it, or await it for the whole."""
+    """Chunks of a body, in order; iterate over it, or await it for the whole.
+
+    Small pieces that nobody has taken yet become one, so that a body that comes byte by byte is no million of chunks.
+    """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
         super().__init__(None, None)
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[bytes | bytearray] = deque()
         self._held = 0
+        self._wanted = 1
+        self._filled = trio.Event()
         self._ended = False
         self._gone = False
         self._discarding = False
@@ -52,8 +59,7 @@ class IncomingBody(TrioBody):
         while self._held >= _HIGH_WATER_BYTES and not self._discarding:
             await self._moved.wait()
         if data and not self._discarding:
-            self._chunks.append(data)
-            self._held += len(data)
+            self._hold(data)
         self._move()
 
     def set_complete(self) -> None:
@@ -68,8 +74,8 @@ class IncomingBody(TrioBody):
 
     def set_result(self, data: bytes) -> None:
         """Give the whole body at once."""
-        self._chunks.append(data)
-        self._held += len(data)
+        if data:
+            self._hold(data)
         self.set_complete()
 
     def clear(self) -> None:
@@ -88,6 +94,16 @@ class IncomingBody(TrioBody):
         while not self.ended:
             await self._moved.wait()
 
+    async def wait_for(self, size_bytes: int) -> None:
+        """Return when so many bytes can be taken, or no more will come; one task at a time.
+
+        Args:
+            size_bytes: fewer than what is held before the client has to wait.
+        """
+        while self._held < size_bytes and not self.ended:
+            self._wanted, self._filled = size_bytes, trio.Event()
+            await self._filled.wait()
+
     async def wait_moved(self) -> None:
         """Return when the client has sent something more, or is gone."""
         await self._moved.wait()
@@ -105,7 +121,7 @@ class IncomingBody(TrioBody):
         data = self._chunks.popleft()
         self._held -= len(data)
         self._move()
-        return data
+        return bytes(data)
 
     def __await__(self) -> Generator[Any, None, bytes]:
         return self._whole().__await__()
@@ -115,7 +131,19 @@ class IncomingBody(TrioBody):
             self._data = b"".join([chunk async for chunk in self])
         return self._data
 
+    def _hold(self, data: bytes) -> None:
+        self._held += len(data)
+        last = self._chunks[-1] if self._chunks else None
+        if len(data) >= _SMALL_BYTES:
+            self._chunks.append(data)
+        elif isinstance(last, bytearray) and len(last) < _MERGED_BYTES:
+            last += data
+        else:
+            self._chunks.append(bytearray(data))
+
     def _move(self) -> None:
+        if self._held >= self._wanted or self.ended:
+            self._filled.set()
         self._moved.set()
         self._moved = trio.Event()
 

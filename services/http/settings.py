@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+from services.http.pace import BodyPace
+
 __all__ = ["Secret", "Service", "Setting", "Settings", "data_home", "socket_beside", "table"]
 
 type Service = Literal["gateway", "engine", "up"]
@@ -137,11 +139,23 @@ class Settings:
         float,
         _About(
             "CQOX_UPLOAD_IDLE_SECONDS",
-            "How long a client may pause while it sends a body.",
+            "Window over which a body must keep its pace, and so the longest pause; the first window is free.",
             unit="seconds",
             minimum=0.1,
         ),
-    ] = 60.0
+    ] = 15.0
+    body_bytes_per_second: Annotated[
+        int,
+        _About(
+            "CQOX_BODY_MIN_BYTES_PER_SECOND",
+            "Least pace of a body over that window; what comes more slowly is 408. 0 bounds the pauses alone.",
+            minimum=0,
+        ),
+    ] = 1024
+    body_seconds: Annotated[
+        float,
+        _About("CQOX_BODY_MAX_SECONDS", "How long a client may take to send a whole body.", unit="seconds", minimum=1),
+    ] = 3600.0
     max_connections: Annotated[
         int,
         _About(
@@ -262,6 +276,15 @@ class Settings:
             shown="none",
         ),
     ] = ""
+
+    @property
+    def body_pace(self) -> BodyPace:
+        """How slowly the body of a request may come."""
+        return BodyPace(
+            bytes_per_second=self.body_bytes_per_second,
+            window_seconds=self.upload_idle_seconds,
+            most_seconds=self.body_seconds,
+        )
 
     @property
     def engine_urls(self) -> tuple[str, ...]:

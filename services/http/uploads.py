@@ -17,8 +17,9 @@ import trio
 import trio.to_thread
 
 from cqox.errors import InvalidRequest, LimitExceeded
-from services.http.bodies import chunks_of
+from services.http.bodies import DEFAULT_PACE, chunks_of
 from services.http.multipart import file_of_form
+from services.http.pace import BodyPace
 
 if TYPE_CHECKING:
     from services.http.incoming import IncomingRequest
@@ -54,7 +55,7 @@ class Upload:
 
 @asynccontextmanager
 async def receive_upload(
-    request: "IncomingRequest", *, directory: Path, max_bytes: int, idle_seconds: float = 60.0
+    request: "IncomingRequest", *, directory: Path, max_bytes: int, pace: BodyPace = DEFAULT_PACE
 ) -> AsyncIterator[Upload]:
     """Receive the file of a request: the `file` field of a multipart form, or else the raw body named by `?name=`.
 
@@ -64,12 +65,12 @@ async def receive_upload(
         request: the request.
         directory: an existing directory to write into, on the file system where the file is to stay.
         max_bytes: the largest file that is accepted.
-        idle_seconds: how long the client may pause.
+        pace: how slowly it may come.
 
     Raises:
         InvalidRequest: there is no file, or more than one, or the form is broken.
         LimitExceeded: the file is larger.
-        RequestTimeout: the client paused for longer (werkzeug's, 408).
+        RequestTimeout: it came too slowly (werkzeug's, 408).
         StoreUnavailable: the disk is full, takes no writes or is gone.
     """
     fields = _query_of(request)
@@ -77,11 +78,11 @@ async def receive_upload(
     form = None
     if request.mimetype == "multipart/form-data":
         most = max_bytes + FORM_BYTES
-        chunks = chunks_of(request, max_bytes=most, idle_seconds=idle_seconds, what="form")
+        chunks = chunks_of(request, max_bytes=most, pace=pace, what="form")
         form = file_of_form(chunks, request.mimetype_params.get("boundary", ""))
         chunks = form.content()
     else:
-        chunks = chunks_of(request, max_bytes=max_bytes, idle_seconds=idle_seconds, what="file")
+        chunks = chunks_of(request, max_bytes=max_bytes, pace=pace, what="file")
     with _on_disk():
         handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
     try:

@@ -1,12 +1,14 @@
 import json
 import time
+from contextlib import aclosing
 
 import pytest
 import trio
 from werkzeug.exceptions import RequestTimeout
 
-from cqox.errors import InvalidRequest, LimitExceeded
-from services.http.bodies import decode_json, read_body, read_json
+from cqox.errors import BodyCorrupted, InvalidRequest, LimitExceeded
+from services.http.bodies import chunks_of, decode_json, read_body, read_json
+from services.http.digests import content_digest
 from services.http.incoming import IncomingRequest
 
 
@@ -162,8 +164,92 @@ async def test_a_body_larger_than_announced_or_accepted_is_refused():
 
 
 @pytest.mark.trio
-async def test_a_client_that_pauses_too_long_is_told_so(autojump_clock):
+async def test_a_client_that_stands_still_is_told_so_once_its_time_is_up(autojump_clock):
     began = trio.current_time()
-    with pytest.raises(RequestTimeout):
-        await read_body(request_with(b"1", ended=False), max_bytes=10, idle_seconds=60)
-    assert trio.current_time() - began == pytest.approx(60)
+    with pytest.raises(RequestTimeout, match="1 bytes in 15 s, where 15,360 are the least"):
+        await read_body(request_with(b"1", ended=False), max_bytes=10)
+    assert trio.current_time() - began == pytest.approx(15)
+
+
+async def sent(body, pieces, every: float) -> None:
+    for piece in pieces:
+        await body.put(piece)
+        await trio.sleep(every)
+    body.set_complete()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("piece", "every", "count", "cut_after"),
+    [
+        # A short body may take as long as it likes within the first window.
+        (1, 1, 14, None),
+        (1, 1, 100, 15),
+        # At the least pace exactly, in pieces of any size, and just below it.
+        (1024, 1, 100, None),
+        (15 * 1024, 14, 10, None),
+        (1000, 1, 100, 15),
+        # A burst pays for one window, and no more.
+        (10**6, 14.9, 5, None),
+        (10**6, 15.1, 5, 15),
+    ],
+)
+async def test_a_body_must_flow(autojump_clock, piece, every, count, cut_after):
+    request, began = request_with(ended=False), trio.current_time()
+
+    async def read() -> int:
+        return len(await read_body(request, max_bytes=10**9))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sent, request.body, [bytes(piece)] * count, every)
+        if cut_after is None:
+            assert await read() == piece * count
+            return
+        with pytest.raises(RequestTimeout, match="too slowly"):
+            await read()
+        assert trio.current_time() - began == pytest.approx(cut_after, abs=0.1)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_a_body_that_flows_for_ever_is_cut_after_an_hour(autojump_clock):
+    request, began = request_with(ended=False), trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sent, request.body, [bytes(20_000)] * 1000, 5)
+        with pytest.raises(RequestTimeout, match="took more than 3600 s"):
+            await read_body(request, max_bytes=10**9)
+        assert trio.current_time() - began == pytest.approx(3600, abs=6)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_a_client_is_not_blamed_for_a_slow_reader(autojump_clock):
+    request, total = request_with(ended=False), 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sent, request.body, [bytes(100_000)] * 50, 0)
+        async with aclosing(chunks_of(request, max_bytes=10**9)) as chunks:
+            async for chunk in chunks:
+                total += len(chunk)
+                await trio.sleep(30)
+    assert total == 5_000_000
+
+
+@pytest.mark.trio
+async def test_bytes_that_come_one_by_one_are_read_in_pieces(autojump_clock):
+    request, pieces = request_with(ended=False), []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sent, request.body, [b"x"] * 50_000, 0.0001)
+        async with aclosing(chunks_of(request, max_bytes=10**6)) as chunks:
+            async for chunk in chunks:
+                pieces.append(len(chunk))
+    assert sum(pieces) == 50_000
+    assert len(pieces) < 300
+
+
+@pytest.mark.trio
+async def test_a_body_is_held_to_the_digest_that_came_with_it():
+    good = content_digest(b"{}")
+    assert await read_body(request_with(b"{}", **{"Content-Digest": good}), max_bytes=10) == b"{}"
+    assert await read_body(request_with(b"{}", **{"Content-Digest": "md5=:AA==:"}), max_bytes=10) == b"{}"
+    with pytest.raises(BodyCorrupted, match="send it again"):
+        await read_body(request_with(b"{ }", **{"Content-Digest": good}), max_bytes=10)

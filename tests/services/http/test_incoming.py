@@ -13,11 +13,39 @@ MIB = 2**20
 @pytest.mark.trio
 async def test_chunks_come_out_in_order_and_the_end_is_the_end():
     body = IncomingBody(None, None)
-    for data in (b"a", b"", b"b"):
+    for data in (b"a", b"", bytes(MIB // 2), b"b"):
         await body.put(data)
     body.set_complete()
-    assert [chunk async for chunk in body] == [b"a", b"b"]
+    assert [chunk async for chunk in body] == [b"a", bytes(MIB // 2), b"b"]
     assert body.ended
+
+
+@pytest.mark.trio
+async def test_tiny_pieces_that_nobody_took_become_one():
+    body = IncomingBody(None, None)
+    for number in range(100_000):
+        await body.put(bytes([number % 251]))
+    body.set_complete()
+    chunks = [chunk async for chunk in body]
+    assert b"".join(chunks) == bytes(number % 251 for number in range(100_000))
+    assert len(chunks) == 2
+
+
+@pytest.mark.trio
+async def test_many_bytes_can_be_waited_for(autojump_clock):
+    body = IncomingBody(None, None)
+    await body.put(bytes(99))
+    with trio.move_on_after(1) as early:
+        await body.wait_for(100)
+    assert early.cancelled_caught
+    async with open_task_group() as group:
+        group.start_soon(body.wait_for, 100)
+        await trio.testing.wait_all_tasks_blocked()
+        await body.put(b"x")
+    async with open_task_group() as group:
+        group.start_soon(body.wait_for, 10**6)
+        await trio.testing.wait_all_tasks_blocked()
+        body.disconnect()
 
 
 @pytest.mark.trio

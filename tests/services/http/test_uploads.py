@@ -10,6 +10,7 @@ from werkzeug.exceptions import RequestTimeout
 from cqox.errors import InvalidRequest, LimitExceeded
 from cqox.tasks import open_task_group
 from services.http.incoming import IncomingRequest
+from services.http.pace import BodyPace
 from services.http.uploads import receive_upload
 
 TABLE = "id,y\n" + "".join(f"{row},{row * 0.5}\n" for row in range(2000))
@@ -117,7 +118,7 @@ async def test_a_client_that_pauses_too_long_leaves_no_file_behind(tmp_path):
     request = arriving()
     await request.body.put(b"a,b\n")
     with pytest.raises(RequestTimeout):
-        async with receive_upload(request, directory=tmp_path, max_bytes=100, idle_seconds=0.05):
+        async with receive_upload(request, directory=tmp_path, max_bytes=100, pace=BodyPace(window_seconds=0.05)):
             pass
     assert left_in(tmp_path) == []
 
