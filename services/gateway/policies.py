@@ -5,14 +5,14 @@ registry under the names of the functions that they go around. Outermost first:
 
     deadline     of the whole call, set by the route: the service's, or the client's where that is shorter
     shed         the less critical are refused before the rest
-    bulkhead     so many at once and so many waiting
+    bulkhead     so many at once and so many waiting; of uploads, those whose bytes flow (`upload_places`)
     breaker      counts requests, not attempts; tested by the liveness probe, never by a user's request
     retry        where the request is safe to repeat: with jitter, a budget, Retry-After, and another engine if there is
     attempt      one replica, watched while it computes (`replicas`)
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -39,6 +39,7 @@ from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, EngineSilent, worth_another_try
 from services.gateway.replica import Replica
 from services.gateway.replicas import Replicas
+from services.gateway.upload_places import UploadPlace, UploadPlaces
 
 __all__ = ["READ_SECONDS", "EnginePolicies"]
 
@@ -48,7 +49,6 @@ READ_SECONDS = 30.0
 """Deadline of what computes nothing, in seconds."""
 
 _PROBE_SECONDS = 2.0
-_STREAMS = 128
 _SHARES = {Criticality.SHEDDABLE: 0.5, Criticality.SHEDDABLE_PLUS: 0.75, Criticality.CRITICAL: 1.0}
 
 
@@ -81,7 +81,6 @@ class EnginePolicies:
 
     def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas
-        self._streaming = Bulkhead(_STREAMS, name="streams")
         budget = _EngineBudget(name="engine retry budget")
         registry.add(budget.name, budget)
 
@@ -95,14 +94,15 @@ class EnginePolicies:
                 name=name,
             )
 
-        many, few = _Room(running=64, queued=128), _Room(running=8, queued=16)
+        many = _Room(running=64, queued=128)
         analyze = self._policy("_call_engine_analyze", many, retry("_call_engine_analyze", 1.0))
         read = self._policy("_call_engine_read", many, retry("_call_engine_read", 0.2))
-        upload = self._policy("_call_engine_upload", few)
+        upload = self._policy("_call_engine_upload", None)
         stream = self._policy("_call_engine_stream", many, retry("_call_engine_stream", 1.0))
         # The registry holds them weakly.
         self._policies = (analyze, read, upload, stream)
         self._budget = budget
+        self._places = UploadPlaces("_call_engine_upload", running=8, queued=16, shares=_SHARES)
         self._analyze = analyze(replicas.send)
         self._read = read(replicas.send)
         self._find = read(replicas.find)
@@ -110,7 +110,7 @@ class EnginePolicies:
         self._begin = stream(replicas.begin)
         self._begin_found = stream(replicas.begin_found)
 
-    def _policy(self, name: str, room: _Room, *retry: Retry) -> Policy:
+    def _policy(self, name: str, room: _Room | None, *retry: Retry) -> Policy:
         breaker = CircuitBreaker(
             name,
             failure_threshold=5,
@@ -121,6 +121,8 @@ class EnginePolicies:
             key=f"{name} breaker",
         )
         breaker.subscribe(_log_transition)
+        if room is None:
+            return Policy(name, breaker, *retry)
         shed = Shed(room.running + room.queued, shares=_SHARES, name=name)
         return Policy(name, shed, Bulkhead(room.running, room.queued, name=name), breaker, *retry)
 
@@ -139,19 +141,27 @@ class EnginePolicies:
         with deadline(seconds):
             return await _answered(self._find(call), seconds)
 
-    async def upload(self, call: Call, *, seconds: float) -> Reply:
-        """Hand a file on while it arrives; it can be sent once only. `seconds` count from the last byte sent."""
-        with trio.move_on_after(seconds) as scope:
+    def upload_place(self) -> UploadPlace:
+        """The place of an upload that is about to arrive; whoever sees it stall has it left."""
+        return self._places.place()
 
-            async def watched(content: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-                async for data in content:
-                    yield data
+    async def upload(self, call: Call, *, seconds: float, place: UploadPlace | None = None) -> Reply:
+        """Hand a file on while it arrives; it can be sent once only. `seconds` count from the last byte sent."""
+        place = place or self.upload_place()
+        try:
+            with trio.move_on_after(seconds) as scope:
+
+                def moved() -> None:
                     scope.deadline = trio.current_time() + seconds
 
-            if not isinstance(call.content, bytes):
-                call = replace(call, content=watched(call.content))
-            return await _answered(self._upload(call, []), seconds)
-        raise DeadlineExceeded(seconds)
+                if isinstance(call.content, bytes):
+                    await place.take()
+                    return await _answered(self._upload(call, []), seconds)
+                async with aclosing(await place.admitted(call.content, moved)) as content:
+                    return await _answered(self._upload(replace(call, content=content), []), seconds)
+            raise DeadlineExceeded(seconds)
+        finally:
+            place.leave()
 
     def analyze_bit_by_bit(self, call: Call, *, seconds: float) -> AbstractAsyncContextManager[Streamed]:
         """Run an analysis and follow it; see `follow`. Once it has begun, the engine keeps to `seconds`."""
@@ -174,18 +184,18 @@ class EnginePolicies:
 
     @asynccontextmanager
     async def _stream(self, begin: Callable[[], Awaitable[Streamed]], seconds: float) -> AsyncIterator[Streamed]:
-        async with self._streaming:
-            with deadline(seconds), _deadline_told(seconds):
-                try:
-                    streamed = await begin()
-                except (EngineBusy, EngineOutOfTime) as error:
-                    if error.reply is None:
-                        raise
-                    streamed = Streamed.of(error.reply)
+        with deadline(seconds), _deadline_told(seconds):
             try:
-                yield streamed
-            finally:
-                await streamed.close()
+                streamed = await begin()
+            except (EngineBusy, EngineOutOfTime) as error:
+                if error.reply is None:
+                    raise
+                streamed = Streamed.of(error.reply)
+        # A listener holds no place: the engine bounds those of a job, and connections are what bounds them all.
+        try:
+            yield streamed
+        finally:
+            await streamed.close()
 
     async def _any_lives(self) -> bool:
         replicas = self._replicas.all()

@@ -143,12 +143,13 @@ def add_routes(app: App, upstream: Upstream) -> None:
         # The engine counts the file itself.
         most = settings.max_upload_bytes + FORM_BYTES
         length = declared_length(request, max_bytes=most, what="file")
-        chunks = chunks_of(request, max_bytes=most, pace=settings.body_pace, what="file")
+        place = upstream.policies.upload_place()
+        chunks = chunks_of(request, max_bytes=most, pace=settings.body_pace, what="file", stalled=place.leave)
         headers = () if length is None else ((b"content-length", str(length).encode()),)
         call = _call(request, b"", promised(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)
         with serving_within(settings.analysis_seconds) as given:
-            return _answer(await upstream.policies.upload(call, seconds=given.seconds), given)
+            return _answer(await upstream.policies.upload(call, seconds=given.seconds, place=place), given)
 
     handlers: dict[str, Handler] = {each.name: reading(each) for each in OPERATIONS if each.group not in OWN_GROUPS}
     special: dict[str, Handler] = {

@@ -5,7 +5,8 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ DEFAULT_PACE = BodyPace()
 
 _GATHER_BYTES = 2**14
 _GATHER_SECONDS = 0.02
+_STALL_SECONDS = 2.0
 _MOST_LEVELS = 100
 _MOST_SEPARATORS = 100_000
 """Commas and opening brackets, those in strings among them; the contract accepts half as many values."""
@@ -72,7 +74,12 @@ def declared_length(request: "IncomingRequest", *, max_bytes: int, what: str) ->
 
 
 async def chunks_of(
-    request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE, what: str = "body"
+    request: "IncomingRequest",
+    *,
+    max_bytes: int,
+    pace: BodyPace = DEFAULT_PACE,
+    what: str = "body",
+    stalled: Callable[[], None] | None = None,
 ) -> AsyncGenerator[bytes]:
     """The body in pieces as it arrives, tiny ones put together; close it with `aclosing` unless it is read to its end.
 
@@ -81,40 +88,50 @@ async def chunks_of(
         max_bytes: the largest body that is accepted.
         pace: how slowly it may come.
         what: what is being sent, for messages.
+        stalled: called when less than the pace has come for a moment, and again for each piece until it flows.
 
     Raises:
         LimitExceeded: the body is larger.
         RequestTimeout: it came too slowly (werkzeug's, 408).
     """
     declared_length(request, max_bytes=max_bytes, what=what)
-    watch, total = PaceWatch(pace, trio.current_time()), 0
+    now, total = trio.current_time(), 0
+    watch = PaceWatch(pace, now)
+    flow = PaceWatch(replace(pace, window_seconds=min(_STALL_SECONDS, pace.window_seconds)), now)
     while True:
-        waited = await _wait(request, watch, pace, what)
+        before = trio.current_time()
+        if stalled is not None and not await _arrives(request, before + flow.patience(before)):
+            stalled()
+        await _wait(request, watch, pace, what, before)
         data = await anext(request.body, None)
         if data is None:
             return
+        waited = trio.current_time() - before
         watch.take(len(data), waited)
+        flow.take(len(data), waited)
         total += len(data)
         if total > max_bytes:
             raise _too_large(what, max_bytes)
         yield data
 
 
-async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, what: str) -> float:
-    """Wait for the next piece; return how long that took, in seconds."""
-    began = trio.current_time()
-    if watch.is_over(began):
+async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, what: str, before: float) -> None:
+    if watch.is_over(trio.current_time()):
         raise _too_slow(watch, pace, what, over=True)
-    if not request.body.at_hand:
-        with trio.move_on_after(max(0.0, watch.patience(began))) as patience:
-            await request.body.wait_for(1)
-        if patience.cancelled_caught:
-            watch.take(0, trio.current_time() - began)
-            raise _too_slow(watch, pace, what, over=watch.is_over(trio.current_time()))
+    if not await _arrives(request, before + watch.patience(before)):
+        now = trio.current_time()
+        watch.take(0, now - before)
+        raise _too_slow(watch, pace, what, over=watch.is_over(now))
     # Whatever takes it, a piece costs the same whether it is a byte or a page.
     with trio.move_on_after(_GATHER_SECONDS):
         await request.body.wait_for(_GATHER_BYTES)
-    return trio.current_time() - began
+
+
+async def _arrives(request: "IncomingRequest", deadline: float) -> bool:
+    """Whether the next piece, or the end, is there by then."""
+    with trio.CancelScope(deadline=deadline):
+        await request.body.wait_for(1)
+    return request.body.at_hand
 
 
 async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
