@@ -8,6 +8,7 @@ from quart import Response
 
 from cqox.analysis.jobs import Job
 from cqox.errors import InvalidRequest
+from services.engine.listeners import Listener
 from services.http.problems import describe
 
 __all__ = ["event_stream", "last_seen"]
@@ -17,7 +18,13 @@ _MOST_DIGITS = 18
 
 
 def event_stream(
-    job: Job, *, after: int = 0, request_id: str, report: Sequence[bytes] = (), owned: bool = False
+    job: Job,
+    *,
+    after: int = 0,
+    request_id: str,
+    report: Sequence[bytes] = (),
+    owned: bool = False,
+    listener: Listener | None = None,
 ) -> Response:
     """The messages of a job as an event stream that ends when the job does.
 
@@ -27,6 +34,7 @@ def event_stream(
         request_id: what the log calls the request.
         report: holds the report once the job has succeeded, to be sent as a last event of that name.
         owned: the job is the client's alone: it ends when the client leaves.
+        listener: counts until the stream ends.
     """
 
     async def stream() -> AsyncGenerator[bytes]:
@@ -49,6 +57,8 @@ def event_stream(
         finally:
             if owned:
                 job.cancel()
+            if listener is not None:
+                listener.leave()
 
     answer = Response(stream(), 200, content_type="text/event-stream")
     answer.headers["Cache-Control"] = "no-store"

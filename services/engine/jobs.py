@@ -44,7 +44,8 @@ def handlers(state: State) -> dict[str, Handler]:
         after = last_seen(request.headers.get("Last-Event-ID"))
         job = state.jobs.find(job_id)
         if job is not None:
-            return event_stream(job, after=after, request_id=request.request_id)
+            listener = state.listeners.join(job_id)
+            return event_stream(job, after=after, request_id=request.request_id, listener=listener)
         past = _past(await _ended(state, job_id))
         # All that is left of it is its end, which has another number here than where it ran: it is told in any case.
         return _second_hand(event_stream(past, request_id=request.request_id))

@@ -4,6 +4,7 @@ import trio
 
 from cqox.analysis.jobs import Jobs
 from cqox.analysis.service import Analyses
+from services.engine.listeners import Listeners
 from services.http.settings import Settings
 
 __all__ = ["State"]
@@ -16,6 +17,7 @@ class State:
         settings: the settings in force.
         analyses: open while the app serves.
         jobs: analyses in the background; there while the app serves.
+        listeners: who listens to the events of jobs.
         names: how many requests have their names compared with those of a data set at once.
     """
 
@@ -24,4 +26,5 @@ class State:
 
     def __init__(self, *, settings: Settings) -> None:
         self.settings = settings
+        self.listeners = Listeners()
         self.names = trio.CapacityLimiter(2)
