@@ -19,7 +19,7 @@ from cqox.telemetry.http_client import TracedTransport
 from services.gateway.tls import client_context
 from services.gateway.transport import EngineTransport
 from services.http.digests import CONTENT_DIGEST, content_digest
-from services.http.hop import EXCHANGE, new_exchange
+from services.http.hop import EXCHANGE, RECEIVED, new_exchange
 
 __all__ = [
     "MAX_ANSWER_BYTES",
@@ -52,7 +52,7 @@ _TIMEOUT = httpx.Timeout(None, connect=_CONNECT_SECONDS).as_dict()
 
 _EXCHANGE = EXCHANGE.lower().encode()
 _CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
-_ONLY_HERE = frozenset({_EXCHANGE})
+_ONLY_HERE = frozenset({_EXCHANGE, RECEIVED.lower().encode()})
 _HOP_BY_HOP = frozenset(
     {
         b"connection",

@@ -26,7 +26,7 @@ import trio
 
 from services.gateway.tls import TlsStream
 from services.http.digests import CONTENT_DIGEST, sha256_of
-from services.http.hop import EXCHANGE
+from services.http.hop import EXCHANGE, RECEIVED, Received
 
 __all__ = ["EngineTransport", "ForeignAnswer"]
 
@@ -35,6 +35,7 @@ _log = structlog.stdlib.get_logger("cqox.gateway")
 _READ_BYTES = 2**16
 _QUOTED = re.compile(r":? *bytearray\(.*", re.DOTALL)
 _EXCHANGE = EXCHANGE.lower().encode()
+_RECEIVED = RECEIVED.lower().encode()
 _CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
 _OF_ANYBODY = frozenset({b"retry-after"})
 """What is kept of a failure that does not say to which request it belongs: nothing that was meant for one client."""
@@ -165,11 +166,12 @@ type _Stream = trio.SocketStream | TlsStream
 
 
 class _Connection:
-    __slots__ = ("_early", "_http", "idle_since", "stream")
+    __slots__ = ("_early", "_http", "idle_since", "sent", "stream")
 
     def __init__(self, stream: _Stream) -> None:
         self.stream = stream
         self.idle_since = 0.0
+        self.sent = Received()
         self._http = h11.Connection(h11.CLIENT)
         self._early: h11.Response | None = None
 
@@ -184,9 +186,11 @@ class _Connection:
         return self._http.our_state is h11.SEND_BODY
 
     async def send(self, request: httpx.Request) -> None:
+        self.sent = Received()
         head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
         data = self._wire(head)
         if isinstance(request.stream, httpx.ByteStream):
+            self.sent.take(request.content)
             data += self._wire(h11.Data(request.content)) + self._wire(h11.EndOfMessage())
             await self._send(data)
             return
@@ -196,6 +200,7 @@ class _Connection:
             async for chunk in chunks:
                 if await self._is_answered() or not await self._send(self._wire(h11.Data(chunk))):
                     return
+                self.sent.take(chunk)
         await self._send(self._wire(h11.EndOfMessage()))
 
     async def _is_answered(self) -> bool:
@@ -340,8 +345,16 @@ def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection)
     if repeated != [sent]:
         whose = "is one to another request" if repeated else "does not say to which request"
         raise ForeignAnswer(f"its answer with the status {head.status_code} {whose}")
-    if connection.sending and head.status_code < 400:
-        raise ForeignAnswer(f"it answered {head.status_code} before the request was sent whole")
+    good = head.status_code < 400
+    if connection.sending:
+        if good:
+            raise ForeignAnswer(f"it answered {head.status_code} before the request was sent whole")
+        return True
+    received = [value for name, value in head.headers if name == _RECEIVED]
+    # Who refuses need not have read what it refuses, and what has no use for a body does not read it.
+    needed = good and request.method == "POST" and connection.sent
+    if (received or needed) and received != [str(connection.sent).encode()]:
+        raise ForeignAnswer(f"it answered {head.status_code} to another body than was sent")
     return True
 
 

@@ -16,6 +16,7 @@ from werkzeug.exceptions import RequestTimeout
 
 from cqox.errors import BodyCorrupted, InputError, InvalidRequest, LimitExceeded
 from services.http.digests import CONTENT_DIGEST, sha256_of
+from services.http.hop import Received
 from services.http.pace import BodyPace, PaceWatch
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ async def chunks_of(
         RequestTimeout: it came too slowly (werkzeug's, 408).
     """
     declared_length(request, max_bytes=max_bytes, what=what)
-    now, total = trio.current_time(), 0
+    now, total, received = trio.current_time(), 0, Received()
     watch = PaceWatch(pace, now)
     flow = PaceWatch(replace(pace, window_seconds=min(_STALL_SECONDS, pace.window_seconds)), now)
     while True:
@@ -105,7 +106,9 @@ async def chunks_of(
         await _wait(request, watch, pace, what, before)
         data = await anext(request.body, None)
         if data is None:
+            request.received = received
             return
+        received.take(data)
         waited = trio.current_time() - before
         watch.take(len(data), waited)
         flow.take(len(data), waited)

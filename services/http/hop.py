@@ -2,19 +2,33 @@
 
 import re
 import secrets
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from cqox.resilience.criticality import criticality
 from cqox.resilience.http import attempt_from_headers, criticality_from_headers, serving_attempt
 
-__all__ = ["EXCHANGE", "SECOND_HAND", "is_exchange", "is_own_key", "new_exchange", "own_key", "serving"]
+__all__ = [
+    "EXCHANGE",
+    "RECEIVED",
+    "SECOND_HAND",
+    "Received",
+    "is_exchange",
+    "is_own_key",
+    "new_exchange",
+    "own_key",
+    "serving",
+]
 
 SECOND_HAND = "X-Second-Hand"
 """Marks an answer of an engine on what another one may know better."""
 
 EXCHANGE = "X-Cqox-Exchange"
 """Names one attempt of a gateway; the engine's answer repeats it, so that no other answer passes for it."""
+
+RECEIVED = "X-Cqox-Received"
+"""Says on an answer to a gateway what body it is an answer to: the bytes that came, and their CRC-32."""
 
 _OWN_KEY = "gateway-"
 _EXCHANGE = re.compile(r"[0-9a-f]{32}")
@@ -38,6 +52,27 @@ def own_key() -> str:
 def is_own_key(key: str) -> bool:
     """Whether a gateway made this key, so that it came with one body only."""
     return key.startswith(_OWN_KEY)
+
+
+class Received:
+    """The value of `RECEIVED` for a body that comes in pieces."""
+
+    __slots__ = ("_crc", "_size_bytes")
+
+    def __init__(self) -> None:
+        self._crc = self._size_bytes = 0
+
+    def take(self, data: bytes) -> None:
+        """Count a piece."""
+        self._crc = zlib.crc32(data, self._crc)
+        self._size_bytes += len(data)
+
+    def __bool__(self) -> bool:
+        """Whether there was any."""
+        return self._size_bytes > 0
+
+    def __str__(self) -> str:
+        return f"{self._size_bytes}-{self._crc:08x}"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
 from cqox.resilience.http import CRITICALITY, ENVOY_TIMEOUT_MS, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT
+from services.http.hop import Received
 from services.http.middleware import request_id_from
 
 __all__ = ["IncomingBody", "IncomingRequest", "current_request"]
@@ -155,6 +156,8 @@ class IncomingRequest(TrioRequest):
     body: IncomingBody
     is_foreign = False
     """Whether it is for a host that is none of ours, so that its answer says nothing of this service."""
+    received: Received | None = None
+    """What came, once the body was read to its end."""
 
     @cached_property
     def request_id(self) -> str:

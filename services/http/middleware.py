@@ -8,7 +8,7 @@ import structlog
 from quart.wrappers.response import DataBody
 
 from services.http.digests import CONTENT_DIGEST, content_digest
-from services.http.hop import EXCHANGE, is_exchange
+from services.http.hop import EXCHANGE, RECEIVED, is_exchange
 from services.http.tracing import PROBES, trace_members
 
 if TYPE_CHECKING:
@@ -44,12 +44,14 @@ def request_id_from(given: str | None) -> str:
 def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
     """Put the ids of request and trace and the security headers on an answer; a header that is there already stays.
 
-    A gateway compares two more: what it called the exchange, and the digest of a body that is there whole.
+    A gateway compares three more: what it called the exchange, what it sent, and the digest of a body that is whole.
     """
     headers = response.headers
     exchange = request.headers.get(EXCHANGE)
     if exchange is not None and is_exchange(exchange):
         headers[EXCHANGE] = exchange
+        if request.received is not None:
+            headers[RECEIVED] = str(request.received)
         body = response.response
         if isinstance(body, DataBody) and body.data and request.method != "HEAD":
             headers.setdefault(CONTENT_DIGEST, content_digest(body.data[body.begin : body.end]))

@@ -3,6 +3,7 @@
 import re
 
 from services.http.digests import content_digest
+from services.http.hop import Received
 
 __all__ = ["answer_to", "exchange_in"]
 
@@ -26,7 +27,13 @@ def answer_to(request: bytes, answer: bytes) -> bytes:
     head, rest = answer[final.start() : end], answer[end + 4 :]
     announced = _LENGTH.search(head)
     body = rest[: int(announced[1])] if announced else rest
+    sent = Received()
+    sent.take(request.partition(b"\r\n\r\n")[2])
     added = b"\r\nx-cqox-exchange: " + exchange_in(request)
+    # A peer that has not read the whole request says nothing of its body.
+    asked = _LENGTH.search(request.partition(b"\r\n\r\n")[0])
+    if asked and str(sent).startswith(f"{int(asked[1])}-"):
+        added += b"\r\nx-cqox-received: " + str(sent).encode()
     if body and b"chunked" not in head:
         added += b"\r\ncontent-digest: " + content_digest(body).encode()
     return answer[: final.start()] + head + added + b"\r\n\r\n" + rest

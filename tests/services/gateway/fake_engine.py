@@ -5,6 +5,7 @@ import hashlib
 import json
 import signal
 import sys
+import zlib
 from urllib.parse import parse_qs
 
 import hypercorn.trio
@@ -20,7 +21,7 @@ async def app(scope, receive, send):
             if message["type"] == "lifespan.shutdown":
                 return
     told = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
-    digest, size_bytes = hashlib.blake2b(digest_size=16), 0
+    digest, size_bytes, crc = hashlib.blake2b(digest_size=16), 0, 0
     more = scope["path"] != "/health/live"
     while more:
         message = await receive()
@@ -28,6 +29,7 @@ async def app(scope, receive, send):
             print(f"client gone after {size_bytes > 0}", flush=True)
             return
         digest.update(message["body"])
+        crc = zlib.crc32(message["body"], crc)
         size_bytes += len(message["body"])
         more = message["more_body"]
     if "sleep" in told:
@@ -36,7 +38,8 @@ async def app(scope, receive, send):
             nursery.start_soon(watch, receive, nursery)
             await trio.sleep(float(told["sleep"]))
             nursery.cancel_scope.cancel()
-    await answer(scope, send, told, {"size_bytes": size_bytes, "digest": digest.hexdigest()})
+    received = f"{size_bytes}-{crc:08x}".encode()
+    await answer(scope, send, told, received, {"size_bytes": size_bytes, "digest": digest.hexdigest()})
 
 
 async def watch(receive, nursery):
@@ -45,7 +48,7 @@ async def watch(receive, nursery):
     print("client gone while working", flush=True)
 
 
-async def answer(scope, send, told, body):
+async def answer(scope, send, told, received, body):
     uploads = scope["method"] == "POST" and scope["path"] in ("/api/datasets", "/api/upload")
     status = int(told.get("status", "201" if uploads else "200"))
     body |= {
@@ -70,6 +73,7 @@ async def answer(scope, send, told, body):
         headers.append((b"retry-after", b"7"))
     digest = base64.b64encode(hashlib.sha256(content).digest())
     headers.append((b"content-digest", b"sha-256=:" + digest + b":"))
+    headers.append((b"x-cqox-received", received))
     headers += [(name, value) for name, value in scope["headers"] if name == b"x-cqox-exchange"]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if "cut" in told:

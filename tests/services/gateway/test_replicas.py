@@ -13,6 +13,7 @@ from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineStalled
 from services.gateway.names import addresses, can_have_several
 from services.gateway.replicas import Replicas
+from services.http.hop import Received
 
 ANALYZE = Call(method="POST", target=b"/api/analyze/comprehensive", content=b"{}")
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
@@ -60,10 +61,13 @@ class Engine:
                     assert fields[b"host"].startswith(b"engines.test:")
                     if self.silent:
                         await trio.sleep_forever()
+                    received = Received()
+                elif isinstance(event, h11.Data):
+                    received.take(event.data)
                 elif isinstance(event, h11.EndOfMessage):
                     body = self.address.encode()
-                    named = (b"x-cqox-exchange", fields[b"x-cqox-exchange"])
-                    head = h11.Response(status_code=200, headers=[("content-length", str(len(body))), named])
+                    named = [(b"x-cqox-exchange", fields[b"x-cqox-exchange"]), (b"x-cqox-received", str(received))]
+                    head = h11.Response(status_code=200, headers=[("content-length", str(len(body))), *named])
                     for part in (head, h11.Data(body), h11.EndOfMessage()):
                         await stream.send_all(connection.send(part) or b"")
                     connection.start_next_cycle()

@@ -1,0 +1,161 @@
+"""Each client is given the answer to its own request, or none, whatever lies between gateway and engine."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Service, free_port
+from tests.servers.liar import FAULTS, Liar
+
+ANALYZE = "/api/analyze/comprehensive"
+ASKED = 336
+
+
+def asking(seed: int) -> dict[str, object]:
+    return {
+        "dataset_id": "test",
+        "mapping": {"y": "y", "treatment": "w", "unit_id": "id"},
+        "options": {"seed": seed, "estimators": ["difference_in_means"]},
+    }
+
+
+def service(name: str, folder: Path, **more: str) -> Service:
+    port = free_port()
+    variables = {"CQOX_DATA_DIR": str(folder / "data"), f"CQOX_{name.upper()}_PORT": str(port), **more}
+    made = Service(name, port, variables, folder / f"{name}.log")
+    made.start()
+    return made
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Service]:
+    made = service("engine", tmp_path)
+    try:
+        made.wait_ready()
+        yield made
+    finally:
+        made.kill()
+
+
+type Check = Callable[[httpx.Response], bool]
+"""Whether this is the right answer, given that it is no 5xx."""
+
+
+def analysis(seed: int) -> tuple[httpx.Request, Check]:
+    request = httpx.Request("POST", ANALYZE, json=asking(seed))
+    return request, lambda got: got.status_code == 200 and got.json()["provenance"]["seed"] == seed
+
+
+def streamed(seed: int) -> tuple[httpx.Request, Check]:
+    request = httpx.Request("POST", ANALYZE, json=asking(seed), headers={"Accept": "text/event-stream"})
+
+    def check(got: httpx.Response) -> bool:
+        last = got.text.rstrip().split("\n\n")[-1]
+        if "event: failed" in last:
+            return got.status_code == 200
+        report = json.loads(last.partition("data: ")[2])
+        return got.status_code == 200 and report["provenance"]["seed"] == seed
+
+    return request, check
+
+
+def nothing(number: int) -> tuple[httpx.Request, Check]:
+    path = f"/api/analyses/{number:032x}"
+    return httpx.Request("GET", path), lambda got: got.status_code == 404 and got.json()["instance"] == path
+
+
+def upload(number: int, *, form: bool) -> tuple[httpx.Request, Check]:
+    content = f"id,y{number}\n".encode() + b"".join(b"%d,%d\n" % (row, row * number) for row in range(200))
+    if form:
+        request = httpx.Request("POST", "/api/datasets", files={"file": (f"{number}.csv", content)})
+    else:
+        request = httpx.Request("POST", f"/api/datasets?name={number}.csv", content=content)
+
+    def check(got: httpx.Response) -> bool:
+        told = got.json()
+        names = [column["name"] for column in told["columns"]]
+        return (got.status_code, told["rows"], names) == (201, 200, ["id", f"y{number}"])
+
+    return request, check
+
+
+def stored(engine: Service) -> list[tuple[httpx.Request, Check]]:
+    """Reads of what is there, each with what the engine says without anybody between."""
+    with httpx.Client(base_url=engine.url, timeout=60, trust_env=False) as client:
+        reports = [client.post(ANALYZE, json=asking(seed)).json() for seed in range(3)]
+        figures = [(url, client.get(url).content) for report in reports for url in list(report["figures"].values())[:1]]
+
+    def report_like(told: dict) -> Check:
+        return lambda got: got.status_code == 200 and got.json()["analysis_id"] == told["analysis_id"]
+
+    def equal(content: bytes) -> Check:
+        return lambda got: got.status_code == 200 and got.content == content
+
+    reads = [(httpx.Request("GET", f"/api/analyses/{told['analysis_id']}"), report_like(told)) for told in reports]
+    return reads + [(httpx.Request("GET", url), equal(content)) for url, content in figures]
+
+
+def questions(engine: Service) -> list[tuple[httpx.Request, Check]]:
+    reads, made = stored(engine), []
+    for number in range(ASKED):
+        made.append(
+            [
+                lambda number: analysis(1000 + number),
+                lambda number: reads[number % len(reads)],
+                nothing,
+                lambda number: upload(number, form=number % 2 == 0),
+                lambda number: reads[number // 2 % len(reads)],
+                lambda number: streamed(5000 + number),
+            ][number % 6](number)
+        )
+    return made
+
+
+def ask_all(url: str, asked: list[tuple[httpx.Request, Check]]) -> tuple[Counter[str], list[str]]:
+    """What became of all of them, and what was wrong."""
+    found, wrong, lock = Counter[str](), list[str](), threading.Lock()
+
+    def ask(number: int) -> None:
+        request, check = asked[number]
+        # All clients choose the same request id.
+        headers = {**request.headers, "x-request-id": "mine"}
+        headers.pop("host", None)
+        try:
+            with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+                got = client.request(request.method, str(request.url), content=request.content, headers=headers)
+        except httpx.RemoteProtocolError:
+            with lock:
+                found["cut"] += 1
+            return
+        with lock:
+            found["failed" if got.status_code >= 500 else "answered"] += 1
+            if got.status_code < 500 and not check(got):
+                wrong.append(f"{request.method} {request.url} {got.status_code} {got.content[:200]!r}")
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(ask, range(len(asked))))
+    return found, wrong
+
+
+@pytest.mark.timeout(600)
+def test_nobody_is_given_what_was_meant_for_another(engine: Service, tmp_path: Path) -> None:
+    liar = Liar(engine.port, share=0.1, seed=14)
+    gateway = service("gateway", tmp_path, ENGINE_URL=f"http://127.0.0.1:{liar.port}")
+    try:
+        gateway.wait_ready()
+        found, wrong = ask_all(gateway.url, questions(engine))
+    finally:
+        gateway.kill()
+        liar.close()
+    assert wrong == []
+    assert found.total() == ASKED
+    # The faults were real, and most clients were served all the same.
+    assert set(liar.done) == set(FAULTS)
+    assert found["answered"] > ASKED * 0.7, (found, liar.done)
+    assert "the connection is closed" in gateway.log
