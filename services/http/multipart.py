@@ -1,24 +1,25 @@
 """The one file of a multipart form (RFC 7578), taken apart as it streams by.
 
-Why not werkzeug's decoder: where a piece ends between the last boundary and the two characters after it, version 3.1
-hands out the CR before the boundary as if it belonged to the file.
+The `multipart` package finds the parts. What is here: which of them is the file, and how much of the rest is held.
 """
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from enum import Enum, auto
 
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 from werkzeug.http import parse_options_header
 
 from cqox.errors import InvalidRequest, LimitExceeded
 
 __all__ = ["Content", "FormFile", "MultipartReader", "Part", "file_of_form"]
 
-_MOST_HEAD_BYTES = 2**14
+_MOST_LINE_BYTES = 2**13
+_MOST_LINES = 8
 _MOST_FIELD_BYTES = 2**16
 _MOST_PARTS = 32
 _FILE = "file"
+_DISPOSITION = "Content-Disposition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,6 @@ class Content:
     data: bytes
 
 
-class _State(Enum):
-    PREAMBLE = auto()
-    AFTER_BOUNDARY = auto()
-    HEAD = auto()
-    CONTENT = auto()
-    ENDED = auto()
-
-
 class MultipartReader:
     """Turns bytes into the parts of a form; knows nothing of where the bytes come from.
 
@@ -57,16 +50,12 @@ class MultipartReader:
     """
 
     def __init__(self, boundary: bytes) -> None:
-        self._delimiter = b"\r\n--" + boundary
-        # The first boundary may stand at the very beginning, without the line break that belongs to all others.
-        self._buffer = bytearray(b"\r\n")
-        self._state = _State.PREAMBLE
+        # Latin-1 loses no byte, and names of files come in more encodings than the one that the RFC asks for.
+        with _told():
+            self._parser = PushMultipartParser(
+                boundary, header_charset="latin1", max_header_size=_MOST_LINE_BYTES, max_header_count=_MOST_LINES
+            )
         self._parts = 0
-
-    @property
-    def ended(self) -> bool:
-        """Whether the closing boundary was seen; what follows it is ignored."""
-        return self._state is _State.ENDED
 
     def feed(self, data: bytes) -> Iterator[Part | Content]:
         """What these bytes bring to light, in order; exhaust it before the next call.
@@ -75,62 +64,36 @@ class MultipartReader:
             InvalidRequest: they are no form.
             LimitExceeded: the form has too many parts, or one with a huge head.
         """
-        self._buffer += data
-        while (found := self._step()) is not None:
-            yield from found
+        if not data:
+            return
+        with _told():
+            for event in self._parser.parse(data):
+                if isinstance(event, MultipartSegment):
+                    yield self._part(event)
+                elif event is not None:
+                    yield Content(event)
 
-    def _step(self) -> tuple[Part | Content, ...] | None:
-        """One step of what the buffer allows; None where it takes more bytes."""
-        match self._state:
-            case _State.PREAMBLE | _State.CONTENT:
-                return self._until_boundary()
-            case _State.AFTER_BOUNDARY:
-                return self._after_boundary()
-            case _State.HEAD:
-                return self._head()
-            case _State.ENDED:
-                self._buffer.clear()
-                return None
+    def end(self) -> None:
+        """Say that nothing follows.
 
-    def _until_boundary(self) -> tuple[Part | Content, ...] | None:
-        at = self._buffer.find(self._delimiter)
-        # What could be the beginning of a boundary stays until it is known.
-        end = at if at >= 0 else max(0, len(self._buffer) - len(self._delimiter) + 1)
-        data = bytes(self._buffer[:end]) if self._state is _State.CONTENT else b""
-        del self._buffer[: end + (len(self._delimiter) if at >= 0 else 0)]
-        if at >= 0:
-            self._state = _State.AFTER_BOUNDARY
-        elif not data:
-            return None
-        return (Content(data),) if data else ()
+        Raises:
+            InvalidRequest: the closing boundary has not come; what follows it is ignored.
+        """
+        with _told():
+            self._parser.close()
 
-    def _after_boundary(self) -> tuple[Part | Content, ...] | None:
-        if self._buffer.startswith(b"--"):
-            self._state = _State.ENDED
-            return ()
-        line, found, _ = self._buffer.partition(b"\r\n")
-        if line.strip(b" \t\r-") or len(line) > _MOST_HEAD_BYTES:
-            raise _broken()
-        if not found:
-            return None
-        # The line break stays: a part may have no head at all, and then it is half of the empty line.
-        del self._buffer[: len(line)]
-        self._state = _State.HEAD
-        return ()
-
-    def _head(self) -> tuple[Part | Content, ...] | None:
-        at = self._buffer.find(b"\r\n\r\n")
-        if max(at, len(self._buffer) if at < 0 else 0) > _MOST_HEAD_BYTES:
-            raise LimitExceeded(f"A part of the form has a head of more than {_MOST_HEAD_BYTES:,} bytes.")
-        if at < 0:
-            return None
-        part = _part_of(bytes(self._buffer[:at]))
-        del self._buffer[: at + 4]
+    def _part(self, segment: MultipartSegment) -> Part:
         self._parts += 1
         if self._parts > _MOST_PARTS:
             raise LimitExceeded(f"The form has more than {_MOST_PARTS} parts.")
-        self._state = _State.CONTENT
-        return (part,)
+        # The package knows no `filename*`.
+        value = segment.header(_DISPOSITION, "").encode("latin1").decode("utf-8", "replace")
+        _, options = parse_options_header(value.strip())
+        if "name" not in options:
+            raise InvalidRequest(
+                f"A part of the form has no {_DISPOSITION} with a name; let the client library write it."
+            )
+        return Part(name=options["name"], filename=options.get("filename"))
 
 
 class FormFile:
@@ -165,8 +128,7 @@ class FormFile:
                         yield event.data
                     else:
                         self._hold(held.setdefault(self._seen[-1], bytearray()), event.data)
-        if not self._reader.ended:
-            raise _broken()
+        self._reader.end()
         if _FILE not in self._seen:
             raise InvalidRequest(f"The form has no field '{_FILE}'.", field=_FILE, choices=self._seen)
         self.fields = {name: bytes(data).decode("utf-8", "replace") for name, data in held.items()}
@@ -199,15 +161,20 @@ def file_of_form(chunks: AsyncGenerator[bytes], boundary: str) -> FormFile:
     return FormFile(chunks, boundary.encode("latin1", "replace"))
 
 
-def _part_of(head: bytes) -> Part:
-    for line in head.decode("utf-8", "replace").split("\r\n"):
-        name, _, value = line.partition(":")
-        if name.strip().lower() == "content-disposition":
-            _, options = parse_options_header(value.strip())
-            if "name" in options:
-                return Part(name=options["name"], filename=options.get("filename"))
-    raise InvalidRequest("A part of the form has no Content-Disposition with a name; let the client library write it.")
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of the package in words of ours."""
+    try:
+        yield
+    except ParserLimitReached:
+        raise LimitExceeded(
+            f"A part of the form has a head of more than {_MOST_LINES} lines, or a line of more than "
+            f"{_MOST_LINE_BYTES:,} bytes."
+        ) from None
+    except MultipartError as error:
+        raise InvalidRequest(f"The multipart form is cut off or broken ({_plain(error)}); send it whole.") from None
 
 
-def _broken() -> InvalidRequest:
-    return InvalidRequest("The multipart form is cut off or broken; send it whole.")
+def _plain(error: MultipartError) -> str:
+    said = str(error.args[0] if error.args else "").removesuffix(" (parser closed)")
+    return said[:1].lower() + said[1:]

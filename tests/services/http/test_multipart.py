@@ -27,7 +27,7 @@ def read(form: bytes, cuts: list[int] | None = None) -> list[tuple[Part, bytes]]
                 found.append((event, b""))
             elif isinstance(event, Content):
                 found[-1] = (found[-1][0], found[-1][1] + event.data)
-    assert reader.ended
+    reader.end()
     return found
 
 
@@ -61,8 +61,10 @@ def test_a_preamble_and_an_epilogue_are_ignored():
     assert read(form) == [(Part("a", None), b"1")]
 
 
-def test_padding_after_a_boundary_is_ignored():
-    assert read(form_of(('name="a"', b"1")).replace(b"--x7\r\n", b"--x7 \t\r\n", 1)) == [(Part("a", None), b"1")]
+def test_names_may_be_in_an_encoding_that_is_not_utf_8():
+    form = form_of(('name="file"; filename="X.csv"', b"1")).replace(b"X.csv", "売.csv".encode("cp932"))
+    assert read(form)[0][0].filename == "売.csv".encode("cp932").decode("utf-8", "replace")
+    assert read(form)[0][1] == b"1"
 
 
 def test_names_of_files_may_be_of_any_script():
@@ -71,7 +73,16 @@ def test_names_of_files_may_be_of_any_script():
 
 
 @pytest.mark.parametrize(
-    "form", [b"--x7junk\r\n\r\n", b"--x7\r\n\r\nno head", b"--x7\r\nContent-Disposition: form-data\r\n\r\n"]
+    "form",
+    [
+        b"--x7junk\r\n\r\n",
+        # No client pads a boundary, though RFC 2046 lets it.
+        b"--x7 \t\r\n\r\n",
+        b"--x7\nContent-Disposition: form-data; name=a\n\n",
+        b"--x7\r\n\r\nno head",
+        b"--x7\r\nContent-Disposition: form-data\r\n\r\n",
+        b"--x7\r\nContent-Disposition: attachment; name=a\r\n\r\n",
+    ],
 )
 def test_what_is_no_form_is_refused(form):
     with pytest.raises(InvalidRequest):
@@ -82,6 +93,14 @@ def test_what_never_ends_does_not_fill_the_memory():
     reader = MultipartReader(BOUNDARY)
     for _ in range(100):
         assert list(reader.feed(bytes(10_000))) == []
-    assert len(reader._buffer) < 100
-    with pytest.raises(LimitExceeded):
+    assert len(reader._parser._buffer) < 100
+    with pytest.raises(LimitExceeded, match="a line of more than 8,192 bytes"):
         list(reader.feed(b"\r\n--x7\r\nX: " + bytes(20_000)))
+
+
+def test_a_form_whose_end_has_not_come_is_refused():
+    reader = MultipartReader(BOUNDARY)
+    whole = form_of(('name="a"', b"1"))
+    list(reader.feed(whole[:-4]))
+    with pytest.raises(InvalidRequest, match="cut off or broken"):
+        reader.end()
