@@ -410,7 +410,7 @@ class Http1Connection:
         request_id, path = self._say_refused(status, detail)
         body = refused(status, detail, instance=path, request_id=request_id)
         secure = self._shared["scheme"] == "https"
-        headers = [*headers_of_refusal(request_id, len(body), secure=secure), *self._headers()]
+        headers = [*headers_of_refusal(request_id, len(body), self._read_head(), secure=secure), *self._headers()]
         if status == 503:
             headers.append((b"retry-after", b"1"))
         try:
@@ -422,6 +422,11 @@ class Http1Connection:
             data = b""
         await self._write_bytes(data)
         self._over = self._unread = True
+
+    def _read_head(self) -> bytes:
+        if self._request is None:
+            return self._head
+        return b"".join(b"\n%s: %s\n" % field for field in self._request.headers)
 
     def _say_refused(self, status: int, detail: str) -> tuple[str, str]:
         """Log the refusal, or leave that to the handler whose request it is; its request id and path."""

@@ -21,6 +21,7 @@ __all__ = ["decorate", "headers_of_refusal", "log_access", "log_refusal", "reque
 _log = structlog.stdlib.get_logger("cqox.access")
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_EXCHANGE_FIELD = re.compile(rb"\n" + EXCHANGE.encode() + rb":[ \t]*([0-9a-f]{32})[ \t]*\r?\n", re.IGNORECASE)
 _CLIENT_CLOSED_REQUEST = 499
 _TRACE_HEADERS = {"trace_id": "X-Trace-Id", "trace_url": "X-Trace-Url"}
 
@@ -89,21 +90,27 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
     )
 
 
-def headers_of_refusal(request_id: str, size_bytes: int, *, secure: bool = False) -> list[tuple[bytes, bytes]]:
+def headers_of_refusal(
+    request_id: str, size_bytes: int, head: bytes = b"", *, secure: bool = False
+) -> list[tuple[bytes, bytes]]:
     """The headers of the problem that answers what is no request; the connection ends with it.
 
     Args:
         request_id: what the log calls it.
         size_bytes: the length of the problem.
+        head: what there is of the request's, in which a gateway may have named the exchange.
         secure: whether the connection is encrypted.
     """
+    named = _EXCHANGE_FIELD.search(head)
+    exchange = {EXCHANGE: named[1].decode()} if named else {}
     own = {
         "Content-Type": "application/problem+json",
         "Content-Length": str(size_bytes),
         "Connection": "close",
         "X-Request-Id": request_id,
     }
-    return [(name.lower().encode(), value.encode()) for name, value in (own | _security_headers(secure=secure)).items()]
+    fields = own | exchange | _security_headers(secure=secure)
+    return [(name.lower().encode(), value.encode()) for name, value in fields.items()]
 
 
 def log_refusal(what: str, status: int, detail: str, *, request_id: str, client: tuple[str, int] | None) -> None:
