@@ -11,8 +11,8 @@ registry under the names of the functions that they go around. Outermost first:
     attempt      one replica, watched while it computes (`replicas`)
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -157,7 +157,10 @@ class EnginePolicies:
                 if isinstance(call.content, bytes):
                     await place.take()
                     return await _answered(self._upload(call, []), seconds)
-                async with aclosing(await place.admitted(call.content, moved)) as content:
+                async with AsyncExitStack() as stack:
+                    if isinstance(call.content, AsyncGenerator):
+                        await stack.enter_async_context(aclosing(call.content))
+                    content = await stack.enter_async_context(aclosing(await place.admitted(call.content, moved)))
                     return await _answered(self._upload(replace(call, content=content), []), seconds)
             raise DeadlineExceeded(seconds)
         finally:

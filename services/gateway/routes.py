@@ -8,6 +8,7 @@ from dataclasses import replace
 import structlog
 from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 
 from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from services.gateway.deadlines import Granted, granted
@@ -28,6 +29,9 @@ __all__ = ["Upstream", "add_routes"]
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
 _REFUSED = 429
+_HEAD_BYTES = 14 * 2**10
+"""The largest head that is handed on: an engine reads 16 KiB, and the gateway adds fields of its own."""
+
 _TIME_UP = 504
 _NO_ROOM = 507
 _EVENT_END = b"\n\n"
@@ -163,8 +167,18 @@ def add_routes(app: App, upstream: Upstream) -> None:
 
 
 def _call(request: IncomingRequest, body: bytes, promise: Promise) -> Call:
+    """The request as the engine should see it.
+
+    Raises:
+        RequestHeaderFieldsTooLarge: an engine might not read its head (werkzeug's, 431).
+    """
     scope = request.scope
     query = scope["query_string"]
+    size_bytes = (
+        len(scope["raw_path"]) + len(query) + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    )
+    if size_bytes > _HEAD_BYTES:
+        raise RequestHeaderFieldsTooLarge(f"The head of the request has more than {_HEAD_BYTES:,} bytes.")
     own = [(b"x-request-id", request.request_id.encode())]
     if request.method == "POST" and "Idempotency-Key" not in request.headers:
         own.append((b"idempotency-key", own_key().encode()))
