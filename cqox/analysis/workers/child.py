@@ -4,7 +4,6 @@ Started by `cqox.analysis.workers.process` as `python -m cqox.analysis.workers.c
 WORK names a module with `warm()` and `perform(name, arguments, tell)`.
 """
 
-import fcntl
 import importlib
 import logging
 import os
@@ -22,6 +21,7 @@ from typing import Protocol
 
 from cqox.analysis.finite import finite, named
 from cqox.analysis.workers.frames import Decoder, Frame, encode
+from cqox.analysis.workers.lifeline import arm
 from cqox.errors import InputError
 from cqox.storage.disk import is_disk_fault, unavailable
 
@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _show("start")
     handle, lifeline, memory_bytes = (int(argument) for argument in arguments[:3])
-    _die_with_parent(lifeline)
+    _end_with_parent(lifeline)
     os.nice(_NICE)
     link = _Link(socket.socket(fileno=handle))
     log = _LogFrames(link)
@@ -187,17 +187,11 @@ def _spans(task: Frame, link: _Link) -> Callable[[dict[str, object]], None] | No
     return step_spans(task.body["trace"], lambda body: link.send(encode(Frame(kind="span", job=task.job, body=body))))
 
 
-def _die_with_parent(lifeline: int) -> None:
-    # The parent holds the other end and never writes. When it dies, however it dies, the kernel closes that end and
-    # sends SIGIO here, which ends the process even in the middle of a long C call. PR_SET_PDEATHSIG would not do: it
-    # fires when the *thread* that started this process ends, and event loops start processes from short-lived threads.
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+def _end_with_parent(reading_end: int) -> None:
     try:
-        if os.read(lifeline, 1) == b"":
-            os._exit(1)
-    except BlockingIOError:
-        pass
+        arm(reading_end, os.getpgrp())
+    except EOFError:
+        os._exit(1)
 
 
 def _bound_memory(memory_bytes: int) -> None:

@@ -17,6 +17,7 @@ from anyio.abc import Process, UNIXSocketStream
 import cqox.errors
 from cqox import telemetry
 from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
+from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.reply import Reply
 from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext
@@ -90,6 +91,8 @@ class WorkerProcess:
                     start_new_session=True,
                     pass_fds=handles,
                 )
+                # The process leads a group of its own. It arms the pipe itself too, but it may be stopped before.
+                arm(lifeline, process.pid)
         except BaseException:
             ours.close()
             os.close(held)

@@ -2,8 +2,6 @@ import errno
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -251,33 +249,6 @@ async def test_a_task_that_finds_no_worker_is_not_put_into_quarantine(
             broken.undo()
             await pool.ready()
             assert (await quarantine.guard("innocent", lambda: pool.run("echo", {"number": 7}))).body["number"] == 7
-
-
-PARENT = """
-import sys, anyio
-from cqox.analysis.workers import WorkerPool
-
-async def main():
-    async with WorkerPool.open(work="tests.analysis.workers.chores", size=1, spares=0) as pool:
-        await pool.run("burn", {"seconds": 60}, lambda step: print(step["pid"], flush=True))
-
-anyio.run(main, backend=sys.argv[1])
-"""
-
-
-@pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_a_worker_in_the_middle_of_a_long_computation_ends_with_its_parent(backend: str) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, backend], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    began = time.monotonic()
-    while not gone(pid):
-        assert time.monotonic() - began < 2, "the worker outlived its parent"
 
 
 def test_sizes_that_make_no_sense_are_refused() -> None:

@@ -1,0 +1,117 @@
+"""Worker processes of a parent that is killed: none may be left, whatever state they are in."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from cqox.analysis.workers.lifeline import arm
+
+PARENT = """
+import sys, anyio
+from cqox.analysis.workers import WorkerPool
+
+async def main():
+    async with WorkerPool.open(work="tests.analysis.workers.chores", size=1, spares=0) as pool:
+        await pool.run("burn", {"seconds": 60}, lambda step: print(step["pid"], flush=True))
+
+anyio.run(main, backend=sys.argv[1])
+"""
+STARTING = """
+import anyio
+from cqox.analysis.workers import WorkerPool
+
+async def main():
+    async with WorkerPool.open(work="tests.analysis.workers.chores", size=4, spares=0) as pool:
+        print("begun", flush=True)
+        await anyio.sleep_forever()
+
+anyio.run(main, backend="trio")
+"""
+
+
+@contextmanager
+def parent(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", program, *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with closing(process.stdout):
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def stat(pid: int) -> list[str]:
+    """The fields of a process behind its name; none once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["Z", "0"]
+
+
+def children(pid: int) -> list[int]:
+    found = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [each for each in found if int(stat(each)[1]) == pid]
+
+
+def wait_until_all_are_gone(pids: list[int], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while left := [pid for pid in pids if stat(pid)[0] != "Z"]:
+        if time.monotonic() > end:
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            raise AssertionError(f"{len(left)} of {len(pids)} workers outlived their parent")
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("state", ["computing", "stopped"])
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_a_worker_ends_with_its_parent(backend: str, state: str) -> None:
+    with parent(PARENT, backend) as process:
+        pid = int(line(process))
+        if state == "stopped":
+            os.kill(pid, signal.SIGSTOP)
+            while stat(pid)[0] != "T":
+                time.sleep(0.001)
+    wait_until_all_are_gone([pid])
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["starting", "stopped"])
+def test_no_worker_is_left_of_a_parent_that_is_killed_while_it_starts_them(stopped: bool) -> None:
+    seen: list[int] = []
+    for attempt in range(10):
+        with parent(STARTING) as process:
+            assert line(process) == "begun\n"
+            found: list[int] = []
+            while not found:
+                found = children(process.pid)
+            # Later with each attempt, from before the first instruction to after the last import.
+            time.sleep(0.012 * attempt)
+            found = children(process.pid)
+            for pid in found if stopped else []:
+                os.kill(pid, signal.SIGSTOP)
+        seen += found
+    wait_until_all_are_gone(seen)
+
+
+def test_a_pipe_whose_other_end_is_closed_says_so_instead_of_being_armed() -> None:
+    reading_end, writing_end = os.pipe()
+    os.close(writing_end)
+    try:
+        with pytest.raises(EOFError):
+            arm(reading_end, os.getpgrp())
+    finally:
+        os.close(reading_end)
