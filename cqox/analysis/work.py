@@ -20,7 +20,7 @@ from cqox.datasets import (
 )
 from cqox.datasets import describe as describe_table
 from cqox.errors import InvalidRequest
-from cqox.estimators import catalog, entries
+from cqox.estimators import abandonable, catalog, entries
 from cqox.figures import render_png, render_svg
 
 __all__ = ["perform", "warm"]
@@ -29,15 +29,22 @@ type _Arguments = dict[str, object]
 type _Answer = tuple[dict[str, object], bytes]
 
 
-def perform(name: str, arguments: object, tell: Step) -> _Answer:
+def perform(name: str, arguments: object, tell: Step, check: Callable[[], None] = lambda: None) -> _Answer:
     """What the task of this name returns: JSON values, and bytes beside them.
+
+    Args:
+        name: the name of the task.
+        arguments: an object.
+        tell: called with each step.
+        check: called where the task may be abandoned; it raises where it should be.
 
     Raises:
         InputError: the client's input is at fault.
     """
     if not isinstance(arguments, dict):
         raise InvalidRequest(f"The arguments of the task '{name}' are no object.")
-    return _TASKS[name](arguments, tell)
+    with abandonable(check):
+        return _TASKS[name](arguments, tell)
 
 
 def warm() -> None:

@@ -4,6 +4,7 @@ from cqox.estimators._arms import ArmFits
 from cqox.estimators._propensity import Propensity
 from cqox.estimators._sample import Sample
 from cqox.estimators.catalog import applicable, catalog, entries, run
+from cqox.estimators.checkpoint import abandonable, checkpoint
 from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector
 from cqox.estimators.estimate import Estimate, Json, Status
 from cqox.estimators.estimator import Estimator, Law
@@ -24,8 +25,10 @@ __all__ = [
     "Settings",
     "Status",
     "Vector",
+    "abandonable",
     "applicable",
     "catalog",
+    "checkpoint",
     "entries",
     "run",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators._room import let_go
+from cqox.estimators.checkpoint import checkpoint
 
 __all__ = ["Partial", "Rows", "merge", "merge_all"]
 
@@ -62,6 +63,7 @@ class Rows:
 
         The thread that asks works too; each takes the next block that nobody has taken.
         """
+        checkpoint()
         blocks = self.blocks()
         if len(blocks) == 1:
             return [work(blocks[0])]

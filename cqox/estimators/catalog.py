@@ -29,6 +29,7 @@ from cqox.estimators import (
 )
 from cqox.estimators._one_blas import one_blas_thread
 from cqox.estimators._room import let_go
+from cqox.estimators.checkpoint import checkpoint
 from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.plan import Plan
@@ -86,6 +87,7 @@ def run(estimator: Estimator, plan: Plan) -> Estimate:
 
     Meanwhile the BLAS of the process has one thread, for the passes over the rows use the other cores.
     """
+    checkpoint()
     try:
         with one_blas_thread():
             reason = estimator.applies(plan)

@@ -128,7 +128,16 @@ def test_health_stays_fast_while_two_analyses_compute(running: Stack) -> None:
     assert slowest < 2.0
 
 
-def test_a_client_gone_mid_analysis_kills_the_worker_within_a_tenth_of_a_second(running: Stack) -> None:
+def wait_free(engine: int, worker: int) -> float:
+    """Wait until a worker no longer computes, whether it ended or waits for the next task; how long that took."""
+    began = time.monotonic()
+    while children(engine).get(worker) == "cqox:analyze":
+        assert time.monotonic() - began < 10.0, f"{worker} still computes"
+        time.sleep(0.002)
+    return time.monotonic() - began
+
+
+def test_a_client_gone_mid_analysis_frees_the_worker_within_a_tenth_of_a_second(running: Stack) -> None:
     host, port = "127.0.0.1", running.gateway.port
     content = json.dumps(LONG).encode()
     head = f"POST /api/analyze/comprehensive HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
@@ -139,7 +148,7 @@ def test_a_client_gone_mid_analysis_kills_the_worker_within_a_tenth_of_a_second(
         with socket.create_connection((host, port)) as connection:
             connection.sendall(head.encode() + content)
             worker = computing(running.engine.process.pid)
-        taken.append(wait_gone(worker, 10.0))
+        taken.append(wait_free(running.engine.process.pid, worker))
     assert min(taken) < 0.1
     assert "cqox:analyze" not in children(running.engine.process.pid).values()
     with running.client() as api:

@@ -1,7 +1,7 @@
 """What a worker process runs: read a task, do it, answer, again; until its parent is gone.
 
 Started by `cqox.analysis.workers.process` as `python -m cqox.analysis.workers.child SOCKET LIFELINE MEMORY WORK`, where
-WORK names a module with `warm()` and `perform(name, arguments, tell)`.
+WORK names a module with `warm()` and `perform(name, arguments, tell, check)`.
 """
 
 import importlib
@@ -13,15 +13,16 @@ import socket
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from cqox.analysis.finite import finite, named
-from cqox.analysis.workers.frames import Decoder, Frame, encode
+from cqox.analysis.workers.frames import Frame, encode
 from cqox.analysis.workers.lifeline import arm
+from cqox.analysis.workers.link import Link, TaskCancelled
 from cqox.errors import InputError
 from cqox.storage.disk import is_disk_fault, unavailable
 
@@ -29,7 +30,6 @@ __all__ = ["Work", "main"]
 
 _NICE = 5
 _NAME_CHARACTERS = 15
-_RECEIVE_BYTES = 256 * 1024
 _logger = logging.getLogger("cqox.analysis.workers")
 
 
@@ -41,25 +41,13 @@ class Work(Protocol):
         ...
 
     def perform(
-        self, name: str, arguments: object, tell: Callable[[dict[str, object]], None]
+        self, name: str, arguments: object, tell: Callable[[dict[str, object]], None], check: Callable[[], None]
     ) -> tuple[dict[str, object], bytes]:
-        """What the task of this name returns: JSON values, and bytes beside them."""
+        """Return what the task of this name comes to: JSON values, and bytes beside them.
+
+        It calls `check` wherever it may be abandoned, and lets pass what that raises.
+        """
         ...
-
-
-class _Link:
-    """The private socket to the parent, blocking."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-
-    def send(self, message: bytes) -> None:
-        self._connection.sendall(message)
-
-    def tasks(self) -> Iterator[Frame]:
-        decoder = Decoder()
-        while data := self._connection.recv(_RECEIVE_BYTES):
-            yield from decoder.feed(data)
 
 
 class _WarnedOnce(logging.Filter):
@@ -94,7 +82,7 @@ def _in_one_line(
 class _LogFrames(logging.Handler):
     """Hands log records to the parent, which knows where logs go."""
 
-    def __init__(self, link: _Link) -> None:
+    def __init__(self, link: Link) -> None:
         super().__init__()
         self._link = link
         self.job = 0
@@ -111,7 +99,7 @@ def main(arguments: list[str]) -> None:
     handle, lifeline, memory_bytes = (int(argument) for argument in arguments[:3])
     _end_with_parent(lifeline)
     os.nice(_NICE)
-    link = _Link(socket.socket(fileno=handle))
+    link = Link(socket.socket(fileno=handle))
     log = _LogFrames(link)
     logging.basicConfig(level=logging.INFO, handlers=[log])
     _log_warnings()
@@ -136,17 +124,23 @@ def _show(state: str) -> None:
         name.write(f"cqox:{state}"[:_NAME_CHARACTERS])
 
 
-def _answer(work: Work, task: Frame, link: _Link) -> bytes:
+def _answer(work: Work, task: Frame, link: Link) -> bytes:
     span = _spans(task, link)
 
+    def check() -> None:
+        link.raise_if_cancelled(task.job)
+
     def progress(body: dict[str, object]) -> None:
+        check()
         link.send(_encoded(Frame(kind="progress", job=task.job, body=body)))
         if span is not None:
             span(body)
 
     try:
-        body, payload = work.perform(str(task.body["name"]), task.body["arguments"], progress)
+        body, payload = work.perform(str(task.body["name"]), task.body["arguments"], progress, check)
         return _encoded(Frame(kind="result", job=task.job, body=body, payload=payload))
+    except TaskCancelled:
+        return encode(Frame(kind="cancelled", job=task.job))
     except InputError as error:
         told: dict[str, object] = {"detail": error.detail, "field": error.field, "choices": list(error.choices)}
         name = type(error).__name__
@@ -179,7 +173,7 @@ def _encoded(frame: Frame) -> bytes:
         return encode(replace(frame, body=body))
 
 
-def _spans(task: Frame, link: _Link) -> Callable[[dict[str, object]], None] | None:
+def _spans(task: Frame, link: Link) -> Callable[[dict[str, object]], None] | None:
     if "trace" not in task.body:
         return None
     from cqox.telemetry.remote import step_spans

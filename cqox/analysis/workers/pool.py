@@ -1,12 +1,15 @@
 """A bounded set of warm worker processes.
 
-Every slot has one task that keeps a process alive in it: start, wait until it is taken and ends, start again. A
-caller takes an idle process, runs one task on it, and gives it back; a caller that is cancelled kills its process, and
-finds a warm spare next time while the slot starts anew.
+Every slot has one task that keeps a process alive in it: start, wait until it ends, start again. A caller takes an idle
+process, in the order of the calls, runs one task on it, and gives it back.
+
+A caller that is cancelled leaves its task behind. Most tasks notice that within milliseconds and end by themselves, so
+that a storm of cancellations costs no processes; the process of one that does not is killed.
 """
 
 import logging
 import math
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,13 +20,29 @@ import anyio
 from cqox.analysis.workers.process import Progress, WorkerProcess
 from cqox.analysis.workers.reply import Reply
 from cqox.errors import LimitExceeded, WorkerLost, WorkersUnavailable
-from cqox.tasks import open_task_group
+from cqox.tasks import TaskGroup, open_task_group
 
-__all__ = ["WorkerPool"]
+__all__ = ["GRACE_SECONDS", "WorkerPool"]
 
 _logger = logging.getLogger("cqox.analysis.workers")
 _FAILURES_TO_GIVE_UP = 3
 _MAX_PAUSE_SECONDS = 5.0
+GRACE_SECONDS = 0.06
+"""How much CPU time an abandoned task may use before its process is killed."""
+
+
+class _Claim:
+    """A caller that waits for a process."""
+
+    __slots__ = ("settled", "worker")
+
+    def __init__(self) -> None:
+        self.settled = anyio.Event()
+        self.worker: WorkerProcess | None = None
+
+    def grant(self, worker: WorkerProcess) -> None:
+        self.worker = worker
+        self.settled.set()
 
 
 class WorkerPool:
@@ -47,9 +66,12 @@ class WorkerPool:
         self._memory_bytes = memory_bytes
         self._threads = threads
         self._running = anyio.CapacityLimiter(size)
+        # All at once they would take the CPU from each other, and the first would be warm as late as the last.
+        self._starting = anyio.CapacityLimiter(max(1, (os.process_cpu_count() or 1) // 2))
         self._idle: deque[WorkerProcess] = deque()
-        self._changed = anyio.Condition()
-        self._begun = anyio.Event()
+        self._claims: deque[_Claim] = deque()
+        self._warmed = anyio.Event()
+        self._group: TaskGroup | None = None
         self._failures = 0
         self.restarts = 0
 
@@ -61,8 +83,9 @@ class WorkerPool:
         """A pool that begins to start its processes; all of them are ended on leaving."""
         pool = cls(work=work, size=size, spares=spares, memory_bytes=memory_bytes, threads=threads)
         async with open_task_group() as group:
+            pool._group = group
             for slot in range(pool._slots):
-                group.start_soon(pool._tend, slot > 0, name=f"worker slot {slot}")
+                group.start_soon(pool._tend, name=f"worker slot {slot}")
             try:
                 yield pool
             finally:
@@ -80,14 +103,14 @@ class WorkerPool:
 
     async def ready(self) -> None:
         """Wait until a process is warm and free."""
-        async with self._changed:
-            while not self._idle:
-                await self._changed.wait()
+        while not self._idle:
+            await self._warmed.wait()
 
     async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
         """What the task returns, see `WorkerProcess.run`. Waits for a place and a warm process first.
 
-        A cancellation while waiting leaves at once; while running it kills the process.
+        A cancellation leaves at once and gives the place up. A task that had begun ends by itself within
+        `GRACE_SECONDS` of CPU time, or its process is killed.
 
         Raises:
             WorkersUnavailable: processes do not start, so that the task was not tried.
@@ -97,50 +120,72 @@ class WorkerPool:
             try:
                 return await worker.run(name, arguments, progress)
             finally:
-                if worker.alive:
-                    self._idle.append(worker)
-                    with anyio.CancelScope(shield=True):
-                        await self._notify()
+                if worker.abandoned and self._group is not None:
+                    self._group.start_soon(self._settle, worker, name=f"abandoned {name}")
+                else:
+                    self._offer(worker)
+
+    async def _settle(self, worker: WorkerProcess) -> None:
+        await worker.settle(GRACE_SECONDS)
+        self._offer(worker)
 
     async def _take(self) -> WorkerProcess:
-        async with self._changed:
-            while True:
-                while self._idle:
-                    worker = self._idle.popleft()
-                    if worker.alive:
-                        return worker
-                if self._failures >= _FAILURES_TO_GIVE_UP:
-                    raise WorkersUnavailable("Worker processes do not start; the log says why.")
-                await self._changed.wait()
+        """The next process that is free; in the order of the calls."""
+        join = self._claims.append
+        while True:
+            while self._idle:
+                worker = self._idle.popleft()
+                if worker.alive:
+                    return worker
+            if self._failures >= _FAILURES_TO_GIVE_UP:
+                raise WorkersUnavailable("Worker processes do not start; the log says why.")
+            claim = _Claim()
+            join(claim)
+            try:
+                await claim.settled.wait()
+            except BaseException:
+                if claim.worker is not None:
+                    self._offer(claim.worker)
+                elif claim in self._claims:
+                    self._claims.remove(claim)
+                raise
+            if claim.worker is not None and claim.worker.alive:
+                return claim.worker
+            # The one that was granted has died, which must not cost the place in the queue.
+            join = self._claims.appendleft
 
-    async def _tend(self, waits: bool) -> None:
-        if waits:
-            # All at once they would take the CPU from each other, and the first would be warm as late as the last.
-            await self._begun.wait()
+    def _offer(self, worker: WorkerProcess) -> None:
+        """Hand a free process to whoever has waited longest, or keep it."""
+        if not worker.alive:
+            return
+        if self._claims:
+            self._claims.popleft().grant(worker)
+            return
+        self._idle.append(worker)
+        self._warmed.set()
+        self._warmed = anyio.Event()
+
+    async def _tend(self) -> None:
         while True:
             try:
-                worker = await WorkerProcess.start(
-                    work=self._work, memory_bytes=self._memory_bytes, threads=self._threads
-                )
+                async with self._starting:
+                    worker = await WorkerProcess.start(
+                        work=self._work, memory_bytes=self._memory_bytes, threads=self._threads
+                    )
             except (WorkerLost, LimitExceeded, OSError) as error:
-                self._begun.set()
                 self._failures += 1
                 _logger.error("A worker process did not start (%d in a row): %s", self._failures, error)
-                await self._notify()
+                if self._failures >= _FAILURES_TO_GIVE_UP:
+                    while self._claims:
+                        self._claims.popleft().settled.set()
                 await anyio.sleep(min(_MAX_PAUSE_SECONDS, 0.1 * math.pow(2, min(self._failures, 10))))
                 continue
-            self._begun.set()
             self._failures = 0
-            self._idle.append(worker)
+            self._offer(worker)
             try:
-                await self._notify()
                 await worker.ended()
             finally:
                 worker.kill()
                 with anyio.CancelScope(shield=True):
                     await worker.ended()
             self.restarts += 1
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()

@@ -3,15 +3,18 @@
 import contextlib
 import errno
 import logging
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Self
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import Process, UNIXSocketStream
 
 import cqox.errors
@@ -29,6 +32,10 @@ type Progress = Callable[[Mapping[str, object]], None]
 
 _RECEIVE_BYTES = 256 * 1024
 _REAP_SECONDS = 1.0
+_SEND_SECONDS = 5.0
+_START_SECONDS = 120.0
+_MOST_TIMES_THE_CPU = 10
+_ENDS = frozenset({"result", "error", "cancelled"})
 _OUT_OF_MEMORY = (
     "it needs more memory than one may use here. Map fewer columns, send fewer rows, or have CQOX_WORKER_MEMORY_BYTES "
     "raised."
@@ -52,6 +59,7 @@ class WorkerProcess:
         self._frames: list[Frame] = []
         self._jobs = 0
         self._doomed = False
+        self._abandoned: int | None = None
 
     @classmethod
     async def start(cls, *, work: str, memory_bytes: int, threads: int) -> Self:
@@ -102,7 +110,10 @@ class WorkerProcess:
             os.close(lifeline)
         worker = cls(process, await UNIXSocketStream.from_socket(ours), held, memory_bytes)
         try:
-            first = await worker._receive()
+            with anyio.move_on_after(_START_SECONDS) as scope:
+                first = await worker._receive()
+            if scope.cancelled_caught:
+                raise WorkerLost(f"Worker {worker.pid} was not ready within {_START_SECONDS:g} s.")
             if first.kind != "ready":
                 raise WorkerLost(f"A worker process began with a {first.kind} frame.")
         except BaseException:
@@ -122,8 +133,15 @@ class WorkerProcess:
         """Whether the process can be given a task: it has neither ended nor been told to."""
         return not self._doomed and self._process.returncode is None
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether the process is still at a task whose caller has left: it needs `settle`, and takes no task."""
+        return self._abandoned is not None and self.alive
+
     async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
-        """What the task returns. Whatever else ends the call kills the process, so that its CPU is free at once.
+        """What the task returns.
+
+        A cancellation leaves the process `abandoned`; whatever else ends the call kills it.
 
         Raises:
             InputError: the task refused its input; the same class and words as raised in the process.
@@ -141,13 +159,22 @@ class WorkerProcess:
         self._jobs += 1
         job = self._jobs
         last: Mapping[str, object] = {}
+        # A caller that has left by now must not cost a process; nor must one that leaves in the midst of a frame.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         try:
             body: dict[str, object] = {"name": name, "arguments": dict(arguments)}
             if trace is not None:
                 body["trace"] = trace.traceparent
-            await self._send(encode(Frame(kind="task", job=job, body=body)))
+            with anyio.move_on_after(_SEND_SECONDS, shield=True) as sending:
+                await self._send(encode(Frame(kind="task", job=job, body=body)))
+            if sending.cancelled_caught:
+                raise WorkerLost(f"Worker {self.pid} did not take its task within {_SEND_SECONDS:g} s.")
+            self._abandoned = job
             while True:
                 frame = await self._receive()
+                if frame.kind == "log":
+                    _relay(frame)
+                    continue
                 if frame.job != job:
                     raise WorkerLost(f"Worker {self.pid} answered job {frame.job} instead of {job}.")
                 if frame.kind == "progress" and progress is not None:
@@ -155,17 +182,59 @@ class WorkerProcess:
                 elif frame.kind == "span":
                     last = frame.body
                     telemetry.adopt(last)
-                elif frame.kind == "log":
-                    _relay(frame)
                 elif frame.kind == "result":
+                    self._abandoned = None
                     return Reply(body=frame.body, payload=frame.payload)
                 elif frame.kind == "error":
+                    self._abandoned = None
                     break
-        except BaseException:
-            self.kill()
+        except BaseException as error:
+            # A process that has broken a rule is nothing to go on with.
+            if self._abandoned is None or not isinstance(error, anyio.get_cancelled_exc_class()):
+                self.kill()
             telemetry.unfinished(last)
             raise
         raise _raised(name, frame)
+
+    async def settle(self, seconds: float) -> None:
+        """Have an abandoned task end by itself, and kill the process where it does not in time.
+
+        A process that is `alive` afterwards takes tasks again. A cancellation kills it.
+
+        Args:
+            seconds: how much CPU time the task may use to reach a point at which it can be left. On a machine that is
+                busy elsewhere that takes longer, but ten times as long at most.
+        """
+        try:
+            with anyio.move_on_after(_MOST_TIMES_THE_CPU * seconds):
+                await self._send(encode(Frame(kind="cancel", job=self._jobs)))
+                began = self._cpu_seconds()
+                while self._abandoned is not None and self._cpu_seconds() - began < seconds:
+                    with anyio.move_on_after(seconds / 4):
+                        await self._discard()
+        except CqoxError:
+            pass  # It has ended meanwhile, and nobody waits for its task.
+        finally:
+            if self._abandoned is not None:
+                self.kill()
+
+    async def _discard(self) -> None:
+        """Receive what an abandoned task still sends, until it has ended."""
+        while self._abandoned is not None:
+            frame = await self._receive()
+            if frame.kind == "log":
+                _relay(frame)
+            elif frame.job != self._abandoned:
+                raise WorkerLost(f"Worker {self.pid} answered job {frame.job} instead of {self._abandoned}.")
+            elif frame.kind in _ENDS:
+                self._abandoned = None
+
+    def _cpu_seconds(self) -> float:
+        try:
+            # The number by which Linux calls the CPU clock of another process.
+            return time.clock_gettime((~self.pid << 3) | 2)
+        except OSError:
+            return math.inf
 
     def kill(self) -> None:
         """End the process now."""

@@ -16,7 +16,10 @@ def warm() -> None:
 
 
 def perform(
-    name: str, arguments: dict[str, object], tell: Callable[[dict[str, object]], None]
+    name: str,
+    arguments: dict[str, object],
+    tell: Callable[[dict[str, object]], None],
+    check: Callable[[], None],
 ) -> tuple[dict[str, object], bytes]:
     match name:
         case "echo":
@@ -26,6 +29,12 @@ def perform(
             end = time.monotonic() + float(str(arguments["seconds"]))
             while time.monotonic() < end:
                 pass
+            return {"pid": os.getpid()}, b""
+        case "stride":
+            tell({"step": "striding", "pid": os.getpid()})
+            end = time.monotonic() + float(str(arguments["seconds"]))
+            while time.monotonic() < end:
+                check()
             return {"pid": os.getpid()}, b""
         case "steps":
             for number in range(3):

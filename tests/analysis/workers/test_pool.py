@@ -5,6 +5,8 @@ import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import anyio
 import pytest
@@ -126,39 +128,102 @@ async def test_a_killed_worker_is_reported_and_the_next_task_finds_a_warm_one() 
         assert time.monotonic() - began < 0.3
 
 
-async def test_the_first_worker_starts_alone_so_that_it_is_warm_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_workers_start_at_once_than_half_the_cores_so_that_the_first_is_warm_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     begun, go_on = list[int](), anyio.Event()
 
     async def start(**_: object) -> WorkerProcess:
         begun.append(len(begun))
-        if len(begun) == 1:
-            await go_on.wait()
-            raise WorkerLost("it ended before it was ready")
+        await go_on.wait()
         await anyio.sleep_forever()
         raise AssertionError
 
     monkeypatch.setattr(WorkerProcess, "start", start)
-    async with opened(size=2, spares=1):
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 4)
+    async with opened(size=3, spares=1):
         await anyio.wait_all_tasks_blocked()
-        assert len(begun) == 1
-        go_on.set()
-        await anyio.wait_all_tasks_blocked()
-        assert len(begun) == 3
+        assert len(begun) == 2
 
 
-async def test_a_cancelled_task_frees_its_cpu_at_once_and_its_answer_goes_to_nobody() -> None:
+async def cancelled_once_begun(pool: WorkerPool, name: str, arguments: Mapping[str, object]) -> int:
+    """Cancel a task at its first step; the process that ran it."""
+    steps: list[Mapping[str, object]] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(pool.run, name, arguments, steps.append)
+        while not steps:
+            await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    return int(str(steps[0]["pid"]))
+
+
+async def test_a_cancelled_task_that_looks_out_for_it_leaves_its_process_to_others() -> None:
+    async with opened(spares=0) as pool:
+        pids = {await cancelled_once_begun(pool, "stride", {"seconds": 60}) for _ in range(50)}
+        pids.add(int(str((await pool.run("echo", {})).body["pid"])))
+        assert len(pids) == 1
+        assert pool.restarts == 0
+
+
+async def test_a_cancelled_task_gives_its_place_up_while_it_still_ends() -> None:
     async with opened(spares=1) as pool:
-        steps: list[Mapping[str, object]] = []
-        async with anyio.create_task_group() as group:
-            group.start_soon(pool.run, "burn", {"seconds": 60}, steps.append)
-            while not steps:
-                await anyio.sleep(0.005)
-            group.cancel_scope.cancel()
-        pid = int(str(steps[0]["pid"]))
-        assert await wait_until_gone(pid, 1.0) < 0.1
+        while pool.idle < 2:
+            await anyio.sleep(0.01)
+        pid = await cancelled_once_begun(pool, "burn", {"seconds": 60})
         reply = await pool.run("echo", {"number": 7})
         assert reply.body["number"] == 7
         assert reply.body["pid"] != pid
+
+
+async def test_the_process_of_a_cancelled_task_that_does_not_end_is_killed() -> None:
+    async with opened(spares=0) as pool:
+        pid = await cancelled_once_begun(pool, "burn", {"seconds": 60})
+        await wait_until_gone(pid, 10 * pool_module.GRACE_SECONDS)
+        assert (await pool.run("echo", {"number": 7})).body["number"] == 7
+
+
+async def test_a_stopped_process_whose_task_is_cancelled_is_killed() -> None:
+    async with opened(spares=0) as pool:
+        steps: list[Mapping[str, object]] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(pool.run, "stride", {"seconds": 60}, steps.append)
+            while not steps:
+                await anyio.sleep(0.001)
+            os.kill(int(str(steps[0]["pid"])), signal.SIGSTOP)
+            group.cancel_scope.cancel()
+        await wait_until_gone(int(str(steps[0]["pid"])), 100 * pool_module.GRACE_SECONDS)
+
+
+async def test_a_cancellation_that_comes_as_the_task_answers_confuses_nobody() -> None:
+    async with opened(spares=0) as pool:
+        for number in range(100):
+            with anyio.move_on_after(number * 2e-5):
+                await pool.run("echo", {"number": -number})
+            assert (await pool.run("echo", {"number": number})).body["number"] == number
+        assert pool.restarts == 0
+
+
+async def test_callers_get_processes_in_the_order_in_which_they_came_and_those_that_left_get_none() -> None:
+    pool = WorkerPool(work=CHORES, size=4)
+    free = cast("WorkerProcess", SimpleNamespace(alive=True))
+    served: list[int] = []
+    scopes = [anyio.CancelScope() for _ in range(4)]
+
+    async def call(number: int) -> None:
+        with scopes[number]:
+            await pool._take()
+            served.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(4):
+            group.start_soon(call, number)
+            await anyio.wait_all_tasks_blocked()
+        scopes[1].cancel()
+        for _ in range(4):
+            pool._offer(free)
+            await anyio.wait_all_tasks_blocked()
+    assert served == [0, 2, 3]
+    assert pool.idle == 1
 
 
 async def test_a_worker_says_in_its_name_what_it_does() -> None:

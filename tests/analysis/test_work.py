@@ -1,0 +1,55 @@
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from cqox.analysis.work import perform
+
+ARGUMENTS = {"request": {"dataset_id": "x", "mapping": {"y": "y", "treatment": "w", "covariates": ["a", "b"]}}}
+
+
+class _Abandoned(BaseException):
+    pass
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> dict[str, object]:
+    draw = random.Random(7)
+    rows = [(draw.random(), draw.randint(0, 1), draw.random(), draw.randint(0, 3)) for _ in range(400)]
+    source = tmp_path / "a.csv"
+    source.write_text("y,w,a,b\n" + "".join(f"{y + w},{w},{a},{b}\n" for y, w, a, b in rows))
+    perform("ingest", {"path": str(source), "folder": str(tmp_path), "name": "a.csv"}, lambda _: None)
+    return {"path": str(tmp_path / "table.parquet"), **ARGUMENTS}
+
+
+def report(arguments: dict[str, object]) -> str:
+    body, _ = perform("analyze", arguments, lambda _: None)
+    for estimate in body["report"]["estimates"]:  # type: ignore[index]
+        del estimate["seconds"]
+    return json.dumps([body["report"], body["specs"]])
+
+
+def test_a_process_that_abandoned_an_analysis_anywhere_computes_the_next_as_if_it_had_not(
+    arguments: dict[str, object],
+) -> None:
+    expected, passed = report(arguments), 0
+
+    def count() -> None:
+        nonlocal passed
+        passed += 1
+
+    perform("analyze", arguments, lambda _: None, count)
+    assert passed > 100  # so often that hardly any task has to be killed
+    for at in random.Random(3).sample(range(passed), 12):
+        left = at
+
+        def check() -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise _Abandoned
+
+        with pytest.raises(_Abandoned):
+            perform("analyze", arguments, lambda _: None, check)
+        assert report(arguments) == expected
