@@ -26,7 +26,7 @@ from cqox.analysis.outage import Outage
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Found, Results, StoreAddresses, epoch_of, open_cache, open_store
 from cqox.analysis.tending import tend, tend_once
-from cqox.analysis.workers import WorkerPool
+from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import FileStore, JobRecord, Page, ResultCache, ResultStore, StoredReport
@@ -41,6 +41,7 @@ _WORK = "cqox.analysis.work"
 # Reading an upload or drawing a figure does not wait for analyses.
 _LIGHT_PLACES = 1
 _LAST_SECONDS = 3.0
+_FILES_LARGER_THAN_EXPANDED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Bounds:
         threads: threads of one computation.
         worker_memory_bytes: what one may use beyond its own code, 0 for no bound.
         file_limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
+        task_seconds: how long anybody waits for one computation at most, 0 for no bound.
     """
 
     analyses: int
@@ -60,6 +62,15 @@ class Bounds:
     threads: int
     worker_memory_bytes: int
     file_limits: Mapping[str, int]
+    task_seconds: float = 0.0
+
+    def of_a_worker(self) -> ProcessLimits:
+        """Return what the kernel holds each worker process to; wider than what the engine itself sees to."""
+        return ProcessLimits(
+            memory_bytes=self.worker_memory_bytes,
+            cpu_seconds=math.ceil(self.task_seconds * (self.threads + 1)),
+            file_bytes=_FILES_LARGER_THAN_EXPANDED * self.file_limits.get("max_expanded_bytes", 0),
+        )
 
 
 class Analyses:
@@ -141,7 +152,7 @@ class Analyses:
             WorkerPool.open(
                 work=_WORK,
                 size=bounds.analyses + _LIGHT_PLACES,
-                memory_bytes=bounds.worker_memory_bytes,
+                limits=bounds.of_a_worker(),
                 threads=bounds.threads,
             ) as pool,
         ):

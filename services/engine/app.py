@@ -9,6 +9,7 @@ import trio
 from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.results import StoreAddresses, check_addresses, check_file
 from cqox.analysis.service import Analyses, Bounds
+from cqox.analysis.workers import refuse_dumps
 from cqox.errors import StoreUnavailable
 from cqox.storage import usable_directory
 from services.engine import analyses, datasets, jobs
@@ -54,11 +55,14 @@ def create_app(settings: Settings) -> App:
             "max_rows": settings.max_rows,
             "max_columns": settings.max_columns,
         },
+        task_seconds=max(settings.analysis_seconds, settings.job_seconds),
     )
 
     @engine_app.resource
     @asynccontextmanager
     async def opened() -> AsyncIterator[Analyses]:
+        # Its environment holds passwords, and its workers run as the same user.
+        refuse_dumps()
         async with Analyses.open(settings.data_dir, bounds, addresses) as engine:
             state.analyses = engine
             state.jobs = Jobs(engine.group, shift, ended=keep)

@@ -1,27 +1,28 @@
 """What a worker process runs: read a task, do it, answer, again; until its parent is gone.
 
-Started by `cqox.analysis.workers.process` as `python -m cqox.analysis.workers.child SOCKET LIFELINE MEMORY WORK`, where
+Started by `cqox.analysis.workers.process` as `python -m cqox.analysis.workers.child SOCKET LIFELINE LIMITS WORK`, where
 WORK names a module with `warm()` and `perform(name, arguments, tell, check)`.
 """
 
+import errno
 import importlib
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from cqox.analysis.finite import finite, named
+from cqox.analysis.workers.confinement import confine, limit_cpu, limit_memory, show
 from cqox.analysis.workers.frames import Frame, encode
 from cqox.analysis.workers.lifeline import arm
+from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.link import Link, TaskCancelled
 from cqox.errors import InputError
 from cqox.storage.disk import is_disk_fault, unavailable
@@ -29,7 +30,6 @@ from cqox.storage.disk import is_disk_fault, unavailable
 __all__ = ["Work", "main"]
 
 _NICE = 5
-_NAME_CHARACTERS = 15
 _logger = logging.getLogger("cqox.analysis.workers")
 
 
@@ -95,10 +95,12 @@ class _LogFrames(logging.Handler):
 def main(arguments: list[str]) -> None:
     """Serve tasks until the parent closes the socket or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _show("start")
-    handle, lifeline, memory_bytes = (int(argument) for argument in arguments[:3])
+    show("start")
+    handle, lifeline = (int(argument) for argument in arguments[:2])
     _end_with_parent(lifeline)
     os.nice(_NICE)
+    limits = ProcessLimits.from_argument(arguments[2])
+    confined: dict[str, object] = {"confined": list(confine(limits))}
     link = Link(socket.socket(fileno=handle))
     log = _LogFrames(link)
     logging.basicConfig(level=logging.INFO, handlers=[log])
@@ -106,22 +108,17 @@ def main(arguments: list[str]) -> None:
 
     work: Work = importlib.import_module(arguments[3])  # numerics load here, ahead of need
     work.warm()
-    _bound_memory(memory_bytes)
-    _show("idle")
-    link.send(encode(Frame(kind="ready", job=0)))
+    limit_memory(limits)
+    show("idle")
+    link.send(encode(Frame(kind="ready", job=0, body=confined)))
     for task in link.tasks():
         log.job = task.job
-        _show(str(task.body["name"]))
+        show(str(task.body["name"]))
+        limit_cpu(limits)
         answer = _answer(work, task, link)
         # Before the answer, upon which the next task may come at once.
-        _show("idle")
+        show("idle")
         link.send(answer)
-
-
-def _show(state: str) -> None:
-    # What `ps` and `top` list: an operator sees which worker computes, and which only starts.
-    with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii", errors="replace") as name:
-        name.write(f"cqox:{state}"[:_NAME_CHARACTERS])
 
 
 def _answer(work: Work, task: Frame, link: Link) -> bytes:
@@ -147,7 +144,9 @@ def _answer(work: Work, task: Frame, link: Link) -> bytes:
     except MemoryError:
         told, name = {"detail": "out of memory"}, "MemoryError"
     except OSError as error:
-        if is_disk_fault(error):
+        if error.errno == errno.EFBIG:
+            told, name = {"detail": "file too large"}, "FileTooLarge"
+        elif is_disk_fault(error):
             fault = unavailable(error)
             told, name = {"detail": str(fault)}, type(fault).__name__
         else:
@@ -186,17 +185,6 @@ def _end_with_parent(reading_end: int) -> None:
         arm(reading_end, os.getpgrp())
     except EOFError:
         os._exit(1)
-
-
-def _bound_memory(memory_bytes: int) -> None:
-    # RLIMIT_DATA counts what can be written to. RLIMIT_AS would also count address space that is only reserved, of
-    # which the JavaScript engine that draws figures takes gigabytes.
-    if memory_bytes <= 0:
-        return
-    with open("/proc/self/status", encoding="ascii") as status:
-        kibibytes = next(int(line.split()[1]) for line in status if line.startswith("VmData:"))
-    limit = kibibytes * 1024 + memory_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Self
 
 import anyio
 
+from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.process import Progress, WorkerProcess
 from cqox.analysis.workers.reply import Reply
 from cqox.errors import LimitExceeded, WorkerLost, WorkersUnavailable
@@ -27,6 +28,7 @@ __all__ = ["GRACE_SECONDS", "WorkerPool"]
 _logger = logging.getLogger("cqox.analysis.workers")
 _FAILURES_TO_GIVE_UP = 3
 _MAX_PAUSE_SECONDS = 5.0
+_UNLIMITED = ProcessLimits()
 GRACE_SECONDS = 0.06
 """How much CPU time an abandoned task may use before its process is killed."""
 
@@ -52,18 +54,20 @@ class WorkerPool:
         work: the module that holds the tasks, see `cqox.analysis.workers.child.Work`.
         size: how many tasks may run at once.
         spares: warm processes beyond that, so that a killed one is replaced at once.
-        memory_bytes: what one process may use beyond its own code, 0 for no bound.
+        limits: how much one process may use.
         threads: threads of one process.
     """
 
-    def __init__(self, *, work: str, size: int, spares: int = 1, memory_bytes: int = 0, threads: int = 1) -> None:
+    def __init__(
+        self, *, work: str, size: int, spares: int = 1, limits: ProcessLimits = _UNLIMITED, threads: int = 1
+    ) -> None:
         if size < 1:
             raise ValueError(f"size must be at least 1, not {size}")
         if spares < 0:
             raise ValueError(f"spares must be at least 0, not {spares}")
         self._work = work
         self._slots = size + spares
-        self._memory_bytes = memory_bytes
+        self._limits = limits
         self._threads = threads
         self._running = anyio.CapacityLimiter(size)
         # All at once they would take the CPU from each other, and the first would be warm as late as the last.
@@ -73,15 +77,16 @@ class WorkerPool:
         self._warmed = anyio.Event()
         self._group: TaskGroup | None = None
         self._failures = 0
+        self._confined: tuple[str, ...] | None = None
         self.restarts = 0
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, *, work: str, size: int, spares: int = 1, memory_bytes: int = 0, threads: int = 1
+        cls, *, work: str, size: int, spares: int = 1, limits: ProcessLimits = _UNLIMITED, threads: int = 1
     ) -> AsyncIterator[Self]:
         """A pool that begins to start its processes; all of them are ended on leaving."""
-        pool = cls(work=work, size=size, spares=spares, memory_bytes=memory_bytes, threads=threads)
+        pool = cls(work=work, size=size, spares=spares, limits=limits, threads=threads)
         async with open_task_group() as group:
             pool._group = group
             for slot in range(pool._slots):
@@ -169,9 +174,7 @@ class WorkerPool:
         while True:
             try:
                 async with self._starting:
-                    worker = await WorkerProcess.start(
-                        work=self._work, memory_bytes=self._memory_bytes, threads=self._threads
-                    )
+                    worker = await WorkerProcess.start(work=self._work, limits=self._limits, threads=self._threads)
             except (WorkerLost, LimitExceeded, OSError) as error:
                 self._failures += 1
                 _logger.error("A worker process did not start (%d in a row): %s", self._failures, error)
@@ -181,6 +184,7 @@ class WorkerPool:
                 await anyio.sleep(min(_MAX_PAUSE_SECONDS, 0.1 * math.pow(2, min(self._failures, 10))))
                 continue
             self._failures = 0
+            self._say_how_confined(worker)
             self._offer(worker)
             try:
                 await worker.ended()
@@ -189,3 +193,17 @@ class WorkerPool:
                 with anyio.CancelScope(shield=True):
                     await worker.ended()
             self.restarts += 1
+
+    def _say_how_confined(self, worker: WorkerProcess) -> None:
+        """Log once what workers have given up, and again where another one has given up something else."""
+        if worker.confined == self._confined:
+            return
+        self._confined = worker.confined
+        if "no-network" in worker.confined:
+            _logger.info("Worker processes are confined: %s.", ", ".join(worker.confined))
+        else:
+            _logger.warning(
+                "Worker processes, which read the files of clients, are not cut off from the network and from other "
+                "processes: this system has no seccomp filters for them. In force: %s.",
+                ", ".join(worker.confined) or "nothing",
+            )

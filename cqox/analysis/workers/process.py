@@ -19,8 +19,10 @@ from anyio.abc import Process, UNIXSocketStream
 
 import cqox.errors
 from cqox import telemetry
+from cqox.analysis.workers.environment import worker_environment
 from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.lifeline import arm
+from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.reply import Reply
 from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext
@@ -48,13 +50,18 @@ class TaskFailed(CqoxError):
 
 
 class WorkerProcess:
-    """A process that does one task at a time, for as long as it lives."""
+    """A process that does one task at a time, for as long as it lives.
 
-    def __init__(self, process: Process, stream: UNIXSocketStream, lifeline: int, memory_bytes: int) -> None:
+    Attributes:
+        confined: what it has given up, see `cqox.analysis.workers.confinement.confine`.
+    """
+
+    def __init__(self, process: Process, stream: UNIXSocketStream, lifeline: int, limits: ProcessLimits) -> None:
         self._process = process
         self._stream = stream
         self._lifeline = lifeline
-        self._memory_bytes = memory_bytes
+        self._limits = limits
+        self.confined: tuple[str, ...] = ()
         self._decoder = Decoder()
         self._frames: list[Frame] = []
         self._jobs = 0
@@ -62,12 +69,12 @@ class WorkerProcess:
         self._abandoned: int | None = None
 
     @classmethod
-    async def start(cls, *, work: str, memory_bytes: int, threads: int) -> Self:
+    async def start(cls, *, work: str, limits: ProcessLimits, threads: int) -> Self:
         """A process that has loaded what it needs and waits for its first task.
 
         Args:
             work: the module that holds its tasks, see `cqox.analysis.workers.child.Work`.
-            memory_bytes: what it may use beyond its own code, 0 for no bound.
+            limits: how much it may use.
             threads: threads for its row passes and for reading tables.
 
         A cancellation ends the process.
@@ -78,15 +85,8 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         lifeline, held = os.pipe()
         ours.setblocking(False)
-        environment = {
-            **os.environ,
-            "OPENBLAS_NUM_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-            "POLARS_MAX_THREADS": str(threads),
-            "PYTHONUNBUFFERED": "1",
-        }
         handles = (theirs.fileno(), lifeline)
-        command = [sys.executable, "-m", "cqox.analysis.workers.child", *map(str, handles), str(memory_bytes), work]
+        command = [sys.executable, "-m", "cqox.analysis.workers.child", *map(str, handles), limits.to_argument(), work]
         try:
             # Cut off half-way, a start would leave a process that nobody knows.
             with anyio.CancelScope(shield=True):
@@ -95,7 +95,7 @@ class WorkerProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=None,
                     stderr=None,
-                    env=environment,
+                    env=worker_environment(os.environ, threads=threads),
                     start_new_session=True,
                     pass_fds=handles,
                 )
@@ -108,7 +108,7 @@ class WorkerProcess:
         finally:
             theirs.close()
             os.close(lifeline)
-        worker = cls(process, await UNIXSocketStream.from_socket(ours), held, memory_bytes)
+        worker = cls(process, await UNIXSocketStream.from_socket(ours), held, limits)
         try:
             with anyio.move_on_after(_START_SECONDS) as scope:
                 first = await worker._receive()
@@ -116,6 +116,7 @@ class WorkerProcess:
                 raise WorkerLost(f"Worker {worker.pid} was not ready within {_START_SECONDS:g} s.")
             if first.kind != "ready":
                 raise WorkerLost(f"A worker process began with a {first.kind} frame.")
+            worker.confined = _words(first.body.get("confined"))
         except BaseException:
             worker.kill()
             with anyio.CancelScope(shield=True):
@@ -275,9 +276,14 @@ class WorkerProcess:
         self.kill()
         with anyio.move_on_after(_REAP_SECONDS, shield=True):
             await self._process.wait()
-        if self._process.returncode == -signal.SIGABRT and self._memory_bytes:
+        if self._process.returncode == -signal.SIGABRT and self._limits.memory_bytes:
             # An allocation that fails in Rust or C++ aborts; it does not raise.
             return LimitExceeded(f"The computation was aborted, most likely because {_OUT_OF_MEMORY}")
+        if self._process.returncode == -signal.SIGXCPU:
+            return LimitExceeded(
+                "The computation was ended because it used all the CPU time that one may use here. Map fewer columns, "
+                "send fewer rows, or name fewer estimators."
+            )
         return WorkerLost(f"The worker process {self.pid} ended in the middle of its task.")
 
 
@@ -285,6 +291,8 @@ def _raised(name: str, frame: Frame) -> Exception:
     kind, detail = str(frame.body["error"]), str(frame.body["detail"])
     if kind == "MemoryError":
         return LimitExceeded(f"The computation was ended because {_OUT_OF_MEMORY}")
+    if kind == "FileTooLarge":
+        return LimitExceeded("The computation was ended because a file of it became larger than one may be here.")
     if kind in ("StoreUnavailable", "StorageFull"):
         return StorageFull(detail) if kind == "StorageFull" else StoreUnavailable(detail)
     known = getattr(cqox.errors, kind, None)
@@ -297,6 +305,10 @@ def _raised(name: str, frame: Frame) -> Exception:
         )
     _logger.error("The task %s failed in its worker:\n%s", name, detail)
     return TaskFailed(f"The computation failed unexpectedly ({kind}).")
+
+
+def _words(given: object) -> tuple[str, ...]:
+    return tuple(map(str, given)) if isinstance(given, list) else ()
 
 
 def _relay(frame: Frame) -> None:

@@ -3,12 +3,49 @@
 import errno
 import logging
 import os
+import resource
 import signal
+import socket
+import subprocess
 import time
 import warnings
 from collections.abc import Callable
 
 from cqox.errors import InvalidRequest
+
+
+def _tried(what: str) -> str:
+    """What comes of an attempt at something that a worker has no business with: the name of the error, or nothing."""
+    parent = os.getppid()
+    attempts: dict[str, Callable[[], object]] = {
+        "internet": lambda: socket.socket(socket.AF_INET),
+        "internet-6": lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM),
+        "unix": lambda: socket.socket(socket.AF_UNIX),
+        "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+        "signal": lambda: os.kill(parent, 0),
+        "signal-group": lambda: os.kill(0, 0),
+        "pidfd": lambda: os.pidfd_open(parent),
+        "limits": lambda: resource.prlimit(parent, resource.RLIMIT_CPU, (1, 1)),
+        "fork": lambda: os._exit(0) if os.fork() == 0 else None,
+        "spawn": lambda: subprocess.run(["true"], check=True),
+        "exec": lambda: os.execv("/bin/true", ["true"]),
+        "environ": lambda: open(f"/proc/{parent}/environ", "rb").read(),  # noqa: SIM115
+        "memory": lambda: open(f"/proc/{parent}/mem", "rb").read(),  # noqa: SIM115
+        "unshare": lambda: os.unshare(os.CLONE_NEWUSER),
+    }
+    try:
+        attempts[what]()
+    except OSError as error:
+        return type(error).__name__
+    return ""
+
+
+def _open_files() -> list[str]:
+    return sorted(os.readlink(f"/proc/self/fd/{number}") for number in _numbers("/proc/self/fd"))
+
+
+def _numbers(folder: str) -> list[str]:
+    return [name for name in os.listdir(folder) if os.path.exists(f"{folder}/{name}")]
 
 
 def warm() -> None:
@@ -50,6 +87,14 @@ def perform(
         case "devour":
             hoard = bytearray(int(str(arguments["bytes"])))
             return {"held": len(hoard)}, b""
+        case "try":
+            return {"error": _tried(str(arguments["what"]))}, b""
+        case "look":
+            return {"environment": dict(os.environ), "files": _open_files()}, b""
+        case "write":
+            with open(str(arguments["path"]), "wb") as file:
+                file.write(bytes(int(str(arguments["bytes"]))))
+            return {}, b""
         case "interrupt":
             os.kill(os.getpid(), signal.SIGINT)
             return {"pid": os.getpid()}, b""

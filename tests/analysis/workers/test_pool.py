@@ -12,19 +12,20 @@ import anyio
 import pytest
 
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.workers import TaskFailed, WorkerPool
+from cqox.analysis.workers import ProcessLimits, TaskFailed, WorkerPool
 from cqox.analysis.workers import pool as pool_module
 from cqox.analysis.workers.process import WorkerProcess
 from cqox.errors import InvalidRequest, LimitExceeded, StoreUnavailable, WorkerLost, WorkersUnavailable
 
 pytestmark = pytest.mark.anyio
+UNLIMITED = ProcessLimits()
 CHORES = "tests.analysis.workers.chores"
 
 
 @asynccontextmanager
-async def opened(size: int = 1, spares: int = 1, memory_bytes: int = 0) -> AsyncIterator[WorkerPool]:
+async def opened(size: int = 1, spares: int = 1, limits: ProcessLimits = UNLIMITED) -> AsyncIterator[WorkerPool]:
     with anyio.fail_after(30):
-        async with WorkerPool.open(work=CHORES, size=size, spares=spares, memory_bytes=memory_bytes) as pool:
+        async with WorkerPool.open(work=CHORES, size=size, spares=spares, limits=limits) as pool:
             yield pool
 
 
@@ -248,7 +249,7 @@ async def test_a_sigint_to_a_worker_changes_nothing() -> None:
 
 
 async def test_the_memory_bound_ends_the_task_and_names_the_setting() -> None:
-    async with opened(memory_bytes=200 * 1024 * 1024) as pool:
+    async with opened(limits=ProcessLimits(memory_bytes=200 * 1024 * 1024)) as pool:
         with pytest.raises(LimitExceeded, match="CQOX_WORKER_MEMORY_BYTES"):
             await pool.run("devour", {"bytes": 400 * 1024 * 1024})
         assert (await pool.run("devour", {"bytes": 50 * 1024 * 1024})).body["held"] == 50 * 1024 * 1024
