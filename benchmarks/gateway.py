@@ -127,7 +127,7 @@ def _disconnect(engine: int, gateway: int) -> None:
         worker = _waited_for(lambda: _computing(parent))
         began = time.perf_counter()
         connection.close()
-        _waited_for(lambda pid=worker: None if _alive(pid) else pid)
+        _waited_for(lambda pid=worker: None if _computes(pid) else pid)
         taken.append((time.perf_counter() - began) * 1e3)
     print(f"\n  From a client's disconnect to the freed CPU: median {statistics.median(taken):.0f} ms", end="")
     print(f" (from {min(taken):.0f} to {max(taken):.0f}); target 100 ms")
@@ -258,8 +258,10 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _alive(pid: int) -> bool:
+def _computes(pid: int) -> bool:
+    """Whether a worker is still at its analysis: one that was left goes on to the next task, or is killed."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        name, _, fields = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
     except OSError:
         return False
+    return name == "cqox:analyze" and fields.split()[0] != "Z"

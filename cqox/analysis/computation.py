@@ -57,7 +57,7 @@ class Computation:
     async def run(self, request: AnalyzeRequest, record: DatasetRecord, key: str, underway: Underway) -> Found:
         """The report, computed here unless another engine has the turn, and kept.
 
-        A cancellation kills the worker and gives the place and the turn back.
+        A cancellation ends the worker's task and gives the place and the turn back.
 
         Raises:
             InputError: the request or the data must be corrected; also where the computation ended its worker twice.

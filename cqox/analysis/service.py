@@ -197,7 +197,7 @@ class Analyses:
             progress: told of every step.
             trace_id: for the provenance.
 
-        A cancellation leaves the computation, and kills it if nobody else waits for it.
+        A cancellation leaves the computation, and ends it if nobody else waits for it.
 
         Raises:
             InputError: the request or the data must be corrected; also where the computation ended its worker twice.
