@@ -157,7 +157,7 @@ _BY_STATUS: Mapping[int, Failure] = {
 _BY_SQLSTATE: Mapping[str, Failure] = {
     "08": _known(Kind.DATABASE, Sent.MAYBE),
     "08001": _known(Kind.DATABASE, Sent.NEVER),
-    "08003": _known(Kind.DATABASE, Sent.NEVER),
+    "08003": _known(Kind.DATABASE, Sent.MAYBE),
     "08004": _known(Kind.DATABASE, Sent.NEVER),
     "08P01": _known(Kind.DATABASE, Sent.MAYBE, transient=False),
     "40000": _known(Kind.DATABASE, Sent.UNDONE),

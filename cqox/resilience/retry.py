@@ -16,6 +16,7 @@ from cqox.resilience._events import AttemptStarted
 from cqox.resilience._hop import call_key
 from cqox.resilience._part import Facts, Judge, Loop
 from cqox.resilience._permit import Permit
+from cqox.resilience._randomness import shared_rng
 from cqox.resilience._ranges import check_flag, check_kind, check_name
 from cqox.resilience._retry_judge import RetryJudge
 from cqox.resilience._retry_settings import Exceptions, RetryChanges, RetrySettings
@@ -23,8 +24,6 @@ from cqox.resilience.backoff import Jitter
 from cqox.resilience.budget import RetryBudget
 
 __all__ = ["Exceptions", "Retry", "RetryChanges", "RetrySettings"]
-
-_shared_rng = Random()
 
 
 class Retry(Loop):
@@ -91,7 +90,7 @@ class Retry(Loop):
         self._gives_key = check_flag("idempotency_key", idempotency_key)
         self.begins = budget is not None or idempotency_key
         self.clock = bind_clock(name, clock)
-        self.rng = rng or _shared_rng
+        self.rng = rng or shared_rng
 
     def setting_names(self) -> frozenset[str]:
         """See `Part.setting_names`."""
