@@ -19,9 +19,10 @@ Rules for every part:
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
+from weakref import WeakSet
 
 from cqox.errors import Rejected
 from cqox.resilience import _events
@@ -33,7 +34,11 @@ from cqox.resilience._permit import NO_RESULT, Admission, Permit
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["NO_RESULT", "Admission", "Facts", "Gate", "Judge", "Limit", "Loop", "Part", "Permit", "Wrapper"]
+__all__ = ["NO_RESULT", "Admission", "Changes", "Facts", "Gate", "Judge", "Limit", "Loop", "Part", "Permit", "Wrapper"]
+
+
+type Changes = Mapping[Part, Mapping[str, object]]
+"""Settings that are about to be changed together, by part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,14 @@ class Part(ABC):
             ValueError: one is out of its range.
         """
         return lambda: cast("Any", self).reconfigure(**changes)
+
+    def check_beside(self, pending: Changes) -> None:
+        """Check what depends on other parts as well, as it will be once `pending` is made.
+
+        Raises:
+            ValueError: the settings contradict each other.
+            TypeError: a callable is of a kind that does not fit what is guarded.
+        """
 
     def __copy__(self) -> Self:
         return self
@@ -214,9 +227,30 @@ class Loop(Part):
 
 
 class Limit(Part):
-    """A part that bounds one attempt in time."""
+    """A part that bounds one attempt in time.
 
-    __slots__ = ()
+    Attributes:
+        dependents: parts whose settings are checked against this limit.
+    """
+
+    __slots__ = ("dependents",)
+
+    dependents: "WeakSet[Part]"
+
+    def seconds_in(self, pending: Changes) -> float:
+        """The bound once `pending` is made, in seconds."""
+        return cast("float", pending.get(self, {}).get("seconds", self.seconds))
+
+    def check_beside(self, pending: Changes) -> None:
+        """See `Part.check_beside`."""
+        for part in tuple(getattr(self, "dependents", ())):
+            part.check_beside(pending)
+
+    def depend(self, part: Part) -> None:
+        """Check `part` as well when this limit changes."""
+        if not hasattr(self, "dependents"):
+            self.dependents = WeakSet()
+        self.dependents.add(part)
 
     @property
     @abstractmethod

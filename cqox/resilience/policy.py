@@ -1,6 +1,6 @@
 """Parts put together: written outermost first, run in that order, never changed afterwards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, Self, cast
 
@@ -8,6 +8,7 @@ from cqox.resilience._guard import bind, expose, guard, kind_behind
 from cqox.resilience._part import Part
 from cqox.resilience._plan import Frame, WrapperFrame, plan
 from cqox.resilience._ranges import check_name
+from cqox.resilience._settings_by_name import SettingsByName
 from cqox.resilience.advice import doubts
 from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.registry import registry
@@ -153,25 +154,31 @@ class Policy:
         )
 
     def setting_names(self) -> frozenset[str]:
-        """Names of the settings that `reconfigure` takes."""
-        return frozenset[str]().union(*(part.setting_names() for part in self.parts))
+        """Names of the settings that `reconfigure` takes, each the shortest that no two share."""
+        return frozenset(self._settings().names())
 
-    def reconfigure(self, **changes: object) -> None:
-        """Give its parts other settings without losing their state; each change goes to every part that knows it.
+    def check_settings(self, changes: Mapping[str, object]) -> None:
+        """Check that `reconfigure` knows the names in `changes`; their values are not looked at.
 
         Raises:
-            TypeError: no part has such a setting.
-            ValueError: a setting is out of its range; nothing is changed.
+            TypeError: no part has such a setting, or several have it.
         """
-        unknown = sorted(set(changes) - self.setting_names())
-        if unknown:
-            known = ", ".join(sorted(self.setting_names())) or "none"
-            raise TypeError(f"policy {self.name} has no setting {unknown[0]!r} to change; it has: {known}")
-        prepared: list[Callable[[], None]] = []
-        for part in self.parts:
-            mine = {name: value for name, value in changes.items() if name in part.setting_names()}
-            if mine:
-                prepared.append(part.prepare(**mine))
+        self._settings().by_part(changes)
+
+    def reconfigure(self, **changes: object) -> None:
+        """Give its parts other settings without losing their state: all of them, or none.
+
+        A setting goes by its own name where one part alone has it, and by `part.setting` where several do:
+        `policy.reconfigure(**{"timeout.seconds": 2.0})`. `part` is the name or the kind of the part.
+
+        Raises:
+            TypeError: no part has such a setting, or several have it.
+            ValueError: a setting is out of its range, or contradicts another; nothing is changed.
+        """
+        pending = self._settings().by_part(changes)
+        prepared = [part.prepare(**pending[part]) for part in self.parts if part in pending]
+        for part in pending:
+            part.check_beside(pending)
         for change in prepared:
             change()
 
@@ -197,6 +204,9 @@ class Policy:
 
     def __repr__(self) -> str:
         return f"Policy({self.name!r}, {', '.join(map(repr, self.parts))})"
+
+    def _settings(self) -> SettingsByName:
+        return SettingsByName(f"policy {self.name}", self.parts)
 
     def _plan(self, asynchronous: bool) -> list[Frame | WrapperFrame]:
         frames = self._plans.get(asynchronous)

@@ -10,6 +10,10 @@ from weakref import WeakValueDictionary
 
 __all__ = ["Operable", "Registry", "registry"]
 
+# Entries that may come and go before what is noted of the dead is looked through.
+_SPARE = 256
+_MOST_NAMED = 20
+
 
 class Operable(Protocol):
     """What the registry can operate."""
@@ -24,10 +28,14 @@ class Operable(Protocol):
 
 
 class Registry:
-    """Named policies and parts."""
+    """Named policies and parts. All but the lists of everything take the same time however many there are."""
 
     def __init__(self) -> None:
         self._entries: WeakValueDictionary[str, Operable] = WeakValueDictionary()
+        # For a name that was taken: its highest number in use. Above it all numbers are free, names of callers apart.
+        self._highest: dict[str, int] = {}
+        # The key of each entry by its `id`, which is only believed if the entry is listed under that key.
+        self._key_of: dict[int, str] = {}
         self._lock = Lock()
 
     def add(self, key: str, entry: Operable) -> str:
@@ -37,11 +45,18 @@ class Registry:
             The key.
         """
         with self._lock:
-            free, number = key, 1
-            while self._entries.get(free) not in (None, entry):
-                number += 1
-                free = f"{key}#{number}"
+            listed = self._entries.get(key)
+            if listed is None or listed is entry:
+                free = key
+            else:
+                known = self._key_of.get(id(entry), "")
+                if known.startswith(f"{key}#") and self._entries.get(known) is entry:
+                    return known
+                free = self._next_free(key)
             self._entries[free] = entry
+            self._key_of[id(entry)] = free
+            if len(self._key_of) > 2 * len(self._entries) + _SPARE:
+                self._forget_the_dead()
             return free
 
     def keys(self) -> list[str]:
@@ -56,7 +71,9 @@ class Registry:
         """
         entry = self._entries.get(key)
         if entry is None:
-            raise KeyError(f"no policy is called {key!r}; there are: {', '.join(self.keys()) or 'none'}")
+            keys = self.keys()
+            more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
+            raise KeyError(f"no policy is called {key!r}; there are: {', '.join(keys[:_MOST_NAMED]) or 'none'}{more}")
         return entry
 
     def __contains__(self, key: str) -> bool:
@@ -93,17 +110,45 @@ class Registry:
     def reconfigure(self, key: str, **changes: object) -> None:
         """Give `key` other settings without losing its state.
 
+        Args:
+            key: the entry.
+            changes: settings by name. A policy whose parts share a name takes `part.setting`; see
+                `Policy.reconfigure`.
+
         Raises:
             KeyError: there is no such entry.
-            TypeError: it has no such setting.
-            ValueError: a setting is out of its range; nothing is changed.
+            TypeError: it has no such setting, or several of that name.
+            ValueError: a setting is out of its range, or contradicts another; nothing is changed.
         """
         entry = self[key]
-        unknown = sorted(set(changes) - entry.setting_names())
-        if unknown:
-            known = ", ".join(sorted(entry.setting_names())) or "none"
-            raise TypeError(f"{key!r} has no setting {unknown[0]!r} to change; it has: {known}")
+        check = getattr(entry, "check_settings", None)
+        if check is not None:
+            check(changes)
+        else:
+            unknown = sorted(set(changes) - entry.setting_names())
+            if unknown:
+                known = ", ".join(sorted(entry.setting_names())) or "none"
+                raise TypeError(f"{key!r} has no setting {unknown[0]!r} to change; it has: {known}")
         cast("Any", entry).reconfigure(**changes)
+
+    def _next_free(self, key: str) -> str:
+        """The next numbered key. Each step down undoes one that an earlier call made up, so both are O(1) on average."""
+        number = self._highest.get(key, 1)
+        while number > 1 and f"{key}#{number}" not in self._entries:
+            number -= 1
+        number += 1
+        while (free := f"{key}#{number}") in self._entries:  # a caller's own choice
+            number += 1
+        self._highest[key] = number
+        return free
+
+    def _forget_the_dead(self) -> None:
+        """Drop what was noted for entries that are gone; as it halves what there is, an addition pays O(1) for it."""
+        references = self._entries.valuerefs()
+        alive = [(reference.key, entry) for reference in references if (entry := reference()) is not None]
+        self._key_of = {id(entry): key for key, entry in alive}
+        named = {key for key, _ in alive} | {key.rpartition("#")[0] for key, _ in alive}
+        self._highest = {key: number for key, number in self._highest.items() if key in named}
 
     def _listed(self) -> list[tuple[str, Operable]]:
         """All entries by key. The references are copied in one step, as other threads add entries and drop them."""

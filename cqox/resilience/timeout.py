@@ -61,9 +61,11 @@ class Timeout(Limit):
         """Bound attempts by other `seconds` from now on.
 
         Raises:
-            ValueError: it is not above 0.
+            ValueError: it is not above 0, or not below the `probe_timeout` of a circuit breaker around it.
         """
-        self.prepare(seconds=seconds)()
+        change = self.prepare(seconds=seconds)
+        self.check_beside({self: {"seconds": seconds}})
+        change()
 
     def prepare(self, **changes: object) -> Callable[[], None]:
         """See `Part.prepare`."""

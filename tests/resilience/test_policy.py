@@ -1,6 +1,7 @@
 """Policies: the order as it is written, one call at a time, explained, operated."""
 
 import copy
+import gc
 import pickle
 
 import pytest
@@ -214,7 +215,7 @@ def test_changes_are_made_together_or_not_at_all(wrong: dict[str, int]) -> None:
     right = {
         "max_delay": 30.0,
         "recovery_timeout": 9.0,
-        "max_queued": 7,
+        "bulkhead.max_queued": 7,
         "max_wait": 2.0,
         "shares": {Criticality.SHEDDABLE: 0.1},
     }
@@ -305,3 +306,79 @@ def test_a_static_or_class_method_has_the_breaker_of_its_policy_too() -> None:
 
     assert (Client.static(), Client().of_class()) == ("static", "Client")
     assert Client.static.breaker is Client.of_class.breaker is Client().of_class.breaker is breaker
+
+
+def test_settings_of_two_parts_never_collide() -> None:
+    policy = Policy("engine policy", RateLimit(5, 60.0), Timeout(5.0))
+    with pytest.raises(TypeError, match=r"2 settings 'seconds': give one of rate limit\.seconds, timeout\.seconds"):
+        policy.reconfigure(seconds=1.0)
+    assert policy.part(Timeout).seconds == 5.0
+    policy.reconfigure(**{"timeout.seconds": 1.0})
+    policy.reconfigure(**{"calls": 10, "RateLimit.seconds": 1.0})
+    assert policy.part(Timeout).seconds == 1.0
+    assert "10 calls per second" in policy.part(RateLimit).describe()
+    assert {"timeout.seconds", "rate limit.seconds", "calls"} <= policy.setting_names()
+    assert "seconds" not in policy.setting_names()
+
+
+def test_parts_of_one_name_are_told_apart_by_their_kind_and_place() -> None:
+    one, two = CircuitBreaker("same"), CircuitBreaker("same")
+    policy = Policy("engine policy", Bulkhead(5, name="same"), one, two)
+    policy.reconfigure(**{"same.max_queued": 3, "CircuitBreaker#2.failure_threshold": 2})
+    assert policy.part(Bulkhead).snapshot().max_queued == 3
+    assert (one.settings.failure_threshold, two.settings.failure_threshold) == (5, 2)
+    for name in ("failure_threshold", "same.failure_threshold", "CircuitBreaker.failure_threshold"):
+        with pytest.raises(TypeError, match=r"CircuitBreaker#1.failure_threshold, CircuitBreaker#2.failure_threshold"):
+            policy.reconfigure(**{name: 4})
+    for name in policy.setting_names():
+        policy.check_settings({name: None})
+
+
+def test_a_setting_is_not_given_by_two_of_its_names() -> None:
+    policy = Policy("engine policy", Timeout(5.0))
+    with pytest.raises(TypeError, match="given twice"):
+        policy.reconfigure(**{"seconds": 1.0, "timeout.seconds": 2.0})
+    assert policy.part(Timeout).seconds == 5.0
+
+
+def test_a_change_is_checked_as_the_construction_is() -> None:
+    limit = Timeout(2.0)
+    breaker = CircuitBreaker("engine", probe_timeout=3.0)
+    policy = Policy("engine policy", breaker, limit)
+    for change in (lambda: breaker.reconfigure(probe_timeout=2.0), lambda: policy.reconfigure(probe_timeout=1.0)):
+        with pytest.raises(ValueError, match=r"probe_timeout .* must be above the attempt timeout of 2 s"):
+            change()
+    for change in (lambda: limit.reconfigure(seconds=3.0), lambda: policy.reconfigure(seconds=30.0)):
+        with pytest.raises(ValueError, match=r"probe_timeout .* not 3.0"):
+            change()
+    assert (limit.seconds, breaker.settings.probe_timeout) == (2.0, 3.0)
+    # What fits together is taken together, whichever of the two comes first.
+    policy.reconfigure(seconds=30.0, probe_timeout=40.0)
+    policy.reconfigure(probe_timeout=1.0, seconds=0.5)
+    assert (limit.seconds, breaker.settings.probe_timeout) == (0.5, 1.0)
+
+
+def test_of_two_limits_the_smaller_is_what_a_probe_timeout_is_checked_against() -> None:
+    outer, inner = Timeout(10.0, name="outer"), Timeout(5.0, name="inner")
+    breaker = CircuitBreaker("engine", probe_timeout=7.0)
+    Policy("engine policy", breaker, outer, inner)
+    outer.reconfigure(seconds=20.0)
+    with pytest.raises(ValueError, match="above the attempt timeout of 8 s"):
+        inner.reconfigure(seconds=8.0)
+
+
+def test_a_probe_that_plain_code_cannot_run_is_refused_when_it_is_set() -> None:
+    async def probe() -> None: ...
+
+    breaker = CircuitBreaker("engine")
+    breaker(lambda: None)
+    with pytest.raises(TypeError, match="cannot probe for synchronous code"):
+        breaker.reconfigure(probe=probe)
+    assert breaker.settings.probe is None
+
+
+def test_a_limit_that_is_gone_is_no_longer_checked() -> None:
+    breaker = CircuitBreaker("engine", probe_timeout=3.0)
+    Policy("gone", breaker, Timeout(2.0))
+    gc.collect()
+    breaker.reconfigure(probe_timeout=1.0)

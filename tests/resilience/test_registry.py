@@ -8,7 +8,17 @@ from types import FrameType
 import pytest
 
 from cqox.errors import CircuitOpen
-from cqox.resilience import CircuitBreaker, CircuitState, Policy, Registry, Retry, Timeout, circuit_breaker, registry
+from cqox.resilience import (
+    CircuitBreaker,
+    CircuitState,
+    Policy,
+    RateLimit,
+    Registry,
+    Retry,
+    Timeout,
+    circuit_breaker,
+    registry,
+)
 from cqox.resilience.testing import FakeClock
 
 
@@ -121,3 +131,66 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are() -> None:
         own.isolate("b")
     with pytest.raises(TypeError, match="'a' has no circuit to observe only"):
         own.observe_only("a")
+
+
+def test_a_name_that_is_taken_ten_thousand_times_costs_no_more_than_one_that_is_not() -> None:
+    looked_at = 0
+
+    class Entry:
+        __slots__ = ("__weakref__",)
+
+        def snapshot(self) -> object:
+            return None
+
+        def setting_names(self) -> frozenset[str]:
+            return frozenset()
+
+    def count(frame: FrameType, event: str, argument: object) -> object:
+        nonlocal looked_at
+        looked_at += event == "line"
+        return count
+
+    listed, held = Registry(), [Entry() for _ in range(10_000)]
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        keys = [listed.add("equal", entry) for entry in held]
+    finally:
+        sys.settrace(before)
+    assert keys == ["equal", *(f"equal#{number}" for number in range(2, 10_001))]
+    assert looked_at < 100 * len(held)
+    assert listed.add("equal", held[5_000]) == keys[5_000]
+    assert len(listed.keys()) == 10_000
+
+
+def test_numbers_of_entries_that_are_gone_are_used_again_and_nothing_is_kept_of_them() -> None:
+    listed, first = Registry(), Retry()
+    assert listed.add("name", first) == "name"
+    for number in range(2_000):
+        assert listed.add("name", Retry()) == "name#2"
+        listed.add(f"other {number}", Retry())
+    assert len(listed._key_of) < 1_000
+    assert len(listed._highest) < 1_000
+    own = Retry()
+    assert listed.add("name#2", own) == "name#2"
+    assert listed.add("name", last := Retry()) == "name#3"
+    assert set(listed) == {"name", "name#2", "name#3"}
+    del last
+
+
+def test_of_many_names_an_unknown_one_is_told_a_few() -> None:
+    listed = Registry()
+    held = [Retry() for _ in range(1_000)]
+    for number, entry in enumerate(held):
+        listed.add(f"key {number:04}", entry)
+    with pytest.raises(KeyError, match=r"key 0000, .*key 0019 and 980 more") as caught:
+        listed["nobody"]
+    assert len(str(caught.value)) < 500
+
+
+def test_a_part_of_a_policy_is_named_where_two_know_the_setting() -> None:
+    policy = Policy("two limits", RateLimit(5), Timeout(5.0))
+    with pytest.raises(TypeError, match=r"give one of rate limit\.seconds, timeout\.seconds"):
+        registry.reconfigure("two limits", seconds=1.0)
+    registry.reconfigure("two limits", **{"timeout.seconds": 1.0})
+    assert policy.part(Timeout).seconds == 1.0

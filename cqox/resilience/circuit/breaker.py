@@ -1,6 +1,7 @@
 """The circuit breaker: a part for policies, a decorator, and a guard for blocks."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Concatenate, Protocol, Self, Unpack, cast, overload
 
@@ -9,7 +10,7 @@ from cqox.resilience._ambient import Ambient
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._events import Listener
 from cqox.resilience._guard import expose, guard
-from cqox.resilience._part import Facts, Gate
+from cqox.resilience._part import Changes, Facts, Gate
 from cqox.resilience._permit import Admission, Permit
 from cqox.resilience._ranges import check_name
 from cqox.resilience.circuit.admission import CircuitAdmission, check_probe
@@ -18,6 +19,7 @@ from cqox.resilience.circuit.health import FailureRate
 from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings, Failures, Probe
 from cqox.resilience.circuit.state import CircuitState
 from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot
+from cqox.resilience.circuit.uses import Uses
 from cqox.resilience.registry import registry
 
 __all__ = ["CircuitBreaker", "GuardedFunction"]
@@ -55,7 +57,7 @@ class CircuitBreaker(Gate):
     threads, asyncio and Trio.
     """
 
-    __slots__ = ("_circuit", "name")
+    __slots__ = ("_circuit", "_uses", "name")
 
     def __init__(
         self,
@@ -155,14 +157,28 @@ class CircuitBreaker(Gate):
         timeout, counted from when it opened.
 
         Raises:
-            ValueError: a setting is out of its range; nothing is changed.
+            ValueError: a setting is out of its range, or `probe_timeout` is not longer than the attempt timeout;
+                nothing is changed.
+            TypeError: the probe is a coroutine function and a callee is none.
         """
-        self.prepare(**changes)()
+        change = self.prepare(**changes)
+        self.check_beside({self: cast("Mapping[str, object]", changes)})
+        change()
 
     def prepare(self, **changes: object) -> Callable[[], None]:
         """See `Part.prepare`."""
-        settings = replace(self._circuit.settings, **cast("CircuitChanges", changes))
-        return lambda: self._circuit.reconfigure(settings)
+        # Checked now and made of what is in force then: another thread may change another setting meanwhile.
+        replace(self._circuit.settings, **cast("CircuitChanges", changes))
+        return lambda: self._circuit.reconfigure(cast("CircuitChanges", changes))
+
+    def check_beside(self, pending: Changes) -> None:
+        """See `Part.check_beside`."""
+        mine, settings = pending.get(self, {}), self._circuit.settings
+        probe_timeout = cast("float | None", mine.get("probe_timeout", settings.probe_timeout))
+        for timeout in self._uses.attempt_timeouts(pending):
+            self._check_probe_timeout(probe_timeout, timeout)
+        if self._uses.blocking:
+            check_probe(cast("Probe | None", mine.get("probe", settings.probe)))
 
     def subscribe(self, callback: Listener) -> Callable[[], None]:
         """Call `callback` for each transition of this circuit, once, in order, outside of its lock.
@@ -194,14 +210,12 @@ class CircuitBreaker(Gate):
             TypeError: the probe is a coroutine function and the callee is none.
         """
         settings = self._circuit.settings
-        timeout = facts.attempt_timeout
-        if settings.probe_timeout is not None and timeout < float("inf") and settings.probe_timeout <= timeout:
-            raise ValueError(
-                f"probe_timeout of circuit breaker {self.name} must be above the attempt timeout of {timeout:g} s, "
-                f"not {settings.probe_timeout!r}"
-            )
+        self._check_probe_timeout(settings.probe_timeout, facts.attempt_timeout)
         if not facts.asynchronous:
             check_probe(settings.probe)
+        self._uses.add(facts)
+        for limit in facts.limits:
+            limit.depend(self)
         return CircuitAdmission(self._circuit, facts, self._refuse)
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
@@ -231,8 +245,16 @@ class CircuitBreaker(Gate):
 
     def _begin(self, name: str, settings: CircuitSettings, clock: Clock | TimeSource | None, key: str) -> None:
         self.name = check_name(name)
+        self._uses = Uses()
         self._circuit = Circuit(name, settings, bind_clock(f"circuit breaker {name}", clock))
         registry.add(key, self)
+
+    def _check_probe_timeout(self, probe_timeout: float | None, attempt_timeout: float) -> None:
+        if probe_timeout is not None and attempt_timeout < math.inf and probe_timeout <= attempt_timeout:
+            raise ValueError(
+                f"probe_timeout of circuit breaker {self.name} must be above the attempt timeout of "
+                f"{attempt_timeout:g} s, not {probe_timeout!r}"
+            )
 
     def _block(self) -> CircuitAdmission:
         # Made anew for each block: one that was kept would hold its breaker, and nothing else, alive.

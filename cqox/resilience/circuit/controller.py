@@ -6,6 +6,7 @@ user's code and run outside of it.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from cqox.resilience._events import (
 )
 from cqox.resilience._permit import Permit
 from cqox.resilience.circuit.health import ConsecutiveFailures
-from cqox.resilience.circuit.settings import CircuitSettings
+from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings
 from cqox.resilience.circuit.state import Closed, Disabled, HalfOpen, Isolated, Lease, Open, Phase
 from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, Outcome, Totals
 from cqox.resilience.circuit.window import Window
@@ -159,10 +160,10 @@ class Circuit:
                     self._tell(CircuitObserved, now)
         self.outbox.deliver()
 
-    def reconfigure(self, settings: CircuitSettings) -> None:
+    def reconfigure(self, changes: CircuitChanges) -> None:
         """Go on with other settings in the same state."""
         with self.lock:
-            self.settings = settings
+            self.settings = settings = replace(self.settings, **changes)
             if isinstance(self.phase, Closed):
                 # In place: the generation stays, so that calls under way still count.
                 self.phase.health = settings.adapt(self.phase.health, self.totals.quiet)
