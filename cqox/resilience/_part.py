@@ -106,7 +106,7 @@ class Part(ABC):
         """
         return lambda: cast("Any", self).reconfigure(**changes)
 
-    def check_beside(self, pending: Changes) -> None:
+    def check_beside(self, pending: Changes) -> None:  # noqa: B027 - most parts depend on no other
         """Check what depends on other parts as well, as it will be once `pending` is made.
 
         Raises:

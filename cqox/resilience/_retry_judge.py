@@ -31,6 +31,8 @@ __all__ = ["RetryJudge"]
 
 _log = logging.getLogger("cqox.resilience")
 
+_NOTE = "no further attempt was made after"
+
 
 class RetryJudge(Judge):
     """The attempts of one call."""
@@ -149,12 +151,8 @@ class RetryJudge(Judge):
         return None
 
     def _give_up(self, error: Exception, stop: "_Stop") -> None:
-        note = f"no further attempt was made after {self._attempt}: {stop.reason}"
-        # A callee may raise one and the same exception again and again, on which notes would pile up.
-        if stop.noted and note not in getattr(error, "__notes__", ()):
-            # A frozen exception takes no note, and goes to the caller without one.
-            with suppress(AttributeError, TypeError):
-                error.add_note(note)
+        if stop.noted:
+            _note(error, f"{_NOTE} {self._attempt}: {stop.reason}")
         if stop.logged:
             _log.warning(
                 "[Retry] Attempt %d/%d failed: %s. Giving up: %s.",
@@ -168,6 +166,17 @@ class RetryJudge(Judge):
 
     def _tell(self, kind: Callable[..., _events.Event], **data: object) -> None:
         _events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data))
+
+
+def _note(error: Exception, note: str) -> None:
+    """Put `note` on `error` in place of an earlier one: a callee may raise one object again and again."""
+    # A frozen exception takes no note, and goes to the caller without one.
+    with suppress(AttributeError, TypeError):
+        notes: object = getattr(error, "__notes__", None)
+        if isinstance(notes, list):
+            said = cast("list[object]", notes)
+            said[:] = [line for line in said if not (isinstance(line, str) and line.startswith(_NOTE))]
+        error.add_note(note)
 
 
 def _asked_by(error: BaseException) -> float:

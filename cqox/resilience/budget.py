@@ -4,6 +4,9 @@ Without a budget, retries multiply the load on what is failing already. One budg
 dependency. It only ever says whether a retry may be made: it delays nothing, and a first attempt never asks it.
 """
 
+import math
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
@@ -14,8 +17,12 @@ from cqox.resilience._tally import Tally
 
 __all__ = ["RetryBudget", "RetryBudgetSnapshot"]
 
-# A budget saves up at most what its floor yields in this time, so that a quiet night does not pay for a storm.
+# A budget saves up at most what it earns in this time, so that a quiet night does not pay for a storm.
 _SAVED_SECONDS = 10.0
+# How finely first attempts are told apart by their time, as a share of that time.
+_SLICES = 20
+# The clock is read at every so many first attempts, as most calls need nothing else.
+_LOOK_AT_EVERY = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +32,7 @@ class RetryBudgetSnapshot:
     Attributes:
         name: name of the budget.
         available: retries that it would grant at once, a part of one included.
-        capacity: the most that it saves up.
+        capacity: the most that it saves up at present.
         first_attempts: first attempts counted.
         granted: retries granted.
         refused: retries refused.
@@ -40,14 +47,25 @@ class RetryBudgetSnapshot:
 
 
 class RetryBudget:
-    """Grants retries for `ratio` of the first attempts and for `floor_per_second` beside them; it starts full.
+    """Grants retries for `ratio` of the first attempts and for `floor_per_second` as well; it starts full.
 
-    What is not used is saved up, at most what the floor yields in ten seconds and at least one retry. In any stretch
-    of time the retries granted are at most that, plus `ratio` times the first attempts, plus the floor times the
-    seconds.
+    What is not used is saved up: at most what the floor yields in ten seconds, or `ratio` of the first attempts of the
+    last ten seconds where that is more, and at least one retry. In any stretch of time the retries granted are at most
+    what was saved up, plus `ratio` times the first attempts, plus the floor times the seconds.
     """
 
-    __slots__ = ("_arrivals", "_bucket", "_clock", "_first_attempts", "_granted", "_lock", "_ratio", "_refused", "name")
+    __slots__ = (
+        "_arrivals",
+        "_bucket",
+        "_clock",
+        "_first_attempts",
+        "_granted",
+        "_lock",
+        "_ratio",
+        "_recent",
+        "_refused",
+        "name",
+    )
 
     def __init__(
         self,
@@ -74,18 +92,23 @@ class RetryBudget:
         self._clock = bind_clock(f"RetryBudget {name!r}", clock)
         self._lock = Lock()
         self._arrivals = Tally()
-        self._bucket = TokenBucket(floor_per_second, _capacity(floor_per_second))
+        self._recent = _Recent()
+        self._bucket = TokenBucket(floor_per_second, _floor_capacity(floor_per_second))
         self._first_attempts = self._granted = self._refused = 0
 
     def first_attempt(self) -> None:
         """Count a first attempt: it earns its share of a retry. It is never delayed or refused."""
-        self._arrivals.add()
+        if self._arrivals.add() % _LOOK_AT_EVERY == 0:
+            with suppress(RuntimeError):  # under another clock than the one that it is bound to, which a retry is told
+                now = self._clock.checked_now()
+                with self._lock:
+                    self._pay_in(now)
 
     def may_retry(self) -> bool:
         """Take one retry out of the budget; False where there is none, so that the last error is final."""
         now = self._clock.checked_now()
         with self._lock:
-            self._pay_in()
+            self._pay_in(now)
             if self._bucket.take(now):
                 self._granted += 1
                 return True
@@ -100,19 +123,19 @@ class RetryBudget:
         """
         now = self._clock.checked_now()
         with self._lock:
-            self._pay_in()
+            self._pay_in(now)
             ratio = self._ratio if ratio is None else check_rate("ratio", ratio)
             floor = self._bucket.rate
             if floor_per_second is not None:
                 floor = check_rate("floor_per_second", floor_per_second)
             self._ratio = ratio
-            self._bucket.resize(now, rate=floor, capacity=_capacity(floor))
+            self._bucket.resize(now, rate=floor, capacity=self._capacity(floor))
 
     def snapshot(self) -> RetryBudgetSnapshot:
         """What it would grant, and the totals."""
         now = self._clock.peek()
         with self._lock:
-            self._pay_in()
+            self._pay_in(now)
             return RetryBudgetSnapshot(
                 name=self.name,
                 available=self._bucket.level(now),
@@ -122,12 +145,50 @@ class RetryBudget:
                 refused=self._refused,
             )
 
-    def _pay_in(self) -> None:
+    def _pay_in(self, now: float) -> None:
         """What first attempts have earned since the last look: as nothing was taken meanwhile, it is the same now."""
         arrived = self._arrivals.value()
+        self._recent.see(now, arrived)
+        self._bucket.resize(now, rate=self._bucket.rate, capacity=self._capacity(self._bucket.rate))
         self._bucket.add(self._ratio * (arrived - self._first_attempts))
         self._first_attempts = arrived
 
+    def _capacity(self, floor_per_second: float) -> float:
+        return max(_floor_capacity(floor_per_second), self._ratio * self._recent.count)
 
-def _capacity(floor_per_second: float) -> float:
+
+class _Recent:
+    """How many first attempts there were in the last ten seconds, apart from the twentieth of them that is not over.
+
+    Attributes:
+        count: how many.
+    """
+
+    __slots__ = ("_before", "_slices", "count")
+
+    _WIDTH = _SAVED_SECONDS / _SLICES
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before = 0
+        # Each slice of time with the number that had arrived by its end; the last one is the present.
+        self._slices: deque[tuple[int, int]] = deque()
+
+    def see(self, now: float, arrived: int) -> None:
+        """There were `arrived` in all by `now`; a time that cannot be read, or goes back, counts as the last."""
+        slices = self._slices
+        tick = slices[-1][0] if slices else -math.inf
+        if now // self._WIDTH > tick:
+            tick = int(now // self._WIDTH)
+        elif slices:
+            slices.pop()
+        else:
+            return
+        while slices and slices[0][0] < tick - _SLICES:
+            self._before = slices.popleft()[1]
+        self.count = slices[-1][1] - self._before if slices else 0
+        slices.append((int(tick), arrived))
+
+
+def _floor_capacity(floor_per_second: float) -> float:
     return max(1.0, floor_per_second * _SAVED_SECONDS)

@@ -132,7 +132,7 @@ class Registry:
         cast("Any", entry).reconfigure(**changes)
 
     def _next_free(self, key: str) -> str:
-        """The next numbered key. Each step down undoes one that an earlier call made up, so both are O(1) on average."""
+        """The next numbered key. A step down undoes one that an earlier call made up, so it is O(1) on average."""
         number = self._highest.get(key, 1)
         while number > 1 and f"{key}#{number}" not in self._entries:
             number -= 1

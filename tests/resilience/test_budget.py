@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cqox.resilience.budget import RetryBudget
 from cqox.tasks import open_task_group
-from tests.resilience.conftest import Time
+from tests.resilience.conftest import Time, run_async
 
 
 def spend(budget: RetryBudget) -> int:
@@ -77,6 +77,43 @@ def test_a_healthy_time_does_not_save_up_for_a_storm() -> None:
     assert spend(budget) == 30
 
 
+def test_a_busy_dependency_affords_ten_seconds_of_its_share_and_not_only_of_its_floor() -> None:
+    time = Time()
+    budget = RetryBudget(clock=time)
+    for _ in range(10_000):
+        budget.first_attempt()
+        time.now += 60 / 10_000
+    # 167 first attempts a second earn 33 retries a second, and the floor 3.
+    assert 310 <= spend(budget) <= 335
+    time.now += 60.0
+    assert spend(budget) == 30, "what was long ago pays for nothing"
+
+
+def test_a_burst_of_first_attempts_does_not_raise_what_is_saved_for_it() -> None:
+    time = Time()
+    budget = RetryBudget(clock=time)
+    for _ in range(5_000):
+        budget.first_attempt()
+    assert budget.snapshot().capacity == 30
+    time.now += 1.0
+    assert budget.snapshot().capacity == 1_000
+    time.now += 9.5
+    assert budget.snapshot().capacity == 30
+
+
+def test_a_first_attempt_is_never_refused_even_under_another_clock() -> None:
+    budget = RetryBudget()
+
+    async def main() -> None:
+        assert budget.may_retry()
+
+    run_async("trio", main)
+    for _ in range(100):
+        budget.first_attempt()
+    with pytest.raises(RuntimeError, match="bound to"):
+        budget.may_retry()
+
+
 @given(
     ratio=st.floats(0, 2),
     floor=st.floats(0, 20),
@@ -93,7 +130,7 @@ def test_no_stretch_of_time_gets_more_than_is_promised(
             budget.first_attempt()
         first_attempts += calls
         granted += spend(budget)
-        saved = max(1.0, 10 * floor)
+        saved = max(1.0, 10 * floor)  # it starts with this, and a larger store is filled by first attempts alone
         assert granted <= saved + ratio * first_attempts + floor * (time.now - started) + 1e-6
         time.now += seconds
     snapshot = budget.snapshot()

@@ -230,3 +230,16 @@ def test_a_rejection_between_attempts_has_no_past() -> None:
     with pytest.raises(CircuitOpen) as caught:
         call()
     assert caught.value.__context__ is None
+
+
+def test_notes_on_an_exception_that_is_raised_again_and_again_do_not_pile_up() -> None:
+    error = Down("one object")
+    error.add_note("the callee's own")
+    for attempts, seconds in enumerate((3.0, 2.5, 1.25, 0.5), start=1):
+        clock = FakeClock()
+        retry = Retry(3 + attempts, 0.4, jitter="full", idempotent=True, clock=clock)
+        call = Policy("shared", retry)(Script(error).__call__)
+        with pytest.raises(Down), deadline(seconds / 10, clock=clock):
+            call()
+    assert error.__notes__[0] == "the callee's own"
+    assert len(error.__notes__) == 2

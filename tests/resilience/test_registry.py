@@ -173,9 +173,9 @@ def test_numbers_of_entries_that_are_gone_are_used_again_and_nothing_is_kept_of_
     assert len(listed._highest) < 1_000
     own = Retry()
     assert listed.add("name#2", own) == "name#2"
-    assert listed.add("name", last := Retry()) == "name#3"
+    last = Retry()
+    assert listed.add("name", last) == "name#3"
     assert set(listed) == {"name", "name#2", "name#3"}
-    del last
 
 
 def test_of_many_names_an_unknown_one_is_told_a_few() -> None:
