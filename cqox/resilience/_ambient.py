@@ -1,16 +1,19 @@
 """The deadline that is in force around a call, and where it stops to be.
 
 A context variable travels further than a scope does: into tasks of the app, into threads, into shielded clean-up. So a
-deadline remembers where it was set, and is in force only where its scope really would end the call.
+deadline remembers where it was set, and is in force only where its scope really would end the call. Where a task inside
+its scope waits for what runs without one (`_joined`), it is a number to heed.
 """
 
 import math
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from threading import get_ident
 from typing import Final
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience._clock import TimeSource, natural_time
+from cqox.resilience._joined import clock_of, is_joined
 from cqox.resilience._scope import CancelScope, Loop, place
 from cqox.tasks import bind_to_group
 
@@ -32,6 +35,7 @@ class Ambient:
     """
 
     __slots__ = (
+        "_ended",
         "_groups",
         "_mark",
         "_place",
@@ -59,6 +63,7 @@ class Ambient:
         self.seconds = seconds
         self.attempt_seconds = attempt_seconds
         self.loop = loop
+        self._ended = False
         self._scope: CancelScope | None = None
         if loop is None:
             self.clock = clock or natural_time()
@@ -84,6 +89,7 @@ class Ambient:
     def leave(self, error: BaseException | None) -> bool:
         """End it; True where its scope ended the block."""
         ambient.reset(self._token)
+        self._ended = True
         scope = self._scope
         if scope is None:
             return False
@@ -100,7 +106,10 @@ class Ambient:
         return self.loop is not None and (self._mark is None or self.loop.mark_of(self._place) != self._mark)
 
     def disarm(self) -> bool:
-        """End nothing any more, from now until it is left; False where it has begun to end its block."""
+        """End nothing any more, from now until it is left; False where it has begun to end its block.
+
+        It may be called from any task of the block.
+        """
         scope = self._scope
         if scope is not None:
             if scope.cancel_called:
@@ -108,10 +117,17 @@ class Ambient:
             scope.deadline = math.inf
         self.at = self.attempt_seconds = math.inf
         if ambient.get() is self:
-            # What it hides is in force again while it stays open.
-            ambient.reset(self._token)
-            self._token = ambient.set(ambient.get())
+            # What it hides is in force again while it stays open; in a task of the block, `in_force` looks further out.
+            with suppress(ValueError):
+                ambient.reset(self._token)
+                self._token = ambient.set(ambient.get())
         return True
+
+    @property
+    def hidden(self) -> "Ambient | None":
+        """The deadline that was innermost when it was entered."""
+        old = self._token.old_value
+        return old if isinstance(old, Ambient) else None
 
     def remaining(self) -> float:
         """Seconds left, 0.0 once it has passed."""
@@ -142,10 +158,44 @@ class Ambient:
         else:
             holds = loop.will_cancel_by(self._scope_at, self._place, self._groups, self._mark)
         if not holds:
-            return None
+            return self.as_number()
         if self.clock() >= self.at:
             raise DeadlineExceeded(self.seconds, before_call=True)
         return self
+
+    def as_number(self) -> "Ambient | None":
+        """It as a number to heed, where what runs here is waited for by what it was set for; None elsewhere.
+
+        Raises:
+            DeadlineExceeded: it has passed, so that nothing may be called.
+        """
+        number = self.number_here()
+        if number is not None and number.clock() >= number.at:
+            raise DeadlineExceeded(self.seconds, before_call=True)
+        return number
+
+    def number_here(self) -> "Ambient | None":
+        """The same where it may have passed."""
+        if self._ended or not is_joined(self._scope):
+            return None
+        clock = self.clock
+        if self.loop is not None and clock == self.loop.time:
+            clock = clock_of(self._place) or clock
+        return _Number(self, clock)
+
+
+class _Number(Ambient):
+    """A deadline seen from where its scope does not reach."""
+
+    __slots__ = ()
+
+    def __init__(self, origin: Ambient, clock: TimeSource) -> None:
+        self.seconds = origin.seconds
+        self.attempt_seconds = origin.attempt_seconds
+        self.at = origin.at
+        self.clock = clock
+        self.loop = None
+        self._scope = None
 
 
 ambient: ContextVar[Ambient | None] = bind_to_group(ContextVar("cqox_ambient_deadline", default=None), None)
@@ -155,4 +205,8 @@ ambient: ContextVar[Ambient | None] = bind_to_group(ContextVar("cqox_ambient_dea
 def in_force() -> Ambient | None:
     """The deadline in force here, None where there is none."""
     innermost = ambient.get()
-    return innermost if innermost is not None and innermost.holds_here() else None
+    while innermost is not None and innermost.at == math.inf and innermost.hidden is not None:
+        innermost = innermost.hidden  # one that was disarmed
+    if innermost is None or innermost.holds_here():
+        return innermost
+    return innermost.number_here()

@@ -44,6 +44,9 @@ class DeadlineMiddleware:
     is at work, the app is cancelled and the answer is 504 too, unless the response has begun: then `DeadlineExceeded`
     is raised, so that the server cuts the response and no half of one is taken for the whole.
 
+    What is bounded is the answer. What the app runs when the answer is complete, such as a framework's background
+    tasks, is under no deadline.
+
     A WebSocket gets attempt and criticality and no deadline.
     """
 
@@ -101,22 +104,25 @@ class DeadlineMiddleware:
     ) -> None:
         limit = self._max_seconds(str(scope["path"])) if callable(self._max_seconds) else self._max_seconds
         seconds = deadline_from_headers(headers, max_seconds=limit)
-        begun = complete = False
+        begun = False
+        bound = deadline(seconds)
+        answer = _Answer()
 
         async def watch(message: MutableMapping[str, object]) -> None:
-            nonlocal begun, complete
+            nonlocal begun
             begun = True
             await send(message)
-            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if answer.ends_with(message):
+                # What the framework runs after its answer is no part of it, and has no deadline.
+                bound.disarm()
 
         if seconds > 0:
             try:
-                with deadline(seconds):
+                with bound:
                     await self._app(scope, receive, watch)
                 return
             except DeadlineExceeded:
-                if complete:
-                    return
+                # After the answer has begun, nothing but the server can say that something has ended too early.
                 if begun:
                     raise
         await self._expired(scope, receive, send)
@@ -125,3 +131,29 @@ class DeadlineMiddleware:
         if any(path == probe or path.startswith(f"{probe}/") for probe in self._probe_paths):
             return Criticality.PROBE
         return criticality_from_headers(headers, ceiling=self._ceiling)
+
+
+class _Answer:
+    """How far the messages of one response have come."""
+
+    __slots__ = ("_trailers_follow",)
+
+    def __init__(self) -> None:
+        self._trailers_follow = False
+
+    def ends_with(self, message: MutableMapping[str, object]) -> bool:
+        """True where `message` is the last of the response."""
+        more = False
+        match message["type"]:
+            case "http.response.start":
+                self._trailers_follow = bool(message.get("trailers", False))
+                return False
+            case "http.response.body" | "http.response.zerocopysend":
+                more = bool(message.get("more_body", False)) or self._trailers_follow
+            case "http.response.pathsend":
+                more = self._trailers_follow
+            case "http.response.trailers":
+                more = bool(message.get("more_trailers", False))
+            case _:
+                return False
+        return not more

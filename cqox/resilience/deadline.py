@@ -71,3 +71,11 @@ class deadline:
     ) -> None:
         if self._record is not None and self._record.leave(error):
             raise DeadlineExceeded(self.seconds) from error
+
+    def disarm(self) -> bool:
+        """End nothing any more: the rest of the block runs without it, in every task that it was in force for.
+
+        Returns:
+            False where it had begun to end the block, or where it is an enclosing deadline that would.
+        """
+        return self._record is not None and self._record.disarm()

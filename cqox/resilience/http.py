@@ -168,7 +168,8 @@ def propagate_sync(request: OutgoingRequest) -> None:
 
 def _tell(request: OutgoingRequest, seconds: float) -> None:
     if seconds <= 0:
-        raise DeadlineExceeded
+        # Nothing is sent, so that it says nothing about the other side.
+        raise DeadlineExceeded(before_call=True)
     key = None if is_idempotent_method(request.method) or IDEMPOTENCY_KEY in request.headers else call_key.get()
     request.headers.update(
         call_headers(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -11,7 +12,8 @@ from cqox.errors import DeadlineExceeded
 from cqox.resilience._hop import attempt_served, serves_a_retry
 from cqox.resilience.asgi import DeadlineMiddleware, Receive, Scope, Send
 from cqox.resilience.criticality import Criticality, current_criticality
-from cqox.resilience.deadline import remaining
+from cqox.resilience.deadline import deadline, remaining
+from cqox.resilience.decorators import api_timeout
 
 pytestmark = pytest.mark.anyio
 
@@ -135,15 +137,97 @@ async def test_a_response_that_has_begun_is_cut_and_not_followed_by_another() ->
     assert [message["type"] for message in client.sent] == ["http.response.start", "http.response.body"]
 
 
-async def test_what_runs_on_after_a_complete_response_is_ended_quietly() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+@pytest.mark.parametrize("sends_from_a_task", [False, True])
+async def test_what_runs_on_after_a_complete_response_is_not_cancelled(sends_from_a_task: bool) -> None:
+    seen: list[float] = []
+
+    async def answer(send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"who", "more_body": True})
+        await send({"type": "http.response.body", "body": b"le"})
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with anyio.create_task_group() as group:
+            if sends_from_a_task:
+                group.start_soon(answer, send)
+            else:
+                await answer(send)
+        seen.append(remaining())
+        await anyio.sleep(300.0)
+        # A call in the background is bounded by its own limit alone.
+        seen.append(await api_timeout(10.0)(measured)())
+
+    async def measured() -> float:
+        await anyio.lowlevel.checkpoint()
+        return remaining()
+
+    client = Client(x_request_timeout_ms="30000")
+    assert await client.ask(DeadlineMiddleware(app, max_seconds=60.0)) == 200
+    assert len(client.sent) == 3
+    assert seen == [float("inf"), pytest.approx(10.0)]
+
+
+async def test_what_hides_a_longer_deadline_shows_it_again_after_the_answer() -> None:
+    seen: list[float] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await App()(scope, receive, send)
+        seen.append(remaining())
+
+    with deadline(50.0):
+        await Client().ask(DeadlineMiddleware(app, max_seconds=20.0))
+    assert seen == [pytest.approx(50.0)]
+
+
+async def test_an_answer_with_trailers_is_bounded_until_they_are_sent() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": True})
         await send({"type": "http.response.body", "body": b"whole"})
         await anyio.sleep_forever()
 
     client = Client(x_request_timeout_ms="30000")
+    with pytest.raises(DeadlineExceeded):
+        await client.ask(DeadlineMiddleware(app, max_seconds=60.0))
+
+
+async def test_a_deadline_that_ends_a_background_task_is_told_to_the_server() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await App()(scope, receive, send)
+        with deadline(5.0):
+            await anyio.sleep_forever()
+
+    with pytest.raises(DeadlineExceeded):
+        await Client().ask(DeadlineMiddleware(app, max_seconds=60.0))
+
+
+@pytest.mark.parametrize("around", [False, True])
+async def test_background_tasks_of_starlette_are_not_cancelled(around: bool) -> None:
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.background import BackgroundTask
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    done: list[str] = []
+
+    async def work() -> None:
+        await anyio.sleep(300.0)
+        done.append("background")
+
+    async def endpoint(request: object) -> Any:
+        return PlainTextResponse("ok", background=BackgroundTask(work))
+
+    async def untouched(request: object, call_next: Any) -> Any:
+        return await call_next(request)
+
+    middleware = [Middleware(BaseHTTPMiddleware, dispatch=untouched)] if around else []
+    app = Starlette(routes=[Route("/api", endpoint)], middleware=middleware)
+    client = Client(x_request_timeout_ms="30000")
+    client.scope.update(method="GET", query_string=b"", root_path="")
     assert await client.ask(DeadlineMiddleware(app, max_seconds=60.0)) == 200
-    assert len(client.sent) == 2
+    assert done == ["background"]
 
 
 async def test_a_client_that_goes_away_cancels_the_app_and_is_not_answered() -> None:

@@ -1,0 +1,128 @@
+"""Whether what runs here is waited for by a task inside a scope, although no scope of that task guards it.
+
+So it is for the children of `asyncio.gather` and `asyncio.TaskGroup`, and for a function that a task runs in a pool of
+threads: asyncio's, AnyIO's or Trio's. A deadline holds there as a number. It does not hold in a task that nobody waits
+for, such as one of `asyncio.create_task` or of the app's own group, in a thread that was started by hand, or under a
+shield.
+
+None of this has a public name. Where a private one has changed, the answer is no.
+"""
+
+import asyncio
+import sys
+import threading
+from asyncio import current_task
+from collections.abc import Callable, Iterator
+from concurrent.futures import thread as thread_pool
+from contextlib import suppress
+from typing import Any
+
+__all__ = ["clock_of", "is_joined"]
+
+# Gathered tasks that gather tasks; deeper than this nobody is looked for.
+_MOST_LEVELS = 16
+_ERRORS = (AttributeError, KeyError, LookupError, TypeError, RuntimeError, ValueError)
+
+
+def is_joined(scope: object) -> bool:
+    """True where a task inside `scope`, with no shield between, waits for what runs here.
+
+    Args:
+        scope: of AnyIO on asyncio or of Trio; None for a time that was set in plain code.
+    """
+    with suppress(*_ERRORS):
+        if asyncio._get_running_loop() is not None:
+            task = current_task()
+            return task is not None and scope is not None and _is_awaited_in(scope, task, _MOST_LEVELS)
+        return _is_in_pool_for(scope)
+    return False
+
+
+def clock_of(task: Any) -> Callable[[], float] | None:  # noqa: ANN401 - a task of asyncio or Trio
+    """The clock by which scopes of `task` are set, readable from every thread; None where it is not known."""
+    with suppress(*_ERRORS):
+        loop = getattr(task, "get_loop", None)
+        clock: Callable[[], float] = loop().time if loop is not None else task._runner.clock.current_time
+        return clock
+    return None
+
+
+def _is_in_pool_for(scope: object) -> bool:
+    """True where this thread belongs to a pool and works for a task inside `scope`, as far as the pool tells."""
+    trio = sys.modules.get("trio._threads")
+    register = getattr(getattr(trio, "PARENT_TASK_DATA", None), "task_register", None)
+    if register is not None:
+        return register[0] is not None and _is_inside_on_trio(scope, register[0]._cancel_status)
+    locals_of_anyio = getattr(sys.modules.get("anyio._core._eventloop"), "threadlocals", None)
+    caller = getattr(locals_of_anyio, "current_cancel_scope", None)
+    if caller is not None:
+        return _is_within(scope, caller) or _host_is_awaited_in(scope, caller)
+    # Asyncio's own pool does not tell for whom it works.
+    target: object = getattr(threading.current_thread(), "_target", None)
+    return target is thread_pool._worker
+
+
+def _is_inside_on_trio(scope: object, status: Any) -> bool:  # noqa: ANN401 - Trio's own
+    while status is not None:
+        if status._scope is scope:
+            return True
+        if status._scope.shield:
+            return False
+        status = status._parent
+    return False
+
+
+def _is_within(scope: object, inner: Any) -> bool:  # noqa: ANN401 - a scope of AnyIO on asyncio
+    while inner is not None:
+        if inner is scope:
+            return True
+        if inner.shield:
+            return False
+        inner = inner._parent_scope
+    return False
+
+
+def _host_is_awaited_in(scope: object, inner: Any) -> bool:  # noqa: ANN401 - a scope of AnyIO on asyncio
+    # The scope that shields a thread of AnyIO's from its caller is not one of the caller's.
+    while inner._parent_scope is not None:
+        if inner.shield:
+            return False
+        inner = inner._parent_scope
+    return _is_awaited_in(scope, inner._host_task, _MOST_LEVELS)
+
+
+def _is_awaited_in(scope: object, task: Any, levels: int) -> bool:  # noqa: ANN401 - a task of asyncio
+    innermost = _scope_of(task)
+    while innermost is not None and innermost._parent_scope is not None:
+        if innermost.shield:
+            return False
+        innermost = innermost._parent_scope
+    if innermost is not None:
+        if innermost.shield:
+            return False
+        task = innermost._host_task
+    return any(
+        _is_within(scope, _scope_of(waiter)) or (levels > 0 and _is_awaited_in(scope, waiter, levels - 1))
+        for waiter in _waiters_of(task)
+    )
+
+
+def _scope_of(task: object) -> Any:  # noqa: ANN401 - a scope of AnyIO, or None
+    state = sys.modules["anyio._backends._asyncio"]._task_states.get(task)
+    return None if state is None else state.cancel_scope
+
+
+def _waiters_of(future: Any) -> Iterator[Any]:  # noqa: ANN401 - a future of asyncio
+    """The tasks that gather `future`, or have it in their group."""
+    gathers = isinstance(future, asyncio.tasks._GatheringFuture)  # type: ignore[attr-defined]
+    for callback, _ in future._callbacks or ():
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, asyncio.TaskGroup):
+            yield getattr(owner, "_parent_task")  # noqa: B009 - it has no public name
+        elif gathers and isinstance(owner, asyncio.Task):
+            yield owner
+        elif owner is None:
+            for cell in getattr(callback, "__closure__", None) or ():
+                with suppress(ValueError):
+                    if isinstance(cell.cell_contents, asyncio.tasks._GatheringFuture):  # type: ignore[attr-defined]
+                        yield from _waiters_of(cell.cell_contents)
