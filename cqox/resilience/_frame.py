@@ -29,7 +29,7 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
     if frame.is_loop_alone:
         return _bind_loop_async(function, frame)
     outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
-    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins
+    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins_in(frame.facts)
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
@@ -65,7 +65,7 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
                     if loop is None or not isinstance(error, Exception):
                         raise
                     judge = judge or judge_call(frame, held)
-                    delay = judge.after(error)
+                    delay = judge.after(error, called=began is not None)
                     if delay is None:
                         raise
                 await judge.pause(delay)
@@ -90,7 +90,7 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
     if frame.is_loop_alone:
         return _bind_loop_blocking(function, frame)
     outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
-    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins
+    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins_in(frame.facts)
     name = frame.function
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
@@ -127,7 +127,7 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
                     if loop is None or not isinstance(error, Exception):
                         raise
                     judge = judge or judge_call(frame, held)
-                    delay = judge.after(error)
+                    delay = judge.after(error, called=began is not None)
                     if delay is None:
                         raise
                 judge.pause_blocking(delay)

@@ -184,8 +184,13 @@ class Judge(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def after(self, error: Exception) -> float | None:
-        """Seconds until the next attempt after one that ended with `error`; None where there is none."""
+    def after(self, error: Exception, *, called: bool = True) -> float | None:
+        """Seconds until the next attempt after one that ended with `error`; None where there is none.
+
+        Args:
+            error: what ended the attempt.
+            called: False where a gate of the same frame refused it, so that the callee was not called.
+        """
 
     @abstractmethod
     async def pause(self, seconds: float) -> None:
@@ -210,6 +215,10 @@ class Loop(Part):
     __slots__ = ("begins",)
 
     begins: bool
+
+    def begins_in(self, facts: Facts) -> bool:
+        """Whether `begin` must be called for every call in a frame of these `facts`."""
+        return self.begins
 
     @abstractmethod
     def begin(self, facts: Facts) -> Permit | None:

@@ -51,7 +51,8 @@ class Frame:
     @property
     def is_loop_alone(self) -> bool:
         """True for a loop around nothing but the callee, with nothing to do before the first attempt."""
-        return self.loop is not None and not (self.loop.begins or self.outer or self.inner or self.limit)
+        loop = self.loop
+        return loop is not None and not (loop.begins_in(self.facts) or self.outer or self.inner or self.limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,8 @@ from cqox.resilience._hop import attempt_made, serves_a_retry
 from cqox.resilience._part import Facts, Judge
 from cqox.resilience._permit import Permit
 from cqox.resilience._scope import place
+from cqox.resilience._unsent import AttemptRequests, attempt_requests
 from cqox.resilience.backoff import backoff
-from cqox.resilience.classification import never_sent
 from cqox.resilience.deadline import remaining
 from cqox.resilience.retry_after import retry_after_of
 
@@ -48,12 +48,12 @@ class RetryJudge(Judge):
         self._error: Exception | None = None
         self._token: Token[int] | None = None
 
-    def after(self, error: Exception) -> float | None:
+    def after(self, error: Exception, *, called: bool = True) -> float | None:
         """See `Judge.after`."""
         settings = self._retry.settings
         if _events.listeners:
             self._tell(AttemptFailed, max_attempts=settings.max_attempts, error=error)
-        refusal = self._reason_to_stop(error)
+        refusal = self._reason_to_stop(error, called)
         if refusal is not None:
             self._give_up(error, refusal)
             return None
@@ -90,6 +90,9 @@ class RetryJudge(Judge):
                 raise error
         finally:
             del error  # its traceback holds this frame
+        requests = self._requests
+        if requests is not None:
+            requests.start_anew()
         token = attempt_made.set(self._attempt)
         self._token = self._token or token
         self._attempt += 1
@@ -101,7 +104,7 @@ class RetryJudge(Judge):
             return _Stop("an enclosing circuit has changed its state")
         return _Stop("the deadline has passed") if remaining() <= 0 else None
 
-    def _reason_to_stop(self, error: Exception) -> "_Stop | None":
+    def _reason_to_stop(self, error: Exception, called: bool) -> "_Stop | None":
         """Why no attempt follows, or None after putting the pause into `_delay`."""
         settings = self._retry.settings
         if not settings.covers(error):
@@ -114,9 +117,18 @@ class RetryJudge(Judge):
             return _Stop("an enclosing circuit has changed its state")
         if serves_a_retry():
             return _Stop("the request in hand is itself a retry")
-        if not (settings.idempotent or self._facts.bare or never_sent(error)):
+        if not (settings.idempotent or self._facts.bare or not called or self._was_never_sent(error)):
             return _Stop("the call is not idempotent and may have been carried out")
         return self._reason_to_stop_by_time(error)
+
+    def _was_never_sent(self, error: Exception) -> bool:
+        requests = self._requests
+        return requests is not None and requests.prove_unsent(error)
+
+    @property
+    def _requests(self) -> AttemptRequests | None:
+        requests = attempt_requests.get()
+        return requests if requests is not None and requests.owner is self._retry else None
 
     def _reason_to_stop_by_time(self, error: Exception) -> "_Stop | None":
         settings = self._retry.settings

@@ -82,7 +82,7 @@ class _Stream:
                         raise
                     abandon(held, base, error, self._spent())
                     judge = judge or judge_call(frame, held)
-                    delay = judge.after(error)
+                    delay = judge.after(error, called=self._began is not None)
                     if delay is None:
                         raise
                 await judge.pause(delay)

@@ -48,7 +48,7 @@ class Sent(StrEnum):
     """How far the request got, as far as the exception proves it."""
 
     NEVER = "never"
-    """It never left: repeating it cannot do anything twice."""
+    """That request never left. Its caller may have sent another one before."""
     UNDONE = "undone"
     """It arrived, and the other side says that it did nothing or took it back."""
     MAYBE = "maybe"
@@ -207,7 +207,10 @@ def is_transient(error: BaseException) -> bool:
 
 
 def never_sent(error: BaseException) -> bool:
-    """True where the request provably never left, so that even a call that is not idempotent may be repeated."""
+    """True where the request that failed provably never left.
+
+    That is a fact about one request: whoever has made another one before must not be repeated for it.
+    """
     return classify(error).sent is Sent.NEVER
 
 

@@ -17,6 +17,7 @@ from typing import Protocol, cast
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience._hop import attempt_made, attempt_served, call_key
+from cqox.resilience._unsent import note_request
 from cqox.resilience.classification import is_idempotent_method
 from cqox.resilience.criticality import Criticality, current_criticality
 from cqox.resilience.deadline import remaining
@@ -140,7 +141,8 @@ class OutgoingRequest(Protocol):
 async def propagate(request: OutgoingRequest) -> None:
     """Tell the next service what is known here: `httpx.AsyncClient(event_hooks={"request": [propagate]})`.
 
-    Every attempt is told its own time left and number. It never waits.
+    Every attempt is told its own time left and number. A request that never left is known by it as the first of its
+    attempt, so that even a call that is not idempotent is retried. It never waits.
 
     Raises:
         DeadlineExceeded: no time is left, so that nothing is sent.
@@ -170,6 +172,7 @@ def _tell(request: OutgoingRequest, seconds: float) -> None:
     if seconds <= 0:
         # Nothing is sent, so that it says nothing about the other side.
         raise DeadlineExceeded(before_call=True)
+    note_request(request.extensions)
     key = None if is_idempotent_method(request.method) or IDEMPOTENCY_KEY in request.headers else call_key.get()
     request.headers.update(
         call_headers(

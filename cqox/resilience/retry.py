@@ -20,6 +20,7 @@ from cqox.resilience._randomness import shared_rng
 from cqox.resilience._ranges import check_flag, check_kind, check_name
 from cqox.resilience._retry_judge import RetryJudge
 from cqox.resilience._retry_settings import Exceptions, RetryChanges, RetrySettings
+from cqox.resilience._unsent import AttemptRequests, attempt_requests
 from cqox.resilience.backoff import Jitter
 from cqox.resilience.budget import RetryBudget
 
@@ -33,7 +34,8 @@ class Retry(Loop):
     more. It gives up, with the last exception of the callee and a note on it, where the pause would outlast the
     deadline, the budget is used up, an enclosing circuit has opened, or the request in hand is itself a retry.
 
-    A cancellation is never retried. A call that is not idempotent is retried only if the request was never sent.
+    A cancellation is never retried. A call that is not idempotent is retried only where its first request provably
+    never left and it has begun no other: `propagate` notes the requests, and the name of an exception proves nothing.
     """
 
     __slots__ = ("_gives_key", "budget", "clock", "name", "rng", "settings")
@@ -113,13 +115,22 @@ class Retry(Loop):
 
         return change
 
+    def begins_in(self, facts: Facts) -> bool:
+        """See `Loop.begins_in`."""
+        return self.begins or self._asks_what_was_sent(facts)
+
+    def _asks_what_was_sent(self, facts: Facts) -> bool:
+        return not (facts.bare or self.settings.idempotent)
+
     def begin(self, facts: Facts) -> Permit | None:
         """See `Loop.begin`."""
         if self.budget is not None:
             self.budget.first_attempt()
         if _events.listeners:
             self.tell_start(facts, 1)
-        return _Key() if self._gives_key and call_key.get() is None else None
+        gives_key = self._gives_key and call_key.get() is None
+        asks = self._asks_what_was_sent(facts)
+        return _Call(self, gives_key=gives_key, asks=asks) if gives_key or asks else None
 
     def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
         """See `Loop.judge`."""
@@ -142,18 +153,22 @@ class Retry(Loop):
         )
 
 
-class _Key(Permit):
-    """Keeps one idempotency key in force for all attempts of a call."""
+class _Call(Permit):
+    """Keeps in force what all attempts of one call share: its idempotency key, and what they have sent."""
 
-    __slots__ = ("_token",)
+    __slots__ = ("_key", "_requests")
 
-    def __init__(self) -> None:
-        self._token = call_key.set(str(uuid.uuid4()))
+    def __init__(self, retry: Retry, *, gives_key: bool, asks: bool) -> None:
+        self._key = call_key.set(str(uuid.uuid4())) if gives_key else None
+        self._requests = attempt_requests.set(AttemptRequests(retry, attempt_requests.get())) if asks else None
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
-        call_key.reset(self._token)
+        if self._requests is not None:
+            attempt_requests.reset(self._requests)
+        if self._key is not None:
+            call_key.reset(self._key)
 
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""
-        call_key.reset(self._token)
+        self.succeed(error)

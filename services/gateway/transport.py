@@ -78,7 +78,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See `httpx.AsyncBaseTransport`."""
-        connection = self._take() or await self._connect()
+        connection = self._take() or await self._connect(request)
         try:
             await connection.send(request)
             head = await connection.receive_head()
@@ -127,15 +127,16 @@ class EngineTransport(httpx.AsyncBaseTransport):
         """Log what came in place of an answer."""
         _log.warning("the engine at %s:%d: %s; the connection is closed", self._host, self._port, error)
 
-    async def _connect(self) -> "_Connection":
+    async def _connect(self, request: httpx.Request) -> "_Connection":
         with trio.move_on_after(self._connect_seconds):
             try:
                 return _Connection(await self._connected())
             except OSError as error:
-                raise httpx.ConnectError(str(error)) from error
+                raise httpx.ConnectError(str(error), request=request) from error
             except trio.BrokenResourceError as error:
-                raise httpx.ConnectError("the connection was closed before TLS was agreed upon") from error
-        raise httpx.ConnectTimeout(f"no connection within {self._connect_seconds:g} s")
+                why = "the connection was closed before TLS was agreed upon"
+                raise httpx.ConnectError(why, request=request) from error
+        raise httpx.ConnectTimeout(f"no connection within {self._connect_seconds:g} s", request=request)
 
     async def _connected(self) -> "_Stream":
         stream = await trio.open_tcp_stream(self._host, self._port)

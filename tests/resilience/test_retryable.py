@@ -110,7 +110,7 @@ def test_inside_of_a_policy_only_what_was_never_sent_is_repeated_unless_idempote
         return script.calls
 
     assert attempts(ConnectionResetError("cut")) == 1
-    assert attempts(ConnectionRefusedError("refused")) == 3
+    assert attempts(ConnectionRefusedError("refused")) == 1
     assert attempts(ConnectionResetError("cut"), idempotent=True) == 3
 
 
