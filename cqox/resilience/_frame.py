@@ -6,7 +6,8 @@ way the call ends. Attempts run outside of any `except` block, so that a rejecti
 keeps nothing alive.
 """
 
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Token
 from types import CoroutineType
 from typing import Any
@@ -299,17 +300,18 @@ def judge_call(frame: Frame, held: list[Permit]) -> Judge:
     """What decides about further attempts of one call that holds `held`."""
     assert frame.loop is not None
     further_out = () if frame.first else enclosing.get()
-    return frame.loop.judge((*further_out, *held), frame.facts, frame.function)
+    return frame.loop.judge((*itertools.chain(*further_out), *held), frame.facts, frame.function)
 
 
 class Published(Permit):
-    """Shows a call's permits to a loop in a frame further in, until the call ends."""
+    """Shows what a call holds to a loop or a wrapper in a frame further in, until the call ends."""
 
     __slots__ = ("_token",)
 
     def __init__(self, frame: Frame, held: list[Permit]) -> None:
         further_out = () if frame.first else enclosing.get()
-        self._token: Token[tuple[Permit, ...]] = enclosing.set((*further_out, *held))
+        # The list itself: what the gates around one attempt hold is not yet in it.
+        self._token: Token[tuple[Sequence[Permit], ...]] = enclosing.set((*further_out, held))
 
     def succeed(self, value: object) -> None:
         enclosing.reset(self._token)

@@ -50,12 +50,14 @@ class Facts:
         asynchronous: True where the callee is awaited.
         limits: what bounds one attempt; their seconds may change at run time.
         bare: True where the parts were stacked as decorators and no `Policy` says how they belong together.
+        outermost: True for a wrapper with no gate further out.
     """
 
     policy: str
     asynchronous: bool
     limits: "tuple[Limit, ...]" = ()
     bare: bool = False
+    outermost: bool = False
 
     @property
     def attempt_timeout(self) -> float:

@@ -7,15 +7,15 @@ A further loop, a limit that is not innermost, and a wrapper begin another frame
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cqox.resilience._part import Facts, Gate, Limit, Loop, Part, Wrapper
 from cqox.resilience._permit import Admission, Permit
 
 __all__ = ["Frame", "enclosing", "plan"]
 
-enclosing: ContextVar[tuple[Permit, ...]] = ContextVar("cqox_enclosing_permits", default=())
-"""What the gates of the frames further out hold, for a loop in a frame further in."""
+enclosing: ContextVar[tuple[Sequence[Permit], ...]] = ContextVar("cqox_enclosing_permits", default=())
+"""What each frame further out holds at the moment, for a loop or a wrapper further in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Frame:
         limit: what bounds each attempt.
         facts: what the loop is told.
         first: True for the outermost frame of its policy, wrappers apart.
-        publishes: True where a loop follows further in, which must know what the gates hold.
+        publishes: True where a loop or a wrapper follows further in, which must know what the gates hold.
         function: name of the callee.
     """
 
@@ -80,14 +80,15 @@ def plan(
     while start < len(parts):
         part = parts[start]
         if isinstance(part, Wrapper):
-            frames.append(WrapperFrame(wrapper=part, facts=facts[start]))
+            inside = any(isinstance(frame, Frame) for frame in frames)
+            frames.append(WrapperFrame(wrapper=part, facts=replace(facts[start], outermost=not inside)))
             start += 1
             continue
         end = _end_of_frame(parts, start)
-        loop_follows = any(isinstance(other, Loop) for other in parts[end:])
+        asked_for = any(isinstance(other, Loop | Wrapper) for other in parts[end:])
         first = not any(isinstance(frame, Frame) for frame in frames)
         frames.append(
-            _frame(parts[start:end], facts[start:end], first=first, publishes=loop_follows, function=function)
+            _frame(parts[start:end], facts[start:end], first=first, publishes=asked_for, function=function)
         )
         start = end
     return frames

@@ -4,6 +4,7 @@ What lives here: starting further attempts while one is under way, and taking th
 attempts one after the other (`retry`).
 """
 
+import itertools
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -13,6 +14,8 @@ import anyio
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._hop import attempt_made, serves_a_retry
 from cqox.resilience._part import Facts, Wrapper
+from cqox.resilience._permit import Permit
+from cqox.resilience._plan import enclosing
 from cqox.resilience._ranges import check_count, check_kind, check_name, check_seconds
 from cqox.resilience.budget import RetryBudget
 from cqox.tasks import TaskGroup, open_task_group
@@ -25,8 +28,8 @@ class Hedge(Wrapper):
 
     The others are then cancelled, and awaited. An attempt that fails is not replaced; once none is under way any
     more, the exception of the first that failed reaches the caller. It is for awaited calls that may be carried out
-    twice: using it says so. A further attempt is paid from `budget`, and none is made for a request that is itself a
-    retry.
+    twice: using it says so. A further attempt is paid from `budget`. None is made for a request that is itself a
+    retry, for a probe of a circuit around it, nor once that circuit has changed its state.
 
     Attributes:
         max_attempts: attempts in all.
@@ -68,7 +71,11 @@ class Hedge(Wrapper):
         async def hedged(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
             if self._budget is not None:
                 self._budget.first_attempt()
-            return await _Race(self, lambda: call(*args, **kwargs)).run()
+            outer = () if facts.outermost else tuple(itertools.chain(*enclosing.get()))
+            if any(permit.single_attempt for permit in outer):
+                # One permit of a half-open circuit is one call.
+                return await call(*args, **kwargs)
+            return await _Race(self, lambda: call(*args, **kwargs), outer).run()
 
         return hedged
 
@@ -80,9 +87,15 @@ class Hedge(Wrapper):
         """See `Part.describe`."""
         return f"hedge: another attempt after every {self._delay:g} s without an answer, {self.max_attempts} in all"
 
-    def may_start_another(self) -> bool:
-        """Whether a further attempt may be made; it is paid for if so."""
-        return not serves_a_retry() and (self._budget is None or self._budget.may_retry())
+    def may_start_another(self, outer: tuple[Permit, ...]) -> bool:
+        """Whether a further attempt may be made; it is paid for if so.
+
+        Args:
+            outer: what the call holds from the gates around the hedge.
+        """
+        if serves_a_retry() or not all(permit.stands() for permit in outer):
+            return False
+        return self._budget is None or self._budget.may_retry()
 
     async def pause(self) -> None:
         """Wait before another attempt."""
@@ -92,10 +105,11 @@ class Hedge(Wrapper):
 class _Race:
     """The attempts of one call."""
 
-    __slots__ = ("_call", "_error", "_hedge", "_over", "_result", "_running", "_won")
+    __slots__ = ("_call", "_error", "_hedge", "_outer", "_over", "_result", "_running", "_won")
 
-    def __init__(self, hedge: Hedge, call: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, hedge: Hedge, call: Callable[[], Awaitable[Any]], outer: tuple[Permit, ...]) -> None:
         self._call = call
+        self._outer = outer
         self._hedge = hedge
         self._over = anyio.Event()
         self._running = 0
@@ -128,7 +142,7 @@ class _Race:
         attempt = 1
         while attempt < self._hedge.max_attempts:
             await self._hedge.pause()
-            if self._over.is_set() or not self._hedge.may_start_another():
+            if self._over.is_set() or not self._hedge.may_start_another(self._outer):
                 return
             self._start(group, attempt)
             attempt += 1

@@ -1,6 +1,7 @@
 """The hedge: the first answer wins, nothing is left running, and the extra load is bounded."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -9,12 +10,16 @@ import pytest
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience._hop import attempt_made, attempt_served
+from cqox.resilience._part import Part
 from cqox.resilience.budget import RetryBudget
+from cqox.resilience.circuit import CircuitBreaker, CircuitState
 from cqox.resilience.deadline import deadline, remaining
+from cqox.resilience.fallback import Fallback
 from cqox.resilience.hedge import Hedge
 from cqox.resilience.policy import Policy
+from cqox.resilience.retry import Retry
 from cqox.resilience.timeout import Timeout
-from tests.resilience.conftest import Run, run_async
+from tests.resilience.conftest import Down, Run, run_async
 
 
 class Callee:
@@ -260,3 +265,76 @@ def test_a_plain_function_cannot_be_hedged_and_that_is_said_at_decoration() -> N
 def test_nonsense_settings_are_refused_with_value_and_range(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Hedge(**settings)  # type: ignore[arg-type]
+
+
+def opened(*parts: Part) -> tuple[CircuitBreaker, Callee, Callable[[], Awaitable[object]]]:
+    """A circuit that the next call finds half-open, around `parts`, around a callee that takes ten seconds."""
+    breaker = CircuitBreaker("engine", failure_threshold=1, recovery_timeout=0.0, probe_timeout=90.0)
+    callee = Callee(10.0)
+    return breaker, callee, Policy("engine", breaker, *parts)(callee.__call__)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (Hedge(1.0, 4),),
+        (Retry(3, 0.0, idempotent=True), Hedge(1.0, 4)),
+        (Timeout(60.0), Hedge(1.0, 4)),
+        (Fallback(lambda error: None, (KeyError,)), Hedge(1.0, 4)),
+        (Hedge(1.0, 2), Hedge(1.0, 2)),
+        (Timeout(60.0), Retry(3, 0.0, idempotent=True), Hedge(1.0, 4)),
+    ],
+)
+def test_one_permit_of_a_half_open_circuit_is_one_call_under_a_hedge(run: Run, parts: tuple[Part, ...]) -> None:
+    async def main() -> None:
+        breaker, callee, call = opened(*parts)
+        with contextlib.suppress(Down), breaker:
+            raise Down
+        assert breaker.state is CircuitState.OPEN
+        assert await call() == "answer 1"
+        assert len(callee.started) == 1
+        assert breaker.state is CircuitState.CLOSED
+        await call()
+        assert len(callee.started) > 2, "a closed circuit lets the hedge do its work"
+
+    run(main)
+
+
+def test_a_hedge_sees_the_circuit_around_each_attempt_of_a_retry(run: Run) -> None:
+    async def main() -> None:
+        breaker = CircuitBreaker("engine", failure_threshold=1, recovery_timeout=0.0, probe_timeout=90.0)
+        callee = Callee((0.0, Down()), 10.0)
+        retry = Retry(2, 0.0, idempotent=True)
+        assert await Policy("engine", retry, breaker, Hedge(1.0, 4))(callee.__call__)() == "answer 2"
+        assert len(callee.started) == 2
+
+    run(main)
+
+
+def test_a_hedge_around_a_circuit_makes_as_many_probes_as_there_are_permits(run: Run) -> None:
+    async def main() -> None:
+        breaker = CircuitBreaker("engine", failure_threshold=1, recovery_timeout=0.0, probe_timeout=90.0)
+        callee = Callee((0.0, Down()), 10.0)
+        call = Policy("engine", Hedge(1.0, 4), breaker)(callee.__call__)
+        with pytest.raises(Down):
+            await call()
+        assert await call() == "answer 2"
+        assert len(callee.started) == 2
+        assert breaker.snapshot().rejected == 3
+
+    run(main)
+
+
+def test_no_further_attempt_is_made_once_the_circuit_has_opened(run: Run) -> None:
+    async def main() -> None:
+        breaker = CircuitBreaker("engine", failure_threshold=1)
+        callee = Callee(10.0)
+        call = Policy("engine", breaker, Hedge(1.0, 4))(callee.__call__)
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await anyio.sleep(0.5)
+            with pytest.raises(Down), breaker:
+                raise Down
+        assert len(callee.started) == 1
+
+    run(main)
