@@ -133,12 +133,15 @@ class AttemptTimeout(ResilienceError, TimeoutError):
 
     Attributes:
         seconds: the limit that was in force, in seconds.
+        policy: name of the part that ended it.
+        before_call: True where a queue of this process took the time, so that it says nothing about the callee.
     """
 
-    def __init__(self, seconds: float, *, policy: str = "") -> None:
+    def __init__(self, seconds: float, *, policy: str = "", before_call: bool = False) -> None:
         super().__init__(seconds)
         self.seconds = seconds
         self.policy = policy
+        self.before_call = before_call
 
     def __str__(self) -> str:
         where = f" in {self.policy}" if self.policy else ""
@@ -150,7 +153,8 @@ class DeadlineExceeded(ResilienceError, TimeoutError):
 
     Attributes:
         seconds: the time that the call was given, in seconds, where it is known.
-        before_call: True where it had passed before anything was called, so that it says nothing about the callee.
+        before_call: True where it had passed before anything was called, or a queue of this process took the time, so
+            that it says nothing about the callee.
     """
 
     def __init__(self, seconds: float | None = None, *, before_call: bool = False) -> None:

@@ -14,10 +14,14 @@ from typing import Final
 from cqox.errors import DeadlineExceeded
 from cqox.resilience._clock import TimeSource, natural_time
 from cqox.resilience._joined import clock_of, is_joined
+from cqox.resilience._queueing import ended_in_queue, seconds_in_queues
 from cqox.resilience._scope import CancelScope, Loop, place
 from cqox.tasks import bind_to_group
 
-__all__ = ["TIMER_SLACK", "Ambient", "ambient", "in_force"]
+__all__ = ["LONGEST_FAIR_SHARE", "TIMER_SLACK", "Ambient", "ambient", "in_force", "is_fair"]
+
+LONGEST_FAIR_SHARE: Final = 1.0
+"""Seconds after which a callee had a fair chance, however long it might have taken."""
 
 TIMER_SLACK: Final = 1e-6
 """Seconds that a timer may fire early: the resolution of a loop's clock, and the rounding of sums of large floats."""
@@ -129,6 +133,17 @@ class Ambient:
         old = self._token.old_value
         return old if isinstance(old, Ambient) else None
 
+    def went_by_in_queues(self, error: BaseException | None) -> bool:
+        """True where it was over before the callee had its fair share, as a queue of this process took the time.
+
+        Args:
+            error: what ended the block.
+        """
+        if ended_in_queue(error):
+            return True
+        queued = seconds_in_queues(self.clock, self.at - self.seconds - TIMER_SLACK)
+        return queued > 0 and not is_fair(self.seconds - queued, self.attempt_seconds)
+
     def remaining(self) -> float:
         """Seconds left, 0.0 once it has passed."""
         left = self.at - self.clock()
@@ -196,6 +211,11 @@ class _Number(Ambient):
         self.clock = clock
         self.loop = None
         self._scope = None
+
+
+def is_fair(seconds: float, attempt_timeout: float) -> bool:
+    """True where a callee that had `seconds` had its fair share: half of the attempt timeout, at most one second."""
+    return seconds >= min(attempt_timeout / 2, LONGEST_FAIR_SHARE) - TIMER_SLACK
 
 
 ambient: ContextVar[Ambient | None] = bind_to_group(ContextVar("cqox_ambient_deadline", default=None), None)

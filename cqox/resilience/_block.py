@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from cqox.resilience._ambient import Ambient, ambient
-from cqox.resilience._permit import NO_RESULT, Permit, Spent
+from cqox.resilience._permit import NO_RESULT, Permit, Spent, seconds_at_work
 
 __all__ = ["GuardedBlock"]
 
@@ -61,8 +61,8 @@ class GuardedBlock:
         elif block.deadline is None:
             block.permit.fail(error)
         else:
-            elapsed = block.deadline.clock() - block.began
-            block.permit.fail_under(Spent(block.deadline, elapsed, math.inf), error)
+            seconds = seconds_at_work(block.deadline, block.began, error)
+            block.permit.fail_under(Spent(block.deadline, seconds, math.inf), error)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -92,6 +92,10 @@ class BoundClock:
         except RuntimeError:
             return math.nan
 
+    def source(self) -> TimeSource:
+        """What it reads, without binding it."""
+        return self._source or natural_time()
+
     def release(self) -> None:
         """Forget a clock that was bound by use, for a state object that starts anew."""
         if self._clock is None:

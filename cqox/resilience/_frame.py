@@ -9,13 +9,14 @@ keeps nothing alive.
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Token
+from dataclasses import replace
 from types import CoroutineType
 from typing import Any
 
 from cqox.resilience import _events
 from cqox.resilience._ambient import Ambient, ambient
 from cqox.resilience._part import Facts, Judge
-from cqox.resilience._permit import Admission, Permit, Spent
+from cqox.resilience._permit import Admission, Permit, Spent, seconds_at_work
 from cqox.resilience._plan import Frame, enclosing
 
 __all__ = ["Published", "abandon", "bind_async", "bind_blocking", "judge_call", "spent_by"]
@@ -38,7 +39,8 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
             deadline = deadline.or_fail()
         held: list[Permit] = []
         judge: Judge | None = None
-        entered = began = None
+        began = total = None
+        worked = 0.0
         try:
             for gate in outer:
                 held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
@@ -53,7 +55,6 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
                     for gate in inner:
                         held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
                     began = 0.0 if deadline is None else deadline.clock()
-                    entered = began if entered is None else entered
                     bound = None if limit is None else limit.bound(deadline, began)
                     if bound is None:
                         result = await function(*args, **kwargs)
@@ -62,13 +63,18 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
                             result = await function(*args, **kwargs)
                     break
                 except BaseException as error:
-                    abandon(held, base, error, spent_by(deadline, began, facts))
+                    spent = total = spent_by(deadline, began, facts, error)
+                    if spent is not None:
+                        worked += spent.seconds
+                        total = replace(spent, seconds=worked)
+                    abandon(held, base, error, spent)
                     if loop is None or not isinstance(error, Exception):
                         raise
                     judge = judge or judge_call(frame, held)
                     delay = judge.after(error, called=began is not None)
                     if delay is None:
                         raise
+                total = None
                 await judge.pause(delay)
             if judge is not None:
                 judge.end()
@@ -77,7 +83,7 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
         except BaseException as error:
             if judge is not None:
                 judge.end()
-            abandon(held, 0, error, spent_by(deadline, entered, facts))
+            abandon(held, 0, error, total)
             raise
         return result
 
@@ -100,7 +106,8 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
             deadline = deadline.or_fail()
         held: list[Permit] = []
         judge: Judge | None = None
-        entered = began = None
+        began = total = None
+        worked = 0.0
         try:
             for gate in outer:
                 held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
@@ -115,7 +122,6 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
                     for gate in inner:
                         held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
                     began = 0.0 if deadline is None else deadline.clock()
-                    entered = began if entered is None else entered
                     bound = None if limit is None else limit.bound_blocking(deadline, began)
                     if bound is None:
                         result = function(*args, **kwargs)
@@ -124,13 +130,18 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
                             result = function(*args, **kwargs)
                     break
                 except BaseException as error:
-                    abandon(held, base, error, spent_by(deadline, began, facts))
+                    spent = total = spent_by(deadline, began, facts, error)
+                    if spent is not None:
+                        worked += spent.seconds
+                        total = replace(spent, seconds=worked)
+                    abandon(held, base, error, spent)
                     if loop is None or not isinstance(error, Exception):
                         raise
                     judge = judge or judge_call(frame, held)
                     delay = judge.after(error, called=began is not None)
                     if delay is None:
                         raise
+                total = None
                 judge.pause_blocking(delay)
             if type(result) is _COROUTINE:
                 refuse_coroutine(result, name)
@@ -141,7 +152,7 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
         except BaseException as error:
             if judge is not None:
                 judge.end()
-            abandon(held, 0, error, spent_by(deadline, entered, facts))
+            abandon(held, 0, error, total)
             raise
         return result
 
@@ -160,7 +171,7 @@ def _bind_gate_async(
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            abandon([permit], 0, error, spent_by(deadline, entered, facts))
+            abandon([permit], 0, error, spent_by(deadline, entered, facts, error))
             raise
         permit.succeed(result)
         return result
@@ -180,7 +191,7 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, facts: Fa
             if type(result) is _COROUTINE:
                 refuse_coroutine(result, name)
         except BaseException as error:
-            abandon([permit], 0, error, spent_by(deadline, entered, facts))
+            abandon([permit], 0, error, spent_by(deadline, entered, facts, error))
             raise
         permit.succeed(result)
         return result
@@ -258,11 +269,14 @@ def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[
     return guarded
 
 
-def spent_by(deadline: Ambient | None, began: float | None, facts: Facts) -> Spent | None:
-    """The time of a callee that was called at `began`; None where it was not called, or no deadline is in force."""
+def spent_by(deadline: Ambient | None, began: float | None, facts: Facts, error: BaseException) -> Spent | None:
+    """The time of a callee that was called at `began` and ended with `error`.
+
+    None where it was not called, or no deadline is in force.
+    """
     if deadline is None or began is None:
         return None
-    return Spent(deadline, deadline.clock() - began, facts.attempt_timeout)
+    return Spent(deadline, seconds_at_work(deadline, began, error), facts.attempt_timeout)
 
 
 def abandon(held: list[Permit], base: int, error: BaseException, spent: Spent | None = None) -> None:

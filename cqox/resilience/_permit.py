@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
-from cqox.resilience._ambient import TIMER_SLACK, Ambient
+from cqox.resilience._ambient import LONGEST_FAIR_SHARE, Ambient, is_fair
+from cqox.resilience._queueing import ended_in_queue, seconds_in_queues
 
-__all__ = ["LONGEST_FAIR_SHARE", "NO_RESULT", "Admission", "Permit", "Spent"]
-
-
-LONGEST_FAIR_SHARE: Final = 1.0
-"""Seconds after which a callee had a fair chance, however long it might have taken."""
+__all__ = ["LONGEST_FAIR_SHARE", "NO_RESULT", "Admission", "Permit", "Spent", "seconds_at_work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +15,7 @@ class Spent:
 
     Attributes:
         deadline: the one that was in force.
-        seconds: how long the callee was at work.
+        seconds: how long the callee was at work, without the time in queues of this process; 0 where it ended in one.
         attempt_timeout: how long an attempt may take, infinite where nothing says it.
     """
 
@@ -29,13 +26,19 @@ class Spent:
     @property
     def was_fair(self) -> bool:
         """True where the callee had its fair share: half of the attempt timeout, at most one second."""
-        bound = min(self.attempt_timeout, self.deadline.attempt_seconds)
-        return self.seconds >= min(bound / 2, LONGEST_FAIR_SHARE) - TIMER_SLACK
+        return is_fair(self.seconds, min(self.attempt_timeout, self.deadline.attempt_seconds))
 
     @property
     def is_over(self) -> bool:
         """True at and after the deadline."""
         return self.deadline.passed(self.deadline.clock())
+
+
+def seconds_at_work(deadline: Ambient, began: float, error: BaseException) -> float:
+    """Seconds for which a callee was at work that was called at `began`; 0.0 where `error` ended it in a queue."""
+    if ended_in_queue(error):
+        return 0.0
+    return max(0.0, deadline.clock() - began - seconds_in_queues(deadline.clock, began))
 
 
 class _NoResult:

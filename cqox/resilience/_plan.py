@@ -87,9 +87,7 @@ def plan(
         end = _end_of_frame(parts, start)
         asked_for = any(isinstance(other, Loop | Wrapper) for other in parts[end:])
         first = not any(isinstance(frame, Frame) for frame in frames)
-        frames.append(
-            _frame(parts[start:end], facts[start:end], first=first, publishes=asked_for, function=function)
-        )
+        frames.append(_frame(parts[start:end], facts[start:end], first=first, publishes=asked_for, function=function))
         start = end
     return frames
 

@@ -13,6 +13,7 @@ from cqox.errors import BulkheadFull, DeadlineExceeded
 from cqox.resilience._ambient import Ambient
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._part import Gate, Permit
+from cqox.resilience._queueing import InQueue
 from cqox.resilience._ranges import check_name
 from cqox.resilience._scope import place
 from cqox.resilience._slots import Slots
@@ -64,7 +65,8 @@ class SlotGate(Gate):
         if self._enter_or_line_up(waiter):
             return self._permit()
         try:
-            await waiter.wait()
+            with InQueue(self._clock, None if deadline is None else deadline.clock):
+                await waiter.wait()
         except BaseException:
             self._give_up(waiter)
             raise
@@ -85,7 +87,8 @@ class SlotGate(Gate):
         if self._enter_or_line_up(waiter):
             return self._permit()
         try:
-            woken = waiter.wait(inf if deadline is None else deadline.remaining())
+            with InQueue(self._clock, None if deadline is None else deadline.clock):
+                woken = waiter.wait(inf if deadline is None else deadline.remaining())
         except BaseException:
             self._give_up(waiter)
             raise

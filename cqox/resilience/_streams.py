@@ -80,7 +80,7 @@ class _Stream:
                 except Exception as error:
                     if frame.loop is None:
                         raise
-                    abandon(held, base, error, self._spent())
+                    abandon(held, base, error, self._spent(error))
                     judge = judge or judge_call(frame, held)
                     delay = judge.after(error, called=self._began is not None)
                     if delay is None:
@@ -117,10 +117,10 @@ class _Stream:
         if error is self._thrown or isinstance(error, GeneratorExit):
             abandon(self._held, 0, GeneratorExit())
         else:
-            abandon(self._held, 0, error, self._spent())
+            abandon(self._held, 0, error, self._spent(error))
 
-    def _spent(self) -> Spent | None:
-        return spent_by(self._deadline, self._began, self._frame.facts)
+    def _spent(self, error: BaseException) -> Spent | None:
+        return spent_by(self._deadline, self._began, self._frame.facts, error)
 
 
 def _deadline() -> Ambient | None:

@@ -10,6 +10,7 @@ from cqox.resilience._bucket import check_rate
 from cqox.resilience._clock import Clock, TimeSource
 from cqox.resilience._part import Permit
 from cqox.resilience._permit import Spent
+from cqox.resilience._queueing import seconds_in_queues
 from cqox.resilience._ranges import check_callable, check_count, check_seconds, check_share
 from cqox.resilience._slot_gate import SlotGate
 from cqox.resilience.circuit.permits import is_end_of_time
@@ -205,12 +206,15 @@ class AdaptiveLimit(SlotGate):
             else:
                 self.release()
 
+    def _seconds_of(self, flight: "_Flight", slow: float) -> float:
+        seconds = self._clock.checked_now() - flight.started
+        return seconds if seconds < slow else seconds - seconds_in_queues(self._clock.now, flight.started)
+
     def finished(self, flight: "_Flight", *, overloaded: bool) -> None:
         """Learn from a call that came back, in good order or overloaded, and give its slot back."""
         aimd, slow = self._aimd, self._slow_call_seconds
         try:
-            if slow is not None and self._clock.checked_now() - flight.started >= slow:
-                overloaded = True
+            overloaded = overloaded or (slow is not None and self._seconds_of(flight, slow) >= slow)
             with self._lock:
                 if overloaded:
                     aimd.overloaded(flight.generation)

@@ -249,7 +249,8 @@ def _combine(leaves: Sequence[Failure]) -> Failure:
 def _by_cqox(error: BaseException) -> Failure | None:
     match error:
         case AttemptTimeout():
-            return _known(Kind.TIMEOUT, Sent.MAYBE, overload=True)
+            # Time in a queue of this process says nothing about the other side.
+            return _known(Kind.TIMEOUT, Sent.MAYBE, overload=not error.before_call)
         case DeadlineExceeded():
             return _known(Kind.TIMEOUT, Sent.MAYBE, transient=False)
         case Rejected():

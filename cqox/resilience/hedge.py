@@ -16,6 +16,7 @@ from cqox.resilience._hop import attempt_made, serves_a_retry
 from cqox.resilience._part import Facts, Wrapper
 from cqox.resilience._permit import Permit
 from cqox.resilience._plan import enclosing
+from cqox.resilience._queueing import ended_in_queue, mark_ended_in_queue, waits
 from cqox.resilience._ranges import check_count, check_kind, check_name, check_seconds
 from cqox.resilience.budget import RetryBudget
 from cqox.tasks import TaskGroup, open_task_group
@@ -105,7 +106,18 @@ class Hedge(Wrapper):
 class _Race:
     """The attempts of one call."""
 
-    __slots__ = ("_call", "_error", "_hedge", "_outer", "_over", "_result", "_running", "_won")
+    __slots__ = (
+        "_all_ended_in_queues",
+        "_call",
+        "_error",
+        "_hedge",
+        "_outer",
+        "_over",
+        "_result",
+        "_running",
+        "_waits",
+        "_won",
+    )
 
     def __init__(self, hedge: Hedge, call: Callable[[], Awaitable[Any]], outer: tuple[Permit, ...]) -> None:
         self._call = call
@@ -113,11 +125,31 @@ class _Race:
         self._hedge = hedge
         self._over = anyio.Event()
         self._running = 0
+        self._waits = waits.get()
+        self._all_ended_in_queues = True
         self._won = False
         self._result: Any = None
         self._error: BaseException | None = None
 
     async def run(self) -> Any:  # noqa: ANN401 - the callee's result
+        try:
+            await self._race()
+        except BaseException as error:
+            if self._all_ended_in_queues:
+                mark_ended_in_queue(error)
+            raise
+        finally:
+            # The first attempt waited for this call, in a task of its own.
+            waits.set(self._waits)
+        error, self._error = self._error, None
+        if error is None or (self._won and isinstance(error, Exception)):
+            return self._result
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame
+
+    async def _race(self) -> None:
         async with open_task_group(self._hedge.name) as group:
             group.start_soon(self._start_further, group, name=f"{self._hedge.name}: delay")
             self._start(group, 0)
@@ -126,13 +158,6 @@ class _Race:
             # answer.
             group.cancel_scope.shield = True
             group.cancel_scope.cancel()
-        error, self._error = self._error, None
-        if error is None or (self._won and isinstance(error, Exception)):
-            return self._result
-        try:
-            raise error
-        finally:
-            del error  # its traceback holds this frame
 
     def _start(self, group: TaskGroup, attempt: int) -> None:
         self._running += 1
@@ -153,6 +178,7 @@ class _Race:
         try:
             result = await self._call()
         except BaseException as error:
+            self._all_ended_in_queues = self._all_ended_in_queues and ended_in_queue(error)
             cancellation = _cancellation_in(error)
             if cancellation is None:
                 self._failed(error)
@@ -162,6 +188,10 @@ class _Race:
             else:
                 raise
             return
+        finally:
+            if not attempt:
+                self._waits = waits.get()
+        self._all_ended_in_queues = False
         if not self._won:
             self._won, self._result = True, result
             self._over.set()

@@ -13,6 +13,7 @@ from cqox.resilience._ambient import Ambient
 from cqox.resilience._bucket import check_rate
 from cqox.resilience._clock import Clock, TimeSource, bind_clock
 from cqox.resilience._part import Gate, Permit
+from cqox.resilience._queueing import InQueue
 from cqox.resilience._ranges import check_count, check_name, check_seconds
 from cqox.resilience._scope import place
 from cqox.resilience._turns import Turns
@@ -106,7 +107,8 @@ class RateLimit(Gate):
         turn, wait = self._line_up(deadline)
         if wait > 0:
             try:
-                await self._clock.sleep_async(wait)
+                with InQueue(self._clock, None if deadline is None else deadline.clock):
+                    await self._clock.sleep_async(wait)
             except BaseException:
                 self._give_back(turn)
                 raise
@@ -123,7 +125,8 @@ class RateLimit(Gate):
         turn, wait = self._line_up(deadline)
         if wait > 0:
             try:
-                self._clock.sleep(wait)
+                with InQueue(self._clock, None if deadline is None else deadline.clock):
+                    self._clock.sleep(wait)
             except BaseException:
                 self._give_back(turn)
                 raise

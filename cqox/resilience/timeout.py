@@ -101,11 +101,11 @@ class Timeout(Limit):
         """See `Part.describe`."""
         return f"timeout: {self.limit:g} s for one attempt"
 
-    def expired(self, seconds: float) -> AttemptTimeout:
+    def expired(self, seconds: float, *, before_call: bool) -> AttemptTimeout:
         """The error of an attempt that was ended, after telling listeners."""
         if _events.listeners:
             _events.emit(TimedOut(name=self.name, at=self._clock.peek(), seconds=seconds))
-        return AttemptTimeout(seconds, policy=self.name)
+        return AttemptTimeout(seconds, policy=self.name, before_call=before_call)
 
 
 class _Bound(Ambient):
@@ -127,5 +127,5 @@ class _Bound(Ambient):
         if not self.leave(error):
             return
         if self._outer is not None and self.seconds < self.attempt_seconds:
-            raise DeadlineExceeded(self._outer.seconds) from error
-        raise self._timeout.expired(self.seconds) from error
+            raise DeadlineExceeded(self._outer.seconds, before_call=self.went_by_in_queues(error)) from error
+        raise self._timeout.expired(self.seconds, before_call=self.went_by_in_queues(error)) from error

@@ -3,8 +3,9 @@
 import asyncio
 from typing import cast
 
-from cqox.errors import DeadlineExceeded, Rejected
+from cqox.errors import AttemptTimeout, DeadlineExceeded, Rejected
 from cqox.resilience._permit import NO_RESULT, Permit, Spent
+from cqox.resilience._queueing import seconds_in_queues
 from cqox.resilience.circuit.controller import Circuit
 from cqox.resilience.circuit.settings import CircuitSettings, Failures
 from cqox.resilience.circuit.state import Closed, Lease, Phase
@@ -113,6 +114,8 @@ class CallPermit(_OfCircuit):
         now = circuit.clock.checked_now()
         threshold = circuit.settings.slow_call_seconds
         slow = threshold is not None and now - self._started >= threshold
+        if slow and threshold is not None:
+            slow = now - self._started - seconds_in_queues(circuit.clock.now, self._started) >= threshold
         circuit.leave(self.phase, self._lease, outcome, now=now, slow=slow)
 
 
@@ -125,7 +128,7 @@ def judge(circuit: Circuit, error: BaseException) -> Outcome:
 
 def _counts(failures: Failures, error: Exception) -> bool:
     # Nothing was tried: neither a part further in that refused, nor time that was up before, is the dependency's doing.
-    if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded) and error.before_call):
+    if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded | AttemptTimeout) and error.before_call):
         return False
     leaves = _leaves(error)
     if leaves and not _lists(failures, error):
