@@ -10,18 +10,17 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Token
 from dataclasses import replace
-from types import CoroutineType
+from functools import partial
 from typing import Any
 
 from cqox.resilience import _events
 from cqox.resilience._ambient import Ambient, ambient
+from cqox.resilience._awaitables import PLAIN_TYPES, Awaiting, awaiting, must_be_awaited, resume, settle_contextual
 from cqox.resilience._part import Facts, Judge
 from cqox.resilience._permit import Admission, Permit, Spent, seconds_at_work
 from cqox.resilience._plan import Frame, enclosing
 
 __all__ = ["Published", "abandon", "bind_async", "bind_blocking", "judge_call", "spent_by"]
-
-_COROUTINE: type[object] = CoroutineType
 
 
 def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callable[..., Awaitable[Any]]:
@@ -93,14 +92,18 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
 def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
     """A function that calls `function` through `frame`."""
     if frame.only_gate is not None:
-        return _bind_gate_blocking(function, frame.only_gate, frame.facts, frame.function)
+        return _bind_gate_blocking(function, frame.only_gate, frame)
     if frame.is_loop_alone:
         return _bind_loop_blocking(function, frame)
     outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
     facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins_in(frame.facts)
     name = frame.function
+    awaited: Callable[..., Any] | None = None
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        nonlocal awaited
+        if awaited is not None:
+            return awaited(*args, **kwargs)
         deadline = ambient.get()
         if deadline is not None:
             deadline = deadline.or_fail()
@@ -143,8 +146,13 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
                         raise
                 total = None
                 judge.pause_blocking(delay)
-            if type(result) is _COROUTINE:
-                refuse_coroutine(result, name)
+            if type(result) not in PLAIN_TYPES and must_be_awaited(result, name):
+                if judge is not None:
+                    judge.end()
+                awaited = _bind_awaiting(function, frame)
+                inside, held[base:] = held[base:], []
+                held[:] = settle_contextual(held)
+                return resume(bind_async, frame, function, result, held, inside)(*args, **kwargs)
             if judge is not None:
                 judge.end()
             while held:
@@ -179,8 +187,14 @@ def _bind_gate_async(
     return guarded
 
 
-def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, facts: Facts, name: str) -> Callable[..., Any]:
+def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, frame: Frame) -> Callable[..., Any]:
+    facts, name = frame.facts, frame.function
+    awaited: Callable[..., Any] | None = None
+
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        nonlocal awaited
+        if awaited is not None:
+            return awaited(*args, **kwargs)
         deadline = ambient.get()
         if deadline is not None:
             deadline = deadline.or_fail()
@@ -188,8 +202,9 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, facts: Fa
         entered = 0.0 if deadline is None else deadline.clock()
         try:
             result = function(*args, **kwargs)
-            if type(result) is _COROUTINE:
-                refuse_coroutine(result, name)
+            if type(result) not in PLAIN_TYPES and must_be_awaited(result, name):
+                awaited = _bind_awaiting(function, frame)
+                return resume(bind_async, frame, function, result, [permit], ())(*args, **kwargs)
         except BaseException as error:
             abandon([permit], 0, error, spent_by(deadline, entered, facts, error))
             raise
@@ -234,14 +249,19 @@ def _bind_loop_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> C
 def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
     loop, facts, name = frame.loop, frame.facts, frame.function
     assert loop is not None
+    awaited: Callable[..., Any] | None = None
 
     def attempt(args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - the callee's arguments
+        nonlocal awaited
         result = function(*args, **kwargs)
-        if type(result) is _COROUTINE:
-            refuse_coroutine(result, name)
+        if type(result) not in PLAIN_TYPES and must_be_awaited(result, name):
+            awaited = _bind_awaiting(function, frame)
+            return resume(bind_async, frame, function, result, (), ())(*args, **kwargs)
         return result
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        if awaited is not None:
+            return awaited(*args, **kwargs)
         deadline = ambient.get()
         if deadline is not None:
             deadline.or_fail()
@@ -300,14 +320,10 @@ def abandon(held: list[Permit], base: int, error: BaseException, spent: Spent | 
             abandon(held, base, error, spent)
 
 
-def refuse_coroutine(coroutine: Any, function: str) -> None:  # noqa: ANN401 - a coroutine of any type
-    """A plain function has returned a coroutine, which nothing would guard.
-
-    Raises:
-        TypeError: always.
-    """
-    coroutine.close()
-    raise TypeError(f"{function} is a plain function that returned a coroutine: make it a coroutine function")
+def _bind_awaiting(function: Callable[..., Any], frame: Frame) -> Callable[..., Awaiting]:
+    """A function of calls that are made when they are awaited; `function` is known to return awaitables."""
+    call = bind_async(awaiting(function), frame)
+    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), frame.function)
 
 
 def judge_call(frame: Frame, held: list[Permit]) -> Judge:
@@ -321,6 +337,8 @@ class Published(Permit):
     """Shows what a call holds to a loop or a wrapper in a frame further in, until the call ends."""
 
     __slots__ = ("_token",)
+
+    contextual = True
 
     def __init__(self, frame: Frame, held: list[Permit]) -> None:
         further_out = () if frame.first else enclosing.get()

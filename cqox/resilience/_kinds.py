@@ -53,7 +53,11 @@ def kind_of(function: Callable[..., Any]) -> Kind:
     while isinstance(target, functools.partial):
         target = target.func
     if isinstance(target, type):
-        return Kind.FUNCTION  # what it makes may be awaited; making it is a plain call
+        if hasattr(target, "__await__"):
+            raise TypeError(
+                f"{name_of(function)} is a class whose objects are awaited: guard a coroutine function that awaits one"
+            )
+        return Kind.FUNCTION  # what it makes may be called and awaited; making it is a plain call
     code = getattr(target, "__code__", None)
     if code in _BY_CODE:
         return _BY_CODE[code]

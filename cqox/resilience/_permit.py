@@ -64,6 +64,9 @@ class Permit:
     lasting: ClassVar[bool] = False
     """True where a guarded context keeps it until its block ends: a slot does, a verdict on the opening does not."""
 
+    contextual: ClassVar[bool] = False
+    """True where it keeps something in force in the context of its call, in which it must be settled."""
+
     single_attempt: bool = False
     """True where the call may make one attempt only, as a probe."""
 

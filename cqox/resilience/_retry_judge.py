@@ -5,6 +5,7 @@ The last exception is held only while the call pauses, so that a failed attempt 
 
 import inspect
 import logging
+import re
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,6 +33,8 @@ __all__ = ["RetryJudge"]
 _log = logging.getLogger("cqox.resilience")
 
 _NOTE = "no further attempt was made after"
+_MOST_NOTES = 8
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 class RetryJudge(Judge):
@@ -181,14 +184,25 @@ class RetryJudge(Judge):
 
 
 def _note(error: Exception, note: str) -> None:
-    """Put `note` on `error` in place of an earlier one: a callee may raise one object again and again."""
+    """Put `note` on `error`, in place of one that says the same with other numbers, and of the oldest of too many.
+
+    A callee may raise one object again and again.
+    """
     # A frozen exception takes no note, and goes to the caller without one.
     with suppress(AttributeError, TypeError):
         notes: object = getattr(error, "__notes__", None)
         if isinstance(notes, list):
             said = cast("list[object]", notes)
-            said[:] = [line for line in said if not (isinstance(line, str) and line.startswith(_NOTE))]
+            ours = [line for line in said if isinstance(line, str) and line.startswith(_NOTE)]
+            gone = {line for line in ours if _without_numbers(line) == _without_numbers(note)}
+            gone.update(ours[: 1 - _MOST_NOTES])
+            said[:] = [line for line in said if not (isinstance(line, str) and line in gone)]
         error.add_note(note)
+
+
+def _without_numbers(note: str) -> tuple[str, str]:
+    attempt, _, reason = note.partition(":")
+    return attempt, _NUMBER.sub("#", reason)
 
 
 def _asked_by(error: BaseException) -> float:

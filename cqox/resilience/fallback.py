@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any, cast
 
+from cqox.resilience._awaitables import PLAIN_TYPES, Awaiting, must_be_awaited
 from cqox.resilience._part import Facts, Wrapper
 from cqox.resilience._ranges import check_exceptions, check_name
 
@@ -84,7 +85,7 @@ class Fallback(Wrapper):
 
         def with_fallback(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
             try:
-                return call(*args, **kwargs)
+                result = call(*args, **kwargs)
             except Exception as error:
                 if not self.covers(error):
                     raise
@@ -93,6 +94,9 @@ class Fallback(Wrapper):
                     answer.close()
                     raise TypeError(f"{self.name}: a coroutine cannot answer for a plain function") from error
                 return answer
+            if type(result) not in PLAIN_TYPES and must_be_awaited(result, self.name):
+                return Awaiting(self.wrap_async(lambda: result, facts), self.name)
+            return result
 
         return with_fallback
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, Self, cast
 
+from cqox.resilience._awaitables import awaiting, returns_awaitables
 from cqox.resilience._guard import bind, expose, guard, kind_behind
+from cqox.resilience._kinds import Kind
 from cqox.resilience._part import Part
 from cqox.resilience._plan import Frame, WrapperFrame, plan
 from cqox.resilience._ranges import check_name
@@ -126,6 +128,8 @@ class Policy:
             TypeError: it is of a kind that cannot be guarded.
         """
         kind = kind_behind(function)
+        if kind is Kind.FUNCTION and returns_awaitables(function):
+            return cast("R", bind(awaiting(function), Kind.COROUTINE, self._plan(True))(*args, **kwargs))
         return cast("R", bind(function, kind, self._plan(kind.asynchronous))(*args, **kwargs))
 
     def part[Kind: Part](self, kind: type[Kind]) -> Kind:

@@ -158,6 +158,8 @@ class _Call(Permit):
 
     __slots__ = ("_key", "_requests")
 
+    contextual = True
+
     def __init__(self, retry: Retry, *, gives_key: bool, asks: bool) -> None:
         self._key = call_key.set(str(uuid.uuid4())) if gives_key else None
         self._requests = attempt_requests.set(AttemptRequests(retry, attempt_requests.get())) if asks else None

@@ -237,9 +237,16 @@ def test_notes_on_an_exception_that_is_raised_again_and_again_do_not_pile_up() -
     error.add_note("the callee's own")
     for attempts, seconds in enumerate((3.0, 2.5, 1.25, 0.5), start=1):
         clock = FakeClock()
-        retry = Retry(3 + attempts, 0.4, jitter="full", idempotent=True, clock=clock)
+        retry = Retry(3 + attempts, 0.4, jitter=False, idempotent=True, clock=clock)
         call = Policy("shared", retry)(Script(error).__call__)
         with pytest.raises(Down), deadline(seconds / 10, clock=clock):
             call()
     assert error.__notes__[0] == "the callee's own"
     assert len(error.__notes__) == 2
+    for number in range(100):
+        budget = RetryBudget(0.0, 0.0, name=f"budget of {'x' * number}")
+        budget.may_retry()
+        with pytest.raises(Down):
+            Policy("shared", Retry(3, 0.0, idempotent=True, budget=budget))(Script(error).__call__)()
+    assert error.__notes__[0] == "the callee's own"
+    assert len(error.__notes__) <= 9
