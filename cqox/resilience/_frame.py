@@ -251,9 +251,8 @@ def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[
     assert loop is not None
     awaited: Callable[..., Any] | None = None
 
-    def attempt(args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - the callee's arguments
+    def checked(result: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
         nonlocal awaited
-        result = function(*args, **kwargs)
         if type(result) not in PLAIN_TYPES and must_be_awaited(result, name):
             awaited = _bind_awaiting(function, frame)
             return resume(bind_async, frame, function, result, (), ())(*args, **kwargs)
@@ -268,7 +267,8 @@ def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[
         if _events.listeners:
             loop.begin(facts)
         try:
-            return attempt(args, kwargs)
+            result = function(*args, **kwargs)
+            return result if type(result) in PLAIN_TYPES else checked(result, args, kwargs)
         except Exception as error:
             judge = judge_call(frame, [])
             delay = judge.after(error)
@@ -278,7 +278,7 @@ def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[
             while True:
                 judge.pause_blocking(delay)
                 try:
-                    return attempt(args, kwargs)
+                    return checked(function(*args, **kwargs), args, kwargs)
                 except Exception as error:
                     delay = judge.after(error)
                     if delay is None:

@@ -6,7 +6,6 @@ dependency. It only ever says whether a retry may be made: it delays nothing, an
 
 import math
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
@@ -22,7 +21,7 @@ _SAVED_SECONDS = 10.0
 # How finely first attempts are told apart by their time, as a share of that time.
 _SLICES = 20
 # The clock is read at every so many first attempts, as most calls need nothing else.
-_LOOK_AT_EVERY = 16
+_LOOK_AT_EVERY = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +98,12 @@ class RetryBudget:
     def first_attempt(self) -> None:
         """Count a first attempt: it earns its share of a retry. It is never delayed or refused."""
         if self._arrivals.add() % _LOOK_AT_EVERY == 0:
-            with suppress(RuntimeError):  # under another clock than the one that it is bound to, which a retry is told
-                now = self._clock.checked_now()
-                with self._lock:
-                    self._pay_in(now)
+            try:
+                now = self._clock.now()
+            except RuntimeError:  # the clock of a loop that does not run here, which a retry is told
+                return
+            with self._lock:
+                self._recent.see(now, self._arrivals.value())
 
     def may_retry(self) -> bool:
         """Take one retry out of the budget; False where there is none, so that the last error is final."""

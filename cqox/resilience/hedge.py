@@ -134,9 +134,9 @@ class _Race:
     async def run(self) -> Any:  # noqa: ANN401 - the callee's result
         try:
             await self._race()
-        except BaseException as error:
+        except BaseException as ended:
             if self._all_ended_in_queues:
-                mark_ended_in_queue(error)
+                mark_ended_in_queue(ended)
             raise
         finally:
             # The first attempt waited for this call, in a task of its own.

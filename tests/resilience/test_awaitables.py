@@ -158,7 +158,7 @@ def test_a_call_that_is_never_awaited_gives_everything_back_and_is_told(run: Run
         for held in (1, 0):  # a later call begins when it is awaited
             pending = call()
             assert bulkhead.snapshot().running == held
-            with pytest.warns(RuntimeWarning, match="a guarded call of get was never awaited"):
+            with pytest.warns(RuntimeWarning, match="a guarded call of get was never awaited"):  # noqa: PT031
                 del pending
                 gc.collect()
             assert bulkhead.snapshot().running == 0

@@ -151,10 +151,10 @@ class CircuitAdmission:
             _events.emit(ProbeFailed(name=circuit.name, at=now, error=test.error), circuit.outbox.subscribers)
 
     def _after_test(self, deadline: Ambient | None, test: "_Test") -> Permit:
-        """The call goes on if its probe closed the circuit; else it is refused as any other."""
+        """The call goes on where its probe, or an operator meanwhile, closed the circuit; else it is refused."""
         circuit = self._circuit
         now = circuit.clock.checked_now()
-        if test.passed and not circuit.may_be_testing():
+        if not circuit.may_be_testing():
             return self._enter(self._lease_seconds(deadline))[0]
         return self._refused(Refusal(circuit.retry_after(now)), now)
 

@@ -1,16 +1,19 @@
 """Operating a circuit: by hand, by other settings at run time, and by listening to it."""
 
+from collections.abc import Callable
+
+import anyio
 import pytest
 
 from cqox.errors import CircuitOpen
-from cqox.resilience import CircuitBreaker, CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitState
+from cqox.resilience import CircuitBreaker, CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitState, FailureRate
 from cqox.resilience._permit import Permit
 from cqox.resilience.circuit import CircuitMode
 from cqox.resilience.circuit.controller import Circuit
 from cqox.resilience.circuit.permits import SharedPermit
-from cqox.resilience.testing import FakeClock, capture_events
+from cqox.resilience.testing import FakeClock, Script, capture_events
 from tests.resilience.circuit.callees import fail, succeed
-from tests.resilience.conftest import Down
+from tests.resilience.conftest import Down, World, outcome
 
 
 def test_an_isolated_circuit_refuses_until_it_is_reset() -> None:
@@ -175,3 +178,50 @@ def test_a_listener_may_reset_the_circuit_that_it_hears_of() -> None:
         breaker(fail)()
     assert seen == ["CircuitOpened", "CircuitClosed"]
     assert breaker(succeed)() == "up"
+
+
+def test_a_disabled_circuit_never_rejects_and_forgets_what_it_saw(same_trace) -> None:
+    async def scenario(world: World) -> list[object]:
+        breaker = CircuitBreaker("engine", failure_threshold=2, clock=world.clock)
+        call = world.guard(breaker, *[Down] * 7, "up")
+        breaker.disable()
+        seen: list[object] = [await outcome(call) for _ in range(5)]
+        breaker.reset()
+        seen += [await outcome(call), breaker.state.value, await outcome(call), breaker.state.value]
+        return [*seen, breaker.snapshot().failure]
+
+    assert same_trace(scenario) == ["Down"] * 6 + ["closed", "Down", "open", 7]
+
+
+@pytest.mark.parametrize("leave", [CircuitBreaker.reset, CircuitBreaker.observe_only])
+def test_what_a_window_saw_while_disabled_opens_nothing_later(leave: Callable[[CircuitBreaker], None]) -> None:
+    rate = FailureRate(window=10, minimum_calls=2, slow_call_seconds=1.0)
+    breaker = CircuitBreaker("engine", failure_rate=rate, clock=FakeClock())
+    call = breaker(Script(*[Down()] * 9, "up"))
+    breaker.disable()
+    for _ in range(8):
+        with pytest.raises(Down):
+            call()
+    leave(breaker)
+    with pytest.raises(Down):
+        call()
+    assert (breaker.state, breaker.snapshot().recent_failures) == (CircuitState.CLOSED, 1)
+
+
+def test_a_circuit_that_is_disabled_while_a_call_waits_for_its_probe_lets_the_call_through(run) -> None:
+    async def main() -> None:
+        async def probe() -> bool:
+            await anyio.sleep(1.0)
+            return False
+
+        breaker = CircuitBreaker("engine", failure_threshold=1, recovery_timeout=0.0, probe=probe)
+        with pytest.raises(Down), breaker:
+            raise Down
+        call = breaker(Script("up").call)
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await anyio.sleep(0.5)
+            breaker.disable()
+        assert breaker.snapshot().success == 1
+
+    run(main)
