@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
-from types import AsyncGeneratorType, CoroutineType, MethodType, NoneType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, MethodType, NoneType
 from typing import Any, Final
 
 from cqox.resilience._ambient import Ambient
@@ -19,17 +19,17 @@ from cqox.resilience._permit import NO_RESULT, Admission, Permit
 from cqox.resilience._plan import Frame
 
 __all__ = [
-    "PLAIN_TYPES",
     "Awaiting",
     "awaiting",
     "must_be_awaited",
     "resume",
     "returns_awaitables",
     "settle_contextual",
+    "telling_type",
 ]
 
-PLAIN_TYPES: Final = frozenset({NoneType, bool, int, float, str, bytes, list, dict, tuple, set})
-"""Types of results that need no look, for speed."""
+# Types of results that need no look, for speed.
+_PLAIN_TYPES: Final = frozenset({NoneType, bool, int, float, str, bytes, list, dict, tuple, set})
 
 _known: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
@@ -40,6 +40,8 @@ def must_be_awaited(result: Any, function: str) -> bool:  # noqa: ANN401 - the c
     Raises:
         TypeError: it returned a coroutine or an async generator, for which it is of the wrong kind.
     """
+    if type(result) in _PLAIN_TYPES:
+        return False
     if type(result) is CoroutineType:
         result.close()
         raise TypeError(f"{function} is a plain function that returned a coroutine: make it a coroutine function")
@@ -48,6 +50,11 @@ def must_be_awaited(result: Any, function: str) -> bool:  # noqa: ANN401 - the c
             f"{function} is a plain function that returned an async generator: make it an async generator function"
         )
     return inspect.isawaitable(result)
+
+
+def telling_type(result: object) -> type[object] | None:
+    """The type of a result that is none to be awaited; None where another of that type may be."""
+    return None if isinstance(result, GeneratorType) else type(result)
 
 
 def returns_awaitables(function: object) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from cqox.resilience import _events
 from cqox.resilience._ambient import Ambient, ambient
-from cqox.resilience._awaitables import PLAIN_TYPES, Awaiting, awaiting, must_be_awaited, resume, settle_contextual
+from cqox.resilience._awaitables import Awaiting, awaiting, must_be_awaited, resume, settle_contextual, telling_type
 from cqox.resilience._part import Facts, Judge
 from cqox.resilience._permit import Admission, Permit, Spent, seconds_at_work
 from cqox.resilience._plan import Frame, enclosing
@@ -99,9 +99,10 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
     facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins_in(frame.facts)
     name = frame.function
     awaited: Callable[..., Any] | None = None
+    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        nonlocal awaited
+        nonlocal awaited, plain
         if awaited is not None:
             return awaited(*args, **kwargs)
         deadline = ambient.get()
@@ -146,13 +147,15 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
                         raise
                 total = None
                 judge.pause_blocking(delay)
-            if type(result) not in PLAIN_TYPES and must_be_awaited(result, name):
-                if judge is not None:
-                    judge.end()
-                awaited = _bind_awaiting(function, frame)
-                inside, held[base:] = held[base:], []
-                held[:] = settle_contextual(held)
-                return resume(bind_async, frame, function, result, held, inside)(*args, **kwargs)
+            if type(result) is not plain:
+                if must_be_awaited(result, name):
+                    if judge is not None:
+                        judge.end()
+                    awaited = _bind_awaiting(function, frame)
+                    inside, held[base:] = held[base:], []
+                    held[:] = settle_contextual(held)
+                    return resume(bind_async, frame, function, result, held, inside)(*args, **kwargs)
+                plain = telling_type(result)
             if judge is not None:
                 judge.end()
             while held:
@@ -190,9 +193,10 @@ def _bind_gate_async(
 def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, frame: Frame) -> Callable[..., Any]:
     facts, name = frame.facts, frame.function
     awaited: Callable[..., Any] | None = None
+    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        nonlocal awaited
+        nonlocal awaited, plain
         if awaited is not None:
             return awaited(*args, **kwargs)
         deadline = ambient.get()
@@ -202,9 +206,11 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, frame: Fr
         entered = 0.0 if deadline is None else deadline.clock()
         try:
             result = function(*args, **kwargs)
-            if type(result) not in PLAIN_TYPES and must_be_awaited(result, name):
-                awaited = _bind_awaiting(function, frame)
-                return resume(bind_async, frame, function, result, [permit], ())(*args, **kwargs)
+            if type(result) is not plain:
+                if must_be_awaited(result, name):
+                    awaited = _bind_awaiting(function, frame)
+                    return resume(bind_async, frame, function, result, [permit], ())(*args, **kwargs)
+                plain = telling_type(result)
         except BaseException as error:
             abandon([permit], 0, error, spent_by(deadline, entered, facts, error))
             raise
@@ -250,12 +256,14 @@ def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[
     loop, facts, name = frame.loop, frame.facts, frame.function
     assert loop is not None
     awaited: Callable[..., Any] | None = None
+    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
 
     def checked(result: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
-        nonlocal awaited
-        if type(result) not in PLAIN_TYPES and must_be_awaited(result, name):
+        nonlocal awaited, plain
+        if must_be_awaited(result, name):
             awaited = _bind_awaiting(function, frame)
             return resume(bind_async, frame, function, result, (), ())(*args, **kwargs)
+        plain = telling_type(result)
         return result
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
@@ -268,7 +276,7 @@ def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[
             loop.begin(facts)
         try:
             result = function(*args, **kwargs)
-            return result if type(result) in PLAIN_TYPES else checked(result, args, kwargs)
+            return result if type(result) is plain else checked(result, args, kwargs)
         except Exception as error:
             judge = judge_call(frame, [])
             delay = judge.after(error)

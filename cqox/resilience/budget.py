@@ -21,7 +21,7 @@ _SAVED_SECONDS = 10.0
 # How finely first attempts are told apart by their time, as a share of that time.
 _SLICES = 20
 # The clock is read at every so many first attempts, as most calls need nothing else.
-_LOOK_AT_EVERY = 32
+_LOOK_AT_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class RetryBudget:
 
     def first_attempt(self) -> None:
         """Count a first attempt: it earns its share of a retry. It is never delayed or refused."""
-        if self._arrivals.add() % _LOOK_AT_EVERY == 0:
+        if not self._arrivals.add() % _LOOK_AT_EVERY:
             try:
                 now = self._clock.now()
             except RuntimeError:  # the clock of a loop that does not run here, which a retry is told

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any, cast
 
-from cqox.resilience._awaitables import PLAIN_TYPES, Awaiting, must_be_awaited
+from cqox.resilience._awaitables import Awaiting, must_be_awaited
 from cqox.resilience._part import Facts, Wrapper
 from cqox.resilience._ranges import check_exceptions, check_name
 
@@ -94,7 +94,7 @@ class Fallback(Wrapper):
                     answer.close()
                     raise TypeError(f"{self.name}: a coroutine cannot answer for a plain function") from error
                 return answer
-            if type(result) not in PLAIN_TYPES and must_be_awaited(result, self.name):
+            if must_be_awaited(result, self.name):
                 return Awaiting(self.wrap_async(lambda: result, facts), self.name)
             return result
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import gc
+import types
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
 import anyio
@@ -215,6 +216,24 @@ def test_a_function_that_returns_both_values_and_awaitables_is_awaited_once_that
         assert await call() == "answer"
         assert await call() == "cached"
         assert breaker.snapshot().success == 3
+
+    run(main)
+
+
+def test_a_generator_is_a_value_and_a_coroutine_that_is_one_is_guarded(run: Run) -> None:
+    @types.coroutine
+    def old_style() -> Generator[object, object, str]:
+        yield from anyio.lowlevel.checkpoint().__await__()
+        raise Down
+
+    async def main() -> None:
+        results = [(number for number in range(2)), old_style()]
+        breaker = CircuitBreaker("engine", failure_threshold=1)
+        call = breaker(lambda: results.pop(0))
+        assert list(call()) == [0, 1]
+        with pytest.raises(Down):
+            await call()
+        assert breaker.state is CircuitState.OPEN
 
     run(main)
 
