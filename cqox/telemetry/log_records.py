@@ -1,12 +1,13 @@
 """Log records by OTLP: a handler of the standard library's logging. Imported only where they are wanted."""
 
 import logging
-import traceback
 from collections.abc import Mapping
 
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 
-from cqox.telemetry.secrets import masked
+from cqox.telemetry.failures import traceback_of
+from cqox.telemetry.safe_text import safe_text
+from cqox.telemetry.secrets import MASK, is_secret_name
 
 __all__ = ["OtlpHandler"]
 
@@ -50,7 +51,7 @@ def _told(record: logging.LogRecord) -> LogRecord:
         body = str(record.msg.get("event", ""))
         for key, value in record.msg.items():
             if key not in _OF_STRUCTLOG and not key.startswith("_"):
-                attributes[key] = value if isinstance(value, bool | int | float) else masked(str(value))
+                attributes[key] = MASK if is_secret_name(key) else _value(value)
         error = record.msg.get("exc_info") or record.exc_info
     else:
         body, error = record.getMessage(), record.exc_info
@@ -59,9 +60,13 @@ def _told(record: logging.LogRecord) -> LogRecord:
         timestamp=int(record.created * 1e9),
         severity_text=record.levelname,
         severity_number=next(number for level, number in _SEVERITIES if record.levelno >= level),
-        body=masked(body),
+        body=safe_text(body),
         attributes=attributes,
     )
+
+
+def _value(given: object) -> str | bool | int | float:
+    return given if isinstance(given, bool | int | float) else safe_text(str(given))
 
 
 def _exception(error: object) -> dict[str, str]:
@@ -71,6 +76,6 @@ def _exception(error: object) -> dict[str, str]:
         return {}
     return {
         "exception.type": type(error).__qualname__,
-        "exception.message": masked(str(error)),
-        "exception.stacktrace": masked("".join(traceback.format_exception(error))),
+        "exception.message": safe_text(str(error)),
+        "exception.stacktrace": safe_text(traceback_of(error), lines=True),
     }

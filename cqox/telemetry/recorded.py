@@ -6,7 +6,6 @@ any other: it can be the current one, others can be its children, and processors
 """
 
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextvars import Token
 from types import TracebackType
@@ -21,8 +20,9 @@ from opentelemetry.util.types import Attributes as OtelAttributes
 from opentelemetry.util.types import AttributeValue
 
 from cqox.telemetry.context import TraceContext
+from cqox.telemetry.failures import traceback_of
 from cqox.telemetry.outcome import Outcome, error_type, outcome_of
-from cqox.telemetry.secrets import masked
+from cqox.telemetry.safe_text import safe_text
 from cqox.telemetry.spans import Attributes, Value
 
 __all__ = ["Recorded", "ours"]
@@ -114,7 +114,7 @@ class Recorded(trace.Span):
     def fail(self, kind: str, description: str = "") -> None:
         self._settled = True
         self.add({"error.type": kind})
-        self.set_status(Status(StatusCode.ERROR, masked(description) or None))
+        self.set_status(Status(StatusCode.ERROR, safe_text(description) or None))
 
     def error(self, error: BaseException) -> None:
         self.record_exception(error)
@@ -197,8 +197,8 @@ class Recorded(trace.Span):
             module, name = type(exception).__module__, type(exception).__qualname__
             told: dict[str, AttributeValue] = {
                 "exception.type": name if module == "builtins" else f"{module}.{name}",
-                "exception.message": masked(str(exception)),
-                "exception.stacktrace": masked("".join(traceback.format_exception(exception))),
+                "exception.message": safe_text(str(exception)),
+                "exception.stacktrace": safe_text(traceback_of(exception), lines=True),
                 **(attributes or {}),
             }
             self.add_event("exception", told, timestamp)

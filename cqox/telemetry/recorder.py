@@ -14,6 +14,7 @@ from opentelemetry.util.types import AttributeValue
 
 from cqox.telemetry import spans
 from cqox.telemetry.context import TraceContext, parse
+from cqox.telemetry.escaping import escaped
 from cqox.telemetry.recorded import Recorded, ours
 from cqox.telemetry.spans import Attributes
 
@@ -132,10 +133,10 @@ class OpenTelemetryRecorder:
         return Recorded(name, ids, above, kind, given, links, start_ns, keep)
 
     def _keep(self, span: Recorded) -> None:
-        attributes: Mapping[str, AttributeValue] = span.attributes
+        attributes: Mapping[str, AttributeValue] = {name: _sent(value) for name, value in span.attributes.items()}
         if self._limits is not None:
             most, longest = self._limits.max_span_attributes, self._limits.max_span_attribute_length
-            attributes = BoundedAttributes(most, span.attributes, max_value_len=longest)
+            attributes = BoundedAttributes(most, attributes, max_value_len=longest)
         self._processor.on_end(
             ReadableSpan(
                 span.name,
@@ -153,6 +154,11 @@ class OpenTelemetryRecorder:
                 self._scope,
             )
         )
+
+
+def _sent(value: AttributeValue) -> AttributeValue:
+    # A lone surrogate, which no encoding can express, would lose the whole batch that it is in.
+    return escaped(value) if isinstance(value, str) and not value.isascii() else value
 
 
 def _theirs(context: TraceContext) -> SpanContext:

@@ -1,25 +1,109 @@
-"""What must not leave the process in a log line or a span: passwords in addresses, tokens. Pure.
+"""What must not leave the process in a log line or a span: passwords, tokens, cookies and keys. Pure.
 
-Nothing of ours writes them; what a driver or an operating system says in an exception is another matter.
+Nothing of ours writes them; what a driver, an operating system or a client says in an exception is another matter. A
+mask may hide more than the secret, up to the end of its line, but not less. A secret is found by the name before it, in
+lower case; what follows the name decides how far the secret goes. The time grows with the length of the text alone.
 """
 
 import re
 
-__all__ = ["masked"]
+__all__ = ["MASK", "is_secret_name", "masked"]
 
-_MASK = "***"
-# After a colon that is not that of a port. A password may hold any of the signs that an address is made of.
-_IN_ADDRESS = re.compile(r"""(://[^\s:/@"']*):(?!\d+(?:[/?#\s"',;)]|$))[^\s"'<>]+@""")
-_IN_PAIR = re.compile(r"""(?i)\b(password|passwd|pgpassword|token|secret|api_?key)=('[^']*'|"[^"]*"|[^\s"',;&]+)""")
-_BEARER = re.compile(r"(?i)\b(bearer) [\w.~+/=-]{6,}")
+MASK = "***"
+
+# From `://` to the end of what may be an address: a password may hold any of the signs that an address is made of.
+_ADDRESS = re.compile(r"""(:(?://|\\/\\/)|%3[Aa]%2[Ff]%2[Ff])([^\s"'<>]+)""")
+_PORT = re.compile(r"\d{1,5}[/?#,;)\\]")
+_SCHEME_WITHOUT_USERS = re.compile(r"(?i)(?:https?|wss?|ftp)$")
+_JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w.-]+")
+
+_KEY = r"(?:api|access|private|signing|encryption|account|shared|admin|auth|secret)[ _-]?key"
+_NAMED = re.compile(
+    r"(?P<said>passw(?:or)?d|passphrase|pwd|access[_-]?token)"
+    rf"|(?P<header>-?authorization|cookie2?|{_KEY}|-(?:key|token|secret|signature|auth))"
+    r"|(?P<name>token|secret|credentials?|jwt|sess(?:ion)?[_-]?id|session)"
+    r"|(?P<query>[?&;](?:key|sig|code|auth|access|pass|sid|session|assertion)=)"
+    r"|(?P<bearer>\bbearer )|(?P<basic>\bbasic )"
+)
+
+_QUOTED = r"""b?(?:"(?:[^"\\\n]|\\.?)*"?|'(?:[^'\\\n]|\\.?)*'?)"""
+# A sign of punctuation belongs to the value where the next character does.
+_BARE = r"""(?:[^\s"',;&)\]}]|[,;"')\]}](?=[\w%]))+"""
+_EQUALS = r"""['"]?[ \t]{0,2}(?:=|%3[Dd])(?!=)[ \t]{0,2}"""
+# name=value, as in a connection string, a query, a form or a call.
+_PAIR = rf"({_EQUALS})(?:{_QUOTED}|{_BARE})"
+_LONG_PAIR = rf"({_EQUALS})(?:{_QUOTED}|[^\n\r]+)"
+# 'name': value and ('name', value), as in JSON, a mapping or a list of headers.
+_MEMBER = rf"""(\\?['"]\s{{0,2}}[:,]\s{{0,2}}(?:value=)?)(?:\\?{_QUOTED}|[\[({{][^\])}}\n]*|[^\s"',;&)\]}}]+)"""
+# Name: value up to the end of the line, as in the head of a request or of an answer.
+_LINE = r"([ \t]{0,2}:[ \t]{0,2}(?:(?i:basic|bearer|digest|negotiate|ntlm|token|apikey) +)?)[^\n\r]+"
+_WORD = r"""(: ?)[^\s'",;]+"""
+_VALUES = {
+    "said": re.compile(f"{_PAIR}|{_MEMBER}|{_WORD}"),
+    "header": re.compile(f"{_PAIR}|{_MEMBER}|{_LINE}"),
+    "credentials": re.compile(f"{_LONG_PAIR}|{_MEMBER}|{_LINE}"),
+    "name": re.compile(f"{_PAIR}|{_MEMBER}"),
+    "query": re.compile(r"""()[^\s"'&#;]+"""),
+    "bearer": re.compile(r"()[\w.~+/=-]{6,}"),
+    "basic": re.compile(r"()(?=[a-z]{0,40}[A-Z0-9+/=])[A-Za-z0-9+/]{8,}={0,2}"),
+}
+_NO_SECRET = "idempotency-key"
+# A part of each name, so that most lines are not searched at all.
+_STEMS = ("pass", "pwd", "token", "secret", "key", "cookie", "auth", "sess", "jwt", "cred", "sig", "code=", "sid=")
+_MORE_STEMS = ("access=", "assertion=", "bearer ", "basic ")
+
+_NAME = re.compile(
+    r"(?i)(?:^|[_-])(?:password|passwd|passphrase|pwd|pgpassword|token|secret|credentials?|cookie2?|jwt|authorization"
+    rf"|session[_-]?id|{_KEY})$|^x-[\w-]*(?:key|token|secret|signature|credential|auth)$"
+)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what a field or a header of this name holds is a secret, whatever it looks like."""
+    return len(name) <= 128 and _NAME.search(name) is not None
 
 
 def masked(text: str) -> str:
-    """The text with every password and token in it replaced; one that holds none comes back as it is."""
-    if "://" in text:
-        text = _IN_ADDRESS.sub(rf"\1:{_MASK}@", text)
-    if "=" in text:
-        text = _IN_PAIR.sub(rf"\1={_MASK}", text)
-    if "earer " in text or "EARER " in text:
-        text = _BEARER.sub(rf"\1 {_MASK}", text)
-    return text
+    """The text with every password, token, cookie and key in it replaced; one that holds none comes back as it is."""
+    if "@" in text:
+        text = _ADDRESS.sub(_address, text)
+    text = _without_named(text)
+    return _JWT.sub(MASK, text) if "eyJ" in text else text
+
+
+def _without_named(text: str) -> str:
+    # Of all letters this one alone becomes longer in lower case.
+    lower = text.replace("\u0130", "I").lower()
+    if not any(stem in lower for stem in _STEMS) and not any(stem in lower for stem in _MORE_STEMS):
+        return text
+    kept, place = 0, 0
+    parts: list[str] = []
+    while (name := _NAMED.search(lower, place)) is not None:
+        place = name.end()
+        secret = _VALUES[_kind(name, lower)].match(text, place)
+        if secret is not None:
+            parts += [text[kept:place], secret[secret.lastindex or 0], MASK]
+            kept = place = secret.end()
+    return "".join([*parts, text[kept:]]) if parts else text
+
+
+def _kind(name: re.Match[str], lower: str) -> str:
+    kind = name.lastgroup or "name"
+    if kind != "header":
+        return kind
+    if lower.startswith(_NO_SECRET, max(0, name.end() - len(_NO_SECRET))):
+        return "name"
+    return "credentials" if name[0].startswith(("cookie", "authorization", "-authorization")) else kind
+
+
+def _address(found: re.Match[str]) -> str:
+    slashes, rest = found.groups()
+    user, at, place = rest.rpartition("@")
+    name, colon, password = user.partition(":")
+    if not at or any(sign in name for sign in "/?#"):
+        return found[0]
+    if colon:
+        # What follows a colon before a port is no password, and the `@` in the path behind it ends none.
+        return found[0] if name and _PORT.match(password) else f"{slashes}{name}:{MASK}@{place}"
+    before = found.string[max(0, found.start() - 8) : found.start()]
+    return f"{slashes}{MASK}@{place}" if _SCHEME_WITHOUT_USERS.search(before) else found[0]

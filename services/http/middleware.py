@@ -80,8 +80,10 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
         seconds: from the request's head to the end of its answer.
     """
     log = _log.debug if request.path.startswith(PROBES) else _log.info
+    # The path is decoded, and a blank in it is not the one before the status.
+    path = request.path.replace(" ", "%20")
     log(
-        f"{request.method} {request.path} {status or _CLIENT_CLOSED_REQUEST}",
+        f"{request.method} {path} {status or _CLIENT_CLOSED_REQUEST}",
         request_id=request.request_id,
         client=request.remote_addr,
         size_bytes=size_bytes,

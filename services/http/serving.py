@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from cqox.telemetry import metrics, series
 from services.http.app import App
 from services.http.connection_limits import ConnectionLimits
 from services.http.hypercorn_patches import serve_connections
+from services.http.logs import flush_logs
 from services.http.sockets import listen, sever, url_of
 from services.http.tracing import begin_telemetry
 
@@ -222,6 +222,5 @@ class _Server:
 
 
 def _exit() -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_logs()
     os._exit(1)

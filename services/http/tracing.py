@@ -16,6 +16,7 @@ import trio
 from cqox import telemetry
 from cqox.tasks import open_task_group
 from cqox.telemetry import Attributes, metrics, series
+from cqox.telemetry.safe_text import safe_text
 from cqox.telemetry.setup import Telemetry, start
 from services.http.settings import Settings
 
@@ -173,7 +174,7 @@ def _described(request: "IncomingRequest", method: str) -> Attributes:
     scope = request.scope
     described: dict[str, str | int] = {
         "http.request.method": method,
-        "url.path": request.path,
+        "url.path": safe_text(request.path),
         "url.scheme": scope["scheme"],
         "network.protocol.version": request.http_version,
     }
@@ -188,5 +189,5 @@ def _described(request: "IncomingRequest", method: str) -> Attributes:
         described["client.address"] = request.remote_addr
     agent = request.headers.get("User-Agent")
     if agent:
-        described["user_agent.original"] = agent
+        described["user_agent.original"] = safe_text(agent)
     return described

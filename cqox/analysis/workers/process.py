@@ -49,6 +49,10 @@ class TaskFailed(CqoxError):
     """A task raised something that nobody foresaw; the trace is in the log."""
 
 
+class _InWorker(Exception):
+    """The traceback that a worker sent as text, for the log, which shows an exception in lines of its own."""
+
+
 class WorkerProcess:
     """A process that does one task at a time, for as long as it lives.
 
@@ -303,7 +307,7 @@ def _raised(name: str, frame: Frame) -> Exception:
             field=str(frame.body.get("field", "")),
             choices=[str(choice) for choice in choices] if isinstance(choices, list) else [],
         )
-    _logger.error("The task %s failed in its worker:\n%s", name, detail)
+    _logger.error("The task %s failed in its worker.", name, exc_info=_InWorker(detail))
     return TaskFailed(f"The computation failed unexpectedly ({kind}).")
 
 
