@@ -21,6 +21,8 @@ TEXT
 [ $# = 1 ] || { usage >&2; exit 2; }
 case $1 in -h | --help) usage; exit 0 ;; esac
 cd "$(dirname "$0")/.."
+# Personal data: folder and files are for nobody else.
+umask 077
 mkdir "$1"
 folder=$(cd "$1" && pwd)
 docker compose exec -T postgres pg_dump --username=cqox --dbname=cqox --format=custom >"$folder/results.dump"

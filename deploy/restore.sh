@@ -30,7 +30,8 @@ running=$(docker compose --profile replicas ps --services --status running | gre
 docker compose up --detach --wait --no-build postgres redis
 docker compose exec -T postgres pg_restore --username=cqox --dbname=cqox --clean --if-exists --no-owner \
     --exit-on-error --single-transaction <"$folder/results.dump"
-docker compose run --rm --no-deps -T engine tar -C /var/lib/cqox -xzf - <"$folder/datasets.tar.gz"
+docker compose run --rm --no-deps -T engine \
+    sh -c 'umask 077 && exec tar -C /var/lib/cqox -xzf -' <"$folder/datasets.tar.gz"
 docker compose up --detach --wait --no-build gateway engine
 case $running in *engine-replica*) docker compose --profile replicas start engine-replica ;; esac
 docker compose exec -T engine cqox db check

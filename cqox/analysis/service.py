@@ -161,6 +161,7 @@ class Analyses:
                     group=group, pool=pool, store=store, cache=cache, files=files, bounds=bounds, samples=samples
                 )
                 group.start_soon(tend, analyses.store, files, analyses._settle, name="tend the jobs")
+                group.start_soon(files.tighten, name="tighten the data directory")
                 with analyses._watched():
                     yield analyses
                 group.cancel_scope.cancel()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cqox.errors import StorageFull, StoreUnavailable
+from cqox.storage.private import private_folder
 
 __all__ = ["LEAST_FREE_BYTES", "alone", "check_disk", "is_disk_fault", "is_full", "unavailable", "usable_directory"]
 
@@ -90,7 +91,7 @@ def usable_directory(folder: Path, *, setting: str) -> None:
         ValueError: it cannot be used, in one line.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder, parents=True, exist_ok=True)
         if not os.access(folder, os.R_OK | os.X_OK):
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         if not os.access(folder, os.W_OK) and not (folder / "datasets").is_dir():

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from cqox.storage.private import private_opener
+
 __all__ = ["link_or_copy", "remove", "stamp", "sync"]
 
 
@@ -22,7 +24,7 @@ def link_or_copy(name: str, target: Path, folder: int) -> None:
     except OSError:
         # A file system without hard links.
         source = os.open(name, os.O_RDONLY, dir_fd=folder)
-        with os.fdopen(source, "rb") as reader, target.open("xb") as writer:
+        with os.fdopen(source, "rb") as reader, open(target, "xb", opener=private_opener) as writer:
             shutil.copyfileobj(reader, writer)
 
 

@@ -33,6 +33,7 @@ from cqox.storage.disk import alone, check_disk, is_disk_fault, is_full, unavail
 from cqox.storage.file_operations import link_or_copy, remove, stamp, sync
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
 from cqox.storage.presence import Presence
+from cqox.storage.private import private_folder, private_opener, tighten, tighten_one
 
 __all__ = ["TABLE", "FileStore"]
 
@@ -93,6 +94,10 @@ class FileStore:
         with suppress(StoreUnavailable):
             await self._threaded(self._recover)
 
+    async def tighten(self) -> None:
+        """Take what older versions left open to other users from them; a cancellation leaves the rest as it is."""
+        await to_thread.run_sync(tighten, self._root, limiter=CapacityLimiter(1), abandon_on_cancel=True)
+
     def incoming(self) -> Path:
         """A new empty folder to write into; `keep` it or `drop` it.
 
@@ -102,7 +107,7 @@ class FileStore:
         self._ready()
         folder = self._new("incoming")
         try:
-            folder.mkdir()
+            private_folder(folder)
         except OSError as error:
             raise unavailable(error) from error
         return folder
@@ -230,9 +235,10 @@ class FileStore:
         """Put the bytes in place whole; a reader never sees a part of them."""
 
         def write() -> None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent, parents=True, exist_ok=True)
             scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-            scratch.write_bytes(content)
+            with open(scratch, "wb", opener=private_opener) as file:
+                file.write(content)
             scratch.replace(path)
 
         await self._threaded(write)
@@ -247,10 +253,12 @@ class FileStore:
         if self._prepared:
             return
         for name in ("datasets", "figures", *_OWNED):
-            (self._root / name).mkdir(parents=True, exist_ok=True)
+            private_folder(self._root / name, parents=True, exist_ok=True)
+            tighten_one(self._root / name)
+        tighten_one(self._root.resolve())
         if self._presence is None:
             self._presence = Presence(self._root / "engines", self.owner)
-        self._scratch.mkdir(exist_ok=True)
+        private_folder(self._scratch, exist_ok=True)
         # What is kept in the folders is as durable as their names.
         for folder in (self._root, self._root.parent):
             with suppress(OSError):
@@ -276,6 +284,8 @@ class FileStore:
     def _keep(self, folder: Path, record: DatasetRecord, replace: bool) -> None:
         write_manifest(folder, record)
         for path in [*folder.iterdir(), folder]:
+            # What wrote it may have done so under another umask.
+            tighten_one(path)
             sync(path)
         place = self._place(record.dataset_id)
         if replace:
@@ -350,7 +360,7 @@ class FileStore:
         except FileNotFoundError:
             raise gone from None
         try:
-            view.mkdir()
+            private_folder(view)
             names = sorted(os.listdir(handle))
             if TABLE not in names:
                 raise gone

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from cqox.storage.private import private_folder
+
 __all__ = ["Presence"]
 
 
@@ -25,13 +27,13 @@ class Presence:
     """
 
     def __init__(self, folder: Path, owner: str = "") -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder, parents=True, exist_ok=True)
         self._folder = folder
         self.owner = owner or secrets.token_hex(8)
         self._path = folder / self.owner
         # Locked before it gets its name, so that nobody ever sees it unlocked.
         scratch = folder / f".{self.owner}"
-        self._handle = os.open(scratch, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        self._handle = os.open(scratch, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             scratch.rename(self._path)

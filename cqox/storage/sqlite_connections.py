@@ -5,7 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,6 +15,7 @@ from urllib.parse import quote
 from cqox.errors import StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.blocking import Threads
+from cqox.storage.private import private_opener
 from cqox.storage.sqlite_file import (
     BUSY_SECONDS,
     LOST,
@@ -196,6 +197,10 @@ class Connections:
 
     def _connected(self) -> Connection | None:
         """A new connection; None where the file was replaced while it was made."""
+        with suppress(OSError):
+            # SQLite would make it as the umask has it. One that is there is not opened: to close it again would release
+            # the locks of every other connection of this process.
+            os.close(private_opener(str(self._path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection)
         try:
             prepare(connection)

@@ -133,7 +133,7 @@ def _exchanged(path: Path, fresh: Path) -> str:
     while path.with_name(name).exists():
         name += "-again"
     with suppress(OSError):  # some volumes know no modes
-        fresh.chmod(stat.S_IMODE(path.stat().st_mode))
+        fresh.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
     moved: list[tuple[Path, Path]] = []
     try:
         # What is not yet in the file itself must not be taken for a part of the new one.

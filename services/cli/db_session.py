@@ -35,6 +35,6 @@ def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
 
 
 async def _run(command: Callable[[ResultStore, Settings], Awaitable[int]], settings: Settings) -> int:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(0o700, parents=True, exist_ok=True)
     async with open_store(settings.data_dir, StoreAddresses(postgres_url=settings.postgres_url)) as store:
         return await command(store, settings)

@@ -16,6 +16,7 @@ from services.cli.supervisor import Program, supervise
 from services.http.configuration import SettingsError, load
 from services.http.settings import Settings, socket_beside, table
 from services.http.sockets import AddressUnusable, listen, url_of
+from services.http.startup import PRIVATE_UMASK
 
 __all__ = ["Output", "up"]
 
@@ -58,6 +59,7 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
     Returns:
         The exit status: 0 after a clean drain, 1 where something failed, 2 for a setting that cannot be used.
     """
+    os.umask(PRIVATE_UMASK)
     console = Output(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     try:
         loaded = load(os.environ, overrides)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from services.http.app import App
     from services.http.settings import Settings
 
-__all__ = ["asgi_app", "run_service"]
+__all__ = ["PRIVATE_UMASK", "asgi_app", "run_service"]
+
+PRIVATE_UMASK = 0o077
+"""What a service makes, its workers included, is for its own user alone."""
 
 _USAGE = 2
 
@@ -43,6 +46,7 @@ def run_service(
         The exit status: 0 after a clean drain, 1 where something was cut or the service could not start, 2 where the
         command line or the environment is wrong.
     """
+    os.umask(PRIVATE_UMASK)
     try:
         loaded = load_command_line(service, arguments, os.environ)
         adopt_telemetry_secrets(os.environ)
@@ -111,6 +115,7 @@ def asgi_app(
                 f"the {service} runs on Trio, and its server does not: start hypercorn with -c deploy/hypercorn.toml "
                 f"or --worker-class trio, or run python -m services.{service}"
             )
+        os.umask(PRIVATE_UMASK)
         loaded = load(os.environ, secrets={one.name for one in table() if service in one.services})
         adopt_telemetry_secrets(os.environ)
         settings = loaded.settings

@@ -240,12 +240,12 @@ async def test_what_an_engine_has_left_that_died_while_it_replaced_a_file_does_n
     assert not any(name.startswith("results.sqlite.new") for name in names(tmp_path))
 
 
-async def test_the_new_file_is_for_the_same_people_as_the_old_one(tmp_path: Path) -> None:
+async def test_the_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     path.chmod(0o640)
     assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
-    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 async def test_reading_what_is_left_ends_in_time(tmp_path: Path) -> None:
