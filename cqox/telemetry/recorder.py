@@ -158,7 +158,11 @@ class OpenTelemetryRecorder:
 
 def _sent(value: AttributeValue) -> AttributeValue:
     # A lone surrogate, which no encoding can express, would lose the whole batch that it is in.
-    return escaped(value) if isinstance(value, str) and not value.isascii() else value
+    if isinstance(value, str):
+        return value if value.isascii() else escaped(value)
+    if isinstance(value, list | tuple) and any(isinstance(one, str) for one in value):
+        return [escaped(one) for one in value if isinstance(one, str)]
+    return value
 
 
 def _theirs(context: TraceContext) -> SpanContext:

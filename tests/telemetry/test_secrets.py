@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider
@@ -11,7 +12,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 
 from cqox.telemetry import span
 from cqox.telemetry.log_records import OtlpHandler
-from cqox.telemetry.secrets import masked
+from cqox.telemetry.secrets import is_secret_name, masked
 from cqox.telemetry.settings import settings_from
 from services.http.configuration import SettingsError, load
 from tests.telemetry.conftest import Kept, Services
@@ -24,6 +25,29 @@ SECRETS = [
     ("password='hunter 2' host=db", "password=*** host=db"),
     ("Authorization: Bearer hunter2.hunter2", "Authorization: Bearer ***"),
     ("https://u:hunter2@a/, https://v:hunter2@b/", "https://u:***@a/, https://v:***@b/"),
+    ("https://hunter2@a/x and https://u:8080@a/", "https://***@a/x and https://u:***@a/"),
+    ("Cookie: a=hunter2; b=hunter2", "Cookie: ***"),
+    ("Set-Cookie: a=hunter2; HttpOnly", "Set-Cookie: ***"),
+    ("Proxy-Authorization: Digest hunter2=x, y=z", "Proxy-Authorization: Digest ***"),
+    ("authorization: Basic aHVudGVyMg==\nHost: a", "authorization: Basic ***\nHost: a"),
+    ("X-Api-Key: hunter2", "X-Api-Key: ***"),
+    ("x-whatever-token:hunter2", "x-whatever-token:***"),
+    ("{'Cookie': 'a=hunter2; b=1', 'Host': 'h'}", "{'Cookie': ***, 'Host': 'h'}"),
+    ("[(b'cookie', b'a=hunter2; b=1'), (b'host', b'h')]", "[(b'cookie', ***), (b'host', b'h')]"),
+    ("{'set-cookie': ['a=hunter2', 'b=hunter2']}", "{'set-cookie': ***]}"),
+    ('{"password": "hun\\"hunter2", "x": 1}', '{"password": ***, "x": 1}'),
+    (r"{\"token\": \"hunter2\"}", r"{\"token\": ***"),
+    ("GET /x?token=hunter2&y=1#z", "GET /x?token=***&y=1#z"),
+    ("GET /x?key=hunter2&Access_Token=hunter2", "GET /x?key=***&Access_Token=***"),
+    ("CQOX_ADMIN_TOKEN=hunter2", "CQOX_ADMIN_TOKEN=***"),
+    ("password = hunter2,hunter2 x", "password = *** x"),
+    ("password: hunter2", "password: ***"),
+    ("password='hunter2 hunter2", "password=***"),
+    ("cookie=a=hunter2; b=hunter2", "cookie=***"),
+    ("session=hunter2", "session=***"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJodW50ZXIyIjoxfQ.abc is refused", "*** is refused"),
+    ("Basic aHVudGVyMg==", "Basic ***"),
+    ("\u0130\u0130 token=hunter2", "\u0130\u0130 token=***"),
 ]
 
 
@@ -43,10 +67,39 @@ def test_passwords_and_tokens_are_masked(text: str, safe: str) -> None:
         "GET /api/datasets/user:name@host 404",
         "a password must be given; token refused; bearer of news",
         "z = y@x",
+        "if token == expected:",
+        "Idempotency-Key: abc; key=abc; analysis_key=12",
+        "Basic functionality; a cookie; authorization is needed",
+        "postgresql://cqox@postgres:5432/cqox",
     ],
 )
 def test_what_holds_none_is_not_touched(text: str) -> None:
     assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["token=", "token='", 'token="', "cookie: ", "'cookie', [", "x-", "://a:", "basic a", "password ", "eyJ", "-key"],
+)
+def test_the_time_that_it_takes_grows_with_the_length_of_the_text(part: str) -> None:
+    def seconds(length: int) -> float:
+        text = f"@{part * length}"[:length]
+        began = time.thread_time()
+        masked(text)
+        return time.thread_time() - began
+
+    # Were it the square, this would be 1,024 times as long.
+    assert min(seconds(64_000) for _ in range(3)) < 320 * max(min(seconds(2_000) for _ in range(3)), 1e-4)
+
+
+@pytest.mark.parametrize("name", ["password", "Cookie", "set-cookie", "X-Api-Key", "api_key", "ADMIN_TOKEN", "jwt"])
+def test_a_field_whose_name_says_that_it_is_secret_is_known(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["key", "tokens", "analysis_key", "event", "cookies_seen", "path", "x-request-id"])
+def test_other_fields_are_none(name: str) -> None:
+    assert not is_secret_name(name)
 
 
 PROGRAM = """

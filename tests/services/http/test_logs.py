@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -56,3 +57,43 @@ def test_elsewhere_than_on_a_terminal_each_line_is_json():
     assert (second["level"], second["logger"]) == ("warning", "cqox.resilience")
     assert "ZeroDivisionError" in third["exception"]
     assert first["timestamp"].endswith("Z")
+
+
+CRASH = """
+import logging, threading
+from services.http.logs import set_up_logging
+set_up_logging(level="info", format="{format}", service="gateway")
+logging.getLogger("x").warning("before")
+thread = threading.Thread(target=lambda: int("in\\x1bthread"))
+thread.start()
+thread.join()
+raise RuntimeError("password=hunter2 \\x1b[31m")
+"""
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_what_ends_a_process_or_a_thread_is_in_the_log_masked_and_escaped(format):
+    done = subprocess.run([sys.executable, "-c", CRASH.format(format=format)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.index("before") < done.stdout.index("ValueError") < done.stdout.index("RuntimeError")
+    assert "hunter2" not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-16"])
+def test_an_output_that_is_no_utf_8_raises_nothing(encoding):
+    code = (
+        (
+            "import logging\n"
+            "from services.http.logs import set_up_logging\n"
+            "set_up_logging(level='info', format='json', service='gateway')\n"
+            "logging.getLogger('x').warning('\u3042\U0001f600\ud800')\n"
+        )
+        .encode("utf-8", "surrogatepass")
+        .decode("utf-8", "surrogatepass")
+    )
+    code = code.replace("\u3042", "\\u3042").replace("\U0001f600", "\\U0001f600").replace("\ud800", "\\ud800")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    assert done.stderr == b""
+    assert json.loads(done.stdout.decode(encoding))["event"] == "\u3042\U0001f600\\ud800"
