@@ -31,7 +31,7 @@ docker compose up --detach --wait --no-build postgres redis
 docker compose exec -T postgres pg_restore --username=cqox --dbname=cqox --clean --if-exists --no-owner \
     --exit-on-error --single-transaction <"$folder/results.dump"
 docker compose run --rm --no-deps -T engine \
-    sh -c 'umask 077 && exec tar -C /var/lib/cqox -xzf -' <"$folder/datasets.tar.gz"
+    sh -c 'umask 077 && exec tar --no-same-permissions -C /var/lib/cqox -xzf -' <"$folder/datasets.tar.gz"
 docker compose up --detach --wait --no-build gateway engine
 case $running in *engine-replica*) docker compose --profile replicas start engine-replica ;; esac
 docker compose exec -T engine cqox db check

@@ -22,6 +22,7 @@ import trio
 import trio.to_thread
 
 from cqox.tasks import TaskGroup, open_task_group
+from cqox.telemetry.escaping import escaped
 
 __all__ = ["Program", "Restarts", "supervise"]
 
@@ -118,7 +119,8 @@ class _Child:
             self.process.wait()
 
     def _line(self, line: bytes, write: Callable[[str], None]) -> None:
-        text = line.decode("utf-8", "replace")
+        # What a library of a child prints by itself passes no log.
+        text = escaped(line.decode("utf-8", "replace"))
         self.lines.append(text)
         write(text)
 

@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager, nullcontext
 
 import httpx
 import trio
+import trio.to_thread
 from rich.console import Console
 from rich.text import Text
 
 from cqox.analysis.results import StoreAddresses, check_addresses
 from services.cli.demo import Demonstration, show
+from services.cli.relay import Relay
 from services.cli.supervisor import Program, supervise
 from services.http.configuration import SettingsError, load
 from services.http.settings import Settings, socket_beside, table
@@ -25,6 +27,7 @@ _LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _STOP_EXTRA_SECONDS = 10.0
+_LAST_WORDS_SECONDS = 1.0
 _USAGE = 2
 
 
@@ -76,7 +79,10 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
         console.print(f"[yellow]{note}[/yellow]")
     session = _Session(console, loaded.settings, gateway_url=gateway_url, engine_url=engine_url, demo=demo)
     programs = session.programs(overrides)
-    return trio.run(_supervised, session, programs, strict_exception_groups=True)
+    try:
+        return trio.run(_supervised, session, programs, strict_exception_groups=True)
+    finally:
+        session.flush()
 
 
 def _check_stores(settings: Settings) -> None:
@@ -117,6 +123,7 @@ def _without_files_of(overrides: Mapping[str, str]) -> dict[str, str]:
 class _Session:
     def __init__(self, console: Output, settings: Settings, *, gateway_url: str, engine_url: str, demo: bool) -> None:
         self._console = console
+        self._relay = Relay(console.tell)
         self._settings = settings
         self._gateway_url = gateway_url
         self._engine_url = engine_url
@@ -148,11 +155,15 @@ class _Session:
 
     def say(self, message: str) -> None:
         """Tell the user."""
-        self._console.tell(Text(message, style="bold"))
+        self._relay.put(Text(message, style="bold"))
 
     def write(self, line: str) -> None:
         """Pass on a line of a service."""
-        self._console.tell(Text(line, style="dim" if self._console.is_terminal else ""))
+        self._relay.put(Text(line, style="dim" if self._console.is_terminal else ""))
+
+    def flush(self) -> None:
+        """Wait until what was said is printed, but not for long: nobody may be reading."""
+        self._relay.flush(_LAST_WORDS_SECONDS)
 
     async def attend(self) -> bool:
         """Wait until both are ready, show the demonstration where it was asked for, and say where to look next."""
@@ -165,10 +176,14 @@ class _Session:
             if self._demo:
                 with self._progress("Running an analysis of the built-in data set 'test' ..."):
                     demonstration = await Demonstration.run(client, self._gateway_url)
-                if not show(self._console, demonstration):
+                if not await trio.to_thread.run_sync(self._show, demonstration, abandon_on_cancel=True):
                     return False
         self.say(f"Serving at {self._gateway_url}; the API is described at {self._gateway_url}/docs. Ctrl-C ends it.")
         return True
+
+    def _show(self, demonstration: Demonstration) -> bool:
+        self.flush()
+        return show(self._console, demonstration)
 
     def _progress(self, what: str) -> AbstractContextManager[object]:
         return self._console.status(what) if self._console.is_terminal else nullcontext()

@@ -43,6 +43,39 @@ def test_a_backup_never_writes_into_a_folder_that_is_there(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
+def test_a_backup_is_for_its_owner_alone_and_so_is_what_is_put_back(tmp_path: Path) -> None:
+    """With a `docker` that answers as the stack does and unpacks here."""
+    place = tmp_path / "volume"
+    (place / "datasets/d").mkdir(parents=True)
+    (place / "datasets/d/table.parquet").write_bytes(b"table")
+    for path in [place, *place.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    script = f"""#!/bin/sh
+case "$*" in
+    *pg_dump*) echo dump ;;
+    *-czf*) tar -C {place} -czf - datasets ;;
+    *-xzf*) while [ "$1" != engine ]; do shift; done; shift; for last; do :; done
+        if [ "$1" = sh ]; then sh -c "$(echo "$last" | sed s,/var/lib/cqox,{tmp_path}/back,)"
+        else tar -C {tmp_path}/back -xzf -; fi ;;
+    *) cat >/dev/null </dev/null ;;
+esac
+"""
+    (tmp_path / "docker").write_text(script)
+    (tmp_path / "docker").chmod(0o755)
+    (tmp_path / "back").mkdir()
+    before = os.umask(0o022)
+    try:
+        saved = run("deploy/backup.sh", str(tmp_path / "saved"), path=str(tmp_path))
+        assert saved.returncode == 0, saved.stderr
+        put_back = run("deploy/restore.sh", str(tmp_path / "saved"), path=str(tmp_path))
+        assert put_back.returncode == 0, put_back.stderr
+    finally:
+        os.umask(before)
+    assert (tmp_path / "back/datasets/d/table.parquet").read_bytes() == b"table"
+    for folder in (tmp_path / "saved", tmp_path / "back/datasets"):
+        assert {oct(path.stat().st_mode & 0o077) for path in [folder, *folder.rglob("*")]} == {"0o0"}
+
+
 def test_a_damaged_backup_is_refused_before_anything_is_stopped(tmp_path: Path) -> None:
     (tmp_path / "docker").write_text(f"#!/bin/sh\necho called >> {tmp_path}/called\n")
     (tmp_path / "docker").chmod(0o755)
