@@ -12,7 +12,6 @@ from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import store_circuit, store_policy
-from cqox.storage.private import tighten_one
 from cqox.storage.rows import (
     ABANDONED_SECONDS,
     DATASET,
@@ -93,9 +92,6 @@ class SqliteStore(SqliteRetention):
             StoreUnavailable: the file cannot be opened, is no SQLite database, or was written by a newer version.
         """
         store = cls(path, connections=connections, seconds=seconds, anew=anew, ballast=ballast)
-        # Its log and its index take the mode of the file.
-        for ending in ("", "-wal", "-shm"):
-            tighten_one(path.with_name(path.name + ending))
         try:
             try:
                 await store.migrate()

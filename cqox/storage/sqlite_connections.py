@@ -5,7 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,7 +15,6 @@ from urllib.parse import quote
 from cqox.errors import StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.blocking import Threads
-from cqox.storage.private import private_opener
 from cqox.storage.sqlite_file import (
     BUSY_SECONDS,
     LOST,
@@ -31,6 +30,7 @@ from cqox.storage.sqlite_file import (
     is_disk_fault,
     migrate,
     prepare,
+    private_file,
 )
 from cqox.storage.sqlite_repair import replace_damaged
 
@@ -197,11 +197,9 @@ class Connections:
 
     def _connected(self) -> Connection | None:
         """A new connection; None where the file was replaced while it was made."""
-        with suppress(OSError):
-            # SQLite would make it as the umask has it. One that is there is not opened: to close it again would release
-            # the locks of every other connection of this process.
-            os.close(private_opener(str(self._path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection)
+        connection = sqlite3.connect(
+            private_file(self._path), timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection
+        )
         try:
             prepare(connection)
             # One that is made while the disk takes no writes never writes.

@@ -4,12 +4,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
 
 from cqox.errors import StoreUnavailable
+from cqox.storage.private import private_opener, tighten_one
 
 __all__ = [
     "BUSY_SECONDS",
@@ -28,6 +29,7 @@ __all__ = [
     "marks",
     "migrate",
     "prepare",
+    "private_file",
 ]
 
 _DISK_FAULTS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
@@ -115,6 +117,16 @@ def file_at(path: Path) -> File | None:
     except OSError:
         return None
     return about.st_dev, about.st_ino
+
+
+def private_file(path: Path) -> Path:
+    """The file, for this user alone: created where there is none, and an older one tightened before its log is made."""
+    # One that is there is not opened: to close it again would release the locks of all connections of this process.
+    with suppress(OSError):
+        os.close(private_opener(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    for ending in ("", "-wal", "-shm"):
+        tighten_one(path.with_name(path.name + ending))
+    return path
 
 
 def code_of(error: BaseException | None) -> int:
