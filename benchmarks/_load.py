@@ -18,7 +18,7 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, path: str, body: bytes = b"", **headers: str) -> None:
-        """Send a request: POST where there is a body, which is JSON unless told, else GET."""
+        """Send a request: POST where there is a body, which is JSON unless said otherwise, else GET."""
         headers = ({"Content_Type": "application/json"} if body else {}) | headers
         fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         fields += "Content-Type: application/json\r\n" if body else ""

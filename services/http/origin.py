@@ -44,7 +44,7 @@ def is_cross_site(origin: bytes | None, site: bytes | None, host: Authority | No
     page = _parse_origin(origin)
     if page is None:
         return True
-    # The port is the default one of the scheme that the browser used, of which the proxy tells nothing.
+    # Without a port it is the default one of the scheme that the browser used, which a proxy may not pass on.
     if host is not None and (host if host.port is not None else replace(host, port=_default(origin))) == page:
         return False
     return not allowed.lists(page)

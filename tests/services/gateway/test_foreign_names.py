@@ -62,7 +62,9 @@ async def test_another_engine_that_knows_its_name_is_asked_at_once(autojump_cloc
     for _ in range(12):
         assert (await analyze(made)).status == 200
     assert trio.current_time() == 0
-    assert (await made.find(CALL)).status == 200
+    # Whichever comes first.
+    for _ in range(2):
+        assert (await made.find(CALL)).status == 200
 
 
 @pytest.mark.trio

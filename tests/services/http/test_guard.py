@@ -51,7 +51,7 @@ async def test_a_foreign_host_is_421_on_every_path(method: str, path: str) -> No
 
 
 @pytest.mark.trio
-async def test_a_stranger_is_told_of_no_trace(monkeypatch) -> None:
+async def test_a_stranger_sees_no_address_of_a_trace(monkeypatch) -> None:
     made_up = {"trace_id": "1" * 32, "trace_url": "http://jaeger.internal/1"}
     for module in ("problems", "middleware"):
         monkeypatch.setattr(f"services.http.{module}.trace_members", lambda: made_up)
