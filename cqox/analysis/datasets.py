@@ -262,11 +262,14 @@ class Datasets:
 
     async def _prepare(self) -> None:
         reply = await self._pool.run("samples", {})
-        for sample in reply.objects("samples"):
-            name, size_bytes = str(sample["name"]), int(str(sample["size_bytes"]))
-            record = await self._sample(name, str(sample["digest"]), size_bytes)
+        # All files first: without a registry they can be analysed.
+        records = [
+            await self._sample(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
+            for sample in reply.objects("samples")
+        ]
+        for record in records:
             # A row that is right already is not written again, which a full disk would not let be.
-            if await self._store.dataset(name) != record:
+            if await self._store.dataset(record.dataset_id) != record:
                 await self._store.register(record)
 
     async def _prepare_later(self) -> None:
