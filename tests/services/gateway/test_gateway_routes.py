@@ -188,6 +188,16 @@ def test_an_upload_is_handed_on_while_it_arrives(client):
     assert (chunked["target"], chunked["digest"]) == ("/api/upload?", seen["digest"])
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_head_that_an_engine_might_not_read_is_the_clients_mistake(client, method):
+    path = ANALYZE if method == "POST" else "/api/datasets"
+    assert client.request(method, path, headers={"X-Long": "x" * 13_000}, content=BODY).status_code == 200
+    for _ in range(6):
+        refused = client.request(method, path, headers={"X-Long": "x" * 15_000}, content=BODY)
+        assert (refused.status_code, problem_of(refused)["status"]) == (431, 431)
+    assert client.request(method, path, content=BODY).status_code == 200
+
+
 def test_an_upload_beyond_the_limit_is_refused_without_the_engine(start, engine):
     gateway = start("-m", "services.gateway", ENGINE_URL=engine.url, CQOX_MAX_UPLOAD_BYTES="100000")
     for content in (bytes(3_000_000), iter([bytes(1000)] * 3000)):
