@@ -128,6 +128,8 @@ class Retry(Loop):
             self.budget.first_attempt()
         if _events.listeners:
             self.tell_start(facts, 1)
+        if not self._gives_key and (facts.bare or self.settings.idempotent):
+            return None
         gives_key = self._gives_key and call_key.get() is None
         asks = self._asks_what_was_sent(facts)
         return _Call(self, gives_key=gives_key, asks=asks) if gives_key or asks else None
