@@ -1,4 +1,4 @@
-"""Parts together, under calls that fail, hang, hedge and are cancelled at any moment: nothing leaks, nothing multiplies."""
+"""Parts together, under calls that fail, hang, hedge and are cancelled at any moment: nothing leaks or multiplies."""
 
 import anyio
 import pytest
