@@ -486,8 +486,8 @@ def test_without_the_private_names_all_is_the_same(run, monkeypatch) -> None:
 
 def test_a_trio_run_that_is_a_guest_of_asyncio_has_its_own_deadline() -> None:
     async def guest() -> list[object]:
-        with deadline(0.05):
-            seen: list[object] = [remaining() < 1.0]
+        with deadline(30.0):
+            seen: list[object] = [remaining() <= 30.0]
             with pytest.raises(AttemptTimeout):
                 await api_timeout(0.01)(trio.sleep_forever)()
         return seen
