@@ -27,6 +27,7 @@ __all__ = ["Datasets"]
 _REGISTER_PAUSE_SECONDS = 5.0
 _MET = 1_000
 _MET_SECONDS = 1.0
+_NOTE_SECONDS = 600.0
 _logger = logging.getLogger("cqox.analysis")
 
 
@@ -64,6 +65,7 @@ class Datasets:
         self._now = now
         # Whoever asks the registry for each of many cached reports waits longer for it than for the reports.
         self._met: dict[str, tuple[DatasetRecord, float]] = {}
+        self._noted: dict[str, float] = {}
         self._samples_there = anyio.Event()
         self._making = anyio.Lock()
         self._epoch = epoch
@@ -99,7 +101,9 @@ class Datasets:
         dataset_id = digest(canonical_json([content_digest, dict(sorted(given.items()))])) if given else content_digest
         known = await self._store.dataset(dataset_id)
         if known is not None and self._files.has(dataset_id):
+            await self._files.use(dataset_id)
             return known
+        await self._files.check_room()
         folder = self._files.incoming()
         try:
             task = {
@@ -111,6 +115,7 @@ class Datasets:
             }
             reply = await self._quarantine.guard(dataset_id, lambda: self._pool.run("ingest", task))
             record = _record(reply, dataset_id, dataset_id, name, size_bytes, sample=False)
+            await self._files.check_room()
             await self._files.keep(folder, record)
         except BaseException:
             await self._files.drop(folder)
@@ -130,10 +135,23 @@ class Datasets:
         now = self._now()
         if record is None or until <= now:
             record = await self.get(dataset_id)
-            while len(self._met) >= _MET:
+            await self._note_use(dataset_id)
+            # A description may be large: none is held for longer than it is believed, and it ends in that order.
+            self._met.pop(dataset_id, None)
+            while self._met and (len(self._met) >= _MET or next(iter(self._met.values()))[1] <= now):
                 del self._met[next(iter(self._met))]
             self._met[dataset_id] = (record, now + _MET_SECONDS)
         return record
+
+    async def _note_use(self, dataset_id: str) -> None:
+        # An analysis that is answered from a cache is a use as well.
+        now = self._now()
+        if now - self._noted.get(dataset_id, -_NOTE_SECONDS) >= _NOTE_SECONDS:
+            self._noted.pop(dataset_id, None)
+            while len(self._noted) >= _MET:
+                del self._noted[next(iter(self._noted))]
+            self._noted[dataset_id] = now
+            await self._files.use(dataset_id)
 
     async def get(self, dataset_id: str) -> DatasetRecord:
         """The data set of this id. On a fresh engine the built-in ones are waited for before one is called unknown.
@@ -168,9 +186,7 @@ class Datasets:
             NotFound: there is none.
             InvalidRequest: it is built in.
         """
-        record = await self.get(dataset_id)
-        if record.sample:
-            raise InvalidRequest(f"The data set '{dataset_id}' is built in and cannot be deleted.")
+        await self.get_deletable(dataset_id)
         try:
             await self._store.forget(dataset_id)
         except StoreUnavailable:
@@ -181,6 +197,22 @@ class Datasets:
             await self._store.forget(dataset_id)
         self._met.pop(dataset_id, None)
         await self._files.delete(dataset_id)
+
+    async def get_deletable(self, dataset_id: str) -> DatasetRecord:
+        """The data set of this id, which can be deleted.
+
+        Raises:
+            NotFound: there is none.
+            InvalidRequest: it is built in.
+        """
+        record = await self.get(dataset_id)
+        if record.sample:
+            raise InvalidRequest(f"The data set '{dataset_id}' is built in and cannot be deleted.")
+        return record
+
+    async def check_room(self, wanted_bytes: int = 0) -> None:
+        """Nothing, if there is room for a file of this size; see `FileStore.check_room`."""
+        await self._files.check_room(wanted_bytes)
 
     @asynccontextmanager
     async def reading(self, record: DatasetRecord) -> AsyncIterator[Path]:

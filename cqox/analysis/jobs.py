@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 import anyio
 
 from cqox.analysis.flights import Tell
+from cqox.analysis.weight import weight_of
 from cqox.errors import NotFound
 from cqox.tasks import TaskGroup
 
@@ -90,6 +91,7 @@ class Job:
         outcome: the report, where it succeeded.
         failure: why it failed, where it did.
         messages: what has happened so far.
+        recorded: whether it is recorded in the store.
     """
 
     def __init__(self, dataset_id: str, job_id: str | None = None) -> None:
@@ -103,6 +105,8 @@ class Job:
         self.messages: list[Message] = []
         self._scope = anyio.CancelScope()
         self._changed = anyio.Event()
+        self.recorded = False
+        self._weight = 0
 
     @classmethod
     def ended(cls, job_id: str, dataset_id: str, state: JobState, body: Mapping[str, object]) -> "Job":
@@ -115,6 +119,13 @@ class Job:
     def done(self) -> bool:
         """Whether it has ended."""
         return self.state != "running"
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory its messages take; 0 while it runs."""
+        if self.done and not self._weight:
+            self._weight = sum(weight_of(message.body) for message in self.messages)
+        return self._weight
 
     def cancel(self) -> None:
         """End it, unless it has ended."""
@@ -180,6 +191,7 @@ class Jobs:
         group: where they run; it must live as long as the app.
         shift: opens the scope that a job runs in.
         remembered: how many ended jobs are kept with their messages; the oldest go first. One that runs never goes.
+        max_bytes: how much memory the messages of those may take.
         ended: records the end of each job that was launched.
     """
 
@@ -189,11 +201,13 @@ class Jobs:
         shift: Shift,
         *,
         remembered: int = 1_000,
+        max_bytes: int = 32 * 1024 * 1024,
         ended: Ended | None = None,
     ) -> None:
         self._group = group
         self._shift = shift
         self._remembered = remembered
+        self._max_bytes = max_bytes
         self._ended = ended
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
@@ -217,6 +231,7 @@ class Jobs:
     def launch(self, job: Job, work: Callable[[Tell], Awaitable[Outcome]]) -> None:
         """Begin a job that is recorded as running; its end will be recorded too. One of its id that was goes."""
         self._jobs.pop(job.job_id, None)
+        job.recorded = True
         self._begin(job, work, self._ended)
 
     def find(self, job_id: str) -> Job | None:
@@ -234,10 +249,27 @@ class Jobs:
             raise NotFound(f"There is no job '{job_id[:100]}'.", field="job_id")
         return job
 
+    def forget(self, job_id: str) -> None:
+        """Remember the job no longer, if it has ended."""
+        job = self._jobs.get(job_id)
+        if job is not None and job.done:
+            del self._jobs[job_id]
+
+    def forget_of(self, dataset_id: str) -> None:
+        """Remember no longer any job on this data set that has ended."""
+        for job in list(self._jobs.values()):
+            if job.dataset_id == dataset_id:
+                self.forget(job.job_id)
+
     @property
     def running(self) -> int:
         """How many have not ended."""
         return sum(not job.done for job in self._jobs.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory the messages of ended jobs take."""
+        return sum(job.size_bytes for job in list(self._jobs.values()))
 
     def _begin(self, job: Job, work: Callable[[Tell], Awaitable[Outcome]], ended: Ended | None) -> None:
         self._jobs[job.job_id] = job
@@ -245,8 +277,11 @@ class Jobs:
         self._group.start_soon(job.run, work, self._shift, ended, name="job")
 
     def _forget_some(self) -> None:
-        for job_id in [job_id for job_id, job in self._jobs.items() if job.done][: -self._remembered or None]:
-            del self._jobs[job_id]
+        held = 0
+        for number, job in enumerate([job for job in reversed(self._jobs.values()) if job.done], start=1):
+            held += job.size_bytes
+            if number > self._remembered or held > self._max_bytes:
+                del self._jobs[job.job_id]
 
 
 def _now() -> str:

@@ -5,7 +5,8 @@ Caches and stores may be away; then answers are slower, or are given without bei
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -28,6 +29,8 @@ __all__ = [
     "check_addresses",
     "check_file",
     "epoch_of",
+    "generation_of",
+    "is_server",
     "open_cache",
     "open_store",
 ]
@@ -36,6 +39,9 @@ _TURN_SECONDS = 10.0
 _PROLONG_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 0.05
 _PAUSE_SECONDS = 0.5
+# A store that stands still must not hold up what is at hand: it is asked no more for a while.
+_CONFIRM_SECONDS = 0.5
+_TRUST_SECONDS = 5.0
 RESULTS_FILE = "results.sqlite"
 """The file of results in a data directory, where no address names another store."""
 
@@ -117,6 +123,16 @@ def epoch_of(store: ResultStore) -> int:
     return store.epoch if isinstance(store, SqliteStore) else 0
 
 
+def is_server(store: ResultStore) -> bool:
+    """Whether engines that share no disk may share the store, so that none learns from a file what another deleted."""
+    return not isinstance(store, SqliteStore)
+
+
+def generation_of(store: ResultStore) -> int:
+    """A number that is another one once the store has lost or deleted reports; that of a server is not known here."""
+    return (store.epoch << 64) + store.deletions if isinstance(store, SqliteStore) else 0
+
+
 @asynccontextmanager
 async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = lambda: 0) -> AsyncIterator[ResultCache]:
     """The result cache that the settings name. A server may be away.
@@ -147,17 +163,36 @@ class _Turn(Enum):
 
 
 class Results:
-    """The finished reports of all engines that share a store and a cache."""
+    """The finished reports of all engines that share a store and a cache.
 
-    def __init__(self, store: ResultStore, cache: ResultCache) -> None:
+    Args:
+        store: where reports are kept.
+        cache: where they are near at hand.
+        confirm: whether what the cache holds may have been deleted by another engine, so that the store is asked.
+        room: raises `StorageFull` where a new report would take the disk's reserve.
+    """
+
+    def __init__(
+        self,
+        store: ResultStore,
+        cache: ResultCache,
+        *,
+        confirm: bool = False,
+        room: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._store = store
         self._cache = cache
+        self._confirm = confirm
+        self._room = room
+        self._trusted_until = 0.0
         self._unanswered = Outage("The result store did not answer")
         self._unshared = Outage("An analysis was computed without a turn")
         self._unkept = Outage("An analysis could not be stored", level=logging.ERROR)
         # The shared cache holds what is stored and nothing else, so that a hit there can be read again later.
         self._unstored = MemoryCache(max_bytes=_UNSTORED_BYTES)
         self._unkept_keys: dict[str, None] = {}
+        # For each report that is being offered to the store again: what is erased meanwhile.
+        self._offered: dict[object, set[str]] = {}
 
     async def find(self, key: str) -> Found | None:
         """The report of this id, if it is anywhere that answers."""
@@ -174,21 +209,23 @@ class Results:
             StoreUnavailable: it is not at hand, and the store cannot be asked.
         """
         cached = await self._cache.get(key)
-        if cached is not None:
+        if cached is not None and await self._is_confirmed(key):
             return Found(report=cached, stored=True)
         unstored = await self._unstored.get(key)
         if unstored is not None:
-            return Found(report=unstored, stored=await self.keep(unstored))
+            return Found(report=unstored, stored=await self._offer(unstored))
         stored = await self._store.load(key)
         self._unanswered.over()
         if stored is None:
             return None
-        await self._cache.put(stored)
+        await self._hold(stored)
         return Found(report=stored, stored=True)
 
     async def keep(self, report: StoredReport) -> bool:
         """Keep the report; whether it is stored. One that is not is held here and offered again when it is found."""
         try:
+            if self._room is not None:
+                await self._room()
             await self._store.save(report)
         except StoreUnavailable as error:
             self._unkept.failed("The analysis %s could not be stored: %s", report.analysis_id, error)
@@ -200,7 +237,7 @@ class Results:
         self._unkept.over()
         self._unkept_keys.pop(report.analysis_id, None)
         await self._unstored.discard(report.analysis_id)
-        await self._cache.put(report)
+        await self._hold(report)
         return True
 
     async def settle(self) -> None:
@@ -209,8 +246,83 @@ class Results:
             report = await self._unstored.get(key)
             if report is None:
                 self._unkept_keys.pop(key, None)
-            elif not await self.keep(report):
+            elif not await self._offer(report):
                 return
+
+    async def _offer(self, report: StoredReport) -> bool:
+        """Keep a report that is held here, unless it is erased meanwhile; whether it is stored."""
+        offer, erased = object(), set[str]()
+        self._offered[offer] = erased
+        try:
+            kept = await self.keep(report)
+        finally:
+            del self._offered[offer]
+        if report.analysis_id not in erased:
+            return kept
+        with suppress(StoreUnavailable):
+            await self.erase([report.analysis_id])
+        return False
+
+    async def erase(self, keys: Sequence[str]) -> frozenset[str]:
+        """Delete the reports from the store and from every cache; the ids of those that there were.
+
+        A computation of one that runs meanwhile goes on, and its report is kept when it is done.
+
+        Raises:
+            StoreUnavailable: a store or a shared cache cannot be asked. Some may be deleted by then; repeating the call
+                deletes the rest.
+        """
+        # Before, so that nothing is deleted where the cache would go on answering it; and after, because another
+        # engine may have read it from the store and put it back in between.
+        await self._cache.erase(keys)
+        gone = set[str]()
+        for erased in self._offered.values():
+            erased.update(keys)
+        for key in keys:
+            if await self._unstored.get(key) is not None:
+                gone.add(key)
+            self._unkept_keys.pop(key, None)
+        await self._unstored.erase(keys)
+        gone.update(await self._store.delete_reports(keys))
+        await self._cache.erase(keys)
+        return frozenset(gone)
+
+    async def is_held(self, key: str) -> bool:
+        """Whether there is a report of this id, here or in the store.
+
+        Raises:
+            StoreUnavailable: the store cannot be asked.
+        """
+        return await self._unstored.get(key) is not None or bool(await self._store.stored([key]))
+
+    def unstored_bytes(self) -> int:
+        """Memory that is taken by reports that no store has taken so far."""
+        return self._unstored.size_bytes
+
+    async def _hold(self, report: StoredReport) -> None:
+        await self._cache.put(report)
+        try:
+            if not await self._store.stored([report.analysis_id]):
+                # It was deleted after it was read or written, and the cache may have been erased before this call.
+                await self._cache.discard(report.analysis_id)
+        except StoreUnavailable:
+            await self._cache.discard(report.analysis_id)
+
+    async def _is_confirmed(self, key: str) -> bool:
+        """Whether a cached report may be answered; where the store does not say, it may."""
+        if not self._confirm or time.monotonic() < self._trusted_until:
+            return True
+        kept = True
+        with anyio.move_on_after(_CONFIRM_SECONDS) as patience:
+            try:
+                kept = bool(await self._store.stored([key]))
+            except StoreUnavailable:
+                self._trusted_until = time.monotonic() + _TRUST_SECONDS
+        if patience.cancelled_caught:
+            self._trusted_until = time.monotonic() + _TRUST_SECONDS
+        if not kept:
+            await self._cache.discard(key)
+        return kept
 
     async def once(self, key: str, compute: Callable[[], Awaitable[StoredReport]]) -> Found:
         """The report of this id: computed and kept here, or what another engine has computed meanwhile.

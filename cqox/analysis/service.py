@@ -8,6 +8,7 @@ import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -19,17 +20,28 @@ from cqox.analysis.answer import Answer
 from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.flights import Flights, Tell
+from cqox.analysis.heap import Heap
 from cqox.analysis.idempotency import Keys
 from cqox.analysis.job_records import JobRecords
 from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.outage import Outage
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.results import Found, Results, StoreAddresses, epoch_of, open_cache, open_store
+from cqox.analysis.results import (
+    Found,
+    Results,
+    StoreAddresses,
+    epoch_of,
+    generation_of,
+    is_server,
+    open_cache,
+    open_store,
+)
+from cqox.analysis.retention import Keep, Retention
 from cqox.analysis.tending import tend, tend_once
 from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.errors import NotFound, StoreUnavailable
-from cqox.storage import FileStore, JobRecord, Page, ResultCache, ResultStore, StoredReport
+from cqox.storage import FileStore, JobRecord, JobStatus, MemoryCache, Page, ResultCache, ResultStore, StoredReport
 from cqox.tasks import TaskGroup, open_task_group
 from cqox.telemetry import metrics, series
 from cqox.telemetry.pools import watch_pools
@@ -55,6 +67,8 @@ class Bounds:
         worker_memory_bytes: what one may use beyond its own code, 0 for no bound.
         file_limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
         task_seconds: how long anybody waits for one computation at most, 0 for no bound.
+        reserve_bytes: space that is left free on the disk of the data directory; 64 MiB if absent.
+        keep: for how long things are kept.
     """
 
     analyses: int
@@ -63,6 +77,8 @@ class Bounds:
     worker_memory_bytes: int
     file_limits: Mapping[str, int]
     task_seconds: float = 0.0
+    reserve_bytes: int | None = None
+    keep: Keep = Keep()  # noqa: RUF009 - it is frozen
 
     def of_a_worker(self) -> ProcessLimits:
         """Return what the kernel holds each worker process to; wider than what the engine itself sees to."""
@@ -85,6 +101,7 @@ class Analyses:
         admission: how many computations run, and who may wait.
         keys: the idempotency keys that clients have sent.
         records: the records of this engine's jobs.
+        retention: what is deleted, and when.
     """
 
     def __init__(
@@ -103,7 +120,14 @@ class Analyses:
         self.store = observed(store, STORE_OPERATIONS)
         self.cache = observed(cache, CACHE_OPERATIONS)
         self._files = files
-        self._results = Results(self.store, self.cache)
+        self._memory = cache
+        self._on_server = is_server(store)
+        self._results = Results(
+            self.store,
+            self.cache,
+            confirm=self._on_server and isinstance(cache, MemoryCache),
+            room=None if self._on_server else files.check_room,
+        )
         self.records = JobRecords(self.store, files.owner)
         self.keys = Keys(self.cache)
         quarantine = Quarantine()
@@ -115,6 +139,9 @@ class Analyses:
             limits=bounds.file_limits,
             samples=samples,
             epoch=lambda: epoch_of(store),
+        )
+        self.retention = Retention(
+            store=self.store, results=self._results, files=files, datasets=self.datasets, keep=bounds.keep
         )
         self.admission = Admission(size=bounds.analyses, max_queued=bounds.queued)
         self._computation = Computation(
@@ -145,10 +172,10 @@ class Analyses:
             samples: whether there are built-in data sets; `warm` then makes them.
         """
         addresses = addresses or StoreAddresses()
-        files = FileStore(data_dir)
+        files = FileStore(data_dir, reserve_bytes=bounds.reserve_bytes)
         async with (
             open_store(data_dir, addresses, anew=True) as store,
-            open_cache(addresses, epoch=lambda: epoch_of(store)) as cache,
+            open_cache(addresses, epoch=lambda: generation_of(store)) as cache,
             WorkerPool.open(
                 work=_WORK,
                 size=bounds.analyses + _LIGHT_PLACES,
@@ -160,7 +187,10 @@ class Analyses:
                 analyses = cls(
                     group=group, pool=pool, store=store, cache=cache, files=files, bounds=bounds, samples=samples
                 )
-                group.start_soon(tend, analyses.store, files, analyses._settle, name="tend the jobs")
+                # What an erased data set left is deleted after what was still to be recorded of it.
+                chores = (analyses._settle, analyses.retention.settle_erasures, Heap().give_back)
+                expire = analyses.retention.expire
+                group.start_soon(partial(tend, analyses.store, files, *chores, expire=expire), name="tend the jobs")
                 group.start_soon(files.tighten, name="tighten the data directory")
                 with analyses._watched():
                     yield analyses
@@ -259,8 +289,12 @@ class Analyses:
         if drawn is None:
             drawn = (await self.pool.run("render", {"spec": specs[name], "format": suffix})).payload
             with self._without_keeping(key, name):
+                await self._files.check_room()
                 await self._files.write(path, drawn)
                 self._undrawn.over()
+                if not await self._results.is_held(key):
+                    # It was deleted while the figure was drawn.
+                    await self._files.erase(key)
         return drawn
 
     async def check_disk(self) -> None:
@@ -270,6 +304,21 @@ class Analyses:
             StoreUnavailable: it does not, or has hardly any.
         """
         await self._files.check()
+
+    async def check_room(self) -> None:
+        """Nothing, if a new job and its report can be kept.
+
+        Raises:
+            StorageFull: they would take what is reserved on the disk of the data directory.
+        """
+        if not self._on_server:
+            await self._files.check_room()
+
+    async def jobs(
+        self, *, dataset_id: str | None, status: JobStatus | None, limit: int, before: str | None
+    ) -> Page[JobRecord]:
+        """Recorded jobs, newest first."""
+        return await self.store.jobs(dataset_id=dataset_id, status=status, limit=limit, before=before)
 
     async def job(self, job_id: str) -> JobRecord:
         """A job that this engine does not run: an earlier one, or another engine's.
@@ -317,6 +366,12 @@ class Analyses:
             raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")
         return found
 
+    def _cache_sizes(self) -> list[tuple[float, dict[str, str]]]:
+        sizes: list[tuple[float, dict[str, str]]] = [(self._results.unstored_bytes(), {"cache": "unstored"})]
+        if isinstance(self._memory, MemoryCache):
+            sizes.append((self._memory.size_bytes, {"cache": "memory"}))
+        return sizes
+
     @contextmanager
     def _watched(self) -> Iterator[None]:
         pool, admission = self.pool, self.admission
@@ -325,6 +380,7 @@ class Analyses:
             metrics.watch(series.ANALYSES_RUNNING, lambda: [(admission.running, {})]),
             metrics.watch(series.WORKER_RESTARTS, lambda: [(pool.restarts, {})]),
             watch_pools(self.store, self.cache),
+            metrics.watch(series.CACHE_BYTES, self._cache_sizes),
             metrics.watch(series.WORKERS, lambda: [(pool.idle, {"state": "idle"}), (pool.busy, {"state": "busy"})]),
         ]
         try:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import anyio
 
@@ -11,41 +11,38 @@ from cqox.analysis.outage import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
-__all__ = ["JOB_KEPT_DAYS", "JOB_LEASE_SECONDS", "MOST_JOBS", "retire_once", "tend", "tend_once"]
+__all__ = ["JOB_LEASE_SECONDS", "tend", "tend_once"]
 
 JOB_LEASE_SECONDS = 30.0
 """How long a job counts as running without a sign of life from its engine, where nobody sees the engine end."""
 
-JOB_KEPT_DAYS = 30
-"""How long a job can be asked for after it has ended."""
-
-MOST_JOBS = 100_000
-"""How many ended jobs can be asked for, the latest ones."""
-
 _EVERY_SECONDS = 5.0
 _UNTENDED = "The jobs could not be tended"
-_RETIRE_EVERY_SECONDS = 3600.0
+_EXPIRE_EVERY_SECONDS = 3600.0
 _logger = logging.getLogger("cqox.analysis")
 
 
-async def tend(store: ResultStore, files: FileStore, *chores: Callable[[], Awaitable[None]]) -> None:
-    """Renew this engine's jobs, settle those of engines that are gone and strike old ones, while the task runs.
+async def tend(
+    store: ResultStore, files: FileStore, *chores: Callable[[], Awaitable[None]], expire: Callable[[], Awaitable[None]]
+) -> None:
+    """Renew this engine's jobs, settle those of engines that are gone and delete what is old, while the task runs.
 
     Args:
         store: where jobs are.
         files: who lives on the volume.
         chores: what else is tried again and again; none raises anything.
+        expire: deletes what is old, at the start and once an hour; it raises nothing.
     """
     untended = Outage(_UNTENDED)
-    retired_at = -_RETIRE_EVERY_SECONDS
+    expired_at = -_EXPIRE_EVERY_SECONDS
     while True:
         with telemetry.fresh_span("tend the jobs once"):
             await tend_once(store, files, untended)
             for chore in chores:
                 await chore()
-            if anyio.current_time() - retired_at >= _RETIRE_EVERY_SECONDS:
-                retired_at = anyio.current_time()
-                await retire_once(store)
+            if anyio.current_time() - expired_at >= _EXPIRE_EVERY_SECONDS:
+                expired_at = anyio.current_time()
+                await expire()
         await anyio.sleep(_EVERY_SECONDS)
 
 
@@ -75,18 +72,3 @@ async def tend_once(store: ResultStore, files: FileStore, untended: Outage | Non
         untended.failed("The jobs could not be tended: %s", error)
     else:
         untended.over()
-
-
-async def retire_once(store: ResultStore) -> None:
-    """Strike jobs that ended long ago. Where the store is away it is left for the next time."""
-    now = datetime.now(UTC)
-    ended_before = (now - timedelta(days=JOB_KEPT_DAYS)).isoformat(timespec="microseconds")
-    try:
-        count = await store.retire_jobs(
-            ended_before=ended_before, most=MOST_JOBS, now=now.isoformat(timespec="microseconds")
-        )
-    except StoreUnavailable as error:
-        _logger.warning("Old jobs could not be struck: %s", error)
-        return
-    if count:
-        _logger.info("%d jobs that ended long ago were struck.", count)

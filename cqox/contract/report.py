@@ -22,6 +22,8 @@ __all__ = [
     "Gate",
     "Inference",
     "JobDescription",
+    "JobListing",
+    "JobSummary",
     "Problem",
     "Provenance",
     "Report",
@@ -237,6 +239,25 @@ class JobDescription(_Answer):
     analysis_id: str | None = Field(None, description="The report's id, once it has succeeded.")
     links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")
     problem: Mapping[str, JsonValue] | None = Field(None, description="Why it failed, as problem details.")
+
+
+class JobSummary(_Answer):
+    """A recorded job in a listing."""
+
+    job_id: str
+    status: Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
+    dataset_id: str
+    created_at: str
+    finished_at: str | None = None
+    analysis_id: str | None = Field(None, description="The report's id, once it has succeeded.")
+    links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")
+
+
+class JobListing(_Answer):
+    """The answer of `GET /api/jobs`: one page, newest first."""
+
+    jobs: Sequence[JobSummary]
+    next: str | None = Field(None, description="Give it as `before` for the following page; null on the last.")
 
 
 class Problem(_Answer):

@@ -13,7 +13,7 @@ from cqox.storage.contracts import (
     ResultStore,
     StoredReport,
 )
-from cqox.storage.disk import is_disk_fault, unavailable, usable_directory
+from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
 from cqox.storage.files import FileStore
 from cqox.storage.memory import MemoryCache
 from cqox.storage.presence import Presence
@@ -21,6 +21,7 @@ from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite import SqliteStore
 
 __all__ = [
+    "LEAST_FREE_BYTES",
     "Ballast",
     "DatasetRecord",
     "FileStore",
@@ -34,6 +35,7 @@ __all__ = [
     "ResultStore",
     "SqliteStore",
     "StoredReport",
+    "check_room",
     "is_disk_fault",
     "unavailable",
     "usable_directory",

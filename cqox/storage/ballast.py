@@ -26,6 +26,11 @@ class Ballast:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ballast"
 
+    @property
+    def lacking_bytes(self) -> int:
+        """What has to be free beside any reserve, so that the ballast can be taken."""
+        return 0 if self._path.exists() else BALLAST_BYTES
+
     def drop(self) -> bool:
         """Free the space; whether there was any to free."""
         try:

@@ -11,7 +11,16 @@ from pathlib import Path
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage.private import private_folder
 
-__all__ = ["LEAST_FREE_BYTES", "alone", "check_disk", "is_disk_fault", "is_full", "unavailable", "usable_directory"]
+__all__ = [
+    "LEAST_FREE_BYTES",
+    "alone",
+    "check_disk",
+    "check_room",
+    "is_disk_fault",
+    "is_full",
+    "unavailable",
+    "usable_directory",
+]
 
 LEAST_FREE_BYTES = 64 * 2**20
 """Below this much space, or a twentieth of a small disk, the disk of a data directory is as good as full."""
@@ -38,8 +47,8 @@ def unavailable(error: OSError) -> StoreUnavailable:
     said = os.strerror(error.errno).lower() if error.errno else str(error)
     if error.errno in _FULL:
         return StorageFull(
-            f"The disk of the data directory is full ({said}): nothing was kept. Delete data sets, or have its "
-            "operator make room."
+            f"The disk of the data directory is full ({said}): nothing was kept. Delete data sets or analyses, or have "
+            "its operator make room."
         )
     if error.errno in _CLOSED:
         return StoreUnavailable(f"The data directory cannot be written to ({said}): nothing was kept.")
@@ -62,8 +71,13 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def check_disk(folder: Path) -> None:
+def check_disk(folder: Path, reserve_bytes: int | None = None, *, ballast_bytes: int = 0) -> None:
     """Nothing, if files can be written into this folder and there is room for some.
+
+    Args:
+        folder: the folder.
+        reserve_bytes: see `check_room`.
+        ballast_bytes: the same.
 
     Raises:
         OSError: they cannot.
@@ -71,10 +85,38 @@ def check_disk(folder: Path) -> None:
     """
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"?")
+    check_room(folder, reserve_bytes, ballast_bytes=ballast_bytes)
+
+
+def check_room(
+    folder: Path, reserve_bytes: int | None = None, *, wanted_bytes: int = 0, ballast_bytes: int = 0
+) -> None:
+    """Nothing, if the disk of this folder would keep its reserve.
+
+    Args:
+        folder: the folder.
+        reserve_bytes: what is left free for deletions and for the end of what has begun; `LEAST_FREE_BYTES` if absent.
+        wanted_bytes: what is about to be written.
+        ballast_bytes: what the ballast lacks, which is not in the reserve.
+
+    Raises:
+        OSError: the folder is gone.
+        StorageFull: it would not.
+    """
+    reserve = LEAST_FREE_BYTES if reserve_bytes is None else reserve_bytes
     about = os.statvfs(folder)
     free = about.f_bavail * about.f_frsize
-    if free < min(LEAST_FREE_BYTES, about.f_blocks * about.f_frsize // _LEAST_FREE_SHARE):
-        raise StorageFull(f"the disk of the data directory is nearly full: {free / 2**20:.1f} MiB are left")
+    if reserve <= LEAST_FREE_BYTES:
+        reserve = min(reserve, about.f_blocks * about.f_frsize // _LEAST_FREE_SHARE)
+    reserve += ballast_bytes if reserve else 0
+    if free - wanted_bytes < reserve:
+        mib = 2**20
+        wanted = f", {wanted_bytes / mib:.1f} MiB are to be written" if wanted_bytes else ""
+        raise StorageFull(
+            f"The disk of the data directory is nearly full: {free / mib:.1f} MiB are left{wanted} and "
+            f"{reserve / mib:.1f} MiB are reserved (CQOX_DISK_RESERVE_BYTES). Delete data sets or analyses, or have "
+            "its operator make room."
+        )
 
 
 def usable_directory(folder: Path, *, setting: str) -> None:

@@ -7,6 +7,7 @@
     reading/<owner>-<random>/                 a data set for as long as an analysis reads it
     removed/<owner>-<random>/                 deleted, about to go
     figures/<analysis id>/<name>.svg          drawn at their first GET
+    erased/<data set id>                      its reports and jobs are to go, and those that are still computed
     engines/<owner>                           one for each process that works here
     ballast                                   space for deletions on a full disk
 
@@ -21,6 +22,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from logging import getLogger
 from pathlib import Path
 
@@ -29,8 +31,9 @@ from anyio import CancelScope, CapacityLimiter, Lock, to_thread
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord
-from cqox.storage.disk import alone, check_disk, is_disk_fault, is_full, unavailable
+from cqox.storage.disk import alone, check_disk, check_room, is_disk_fault, is_full, unavailable
 from cqox.storage.file_operations import link_or_copy, remove, stamp, sync
+from cqox.storage.leftovers import Erasures, sweep
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
 from cqox.storage.presence import Presence
 from cqox.storage.private import private_folder, private_opener, tighten, tighten_one
@@ -40,6 +43,7 @@ __all__ = ["TABLE", "FileStore"]
 TABLE = "table.parquet"
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _OWNED = ("incoming", "reading", "removed", "uploads")
+_MOST_VERIFIED = 10_000
 _logger = getLogger("cqox.storage")
 
 
@@ -48,9 +52,11 @@ class FileStore:
 
     Args:
         root: the folder, created where there is none.
+        reserve_bytes: space that is left free on its disk; `LEAST_FREE_BYTES` if absent.
 
     Attributes:
         owner: the name of this process among those that work on the volume.
+        erasures: the data sets whose reports are to go with them.
         settling: held by whoever settles the affairs of departed processes.
 
     A disk that is full or takes no writes is no reason not to open: what is there can be read and deleted as far as the
@@ -58,8 +64,10 @@ class FileStore:
     coroutine that writes raises `StoreUnavailable`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, reserve_bytes: int | None = None) -> None:
         self._root = root
+        self._reserve_bytes = reserve_bytes
+        self.erasures = Erasures(root / "erased")
         self._limiter = CapacityLimiter(8)
         self.settling = Lock()
         self._verified: dict[str, tuple[tuple[int, int, int], ...]] = {}
@@ -118,7 +126,19 @@ class FileStore:
         Raises:
             StoreUnavailable: they cannot, or there is hardly any.
         """
-        await self._threaded(check_disk, self.scratch)
+        lacking = self._ballast.lacking_bytes
+        await self._threaded(partial(check_disk, self.scratch, self._reserve_bytes, ballast_bytes=lacking))
+
+    async def check_room(self, wanted_bytes: int = 0) -> None:
+        """Nothing, if the disk keeps its reserve once so much is written.
+
+        Raises:
+            StorageFull: it does not.
+        """
+        lacking = self._ballast.lacking_bytes
+        await self._threaded(
+            partial(check_room, self.scratch, self._reserve_bytes, wanted_bytes=wanted_bytes, ballast_bytes=lacking)
+        )
 
     async def is_full(self) -> bool:
         """Whether there is hardly any room for files, or none."""
@@ -181,6 +201,30 @@ class FileStore:
             return (self._place(dataset_id) / TABLE).stat().st_mtime
         except FileNotFoundError:
             return 0.0
+
+    def used_at(self, dataset_id: str) -> float:
+        """When the data set was last uploaded or analysed, in seconds of the Unix epoch; 0 where there are no files."""
+        try:
+            return self._place(dataset_id).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    async def use(self, dataset_id: str) -> None:
+        """Note that the data set is used now. Where the disk does not take that, it is left."""
+        with suppress(StoreUnavailable):
+            await self._threaded(_touch, self._place(dataset_id))
+
+    async def begin_erasure(self, dataset_id: str) -> None:
+        """Note that the reports of the data set go with it. A disk that does not take the note is done without."""
+        with suppress(StoreUnavailable):
+            await self._threaded(self.erasures.begin, _checked(dataset_id))
+
+    async def sweep(self) -> int:
+        """Remove what processes that nobody knows any longer, and failed deletions, left behind; how much that was."""
+        if self._presence is None:
+            # Who lives here cannot be told yet.
+            return 0
+        return await self._threaded(partial(sweep, self._root, _OWNED, self._presence.known, own=self.owner))
 
     async def is_whole(self, dataset_id: str) -> bool:
         """Whether every file of the data set has the digest that it was kept with; reads all of them."""
@@ -288,6 +332,7 @@ class FileStore:
             tighten_one(path)
             sync(path)
         place = self._place(record.dataset_id)
+        self.erasures.end(record.dataset_id)
         if replace:
             self._delete(place)
         try:
@@ -316,6 +361,7 @@ class FileStore:
                 remove(folder)
 
     def _delete(self, place: Path) -> None:
+        self._verified.pop(place.name, None)
         grave = self._new("removed")
         try:
             self._move(place, grave)
@@ -375,7 +421,11 @@ class FileStore:
             if not _is_whole(view, place):
                 self._delete(place)
                 raise _damaged(place)
+            while len(self._verified) >= _MOST_VERIFIED:
+                del self._verified[next(iter(self._verified))]
             self._verified[place.name] = seen
+        with suppress(OSError):
+            _touch(place)
 
     def _remove_what_is_of(self, owner: str) -> None:
         for kind in _OWNED:
@@ -404,3 +454,7 @@ def _is_whole(folder: Path, place: Path) -> bool:
             _logger.error("The file %s of data set %s is not what was kept.", name, place.name)
             return False
     return True
+
+
+def _touch(place: Path) -> None:
+    os.utime(place)

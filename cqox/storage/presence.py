@@ -53,6 +53,10 @@ class Presence:
         """Whether the life of this name goes on; False for a name that nobody here has announced."""
         return not self._is_dead(owner) and (self._folder / owner).exists()
 
+    def known(self) -> frozenset[str]:
+        """Every life that was announced, ended or not, and is not buried."""
+        return frozenset(path.name.removeprefix(".") for path in self._folder.iterdir())
+
     def departed(self) -> Iterator[str]:
         """The lives that ended without `close`, each until `bury`."""
         for path in sorted(self._folder.iterdir()):

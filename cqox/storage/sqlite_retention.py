@@ -34,8 +34,12 @@ class SqliteRetention(ABC):
         self._deletions = path.with_name(path.name + _MARKER)
 
     @abstractmethod
-    async def _call[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
-        """What the work returns, done in a transaction; what is essential is done on a full disk too."""
+    async def _call[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What the work returns, done in a transaction."""
+
+    @abstractmethod
+    async def _write[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
+        """The same for what writes; what is essential is done on a full disk too."""
 
     @property
     def deletions(self) -> int:
@@ -65,7 +69,7 @@ class SqliteRetention(ABC):
                 _give_pages_back(connection)
             return gone
 
-        return await self._call(delete, essential=True)
+        return await self._write(delete, essential=True)
 
     async def expired_reports(self, *, before: str, limit: int) -> Sequence[str]:
         """Ids of reports computed before a time, oldest first, unless a job that ended since then refers to them."""
@@ -111,7 +115,7 @@ class SqliteRetention(ABC):
 
     async def _deleted(self, conditions: str, value: str) -> int:
         statement = f"DELETE FROM jobs WHERE {conditions}"
-        return await self._call(lambda c: c.execute(statement, (value, time.time())).rowcount, essential=True)
+        return await self._write(lambda c: c.execute(statement, (value, time.time())).rowcount, essential=True)
 
     def _tell_other_engines(self) -> None:
         # A new time needs no room on a full disk.

@@ -201,6 +201,14 @@ CACHE_REQUESTS = Series(
     labels=("cache", "outcome"),
     service="engine",
 )
+CACHE_BYTES = Series(
+    name="cqox.cache.size",
+    kind="gauge",
+    unit="By",
+    meaning="Memory of the reports that an engine holds: near at hand (`memory`), and not yet stored (`unstored`).",
+    labels=("cache",),
+    service="engine",
+)
 STORE_DURATION = Series(
     name="db.client.operation.duration",
     kind="histogram",

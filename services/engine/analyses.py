@@ -12,15 +12,15 @@ from cqox.analysis.flights import Tell
 from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
 from cqox.analysis.mapping import categorical_columns, check_mapping
-from cqox.contract import AnalyzeRequest, parse_model, shortened
-from cqox.errors import InvalidRequest
+from cqox.contract import AnalyzeRequest, parse_model
 from cqox.resilience.http import deadline_from_headers
 from cqox.storage import StoredReport
 from services.engine.answers import json_answer, json_bytes
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
-from services.engine.jobs import described, record_of, recorded
+from services.engine.jobs import described, record_of, recorded, remembered
 from services.engine.keys import held_key, value_digest
+from services.engine.pages import page_limit
 from services.engine.state import State
 from services.http.api import Handler
 from services.http.bodies import read_json
@@ -28,7 +28,6 @@ from services.http.incoming import current_request
 
 __all__ = ["handlers"]
 
-_MOST_ROWS_OF_A_PAGE = 200
 _FIGURE_TYPES = {"svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
@@ -63,9 +62,13 @@ def handlers(state: State) -> dict[str, Handler]:
     async def list_analyses() -> Response:
         query = current_request().args
         page = await state.analyses.reports(
-            dataset_id=query.get("dataset_id"), limit=_limit(query.get("limit", "50")), before=query.get("before")
+            dataset_id=query.get("dataset_id"), limit=page_limit(query.get("limit", "50")), before=query.get("before")
         )
         return json_answer({"analyses": [_summary(report) for report in page.items], "next": page.next})
+
+    async def delete_analysis(analysis_id: str) -> Response:
+        await state.analyses.retention.delete_report(analysis_id)
+        return Response("", 204)
 
     async def read_figure(analysis_id: str, name: str, suffix: str) -> Response:
         content = await state.analyses.figure(analysis_id, name, suffix)
@@ -81,6 +84,7 @@ def handlers(state: State) -> dict[str, Handler]:
         "analyze": analyze,
         "read_analysis": read_analysis,
         "list_analyses": list_analyses,
+        "delete_analysis": delete_analysis,
         "read_figure": read_figure,
         "list_estimators": list_estimators,
     }
@@ -101,7 +105,7 @@ async def _known(state: State, wanted: str | None) -> dict[str, object] | None:
     """The job that the request is already, unless it was interrupted."""
     if wanted is None:
         return None
-    job = state.jobs.find(wanted)
+    job = await remembered(state, wanted)
     if job is not None:
         return None if job.state == "interrupted" else described(job)
     # Its record may say that it runs, and this engine knows better.
@@ -120,6 +124,7 @@ async def _begun(state: State, asked: AnalyzeRequest, wanted: str | None) -> dic
     """
     # Better than a job that fails for it in a moment.
     state.analyses.admission.refuse_if_full()
+    await state.analyses.check_room()
     job = Job(asked.dataset_id, wanted)
     await state.analyses.records.begin(record_of(job))
     # No checkpoint comes between the two, so that what is recorded runs.
@@ -167,18 +172,6 @@ def _trace_id() -> str | None:
 
 def _prefers_async(values: Sequence[str]) -> bool:
     return any(part.strip().lower() == "respond-async" for value in values for part in re.split("[,;]", value))
-
-
-def _limit(given: str) -> int:
-    try:
-        limit = int(given)
-    except ValueError:
-        limit = 0
-    if not 1 <= limit <= _MOST_ROWS_OF_A_PAGE:
-        raise InvalidRequest(
-            f"'limit' is a whole number from 1 to {_MOST_ROWS_OF_A_PAGE}, not '{shortened(given)}'.", field="limit"
-        )
-    return limit
 
 
 def _summary(report: StoredReport) -> dict[str, object]:

@@ -8,6 +8,7 @@ import trio
 
 from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.results import StoreAddresses, check_addresses, check_file
+from cqox.analysis.retention import Keep
 from cqox.analysis.service import Analyses, Bounds
 from cqox.analysis.workers import refuse_dumps
 from cqox.errors import StoreUnavailable
@@ -56,6 +57,10 @@ def create_app(settings: Settings) -> App:
             "max_columns": settings.max_columns,
         },
         task_seconds=max(settings.analysis_seconds, settings.job_seconds),
+        reserve_bytes=settings.disk_reserve_bytes,
+        keep=Keep(
+            reports=settings.keep_reports_days, datasets=settings.keep_datasets_days, jobs=settings.keep_jobs_days
+        ),
     )
 
     @engine_app.resource
@@ -66,6 +71,7 @@ def create_app(settings: Settings) -> App:
         async with Analyses.open(settings.data_dir, bounds, addresses) as engine:
             state.analyses = engine
             state.jobs = Jobs(engine.group, shift, ended=keep)
+            engine.retention.on_erased(state.jobs.forget_of)
             yield engine
 
     async def keep(job: Job, ending: Ending) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 from quart import Response
 
-from cqox.contract import InferRequest, parse_model
+from cqox.contract import InferRequest, parse_model, shortened
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
 from services.engine.answers import json_answer, json_bytes
@@ -27,11 +27,15 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def upload_dataset() -> Response:
         settings, request = state.settings, current_request()
+        # Before the file is sent, and again while it is received; one that is too large is told of first.
+        length = request.content_length or 0
+        await state.analyses.datasets.check_room(length if length <= settings.max_upload_bytes else 0)
         async with receive_upload(
             request,
             directory=state.analyses.datasets.scratch,
             max_bytes=settings.max_upload_bytes,
             pace=settings.body_pace,
+            reserve_bytes=settings.disk_reserve_bytes,
         ) as upload:
             await held_key(state, request, [upload.digest, dict(upload.fields)])
             record = await state.analyses.datasets.add(
@@ -52,7 +56,14 @@ def handlers(state: State) -> dict[str, Handler]:
         return json_bytes(_described(await state.analyses.datasets.get(dataset_id)))
 
     async def delete_dataset(dataset_id: str) -> Response:
-        await state.analyses.datasets.delete(dataset_id)
+        erase = current_request().args.get("erase")
+        if erase not in (None, "reports"):
+            raise InvalidRequest(
+                f"'erase' says what else is deleted, and can be 'reports', not '{shortened(erase)}'.",
+                field="erase",
+                choices=["reports"],
+            )
+        await state.analyses.retention.delete_dataset(dataset_id, reports=erase == "reports")
         return Response("", 204)
 
     async def infer_roles() -> Response:

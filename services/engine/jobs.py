@@ -1,37 +1,63 @@
 """Handlers of jobs: where one stands, its events, its end."""
 
 import json
+from contextlib import suppress
+from typing import cast
 
+import trio
 from quart import Response
 
 from cqox.analysis.jobs import Ending, Job
 from cqox.analysis.key import canonical_json
-from cqox.errors import RunsElsewhere, StoreUnavailable
-from cqox.storage import JobRecord
+from cqox.contract import shortened
+from cqox.errors import InvalidRequest, RunsElsewhere, StoreUnavailable
+from cqox.storage import JobRecord, JobStatus
 from services.engine.answers import json_answer
 from services.engine.events import event_stream, last_seen
+from services.engine.pages import page_limit
 from services.engine.state import State
-from services.http.api import Handler
+from services.http.api import JOB_STATUSES, Handler
 from services.http.hop import SECOND_HAND
 from services.http.incoming import current_request
 from services.http.problems import describe
 
-__all__ = ["described", "handlers", "record_of", "recorded"]
+__all__ = ["described", "handlers", "record_of", "recorded", "remembered"]
+
+_ASKING_SECONDS = 0.5
 
 
 def handlers(state: State) -> dict[str, Handler]:
     """The operations on jobs, by name."""
 
+    async def list_jobs() -> Response:
+        query = current_request().args
+        page = await state.analyses.jobs(
+            dataset_id=query.get("dataset_id"),
+            status=_status(query.get("status")),
+            limit=page_limit(query.get("limit", "50")),
+            before=query.get("before"),
+        )
+        return json_answer({"jobs": [_summary(record) for record in page.items], "next": page.next})
+
     async def read_job(job_id: str) -> Response:
-        job = state.jobs.find(job_id)
+        job = await remembered(state, job_id)
         if job is None:
             return _second_hand(json_answer(recorded(await state.analyses.job(job_id))))
         return json_answer(described(job))
 
     async def cancel_job(job_id: str) -> Response:
-        job = state.jobs.find(job_id)
+        job = await remembered(state, job_id)
         if job is None:
-            return _second_hand(json_answer(recorded(await _ended(state, job_id))))
+            record = await _ended(state, job_id)
+            await state.analyses.store.delete_job(job_id)
+            return _second_hand(json_answer(recorded(record)))
+        if job.done:
+            if state.analyses.records.is_waiting(job_id):
+                raise StoreUnavailable("How the job ended could not be recorded yet, so that it cannot be deleted.")
+            if job.recorded:
+                await state.analyses.store.delete_job(job_id)
+            state.jobs.forget(job_id)
+            return json_answer(described(job))
         job.cancel()
         async for _ in job.listen(len(job.messages)):
             pass
@@ -42,7 +68,7 @@ def handlers(state: State) -> dict[str, Handler]:
     async def job_events(job_id: str) -> Response:
         request = current_request()
         after = last_seen(request.headers.get("Last-Event-ID"))
-        job = state.jobs.find(job_id)
+        job = await remembered(state, job_id)
         if job is not None:
             listener = state.listeners.join(job_id)
             return event_stream(job, after=after, request_id=request.request_id, listener=listener)
@@ -50,7 +76,28 @@ def handlers(state: State) -> dict[str, Handler]:
         # All that is left of it is its end, which has another number here than where it ran: it is told in any case.
         return _second_hand(event_stream(past, request_id=request.request_id))
 
-    return {"read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
+    return {"list_jobs": list_jobs, "read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
+
+
+async def remembered(state: State, job_id: str) -> Job | None:
+    """The job of this id as this engine knows it; None where it does not, or it was deleted through another engine."""
+    job = state.jobs.find(job_id)
+    # The store does not know a job that is recorded nowhere, nor yet the end of one whose end it has not taken.
+    if job is None or not job.done or not job.recorded or state.analyses.records.is_waiting(job_id):
+        return job
+    asked = False
+    record: JobRecord | None = None
+    # A store that stands still must not hold up what is known here.
+    with suppress(StoreUnavailable), trio.move_on_after(_ASKING_SECONDS):
+        record = await state.analyses.store.job(job_id)
+        asked = True
+    if not asked:
+        return job
+    # A younger one is another job with the idempotency key of this one, which runs elsewhere.
+    if record is None or record.created_at > job.created_at:
+        state.jobs.forget(job_id)
+        return None
+    return job
 
 
 def record_of(job: Job, ending: Ending | None = None) -> JobRecord:
@@ -94,6 +141,21 @@ async def _ended(state: State, job_id: str) -> JobRecord:
     if record.status == "running":
         raise RunsElsewhere(job_id)
     return record
+
+
+def _status(given: str | None) -> JobStatus | None:
+    if given is not None and given not in JOB_STATUSES:
+        raise InvalidRequest(
+            f"'status' is where a job stands, and no job stands at '{shortened(given)}'.",
+            field="status",
+            choices=list(JOB_STATUSES),
+        )
+    return cast("JobStatus | None", given)
+
+
+def _summary(record: JobRecord) -> dict[str, object]:
+    left_out = ("steps", "last_step", "problem")
+    return {name: value for name, value in recorded(record).items() if name not in left_out}
 
 
 def _second_hand(answer: Response) -> Response:

@@ -159,6 +159,8 @@ def add_routes(app: App, upstream: Upstream) -> None:
     special: dict[str, Handler] = {
         "analyze": analyze,
         "upload_dataset": upload_dataset,
+        # A report that is not yet stored is with the engine that computed it.
+        "delete_analysis": finding(operation("delete_analysis")),
         "read_job": finding(operation("read_job")),
         "cancel_job": finding(operation("cancel_job")),
         "job_events": follow,

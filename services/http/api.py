@@ -5,10 +5,7 @@ path or a model is written down once.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
 
-from pydantic import BaseModel
 from quart.typing import ResponseReturnValue
 
 from cqox.contract import (
@@ -20,87 +17,28 @@ from cqox.contract import (
     Inference,
     InferRequest,
     JobDescription,
+    JobListing,
     Report,
 )
 from services.http.app import App
-from services.http.guard import HEALTH_PATHS
 from services.http.health import Health, Liveness
-from services.http.origin import SAFE_METHODS
+from services.http.operations import Answer, Operation, Parameter
 from services.http.steering import PolicyChange, PolicyListing
 
-__all__ = ["OPERATIONS", "OWN_GROUPS", "Answer", "Handler", "Operation", "Parameter", "operation", "register"]
+__all__ = [
+    "JOB_STATUSES",
+    "OPERATIONS",
+    "OWN_GROUPS",
+    "Answer",
+    "Handler",
+    "Operation",
+    "Parameter",
+    "operation",
+    "register",
+]
 
 type Handler = Callable[..., Awaitable[ResponseReturnValue]]
 """A coroutine function that takes the parameters of the path by name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A parameter of the path, of the query or of the head of a request."""
-
-    name: str
-    where: Literal["path", "query", "header"]
-    meaning: str
-    kind: Literal["string", "integer"] = "string"
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a request is answered where all goes well.
-
-    Attributes:
-        status: the HTTP status.
-        meaning: when, in a few words.
-        model: what the JSON holds; None where there is no body, or `media` says what else there is.
-        media: media types, where the body is not that of the model.
-    """
-
-    status: int = 200
-    meaning: str
-    model: type[BaseModel] | None = None
-    media: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One thing that the API does.
-
-    Attributes:
-        name: what programs call it.
-        method: the HTTP method.
-        path: the path, with `{parameter}`.
-        aliases: other paths that do the same.
-        group: the heading that it is under.
-        summary: one line.
-        description: the rest, in Markdown.
-        body: the model of the JSON body, or `file` for an upload.
-        example: a body that works on a fresh installation.
-        parameters: what else a request may say.
-        answers: the good answers.
-        problems: statuses of the problems that the operation itself raises, apart from 500.
-    """
-
-    name: str
-    method: Literal["GET", "POST", "DELETE"]
-    path: str
-    aliases: tuple[str, ...] = ()
-    group: str
-    summary: str
-    description: str = ""
-    body: type[BaseModel] | Literal["file"] | None = None
-    example: Mapping[str, object] | None = None
-    parameters: tuple[Parameter, ...] = ()
-    answers: tuple[Answer, ...]
-    problems: tuple[int, ...] = field(default=())
-
-    @property
-    def refusals(self) -> tuple[int, ...]:
-        """Statuses of the problems that a request meets before the operation: by its host, its page and its type."""
-        host = () if self.path in HEALTH_PATHS else (400, 421)
-        page = () if self.method in SAFE_METHODS else (403,)
-        return (*host, *page, *((415,) if isinstance(self.body, type) else ()))
-
 
 _DATASET = Parameter(name="dataset_id", where="path", meaning="The id that the upload answered, or a sample's name.")
 _ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id that the report names.")
@@ -110,6 +48,12 @@ _KEY = Parameter(
     where="header",
     meaning="Stands for this request: sent again with the same body it is the same request, with another one refused.",
 )
+_PAGES = (
+    Parameter(name="limit", where="query", kind="integer", meaning="How many at most, 1 to 200; 50 if absent."),
+    Parameter(name="before", where="query", meaning="The `next` of the page before."),
+)
+JOB_STATUSES = ("running", "succeeded", "failed", "cancelled", "interrupted")
+"""Where a job may stand."""
 _UNAVAILABLE = (429, 503, 504)
 _NO_ROOM = 507
 
@@ -153,8 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="List stored analyses, newest first",
         parameters=(
             Parameter(name="dataset_id", where="query", meaning="Only those of this data set."),
-            Parameter(name="limit", where="query", kind="integer", meaning="How many at most, 1 to 200; 50 if absent."),
-            Parameter(name="before", where="query", meaning="The `next` of the page before."),
+            *_PAGES,
         ),
         answers=(Answer(meaning="One page.", model=AnalysisListing),),
         problems=(400, *_UNAVAILABLE),
@@ -168,6 +111,18 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(_ANALYSIS,),
         answers=(Answer(meaning="The report.", model=Report),),
         problems=(404, *_UNAVAILABLE),
+    ),
+    Operation(
+        name="delete_analysis",
+        method="DELETE",
+        path="/api/analyses/{analysis_id}",
+        group="Analyses",
+        summary="Delete a stored report",
+        description="With its figures, and from every cache. The same request computes it again; a computation of it "
+        "that runs at that moment goes on, and its report is stored.",
+        parameters=(_ANALYSIS,),
+        answers=(Answer(status=204, meaning="It is gone."),),
+        problems=(404, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
         name="read_figure",
@@ -184,6 +139,20 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(404, *_UNAVAILABLE),
     ),
     Operation(
+        name="list_jobs",
+        method="GET",
+        path="/api/jobs",
+        group="Jobs",
+        summary="List analyses in the background, newest first",
+        parameters=(
+            Parameter(name="dataset_id", where="query", meaning="Only those on this data set."),
+            Parameter(name="status", where="query", choices=JOB_STATUSES, meaning="Only those that stand so."),
+            *_PAGES,
+        ),
+        answers=(Answer(meaning="One page.", model=JobListing),),
+        problems=(400, *_UNAVAILABLE),
+    ),
+    Operation(
         name="read_job",
         method="GET",
         path="/api/jobs/{job_id}",
@@ -198,11 +167,12 @@ OPERATIONS: tuple[Operation, ...] = (
         method="DELETE",
         path="/api/jobs/{job_id}",
         group="Jobs",
-        summary="Cancel an analysis in the background",
-        description="A job that has ended stays as it is.",
+        summary="Cancel an analysis in the background, or delete its record",
+        description="A job that runs is cancelled, and how it ended can be asked for. Of one that has ended the record "
+        "is deleted, after which it is not known; its report stays.",
         parameters=(_JOB,),
-        answers=(Answer(meaning="Its state.", model=JobDescription),),
-        problems=(404, 409, *_UNAVAILABLE),
+        answers=(Answer(meaning="Its state, for the last time where it had ended before.", model=JobDescription),),
+        problems=(404, 409, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
         name="job_events",
@@ -266,10 +236,15 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets/{dataset_id}",
         group="Data sets",
         summary="Delete a data set",
-        description="Its reports stay.",
-        parameters=(_DATASET,),
+        description="Its reports stay, unless `erase=reports` deletes them as well, with their figures and the jobs on "
+        "the data set that have ended. Analyses that are reading it finish; with `erase=reports` what they store is "
+        "deleted too.",
+        parameters=(
+            _DATASET,
+            Parameter(name="erase", where="query", choices=("reports",), meaning="What else is deleted."),
+        ),
         answers=(Answer(status=204, meaning="It is gone."),),
-        problems=(400, 404, *_UNAVAILABLE),
+        problems=(400, 404, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
         name="infer_roles",

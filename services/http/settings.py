@@ -22,6 +22,7 @@ type Secret = Literal["", "address", "token"]
 
 _EVERYWHERE: tuple[Service, ...] = ("gateway", "engine", "up")
 _GIB = 2**30
+_MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,52 @@ class Settings:
             secret="address",
         ),
     ] = field(default="", repr=False)
+    keep_reports_days: Annotated[
+        float,
+        _About(
+            "CQOX_KEEP_REPORTS_DAYS",
+            "How long a report is kept after it was computed, or a job that refers to it has ended; 0 for good.",
+            unit="days",
+            minimum=0,
+            maximum=_MOST_DAYS,
+            services=("engine", "up"),
+            shown="for good",
+        ),
+    ] = 0.0
+    keep_datasets_days: Annotated[
+        float,
+        _About(
+            "CQOX_KEEP_DATASETS_DAYS",
+            "How long a data set is kept after it was last uploaded or analysed; 0 for good.",
+            unit="days",
+            minimum=0,
+            maximum=_MOST_DAYS,
+            services=("engine", "up"),
+            shown="for good",
+        ),
+    ] = 0.0
+    keep_jobs_days: Annotated[
+        float,
+        _About(
+            "CQOX_KEEP_JOBS_DAYS",
+            "How long a job can be asked for after it has ended; 0 for good. The latest 100,000 are kept at most.",
+            unit="days",
+            minimum=0,
+            maximum=_MOST_DAYS,
+            services=("engine", "up"),
+            shown="for good",
+        ),
+    ] = 0.0
+    disk_reserve_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_DISK_RESERVE_BYTES",
+            "Space left free on the disk of the data directory: what would take it is refused with 507.",
+            unit="bytes",
+            minimum=0,
+            services=("engine", "up"),
+        ),
+    ] = 64 * 2**20
     max_upload_bytes: Annotated[
         int, _About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
     ] = 1 * _GIB
@@ -317,7 +364,7 @@ class Setting:
         kind: the type of the value.
         choices: the valid words, where only some words are valid.
         default: the default as people should see it, with its unit.
-        unit: `bytes`, `seconds` or empty.
+        unit: `bytes`, `seconds`, `days` or empty.
         minimum: the smallest valid number.
         maximum: the largest valid number.
         help: one sentence.

@@ -7,9 +7,10 @@ name and never a path.
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -55,7 +56,12 @@ class Upload:
 
 @asynccontextmanager
 async def receive_upload(
-    request: "IncomingRequest", *, directory: Path, max_bytes: int, pace: BodyPace = DEFAULT_PACE
+    request: "IncomingRequest",
+    *,
+    directory: Path,
+    max_bytes: int,
+    pace: BodyPace = DEFAULT_PACE,
+    reserve_bytes: int | None = None,
 ) -> AsyncIterator[Upload]:
     """Receive the file of a request: the `file` field of a multipart form, or else the raw body named by `?name=`.
 
@@ -66,12 +72,14 @@ async def receive_upload(
         directory: an existing directory to write into, on the file system where the file is to stay.
         max_bytes: the largest file that is accepted.
         pace: how slowly it may come.
+        reserve_bytes: space that is left free on the disk of the directory; it may be filled if absent.
 
     Raises:
         InvalidRequest: there is no file, or more than one, or the form is broken.
         LimitExceeded: the file is larger.
         RequestTimeout: it came too slowly (werkzeug's, 408).
-        StoreUnavailable: the disk is full, takes no writes or is gone.
+        StorageFull: the disk is full, or would lose its reserve.
+        StoreUnavailable: it takes no writes or is gone.
     """
     fields = _query_of(request)
     name = fields.pop("name", "")
@@ -87,7 +95,7 @@ async def receive_upload(
         handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
     try:
         async with aclosing(chunks):
-            size_bytes, digest = await _write(chunks, handle, max_bytes)
+            size_bytes, digest = await _write(chunks, handle, max_bytes, _room(directory, reserve_bytes))
         if form is not None:
             name = name or form.filename
             fields |= form.fields
@@ -99,11 +107,14 @@ async def receive_upload(
             await trio.to_thread.run_sync(_remove, handle, path, limiter=_threads)
 
 
-async def _write(chunks: AsyncGenerator[bytes], handle: BinaryIO, max_bytes: int) -> tuple[int, str]:
+async def _write(
+    chunks: AsyncGenerator[bytes], handle: BinaryIO, max_bytes: int, room: Callable[[], None]
+) -> tuple[int, str]:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     size_bytes = 0
 
     def write(data: bytes) -> None:
+        room()
         digest.update(data)
         handle.write(data)
 
@@ -125,6 +136,15 @@ async def _write(chunks: AsyncGenerator[bytes], handle: BinaryIO, max_bytes: int
     with _on_disk():
         await trio.to_thread.run_sync(finish, limiter=_threads)
     return size_bytes, digest.hexdigest()
+
+
+def _room(directory: Path, reserve_bytes: int | None) -> Callable[[], None]:
+    if reserve_bytes is None:
+        return lambda: None
+    # As in `_on_disk`.
+    from cqox.storage import check_room
+
+    return partial(check_room, directory, reserve_bytes)
 
 
 @contextmanager

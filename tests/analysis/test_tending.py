@@ -1,13 +1,13 @@
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
+from trio.testing import MockClock
 
-from cqox.analysis.tending import JOB_KEPT_DAYS, retire_once, tend_once
-from cqox.storage import FileStore, SqliteStore
+from cqox.analysis.tending import tend, tend_once
+from cqox.storage import FileStore, ResultStore, SqliteStore
 from tests.storage.records import a_job
 
 pytestmark = pytest.mark.anyio
@@ -17,23 +17,6 @@ pytestmark = pytest.mark.anyio
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     async with SqliteStore.open(tmp_path / "results.sqlite") as opened:
         yield opened
-
-
-def days_ago(days: float) -> str:
-    return (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
-
-
-async def test_jobs_are_kept_for_their_days_and_a_running_one_for_as_long_as_it_runs(store: SqliteStore) -> None:
-    for name, days in (("old", JOB_KEPT_DAYS + 1), ("young", JOB_KEPT_DAYS - 1)):
-        record = replace(a_job(name), status="succeeded", finished_at=days_ago(days))
-        await store.put_job(record, owner="one", seconds=60)
-    await store.put_job(replace(a_job("runs"), created_at=days_ago(1000)), owner="one", seconds=60)
-    await retire_once(store)
-    assert await store.job("old") is None
-    assert await store.job("young") is not None
-    found = await store.job("runs")
-    assert found is not None
-    assert found.status == "running"
 
 
 async def test_the_jobs_of_an_engine_that_departed_are_settled_and_its_files_removed(
@@ -76,10 +59,8 @@ async def test_a_store_that_is_away_is_left_for_the_next_time(tmp_path: Path, ca
     files = FileStore(tmp_path)
     async with PostgresStore.open("postgresql://cqox@127.0.0.1:1/postgres") as away:
         await tend_once(away, files)
-        await retire_once(away)
     files.close()
     assert "could not be tended" in caplog.text
-    assert "could not be struck" in caplog.text
 
 
 async def test_an_engine_that_departed_is_told_of_once_by_whoever_tends_at_the_same_time(
@@ -94,3 +75,38 @@ async def test_an_engine_that_departed_is_told_of_once_by_whoever_tends_at_the_s
     files.close()
     told = [message for message in caplog.messages if "without a farewell" in message]
     assert told == ["The engine gone ended without a farewell; 1 of its jobs are interrupted."]
+
+
+class Idle:
+    """Stands where a store and a volume are that have nothing to settle."""
+
+    owner = "one"
+
+    def __init__(self) -> None:
+        self.settling = anyio.Lock()
+
+    async def ping(self) -> None:
+        pass
+
+    async def renew_jobs(self, owner: str, *, seconds: float) -> int:
+        return 0
+
+    def departed(self) -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize("anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})])
+async def test_chores_are_done_each_time_and_what_is_old_is_deleted_once_an_hour(anyio_backend: object) -> None:
+    done = list[str]()
+
+    async def chore() -> None:
+        done.append("chore")
+
+    async def expire() -> None:
+        done.append("expire")
+
+    idle = Idle()
+    with anyio.move_on_after(2 * 3600 + 60):
+        await tend(cast("ResultStore", idle), cast("FileStore", idle), chore, expire=expire)
+    assert done.count("expire") == 3
+    assert done.count("chore") > 100 * done.count("expire")

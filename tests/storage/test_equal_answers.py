@@ -35,6 +35,7 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
                 super().__init__()
                 self.stack = AsyncExitStack()
                 self.next: str | None = None
+                self.next_jobs: str | None = None
 
             @initialize()
             def open(self) -> None:
@@ -70,6 +71,37 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
                 wanted = None if dataset is None else str(dataset % 2)
                 before = self.next if follow else None
                 self.next = self.both(lambda s: s.reports(dataset_id=wanted, limit=limit, before=before)).next
+
+            @rule(numbers=st.lists(NUMBERS, max_size=3))
+            def delete(self, numbers: list[int]) -> None:
+                ids = [a_report(number).analysis_id for number in numbers]
+
+                async def gone(store: ResultStore) -> list[str]:
+                    return sorted(await store.delete_reports(ids))
+
+                self.both(lambda store: store.stored(ids))
+                self.both(gone)
+
+            @rule(before=TIMES, limit=st.integers(1, 4))
+            def expired(self, before: str, limit: int) -> None:
+                self.both(lambda store: store.expired_reports(before=before, limit=limit))
+
+            @rule(
+                number=st.none() | NUMBERS,
+                status=st.none() | st.sampled_from(["running", "succeeded", "interrupted"]),
+                limit=st.integers(1, 3),
+                follow=st.booleans(),
+            )
+            def jobs(self, number: int | None, status: JobStatus | None, limit: int, follow: bool) -> None:
+                before = self.next_jobs if follow else None
+                page = self.both(lambda s: s.jobs(dataset_id="d", status=status, limit=limit, before=before))
+                self.next_jobs = page.next
+                if number is not None:
+                    self.both(lambda store: store.delete_job(str(number)))
+
+            @rule(dataset_id=st.sampled_from(["d", "e"]))
+            def delete_jobs(self, dataset_id: str) -> None:
+                self.both(lambda store: store.delete_jobs_of(dataset_id))
 
             @rule(anything=st.text(max_size=4))
             def look_for(self, anything: str) -> None:
@@ -167,6 +199,10 @@ def test_memory_and_redis_give_equal_answers_to_any_sequence(redis_server: Redis
             @rule(number=NUMBERS)
             def discard(self, number: int) -> None:
                 self.both(lambda cache: cache.discard(a_report(number).analysis_id))
+
+            @rule(numbers=st.lists(NUMBERS, max_size=3))
+            def erase(self, numbers: list[int]) -> None:
+                self.both(lambda cache: cache.erase([a_report(number).analysis_id for number in numbers]))
 
             @rule(number=NUMBERS, token=st.sampled_from(["one", "two"]), claim=st.booleans())
             def turn(self, number: int, token: str, claim: bool) -> None:

@@ -1,18 +1,23 @@
+import tracemalloc
+from dataclasses import replace
+
 import pytest
 
 from cqox.storage import MemoryCache
 from tests.storage.records import a_report
 
 pytestmark = pytest.mark.anyio
-SIZE = 1000
+SIZE = 100_000
+THREE = 3 * SIZE + SIZE // 2
+"""Room for three reports of that size with what goes with them, and not for four."""
 
 
 def sized(number: int) -> bytes:
-    return b'"' + str(number).encode() * (SIZE - 14) + b'"'
+    return b'"' + str(number).encode() * SIZE + b'"'
 
 
 async def test_the_report_used_longest_ago_makes_room() -> None:
-    cache = MemoryCache(max_bytes=3 * SIZE)
+    cache = MemoryCache(max_bytes=THREE)
     one, two, three, four = (a_report(number, body=sized(number)) for number in (1, 2, 3, 4))
     for report in (one, two, three):
         await cache.put(report)
@@ -20,7 +25,7 @@ async def test_the_report_used_longest_ago_makes_room() -> None:
     await cache.put(four)
     assert await cache.get(two.analysis_id) is None
     assert await cache.get(one.analysis_id) == one
-    assert cache.size_bytes <= 3 * SIZE
+    assert cache.size_bytes <= THREE
 
 
 async def test_a_report_larger_than_the_cache_is_not_held() -> None:
@@ -35,7 +40,7 @@ async def test_a_discarded_report_gives_its_room_back() -> None:
     await cache.put(a_report(1))
     await cache.put(a_report(1))
     await cache.discard(a_report(1).analysis_id)
-    await cache.discard(a_report(1).analysis_id)
+    await cache.erase([a_report(1).analysis_id])
     assert cache.size_bytes == 0
 
 
@@ -54,3 +59,42 @@ async def test_what_is_of_an_earlier_epoch_of_the_store_is_held_no_longer() -> N
     assert cache.size_bytes == 0
     await cache.put(a_report(2))
     assert await cache.get(a_report(2).analysis_id) is not None
+
+
+@pytest.mark.parametrize(("reports", "body"), [(3_000, 20), (1_000, 2_000), (100, 120_000)])
+async def test_what_is_counted_is_what_is_held(reports: int, body: int) -> None:
+    cache = MemoryCache()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(reports):
+            # Nothing that two of them share.
+            names = {name: f"{name} {number}" for name in ("dataset_id", "created_at", "status", "verdict", "primary")}
+            bodies = {"provenance": bytes(300 + number % 3), "figures": bytes(body + number % 3)}
+            await cache.put(replace(a_report(number, body=bytes(body)), **names, **bodies))
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held <= cache.size_bytes <= 1.3 * held
+
+
+async def test_the_memory_that_is_held_has_a_bound_however_small_the_reports_are() -> None:
+    cache = MemoryCache(max_bytes=1_000_000)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(5_000):
+            await cache.put(a_report(number))
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held <= 1_000_000
+
+
+async def test_turns_that_nobody_gives_back_are_not_kept_for_ever() -> None:
+    cache = MemoryCache()
+    for number in range(20_000):
+        assert await cache.claim(f"{number}", token="one", seconds=-1.0)
+    await cache.claim("mine", token="one", seconds=60)
+    assert len(cache._claims) < 5_000
+    assert await cache.claim("mine", token="two", seconds=60) is False

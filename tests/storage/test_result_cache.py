@@ -46,6 +46,16 @@ async def test_what_was_never_put_or_was_discarded_is_none(cache: ResultCache) -
     assert await cache.get(ONE.analysis_id) is None
 
 
+async def test_what_was_erased_is_held_no_longer_and_may_be_put_again(cache: ResultCache) -> None:
+    for number in range(3):
+        await cache.put(a_report(number))
+    await cache.erase([a_report(0).analysis_id, a_report(2).analysis_id, "nothing", "\ud800"])
+    await cache.erase([])
+    assert [await cache.get(a_report(number).analysis_id) for number in range(3)] == [None, a_report(1), None]
+    await cache.put(a_report(0))
+    assert await cache.get(a_report(0).analysis_id) == a_report(0)
+
+
 async def test_the_turn_is_one_holders_until_it_gives_it_back(cache: ResultCache) -> None:
     assert await cache.claim("a", token="one", seconds=60) is True
     assert await cache.claim("a", token="two", seconds=60) is False

@@ -296,6 +296,93 @@ async def test_a_job_abandoned_for_more_than_a_day_is_interrupted_now_and_struck
     assert await store.job("a") is None
 
 
+async def test_deleted_reports_are_gone_and_may_be_saved_again(store: ResultStore) -> None:
+    for number in range(4):
+        await store.save(a_report(number))
+    ids = [a_report(number).analysis_id for number in range(5)]
+    assert await store.stored(ids) == frozenset(ids[:4])
+    assert sorted(await store.delete_reports([ids[1], ids[4], ids[2], "\0", "\ud800"])) == ids[1:3]
+    assert await store.delete_reports(ids[1:3]) == []
+    assert await store.load(ids[1]) is None
+    assert [report.analysis_id for report in (await store.reports()).items] == [ids[3], ids[0]]
+    assert await store.stored(ids) == {ids[0], ids[3]}
+    assert await store.save(a_report(1)) is True
+    assert await store.load(ids[1]) == a_report(1)
+    assert await store.delete_reports([]) == []
+    assert await store.stored([]) == frozenset()
+
+
+async def test_of_many_deletions_of_one_report_at_once_none_fails(store: ResultStore) -> None:
+    for number in range(20):
+        await store.save(a_report(number))
+    ids = [a_report(number).analysis_id for number in range(20)]
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(store.delete_reports, ids)
+    assert await store.stored(ids) == frozenset()
+
+
+async def test_reports_expire_oldest_first_unless_a_job_that_ended_later_refers_to_them(store: ResultStore) -> None:
+    for number, day in enumerate((3, 1, 2, 9)):
+        await store.save(a_report(number, created_at=f"2026-01-0{day}T00:00:00.000000+00:00"))
+    ids = [a_report(number).analysis_id for number in range(4)]
+    assert list(await store.expired_reports(before="2026-01-05", limit=2)) == [ids[1], ids[2]]
+    late = replace(ended("late", "2026-01-06T00:00:00+00:00"), analysis_id=ids[1])
+    early = replace(ended("early", "2026-01-04T00:00:00+00:00"), analysis_id=ids[2])
+    for job in (late, early, a_job("runs")):
+        await store.put_job(job, owner="one", seconds=60)
+    assert list(await store.expired_reports(before="2026-01-05", limit=9)) == [ids[2], ids[0]]
+    assert list(await store.expired_reports(before="2026-01-07", limit=9)) == [ids[1], ids[2], ids[0]]
+    assert list(await store.expired_reports(before="2026-01-01", limit=9)) == []
+
+
+def begun(name: str, at: str, *, dataset_id: str = "d") -> JobRecord:
+    return replace(a_job(name), created_at=at, dataset_id=dataset_id)
+
+
+async def test_jobs_are_listed_newest_first_page_by_page_and_by_data_set_and_status(store: ResultStore) -> None:
+    for number in range(5):
+        job = begun(f"j{number}", f"2026-01-01T00:00:0{number // 2}+00:00", dataset_id="ab"[number % 2])
+        await store.put_job(job, owner="one", seconds=60 if number else -60)
+    done = replace(begun("j3", "2026-01-01T00:00:01+00:00", dataset_id="b"), status="failed", problem=b"{}")
+    await store.put_job(done, owner="one", seconds=60)
+    seen, before = list[JobRecord](), None
+    while True:
+        page = await store.jobs(limit=2, before=before)
+        seen += page.items
+        if (before := page.next) is None:
+            break
+    assert [job.job_id for job in seen] == ["j4", "j3", "j2", "j1", "j0"]
+    assert [await store.job(job.job_id) for job in seen] == seen
+    assert [job.status for job in seen] == ["running", "failed", "running", "running", "interrupted"]
+    assert [job.job_id for job in (await store.jobs(dataset_id="b")).items] == ["j3", "j1"]
+    assert [job.job_id for job in (await store.jobs(status="interrupted")).items] == ["j0"]
+    assert [job.job_id for job in (await store.jobs(status="running", dataset_id="a")).items] == ["j4", "j2"]
+    for nothing in ("\0", "\ud800", "x"):
+        assert (await store.jobs(dataset_id=nothing)).items == []
+    assert (await store.jobs(before="\0")).items == []
+
+
+async def test_the_record_of_a_job_goes_once_it_has_ended_and_its_id_may_come_again(store: ResultStore) -> None:
+    await store.put_job(a_job("runs"), owner="one", seconds=60)
+    await store.put_job(a_job("lost"), owner="two", seconds=-60)
+    await store.put_job(ended("done", "2026-01-01"), owner="one", seconds=60)
+    for name, gone in (("runs", False), ("lost", True), ("done", True), ("done", False), ("\0", False)):
+        assert await store.delete_job(name) is gone
+    assert [job.job_id for job in (await store.jobs()).items] == ["runs"]
+    await store.put_job(a_job("done"), owner="one", seconds=60)
+    assert await store.job("done") == a_job("done")
+
+
+async def test_the_records_of_the_ended_jobs_of_one_data_set_go_together(store: ResultStore) -> None:
+    for name, dataset_id in (("a1", "a"), ("a2", "a"), ("b1", "b")):
+        await store.put_job(replace(ended(name, "2026"), dataset_id=dataset_id), owner="one", seconds=60)
+    await store.put_job(replace(a_job("runs"), dataset_id="a"), owner="one", seconds=60)
+    assert await store.delete_jobs_of("a") == 2
+    assert await store.delete_jobs_of("\0") == 0
+    assert sorted(job.job_id for job in (await store.jobs()).items) == ["b1", "runs"]
+
+
 async def test_a_full_disk_is_said_ends_no_read_and_is_over_when_there_is_room(tmp_path: Path) -> None:
     async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
         await store.save(a_report(1))

@@ -1,0 +1,221 @@
+"""What is deleted and when: on request, and once it is as old as the settings say.
+
+By default nothing is. What is deleted is gone from the store, from every cache, and from the disk of figures.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import anyio
+
+from cqox.analysis.datasets import Datasets
+from cqox.analysis.results import Results
+from cqox.errors import NotFound, StorageFull, StoreUnavailable
+from cqox.storage import FileStore, ResultStore
+
+__all__ = ["Keep", "Retention"]
+
+_MOST_JOBS = 100_000
+"""How many ended jobs can be asked for, the latest ones."""
+
+_BATCH = 100
+_PAUSE_SECONDS = 0.02
+# A figure that is drawn just now may be of a report that is about to be stored.
+_GRACE_SECONDS = 300.0
+_BEGUN_SECONDS = 60.0
+_logger = logging.getLogger("cqox.analysis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How many days things are kept; 0 for good.
+
+    Attributes:
+        reports: after they were computed, or a job that refers to them has ended.
+        datasets: after they were last uploaded or analysed.
+        jobs: after they ended.
+    """
+
+    reports: float = 0.0
+    datasets: float = 0.0
+    jobs: float = 0.0
+
+
+class Retention:
+    """Deletes reports, data sets and jobs.
+
+    Args:
+        store: reports, the registry of data sets and jobs.
+        results: reports, wherever they are.
+        files: tables and drawn figures.
+        datasets: the data sets.
+        keep: for how long things are kept.
+    """
+
+    def __init__(
+        self, *, store: ResultStore, results: Results, files: FileStore, datasets: Datasets, keep: Keep
+    ) -> None:
+        self._store = store
+        self._results = results
+        self._files = files
+        self._datasets = datasets
+        self._keep = keep
+        self._listeners: list[Callable[[str], None]] = []
+
+    def on_erased(self, listener: Callable[[str], None]) -> None:
+        """Call the listener with each data set whose jobs and reports are erased, by this engine or another one."""
+        self._listeners.append(listener)
+
+    async def delete_report(self, key: str) -> None:
+        """Delete a report, its figures and what caches hold of it.
+
+        A computation of it that runs at this moment goes on, and its report is kept.
+
+        Raises:
+            NotFound: there is none.
+            StoreUnavailable: a store or a cache cannot be asked; it may be there still.
+        """
+        if not await self._erased([key]):
+            raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")
+
+    async def delete_dataset(self, dataset_id: str, *, reports: bool) -> None:
+        """Delete a data set, and with `reports` also its reports, their figures and its ended jobs.
+
+        Raises:
+            NotFound: there is none, and nothing of it.
+            InvalidRequest: it is built in.
+            StoreUnavailable: a store or a cache cannot be asked; repeating the call deletes the rest.
+        """
+        if not reports:
+            await self._datasets.delete(dataset_id)
+            return
+        missing: NotFound | None = None
+        try:
+            record = await self._datasets.get_deletable(dataset_id)
+        except NotFound as error:
+            missing = error
+        else:
+            # First, so that whatever ends this engine from here on, another one goes on with it.
+            await self._files.begin_erasure(record.dataset_id)
+            with suppress(NotFound):
+                await self._datasets.delete(dataset_id)
+        count = await self._erase_reports_of(dataset_id)
+        if missing is not None and not count:
+            raise missing
+
+    async def settle_erasures(self) -> None:
+        """Delete what data sets have left behind that were erased while they were analysed; once, raising nothing."""
+        for dataset_id, age in self._files.erasures.all().items():
+            try:
+                if await self._store.dataset(dataset_id) is None:
+                    await self._erase_reports_of(dataset_id)
+                elif age > _BEGUN_SECONDS:
+                    # It could not be deleted, or was uploaded again to another disk.
+                    self._files.erasures.end(dataset_id)
+            except StoreUnavailable:
+                return
+
+    async def expire(self) -> None:
+        """Delete what is older than the settings allow, and leftovers on the disk; raising nothing.
+
+        Where a store is away the rest is left for the next time.
+        """
+        counts: dict[str, int] = {}
+        trouble: StoreUnavailable | OSError | None = None
+        steps = (
+            ("jobs", self._expire_jobs),
+            ("reports", self._expire_reports),
+            ("data sets", self._expire_datasets),
+            ("drawings of analyses that are not stored", self._expire_figures),
+            ("leftovers", self._files.sweep),
+        )
+        for what, step in steps:
+            try:
+                counts[what] = await step()
+            except (StoreUnavailable, OSError) as error:
+                trouble = error
+        if any(counts.values()):
+            told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            _logger.info("Deleted what is kept no longer: %s.", told)
+        if trouble is not None:
+            _logger.warning("What is kept no longer could not all be deleted, which is tried again: %s", trouble)
+
+    async def _expire_jobs(self) -> int:
+        now = datetime.now(UTC)
+        before = _days_before(now, self._keep.jobs) if self._keep.jobs else ""
+        return await self._store.retire_jobs(ended_before=before, most=_MOST_JOBS, now=_stamp(now))
+
+    async def _expire_reports(self) -> int:
+        if not self._keep.reports:
+            return 0
+        before, count = _days_before(datetime.now(UTC), self._keep.reports), 0
+        while keys := await self._store.expired_reports(before=before, limit=_BATCH):
+            count += len(await self._erased(keys))
+            await anyio.sleep(_PAUSE_SECONDS)
+        return count
+
+    async def _expire_datasets(self) -> int:
+        if not self._keep.datasets:
+            return 0
+        before, count = _days_before(datetime.now(UTC), self._keep.datasets), 0
+        for record in await self._store.datasets():
+            if record.sample or record.created_at >= before or await self._is_in_use(record.dataset_id, before):
+                continue
+            with suppress(NotFound):
+                await self._datasets.delete(record.dataset_id)
+                count += 1
+            await anyio.sleep(_PAUSE_SECONDS)
+        return count
+
+    async def _is_in_use(self, dataset_id: str, before: str) -> bool:
+        # Files that are not on this disk may be on that of another engine, which knows when they were used.
+        used_at = self._files.used_at(dataset_id)
+        if not used_at or _stamp(datetime.fromtimestamp(used_at, UTC)) >= before:
+            return True
+        newest = await self._store.reports(dataset_id=dataset_id, limit=1)
+        if newest.items and newest.items[0].created_at >= before:
+            return True
+        return bool((await self._store.jobs(dataset_id=dataset_id, status="running", limit=1)).items)
+
+    async def _expire_figures(self) -> int:
+        drawn, count = self._files.drawn(), 0
+        for start in range(0, len(drawn), _BATCH):
+            batch = drawn[start : start + _BATCH]
+            old = [key for key in batch if time.time() - self._files.drawn_at(key) > _GRACE_SECONDS]
+            for key in set(old) - await self._store.stored(old) if old else ():
+                await self._files.erase(key)
+                count += 1
+            await anyio.sleep(_PAUSE_SECONDS)
+        return count
+
+    async def _erase_reports_of(self, dataset_id: str) -> int:
+        count = await self._store.delete_jobs_of(dataset_id)
+        for listener in self._listeners:
+            listener(dataset_id)
+        while items := (await self._store.reports(dataset_id=dataset_id, limit=_BATCH)).items:
+            count += len(await self._erased([report.analysis_id for report in items]))
+        return count
+
+    async def _erased(self, keys: Sequence[str]) -> frozenset[str]:
+        try:
+            gone = await self._results.erase(keys)
+        except StorageFull:
+            # A file of results on a full disk needs a little room to be smaller: drawn figures can be drawn again.
+            for key in keys:
+                await self._files.erase(key)
+            gone = await self._results.erase(keys)
+        for key in gone:
+            await self._files.erase(key)
+        return gone
+
+
+def _days_before(now: datetime, days: float) -> str:
+    return _stamp(now - timedelta(days=days))
+
+
+def _stamp(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")
