@@ -205,7 +205,8 @@ CACHE_BYTES = Series(
     name="cqox.cache.size",
     kind="gauge",
     unit="By",
-    meaning="Memory of the reports that an engine holds: near at hand (`memory`), and not yet stored (`unstored`).",
+    meaning="Memory of what an engine holds: reports near at hand (`memory`) or not yet stored (`unstored`), and the "
+    "steps of `jobs` that have ended.",
     labels=("cache",),
     service="engine",
 )

@@ -13,6 +13,7 @@ from cqox.analysis.service import Analyses, Bounds
 from cqox.analysis.workers import refuse_dumps
 from cqox.errors import StoreUnavailable
 from cqox.storage import usable_directory
+from cqox.telemetry import metrics, series
 from services.engine import analyses, datasets, jobs
 from services.engine.state import State
 from services.http.admin import add_admin
@@ -72,7 +73,9 @@ def create_app(settings: Settings) -> App:
             state.analyses = engine
             state.jobs = Jobs(engine.group, shift, ended=keep)
             engine.retention.on_erased(state.jobs.forget_of)
+            end = metrics.watch(series.CACHE_BYTES, lambda: [(state.jobs.size_bytes, {"cache": "jobs"})])
             yield engine
+            end()
 
     async def keep(job: Job, ending: Ending) -> None:
         await state.analyses.records.end(jobs.record_of(job, ending))

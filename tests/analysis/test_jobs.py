@@ -189,3 +189,37 @@ async def test_a_job_that_is_launched_takes_the_place_of_an_earlier_one_of_its_i
         jobs.launch(again := Job("d", "mine"), succeed)
         assert jobs.find("mine") is again
         await heard(again)
+
+
+async def test_the_steps_of_ended_jobs_take_no_more_memory_than_they_may() -> None:
+    async def talk(tell: Tell) -> Outcome:
+        for number in range(50):
+            tell({"step": f"estimate.{number}", "estimate": {"estimate": number / 7, "names": ["a" * 100] * 3}})
+        return Outcome(analysis_id="a1")
+
+    async with open_task_group() as app:
+        jobs = Jobs(app, Owner().shift, max_bytes=200_000)
+        made = list[Job]()
+        for _ in range(40):
+            made.append(jobs.start("d", talk))
+            await heard(made[-1])
+            assert jobs.size_bytes <= 200_000 + made[-1].size_bytes
+        assert made[0].size_bytes > 10_000
+        remembered = [job for job in made if jobs.find(job.job_id) is not None]
+        assert remembered == made[-len(remembered) :]
+        assert 2 <= len(remembered) < 20
+
+
+async def test_ended_jobs_are_forgotten_on_request_and_running_ones_are_not() -> None:
+    async with open_task_group() as app:
+        jobs = Jobs(app, Owner().shift)
+        done, other, runs = jobs.start("d", succeed), jobs.start("e", succeed), jobs.start("d", last)
+        await heard(done)
+        await heard(other)
+        jobs.forget_of("d")
+        jobs.forget("nothing")
+        assert [jobs.find(job.job_id) for job in (done, other, runs)] == [None, other, runs]
+        jobs.forget(runs.job_id)
+        jobs.forget(other.job_id)
+        assert [jobs.find(job.job_id) for job in (other, runs)] == [None, runs]
+        runs.cancel()

@@ -1,14 +1,14 @@
 """Several engines on one cache: who computes, who waits, and who takes over."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from cqox.analysis.results import Results
-from cqox.errors import StoreUnavailable
+from cqox.analysis.results import Results, generation_of
+from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage import MemoryCache, SqliteStore, StoredReport
 from tests.storage.records import a_report
 
@@ -42,6 +42,16 @@ class Away(SqliteStore):
     """A store that can be told to be away."""
 
     away = False
+
+    async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().stored(analysis_ids)
+
+    async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().delete_reports(analysis_ids)
 
     async def save(self, report: StoredReport) -> bool:
         if self.away:
@@ -226,3 +236,116 @@ async def test_a_report_that_could_not_be_stored_is_stored_once_the_store_is_bac
         assert await store.load(KEY) is None
         await results.settle()
         assert await store.load(KEY) == ONE
+
+
+async def test_an_erased_report_is_nowhere_and_is_computed_again(store: SqliteStore) -> None:
+    results, computed = Results(store, MemoryCache()), list[int]()
+
+    async def compute() -> StoredReport:
+        computed.append(1)
+        return ONE
+
+    await results.once(KEY, compute)
+    assert await results.load(KEY) is not None
+    assert await results.erase([KEY, "nothing"]) == {KEY}
+    assert await results.erase([KEY]) == frozenset()
+    assert await results.load(KEY) is None
+    await results.once(KEY, compute)
+    assert computed == [1, 1]
+
+
+async def test_a_report_that_no_store_has_taken_is_erased_as_well_and_not_stored_later(tmp_path: Path) -> None:
+    async with Away.open(tmp_path / "r.sqlite") as store:
+        results = Results(store, MemoryCache())
+        store.away = True
+        assert await results.keep(ONE) is False
+        with pytest.raises(StoreUnavailable):
+            await results.erase([KEY])
+        store.away = False
+        assert await results.erase([KEY]) == {KEY}
+        assert await results.load(KEY) is None
+        assert results.unstored_bytes() == 0
+
+
+class Unerasable(MemoryCache):
+    """A shared cache that cannot be reached."""
+
+    async def erase(self, analysis_ids: Sequence[str]) -> None:
+        raise StoreUnavailable("away")
+
+
+async def test_nothing_is_deleted_where_a_cache_would_go_on_answering_it(store: SqliteStore) -> None:
+    results = Results(store, Unerasable())
+    await results.keep(ONE)
+    with pytest.raises(StoreUnavailable):
+        await results.erase([KEY])
+    assert await store.load(KEY) == ONE
+
+
+class Delayed(SqliteStore):
+    """A store whose answers are on their way for a while."""
+
+    async def load(self, analysis_id: str) -> StoredReport | None:
+        found = await super().load(analysis_id)
+        self.loaded.set()
+        await self.go_on.wait()
+        return found
+
+    loaded: anyio.Event
+    go_on: anyio.Event
+
+
+async def test_a_report_that_is_deleted_while_another_engine_reads_it_is_not_held_by_a_cache(tmp_path: Path) -> None:
+    cache = MemoryCache()
+    async with SqliteStore.open(tmp_path / "r.sqlite") as store, Delayed.open(tmp_path / "r.sqlite") as slow:
+        slow.loaded, slow.go_on = anyio.Event(), anyio.Event()
+        await store.save(ONE)
+        async with anyio.create_task_group() as group:
+            group.start_soon(Results(slow, cache).load, KEY)
+            await slow.loaded.wait()
+            assert await Results(store, cache).erase([KEY]) == {KEY}
+            slow.go_on.set()
+        assert await cache.get(KEY) is None
+        assert await Results(store, cache).load(KEY) is None
+
+
+async def test_engines_on_one_file_do_not_answer_from_memory_what_another_one_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    async with SqliteStore.open(path) as one, SqliteStore.open(path) as other:
+        pair = [Results(store, MemoryCache(epoch=lambda store=store: generation_of(store))) for store in (one, other)]
+        for turn in range(3):
+            await pair[0].keep(ONE)
+            for results in pair:
+                assert await results.load(KEY) is not None
+            await pair[turn % 2].erase([KEY])
+            assert [await results.load(KEY) for results in pair] == [None, None]
+
+
+async def test_an_engine_asks_a_store_on_a_server_whether_what_it_holds_was_deleted(tmp_path: Path) -> None:
+    async with Away.open(tmp_path / "r.sqlite") as store:
+        one, other = (Results(store, MemoryCache(), confirm=True) for _ in range(2))
+        await one.keep(ONE)
+        for results in (one, other):
+            assert await results.load(KEY) is not None
+        store.away = True
+        assert await other.load(KEY) is not None
+        store.away = False
+        other._trusted_until = 0.0
+        await one.erase([KEY])
+        assert await other.load(KEY) is None
+
+
+async def test_a_report_that_would_take_the_reserve_of_the_disk_is_answered_and_not_stored(store: SqliteStore) -> None:
+    full = True
+
+    async def room() -> None:
+        if full:
+            raise StorageFull("nearly full")
+
+    results = Results(store, MemoryCache(), room=room)
+    assert await results.keep(ONE) is False
+    assert await store.load(KEY) is None
+    full = False
+    found = await results.load(KEY)
+    assert found is not None
+    assert found.stored

@@ -42,6 +42,12 @@ class Engines:
         self.all.append(engine)
         return engine
 
+    def wait_gone(self, engine: Service, path: str) -> None:
+        end = time.monotonic() + 90
+        while get(engine, path).status_code != 404:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
     def gateway(self, engines: Sequence[Service]) -> Service:
         port = free_port()
         variables = {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cqox.errors import StoreUnavailable
+from cqox.errors import StorageFull
 from cqox.storage import disk
-from cqox.storage.disk import alone, check_disk, is_disk_fault, unavailable, usable_directory
+from cqox.storage.disk import alone, check_disk, check_room, is_disk_fault, unavailable, usable_directory
 
 
 def said(number: int) -> str:
@@ -35,7 +35,7 @@ def test_a_disk_with_hardly_any_room_is_told_of_before_it_is_full(
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(disk, "LEAST_FREE_BYTES", 2**62)
     monkeypatch.setattr(disk, "_LEAST_FREE_SHARE", 1)
-    with pytest.raises(StoreUnavailable, match=r"nearly full: [\d.]+ MiB are left"):
+    with pytest.raises(StorageFull, match=r"nearly full: [\d.]+ MiB are left"):
         check_disk(tmp_path)
     with pytest.raises(OSError, match="No such file"):
         check_disk(tmp_path / "gone")
@@ -82,3 +82,19 @@ def test_of_several_only_one_is_alone_with_a_folder(tmp_path: Path) -> None:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(other)
+
+
+def test_what_would_take_the_reserve_of_the_disk_is_refused_and_the_reserve_is_named(tmp_path: Path) -> None:
+    about = os.statvfs(tmp_path)
+    free = about.f_bavail * about.f_frsize
+    check_room(tmp_path, 0)
+    check_room(tmp_path, free // 2, wanted_bytes=free // 4)
+    for reserve, wanted in ((free // 2, free), (2 * free, 0)):
+        with pytest.raises(StorageFull, match=r"reserved \(CQOX_DISK_RESERVE_BYTES\). Delete data sets or analyses"):
+            check_room(tmp_path, reserve, wanted_bytes=wanted)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_outage_that_waiting_ends(number: int) -> None:
+    assert isinstance(unavailable(OSError(number, "")), StorageFull)
+    assert not isinstance(unavailable(OSError(errno.EROFS, "")), StorageFull)

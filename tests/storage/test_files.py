@@ -1,6 +1,8 @@
 import errno
+import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import anyio
@@ -286,3 +288,61 @@ async def test_a_directory_that_takes_no_writes_at_first_is_made_up_for_once_it_
     assert files.lives(files.owner)
     await kept(files, "a")
     files.close()
+
+
+def aged(path: Path, seconds: float) -> None:
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+async def test_a_data_set_is_used_by_its_upload_by_who_reads_it_and_by_who_says_so(tmp_path: Path) -> None:
+    files = FileStore(tmp_path)
+    assert files.used_at("a") == 0
+    await kept(files, "a")
+    aged(tmp_path / "datasets/a", 1000)
+    assert time.time() - files.used_at("a") > 900
+    await files.use("a")
+    assert time.time() - files.used_at("a") < 500
+    aged(tmp_path / "datasets/a", 1000)
+    async with files.reading("a"):
+        assert time.time() - files.used_at("a") < 500
+    await files.use("nothing")
+    files.close()
+
+
+async def test_an_erasure_is_known_to_all_on_the_volume_until_the_data_set_comes_back(tmp_path: Path) -> None:
+    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    assert dict(other.erasures.all()) == {}
+    await files.begin_erasure("a")
+    await files.begin_erasure("b")
+    assert list(other.erasures.all()) == ["a", "b"]
+    await kept(other, "a")
+    assert list(files.erasures.all()) == ["b"]
+    aged(tmp_path / "erased/b", 90_000)
+    assert dict(files.erasures.all()) == {}
+    assert not list((tmp_path / "erased").iterdir())
+
+
+async def test_what_forgotten_processes_and_failed_deletions_leave_behind_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    (tmp_path / "engines/departed").touch()
+    left = [f"removed/{files.owner}-1", "incoming/forgotten-1", "uploads/forgotten"]
+    stays = [f"incoming/{files.owner}-1", f"removed/{other.owner}-1", "reading/departed-1", f"uploads/{other.owner}"]
+    for name in (*left, *stays):
+        (tmp_path / name).mkdir(exist_ok=True)
+    assert await files.sweep() == 0
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 100_000)
+    assert await files.sweep() == 3
+    assert [(tmp_path / name).exists() for name in left] == [False] * 3
+    assert all((tmp_path / name).exists() for name in stays)
+
+
+async def test_what_is_remembered_of_data_sets_that_were_read_goes_with_them(tmp_path: Path) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a")
+    async with files.reading("a"):
+        assert "a" in files._verified
+    await files.delete("a")
+    assert not files._verified
