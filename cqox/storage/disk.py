@@ -96,6 +96,7 @@ def check_room(
     Args:
         folder: the folder.
         reserve_bytes: what is left free for deletions and for the end of what has begun; `LEAST_FREE_BYTES` if absent.
+            Up to that it is a twentieth of the disk at most, so that a small one can be used.
         wanted_bytes: what is about to be written.
         ballast_bytes: what the ballast lacks, which is not in the reserve.
 

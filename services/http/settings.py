@@ -148,6 +148,7 @@ class Settings:
             unit="bytes",
             minimum=0,
             services=("engine", "up"),
+            shown="64 MiB, or a twentieth of a small disk",
         ),
     ] = 64 * 2**20
     max_upload_bytes: Annotated[

@@ -28,15 +28,11 @@ def test_a_disk_is_at_fault_where_it_is_full_or_closed_and_not_where_something_i
     assert not any(is_disk_fault(OSError(number, "")) for number in (errno.ENOENT, errno.EMFILE))
 
 
-def test_a_disk_with_hardly_any_room_is_told_of_before_it_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_with_hardly_any_room_is_told_of_before_it_is_full(tmp_path: Path) -> None:
     check_disk(tmp_path)
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(disk, "LEAST_FREE_BYTES", 2**62)
-    monkeypatch.setattr(disk, "_LEAST_FREE_SHARE", 1)
     with pytest.raises(StorageFull, match=r"nearly full: [\d.]+ MiB are left"):
-        check_disk(tmp_path)
+        check_disk(tmp_path, 2**62)
     with pytest.raises(OSError, match="No such file"):
         check_disk(tmp_path / "gone")
 
@@ -98,3 +94,15 @@ def test_what_would_take_the_reserve_of_the_disk_is_refused_and_the_reserve_is_n
 def test_a_full_disk_is_no_outage_that_waiting_ends(number: int) -> None:
     assert isinstance(unavailable(OSError(number, "")), StorageFull)
     assert not isinstance(unavailable(OSError(errno.EROFS, "")), StorageFull)
+
+
+def test_the_least_reserve_is_a_small_part_of_a_small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Small:
+        f_bavail, f_blocks, f_frsize = 200, 1_000, 4096
+
+    monkeypatch.setattr(os, "statvfs", lambda _: Small)
+    check_room(tmp_path)
+    with pytest.raises(StorageFull, match=r"0\.8 MiB are left, 0\.7 MiB are to be written and 0\.2 MiB are reserved"):
+        check_room(tmp_path, wanted_bytes=170 * 4096)
+    with pytest.raises(StorageFull):
+        check_room(tmp_path, 2**30)
