@@ -117,6 +117,8 @@ def test_an_erased_data_set_leaves_nothing_on_any_engine(shared: tuple[list[Serv
 
 
 def test_nothing_is_said_to_be_deleted_while_the_shared_cache_cannot_be_asked(engines: Engines, redis: Redis) -> None:
+    with redis.client() as client:
+        client.flushall()
     engine = engines.start(REDIS_URL=redis.url)
     gateway = engines.gateway([engine])
     for service in (engine, gateway):
