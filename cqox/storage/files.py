@@ -137,7 +137,7 @@ class FileStore:
         """
         lacking = self._ballast.lacking_bytes
         await self._threaded(
-            partial(check_room, self.scratch, self._reserve_bytes, wanted_bytes=wanted_bytes, ballast_bytes=lacking)
+            partial(check_room, self._root, self._reserve_bytes, wanted_bytes=wanted_bytes, ballast_bytes=lacking)
         )
 
     async def is_full(self) -> bool:
