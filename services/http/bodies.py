@@ -38,7 +38,7 @@ DEFAULT_PACE = BodyPace()
 
 _GATHER_BYTES = 2**14
 _GATHER_SECONDS = 0.02
-_STALL_SECONDS = 2.0
+_STALL_SECONDS = 1.0
 _MOST_LEVELS = 100
 _MOST_SEPARATORS = 100_000
 """Commas and opening brackets, those in strings among them; the contract accepts half as many values."""
