@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from cqox.errors import StorageFull
-from cqox.storage import disk
 from cqox.storage.disk import alone, check_disk, check_room, is_disk_fault, unavailable, usable_directory
 
 
