@@ -1,7 +1,7 @@
 """Panels of what is promised, and of the processes that keep it."""
 
 from cqox.telemetry import series
-from deploy.grafana.panel import WHERE, Panel, Query, Row, quantile, rate
+from deploy.grafana.panel import WHERE, Panel, Query, Row, level, quantile, rate
 
 __all__ = ["objectives", "processes"]
 
@@ -99,6 +99,20 @@ def processes() -> Row:
                 title="Open files",
                 help="A line that only rises is a leak.",
                 queries=[Query(expr=f"process_open_fds{{{WHERE}}}", legend="{{job}} {{instance}}")],
+            ),
+            Panel(
+                title="Connections of clients",
+                help="Open ones, and those that the service closed itself.",
+                queries=[
+                    Query(expr=level(series.CONNECTIONS, "job, instance"), legend="open {{job}} {{instance}}"),
+                    Query(expr=rate(series.CONNECTIONS_CLOSED, "job, reason"), legend="{{reason}} {{job}}"),
+                ],
+            ),
+            Panel(
+                title="Reports in memory",
+                help="What an engine holds of reports, and of jobs that have ended.",
+                queries=[Query(expr=level(series.CACHE_BYTES, "instance, cache"), legend="{{cache}} {{instance}}")],
+                unit="bytes",
             ),
         ),
     )

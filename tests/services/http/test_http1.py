@@ -4,6 +4,7 @@ import json
 import socket
 import struct
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -156,17 +157,18 @@ def test_health_answers_however_many_idle_connections_there_are_under_few_descri
 def test_beyond_the_bound_of_connections_at_work_health_is_still_answered(start):
     limited = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); "
     service = start("-c", limited + f"runpy.run_path({APP!r}, run_name='__main__')")
-    busy = [connected(service) for _ in range(16)]
-    for connection in busy:
-        connection.sendall(b"GET /slow/30.0 HTTP/1.1\r\nHost: x\r\n\r\n")
-    end = time.monotonic() + 10
-    while httpx.get(f"{service.url}/health/ready", trust_env=False).json()["in_flight"] < 16:
-        assert time.monotonic() < end
-    refused = answer_to(service, ONE)
-    assert refused.startswith(b"HTTP/1.1 503")
-    assert b"at work" in refused
-    for connection in busy:
-        connection.close()
+    with ExitStack() as stack:
+        for _ in range(16):
+            connection = stack.enter_context(connected(service))
+            connection.sendall(b"GET /slow/60.0 HTTP/1.1\r\nHost: x\r\n\r\n")
+        end = time.monotonic() + 30
+        while (ready := httpx.get(f"{service.url}/health/ready", trust_env=False).json())["in_flight"] < 16:
+            assert time.monotonic() < end, ready
+            time.sleep(0.1)
+        refused = answer_to(service, ONE)
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"at work" in refused
+        assert httpx.get(f"{service.url}/health/live", trust_env=False).status_code == 200
 
 
 def test_an_answer_that_http_does_not_allow_is_a_500_and_the_server_goes_on(start):
