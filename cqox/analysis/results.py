@@ -6,6 +6,7 @@ Caches and stores may be away; then answers are slower, or are given without bei
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -193,6 +194,7 @@ class Results:
         self._unkept_keys: dict[str, None] = {}
         # For each report that is being offered to the store again: what is erased meanwhile.
         self._offered: dict[object, set[str]] = {}
+        self._erasing = Counter[str]()
 
     async def find(self, key: str) -> Found | None:
         """The report of this id, if it is anywhere that answers."""
@@ -251,6 +253,8 @@ class Results:
 
     async def _offer(self, report: StoredReport) -> bool:
         """Keep a report that is held here, unless it is erased meanwhile; whether it is stored."""
+        if report.analysis_id in self._erasing:
+            return False
         offer, erased = object(), set[str]()
         self._offered[offer] = erased
         try:
@@ -275,15 +279,19 @@ class Results:
         # Before, so that nothing is deleted where the cache would go on answering it; and after, because another
         # engine may have read it from the store and put it back in between.
         await self._cache.erase(keys)
-        gone = set[str]()
         for erased in self._offered.values():
             erased.update(keys)
+        self._erasing.update(keys)
+        try:
+            gone = set(await self._store.delete_reports(keys))
+        finally:
+            self._erasing.subtract(keys)
+            self._erasing = +self._erasing
         for key in keys:
             if await self._unstored.get(key) is not None:
                 gone.add(key)
             self._unkept_keys.pop(key, None)
         await self._unstored.erase(keys)
-        gone.update(await self._store.delete_reports(keys))
         await self._cache.erase(keys)
         return frozenset(gone)
 

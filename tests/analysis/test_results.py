@@ -349,3 +349,39 @@ async def test_a_report_that_would_take_the_reserve_of_the_disk_is_answered_and_
     found = await results.load(KEY)
     assert found is not None
     assert found.stored
+
+
+class Holding(Away):
+    """A store that takes its time to save."""
+
+    saving: anyio.Event
+    go_on: anyio.Event
+
+    async def save(self, report: StoredReport) -> bool:
+        if not self.away:
+            self.saving.set()
+            await self.go_on.wait()
+        return await super().save(report)
+
+
+@pytest.mark.parametrize("offered_by", ["the engine", "a request"])
+async def test_a_report_that_is_erased_while_it_is_stored_at_last_is_not_stored(
+    tmp_path: Path, offered_by: str
+) -> None:
+    async with Holding.open(tmp_path / "r.sqlite") as store:
+        store.saving, store.go_on, store.away = anyio.Event(), anyio.Event(), True
+        results = Results(store, MemoryCache())
+        assert await results.keep(ONE) is False
+        store.away = False
+        async with anyio.create_task_group() as group:
+            if offered_by == "the engine":
+                group.start_soon(results.settle)
+            else:
+                group.start_soon(results.load, KEY)
+            await store.saving.wait()
+            assert await results.erase([KEY]) == {KEY}
+            store.go_on.set()
+        await results.settle()
+        assert await store.load(KEY) is None
+        assert await results.load(KEY) is None
+        assert results.unstored_bytes() == 0
