@@ -8,8 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from cqox.errors import NotFound, StoreUnavailable
+from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage import FileStore
+from cqox.storage.ballast import BALLAST_BYTES
 from tests.storage.records import a_dataset
 
 pytestmark = pytest.mark.anyio
@@ -346,3 +347,44 @@ async def test_what_is_remembered_of_data_sets_that_were_read_goes_with_them(tmp
         assert "a" in files._verified
     await files.delete("a")
     assert not files._verified
+
+
+async def test_a_ballast_that_is_missing_has_to_be_free_beside_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = 2**30 // 4096
+    free = (64 * 2**20 + BALLAST_BYTES // 2) // 4096
+    about = os.statvfs(tmp_path)
+    nearly = os.statvfs_result((4096, 4096, 20 * blocks, free, free, *tuple(about)[5:10]))
+    monkeypatch.setattr(os, "statvfs", lambda _: nearly)
+    files, unbound = FileStore(tmp_path), FileStore(tmp_path, reserve_bytes=0)
+    with pytest.raises(StorageFull, match="nearly full"):
+        await files.check_room()
+    with pytest.raises(StorageFull, match="nearly full"):
+        await files.check()
+    await unbound.check_room()
+    await files.recover()
+    assert (tmp_path / "ballast").exists()
+    await files.check_room()
+    await files.check()
+    files.close()
+    unbound.close()
+
+
+async def test_a_disk_that_was_full_from_the_start_is_not_swept_before_it_is_known_who_works_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "incoming/forgotten-1").mkdir(parents=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "mkdir", full)
+        files = FileStore(tmp_path)
+        now = time.time()
+        patched.setattr(time, "time", lambda: now + 100_000)
+        assert await files.sweep() == 0
+    await files.recover()
+    monkeypatch.setattr(time, "time", lambda: now + 100_000)
+    assert await files.sweep() == 1
+    files.close()
