@@ -127,6 +127,26 @@ def test_an_engine_that_starts_on_a_full_disk_can_clear_it_and_is_well_again_wit
     assert get(engine, report).status_code == 200
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_reports_and_jobs_are_deleted_on_a_full_disk(start: Started, disk: SmallDisk, restarted: bool) -> None:
+    engine, dataset, report = used(start)
+    job = analyze(engine, asking(9), **ASYNC).headers["Location"]
+    until(engine, job, "succeeded")
+    disk.fill()
+    if restarted:
+        engine.kill()
+        engine = start()
+    for path, status in ((report, 204), (job, 200), (f"{dataset}?erase=reports", 204)):
+        assert delete(engine, path).status_code == status
+        assert get(engine, path.partition("?")[0]).status_code == 404
+    disk.clear()
+    assert until(engine, "/health/ready", "ok")["degraded"] == {}
+    no_traceback(engine)
+    engine.kill()
+    engine = start()
+    assert [get(engine, path).status_code for path in (report, job, dataset)] == [404] * 3
+
+
 def test_a_disk_that_fills_up_under_an_engine_refuses_jobs_and_is_cleared_by_it(
     start: Started, disk: SmallDisk
 ) -> None:

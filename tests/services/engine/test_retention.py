@@ -1,5 +1,6 @@
 """A running engine is asked to delete, to list jobs, and to keep a reserve of its disk."""
 
+import json
 import os
 import sqlite3
 import time
@@ -267,3 +268,14 @@ def test_the_memory_of_what_is_held_is_measured(engine) -> None:
     assert found["memory"] > 10_000
     assert found["jobs"] > 500
     assert found["unstored"] == 0
+
+
+def test_a_streamed_analysis_is_recorded_nowhere_and_remembered_until_it_is_deleted(engine) -> None:
+    wrong = {**asked(), "mapping": {**ASKED["mapping"], "pscore": "x1"}}
+    stream = engine.post(ANALYZE, json=wrong, headers={"Accept": "text/event-stream"}).text
+    path = json.loads(stream.rpartition("data: ")[2])["instance"]
+    assert path.startswith("/api/jobs/")
+    assert engine.get("/api/jobs").json()["jobs"] == []
+    assert engine.get(path).json()["status"] == "failed"
+    assert engine.delete(path).json()["status"] == "failed"
+    assert engine.get(path).status_code == 404
