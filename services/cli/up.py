@@ -18,7 +18,7 @@ from services.cli.supervisor import Program, supervise
 from services.http.configuration import SettingsError, load
 from services.http.settings import Settings, socket_beside, table
 from services.http.sockets import AddressUnusable, listen, url_of
-from services.http.startup import PRIVATE_UMASK
+from services.http.startup import become_private
 
 __all__ = ["Output", "up"]
 
@@ -62,7 +62,7 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
     Returns:
         The exit status: 0 after a clean drain, 1 where something failed, 2 for a setting that cannot be used.
     """
-    os.umask(PRIVATE_UMASK)
+    become_private()
     console = Output(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     try:
         loaded = load(os.environ, overrides)

@@ -10,7 +10,6 @@ from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.results import StoreAddresses, check_addresses, check_file
 from cqox.analysis.retention import Keep
 from cqox.analysis.service import Analyses, Bounds
-from cqox.analysis.workers import refuse_dumps
 from cqox.errors import StoreUnavailable
 from cqox.storage import usable_directory
 from cqox.telemetry import metrics, series
@@ -67,8 +66,6 @@ def create_app(settings: Settings) -> App:
     @engine_app.resource
     @asynccontextmanager
     async def opened() -> AsyncIterator[Analyses]:
-        # Its environment holds passwords, and its workers run as the same user.
-        refuse_dumps()
         async with Analyses.open(settings.data_dir, bounds, addresses) as engine:
             state.analyses = engine
             state.jobs = Jobs(engine.group, shift, ended=keep)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NoReturn
 
+from cqox.dumps import refuse_dumps
 from services.http.configuration import (
     HelpRequested,
     SettingsError,
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
     from services.http.app import App
     from services.http.settings import Settings
 
-__all__ = ["PRIVATE_UMASK", "asgi_app", "run_service"]
+__all__ = ["asgi_app", "become_private", "run_service"]
 
-PRIVATE_UMASK = 0o077
+_PRIVATE_UMASK = 0o077
 """What a service makes, its workers included, is for its own user alone."""
 
 _USAGE = 2
+
+
+def become_private() -> None:
+    """Keep from other users what this process creates, and from other processes of its user what it holds."""
+    os.umask(_PRIVATE_UMASK)
+    # The environment holds passwords, and the workers that read files of strangers run as the same user.
+    refuse_dumps()
 
 
 def run_service(
@@ -46,7 +54,7 @@ def run_service(
         The exit status: 0 after a clean drain, 1 where something was cut or the service could not start, 2 where the
         command line or the environment is wrong.
     """
-    os.umask(PRIVATE_UMASK)
+    become_private()
     try:
         loaded = load_command_line(service, arguments, os.environ)
         adopt_telemetry_secrets(os.environ)
@@ -115,7 +123,7 @@ def asgi_app(
                 f"the {service} runs on Trio, and its server does not: start hypercorn with -c deploy/hypercorn.toml "
                 f"or --worker-class trio, or run python -m services.{service}"
             )
-        os.umask(PRIVATE_UMASK)
+        become_private()
         loaded = load(os.environ, secrets={one.name for one in table() if service in one.services})
         adopt_telemetry_secrets(os.environ)
         settings = loaded.settings

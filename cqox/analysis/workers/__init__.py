@@ -1,9 +1,8 @@
 """Worker processes: killable, warm, bounded, one task at a time."""
 
-from cqox.analysis.workers.confinement import refuse_dumps
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.pool import WorkerPool
 from cqox.analysis.workers.process import Progress, TaskFailed
 from cqox.analysis.workers.reply import Reply, member_objects
 
-__all__ = ["ProcessLimits", "Progress", "Reply", "TaskFailed", "WorkerPool", "member_objects", "refuse_dumps"]
+__all__ = ["ProcessLimits", "Progress", "Reply", "TaskFailed", "WorkerPool", "member_objects"]

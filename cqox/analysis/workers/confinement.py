@@ -11,10 +11,11 @@ import struct
 
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.system_calls import ARCHITECTURES, seccomp_filter
+from cqox.dumps import refuse_dumps
 
-__all__ = ["confine", "limit_cpu", "limit_memory", "refuse_dumps", "show"]
+__all__ = ["confine", "limit_cpu", "limit_memory", "show"]
 
-_PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 15, 22, 38
+_PR_SET_NAME, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 15, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION = 0x20080522
 # Of root's: to read and write files of other owners, which its data may be.
@@ -65,14 +66,6 @@ def limit_memory(limits: ProcessLimits) -> None:
     with open("/proc/self/status", encoding="ascii") as status:
         kibibytes = next(int(line.split()[1]) for line in status if line.startswith("VmData:"))
     _bound(resource.RLIMIT_DATA, kibibytes * 1024 + limits.memory_bytes)
-
-
-def refuse_dumps() -> bool:
-    """Keep the memory and the environment of this process from others of its user; return whether that is in force.
-
-    There is no core file with rows or passwords in it, no debugger but root's, and no /proc/PID/environ or mem.
-    """
-    return bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
 
 
 def show(state: str) -> None:
