@@ -12,7 +12,7 @@ from tests.e2e.engines import analyze, asking, get, until
 from tests.servers.small_disk import SmallDisk
 
 MIB = 2**20
-SIZE = 24 * MIB
+SIZE = 48 * MIB
 ASYNC = {"Prefer": "respond-async"}
 
 
@@ -26,16 +26,23 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 class Started:
-    """Engines on the data directory of a disk, one after another."""
+    """Engines on the data directory of a disk, one after another.
+
+    Attributes:
+        reserve: the reserve of the disk; without one nothing is refused before the disk is full. The default if empty.
+    """
 
     def __init__(self, disk: SmallDisk, folder: Path) -> None:
         self._disk = disk
         self._folder = folder
+        self.reserve = ""
         self.all: list[Service] = []
 
     def __call__(self) -> Service:
         port = free_port()
         variables = {"CQOX_DATA_DIR": str(self._folder / "disk/data"), "CQOX_ENGINE_PORT": str(port)}
+        if self.reserve:
+            variables["CQOX_DISK_RESERVE_BYTES"] = self.reserve
         log = self._folder / f"engine{len(self.all)}.log"
         engine = Service("engine", port, variables, log, around=self._disk.around)
         engine.start()
@@ -79,7 +86,8 @@ def no_traceback(engine: Service) -> None:
 def used(start: Started) -> tuple[Service, str, str]:
     """An engine with a data set and a report, both by their paths."""
     engine = start()
-    dataset = upload(engine, 1)
+    # Large enough that a disk without it keeps its reserve.
+    dataset = upload(engine, 1, rows=600_000)
     assert dataset.status_code == 201, dataset.text
     report = analyze(engine, asking(1)).json()
     assert report["provenance"]["stored"] is True
@@ -87,10 +95,13 @@ def used(start: Started) -> tuple[Service, str, str]:
     return engine, f"/api/datasets/{dataset.json()['dataset_id']}", f"/api/analyses/{report['analysis_id']}"
 
 
-@pytest.mark.parametrize(("end", "ballast"), [("stopped", False), ("killed", True)])
+@pytest.mark.parametrize(
+    ("end", "ballast", "reserve"), [("stopped", False, "0"), ("stopped", False, ""), ("killed", True, "")]
+)
 def test_an_engine_that_starts_on_a_full_disk_can_clear_it_and_is_well_again_without_a_restart(
-    start: Started, disk: SmallDisk, end: str, ballast: bool
+    start: Started, disk: SmallDisk, end: str, ballast: bool, reserve: str
 ) -> None:
+    start.reserve = reserve
     engine, dataset, report = used(start)
     engine.stop() if end == "stopped" else engine.kill()
     if not ballast:
@@ -150,6 +161,7 @@ def test_reports_and_jobs_are_deleted_on_a_full_disk(start: Started, disk: Small
 def test_a_disk_that_fills_up_under_an_engine_refuses_jobs_and_is_cleared_by_it(
     start: Started, disk: SmallDisk
 ) -> None:
+    start.reserve = "0"
     engine, dataset, _ = used(start)
     disk.fill()
     # The log of the database may have room left within itself, which is used up here.
