@@ -76,7 +76,7 @@ def test_a_refusal_of_the_engine_is_a_problem_that_says_when_to_come_back_and_is
 def test_a_full_disk_of_the_engine_is_told_unchanged_and_does_not_ask_to_come_back(gateway_before):
     body = b'{"type": "insufficient-storage", "detail": "The disk is full."}'
     gateway = gateway_before(answer("507 Insufficient Storage", body, "application/problem+json"))
-    got = httpx.post(gateway.url + ANALYZE, content=BODY)
+    got = httpx.post(gateway.url + ANALYZE, content=BODY, headers=ONCE)
     assert (got.status_code, got.content, got.headers["Content-Type"]) == (507, body, "application/problem+json")
     assert "Retry-After" not in got.headers
 
