@@ -34,8 +34,8 @@ class Quarantine:
         while True:
             if self._lost.get(key, 0) >= self._strikes:
                 raise UnusableData(
-                    f"This computation ended its worker process {self._lost[key]} times and is not tried again. The "
-                    "log of the engine has the cause; another mapping, or fewer rows or columns, may pass."
+                    f"This computation lost its worker process {self._lost[key]} times and is not tried again. The log "
+                    "of the engine says how they ended; another mapping, or fewer rows or columns, may pass."
                 )
             try:
                 result = await compute()

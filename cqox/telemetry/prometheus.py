@@ -45,7 +45,11 @@ class Exposition:
         Args:
             accept: the `Accept` header: text, or OpenMetrics where it is asked for.
         """
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):
+            # A version that is none, such as `a.b`: whoever sends it gets what everybody reads.
+            encode, content_type = choose_encoder("")
         with self._lock:
             return encode(self._registry), content_type
 

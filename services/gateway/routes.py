@@ -19,7 +19,7 @@ from services.http.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operat
 from services.http.app import App
 from services.http.bodies import chunks_of, declared_length, read_body, read_json_bytes
 from services.http.digests import CONTENT_DIGEST
-from services.http.hop import SECOND_HAND, own_key, serving
+from services.http.hop import own_key, serving
 from services.http.incoming import IncomingRequest, current_request
 from services.http.problems import describe
 from services.http.uploads import FORM_BYTES
@@ -37,53 +37,50 @@ _NO_ROOM = 507
 _EVENT_END = b"\n\n"
 _AS_A_JOB = "With 'Prefer: respond-async' an analysis runs in the background, where it may take longer."
 
-# The client's connection says nothing about the engine's; lengths and the id are written anew.
-_NOT_FORWARDED = frozenset(
+_FORWARDED = frozenset(
     {
-        b"host",
-        b"content-length",
-        b"expect",
-        b"x-request-id",
-        b"remote-addr",
-        # Written anew for each attempt.
-        b"x-request-timeout-ms",
-        b"x-envoy-expected-rq-timeout-ms",
-        b"x-retry-attempt",
-        b"x-criticality",
-        # Credentials end here, and so does what proxies and browsers say of where a request comes from: the gateway
-        # has judged it, and to the engine it comes from the gateway.
-        b"authorization",
-        b"cookie",
-        b"cookie2",
-        b"forwarded",
-        b"via",
-        b"origin",
-        b"referer",
-        b"x-api-key",
-        b"x-access-token",
-        b"x-real-ip",
-        b"x-client-ip",
-        b"x-cluster-client-ip",
-        b"true-client-ip",
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"content-digest",
+        b"content-encoding",
+        b"content-type",
+        b"idempotency-key",
+        b"last-event-id",
+        b"prefer",
+        b"transfer-encoding",
+        b"user-agent",
+        b"traceparent",
+        b"tracestate",
+        b"baggage",
     }
 )
-_NOT_FORWARDED_PREFIXES = (
-    b"x-cqox-",
-    b"x-forwarded-",
-    b"x-original-",
-    b"x-remote-",
-    b"x-auth-",
-    b"x-csrf",
-    b"x-xsrf",
-    b"proxy-",
-    b"sec-",
-    # Of proxies that add credentials of their own.
-    b"x-amzn-oidc-",
-    b"x-goog-",
-    b"x-ms-",
-    b"cf-",
+"""What an engine reads of a request; all else ends here.
+
+That is credentials under whatever name, and what proxies and browsers say of where a request comes from, which the
+gateway has judged. Deadline, attempt and criticality are written for each attempt.
+"""
+
+_RETURNED = frozenset(
+    {
+        b"allow",
+        b"cache-control",
+        b"content-digest",
+        b"content-encoding",
+        b"content-language",
+        b"content-type",
+        b"etag",
+        b"location",
+        b"preference-applied",
+        b"retry-after",
+        b"vary",
+        b"x-accel-buffering",
+        b"x-trace-id",
+        b"x-trace-url",
+    }
 )
-_NOT_RETURNED = frozenset({b"content-length", b"date", b"server", b"x-request-id", SECOND_HAND.lower().encode()})
+"""What a client gets of an engine's head; the rest is of this connection, or of whatever stands in between."""
 
 
 class Upstream:
@@ -196,13 +193,7 @@ def _call(request: IncomingRequest, body: bytes, promise: Promise) -> Call:
 
 def _forwarded(headers: list[tuple[bytes, bytes]]) -> Headers:
     """Fields of the request that are for the engine."""
-    kept = end_to_end(headers, without=_NOT_FORWARDED)
-    # Some servers take an underscore in a name for a hyphen.
-    return tuple((name, value) for name, value in kept if not _is_private(name.replace(b"_", b"-")))
-
-
-def _is_private(name: bytes) -> bool:
-    return name in _NOT_FORWARDED or name.startswith(_NOT_FORWARDED_PREFIXES)
+    return tuple((name, value) for name, value in end_to_end(headers) if name in _FORWARDED)
 
 
 def _answer(reply: Reply, given: Granted) -> TrioResponse:
@@ -235,7 +226,7 @@ def _answer(reply: Reply, given: Granted) -> TrioResponse:
 
 
 def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 10 else 0.0
 
 
 async def _streamed(
@@ -273,7 +264,9 @@ def _last_event(error: EngineUnavailable, request: IncomingRequest) -> bytes:
 
 def _with_headers(response: TrioResponse, headers: Headers) -> TrioResponse:
     response.headers.remove("Content-Type")
-    for name, value in end_to_end(headers, without=_NOT_RETURNED):
+    for name, value in end_to_end(headers):
+        if name not in _RETURNED:
+            continue
         response.headers.add(name.decode("latin1"), value.decode("latin1"))
     if current_request().method == "HEAD":
         # It is of the content that is sent (RFC 9530, appendix B.2), and none is.

@@ -5,7 +5,8 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import trio
 from pydantic import JsonValue
 from werkzeug.exceptions import RequestTimeout
 
-from cqox.errors import BodyCorrupted, InputError, InvalidRequest, LimitExceeded
+from cqox.errors import BodyCorrupted, InputError, InvalidRequest, LimitExceeded, Shed
 from services.http.digests import CONTENT_DIGEST, sha256_of
 from services.http.hop import Received
 from services.http.pace import BodyPace, PaceWatch
@@ -36,6 +37,10 @@ __all__ = [
 DEFAULT_PACE = BodyPace()
 """The pace where no setting says otherwise."""
 
+_HELD_BYTES = 2**27
+"""How much the bodies that are arriving may take together."""
+_SMALL_BYTES = 2**16
+"""What each of them may take in any case, so that a small request is never refused for large ones."""
 _GATHER_BYTES = 2**14
 _GATHER_SECONDS = 0.02
 _STALL_SECONDS = 1.0
@@ -137,6 +142,40 @@ async def _arrives(request: "IncomingRequest", deadline: float) -> bool:
     return request.body.at_hand
 
 
+class _Held:
+    """The memory of all bodies that are arriving in this process."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+
+    @contextmanager
+    def share(self) -> Iterator["_Share"]:
+        """The part of one body, given back with the block."""
+        share = _Share(self)
+        try:
+            yield share
+        finally:
+            self.size_bytes -= share.counted
+
+
+class _Share:
+    def __init__(self, held: _Held) -> None:
+        self._held = held
+        self._size_bytes = 0
+        self.counted = 0
+
+    def take(self, size_bytes: int) -> None:
+        self._size_bytes += size_bytes
+        more = max(0, self._size_bytes - _SMALL_BYTES) - self.counted
+        if more > 0 and self._held.size_bytes + more > _HELD_BYTES:
+            raise Shed("request bodies", retry_after=2.0)
+        self._held.size_bytes += more
+        self.counted += more
+
+
+_held = _Held()
+
+
 async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
     """The whole body.
 
@@ -144,8 +183,14 @@ async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPac
         LimitExceeded: it is larger than `max_bytes`.
         RequestTimeout: it came too slowly (werkzeug's, 408).
         BodyCorrupted: the client sent the digest of another one.
+        Shed: the bodies that are arriving take all the memory that there is for them.
     """
-    body = b"".join([data async for data in chunks_of(request, max_bytes=max_bytes, pace=pace)])
+    pieces: list[bytes] = []
+    with _held.share() as share:
+        async for data in chunks_of(request, max_bytes=max_bytes, pace=pace):
+            share.take(len(data))
+            pieces.append(data)
+        body = b"".join(pieces)
     announced = sha256_of(", ".join(request.headers.getlist(CONTENT_DIGEST)))
     if announced is not None and announced != hashlib.sha256(body).digest():
         raise BodyCorrupted(f"The body is not the one that its {CONTENT_DIGEST} is of; send it again.")

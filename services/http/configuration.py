@@ -27,6 +27,7 @@ __all__ = [
     "no_flag",
 ]
 
+_MOST_BYTES = 2**63
 _KUBERNETES_VALUE = re.compile(r"^(tcp|udp|sctp)://")
 _KUBERNETES_NAME = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$")
 # Where the test suite finds its reference data; exported, it must not keep a service from starting.
@@ -210,11 +211,16 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
             raise SettingsError(f"{setting.variable} must be one of {', '.join(setting.choices)}, not {text!r}.")
         return text.lower()
     if setting.kind is str:
+        if not text.isprintable() or not _is_text(text):
+            raise SettingsError(f"{setting.variable} holds characters that are no text; write it in UTF-8.")
         if setting.name == "allowed_hosts":
             _check_hosts(text)
         return _urls(text) if setting.name == "engine_url" else text
     if setting.kind is Path:
-        return Path(text).expanduser().absolute()
+        try:
+            return Path(text).expanduser().absolute()
+        except (RuntimeError, ValueError) as error:
+            raise SettingsError(f"{setting.variable} must be a path, not {text!r}: {error}.") from None
     number = _size(text) if setting.unit == "bytes" else _number(setting.kind, text)
     low, high = setting.minimum, setting.maximum
     if number is None or (low is not None and number < low) or (high is not None and number > high):
@@ -223,6 +229,15 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
         bounds = f" from {low:g} to {high:g}" if high is not None else f" of at least {low:g}"
         raise SettingsError(f"{setting.variable} must be {what}{unit}{bounds}, not {text!r}.")
     return number
+
+
+def _is_text(text: str) -> bool:
+    # The environment brings bytes that are not UTF-8 as halves of surrogate pairs.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _urls(text: str) -> str:
@@ -285,4 +300,5 @@ def _size(text: str) -> int | None:
         return None
     number, letter, binary = match.groups()
     scale = (1024 if binary else 1000) ** _POWERS[letter.upper()] if letter else 1
-    return int(float(number) * scale)
+    size = float(number) * scale
+    return int(size) if size < _MOST_BYTES else None

@@ -22,7 +22,7 @@ from quart.utils import encode_headers
 from quart.wrappers.base import ClientDisconnectedError
 from quart.wrappers.response import DataBody
 from quart_trio.asgi import TrioASGIHTTPConnection
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bound_contextvars, clear_contextvars
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from cqox.errors import CqoxError
@@ -59,6 +59,8 @@ class Connection(TrioASGIHTTPConnection):
         request.request_id = str(self._facts.setdefault("request_id", request.request_id))
         if NO_BODY in self.scope["extensions"]:
             request.body.set_complete()
+        # One task answers all requests of a connection: what a handler has bound ends with its request.
+        clear_contextvars()
         # For every line that is written while it is answered, whatever writes it.
         with bound_contextvars(request_id=request.request_id), Exchange(request) as exchange:
             async with open_task_group("request") as group:

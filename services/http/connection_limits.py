@@ -1,8 +1,9 @@
 """Bound how many connections a process holds, and choose which one gives way to a new one.
 
-A connection *stands still* while it waits for bytes of its client, or for its client to take bytes. Only such a
-connection is ever evicted: first of the address that opens a new one, then of any; the one that has stood still for
-longest goes first. What flows, and what waits for an answer of ours, stays.
+A connection *stands still* while it waits for the first byte of a request, or while its client sends or takes fewer
+than 1 KiB a second. Only such a connection gives way: first of the address that opens a new one, then of any, the
+oldest first. Where there is none, the address that holds more than half of all connections gives one up sooner; and
+event streams, which their clients can continue, give way beyond half of all connections. What waits for an answer stays.
 """
 
 import resource
@@ -22,7 +23,9 @@ _RESERVED_DESCRIPTORS = 32
 _DESCRIPTORS_PER_CONNECTION = 2
 _FEWEST_CONNECTIONS = 8
 _STALL_SECONDS = 5.0
-_MOST_LOOKED_AT = 256
+_SHORT_STALL_SECONDS = 0.5
+_BYTES_PER_SECOND = 1024
+_MOST_LOOKED_AT = 2048
 
 
 class Activity(Enum):
@@ -49,23 +52,36 @@ class Place:
 
     Attributes:
         client: the client's address.
-        moved_at: when it began or ended to wait for its client last, on Trio's clock.
         scope: cancelled where the connection is evicted.
         evicted: whether it has given way to another one.
         probes_only: whether it is beyond the bound, so that it may ask for health alone.
+        streams_events: whether its answer is an event stream.
     """
 
-    __slots__ = ("_idle", "_limits", "_transfers", "client", "evicted", "moved_at", "probes_only", "scope")
+    __slots__ = (
+        "_idle",
+        "_left_at",
+        "_limits",
+        "_paid_until",
+        "_transfers",
+        "client",
+        "evicted",
+        "probes_only",
+        "scope",
+        "streams_events",
+    )
 
     def __init__(self, limits: "ConnectionLimits", client: str, *, probes_only: bool = False) -> None:
         self._limits = limits
         self.client = client
         self._idle = False
         self._transfers = 0
-        self.moved_at = trio.current_time()
+        # A transfer that keeps its pace has paid for the time until now; this lags behind for one that does not.
+        self._paid_until = self._left_at = trio.current_time()
         self.scope = trio.CancelScope()
-        self.probes_only = probes_only
         self.evicted = False
+        self.probes_only = probes_only
+        self.streams_events = False
 
     @property
     def activity(self) -> Activity:
@@ -78,33 +94,41 @@ class Place:
     def idle(self) -> Iterator[None]:
         """Wait for the first byte of a request within the block."""
         self._idle = True
-        self._move()
+        self.streams_events = False
+        self._limits.touch(self)
         try:
             yield
         finally:
             self._idle = False
-            self._move()
+            self._paid_until = self._left_at = trio.current_time()
 
     @contextmanager
     def transferring(self) -> Iterator[None]:
         """Wait for bytes of a request, or for the client to take an answer, within the block; several may overlap."""
+        if not self._transfers:
+            # What the service took in between is not the client's time.
+            self._paid_until += trio.current_time() - self._left_at
         self._transfers += 1
-        self._move()
         try:
             yield
         finally:
             self._transfers -= 1
-            self._move()
+            self._left_at = trio.current_time()
 
-    def _move(self) -> None:
-        self.moved_at = trio.current_time()
-        self._limits.touch(self)
+    def moved(self, size_bytes: int) -> None:
+        """Record bytes that came from the client or that it has taken."""
+        self._paid_until = min(trio.current_time(), self._paid_until + size_bytes / _BYTES_PER_SECOND)
 
-    def stands_still(self, now: float) -> bool:
-        """Return whether the connection waits for its client, and has done so long enough to give way."""
-        if self.activity is Activity.IDLE:
+    def stands_still(self, now: float, seconds: float = _STALL_SECONDS) -> bool:
+        """Return whether the connection waits for its client, and has done so long enough to give way.
+
+        Args:
+            now: Trio's clock.
+            seconds: how far a transfer may be behind its pace.
+        """
+        if self._idle:
             return True
-        return self.activity is Activity.TRANSFERRING and now - self.moved_at >= _STALL_SECONDS
+        return self._transfers > 0 and now - self._paid_until >= seconds
 
 
 class ConnectionLimits:
@@ -122,7 +146,7 @@ class ConnectionLimits:
     def __init__(self, *, most: int | None = None, most_per_client: int = 0) -> None:
         self._most = descriptor_bound() if most is None else min(most, descriptor_bound())
         self._most_per_client = most_per_client
-        # Each from the one that has not moved for longest to the one that moved last.
+        # Each from the one that has been busy or idle for longest to the one that was opened or became idle last.
         self._places: OrderedDict[Place, None] = OrderedDict()
         self._of_client: dict[str, OrderedDict[Place, None]] = {}
         self._probes: OrderedDict[Place, None] = OrderedDict()
@@ -146,12 +170,24 @@ class ConnectionLimits:
         own = self._of_client.get(client, OrderedDict())
         if self._most_per_client and len(own) >= self._most_per_client:
             self._evict_from(own)
-        if len(self._places) >= self._most and not (self._evict_from(own) or self._evict_from(self._places)):
+        if len(self._places) >= self._most and not self._make_room(own):
             return self._admit_probe(client)
         place = Place(self, client)
         self._places[place] = None
         self._of_client.setdefault(client, OrderedDict())[place] = None
         return place
+
+    def _make_room(self, own: OrderedDict[Place, None]) -> bool:
+        if self._evict_from(own) or self._evict_from(self._places):
+            return True
+        largest = max(self._of_client.values(), key=len)
+        if 2 * len(largest) > self._most and self._evict_from(largest, seconds=_SHORT_STALL_SECONDS):
+            return True
+        streams = [place for place in self._places if place.streams_events]
+        if 2 * len(streams) <= self._most:
+            return False
+        self._evict(next((place for place in streams if place in largest), streams[0]))
+        return True
 
     def _admit_probe(self, client: str) -> Place | None:
         if len(self._probes) >= PROBE_PLACES:
@@ -179,17 +215,17 @@ class ConnectionLimits:
             del self._of_client[place.client]
 
     def touch(self, place: Place) -> None:
-        """Record that the connection of this place has moved last."""
+        """Record that the connection of this place began to be idle last."""
         if place in self._places:
             self._places.move_to_end(place)
             self._of_client[place.client].move_to_end(place)
 
-    def _evict_from(self, places: OrderedDict[Place, None]) -> bool:
+    def _evict_from(self, places: OrderedDict[Place, None], *, seconds: float = _STALL_SECONDS) -> bool:
         now = trio.current_time()
         for number, place in enumerate(places):
             if number == _MOST_LOOKED_AT:
                 return False
-            if place.stands_still(now):
+            if place.stands_still(now, seconds):
                 self._evict(place)
                 return True
         return False

@@ -7,6 +7,7 @@ Why not Hypercorn's own class: its close runs into a send of another task and en
 bytes after `Connection: close` instead of the request before them, and it keeps a connection that its client has left.
 """
 
+import math
 import re
 import select
 import socket
@@ -115,6 +116,7 @@ class Http1Connection:
         self._facts: dict[str, object] = {}
         self._over = False
         self._unread = False
+        self._sent_at = -math.inf
         self._new_request()
 
     def _new_request(self) -> None:
@@ -284,10 +286,12 @@ class Http1Connection:
     async def _read(self) -> bytes | None:
         """Read from the client: empty at the end of what it sends, None where the connection is broken."""
         try:
-            return bytes(await self._stream.receive_some(_READ_BYTES))
+            data = bytes(await self._stream.receive_some(_READ_BYTES))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._over = True
             return None
+        self._place.moved(len(data))
+        return data
 
     async def _watch(self) -> None:
         """Return once the client has left; keep what it sends meanwhile for the next request, within a bound."""
@@ -321,7 +325,7 @@ class Http1Connection:
         """
         since, pause, look = trio.current_time(), 0.0, _FIRST_LOOK_SECONDS
         while not self._is_reset():
-            still = trio.current_time() - max(since, self._place.moved_at) >= pause
+            still = trio.current_time() - max(since, self._sent_at) >= pause
             if still and not self._writing.locked():
                 if await self._say_continue():
                     pause = min(2 * pause + _MOMENT_SECONDS, _LONGEST_PAUSE_SECONDS)
@@ -369,6 +373,9 @@ class Http1Connection:
         assert self._request is not None
         fields = [(bytes(name), bytes(value)) for name, value in cast("list[tuple[bytes, bytes]]", headers)]
         self._bodiless = self._request.method == b"HEAD" or status in (204, 304)
+        self._place.streams_events = any(
+            name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in fields
+        )
         event = h11.Response(status_code=status, headers=[*fields, *self._headers()])
         if held:
             self._pending = self._http.send(event) or b""
@@ -396,6 +403,8 @@ class Http1Connection:
                 with self._place.transferring():
                     await self._stream.send_all(data)
                 sent = True
+                self._place.moved(len(data))
+                self._sent_at = trio.current_time()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
             finally:

@@ -88,7 +88,8 @@ class Settings:
         str,
         _About(
             "POSTGRES_URL",
-            "PostgreSQL database for results (postgresql://user:password@host:5432/name); engines may share it.",
+            "PostgreSQL database for results (postgresql://user@host:5432/name; with a password by the variable or its "
+            "file alone); engines may share it.",
             services=("engine", "up"),
             shown="a SQLite file in the data directory",
             secret="address",

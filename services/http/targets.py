@@ -49,7 +49,7 @@ def parse_target(method: str, target: bytes) -> Target:
         raise InvalidTarget("The target of the request holds a '#'; send it without the fragment.")
     if target.startswith(b"/"):
         path, _, query = target.partition(b"?")
-        return Target(path=path, query=query)
+        return Target(path=_checked(path), query=query)
     if target == b"*" and method == "OPTIONS":
         return Target(path=b"/*", query=b"")
     absolute = _ABSOLUTE.fullmatch(target)
@@ -60,4 +60,12 @@ def parse_target(method: str, target: bytes) -> Target:
     if parse_authority(absolute["authority"]) is None:
         raise InvalidTarget("The requested URL has no valid host.")
     path, _, query = absolute["rest"].partition(b"?")
-    return Target(path=path or b"/", query=query, authority=absolute["authority"])
+    return Target(path=_checked(path) or b"/", query=query, authority=absolute["authority"])
+
+
+def _checked(path: bytes) -> bytes:
+    # Clients resolve these before they send a request, and a service that is asked through another one must read the
+    # same path as that.
+    if b"/." in path and not {b".", b".."}.isdisjoint(path.split(b"/")):
+        raise InvalidTarget("The path of the request has a segment '.' or '..'; send the path that it means.")
+    return path

@@ -277,9 +277,17 @@ class WorkerProcess:
         return self._frames.pop(0)
 
     async def _lost(self) -> CqoxError:
+        wanted = self._doomed
+        if not wanted:
+            # What is seen before the kill is how it ended by itself.
+            with anyio.move_on_after(_REAP_SECONDS, shield=True):
+                await self._process.wait()
+        how = _how_ended(self._process.returncode)
         self.kill()
         with anyio.move_on_after(_REAP_SECONDS, shield=True):
             await self._process.wait()
+        if not wanted:
+            _logger.error("The worker process %d was lost in the middle of its task: %s.", self.pid, how)
         if self._process.returncode == -signal.SIGABRT and self._limits.memory_bytes:
             # An allocation that fails in Rust or C++ aborts; it does not raise.
             return LimitExceeded(f"The computation was aborted, most likely because {_OUT_OF_MEMORY}")
@@ -289,6 +297,14 @@ class WorkerProcess:
                 "send fewer rows, or name fewer estimators."
             )
         return WorkerLost(f"The worker process {self.pid} ended in the middle of its task.")
+
+
+def _how_ended(status: int | None) -> str:
+    if status is None:
+        return "it closed its connection and went on"
+    if status < 0:
+        return f"it was ended by {signal.Signals(-status).name}"
+    return f"it exited with status {status}"
 
 
 def _raised(name: str, frame: Frame) -> Exception:

@@ -21,8 +21,10 @@ async def test_the_one_that_has_been_idle_for_longest_gives_way(autojump_clock):
     first, second, third = (admitted(limits, client) for client in "abc")
     with first.idle(), second.idle(), third.idle():
         await trio.sleep(1)
-        first._move()
-        fourth = admitted(limits, "d")
+        with first.transferring():
+            first.moved(10)
+        with first.idle():
+            fourth = admitted(limits, "d")
         assert (first.evicted, second.evicted, third.evicted) == (False, True, False)
         assert second.scope.cancel_called
         assert not fourth.probes_only
@@ -49,6 +51,52 @@ async def test_what_waits_for_an_answer_never_gives_way_and_what_flows_does_not_
         await trio.sleep(5)
         assert not admitted(limits, "b").probes_only
     assert (busy.evicted, flowing.evicted) == (False, True)
+
+
+async def test_a_byte_now_and_then_is_no_movement_and_a_kibibyte_a_second_is(autojump_clock):
+    limits = ConnectionLimits(most=2)
+    dribbling, flowing = admitted(limits, "a"), admitted(limits, "b")
+    for _ in range(11):
+        for place, size_bytes in ((dribbling, 1), (flowing, 1100)):
+            with place.transferring():
+                await trio.sleep(0.5)
+                place.moved(size_bytes)
+    with dribbling.transferring(), flowing.transferring():
+        admitted(limits, "c")
+    assert (dribbling.evicted, flowing.evicted) == (True, False)
+
+
+async def test_time_that_the_service_takes_is_not_the_clients(autojump_clock):
+    place = admitted(ConnectionLimits(), "a")
+    for _ in range(3):
+        with place.transferring():
+            await trio.sleep(1)
+        await trio.sleep(60)
+    with place.transferring():
+        assert not place.stands_still(trio.current_time())
+        await trio.sleep(2.5)
+        assert place.stands_still(trio.current_time())
+
+
+async def test_an_address_that_holds_most_connections_gives_one_up_sooner(autojump_clock):
+    limits = ConnectionLimits(most=4)
+    many = [admitted(limits, "a") for _ in range(3)]
+    few = admitted(limits, "b")
+    with many[0].transferring(), many[1].transferring(), many[2].transferring(), few.transferring():
+        await trio.sleep(1)
+        assert not admitted(limits, "c").probes_only
+    assert [place.evicted for place in (*many, few)] == [True, False, False, False]
+
+
+async def test_event_streams_give_way_beyond_half_of_all_connections(autojump_clock):
+    limits = ConnectionLimits(most=4)
+    places = [admitted(limits, client) for client in "aabb"]
+    for place in places[:2]:
+        place.streams_events = True
+    assert admitted(limits, "c").probes_only
+    places[2].streams_events = True
+    assert not admitted(limits, "c").probes_only
+    assert [place.evicted for place in places] == [True, False, False, False]
 
 
 async def test_reading_and_writing_may_overlap(autojump_clock):

@@ -29,6 +29,7 @@ def test_a_path_or_an_absolute_url_is_split(target, path, query, authority):
     [
         *(b"", b"?/a", b"a", b"*", b"/a#b", b"#", b"http://", b"http:///x", b"http://[::1/", b"http://[::1]x/"),
         *(b"http://user@h/", b"http://h:99999/", b"http://h:x/", b"ftp://h/", b"h:80", b"/\xff", b"/a b", b"/\x7f"),
+        *(b"/..", b"/api/./x", b"/api/datasets/..", b"http://h/a/../b"),
         *(b"http://[1.2.3.4]/", b"http://h]/", b"http://[]/"),
     ],
 )
