@@ -3,7 +3,8 @@
 A connection *stands still* while it waits for the first byte of a request, or while its client sends or takes fewer
 than 1 KiB a second. Only such a connection gives way: first of the address that opens a new one, then of any, the
 oldest first. Where there is none, the address that holds more than half of all connections gives one up sooner; and
-event streams, which their clients can continue, give way beyond half of all connections. What waits for an answer stays.
+event streams, which their clients can continue, give way beyond half of all connections. What waits for an answer
+stays.
 """
 
 import resource

@@ -64,8 +64,9 @@ async def answer(scope, send, told, received, body):
     headers = [
         (b"content-type", b"application/problem+json; odd=1" if status >= 400 else b"application/json"),
         (b"content-length", str(len(content)).encode()),
-        (b"x-engine", b"one"),
-        (b"x-engine", b"two"),
+        (b"x-engine", b"an inner matter"),
+        (b"vary", b"one"),
+        (b"vary", b"two"),
         (b"connection", b"x-hop"),
         (b"x-hop", b"only for the gateway"),
     ]
