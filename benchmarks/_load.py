@@ -21,7 +21,6 @@ class Connection:
         """Send a request: POST where there is a body, which is JSON unless said otherwise, else GET."""
         headers = ({"Content_Type": "application/json"} if body else {}) | headers
         fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-        fields += "Content-Type: application/json\r\n" if body else ""
         head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}"
         self._socket.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
@@ -80,7 +79,7 @@ def closed_loop(port: int, path: str, body: Callable[[], bytes], *, connections:
     def run() -> None:
         connection = Connection(port)
         while (began := time.perf_counter()) < end:
-            status, _ = connection.ask(path, body(), Content_Type="application/json")
+            status, _ = connection.ask(path, body())
             answers.append((status, time.perf_counter() - began))
         connection.close()
 

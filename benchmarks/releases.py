@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks._load import Connection, closed_loop, open_loop
+from benchmarks._load import Connection, Load, closed_loop, open_loop
 from benchmarks.gateway import ANALYZE, CACHED, cpu_seconds, free_port, fresh, wait
 
 _T_975 = {9: 2.262, 10: 2.228, 11: 2.201, 14: 2.145, 19: 2.093}
@@ -68,11 +68,20 @@ def _cpu(side: _Side) -> float:
     processes = (side.gateway.pid, side.engine.pid)
     before = sum(cpu_seconds(process) for process in processes)
     load = closed_loop(side.port, ANALYZE, lambda: CACHED, connections=16, seconds=_ROUND_SECONDS)
+    _check(load)
     return (sum(cpu_seconds(process) for process in processes) - before) / len(load.answers) * 1e3
 
 
+def _check(load: Load) -> None:
+    others = {status for status, _ in load.answers} - {200}
+    if others:
+        raise SystemExit(f"Not what was to be measured: answers of status {sorted(others)}.")
+
+
 def _goodput(side: _Side) -> float:
-    capacity = closed_loop(side.port, ANALYZE, fresh, connections=6, seconds=3.0).per_second
+    unloaded = closed_loop(side.port, ANALYZE, fresh, connections=6, seconds=3.0)
+    _check(unloaded)
+    capacity = unloaded.per_second
     headers = {"X_Request_Timeout_Ms": "2000"}
     return open_loop(
         side.port, ANALYZE, fresh, per_second=3 * capacity, seconds=_OVERLOAD_SECONDS, **headers

@@ -36,6 +36,7 @@ __all__ = [
     "open_store",
 ]
 
+_logger = logging.getLogger("cqox.analysis")
 _TURN_SECONDS = 10.0
 _PROLONG_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 0.05
@@ -302,6 +303,15 @@ class Results:
             StoreUnavailable: the store cannot be asked.
         """
         return await self._unstored.get(key) is not None or bool(await self._store.stored([key]))
+
+    def log_unstored(self) -> None:
+        """Log how many reports end with this engine, because no store has taken them."""
+        if self._unkept_keys:
+            self._unkept.over()
+            _logger.error(
+                "%d reports that were answered could not be stored, and are lost with this engine.",
+                len(self._unkept_keys),
+            )
 
     def unstored_bytes(self) -> int:
         """Memory that is taken by reports that no store has taken so far."""

@@ -198,6 +198,7 @@ class Analyses:
             # Nothing runs any more: the last chance of what the store has not taken so far.
             with anyio.move_on_after(_LAST_SECONDS):
                 await analyses._settle()
+            analyses._results.log_unstored()
         files.close()
 
     async def warm(self) -> None:

@@ -15,7 +15,7 @@ from cqox.analysis.mapping import categorical_columns, check_mapping
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.resilience.http import deadline_from_headers
 from cqox.storage import StoredReport
-from services.engine.answers import json_answer, json_bytes
+from services.engine.answers import json_answer, json_bytes, no_content
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
 from services.engine.jobs import described, record_of, recorded, remembered
@@ -68,7 +68,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def delete_analysis(analysis_id: str) -> Response:
         await state.analyses.retention.delete_report(analysis_id)
-        return Response("", 204)
+        return no_content()
 
     async def read_figure(analysis_id: str, name: str, suffix: str) -> Response:
         content = await state.analyses.figure(analysis_id, name, suffix)

@@ -9,7 +9,7 @@ from quart import Response
 from cqox.contract import InferRequest, parse_model, shortened
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
-from services.engine.answers import json_answer, json_bytes
+from services.engine.answers import json_answer, json_bytes, no_content
 from services.engine.keys import held_key
 from services.engine.state import State
 from services.http.api import Handler
@@ -64,7 +64,7 @@ def handlers(state: State) -> dict[str, Handler]:
                 choices=["reports"],
             )
         await state.analyses.retention.delete_dataset(dataset_id, reports=erase == "reports")
-        return Response("", 204)
+        return no_content()
 
     async def infer_roles() -> Response:
         settings = state.settings

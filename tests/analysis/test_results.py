@@ -385,3 +385,14 @@ async def test_a_report_that_is_erased_while_it_is_stored_at_last_is_not_stored(
         assert await store.load(KEY) is None
         assert await results.load(KEY) is None
         assert results.unstored_bytes() == 0
+
+
+async def test_what_no_store_has_taken_is_said_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with Away.open(tmp_path / "r.sqlite") as store:
+        results = Results(store, MemoryCache())
+        store.away = True
+        results.log_unstored()
+        assert "lost with this engine" not in caplog.text
+        assert await results.keep(ONE) is False
+        results.log_unstored()
+        assert "1 reports that were answered could not be stored" in caplog.text
