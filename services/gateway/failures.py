@@ -31,6 +31,8 @@ __all__ = [
 _DRAINING = "draining"
 _NOTHING_TRIED = "workers-unavailable"
 _CORRUPTED = "content-digest-mismatch"
+_NOT_HTTP = "bad-request"
+"""The type of what an engine refuses before it is a request; what the gateway sends is one."""
 _OF_ONE_JOB = "too-many-listeners"
 """The type of a 429 that says nothing of the engine's load: no other engine could do better."""
 
@@ -171,7 +173,7 @@ def checked(
         raise EngineBusy(reply)
     if status == 421:
         raise EngineMisdirected(host)
-    if status == 400 and problem_of(reply).get("type") == _CORRUPTED:
+    if status == 400 and problem_of(reply).get("type") in (_CORRUPTED, _NOT_HTTP):
         # The gateway has compared what it was sent: it was changed on the way from here.
         raise AnswerUnusable("it received another body than was sent")
     if 400 <= status < 500:
