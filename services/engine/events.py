@@ -9,6 +9,7 @@ from quart import Response
 from cqox.analysis.jobs import Job
 from cqox.errors import InvalidRequest
 from services.engine.listeners import Listener
+from services.http.event_checks import CHECKED_EVENTS, with_checks
 from services.http.problems import describe
 
 __all__ = ["event_stream", "last_seen"]
@@ -22,6 +23,7 @@ def event_stream(
     *,
     after: int = 0,
     request_id: str,
+    exchange: str | None = None,
     report: Sequence[bytes] = (),
     owned: bool = False,
     listener: Listener | None = None,
@@ -32,6 +34,7 @@ def event_stream(
         job: the job.
         after: the last message that the client has seen; beyond those that there are, the last one that there is.
         request_id: what the log calls the request.
+        exchange: what the gateway calls the exchange, which gets a checksum with each event; None where none asks.
         report: holds the report once the job has succeeded, to be sent as a last event of that name.
         owned: the job is the client's alone: it ends when the client leaves.
         listener: counts until the stream ends.
@@ -60,7 +63,10 @@ def event_stream(
             if listener is not None:
                 listener.leave()
 
-    answer = Response(stream(), 200, content_type="text/event-stream")
+    events = stream() if exchange is None else with_checks(stream(), exchange)
+    answer = Response(events, 200, content_type="text/event-stream")
+    if exchange is not None:
+        answer.headers[CHECKED_EVENTS] = "crc-32"
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
     return answer

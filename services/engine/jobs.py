@@ -71,10 +71,12 @@ def handlers(state: State) -> dict[str, Handler]:
         job = await remembered(state, job_id)
         if job is not None:
             listener = state.listeners.join(job_id)
-            return event_stream(job, after=after, request_id=request.request_id, listener=listener)
+            return event_stream(
+                job, after=after, request_id=request.request_id, exchange=request.exchange, listener=listener
+            )
         past = _past(await _ended(state, job_id))
         # All that is left of it is its end, which has another number here than where it ran: it is told in any case.
-        return _second_hand(event_stream(past, request_id=request.request_id))
+        return _second_hand(event_stream(past, request_id=request.request_id, exchange=request.exchange))
 
     return {"list_jobs": list_jobs, "read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
 

@@ -6,11 +6,10 @@ as httpx's exception of that kind, because policies tell by them what was sent.
 
 HTTP/1.1 pairs answers with requests by their order alone: one answer too many on a kept connection, and every request
 after it gets that of another client. So each request names its exchange (`services.http.hop.EXCHANGE`), which its
-answer must repeat, a body must have the digest that its head announces, and a connection is closed at the first byte
-that is not part of the answer that it waits for.
+answer must repeat, a body must pass the check that its head announces (`body_checks`), and a connection is closed at
+the first byte that is not part of the answer that it waits for.
 """
 
-import hashlib
 import re
 import ssl
 import time
@@ -24,8 +23,8 @@ import httpx
 import structlog
 import trio
 
+from services.gateway.body_checks import BodyCheck, BodyMismatch, check_for
 from services.gateway.tls import TlsStream
-from services.http.digests import CONTENT_DIGEST, sha256_of
 from services.http.hop import EXCHANGE, RECEIVED, Received
 
 __all__ = ["EngineTransport", "ForeignAnswer"]
@@ -36,7 +35,6 @@ _READ_BYTES = 2**16
 _QUOTED = re.compile(r":? *bytearray\(.*", re.DOTALL)
 _EXCHANGE = EXCHANGE.lower().encode()
 _RECEIVED = RECEIVED.lower().encode()
-_CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
 _OF_ANYBODY = frozenset({b"retry-after"})
 """What is kept of a failure that does not say to which request it belongs: nothing that was meant for one client."""
 
@@ -92,11 +90,10 @@ class EngineTransport(httpx.AsyncBaseTransport):
             connection.close()
             kept = [(name, value) for name, value in head.headers if name in _OF_ANYBODY]
             return httpx.Response(head.status_code, headers=kept, stream=_Body(None, self, None))
-        announced = b", ".join(value for name, value in head.headers if name == _CONTENT_DIGEST)
         return httpx.Response(
             head.status_code,
             headers=head.headers.raw_items(),
-            stream=_Body(connection, self, sha256_of(announced.decode("latin1"))),
+            stream=_Body(connection, self, check_for(head.headers, request.headers.get(EXCHANGE, ""))),
             extensions={"http_version": b"HTTP/1.1", "reason_phrase": head.reason},
         )
 
@@ -293,34 +290,39 @@ class _Connection:
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, connection: _Connection | None, transport: EngineTransport, digest: bytes | None) -> None:
+    def __init__(self, connection: _Connection | None, transport: EngineTransport, check: BodyCheck | None) -> None:
         self._connection = connection
         self._transport = transport
-        self._digest = digest
-        self._received = hashlib.sha256()
+        self._check = check
 
     # No generator: one that is given up half-way would be left to the garbage collector.
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        data = None if self._connection is None else await self._connection.receive_body()
-        if data is None:
-            self._check()
-            raise StopAsyncIteration
-        if self._digest is not None:
-            self._received.update(data)
-        return data
+        while self._connection is not None:
+            data = await self._connection.receive_body()
+            checked = data if self._check is None else self._checked(data)
+            if data is None:
+                break
+            if checked:
+                return checked
+        raise StopAsyncIteration
 
-    def _check(self) -> None:
-        connection = self._connection
-        if connection is None or self._digest in (None, self._received.digest()):
-            return
-        self._connection = None
-        connection.close()
-        error = ForeignAnswer("the body of its answer is not the one that its Content-Digest is of")
-        self._transport.report(error)
-        raise error
+    def _checked(self, data: bytes | None) -> bytes:
+        assert self._check is not None
+        try:
+            if data is not None:
+                return self._check.take(data)
+            self._check.finish()
+        except BodyMismatch as mismatch:
+            error = ForeignAnswer(str(mismatch))
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+            self._transport.report(error)
+            raise error from None
+        return b""
 
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None

@@ -15,7 +15,7 @@ from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
 from cqox.resilience.http import CRITICALITY, ENVOY_TIMEOUT_MS, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT
-from services.http.hop import Received
+from services.http.hop import EXCHANGE, Received, is_exchange
 from services.http.middleware import request_id_from
 
 __all__ = ["IncomingBody", "IncomingRequest", "current_request"]
@@ -163,6 +163,12 @@ class IncomingRequest(TrioRequest):
     def request_id(self) -> str:
         """What the client, the gateway and the engine call this request."""
         return request_id_from(self.headers.get("X-Request-Id"))
+
+    @cached_property
+    def exchange(self) -> str | None:
+        """What a gateway calls this exchange; None where no gateway asks, or what it says is no such name."""
+        value = self.headers.get(EXCHANGE)
+        return value if is_exchange(value) else None
 
     @property
     def call_fields(self) -> list[tuple[bytes, bytes]]:

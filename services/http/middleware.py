@@ -8,7 +8,7 @@ import structlog
 from quart.wrappers.response import DataBody
 
 from services.http.digests import CONTENT_DIGEST, content_digest
-from services.http.hop import EXCHANGE, RECEIVED, is_exchange
+from services.http.hop import EXCHANGE, RECEIVED
 from services.http.tracing import PROBES, trace_members
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
     A gateway compares three more: what it called the exchange, what it sent, and the digest of a body that is whole.
     """
     headers = response.headers
-    exchange = request.headers.get(EXCHANGE)
-    if exchange is not None and is_exchange(exchange):
-        headers[EXCHANGE] = exchange
+    if request.exchange is not None:
+        headers[EXCHANGE] = request.exchange
         if request.received is not None:
             headers[RECEIVED] = str(request.received)
         body = response.response

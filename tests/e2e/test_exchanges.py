@@ -152,8 +152,6 @@ def ask_all(url: str, asked: list[tuple[httpx.Request, Check]]) -> tuple[Counter
 
 
 @pytest.mark.timeout(600)
-# It finds wrong answers at times: a known defect, to be mended before it goes back into every run.
-@pytest.mark.slow
 def test_nobody_is_given_what_was_meant_for_another(engine: Service, tmp_path: Path) -> None:
     liar = Liar(engine.port, share=0.1, seed=14)
     gateway = service("gateway", tmp_path, ENGINE_URL=f"http://127.0.0.1:{liar.port}")

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from services.gateway.engine_client import Call, EngineClient, Reply
 from services.gateway.transport import ForeignAnswer
+from services.http.event_checks import with_checks
 from tests.services.gateway.exchanges import answer_to, exchange_in
 
 LOCALHOST = Path(__file__).parent / "localhost.pem"
@@ -233,3 +234,42 @@ async def test_interim_answers_do_not_end_an_upload():
 
     async with engine(talk) as client:
         assert (await upload(client, 5, 0.02)).body == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "passed"),
+    [
+        (lambda pieces: pieces, b"data: 1\n\ndata: 2\n\n"),
+        (lambda pieces: [pieces[0], pieces[2]], b"data: 1\n\n"),
+        (lambda pieces: pieces[:2], b"data: 1\n\ndata: 2\n\n"),
+        (lambda pieces: [pieces[0], pieces[0], *pieces[1:]], b"data: 1\n\n"),
+    ],
+    ids=["as sent", "one missing", "no end", "one twice"],
+)
+@pytest.mark.trio
+async def test_no_event_passes_that_is_not_the_next_one_of_the_exchange(spoiled, passed, scheme):
+    async def talk(stream: trio.abc.Stream, _: int) -> None:
+        exchange = exchange_in(await stream.receive_some())
+
+        async def events() -> AsyncGenerator[bytes]:
+            for number in (1, 2):
+                yield b"data: %d\n\n" % number
+
+        pieces = [piece async for piece in with_checks(events(), exchange.decode())]
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-cqox-checked-events: crc-32\r\n"
+        chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in spoiled(pieces)]
+        await stream.send_all(head + b"x-cqox-exchange: " + exchange + b"\r\n\r\n" + b"".join(chunks) + b"0\r\n\r\n")
+
+    async with engine(talk, scheme) as client:
+        streamed = await client.begin(GET)
+        assert all(name != b"x-cqox-checked-events" for name, _ in streamed.headers)
+        received = b""
+        try:
+            async for data in streamed.chunks:
+                received += data
+            assert spoiled([1, 2, 3]) == [1, 2, 3]
+        except ForeignAnswer:
+            assert spoiled([1, 2, 3]) != [1, 2, 3]
+        finally:
+            await streamed.close()
+        assert received == passed

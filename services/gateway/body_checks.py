@@ -1,0 +1,75 @@
+"""Checks of an answer's body while it is received: its `Content-Digest`, or the checksums of its events."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Protocol
+
+from services.http.digests import CONTENT_DIGEST, sha256_of
+from services.http.event_checks import CHECKED_EVENTS, CheckedEvents, EventMismatch
+
+__all__ = ["BodyCheck", "BodyMismatch", "check_for"]
+
+_CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
+_CHECKED_EVENTS = CHECKED_EVENTS.lower().encode()
+
+
+class BodyMismatch(Exception):
+    """The body is not the one that the engine sent to this request."""
+
+
+class BodyCheck(Protocol):
+    """Sees a body piece by piece. Both methods raise `BodyMismatch`."""
+
+    def take(self, data: bytes) -> bytes:
+        """The next piece; returns what of it, and of those before, may be handed on."""
+
+    def finish(self) -> None:
+        """The body has ended."""
+
+
+def check_for(headers: Iterable[tuple[bytes, bytes]], exchange: str) -> BodyCheck | None:
+    """The check that the head of an answer announces, None where it announces none.
+
+    Args:
+        headers: names in lower case with their values.
+        exchange: what the request called the exchange.
+    """
+    digests = list[bytes]()
+    for name, value in headers:
+        if name == _CHECKED_EVENTS:
+            return _EventsCheck(exchange)
+        if name == _CONTENT_DIGEST:
+            digests.append(value)
+    announced = sha256_of(b", ".join(digests).decode("latin1")) if digests else None
+    return None if announced is None else _DigestCheck(announced)
+
+
+class _DigestCheck:
+    def __init__(self, announced: bytes) -> None:
+        self._announced = announced
+        self._received = hashlib.sha256()
+
+    def take(self, data: bytes) -> bytes:
+        self._received.update(data)
+        return data
+
+    def finish(self) -> None:
+        if self._received.digest() != self._announced:
+            raise BodyMismatch("the body of its answer is not the one that its Content-Digest is of")
+
+
+class _EventsCheck:
+    def __init__(self, exchange: str) -> None:
+        self._events = CheckedEvents(exchange)
+
+    def take(self, data: bytes) -> bytes:
+        try:
+            return self._events.take(data)
+        except EventMismatch as error:
+            raise BodyMismatch(str(error)) from None
+
+    def finish(self) -> None:
+        try:
+            self._events.finish()
+        except EventMismatch as error:
+            raise BodyMismatch(str(error)) from None

@@ -1,0 +1,97 @@
+"""A checksum of each Server-Sent Event on the hop from engine to gateway, so that no piece of another stream passes.
+
+A stream has no digest in its head, since it is not whole when the head is sent. So each event begins with a comment
+line that holds the CRC-32 of the exchange, of the event's position in the stream and of its bytes; a last comment says
+that the stream is whole. A gateway hands on an event once it has checked it, without that line.
+"""
+
+import zlib
+from collections.abc import AsyncGenerator
+
+__all__ = ["CHECKED_EVENTS", "CheckedEvents", "EventMismatch", "with_checks"]
+
+CHECKED_EVENTS = "X-Cqox-Checked-Events"
+"""Announces on an answer to a gateway that its events have checksums."""
+
+_BLOCK_END = b"\n\n"
+_END = b": end\n\n"
+_MAX_EVENT_BYTES = 64 * 2**20
+
+
+class EventMismatch(Exception):
+    """An event is not the next one of this exchange, or the stream ended before its last one."""
+
+
+async def with_checks(events: AsyncGenerator[bytes], exchange: str) -> AsyncGenerator[bytes]:
+    """The events of a stream, each with its checksum, and a mark of the end.
+
+    Args:
+        events: whole events, each ended by an empty line.
+        exchange: what the gateway calls the exchange.
+    """
+    number = 0
+    try:
+        async for event in events:
+            yield _check_line(exchange, number, event) + event
+            number += 1
+        yield _check_line(exchange, number, _END) + _END
+    finally:
+        await events.aclose()
+
+
+class CheckedEvents:
+    """The receiving side of `with_checks`: takes pieces of any size and gives whole events.
+
+    Args:
+        exchange: what the request called the exchange.
+    """
+
+    __slots__ = ("_exchange", "_number", "_pending", "_searched", "is_whole")
+
+    def __init__(self, exchange: str) -> None:
+        self.is_whole = False
+        self._exchange = exchange
+        self._number = 0
+        self._pending = bytearray()
+        self._searched = 0
+
+    def take(self, data: bytes) -> bytes:
+        """The events that are complete with this piece, without their checksums; empty where none is.
+
+        Raises:
+            EventMismatch: an event is of another stream, out of its order, or was changed; or it is too large.
+        """
+        self._pending += data
+        passed = bytearray()
+        while (end := self._pending.find(_BLOCK_END, self._searched)) >= 0:
+            block = bytes(self._pending[: end + len(_BLOCK_END)])
+            del self._pending[: len(block)]
+            self._searched = 0
+            passed += self._checked(block)
+        self._searched = max(0, len(self._pending) - 1)
+        if len(self._pending) > _MAX_EVENT_BYTES:
+            raise EventMismatch(f"an event has more than {_MAX_EVENT_BYTES:,} bytes")
+        return bytes(passed)
+
+    def finish(self) -> None:
+        """Check that the stream was whole.
+
+        Raises:
+            EventMismatch: it ended before its mark of the end.
+        """
+        if not self.is_whole or self._pending:
+            raise EventMismatch("its stream of events ended before the last one")
+
+    def _checked(self, block: bytes) -> bytes:
+        line, _, event = block.partition(b"\n")
+        if self.is_whole or line + b"\n" != _check_line(self._exchange, self._number, event):
+            raise EventMismatch(f"event {self._number + 1} of its stream is not the one that this exchange expects")
+        self._number += 1
+        if event != _END:
+            return event
+        self.is_whole = True
+        return b""
+
+
+def _check_line(exchange: str, number: int, event: bytes) -> bytes:
+    return b": %08x\n" % zlib.crc32(event, zlib.crc32(f"{exchange} {number}".encode()))
