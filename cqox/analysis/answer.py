@@ -1,11 +1,15 @@
 """A stored report as it goes to a client."""
 
+import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from cqox.analysis.key import canonical_json
 from cqox.storage import StoredReport
 
 __all__ = ["Answer"]
+
+_MAX_BEGINNINGS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,12 +19,14 @@ class Answer:
     Attributes:
         analysis_id: its id.
         body: the whole report, JSON bytes.
+        sha256: the SHA-256 of the body, 32 bytes.
         hit: whether it was there already.
         stored: whether it can be read again later.
     """
 
     analysis_id: str
     body: bytes
+    sha256: bytes
     hit: bool
     stored: bool
 
@@ -31,5 +37,29 @@ class Answer:
         The report's bytes are kept as they are; only the provenance says how this client came by them.
         """
         told = canonical_json({"cache": "hit" if hit else "miss", "trace_id": trace_id, "stored": stored})
-        body = b'%b,"provenance":%b,%b}' % (report.report[:-1], report.provenance[:-1], told[1:])
-        return cls(analysis_id=report.analysis_id, body=body, hit=hit, stored=stored)
+        beginning = b'%b,"provenance":%b,' % (report.report[:-1], report.provenance[:-1])
+        end = told[1:] + b"}"
+        digest = _beginnings.hashed(report, beginning).copy()
+        digest.update(end)
+        return cls(analysis_id=report.analysis_id, body=beginning + end, sha256=digest.digest(), hit=hit, stored=stored)
+
+
+class _Beginnings:
+    """SHA-256 of what all answers of one report begin with: those that are asked for again and again cost no second."""
+
+    def __init__(self) -> None:
+        self._hashed = OrderedDict[tuple[str, str, bytes], "hashlib._Hash"]()
+
+    def hashed(self, report: StoredReport, beginning: bytes) -> "hashlib._Hash":
+        key = (report.analysis_id, report.digest, report.provenance)
+        found = self._hashed.get(key)
+        if found is None:
+            found = self._hashed[key] = hashlib.sha256(beginning)
+            if len(self._hashed) > _MAX_BEGINNINGS:
+                self._hashed.popitem(last=False)
+        else:
+            self._hashed.move_to_end(key)
+        return found
+
+
+_beginnings = _Beginnings()

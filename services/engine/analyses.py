@@ -15,7 +15,7 @@ from cqox.analysis.mapping import categorical_columns, check_mapping
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.resilience.http import deadline_from_headers
 from cqox.storage import StoredReport
-from services.engine.answers import json_answer, json_bytes, no_content
+from services.engine.answers import json_answer, no_content, report_answer
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
 from services.engine.jobs import described, record_of, recorded, remembered
@@ -53,11 +53,11 @@ def handlers(state: State) -> dict[str, Handler]:
             return event_stream(job, request_id=request.request_id, exchange=request.exchange, report=made, owned=True)
         with trio.move_on_after(seconds):
             report = await state.analyses.analyze(asked, seconds=seconds, trace_id=_trace_id())
-            return json_bytes(report.body)
+            return report_answer(report)
         raise time_up
 
     async def read_analysis(analysis_id: str) -> Response:
-        return json_bytes((await state.analyses.read(analysis_id, trace_id=_trace_id())).body)
+        return report_answer(await state.analyses.read(analysis_id, trace_id=_trace_id()))
 
     async def list_analyses() -> Response:
         query = current_request().args

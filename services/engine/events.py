@@ -9,7 +9,7 @@ from quart import Response
 from cqox.analysis.jobs import Job
 from cqox.errors import InvalidRequest
 from services.engine.listeners import Listener
-from services.http.event_checks import CHECKED_EVENTS, with_checks
+from services.http.checksums import CHECKSUM, EACH_EVENT, with_checks
 from services.http.problems import describe
 
 __all__ = ["event_stream", "last_seen"]
@@ -66,7 +66,7 @@ def event_stream(
     events = stream() if exchange is None else with_checks(stream(), exchange)
     answer = Response(events, 200, content_type="text/event-stream")
     if exchange is not None:
-        answer.headers[CHECKED_EVENTS] = "crc-32"
+        answer.headers[CHECKSUM] = EACH_EVENT
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
     return answer

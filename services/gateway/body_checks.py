@@ -1,16 +1,16 @@
-"""Checks of an answer's body while it is received: its `Content-Digest`, or the checksums of its events."""
+"""Checks of an answer's body while it is received: its checksum, those of its events, or its `Content-Digest`."""
 
 import hashlib
 from collections.abc import Iterable
 from typing import Protocol
 
+from services.http.checksums import CHECKSUM, EACH_EVENT, BodyChecksum, CheckedEvents, EventMismatch
 from services.http.digests import CONTENT_DIGEST, sha256_of
-from services.http.event_checks import CHECKED_EVENTS, CheckedEvents, EventMismatch
 
 __all__ = ["BodyCheck", "BodyMismatch", "check_for"]
 
 _CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
-_CHECKED_EVENTS = CHECKED_EVENTS.lower().encode()
+_CHECKSUM = CHECKSUM.lower().encode()
 
 
 class BodyMismatch(Exception):
@@ -34,14 +34,34 @@ def check_for(headers: Iterable[tuple[bytes, bytes]], exchange: str) -> BodyChec
         headers: names in lower case with their values.
         exchange: what the request called the exchange.
     """
-    digests = list[bytes]()
+    digests, checksum = list[bytes](), ""
     for name, value in headers:
-        if name == _CHECKED_EVENTS:
-            return _EventsCheck(exchange)
-        if name == _CONTENT_DIGEST:
+        if name == _CHECKSUM:
+            checksum = value.decode("latin1")
+        elif name == _CONTENT_DIGEST:
             digests.append(value)
-    announced = sha256_of(b", ".join(digests).decode("latin1")) if digests else None
+    if checksum == EACH_EVENT:
+        return _EventsCheck(exchange)
+    digest = b", ".join(digests).decode("latin1")
+    if BodyChecksum.is_one(checksum):
+        # It is of the digest too, which so need not be computed again on the way.
+        return _ChecksumCheck(checksum, BodyChecksum(exchange, digest))
+    announced = sha256_of(digest) if digest else None
     return None if announced is None else _DigestCheck(announced)
+
+
+class _ChecksumCheck:
+    def __init__(self, announced: str, received: BodyChecksum) -> None:
+        self._announced = announced
+        self._received = received
+
+    def take(self, data: bytes) -> bytes:
+        self._received.take(data)
+        return data
+
+    def finish(self) -> None:
+        if str(self._received) != self._announced:
+            raise BodyMismatch("the body of its answer is not the one that its checksum is of")
 
 
 class _DigestCheck:

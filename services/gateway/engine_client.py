@@ -18,8 +18,8 @@ from cqox.resilience.http import propagate
 from cqox.telemetry.http_client import TracedTransport
 from services.gateway.tls import client_context
 from services.gateway.transport import EngineTransport
+from services.http.checksums import CHECKSUM
 from services.http.digests import CONTENT_DIGEST, content_digest
-from services.http.event_checks import CHECKED_EVENTS
 from services.http.hop import EXCHANGE, RECEIVED, new_exchange
 
 __all__ = [
@@ -53,7 +53,7 @@ _TIMEOUT = httpx.Timeout(None, connect=_CONNECT_SECONDS).as_dict()
 
 _EXCHANGE = EXCHANGE.lower().encode()
 _CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
-_ONLY_HERE = frozenset({_EXCHANGE, RECEIVED.lower().encode(), CHECKED_EVENTS.lower().encode()})
+_ONLY_HERE = frozenset({_EXCHANGE, RECEIVED.lower().encode(), CHECKSUM.lower().encode()})
 _HOP_BY_HOP = frozenset(
     {
         b"connection",

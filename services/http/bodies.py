@@ -103,10 +103,10 @@ async def chunks_of(
     declared_length(request, max_bytes=max_bytes, what=what)
     now, total, received = trio.current_time(), 0, Received()
     watch = PaceWatch(pace, now)
-    flow = PaceWatch(replace(pace, window_seconds=min(_STALL_SECONDS, pace.window_seconds)), now)
+    flow = None if stalled is None else _flow(pace, now)
     while True:
         before = trio.current_time()
-        if stalled is not None and not await _arrives(request, before + flow.patience(before)):
+        if stalled and flow and not await _arrives(request, before + flow.patience(before)):
             stalled()
         await _wait(request, watch, pace, what, before)
         data = await anext(request.body, None)
@@ -116,7 +116,8 @@ async def chunks_of(
         received.take(data)
         waited = trio.current_time() - before
         watch.take(len(data), waited)
-        flow.take(len(data), waited)
+        if flow:
+            flow.take(len(data), waited)
         total += len(data)
         if total > max_bytes:
             raise _too_large(what, max_bytes)
@@ -131,15 +132,21 @@ async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, wh
         watch.take(0, now - before)
         raise _too_slow(watch, pace, what, over=watch.is_over(now))
     # Whatever takes it, a piece costs the same whether it is a byte or a page.
-    with trio.move_on_after(_GATHER_SECONDS):
-        await request.body.wait_for(_GATHER_BYTES)
+    if not request.body.has(_GATHER_BYTES):
+        with trio.move_on_after(_GATHER_SECONDS):
+            await request.body.wait_for(_GATHER_BYTES)
 
 
 async def _arrives(request: "IncomingRequest", deadline: float) -> bool:
     """Whether the next piece, or the end, is there by then."""
-    with trio.CancelScope(deadline=deadline):
-        await request.body.wait_for(1)
-    return request.body.at_hand
+    if not request.body.has(1):
+        with trio.CancelScope(deadline=deadline):
+            await request.body.wait_for(1)
+    return request.body.has(1)
+
+
+def _flow(pace: BodyPace, now: float) -> PaceWatch:
+    return PaceWatch(replace(pace, window_seconds=min(_STALL_SECONDS, pace.window_seconds)), now)
 
 
 class _Held:
@@ -191,7 +198,8 @@ async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPac
             share.take(len(data))
             pieces.append(data)
         body = b"".join(pieces)
-    announced = sha256_of(", ".join(request.headers.getlist(CONTENT_DIGEST)))
+    given = request.headers.getlist(CONTENT_DIGEST)
+    announced = sha256_of(", ".join(given)) if given else None
     if announced is not None and announced != hashlib.sha256(body).digest():
         raise BodyCorrupted(f"The body is not the one that its {CONTENT_DIGEST} is of; send it again.")
     return body

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import re
 
-__all__ = ["CONTENT_DIGEST", "content_digest", "sha256_of"]
+__all__ = ["CONTENT_DIGEST", "content_digest", "digest_field", "sha256_of"]
 
 CONTENT_DIGEST = "Content-Digest"
 
@@ -14,7 +14,12 @@ _SHA256 = re.compile(r"(?:^|,)[ \t]*sha-256=:([A-Za-z0-9+/=]{44}):[ \t]*(?=[,;]|
 
 def content_digest(body: bytes) -> str:
     """The value of `Content-Digest` for a body."""
-    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
+    return digest_field(hashlib.sha256(body).digest())
+
+
+def digest_field(sha256: bytes) -> str:
+    """The value of `Content-Digest` for a body of this SHA-256."""
+    return f"sha-256=:{base64.b64encode(sha256).decode()}:"
 
 
 def sha256_of(value: str) -> bytes | None:

@@ -45,10 +45,9 @@ class IncomingBody(TrioBody):
         self._discarding = False
         self._moved = trio.Event()
 
-    @property
-    def at_hand(self) -> bool:
-        """Whether the next chunk, or the end, is there without waiting."""
-        return bool(self._chunks) or self.ended
+    def has(self, size_bytes: int) -> bool:
+        """Whether so many bytes, or the last ones, are there without waiting."""
+        return self._held >= size_bytes or self.ended
 
     @property
     def ended(self) -> bool:
@@ -101,7 +100,7 @@ class IncomingBody(TrioBody):
         Args:
             size_bytes: fewer than what is held before the client has to wait.
         """
-        while self._held < size_bytes and not self.ended:
+        while not self.has(size_bytes):
             self._wanted, self._filled = size_bytes, trio.Event()
             await self._filled.wait()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 from quart.wrappers.response import DataBody
 
+from services.http.checksums import CHECKSUM, BodyChecksum
 from services.http.digests import CONTENT_DIGEST, content_digest
 from services.http.hop import EXCHANGE, RECEIVED
 from services.http.tracing import PROBES, trace_members
@@ -45,22 +46,33 @@ def request_id_from(given: str | None) -> str:
 def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
     """Put the ids of request and trace and the security headers on an answer; a header that is there already stays.
 
-    A gateway compares three more: what it called the exchange, what it sent, and the digest of a body that is whole.
+    A gateway compares what it called the exchange, what it sent, and the checksum of a body that is whole.
     """
     headers = response.headers
     if request.exchange is not None:
         headers[EXCHANGE] = request.exchange
         if request.received is not None:
             headers[RECEIVED] = str(request.received)
-        body = response.response
-        if isinstance(body, DataBody) and body.data and request.method != "HEAD":
-            headers.setdefault(CONTENT_DIGEST, content_digest(body.data[body.begin : body.end]))
+        _add_checks(request.exchange, request.method, response)
     headers["X-Request-Id"] = request.request_id
     if not request.is_foreign:
         for name, value in trace_members().items():
             headers[_TRACE_HEADERS[name]] = value
     for name, value in _security_headers(secure=request.scope["scheme"] == "https").items():
         headers.setdefault(name, value)
+
+
+def _add_checks(exchange: str, method: str, response: "ResponseTypes") -> None:
+    body = response.response
+    if not isinstance(body, DataBody) or not body.data or method == "HEAD":
+        return
+    data = body.data[body.begin : body.end]
+    digest = response.headers.get(CONTENT_DIGEST)
+    if digest is None:
+        digest = response.headers[CONTENT_DIGEST] = content_digest(data)
+    checksum = BodyChecksum(exchange, digest)
+    checksum.take(data)
+    response.headers[CHECKSUM] = str(checksum)
 
 
 def _security_headers(*, secure: bool) -> dict[str, str]:

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from services.gateway.engine_client import Call, EngineClient, Reply
 from services.gateway.transport import ForeignAnswer
-from services.http.event_checks import with_checks
+from services.http.checksums import BodyChecksum, with_checks
+from services.http.digests import content_digest
 from tests.services.gateway.exchanges import answer_to, exchange_in
 
 LOCALHOST = Path(__file__).parent / "localhost.pem"
@@ -256,13 +257,13 @@ async def test_no_event_passes_that_is_not_the_next_one_of_the_exchange(spoiled,
                 yield b"data: %d\n\n" % number
 
         pieces = [piece async for piece in with_checks(events(), exchange.decode())]
-        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-cqox-checked-events: crc-32\r\n"
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-cqox-checksum: each-event\r\n"
         chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in spoiled(pieces)]
         await stream.send_all(head + b"x-cqox-exchange: " + exchange + b"\r\n\r\n" + b"".join(chunks) + b"0\r\n\r\n")
 
     async with engine(talk, scheme) as client:
         streamed = await client.begin(GET)
-        assert all(name != b"x-cqox-checked-events" for name, _ in streamed.headers)
+        assert all(name != b"x-cqox-checksum" for name, _ in streamed.headers)
         received = b""
         try:
             async for data in streamed.chunks:
@@ -273,3 +274,28 @@ async def test_no_event_passes_that_is_not_the_next_one_of_the_exchange(spoiled,
         finally:
             await streamed.close()
         assert received == passed
+
+
+@pytest.mark.parametrize("spoiled", ["nothing", "the body", "the digest", "the checksum"])
+@pytest.mark.trio
+async def test_the_checksum_is_of_the_exchange_the_digest_and_the_body(spoiled, scheme):
+    async def talk(stream: trio.abc.Stream, _: int) -> None:
+        exchange = exchange_in(await stream.receive_some())
+        digest = content_digest(b"ok")
+        checksum = BodyChecksum("0" * 32 if spoiled == "the checksum" else exchange.decode(), digest)
+        checksum.take(b"ok")
+        head = f"content-digest: {content_digest(b'no') if spoiled == 'the digest' else digest}\r\n"
+        head += f"x-cqox-checksum: {checksum}\r\ncontent-length: 2\r\n"
+        body = b"no" if spoiled == "the body" else b"ok"
+        await stream.send_all(
+            b"HTTP/1.1 200 OK\r\nx-cqox-exchange: " + exchange + b"\r\n" + head.encode() + b"\r\n" + body
+        )
+
+    async with engine(talk, scheme) as client:
+        if spoiled == "nothing":
+            reply = await client.send(GET)
+            assert reply.body == b"ok"
+            assert {name for name, _ in reply.headers} == {b"content-digest", b"content-length"}
+            return
+        with pytest.raises(ForeignAnswer, match="its checksum is of"):
+            await client.send(GET)

@@ -51,13 +51,13 @@ async def test_many_bytes_can_be_waited_for(autojump_clock):
 @pytest.mark.trio
 async def test_what_can_be_taken_without_waiting_is_at_hand():
     body = IncomingBody(None, None)
-    assert not body.at_hand
+    assert not body.has(1)
     await body.put(b"a")
-    assert body.at_hand
+    assert body.has(1)
     assert await anext(body) == b"a"
-    assert not body.at_hand
+    assert not body.has(1)
     body.set_complete()
-    assert body.at_hand
+    assert body.has(1)
 
 
 @pytest.mark.parametrize(

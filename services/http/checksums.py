@@ -1,21 +1,55 @@
-"""A checksum of each Server-Sent Event on the hop from engine to gateway, so that no piece of another stream passes.
+"""Checksums of what an engine answers to a gateway, so that nothing of another answer passes for a part of it.
 
-A stream has no digest in its head, since it is not whole when the head is sent. So each event begins with a comment
-line that holds the CRC-32 of the exchange, of the event's position in the stream and of its bytes; a last comment says
-that the stream is whole. A gateway hands on an event once it has checked it, without that line.
+A whole body has one in the head, the CRC-32 of the exchange, of the `Content-Digest` and of the body: 25 times as fast
+as SHA-256 where a processor has no instruction for that, and the digest itself is for the client at the far end.
+
+A stream has none in its head, since it is not whole when the head is sent. So each event begins with a comment line
+that holds the CRC-32 of the exchange, of the event's position in the stream and of its bytes; a last comment says that
+the stream is whole. A gateway hands on an event once it has checked it, without that line.
 """
 
+import re
 import zlib
 from collections.abc import AsyncGenerator
 
-__all__ = ["CHECKED_EVENTS", "CheckedEvents", "EventMismatch", "with_checks"]
+__all__ = ["CHECKSUM", "EACH_EVENT", "BodyChecksum", "CheckedEvents", "EventMismatch", "with_checks"]
 
-CHECKED_EVENTS = "X-Cqox-Checked-Events"
-"""Announces on an answer to a gateway that its events have checksums."""
+CHECKSUM = "X-Cqox-Checksum"
+"""On an answer to a gateway: `EACH_EVENT`, or the checksum of the body."""
 
+EACH_EVENT = "each-event"
+"""The value of `CHECKSUM` for a stream of events that have a checksum each."""
+
+_CRC = re.compile("[0-9a-f]{8}")
 _BLOCK_END = b"\n\n"
 _END = b": end\n\n"
 _MAX_EVENT_BYTES = 64 * 2**20
+
+
+class BodyChecksum:
+    """The value of `CHECKSUM` for a body that is taken piece by piece.
+
+    Args:
+        exchange: what the gateway calls the exchange.
+        content_digest: the `Content-Digest` of the same answer, empty where there is none.
+    """
+
+    __slots__ = ("_crc",)
+
+    def __init__(self, exchange: str, content_digest: str) -> None:
+        self._crc = zlib.crc32(f"{exchange} {content_digest}\n".encode("latin1", "replace"))
+
+    @staticmethod
+    def is_one(value: str) -> bool:
+        """Whether this is the checksum of a body."""
+        return _CRC.fullmatch(value) is not None
+
+    def take(self, data: bytes) -> None:
+        """Add a piece."""
+        self._crc = zlib.crc32(data, self._crc)
+
+    def __str__(self) -> str:
+        return f"{self._crc:08x}"
 
 
 class EventMismatch(Exception):

@@ -2,7 +2,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from services.http.event_checks import CheckedEvents, EventMismatch, with_checks
+from services.http.checksums import BodyChecksum, CheckedEvents, EventMismatch, with_checks
 
 pytestmark = pytest.mark.trio
 
@@ -71,6 +71,26 @@ async def test_one_flipped_bit_anywhere_is_noticed() -> None:
 
 
 async def test_an_event_without_end_is_refused_before_it_fills_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.http.event_checks._MAX_EVENT_BYTES", 1000)
+    monkeypatch.setattr("services.http.checksums._MAX_EVENT_BYTES", 1000)
     with pytest.raises(EventMismatch, match="more than 1,000 bytes"):
         received([b"x" * 600, b"x" * 600])
+
+
+async def test_the_checksum_of_a_body_is_of_the_exchange_and_the_digest_too() -> None:
+    def checksum(exchange: str, digest: str, *pieces: bytes) -> str:
+        made = BodyChecksum(exchange, digest)
+        for piece in pieces:
+            made.take(piece)
+        return str(made)
+
+    one = checksum(EXCHANGE, "sha-256=:a:", b"a body")
+    assert BodyChecksum.is_one(one)
+    assert one == checksum(EXCHANGE, "sha-256=:a:", b"a ", b"body")
+    others = {
+        checksum(OTHER, "sha-256=:a:", b"a body"),
+        checksum(EXCHANGE, "sha-256=:b:", b"a body"),
+        checksum(EXCHANGE, "", b"a body"),
+        checksum(EXCHANGE, "sha-256=:a:", b"b body"),
+    }
+    assert len(others | {one}) == 5
+    assert not any(BodyChecksum.is_one(value) for value in ("", "each-event", one + "0", one[1:], one.upper() + "G"))
