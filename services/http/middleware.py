@@ -3,6 +3,7 @@
 import re
 import uuid
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
 
 import structlog
 from quart.wrappers.response import DataBody
@@ -81,7 +82,7 @@ def _security_headers(*, secure: bool) -> dict[str, str]:
 
 
 def log_access(request: "IncomingRequest", status: int | None, complete: bool, size_bytes: int, seconds: float) -> None:
-    """Log one request; probes only at the debug level.
+    """Log one request with its query, if it has one; probes only at the debug level.
 
     Args:
         request: the request.
@@ -93,14 +94,26 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
     log = _log.debug if request.path.startswith(PROBES) else _log.info
     # The path is decoded, and a blank in it is not the one before the status.
     path = request.path.replace(" ", "%20")
+    query = _shown_query(request.scope["query_string"])
     log(
         f"{request.method} {path} {status or _CLIENT_CLOSED_REQUEST}",
+        **({"query": query} if query else {}),
         request_id=request.request_id,
         client=request.remote_addr,
         size_bytes=size_bytes,
         milliseconds=round(seconds * 1e3, 1),
         **({} if complete else {"incomplete": True}),
     )
+
+
+def _shown_query(query: bytes) -> str:
+    """Return the query in the form in which the log finds the names of secrets and masks what they stand for.
+
+    That is with its question mark and with decoded names. Values stay encoded: a blank would end a secret.
+    """
+    pairs = query.decode("ascii", "backslashreplace").split("&") if query else ()
+    named = (f"{unquote_plus(name)}{sign}{value}" for name, sign, value in (pair.partition("=") for pair in pairs))
+    return f"?{'&'.join(named)}" if query else ""
 
 
 def headers_of_refusal(

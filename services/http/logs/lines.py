@@ -56,11 +56,24 @@ def json_line(service: str, *, ascii_only: bool) -> Callable[[Entry], str]:
     return line
 
 
-def console_line(*, colors: bool) -> Callable[[Entry], str]:
-    """What renders entries as words, with the time of this machine."""
+def console_line(service: str, *, colors: bool) -> Callable[[Entry], str]:
+    """Make what renders entries as words, with the time of this machine.
+
+    The span is left out: a person looks up the trace.
+
+    Args:
+        service: put on every line.
+        colors: whether the terminal shows colors.
+    """
 
     def colored(color: str, text: str) -> str:
         return f"{color}{text}{_RESET}" if colors else text
+
+    def members(entry: Entry) -> dict[str, object]:
+        own: dict[str, object] = {"service": service}
+        if entry.trace:
+            own["trace_id"] = entry.trace["trace_id"]
+        return own | {name if name not in own else f"{name}_": value for name, value in _fields(entry).items()}
 
     def line(entry: Entry) -> str:
         at = datetime.fromtimestamp(entry.at).strftime("%H:%M:%S.%f")
@@ -70,7 +83,7 @@ def console_line(*, colors: bool) -> Callable[[Entry], str]:
             f"[{colored(_LEVELS.get(level, ''), f'{level:<9}')}]",
             colored(_BRIGHT, event),
             f"[{escaped(entry.logger)}]",
-            *(f"{colored(_CYAN, name)}={_word(value)}" for name, value in _fields(entry).items()),
+            *(f"{colored(_CYAN, name)}={_word(value)}" for name, value in members(entry).items()),
         ]
         return "\n".join([" ".join(parts), *(f"{_INDENT}{one}" for one in _block(entry))])
 

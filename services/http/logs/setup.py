@@ -30,7 +30,7 @@ def set_up_logging(
     Args:
         level: the least severe messages that are kept.
         format: `auto` is `console` on a terminal and `json` elsewhere.
-        service: put on every JSON line.
+        service: put on every line.
     """
     global _writer
     flush_logs()
@@ -72,7 +72,7 @@ def _writer_of(format: str, service: str) -> Writer:
     output = Output()
     utf8 = output.encoding.lower().replace("-", "") in ("utf8", "utf8sig")
     if format == "console" or (format == "auto" and output.is_terminal):
-        render = console_line(colors=output.is_terminal)
+        render = console_line(service, colors=output.is_terminal)
     else:
         render = json_line(service, ascii_only=not utf8)
     return Writer(render, partial(str.encode, encoding=output.encoding, errors="backslashreplace"), output.write)

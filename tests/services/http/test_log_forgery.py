@@ -103,6 +103,7 @@ def test_a_500_a_path_and_a_field_neither_forge_lines_nor_steer_a_terminal_nor_s
     assert service.ask(f"/log?what={what}", **{name.replace("-", "_"): text for name, text in SECRETS.items()}) == 200
     assert service.ask(f"/nothing/{what}%20200%20[cqox.access]") == 404
     assert service.ask("/nothing?token=hunter2-query") == 404
+    assert service.ask("/nothing?erase=reports&%74oken=hunter2%20hunter2&key=hunter2") == 404
     text = service.end()
 
     assert not UNSAFE.search(text)
@@ -113,6 +114,7 @@ def test_a_500_a_path_and_a_field_neither_forge_lines_nor_steer_a_terminal_nor_s
     shown = text if service.format == "console" else "\n".join(map(spelled, lines))
     # In two messages, a field and a note; the others have blanks or bytes in another form.
     assert shown.count(r"[info     ] forged\r\x1b[31mred\x9b2J\x85\u2028\u202eevil\x00") >= 4
+    assert "?erase=reports&token=***&key=***" in text
     assert "RuntimeError" in text
     assert not UNSAFE.search(shown)
 

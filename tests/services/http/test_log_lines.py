@@ -11,12 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cqox import telemetry
 from services.http.logs.lines import console_line, json_line
 from services.http.logs.output import Output
 from services.http.logs.snapshot import Entry, snapshot
 from services.http.logs.writer import Writer
 
-RENDERERS = [console_line(colors=False), json_line("gateway", ascii_only=False), json_line("gateway", ascii_only=True)]
+RENDERERS = [
+    console_line("gateway", colors=False),
+    json_line("gateway", ascii_only=False),
+    json_line("gateway", ascii_only=True),
+]
 
 
 def record(message: object, *arguments: object, logger: str = "x", exc_info: object = None) -> logging.LogRecord:
@@ -104,6 +109,18 @@ def test_a_field_cannot_pass_for_another_one_or_for_what_is_ours() -> None:
     assert r'detail="x\" status=200"' in first
     assert json.loads(second)["service"] == "gateway"
     assert json.loads(second)["service_"] == "other"
+
+
+def test_every_form_names_the_service_and_the_trace_where_there_is_one() -> None:
+    with telemetry.server_span("GET", None, parent=None, request_id="2" * 32):
+        traced = lines("x")
+    for line, without in zip(traced, lines("x"), strict=True):
+        assert "gateway" in line
+        assert "2" * 32 in line
+        assert "trace_id" in line
+        assert "gateway" in without
+        assert "trace_id" not in without
+    assert " service=gateway trace_id=" in traced[0]
 
 
 def test_a_long_secret_is_masked_also_where_it_is_cut() -> None:
