@@ -91,8 +91,16 @@ def _run(target: Target, change: Mapping[str, JsonValue] | None, *, as_json: boo
     if as_json:
         print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
-        Console(highlight=False).print(policies_table(shown), soft_wrap=True)
+        console = Console(highlight=False)
+        console.print(policies_table(shown), soft_wrap=True)
+        for name, value in _settings_of(change).items():
+            console.print(f"{name} is {json.dumps(value, ensure_ascii=False)} now.", markup=False, soft_wrap=True)
     return 0
+
+
+def _settings_of(change: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue]:
+    settings = {} if change is None else change.get("settings")
+    return settings if isinstance(settings, Mapping) else {}
 
 
 def _client(target: Target) -> httpx.Client:

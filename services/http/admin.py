@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import NotFound as NoSuchPath
 
-from cqox.contract import parse_model
+from cqox.contract import parse_model, shortened
 from cqox.errors import InvalidRequest, NotFound
 from cqox.resilience import Registry, registry
 from services.http.admin_server import serve_admin_socket
@@ -37,6 +37,8 @@ _ACTIONS: Mapping[str, Callable[[Registry, str], None]] = {
     "disable": Registry.disable,
     "observe_only": Registry.observe_only,
 }
+_OF_CODE = frozenset({"exceptions", "failure_if", "failures", "probe"})
+"""Settings that are types and functions, which no request can spell."""
 
 
 def add_admin(app: App) -> None:
@@ -87,10 +89,24 @@ def _steer(body: Mapping[str, JsonValue]) -> None:
         if change.action is not None:
             _ACTIONS[change.action](registry, change.policy)
         else:
+            _check_names(change.policy, change.settings or {})
             registry.reconfigure(change.policy, **change.settings or {})
-        _log.warning("a policy was steered", policy=change.policy, action=change.action, settings=change.settings)
+        _log.warning("a policy was steered", **change.model_dump(exclude_none=True))
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"{error}.", field="settings" if change.action is None else "action") from error
+
+
+def _check_names(policy: str, settings: Mapping[str, JsonValue]) -> None:
+    """Refuse settings that the policy does not have or that only code can give, and name those that it takes."""
+    takes = sorted(each for each in registry[policy].setting_names() if each.rpartition(".")[2] not in _OF_CODE)
+    known = {each.rpartition(".")[2] for each in takes}
+    for name in settings:
+        if name.rpartition(".")[2] not in known:
+            why = " outside of its code" if name.rpartition(".")[2] in _OF_CODE else ""
+            raise InvalidRequest(
+                f"'{policy}' has no setting '{shortened(name)}' to change{why}; it has: {', '.join(takes) or 'none'}.",
+                field="settings",
+            )
 
 
 def _listing(app: App) -> TrioResponse:

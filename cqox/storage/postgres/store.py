@@ -64,7 +64,8 @@ class PostgresStore(PostgresRetention):
         circuit = store_circuit("postgres", recovery_seconds=recovery_seconds)
         # Guarded once: the frame of a policy is made anew for every `Policy.call`.
         self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._reach)
-        self._run_briefly = store_policy(circuit, seconds=min(seconds, _BRIEF_SECONDS))(self._reach)
+        brief = store_policy(circuit, name="postgres brief", seconds=min(seconds, _BRIEF_SECONDS))
+        self._run_briefly = brief(self._reach)
         # When each call of now began: what one learns of the server shortens the wait of the others.
         self._waiting: dict[CancelScope, float] = {}
         self._migrated = False

@@ -82,12 +82,22 @@ def test_a_circuit_is_steered_and_shown_as_it_is_then(up):
     assert mode == "normal"
     sqlite = admin("isolate", "sqlite", "--service", "engine", **settings)
     assert (sqlite.returncode, "isolated" in sqlite.stdout) == (0, True)
+    listed = json.loads(admin("policies", "--service", "engine", "--json", **settings).stdout)
+    assert listed.keys() == {"sqlite", "sqlite breaker"}
+    assert listed["sqlite breaker"]["mode"] == listed["sqlite"]["parts"][0]["state"]["mode"] == "isolated"
     assert admin("reset", "sqlite", "--service", "engine", **settings).returncode == 0
 
 
 def test_settings_are_changed(up):
     _, settings = up
-    assert admin("set", ANALYZE, "recovery_timeout=30", "max_attempts=2", "jitter=false", **settings).returncode == 0
+    done = admin("set", ANALYZE, "recovery_timeout=30", "max_attempts=2", "jitter=false", **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-3:] == [
+        "recovery_timeout is 30 now.",
+        "max_attempts is 2 now.",
+        "jitter is false now.",
+    ]
+    json.loads(admin("set", ANALYZE, "max_attempts=3", "--json", **settings).stdout)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +106,11 @@ def test_settings_are_changed(up):
         (("isolate", "nobody"), 1, "There is no policy 'nobody'. There are: _call_engine_analyze"),
         (("isolate", "engine retry budget"), 1, "has no circuit to isolate"),
         (("set", ANALYZE, "nonsense=1"), 1, "has no setting 'nonsense' to change; it has: "),
+        (
+            ("set", ANALYZE, "failure_if=1"),
+            1,
+            "has no setting 'failure_if' to change outside of its code; it has: base_delay",
+        ),
         (("set", ANALYZE, "recovery_timeout=soon"), 1, "recovery_timeout"),
         (("set", ANALYZE, "recovery_timeout=1e999"), 1, "recovery_timeout"),
         (("set", ANALYZE, "recovery_timeout=NaN"), 1, "recovery_timeout"),

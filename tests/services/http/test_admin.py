@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import structlog
 
 from cqox.resilience import CircuitBreaker, Policy, Registry, Retry, Shed
 from services.http.admin import add_admin
@@ -99,6 +100,25 @@ async def test_settings_are_changed_where_they_make_sense(policy, breaker):
         status, problem = await steer({"policy": "tested", "settings": settings})
         assert (status, problem["type"]) == (400, "invalid-request"), problem
     assert breaker.settings.recovery_timeout == 5
+
+
+@pytest.mark.trio
+async def test_only_settings_that_a_request_can_spell_are_offered(policy):
+    for name in ("nonsense", "failure_if", "Retry.exceptions"):
+        _, problem = await steer({"policy": "tested", "settings": {name: 1}})
+        offered = problem["detail"].partition("it has: ")[2].removesuffix(".").split(", ")
+        assert {"recovery_timeout", "max_attempts"} <= set(offered)
+        assert not {"failure_if", "failures", "exceptions", "probe"} & {each.rpartition(".")[2] for each in offered}
+
+
+@pytest.mark.trio
+async def test_the_log_says_what_was_changed_and_nothing_else(policy):
+    with structlog.testing.capture_logs() as logged:
+        await steer({"policy": "tested", "settings": {"max_attempts": 2}})
+        await steer({"policy": "tested", "action": "reset"})
+    changed, forced = [entry for entry in logged if entry["event"] == "a policy was steered"]
+    assert (changed["settings"], "action" in changed) == ({"max_attempts": 2}, False)
+    assert (forced["action"], "settings" in forced) == ("reset", False)
 
 
 @pytest.mark.trio
