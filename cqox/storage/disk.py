@@ -26,6 +26,7 @@ LEAST_FREE_BYTES = 64 * 2**20
 """Below this much space, or a twentieth of a small disk, the disk of a data directory is as good as full."""
 
 _LEAST_FREE_SHARE = 20
+_MAKE_ROOM = "Delete data sets or analyses, or make room on that disk."
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -46,10 +47,7 @@ def unavailable(error: OSError) -> StoreUnavailable:
     """The failure of a file operation in the data directory, as a caller can act on it; no path is named."""
     said = os.strerror(error.errno).lower() if error.errno else str(error)
     if error.errno in _FULL:
-        return StorageFull(
-            f"The disk of the data directory is full ({said}): nothing was kept. Delete data sets or analyses, or have "
-            "its operator make room."
-        )
+        return StorageFull(f"The disk of the data directory is full ({said}): nothing was kept. {_MAKE_ROOM}")
     if error.errno in _CLOSED:
         return StoreUnavailable(f"The data directory cannot be written to ({said}): nothing was kept.")
     if error.errno in _GONE:
@@ -109,15 +107,33 @@ def check_room(
     free = about.f_bavail * about.f_frsize
     if reserve <= LEAST_FREE_BYTES:
         reserve = min(reserve, about.f_blocks * about.f_frsize // _LEAST_FREE_SHARE)
-    reserve += ballast_bytes if reserve else 0
-    if free - wanted_bytes < reserve:
-        mib = 2**20
-        wanted = f", {wanted_bytes / mib:.1f} MiB are to be written" if wanted_bytes else ""
-        raise StorageFull(
-            f"The disk of the data directory is nearly full: {free / mib:.1f} MiB are left{wanted} and "
-            f"{reserve / mib:.1f} MiB are reserved (CQOX_DISK_RESERVE_BYTES). Delete data sets or analyses, or have "
-            "its operator make room."
-        )
+    ballast = ballast_bytes if reserve else 0
+    if free - wanted_bytes < reserve + ballast:
+        raise StorageFull(_without_room(free=free, wanted=wanted_bytes, reserve=reserve, ballast=ballast))
+
+
+def _without_room(*, free: int, wanted: int, reserve: int, ballast: int) -> str:
+    state = "has no room for that" if wanted else "is nearly full" if free else "is full"
+    shares = [f"{_size(free)} are free" if free else "nothing is free"]
+    if wanted:
+        shares.append(f"{_size(wanted)} are to be written")
+    if reserve:
+        shares.append(f"{_size(reserve)} must stay free (CQOX_DISK_RESERVE_BYTES)")
+    if ballast:
+        shares.append(f"{_size(ballast)} are to be set aside for deletions")
+    *first, last = shares
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"The disk of the data directory {state}: {listed}. {_MAKE_ROOM}"
+
+
+def _size(size_bytes: int) -> str:
+    """Return the size in the unit that shows it with one to three digits before the point."""
+    size, unit = float(size_bytes), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1000:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.1f} {unit}".replace(".0 ", " ")
 
 
 def usable_directory(folder: Path, *, setting: str) -> None:

@@ -30,7 +30,9 @@ def test_a_disk_is_at_fault_where_it_is_full_or_closed_and_not_where_something_i
 def test_a_disk_with_hardly_any_room_is_told_of_before_it_is_full(tmp_path: Path) -> None:
     check_disk(tmp_path)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(StorageFull, match=r"nearly full: [\d.]+ MiB are left"):
+    with pytest.raises(
+        StorageFull, match=r"is nearly full: [\d.]+ [GT]iB are free and 4194304 TiB must stay free \(CQOX"
+    ):
         check_disk(tmp_path, 2**62)
     with pytest.raises(OSError, match="No such file"):
         check_disk(tmp_path / "gone")
@@ -85,7 +87,9 @@ def test_what_would_take_the_reserve_of_the_disk_is_refused_and_the_reserve_is_n
     check_room(tmp_path, 0)
     check_room(tmp_path, free // 2, wanted_bytes=free // 4)
     for reserve, wanted in ((free // 2, free), (2 * free, 0)):
-        with pytest.raises(StorageFull, match=r"reserved \(CQOX_DISK_RESERVE_BYTES\). Delete data sets or analyses"):
+        with pytest.raises(
+            StorageFull, match=r"must stay free \(CQOX_DISK_RESERVE_BYTES\). Delete data sets or analyses"
+        ):
             check_room(tmp_path, reserve, wanted_bytes=wanted)
 
 
@@ -101,7 +105,32 @@ def test_the_least_reserve_is_a_small_part_of_a_small_disk(tmp_path: Path, monke
 
     monkeypatch.setattr(os, "statvfs", lambda _: Small)
     check_room(tmp_path)
-    with pytest.raises(StorageFull, match=r"0\.8 MiB are left, 0\.7 MiB are to be written and 0\.2 MiB are reserved"):
+    with pytest.raises(
+        StorageFull, match=r"has no room for that: .* are free, .* are to be written and .* must stay free"
+    ):
         check_room(tmp_path, wanted_bytes=170 * 4096)
     with pytest.raises(StorageFull):
         check_room(tmp_path, 2**30)
+
+
+@pytest.mark.parametrize(
+    ("free_blocks", "ballast_bytes", "said"),
+    [
+        (0, 0, "is full: nothing is free and 3.2 MiB must stay free (CQOX_DISK_RESERVE_BYTES). Delete "),
+        (1, 0, "is nearly full: 4 KiB are free and 3.2 MiB must stay free (CQOX_DISK_RESERVE_BYTES). Delete "),
+        (
+            *(900, 2**20),
+            "3.5 MiB are free, 3.2 MiB must stay free (CQOX_DISK_RESERVE_BYTES) and 1 MiB are to be set aside for "
+            "deletions. Delete data sets or analyses, or make room on that disk.",
+        ),
+    ],
+)
+def test_what_is_free_and_what_it_is_for_are_named_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_blocks: int, ballast_bytes: int, said: str
+) -> None:
+    blocks = 2**26 // 4096
+    about = os.statvfs_result((4096, 4096, blocks, free_blocks, free_blocks, *tuple(os.statvfs(tmp_path))[5:10]))
+    monkeypatch.setattr(os, "statvfs", lambda _: about)
+    with pytest.raises(StorageFull) as caught:
+        check_room(tmp_path, ballast_bytes=ballast_bytes)
+    assert said in str(caught.value)
