@@ -20,7 +20,7 @@ from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
 from services.engine.jobs import described, record_of, recorded, remembered
 from services.engine.keys import held_key, value_digest
-from services.engine.pages import page_limit
+from services.engine.pages import page_before, page_limit, query_of
 from services.engine.state import State
 from services.http.api import Handler
 from services.http.bodies import read_json
@@ -60,9 +60,11 @@ def handlers(state: State) -> dict[str, Handler]:
         return report_answer(await state.analyses.read(analysis_id, trace_id=_trace_id()))
 
     async def list_analyses() -> Response:
-        query = current_request().args
+        query = query_of("list_analyses")
         page = await state.analyses.reports(
-            dataset_id=query.get("dataset_id"), limit=page_limit(query.get("limit", "50")), before=query.get("before")
+            dataset_id=query.get("dataset_id"),
+            limit=page_limit(query.get("limit", "50")),
+            before=page_before(query.get("before")),
         )
         return json_answer({"analyses": [_summary(report) for report in page.items], "next": page.next})
 

@@ -11,6 +11,7 @@ from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
 from services.engine.answers import json_answer, json_bytes, no_content
 from services.engine.keys import held_key
+from services.engine.pages import query_of
 from services.engine.state import State
 from services.http.api import Handler
 from services.http.bodies import read_json
@@ -50,13 +51,14 @@ def handlers(state: State) -> dict[str, Handler]:
         return answer
 
     async def list_datasets() -> Response:
+        query_of("list_datasets")
         return json_answer({"datasets": [_summary(record) for record in await state.analyses.datasets.all()]})
 
     async def read_dataset(dataset_id: str) -> Response:
         return json_bytes(_described(await state.analyses.datasets.get(dataset_id)))
 
     async def delete_dataset(dataset_id: str) -> Response:
-        erase = current_request().args.get("erase")
+        erase = query_of("delete_dataset").get("erase")
         if erase not in (None, "reports"):
             raise InvalidRequest(
                 f"'erase' says what else is deleted, and can be 'reports', not '{shortened(erase)}'.",

@@ -14,7 +14,7 @@ from cqox.errors import InvalidRequest, RunsElsewhere, StoreUnavailable
 from cqox.storage import JobRecord, JobStatus
 from services.engine.answers import json_answer
 from services.engine.events import event_stream, last_seen
-from services.engine.pages import page_limit
+from services.engine.pages import page_before, page_limit, query_of
 from services.engine.state import State
 from services.http.api import JOB_STATUSES, Handler
 from services.http.hop import SECOND_HAND
@@ -30,12 +30,12 @@ def handlers(state: State) -> dict[str, Handler]:
     """The operations on jobs, by name."""
 
     async def list_jobs() -> Response:
-        query = current_request().args
+        query = query_of("list_jobs")
         page = await state.analyses.jobs(
             dataset_id=query.get("dataset_id"),
             status=_status(query.get("status")),
             limit=page_limit(query.get("limit", "50")),
-            before=query.get("before"),
+            before=page_before(query.get("before")),
         )
         return json_answer({"jobs": [_summary(record) for record in page.items], "next": page.next})
 

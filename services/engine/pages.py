@@ -1,11 +1,36 @@
-"""The parts of a listing that a request asks for."""
+"""Read the query of a request: names that its operation knows, and the page of a listing that it asks for."""
+
+from collections.abc import Mapping
+from datetime import datetime
 
 from cqox.contract import shortened
+from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
+from services.http.api import operation
+from services.http.incoming import current_request
 
-__all__ = ["page_limit"]
+__all__ = ["page_before", "page_limit", "query_of"]
 
 _MOST_ROWS_OF_A_PAGE = 200
+
+
+def query_of(name: str) -> Mapping[str, str]:
+    """Return the query of the current request.
+
+    Args:
+        name: of the operation that it asks for.
+
+    Raises:
+        InvalidRequest: it holds a name that the operation does not know. Ignored, a misspelt filter would list
+            everything, and a misspelt `erase` would erase nothing.
+    """
+    query = current_request().args
+    known = [each.name for each in operation(name).parameters if each.where == "query"]
+    for given in query:
+        if given not in known:
+            cure = "" if known else "The path takes no query."
+            raise unknown_word("query parameter", given, known, field=shortened(given), cure=cure)
+    return query
 
 
 def page_limit(given: str) -> int:
@@ -23,3 +48,28 @@ def page_limit(given: str) -> int:
             f"'limit' is a whole number from 1 to {_MOST_ROWS_OF_A_PAGE}, not '{shortened(given)}'.", field="limit"
         )
     return limit
+
+
+def page_before(given: str | None) -> str | None:
+    """Return where the page before ended, None for the first page.
+
+    Raises:
+        InvalidRequest: it is not the `next` of a page, which is a time and an id.
+    """
+    if given is None:
+        return None
+    time, _, identity = given.rpartition("|")
+    if not identity or not _is_time(time):
+        raise InvalidRequest(
+            f"'before' is the 'next' of the page before, not '{shortened(given)}'; leave it out for the first page.",
+            field="before",
+        )
+    return given
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

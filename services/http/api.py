@@ -218,7 +218,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="List data sets",
         answers=(Answer(meaning="Samples first, then newest first.", model=DatasetListing),),
-        problems=_UNAVAILABLE,
+        problems=(400, *_UNAVAILABLE),
     ),
     Operation(
         name="read_dataset",
