@@ -81,7 +81,7 @@ def _check(size: int, sent_bytes: int, limits: Limits) -> None:
     if size > limits.max_expanded_bytes:
         raise LimitExceeded(
             f"The file expands to more than {limits.max_expanded_bytes:,} bytes (it was sent as {sent_bytes:,}); "
-            "expanding was stopped there."
+            "expanding was stopped there. Send less, or have CQOX_MAX_EXPANDED_BYTES of the engine raised."
         )
     if size > _RATIO_FLOOR_BYTES and size > limits.max_expansion_ratio * sent_bytes:
         raise LimitExceeded(

@@ -55,9 +55,11 @@ class Limits:
 
 def exceeded(what: str, found: int, limit: int, *, at_least: bool = False) -> LimitExceeded:
     """The error for `found` of something where at most `limit` are read."""
+    setting = {"rows": "CQOX_MAX_ROWS", "columns": "CQOX_MAX_COLUMNS"}.get(what)
+    raised = f"have {setting} of the engine raised" if setting else "ask the operator for a higher limit"
     return LimitExceeded(
         f"The table has {'at least ' if at_least else ''}{found:,} {what}; at most {limit:,} are read. "
-        "Send fewer, or ask the operator for a higher limit."
+        f"Send fewer, or {raised}."
     )
 
 

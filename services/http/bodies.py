@@ -32,6 +32,7 @@ __all__ = [
     "read_body",
     "read_json",
     "read_json_bytes",
+    "too_large",
 ]
 
 DEFAULT_PACE = BodyPace()
@@ -75,7 +76,7 @@ def declared_length(request: "IncomingRequest", *, max_bytes: int, what: str) ->
     """
     length = request.content_length
     if length is not None and length > max_bytes:
-        raise _too_large(what, max_bytes)
+        raise too_large(what, max_bytes)
     return length
 
 
@@ -120,7 +121,7 @@ async def chunks_of(
             flow.take(len(data), waited)
         total += len(data)
         if total > max_bytes:
-            raise _too_large(what, max_bytes)
+            raise too_large(what, max_bytes)
         yield data
 
 
@@ -353,5 +354,10 @@ def _too_slow(watch: PaceWatch, pace: BodyPace, what: str, *, over: bool) -> Req
     )
 
 
-def _too_large(what: str, max_bytes: int) -> LimitExceeded:
-    return LimitExceeded(f"The {what} is larger than the {max_bytes:,} bytes that are accepted.")
+def too_large(what: str, max_bytes: int) -> LimitExceeded:
+    """Return what to raise for a body, form or file of more than `max_bytes`, with the setting that bounds it."""
+    setting = "CQOX_MAX_BODY_BYTES" if what == "body" else "CQOX_MAX_UPLOAD_BYTES"
+    return LimitExceeded(
+        f"The {what} is larger than the {max_bytes:,} bytes that are accepted. Send less at once, or have {setting} of "
+        "the service raised."
+    )

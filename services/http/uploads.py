@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import trio
 import trio.to_thread
 
-from cqox.errors import InvalidRequest, LimitExceeded
-from services.http.bodies import DEFAULT_PACE, chunks_of
+from cqox.errors import InvalidRequest
+from services.http.bodies import DEFAULT_PACE, chunks_of, too_large
 from services.http.multipart import file_of_form
 from services.http.pace import BodyPace
 
@@ -122,7 +122,7 @@ async def _write(
     async for data in chunks:
         size_bytes += len(data)
         if size_bytes > max_bytes:
-            raise LimitExceeded(f"The file is larger than the {max_bytes:,} bytes that are accepted.")
+            raise too_large("file", max_bytes)
         pending += data
         if len(pending) >= _WRITE_BYTES:
             with _on_disk():

@@ -40,7 +40,9 @@ def test_texts_for_missing_values_may_come_as_a_list_or_as_one():
     assert ReadOptions(na="a").na == ("a",)
 
 
-@pytest.mark.parametrize(("rows", "columns", "what"), [(11, 1, "rows"), (1, 4, "columns"), (10, 3, "cells")])
+@pytest.mark.parametrize(
+    ("rows", "columns", "what"), [(11, 1, "rows.*CQOX_MAX_ROWS"), (1, 4, "columns.*CQOX_MAX_COLUMNS"), (10, 3, "cells")]
+)
 def test_each_bound_of_the_shape_is_named(rows, columns, what):
     limits = Limits(max_rows=10, max_columns=3, max_cells=29)
     with pytest.raises(LimitExceeded, match=what):

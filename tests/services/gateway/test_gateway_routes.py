@@ -205,6 +205,7 @@ def test_an_upload_beyond_the_limit_is_refused_without_the_engine(start, engine)
         answer = httpx.post(f"{gateway.url}/api/datasets", content=content)
         assert answer.status_code == 413
         assert problem_of(answer)["type"] == "limit-exceeded"
+        assert "CQOX_MAX_UPLOAD_BYTES" in problem_of(answer)["detail"]
 
 
 def test_a_body_beyond_the_limit_is_refused(start, engine):
