@@ -127,6 +127,9 @@ class Shed(Rejected):
 class Draining(Rejected):
     """The process is shutting down and takes no new work."""
 
+    def __str__(self) -> str:
+        return f"Shutting down: {self.policy} takes no more work; send the request again in a moment."
+
 
 class AttemptTimeout(ResilienceError, TimeoutError):
     """One attempt ran longer than its own limit.

@@ -13,7 +13,7 @@ import polars as pl
 from cqox.analysis.levels import folded
 from cqox.analysis.roles import Columns, Rows, binary, covariate_matrix, group_codes, numeric
 from cqox.analysis.timing import cohort_column, time_column, with_months
-from cqox.contract import ROLES, RoleMapping
+from cqox.contract import ROLES, RoleMapping, counted
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Edges, Matrix, Vector
 
@@ -147,7 +147,7 @@ def _policy(frame: Rows, roles: RoleMapping) -> Matrix:
         wrong = int(np.sum((policy[:, place] < 0) | (policy[:, place] > 1)))
         if wrong:
             raise InvalidRequest(
-                f"{wrong} rows of '{name}' are not between 0 and 1, as a probability of an action must be.",
+                f"'{name}' has {counted(wrong, 'value')} outside of 0 to 1, where every probability of an action lies.",
                 field="mapping.target_policy",
             )
     return policy
@@ -177,7 +177,8 @@ def _location(frame: Rows, roles: RoleMapping) -> Matrix | None:
         wrong = int(np.sum(np.abs(place[:, column]) > most))
         if wrong:
             raise InvalidRequest(
-                f"{wrong} rows of '{roles[role]}' are beyond {most:g}; {role} is in degrees.", field=f"mapping.{role}"
+                f"'{roles[role]}' has {counted(wrong, 'value')} beyond {most:g}; {role} is in degrees.",
+                field=f"mapping.{role}",
             )
     return place
 

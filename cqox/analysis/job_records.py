@@ -13,6 +13,7 @@ import anyio
 
 from cqox.analysis.outage import Outage
 from cqox.analysis.tending import JOB_LEASE_SECONDS
+from cqox.contract import counted
 from cqox.errors import StoreUnavailable
 from cqox.resilience.classification import never_sent
 from cqox.storage import JobRecord, ResultStore
@@ -116,7 +117,7 @@ class JobRecords:
                 else:
                     await self._put(record)
             except StoreUnavailable as error:
-                self._unrecorded.failed("%d jobs are still to be recorded: %s", len(self._waiting), error)
+                self._unrecorded.failed("Still to be recorded: %s. %s", counted(len(self._waiting), "job"), error)
                 return
             self._settled(job_id, record)
 

@@ -7,6 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from cqox.contract import counted
+
 __all__ = ["Outage"]
 
 _EVERY_SECONDS = 30.0
@@ -42,10 +44,13 @@ class Outage:
         if now - self._told_at < _EVERY_SECONDS:
             return
         if self._told:
-            _logger.log(self._level, "%s %d more times; the last: %s", self._what, self._untold, message % args)
+            _logger.log(self._level, "%s %s; the last: %s", self._what, self._repeats(), message % args)
         else:
             _logger.log(self._level, message, *args)
         self._told, self._told_at, self._untold = True, now, 0
+
+    def _repeats(self) -> str:
+        return counted(self._untold, "more time")
 
     def over(self) -> None:
         """Tell that a call has done what it was to do, where the log still says that none does."""

@@ -308,10 +308,8 @@ class Results:
         """Log how many reports end with this engine, because no store has taken them."""
         if self._unkept_keys:
             self._unkept.over()
-            _logger.error(
-                "%d reports that were answered could not be stored, and are lost with this engine.",
-                len(self._unkept_keys),
-            )
+            count = len(self._unkept_keys)
+            _logger.error("Reports that were answered, could not be stored and are lost with this engine: %d.", count)
 
     def unstored_bytes(self) -> int:
         """Memory that is taken by reports that no store has taken so far."""

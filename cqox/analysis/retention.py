@@ -14,6 +14,7 @@ import anyio
 
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.results import Results
+from cqox.contract import counted
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
@@ -127,11 +128,11 @@ class Retention:
         counts: dict[str, int] = {}
         trouble: StoreUnavailable | OSError | None = None
         steps = (
-            ("jobs", self._expire_jobs),
-            ("reports", self._expire_reports),
-            ("data sets", self._expire_datasets),
-            ("drawings of analyses that are not stored", self._expire_figures),
-            ("leftovers", self._files.sweep),
+            ("job", self._expire_jobs),
+            ("report", self._expire_reports),
+            ("data set", self._expire_datasets),
+            ("orphaned drawing", self._expire_figures),
+            ("leftover", self._files.sweep),
         )
         for what, step in steps:
             try:
@@ -139,7 +140,7 @@ class Retention:
             except (StoreUnavailable, OSError) as error:
                 trouble = error
         if any(counts.values()):
-            told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            told = ", ".join(counted(count, what) for what, count in counts.items() if count)
             _logger.info("Deleted what is kept no longer: %s.", told)
         if trouble is not None:
             _logger.warning("What is kept no longer could not all be deleted, which is tried again: %s", trouble)

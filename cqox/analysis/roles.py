@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from cqox.analysis.levels import MAX_LEVELS, choose_reference
-from cqox.contract import RoleMapping
+from cqox.contract import RoleMapping, counted
 from cqox.datasets import ColumnsOnDisk
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators._room import room
@@ -192,8 +192,8 @@ def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
         wrong = int(np.sum(logs > 0))
         if wrong:
             raise InvalidRequest(
-                f"{wrong} rows of '{name}' are above 0; the logarithm of a probability is at most 0. If they are "
-                "probabilities, map the column as 'pscore'.",
+                f"'{name}' has {counted(wrong, 'value')} above 0; the logarithm of a probability is at most 0. Where "
+                "it holds probabilities, map the column as 'pscore'.",
                 field="mapping.log_propensity",
             )
         return np.exp(logs)
@@ -205,9 +205,8 @@ def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
     wrong = int(np.sum((scores <= 0) | ((scores > 1) if logged else (scores >= 1))))
     if wrong:
         raise InvalidRequest(
-            f"{wrong} rows of '{name}' are not above 0 and at most 1, as the probability of a logged action must be."
-            if logged
-            else f"{wrong} rows of '{name}' are not strictly between 0 and 1, as a probability of treatment must be.",
+            f"'{name}' has {counted(wrong, 'value')} outside of what the probability of "
+            + ("a logged action can be: above 0 and at most 1." if logged else "treatment can be: between 0 and 1."),
             field="mapping.pscore",
         )
     return scores

@@ -1,6 +1,7 @@
 """Roles, requests and reports: the words that clients, gateway and engine share. Loads no numerics."""
 
 from cqox.contract.bounds import MOST_COLUMNS, shortened
+from cqox.contract.counts import counted
 from cqox.contract.estimators import ESTIMATORS
 from cqox.contract.parsing import parse_model
 from cqox.contract.report import (
@@ -68,6 +69,7 @@ __all__ = [
     "RoleCandidate",
     "RoleMapping",
     "canonical_role",
+    "counted",
     "near_words",
     "parse_model",
     "shortened",

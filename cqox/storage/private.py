@@ -54,11 +54,13 @@ def tighten(root: Path) -> None:
     with suppress(OSError), _opened(root) as top:
         walk.walk(top, "")
     for count, first, why in (
-        (walk.foreign, walk.first_foreign, "belong to other users and keep their modes; have their owner changed"),
-        (walk.failed, walk.first_failed, "keep modes that let other users in; the file system takes no others"),
+        (walk.foreign, walk.first_foreign, "another user owns them, who has to be changed"),
+        (walk.failed, walk.first_failed, "the file system takes no others"),
     ):
         if count:
-            _logger.warning("%d files or folders in the data directory (such as '%s') %s.", count, first, why)
+            _logger.warning(
+                "Modes in the data directory that let other users in: %d, such as that of '%s'; %s.", count, first, why
+            )
 
 
 class _Walk:

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cqox.contract import counted
 from cqox.storage.disk import alone
 from cqox.storage.rows import DATASET, JOB, REPORT, loaded
 from cqox.storage.sqlite_file import BUSY_SECONDS, File, code_of, file_at, migrate
@@ -64,7 +65,7 @@ def replace_damaged(path: Path, damage: str, *, is_damaged: Callable[[File], boo
         damage,
         aside,
         seconds,
-        ", ".join(f"{number} {table}" for table, number in saved.items()),
+        ", ".join(counted(number, table) for table, number in saved.items()),
     )
     return True
 
@@ -93,7 +94,9 @@ def _salvaged(damaged: sqlite3.Connection, fresh: Path, *, until: float) -> dict
             marks = ", ".join("?" * len(table.columns.split(",")))
             statement = f"INSERT OR IGNORE INTO {table.name} ({table.columns}) VALUES ({marks})"
             rows = _rows(damaged, table, until=until)
-            saved[table.name.replace("datasets", "data sets")] = connection.executemany(statement, rows).rowcount
+            saved[table.name.replace("datasets", "data sets").removesuffix("s")] = connection.executemany(
+                statement, rows
+            ).rowcount
         connection.commit()
     return saved
 

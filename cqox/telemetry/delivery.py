@@ -105,7 +105,7 @@ class Ledger:
             if not self._unsaid or now - self._said_at < _SAY_AGAIN_SECONDS:
                 return
             unsaid, self._unsaid, self._said_at = self._unsaid, 0, now
-        _log.warning("%d records of %s were lost (%s); the collector is away or slow", unsaid, self._signal, reason)
+        _log.warning("records of %s were lost: %d (%s); the collector is away or slow", self._signal, unsaid, reason)
 
 
 class CountedSpans(SpanProcessor):

@@ -96,7 +96,7 @@ class App(QuartTrio):
 
     def refusal(self, request: IncomingRequest) -> TrioResponse:
         """The answer to a request that was cut at the end of the grace."""
-        return problems.answer(request, Draining(self.title.lower()))
+        return problems.answer(request, Draining(f"the {self.title.lower()}"))
 
     async def handle_request(self, request: Request) -> ResponseTypes:
         """Answer a request that is for this service and comes from none but its own pages; refuse any other.

@@ -74,7 +74,7 @@ class _Connections:
         metrics.count(series.CONNECTIONS_CLOSED, {"reason": "failed"})
         self._unlogged += 1
         if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
-            _log.error("%d connections failed and were closed; the last by this", self._unlogged, exc_info=error)
+            _log.error("connections failed and were closed: %d; the last by this", self._unlogged, exc_info=error)
             self._logged_at, self._unlogged = time.monotonic(), 0
 
 

@@ -23,6 +23,7 @@ import trio
 from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 
+from cqox.contract import counted
 from cqox.tasks import TaskGroup, open_task_group
 from cqox.telemetry import metrics, series
 from services.http.app import App
@@ -195,7 +196,8 @@ class _Server:
             await self._app.in_flight.wait_idle()
         left += self._app.in_flight.cut_all()
         if left:
-            self._say("%d requests were cut after %g s: %s", len(left), self._drain_seconds, ", ".join(left))
+            cut = f"{counted(len(left), 'request')} {'was' if len(left) == 1 else 'were'} cut"
+            self._say("%s after %g s: %s", cut, self._drain_seconds, ", ".join(left))
         self._say("Shutting down gracefully...")
         self._app.lifecycle.drained.set()
         # By now Hypercorn has cancelled what it can; what still has a connection is held by a peer that does not read.
@@ -203,7 +205,7 @@ class _Server:
         sever(self._ports)
 
     def _end_at_once(self, name: str) -> NoReturn:
-        self._say("Received signal %s again, ending at once: %d requests cut", name, len(self._app.in_flight))
+        self._say("Received signal %s again, ending at once: %s cut", name, self._in_flight())
         _exit()
 
     def _arm(self, seconds: float) -> None:
@@ -214,8 +216,11 @@ class _Server:
         timer.start()
 
     def _stop_hard(self) -> None:
-        self._say("Still not ended after the grace: stopping hard, %d requests cut", len(self._app.in_flight))
+        self._say("Still not ended after the grace: stopping hard, %s cut", self._in_flight())
         _exit()
+
+    def _in_flight(self) -> str:
+        return counted(len(self._app.in_flight), "request")
 
     def _say(self, message: str, *args: object) -> None:
         self._log.info(f"[{self._app.title}] {message}", *args)

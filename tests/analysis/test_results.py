@@ -395,4 +395,4 @@ async def test_what_no_store_has_taken_is_said_at_the_end(tmp_path: Path, caplog
         assert "lost with this engine" not in caplog.text
         assert await results.keep(ONE) is False
         results.log_unstored()
-        assert "1 reports that were answered could not be stored" in caplog.text
+        assert "could not be stored and are lost with this engine: 1." in caplog.text

@@ -120,7 +120,7 @@ def test_free_text_as_a_covariate_is_refused() -> None:
 
 def test_a_known_propensity_is_checked() -> None:
     frame = pl.DataFrame({"p": [0.5, 1.0], "l": [-0.5, 0.1], "ok": [-0.5, 0.0]})
-    with pytest.raises(InvalidRequest, match="1 rows of 'p'"):
+    with pytest.raises(InvalidRequest, match="'p' has 1 value"):
         probability(frame, {"pscore": "p"})
     with pytest.raises(InvalidRequest, match="above 0"):
         probability(frame, {"log_propensity": "l"})

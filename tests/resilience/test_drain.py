@@ -34,7 +34,10 @@ def test_once_begun_it_refuses_what_is_new_and_says_when_to_come_back() -> None:
     drain.begin()
     rejections = []
     for _ in range(2):
-        with pytest.raises(Draining, match="Draining for gateway") as caught, drain.entry("second"):
+        with (
+            pytest.raises(Draining, match="Shutting down: gateway takes no more work") as caught,
+            drain.entry("second"),
+        ):
             pytest.fail("let in")
         rejections.append(caught.value)
     assert rejections[0] is not rejections[1]

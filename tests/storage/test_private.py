@@ -161,7 +161,7 @@ def test_what_belongs_to_others_keeps_its_mode_and_is_named_once(
         tighten(root)
     assert set(open_to_others(root)) == {"datasets/d", f"datasets/d/{TABLE}"}
     [record] = caplog.records
-    assert "2 files or folders" in record.getMessage()
+    assert "let other users in: 2, such as" in record.getMessage()
     assert "'datasets/d'" in record.getMessage()
 
 

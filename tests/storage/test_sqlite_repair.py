@@ -90,7 +90,7 @@ async def test_a_page_that_is_overwritten_under_a_store_costs_what_was_in_it_and
     (aside,) = set_aside(tmp_path)
     (told,) = [message for message in caplog.messages if aside.name in message]
     assert said in told
-    assert "1 data sets, 1 jobs" in told
+    assert "1 data set, 1 job" in told
     assert names(tmp_path) <= {path.name, *(f"{aside.name}{ending}" for ending in ("", "-wal", "-shm"))}
 
 

@@ -124,7 +124,8 @@ class Writer:
     def _notice(self) -> Entry:
         with self._lock:
             lost, self._lost = self._lost, 0
-            words = f"{lost} log entries were lost: {self._reason}"
+            entries = "log entry was" if lost == 1 else "log entries were"
+            words = f"{lost} {entries} lost: {self._reason}"
         return Entry(
             at=time.time(),
             level="warning",

@@ -54,6 +54,6 @@ def test_an_exception_ends_its_own_connection_and_is_logged(start, error):
     for _ in range(3):
         with socket.create_connection((parsed.host, parsed.port), timeout=10) as connection:
             assert connection.recv(100) == b""
-    assert "1 connections failed and were closed" in service.wait_line("connections failed")
+    assert "connections failed and were closed: 1;" in service.wait_line("connections failed")
     assert httpx.get(f"{service.url}/now").status_code == 200
     assert service.stop() == 0

@@ -130,7 +130,7 @@ def test_what_is_left_at_the_end_of_the_grace_is_answered_503_and_the_exit_statu
     assert answer.status_code == 503
     assert answer.json()["type"] == "draining"
     assert answer.headers["Retry-After"]
-    assert service.has_in_order(*LINES[:3], "1 requests were cut after 0.3 s: GET /slow/30.0", LINES[3])
+    assert service.has_in_order(*LINES[:3], "1 request was cut after 0.3 s: GET /slow/30.0", LINES[3])
 
 
 def test_a_second_signal_ends_at_once(start):
@@ -143,7 +143,7 @@ def test_a_second_signal_ends_at_once(start):
     assert service.stop() == 1
     assert time.monotonic() - began < 1
     assert isinstance(asked.wait(), httpx.TransportError)
-    assert service.has_in_order(*LINES[:3], "again, ending at once: 1 requests cut")
+    assert service.has_in_order(*LINES[:3], "again, ending at once: 1 request cut")
 
 
 def test_readiness_is_refused_during_the_delay_before_the_sockets_close(start):
