@@ -25,7 +25,7 @@ from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, HTTPScope, Scope
 from services.http.connection_limits import Place
 from services.http.middleware import headers_of_refusal, log_refusal, request_id_from
 from services.http.problems import refused
-from services.http.targets import InvalidTarget, Target, parse_target
+from services.http.targets import InvalidTarget, Target, parse_target, why_unsupported
 
 __all__ = ["HELD", "NO_BODY", "Application", "Http1Connection", "Stream"]
 
@@ -198,8 +198,8 @@ class Http1Connection:
         names = [name for name, _ in request.headers]
         if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
             raise _Refused(400, "Transfer-Encoding excludes Content-Length and HTTP/1.0: send one of the two lengths.")
-        if request.method == b"CONNECT":
-            raise _Refused(501, "The service is no proxy: CONNECT is not supported.")
+        if unsupported := why_unsupported(request.method):
+            raise _Refused(501, unsupported)
         try:
             target = parse_target(request.method.decode("ascii"), request.target)
         except InvalidTarget as error:

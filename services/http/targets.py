@@ -1,4 +1,4 @@
-"""Parse the target of a request line (RFC 9112, section 3.2) into what an application is given.
+"""Parse method and target of a request line (RFC 9112, section 3) into what an application is given.
 
 Pure functions: bytes in, a `Target` or an error out.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.http.hosts import parse_authority
 
-__all__ = ["InvalidTarget", "Target", "parse_target"]
+__all__ = ["InvalidTarget", "Target", "parse_target", "why_unsupported"]
 
 _ABSOLUTE = re.compile(rb"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<rest>.*)", re.DOTALL)
 _VISIBLE = re.compile(rb"[!-~]+")
@@ -31,6 +31,19 @@ class Target:
     path: bytes
     query: bytes
     authority: bytes | None = None
+
+
+def why_unsupported(method: bytes) -> str:
+    """Return why no path takes this method, empty where one may.
+
+    Methods are case-sensitive (RFC 9110, section 9.1); the framework would route `get` as GET.
+    """
+    if method == b"CONNECT":
+        return "The service is no proxy: CONNECT is not supported."
+    if method != method.upper():
+        said = method[:20].decode("ascii", "backslashreplace")
+        return f"Methods are case-sensitive, and there is no method '{said}': send {said.upper()}."
+    return ""
 
 
 def parse_target(method: str, target: bytes) -> Target:

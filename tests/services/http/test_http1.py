@@ -67,6 +67,8 @@ def test_nothing_after_connection_close_is_answered_and_the_request_before_it_is
         ("GET http://[::1/ HTTP/1.1", 400, "valid host"),
         ("GET http://user:password@x/now HTTP/1.1", 400, "valid host"),
         ("CONNECT x:80 HTTP/1.1", 501, "CONNECT"),
+        ("get /now HTTP/1.1", 501, "send GET"),
+        ("Delete /now HTTP/1.1", 501, "case-sensitive"),
         ("GET /now HTTP/2.0", 505, "HTTP/1.1"),
         ("POST /json HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked", 400, "excludes"),
         ("POST /json HTTP/1.0\r\nTransfer-Encoding: chunked", 400, "excludes"),
