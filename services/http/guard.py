@@ -75,8 +75,14 @@ class Guard:
     def _refused_page(self, origin: bytes | None, site: bytes | None, host: Authority | None) -> InputError | None:
         if (origin is None and site is None) or not is_cross_site(origin, site, host, self._allowed):
             return None
+        # A page without an origin that is an address, such as that of a local file, is no host that could be listed.
+        cure = (
+            f"If its host belongs to this service, add the host to {SETTING} of the {self._service}"
+            if origin is not None and b"://" in origin
+            else f"Open the page at an address of the {self._service}, or at a host in its {SETTING}"
+        )
         return CrossSiteRequest(
-            f"A web page of another origin may not change anything here. If its host belongs to this service, add its "
-            f"name to {SETTING} of the {self._service}.",
+            f"A web page of another origin may not change anything here. {cure}; a program must send neither Origin "
+            "nor Sec-Fetch-Site.",
             field="Origin" if origin is not None else "Sec-Fetch-Site",
         )

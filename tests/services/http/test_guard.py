@@ -102,7 +102,10 @@ async def test_a_page_of_another_site_changes_nothing(method: str, path: str) ->
         answer = await ask(make_app(), path, method, Host="localhost:8082", **headers)
         problem = json.loads(await answer.get_data())
         assert (answer.status_code, problem["type"]) == (403, "cross-site-request")
-        assert "CQOX_ALLOWED_HOSTS of the gateway" in problem["detail"]
+        cure = "add the host to" if headers.get("Origin", "null") != "null" else "Open the page at an address of"
+        assert cure in problem["detail"]
+        assert "CQOX_ALLOWED_HOSTS" in problem["detail"]
+        assert "a program must send neither Origin nor Sec-Fetch-Site" in problem["detail"]
 
 
 @pytest.mark.trio
