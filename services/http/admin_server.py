@@ -49,7 +49,7 @@ async def serve_admin_socket(app: App, path: Path) -> AsyncIterator[None]:
         path: the file of the socket.
     """
     try:
-        opened = await trio.to_thread.run_sync(open_admin_socket, path)
+        opened = await trio.to_thread.run_sync(partial(open_admin_socket, path, data_dir=app.settings.data_dir))
     except AdminSocketUnusable as error:
         _log.warning(f"[{app.title}] {error}. The service goes on without it.")
         yield

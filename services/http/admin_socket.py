@@ -55,20 +55,22 @@ class AdminSocket:
         self.listening.close()
 
 
-def open_admin_socket(wanted: Path) -> AdminSocket:
+def open_admin_socket(wanted: Path, *, data_dir: Path | None = None) -> AdminSocket:
     """A socket that listens at this path, or at `…-2` and so on where another process has it.
 
-    The file has mode 0600 from its first moment; a folder that has to be made has mode 0700.
+    The file has mode 0600 from its first moment.
 
     Args:
         wanted: the path.
+        data_dir: the only folder that is made where it is missing, with mode 0700: any other is a mistyped path.
 
     Raises:
         AdminSocketUnusable: no socket can be made there.
     """
     reasons: list[str] = []
     try:
-        wanted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if wanted.parent == data_dir:
+            wanted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(wanted.parent):
             for number in range(1, _MOST_NAMES + 1):
                 path = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
@@ -79,8 +81,10 @@ def open_admin_socket(wanted: Path) -> AdminSocket:
                 reasons.append(f"{path} {reason}")
     except OSError as error:
         reason = error.strerror or str(error)
-        if isinstance(error, FileExistsError):
+        if isinstance(error, FileExistsError | NotADirectoryError):
             reason = f"{wanted.parent} is no folder"
+        elif isinstance(error, FileNotFoundError):
+            reason = f"there is no folder {wanted.parent}, and only the data directory is created"
         raise AdminSocketUnusable(_unusable(wanted, reason)) from error
     raise AdminSocketUnusable(_unusable(wanted, reasons[0]))
 

@@ -42,7 +42,7 @@ def leave_behind(path: Path) -> None:
 
 
 def test_the_socket_and_a_folder_made_for_it_are_for_their_owner_alone(folder, umask):
-    opened = open_admin_socket(folder / "data" / "admin.sock")
+    opened = open_admin_socket(folder / "data" / "admin.sock", data_dir=folder / "data")
     assert opened.path == folder / "data" / "admin.sock"
     assert (mode(opened.path), mode(opened.path.parent)) == (0o600, 0o700)
     assert stat.S_ISSOCK(opened.path.lstat().st_mode)
@@ -139,6 +139,13 @@ def test_a_folder_that_cannot_be_made_is_said_with_the_reason(folder):
         AdminSocketUnusable, match=r"There is no admin socket at .*file/admin.sock \(.*file is no folder"
     ):
         open_admin_socket(folder / "file" / "admin.sock")
+
+
+def test_no_other_folder_than_the_data_directory_is_made(folder):
+    for data_dir in (None, folder / "data"):
+        with pytest.raises(AdminSocketUnusable, match=r"there is no folder .*nonexistent, .*CQOX_ADMIN_SOCKET"):
+            open_admin_socket(folder / "nonexistent" / "x.sock", data_dir=data_dir)
+    assert not list(folder.iterdir())
 
 
 def test_of_many_that_start_at_once_each_has_a_socket_of_its_own(folder):
