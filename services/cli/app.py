@@ -9,7 +9,7 @@ import typer
 
 from cqox.contract import ROLES, Options
 from services.cli import admin, db
-from services.http.configuration import about_secrets, former_flag, no_flag
+from services.http.configuration import about_others, about_secrets, former_flag, no_flag
 from services.http.settings import Setting, table
 
 __all__ = ["main"]
@@ -180,7 +180,7 @@ _command(
     _parameters_of_up(),
     "Start gateway and engine and keep them serving until Ctrl-C, which drains them: the gateway fully before the "
     "engine. Only the gateway listens on the host that is named; the engine stays on this machine.",
-    about_secrets("up"),
+    f"{about_secrets('up')} {about_others('up')}",
 )
 _command(
     "analyze",

@@ -19,6 +19,7 @@ __all__ = [
     "HelpRequested",
     "Loaded",
     "SettingsError",
+    "about_others",
     "about_secrets",
     "adopt_telemetry_secrets",
     "former_flag",
@@ -111,6 +112,21 @@ def about_secrets(service: Service) -> str:
     )
 
 
+def about_others(service: Service) -> str:
+    """Return what a help text says of the settings that it does not list."""
+    if service == "up":
+        return (
+            "ENGINE_URL is set by this command; it and the settings of one service alone are listed by "
+            "python -m services.gateway --help and python -m services.engine --help. Those of traces and measures "
+            "(OTEL_..., JAEGER_ENDPOINT) are in docs/telemetry.md."
+        )
+    other = "engine" if service == "gateway" else "gateway"
+    return (
+        f"The {other} has settings of its own: python -m services.{other} --help. Those of traces and measures "
+        "(OTEL_..., JAEGER_ENDPOINT) are in docs/telemetry.md."
+    )
+
+
 def no_flag(setting: Setting) -> str:
     """Why a secret has no flag, and what to use instead."""
     return (
@@ -143,7 +159,7 @@ def load_command_line(
             parser.add_argument(setting.flag, dest=setting.variable, metavar=setting.unit.upper() or "VALUE", help=text)
         elif any(argument.partition("=")[0] == former_flag(setting) for argument in arguments):
             raise SettingsError(no_flag(setting))
-    parser.epilog = about_secrets(service).replace("%", "%%")
+    parser.epilog = f"{about_secrets(service)} {about_others(service)}".replace("%", "%%")
     known, unknown = parser.parse_known_args(arguments)
     found = vars(known)
     if found.pop("help"):
@@ -215,6 +231,8 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
             raise SettingsError(f"{setting.variable} holds characters that are no text; write it in UTF-8.")
         if setting.name == "allowed_hosts":
             _check_hosts(text)
+        if setting.name == "trace_url":
+            _check_trace_url(text)
         return _urls(text) if setting.name == "engine_url" else text
     if setting.kind is Path:
         try:
@@ -257,6 +275,15 @@ def _urls(text: str) -> str:
     if len(set(urls)) < len(urls):
         raise SettingsError(f"ENGINE_URL names an engine twice: {text}.")
     return ",".join(urls)
+
+
+def _check_trace_url(text: str) -> None:
+    parts = _parts_of(text)
+    if parts is None or parts.scheme not in ("http", "https") or "{trace_id}" not in text:
+        raise SettingsError(
+            "CQOX_TRACE_URL must be an address with {trace_id} where the id of the trace goes, such as "
+            f"http://localhost:16686/trace/{{trace_id}}, not {masked(text)!r}."
+        )
 
 
 def _check_hosts(text: str) -> None:

@@ -79,8 +79,7 @@ class Settings:
         Path,
         _About(
             "CQOX_DATA_DIR",
-            "Directory of data sets and results; it is created.",
-            services=("engine", "up"),
+            "Directory of data sets, results and the sockets of `cqox admin`; it is created.",
             shown="$XDG_DATA_HOME/cqox, or ~/.local/share/cqox",
         ),
     ] = Path()

@@ -71,6 +71,10 @@ def test_sizes_may_have_a_unit(text, size):
         ("ENGINE_URL", "http://256.1.1.1:1", "'256.1.1.1', which can be the name of no host"),
         ("ENGINE_URL", "http://xn--:1", "'xn--', which can be the name of no host"),
         ("CQOX_ALLOWED_HOSTS", "a,https://b.example", "'https://b.example' is no host name: give names without scheme"),
+        ("CQOX_TRACE_URL", "http://jaeger:16686/trace", "with {trace_id} where the id of the trace goes"),
+        ("CQOX_TRACE_URL", "{trace_id}", "must be an address"),
+        ("CQOX_TRACE_URL", "ftp://jaeger/{trace_id}", "must be an address"),
+        ("CQOX_TRACE_URL", "https://jaeger/{traceid}", "not 'https://jaeger/{traceid}'"),
         ("CQOX_LOG_FORMAT", "xml", "must be one of auto, console, json"),
     ],
 )
@@ -122,6 +126,9 @@ def test_help_lists_every_setting_of_the_service_with_default_and_unit():
     for service in ("gateway", "engine"):
         with pytest.raises(HelpRequested) as caught:
             load_command_line(service, ["--help"], {})
+        said = " ".join(str(caught.value).split())
+        assert "--data-dir" in said
+        assert f"python -m services.{'engine' if service == 'gateway' else 'gateway'} --help" in said
         text = " ".join(str(caught.value).split())
         for setting in table():
             assert (setting.flag in text) == (service in setting.services)
