@@ -94,6 +94,7 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
             ) WITHOUT ROWID""",
         ),
     ),
+    ("jobs by when they began", ("CREATE INDEX jobs_by_time ON jobs (created_at, job_id)",)),
 )
 
 type File = tuple[int, int]

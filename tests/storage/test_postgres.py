@@ -211,9 +211,36 @@ async def test_a_migration_that_fails_leaves_nothing(
         async with PostgresStore.open(url) as store:
             with pytest.raises(StoreUnavailable, match="division by zero"):
                 await store.migrate()
-            assert [step.applied_at is None for step in await store.migrations()] == [False] * 4 + [True]
+            assert [step.applied_at is None for step in await store.migrations()] == [False] * 5 + [True]
             found = await store._guarded(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
             assert found == (None,)
+
+
+async def test_a_page_of_jobs_is_read_in_order_from_an_index(
+    postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = list[str]()
+
+    class Explaining:
+        def __init__(self, connection: psycopg.Connection) -> None:
+            self._connection = connection
+
+        def execute(self, query: str, values: tuple[object, ...], *, binary: bool) -> psycopg.Cursor:
+            # Otherwise a table of no rows is read whole and sorted.
+            for way in ("seqscan", "bitmapscan", "sort"):
+                self._connection.execute(f"SET enable_{way} = off")
+            plans.extend(row[0] for row in self._connection.execute(f"EXPLAIN {query}", values).fetchall())
+            return self._connection.execute(query, values, binary=binary)
+
+    async with PostgresStore.open(postgres_server.fresh()) as store:
+        call = store._call
+        monkeypatch.setattr(store, "_call", lambda work: call(lambda connection: work(Explaining(connection))))
+        for before in (None, "2026-01-01|j"):
+            plans.clear()
+            await store.jobs(before=before)
+            plan = "\n".join(plans)
+            assert "jobs_by_time" in plan, plan
+            assert "Sort" not in plan, plan
 
 
 async def test_people_can_query_reports_and_estimates(postgres_server: Postgres) -> None:

@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from cqox.errors import StoreUnavailable
-from cqox.storage import SqliteStore
+from cqox.storage import SqliteStore, sqlite_file
 from cqox.storage.sqlite_file import check_sqlite
-from tests.storage.records import a_dataset, a_report
+from tests.storage.records import a_dataset, a_job, a_report
 
 pytestmark = pytest.mark.anyio
 
@@ -160,3 +160,29 @@ async def test_what_is_kept_is_on_the_disk_also_after_turns(tmp_path: Path) -> N
             assert level == 2
             assert await store.claim_turn("k", token="one", seconds=1)
             await store.release_turn("k", token="one")
+
+
+async def test_a_page_of_jobs_is_read_in_order_from_an_index(tmp_path: Path) -> None:
+    asked = list[str]()
+    async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
+        await store._call(lambda connection: connection.set_trace_callback(asked.append))
+        for before in (None, "2026-01-01|j"):
+            asked.clear()
+            await store.jobs(before=before)
+            (query,) = [each for each in asked if "FROM jobs" in each]
+            rows = await store._rows(f"EXPLAIN QUERY PLAN {query}")
+            plan = " ".join(str(row[3]) for row in rows)
+            assert "INDEX jobs_by_time" in plan, plan
+            assert "TEMP B-TREE" not in plan, plan
+
+
+async def test_an_older_file_gets_the_index_and_keeps_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.sqlite"
+    with monkeypatch.context() as older:
+        older.setattr(sqlite_file, "MIGRATIONS", sqlite_file.MIGRATIONS[:3])
+        async with SqliteStore.open(path) as store:
+            await store.put_job(a_job("j"), owner="one", seconds=60)
+    async with SqliteStore.open(path) as store:
+        assert [job.job_id for job in (await store.jobs()).items] == ["j"]
+        names = await store._rows("SELECT name FROM sqlite_schema WHERE type = 'index'")
+        assert ("jobs_by_time",) in [tuple(row) for row in names]

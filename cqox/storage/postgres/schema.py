@@ -118,6 +118,7 @@ MIGRATIONS: Sequence[Migration] = (
             COMMENT ON TABLE turns IS 'which engine computes what, for as long as it says so';
         """),
     ),
+    Migration(name="jobs by when they began", script=SQL("CREATE INDEX jobs_by_time ON jobs (created_at, job_id)")),
 )
 
 
