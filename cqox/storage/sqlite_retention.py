@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage.contracts import JobRecord, JobStatus, Page
+from cqox.storage.disk import is_full
 from cqox.storage.rows import JOB, is_text, page_of_jobs, position
 from cqox.storage.sqlite_file import marks
 
@@ -119,9 +121,16 @@ class SqliteRetention(ABC):
 
     def _tell_other_engines(self) -> None:
         # A new time needs no room on a full disk.
-        os.close(os.open(self._deletions, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        now = max(time.time_ns(), self.deletions + 1)
-        os.utime(self._deletions, ns=(now, now))
+        try:
+            os.close(os.open(self._deletions, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            now = max(time.time_ns(), self.deletions + 1)
+            os.utime(self._deletions, ns=(now, now))
+        except OSError as error:
+            kind = StorageFull if is_full(error) else StoreUnavailable
+            raise kind(
+                "A deletion could not be made known to other engines on the data directory "
+                f"({os.strerror(error.errno or 0).lower()}): their memories may still hold the report. Delete it again."
+            ) from error
 
 
 def _give_pages_back(connection: sqlite3.Connection) -> None:

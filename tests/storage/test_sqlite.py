@@ -1,5 +1,7 @@
 """What only a store in a file has to cope with: the file itself."""
 
+import errno
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from cqox.errors import StoreUnavailable
+from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage import SqliteStore, sqlite_file
 from cqox.storage.sqlite_file import check_sqlite
 from tests.storage.records import a_dataset, a_job, a_report
@@ -186,3 +188,24 @@ async def test_an_older_file_gets_the_index_and_keeps_its_jobs(tmp_path: Path, m
         assert [job.job_id for job in (await store.jobs()).items] == ["j"]
         names = await store._rows("SELECT name FROM sqlite_schema WHERE type = 'index'")
         assert ("jobs_by_time",) in [tuple(row) for row in names]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EACCES, StoreUnavailable)]
+)
+async def test_a_deletion_that_cannot_be_made_known_is_a_failure_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StoreUnavailable]
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    async with SqliteStore.open(tmp_path / "results.sqlite") as store:
+        await store.save(a_report(1))
+        with monkeypatch.context() as broken:
+            broken.setattr("cqox.storage.sqlite_retention.os.utime", failing)
+            with pytest.raises(StoreUnavailable, match="could not be made known to other engines") as caught:
+                await store.delete_reports([a_report(1).analysis_id])
+            assert type(caught.value) is kind
+        before = store.deletions
+        await store.delete_reports([a_report(1).analysis_id])
+        assert store.deletions > before
