@@ -135,7 +135,9 @@ def headers_of_refusal(
         "Connection": "close",
         "X-Request-Id": request_id,
     }
-    fields = own | exchange | _security_headers(secure=secure)
+    # Where the body of a request could not be read, that request is being answered, and has a trace.
+    trace = {_TRACE_HEADERS[name]: value for name, value in trace_members().items()}
+    fields = own | exchange | trace | _security_headers(secure=secure)
     return [(name.lower().encode(), value.encode()) for name, value in fields.items()]
 
 

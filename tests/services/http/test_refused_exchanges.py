@@ -41,6 +41,11 @@ def test_a_refusal_repeats_the_exchange(start, status, pieces):
     got = answer_to(port, *pieces)
     assert got.startswith(b"http/1.1 " + status)
     assert got.count(b"x-cqox-exchange: " + EXCHANGE) == 1
+    # As docs/telemetry.md says: what never was a request has no trace, and is found by its request id.
+    assert b"\r\nx-request-id: " in got
+    is_request = pieces[0].endswith(b"chunked\r\n\r\n")
+    assert (b"\r\nx-trace-id: " in got) is is_request
+    assert (b'"trace_id"' in got) is is_request
 
 
 def test_what_names_no_exchange_is_told_of_none(start):
