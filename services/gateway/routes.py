@@ -177,7 +177,10 @@ def _call(request: IncomingRequest, body: bytes, promise: Promise) -> Call:
         len(scope["raw_path"]) + len(query) + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
     )
     if size_bytes > _HEAD_BYTES:
-        raise RequestHeaderFieldsTooLarge(f"The head of the request has more than {_HEAD_BYTES:,} bytes.")
+        raise RequestHeaderFieldsTooLarge(
+            f"The head of the request has more than the {_HEAD_BYTES:,} bytes that are handed on; send fewer or "
+            "shorter header fields."
+        )
     own = [(b"x-request-id", request.request_id.encode())]
     if request.method == "POST" and "Idempotency-Key" not in request.headers:
         own.append((b"idempotency-key", own_key().encode()))

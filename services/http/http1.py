@@ -486,7 +486,7 @@ def _hung_up(connection: trio.socket.SocketType) -> bool:
 def _plainly(status: int, said: str) -> str:
     # What h11 says is about its own states, and quotes what it could not read.
     if status == 431:
-        return "The head of the request is larger than is accepted."
+        return f"The head of the request has more than {_HEAD_BYTES:,} bytes; send fewer or shorter header fields."
     if status == 501:
         return "The body comes in a Transfer-Encoding other than 'chunked'."
     if "Host: header" in said:
