@@ -230,10 +230,10 @@ import os, socket, sys
 os.setgid(65534); os.setuid(65534)
 one = socket.socket(socket.AF_UNIX)
 one.connect(sys.argv[1])
-one.sendall(b"GET /api/admin/policies HTTP/1.0\\r\\n\\r\\n")
 try:
+    one.sendall(b"GET /api/admin/policies HTTP/1.0\\r\\n\\r\\n")
     print(len(one.recv(65536)))
-except ConnectionResetError:
+except (BrokenPipeError, ConnectionResetError):
     print(0)
 """
 
