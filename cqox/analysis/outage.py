@@ -58,6 +58,7 @@ class Outage:
             return
         if self._told:
             seconds = self._now() - self._since
-            _logger.info("%s %d times in %.1f s, and that is over.", self._what, self._failures, seconds)
+            times = counted(self._failures, "time")
+            _logger.info("%s %s in %.1f s, and that is over.", self._what, times, seconds)
             self._untold = 0
         self._failures, self._told = 0, False

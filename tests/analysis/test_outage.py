@@ -33,7 +33,7 @@ def test_what_comes_and_goes_fills_no_log(caplog: pytest.LogCaptureFixture) -> N
         clock[0] = number / 10
         outage.failed("Call %d failed", number)
         outage.over()
-    assert caplog.messages == ["Call 0 failed", "It failed 1 times in 0.0 s, and that is over."]
+    assert caplog.messages == ["Call 0 failed", "It failed 1 time in 0.0 s, and that is over."]
     clock[0] = 40.0
     outage.failed("Call %d failed", 100)
     assert caplog.messages[-1] == "Call 100 failed"
