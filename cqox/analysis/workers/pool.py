@@ -10,7 +10,7 @@ that a storm of cancellations costs no processes; the process of one that does n
 import logging
 import math
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
@@ -76,7 +76,8 @@ class WorkerPool:
         self._claims: deque[_Claim] = deque()
         self._warmed = anyio.Event()
         self._group: TaskGroup | None = None
-        self._failures = 0
+        # Of each slot, how many starts have failed since any has succeeded.
+        self._failures = Counter[int]()
         self._confined: tuple[str, ...] | None = None
         self.restarts = 0
 
@@ -90,7 +91,7 @@ class WorkerPool:
         async with open_task_group() as group:
             pool._group = group
             for slot in range(pool._slots):
-                group.start_soon(pool._tend, name=f"worker slot {slot}")
+                group.start_soon(pool._tend, slot, name=f"worker slot {slot}")
             try:
                 yield pool
             finally:
@@ -142,7 +143,7 @@ class WorkerPool:
                 worker = self._idle.popleft()
                 if worker.alive:
                     return worker
-            if self._failures >= _FAILURES_TO_GIVE_UP:
+            if self._given_up:
                 raise WorkersUnavailable("Worker processes do not start; the log says why.")
             claim = _Claim()
             join(claim)
@@ -170,20 +171,25 @@ class WorkerPool:
         self._warmed.set()
         self._warmed = anyio.Event()
 
-    async def _tend(self) -> None:
+    @property
+    def _given_up(self) -> bool:
+        # Slots that start at the same moment fail of the same trouble: one of them must have tried after it again.
+        return max(self._failures.values(), default=0) >= _FAILURES_TO_GIVE_UP
+
+    async def _tend(self, slot: int) -> None:
         while True:
             try:
                 async with self._starting:
                     worker = await WorkerProcess.start(work=self._work, limits=self._limits, threads=self._threads)
             except (WorkerLost, LimitExceeded, OSError) as error:
-                self._failures += 1
-                _logger.error("A worker process did not start (%d in a row): %s", self._failures, error)
-                if self._failures >= _FAILURES_TO_GIVE_UP:
+                self._failures[slot] += 1
+                _logger.error("A worker process did not start (%d in a row): %s", self._failures[slot], error)
+                if self._given_up:
                     while self._claims:
                         self._claims.popleft().settled.set()
-                await anyio.sleep(min(_MAX_PAUSE_SECONDS, 0.1 * math.pow(2, min(self._failures, 10))))
+                await anyio.sleep(min(_MAX_PAUSE_SECONDS, 0.1 * math.pow(2, min(self._failures[slot], 10))))
                 continue
-            self._failures = 0
+            self._failures.clear()
             self._say_how_confined(worker)
             self._offer(worker)
             try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -315,6 +315,23 @@ async def test_a_task_that_finds_no_worker_is_not_put_into_quarantine(
             broken.undo()
             await pool.ready()
             assert (await quarantine.guard("innocent", lambda: pool.run("echo", {"number": 7}))).body["number"] == 7
+
+
+async def test_processes_that_fail_to_start_at_the_same_moment_are_tried_again_before_a_task_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, refused = WorkerProcess.start, list[int]()
+
+    async def start_later(**settings: Any) -> WorkerProcess:
+        if len(refused) < 3:
+            refused.append(len(refused))
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return await start(**settings)
+
+    monkeypatch.setattr(WorkerProcess, "start", start_later)
+    async with opened(size=2, spares=1) as pool:
+        assert (await pool.run("echo", {"number": 7})).body["number"] == 7
+    assert len(refused) == 3
 
 
 def test_sizes_that_make_no_sense_are_refused() -> None:
