@@ -3,8 +3,10 @@
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,8 @@ from cqox.telemetry.series import SERIES, Series
 from tests.servers import Postgres, Redis
 from tests.telemetry.conftest import ANALYSIS, Services, free_port
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
+MOST_CONNECTIONS = 32
 ROUTE = "/api/analyze/comprehensive"
 
 type Samples = dict[str, list[tuple[dict[str, str], float]]]
@@ -53,6 +56,7 @@ def services(tmp_path: Path, redis_server: Redis, postgres_server: Postgres) -> 
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{free_port()}/v1/traces",
             "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
+            "CQOX_MAX_CONNECTIONS": str(MOST_CONNECTIONS),
         },
     )
     try:
@@ -101,17 +105,24 @@ def analyze(client: httpx.Client, *, seed: int = 0, **headers: str) -> httpx.Res
 
 
 def end_a_worker(services: Services, client: httpx.Client) -> None:
-    """Kill workers one after another until one is replaced; one that is still starting counts as none."""
+    """Kill a worker that is idle, and wait until it counts as replaced: one that is still starting never does."""
     engine = services.processes["engine"].pid
     end = time.monotonic() + PATIENCE_SECONDS
+    # A child belongs to the thread that started it.
+    while not (
+        idle := [
+            child
+            for path in Path(f"/proc/{engine}/task").glob("*/children")
+            for child in read(path).split()
+            if read(Path(f"/proc/{child}/comm")).strip() == "cqox:idle"
+        ]
+    ):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    os.kill(int(idle[0]), signal.SIGKILL)
     while total(scraped(client), series.WORKER_RESTARTS) < 1:
         assert time.monotonic() < end
-        # A child belongs to the thread that started it.
-        for child in {each for path in Path(f"/proc/{engine}/task").glob("*/children") for each in read(path).split()}:
-            if "cqox.analysis.workers" in read(Path(f"/proc/{child}/cmdline")):
-                os.kill(int(child), signal.SIGKILL)
-                break
-        time.sleep(1.0)
+        time.sleep(0.1)
 
 
 def read(path: Path) -> str:
@@ -120,6 +131,17 @@ def read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def crowd(services: Services, name: str) -> None:
+    """Open more connections than there may be, so that one that stands still is closed."""
+    with ExitStack() as stack:
+        for _ in range(MOST_CONNECTIONS + 1):
+            address = ("127.0.0.1", services.ports[name])
+            last = stack.enter_context(socket.create_connection(address, PATIENCE_SECONDS))
+        # The connections before the last one are accepted before it is answered.
+        last.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert last.recv(12) == b"HTTP/1.1 200"
 
 
 def what_engines_see(services: Services, redis_server: Redis, postgres_server: Postgres) -> Samples:
@@ -137,6 +159,7 @@ def what_engines_see(services: Services, redis_server: Redis, postgres_server: P
         assert total(healthy, series.ESTIMATOR_DURATION, status="ok") >= 1
         assert total(healthy, series.CIRCUIT_STATE, policy="redis", state="closed") == 1
         end_a_worker(services, engine)
+        crowd(services, "engine")
         redis_server.stop()
         postgres_server.stop()
         for seed in range(1, 7):
@@ -158,6 +181,7 @@ def what_gateways_see(services: Services) -> Samples:
         for _ in range(6):
             assert gateway.get("/api/datasets").status_code == 503
         assert analyze(gateway, X_Request_Timeout_Ms="0").status_code == 504
+        crowd(services, "gateway")
         samples = becomes(gateway, series.LOOP_LAG, series.LOST)
         answered = {"http_route": ROUTE, "http_response_status_code": "200", "le": "+Inf"}
         assert total(samples, series.HTTP_SERVER_DURATION, **answered) == 8
