@@ -135,9 +135,13 @@ class Telemetry:
             if not self._without_fail("metrics", lambda: self._measure(self.settings)):
                 # `/metrics` needs no exporter.
                 self._measure(replace(self.settings, otlp={}, console=frozenset()))
-        except ImportError as error:
-            # The library may be installed without this extra; a service never is.
+        except Exception as error:
             metrics.deliver_to(None)
+            if self._stopped:
+                return
+            if not isinstance(error, ImportError):
+                raise
+            # The library may be installed without this extra; a service never is.
             _log.warning("There are no measures: %s", error)
         finally:
             self._measuring.set()
@@ -162,7 +166,9 @@ class Telemetry:
         except ImportError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever an exporter has against the environment
-            _log.warning("No %s are sent: %s", signal, str(error) or type(error).__name__)
+            # A process that ends may have begun to before its measures could: it starts no thread any more.
+            if not self._stopped:
+                _log.warning("No %s are sent: %s", signal, str(error) or type(error).__name__)
             return False
         return True
 

@@ -163,6 +163,6 @@ def test_where_nothing_is_configured_there_is_no_exporter_no_warning_and_still_a
     assert answer.headers["X-Trace-Id"] == answer.json()["trace_id"]
     assert services.stop("gateway")[0] == 0
     lines = services.log_lines("gateway")
-    assert {line["level"] for line in lines} == {"info"}
+    assert [line for line in lines if line["level"] != "info"] == []
     access = next(line for line in lines if line["event"] == "GET /nothing 404")
     assert access["trace_id"] == answer.headers["X-Trace-Id"]

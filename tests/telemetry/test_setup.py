@@ -5,7 +5,7 @@ import pytest
 
 from cqox.resilience import CircuitBreaker
 from cqox.tasks import observe_tasks
-from cqox.telemetry import is_recording, metrics, series
+from cqox.telemetry import is_recording, metrics, providers, series
 from cqox.telemetry.setup import Telemetry, start
 from tests.telemetry.receiver import Receiver
 
@@ -146,3 +146,25 @@ def test_the_end_waits_no_longer_than_it_says_for_a_flush_that_never_returns(beg
     begun.stop(0.2)
     assert 0.2 <= time.monotonic() - began < 2.0
     never.set()
+
+
+def test_measures_that_could_not_be_set_up_before_the_end_are_no_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended, unhandled = threading.Event(), list[threading.ExceptHookArgs]()
+
+    def metrics_provider(*_: object) -> None:
+        assert ended.wait(60)
+        # As the interpreter does once it ends.
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr(providers, "metrics_provider", metrics_provider)
+    monkeypatch.setattr(threading, "excepthook", unhandled.append)
+    telemetry = start("engine", version="1", environ={})
+    (setting_up,) = [thread for thread in threading.enumerate() if thread.name == "telemetry metrics"]
+    telemetry.stop()
+    ended.set()
+    setting_up.join(60)
+    assert not setting_up.is_alive()
+    assert not unhandled
+    assert not caplog.records
