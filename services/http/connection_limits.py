@@ -1,15 +1,15 @@
 """Bound how many connections a process holds, and choose which one gives way to a new one.
 
-A connection *stands still* while it waits for the first byte of a request, or while its client sends or takes fewer
-than 1 KiB a second. Only such a connection gives way: first of the address that opens a new one, then of any, the
-oldest first. Where there is none, the address that holds more than half of all connections gives one up sooner; and
-event streams, which their clients can continue, give way beyond half of all connections. What waits for an answer
-stays.
+A connection *stands still* while it waits for the first byte of a request and none has arrived, or while its client
+sends or takes fewer than 1 KiB a second. Only such a connection gives way: first of the address that opens a new one,
+then of any, the oldest first. Where there is none, the address that holds more than half of all connections gives one
+up sooner; and event streams, which their clients can continue, give way beyond half of all connections. What waits for
+an answer stays.
 """
 
 import resource
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 
@@ -48,6 +48,10 @@ def descriptor_bound() -> int:
     return max(_FEWEST_CONNECTIONS, (soft - _RESERVED_DESCRIPTORS) // _DESCRIPTORS_PER_CONNECTION)
 
 
+def _nothing_unread() -> bool:
+    return False
+
+
 class Place:
     """The place of one connection among all of a process.
 
@@ -60,6 +64,7 @@ class Place:
     """
 
     __slots__ = (
+        "_has_unread",
         "_idle",
         "_left_at",
         "_limits",
@@ -72,9 +77,12 @@ class Place:
         "streams_events",
     )
 
-    def __init__(self, limits: "ConnectionLimits", client: str, *, probes_only: bool = False) -> None:
+    def __init__(
+        self, limits: "ConnectionLimits", client: str, *, has_unread: Callable[[], bool], probes_only: bool = False
+    ) -> None:
         self._limits = limits
         self.client = client
+        self._has_unread = has_unread
         self._idle = False
         self._transfers = 0
         # A transfer that keeps its pace has paid for the time until now; this lags behind for one that does not.
@@ -128,7 +136,8 @@ class Place:
             seconds: how far a transfer may be behind its pace.
         """
         if self._idle:
-            return True
+            # A request that waits for this process to read it has been sent: its client would see it cut.
+            return not self._has_unread()
         return self._transfers > 0 and now - self._paid_until >= seconds
 
 
@@ -162,18 +171,19 @@ class ConnectionLimits:
         """How many connections there may be."""
         return self._most
 
-    def admit(self, client: str) -> Place | None:
+    def admit(self, client: str, *, has_unread: Callable[[], bool] = _nothing_unread) -> Place | None:
         """Take a place for a new connection; None where it has to be closed. Give it back with `leave`.
 
         Args:
             client: the client's address.
+            has_unread: whether bytes of the client have arrived and wait to be read.
         """
         own = self._of_client.get(client, OrderedDict())
         if self._most_per_client and len(own) >= self._most_per_client:
             self._evict_from(own)
         if len(self._places) >= self._most and not self._make_room(own):
-            return self._admit_probe(client)
-        place = Place(self, client)
+            return self._admit_probe(client, has_unread)
+        place = Place(self, client, has_unread=has_unread)
         self._places[place] = None
         self._of_client.setdefault(client, OrderedDict())[place] = None
         return place
@@ -190,7 +200,7 @@ class ConnectionLimits:
         self._evict(next((place for place in streams if place in largest), streams[0]))
         return True
 
-    def _admit_probe(self, client: str) -> Place | None:
+    def _admit_probe(self, client: str, has_unread: Callable[[], bool]) -> Place | None:
         if len(self._probes) >= PROBE_PLACES:
             # A probe sends its request at once: the first one that has not done so gives way, however short it waited.
             waiting = (place for place in self._probes if place.activity is not Activity.ANSWERING)
@@ -199,7 +209,7 @@ class ConnectionLimits:
                 self.refused += 1
                 return None
             self._evict(late)
-        place = Place(self, client, probes_only=True)
+        place = Place(self, client, has_unread=has_unread, probes_only=True)
         self._probes[place] = None
         return place
 

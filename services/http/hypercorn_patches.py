@@ -22,6 +22,7 @@ from cqox.telemetry import metrics, series
 from services.http.connection_limits import ConnectionLimits, Place
 from services.http.http1 import Http1Connection, Stream
 from services.http.problems import refused
+from services.http.sockets import has_unread
 
 __all__ = ["serve_connections"]
 
@@ -131,7 +132,9 @@ class _Connection:
             server = parse_socket_addr(bare.family, bare.getsockname())
         except OSError:
             return
-        place = self._connections.limits.admit(client[0] if client else "")
+        place = self._connections.limits.admit(
+            client[0] if client else "", has_unread=lambda: has_unread(bare.fileno())
+        )
         if place is None:
             await self._turn_away(secured)
             return

@@ -3,16 +3,19 @@ kernel's queue and is not refused."""
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Collection
 from contextlib import suppress
 
 from cqox.errors import CqoxError
 
-__all__ = ["AddressUnusable", "listen", "sever", "url_of"]
+__all__ = ["AddressUnusable", "has_unread", "listen", "sever", "url_of"]
 
 _BACKLOG = 1024
 _STALLED_PEER_MILLISECONDS = 60_000
+# Only Linux says so of a peer that will send no more.
+_PEER_HAS_ENDED = getattr(select, "POLLRDHUP", 0)
 
 
 class AddressUnusable(CqoxError):
@@ -64,6 +67,15 @@ def url_of(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def has_unread(descriptor: int) -> bool:
+    """Return whether bytes have arrived at a socket, and its peer may send more; False where it is closed."""
+    if descriptor < 0:
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | _PEER_HAS_ENDED)
+    return [event for _, event in poll.poll(0)] == [select.POLLIN]
 
 
 def sever(ports: Collection[int]) -> None:

@@ -31,6 +31,16 @@ async def test_the_one_that_has_been_idle_for_longest_gives_way(autojump_clock):
         assert len(limits) == 3
 
 
+async def test_a_request_that_has_arrived_and_is_not_read_yet_does_not_give_way(autojump_clock):
+    limits = ConnectionLimits(most=2)
+    sent, silent = limits.admit("a", has_unread=lambda: True), admitted(limits, "a")
+    assert sent is not None
+    with sent.idle(), silent.idle():
+        assert not admitted(limits, "a").probes_only
+        assert (sent.evicted, silent.evicted) == (False, True)
+        assert admitted(limits, "a").probes_only
+
+
 async def test_one_of_the_same_address_gives_way_before_others(autojump_clock):
     limits = ConnectionLimits(most=2)
     other, own = admitted(limits, "a"), admitted(limits, "b")

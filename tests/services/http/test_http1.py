@@ -1,6 +1,7 @@
 """One connection on the wire: what a stranger may send without stopping the server, and what is answered."""
 
 import json
+import signal
 import socket
 import struct
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.services.conftest import PATIENCE_SECONDS
+
 APP = str(Path(__file__).parent / "served_app.py")
 ONE = b"GET /now HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /now HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -17,7 +20,7 @@ LAST = b"GET /now HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 def connected(service) -> socket.socket:
     parsed = httpx.URL(service.url)
-    return socket.create_connection((parsed.host, parsed.port), timeout=10)
+    return socket.create_connection((parsed.host, parsed.port), timeout=PATIENCE_SECONDS)
 
 
 def rest_of(connection: socket.socket) -> bytes:
@@ -160,10 +163,17 @@ def test_beyond_the_bound_of_connections_at_work_health_is_still_answered(start)
     limited = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); "
     service = start("-c", limited + f"runpy.run_path({APP!r}, run_name='__main__')")
     with ExitStack() as stack:
+        # All arrive before one is read, as where the service has much to do; none gives way to the next.
+        assert service.url
+        service.tell(signal.SIGSTOP)
         for _ in range(16):
             connection = stack.enter_context(connected(service))
-            connection.sendall(b"GET /slow/60.0 HTTP/1.1\r\nHost: x\r\n\r\n")
-        end = time.monotonic() + 30
+            connection.sendall(b"GET /slow/300.0 HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in range(8):
+            probe = stack.enter_context(connected(service))
+            probe.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        service.tell(signal.SIGCONT)
+        end = time.monotonic() + PATIENCE_SECONDS
         while (ready := httpx.get(f"{service.url}/health/ready", trust_env=False).json())["in_flight"] < 16:
             assert time.monotonic() < end, ready
             time.sleep(0.1)
