@@ -164,7 +164,8 @@ def what_engines_see(services: Services, redis_server: Redis, postgres_server: P
         postgres_server.stop()
         for seed in range(1, 7):
             # Slower and not stored, and an answer all the same.
-            assert analyze(gateway, seed=seed).status_code == 200
+            answer = analyze(gateway, seed=seed)
+            assert answer.status_code == 200, answer.text
         samples = becomes(engine, series.LOOP_LAG, series.LOST)
         assert total(samples, series.REJECTIONS, policy="redis", reason="CircuitBreaker") >= 1
         assert total(samples, series.CIRCUIT_TRANSITIONS, policy="redis", state="open") >= 1
