@@ -66,16 +66,17 @@ def run_service(
         return _USAGE
     settings = loaded.settings
     port = settings.gateway_port if service == "gateway" else settings.engine_port
+    # Nothing is in flight until the loop runs and receives these signals itself. Whoever sees the port open may send
+    # one at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end_early)
     try:
+        # From here on clients wait in the kernel's queue instead of being refused.
         sockets = listen(settings.host, port)
     except AddressUnusable as error:
         hint = f"Choose another with --{service}-port or CQOX_{service.upper()}_PORT." if error.in_use else ""
         sys.stderr.write(f"{service}: {error} {hint}".rstrip() + "\n")
         return 1
-    # From here on clients wait in the kernel's queue instead of being refused. Nothing is in flight until the loop
-    # runs and receives these signals itself.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end_early)
     from services.http.logs import set_up_logging
     from services.http.serving import serve
 

@@ -5,6 +5,8 @@ import time
 import httpx
 import pytest
 
+from tests.services.conftest import PATIENCE_SECONDS
+
 SERVICE = ("-m", "services.gateway")
 
 
@@ -81,24 +83,38 @@ def test_a_signal_while_it_loads_ends_it_quietly(start, number):
             socket.create_connection(("127.0.0.1", port)).close()
             break
         except ConnectionRefusedError:
-            time.sleep(0.01)
-    time.sleep(0.05)
+            time.sleep(0.001)
     assert service.stop(number) == 0
     assert not any("Traceback" in line for line in service.lines)
+
+
+def test_a_signal_the_moment_the_port_is_open_ends_it_quietly(start):
+    program = (
+        "import os, signal, sys; from services.http import startup\n"
+        "def listen(host, port):\n"
+        "    opened = real(host, port)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return opened\n"
+        "real, startup.listen = startup.listen, listen\n"
+        "sys.exit(startup.run_service('gateway', [], lambda: None))"
+    )
+    service = start("-c", program)
+    assert service.end() == 0
+    assert service.lines == []
 
 
 def test_a_connection_is_accepted_before_everything_is_loaded(start):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    began = time.monotonic()
     service = start(*SERVICE, CQOX_GATEWAY_PORT=str(port))
+    end = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
             break
         except ConnectionRefusedError:
-            assert time.monotonic() - began < 10, service.lines
+            assert time.monotonic() < end, service.lines
             time.sleep(0.01)
-    accepted = time.monotonic() - began
-    assert httpx.get(f"http://127.0.0.1:{port}/health/live").status_code == 200
-    assert accepted < time.monotonic() - began
+    # What loads says nothing before it is loaded, and takes a hundred times as long as it takes to look here.
+    assert service.lines == []
+    assert httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=PATIENCE_SECONDS).status_code == 200
