@@ -52,16 +52,20 @@ def test_what_is_in_flight_is_finished_before_hypercorn_ends(service: str, tmp_p
         statuses: list[int] = []
 
         def ask() -> None:
-            body = LONG | {"options": LONG["options"] | {"repetitions": 1500}}
-            answer = httpx.post(f"{url}/api/analyze/comprehensive", json=body, timeout=60, trust_env=False)
+            body = LONG | {"options": LONG["options"] | {"repetitions": 600}}
+            answer = httpx.post(
+                f"{url}/api/analyze/comprehensive", json=body, timeout=PATIENCE_SECONDS, trust_env=False
+            )
             statuses.append(answer.status_code)
 
-        asking = threading.Thread(target=ask)
-        asking.start()
         with socket.create_connection(("127.0.0.1", httpx.URL(url).port), PATIENCE_SECONDS) as peer:
             peer.sendall(b"GET /api/health HTTP/1.1\r\n\r\n")
             assert "The request must have one Host header." in b"".join(iter(lambda: peer.recv(65536), b"")).decode()
-        time.sleep(0.5)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False) as client:
+            while client.get("/api/health").json()["in_flight"] < 1:
+                assert asking.is_alive(), statuses
         # Hypercorn's first process hands the signal to the one that serves.
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0

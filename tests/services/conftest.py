@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
+"""How long anything is waited for: many times what it takes, also on a machine that is busy elsewhere."""
 
 
 class Service:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from services.http.settings import table
+from tests.services.conftest import PATIENCE_SECONDS
 
 COMMAND = [sys.executable, "-c", "from services.cli import main; main()"]
 
@@ -21,7 +22,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         env={**inherited, "COLUMNS": "200", **variables},
     )
 
@@ -96,9 +97,9 @@ def test_an_engine_that_is_killed_is_started_again_and_the_gateway_serves_on(sta
     os.kill(child_of(service.process.pid, "services.engine"), signal.SIGKILL)
     service.wait_line("The engine ended by itself by SIGKILL; it is started again in 1 s.")
     asked = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
-    statuses, end = [], time.monotonic() + 60
+    statuses, end = [], time.monotonic() + PATIENCE_SECONDS
     while not statuses or (statuses[-1] != 200 and time.monotonic() < end):
-        answer = httpx.post(f"{url}/api/analyze/comprehensive", json=asked, timeout=60, trust_env=False)
+        answer = httpx.post(f"{url}/api/analyze/comprehensive", json=asked, timeout=PATIENCE_SECONDS, trust_env=False)
         statuses.append(answer.status_code)
     assert statuses[-1] == 200
     assert set(statuses) <= {200, 503}

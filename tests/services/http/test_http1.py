@@ -149,7 +149,7 @@ def test_health_answers_however_many_idle_connections_there_are_under_few_descri
         for _ in range(5):
             assert httpx.get(f"{service.url}/health/live", trust_env=False).status_code == 200
         # What has only just begun to stall does not give way yet.
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_SECONDS
         while not answer_to(service, LAST).startswith(b"HTTP/1.1 200"):
             assert time.monotonic() < end
             time.sleep(0.2)

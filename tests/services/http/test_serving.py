@@ -15,8 +15,15 @@ from services.http.app import App
 from services.http.serving import _Server
 from services.http.settings import Settings
 from services.http.sockets import listen
+from tests.services.conftest import PATIENCE_SECONDS
 
 APP = str(Path(__file__).parent / "served_app.py")
+# The hard stop comes five seconds after the grace, and what is to end without it may take longer on a busy machine.
+NOT_HARD = (
+    "-c",
+    "import runpy; from services.http import serving; serving._HARD_EXTRA_SECONDS = 600.0; "
+    f"runpy.run_path({APP!r}, run_name='__main__')",
+)
 LINES = (
     "[Gateway] Received signal SIGTERM, initiating shutdown...",
     "[Gateway] Stopped accepting new requests",
@@ -35,12 +42,12 @@ class Asked:
 
     def _ask(self, url: str) -> None:
         try:
-            self.answer = httpx.get(url, timeout=20, trust_env=False)
+            self.answer = httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False)
         except httpx.TransportError as error:
             self.answer = error
 
     def wait(self) -> httpx.Response | Exception | None:
-        self._thread.join(20)
+        self._thread.join(PATIENCE_SECONDS)
         return self.answer
 
 
@@ -54,7 +61,7 @@ def in_flight(url: str) -> int:
 
 
 def wait_in_flight(url: str, count: int) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_SECONDS
     while in_flight(url) < count:
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -76,7 +83,7 @@ def test_an_interrupt_drains_like_a_termination(start):
 
 def test_a_request_in_flight_finishes_after_the_signal_while_new_connections_are_refused(start):
     service = start(APP)
-    asked = Asked(f"{service.url}/slow/1.5")
+    asked = Asked(f"{service.url}/slow/5.0")
     wait_in_flight(service.url, 1)
     service.tell(signal.SIGTERM)
     service.wait_line(LINES[2])
@@ -87,27 +94,23 @@ def test_a_request_in_flight_finishes_after_the_signal_while_new_connections_are
     assert isinstance(answer, httpx.Response)
     assert (answer.status_code, answer.json()) == (200, {"answer": "slow"})
     assert service.end() == 0
-    assert service.has_in_order(*LINES[:3], "GET /slow/1.5 200", LINES[3])
+    assert service.has_in_order(*LINES[:3], "GET /slow/5.0 200", LINES[3])
 
 
 def test_a_kept_alive_connection_does_not_delay_the_drain(start):
-    service = start(APP)
+    service = start(APP, DRAIN_SECONDS="600")
     with httpx.Client(trust_env=False) as client:
         for _ in range(3):
             assert client.get(f"{service.url}/now").status_code == 200
-        began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < 3.0  # far below the grace, whatever else the machine does
 
 
 def test_a_connection_that_never_sent_a_request_does_not_delay_the_drain(start):
-    service = start(APP)
+    service = start(APP, DRAIN_SECONDS="600")
     with socket.create_connection(address_of(service.url)), socket.create_connection(address_of(service.url)) as half:
         half.sendall(b"GET /now HTT")
         assert httpx.get(f"{service.url}/now").status_code == 200
-        began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < 3.0  # far below the grace, whatever else the machine does
 
 
 def test_a_kept_alive_connection_is_used_again(start):
@@ -119,35 +122,31 @@ def test_a_kept_alive_connection_is_used_again(start):
 
 
 def test_what_is_left_at_the_end_of_the_grace_is_answered_503_and_the_exit_status_is_1(start):
-    service = start(APP, DRAIN_SECONDS="0.3")
-    asked = Asked(f"{service.url}/slow/30.0")
+    service = start(*NOT_HARD, DRAIN_SECONDS="0.3")
+    asked = Asked(f"{service.url}/slow/600.0")
     wait_in_flight(service.url, 1)
-    began = time.monotonic()
     assert service.stop() == 1
-    assert time.monotonic() - began < 2
     answer = asked.wait()
     assert isinstance(answer, httpx.Response)
     assert answer.status_code == 503
     assert answer.json()["type"] == "draining"
     assert answer.headers["Retry-After"]
-    assert service.has_in_order(*LINES[:3], "1 request was cut after 0.3 s: GET /slow/30.0", LINES[3])
+    assert service.has_in_order(*LINES[:3], "1 request was cut after 0.3 s: GET /slow/600.0", LINES[3])
 
 
 def test_a_second_signal_ends_at_once(start):
-    service = start(APP)
-    asked = Asked(f"{service.url}/slow/30.0")
+    service = start(APP, DRAIN_SECONDS="600")
+    asked = Asked(f"{service.url}/slow/600.0")
     wait_in_flight(service.url, 1)
     service.tell(signal.SIGTERM)
     service.wait_line(LINES[2])
-    began = time.monotonic()
     assert service.stop() == 1
-    assert time.monotonic() - began < 1
     assert isinstance(asked.wait(), httpx.TransportError)
     assert service.has_in_order(*LINES[:3], "again, ending at once: 1 request cut")
 
 
 def test_readiness_is_refused_during_the_delay_before_the_sockets_close(start):
-    service = start(APP, DRAIN_DELAY="1")
+    service = start(APP, DRAIN_DELAY="5")
     assert httpx.get(f"{service.url}/health/ready").status_code == 200
     service.tell(signal.SIGTERM)
     service.wait_line(LINES[0])
@@ -161,47 +160,41 @@ def test_readiness_is_refused_during_the_delay_before_the_sockets_close(start):
 
 
 def test_a_client_that_stops_reading_cannot_hold_the_process(start):
-    service = start(APP, DRAIN_SECONDS="0.3")
+    service = start(*NOT_HARD, DRAIN_SECONDS="0.3")
     with socket.create_connection(address_of(service.url)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /huge HTTP/1.1\r\nhost: x\r\n\r\n")
         connection.recv(1000)
         wait_in_flight(service.url, 1)
-        began = time.monotonic()
         assert service.stop() == 1
-        assert time.monotonic() - began < 5
     assert service.has_in_order(*LINES, "resources closed")
 
 
 def test_a_handler_that_blocks_the_loop_cannot_hold_the_process(start):
-    service = start(APP, DRAIN_SECONDS="0.1", DRAIN_DELAY="0.2")
+    service = start(APP, DRAIN_SECONDS="0.1", DRAIN_DELAY="3")
     with socket.create_connection(address_of(service.url)) as connection:
         service.tell(signal.SIGTERM)
         service.wait_line(LINES[0])
-        connection.sendall(b"GET /busy/60.0 HTTP/1.1\r\nhost: x\r\n\r\n")
-        began = time.monotonic()
+        connection.sendall(b"GET /busy/600.0 HTTP/1.1\r\nhost: x\r\n\r\n")
         assert service.end() == 1
-    assert time.monotonic() - began < 8
     assert service.has_in_order("stopping hard")
 
 
 def test_a_client_that_leaves_cancels_its_handler_at_once(start):
     service = start(APP)
     with socket.create_connection(address_of(service.url)) as connection:
-        connection.sendall(b"GET /slow/30.0 HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.sendall(b"GET /slow/600.0 HTTP/1.1\r\nhost: x\r\n\r\n")
         wait_in_flight(service.url, 1)
-    began = time.monotonic()
     service.wait_line("handler cancelled")
-    assert time.monotonic() - began < 1
-    service.wait_line("GET /slow/30.0 499")
+    service.wait_line("GET /slow/600.0 499")
 
 
 def test_it_answers_while_it_warms_and_says_that_it_is_starting(start):
-    service = start(APP, WARM_SECONDS="0.7")
+    service = start(APP, WARM_SECONDS="5")
     answer = httpx.get(f"{service.url}/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "starting")
     assert httpx.get(f"{service.url}/now").status_code == 200
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_SECONDS
     while httpx.get(f"{service.url}/health/ready").status_code != 200:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -285,7 +278,7 @@ async def test_it_says_that_it_accepts_no_more_only_once_its_sockets_are_closed(
 
 
 def _read_response(connection: socket.socket) -> bytes:
-    connection.settimeout(10)
+    connection.settimeout(PATIENCE_SECONDS)
     data = b""
     while b"\r\n\r\n" not in data:
         data += connection.recv(65536)
