@@ -8,7 +8,6 @@ bytes after `Connection: close` instead of the request before them, and it keeps
 """
 
 import math
-import re
 import select
 import socket
 import time
@@ -25,7 +24,8 @@ from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, HTTPScope, Scope
 from services.http.connection_limits import Place
 from services.http.middleware import headers_of_refusal, log_refusal, request_id_from
 from services.http.problems import refused
-from services.http.targets import InvalidTarget, Target, parse_target, why_unsupported
+from services.http.request_heads import RefusedRequest, RequestLine, check_head, has_body
+from services.http.targets import Target
 
 __all__ = ["HELD", "NO_BODY", "Application", "Http1Connection", "Stream"]
 
@@ -55,27 +55,11 @@ _MOMENT_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 5.0
 _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.02
-_REQUEST_LINE = re.compile(rb"([!-~]{1,20}) ([!-~]{1,2000})")
-_REQUEST_ID = re.compile(rb"\r?\nx-request-id:[ \t]*([!-~]{1,128})", re.IGNORECASE)
 
 type Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 type Application = Callable[
     [Scope, Callable[[], Awaitable[ASGIReceiveEvent]], Callable[[ASGISendEvent], Awaitable[None]]], Awaitable[None]
 ]
-
-
-class _Refused(Exception):
-    """The request is answered by a problem, and the connection closed.
-
-    Attributes:
-        status: the HTTP status.
-        detail: what to change.
-    """
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(status, detail)
-        self.status = status
-        self.detail = detail
 
 
 class Http1Connection:
@@ -142,8 +126,8 @@ class Http1Connection:
             request = await self._next_request()
             if request is None:
                 return False
-            target = self._checked(request)
-        except _Refused as refusal:
+            target = check_head(request, probes_only=self._place.probes_only)
+        except RefusedRequest as refusal:
             await self._refuse(refusal.status, refusal.detail)
             return False
         self._request = request
@@ -172,7 +156,7 @@ class Http1Connection:
                 try:
                     event = self._http.next_event()
                 except h11.RemoteProtocolError as error:
-                    raise _Refused(error.error_status_hint, _plainly(error.error_status_hint, str(error))) from None
+                    raise RefusedRequest.of(error, max_head_bytes=_HEAD_BYTES) from None
                 if isinstance(event, h11.Request):
                     self._idle = None
                     return event
@@ -189,24 +173,8 @@ class Http1Connection:
         # Either it was idle for too long, or the server is closing.
         self._idle = None
         if self._head and not self._closing():
-            raise _Refused(408, f"The head of the request did not arrive within {HEAD_SECONDS:g} s.")
+            raise RefusedRequest(408, f"The head of the request did not arrive within {HEAD_SECONDS:g} s.")
         return None
-
-    def _checked(self, request: h11.Request) -> Target:
-        if not request.http_version.startswith(b"1."):
-            raise _Refused(505, "The service speaks HTTP/1.1; send the request in that version.")
-        names = [name for name, _ in request.headers]
-        if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
-            raise _Refused(400, "Transfer-Encoding excludes Content-Length and HTTP/1.0: send one of the two lengths.")
-        if unsupported := why_unsupported(request.method):
-            raise _Refused(501, unsupported)
-        try:
-            target = parse_target(request.method.decode("ascii"), request.target)
-        except InvalidTarget as error:
-            raise _Refused(400, str(error)) from None
-        if self._place.probes_only and not target.path.startswith((b"/health/", b"/api/health")):
-            raise _Refused(503, "Every connection of the service is at work; try again in a moment.")
-        return target
 
     def _scope_of(self, request: h11.Request, target: Target) -> HTTPScope:
         headers = list(request.headers)
@@ -224,7 +192,7 @@ class Http1Connection:
             "query_string": target.query,
             "headers": headers,
             "state": self._facts,
-            "extensions": {} if _has_body(request) else {NO_BODY: {}},
+            "extensions": {} if has_body(request) else {NO_BODY: {}},
         }
         return cast("HTTPScope", scope)
 
@@ -239,8 +207,9 @@ class Http1Connection:
                 else:
                     await self._watch()
             except h11.RemoteProtocolError as error:
-                await self._refuse(error.error_status_hint, _plainly(error.error_status_hint, str(error)))
-            except _Refused as refusal:
+                refusal = RefusedRequest.of(error, max_head_bytes=_HEAD_BYTES)
+                await self._refuse(refusal.status, refusal.detail)
+            except RefusedRequest as refusal:
                 await self._refuse(refusal.status, refusal.detail)
         self._over = True
         return {"type": "http.disconnect"}
@@ -279,7 +248,7 @@ class Http1Connection:
         self._chunks += event.chunk_end
         self._body_bytes += len(event.data)
         if self._chunks > _FREE_CHUNKS and self._body_bytes < _LEAST_CHUNK_BYTES * self._chunks:
-            raise _Refused(
+            raise RefusedRequest(
                 400, f"The chunks of the body hold fewer than {_LEAST_CHUNK_BYTES} bytes each; send larger chunks."
             )
 
@@ -444,13 +413,11 @@ class Http1Connection:
             request_id = str(self._facts.setdefault("request_id", request_id_from(given.decode("latin1"))))
             self._facts["refused"] = status
             return request_id, self._request.target.partition(b"?")[0].decode("latin1")
-        line, named = _REQUEST_LINE.match(self._head), _REQUEST_ID.search(self._head)
-        method, target = (part.decode() for part in line.groups()) if line else ("-", "-")
-        request_id = request_id_from(named[1].decode() if named else None)
+        read = RequestLine.of(self._head)
+        request_id = request_id_from(read.request_id)
         client = cast("tuple[str, int] | None", self._shared["client"])
-        shown = target.partition("?")[0] or target
-        log_refusal(f"{method} {shown}", status, detail, request_id=request_id, client=client)
-        return request_id, shown if line else ""
+        log_refusal(str(read), status, detail, request_id=request_id, client=client)
+        return request_id, read.path
 
     async def _linger(self) -> None:
         """Close our side first and take in what is on its way: a socket closed with unread bytes resets the answer."""
@@ -469,11 +436,6 @@ class Http1Connection:
                     taken += len(data)
 
 
-def _has_body(request: h11.Request) -> bool:
-    fields = request.headers
-    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in fields)
-
-
 def _hung_up(connection: trio.socket.SocketType) -> bool:
     if connection.fileno() < 0:
         return True
@@ -481,20 +443,3 @@ def _hung_up(connection: trio.socket.SocketType) -> bool:
     hung_up = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
     poll.register(connection.fileno(), hung_up)
     return any(events & hung_up for _, events in poll.poll(0))
-
-
-def _plainly(status: int, said: str) -> str:
-    # What h11 says is about its own states, and quotes what it could not read.
-    if status == 431:
-        return f"The head of the request has more than {_HEAD_BYTES:,} bytes; send fewer or shorter header fields."
-    if status == 501:
-        return "The body comes in a Transfer-Encoding other than 'chunked'."
-    if "Host: header" in said:
-        return "The request must have one Host header."
-    if "chunk" in said:
-        return "The body is announced as chunked, and what came is no chunk."
-    if "Content-Length" in said:
-        return "The Content-Length must be one number of bytes."
-    if "closed" in said:
-        return "The connection was closed before the whole request had come."
-    return "What came is no HTTP/1.1 request."
