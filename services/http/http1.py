@@ -162,8 +162,7 @@ class Http1Connection:
                     return event
                 if event is not h11.NEED_DATA or self._closing():
                     return None
-                with self._place.transferring() if self._head else self._place.idle():
-                    data = await self._read()
+                data = await (self._more() if self._head else self._first_bytes())
                 if data is None:
                     return None
                 if data and not self._head:
@@ -175,6 +174,23 @@ class Http1Connection:
         if self._head and not self._closing():
             raise RefusedRequest(408, f"The head of the request did not arrive within {HEAD_SECONDS:g} s.")
         return None
+
+    async def _first_bytes(self) -> bytes | None:
+        """Read what begins the next request; the connection is idle until it is there, and not a moment longer.
+
+        Bytes that are taken from a socket pass a checkpoint on their way here, at which an idle connection gives way.
+        """
+        with self._place.idle():
+            if isinstance(self._stream, trio.SSLStream):
+                # What was decrypted ahead is no longer in the socket.
+                return await self._read()
+            with suppress(OSError, trio.ClosedResourceError):
+                await trio.lowlevel.wait_readable(self._socket)
+        return await self._more()
+
+    async def _more(self) -> bytes | None:
+        with self._place.transferring():
+            return await self._read()
 
     def _scope_of(self, request: h11.Request, target: Target) -> HTTPScope:
         headers = list(request.headers)
@@ -237,8 +253,7 @@ class Http1Connection:
         return {"type": "http.request", "body": b"".join(pieces), "more_body": True}
 
     async def _more_body(self) -> bool:
-        with self._place.transferring():
-            data = await self._read()
+        data = await self._more()
         if data is None:
             return False
         self._http.receive_data(data)
