@@ -12,11 +12,10 @@ FIND_PYTHON = for candidate in "$(PYTHON)" python3.13 python3.14 python3 /usr/bi
 	if [ -n "$$candidate" ] && "$$candidate" -c 'import sys, venv, ensurepip; raise SystemExit(sys.version_info < (3, 13))' >/dev/null 2>&1; then echo "$$candidate"; exit 0; fi; done; \
 	echo "CQOx needs Python 3.13 or newer with venv (tried python3.13, python3.14, python3). Install it, or name one: make PYTHON=/path/to/python3.13 ..." >&2; exit 1
 
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+# How many tests with real processes run at once.
+SERVICE_TESTS ?= 3
 
-# On a busy machine a real process may be late once. What fails is asked again, alone; what fails twice has failed.
-ASK = $(BIN)/python -m pytest $(1) || { echo "Asking again what failed ..."; \
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -n0 $(filter-out -n0,$(1)); }
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
 .PHONY: help
 help:  ## list the commands
@@ -53,9 +52,9 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lin
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/faketime.sh
-	@$(call ASK,--ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz)
-	@# Real processes are timed and killed here: one test at a time.
-	@$(call ASK,-n0 tests/services tests/e2e tests/fuzz)
+	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
+	@# Real processes are started and killed here: they wait more than they work.
+	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz
 
 .PHONY: check
 check: $(VENV)/.test-ready  ## format, lint, types, import contracts
