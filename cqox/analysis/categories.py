@@ -12,7 +12,7 @@ from cqox.analysis.mapping import BY_LEVELS, categorical_columns, columns_of, na
 from cqox.analysis.roles import ColumnInfo, Columns, Rows
 from cqox.contract import RoleMapping
 from cqox.datasets import names_codes
-from cqox.estimators._sample import listed
+from cqox.estimators.sample import listed
 
 __all__ = ["with_categories"]
 

@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cqox.errors import InvalidRequest, UnusableData
-from cqox.estimators._sample import listed
 from cqox.estimators.data import Vector
+from cqox.estimators.sample import listed
 
 __all__ = ["Level", "Levels", "choose_reference", "folded", "treatment_levels"]
 

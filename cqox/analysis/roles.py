@@ -12,9 +12,9 @@ from cqox.analysis.levels import MAX_LEVELS, choose_reference
 from cqox.contract import RoleMapping, counted
 from cqox.datasets import ColumnsOnDisk
 from cqox.errors import InvalidRequest, UnusableData
-from cqox.estimators._room import room
-from cqox.estimators._sample import listed
 from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.numerics.array_store import room
+from cqox.estimators.sample import listed
 
 __all__ = [
     "ColumnInfo",

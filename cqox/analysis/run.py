@@ -25,7 +25,7 @@ from cqox.contract import ROLES, AnalyzeRequest, Gate, Options, RoleMapping
 from cqox.datasets import Column, describe, load_columns, open_columns
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, applicable, catalog, entries, run
-from cqox.estimators._room import in_files
+from cqox.estimators.numerics.array_store import in_files
 from cqox.figures import Figure
 
 __all__ = ["Finished", "Step", "analyze", "rehearse"]

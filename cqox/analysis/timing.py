@@ -14,7 +14,7 @@ from cqox.contract import RoleMapping
 from cqox.datasets.dates import compact_months, first_days, read_dates
 from cqox.datasets.kept import ColumnsOnDisk
 from cqox.errors import InvalidRequest
-from cqox.estimators._sample import listed
+from cqox.estimators.sample import listed
 
 __all__ = ["cohort_column", "time_column", "timing_notes", "with_months"]
 

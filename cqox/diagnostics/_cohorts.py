@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Plan, Sample, Vector
-from cqox.estimators._sections import cluster_starts
+from cqox.estimators.panel.repeated_cross_sections import cluster_starts
 
 __all__ = ["Cohorts", "cohorts", "starts_by_row", "timed_sample"]
 

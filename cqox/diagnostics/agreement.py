@@ -16,7 +16,7 @@ import numpy as np
 from cqox.diagnostics._tables import number_in
 from cqox.diagnostics.sensitivity import outcome_scale, unconfounded
 from cqox.estimators import Estimate, Json, Plan, Vector
-from cqox.estimators._room import let_go
+from cqox.estimators.numerics.array_store import let_go
 
 __all__ = ["agreement", "comparable"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from cqox.diagnostics._json import number
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Plan
-from cqox.estimators._quantiles import two_sided
-from cqox.estimators.bounds import Bounds, trimming_bounds, worst_case_bounds
+from cqox.estimators.adjustment.missing_outcome_bounds import Bounds, trimming_bounds, worst_case_bounds
+from cqox.estimators.numerics.quantiles import two_sided
 
 __all__ = ["attrition"]
 

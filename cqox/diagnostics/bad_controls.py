@@ -9,8 +9,8 @@ from cqox.diagnostics._tables import NO_PRIMARY, Table, skip, table_in, text_or
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
-from cqox.estimators._absorb import compress
-from cqox.estimators._quantiles import critical_value
+from cqox.estimators.numerics.absorb import compress
+from cqox.estimators.numerics.quantiles import critical_value
 
 __all__ = ["bad_controls", "bad_controls_gate"]
 

@@ -16,7 +16,7 @@ from cqox.diagnostics._json import number
 from cqox.diagnostics.weightings import Weighting
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Matrix, Plan, Sample, Vector
-from cqox.estimators._chunks import Rows, merge_all
+from cqox.estimators.numerics.row_blocks import Rows, merge_all
 
 __all__ = ["balance"]
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Json, Plan, Vector
-from cqox.estimators._rd_study import Study
+from cqox.estimators.rd.study import Study
 
 __all__ = ["binned_means"]
 

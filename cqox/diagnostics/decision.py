@@ -13,7 +13,7 @@ from cqox.contract import Decision, Gate
 from cqox.diagnostics._tables import number_in
 from cqox.diagnostics.primary import Primary
 from cqox.estimators import Estimate
-from cqox.estimators._quantiles import critical_value
+from cqox.estimators.numerics.quantiles import critical_value
 
 __all__ = ["decide"]
 

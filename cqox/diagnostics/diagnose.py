@@ -25,7 +25,7 @@ from cqox.diagnostics.serial_dependence import serial_dependence
 from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
-from cqox.estimators._room import let_go
+from cqox.estimators.numerics.array_store import let_go
 
 __all__ = ["diagnose"]
 

@@ -10,10 +10,10 @@ from cqox.diagnostics._json import number
 from cqox.diagnostics.binned_means import binned_means
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Vector, catalog, run
-from cqox.estimators._heap_test import heap_at_cutoff
-from cqox.estimators._rd_study import Study, study
-from cqox.estimators._score import compliance, score_of
-from cqox.estimators.discontinuity import fuzzy_study, sharp_study
+from cqox.estimators.rd.discontinuity import fuzzy_study, sharp_study
+from cqox.estimators.rd.heaping import heap_at_cutoff
+from cqox.estimators.rd.running_variable import compliance, score_of
+from cqox.estimators.rd.study import Study, study
 
 __all__ = ["discontinuity"]
 

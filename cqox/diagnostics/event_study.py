@@ -11,8 +11,8 @@ from cqox.diagnostics._json import number
 from cqox.diagnostics.honest import honest_bounds
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Matrix, Plan, Vector
-from cqox.estimators.did_staggered import EventStudy
-from cqox.estimators.did_staggered import event_study as estimated_study
+from cqox.estimators.panel.did_staggered import EventStudy
+from cqox.estimators.panel.did_staggered import event_study as estimated_study
 
 __all__ = ["event_study", "joint_test_before"]
 

@@ -7,8 +7,14 @@ import numpy as np
 from cqox.diagnostics._json import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
-from cqox.estimators.matched_pairs import matched_pairs
-from cqox.estimators.rosenbaum import gamma_of_estimate, gamma_of_test, rank_bound, shift_bounds, signed_ranks
+from cqox.estimators.matching.pairs import matched_pairs
+from cqox.estimators.sensitivity.rosenbaum import (
+    gamma_of_estimate,
+    gamma_of_test,
+    rank_bound,
+    shift_bounds,
+    signed_ranks,
+)
 
 __all__ = ["rosenbaum_bounds"]
 

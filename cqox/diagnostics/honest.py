@@ -14,7 +14,7 @@ import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Json, Matrix, Vector
-from cqox.estimators._quantiles import critical_value
+from cqox.estimators.numerics.quantiles import critical_value
 
 __all__ = ["honest_bounds"]
 

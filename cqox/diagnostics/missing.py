@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Json, Plan
-from cqox.estimators._sample import ROLE_ARRAYS, complete_rows, role_arrays
+from cqox.estimators.sample import ROLE_ARRAYS, complete_rows, role_arrays
 
 __all__ = ["missing_values"]
 

@@ -7,7 +7,14 @@ from dataclasses import replace
 from cqox.diagnostics._json import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
-from cqox.estimators.omitted_variables import MODELS, Gain, OmittedVariables, bounds, gains, omitted_variables
+from cqox.estimators.sensitivity.omitted_variables import (
+    MODELS,
+    Gain,
+    OmittedVariables,
+    bounds,
+    gains,
+    omitted_variables,
+)
 
 __all__ = ["omitted_variable_bounds"]
 

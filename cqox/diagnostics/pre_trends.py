@@ -20,7 +20,7 @@ from cqox.diagnostics._json import number
 from cqox.diagnostics.event_study import joint_test_before
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Json, Matrix, Plan, Vector
-from cqox.estimators.did_staggered import event_study
+from cqox.estimators.panel.did_staggered import event_study
 
 __all__ = ["pre_trends"]
 

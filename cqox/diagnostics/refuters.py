@@ -15,8 +15,8 @@ from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.errors import UnusableData
 from cqox.estimators import Data, Estimate, Estimator, Json, Matrix, Plan, Vector, entries, run
-from cqox.estimators._folds import keyed
-from cqox.estimators._quantiles import two_sided
+from cqox.estimators.numerics.folds import keyed
+from cqox.estimators.numerics.quantiles import two_sided
 
 __all__ = ["refutations"]
 

@@ -10,7 +10,7 @@ from cqox.diagnostics._tables import NO_PRIMARY, Table, above, number_in, skip, 
 from cqox.diagnostics.agreement import comparable
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Estimate
-from cqox.estimators._quantiles import critical_value
+from cqox.estimators.numerics.quantiles import critical_value
 
 __all__ = ["agreement", "computation", "precision", "primary_warnings", "robustness"]
 

@@ -1,6 +1,6 @@
 """How strong an unmeasured confounder would have to be, for every estimate that rests on having measured them all.
 
-The formulas are in `cqox.estimators.sensitivity`; here they are applied to what was estimated.
+The formulas are in `cqox.estimators.sensitivity.unmeasured_confounding`; here they are applied to what was estimated.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import numpy as np
 from cqox.diagnostics._json import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Vector
-from cqox.estimators._quantiles import critical_value
-from cqox.estimators.sensitivity import (
+from cqox.estimators.numerics.quantiles import critical_value
+from cqox.estimators.sensitivity.unmeasured_confounding import (
     EValue,
     RegressionSensitivity,
     e_value_of_difference,

@@ -9,10 +9,10 @@ import numpy as np
 
 from cqox.diagnostics._json import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
-from cqox.estimators._room import let_go, room
-from cqox.estimators.matching import matching_weights
-from cqox.estimators.stratification import stratum_weights
-from cqox.estimators.weighting import balanced_weights, balancing_weights
+from cqox.estimators.adjustment.stratification import stratum_weights
+from cqox.estimators.adjustment.weighting import balanced_weights, balancing_weights
+from cqox.estimators.matching.with_replacement import matching_weights
+from cqox.estimators.numerics.array_store import let_go, room
 
 __all__ = ["REGRESSIONS", "Weighting", "effective_rows", "summarize_weights", "weightings"]
 

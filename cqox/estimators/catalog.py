@@ -4,35 +4,24 @@ from collections.abc import Iterable
 from functools import cache
 
 from cqox.errors import UnusableData
-from cqox.estimators import (
-    causal_forest,
-    did,
-    did_staggered,
-    discontinuity,
-    dose_response,
-    double_ml,
-    doubly_robust,
-    instruments,
-    interference,
-    interrupted_series,
-    matching,
-    mediation,
-    meta_learners,
-    off_policy,
-    panel_matching,
-    proximal,
-    regression,
-    stratification,
-    synthetic_control,
-    transport,
-    weighting,
-)
-from cqox.estimators._one_blas import one_blas_thread
-from cqox.estimators._room import let_go
+from cqox.estimators.adjustment import doubly_robust, regression, stratification, transport, weighting
 from cqox.estimators.checkpoint import checkpoint
+from cqox.estimators.dose import dose_response
 from cqox.estimators.estimate import Estimate, Status
 from cqox.estimators.estimator import Estimator
+from cqox.estimators.interference import spillovers
+from cqox.estimators.iv import instruments, proximal
+from cqox.estimators.learners import causal_forest, double_ml, meta_learners
+from cqox.estimators.matching import with_replacement
+from cqox.estimators.mediation import linear
+from cqox.estimators.numerics.array_store import let_go
+from cqox.estimators.numerics.blas_threads import one_blas_thread
+from cqox.estimators.off_policy import policy_value
+from cqox.estimators.panel import did, did_staggered, panel_matching
 from cqox.estimators.plan import Plan
+from cqox.estimators.rd import discontinuity
+from cqox.estimators.synthetic import synthetic_control
+from cqox.estimators.time_series import interrupted_series
 
 __all__ = ["applicable", "catalog", "entries", "run"]
 
@@ -44,7 +33,7 @@ def catalog() -> tuple[Estimator, ...]:
         *regression.ESTIMATORS,
         *stratification.ESTIMATORS,
         *weighting.ESTIMATORS,
-        *matching.ESTIMATORS,
+        *with_replacement.ESTIMATORS,
         *doubly_robust.ESTIMATORS,
         *double_ml.ESTIMATORS,
         *meta_learners.ESTIMATORS,
@@ -54,13 +43,13 @@ def catalog() -> tuple[Estimator, ...]:
         *discontinuity.ESTIMATORS,
         *synthetic_control.ESTIMATORS,
         *interrupted_series.ESTIMATORS,
-        *off_policy.ESTIMATORS,
+        *policy_value.ESTIMATORS,
         *transport.ESTIMATORS,
         *proximal.ESTIMATORS,
-        *mediation.ESTIMATORS,
+        *linear.ESTIMATORS,
         *dose_response.ESTIMATORS,
         *panel_matching.ESTIMATORS,
-        *interference.ESTIMATORS,
+        *spillovers.ESTIMATORS,
     )
 
 

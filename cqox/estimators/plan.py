@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
-from cqox.estimators._absorb import compress
-from cqox.estimators._arms import ArmFits, fit_arms
-from cqox.estimators._clustered import Clusters
-from cqox.estimators._folds import fold_codes
-from cqox.estimators._frame import Frame, build_frame
-from cqox.estimators._gram import grouped_gram
-from cqox.estimators._logit import Logit, cross_fit_logit, fit_logit
-from cqox.estimators._propensity import Propensity, fitted_propensity
-from cqox.estimators._sample import Sample, complete_rows, is_mapped, role_arrays
 from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector
+from cqox.estimators.inference.clusters import Clusters
+from cqox.estimators.nuisance.arm_regressions import ArmFits, fit_arms
+from cqox.estimators.nuisance.propensity import Propensity, fitted_propensity
+from cqox.estimators.numerics.absorb import compress
+from cqox.estimators.numerics.folds import fold_codes
+from cqox.estimators.numerics.frame import Frame, build_frame
+from cqox.estimators.numerics.gram import grouped_gram
+from cqox.estimators.numerics.logit import Logit, cross_fit_logit, fit_logit
+from cqox.estimators.sample import Sample, complete_rows, is_mapped, role_arrays
 
 __all__ = ["Plan"]
 

@@ -215,7 +215,7 @@ def test_a_table_larger_than_memory_gives_the_same_report(table: Path, monkeypat
     mapping = {"y": "y", "treatment": "w", "covariates": ["age", "region"]}
     within, _ = run(table, mapping)
     monkeypatch.setattr("cqox.analysis.run._MOST_CELLS", 0)
-    monkeypatch.setattr("cqox.estimators._room._SMALLEST", 8)
+    monkeypatch.setattr("cqox.estimators.numerics.array_store._SMALLEST", 8)
     beyond, _ = run(table, mapping)
     for left, right in zip(within.report["estimates"], beyond.report["estimates"], strict=True):
         assert {**left, "seconds": None} == {**right, "seconds": None}

@@ -5,7 +5,7 @@ import pytest
 
 from cqox.diagnostics.binned_means import binned_means
 from cqox.estimators import Data, Plan, Settings
-from cqox.estimators.discontinuity import sharp_study
+from cqox.estimators.rd.discontinuity import sharp_study
 from tests.estimators.designs import discontinuity
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Plan, Settings
-from cqox.estimators._rd_study import study
+from cqox.estimators.rd.study import study
 from tests.diagnostics.looking import judged
 from tests.estimators.designs import EFFECT, cross_section, discontinuity, rows
 

@@ -9,7 +9,7 @@ from cqox.diagnostics import gates
 from cqox.diagnostics.event_study import event_study, joint_test_before
 from cqox.diagnostics.primary import Primary
 from cqox.estimators import Data, Json, Plan, Settings, catalog, run
-from cqox.estimators.did_staggered import event_study as estimated_study
+from cqox.estimators.panel.did_staggered import event_study as estimated_study
 from tests.diagnostics.looking import Judgement, judged, reference, trial
 from tests.estimators.designs import panel
 

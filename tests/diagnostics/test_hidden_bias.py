@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Plan, Settings
-from cqox.estimators.matched_pairs import matched_pairs
+from cqox.estimators.matching.pairs import matched_pairs
 from tests.diagnostics.looking import confounded, judged, trial
 
 MATCHINGS = ["psm_att", "nn_mahalanobis_att"]

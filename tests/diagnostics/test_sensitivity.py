@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cqox.estimators.sensitivity import e_value
+from cqox.estimators.sensitivity.unmeasured_confounding import e_value
 from tests.diagnostics.looking import OUTSIDE, cases, judged, observed, trial
 from tests.estimators.designs import cross_section, panel
 from tests.reference.cases import Table, build

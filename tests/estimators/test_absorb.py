@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cqox.estimators import _absorb
-from cqox.estimators._absorb import absorb, compress, is_nested
+from cqox.estimators.numerics import absorb as absorb_module
+from cqox.estimators.numerics.absorb import absorb, compress, is_nested
 
 
 def residuals(columns: np.ndarray, effects: list[np.ndarray], weights: np.ndarray | None) -> np.ndarray:
@@ -18,7 +18,7 @@ def residuals(columns: np.ndarray, effects: list[np.ndarray], weights: np.ndarra
 @pytest.mark.parametrize("dense", [True, False])
 def test_absorbing_equals_explicit_dummies(levels: tuple[int, ...], weighted: bool, dense: bool, monkeypatch):
     if not dense:
-        monkeypatch.setattr(_absorb, "_DENSE_LEVELS", 0)
+        monkeypatch.setattr(absorb_module, "_DENSE_LEVELS", 0)
     rng = np.random.default_rng(sum(levels))
     effects = [rng.integers(0, count, 400) for count in levels]
     weights = rng.uniform(0.5, 2, 400) if weighted else None
@@ -31,7 +31,7 @@ def test_absorbing_equals_explicit_dummies(levels: tuple[int, ...], weighted: bo
 @pytest.mark.parametrize("dense", [True, False])
 def test_parts_of_a_panel_that_share_no_level_are_absorbed_apart(dense: bool, monkeypatch):
     if not dense:
-        monkeypatch.setattr(_absorb, "_DENSE_LEVELS", 0)
+        monkeypatch.setattr(absorb_module, "_DENSE_LEVELS", 0)
     rng = np.random.default_rng(1)
     unit = rng.integers(0, 20, 300)
     time = rng.integers(0, 4, 300) + 4 * (unit >= 10)

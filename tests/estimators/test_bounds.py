@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cqox.errors import UnusableData
-from cqox.estimators.bounds import trimming_bounds, worst_case_bounds
+from cqox.estimators.adjustment.missing_outcome_bounds import trimming_bounds, worst_case_bounds
 
 
 def attrited(n: int, seed: int, *, effect: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

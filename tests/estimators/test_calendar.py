@@ -4,7 +4,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from cqox.estimators._calendar import Counted, counted
+from cqox.estimators.numerics.calendar import Counted, counted
 
 
 def of(dates: Sequence[date]) -> Counted:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, entries, run
-from cqox.estimators import _honest_forest as honest_forest
+from cqox.estimators.learners import honest_forest as honest_forest
 from tests.estimators.designs import cross_section, names_for, row_keys, rows
 from tests.validation import Validated, half_width, record
 
@@ -148,7 +148,7 @@ def test_few_clusters_are_refused_by_number():
 
 
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cqox.estimators._learned.find_spec", lambda name: None)
+    monkeypatch.setattr("cqox.estimators.learners.scikit_learn.find_spec", lambda name: None)
     result = run(ENTRY, Plan(stepped(), Settings()))
     assert (result.status, result.reason) == (
         "skipped", "It needs scikit-learn, which is not installed here: install cqox[forest]."

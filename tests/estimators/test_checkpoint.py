@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Plan, Settings, abandonable, catalog, checkpoint, run
-from cqox.estimators._chunks import Rows
+from cqox.estimators.numerics.row_blocks import Rows
 
 
 class _Abandoned(BaseException):

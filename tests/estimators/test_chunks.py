@@ -5,9 +5,9 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from cqox.estimators._chunks import Rows, merge, merge_all
-from cqox.estimators._gram import gram_partial, grouped_gram_partial, solve
-from cqox.estimators._logit import gradient_partial, information_partial
+from cqox.estimators.numerics.gram import gram_partial, grouped_gram_partial, solve
+from cqox.estimators.numerics.logit import gradient_partial, information_partial
+from cqox.estimators.numerics.row_blocks import Rows, merge, merge_all
 
 RNG = np.random.default_rng(0)
 MATRIX = np.column_stack([np.ones(2000), RNG.standard_normal((2000, 5))])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cqox.estimators._cluster_arms import degrees_by_arm
+from cqox.estimators.inference.cluster_arms import degrees_by_arm
 
 
 def arms(*, mixed: bool, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import pytest
 from scipy.special import stdtrit
 
 from cqox.estimators import Data, Plan, Settings, catalog, run
-from cqox.estimators._cluster_arms import degrees_by_arm
+from cqox.estimators.inference.cluster_arms import degrees_by_arm
 from tests.estimators.designs import names_for
 from tests.validation import Validated, half_width, record
 

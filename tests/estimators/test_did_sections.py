@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Plan, Settings, run
-from cqox.estimators._two_period_sections import section_effect
-from cqox.estimators.did_staggered import event_study
+from cqox.estimators.panel.did_staggered import event_study
+from cqox.estimators.panel.two_period_cross_sections import section_effect
 from tests.estimators.designs import names_for
 from tests.estimators.staggering import ENTRIES, GROUP_TIME, IMPUTED, answer, csdid_fit, effects, refused
 

@@ -6,10 +6,10 @@ import pytest
 
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, entries, run
-from cqox.estimators._cross_fit import over_splits
-from cqox.estimators._logit import fit_logit
-from cqox.estimators._uncertainty import asymptotic
-from cqox.estimators.double_ml import _irm_split
+from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.learners.double_ml import _irm_split
+from cqox.estimators.nuisance.cross_fitting import over_splits
+from cqox.estimators.numerics.logit import fit_logit
 from tests.estimators.designs import EFFECT, cross_section, instrumented, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -300,7 +300,7 @@ def test_boosted_trees_find_an_effect_that_a_line_and_a_logit_miss():
 
 
 def test_without_scikit_learn_boosted_estimators_say_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cqox.estimators._learned.find_spec", lambda name: None)
+    monkeypatch.setattr("cqox.estimators.learners.scikit_learn.find_spec", lambda name: None)
     for entry in BOOSTED.values():
         result = run(entry, Plan(cross_section(n=100), Settings()))
         assert result.status == "skipped"

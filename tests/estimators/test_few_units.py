@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators.did_staggered import event_study
+from cqox.estimators.panel.did_staggered import event_study
 from tests.validation import Validated, half_width, record
 
 ENTRIES = {entry.name: entry for entry in catalog()}

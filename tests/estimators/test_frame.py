@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cqox.estimators._frame import Frame, build_frame
-from cqox.estimators._sample import Sample
+from cqox.estimators.numerics.frame import Frame, build_frame
+from cqox.estimators.sample import Sample
 
 
 def frame(x: np.ndarray, *, index: np.ndarray | None = None, weights: np.ndarray | None = None) -> Frame:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cqox.estimators._gram import independent, solve
+from cqox.estimators.numerics.gram import independent, solve
 
 
 def design(seed: int = 0) -> np.ndarray:

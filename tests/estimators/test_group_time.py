@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Plan, Settings, Vector, run
-from cqox.estimators._two_period import Comparison
-from cqox.estimators.did_staggered import event_study
+from cqox.estimators.panel.did_staggered import event_study
+from cqox.estimators.panel.two_period import Comparison
 from tests.estimators.designs import names_for, rows
 from tests.estimators.staggering import ENTRIES, GROUP_TIME, answer, csdid_fit, effects, staggered
 

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from cqox.estimators import Data, Plan, Settings
-from cqox.estimators._heap_test import Heap, heap_at_cutoff
-from cqox.estimators._score import score_of
+from cqox.estimators.rd.heaping import Heap, heap_at_cutoff
+from cqox.estimators.rd.running_variable import score_of
 
 
 def found(values: np.ndarray, cutoff: float, *, strict: bool = False, below: bool = False) -> Heap | None:

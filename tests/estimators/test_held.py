@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cqox.diagnostics.weightings import weightings
-from cqox.estimators import Data, Plan, Settings, _room, catalog, run
-from cqox.estimators._room import in_files
+from cqox.estimators import Data, Plan, Settings, catalog, run
+from cqox.estimators.numerics import array_store
+from cqox.estimators.numerics.array_store import in_files
 from tests.estimators.designs import names_for
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -34,7 +35,7 @@ def data() -> Data:
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_room, "_SMALLEST", 4096)
+    monkeypatch.setattr(array_store, "_SMALLEST", 4096)
     with in_files(tmp_path):
         yield
 

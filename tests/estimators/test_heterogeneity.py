@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cqox.errors import UnusableData
-from cqox.estimators._heterogeneity import Judged, judge
+from cqox.estimators.learners.heterogeneity import Judged, judge
 
 
 def rows(n: int = 2000, seed: int = 1, *, levels: int = 0, gain: float = 0.5) -> tuple[np.ndarray, ...]:

@@ -8,8 +8,8 @@ import pytest
 
 from cqox.diagnostics.primary import choose_primary
 from cqox.estimators import Data, Estimate, Plan, Settings, applicable, catalog, run
-from cqox.estimators._conley import default_bandwidth
-from cqox.estimators._exposures import network
+from cqox.estimators.inference.conley import default_bandwidth
+from cqox.estimators.interference.exposures import network
 from tests.estimators.designs import EFFECT, connected, cross_section, placed, rows
 from tests.validation import Validated, half_width, record
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Plan, Settings, catalog, run
-from cqox.estimators._effect_models import by_arms, by_scores, score_products, trainings
-from cqox.estimators._scores import effect_scores
+from cqox.estimators.learners.effect_models import by_arms, by_scores, score_products, trainings
+from cqox.estimators.nuisance.orthogonal_scores import effect_scores
 from tests.estimators.designs import names_for
 from tests.validation import Validated, half_width, record
 

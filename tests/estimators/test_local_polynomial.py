@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from cqox.errors import UnusableData
-from cqox.estimators._local_polynomial import Side, clustered_by_side
 from cqox.estimators.data import Vector
+from cqox.estimators.rd.local_polynomial import Side, clustered_by_side
 
 
 def side(distance: Vector, *values: Vector, weights: Vector | None = None) -> Side:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators.matching import matching_weights
+from cqox.estimators.matching.with_replacement import matching_weights
 from tests.estimators.designs import EFFECT, cross_section, names_for, panel, row_keys, rows, with_covariates
 from tests.reference.cases import OUTSIDE, build, cases
 

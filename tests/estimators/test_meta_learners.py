@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators._effect_models import (
+from cqox.estimators.learners.effect_models import (
     Trainings,
     by_arms,
     by_imputation,
@@ -13,7 +13,7 @@ from cqox.estimators._effect_models import (
     score_products,
     trainings,
 )
-from cqox.estimators._scores import effect_scores
+from cqox.estimators.nuisance.orthogonal_scores import effect_scores
 from tests.estimators.designs import EFFECT, cross_section, rows, with_covariates
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cqox.estimators._multiplier import banded, uniform_critical_value
+from cqox.estimators.inference.multiplier import banded, uniform_critical_value
 
 
 def test_independent_estimates_need_sidaks_critical_value() -> None:

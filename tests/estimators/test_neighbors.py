@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cqox.estimators import _neighbors
-from cqox.estimators._neighbors import Line, Space
+from cqox.estimators.numerics import neighbors
+from cqox.estimators.numerics.neighbors import Line, Space
 
 
 def sets(found, targets: int) -> np.ndarray:
@@ -33,7 +33,7 @@ def test_how_many_rows_are_looked_for_at_a_time_changes_nothing(within: float | 
     rng = np.random.default_rng(4)
     control, treated, values = rng.random(70).round(2), rng.random(30).round(2), rng.standard_normal(30)
     whole = Line(control, treated).nearest(0, 1, 2, within=within)
-    monkeypatch.setattr(_neighbors, "_BLOCK", 9)
+    monkeypatch.setattr(neighbors, "_BLOCK", 9)
     parts = Line(control, treated).nearest(0, 1, 2, within=within)
     np.testing.assert_array_equal(parts.counts, whole.counts)
     np.testing.assert_array_equal(parts.sums(values), whole.sums(values))

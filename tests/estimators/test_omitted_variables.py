@@ -5,7 +5,7 @@ import pytest
 
 from cqox.errors import UnusableData
 from cqox.estimators import Data, Plan, Settings, catalog, run
-from cqox.estimators.omitted_variables import MODELS, bounds, gains, omitted_variables
+from cqox.estimators.sensitivity.omitted_variables import MODELS, bounds, gains, omitted_variables
 from tests.estimators.designs import cross_section
 from tests.validation import Validated, half_width, record
 
@@ -136,7 +136,7 @@ def test_a_treatment_that_covariates_determine_is_refused():
 
 
 def test_more_rows_than_memory_should_hold_are_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cqox.estimators.omitted_variables._MOST_ROWS", 299)
+    monkeypatch.setattr("cqox.estimators.sensitivity.omitted_variables._MOST_ROWS", 299)
     with pytest.raises(UnusableData, match="300 rows"):
         omitted_variables(Plan(cross_section(n=300), Settings()), "dml_plr")
 

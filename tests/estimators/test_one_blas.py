@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from cqox.estimators import Data, Plan, Settings, catalog, run
-from cqox.estimators._one_blas import one_blas_thread
+from cqox.estimators.numerics.blas_threads import one_blas_thread
 
 WANTED = 3
 """Threads that the tests give the BLAS: a number that neither the machine nor the code under test would choose."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators._onsets import onsets
+from cqox.estimators.panel.onsets import onsets
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 ENTRIES = {entry.name: entry for entry in catalog()}

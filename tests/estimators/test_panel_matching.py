@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cqox.diagnostics.primary import choose_primary
-from cqox.estimators import Data, Estimate, Plan, Settings, _matched_sets, applicable, catalog, run
+from cqox.estimators import Data, Estimate, Plan, Settings, applicable, catalog, run
+from cqox.estimators.panel import matched_sets
 from tests.estimators.designs import EFFECT, cross_section, panel, switching, with_covariates
 from tests.validation import Validated, half_width, record
 
@@ -144,7 +145,7 @@ def test_it_says_why_it_does_not_apply(monkeypatch: pytest.MonkeyPatch):
     data = switching(30, 5)
     assert "never starts" in answer(replace(data, treatment=(data.unit < 10).astype(float))).reason
     assert "No unit is untreated" in answer(data, match_lags=5).reason
-    monkeypatch.setattr(_matched_sets, "MOST_CELLS", 100)
+    monkeypatch.setattr(matched_sets, "MOST_CELLS", 100)
     assert "more than the 100" in answer(data).reason
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cqox.estimators import _room
-from cqox.estimators._room import in_files, let_go, room, settled
+from cqox.estimators.numerics import array_store
+from cqox.estimators.numerics.array_store import in_files, let_go, room, settled
 
 NO_SPACE = """
 import resource, sys
 from pathlib import Path
 from cqox.errors import UnusableData
-from cqox.estimators._room import in_files, room
+from cqox.estimators.numerics.array_store import in_files, room
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**21, 2**21))
 with in_files(Path(sys.argv[1])):
     try:
@@ -33,7 +33,7 @@ def test_small_arrays_and_those_outside_are_in_memory(tmp_path: Path):
 
 
 def test_a_large_array_is_in_a_file_without_a_name_that_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_room, "_SMALLEST", 4096)
+    monkeypatch.setattr(array_store, "_SMALLEST", 4096)
     with in_files(tmp_path):
         values = room(40, 1000)
         assert list(tmp_path.iterdir()) == []
@@ -46,7 +46,7 @@ def test_a_large_array_is_in_a_file_without_a_name_that_goes_with_it(tmp_path: P
 
 
 def test_what_was_let_go_comes_back_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_room, "_SMALLEST", 4096)
+    monkeypatch.setattr(array_store, "_SMALLEST", 4096)
     expected = np.random.default_rng(1).standard_normal((30, 1000))
     with in_files(tmp_path):
         values = room(30, 1000)

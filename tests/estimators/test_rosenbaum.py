@@ -4,7 +4,13 @@ import math
 import numpy as np
 import pytest
 
-from cqox.estimators.rosenbaum import gamma_of_estimate, gamma_of_test, rank_bound, shift_bounds, signed_ranks
+from cqox.estimators.sensitivity.rosenbaum import (
+    gamma_of_estimate,
+    gamma_of_test,
+    rank_bound,
+    shift_bounds,
+    signed_ranks,
+)
 
 EXPOSED = [38, 23, 41, 18, 37, 36, 23, 62, 31, 34, 24, 14, 21, 17, 16, 20, 15, 10, 45, 39, 22, 35, 49, 48, 44, 35, 43,
            39, 34, 13, 73, 25, 27]  # fmt: skip
@@ -113,7 +119,7 @@ def test_bounds_of_many_pairs_are_quantiles_of_all_means(n: int, rounded: bool):
 
 def test_runs_of_very_many_pairs_stand_for_them():
     d = np.random.default_rng(7).standard_normal(9000) + 0.2
-    from cqox.estimators import rosenbaum
+    from cqox.estimators.sensitivity import rosenbaum
 
     found = np.asarray(shift_bounds(d, (1, 2)))
     most = rosenbaum._MOST

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from cqox.estimators._seasons import Cycle, candidates, chosen, follows, harmonics
-from cqox.estimators._serial import autoregression
+from cqox.estimators.inference.serial_correlation import autoregression
+from cqox.estimators.time_series.seasons import Cycle, candidates, chosen, follows, harmonics
 
 
 def since(before: int, after: int, step: float = 1.0) -> np.ndarray:

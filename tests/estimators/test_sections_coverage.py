@@ -11,7 +11,7 @@ import pytest
 
 from cqox.diagnostics.event_study import joint_test_before
 from cqox.estimators import Data, Plan, Settings, catalog, run
-from cqox.estimators.did_staggered import event_study
+from cqox.estimators.panel.did_staggered import event_study
 from tests.estimators.staggering import in_band
 from tests.validation import Validated, half_width, record
 

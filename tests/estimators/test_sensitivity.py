@@ -6,7 +6,7 @@ import pytest
 
 from cqox.errors import UnusableData
 from cqox.estimators import Plan, Settings, catalog, run
-from cqox.estimators import sensitivity as s
+from cqox.estimators.sensitivity import unmeasured_confounding as s
 from tests.estimators.designs import cross_section, names_for
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -4,7 +4,14 @@ import statsmodels.api as sm
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.stats.stattools import durbin_watson as peer_durbin_watson
 
-from cqox.estimators._serial import automatic_lag, autoregression, durbin_watson, innovations, ljung_box, newey_west
+from cqox.estimators.inference.serial_correlation import (
+    automatic_lag,
+    autoregression,
+    durbin_watson,
+    innovations,
+    ljung_box,
+    newey_west,
+)
 
 NOTHING = np.full((200, 1), 200**-0.5)
 

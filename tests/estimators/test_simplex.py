@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from cqox.estimators._simplex import nearest_in_simplex
+from cqox.estimators.numerics.simplex import nearest_in_simplex
 
 SHAPES = [(19, 38, 3.0), (19, 38, 0.0), (5, 200, 0.0), (3, 40, 0.0), (5, 900, 2.0), (200, 30, 1.0), (30, 900, 1.0)]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators.stratification import stratum_weights
+from cqox.estimators.adjustment.stratification import stratum_weights
 from tests.estimators.designs import EFFECT, cross_section, names_for, row_keys, rows
 
 ENTRY = next(entry for entry in catalog() if entry.name == "propensity_strata")

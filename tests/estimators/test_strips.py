@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cqox.estimators._strips import combined, cross, squares
+from cqox.estimators.numerics.blocked_matmul import combined, cross, squares
 
 ROWS = (1, 511, 2047, 2048, 2049, 5000)
 

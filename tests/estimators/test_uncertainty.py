@@ -5,7 +5,7 @@ import pytest
 from scipy.special import stdtrit
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators._clustered import clustered_variance
+from cqox.estimators.inference.clusters import clustered_variance
 from tests.estimators.designs import cross_section, design_for, rows, two_periods
 
 pytestmark = pytest.mark.filterwarnings("ignore")

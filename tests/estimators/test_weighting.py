@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run, weighting
-from cqox.estimators.weighting import balanced_weights, balancing_weights
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators.adjustment import weighting
+from cqox.estimators.adjustment.weighting import balanced_weights, balancing_weights
 from tests.estimators.designs import EFFECT, cross_section, rows, with_covariates
 
 pytestmark = pytest.mark.filterwarnings("ignore")

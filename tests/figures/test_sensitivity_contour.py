@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cqox.estimators.sensitivity import adjusted_estimate
+from cqox.estimators.sensitivity.unmeasured_confounding import adjusted_estimate
 from cqox.figures.sensitivity_contour import sensitivity_contour
 from tests.figures.drawn import of_design, values
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators.matching import matching_weights
-from cqox.estimators.sensitivity import regression_sensitivity
+from cqox.estimators.matching.with_replacement import matching_weights
+from cqox.estimators.sensitivity.unmeasured_confounding import regression_sensitivity
 from tests.reference.cases import HERE, OUTSIDE, Case, build, cases, entry_for, settings_for, staggered_number
 
 BY_NAME = {entry.name: entry for entry in catalog()}

@@ -1,0 +1,125 @@
+"""Estimators that combine a linear outcome regression by arm with a logit for the treatment, without sample splits.
+
+Both assume that treatment is as good as random given the covariates and that every kind of unit could have been in
+either arm; one of the two models may be wrong.
+"""
+
+import numpy as np
+
+from cqox.estimators.estimate import Estimate
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.inference.make_estimate import (
+    Title,
+    effective_rows,
+    estimated,
+    no_absorbing,
+    pooled_periods,
+    two_arms,
+)
+from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.nuisance.arm_regressions import arm_contributions, contrast_of_arms, fit_arms, mean_columns
+from cqox.estimators.nuisance.propensity import given_probabilities, score_correction
+from cqox.estimators.numerics.gram import grouped_gram
+from cqox.estimators.plan import Plan
+
+__all__ = ["ESTIMATORS"]
+
+_FAMILY = "doubly_robust"
+
+
+def _aipw(plan: Plan) -> Estimate:
+    sample = plan.doubly_robust_sample()
+    propensity, arms = plan.propensity(sample), plan.outcome(sample)
+    t, y, e = plan.treated(sample), sample.take(plan.data.y), propensity.used
+    mu0, mu1 = sample.take(arms.control), sample.take(arms.treated)
+    scores = mu1 - mu0 + np.where(t > 0, (y - mu1) / e, -(y - mu0) / (1 - e))
+    weights = plan.weights(sample)
+    value = float(np.average(scores, weights=weights))
+    contributions = (scores - value) / sample.n
+    if weights is not None:
+        contributions = contributions * weights
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="influence function", exposed=plan.treated(sample)
+    )
+    own = np.where(t > 0, 1 / e, 1 / (1 - e)) * (1.0 if weights is None else weights)
+    return estimated(
+        Title("aipw", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
+        n_effective=effective_rows(own[t > 0], sample.n) + effective_rows(own[t == 0], sample.n),
+        diagnostics={"mean_treated_score": float(np.average(mu1, weights=weights))},
+        notes=(*arms.notes, *propensity.notes),
+        warnings=(*arms.warnings, *propensity.warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _ipwra(plan: Plan) -> Estimate:
+    sample = plan.doubly_robust_sample()
+    propensity, frame = plan.propensity(sample), plan.frame("xty", sample)
+    t, e = plan.treated(sample), propensity.used
+    own = np.where(t > 0, e, 1 - e)
+    inverse = 1 / own if frame.weights is None else frame.weights / own
+    products, _ = grouped_gram(frame.rows, frame.matrix, inverse, t.astype(np.uint8), 2)
+    arms = fit_arms(frame, products, plan.arm_rows(sample))
+    mean = mean_columns(frame, None)
+    value, (parts, _) = contrast_of_arms(arms, mean), arm_contributions(arms, mean, t, inverse)
+    spread = (sample.take(arms.treated) - sample.take(arms.control) - value) / sample.n
+    contributions = parts + (spread if frame.weights is None else spread * frame.weights)
+    if not propensity.known:
+        slopes = parts * np.where(t > 0, e - 1, e)
+        contributions = contributions + score_correction(propensity, t, slopes)
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    )
+    return estimated(
+        Title("ipwra", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
+        n_effective=effective_rows(inverse[t > 0], sample.n) + effective_rows(inverse[t == 0], sample.n),
+        notes=(*arms.notes, *propensity.notes),
+        warnings=(*arms.warnings, *propensity.warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _rule(plan: Plan) -> str | None:
+    if not (plan.has("propensity_covariates") or plan.has("pscore")):
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to weight by."
+    sample = plan.doubly_robust_sample()
+    reason = no_absorbing(plan) or two_arms(plan, sample)
+    if reason is None and plan.has("pscore"):
+        reason = given_probabilities(plan.propensity(sample))
+    return reason
+
+
+_OPTIONAL = ("propensity_covariates", "pscore", "weights", "cluster")
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    Estimator(
+        name="aipw",
+        family=_FAMILY,
+        estimand="ATE",
+        summary="Outcome regressions by arm, corrected by weighted residuals; treatment is as good as random given the "
+        "covariates, and the outcome or the treatment model is right.",
+        requires=("y", "treatment", "covariates"),
+        optional=_OPTIONAL,
+        standard_error="the influence function, with both models taken as given",
+        paper="Robins, Rotnitzky and Zhao 1994, JASA 89; Lunceford and Davidian 2004, equation 12",
+        doi="10.1002/sim.1903",
+        checked_against="statsmodels TreatmentEffect.aipw",
+        laws=CROSS_SECTION_LAWS,
+        rule=_rule,
+        compute=_aipw,
+    ),
+    Estimator(
+        name="ipwra",
+        family=_FAMILY,
+        estimand="ATE",
+        summary="Outcome regressions by arm, each weighted by the inverse probability of its treatment; treatment is "
+        "as good as random given the covariates, and one of the two models is right.",
+        requires=("y", "treatment", "covariates"),
+        optional=_OPTIONAL,
+        standard_error="M-estimation: both models and the average together",
+        paper="Wooldridge 2007, Journal of Econometrics 141, section 3",
+        doi="10.1016/j.jeconom.2007.02.002",
+        checked_against="Stata teffects ipwra, statsmodels TreatmentEffect.ipw_ra",
+        laws=CROSS_SECTION_LAWS,
+        rule=_rule,
+        compute=_ipwra,
+    ),
+)

@@ -1,0 +1,147 @@
+"""Entropy balancing: the weights nearest to the sampling weights that give some rows the means of others.
+
+The weights of an arm are s·exp(λ'(x - m)) for its sampling weights s and the means m to be met; λ minimises the convex
+log Σ s·exp(λ'(x - m)), whose gradient is the imbalance that the weights leave.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.numerics.array_store import room
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import solve
+from cqox.estimators.numerics.row_blocks import Partial
+from cqox.estimators.sample import listed
+
+__all__ = ["Tilt", "tilt"]
+
+_IMBALANCE = 1e-12
+_MET = 1e-8
+_ITERATIONS = 200
+_HALVINGS = 40
+_FAR = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tilt:
+    """The weights of one arm.
+
+    Attributes:
+        weights: (n,) that sum to 1, 0 for rows of the other arm; sampling weights are a factor.
+        mean: of the standardised outcome under them.
+        slopes: (k,) coefficients of the outcome on the variables after the first, by weighted least squares in the arm.
+        residuals: (n,) standardised outcomes less their mean and what the slopes explain of them, for every row.
+    """
+
+    weights: Vector
+    mean: float
+    slopes: Vector
+    residuals: Vector
+
+
+def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[str, str]) -> Tilt:
+    """The weights of an arm under which the means of the variables `x` are the target's.
+
+    Args:
+        frame: the variables, with the outcome `y`.
+        arm: (n,) 1 for the rows to be weighted, else 0.
+        target: (k,) the means to be met, of the variables after the first.
+        whose: the arm and the population, for a sentence.
+
+    Raises:
+        UnusableData: no weights meet the means.
+    """
+    own = arm if frame.weights is None else arm * frame.weights
+    own = np.divide(own, own.sum(), out=room(frame.n))
+    weights, moments = _dual(frame, own, target, whose)
+    k, y = frame.at["x"].stop, frame.column("y")
+    spread = moments - np.outer(moments[0], moments[0])
+    slopes = solve(spread[1:k, 1:k], spread[1:k, [y]]).coefficients[:, 0]
+    mean = float(moments[0, y])
+    residuals = room(frame.n)
+
+    def work(s: slice) -> None:
+        block = frame.matrix[:, s]
+        residuals[s] = block[y] - mean - slopes @ (block[1:k] - target[:, None])
+
+    frame.rows.each(work)
+    return Tilt(weights=weights, mean=mean, slopes=slopes, residuals=residuals)
+
+
+def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[str, str]) -> tuple[Vector, Matrix]:
+    """(n,) weights that sum to 1 and meet the target, and the (m, m) moments of the frame under them."""
+    size = len(target)
+    # The objective is never below log of the smallest base weight where weights exist that meet the target.
+    floor = float(np.log(base[base > 0].min())) - 1e-6
+    multipliers = np.zeros(size)
+    value, weights = _weighted(frame, base, multipliers, target)
+    for _ in range(_ITERATIONS):
+        moments = _moments(frame, weights)
+        gradient = moments[0, 1 : size + 1] - target
+        if float(np.abs(gradient).max(initial=0.0)) <= _IMBALANCE or value < floor:
+            break
+        spread = moments[1 : size + 1, 1 : size + 1] - np.outer(moments[0, 1 : size + 1], moments[0, 1 : size + 1])
+        step = -solve(spread, gradient[:, None]).coefficients[:, 0]
+        descent = float(gradient @ step)
+        length, before = 1.0, value
+        for _ in range(_HALVINGS):
+            value, weights = _weighted(frame, base, multipliers + length * step, target)
+            if value <= before + 1e-4 * length * descent + 1e-15:
+                break
+            length /= 2
+        multipliers = multipliers + length * step
+        if length * float(np.abs(step).max(initial=0.0)) <= 1e-15 * (1.0 + float(np.abs(multipliers).max(initial=0.0))):
+            moments = _moments(frame, weights)
+            break
+    _check(frame, moments[0, 1 : size + 1] - target, whose)
+    return weights, moments
+
+
+def _weighted(frame: Frame, base: Vector, multipliers: Vector, target: Vector) -> tuple[float, Vector]:
+    """The objective at some multipliers, and the (n,) weights that belong to it, of sum 1."""
+    size = len(target)
+    exponents = room(frame.n)
+    offset = float(multipliers @ target)
+
+    def work(s: slice) -> float:
+        own = np.matmul(multipliers, frame.matrix[1 : size + 1, s], out=exponents[s])
+        own -= offset
+        return float(own.max(where=base[s] > 0, initial=-np.inf))
+
+    highest = max(frame.rows.each(work))
+    weights = exponents
+    weights -= highest
+    # Rows of the other arm may lie far beyond the highest of this one.
+    np.minimum(weights, 0.0, out=weights)
+    np.exp(weights, out=weights)
+    weights *= base
+    total = float(weights.sum())
+    weights /= total
+    return highest + float(np.log(total)), weights
+
+
+def _moments(frame: Frame, weights: Vector) -> Matrix:
+    """(m, m) cross-products of the frame's variables under weights that sum to 1."""
+
+    def work(s: slice) -> Partial:
+        block = frame.matrix[:, s]
+        return ((block * weights[s]) @ block.T,)
+
+    (moments,) = frame.rows.total(work)
+    return moments
+
+
+def _check(frame: Frame, imbalance: Vector, whose: tuple[str, str]) -> None:
+    off = np.abs(imbalance)
+    if off.max(initial=0.0) <= _MET:
+        return
+    arm, population = whose
+    worst = [frame.labels[1 + place] for place in np.argsort(-off, kind="stable") if off[place] > max(_MET, _FAR)]
+    named = worst or [frame.labels[1 + int(np.argmax(off))]]
+    raise UnusableData(
+        f"No weights of the {arm} rows give them the covariate means of {population}: these lie outside what the "
+        f"{arm} rows reach, most of all in {listed(named, 3)}. Leave such covariates out, or compare fewer rows."
+    )

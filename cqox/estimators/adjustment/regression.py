@@ -1,0 +1,280 @@
+"""Outcome regressions: difference in means, covariate adjustment, Lin's interacted regression, g-computation.
+
+All assume that treatment is as good as random given the covariates (given nothing, for the difference in means), and
+all but the first that the outcome is linear in them, in each arm of its own for Lin's and g-computation.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Codes, Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.inference.least_squares import JACKKNIFE_CELLS, focus, leverages, regress
+from cqox.estimators.inference.make_estimate import (
+    Title,
+    estimated,
+    no_absorbing,
+    pooled_periods,
+    two_arms,
+    varying_outcome,
+)
+from cqox.estimators.inference.refit import without_each_cluster
+from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, asymptotic, regression
+from cqox.estimators.nuisance.arm_regressions import ArmFits, arm_contributions, contrast_of_arms, mean_columns
+from cqox.estimators.numerics.gram import grouped_gram, solve
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = ["ESTIMATORS", "g_computation"]
+
+_FAMILY = "regression"
+
+
+def _difference_sample(plan: Plan) -> Sample:
+    return plan.sample("y", "treatment")
+
+
+def _difference_in_means(plan: Plan) -> Estimate:
+    sample = _difference_sample(plan)
+    frame = plan.frame("ty", sample)
+    regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
+    treated = plan.treated(sample)
+    fit = regress(frame, regressors, _last(len(regressors)), exposed=treated)
+    fit = replace(fit, satterthwaite=partial(_satterthwaite, fit, treated > 0, plan.weights(sample)))
+    uncertainty = regression(fit, plan.clusters(sample), plan.settings, default="HC2")
+    untreated_rows, treated_rows = plan.arm_rows(sample)
+    return estimated(
+        Title("difference_in_means", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
+        diagnostics={"n_treated": treated_rows, "n_untreated": untreated_rows}, warnings=pooled_periods(plan),
+    )  # fmt: skip
+
+
+def _satterthwaite(fit: Linear, treated: NDArray[np.bool_], weights: Vector | None) -> float:
+    """Degrees of freedom of HC2: Welch's without sampling weights.
+
+    The variance of each arm's mean is a quadratic form ε'Mε in its errors; with equal variances and normal errors it
+    has tr(M)²/tr(M²) degrees of freedom, which are the arm's rows less 1 where their weights are equal. Those of the
+    sum are Welch's (1947) and Satterthwaite's, as in Imbens and Kolesár 2016, doi 10.1162/REST_a_00552, section 3.
+    """
+    variances, inverses = [], []
+    for arm in (treated, ~treated):
+        u = fit.contributions[arm]
+        p = 1.0 / len(u) if weights is None else weights[arm] / weights[arm].sum()
+        variances.append(float((u * u / (1.0 - p)).sum()))
+        inverses.append(1.0 / (len(u) - 1) if isinstance(p, float) else _trace_ratio(p))
+    total = sum(variances)
+    if total <= 0:
+        return float(len(treated) - fit.parameters)
+    # By shares, for squares of variances may not be representable.
+    return 1.0 / sum((each / total) ** 2 * inverse for each, inverse in zip(variances, inverses, strict=True))
+
+
+def _trace_ratio(p: Vector) -> float:
+    """tr(M²)/tr(M)² of M = (I - p1')'D(I - p1'), the diagonal of D being p²/(1 - p)."""
+    d = np.square(p) / (1.0 - p)
+    pp, pd, dd, sum_d = float(p @ p), float(p @ d), float(d @ d), float(d.sum())
+    trace = sum_d - 2.0 * pd + sum_d * pp
+    crossed = 2.0 * (pd * pd + pp * dd) - 4.0 * sum_d * pp * pd + (sum_d * pp) ** 2
+    return (dd - 4.0 * float(p @ (d * d)) + 2.0 * sum_d * float(d @ (p * p)) + crossed) / trace**2
+
+
+def _ols_adjustment(plan: Plan) -> Estimate:
+    sample = plan.adjustment_sample()
+    effects = plan.data.fixed_effects
+    frame = plan.frame("xty", sample, effects)
+    regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
+    clusters = plan.clusters(sample)
+    arms = plan.treated(sample) if plan.data.treatment_kind == "binary" else None
+    fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, exposed=arms)
+    if effects:
+        fit = replace(fit, jackknife=partial(without_each_cluster, plan, sample, effects))
+    uncertainty = regression(fit, clusters, plan.settings)
+    statistic = fit.value / np.sqrt(fit.iid_variance) if fit.iid_variance > 0 else 0.0
+    degrees = sample.n - fit.parameters
+    diagnostics: dict[str, Json] = {
+        "parameters": fit.parameters,
+        "partial_r2": float(statistic**2 / (statistic**2 + degrees)),
+        "residual_degrees_of_freedom": degrees,
+    }
+    return estimated(
+        Title("ols_adjustment", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
+        diagnostics=diagnostics, notes=frame.notes, warnings=pooled_periods(plan),
+    )  # fmt: skip
+
+
+def _lin_interacted(plan: Plan) -> Estimate:
+    sample = plan.outcome_sample()
+    arms, treated = plan.outcome(sample), plan.treated(sample)
+    mean = mean_columns(arms.frame, None)
+    value, (parts, squares) = contrast_of_arms(arms, mean), arm_contributions(arms, mean, treated)
+    k, scale = sum(arms.parameters), float(arms.frame.scale[arms.frame.column("y")])
+    spread = sum(float(mean @ inverse @ mean) for inverse in arms.inverses)
+    fit = Linear(
+        value=value,
+        contributions=parts,
+        parameters=k,
+        parameters_beside_clusters=k,
+        iid_variance=squares / (sample.n - k) * scale**2 * spread,
+        leverage=lambda: _arm_leverages(arms, treated),
+        jackknife=partial(_lin_without_each, arms, treated, mean),
+        exposed=treated,
+    )
+    uncertainty = regression(fit, plan.clusters(sample), plan.settings)
+    return estimated(
+        Title("lin_interacted", _FAMILY, "ATE"), plan, sample, value, parts, uncertainty,
+        diagnostics={"parameters": k}, notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _arm_leverages(arms: ArmFits, treated: Vector) -> Vector:
+    """(n,) leverages of the interacted regression, which are those of each row's own arm."""
+    columns = np.arange(arms.frame.at["x"].stop)
+    control, other = (leverages(arms.frame, columns, inverse) for inverse in arms.inverses)
+    return np.where(treated > 0, other, control)
+
+
+def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes, count: int) -> Vector | str:
+    """(count,) the contrast at the whole sample's mean without each cluster."""
+    frame = arms.frame
+    k, y = frame.at["x"].stop, frame.column("y")
+    if 2 * count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
+        return TOO_MANY
+    blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes * 2 + treated.astype(np.int64), 2 * count)
+    by_arm = blocks.reshape(count, 2, *blocks.shape[1:])
+    rest = by_arm.sum(axis=0) - by_arm
+    values = np.empty(count)
+    for cluster in range(count):
+        control, other = (solve(rest[cluster, arm, :k, :k], rest[cluster, arm, :k, [y]].T) for arm in (0, 1))
+        if not (len(control.kept) and len(other.kept)):
+            return UNIDENTIFIED
+        values[cluster] = mean @ (other.coefficients[:, 0] - control.coefficients[:, 0]) * frame.scale[y]
+    return values
+
+
+def g_computation(plan: Plan, *, target: str) -> Estimate:
+    """The mean difference of the arms' predictions over all rows (ATE), the treated (ATT) or the untreated (ATC)."""
+    sample = plan.outcome_sample()
+    arms, treated = plan.outcome(sample), plan.treated(sample)
+    over = {"ATE": None, "ATT": treated, "ATC": 1.0 - treated}[target]
+    mean = mean_columns(arms.frame, over)
+    value, (parts, _) = contrast_of_arms(arms, mean), arm_contributions(arms, mean, treated)
+    share = np.ones(sample.n) if over is None else over
+    weights = plan.weights(sample)
+    if weights is not None:
+        share = share * weights
+    effects = sample.take(arms.treated) - sample.take(arms.control)
+    contributions = share * (effects - value) / share.sum() + parts
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    )
+    return estimated(
+        Title(f"g_computation_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
+        notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _last(length: int) -> Vector:
+    contrast = np.zeros(length)
+    contrast[-1] = 1.0
+    return contrast
+
+
+def _adjusting(plan: Plan) -> str | None:
+    if not (plan.has("covariates") or plan.has("fixed_effects")):
+        return "It needs 'covariates' or 'fixed_effects' to adjust for."
+    sample = plan.adjustment_sample()
+    return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
+
+
+def _by_arms(plan: Plan) -> str | None:
+    return two_arms(plan, plan.outcome_sample()) or no_absorbing(plan)
+
+
+_REGRESSION_ERROR = "HC1, HC3 under 250 rows; CRV1 with t(G-1) when clustered, CRV3 with few clusters"
+_STACKED_ERROR = "M-estimation: the influence function of predictions and arm regressions together"
+_MORE = ("weights", "cluster")
+_ADJUSTS = "treatment is as good as random given the covariates"
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    Estimator(
+        name="difference_in_means",
+        family=_FAMILY,
+        estimand="ATE",
+        summary="Mean outcome of the treated less that of the untreated; causal where treatment was randomised.",
+        requires=("y", "treatment"),
+        optional=_MORE,
+        standard_error="HC2 (Neyman) with Welch's degrees of freedom; CRV1 with t(G-1) when clustered, CRV3 with few "
+        "clusters",
+        paper="Neyman 1923, translated in Statistical Science 5 (1990), section 4",
+        doi="10.1214/ss/1177012031",
+        checked_against="statsmodels OLS, pyfixest",
+        laws=CROSS_SECTION_LAWS,
+        rule=lambda plan: two_arms(plan, plan.sample("y", "treatment")),
+        compute=_difference_in_means,
+    ),
+    Estimator(
+        name="ols_adjustment",
+        family=_FAMILY,
+        estimand="ATE",
+        summary=f"Coefficient of the treatment in a linear regression on the covariates; {_ADJUSTS}, with one effect.",
+        requires=("y", "treatment"),
+        optional=("covariates", "fixed_effects", *_MORE),
+        standard_error=f"{_REGRESSION_ERROR}; beside fixed effects never HC2 or HC3",
+        paper="Angrist and Pischke 2009, Mostly Harmless Econometrics, equation 3.2.7",
+        checked_against="statsmodels OLS and WLS, pyfixest",
+        laws=CROSS_SECTION_LAWS | {"scale_treatment"},
+        treatment=frozenset({"binary", "continuous"}),
+        rule=_adjusting,
+        compute=_ols_adjustment,
+    ),
+    Estimator(
+        name="lin_interacted",
+        family=_FAMILY,
+        estimand="ATE",
+        summary=f"Regression on treatment, centred covariates and their products; {_ADJUSTS}, a line for each arm.",
+        requires=("y", "treatment", "covariates"),
+        optional=_MORE,
+        standard_error=_REGRESSION_ERROR,
+        paper="Lin 2013, Annals of Applied Statistics 7, equation 5 and section 4",
+        doi="10.1214/12-AOAS583",
+        checked_against="statsmodels OLS with interactions",
+        laws=CROSS_SECTION_LAWS,
+        rule=_by_arms,
+        compute=_lin_interacted,
+    ),
+    Estimator(
+        name="g_computation_ate",
+        family=_FAMILY,
+        estimand="ATE",
+        summary=f"Mean difference of two linear regressions' predictions over all rows; {_ADJUSTS}.",
+        requires=("y", "treatment", "covariates"),
+        optional=_MORE,
+        standard_error=_STACKED_ERROR,
+        paper="Robins 1986, Mathematical Modelling 7; Hernán and Robins, What If, section 13.3",
+        doi="10.1016/0270-0255(86)90088-6",
+        checked_against="Stata teffects ra, statsmodels TreatmentEffect.ra",
+        laws=CROSS_SECTION_LAWS,
+        rule=_by_arms,
+        compute=partial(g_computation, target="ATE"),
+    ),
+    Estimator(
+        name="g_computation_att",
+        family=_FAMILY,
+        estimand="ATT",
+        summary=f"Mean difference of two linear regressions' predictions over the treated; {_ADJUSTS}.",
+        requires=("y", "treatment", "covariates"),
+        optional=_MORE,
+        standard_error=_STACKED_ERROR,
+        paper="Robins 1986, Mathematical Modelling 7; Hernán and Robins, What If, section 13.3",
+        doi="10.1016/0270-0255(86)90088-6",
+        checked_against="statsmodels TreatmentEffect.ra",
+        laws=CROSS_SECTION_LAWS,
+        rule=_by_arms,
+        compute=partial(g_computation, target="ATT"),
+        flipped=partial(g_computation, target="ATC"),
+    ),
+)

@@ -1,0 +1,385 @@
+"""Transport: the effect in a target population, from treatment and outcomes that only a source population has.
+
+All assume that treatment is as good as random given the covariates within the source, that the covariates hold whatever
+moves the effect and differs between the populations, and that every kind of unit of the target is also in the source.
+Weighting needs the model of who is in the source (a logit), g-computation that of the outcome (linear in each arm); the
+doubly robust estimate needs one of the two.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.inference.cluster_arms import clusters_by_arm
+from cqox.estimators.inference.make_estimate import (
+    Title,
+    effective_rows,
+    estimated,
+    finite,
+    no_absorbing,
+    pooled_periods,
+)
+from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.nuisance.propensity import Propensity, fitted_propensity, score_correction
+from cqox.estimators.numerics.frame import Frame, build_frame
+from cqox.estimators.numerics.gram import grouped_gram, solve
+from cqox.estimators.numerics.logit import fit_logit
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample, listed
+
+__all__ = ["ESTIMATORS"]
+
+_FAMILY = "transport"
+_ESTIMAND = "target ATE"
+_METHOD = "M-estimation"
+_FEW = 0.2
+_FAR_APART = 0.1
+_ROWS_PER_COEFFICIENT = 10
+_ROUNDING = 1e-12
+"""A standard deviation in the target, of columns that are standardised over both populations, below which it is 0."""
+
+type Use = Literal["weights", "outcomes", "both"]
+
+_NAMES: dict[Use, str] = {
+    "weights": "transport_weighting",
+    "outcomes": "transport_g_computation",
+    "both": "transport_dr",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Populations:
+    """Source and target together, with what is fitted on them.
+
+    Attributes:
+        sample: the rows of both.
+        source: (n,) whether a row of the sample belongs to the source.
+        weights: (n,) sampling weights of mean 1.
+        everybody: the covariates of both.
+        within: the covariates, treatment and outcome of the source.
+        belonging: each row's probability of the source.
+        treatment: each source row's probability of treatment.
+    """
+
+    sample: Sample
+    source: NDArray[np.bool_]
+    weights: Vector
+    everybody: Frame
+    within: Frame
+    belonging: Propensity
+    treatment: Propensity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arm:
+    """What one arm of the source says of its mean in the target, all standardised.
+
+    Attributes:
+        value: the weighted mean of its residuals.
+        line: (k,) its regression.
+        moved: (source rows,) contributions by way of the weights.
+        fitted: (source rows,) contributions by way of the regression's coefficients.
+        warnings: doubts about its predictions.
+    """
+
+    value: float
+    line: Vector
+    moved: Vector
+    fitted: Vector
+    warnings: tuple[str, ...]
+
+
+def _transported(plan: Plan, *, use: Use) -> Estimate:
+    found = _populations(plan)
+    frame, inside = found.within, found.source
+    t, inverse_odds = frame.sample.take(_mapped(plan.data.treatment)), _inverse_odds(found)
+    target, target_weights = _target_columns(found), found.weights[~inside] / found.weights[~inside].sum()
+    treated, control = (_arm(found, t > 0 if arm else t == 0, arm, use, target @ target_weights) for arm in (1, 0))
+    predicted = (treated.line - control.line) @ target
+    mean = float(predicted @ target_weights)
+    contributions = np.zeros(found.sample.n)
+    contributions[~inside] = target_weights * (predicted - mean)
+    moved = treated.moved - control.moved
+    contributions[inside] = moved + treated.fitted - control.fitted
+    if use != "outcomes":
+        # A weight falls with the odds of the source, and with the probability of the row's arm.
+        slopes = np.zeros(found.sample.n)
+        slopes[inside] = -moved
+        contributions += score_correction(found.belonging, inside.astype(np.float64), slopes)
+        if not found.treatment.known:
+            e = found.treatment.used
+            contributions[inside] += score_correction(found.treatment, t, moved * np.where(t > 0, e - 1.0, e))
+    scale = float(frame.scale[frame.column("y")])
+    uncertainty = asymptotic(contributions * scale, plan.clusters(found.sample), plan.settings, name=_METHOD)
+    uncertainty = _with_clusters_of_arms(plan, found, uncertainty)
+    effective, diagnostics, warnings = _described(plan, found, inverse_odds, use)
+    warnings += [*control.warnings, *treated.warnings]
+    return estimated(
+        Title(_NAMES[use], _FAMILY, _ESTIMAND), plan, found.sample, (treated.value - control.value + mean) * scale,
+        contributions * scale, uncertainty, n_effective=None if use == "outcomes" else effective,
+        diagnostics=diagnostics, notes=frame.notes, warnings=(*warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _with_clusters_of_arms(plan: Plan, found: _Populations, uncertainty: Uncertainty) -> Uncertainty:
+    """The uncertainty with what is to be said of the arms' clusters in the source: of one there is no error."""
+    exposed = np.full(found.sample.n, -1.0)
+    exposed[found.source] = found.within.sample.take(_mapped(plan.data.treatment))
+    by_arm = clusters_by_arm(plan.clusters(found.sample).codes, exposed)
+    if by_arm is None:
+        return uncertainty
+    told = replace(uncertainty, by_arm=by_arm)
+    doubt, refusal = by_arm.doubt(), None if plan.settings.se == "CRV1" else by_arm.refusal()
+    if doubt is None or not told.clustered or told.standard_error is None:
+        return told
+    return replace(told, warnings=(doubt, *told.warnings)) if refusal is None else told.without_error(refusal)
+
+
+def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: Vector) -> _Arm:
+    """The arm of the source rows `own`, where the covariates' mean in the target is the (k,) goal.
+
+    Raises:
+        UnusableData: it has too few rows for a regression.
+    """
+    frame, weights = found.within, found.weights[found.source]
+    k, y = frame.at["x"].stop, frame.column("y")
+    line, inverse, reach = np.zeros(k), np.zeros((k, k)), np.zeros(k)
+    lost: list[str] = []
+    if use != "weights":
+        products, _ = grouped_gram(frame.rows, frame.matrix, weights, own.astype(np.int64), 2)
+        fit = solve(products[1, :k, :k], products[1, :k, [y]].T)
+        if int(own.sum()) <= len(fit.kept):
+            raise UnusableData(
+                f"The {'treated' if arm else 'untreated'} rows of the source are too few for {len(fit.kept)} "
+                "coefficients; map fewer covariates."
+            )
+        line, inverse, reach = fit.coefficients[:, 0], fit.inverse, goal
+        lost = [frame.labels[column] for column in np.setdiff1d(np.arange(k), fit.kept)]
+    residual = frame.matrix[y] - line @ frame.matrix[:k]
+    value, moved = 0.0, np.zeros(frame.n)
+    if use != "outcomes":
+        chance = found.treatment.used if arm else 1.0 - found.treatment.used
+        share = np.where(own, weights * _inverse_odds(found) / chance, 0.0)
+        share /= share.sum()
+        value = float(share @ residual)
+        moved = share * (residual - value)
+        reach = reach - frame.matrix[:k] @ share
+    fitted = np.where(own, weights * residual, 0.0) * ((inverse @ reach) @ frame.matrix[:k])
+    doubt = (
+        f"In the {'treated' if arm else 'untreated'} rows of the source some columns do not vary on their own, so that "
+        f"predictions extrapolate: {listed(lost)}."
+    )
+    return _Arm(value=value, line=line, moved=moved, fitted=fitted, warnings=(doubt,) if lost else ())
+
+
+def _inverse_odds(found: _Populations) -> Vector:
+    """(source rows,) odds of the target: how many units of the target a row of the source stands for."""
+    belonging = found.belonging.used[found.source]
+    return np.asarray((1.0 - belonging) / belonging)
+
+
+def _target_columns(found: _Populations) -> Matrix:
+    """(k, target rows) the covariates of the target, standardised as those of the source are."""
+    whole, within = found.everybody, found.within
+    k = within.at["x"].stop
+    place = [whole.labels.index(label) for label in within.labels[:k]]
+    raw = whole.centre[place][:, None] + whole.scale[place][:, None] * whole.matrix[place][:, ~found.source]
+    raw[0] = 1.0
+    scale = np.where(within.scale[:k] > 0, within.scale[:k], 1.0)
+    standardised: Matrix = (raw - within.centre[:k, None]) / scale[:, None]
+    standardised[0] = 1.0
+    return standardised
+
+
+def _described(
+    plan: Plan, found: _Populations, inverse_odds: Vector, use: Use
+) -> tuple[float, dict[str, Json], list[str]]:
+    """Effective source rows, how alike the populations are, and doubts."""
+    inside, weights = found.source, found.weights
+    weighting = weights[inside] * inverse_odds
+    rows = int(np.count_nonzero(inside))
+    effective = effective_rows(weighting, rows)
+    differences = _differences(found, weighting)
+    told: dict[str, Json] = {
+        "source_rows": rows,
+        "target_rows": found.sample.n - rows,
+        "ess_source": effective,
+        "largest_weight_share": float(weighting.max() / weighting.sum()),
+        "standardised_differences": {label: list(pair) for label, pair in differences.items()},
+        "propensity": "given" if found.treatment.known else "logit",
+    }
+    warnings = []
+    unseen = [label for label in found.within.dropped if label not in found.everybody.dropped]
+    if unseen:
+        warnings.append(
+            f"In the source {listed(unseen, 3)} does not vary on its own, and in the target it does: what units that "
+            "the source has none of would gain is not in these data."
+        )
+    if use != "outcomes":
+        warnings += [*found.belonging.warnings, *found.treatment.warnings]
+    arms = np.bincount(found.within.sample.take(_mapped(plan.data.treatment)).astype(np.intp), minlength=2)
+    told["source_rows_by_arm"] = {"untreated": int(arms[0]), "treated": int(arms[1])}
+    coefficients = found.within.at["x"].stop
+    if not plan.has("cluster") and arms.min() < _ROWS_PER_COEFFICIENT * coefficients:
+        warnings.append(
+            f"The {'treated' if arms[1] <= arms[0] else 'untreated'} arm of the source has {arms.min()} rows for "
+            f"{coefficients} coefficients: the interval is right in large samples and may be too narrow here."
+        )
+    if effective < _FEW * rows:
+        warnings.append(
+            f"Weighted to the target, the {rows} source rows count as {effective:.1f}: the populations are far apart."
+        )
+    apart = [label for label, (_, after) in differences.items() if after is not None and abs(after) > _FAR_APART]
+    if apart and use != "outcomes":
+        warnings.append(
+            f"After weighting, source and target still differ in {listed(apart, 3)} by more than {_FAR_APART} standard "
+            "deviations: the model of who is in the source does not hold."
+        )
+    return effective, told, warnings
+
+
+def _differences(found: _Populations, weighting: Vector) -> dict[str, tuple[float | None, float | None]]:
+    """Standardised differences of the covariates between target and source, before and after weighting."""
+    whole, inside, weights = found.everybody, found.source, found.weights
+    told = {}
+    for column in range(1, whole.at["x"].stop):
+        values = whole.matrix[column]
+        target, source = values[~inside], values[inside]
+        goal = float(np.average(target, weights=weights[~inside]))
+        spread = float(np.sqrt(np.average((target - goal) ** 2, weights=weights[~inside])))
+        before = goal - float(np.average(source, weights=weights[inside]))
+        after = goal - float(np.average(source, weights=weighting))
+        varies = spread > _ROUNDING
+        told[whole.labels[column]] = (finite(before / spread), finite(after / spread)) if varies else (None, None)
+    return told
+
+
+def _mapped(array: Vector | None) -> Vector:
+    return np.empty(0) if array is None else array
+
+
+def _populations(plan: Plan) -> _Populations:
+    return plan.share("transport", lambda: _fitted(plan))
+
+
+def _rows(plan: Plan) -> tuple[Sample, Sample]:
+    """The rows of both populations that are complete in what they are used for, and those of the source."""
+
+    def make() -> tuple[Sample, Sample]:
+        covered, complete = plan.sample("sample", "covariates"), _complete_source(plan)
+        member = np.zeros(plan.data.n, dtype=np.bool_)
+        place = np.arange(plan.data.n) if covered.index is None else covered.index
+        member[place] = _mapped(plan.data.in_source)[place] == 0
+        member[complete] = True
+        index = np.flatnonzero(member)
+        source = Sample(total=plan.data.n, n=len(complete), index=complete)
+        return Sample(total=plan.data.n, n=len(index), index=index), source
+
+    return plan.share("transport rows", make)
+
+
+def _complete_source(plan: Plan) -> NDArray[np.intp]:
+    sample = plan.sample("sample", "covariates", "y", "treatment", "pscore")
+    place = np.arange(plan.data.n) if sample.index is None else sample.index
+    return place[_mapped(plan.data.in_source)[place] > 0]
+
+
+def _fitted(plan: Plan) -> _Populations:
+    data, settings = plan.data, plan.settings
+    both, source = _rows(plan)
+    columns = (data.covariates, plan.labels("covariates"))
+    member, treated = _mapped(data.in_source)[:, None], _mapped(data.treatment)[:, None]
+    everybody = build_frame(
+        both,
+        {"x": columns, "t": (member, ("source",))},
+        weights=data.weights,
+        block=settings.chunk_rows,
+        threads=settings.threads,
+    )
+    within = build_frame(
+        source, {"x": columns, "t": (treated, ("treatment",)), "y": (data.y[:, None], ("y",))}, weights=data.weights,
+        block=settings.chunk_rows, threads=settings.threads,
+    )  # fmt: skip
+    inside = both.take(_mapped(data.in_source)) > 0
+    weights = plan.weights(both)
+    if data.pscore is None:
+        treatment = fitted_propensity(fit_logit(within, source.take(_mapped(data.treatment))))
+    else:
+        treatment = Propensity(
+            e=source.scatter(source.take(data.pscore), np.nan), known=True, sample=source, coefficients={}
+        )
+    return _Populations(
+        sample=both,
+        source=inside,
+        weights=np.ones(both.n) if weights is None else weights,
+        everybody=everybody,
+        within=within,
+        belonging=fitted_propensity(fit_logit(everybody, inside.astype(np.float64)), of="the source"),
+        treatment=treatment,
+    )
+
+
+def _rule(plan: Plan) -> str | None:
+    reason = no_absorbing(plan)
+    if reason is not None:
+        return reason
+    both, source = _rows(plan)
+    name = plan.label("sample")
+    if both.n - source.n < 2:
+        return f"The target population has {both.n - source.n} complete rows in '{name}'; at least 2 are needed."
+    t, y = source.take(_mapped(plan.data.treatment)), source.take(plan.data.y)
+    for arm, rows in (("untreated", int(np.sum(t == 0))), ("treated", int(np.sum(t > 0)))):
+        if rows < 2:
+            return f"The source population has {rows} {arm} rows with an outcome; at least 2 are needed."
+    if float(np.ptp(y)) == 0:
+        return f"The outcome '{plan.label('y')}' never varies in the {source.n} complete rows of the source."
+    return None
+
+
+_PAPER = "Dahabreh, Robertson, Steingrimsson, Stuart and Hernan 2020, Statistics in Medicine 39"
+_DOI = "10.1002/sim.8426"
+
+
+def _entry(use: Use, summary: str, where: str) -> Estimator:
+    return Estimator(
+        name=_NAMES[use],
+        family=_FAMILY,
+        estimand=_ESTIMAND,
+        summary=summary,
+        requires=("y", "treatment", "sample", "covariates"),
+        optional=("pscore", "weights", "cluster"),
+        standard_error="M-estimation over all models that are fitted",
+        paper=f"{_PAPER}, {where}",
+        doi=_DOI,
+        checked_against="the stacked equations written out, and Monte-Carlo",
+        laws=CROSS_SECTION_LAWS,
+        rule=_rule,
+        compute=partial(_transported, use=use),
+    )
+
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    _entry(
+        "both",
+        "Predictions of arm-wise regressions in the target, corrected by residuals of the source weighted by their "
+        "odds of the target.",
+        "section 5.3",
+    ),
+    _entry(
+        "weights",
+        "Difference of the source's means, each row weighted by its odds of the target over its chance of its arm.",
+        "section 5.2",
+    ),
+    _entry(
+        "outcomes",
+        "Difference of the source's arm-wise regressions, averaged over the target.",
+        "section 5.1",
+    ),
+)  # fmt: skip

@@ -1,0 +1,266 @@
+"""Weighting: by the inverse probability of treatment, by the overlap of the arms, and by entropy balancing.
+
+All assume that treatment is as good as random given the covariates of the treatment model, and the first two that this
+model (a logit) is right. Inverse probabilities need every kind of unit in either arm; overlap weights look where both
+arms are; entropy balancing needs no probability, but an outcome linear in the covariates or weights of its own form.
+"""
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from cqox.estimators.adjustment.entropy_balancing import Tilt, tilt
+from cqox.estimators.data import Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.inference.make_estimate import (
+    Title,
+    effective_rows,
+    estimated,
+    no_absorbing,
+    pooled_periods,
+    two_arms,
+)
+from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.nuisance.arm_regressions import mean_columns
+from cqox.estimators.nuisance.propensity import given_probabilities, score_correction
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = ["ESTIMATORS", "balanced_weights", "balancing_weights", "entropy_balancing", "hajek"]
+
+_FAMILY = "weighting"
+_BLOCK = 65_536
+"""Rows whose weights are computed at a time."""
+
+type Target = Literal["ATE", "ATT", "ATC", "ATO"]
+type Population = Literal["ATE", "ATT", "ATC"]
+
+
+def hajek(plan: Plan, *, target: Target) -> Estimate:
+    """The difference of weighted means, with weights that give both arms the covariates of the target population."""
+    sample = plan.propensity_sample()
+    propensity = plan.propensity(sample)
+    t, y = plan.treated(sample), sample.take(plan.data.y)
+    treated, control, slopes = balancing_weights(target, t, propensity.used)
+    sampling = plan.weights(sample)
+    if sampling is not None:
+        treated, control, slopes = treated * sampling, control * sampling, slopes * sampling
+    means = float(treated @ y / treated.sum()), float(control @ y / control.sum())
+    value = means[0] - means[1]
+    spread = np.where(t > 0, (y - means[0]) / treated.sum(), -(y - means[1]) / control.sum())
+    contributions = (treated + control) * spread
+    if not propensity.known:
+        contributions = contributions + score_correction(propensity, t, slopes * spread)
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    )
+    diagnostics = {
+        **_weight_diagnostics(treated, control, means),
+        "propensity": "given" if propensity.known else "logit",
+    }
+    name = "overlap_weights" if target == "ATO" else f"ipw_{target.lower()}"
+    # Weights that vanish where the other arm is absent need no warning of it.
+    doubts = () if target == "ATO" else propensity.warnings
+    return estimated(
+        Title(name, _FAMILY, target), plan, sample, value, contributions, uncertainty,
+        n_effective=effective_rows(treated, sample.n) + effective_rows(control, sample.n),
+        diagnostics=diagnostics, notes=propensity.notes, warnings=(*doubts, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _weight_diagnostics(treated: Vector, control: Vector, means: tuple[float, float]) -> dict[str, Json]:
+    return {
+        "ess_treated": effective_rows(treated, len(treated)),
+        "ess_control": effective_rows(control, len(control)),
+        "mean_treated": means[0],
+        "mean_control": means[1],
+        "largest_weight_share": float(max(treated.max() / treated.sum(), control.max() / control.sum())),
+    }
+
+
+def balancing_weights(target: Target, t: Vector, e: Vector) -> tuple[Vector, Vector, Vector]:
+    """(n,) weights of the treated rows, of the untreated rows, and the derivative of a row's weight by its logit."""
+    treated, control, slopes = (np.empty(len(t)) for _ in range(3))
+    for start in range(0, len(t), _BLOCK):
+        s = slice(start, start + _BLOCK)
+        treated[s], control[s], slopes[s] = _balancing_block(target, t[s], e[s])
+    return treated, control, slopes
+
+
+def _balancing_block(target: Target, t: Vector, e: Vector) -> tuple[Vector, Vector, Vector]:
+    own = np.where(t > 0, e, 1 - e)
+    other = np.where(t > 0, 1 - e, e)
+    odds = other / own
+    slope = np.where(t > 0, -odds, odds)
+    if target == "ATE":
+        return t / own, (1 - t) / own, slope
+    if target == "ATT":
+        return t, (1 - t) * odds, (1 - t) * slope
+    if target == "ATO":
+        return t * other, (1 - t) * other, np.where(t > 0, -1.0, 1.0) * own * other
+    return t * odds, 1 - t, t * slope
+
+
+def entropy_balancing(plan: Plan, *, target: Population) -> Estimate:
+    """The difference of weighted means, by the least uneven weights that balance the covariates' means exactly."""
+    sample = _balanced_sample(plan)
+    frame = _balanced_frame(plan, sample)
+    t = plan.treated(sample)
+    control, treated = tilts = _tilts(plan, frame, t, target)
+    value, scale = treated.mean - control.mean, float(frame.scale[frame.column("y")])
+    # Stacked moments: the arms' means, the multipliers, and the population's means of the covariates, on which both
+    # arms' means depend by the slopes of the outcome.
+    contributions = treated.weights * treated.residuals - control.weights * control.residuals
+    share = _population(target, t) * (1.0 if frame.weights is None else frame.weights)  # a copy, to be scaled
+    k = frame.at["x"].stop
+    line = treated.slopes - control.slopes
+    centre = float(line @ mean_columns(frame, _population(target, t))[1:])
+    share /= share.sum()
+
+    def work(s: slice) -> None:
+        contributions[s] += share[s] * (line @ frame.matrix[1:k, s] - centre)
+
+    frame.rows.each(work)
+    contributions *= scale
+    uncertainty = asymptotic(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    )
+    origin = float(frame.centre[frame.column("y")])
+    means = origin + scale * treated.mean, origin + scale * control.mean
+    notes, ess = frame.notes, [effective_rows(each.weights, sample.n) for each in tilts]
+    return estimated(
+        Title(f"entropy_balancing_{target.lower()}", _FAMILY, target), plan, sample, value * scale, contributions,
+        uncertainty, n_effective=sum(ess),
+        diagnostics=_weight_diagnostics(treated.weights, control.weights, means), notes=notes,
+        warnings=pooled_periods(plan),
+    )  # fmt: skip
+
+
+def balanced_weights(plan: Plan, target: Population) -> tuple[Sample, Vector, Vector]:
+    """The rows of entropy balancing, and its (n,) weights of the treated and of the untreated.
+
+    Raises:
+        UnusableData: no weights balance the covariates.
+    """
+    sample = _balanced_sample(plan)
+    control, treated = _tilts(plan, _balanced_frame(plan, sample), plan.treated(sample), target)
+    return sample, treated.weights, control.weights
+
+
+def _balanced_sample(plan: Plan) -> Sample:
+    return plan.sample("y", "treatment", "propensity_covariates")
+
+
+def _balanced_frame(plan: Plan, sample: Sample) -> Frame:
+    same = plan.data.propensity_covariates is plan.data.covariates
+    return plan.frame("xty" if same else "wty", sample)
+
+
+def _population(target: Population, t: Vector) -> Vector:
+    """(n,) 1 for the rows whose covariate means are to be met."""
+    return {"ATE": np.ones_like(t), "ATT": t, "ATC": 1.0 - t}[target]
+
+
+def _tilts(plan: Plan, frame: Frame, t: Vector, target: Population) -> tuple[Tilt, Tilt]:
+    """The weights of the untreated and of the treated."""
+
+    def both() -> tuple[Tilt, Tilt]:
+        means = mean_columns(frame, _population(target, t))[1:]
+        whose = {"ATE": "all rows", "ATT": "the treated", "ATC": "the untreated"}[target]
+        return tilt(frame, 1.0 - t, means, ("untreated", whose)), tilt(frame, t, means, ("treated", whose))
+
+    return plan.share(("entropy balancing", id(frame), target), both)
+
+
+def _rule(plan: Plan) -> str | None:
+    if not (plan.has("propensity_covariates") or plan.has("pscore")):
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to weight by."
+    sample = plan.propensity_sample()
+    reason = no_absorbing(plan) or two_arms(plan, sample)
+    if reason is None and plan.has("pscore"):
+        reason = given_probabilities(plan.propensity(sample))
+    elif reason is None:
+        plan.propensity(sample)
+    return reason
+
+
+def _balancing_rule(plan: Plan, *, target: Population) -> str | None:
+    if not plan.has("propensity_covariates"):
+        return "It needs 'covariates' or 'propensity_covariates' to balance; it has no use for a 'pscore'."
+    sample = _balanced_sample(plan)
+    reason = no_absorbing(plan) or two_arms(plan, sample)
+    if reason is None:
+        _tilts(plan, _balanced_frame(plan, sample), plan.treated(sample), target)
+    return reason
+
+
+_SCORE_ERROR = "M-estimation with the score correction of the logit; none for a given pscore"
+
+
+def _entry(target: Target, population: str, flipped: Target) -> Estimator:
+    return Estimator(
+        name=f"ipw_{target.lower()}",
+        family=_FAMILY,
+        estimand=target,
+        summary=f"Difference of means weighted to the covariates of {population} by a logit; treatment is as good as "
+        "random given the covariates.",
+        requires=("y", "treatment"),
+        optional=("covariates", "propensity_covariates", "pscore", "weights", "cluster"),
+        standard_error=_SCORE_ERROR,
+        paper="Lunceford and Davidian 2004, Statistics in Medicine 23, equations 9 and 19",
+        doi="10.1002/sim.1903",
+        checked_against="Stata teffects ipw, statsmodels TreatmentEffect.ipw, WeightIt",
+        laws=CROSS_SECTION_LAWS,
+        rule=_rule,
+        compute=partial(hajek, target=target),
+        flipped=partial(hajek, target=flipped),
+    )
+
+
+def _balancing_entry(target: Population, population: str, right: str, flipped: Population) -> Estimator:
+    return Estimator(
+        name=f"entropy_balancing_{target.lower()}",
+        family=_FAMILY,
+        estimand=target,
+        summary=f"Difference of means under the least uneven weights that give both arms the covariate means of "
+        f"{population} exactly; treatment is as good as random given the covariates, and outcomes are linear in them "
+        f"or {right}.",
+        requires=("y", "treatment"),
+        optional=("covariates", "propensity_covariates", "weights", "cluster"),
+        standard_error="M-estimation: the weights, the means to be met and the means of the outcome together",
+        paper="Hainmueller 2012, Political Analysis 20, equations 5 to 7; error by Zhao and Percival 2017, "
+        "doi:10.1515/jci-2016-0010",
+        doi="10.1093/pan/mpr025",
+        checked_against="the moments to be met, scipy's constrained optimum, a numerical sandwich",
+        laws=CROSS_SECTION_LAWS,
+        rule=partial(_balancing_rule, target=target),
+        compute=partial(entropy_balancing, target=target),
+        flipped=partial(entropy_balancing, target=flipped),
+    )
+
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    _entry("ATE", "all rows", "ATE"),
+    _entry("ATT", "the treated", "ATC"),
+    Estimator(
+        name="overlap_weights",
+        family=_FAMILY,
+        estimand="ATO",
+        summary="Difference of means weighted by the probability of the other arm, which speaks for the units that "
+        "either arm could have had; treatment is as good as random given the covariates.",
+        requires=("y", "treatment"),
+        optional=("covariates", "propensity_covariates", "pscore", "weights", "cluster"),
+        standard_error=_SCORE_ERROR,
+        paper="Li, Morgan and Zaslavsky 2018, JASA 113, section 3.1 and theorem 3",
+        doi="10.1080/01621459.2016.1260466",
+        checked_against="statsmodels WLS, exact balance under a logit (theorem 3), a numerical sandwich",
+        laws=CROSS_SECTION_LAWS,
+        rule=_rule,
+        compute=partial(hajek, target="ATO"),
+    ),
+    _balancing_entry("ATE", "all rows", "the inverse probability of each arm is log-linear in them", "ATE"),
+    _balancing_entry("ATT", "the treated", "the treatment follows a logit in them", "ATC"),
+)

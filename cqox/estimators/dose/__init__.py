@@ -1,0 +1,1 @@
+"""Continuous treatments: the dose-response curve and the average derivative."""

@@ -1,0 +1,1 @@
+"""Standard errors, degrees of freedom and simultaneous bands, and the estimates that report them."""

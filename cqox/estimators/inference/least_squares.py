@@ -1,0 +1,172 @@
+"""One combination of the coefficients of a regression, with all that its standard errors need."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear
+from cqox.estimators.numerics.blocked_matmul import combined
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import grouped_gram, independent, solve, solve_independent
+from cqox.estimators.numerics.scratch_memory import scratch
+
+__all__ = ["ACROSS_CLUSTERS", "JACKKNIFE_CELLS", "check_identified", "focus", "leverages", "regress", "residual_pass"]
+
+_REFINE = 1e-12
+JACKKNIFE_CELLS = 20_000_000
+ACROSS_CLUSTERS = "fixed effects of many levels reach across clusters and would be fitted anew without each"
+
+
+def focus(frame: Frame, name: str, label: str) -> NDArray[np.intp]:
+    """Positions of the regressors `x` and, after them, one column of interest.
+
+    Raises:
+        UnusableData: the regressors determine that column, or there are too few rows.
+    """
+    regressors = np.append(np.arange(frame.at["x"].start, frame.at["x"].stop), frame.column(name)).astype(np.intp)
+    if frame.absorbed is not None:
+        regressors = regressors[regressors > 0]
+    check_identified(frame, regressors, label)
+    return regressors
+
+
+def check_identified(frame: Frame, regressors: NDArray[np.intp], label: str) -> None:
+    """Refuse a regression whose last column its other columns determine, or that has more columns than rows.
+
+    Raises:
+        UnusableData: for either reason.
+    """
+    absorbed = frame.absorbed.degrees if frame.absorbed is not None else 0
+    if frame.n <= len(regressors) + absorbed:
+        raise UnusableData(
+            f"{frame.n} complete rows are too few for {len(regressors) + absorbed} coefficients; "
+            "map fewer covariates or add rows."
+        )
+    products = frame.products[np.ix_(regressors, regressors)]
+    last = len(regressors) - 1
+    if products[last, last] <= 1e-14 * frame.n or last not in independent(products):
+        within = " within the fixed effects" if frame.absorbed is not None else ""
+        raise UnusableData(
+            f"{label} is determined by the other variables{within}, so that no effect of its own can be told apart; "
+            "leave out the covariates that repeat it."
+        )
+
+
+def regress(
+    frame: Frame,
+    regressors: NDArray[np.intp],
+    contrast: Vector,
+    *,
+    response: str = "y",
+    clusters: Sequence[Codes] = (),
+    exposed: Vector | None = None,
+) -> Linear:
+    """The least-squares fit of a response on some columns of a frame, and one combination of its coefficients.
+
+    Args:
+        frame: the columns.
+        regressors: positions of the regressors, none determined by the others.
+        contrast: (k,) weights of the coefficients, in raw units.
+        response: the name of the response in the frame.
+        clusters: what absorbed effects may be nested in.
+        exposed: (n,) 1 where the row is treated, 0 where it is compared with those, -1 where it is neither; None where
+            there are no arms.
+    """
+    target = frame.column(response)
+    products = frame.products[np.ix_(regressors, regressors)]
+    solution = solve_independent(products, frame.products[regressors, target][:, None])
+    direction = contrast * frame.scale[target] / frame.scale[regressors]
+    influence = solution.inverse @ direction
+    coefficients = solution.coefficients[:, 0]
+    contributions, squares, coefficients = residual_pass(
+        frame, regressors, target, coefficients, solution.inverse, influence
+    )
+    absorbed = frame.absorbed
+    k = len(regressors) + (absorbed.degrees if absorbed is not None else 0)
+    beside = len(regressors) + (absorbed.degrees_beside(clusters) if absorbed is not None else 0)
+    n = frame.n
+    return Linear(
+        value=float(direction @ coefficients),
+        contributions=contributions,
+        parameters=k,
+        parameters_beside_clusters=beside,
+        iid_variance=squares / (n - k) * float(direction @ influence),
+        leverage=None if absorbed is not None else lambda: leverages(frame, regressors, solution.inverse),
+        jackknife=lambda codes, count: _without_each(frame, regressors, target, direction, codes, count),
+        exposed=exposed,
+    )
+
+
+def residual_pass(
+    frame: Frame,
+    regressors: NDArray[np.intp],
+    target: int,
+    coefficients: Vector,
+    inverse: Matrix,
+    influence: Vector,
+) -> tuple[Vector, float, Vector]:
+    """(n,) contributions of the rows to a combination, the weighted sum of squared residuals, and the coefficients.
+
+    The residuals' own cross-products with the regressors tell how far cross-product algebra was off; where that is more
+    than rounding, the coefficients are corrected by it and the pass is repeated.
+    """
+    contributions = np.empty(frame.n)
+    weights = frame.weights
+    for _ in range(3):
+        combine = np.zeros((2, len(frame.matrix)))
+        combine[0, regressors] = -coefficients
+        combine[0, target] = 1.0
+        combine[1, regressors] = influence
+
+        def work(s: slice, combine: Matrix = combine) -> tuple[NDArray[np.float64], ...]:
+            block = frame.matrix[:, s]
+            residuals, direction = combined(combine, block, scratch("residuals", 2, block.shape[1]))
+            weighted = residuals if weights is None else residuals * weights[s]
+            np.multiply(weighted, direction, out=contributions[s])
+            return block @ weighted, np.asarray(weighted @ residuals)
+
+        gradient, squares = frame.rows.total(work)
+        correction = inverse @ gradient[regressors]
+        if np.abs(correction).max(initial=0.0) <= _REFINE * max(1.0, np.abs(coefficients).max(initial=0.0)):
+            break
+        coefficients = coefficients + correction
+    return contributions, float(squares), coefficients
+
+
+def leverages(frame: Frame, regressors: NDArray[np.intp], inverse: Matrix) -> Vector:
+    """(n,) diagonal of the hat matrix."""
+    result = np.empty(frame.n)
+
+    def work(s: slice) -> None:
+        block = frame.matrix[regressors, s]
+        result[s] = np.einsum("ij,ij->j", inverse @ block, block)
+
+    frame.rows.each(work)
+    return result if frame.weights is None else result * frame.weights
+
+
+def _without_each(
+    frame: Frame, regressors: NDArray[np.intp], target: int, direction: Vector, codes: Codes, count: int
+) -> Vector | str:
+    absorbed = frame.absorbed
+    if absorbed is not None and absorbed.degrees_beside([codes]) > 1:
+        return ACROSS_CLUSTERS
+    used = np.append(regressors, target)
+    if count * len(used) ** 2 > JACKKNIFE_CELLS:
+        return TOO_MANY
+    matrix = frame.matrix[used]
+    blocks, _ = grouped_gram(frame.rows, matrix, frame.weights, codes, count)
+    whole = blocks.sum(axis=0)
+    k = len(regressors)
+    needed = set(np.flatnonzero(direction).tolist())
+    values = np.empty(count)
+    for cluster in range(count):
+        rest = whole - blocks[cluster]
+        solution = solve(rest[:k, :k], rest[:k, k:])
+        if not needed.issubset(solution.kept.tolist()):
+            return UNIDENTIFIED
+        values[cluster] = direction @ solution.coefficients[:, 0]
+    return values

@@ -1,0 +1,181 @@
+"""From a number and its uncertainty to the `Estimate` that is reported, and the conditions that estimators share."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.estimators.data import Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.inference.arm_sizes import allowing_for_few_clusters, doubtful_rows, rows_by_arm
+from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.numerics.absorb import compress, is_nested
+from cqox.estimators.numerics.array_store import room
+from cqox.estimators.numerics.quantiles import critical_value, two_sided
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = [
+    "Title",
+    "effective_rows",
+    "estimated",
+    "finite",
+    "no_absorbing",
+    "only_panel_effects",
+    "pooled_periods",
+    "two_arms",
+    "varying_outcome",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What an estimate is called."""
+
+    name: str
+    family: str
+    estimand: str
+
+
+def estimated(
+    title: Title,
+    plan: Plan,
+    sample: Sample,
+    value: float,
+    contributions: Vector | None,
+    uncertainty: Uncertainty,
+    *,
+    n_effective: float | None = None,
+    diagnostics: Mapping[str, Json] | None = None,
+    notes: Iterable[str] = (),
+    warnings: Iterable[str] = (),
+) -> Estimate:
+    """The estimate with its interval and p-value.
+
+    Args:
+        title: what it is called.
+        plan: the request's plan, for the level of the interval.
+        sample: the rows used.
+        value: the point estimate.
+        contributions: (sample.n,) of the rows; the influence function is n times as large.
+        uncertainty: its standard error.
+        n_effective: effective rows; by the sampling weights where None.
+        diagnostics: numbers about the estimate.
+        notes: what was done, put among the diagnostics.
+        warnings: doubts, after those about the standard error.
+    """
+    uncertainty = allowing_for_few_clusters(uncertainty, plan, sample, title.family, title.estimand)
+    error = uncertainty.standard_error
+    doubts = [*uncertainty.warnings, *warnings]
+    arms = rows_by_arm(plan, sample, title.family, title.estimand)
+    if arms is not None and error is not None:
+        doubts += doubtful_rows(arms, plan, title.family, uncertainty)
+    lower = upper = p_value = None
+    if error is None:
+        if not uncertainty.warnings:
+            doubts.insert(0, "There is no variation to estimate a standard error from.")
+    else:
+        half = critical_value(plan.settings.alpha, uncertainty.degrees) * error
+        lower, upper, p_value = value - half, value + half, two_sided(value / error, uncertainty.degrees)
+    remarks = list(dict.fromkeys([*notes, *uncertainty.notes]))
+    details: dict[str, Json] = {"standard_errors": dict(uncertainty.alternates), **(diagnostics or {})}
+    if uncertainty.degrees is not None:
+        details["degrees_of_freedom"] = uncertainty.degrees
+    if arms is not None:
+        details["rows_by_arm"] = {"untreated": arms.untreated, "treated": arms.treated}
+    if uncertainty.by_arm is not None:
+        by_arm = uncertainty.by_arm
+        details["clusters_by_arm"] = {"untreated": by_arm.untreated, "treated": by_arm.treated}
+    if remarks:
+        details["notes"] = list(remarks)
+    return Estimate(
+        name=title.name,
+        family=title.family,
+        estimand=title.estimand,
+        status="warning" if doubts else "ok",
+        estimate=value,
+        standard_error=error,
+        ci_lower=lower,
+        ci_upper=upper,
+        p_value=p_value,
+        se_method=uncertainty.method if error is not None else None,
+        n=sample.n,
+        n_effective=effective_rows(plan.weights(sample), sample.n) if n_effective is None else n_effective,
+        influence=None if contributions is None else _influence(sample, contributions),
+        diagnostics=details,
+        warnings=tuple(dict.fromkeys(doubts)),
+    )
+
+
+def _influence(sample: Sample, contributions: Vector) -> Vector:
+    values = room(sample.total)
+    if sample.index is None:
+        return np.multiply(contributions, sample.n, out=values)
+    values[:] = 0.0
+    values[sample.index] = contributions
+    values *= sample.n
+    return values
+
+
+def effective_rows(weights: Vector | None, n: int) -> float:
+    """Kish's (Σw)²/Σw²; n without weights."""
+    if weights is None:
+        return float(n)
+    return float(weights.sum() ** 2 / (weights @ weights))
+
+
+def finite(value: float) -> float | None:
+    """The number, or None where JSON could not hold it."""
+    return value if math.isfinite(value) else None
+
+
+def varying_outcome(plan: Plan, sample: Sample) -> str | None:
+    """A reason where the outcome of the sample never varies, or the sample is too small to tell."""
+    if sample.n < 4:
+        return f"Only {sample.n} rows are complete in the columns that it uses; at least 4 are needed."
+    y = sample.take(plan.data.y)
+    if float(np.ptp(y)) == 0:
+        return f"The outcome '{plan.label('y')}' never varies in the {sample.n} complete rows."
+    return None
+
+
+def two_arms(plan: Plan, sample: Sample) -> str | None:
+    """A reason where the sample does not hold two rows of each arm with a varying outcome."""
+    reason = varying_outcome(plan, sample)
+    if reason is not None:
+        return reason
+    for name, rows in zip(("untreated", "treated"), plan.arm_rows(sample), strict=True):
+        if rows < 2:
+            return f"The {name} arm has {rows} complete row{'' if rows == 1 else 's'}; at least 2 are needed."
+    return None
+
+
+def pooled_periods(plan: Plan) -> tuple[str, ...]:
+    """A warning where rows of different periods are compared as if they were of one."""
+    seen = np.empty(0) if plan.data.time is None else plan.data.time[plan.data.time >= 0]
+    if plan.has("post") or (len(seen) and seen.max() > seen.min()):
+        return ("Rows of several periods are pooled: a change over time passes for an effect of treatment.",)
+    if plan.units_repeat:
+        return ("Units have several rows: what is compared is rows, as if they were units of their own.",)
+    return ()
+
+
+def only_panel_effects(plan: Plan, sample: Sample) -> str | None:
+    """A reason where fixed effects are mapped that a comparison of changes within units by period does not take out."""
+    for effect in plan.data.fixed_effects:
+        codes, _ = compress(sample.take(effect))
+        panel = [compress(sample.take(each)) for each in (plan.data.unit, plan.data.time) if each is not None]
+        if not any(is_nested(own, codes, levels) for own, levels in panel):
+            return no_absorbing(plan)
+    return None
+
+
+def no_absorbing(plan: Plan) -> str | None:
+    """A reason where fixed effects are mapped, for an estimator that cannot absorb them."""
+    if plan.has("fixed_effects"):
+        return (
+            "Fixed effects are absorbed by ols_adjustment, iv_2sls and twfe only; "
+            f"put '{plan.label('fixed_effects')}' among the 'covariates', in few enough levels, to adjust for it here."
+        )
+    return None

@@ -1,0 +1,70 @@
+"""Fits without each cluster where fixed effects reach across them: as dummies, for they are estimated anew each time.
+
+Effects nested in the clusters are absorbed, since what they leave of a cluster does not depend on the other clusters.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.inference.least_squares import ACROSS_CLUSTERS, focus, regress
+from cqox.estimators.numerics.absorb import compress, is_nested
+from cqox.estimators.numerics.frame import build_frame
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = ["without_each_cluster"]
+
+_MOST_DUMMIES = 200
+
+
+def without_each_cluster(
+    plan: Plan, sample: Sample, effects: Sequence[Codes], codes: Codes, count: int
+) -> Vector | str:
+    """(count,) coefficients of the treatment beside covariates and effects without each of (n,) coded clusters.
+
+    Args:
+        plan: the request's plan.
+        sample: its rows.
+        effects: (total,) codes of each fixed effect.
+        codes: clusters, numbered below `count`.
+        count: how many there are.
+
+    Returns:
+        The coefficients, or a clause that says why there are none.
+    """
+    data = plan.data
+    assert data.treatment is not None
+    nested: list[Codes] = []
+    dummies: list[Matrix] = []
+    for effect in effects:
+        numbered, levels = compress(sample.take(effect))
+        if is_nested(numbered, codes, levels):
+            nested.append(effect)
+            continue
+        if sum(each.shape[1] for each in dummies) + levels > _MOST_DUMMIES:
+            return ACROSS_CLUSTERS
+        columns = np.zeros((data.n, levels - 1))
+        rows = np.arange(data.n) if sample.index is None else sample.index
+        later = numbered > 0
+        columns[rows[later], numbered[later] - 1] = 1.0
+        dummies.append(columns)
+    covariates = data.covariates if plan.has("covariates") else np.empty((data.n, 0))
+    x = np.hstack([covariates, *dummies])
+    frame = build_frame(
+        sample,
+        {
+            "x": (x, ("",) * x.shape[1]),
+            "t": (data.treatment[:, None], ("t",)),
+            "y": (data.y[:, None], ("y",)),
+        },
+        weights=data.weights,
+        block=plan.settings.chunk_rows,
+        threads=plan.settings.threads,
+        effects=nested,
+    )
+    regressors = focus(frame, "t", "The treatment")
+    contrast = np.zeros(len(regressors))
+    contrast[-1] = 1.0
+    return regress(frame, regressors, contrast, clusters=(codes,)).jackknife(codes, count)

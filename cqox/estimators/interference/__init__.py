@@ -1,0 +1,1 @@
+"""Interference: exposure mappings, spillover effects and spatially correlated errors."""

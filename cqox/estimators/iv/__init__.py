@@ -1,0 +1,1 @@
+"""Instrumental variables and proximal inference, with tests of their assumptions."""

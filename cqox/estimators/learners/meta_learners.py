@@ -1,0 +1,278 @@
+"""Meta-learners: each row's effect from linear and logit nuisances, its average, and how far it varies.
+
+All assume that treatment is as good as random given the covariates. An average comes with its standard error; what
+is said of single effects (groups by the predicted effect, slopes, what ranking is worth) is judged by doubly robust
+scores of rows that the predictions have not seen, and needs either nuisance to be right, not the learner.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.inference.clusters import Clusters
+from cqox.estimators.inference.make_estimate import Title, estimated, no_absorbing, pooled_periods, two_arms
+from cqox.estimators.learners.best_linear_predictor import best_linear
+from cqox.estimators.learners.effect_models import (
+    by_arms,
+    by_imputation,
+    by_scores,
+    predict,
+    score_products,
+    trainings,
+)
+from cqox.estimators.learners.effect_tables import coefficient_table, judgement_table, spread_table
+from cqox.estimators.learners.heterogeneity import Judged, judge
+from cqox.estimators.nuisance.arm_regressions import arm_contributions
+from cqox.estimators.nuisance.cross_fitting import check_folds, over_splits
+from cqox.estimators.nuisance.orthogonal_scores import clipping, effect_scores, out_of_fold_propensity
+from cqox.estimators.nuisance.propensity import Propensity, given_probabilities
+from cqox.estimators.numerics.array_store import settled
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import solve_each
+from cqox.estimators.numerics.row_blocks import Partial
+from cqox.estimators.plan import Plan
+
+__all__ = ["ESTIMATORS"]
+
+_FAMILY = "meta_learners"
+_MOST_ROWS = 3_000_000
+_MOST_SPLITS = 20
+"""Splits whose tables are made; an estimate takes as many as were asked for."""
+
+type Learner = Literal["t_learner", "x_learner", "dr_learner"]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the splits said beside the average effect."""
+
+    clipped: int = 0
+    spread: dict[str, Json] = field(default_factory=dict)
+    judged: list[Judged] = field(default_factory=list)
+    fits: list[tuple[Vector, Matrix]] = field(default_factory=list)
+    reason: str | None = None
+
+
+def _learned(plan: Plan, *, learner: Learner) -> Estimate:
+    sample = plan.doubly_robust_sample()
+    frame, propensity, clusters = plan.frame("xty", sample), plan.propensity(sample), plan.clusters(sample)
+    found = _Found()
+    value, contributions, uncertainty, diagnostics = over_splits(
+        plan, sample, partial(_split, plan, frame, propensity, clusters, learner, found)
+    )
+    unit, alpha = float(frame.scale[frame.column("y")]), plan.settings.alpha
+    degrees = float(max(clusters.fewest - 1, 1)) if clusters.codes else None
+    diagnostics |= {"propensity": "given" if propensity.known else "logit", "predicted_effects": found.spread}
+    if found.fits:
+        labels = frame.labels[: frame.at["x"].stop]
+        diagnostics["best_linear_predictor"] = coefficient_table(labels, found.fits, unit, alpha, degrees)
+    diagnostics["judged_by_scores"] = (
+        judgement_table(found.judged, unit, alpha, degrees) if found.judged else {"reason": found.reason}
+    )
+    notes, warnings = clipping(found.clipped, sample.n)
+    return estimated(
+        Title(learner, _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty, diagnostics=diagnostics,
+        notes=(*frame.notes, *propensity.notes, *notes),
+        warnings=(*propensity.warnings, *warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _split(
+    plan: Plan, frame: Frame, propensity: Propensity, clusters: Clusters, learner: Learner, found: _Found, split: int
+) -> tuple[float, Vector]:
+    """One split's average effect and its contributions, in units of y; what it says beside goes to `found`."""
+    blocks, counts = plan.blocks(frame, split)
+    check_folds(counts, frame, ("untreated", "treated"))
+    folds, k, y = frame.sample.take(plan.folds(split)), frame.at["x"].stop, frame.column("y")
+    scores = effect_scores(plan, frame, propensity, split)
+    found.clipped = max(found.clipped, scores.clipped)
+    training, weight = trainings(counts, k), None
+    if learner == "t_learner":
+        models = by_arms(blocks, k, y, training)
+    elif learner == "x_learner":
+        models = by_imputation(blocks, k, y, training)
+        weight = out_of_fold_propensity(plan, propensity, split)
+    else:
+        right = score_products(frame, scores.values, folds, training.folds)
+        models = by_scores(blocks.sum(axis=1)[:, :k, :k], right, training)
+    predicted = predict(frame, models, folds, weight)
+    unit = float(frame.scale[y])
+    if split == 0:
+        found.spread = spread_table(predicted.without, frame.weights, unit)
+    if split < _MOST_SPLITS:
+        codes = clusters.codes[0] if clusters.codes else None
+        try:
+            found.judged.append(judge(scores.values, predicted.before, folds, training.first, frame.weights, codes))
+        except UnusableData as error:
+            found.reason = error.detail
+        if learner == "dr_learner":
+            found.fits.append(best_linear(frame, scores.values, clusters))
+    effects = scores.values if learner == "dr_learner" else predicted.without
+    value = float(np.average(effects, weights=frame.weights))
+    contributions = effects - value
+    contributions /= frame.n
+    if frame.weights is not None:
+        contributions *= frame.weights
+    if learner != "dr_learner":
+        contributions += _through_arms(plan, frame)
+    contributions *= unit
+    return value * unit, contributions
+
+
+def _through_arms(plan: Plan, frame: Frame) -> Vector:
+    """(n,) what the rows contribute to the mean of linear effects through the arms' coefficients, standardised.
+
+    Those of the regressions without folds, which are the same to first order.
+    """
+
+    def make() -> Vector:
+        arms = plan.outcome(frame.sample)
+        mean = frame.products[0, : frame.at["x"].stop] / frame.products[0, 0]
+        parts, _ = arm_contributions(arms, mean, plan.treated(frame.sample))
+        parts /= float(frame.scale[frame.column("y")])
+        return settled(parts)
+
+    return plan.share(("through arms", id(frame)), make)
+
+
+def _single(plan: Plan) -> Estimate:
+    sample = plan.outcome_sample()
+    frame = plan.frame("xty", sample)
+    value, contributions, uncertainty, diagnostics = over_splits(plan, sample, partial(_single_split, plan, frame))
+    note = "A linear model of covariates and treatment gives one effect for all; t_learner lets it vary."
+    return estimated(
+        Title("s_learner", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty, diagnostics=diagnostics,
+        notes=(*frame.notes, note), warnings=pooled_periods(plan),
+    )  # fmt: skip
+
+
+def _single_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
+    blocks, counts = plan.blocks(frame, split)
+    check_folds(counts, frame, ("untreated", "treated"))
+    k, t, y, weights = frame.at["x"].stop, frame.column("t"), frame.column("y"), frame.weights
+    by_fold = blocks.sum(axis=1)
+    used = [*range(k), t]
+    rest = by_fold.sum(axis=0) - by_fold
+    slopes = solve_each(rest[:, used][:, :, used], rest[:, used][:, :, y, None])[:, -1, 0]
+    mass = by_fold[:, 0, 0]
+    value, scale = float(slopes @ mass / mass.sum()), float(frame.scale[y] / frame.scale[t])
+    # The same to first order as those of the regression without folds.
+    on_x = solve_each(frame.products[None, :k, :k], frame.products[None, :k][:, :, [t, y]])[0]
+    contributions = np.empty(frame.n)
+
+    def work(s: slice) -> Partial:
+        left = frame.matrix[[t, y], s] - on_x.T @ frame.matrix[:k, s]
+        own = left[0] if weights is None else left[0] * weights[s]
+        np.multiply(own, left[1] - value * left[0], out=contributions[s])
+        return (np.asarray(own @ left[0]),)
+
+    (square,) = frame.rows.total(work)
+    if square <= 1e-14 * frame.n:
+        raise UnusableData("The covariates determine the treatment, so that no effect of its own can be told apart.")
+    return value * scale, contributions * (scale / float(square))
+
+
+def _rule(plan: Plan) -> str | None:
+    if not (plan.has("propensity_covariates") or plan.has("pscore")):
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to model the treatment by."
+    sample = plan.doubly_robust_sample()
+    if sample.n > _MOST_ROWS:
+        return (
+            f"Who is affected more is judged by ranking all rows in memory at once, which is done for up to "
+            f"{_MOST_ROWS:,}."
+        )
+    reason = no_absorbing(plan) or two_arms(plan, sample)
+    if reason is None and plan.has("pscore"):
+        reason = given_probabilities(plan.propensity(sample))
+    return reason
+
+
+def _single_rule(plan: Plan) -> str | None:
+    return no_absorbing(plan) or two_arms(plan, plan.outcome_sample())
+
+
+def _entry(
+    name: str,
+    summary: str,
+    error: str,
+    paper: str,
+    doi: str,
+    checked: str,
+    rule: Callable[[Plan], str | None],
+    compute: Callable[[Plan], Estimate],
+) -> Estimator:
+    return Estimator(
+        name=name,
+        family=_FAMILY,
+        estimand="ATE",
+        summary=f"{summary}; treatment is as good as random given the covariates.",
+        requires=("y", "treatment", "covariates"),
+        optional=("weights", "cluster") if name == "s_learner" else (
+            "propensity_covariates", "pscore", "weights", "cluster",
+        ),
+        standard_error=error,
+        paper=paper,
+        doi=doi,
+        checked_against=checked,
+        laws=CROSS_SECTION_LAWS,
+        rule=rule,
+        compute=compute,
+    )  # fmt: skip
+
+
+_KUENZEL = "Künzel, Sekhon, Bickel and Yu 2019, PNAS 116"
+_KUENZEL_DOI = "10.1073/pnas.1804597116"
+_STACKED = "the influence function: the spread of the effects, and the regressions of the arms"
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    _entry(
+        "s_learner",
+        "Average effect by one linear model of covariates and treatment, which gives the same effect to all",
+        "the influence function of the regression",
+        f"{_KUENZEL}, equation 2",
+        _KUENZEL_DOI,
+        "scikit-learn's LinearRegression on equal folds; statsmodels OLS with HC0",
+        _single_rule,
+        _single,
+    ),
+    _entry(
+        "t_learner",
+        "Average of effects that are the difference of a linear model in each arm, every row predicted without its "
+        "fold, with a judgement of how far they vary",
+        _STACKED,
+        f"{_KUENZEL}, equation 3; judged as in Wager 2024, arXiv:2405.05534",
+        _KUENZEL_DOI,
+        "EconML TLearner without folds; scikit-learn's LinearRegression on equal folds",
+        _rule,
+        partial(_learned, learner="t_learner"),
+    ),
+    _entry(
+        "x_learner",
+        "Average of effects that are linear in what the other arm's model imputes, weighted by the probability of "
+        "treatment, every row predicted without its fold, with a judgement of how far they vary",
+        _STACKED,
+        f"{_KUENZEL}, equations 7 to 9; judged as in Wager 2024, arXiv:2405.05534",
+        _KUENZEL_DOI,
+        "EconML XLearner without folds; scikit-learn's LinearRegression on equal folds",
+        _rule,
+        partial(_learned, learner="x_learner"),
+    ),
+    _entry(
+        "dr_learner",
+        "Average of doubly robust scores, with their best linear predictor by the covariates and a judgement of how "
+        "far effects vary",
+        "the cross-fitted influence function; HC1 for the best linear predictor",
+        "Semenova and Chernozhukov 2021, Econometrics Journal 24, section 2; judged as in Wager 2024, arXiv:2405.05534",
+        "10.1093/ectj/utaa027",
+        "EconML LinearDRLearner and DoubleML's CATE and GATE on equal folds; statsmodels OLS with HC1 on the scores",
+        _rule,
+        partial(_learned, learner="dr_learner"),
+    ),
+)

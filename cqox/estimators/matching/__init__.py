@@ -1,0 +1,1 @@
+"""Matching with replacement, and the pairs that sensitivity analyses read."""

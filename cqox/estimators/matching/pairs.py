@@ -1,0 +1,60 @@
+"""Pairs of matched rows, of which no row is in two: what comparisons within pairs are made of.
+
+They are no estimate of their own: `matching` averages over all rows that are as near, and uses rows several times.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.matching.searches import arms_of, scores, space
+from cqox.estimators.plan import Plan
+
+__all__ = ["Pairs", "matched_pairs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Pairs of a treated row and one of its nearest untreated rows, no row in two of them.
+
+    Attributes:
+        treated, control: (pairs,) positions of their rows in the data.
+        unmatched: treated rows without a counterpart within the caliper.
+        shared: treated rows whose counterpart is another's.
+    """
+
+    treated: NDArray[np.intp]
+    control: NDArray[np.intp]
+    unmatched: int
+    shared: int
+
+
+def matched_pairs(plan: Plan, name: str) -> Pairs:
+    """The pairs of each treated row with its one nearest untreated row.
+
+    Where several rows are as near, each treated row takes one of them, and other treated rows of the same place take
+    others. A row that several treated rows have taken is the counterpart of one of them. Both are drawn by the keys of
+    the rows, so that their order does not matter.
+
+    Args:
+        plan: the request's plan.
+        name: `psm` or `nn_mahalanobis`.
+    """
+    if name == "psm":
+        sample = plan.propensity_sample()
+        found = scores(plan, sample).nearest(1, 0, 1, within=plan.settings.caliper)
+    else:
+        sample = plan.outcome_sample()
+        found = space(plan, sample).nearest(1, 0, 1)
+    rows, keys = arms_of(plan, sample).rows, sample.take(plan.data.row_key)
+    own_keys = keys[rows[1]]
+    chosen = found.one(own_keys, keys[rows[0]])
+    order = np.argsort(own_keys, kind="stable")
+    order = order[chosen[order] >= 0]
+    _, first = np.unique(chosen[order], return_index=True)
+    kept = np.sort(order[first])
+    treated, control = rows[1][kept], rows[0][chosen[kept]]
+    if sample.index is not None:
+        treated, control = sample.index[treated], sample.index[control]
+    return Pairs(treated=treated, control=control, unmatched=len(chosen) - len(order), shared=len(order) - len(kept))

@@ -1,0 +1,87 @@
+"""Where the rows of a plan stand for matching: its arms, and the searches of near rows, made once for all their uses.
+
+What is made of the rows found is for `matching` and `matched_pairs`.
+"""
+
+from typing import Literal
+
+import numpy as np
+
+from cqox.estimators.matching.abadie_imbens import Arms
+from cqox.estimators.numerics.array_store import settled
+from cqox.estimators.numerics.neighbors import Arm, Line, Space, other_arm
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = ["QUERIES", "Target", "arms_of", "scores", "space", "too_many"]
+
+_COMPARISONS = (2e7, 2e8)
+_COMPARISONS_PER_ROW = 1_500
+_COMPARISONS_NAMED = 2e10
+"""Of a search that a request asks for by name: a minute or two."""
+
+type Target = Literal["ATE", "ATT", "ATC"]
+
+QUERIES: dict[Target, tuple[Arm, ...]] = {"ATE": (0, 1), "ATT": (1,), "ATC": (0,)}
+"""The arms whose rows are matched, by the population that a mean effect is of."""
+
+
+def arms_of(plan: Plan, sample: Sample) -> Arms:
+    """The rows of both arms, with their outcomes centred and scaled."""
+
+    def make() -> Arms:
+        treated, y = plan.treated(sample) > 0, sample.take(plan.data.y)
+        centre = float(y.mean())
+        scale = float(np.abs(y - centre).max())
+        rows = np.flatnonzero(~treated), np.flatnonzero(treated)
+        y = (y - centre) / scale
+        outcomes = settled(y[rows[0]]), settled(y[rows[1]])
+        return Arms(rows=(settled(rows[0]), settled(rows[1])), y=outcomes, scale=scale)
+
+    return plan.share(("arms", id(sample)), make)
+
+
+def scores(plan: Plan, sample: Sample) -> Line:
+    """The search among the probabilities of treatment."""
+    arms, e = arms_of(plan, sample), plan.propensity(sample).used
+    return plan.share(("scores", id(sample)), lambda: Line(e[arms.rows[0]], e[arms.rows[1]]))
+
+
+def space(plan: Plan, sample: Sample) -> Space:
+    """The search among the covariates, by Mahalanobis distance over both arms."""
+
+    def make() -> Space:
+        frame, arms = plan.frame("xty", sample), arms_of(plan, sample)
+        k = frame.at["x"].stop
+        products = frame.products[:k, :k]
+        covariance = (products[1:, 1:] - np.outer(products[0, 1:], products[0, 1:]) / sample.n) / (sample.n - 1)
+        transform = np.linalg.inv(np.linalg.cholesky(covariance))
+        return Space(frame.matrix[1:k], arms.rows, transform, threads=plan.settings.threads)
+
+    return plan.share(("space", id(sample)), make)
+
+
+def too_many(search: Space, sample: Sample, dimensions: int, target: Target, *, named: bool) -> str | None:
+    """A reason where a search would take long; a tree passes over most rows in few dimensions, over none in many.
+
+    Args:
+        search: the rows of both arms.
+        sample: the rows.
+        dimensions: of the distance.
+        target: the population that the effect is of.
+        named: whether the request names the estimator, which may then take minutes and not only part of a second.
+    """
+    cells = search.cells(0), search.cells(1)
+    visited = [min(100 * 1.7**dimensions, count) for count in cells]
+    # Each row is looked for among the other arm's; the fewer of both arms, for the variances, among their own.
+    comparisons = sum(cells[arm] * visited[other_arm(arm)] + min(cells) * max(visited) / 2 for arm in QUERIES[target])
+    most = min(max(_COMPARISONS[0], _COMPARISONS_PER_ROW * sample.n), _COMPARISONS[1])
+    if named:
+        most = _COMPARISONS_NAMED
+    if comparisons <= most:
+        return None
+    cure = "" if named or comparisons > _COMPARISONS_NAMED else "name it in options.estimators to wait for it, "
+    return (
+        f"To find the nearest of {sample.n} rows in {dimensions} dimensions takes about {comparisons:.0e} comparisons, "
+        f"more than {most:.0e}; {cure}map fewer covariates, or match on the propensity score (psm_{target.lower()})."
+    )

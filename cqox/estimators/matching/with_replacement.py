@@ -1,0 +1,332 @@
+"""Matching with replacement: on the propensity score, and on the covariates by Mahalanobis distance.
+
+Both assume that treatment is as good as random given the covariates and that every kind of unit (for the ATT, every
+kind of treated unit) could have been in either arm; the first also that the treatment model, a logit, is right. All
+rows that are as near as the last match are matches, so that no order of the rows and no chance decides.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Settings, Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.inference.make_estimate import (
+    Title,
+    effective_rows,
+    estimated,
+    no_absorbing,
+    pooled_periods,
+    two_arms,
+)
+from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.matching.abadie_imbens import (
+    BOTH,
+    SIGNS,
+    Arms,
+    Matched,
+    averages,
+    matched,
+    matching_variance,
+    outcome_variances,
+    score_adjustment,
+)
+from cqox.estimators.matching.searches import QUERIES, Target, arms_of, scores, space, too_many
+from cqox.estimators.nuisance.propensity import given_probabilities
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import grouped_gram, solve
+from cqox.estimators.numerics.neighbors import other_arm
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = ["ESTIMATORS", "mahalanobis_matching", "matching_weights", "score_matching"]
+
+_FAMILY = "matching"
+_KNOWN, _FITTED = 3, 2
+"""Rows, itself among them, by which the variance at a row is estimated: two others for known distances as in AI 2006
+and teffects nnmatch, one other for a fitted score as in teffects psmatch."""
+_MOST_ROWS = 3_000_000
+
+type Pair = tuple[Vector, Vector]
+
+
+def score_matching(plan: Plan, *, target: Target) -> Estimate:
+    """The mean difference between rows of the target population and those of the other arm with the nearest scores."""
+    sample, settings = plan.propensity_sample(), plan.settings
+    propensity, arms = plan.propensity(sample), arms_of(plan, sample)
+    search = scores(plan, sample)
+    match = matched(search, arms, QUERIES[target], settings.matches, settings.caliper)
+    if match.n < 2:
+        raise UnusableData(
+            f"No row has a counterpart within the caliper of {settings.caliper:g} of its score; widen options.caliper."
+        )
+    effects = _effects(arms, match, None)
+    value = _mean(match, effects)
+    known = matching_variance(match, effects, value, outcome_variances(search, arms, match, _KNOWN))
+    fitted = None
+    if propensity.logit is not None:
+        own = None if target == "ATE" else QUERIES[target][0]
+        fitted = matching_variance(match, effects, value, outcome_variances(search, arms, match, _FITTED))
+        del effects  # of many rows, what follows holds more than the rows themselves
+        fitted += score_adjustment(propensity.logit, propensity.inverse, search, arms, own, value, _FITTED)
+    uncertainty = _uncertainty(settings, known, fitted, arms.scale)
+    return _answer(
+        plan, sample, "psm", target, arms, match, value, uncertainty,
+        diagnostics={"propensity": "given" if propensity.known else "logit"}, notes=propensity.notes,
+        warnings=propensity.warnings,
+    )  # fmt: skip
+
+
+def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
+    """The mean difference between rows of the target population and the nearest of the other arm, corrected for what a
+    linear regression among the matches says that their covariates still differ by.
+    """
+    sample, settings = plan.outcome_sample(), plan.settings
+    frame, search = plan.frame("xty", sample), space(plan, sample)
+    arms = arms_of(plan, sample)
+    match = matched(search, arms, QUERIES[target], settings.matches)
+    lines = _lines(frame, arms, match, plan.treated(sample))
+    effects = _effects(arms, match, lines)
+    value = _mean(match, effects)
+    plain = _mean(match, _effects(arms, match, None))
+    variance = matching_variance(match, effects, value, outcome_variances(search, arms, match, _KNOWN))
+    return _answer(
+        plan, sample, "nn_mahalanobis", target, arms, match, value, _uncertainty(settings, variance, None, arms.scale),
+        diagnostics={"without_bias_correction": plain * arms.scale}, notes=frame.notes, warnings=(),
+    )  # fmt: skip
+
+
+def _lines(frame: Frame, arms: Arms, match: Matched, treated: Vector) -> Pair:
+    """What each arm's regression among its rows that are matches, by how much they are used, predicts for every row.
+
+    Raises:
+        UnusableData: too few rows are matches.
+    """
+    k, y = frame.at["x"].stop, frame.column("y")
+    products, _ = grouped_gram(frame.rows, frame.matrix, arms.together(match.usage), treated.astype(np.uint8), 2)
+    lines = []
+    for arm in BOTH:
+        if other_arm(arm) not in match.sets:
+            lines.append(np.zeros(frame.n))
+            continue
+        fit = solve(products[arm, :k, :k], products[arm, :k, [y]].T)
+        used = int(np.count_nonzero(match.used[arm]))
+        if used <= len(fit.kept):
+            raise UnusableData(
+                f"Only {used} {'treated' if arm else 'untreated'} rows are matches, too few to correct for "
+                f"{len(fit.kept)} coefficients; map fewer covariates, or raise options.matches."
+            )
+        lines.append((fit.coefficients[:, 0] * (frame.scale[y] / arms.scale)) @ frame.matrix[:k])
+    return lines[0], lines[1]
+
+
+def _effects(arms: Arms, match: Matched, lines: Pair | None) -> Pair:
+    """Each row's outcome less the mean of its matches, or the reverse, both less what a line, if any, says of them."""
+    effects = [np.zeros(len(y)) for y in arms.y]
+    for arm, found in match.sets.items():
+        away = other_arm(arm)
+        if lines is None:
+            missing = averages(found, arms.y[away])
+        else:
+            line = lines[away]
+            missing = averages(found, arms.y[away] - line[arms.rows[away]]) + line[arms.rows[arm]]
+        effects[arm] = np.subtract(arms.y[arm], missing, out=missing)
+        effects[arm] *= SIGNS[arm]
+        effects[arm] *= match.kept[arm]
+    return effects[0], effects[1]
+
+
+def _mean(match: Matched, effects: Pair) -> float:
+    return float((effects[0].sum() + effects[1].sum()) / match.n)
+
+
+def _uncertainty(settings: Settings, known: float, fitted: float | None, scale: float) -> Uncertainty:
+    """The error by the variance for a known distance, or by that for a fitted score where there is one."""
+    notes = []
+    if settings.se != "auto":
+        notes.append(f"{settings.se} has no meaning for matches; the standard error is Abadie and Imbens's.")
+    variances = {"AI2006": known} if fitted is None else {"AI2006": known, "AI2016": fitted}
+    chosen = "AI2006" if fitted is None else "AI2016"
+    if fitted is not None and fitted <= 0 < known:
+        chosen = "AI2006"
+        notes.append("The adjustment for the fitted score exceeds the variance; the standard error leaves it out.")
+    variance = variances[chosen]
+    return Uncertainty(
+        standard_error=math.sqrt(variance) * scale if variance > 0 else None,
+        method=f"Abadie-Imbens {chosen[2:]}",
+        degrees=None,
+        alternates={name: math.sqrt(each) * scale for name, each in variances.items() if each > 0},
+        notes=tuple(notes),
+    )
+
+
+def _answer(
+    plan: Plan, sample: Sample, name: str, target: Target, arms: Arms, match: Matched, value: float,
+    uncertainty: Uncertainty, *, diagnostics: dict[str, Json], notes: Sequence[str], warnings: Sequence[str],
+) -> Estimate:  # fmt: skip
+    asked = sum(len(arms.y[arm]) for arm in match.sets)
+    lost = asked - int(match.n)
+    doubts = [*warnings]
+    if lost:
+        doubts.append(
+            f"{lost} of {asked} rows have no counterpart within the caliper of {plan.settings.caliper:g} and are left "
+            "out: the estimate speaks for the others."
+        )
+    counts = np.concatenate([found.counts for found in match.sets.values()])
+    weights = [match.kept[arm] + match.usage[arm] for arm in BOTH]
+    ess = [effective_rows(each, len(each)) for each in weights]
+    details: dict[str, Json] = {
+        "matched_rows": int(match.n),
+        "unmatched_rows": lost,
+        "n_unique_controls": int(np.count_nonzero(match.used[0])),
+        "n_unique_treated": int(np.count_nonzero(match.used[1])),
+        "rows_with_ties": int(np.count_nonzero(counts > plan.settings.matches)),
+        "most_matches": int(counts.max()),
+        "largest_usage": float(max(match.usage[0].max(), match.usage[1].max())),
+        "ess_control": ess[0],
+        "ess_treated": ess[1],
+        **diagnostics,
+    }
+    return estimated(
+        Title(f"{name}_{target.lower()}", _FAMILY, target), plan, sample, value * arms.scale, None, uncertainty,
+        n_effective=sum(ess), diagnostics=details, notes=notes, warnings=(*doubts, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def matching_weights(plan: Plan, name: str, target: Target) -> tuple[Sample, Vector, Vector]:
+    """The rows, and the (n,) weights of the treated and of the untreated that matching amounts to.
+
+    Args:
+        plan: the request's plan.
+        name: `psm` or `nn_mahalanobis`.
+        target: the population.
+    """
+    settings = plan.settings
+    if name == "psm":
+        sample = plan.propensity_sample()
+        match = matched(
+            scores(plan, sample), arms_of(plan, sample), QUERIES[target], settings.matches, settings.caliper
+        )
+    else:
+        sample = plan.outcome_sample()
+        match = matched(space(plan, sample), arms_of(plan, sample), QUERIES[target], settings.matches)
+    arms = arms_of(plan, sample)
+    weights = arms.together((match.kept[0] + match.usage[0], match.kept[1] + match.usage[1]))
+    treated, control = weights.copy(), weights
+    treated[arms.rows[0]] = 0.0
+    control[arms.rows[1]] = 0.0
+    return sample, treated, control
+
+
+def _independent_rows(plan: Plan, sample: Sample) -> str | None:
+    """A reason where the Abadie-Imbens errors would not hold."""
+    if plan.has("weights"):
+        return (
+            "Matching takes every row for one unit: sampling weights have no place in it. Weighting "
+            f"(ipw_ate, ipw_att, entropy_balancing_att) uses '{plan.label('weights')}'; unmapped, matching runs."
+        )
+    if plan.clusters(sample).codes:
+        which = plan.label("cluster") if plan.data.clusters else plan.label("unit_id")
+        return (
+            "The standard errors of matching take rows as independent, and those within one "
+            f"'{which}' may not be; weighting and doubly robust estimators allow for clusters."
+        )
+    return None
+
+
+def _enough(plan: Plan, sample: Sample, target: Target) -> str | None:
+    if sample.n > _MOST_ROWS:
+        return (
+            f"Matching holds all rows and their neighbours in memory at once, which is done for up to {_MOST_ROWS:,}; "
+            "weighting and doubly robust estimators read the rows in blocks."
+        )
+    for arm in BOTH:
+        rows = plan.arm_rows(sample)[arm]
+        if other_arm(arm) in QUERIES[target] and rows < plan.settings.matches:
+            return (
+                f"Each row is to have {plan.settings.matches} matches (options.matches), and the "
+                f"{'treated' if arm else 'untreated'} arm has {rows} complete rows."
+            )
+    return None
+
+
+def _score_rule(plan: Plan, *, target: Target) -> str | None:
+    if not (plan.has("propensity_covariates") or plan.has("pscore")):
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to match by."
+    sample = plan.propensity_sample()
+    reason = no_absorbing(plan) or two_arms(plan, sample) or _independent_rows(plan, sample)
+    reason = reason or _enough(plan, sample, target)
+    if reason is None and plan.has("pscore"):
+        reason = given_probabilities(plan.propensity(sample))
+    elif reason is None:
+        plan.propensity(sample)
+    return reason
+
+
+def _space_rule(plan: Plan, *, target: Target) -> str | None:
+    sample = plan.outcome_sample()
+    reason = no_absorbing(plan) or two_arms(plan, sample) or _independent_rows(plan, sample)
+    reason = reason or _enough(plan, sample, target)
+    if reason is not None:
+        return reason
+    dimensions = plan.frame("xty", sample).at["x"].stop - 1
+    if not dimensions:
+        return f"None of the covariates ({plan.label('covariates')}) varies, so that there is no distance to match by."
+    named = f"nn_mahalanobis_{target.lower()}" in plan.settings.named
+    return too_many(space(plan, sample), sample, dimensions, target, named=named)
+
+
+_ERROR = "Abadie-Imbens"
+_OTHERS: dict[Target, Target] = {"ATE": "ATE", "ATT": "ATC"}
+_POPULATIONS: dict[Target, str] = {"ATE": "every row", "ATT": "every treated row"}
+
+
+def _score_entry(target: Target) -> Estimator:
+    return Estimator(
+        name=f"psm_{target.lower()}",
+        family=_FAMILY,
+        estimand=target,
+        summary=f"Mean difference between {_POPULATIONS[target]} and the rows of the other arm with the nearest "
+        "probability of treatment; treatment is as good as random given the covariates.",
+        requires=("y", "treatment"),
+        optional=("covariates", "propensity_covariates", "pscore"),
+        standard_error=f"{_ERROR} 2016 for a fitted score, 2006 for a given one; never the bootstrap",
+        paper="Abadie and Imbens 2016, Econometrica 84, theorems 1 and 2",
+        doi="10.3982/ECTA11293",
+        checked_against="Stata teffects psmatch (to the digit for the ATE), enumeration of all pairs",
+        laws=CROSS_SECTION_LAWS - {"half_weights"},
+        rule=partial(_score_rule, target=target),
+        compute=partial(score_matching, target=target),
+        flipped=partial(score_matching, target=_OTHERS[target]),
+    )
+
+
+def _space_entry(target: Target) -> Estimator:
+    return Estimator(
+        name=f"nn_mahalanobis_{target.lower()}",
+        family=_FAMILY,
+        estimand=target,
+        summary=f"Mean difference between {_POPULATIONS[target]} and the rows of the other arm with the nearest "
+        "covariates, corrected by a regression among the matches; treatment is as good as random given the covariates.",
+        requires=("y", "treatment", "covariates"),
+        standard_error=f"{_ERROR} 2006, by the two nearest rows of the same arm; never the bootstrap",
+        paper="Abadie and Imbens 2011, Journal of Business and Economic Statistics 29, the bias-corrected estimator",
+        doi="10.1198/jbes.2009.07333",
+        checked_against="Stata teffects nnmatch, enumeration of all pairs",
+        laws=CROSS_SECTION_LAWS - {"half_weights"},
+        rule=partial(_space_rule, target=target),
+        compute=partial(mahalanobis_matching, target=target),
+        flipped=partial(mahalanobis_matching, target=_OTHERS[target]),
+    )
+
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    _score_entry("ATE"),
+    _score_entry("ATT"),
+    _space_entry("ATE"),
+    _space_entry("ATT"),
+)

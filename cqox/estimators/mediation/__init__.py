@@ -1,0 +1,1 @@
+"""Mediation by linear equations, with delta-method errors and a sensitivity analysis."""

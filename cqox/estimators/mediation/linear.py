@@ -1,0 +1,234 @@
+"""Mediation by linear equations: how much of an effect goes through a mediator, and how much does not.
+
+Assumes sequential ignorability: that treatment is as good as random given the covariates, and the mediator given these
+and the treatment, with no confounder of mediator and outcome that the treatment moves; and that both are linear.
+Several mediators are taken together. How wrong the second assumption may be is what the sensitivity ρ says.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.inference.make_estimate import (
+    Title,
+    estimated,
+    no_absorbing,
+    pooled_periods,
+    two_arms,
+    varying_outcome,
+)
+from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.mediation.delta_method import Effect, Fitted, effect_gradient, effect_value
+from cqox.estimators.mediation.equations import Equations, covariance_of, fit_equations, mediation_frame, row_moves
+from cqox.estimators.mediation.sensitivity import correlated_errors, interaction
+from cqox.estimators.numerics.quantiles import critical_value
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = ["ESTIMATORS"]
+
+_FAMILY = "mediation"
+_DRAWS = 1_000
+_SUSPECT = 0.01
+"""An interaction of treatment and mediator with a smaller p-value is a warning where the equations have none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What the three effects have in common.
+
+    Attributes:
+        fitted: the equations.
+        diagnostics: numbers about them.
+        warnings: what they give cause to doubt.
+    """
+
+    fitted: Fitted
+    diagnostics: dict[str, Json]
+    warnings: tuple[str, ...]
+
+
+def _mediated(plan: Plan, *, effect: Effect) -> Estimate:
+    shared = plan.share("mediation", lambda: _computed(plan))
+    fitted = shared.fitted
+    value, uncertainty, contributions = _estimate(fitted, effect, 0.5)
+    told = dict(shared.diagnostics)
+    told["proportion_mediated"] = _share(fitted.fit)
+    told["quasi_bayesian"] = _simulated(fitted, effect, uncertainty)
+    if plan.settings.mediation_interaction and effect != "total":
+        for treated, name in ((0.0, "untreated"), (1.0, "treated")):
+            told[f"{effect}_{name}"] = _row(plan, *_estimate(fitted, effect, treated)[:2])
+    title = Title(f"mediation_{effect}", _FAMILY, _ESTIMANDS[effect])
+    return estimated(
+        title, plan, _sample(plan), value, contributions, uncertainty, diagnostics=told,
+        notes=(*fitted.frame.notes, *_outcome_kind(plan)), warnings=(*shared.warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _estimate(fitted: Fitted, effect: Effect, treated: float) -> tuple[float, Uncertainty, Vector]:
+    fit = fitted.fit
+    return fitted.estimated(
+        lambda theta: effect_value(fit, theta, effect, treated), effect_gradient(fit, effect, treated)
+    )
+
+
+def _computed(plan: Plan) -> _Shared:
+    sample = _sample(plan)
+    frame, mediators = mediation_frame(plan, sample), plan.data.mediators.shape[1]
+    fit = fit_equations(frame, frame.products, mediators, interacted=plan.settings.mediation_interaction)
+    fitted = Fitted(
+        frame=frame, fit=fit, moves=row_moves(frame, fit), clusters=plan.clusters(sample), settings=plan.settings,
+        exposed=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
+    )  # fmt: skip
+    effects: tuple[Effect, ...] = ("acme", "ade", "total")
+    told: dict[str, Json] = {name: float(effect_value(fit, fit.theta, name)) * fit.unit for name in effects}
+    told["paths"] = _paths(plan, fitted)
+    tested = interaction(fitted)
+    told["interaction"] = tested
+    told["sensitivity"] = correlated_errors(fitted)
+    return _Shared(fitted=fitted, diagnostics=told, warnings=_left_out(plan, tested))
+
+
+def _share(fit: Equations) -> float | None:
+    """Of the total effect, what goes through the mediators; None where that has no meaning."""
+    acme, total = float(effect_value(fit, fit.theta, "acme")), float(effect_value(fit, fit.theta, "total"))
+    return acme / total if acme * total > 0 and abs(acme) <= abs(total) else None
+
+
+def _row(plan: Plan, value: float, uncertainty: Uncertainty) -> dict[str, Json]:
+    error = uncertainty.standard_error
+    if error is None:
+        return {"estimate": value, "standard_error": None, "ci_lower": None, "ci_upper": None}
+    half = critical_value(plan.settings.alpha, uncertainty.degrees) * error
+    return {"estimate": value, "standard_error": error, "ci_lower": value - half, "ci_upper": value + half}
+
+
+def _paths(plan: Plan, fitted: Fitted) -> list[Json]:
+    """Each mediator's part of the effect, which is its own where no mediator moves another."""
+    rows: list[Json] = []
+    fit = fitted.fit
+    d = fit.theta[fit.at["d"]]
+    for place, label in enumerate(plan.labels("mediator")):
+        at_a, at_b, at_d = (fit.at[name].start + place for name in "abd")
+        a, b = float(fit.theta[at_a]), float(fit.theta[at_b])
+        gradient = np.zeros(len(fit.theta))
+        gradient[at_a], gradient[at_b], gradient[at_d] = b + 0.5 * d[place], a, 0.5 * a
+
+        def through(theta: Vector | Matrix, a: int = at_a, b: int = at_b, d: int = at_d) -> Vector:
+            return np.asarray(theta[..., a] * (theta[..., b] + 0.5 * theta[..., d]))
+
+        value, uncertainty, _ = fitted.estimated(through, gradient)
+        rows.append(
+            {
+                "mediator": label,
+                "treatment_to_mediator": a,
+                "mediator_to_outcome": b * fit.unit,
+                "through_it": value,
+                "standard_error": uncertainty.standard_error,
+            }
+        )
+    return rows
+
+
+def _left_out(plan: Plan, tested: dict[str, Json]) -> tuple[str, ...]:
+    """A warning where a mediator does more in one arm than in the other, and the equations have no product."""
+    p_value = tested.get("p_value")
+    if not isinstance(p_value, float) or p_value >= _SUSPECT or plan.settings.mediation_interaction:
+        return ()
+    advice = " (options.mediation_interaction)" if plan.data.treatment_kind == "binary" else ""
+    return (
+        f"'{plan.label('mediator')}' moves the outcome differently where treatment is different "
+        f"(p = {p_value:.2g}): the split of the effect needs their product{advice}.",
+    )
+
+
+def _simulated(fitted: Fitted, effect: Effect, uncertainty: Uncertainty) -> dict[str, Json]:
+    """The quasi-Bayesian interval: percentiles of the effect over coefficients drawn from their distribution.
+
+    Their covariance is scaled to the standard error that the effect is reported with.
+    """
+    error, fit, settings = uncertainty.standard_error, fitted.fit, fitted.settings
+    covariance = covariance_of(fitted.moves, fitted.clusters)
+    gradient = effect_gradient(fit, effect)
+    plain = float(gradient @ covariance @ gradient) * fit.unit**2
+    if error is None or plain <= 0:
+        return {"reason": "There is no standard error."}
+    values, vectors = np.linalg.eigh(covariance / np.outer(_roots(covariance), _roots(covariance)))
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T * _roots(covariance)
+    generator = np.random.Generator(np.random.Philox(settings.seed))
+    drawn = fit.theta + generator.standard_normal((_DRAWS, len(fit.theta))) @ root * (error / np.sqrt(plain))
+    found = effect_value(fit, drawn, effect) * fit.unit
+    lower, upper = np.quantile(found, [settings.alpha / 2, 1 - settings.alpha / 2]).tolist()
+    below = int(np.count_nonzero(found < 0))
+    rarer = min(below, _DRAWS - below)
+    return {
+        "draws": _DRAWS,
+        "ci_lower": lower,
+        "ci_upper": upper,
+        "p_value": min(1.0, 2 * (rarer + 1) / (_DRAWS + 1)),
+    }
+
+
+def _roots(covariance: Matrix) -> Vector:
+    diagonal = np.sqrt(np.diag(covariance))
+    return np.where(diagonal > 0, diagonal, 1.0)
+
+
+def _outcome_kind(plan: Plan) -> tuple[str, ...]:
+    if plan.data.y_kind != "binary":
+        return ()
+    return ("The outcome is 0 or 1: effects are differences of its probability by linear equations, not by a logit.",)
+
+
+def _sample(plan: Plan) -> Sample:
+    return plan.sample("y", "treatment", "mediator", "covariates")
+
+
+def _rule(plan: Plan) -> str | None:
+    sample = _sample(plan)
+    binary = plan.data.treatment_kind == "binary"
+    reason = no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))
+    if reason is not None:
+        return reason
+    if plan.settings.mediation_interaction and not binary:
+        return "An interaction with the mediator is modelled for a treatment of two levels; leave the option out."
+    for place, label in enumerate(plan.labels("mediator")):
+        if float(np.ptp(sample.take(plan.data.mediators[:, place]))) == 0:
+            return f"The mediator '{label}' never varies in the {sample.n} complete rows."
+    width = plan.data.covariates.shape[1] + 2 + 2 * plan.data.mediators.shape[1]
+    if sample.n <= width + 1:
+        return f"{sample.n} complete rows are too few for {width} coefficients."
+    return None
+
+
+_ESTIMANDS: dict[Effect, str] = {"acme": "ACME", "ade": "ADE", "total": "total effect"}
+
+
+def _entry(effect: Effect, summary: str, where: str) -> Estimator:
+    return Estimator(
+        name=f"mediation_{effect}",
+        family=_FAMILY,
+        estimand=_ESTIMANDS[effect],
+        summary=f"{summary}; treatment is as good as random given the covariates, and the mediator given both.",
+        requires=("y", "treatment", "mediator"),
+        optional=("covariates", "weights", "cluster"),
+        standard_error="delta method with HC1, HC3 for few rows; CRV1 with clusters; quasi-Bayesian interval besides",
+        paper=f"Imai, Keele and Yamamoto 2010, Statistical Science 25, {where}",
+        doi="10.1214/10-STS321",
+        checked_against="products of statsmodels coefficients; statsmodels Mediation, after R mediation",
+        laws=CROSS_SECTION_LAWS | {"scale_treatment"},
+        treatment=frozenset({"binary", "continuous"}),
+        rule=_rule,
+        compute=partial(_mediated, effect=effect),
+    )
+
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    _entry("acme", "What treatment does to the outcome by moving the mediator", "theorem 2"),
+    _entry("ade", "What treatment does to the outcome with the mediator where it would be anyway", "theorem 2"),
+    _entry("total", "The whole effect of treatment, mediated and direct, by the same equations", "equation 4"),
+)

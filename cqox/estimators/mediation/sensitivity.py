@@ -1,0 +1,155 @@
+"""What the equations of mediation take for granted: no interaction, and errors that are not correlated."""
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Vector
+from cqox.estimators.estimate import Json
+from cqox.estimators.mediation.delta_method import Fitted, Values, effect_gradient, effect_value
+from cqox.estimators.mediation.equations import covariance_of, fit_equations, residuals, row_moves
+from cqox.estimators.numerics.quantiles import critical_value, f_survival
+
+__all__ = ["correlated_errors", "interaction"]
+
+
+def interaction(shared: Fitted) -> dict[str, Json]:
+    """Whether a mediator does more in one arm than in the other: the coefficients of the products, and their test.
+
+    The test takes the errors that effects are reported with, and Hotelling's distribution of their degrees of freedom:
+    t where there is one mediator.
+    """
+    frame, mediators = shared.frame, len(shared.fit.responses)
+    try:
+        fit = fit_equations(frame, frame.products, mediators, interacted=True)
+    except UnusableData:
+        return {"reason": "Products of treatment and mediators are determined by the other variables."}
+    if fit.residual_second <= 1e-20 * frame.products[frame.column("y"), frame.column("y")]:
+        return {"reason": "The equations leave nothing of the outcome to test it by."}
+    if frame.n <= len(fit.second) + mediators:
+        return {"reason": f"{frame.n} rows are too few to test it by."}
+    clusters = shared.clusters
+    if clusters.codes and clusters.fewest <= mediators + 1:
+        return {"reason": f"{clusters.fewest} clusters are too few to test it by."}
+    crossed = Fitted(
+        frame=frame, fit=fit, moves=row_moves(frame, fit), clusters=clusters, settings=shared.settings,
+        exposed=shared.exposed,
+    )  # fmt: skip
+    d = fit.theta[fit.at["d"]]
+    told: dict[str, Json] = {"coefficients": (d * fit.unit).tolist()}
+    p_value = _none_differs(crossed)
+    if p_value is None:
+        return {**told, "reason": "There are no standard errors to test it by."}
+    return {**told, "p_value": p_value, "modelled": shared.settings.mediation_interaction}
+
+
+def _none_differs(crossed: Fitted) -> float | None:
+    """The p-value that all products have coefficients of 0; None where they have no covariance."""
+    place = crossed.fit.at["d"].start
+    count, q = crossed.fit.at["d"].stop - place, len(crossed.fit.theta)
+    statistics, scales, degrees = np.empty(count), np.empty(count), 0.0
+    for at in range(count):
+        value, uncertainty, _ = crossed.estimated(*_line(np.eye(q)[place + at]))
+        if uncertainty.standard_error is None or uncertainty.degrees is None:
+            return None
+        statistics[at], scales[at] = value / uncertainty.standard_error, uncertainty.standard_error
+        degrees = uncertainty.degrees
+    correlations = np.eye(count)
+    for at in range(count):
+        for other in range(at):
+            both = np.zeros(q)
+            both[[place + at, place + other]] = 1.0 / scales[[at, other]]
+            error = crossed.estimated(*_line(both))[1].standard_error
+            # A variance of a sum of two of variance 1.
+            correlations[at, other] = correlations[other, at] = (0.0 if error is None else error**2) / 2 - 1.0
+    try:
+        left = np.linalg.solve(np.linalg.cholesky(correlations), statistics)
+    except np.linalg.LinAlgError:
+        return None
+    rest = degrees - count + 1
+    return f_survival(float(left @ left) * rest / (degrees * count), count, rest)
+
+
+def _line(gradient: Vector) -> tuple[Values, Vector]:
+    """A combination of the coefficients, and its gradient."""
+    return (lambda theta: np.asarray(theta @ gradient)), gradient
+
+
+def correlated_errors(shared: Fitted) -> dict[str, Json]:
+    """The ACME for each correlation ρ of the equations' errors; Imai, Keele and Yamamoto 2010, theorem 4.
+
+    With one mediator and no product, b(ρ) = σ₁₂/σ₂₂ − r √(σ₁₁σ₂₂ − σ₁₂²)/σ₂₂ for r = ρ/√(1 − ρ²), where σ are the
+    (co)variances of what covariates and treatment leave of outcome (1) and mediator (2). Errors are scaled so that
+    without correlation the interval is that of the effect.
+    """
+    frame, fit, clusters = shared.frame, shared.fit, shared.clusters
+    if len(fit.responses) > 1 or shared.settings.mediation_interaction:
+        return {"reason": "It is known for one mediator without an interaction."}
+    of_mediators, of_outcome = residuals(frame, fit)
+    y, m, k = frame.column("y"), int(fit.responses[0]), len(fit.first)
+    e2 = of_mediators[0]
+    # What covariates and treatment alone leave of the outcome.
+    e1 = of_outcome + float(fit.beta[k]) * e2
+    weights = np.ones(frame.n) if frame.weights is None else frame.weights
+    total = float(weights.sum())
+    squares = np.stack([e1 * e1, e1 * e2, e2 * e2])
+    s11, s12, s22 = (squares @ weights / total).tolist()
+    left = s11 * s22 - s12 * s12
+    if left <= 1e-12 * s11 * s22:
+        return {"reason": "Treatment and mediator leave nothing of the outcome to explain."}
+    spread = np.vstack(
+        [shared.moves[fit.at["a"]] / frame.scale[m], weights * (squares - [[s11], [s12], [s22]]) / total]
+    )
+    covariance, root, a = covariance_of(spread, clusters), np.sqrt(left), float(fit.theta[0]) / frame.scale[m]
+
+    def at(rho: float) -> tuple[float, float]:
+        r = rho / np.sqrt(1.0 - rho * rho)
+        b = (s12 - r * root) / s22
+        slope = [
+            b,
+            -a * r / (2 * root),
+            a * (1 + r * s12 / root) / s22,
+            a * (r * root / s22 - s12 / s22 - r * s11 / (2 * root)) / s22,
+        ]
+        return float(a * b) * fit.unit, float(np.sqrt(slope @ covariance @ slope)) * fit.unit
+
+    reach = _reach(shared, at(0.0)[1])
+    rows: list[Json] = []
+    open_at: list[float] = []
+    for rho in np.round(np.arange(-0.95, 0.951, 0.05), 2).tolist():
+        value, error = at(rho)
+        half = None if reach is None else reach * error
+        rows.append(
+            {
+                "rho": rho,
+                "acme": value,
+                "ci_lower": None if half is None else value - half,
+                "ci_upper": None if half is None else value + half,
+            }
+        )
+        if half is not None and abs(value) <= half:
+            open_at.append(rho)
+    rho_zero = s12 / np.sqrt(s11 * s22)
+    of_y, of_m = (_left_of(shared, column, s, total) for column, s in ((y, s11), (m, s22)))
+    return {
+        "rho_at_zero": float(rho_zero),
+        "r2_product_at_zero": float(rho_zero**2),
+        "r2_product_of_total_variance_at_zero": float(rho_zero**2 * of_y * of_m),
+        "smallest_rho_with_zero_inside": min(open_at, key=abs) if open_at else None,
+        "curve": rows,
+    }
+
+
+def _reach(shared: Fitted, plain: float) -> float | None:
+    """Half of an interval over its plain error, such that the effect without correlation has the interval reported."""
+    fit = shared.fit
+    _, uncertainty, _ = shared.estimated(lambda theta: effect_value(fit, theta, "acme"), effect_gradient(fit, "acme"))
+    if uncertainty.standard_error is None or plain <= 0:
+        return None
+    return critical_value(shared.settings.alpha, uncertainty.degrees) * uncertainty.standard_error / plain
+
+
+def _left_of(shared: Fitted, column: int, variance: float, total: float) -> float:
+    """The share of a variable's variance that its equation leaves."""
+    products = shared.frame.products
+    whole = float(products[column, column] - products[0, column] ** 2 / products[0, 0]) / total
+    return variance / whole

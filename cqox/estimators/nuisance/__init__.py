@@ -1,0 +1,1 @@
+"""Models of treatment and outcome that several designs share, with and without cross-fitting."""

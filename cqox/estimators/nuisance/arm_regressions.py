@@ -1,0 +1,138 @@
+"""Linear outcome regressions, one for each arm."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import solve
+from cqox.estimators.numerics.row_blocks import Partial
+from cqox.estimators.sample import Sample, listed
+
+__all__ = ["ArmFits", "arm_contributions", "contrast_of_arms", "fit_arms", "mean_columns"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmFits:
+    """What each arm's regression predicts for every row.
+
+    Attributes:
+        control, treated: (n,) predictions by row of the data, in units of y, NaN for rows not used.
+        sample: the rows used.
+        notes: what was done to the columns, each a sentence.
+        warnings: doubts about the predictions, each a sentence.
+        frame: the columns.
+        coefficients: (k, 2) of the control and of the treated arm, standardised.
+        inverses: inverse cross-products of the arms' columns.
+        parameters: coefficients of each arm.
+        rows: rows of each arm.
+    """
+
+    control: Vector
+    treated: Vector
+    sample: Sample
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    frame: Frame
+    coefficients: Matrix
+    inverses: tuple[Matrix, Matrix]
+    parameters: tuple[int, int]
+    rows: tuple[int, int]
+
+
+def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
+    """The regressions of `y` on `x` from (2, m, m) cross-products of the arms.
+
+    Raises:
+        UnusableData: an arm has no more rows than coefficients.
+    """
+    k, y = frame.at["x"].stop, frame.column("y")
+    fits = [solve(products[arm, :k, :k], products[arm, :k, [y]].T) for arm in (0, 1)]
+    warnings = []
+    for arm, fit in enumerate(fits):
+        name = ("untreated", "treated")[arm]
+        if rows[arm] <= len(fit.kept):
+            raise UnusableData(
+                f"The {name} arm has {rows[arm]} complete rows for {len(fit.kept)} coefficients; map fewer covariates."
+            )
+        lost = [frame.labels[column] for column in np.setdiff1d(np.arange(k), fit.kept)]
+        if lost:
+            warnings.append(
+                f"In the {name} arm some columns do not vary on their own, so that predictions for it extrapolate: "
+                f"{listed(lost)}."
+            )
+    coefficients = np.column_stack([fit.coefficients[:, 0] for fit in fits])
+    predictions = np.empty((2, frame.n))
+
+    def work(s: slice) -> None:
+        np.multiply(coefficients.T @ frame.matrix[:k, s], frame.scale[y], out=predictions[:, s])
+        predictions[:, s] += frame.centre[y]
+
+    frame.rows.each(work)
+    return ArmFits(
+        control=frame.sample.scatter(predictions[0], np.nan),
+        treated=frame.sample.scatter(predictions[1], np.nan),
+        sample=frame.sample,
+        notes=frame.notes,
+        warnings=tuple(warnings),
+        frame=frame,
+        coefficients=coefficients,
+        inverses=(fits[0].inverse, fits[1].inverse),
+        parameters=(len(fits[0].kept), len(fits[1].kept)),
+        rows=rows,
+    )
+
+
+def mean_columns(frame: Frame, over: Vector | None) -> Vector:
+    """(k,) weighted mean of the standardised columns `x` over some rows: all, or as a (n,) share of each."""
+    weight = frame.weights
+    if over is not None:
+        weight = over if weight is None else over * weight
+    share = np.ones(frame.n) if weight is None else weight
+    k = frame.at["x"].stop
+    (total,) = frame.rows.total(lambda s: (frame.matrix[:k, s] @ share[s],))
+    return np.asarray(total / total[0])
+
+
+def contrast_of_arms(arms: ArmFits, mean: Vector) -> float:
+    """The difference of the arms' predictions at a point of the standardised columns, in units of y."""
+    scale = arms.frame.scale[arms.frame.column("y")]
+    return float(mean @ (arms.coefficients[:, 1] - arms.coefficients[:, 0]) * scale)
+
+
+def arm_contributions(
+    arms: ArmFits, mean: Vector, treated: Vector, weights: Vector | None = None
+) -> tuple[Vector, float]:
+    """What each row contributes, through its arm's coefficients, to the contrast at a point.
+
+    Args:
+        arms: the regressions.
+        mean: (k,) the point, standardised.
+        treated: (n,) 0/1.
+        weights: (n,) of the regressions; the sampling weights where None.
+
+    Returns:
+        The (n,) contributions in units of y, and the weighted sum of squared standardised residuals.
+    """
+    frame = arms.frame
+    weights = frame.weights if weights is None else weights
+    k, y = frame.at["x"].stop, frame.column("y")
+    combine = np.zeros((4, len(frame.matrix)))
+    for arm in (0, 1):
+        combine[arm, :k] = -arms.coefficients[:, arm]
+        combine[arm, y] = 1.0
+        combine[2 + arm, :k] = (2 * arm - 1) * frame.scale[y] * (arms.inverses[arm] @ mean)
+    parts = np.empty(frame.n)
+
+    def work(s: slice) -> Partial:
+        values = combine @ frame.matrix[:, s]
+        own = treated[s] > 0
+        residual = np.where(own, values[1], values[0])
+        weighted = residual if weights is None else residual * weights[s]
+        parts[s] = weighted * np.where(own, values[3], values[2])
+        return (np.asarray(weighted @ residual),)
+
+    (squares,) = frame.rows.total(work)
+    return parts, float(squares)

@@ -1,0 +1,136 @@
+"""Predictions of each row by fits without its fold, and the median over several ways to cut the folds.
+
+Leaving a fold out costs a subtraction of its cross-products, so that cross-fitting costs about one fit.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Vector
+from cqox.estimators.estimate import Json
+from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.numerics.blocked_matmul import combined
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import solve_each
+from cqox.estimators.numerics.scratch_memory import scratch
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = ["INFLUENCE", "arm_coefficients", "check_folds", "over_splits", "own_fold", "partialled_out"]
+
+INFLUENCE = "influence function"
+
+
+def arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64]:
+    """(folds, 2, m) what predicts the standardised outcome of each arm without each fold."""
+    blocks, counts = plan.blocks(frame, split)
+    check_folds(counts, frame, ("untreated", "treated"))
+    k, y = frame.at["x"].stop, frame.column("y")
+    rest = blocks.sum(axis=0) - blocks
+    combine = np.zeros((len(rest), 2, len(frame.matrix)))
+    for arm in (0, 1):
+        combine[:, arm, :k] = solve_each(rest[:, arm, :k, :k], rest[:, arm, :k, y, None])[:, :, 0]
+    return combine
+
+
+def partialled_out(
+    plan: Plan, frame: Frame, split: int, columns: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What linear fits without each fold leave of some columns.
+
+    Returns:
+        (folds, columns, m) what makes the residuals of the variables, and (folds, m, m) cross-products of these.
+    """
+    blocks, counts = plan.blocks(frame, split)
+    check_folds(counts.sum(axis=1)[:, None], frame, ("remaining",))
+    k, wanted = frame.at["x"].stop, list(columns)
+    whole = blocks.sum(axis=1)
+    rest = whole.sum(axis=0) - whole
+    combine = np.zeros((len(rest), len(wanted), len(frame.matrix)))
+    combine[:, :, :k] = -solve_each(rest[:, :k, :k], rest[:, :k][:, :, wanted]).transpose(0, 2, 1)
+    combine[:, np.arange(len(wanted)), wanted] = 1.0
+    return combine, whole
+
+
+def check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[str, ...]) -> None:
+    """Refuse folds without which too few rows are left to fit.
+
+    Args:
+        counts: (folds, arms) rows of each.
+        frame: the columns to fit by.
+        arms: their names.
+
+    Raises:
+        UnusableData: there are any.
+    """
+    k = frame.at["x"].stop
+    for fold, row in enumerate(counts.sum(axis=0) - counts):
+        for arm, left in zip(arms, row, strict=True):
+            if left <= k:
+                raise UnusableData(
+                    f"Without fold {fold + 1} of {len(counts)} there are {int(left)} {arm} rows for {k} coefficients; "
+                    "use fewer covariates, or more folds."
+                )
+
+
+def own_fold(
+    block: NDArray[np.float64], combine: NDArray[np.float64], folds: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """(r, n) combinations of a block's variables, each row's by the (folds, r, m) coefficients of its fold."""
+    n_folds, r, m = combine.shape
+    n = block.shape[1]
+    by_fold = combine.transpose(1, 0, 2).reshape(r * n_folds, m)
+    values = combined(by_fold, block, scratch("by fold", r * n_folds, n))
+    place = folds * np.int64(n) + np.arange(n)
+    return values.reshape(r, n_folds * n).take(place, axis=1, mode="clip")
+
+
+def over_splits(
+    plan: Plan, sample: Sample, estimate: Callable[[int], tuple[float, Vector]], *, compares_arms: bool = True
+) -> tuple[float, Vector, Uncertainty, dict[str, Json]]:
+    """The median over the splits, with a variance that includes how far each of them is from it.
+
+    Args:
+        plan: the request's plan.
+        sample: the rows.
+        estimate: gives the value and the (n,) contributions of a split.
+        compares_arms: whether treated rows are compared with untreated ones, rather than those of an instrument.
+    """
+    settings, clusters = plan.settings, plan.clusters(sample)
+    exposed = plan.treated(sample) if compares_arms and plan.data.treatment_kind == "binary" else None
+    values: list[float] = []
+    told: list[Uncertainty] = []
+    total = np.zeros(sample.n)
+    for split in range(settings.repetitions):
+        value, contributions = estimate(split)
+        values.append(value)
+        told.append(asymptotic(contributions, clusters, settings, name=INFLUENCE, exposed=exposed))
+        total += contributions
+    middle = float(np.median(values))
+    diagnostics: dict[str, Json] = {"folds": settings.folds, "repetitions": settings.repetitions}
+    uncertainty = told[0]
+    if settings.repetitions > 1:
+        uncertainty = _of_all(told, np.asarray(values) - middle)
+        diagnostics["estimates_by_split"] = [float(value) for value in values[:100]]
+    return middle, total / settings.repetitions, uncertainty, diagnostics
+
+
+def _of_all(told: Sequence[Uncertainty], away: Vector) -> Uncertainty:
+    """What the splits tell together: the median of their variances, with the degrees of freedom of that split.
+
+    Args:
+        told: by each.
+        away: (splits,) from the median estimate.
+    """
+    errors = [each.standard_error for each in told]
+    known = [error for error in errors if error is not None]
+    if len(known) < len(errors):
+        return told[errors.index(None)]
+    variances = np.square(known) + np.square(away)
+    middle = told[int(np.argsort(variances)[(len(told) - 1) // 2])]
+    return replace(middle, standard_error=math.sqrt(float(np.median(variances))), alternates={})

@@ -1,0 +1,282 @@
+"""The columns of a regression, centred and scaled once, in the order that every row pass reads them.
+
+Cross-products of raw columns (income squared beside a dummy) lose half of the digits; those of centred and scaled
+columns do not. The scales come from a stride of the rows: they condition the algebra and do not enter any result.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.numerics.absorb import Absorption, absorb
+from cqox.estimators.numerics.array_store import room
+from cqox.estimators.numerics.gram import gram, gram_partial, grouped_gram_partial, independent
+from cqox.estimators.numerics.row_blocks import Partial, Rows
+from cqox.estimators.sample import Sample, listed
+
+__all__ = ["Frame", "build_frame"]
+
+_STRIDE_ROWS = 512
+_CACHED = 2**19
+"""Values in a block."""
+
+_ABSORBED = 1e-14
+"""A column counts as absorbed when fixed effects leave less than this share of its squares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Standardised columns of the rows of a sample.
+
+    Attributes:
+        sample: the rows.
+        rows: the same rows as blocks.
+        matrix: (m, n) a variable in each row, so that a pass over the data runs along memory; ones first, or zeros
+            where fixed effects are absorbed.
+        at: name of a group of columns to its place in the matrix; `x` begins with the column of ones.
+        centre, scale: (m,) such that a raw column is centre + scale · standardised.
+        weights: (n,) sampling weights.
+        products: (m, m) cross-products of the whole matrix.
+        labels: (m,) of the columns.
+        dropped: labels of the columns left out as constant or made of others.
+        notes: the same in sentences.
+        absorbed: what the fixed effects cost, where there are any.
+        grouped: (g, m, m) cross-products within groups of rows and (g,) rows in each, where groups were given.
+    """
+
+    sample: Sample
+    rows: Rows
+    matrix: Matrix
+    at: Mapping[str, slice]
+    centre: Vector
+    scale: Vector
+    weights: Vector | None
+    products: Matrix
+    labels: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    absorbed: Absorption | None = None
+    grouped: tuple[NDArray[np.float64], Vector] | None = None
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.sample.n
+
+    def column(self, name: str) -> int:
+        """Position of a group that has a single column."""
+        return int(self.at[name].start)
+
+    def width(self, name: str) -> int:
+        """Columns in a group."""
+        return int(self.at[name].stop - self.at[name].start)
+
+
+def build_frame(
+    sample: Sample,
+    groups: Mapping[str, tuple[Matrix, Sequence[str]]],
+    *,
+    weights: Vector | None,
+    block: int,
+    threads: int,
+    effects: Sequence[Codes] = (),
+    within: tuple[NDArray[np.integer], int] | None = None,
+) -> Frame:
+    """The frame of some groups of raw (total, k) columns with their labels.
+
+    Groups may lose columns that are constant or that earlier ones make, but for those of one column other than `x`:
+    the caller looks at these itself. `x` is created where it is not given. Sampling weights are scaled to mean 1.
+    `within` are (n,) groups of rows, and how many there are, whose cross-products will be wanted: they take one pass
+    with those of all rows. Fixed effects do not go with them.
+    """
+    groups = groups if "x" in groups else {"x": (np.empty((sample.total, 0)), ()), **groups}
+    at, centre, scale = _laid_out(sample, groups)
+    width = len(centre)
+    rows = Rows(n=sample.n, block=_cached_rows(width, block), threads=threads)
+    matrix = _empty(width, sample.n)
+    if weights is not None:
+        weights = sample.take(weights)
+        weights = weights / weights.mean()
+    fill = _filling(matrix, [columns for columns, _ in groups.values()], sample, centre, scale)
+    absorbed, grouped = None, None
+    if within is not None:
+        grouped = _filled_by_group(rows, fill, matrix, weights, *within)
+        products = grouped[0].sum(axis=0)
+    elif effects:
+        rows.each(fill)
+        absorbed = absorb(matrix[1:], [sample.take(codes) for codes in effects], weights)
+        matrix[0] = 0.0
+        products = gram(rows, matrix, weights)
+    else:
+        products = _filled(rows, fill, matrix, weights)
+    frame = Frame(
+        sample=sample,
+        rows=rows,
+        matrix=matrix,
+        at=at,
+        centre=centre,
+        scale=scale,
+        weights=weights,
+        products=products,
+        labels=("(intercept)", *(label for _, labels in groups.values() for label in labels)),
+        notes=() if absorbed is None else _alone(absorbed),
+        absorbed=absorbed,
+        grouped=grouped,
+    )
+    return _without_dependent(frame, groups)
+
+
+def _alone(absorbed: Absorption) -> tuple[str, ...]:
+    """What is to be said of rows that share a level of an effect with no other row."""
+    alone = np.zeros(len(absorbed.codes[0]), dtype=np.bool_)
+    for codes, levels in zip(absorbed.codes, absorbed.levels, strict=True):
+        alone |= np.bincount(codes, minlength=levels)[codes] == 1
+    count = int(alone.sum())
+    if not count:
+        return ()
+    rows = "1 row is the only one of its level" if count == 1 else f"{count} rows are each the only one of a level"
+    return (f"{rows} of a fixed effect: they say nothing of the effect and still count in n.",)
+
+
+def _cached_rows(width: int, block: int) -> int:
+    """Rows in a block of so many variables, for it to stay in a core's cache while a pass reads it more than once."""
+    return min(block, max(_CACHED // width // 512 * 512, 512))
+
+
+def _laid_out(
+    sample: Sample, groups: Mapping[str, tuple[Matrix, Sequence[str]]]
+) -> tuple[dict[str, slice], Vector, Vector]:
+    """Each group's place in the matrix, after a row of ones, and the (m,) centres and scales."""
+    at, start = {}, 1
+    for name, (columns, _) in groups.items():
+        stop = start + columns.shape[1]
+        at[name] = slice(0 if name == "x" else start, stop)
+        start = stop
+    return at, *_standard([columns for columns, _ in groups.values()], sample)
+
+
+def _empty(variables: int, rows: int) -> Matrix:
+    """A matrix whose rows do not all begin at the same place of the cache, as powers of two would make them."""
+    return room(variables, (rows | 63) + 9)[:, :rows]
+
+
+def _standard(groups: Sequence[Matrix], sample: Sample) -> tuple[Vector, Vector]:
+    """(m,) centres and scales of a column of ones and of every group's columns; scale 0 marks a constant."""
+    step = max(1, sample.n // _STRIDE_ROWS)
+    rows = slice(None, None, step) if sample.index is None else sample.index[::step]
+    strided = np.concatenate([columns[rows].T for columns in groups])
+    centre, scale = np.zeros(1 + len(strided)), np.ones(1 + len(strided))
+    centre[1:] = strided.mean(axis=1)
+    strided -= centre[1:, None]
+    scale[1:] = np.sqrt(np.einsum("ij,ij->i", strided, strided) / strided.shape[1])
+    for position in np.flatnonzero(scale <= 1e-13 * np.abs(centre)):
+        whole = sample.take(_column(groups, int(position) - 1))
+        centre[position] = whole.mean()
+        spread = np.abs(whole - centre[position]).max()
+        scale[position] = whole.std() if spread > 1e-13 * abs(centre[position]) else 0.0
+    return centre, scale
+
+
+def _column(groups: Sequence[Matrix], position: int) -> Vector:
+    """One column of groups that stand side by side."""
+    for columns in groups:
+        if position < columns.shape[1]:
+            return columns[:, position]
+        position -= columns.shape[1]
+    raise IndexError(position)
+
+
+def _filling(
+    matrix: Matrix, groups: Sequence[Matrix], sample: Sample, centre: Vector, scale: Vector
+) -> Callable[[slice], None]:
+    """What writes a block of the standardised groups to the matrix."""
+    factors = 1.0 / np.where(scale > 0, scale, np.inf)[:, None]
+    ends = accumulate((columns.shape[1] for columns in groups), initial=1)
+    places = [slice(*pair) for pair in pairwise(ends)]
+
+    def fill(s: slice) -> None:
+        block = matrix[:, s]
+        block[0] = 1.0
+        for columns, place in zip(groups, places, strict=True):
+            given = columns[s] if sample.index is None else columns[sample.index[s]]
+            np.subtract(given.T, centre[place, None], out=block[place])
+        block[1:] *= factors[1:]
+
+    return fill
+
+
+def _filled(rows: Rows, fill: Callable[[slice], None], matrix: Matrix, weights: Vector | None) -> Matrix:
+    """(m, m) cross-products of the matrix, each block taken as soon as it is filled."""
+
+    def work(s: slice) -> Partial:
+        fill(s)
+        return gram_partial(matrix[:, s], None if weights is None else weights[s])
+
+    (products,) = rows.total(work)
+    return products
+
+
+def _filled_by_group(
+    rows: Rows,
+    fill: Callable[[slice], None],
+    matrix: Matrix,
+    weights: Vector | None,
+    codes: NDArray[np.integer],
+    count: int,
+) -> tuple[NDArray[np.float64], Vector]:
+    """(g, m, m) cross-products within each group, and (g,) rows in each."""
+
+    def work(s: slice) -> Partial:
+        fill(s)
+        return grouped_gram_partial(matrix[:, s], None if weights is None else weights[s], codes[s], count)
+
+    products, counts = rows.total(work)
+    return products, counts
+
+
+def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence[str]]]) -> Frame:
+    """The frame without the columns of its wider groups that add nothing."""
+    candidates = [
+        column
+        for name in groups
+        if name == "x" or frame.width(name) > 1
+        for column in range(frame.at[name].start, frame.at[name].stop)
+        if column > 0
+    ]
+    tested = np.asarray([0, *candidates] if frame.absorbed is None else candidates, dtype=np.intp)
+    if frame.absorbed is not None:
+        tested = tested[np.diag(frame.products)[tested] > _ABSORBED * frame.n]
+    found = tested[independent(frame.products[np.ix_(tested, tested)])] if len(tested) else tested
+    if len(found) == len(candidates) + (frame.absorbed is None):
+        return frame
+    kept = set(found.tolist())
+    gone = [column for column in candidates if column not in kept]
+    dropped = tuple(frame.labels[column] for column in gone)
+    constant = tuple(frame.labels[column] for column in gone if frame.scale[column] == 0)
+    others = tuple(label for label in dropped if label not in constant)
+    notes = [f"Left out because they never vary: {listed(constant)}."] if constant else []
+    notes += [f"Left out because other columns determine them: {listed(others)}."] if others else []
+    stay = np.setdiff1d(np.arange(len(frame.labels)), gone)
+    at = {
+        name: slice(int(np.searchsorted(stay, place.start)), int(np.searchsorted(stay, place.stop)))
+        for name, place in frame.at.items()
+    }
+    return Frame(
+        sample=frame.sample,
+        rows=frame.rows,
+        matrix=frame.matrix[stay],
+        at=at,
+        centre=frame.centre[stay],
+        scale=frame.scale[stay],
+        weights=frame.weights,
+        products=frame.products[np.ix_(stay, stay)],
+        labels=tuple(frame.labels[column] for column in stay),
+        dropped=dropped,
+        notes=(*frame.notes, *notes),
+        absorbed=frame.absorbed,
+        grouped=None if frame.grouped is None else (frame.grouped[0][:, stay][:, :, stay], frame.grouped[1]),
+    )

@@ -1,0 +1,148 @@
+"""Cross-products of columns, whole and by group, and what is solved from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.numerics.blocked_matmul import squares
+from cqox.estimators.numerics.row_blocks import Partial, Rows
+from cqox.estimators.numerics.scratch_memory import scratch
+
+__all__ = [
+    "Solution",
+    "gram",
+    "gram_partial",
+    "grouped_gram",
+    "grouped_gram_partial",
+    "independent",
+    "independent_each",
+    "solve",
+    "solve_each",
+    "solve_independent",
+]
+
+_TOLERANCE = 1e-10
+"""A column counts as a combination of earlier ones when less than this share of its squares is left beside them."""
+
+
+def gram_partial(block: Matrix, weights: Vector | None) -> Partial:
+    """(m, m) weighted cross-products of a block's m variables, a variable in each row."""
+    if weights is not None:
+        block = np.multiply(block, np.sqrt(weights), out=scratch("weighted", *block.shape))
+    return (squares(block),)
+
+
+def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int) -> Partial:
+    """(groups, m, m) weighted cross-products within each group of a block's columns, and (groups,) their counts."""
+    order = np.argsort(groups, kind="stable")
+    ordered = scratch("ordered", *block.shape)
+    for variable, target in zip(block, ordered, strict=True):
+        np.take(variable, order, out=target, mode="clip")
+    if weights is not None:
+        ordered *= np.sqrt(weights[order])
+    counts = np.bincount(groups, minlength=n_groups)
+    ends = np.cumsum(counts)
+    products = np.zeros((n_groups, len(block), len(block)))
+    for group in np.flatnonzero(counts):
+        own = ordered[:, ends[group] - counts[group] : ends[group]]
+        products[group] = squares(own)
+    return products, counts.astype(np.float64)
+
+
+def gram(rows: Rows, matrix: Matrix, weights: Vector | None) -> Matrix:
+    """(m, m) weighted cross-products of m variables over all rows."""
+    (products,) = rows.total(lambda s: gram_partial(matrix[:, s], None if weights is None else weights[s]))
+    return products
+
+
+def grouped_gram(
+    rows: Rows, matrix: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int
+) -> tuple[NDArray[np.float64], Vector]:
+    """(groups, m, m) weighted cross-products by group, and (groups,) rows in each."""
+    products, counts = rows.total(
+        lambda s: grouped_gram_partial(matrix[:, s], None if weights is None else weights[s], groups[s], n_groups)
+    )
+    return products, counts
+
+
+def independent(products: Matrix) -> NDArray[np.intp]:
+    """Positions of the columns that no combination of earlier ones makes, from their cross-products."""
+    diagonal = np.diag(products)
+    if _all_independent(products):
+        return np.arange(len(diagonal))
+    rest = products.copy()
+    kept = []
+    for column in range(len(diagonal)):
+        pivot = rest[column, column]
+        if pivot > _TOLERANCE * diagonal[column] and pivot > 0:
+            kept.append(column)
+            rest -= np.outer(rest[:, column], rest[column] / pivot)
+    return np.asarray(kept, dtype=np.intp)
+
+
+def independent_each(products: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(g, k) which columns each of g fits can use, from (g, k, k) cross-products."""
+    if _all_independent(products):
+        return np.ones(products.shape[:2], dtype=np.bool_)
+    used = np.zeros(products.shape[:2], dtype=np.bool_)
+    for row, each in zip(used, products, strict=True):
+        row[independent(each)] = True
+    return used
+
+
+def _all_independent(products: NDArray[np.float64]) -> bool:
+    try:
+        pivots = np.linalg.cholesky(products).diagonal(axis1=-2, axis2=-1) ** 2
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.all(pivots > _TOLERANCE * products.diagonal(axis1=-2, axis2=-1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A least-squares fit from cross-products.
+
+    Attributes:
+        coefficients: (k, r), 0 for columns that others make.
+        inverse: (k, k) inverse of the cross-products, 0 in the rows and columns left out.
+        kept: positions of the columns used.
+    """
+
+    coefficients: Matrix
+    inverse: Matrix
+    kept: NDArray[np.intp]
+
+
+def solve(products: Matrix, right: Matrix) -> Solution:
+    """The coefficients of (k, k) cross-products against (k, r) right sides, leaving dependent columns out."""
+    kept = independent(products)
+    if len(kept) == len(products):
+        return Solution(*_solved(products, right), kept=kept)
+    coefficients = np.zeros_like(right)
+    inverse = np.zeros_like(products)
+    within = np.ix_(kept, kept)
+    if len(kept):
+        coefficients[kept], inverse[within] = _solved(products[within], right[kept])
+    return Solution(coefficients=coefficients, inverse=inverse, kept=kept)
+
+
+def solve_independent(products: Matrix, right: Matrix) -> Solution:
+    """The same where it is known already that no column is a combination of the others."""
+    return Solution(*_solved(products, right), kept=np.arange(len(products)))
+
+
+def solve_each(products: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(g, k, r) coefficients of g fits at a time, each as `solve` gives them."""
+    if _all_independent(products):
+        return np.asarray(np.linalg.solve(products, right))
+    return np.stack([solve(*each).coefficients for each in zip(products, right, strict=True)])
+
+
+def _solved(products: Matrix, right: Matrix) -> tuple[Matrix, Matrix]:
+    """(k, r) coefficients and the (k, k) inverse, from one factorisation."""
+    both = np.linalg.solve(products, np.concatenate((right, np.eye(len(products))), axis=1))
+    width = right.shape[1]
+    inverse = both[:, width:]
+    return both[:, :width], (inverse + inverse.T) / 2

@@ -1,0 +1,329 @@
+"""Logistic regression on blocks of rows, whole and leave-one-fold-out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.numerics.blocked_matmul import combined, cross
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import gram, gram_partial, independent_each
+from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, Climb, reach
+from cqox.estimators.numerics.row_blocks import Partial, Rows
+from cqox.estimators.numerics.scratch_memory import scratch
+
+__all__ = ["Logit", "cross_fit_logit", "expit", "fit_logit", "gradient_partial", "information_partial"]
+
+_GRADIENT = 1e-12
+_FOLD_GRADIENT = 1e-10
+_START_ROWS = 16_384
+_START_BLOCK = 4_096
+_FEW = 24
+_SEPARATED = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logit:
+    """A fitted logit on the variables `x` of a frame.
+
+    Attributes:
+        frame: the variables.
+        coefficients: (k,) on the standardised variables.
+        probabilities: (n,) fitted.
+        nearly: (k, k) the information at the coefficients up to a few per cent, for fits of nearly the same rows to
+            begin from.
+    """
+
+    frame: Frame
+    coefficients: Vector
+    probabilities: Vector
+    nearly: Matrix
+
+    def raw_coefficients(self) -> dict[str, float]:
+        """The coefficients by label, for variables in their own units."""
+        frame = self.frame
+        x = frame.at["x"]
+        slopes = self.coefficients[1:] / frame.scale[1 : x.stop]
+        intercept = float(self.coefficients[0] - slopes @ frame.centre[1 : x.stop])
+        labels = frame.labels[1 : x.stop]
+        return {frame.labels[0]: intercept, **dict(zip(labels, slopes.tolist(), strict=True))}
+
+    def inverse(self) -> Matrix:
+        """(k, k) inverse of the information at the coefficients."""
+        return _inverse(_information(self.frame, self.probabilities))
+
+
+def expit(eta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-eta)) for finite values of any size, in the place of eta."""
+    return _of_negative(np.negative(eta, out=eta))
+
+
+def _of_negative(eta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same for -eta, which costs a product with negative coefficients nothing."""
+    with np.errstate(over="ignore"):
+        np.exp(eta, out=eta)
+    eta += 1.0
+    return np.divide(1.0, eta, out=eta)
+
+
+def gradient_partial(z: Matrix, treated: Vector, weights: Vector | None, probabilities: Vector) -> Partial:
+    """(k,) gradient of the log likelihood of a block of k variables, a variable in each row."""
+    residual = treated - probabilities
+    if weights is not None:
+        residual *= weights
+    return (cross(z, residual[None])[:, 0],)
+
+
+def information_partial(z: Matrix, weights: Vector | None, probabilities: Vector) -> Partial:
+    """(k, k) information of a block."""
+    return gram_partial(z, _curvature(probabilities, weights))
+
+
+def _curvature(probabilities: Vector, weights: Vector | None) -> Vector:
+    curvature = probabilities * (1.0 - probabilities)
+    if weights is not None:
+        curvature *= weights
+    return curvature
+
+
+def _information(frame: Frame, probabilities: Vector) -> Matrix:
+    k, weights = frame.at["x"].stop, frame.weights
+
+    def work(s: slice) -> Partial:
+        return information_partial(frame.matrix[:k, s], None if weights is None else weights[s], probabilities[s])
+
+    (information,) = frame.rows.total(work)
+    return information
+
+
+def _inverse(information: Matrix) -> Matrix:
+    try:
+        inverse = np.linalg.inv(information)
+    except np.linalg.LinAlgError:
+        inverse = np.linalg.pinv(information, hermitian=True)
+    return np.asarray((inverse + inverse.T) / 2)
+
+
+def fit_logit(frame: Frame, treated: Vector) -> Logit:
+    """The logit of the frame's 0/1 variable `t` on the variables `x`, to a mean gradient of 1e-12.
+
+    Args:
+        frame: the variables.
+        treated: (n,) the 0/1 values of `t`.
+
+    Raises:
+        UnusableData: the variables tell the two arms apart without error.
+    """
+    k = frame.at["x"].stop
+    z = frame.matrix[:k]
+    start, step = _discriminant(frame), frame.n // _START_ROWS
+    nearly = None
+    if step >= 4:
+        start, nearly = _strided(frame, treated, step, start)
+    products = frame.products[:k, :k]
+    coefficients, probabilities, nearly = _fit(
+        frame.rows, z, treated, frame.weights, start, _GRADIENT, products=products, nearly=nearly
+    )
+    if float(np.abs(treated - probabilities).max()) < _SEPARATED:
+        raise UnusableData(
+            "The covariates of the treatment model tell treated from untreated rows without error, so that no row has "
+            "a counterpart; leave out the ones that follow from the treatment."
+        )
+    return Logit(frame=frame, coefficients=coefficients, probabilities=probabilities, nearly=nearly)
+
+
+def _fit(
+    rows: Rows,
+    z: Matrix,
+    treated: Vector,
+    weights: Vector | None,
+    start: Vector,
+    enough: float,
+    *,
+    products: Matrix,
+    nearly: Matrix | None = None,
+) -> tuple[Vector, Vector, Matrix]:
+    """(k,) the coefficients that maximise the likelihood, the (n,) probabilities by them, and about their information.
+
+    `products` are the cross-products of the variables up to a factor. An information that is about right may be given,
+    for the steps to improve on.
+    """
+    probabilities = np.empty(rows.n)
+
+    def of(s: slice) -> Vector | None:
+        return None if weights is None else weights[s]
+
+    def gradients() -> Matrix:
+        def work(s: slice) -> Partial:
+            block = z[:, s]
+            p = probabilities[s]
+            _of_negative(np.matmul(-climb.coefficients[0], block, out=p))
+            return gradient_partial(block, treated[s], of(s), p)
+
+        (gradient,) = rows.total(work)
+        return gradient[None]
+
+    def inverses() -> NDArray[np.float64]:
+        (information,) = rows.total(lambda s: information_partial(z[:, s], of(s), probabilities[s]))
+        return _inverse(information)[None]
+
+    def opening(s: slice) -> Partial:
+        block, p = z[:, s], probabilities[s]
+        _of_negative(np.matmul(-start, block, out=p))
+        return *gradient_partial(block, treated[s], of(s), p), *information_partial(block, of(s), p)
+
+    first = None
+    if nearly is None:
+        gradient, nearly = rows.total(opening)
+        first = gradient[None]
+    climb = Climb(start[None], _inverse(nearly)[None], products)
+    if not climb.run(gradients, inverses, enough * rows.n, first):
+        raise UnusableData(
+            f"The logit of the treatment does not converge in {ITERATIONS} steps: some covariates, or a combination "
+            "of them, predict the treatment almost without error; leave these out."
+        )
+    return climb.coefficients[0], probabilities, climb.information()
+
+
+def _discriminant(frame: Frame) -> Vector:
+    """(k,) what the logit would be were the variables normal within each arm: near it for most data, and free."""
+    k, t = frame.at["x"].stop, frame.column("t")
+    products, right = frame.products[:k, :k], frame.products[:k, t]
+    slopes = np.linalg.solve(products, right)
+    residual = float(frame.products[t, t] - right @ slopes)
+    if residual <= 1e-6 * frame.n:
+        return np.zeros(k)
+    share = float(frame.centre[t] + frame.scale[t] * right[0] / products[0, 0])
+    coefficients = np.asarray(slopes * (products[0, 0] / residual / frame.scale[t]))
+    means = frame.products[0, 1:k] / products[0, 0]
+    coefficients[0] = np.log(share / (1 - share)) - means @ coefficients[1:]
+    return coefficients if reach(coefficients[None], products)[0] < LONGEST_STEP else np.zeros(k)
+
+
+def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[Vector, Matrix | None]:
+    """The fit on a stride of the rows, from which the whole needs few passes, with about the information of the whole;
+    where it began and none if the stride has no fit.
+    """
+    k = len(start)
+    z = np.array(frame.matrix[:k, ::step], order="C")
+    weights = None if frame.weights is None else np.array(frame.weights[::step])
+    # Few variables are multiplied sooner than another thread begins.
+    rows = Rows(n=z.shape[1], block=_START_BLOCK, threads=frame.rows.threads if k > _FEW else 1)
+    products = gram(rows, z, weights)
+    try:
+        coefficients, _, information = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6, products=products)
+    except UnusableData:
+        return start, None
+    return coefficients, _carried_over(information, products, frame.products[:k, :k])
+
+
+def _carried_over(information: Matrix, products: Matrix, others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """About the (k, k) information of other rows, from that of some rows and the cross-products of both.
+
+    The rows count by their share. How the others' cross-products differ from that share is known, and the information
+    differs by nearly the same, as often as a row counts in it: what is left is how the two differ in p(1 - p).
+    """
+    share = others[..., :1, :1] / products[0, 0]
+    return np.asarray(share * information + information[0, 0] / products[0, 0] * (others - share * products))
+
+
+def cross_fit_logit(fit: Logit, treated: Vector, folds: NDArray[np.integer], products: NDArray[np.float64]) -> Vector:
+    """(n,) the probability of each row from the logit fitted without its fold, to a mean gradient of 1e-10.
+
+    All fits begin at the whole fit; each pass over the rows serves all of them.
+
+    Args:
+        fit: the logit of all rows.
+        treated: (n,) the 0/1 values of `t`.
+        folds: (n,) the fold of each row.
+        products: (folds, k, k) cross-products of the variables within each fold.
+
+    Raises:
+        UnusableData: without one of the folds the covariates predict the treatment without error.
+    """
+    work = _WithoutFolds(fit, treated, folds, products)
+    if not work.climb.run(work.gradients, work.inverses, _FOLD_GRADIENT * fit.frame.n):
+        raise UnusableData(
+            "Without one of the folds the logit of the treatment does not converge; use fewer covariates or folds."
+        )
+    return work.probabilities
+
+
+class _WithoutFolds:
+    """The logits without each fold."""
+
+    def __init__(self, fit: Logit, treated: Vector, folds: NDArray[np.integer], products: NDArray[np.float64]) -> None:
+        self.frame, self.treated, self.folds, self.n_folds = fit.frame, treated, folds, len(products)
+        self.k = fit.frame.at["x"].stop
+        self.probabilities = np.empty(fit.frame.n)
+        whole = products.sum(axis=0)
+        rest = whole - products
+        self.used = independent_each(rest)
+        gradient = self._shares(fit)
+        self.climb = Climb(
+            np.where(self.used, fit.coefficients, 0.0), self._inverted(_carried_over(fit.nearly, whole, rest)), whole
+        )
+        complete = self.used.all(axis=1, keepdims=True)
+        self.climb.step(np.where(complete, gradient.sum(axis=0) - gradient, 0.0))
+
+    def _shares(self, fit: Logit) -> Matrix:
+        """(folds, k) gradients of each fold's rows at the whole fit."""
+        frame = self.frame
+
+        def work(s: slice) -> Partial:
+            residual = self.treated[s] - fit.probabilities[s]
+            if frame.weights is not None:
+                residual *= frame.weights[s]
+            by_fold = scratch("by fold", self.n_folds, len(residual))
+            by_fold.fill(0.0)
+            by_fold[self.folds[s], np.arange(len(residual))] = residual
+            return (cross(by_fold, frame.matrix[: self.k, s]),)
+
+        (gradient,) = frame.rows.total(work)
+        return gradient
+
+    def gradients(self) -> Matrix:
+        """(folds, k) gradient of each fit; keeps each row's probability without its fold."""
+        frame, coefficients = self.frame, self.climb.coefficients
+
+        def work(s: slice) -> Partial:
+            z, folds = frame.matrix[: self.k, s], self.folds[s]
+            p = _of_negative(combined(-coefficients, z, scratch("eta", self.n_folds, len(folds))))
+            own = folds * np.int64(len(folds)) + np.arange(len(folds))
+            self.probabilities[s] = p.ravel()[own]
+            residual = np.subtract(self.treated[s], p, out=p)
+            if frame.weights is not None:
+                residual *= frame.weights[s]
+            residual.ravel()[own] = 0.0
+            return (cross(residual, z),)
+
+        (gradients,) = frame.rows.total(work)
+        return gradients
+
+    def inverses(self) -> NDArray[np.float64]:
+        """(folds, k, k) inverse information of each fit at its present coefficients."""
+        frame, coefficients = self.frame, self.climb.coefficients
+
+        def work(s: slice) -> Partial:
+            z, folds = frame.matrix[: self.k, s], self.folds[s]
+            curvature = _curvature(expit(coefficients @ z), None if frame.weights is None else frame.weights[s])
+            curvature[folds, np.arange(len(folds))] = 0.0
+            return (np.stack([gram_partial(z, each)[0] for each in curvature]),)
+
+        (information,) = frame.rows.total(work)
+        return self._inverted(information)
+
+    def _inverted(self, information: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverses on the variables that each fit uses, 0 elsewhere."""
+        if self.used.all():
+            try:
+                return np.asarray(np.linalg.inv(information))
+            except np.linalg.LinAlgError:
+                pass
+        result = np.zeros_like(information)
+        for fold, used in enumerate(self.used):
+            place = np.ix_(used, used)
+            result[fold][place] = np.linalg.pinv(information[fold][place], hermitian=True)
+        return result

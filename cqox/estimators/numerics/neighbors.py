@@ -1,0 +1,354 @@
+"""The nearest rows of an arm, with every row that is as near as the last of them: on a line, and in space.
+
+On a line the rows near to a score are a stretch of the sorted ones, so that sums over them are differences of running
+sums. In space rows that stand at the same place are one cell, and a tree of the cells finds the near ones. Either way
+the answer to a search is a `Neighbors`: sums over each row's near rows, and their transpose.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.numerics.array_store import let_go, room, settled
+from cqox.estimators.numerics.ties import TIE
+
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
+
+__all__ = ["Arm", "Line", "Neighbors", "Search", "Space", "other_arm"]
+
+type Arm = Literal[0, 1]
+"""Untreated or treated."""
+
+_BLOCK = 65_536
+"""Rows that are looked for at a time on a line."""
+
+_SPARE = 4
+_NEAR = 1e-9
+"""Distances in space that differ by less count as equal; they are of the order of 1."""
+
+
+def other_arm(arm: Arm) -> Arm:
+    """The arm that this one is compared with."""
+    return 0 if arm else 1
+
+
+class Neighbors(Protocol):
+    """For each row of one arm, a set of rows of an arm, maybe the same."""
+
+    @property
+    def counts(self) -> Vector:
+        """(queries,) how many rows are in each set; 0 where it was not looked for or nothing is near enough."""
+        ...
+
+    def sums(self, values: Vector) -> Vector:
+        """(queries,) sums of (targets,) values over each set."""
+        ...
+
+    def spread(self, values: Vector) -> Vector:
+        """(targets,) sums of (queries,) values over the sets that a row is in."""
+        ...
+
+    def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """(queries,) one row of each set, -1 where it is empty.
+
+        Queries whose sets are the same take different rows of it as far as there are. The (queries,) and (targets,)
+        keys decide who takes which, so that the order of the rows does not.
+        """
+        ...
+
+
+class Search(Protocol):
+    """Finds near rows; keeps what it found."""
+
+    def nearest(
+        self, query: Arm, target: Arm, least: int, *, within: float | None = None, only: NDArray[np.bool_] | None = None
+    ) -> Neighbors:
+        """The nearest rows of the target arm to each row of the query arm.
+
+        Args:
+            query: whose neighbours; a row is its own nearest where it is the target arm, too.
+            target: who may be a neighbour.
+            least: how many to find, and all that are as near as the last of them.
+            within: the farthest that they may be; None for any distance.
+            only: (queries,) rows to look for; the others may come out without neighbours. All where None.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stretches:
+    """Sets that are stretches of the sorted rows of the target arm.
+
+    Attributes:
+        order: (targets,) positions that sort them.
+        values: (targets,) their scores, sorted.
+        left, right: (queries,) ends of each stretch.
+    """
+
+    order: NDArray[np.intp]
+    values: Vector
+    left: NDArray[np.integer]
+    right: NDArray[np.integer]
+
+    @property
+    def counts(self) -> Vector:
+        return (self.right - self.left).astype(np.float64)
+
+    def sums(self, values: Vector) -> Vector:
+        running = np.zeros(len(values) + 1)
+        np.cumsum(values[self.order], out=running[1:])
+        result: Vector = running[self.right]
+        for s in _blocks(len(result)):
+            result[s] -= running[self.left[s]]
+        return result
+
+    def spread(self, values: Vector) -> Vector:
+        size = len(self.order) + 1
+        steps = np.bincount(self.left, values, size)
+        steps -= np.bincount(self.right, values, size)
+        result = np.empty(len(self.order))
+        result[self.order] = np.cumsum(steps, out=steps)[:-1]
+        return result
+
+    def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+        size, order = self.right - self.left, self.order
+        place = self.left.astype(np.intp)
+        several = np.flatnonzero(size > 1)
+        if len(several):
+            # Equal scores are in a set together or not at all, so that keys may order them.
+            groups = np.cumsum(np.diff(self.values, prepend=self.values[:1]) > TIE)
+            order = order[np.lexsort((target_keys[order], groups))]
+            sets = self.left[several] * np.int64(len(order) + 1) + self.right[several]
+            place[several] += _turns(sets, query_keys[several]) % size[several]
+        return np.where(size > 0, order[np.minimum(place, len(order) - 1)], -1)
+
+
+class Line:
+    """Rows by their score."""
+
+    def __init__(self, control: Vector, treated: Vector) -> None:
+        orders = tuple(settled(np.argsort(values, kind="stable")) for values in (control, treated))
+        self._orders = orders
+        self._sorted = settled(control[orders[0]]), settled(treated[orders[1]])
+        self._found: dict[tuple[Arm, Arm, int, float | None], _Stretches] = {}
+
+    def nearest(
+        self, query: Arm, target: Arm, least: int, *, within: float | None = None, only: NDArray[np.bool_] | None = None
+    ) -> Neighbors:
+        """The nearest rows of the target arm to each row of the query arm, as `Search` says."""
+        key = (query, target, least, within)
+        if key not in self._found:
+            self._found[key] = self._stretches(query, target, least, within)
+        return self._found[key]
+
+    def _stretches(self, query: Arm, target: Arm, least: int, within: float | None) -> _Stretches:
+        among, order = self._sorted[target], self._orders[query]
+        # Many searches are kept, and so are their ends; of more rows than this can count there is no matching.
+        left, right = room(len(order)).view(np.int32).reshape(2, len(order))
+        # Sorted queries walk through the sorted targets once, which a cache likes.
+        for s in _blocks(len(order)):
+            sought = self._sorted[query][s]
+            reach = _reach(sought, among, min(least, len(among)))
+            if within is not None:
+                np.minimum(reach, within, out=reach)
+            left[order[s]] = np.searchsorted(among, sought - reach - TIE, "left")
+            right[order[s]] = np.searchsorted(among, sought + reach + TIE, "right")
+        let_go()
+        return _Stretches(order=self._orders[target], values=among, left=left, right=right)
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
+
+
+def _turns(sets: NDArray[np.integer], keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """(queries,) the place of each query among those with the same set, in the order of their keys."""
+    order = np.lexsort((keys, sets))
+    ordered = sets[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    turns = np.empty(len(sets), dtype=np.intp)
+    turns[order] = np.arange(len(sets)) - np.repeat(starts, np.diff(np.append(starts, len(sets))))
+    return turns
+
+
+def _reach(sought: Vector, among: Vector, least: int) -> Vector:
+    """(queries,) the distance to the `least`-th nearest of some sorted values, by bisection for where these begin."""
+    last = len(among) - least
+    middle = np.searchsorted(among, sought)
+    low, high = np.clip(middle - least, 0, last), np.minimum(middle, last)
+    for _ in range(least.bit_length()):
+        half = (low + high) // 2
+        beyond = among[np.minimum(half + least, len(among) - 1)] - sought
+        later = (low < high) & (sought - among[half] > beyond)
+        low, high = np.where(later, half + 1, low), np.where(later | (low >= high), high, half)
+    return np.maximum(sought - among[low], among[low + least - 1] - sought)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cells:
+    """The rows of an arm by the place where they stand.
+
+    Attributes:
+        codes: (n,) the cell of each row.
+        sizes: (cells,) rows in each.
+        places: (cells, dimensions).
+    """
+
+    codes: NDArray[np.intp]
+    sizes: NDArray[np.intp]
+    places: Matrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lists:
+    """Sets that are lists of cells of the target arm, one list for each cell of the query arm.
+
+    Attributes:
+        query, target: the cells of both arms.
+        looked: (lists,) which cells of the query arm have one, ascending.
+        lengths: (lists,) cells in each list, at least 1.
+        members: the lists, one after the other.
+        counts: (queries,) rows in each row's set.
+    """
+
+    query: _Cells
+    target: _Cells
+    looked: NDArray[np.intp]
+    lengths: NDArray[np.intp]
+    members: NDArray[np.intp]
+    counts: Vector
+
+    def sums(self, values: Vector) -> Vector:
+        return self._sums(np.bincount(self.target.codes, values, len(self.target.sizes)))
+
+    def _sums(self, by_cell: Vector) -> Vector:
+        result = np.zeros(len(self.query.sizes))
+        result[self.looked] = np.add.reduceat(by_cell[self.members], np.cumsum(self.lengths) - self.lengths)
+        return np.asarray(result[self.query.codes])
+
+    def spread(self, values: Vector) -> Vector:
+        by_cell = np.bincount(self.query.codes, values, len(self.query.sizes))[self.looked]
+        return np.bincount(self.members, np.repeat(by_cell, self.lengths), len(self.target.sizes))[self.target.codes]
+
+    def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+        result = np.full(len(self.query.codes), -1, dtype=np.intp)
+        lists = np.full(len(self.query.sizes), -1, dtype=np.intp)
+        lists[self.looked] = np.arange(len(self.looked))
+        own = lists[self.query.codes]
+        asked = np.flatnonzero(own >= 0)
+        own = own[asked]
+        ends = np.cumsum(self.target.sizes[self.members])
+        starts = (ends - self.target.sizes[self.members])[np.cumsum(self.lengths) - self.lengths]
+        place = starts[own] + _turns(own, query_keys[asked]) % self.counts[asked].astype(np.intp)
+        member = np.searchsorted(ends, place, "right")
+        cell = self.members[member]
+        rows = np.lexsort((target_keys, self.target.codes))
+        first = np.cumsum(self.target.sizes) - self.target.sizes
+        within = place - (ends[member] - self.target.sizes[cell])
+        result[asked] = rows[first[cell] + within]
+        return result
+
+
+class Space:
+    """Rows by their covariates, at Euclidean distances of transformed ones."""
+
+    def __init__(
+        self,
+        columns: Matrix,
+        rows: tuple[NDArray[np.intp], NDArray[np.intp]],
+        transform: Matrix,
+        *,
+        threads: int,
+    ) -> None:
+        """From (dimensions, n) covariates, each arm's rows, and a (dimensions, dimensions) transformation of them."""
+        self._columns, self._rows, self._transform = columns, rows, transform
+        self._threads = threads
+        self._distinct: dict[Arm, bool] = {}
+        self._cells: dict[Arm, _Cells] = {}
+        self._trees: dict[Arm, KDTree] = {}
+        self._found: dict[tuple[Arm, Arm, int, bytes], _Lists] = {}
+
+    def cells(self, arm: Arm) -> int:
+        """How many places the rows of an arm stand at; where each has its own, none of them is looked at."""
+        return len(self._rows[arm]) if self._apart(arm) else len(self._places(arm).sizes)
+
+    def _apart(self, arm: Arm) -> bool:
+        """Whether some covariate alone tells all rows of an arm apart."""
+        if arm not in self._distinct:
+            rows = self._rows[arm]
+            self._distinct[arm] = any(len(np.unique(column[rows])) == len(rows) for column in self._columns)
+        return self._distinct[arm]
+
+    def _places(self, arm: Arm) -> _Cells:
+        if arm not in self._cells:
+            self._cells[arm] = _cells(self._columns[:, self._rows[arm]], self._transform, apart=self._apart(arm))
+        return self._cells[arm]
+
+    def nearest(
+        self, query: Arm, target: Arm, least: int, *, within: float | None = None, only: NDArray[np.bool_] | None = None
+    ) -> Neighbors:
+        """The nearest rows of the target arm to each row of the query arm, as `Search` says; `within` is not known."""
+        key = (query, target, least, b"" if only is None else np.packbits(only).tobytes())
+        if key not in self._found:
+            self._found[key] = self._lists(query, target, least, only)
+        return self._found[key]
+
+    def _lists(self, query: Arm, target: Arm, least: int, only: NDArray[np.bool_] | None) -> _Lists:
+        asking, among = self._places(query), self._places(target)
+        wanted = asking.codes if only is None else asking.codes[only]
+        looked = np.flatnonzero(np.bincount(wanted, minlength=len(asking.sizes)))
+        lengths, members = self._near(asking.places[looked], target, least)
+        starts = np.cumsum(lengths) - lengths
+        counts = np.zeros(len(asking.sizes))
+        if len(looked):
+            counts[looked] = np.add.reduceat(among.sizes[members], starts)
+        return _Lists(
+            query=asking, target=among, looked=looked, lengths=lengths, members=members, counts=counts[asking.codes]
+        )
+
+    def _near(self, places: Matrix, target: Arm, least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Lengths and members of the lists of near cells of some places."""
+        cells, tree = self._places(target), self._tree(target)
+        size = len(cells.sizes)
+        wide = min(least + _SPARE, size)
+        found = tree.query(places, k=np.arange(1, wide + 1), workers=self._threads)
+        distances, nearest = np.asarray(found[0]), np.asarray(found[1])
+        enough = np.cumsum(cells.sizes[nearest], axis=1) >= least
+        enough[:, -1] = True
+        reach = distances[np.arange(len(places)), enough.argmax(axis=1)] * (1 + _NEAR) + _NEAR
+        inside = distances <= reach[:, None]
+        lengths = inside.sum(axis=1)
+        wider = np.flatnonzero(inside[:, -1]) if wide < size else np.empty(0, dtype=np.intp)
+        if not len(wider):
+            return lengths, nearest[inside]
+        balls = tree.query_ball_point(places[wider], reach[wider], workers=self._threads, return_sorted=True)
+        lists = np.split(nearest[inside], np.cumsum(lengths)[:-1])
+        for place, ball in zip(wider.tolist(), balls, strict=True):
+            lists[place] = np.asarray(ball, dtype=np.intp)
+            lengths[place] = len(ball)
+        return lengths, np.concatenate(lists)
+
+    def _tree(self, arm: Arm) -> "KDTree":
+        from scipy.spatial import KDTree
+
+        if arm not in self._trees:
+            self._trees[arm] = KDTree(self._places(arm).places)
+        return self._trees[arm]
+
+
+def _cells(columns: Matrix, transform: Matrix, *, apart: bool) -> _Cells:
+    """The cells of (dimensions, n) covariates, in the order of their values; each row's own where they are apart."""
+    n = columns.shape[1]
+    if apart:
+        return _Cells(codes=np.arange(n), sizes=np.ones(n, dtype=np.intp), places=np.asarray((transform @ columns).T))
+    order = np.lexsort(columns)
+    ordered = columns[:, order]
+    first = np.ones(n, dtype=np.bool_)
+    first[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
+    codes = np.empty(n, dtype=np.intp)
+    codes[order] = np.cumsum(first) - 1
+    return _Cells(codes=codes, sizes=np.bincount(codes), places=np.asarray((transform @ ordered[:, first]).T))

@@ -1,0 +1,380 @@
+"""Off-policy evaluation: what a policy would have earned, from the log of another one.
+
+All assume that the logging policy chose by the logged probabilities alone and that every action which the target policy
+takes had a chance in the log; the direct method assumes instead that its model of the rewards is right, and the doubly
+robust one is right where either holds. The target policy is the mapped one, else the constant `options.target_action`,
+else uniform over the actions of the log.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import Estimator, Law
+from cqox.estimators.inference.make_estimate import (
+    Title,
+    effective_rows,
+    estimated,
+    finite,
+    no_absorbing,
+    varying_outcome,
+)
+from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.off_policy.reward_model import Rewards, fit_rewards
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample, listed
+
+__all__ = ["ESTIMATORS"]
+
+_FAMILY = "off_policy"
+_ESTIMAND = "policy value"
+_CLIPS = (5.0, 10.0, 100.0)
+_FEW = 0.2
+_FAR_FROM_ONE = 4.0
+"""Standard errors of the mean weight."""
+
+_ROUNDING = 1e-9
+
+_MOST_ACTIONS = 1_000
+_METHOD = "influence function"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Policy:
+    """The target policy on the rows of a sample.
+
+    Attributes:
+        taken: (n,) its probability of the logged action.
+        all: (n, actions) of every action; (actions,) where it is the same in every row; None where only that of the
+            logged action is known.
+        note: what policy it is, a sentence.
+    """
+
+    taken: Vector
+    all: Matrix | Vector | None
+    note: str
+
+
+def _inverse_propensity(plan: Plan) -> Estimate:
+    sample = _sample(plan)
+    policy, weights = _policy(plan, sample), _ratios(plan, sample)
+    y = sample.take(plan.data.y)
+    value = _average(plan, sample, weights * y)
+    return _answer(plan, sample, "ope_ips", value, weights * y - value, policy)
+
+
+def _self_normalised(plan: Plan) -> Estimate:
+    sample = _sample(plan)
+    policy, weights = _policy(plan, sample), _ratios(plan, sample)
+    y, mass = sample.take(plan.data.y), _average(plan, sample, weights)
+    value = _average(plan, sample, weights * y) / mass
+    return _answer(plan, sample, "ope_snips", value, weights * (y - value) / mass, policy)
+
+
+def _direct(plan: Plan) -> Estimate:
+    sample = _modelled_sample(plan)
+    policy, rewards = _policy(plan, sample), _rewards(plan, sample, crossed=False)
+    everywhere, influence = rewards.value(policy.all)
+    value = _average(plan, sample, everywhere)
+    return _answer(plan, sample, "ope_dm", value, everywhere - value + influence, policy, rewards)
+
+
+def _doubly_robust(plan: Plan) -> Estimate:
+    sample = _modelled_sample(plan)
+    policy, weights = _policy(plan, sample), _ratios(plan, sample)
+    rewards = _rewards(plan, sample, crossed=True)
+    everywhere, _ = rewards.value(policy.all)
+    scores = everywhere + weights * (sample.take(plan.data.y) - rewards.logged)
+    value = _average(plan, sample, scores)
+    return _answer(plan, sample, "ope_dr", value, scores - value, policy, rewards)
+
+
+def _answer(
+    plan: Plan, sample: Sample, name: str, value: float, influence: Vector, policy: _Policy,
+    rewards: Rewards | None = None,
+) -> Estimate:  # fmt: skip
+    """The value with its standard error, and how it compares with what the log earned."""
+    sampling = plan.weights(sample)
+    contributions = influence / sample.n if sampling is None else influence * sampling / sample.n
+    clusters, settings = plan.clusters(sample), plan.settings
+    uncertainty = _unbiased(asymptotic(contributions, clusters, settings, name=_METHOD), plan, sample)
+    y = sample.take(plan.data.y)
+    logged = _average(plan, sample, y)
+    own = (y - logged) / sample.n if sampling is None else (y - logged) * sampling / sample.n
+    lift = _unbiased(asymptotic(contributions - own, clusters, settings, name=_METHOD), plan, sample)
+    diagnostics: dict[str, Json] = {
+        "logged_value": logged,
+        "lift": value - logged,
+        "lift_standard_error": lift.standard_error,
+    }
+    if plan.has("action"):
+        diagnostics["actions"] = len(_labels(plan))
+    warnings: list[str] = []
+    effective = None
+    if name != "ope_dm":
+        effective, told, warnings = _weight_diagnostics(plan, sample)
+        diagnostics |= told
+    if rewards is not None:
+        diagnostics["reward_model"] = rewards.kind
+    unlogged = _unlogged(plan, sample, policy)
+    if unlogged:
+        warnings.append(
+            f"The target policy takes actions that the log never took ({listed(unlogged)}): what they would earn is "
+            "not in these data, and counts as "
+            + ("the overall mean." if rewards is not None else "nothing; map a policy over the logged actions.")
+        )
+    notes = [policy.note, *(rewards.notes if rewards is not None else ())]
+    return estimated(
+        Title(name, _FAMILY, _ESTIMAND), plan, sample, value, contributions, uncertainty,
+        n_effective=effective, diagnostics=diagnostics, notes=notes, warnings=warnings,
+    )  # fmt: skip
+
+
+def _unbiased(uncertainty: Uncertainty, plan: Plan, sample: Sample) -> Uncertainty:
+    """With n - 1 in the place of n, as the standard error of a mean has it, unless another was asked for."""
+    if uncertainty.standard_error is None or plan.settings.se != "auto" or plan.clusters(sample).codes:
+        return uncertainty
+    return replace(uncertainty, standard_error=uncertainty.standard_error * math.sqrt(sample.n / (sample.n - 1)))
+
+
+def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Json], list[str]]:
+    """Effective rows, what is told of the importance weights, and doubts about them."""
+    weights, y = _ratios(plan, sample), sample.take(plan.data.y)
+    sampling = plan.weights(sample)
+    whole = weights if sampling is None else weights * sampling
+    total = float(whole.sum())
+    effective = effective_rows(whole, sample.n) if total > 0 else 0.0
+    mean = _average(plan, sample, weights)
+    spread = (weights - mean) / sample.n if sampling is None else (weights - mean) * sampling / sample.n
+    error = asymptotic(spread, plan.clusters(sample), plan.settings, name=_METHOD).standard_error
+    clipped = {f"{clip:g}": _average(plan, sample, np.minimum(weights, clip) * y) for clip in _CLIPS}
+    told: dict[str, Json] = {
+        "ess": effective,
+        "mean_weight": mean,
+        "mean_weight_standard_error": error,
+        "largest_weight": float(weights.max()),
+        "largest_weight_share": finite(float(whole.max() / total)) if total > 0 else None,
+        "ips_clipped_at": clipped,  # type: ignore[dict-item]
+    }
+    warnings = []
+    if effective < _FEW * sample.n:
+        warnings.append(
+            f"The importance weights leave {effective:.1f} effective rows of {sample.n}: the target policy is far from "
+            "the one that was logged."
+        )
+    if error is not None and abs(mean - 1.0) > max(_FAR_FROM_ONE * error, _ROUNDING):
+        warnings.append(
+            f"The importance weights average {mean:.3f}, not 1: the logged probabilities are not those by which the "
+            "actions were chosen, or the target's do not sum to 1 over the logged actions."
+        )
+    return effective, told, warnings
+
+
+def _sample(plan: Plan) -> Sample:
+    return plan.sample("y", "action", "pscore", "target_policy")
+
+
+def _modelled_sample(plan: Plan) -> Sample:
+    return plan.sample("y", "action", "pscore", "target_policy", "covariates")
+
+
+def _rewards(plan: Plan, sample: Sample, *, crossed: bool) -> Rewards:
+    return plan.share(
+        ("rewards", id(sample), crossed),
+        lambda: fit_rewards(plan, sample, sample.take(_actions(plan)), len(_labels(plan)), crossed=crossed),
+    )
+
+
+def _average(plan: Plan, sample: Sample, values: Vector) -> float:
+    return float(np.average(values, weights=plan.weights(sample)))
+
+
+def _actions(plan: Plan) -> Codes:
+    assert plan.data.action is not None
+    return plan.data.action
+
+
+def _labels(plan: Plan) -> tuple[str, ...]:
+    labels = plan.data.action_labels
+    return labels or tuple(str(code) for code in range(int(_actions(plan).max(initial=-1)) + 1))
+
+
+def _ratios(plan: Plan, sample: Sample) -> Vector:
+    """(n,) target's over logging policy's probability of the logged action."""
+    assert plan.data.pscore is not None
+    pscore = plan.data.pscore
+    return plan.share(("importance weights", id(sample)), lambda: _policy(plan, sample).taken / sample.take(pscore))
+
+
+def _policy(plan: Plan, sample: Sample) -> _Policy:
+    """The target policy.
+
+    Raises:
+        UnusableData: the mapped columns are neither one nor one for each action, or the action asked for is not logged.
+    """
+    return plan.share(("target policy", id(sample)), lambda: _made_policy(plan, sample))
+
+
+def _made_policy(plan: Plan, sample: Sample) -> _Policy:
+    mapped, asked = plan.data.target_policy, plan.settings.target_action
+    if mapped.shape[1] == 1:
+        name = plan.label("target_policy")
+        return _Policy(
+            taken=sample.take(mapped)[:, 0], all=None, note=f"'{name}' is the probability of the logged action."
+        )
+    actions, labels = sample.take(_actions(plan)), _labels(plan)
+    if mapped.shape[1]:
+        everything = _by_action(plan, sample.take(mapped), labels)
+        taken = everything[np.arange(sample.n), actions]
+        return _Policy(taken=taken, all=everything, note="The target policy has a column for each action.")
+    if asked is not None:
+        if asked not in labels:
+            raise UnusableData(
+                f"options.target_action '{asked}' is no logged action; these are {listed(labels)}.",
+                field="options.target_action",
+                choices=list(labels),
+            )
+        constant = np.asarray([float(label == asked) for label in labels])
+        return _Policy(taken=constant[actions], all=constant, note=f"The target policy always takes '{asked}'.")
+    uniform = np.full(len(labels), 1.0 / len(labels))
+    note = f"No target_policy is mapped: the uniform policy over the {len(labels)} logged actions is evaluated."
+    return _Policy(taken=uniform[actions], all=uniform, note=note)
+
+
+def _by_action(plan: Plan, columns: Matrix, labels: tuple[str, ...]) -> Matrix:
+    """The policy's columns in the order of the actions: by name where every action ends one column's name.
+
+    Raises:
+        UnusableData: not one column for each action, or probabilities that do not sum to 1.
+    """
+    if columns.shape[1] != len(labels):
+        raise UnusableData(
+            f"'target_policy' has {columns.shape[1]} columns for {len(labels)} actions ({listed(labels)}); map one "
+            "column (the probability of the logged action) or one for each action.",
+            field="mapping.target_policy",
+        )
+    names = plan.data.names.get("target_policy", ())
+    ends = [[at for at, name in enumerate(names) if name == label or name.endswith(f"_{label}")] for label in labels]
+    if all(len(each) == 1 for each in ends):
+        columns = columns[:, [each[0] for each in ends]]
+    columns = np.ascontiguousarray(columns)
+    off = float(np.abs(columns.sum(axis=1) - 1.0).max(initial=0.0))
+    if off > 1e-6:
+        raise UnusableData(
+            f"The probabilities of the target policy sum to 1 in every row but for up to {off:.3g}; correct them.",
+            field="mapping.target_policy",
+        )
+    return columns
+
+
+def _unlogged(plan: Plan, sample: Sample, policy: _Policy) -> list[str]:
+    if policy.all is None:
+        return []
+    labels = _labels(plan)
+    seen = np.bincount(sample.take(_actions(plan)), minlength=len(labels)) > 0
+    wanted = policy.all > 0 if policy.all.ndim == 1 else (policy.all > 0).any(axis=0)
+    return [label for label, missing in zip(labels, wanted & ~seen, strict=True) if missing]
+
+
+def _rule(plan: Plan) -> str | None:
+    if not plan.has("action") and plan.data.target_policy.shape[1] != 1:
+        return "It needs 'action', the logged action, or 'target_policy', the target's probability of it."
+    sample = _sample(plan)
+    reason = varying_outcome(plan, sample)
+    if reason is not None:
+        return reason
+    if plan.has("action") and len(_labels(plan)) < 2:
+        return f"The action '{plan.label('action')}' never varies, so that the log holds one policy's value alone."
+    if not float(np.sum(_ratios(plan, sample))) > 0:
+        return "The target policy never takes an action that the log took."
+    return None
+
+
+def _modelled_rule(plan: Plan) -> str | None:
+    reason = _rule(plan) or no_absorbing(plan)
+    if reason is not None:
+        return reason
+    if not plan.has("action"):
+        return "It needs the role 'action', which the mapping does not name, to model the rewards of each action by."
+    actions = len(_labels(plan))
+    if actions > _MOST_ACTIONS:
+        return f"A model of the rewards is fitted for up to {_MOST_ACTIONS:,} actions; the log has {actions:,}."
+    sample = _modelled_sample(plan)
+    if _policy(plan, sample).all is None:
+        return (
+            "It needs the target policy's probability of every action: map one column for each as 'target_policy'; one "
+            "column says that of the logged action alone."
+        )
+    if sample.n <= 2 * (plan.data.covariates.shape[1] + 2):
+        return f"Only {sample.n} complete rows are too few to model the rewards by."
+    return None
+
+
+_LAWS: frozenset[Law] = frozenset({"row_permutation", "outcome_scale", "half_weights", "chunk_size", "threads"})
+_ROLES = ("target_policy", "weights", "cluster")
+
+
+def _entry(
+    name: str,
+    summary: str,
+    paper: str,
+    doi: str,
+    compute: Callable[[Plan], Estimate],
+    *,
+    modelled: bool = False,
+) -> Estimator:
+    laws: frozenset[Law] = _LAWS | ({"irrelevant_constant", "collinear_copy"} if modelled else set())
+    return Estimator(
+        name=name,
+        family=_FAMILY,
+        estimand=_ESTIMAND,
+        summary=summary,
+        requires=("y", "pscore"),
+        optional=("action", "covariates", *_ROLES) if modelled else ("action", *_ROLES),
+        standard_error="of a mean, from the influence function; CRV1 with clusters",
+        paper=paper,
+        doi=doi,
+        checked_against="obp (Open Bandit Pipeline) formulas",
+        laws=laws,
+        rule=_modelled_rule if modelled else _rule,
+        compute=compute,
+    )
+
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    _entry(
+        "ope_ips",
+        "Mean reward of the log weighted by the target's over the logging policy's probability of the logged action.",
+        "Horvitz and Thompson 1952, Journal of the American Statistical Association 47",
+        "10.1080/01621459.1952.10483446",
+        _inverse_propensity,
+    ),
+    _entry(
+        "ope_snips",
+        "The same, divided by the mean weight: a little bias for less variance, and no value beyond the rewards seen.",
+        "Swaminathan and Joachims 2015, NeurIPS 28, equation 4",
+        "10.5555/2969442.2969600",
+        _self_normalised,
+    ),
+    _entry(
+        "ope_dm",
+        "What a linear model of the rewards predicts under the target policy; right where the model is.",
+        "Dudik, Erhan, Langford and Li 2014, Statistical Science 29, section 3.1",
+        "10.1214/14-STS500",
+        _direct,
+        modelled=True,
+    ),
+    _entry(
+        "ope_dr",
+        "The direct method with every row predicted without its fold, corrected by weighted residuals of the log.",
+        "Dudik, Erhan, Langford and Li 2014, Statistical Science 29, equation 3.3",
+        "10.1214/14-STS500",
+        _doubly_robust,
+        modelled=True,
+    ),
+)

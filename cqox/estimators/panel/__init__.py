@@ -1,0 +1,1 @@
+"""Differences in differences, staggered adoption, imputation and matching on treatment histories."""

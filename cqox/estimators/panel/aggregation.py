@@ -1,0 +1,239 @@
+"""Averages of effects by cohort and period, their errors and their covariances.
+
+Each average weights its effects by the cohorts' sizes, which are estimated too; what that adds to the units'
+contributions is Callaway and Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, section 4 and corollary 2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.inference.clusters import Clusters
+from cqox.estimators.panel.group_time import GroupTimes
+from cqox.estimators.panel.influence_factors import Part
+from cqox.estimators.panel.unit_errors import unit_covariance
+
+__all__ = [
+    "Average",
+    "Family",
+    "by_calendar",
+    "by_event",
+    "by_group",
+    "contributions",
+    "corrected_covariance",
+    "covariance",
+    "errors",
+    "over",
+    "simple",
+]
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Average:
+    """A weighted average of effects.
+
+    Attributes:
+        value: in the panel's scale.
+        weights: (cells,) of the effects.
+        by_size: (cohorts,) how it moves with a cohort's size: a unit there contributes its weight times this.
+    """
+
+    value: float
+    weights: Vector
+    by_size: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Averages by one thing, and their average.
+
+    Attributes:
+        at: what each is for: steps since the start, places of cohorts, or positions of periods.
+        averages: one for each.
+        overall: of those after the start of treatment; None where there is none.
+        plain: whether that is their plain mean, rather than one by the cohorts' sizes.
+    """
+
+    at: tuple[int, ...]
+    averages: tuple[Average, ...]
+    overall: Average | None
+    plain: bool = True
+
+
+def over(found: GroupTimes, kept: NDArray[np.bool_]) -> Average:
+    """Over some effects, by the sizes of their cohorts."""
+    cohort = found.cells.cohort
+    mass = np.asarray([each.mass for each in found.panel.cohorts])
+    total = float(mass[cohort[kept]].sum())
+    weights = np.where(kept, mass[cohort] / total, 0.0)
+    value = float(weights @ found.effects)
+    count = np.bincount(cohort[kept], minlength=len(mass))
+    sums = np.bincount(cohort[kept], found.effects[kept], len(mass))
+    return Average(value=value, weights=weights, by_size=(sums - count * value) / total)
+
+
+def _mean(averages: Sequence[Average]) -> Average | None:
+    """The plain mean of averages."""
+    if not averages:
+        return None
+    return Average(
+        value=float(np.mean([each.value for each in averages])),
+        weights=np.mean([each.weights for each in averages], axis=0),
+        by_size=np.mean([each.by_size for each in averages], axis=0),
+    )
+
+
+def simple(found: GroupTimes) -> Average:
+    """Over all effects after the start of treatment."""
+    return over(found, found.cells.event >= 0)
+
+
+def by_event(found: GroupTimes, window: int | None) -> Family:
+    """By steps since the start of treatment, no farther from it than a window; overall from the start on."""
+    event = found.cells.event
+    inside = np.unique(event if window is None else event[np.abs(event) <= window])
+    averages = tuple(over(found, event == at) for at in inside)
+    after = [each for at, each in zip(inside, averages, strict=True) if at >= 0]
+    return Family(at=tuple(inside.tolist()), averages=averages, overall=_mean(after))
+
+
+def by_group(found: GroupTimes) -> Family:
+    """By cohort, each the plain mean over its treated periods; overall by the sizes of the cohorts."""
+    cells, cohorts = found.cells, found.panel.cohorts
+    after = cells.event >= 0
+    groups = np.unique(cells.cohort[after])
+    averages = []
+    for group in groups:
+        own = after & (cells.cohort == group)
+        weights = own / own.sum()
+        averages.append(Average(value=float(weights @ found.effects), weights=weights, by_size=np.zeros(len(cohorts))))
+    mass = np.asarray([cohorts[group].mass for group in groups])
+    values = np.asarray([each.value for each in averages])
+    share = mass / mass.sum()
+    value = float(share @ values)
+    by_size = np.zeros(len(cohorts))
+    by_size[groups] = (values - value) / mass.sum()
+    overall = Average(value=value, weights=share @ np.stack([each.weights for each in averages]), by_size=by_size)
+    return Family(at=tuple(groups.tolist()), averages=tuple(averages), overall=overall,
+                  plain=False)  # fmt: skip
+
+
+def by_calendar(found: GroupTimes) -> Family:
+    """By period, over the cohorts treated by then; overall the plain mean over periods."""
+    cells = found.cells
+    after = cells.event >= 0
+    periods = np.unique(cells.period[after])
+    averages = tuple(over(found, after & (cells.period == period)) for period in periods)
+    return Family(at=tuple(periods.tolist()), averages=averages, overall=_mean(averages))
+
+
+def contributions(found: GroupTimes, average: Average) -> Vector:
+    """(units,) of the units to an average, in the panel's scale."""
+    return np.concatenate(
+        [
+            part.combined(average.weights[None], average.by_size[at : at + 1])[0] @ part.right
+            for at, part in enumerate(found.parts)
+        ]
+    )
+
+
+def covariance(found: GroupTimes, averages: Sequence[Average], clusters: Clusters, *, clustered: bool) -> Matrix:
+    """(k, k) of some averages, in the panel's scale; NaN where there is a single cluster."""
+    if not averages:
+        return np.empty((0, 0))
+    weights = np.stack([each.weights for each in averages])
+    by_size = np.stack([each.by_size for each in averages])
+    lefts = [part.combined(weights, by_size[:, at]) for at, part in enumerate(found.parts)]
+    if not clustered or not clusters.mapped:
+        total = np.sum([_of_units(left, part) for left, part in zip(lefts, found.parts, strict=True)], axis=0)
+        return np.asarray(total * (_factor(clusters) if clustered else 1.0))
+    return _of_clusters(found, lefts, clusters)
+
+
+def corrected_covariance(
+    found: GroupTimes,
+    few: Sequence[Average],
+    others: Sequence[Average],
+    counts: Matrix,
+    clusters: Clusters,
+    *,
+    clustered: bool,
+) -> Matrix:
+    """(m + k, m + k) of averages that may rest on few units and of others, in the panel's scale.
+
+    Residuals from the mean of n units are too small by (n-1)/n on average, which `covariance` leaves as it is, as other
+    programs do; it matters where a cohort has few units, and is made up for in the first m. Their cohorts' sizes are
+    taken as given: what these add is 0 where no effect differs from 0, and in few units is noise counted twice.
+
+    Args:
+        few: the averages whose cells are corrected.
+        others: those that are not.
+        counts: (cells, 2) treated and comparison units, or clusters of them, of each cell.
+    """
+    stretch = np.sqrt(counts / np.maximum(counts - 1.0, 1.0))
+    plain = np.sqrt(_factor(clusters)) if clustered else 1.0
+    weights = np.stack([each.weights for each in (*few, *others)])
+    by_size = np.stack([each.by_size for each in (*few, *others)])
+    by_size[: len(few)] = 0.0
+    by_size[len(few) :] *= plain
+    lefts = []
+    for at, part in enumerate(found.parts):
+        own = weights * np.where(found.cells.cohort == at, stretch[:, 0], stretch[:, 1])
+        own[len(few) :] = weights[len(few) :] * plain
+        lefts.append(part.combined(own, by_size[:, at]))
+    if not clustered or not clusters.mapped:
+        return np.sum([_of_units(left, part) for left, part in zip(lefts, found.parts, strict=True)], axis=0)
+    return np.asarray(_of_clusters(found, lefts, clusters) / _factor(clusters))
+
+
+def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
+    """(cells,) standard errors of the effects themselves; NaN where there is none."""
+    count = len(found.effects)
+    variances = np.zeros(count)
+    if not clustered or not clusters.mapped:
+        for part in found.parts:
+            if part.left is None:
+                variances[part.cells] += np.einsum("ij,ij->i", part.right[:-1], part.right[:-1])
+            else:
+                square = part.right @ part.right.T if part.square is None else part.square
+                variances[part.cells] += np.einsum("ij,ij->i", part.left @ square, part.left)
+        variances *= _factor(clusters) if clustered else 1.0
+    else:
+        for start in range(0, count, _BLOCK):
+            weights = np.eye(min(_BLOCK, count - start), count, start)
+            lefts = [part.combined(weights, np.zeros(len(weights))) for part in found.parts]
+            variances[start : start + len(weights)] = np.diag(_of_clusters(found, lefts, clusters))
+    variances[found.cells.reference] = np.nan
+    return np.sqrt(np.where(variances > 0, variances, np.nan))
+
+
+def _factor(clusters: Clusters) -> float:
+    return clusters.fewest / (clusters.fewest - 1) if clusters.fewest > 1 else np.nan
+
+
+def _of_units(left: Matrix, part: Part) -> Matrix:
+    """(k, k) what the units of a cohort add to a covariance."""
+    if part.square is not None:
+        return np.asarray(left @ part.square @ left.T)
+    rows = left @ part.right
+    return np.asarray(rows @ rows.T)
+
+
+def _of_clusters(found: GroupTimes, lefts: Sequence[Matrix], clusters: Clusters) -> Matrix:
+    if len(clusters.codes) > 1:
+        units = np.hstack([left @ part.right for left, part in zip(lefts, found.parts, strict=True)])
+        return unit_covariance(units, clusters, clustered=True)
+    codes, count = clusters.codes[0], clusters.counts[0]
+    total = np.zeros((len(lefts[0]), count))
+    for cohort, part, left in zip(found.panel.cohorts, found.parts, lefts, strict=True):
+        own = codes[cohort.units]
+        if len(part.right) < len(left):
+            total += left @ np.stack([np.bincount(own, row, count) for row in part.right])
+        else:
+            total += np.stack([np.bincount(own, row, count) for row in left @ part.right])
+    return np.asarray(total @ total.T * _factor(clusters))

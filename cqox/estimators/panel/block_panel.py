@@ -1,0 +1,244 @@
+"""A panel in which all treated units start together and stay treated, laid out as units by periods.
+
+Synthetic controls weight whole units, so that units and periods have to be complete. A treated unit that misses a
+period is left out where another is complete; else the periods that treated units miss are left out for all. Donors
+that miss one of the periods that remain are left out. Where `post` is mapped, a unit is treated in the periods after of
+those that `treatment` marks.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.inference.make_estimate import varying_outcome
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample, listed
+
+__all__ = ["BlockPanel", "block_panel"]
+
+_MOST_CELLS, _MOST_DONORS = 4_000_000, 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockPanel:
+    """Outcomes of complete units, in an order that no order of the rows changes.
+
+    Attributes:
+        treated: (treated units, periods) outcomes, less `centre` and over `scale`.
+        donors: (donors, periods) the same of the units that are never treated.
+        centre, scale: mean and standard deviation of the donors' outcomes before treatment; their size where they
+            never vary.
+        times: (periods,) on the scale of the data's `time_values`, ascending.
+        before: periods before treatment, the first ones.
+        treated_units, donor_units: codes of the units, by row of the matrices.
+        labels: what people call the units, by code; None where nobody told.
+        notes: what was left out.
+        warnings: what was left out and changes who is spoken of.
+    """
+
+    treated: Matrix
+    donors: Matrix
+    centre: float
+    scale: float
+    times: Vector
+    before: int
+    treated_units: Codes
+    donor_units: Codes
+    labels: tuple[str, ...] | None
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def target(self) -> Vector:
+        """(periods,) the mean of the treated units."""
+        return np.asarray(self.treated.mean(axis=0))
+
+    @property
+    def after(self) -> int:
+        """Periods with treatment, the last ones."""
+        return len(self.times) - self.before
+
+    def donor(self, row: int) -> str | int:
+        """What a donor is called, by its row."""
+        code = int(self.donor_units[row])
+        return code if self.labels is None else self.labels[code]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the data that are in it."""
+        return self.treated.size + self.donors.size
+
+
+def block_panel(plan: Plan) -> BlockPanel | str:
+    """The panel of a plan's data, or why there is none; the same object at each call."""
+    return plan.share("block panel", lambda: _block_panel(plan))
+
+
+def _block_panel(plan: Plan) -> BlockPanel | str:
+    sample = plan.sample("y", "treatment", "unit_id", "time", "post")
+    reason = _unusable(plan, sample) or varying_outcome(plan, sample)
+    if reason is not None:
+        return reason
+    units, unit = np.unique(sample.take(_codes(plan.data.unit)), return_inverse=True)
+    periods, time = np.unique(sample.take(_codes(plan.data.time)), return_inverse=True)
+    if len(units) * len(periods) > _MOST_CELLS:
+        return (
+            f"{len(units)} units by {len(periods)} periods are more than the {_MOST_CELLS:,} cells that it lays out; "
+            "keep the units that are most like the treated ones."
+        )
+    status = plan.treated(sample)
+    if plan.data.post is not None:
+        status = status * sample.take(plan.data.post)
+    reason = (
+        _too_many(unit, status, len(units))
+        or _repeated(sample, unit * len(periods) + time)
+        or _no_block(plan, unit, time, status, len(units))
+    )
+    if reason is not None:
+        return reason
+    outcomes = np.full((len(units), len(periods)), np.nan)
+    outcomes[unit, time] = sample.take(plan.data.y)
+    start = int(time[status > 0].min())
+    treated = np.bincount(unit, status, len(units)) > 0
+    keys = np.full(len(units), np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(keys, unit, sample.take(plan.data.row_key))
+    values = plan.data.time_values
+    times = periods.astype(np.float64) if values is None else values[periods]
+    panel = _complete(outcomes, treated, start, times, units, keys)
+    return panel if isinstance(panel, str) else replace(panel, labels=plan.data.unit_labels)
+
+
+def _unusable(plan: Plan, sample: Sample) -> str | None:
+    if plan.has("weights"):
+        return (
+            f"It weights whole units by how well they predict the treated ones, which the sampling weights "
+            f"'{plan.label('weights')}' have no part in; leave out 'weights'."
+        )
+    return None if sample.n else "No row is complete in outcome, treatment, unit and time."
+
+
+def _too_many(unit: Codes, status: Vector, units: int) -> str | None:
+    if not status.any():
+        return "No complete row is treated."
+    donors = units - int(np.count_nonzero(np.bincount(unit, status, units)))
+    if donors <= _MOST_DONORS:
+        return None
+    return (
+        f"It compares with {_MOST_DONORS} untreated units at most, and there are {donors}: keep those that are most "
+        "like the treated ones, or see did_2x2_block."
+    )
+
+
+def _codes(codes: Codes | None) -> Codes:
+    return np.empty(0, dtype=np.int64) if codes is None else codes
+
+
+def _repeated(sample: Sample, cells: Codes) -> str | None:
+    """A reason where a unit has several rows in one period."""
+    order = np.argsort(cells, kind="stable")
+    repeats = np.flatnonzero(np.diff(cells[order]) == 0)
+    if not len(repeats):
+        return None
+    rows = np.sort(order[repeats + 1])
+    rows = rows if sample.index is None else sample.index[rows]
+    return f"Some units have several rows in one period (rows {listed([str(row + 1) for row in rows])}); keep one."
+
+
+def _no_block(plan: Plan, unit: Codes, time: Codes, status: Vector, units: int) -> str | None:
+    """A reason where treated units do not all start together and stay treated beside units that never are."""
+    treated = np.bincount(unit, status, units) > 0
+    if treated.all():
+        return "Every unit is treated at some time; it needs units that never are."
+    start = time[status > 0].min()
+    # A unit whose first treated rows are missing is no late starter: only rows that are there can tell.
+    wrong = status != (treated[unit] & (time >= start))
+    if wrong.any():
+        last_untreated = np.full(units, -1)
+        np.maximum.at(last_untreated, unit[status == 0], time[status == 0])
+        starts = np.full(units, np.iinfo(np.int64).max)
+        np.minimum.at(starts, unit[status > 0], time[status > 0])
+        if (last_untreated[treated] > starts[treated]).any():
+            return "Treatment ends again in some unit; it needs units that stay treated."
+        return (
+            "Treatment starts at different times in different units; it needs one start for all "
+            "(did_callaway_santanna compares staggered starts)."
+        )
+    if not (treated[unit] & (time < start)).any():
+        return f"No treated unit is seen before its treatment in '{plan.label('time')}'."
+    return None
+
+
+def _complete(
+    outcomes: Matrix, treated: NDArray[np.bool_], start: int, times: Vector, units: Codes, keys: NDArray[np.uint64]
+) -> BlockPanel | str:
+    known = ~np.isnan(outcomes)
+    whole = known.all(axis=1)
+    notes, warnings = list[str](), list[str]()
+    missing = int(np.count_nonzero(treated & ~whole))
+    periods = np.ones(len(times), dtype=np.bool_)
+    if missing and (treated & whole).any():
+        warnings.append(
+            f"{missing} of {int(treated.sum())} treated units miss some periods and are left out: the effect is that "
+            "on the others."
+        )
+        treated_kept = treated & whole
+    else:
+        treated_kept = treated
+        periods = known[treated].all(axis=0)
+        if missing:
+            notes.append(f"{int((~periods).sum())} periods that a treated unit misses are left out.")
+    donors = ~treated & known[:, periods].all(axis=1)
+    left_out = int(np.count_nonzero(~treated & ~donors))
+    if left_out:
+        notes.append(f"{left_out} untreated units miss some periods and are left out.")
+    before = int(np.count_nonzero(periods[:start]))
+    if before < 2 or not periods[start:].any():
+        return (
+            f"The treated units have {before} complete periods before and {int(periods[start:].sum())} after the start "
+            "of treatment; at least 2 and 1 are needed."
+        )
+    if np.count_nonzero(donors) < 2:
+        return (
+            f"{int(donors.sum())} of {int((~treated).sum())} untreated units are seen in every period that the "
+            "treated ones are; at least 2 are needed."
+        )
+    return _laid_out(outcomes[:, periods], treated_kept, donors, before, times[periods], units, keys, notes, warnings)
+
+
+def _laid_out(
+    outcomes: Matrix,
+    treated: NDArray[np.bool_],
+    donors: NDArray[np.bool_],
+    before: int,
+    times: Vector,
+    units: Codes,
+    keys: NDArray[np.uint64],
+    notes: list[str],
+    warnings: list[str],
+) -> BlockPanel:
+    past = outcomes[donors, :before]
+    # Scaled first, so that the squares of outcomes of any size are representable.
+    size = float(np.abs(past).max()) or 1.0
+    centre = float((past / size).mean()) * size
+    scale = float(np.std(past / size)) * size
+    if not scale > 1e-12 * size:
+        scale = size
+    # By key, and by content where units share one (a cluster's): random choices then follow units, not positions.
+    order = np.lexsort((*outcomes.T[::-1], keys))
+    standard = (outcomes - centre) / scale
+    first, second = order[treated[order]], order[donors[order]]
+    return BlockPanel(
+        treated=standard[first],
+        donors=standard[second],
+        centre=centre,
+        scale=scale,
+        times=times,
+        before=before,
+        treated_units=units[first],
+        donor_units=units[second],
+        labels=None,
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )

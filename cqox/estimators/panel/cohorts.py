@@ -1,0 +1,195 @@
+"""What staggered designs share: periods, cohorts that start treatment together, and the rows that can be used.
+
+A panel follows units over time (`_panel`); repeated cross-sections show different units in each period (`_sections`).
+Nothing is estimated here.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Codes, Vector
+from cqox.estimators.inference.make_estimate import varying_outcome
+from cqox.estimators.numerics.absorb import compress
+from cqox.estimators.panel.onsets import LATEST, Onset
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = [
+    "Cohort",
+    "Staggered",
+    "centred",
+    "cohorts_of",
+    "complete_sample",
+    "narrowed",
+    "periods_of",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohort:
+    """The units whose treatment starts at one time.
+
+    Attributes:
+        onset: when that is.
+        units: their place among the units of the design.
+        mass: the sum of their weights.
+    """
+
+    onset: Onset
+    units: slice
+    mass: float
+
+    @property
+    def start(self) -> int:
+        """Position of the first treated period; the number of periods for units that are not treated within them."""
+        return self.onset.start
+
+    @property
+    def size(self) -> int:
+        """How many units there are."""
+        return len(range(self.units.start, self.units.stop))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staggered(ABC):
+    """Units sorted by the first period in which they are treated.
+
+    Attributes:
+        sample: the rows used.
+        scale: units of y in one unit of the outcomes as they are kept.
+        cohorts: from the earliest start to the latest, the untreated last.
+        weights: (units,) sampling weights, of a unit's first row where they change.
+        values: (periods,) the periods on their numeric scale.
+        labels: what people call the periods of `values`, in their order; empty where that is their number.
+        steps: (periods,) whole steps of the periods from the first, in which time since treatment is counted.
+        notes: what was left out, each a sentence.
+    """
+
+    word: ClassVar[str]
+    """What a unit is called."""
+
+    sample: Sample
+    scale: float
+    cohorts: tuple[Cohort, ...]
+    weights: Vector
+    values: Vector
+    steps: Codes
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def called(self, period: int) -> str:
+        """What people call a period."""
+        return self.labels[period] if self.labels else f"{self.values[period]:.10g}"
+
+    @property
+    def periods(self) -> int:
+        """How many periods there are."""
+        return len(self.values)
+
+    @property
+    def units(self) -> int:
+        """How many units there are."""
+        return len(self.weights)
+
+    @property
+    def treated(self) -> tuple[Cohort, ...]:
+        """The cohorts that start treatment, of a design without a never-treated cohort all but the last."""
+        return tuple(cohort for cohort in self.cohorts if cohort.onset.step < LATEST)
+
+    @property
+    def comparison_onset(self) -> Onset:
+        """That of units which are not treated within the periods, for the cohort that is treated last."""
+        return replace(self.cohorts[-1].onset, step=LATEST, value=math.inf, name="never")
+
+    def last_before(self, cohort: Cohort, anticipation: int) -> int:
+        """The last period before a cohort's start that anticipation does not touch; -1 where there is none."""
+        return int(np.searchsorted(self.steps, cohort.onset.step - anticipation)) - 1
+
+    @abstractmethod
+    def until(self, periods: int) -> Self:
+        """The design of the first periods alone, in which the cohort that is treated last counts as untreated."""
+
+    @property
+    @abstractmethod
+    def first_rows(self) -> NDArray[np.intp]:
+        """(units,) the place in the sample of each unit's first row."""
+
+    @abstractmethod
+    def of_units(self, codes: Codes) -> Codes | None:
+        """(units,) the codes of the units from those of the sample's rows; None where some unit has several."""
+
+
+def complete_sample(plan: Plan, *units: str) -> Sample:
+    """The rows with all that a staggered design needs.
+
+    Raises:
+        UnusableData: nothing says when treatment starts, or the outcome never varies.
+    """
+    data = plan.data
+    design = ["cohort"] if data.cohort is not None else ["treatment", "post"]
+    if data.cohort is None and data.treatment is None:
+        raise UnusableData("It needs 'cohort', the first treated period of each unit, or 'treatment' over time.")
+    if data.cohort is None and data.treatment_kind != "binary":
+        raise UnusableData(
+            f"It needs a treatment of two levels, or 'cohort'; '{plan.label('treatment')}' is {data.treatment_kind}."
+        )
+    # A missing cohort says that the unit is never treated.
+    sample = plan.sample("y", *units, "time", "covariates", *(role for role in design if role != "cohort"))
+    reason = varying_outcome(plan, sample)
+    if reason is not None:
+        raise UnusableData(reason)
+    return sample
+
+
+def periods_of(plan: Plan, sample: Sample) -> tuple[Codes, Vector, tuple[str, ...]]:
+    """(rows of the sample,) periods numbered without gaps, their (periods,) values, and what people call them.
+
+    Raises:
+        UnusableData: no time is mapped.
+    """
+    data = plan.data
+    if data.time is None or data.time_values is None:
+        raise UnusableData("It needs the role 'time'.")
+    codes = sample.take(data.time)
+    seen = np.flatnonzero(np.bincount(codes))
+    labels = tuple(data.time_labels[at] for at in seen) if data.time_labels else ()
+    return compress(codes)[0], data.time_values[seen], labels
+
+
+def narrowed(sample: Sample, kept: NDArray[np.bool_]) -> tuple[Sample, NDArray[np.intp]]:
+    """The sample of some of its rows, and (n,) each old row's new place."""
+    index = np.flatnonzero(kept)
+    place = np.cumsum(kept) - 1
+    full = index if sample.index is None else sample.index[index]
+    return Sample(total=sample.total, n=len(index), index=full), place.astype(np.intp)
+
+
+def cohorts_of(code: Codes, each: Sequence[Onset], weights: Vector) -> tuple[Cohort, ...]:
+    """The cohorts of units in the order of their starts.
+
+    Args:
+        code: (units,) ascending, which of the starts is a unit's.
+        each: the starts.
+        weights: (units,) of the units.
+    """
+    levels, first, sizes = np.unique(code, return_index=True, return_counts=True)
+    return tuple(
+        Cohort(onset=each[level], units=slice(at, at + size), mass=float(weights[at : at + size].sum()))
+        for level, at, size in zip(levels.tolist(), first.tolist(), sizes.tolist(), strict=True)
+    )
+
+
+def centred(plan: Plan, sample: Sample) -> tuple[Vector, float]:
+    """(rows of the sample,) outcomes, centred and divided by a scale, and that scale."""
+    y = sample.take(plan.data.y)
+    y = y - float(y.mean())
+    scale = max(float(y.max()), -float(y.min())) or 1.0
+    y /= scale
+    return y, scale

@@ -1,0 +1,138 @@
+"""Degrees of freedom of effects over time that rest on few units, or few clusters of them, of either kind.
+
+With 3 of 40 units treated, nearly all of the variance is that of the 3, and is known as well as three numbers tell a
+variance. Standard errors stay as other programs have them. Where fewer than 10 clusters are of one kind and no error
+was asked for, the t distribution has the fewest degrees of freedom that Welch's can be over the two kinds, in whatever
+shares these have the variance: those of the kind that is worth less (`_cluster_arms`).
+
+The shares are not taken from the data, as they are for a jackknife. Residuals from the mean of n clusters are too small
+by (n-1)/n, which the error leaves as it is; where few happen to be alike, and the interval is too short, their share
+would be small and the degrees of freedom many.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Settings, Vector
+from cqox.estimators.inference.cluster_arms import ClustersByArm, clusters_by_arm, degrees_by_arm
+from cqox.estimators.inference.clusters import Clusters
+from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.panel.cohorts import Staggered
+from cqox.estimators.panel.onsets import LATEST
+from cqox.estimators.panel.unit_errors import cluster_members
+
+__all__ = ["UnitDegrees", "by_cluster", "degrees_of_freedom", "degrees_of_units", "with_degrees"]
+
+
+def by_cluster(settings: Settings, clusters: Clusters) -> bool:
+    """Whether errors may be correlated within clusters, or within units where none are mapped."""
+    return settings.se in ("auto", "CRV1", "CRV3") and bool(clusters.codes)
+
+
+def degrees_of_freedom(settings: Settings, clusters: Clusters) -> float | None:
+    """Of the t distribution where neither kind has few clusters; None for the normal."""
+    return float(clusters.fewest - 1) if by_cluster(settings, clusters) and clusters.fewest > 1 else None
+
+
+def degrees_of_units(
+    exposed: Vector, clusters: Clusters, settings: Settings, *, means: int = 1
+) -> tuple[float | None, list[str]]:
+    """The degrees of freedom of an effect and, where they are Welch's, a sentence that says so.
+
+    Args:
+        exposed: (units,) 1 where the unit is treated in the effect's sample, 0 where it is compared with, -1 where
+            neither.
+        clusters: of the units.
+        settings: which standard error was asked for.
+        means: from how many means the residuals of the treated are taken, each of which takes one of their clusters.
+    """
+    most = degrees_of_freedom(settings, clusters)
+    by_arm = clusters_by_arm(clusters.codes, exposed) if _allows(settings, clusters) else None
+    if most is None or by_arm is None or by_arm.doubt() is None:
+        return most, []
+    word = "clusters" if clusters.mapped else "units"
+    found = _fewest(exposed, clusters, (by_arm.treated - means) / max(by_arm.treated - 1, 1))
+    if found is None or found >= most:
+        return most, []
+    return found, [
+        f"The t distribution has {found:.1f} degrees of freedom, the fewest that Welch's can be over the treated "
+        f"{word} and those that they are compared with; the {word} less 1 are {most:.0f}."
+    ]
+
+
+def _fewest(exposed: Vector, clusters: Clusters, left: float) -> float | None:
+    """The fewest that Welch's can be: those where all of the variance is of one kind of clusters.
+
+    Args:
+        exposed: as above.
+        clusters: of the units.
+        left: the share of the treated clusters' own degrees of freedom that is left beside several means.
+    """
+    each = list[float]()
+    for arm, share in ((1, left), (0, 1.0)):
+        held = np.bincount(clusters.codes[0], exposed == arm, clusters.counts[0]) > 0
+        own = degrees_by_arm(clusters.codes[0], exposed, held.astype(np.float64), clusters.weights)
+        if own is None:
+            return None
+        each.append(max(own * share, 1.0))
+    return min(each)
+
+
+def with_degrees(uncertainty: Uncertainty, found: tuple[float | None, list[str]]) -> Uncertainty:
+    """A clustered error with its degrees of freedom and what is said of them; others as they are."""
+    if uncertainty.standard_error is None or not uncertainty.clustered:
+        return uncertainty
+    degrees, notes = found
+    return replace(uncertainty, degrees=degrees, notes=(*uncertainty.notes, *notes))
+
+
+class UnitDegrees:
+    """The degrees of freedom of effects of a staggered design, each by the cohorts that it compares."""
+
+    def __init__(self, design: Staggered, clusters: Clusters, settings: Settings) -> None:
+        """Set up.
+
+        Args:
+            design: the units by cohort.
+            clusters: of the units.
+            settings: which standard error was asked for.
+        """
+        self._design, self._clusters, self._settings = design, clusters, settings
+        self._sizes = np.asarray([cohort.size for cohort in design.cohorts], dtype=np.int64)
+        self._allows = _allows(settings, clusters)
+        self._member = cluster_members(design, clusters)[0] if self._allows and clusters.mapped else None
+
+    def of(
+        self, treated: NDArray[np.bool_], compared: NDArray[np.bool_], *, means: int = 1
+    ) -> tuple[float | None, list[str]]:
+        """The degrees of freedom of an effect and, where they are Welch's, a sentence that says so.
+
+        Args:
+            treated: (cohorts,) which are treated in it.
+            compared: (cohorts,) which others these are compared with.
+            means: from how many means the residuals of the treated are taken.
+        """
+        others = compared & ~treated
+        counted = ClustersByArm(treated=self._count(treated), untreated=self._count(others)) if self._allows else None
+        if counted is None or counted.doubt() is None:
+            return degrees_of_freedom(self._settings, self._clusters), []
+        exposed = np.asarray(np.repeat(np.where(treated, 1.0, np.where(others, 0.0, -1.0)), self._sizes))
+        return degrees_of_units(exposed, self._clusters, self._settings, means=means)
+
+    def started(self, step: int | None = None) -> NDArray[np.bool_]:
+        """(cohorts,) which start treatment, of those only that are seen so many steps from it where these are given."""
+        onsets = np.asarray([cohort.onset.step for cohort in self._design.cohorts])
+        start = onsets < LATEST
+        return start if step is None else start & np.isin(onsets + step, self._design.steps)
+
+    def _count(self, cohorts: NDArray[np.bool_]) -> int:
+        if self._member is None:
+            return int(self._sizes[cohorts].sum())
+        return int(np.count_nonzero(self._member[cohorts].any(axis=0)))
+
+
+def _allows(settings: Settings, clusters: Clusters) -> bool:
+    """Whether degrees of freedom may be other than the clusters less 1."""
+    return settings.se == "auto" and len(clusters.codes) == 1 and clusters.fewest > 1

@@ -1,0 +1,218 @@
+"""Effects by cohort and period, with the contribution of every unit to each of them.
+
+A cohort's change since before its treatment less the change of comparison units over the same time (Callaway and
+Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, equations 2.4 to 2.9). The contributions of a cohort's units are kept
+as two factors, so that those of averages over many effects cost no more than the panel itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Vector
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.panel.comparisons import NOTHING, Cells, comparisons, counted, effects_on, named
+from cqox.estimators.panel.cross_section_effects import section_effects
+from cqox.estimators.panel.influence_factors import Part, part_of
+from cqox.estimators.panel.layout import Panel
+from cqox.estimators.panel.repeated_cross_sections import Sections
+from cqox.estimators.panel.two_period import Comparison, NoComparison
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import listed
+
+__all__ = ["GroupTimes", "group_times"]
+
+_SMALL = 5
+_MOST_KEPT = 100_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupTimes:
+    """Effects by cohort and period, in the panel's scale.
+
+    Attributes:
+        panel: the panel, or cross-sections; without a never-treated cohort, up to the last period in which some unit is
+            untreated.
+        cells: what was compared.
+        effects: (cells,) of each.
+        parts: one for each cohort of the panel.
+        rows: (cells, 2) treated and comparison units, of cross-sections those in the period that has fewer.
+        compared_with: who the comparison units are.
+        method: how covariates are adjusted for; `means` where there are none.
+        notes: choices made, each a sentence.
+        warnings: doubts, each a sentence.
+    """
+
+    panel: Panel | Sections
+    cells: Cells
+    effects: Vector
+    parts: tuple[Part, ...]
+    rows: NDArray[np.int64]
+    compared_with: str
+    method: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def group_times(plan: Plan) -> GroupTimes:
+    """The effects of a request, computed at the first use.
+
+    Raises:
+        UnusableData: there is no panel of a staggered design, or nobody to compare with.
+    """
+    return plan.share("group times", lambda: _computed(plan))
+
+
+def _computed(plan: Plan) -> GroupTimes:
+    found = comparisons(plan)
+    panel, cells, rows, notes, warnings = found.panel, found.cells, found.rows, found.notes, list(found.warnings)
+    frame = plan.frame("x", panel.sample) if plan.has("covariates") else None
+    method = "means" if frame is None or frame.width("x") < 2 else plan.settings.did_method
+    if frame is not None:
+        notes = (*notes, *frame.notes)
+    failed: dict[str, list[str]] = {}
+    if isinstance(panel, Sections):
+        effects, parts, failed = section_effects(panel, cells, frame if method != "means" else None, plan.settings)
+    elif method == "means" and panel.present is None and panel.changing_weights is None:
+        effects, parts = _plain(panel, cells)
+    else:
+        effects, parts, failed = _one_by_one(plan, panel, cells, frame if method != "means" else None)
+    for why, names in failed.items():
+        warnings.append(f"Left out, as {why}: {effects_on(names)}.")
+    known = np.asarray(~np.isnan(effects))
+    cells, rows, effects = cells.of(known), rows[known], effects[known]
+    if not (cells.event >= 0).any():
+        raise UnusableData(" ".join([*warnings, NOTHING]))
+    return GroupTimes(
+        panel=panel, cells=cells, effects=effects, parts=parts, rows=rows, compared_with=found.compared_with,
+        method=method, notes=notes, warnings=(*warnings, *_small(panel, cells, rows)),
+    )  # fmt: skip
+
+
+def _small(panel: Panel | Sections, cells: Cells, rows: NDArray[np.int64]) -> Iterator[str]:
+    small = []
+    for at in np.unique(cells.cohort).tolist():
+        own = rows[(cells.cohort == at) & ~cells.reference, 0]
+        size = panel.cohorts[at].size if isinstance(panel, Panel) else int(own.min(initial=_SMALL))
+        if size < _SMALL:
+            small.append(panel.cohorts[at].onset.name)
+    if small:
+        what = "units start treatment in" if isinstance(panel, Panel) else "rows are seen in some period of those from"
+        yield (
+            f"Fewer than {_SMALL} {what} {listed(small, 6)}: how far they differ among themselves is hardly known, and "
+            "the standard errors may be too small."
+        )
+
+
+def _plain(panel: Panel, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
+    """Without covariates or gaps every contribution is a combination of a unit's own outcomes."""
+    mass = np.asarray([cohort.mass for cohort in panel.cohorts])
+    weights = [panel.weights[cohort.units] for cohort in panel.cohorts]
+    means = np.stack(
+        [panel.y[:, cohort.units] @ w / w.sum() for cohort, w in zip(panel.cohorts, weights, strict=True)], axis=1
+    )
+    places = np.arange(len(cells.cohort))
+    changes = means[cells.period] - means[cells.base]
+    shares = cells.controls * mass
+    control_mass = shares.sum(axis=1)
+    change = (shares * changes).sum(axis=1) / np.maximum(control_mass, 1e-300)
+    effects = np.where(cells.reference, 0.0, changes[places, cells.cohort] - change)
+    parts = []
+    for at, (cohort, w) in enumerate(zip(panel.cohorts, weights, strict=True)):
+        against = np.where(cells.controls[:, at], 1.0 / np.maximum(control_mass, 1e-300), 0.0)
+        against[cells.reference] = 0.0
+        factor = np.where((cells.cohort == at) & ~cells.reference, 1.0 / mass[at], 0.0) - against
+        own = np.flatnonzero(factor)
+        left = np.zeros((len(own), panel.periods + 1))
+        left[np.arange(len(own)), cells.period[own]] = factor[own]
+        left[np.arange(len(own)), cells.base[own]] = -factor[own]
+        left[:, -1] = -(against * (changes[:, at] - change))[own]
+        right = np.empty((panel.periods + 1, cohort.size))
+        np.subtract(panel.y[:, cohort.units], means[:, at, None], out=right[:-1])
+        right[:-1] *= w
+        right[-1] = w
+        parts.append(part_of(own, left, right))
+    return effects, tuple(parts)
+
+
+def _one_by_one(
+    plan: Plan, panel: Panel, cells: Cells, frame: Frame | None
+) -> tuple[Vector, tuple[Part, ...], dict[str, list[str]]]:
+    """Each comparison on the units that are seen in both periods; NaN and a reason where it fails.
+
+    Covariates and weights that change over time are those of the earlier period.
+    """
+    kept = int(counted(panel, cells).sum())
+    if kept > _MOST_KEPT:
+        raise UnusableData(
+            f"{len(cells.cohort)} effects with covariates or gaps have {kept} contributions of units, more than "
+            f"{_MOST_KEPT}; take longer periods."
+        )
+    effects = np.where(cells.reference, 0.0, np.nan)
+    rows: list[list[tuple[int, Vector]]] = [[] for _ in panel.cohorts]
+    failed: dict[str, list[str]] = {}
+    for earlier, group in _alike(panel, cells, frame):
+        own, others = int(cells.cohort[group[0]]), np.flatnonzero(cells.controls[group[0]]).tolist()
+        slices = [panel.cohorts[cohort].units for cohort in (own, *others)]
+        ends = np.cumsum([0, *(each.stop - each.start for each in slices)]).tolist()
+        try:
+            units, seen, comparison = _comparison(plan, panel, cells, group[0], earlier, slices, frame)
+        except NoComparison as none:
+            failed.setdefault(none.why, []).extend(named(panel, cells, at) for at in group)
+            continue
+        for at in group:
+            effects[at], found = comparison.effect(panel.y[cells.period[at], units] - panel.y[cells.base[at], units])
+            contributions = found
+            if seen is not None:
+                contributions = np.zeros(ends[-1])
+                contributions[seen] = found
+            for whose, (low, high) in zip((own, *others), pairwise(ends), strict=True):
+                rows[whose].append((at, contributions[low:high]))
+    estimated = np.flatnonzero(~np.isnan(effects))
+    parts = []
+    for cohort, own_rows in zip(panel.cohorts, rows, strict=True):
+        own_rows.sort(key=lambda row: row[0])
+        own_cells = np.searchsorted(estimated, np.asarray([at for at, _ in own_rows], dtype=np.intp))
+        right = np.vstack([*(row for _, row in own_rows), panel.weights[cohort.units]])
+        parts.append(part_of(own_cells, None, right))
+    return effects, tuple(parts), failed
+
+
+def _alike(panel: Panel, cells: Cells, frame: Frame | None) -> Iterator[tuple[int, list[int]]]:
+    """Cells that share units, covariates and weights, and the period of these."""
+    changing = panel.changing_weights is not None or (frame is not None and _moves(panel, frame))
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for at in np.flatnonzero(~cells.reference).tolist():
+        pair = int(cells.period[at]), int(cells.base[at])
+        when = pair if panel.present is not None else (min(pair),) if changing else ()
+        groups.setdefault((int(cells.cohort[at]), *when, *np.flatnonzero(cells.controls[at]).tolist()), []).append(at)
+    for group in groups.values():
+        yield min(int(cells.period[group[0]]), int(cells.base[group[0]])), group
+
+
+def _moves(panel: Panel, frame: Frame) -> bool:
+    """Whether some covariate changes within some unit of a panel without gaps."""
+    return any(
+        not (row[panel.position] == row[panel.position[0]]).all() for row in frame.matrix[1 : frame.at["x"].stop]
+    )
+
+
+def _comparison(
+    plan: Plan, panel: Panel, cells: Cells, at: int, earlier: int, slices: list[slice], frame: Frame | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp] | None, Comparison]:
+    """The units of a comparison, the treated first; their places among those of the slices where some are not seen."""
+    units = np.concatenate([np.arange(each.start, each.stop) for each in slices])
+    treated, seen = slices[0].stop - slices[0].start, None
+    if panel.present is not None:
+        seen = np.flatnonzero(panel.present[cells.period[at], units] & panel.present[cells.base[at], units])
+        treated = int(np.searchsorted(seen, treated))
+        units = units[seen]
+    w = panel.weights if panel.changing_weights is None else panel.changing_weights[earlier]
+    z = np.ones((1, len(units)))
+    if frame is not None:
+        z = frame.matrix[: frame.at["x"].stop, panel.position[earlier, units]]
+    return units, seen, Comparison(z, w[units], treated, plan.settings.did_method)

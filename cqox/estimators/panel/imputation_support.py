@@ -1,0 +1,85 @@
+"""How many units, or clusters of them, imputed effects and leads rest on, and so which of them have an error."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.panel.cohorts import Cohort
+from cqox.estimators.panel.layout import Panel
+from cqox.estimators.panel.undefined_errors import untold
+from cqox.estimators.panel.unit_errors import unit_clusters
+from cqox.estimators.plan import Plan
+
+__all__ = ["Cell", "Support"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A cohort in a period after the start of its treatment, and the steps between."""
+
+    cohort: Cohort
+    period: int
+    event: int
+
+
+class Support:
+    """Who is there to tell errors by: clusters where they are mapped, else units."""
+
+    def __init__(self, plan: Plan, panel: Panel, untreated: NDArray[np.bool_]) -> None:
+        """Set up.
+
+        Args:
+            plan: the request's plan.
+            panel: the panel.
+            untreated: (periods, units) the rows that levels are fitted to.
+
+        Raises:
+            UnusableData: a mapped cluster cuts units in pieces.
+        """
+        clusters = unit_clusters(plan, panel)
+        self._panel, self._untreated, self._settings = panel, untreated, plan.settings
+        self._codes, self._word = clusters.codes if clusters.mapped else (), "cluster" if clusters.mapped else "unit"
+        self._against = np.asarray([self._counted(np.flatnonzero(row)) for row in untreated], dtype=np.float64)
+
+    def _counted(self, units: NDArray[np.intp]) -> int:
+        return min((int(np.count_nonzero(np.bincount(codes[units]))) for codes in self._codes), default=len(units))
+
+    def of_effects(self, v: Matrix, cells: Sequence[Cell], events: Sequence[int]) -> list[str | None]:
+        """Why the mean effect, and then that of each event, has no standard error; None where it has one.
+
+        Args:
+            v: (periods, units) weights of the treated rows.
+            cells: cohorts and periods with such rows.
+            events: steps since the start of treatment.
+        """
+        mass, counts = np.zeros(len(cells)), np.zeros((len(cells), 2))
+        for at, cell in enumerate(cells):
+            weights = v[cell.period, cell.cohort.units]
+            mass[at] = weights.sum()
+            counts[at] = self._counted(cell.cohort.units.start + np.flatnonzero(weights)), self._against[cell.period]
+        event = np.asarray([cell.event for cell in cells])
+        return [self._reason(mass, counts), *(self._reason(mass * (event == step), counts) for step in events)]
+
+    def of_leads(self, since: Sequence[tuple[Cohort, Codes]], leads: Sequence[int]) -> list[str | None]:
+        """Why each lead has no standard error; None where it has one.
+
+        Args:
+            since: cohorts with their (periods,) steps since the start.
+            leads: steps before treatment.
+        """
+        found = list[str | None]()
+        for lead in leads:
+            inside = np.zeros_like(self._untreated)
+            for cohort, steps in since:
+                inside[steps == lead, cohort.units] = True
+            inside &= self._untreated
+            beside = self._untreated & inside.any(axis=1)[:, None] & ~inside
+            counts = [self._counted(np.flatnonzero(each.any(axis=0))) for each in (inside, beside)]
+            found.append(self._reason(np.ones(1), np.asarray([counts], dtype=np.float64)))
+        return found
+
+    def _reason(self, weights: Vector, counts: Matrix) -> str | None:
+        return untold(weights, counts, self._settings, self._word)

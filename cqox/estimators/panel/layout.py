@@ -1,0 +1,221 @@
+"""A panel laid out once, periods by units, units sorted by the first period in which they are treated.
+
+Who is treated from when on, which rows cannot be used and why, and the outcome as a matrix. Nothing is estimated here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.numerics.absorb import compress
+from cqox.estimators.panel.cohorts import (
+    Staggered,
+    centred,
+    cohorts_of,
+    complete_sample,
+    narrowed,
+    periods_of,
+)
+from cqox.estimators.panel.onsets import Onsets, onsets
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample, listed
+
+__all__ = ["Panel", "row_positions", "staggered_panel"]
+
+_MOST_CELLS, _MOST_GAPS = 4_000_000, 4
+"""A panel may be laid out with so many cells, or with so many for each row that there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel(Staggered):
+    """Outcomes by period and unit.
+
+    Attributes:
+        position: (periods, units) the place of each unit's row in the sample; of any row where there is none.
+        present: (periods, units) whether there is a row; None where none is missing.
+        y: (periods, units) outcomes, centred and divided by `scale`; 0 where there is no row.
+        changing_weights: (periods, units) where they do, 0 where there is no row.
+    """
+
+    word = "unit"
+
+    position: NDArray[np.intp]
+    present: NDArray[np.bool_] | None
+    y: Matrix
+    changing_weights: Matrix | None
+
+    def until(self, periods: int) -> Self:
+        """The panel of the first periods alone, in which the cohort that is treated last counts as untreated."""
+        before = np.zeros(self.sample.n, dtype=np.bool_)
+        kept, present = self.position[:periods], None if self.present is None else self.present[:periods]
+        before[kept if present is None else kept[present]] = True
+        sample, place = narrowed(self.sample, before)
+        return replace(
+            self,
+            sample=sample,
+            position=place[kept],
+            present=present,
+            y=self.y[:periods],
+            cohorts=(*self.cohorts[:-1], replace(self.cohorts[-1], onset=self.comparison_onset)),
+            changing_weights=None if self.changing_weights is None else self.changing_weights[:periods],
+            values=self.values[:periods],
+            steps=self.steps[:periods],
+            labels=self.labels[:periods],
+        )
+
+    @property
+    def first_rows(self) -> NDArray[np.intp]:
+        """(units,) the place in the sample of each unit's first row."""
+        if self.present is None:
+            return np.asarray(self.position[0])
+        return np.asarray(self.position[self.present.argmax(axis=0), np.arange(self.units)])
+
+    def of_units(self, codes: Codes) -> Codes | None:
+        """(units,) the codes of the units from those of the sample's rows; None where some unit has several."""
+        first = codes[self.first_rows]
+        same = codes[self.position] == first
+        if self.present is not None:
+            same |= ~self.present
+        return first if same.all() else None
+
+
+def staggered_panel(plan: Plan) -> Panel:
+    """The panel of a request, laid out at the first use.
+
+    Raises:
+        UnusableData: there is none: units repeat within a period, their treatment ends again or has two starts, or the
+            data show no treatment that starts after the first period.
+    """
+    return plan.share("staggered panel", lambda: _laid_out(plan))
+
+
+def _laid_out(plan: Plan) -> Panel:
+    sample = complete_sample(plan, "unit_id")
+    if plan.data.unit is None:
+        raise UnusableData("It needs the roles 'unit_id' and 'time'.")
+    unit, units = compress(sample.take(plan.data.unit))
+    time, values, labels = periods_of(plan, sample)
+    periods = len(values)
+    if units == sample.n:
+        raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change can be seen.")
+    if units * periods > max(_MOST_CELLS, _MOST_GAPS * sample.n):
+        raise UnusableData(
+            f"{units} units by {periods} periods are too many to lay out for {sample.n} rows; take longer periods."
+        )
+    position = row_positions(sample, time * units + unit, periods, units)
+    missing = sample.n < units * periods
+    present = position >= 0 if missing else None
+    found = onsets(values, labels, _starts(plan, sample, unit, position, present, values))
+    early = found.early(plan.settings.anticipation)
+    order = np.argsort(found.code, kind="stable")
+    order = order[~early[order]]
+    notes = list(found.notes)
+    if early.any():
+        notes.append(
+            f"Left out: {int(early.sum())} unit{'' if early.sum() == 1 else 's'} treated from the first period on, "
+            "which show no outcome without treatment."
+        )
+        sample, place = narrowed(sample, ~early[unit])
+        position = place[position]
+    if not (found.code[order] < len(found.each) - 1).any():
+        raise UnusableData("No unit is treated after the first period, so that there is no change to look at.")
+    panel = _filled(plan, sample, position[:, order], None if present is None else present[:, order],
+                    replace(found, code=found.code[order]), values, notes)  # fmt: skip
+    return replace(panel, labels=labels)
+
+
+def row_positions(sample: Sample, cell: NDArray[np.int64], periods: int, units: int) -> NDArray[np.intp]:
+    """(periods, units) the row of each unit in each period, -1 where there is none.
+
+    Raises:
+        UnusableData: a unit has several rows in one period.
+    """
+    position = np.full(periods * units, -1, dtype=np.intp)
+    rows = np.arange(sample.n)
+    position[cell] = rows
+    repeated = np.flatnonzero(position[cell] != rows)
+    if len(repeated):
+        raise UnusableData(
+            f"Some units have several rows in one period (rows {_numbered(sample, repeated)} repeat a later one); keep "
+            "one row for each unit and period. Where they are of different people of one place, map that as 'cluster' "
+            "and not as 'unit_id'."
+        )
+    return position.reshape(periods, units)
+
+
+def _numbered(sample: Sample, rows: NDArray[np.intp]) -> str:
+    return listed([str(int(row if sample.index is None else sample.index[row]) + 1) for row in rows])
+
+
+def _starts(
+    plan: Plan,
+    sample: Sample,
+    unit: Codes,
+    position: NDArray[np.intp],
+    present: NDArray[np.bool_] | None,
+    values: Vector,
+) -> Vector:
+    """(units,) first treated period on the scale of the values, infinite where there is none."""
+    data, (periods, units) = plan.data, position.shape
+    if data.cohort is not None:
+        cohort = sample.take(data.cohort)
+        cohort = np.where(np.isnan(cohort), np.inf, cohort)
+        first = np.empty(units)
+        first[unit] = cohort
+        other = np.flatnonzero(first[unit] != cohort)
+        if len(other):
+            raise UnusableData(
+                f"'{plan.label('cohort')}' changes within some units (rows {_numbered(sample, other)}); it must be one "
+                "first treated period for each unit."
+            )
+        return first
+    status = plan.treated(sample)
+    if data.post is not None:
+        # Beside 'post' the treatment may say who is ever treated rather than who is by now.
+        status = status * sample.take(data.post)
+    on = status[position] > 0
+    if present is not None:
+        on &= present
+    start = np.where(on.any(axis=0), on.argmax(axis=0), periods)
+    again = (np.arange(periods)[:, None] >= start) & ~on
+    if present is not None:
+        again &= present
+    if again.any():
+        raise UnusableData(
+            f"Treatment ends again in some units (rows {_numbered(sample, np.sort(position[again]))}); it needs units "
+            "that stay treated."
+        )
+    return np.append(values, np.inf)[start]
+
+
+def _filled(
+    plan: Plan,
+    sample: Sample,
+    position: NDArray[np.intp],
+    present: NDArray[np.bool_] | None,
+    found: Onsets,
+    values: Vector,
+    notes: Sequence[str],
+) -> Panel:
+    y, scale = centred(plan, sample)
+    wide = y[position]
+    if present is not None:
+        wide[~present] = 0.0
+    weights, changing = np.ones(len(found.code)), None
+    sampling = plan.weights(sample)
+    if sampling is not None:
+        spread = sampling[position]
+        weights = spread[0] if present is None else spread[present.argmax(axis=0), np.arange(len(found.code))]
+        same = spread == weights if present is None else (spread == weights) | ~present
+        if not same.all():
+            changing = spread if present is None else np.where(present, spread, 0.0)
+    return Panel(
+        sample=sample, position=position, present=present, y=wide, scale=scale, values=values, steps=found.steps,
+        cohorts=cohorts_of(found.code, found.each, weights), weights=weights, changing_weights=changing,
+        notes=tuple(notes),
+    )  # fmt: skip

@@ -1,0 +1,221 @@
+"""Repeated cross-sections laid out once: rows of different units in each period, sorted by the start of treatment.
+
+A row belongs to the cohort that its group starts treatment in, whichever period it is seen in: `cohort` says so, else
+the mapped clusters whose rows start treatment, else `post` beside a treatment that says who is treated at some time.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Codes, Vector
+from cqox.estimators.numerics.absorb import compress
+from cqox.estimators.panel.cohorts import (
+    Staggered,
+    centred,
+    cohorts_of,
+    complete_sample,
+    narrowed,
+    periods_of,
+)
+from cqox.estimators.panel.onsets import onsets
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+
+__all__ = ["Sections", "are_sections", "cluster_starts", "sections"]
+
+_NOTE = (
+    "Each row is taken as a unit of its own, seen once (repeated cross-sections): every period's rows must be drawn "
+    "from one population."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sections(Staggered):
+    """Outcomes of rows, each of which is a unit; sorted by cohort and then by period.
+
+    Attributes:
+        position: (units,) the place of each row in the sample.
+        y: (units,) outcomes, centred and divided by `scale`.
+        period: (units,) the period of each.
+        bounds: (cohorts, periods + 1) where the rows of a cohort in a period begin, and where its last ones end.
+    """
+
+    word = "row"
+
+    position: NDArray[np.intp]
+    y: Vector
+    period: Codes
+    bounds: NDArray[np.intp]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(cohorts, periods) how many there are of each cohort in each period."""
+        return np.diff(self.bounds, axis=1).astype(np.int64)
+
+    def inside(self, cohort: int, period: int) -> slice:
+        """The place among the units of a cohort's rows in a period."""
+        low, high = self.bounds[cohort, period : period + 2].tolist()
+        return slice(low, high)
+
+    def until(self, periods: int) -> Self:
+        """The rows of the first periods alone, in which the cohort that is treated last counts as untreated."""
+        kept = np.flatnonzero(self.period < periods)
+        code = np.repeat(np.arange(len(self.cohorts)), [cohort.size for cohort in self.cohorts])[kept]
+        each = (*(cohort.onset for cohort in self.cohorts[:-1]), self.comparison_onset)
+        before = np.zeros(self.sample.n, dtype=np.bool_)
+        before[self.position[kept]] = True
+        sample, place = narrowed(self.sample, before)
+        return replace(
+            self,
+            sample=sample,
+            position=place[self.position[kept]],
+            y=self.y[kept],
+            period=self.period[kept],
+            bounds=_bounds(code, self.period[kept], periods),
+            weights=self.weights[kept],
+            cohorts=cohorts_of(code, each, self.weights[kept]),
+            values=self.values[:periods],
+            steps=self.steps[:periods],
+            labels=self.labels[:periods],
+        )
+
+    @property
+    def first_rows(self) -> NDArray[np.intp]:
+        """(units,) the place in the sample of each."""
+        return self.position
+
+    def of_units(self, codes: Codes) -> Codes | None:
+        """(units,) the codes of the units from those of the sample's rows."""
+        return np.asarray(codes[self.position])
+
+
+def are_sections(plan: Plan) -> bool:
+    """Whether no unit is said to be seen twice."""
+    return not plan.units_repeat
+
+
+def sections(plan: Plan) -> Sections:
+    """The cross-sections of a request, laid out at the first use.
+
+    Raises:
+        UnusableData: nothing says when a row's group starts treatment, or no treatment starts after the first period.
+    """
+    return plan.share("staggered sections", lambda: _laid_out(plan))
+
+
+def _laid_out(plan: Plan) -> Sections:
+    sample = complete_sample(plan)
+    time, values, labels = periods_of(plan, sample)
+    notes = [_NOTE]
+    found = onsets(values, labels, _starts(plan, sample, time, values, notes))
+    notes += found.notes
+    code = found.code
+    early = found.early(plan.settings.anticipation)
+    if early.any():
+        notes.append(
+            f"Left out: {int(early.sum())} row{'' if early.sum() == 1 else 's'} of groups treated from the first "
+            "period on, or the first that they are seen in, which show no outcome without treatment."
+        )
+        sample, _ = narrowed(sample, ~early)
+        code, time = code[~early], time[~early]
+    if not (code < len(found.each) - 1).any():
+        raise UnusableData("No row is treated after the first period, so that there is no change to look at.")
+    order = _sorted(code, time, len(values))
+    y, scale = centred(plan, sample)
+    weights = plan.weights(sample)
+    weights = np.ones(sample.n) if weights is None else weights[order]
+    return Sections(
+        sample=sample, position=order.astype(np.intp), y=y[order], period=time[order], scale=scale,
+        bounds=_bounds(code[order], time[order], len(values)), weights=weights,
+        cohorts=cohorts_of(code[order], found.each, weights), values=values, steps=found.steps,
+        labels=labels, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _sorted(code: Codes, period: Codes, periods: int) -> NDArray[np.intp]:
+    """(rows,) their order by start, then by period, then as they come."""
+    key = code * periods + period
+    # Narrow integers are sorted by their digits, which is several times as fast.
+    return np.argsort(key.astype(np.min_scalar_type(int(key.max(initial=0)))), kind="stable")
+
+
+def _bounds(code: Codes, period: Codes, periods: int) -> NDArray[np.intp]:
+    """(cohorts, periods + 1) of rows sorted by start and then by period."""
+    levels, first = np.unique(code, return_index=True)
+    ends = [*first[1:].tolist(), len(code)]
+    places = np.arange(periods + 1)
+    inside = [low + np.searchsorted(period[low:high], places) for low, high in zip(first.tolist(), ends, strict=True)]
+    return np.asarray(np.stack(inside) if len(levels) else np.empty((0, periods + 1)), dtype=np.intp)
+
+
+def _starts(plan: Plan, sample: Sample, time: Codes, values: Vector, notes: list[str]) -> Vector:
+    """(rows,) first treated period of each row's group on the scale of the values, infinite where there is none."""
+    data = plan.data
+    if data.cohort is not None:
+        cohort = sample.take(data.cohort)
+        return np.where(np.isnan(cohort), np.inf, cohort)
+    treated, endless = plan.treated(sample) > 0, np.append(values, np.inf)
+    if data.post is not None:
+        return endless[_from_post(plan, treated, sample.take(data.post) > 0, time, len(values))]
+    if not data.clusters:
+        once = (
+            f"As every unit '{plan.label('unit_id')}' has a single row" if plan.has("unit_id") else "Without 'unit_id'"
+        )
+        raise UnusableData(
+            f"{once}, '{plan.label('treatment')}' does not say when rows that are not treated yet will be: map "
+            "'cohort', the first treated period of each row's group, or 'cluster', groups whose rows start treatment "
+            "together."
+        )
+    name = next(iter(data.names.get("cluster", ())), "cluster")
+    start = cluster_starts(treated, sample.take(data.clusters[0]), time, len(values))
+    if start is None:
+        raise UnusableData(
+            f"Within some groups of '{name}' some rows are treated and others are not once treatment has started; map "
+            "'cohort', the first treated period of each row's group."
+        )
+    notes.append(f"A row's first treated period is that of its group of '{name}'.")
+    return endless[start]
+
+
+def _from_post(plan: Plan, treated: NDArray[np.bool_], after: NDArray[np.bool_], time: Codes, periods: int) -> Codes:
+    """(rows,) position of the start of a treatment that says who is treated at some time; the number of periods where
+    there is none."""
+    start = int(time[after].min()) if after.any() else periods
+    if ((time >= start) != after).any():
+        raise UnusableData(
+            f"'{plan.label('post')}' is 1 in some rows of a period and 0 in others; without 'unit_id' it must be 1 "
+            "from one period on."
+        )
+    if not (treated & ~after).any():
+        raise UnusableData(
+            f"No row of '{plan.label('treatment')}' is treated before '{plan.label('post')}': without 'unit_id' it "
+            "must say which rows are of the treated group, in all periods."
+        )
+    return np.where(treated, start, periods).astype(np.int64)
+
+
+def cluster_starts(treated: NDArray[np.bool_], clusters: Codes, time: Codes, periods: int) -> Codes | None:
+    """(rows,) position of the start of treatment in clusters whose rows start it together.
+
+    Args:
+        treated: (rows,) who is treated by now.
+        clusters: (rows,) codes.
+        time: (rows,) periods, numbered without gaps.
+        periods: how many there are.
+
+    Returns:
+        The first period for clusters that are never seen without treatment, the number of periods for those that are
+        never seen with it; None where some cluster does not start as a whole, or ends again.
+    """
+    codes, count = compress(clusters)
+    first = np.full(count, periods)
+    np.minimum.at(first, codes[treated], time[treated])
+    if (treated != (time >= first[codes])).any():
+        return None
+    seen_before = np.zeros(count, dtype=np.bool_)
+    seen_before[codes[~treated]] = True
+    return np.where(seen_before, first, 0)[codes].astype(np.int64)

@@ -1,0 +1,142 @@
+"""Which effects over time have a standard error: not those whose units of one kind are a single one.
+
+The residual of a single unit from its own mean is 0, so that the variance of a comparison with one treated unit is that
+of its comparison units alone, however far such units differ (MacKinnon and Webb 2017, doi 10.1002/jae.2508). In an
+average over several cohorts by their sizes, each also counts by how far it is from the average, so that such units tell
+of each other. A mean of several effects has no error where more than half of what their units would add to its
+variance, if all varied alike, is of effects that have none.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Matrix, Settings, Vector
+from cqox.estimators.inference.clusters import Clusters
+from cqox.estimators.panel.aggregation import Average, Family
+from cqox.estimators.panel.group_time import GroupTimes
+from cqox.estimators.panel.unit_errors import cluster_members
+
+__all__ = ["Untold", "cell_counts", "untold"]
+
+_SIDES = ("treated", "untreated")
+_MOST_LONE = 0.5
+
+
+class Untold:
+    """Why effects by cohort and period, and averages of them, have no standard error, where they have none."""
+
+    def __init__(self, found: GroupTimes, clusters: Clusters, settings: Settings) -> None:
+        """Set up.
+
+        Args:
+            found: the effects by cohort and period.
+            clusters: of the units.
+            settings: which standard error was asked for.
+        """
+        self._found, self._settings = found, settings
+        self._counts = cell_counts(found, clusters, clustered=True)
+        self._members = cluster_members(found.panel, clusters)
+        self._lone = (self._counts.min(axis=1) <= 1) & ~found.cells.reference & _by_rule(settings)
+        self._word = "cluster" if clusters.codes and clusters.mapped else found.panel.word
+
+    @property
+    def cells(self) -> NDArray[np.bool_]:
+        """(cells,) which effects have none."""
+        return self._lone
+
+    def of_cell(self, at: int) -> str | None:
+        """Why an effect has none, a sentence; None where it has one."""
+        if not self._lone[at]:
+            return None
+        return _reason(self._word, _SIDES[0 if self._counts[at, 0] <= 1 else 1])
+
+    def of(self, average: Average) -> str | None:
+        """Why an average over cohorts has none, a sentence; None where it has one."""
+        if not self._lone.any():
+            return None
+        weights, counts, cells = average.weights * ~self._found.cells.reference, self._counts, self._found.cells
+        cohorts = np.unique(cells.cohort[weights != 0])
+        if len(cohorts) > 1:
+            together = min((int(np.count_nonzero(own[cohorts].any(axis=0))) for own in self._members), default=2)
+            counts = np.stack([np.full(len(counts), float(together)), counts[:, 1]], axis=1)
+        return untold(weights, counts, self._settings, self._word)
+
+    def of_family(self, family: Family) -> tuple[list[str | None], str | None]:
+        """The same of each average of a family, and of the overall one."""
+        each = [self.of(average) for average in family.averages]
+        if family.overall is None:
+            return each, None
+        if not family.plain:
+            return each, self.of(family.overall)
+        after = family.overall.weights != 0
+        inside = [at for at, average in enumerate(family.averages) if average.weights[after].any()]
+        lone = [at for at in inside if each[at] is not None]
+        if not lone or self._adds(family, lone) <= _MOST_LONE * self._adds(family, inside):
+            return each, None
+        reason = str(each[lone[0]])
+        return each, reason if len(lone) == len(inside) else _mostly(reason)
+
+    def _adds(self, family: Family, places: Sequence[int]) -> float:
+        """What the treated units of some averages would add to the variance of their sum if all varied alike."""
+        weights = np.stack([family.averages[at].weights for at in places])
+        return float(np.sum(weights**2 / np.maximum(self._counts[:, 0], 1.0)))
+
+
+def _reason(word: str, side: str) -> str:
+    return (
+        f"Only 1 {word} is {side}: how far it deviates of its own cannot be told from the effect, so that there is no "
+        "standard error (options.se = CRV1 takes it for nothing)."
+    )
+
+
+def _mostly(reason: str) -> str:
+    return f"In most of what it averages {reason[0].lower()}{reason[1:]}"
+
+
+def _by_rule(settings: Settings) -> bool:
+    """False where an error was asked for that takes a single unit's deviation for nothing."""
+    return settings.se in ("auto", "CRV3")
+
+
+def untold(weights: Vector, counts: Matrix, settings: Settings, word: str) -> str | None:
+    """Why a mean of comparisons has no standard error, a sentence; None where it has one.
+
+    Args:
+        weights: (cells,) of the comparisons in it.
+        counts: (cells, 2) treated and comparison units, or clusters of them, of each comparison.
+        settings: which standard error was asked for.
+        word: what is counted.
+    """
+    kept = weights != 0
+    if not _by_rule(settings) or not kept.any():
+        return None
+    for side, own in zip(_SIDES, counts[kept].T, strict=True):
+        adds = weights[kept] ** 2 / np.maximum(own, 1.0)
+        lone = own <= 1
+        if float(adds[lone].sum()) <= _MOST_LONE * float(adds.sum()):
+            continue
+        reason = _reason(word, side)
+        return reason if lone.all() else _mostly(reason)
+    return None
+
+
+def cell_counts(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Matrix:
+    """(cells, 2) treated and comparison units; clusters of them where these are mapped, no more than there are units.
+
+    Args:
+        found: the effects by cohort and period.
+        clusters: of the units; of several dimensions the one that has the fewest counts.
+        clustered: whether errors may be correlated within clusters.
+    """
+    counts = found.rows.astype(np.float64)
+    if not clustered:
+        return counts
+    cells = found.cells
+    patterns, which = np.unique(cells.controls, axis=0, return_inverse=True)
+    for member in cluster_members(found.panel, clusters):
+        against = np.asarray([np.count_nonzero(member[pattern].any(axis=0)) for pattern in patterns])
+        of_each = np.stack([member.sum(axis=1)[cells.cohort], against[which.reshape(-1)]], axis=1)
+        counts = np.minimum(counts, of_each)
+    return counts

@@ -1,0 +1,1 @@
+"""Regression discontinuity: bandwidths, robust bias correction and tests of manipulation."""

@@ -1,0 +1,173 @@
+"""The bandwidth that minimises the mean squared error of a jump at a cutoff, as Calonico, Cattaneo and Titiunik do.
+
+Three steps, each with the plug-in rule h = (V / (B² + R))^(1/(2p+3)): a bandwidth for the third derivative from a fit
+to the whole range, with it one for the second derivative (b), with that one for the jump (h). Variances are estimated
+within a rule-of-thumb bandwidth; R, three variances of the estimated bias, keeps a small bias from asking for all rows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.numerics.gram import solve
+from cqox.estimators.rd.local_polynomial import Fit, Residual, Side, Window, clustered_by_side
+
+__all__ = ["Bandwidths", "mse_bandwidths"]
+
+_RULE_OF_THUMB = 2.576
+"""For the triangular kernel."""
+
+_REGULARISED = 3.0
+
+_BEYOND = 1 + math.sqrt(np.finfo(np.float64).eps)
+"""How far beyond a row a window ends that is to hold it, as in rdrobust: a polynomial of few rows feels the weight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidths:
+    """What was chosen, in units of the running variable.
+
+    Attributes:
+        h: of the estimate.
+        b: of its bias.
+        pilot: within which variances were estimated; None where the bandwidth was given.
+        third: of the third derivative, from which `b` was chosen; the same.
+    """
+
+    h: float
+    b: float
+    pilot: float | None = None
+    third: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Error:
+    """The terms of the mean squared error of one side's derivative."""
+
+    variance: float
+    bias: float
+    regularisation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """How the values of a side combine to the quantity whose error counts.
+
+    Attributes:
+        ratio: whether the second value divides the first.
+        covariates: how many values are adjusted for.
+        residual: how variances are estimated.
+    """
+
+    ratio: bool
+    covariates: int
+    residual: Residual
+
+
+def mse_bandwidths(
+    sides: Sequence[Side], *, spread: float, rows: int, ratio: bool, covariates: int, residual: Residual, distinct: int
+) -> Bandwidths:
+    """The bandwidths of a local linear jump with a local quadratic correction.
+
+    Args:
+        sides: below and above the cutoff.
+        spread: of the running variable, the smaller of its standard deviation and its interquartile range over 1.349.
+        rows: distinct values of the running variable, which are the rows where none repeats.
+        ratio: whether it is a ratio of jumps, of the first value and the second.
+        covariates: how many of the last values are adjusted for.
+        residual: how variances are estimated.
+        distinct: distinct values that the preliminary windows must hold on each side, 0 for no such bound.
+    """
+    rule = _Rule(ratio=ratio, covariates=covariates, residual=residual)
+    ranges = [float(side.distance[-1]) for side in sides]
+    least = max(side.reaching(distinct) * _BEYOND for side in sides) if distinct else 0.0
+
+    def within(bandwidth: float, values: int) -> float:
+        """No farther than the data reach, and far enough for a polynomial of so many coefficients."""
+        found = min(bandwidth, max(ranges))
+        short = [side for side in sides if side.distinct(side.within(found)) < values]
+        return max([found, *(side.holding(values) for side in short)])
+
+    pilot = max(within(_RULE_OF_THUMB * spread * rows ** (-1 / 5), 4), least)
+    windows = [side.window(pilot) for side in sides]
+    whole = [side.window(reach * _BEYOND) for side, reach in zip(sides, ranges, strict=True)]
+    third = max(within(_bandwidth(windows, whole, rule, 3, 3, 0.0), 4), least)
+    b = within(_bandwidth(windows, [side.window(third) for side in sides], rule, 2, 2, _REGULARISED), 3)
+    h = within(_bandwidth(windows, [side.window(b) for side in sides], rule, 1, 0, _REGULARISED), 2)
+    return Bandwidths(h=h, b=b, pilot=pilot, third=third)
+
+
+def _bandwidth(
+    windows: Sequence[Window], wides: Sequence[Window], rule: _Rule, order: int, nu: int, regularised: float
+) -> float:
+    """Best for the difference of a derivative of both sides by polynomials in windows, their biases by others."""
+    fits = [window.fit(order) for window in windows]
+    mixtures = _mixtures(fits, rule, nu)
+    left, right = (_error(*each, rule, nu, regularised) for each in zip(windows, fits, wides, mixtures, strict=True))
+    # Distances turn the sign of odd derivatives below the cutoff, but not that of a ratio of two of them.
+    turned = -1.0 if nu % 2 and not rule.ratio else 1.0
+    bias = right.bias - turned * left.bias
+    square = bias * bias + left.regularisation + right.regularisation
+    variance = left.variance + right.variance
+    if not square > 0 or not variance > 0:
+        return math.inf
+    return float((variance / square) ** (1 / (2 * order + 3)))
+
+
+def _error(window: Window, fit: Fit, wide: Window, mixture: Vector, rule: _Rule, nu: int, regularised: float) -> _Error:
+    """The error terms of a derivative of a combination of a side's values."""
+    order = fit.order
+    estimator = window.estimator(fit, nu)
+    variance = _variance(window, estimator, mixture, rule, fit)
+    constant = float(estimator @ window.t ** (order + 1))
+    further = wide.fit(order + 1)
+    slope = float(further.power(order + 1) @ mixture) / wide.bandwidth ** (order + 1)
+    uncertain = 0.0
+    if regularised:
+        weights = wide.estimator(further, order + 1)
+        uncertain = _variance(wide, weights, mixture, rule, further) / wide.bandwidth ** (2 * order + 2)
+    degree = 2 * (order + 1 - nu)
+    return _Error(
+        variance=(2 * nu + 1) * window.bandwidth * variance,
+        bias=math.sqrt(degree) * constant * slope,
+        regularisation=degree * regularised * constant * constant * uncertain,
+    )
+
+
+def _variance(window: Window, estimator: Vector, mixture: Vector, rule: _Rule, fit: Fit) -> float:
+    contributions = estimator * window.residuals(rule.residual, mixture, fit)
+    codes = window.side.codes
+    if codes is None:
+        return float(contributions @ contributions)
+    return clustered_by_side(contributions, codes[: window.n], window.n, fit.order + 1)
+
+
+def _mixtures(fits: Sequence[Fit], rule: _Rule, nu: int) -> list[Vector]:
+    """(k,) what the values of each side weigh in its quantity: less the covariates' part, and a ratio to first order.
+
+    The ratio of jumps is linearised at the jumps, so that neither the level of the outcome nor which treatment is
+    called 0 has a say; that of derivatives at those of the side.
+    """
+    parts = [_parts(fit, rule.covariates) for fit in fits]
+    if not rule.ratio:
+        return [part[0] for part in parts]
+    values = [part @ fit.power(nu) for part, fit in zip(parts, fits, strict=True)]
+    if nu == 0:
+        values = [values[1] - values[0]] * 2
+    return [
+        part[0] / treatment - outcome / treatment**2 * part[1] if treatment else part[0]
+        for part, (outcome, treatment) in zip(parts, values, strict=True)
+    ]
+
+
+def _parts(fit: Fit, covariates: int) -> Matrix:
+    """(m, k) what a side's values weigh in each that is no covariate: itself, less what the covariates explain."""
+    k = fit.coefficients.shape[1]
+    heads = k - covariates
+    parts = np.eye(heads, k)
+    if covariates:
+        parts[:, heads:] = -solve(fit.partialled[heads:, heads:], fit.partialled[heads:, :heads]).coefficients.T
+    return parts

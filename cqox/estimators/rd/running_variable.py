@@ -1,0 +1,211 @@
+"""A score and its cutoff: who is above and below, how far, and who was treated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Codes, Data, Matrix, Vector
+from cqox.estimators.plan import Plan
+from cqox.estimators.rd.local_polynomial import Side
+from cqox.estimators.sample import Sample
+
+__all__ = ["MASS", "Compliance", "Score", "compliance", "populated", "score_of"]
+
+MASS = 0.2
+"""From this share of repeated values on a side on, the score counts as having mass points."""
+
+_FEWEST_ROWS = 20
+_ROUNDING = 64 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compliance:
+    """Whether crossing the cutoff decides who is treated.
+
+    Attributes:
+        kind: `assumed` where no treatment is mapped, `perfect`, `imperfect`, or `constant` where it never varies.
+        sign: 1 where rows above are the treated ones, -1 where those below are.
+        strict: whether a row at the cutoff belongs to those below it.
+        share: of the rows on the side that their treatment goes with.
+    """
+
+    kind: Literal["assumed", "perfect", "imperfect", "constant"]
+    sign: float = 1.0
+    strict: bool = False
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The rows of a sample in the order of their distance from the cutoff, on each side.
+
+    Attributes:
+        unit: the largest distance, in which distances are counted.
+        rows: positions in the sample, below and above, the nearest first.
+        distances: of these rows.
+        starts: where each distinct distance begins.
+        spread: the smaller of the standard deviation and the interquartile range over 1.349.
+        mean, deviation: of the score, from the cutoff.
+        tolerance: distances that differ by less are equal.
+    """
+
+    unit: float
+    rows: tuple[NDArray[np.intp], NDArray[np.intp]]
+    distances: tuple[Vector, Vector]
+    starts: tuple[NDArray[np.intp], NDArray[np.intp]]
+    spread: float
+    mean: float
+    deviation: float
+    tolerance: float
+
+    @property
+    def n(self) -> tuple[int, int]:
+        """Rows below and above."""
+        return len(self.rows[0]), len(self.rows[1])
+
+    @property
+    def distinct(self) -> tuple[int, int]:
+        """Distinct values below and above."""
+        return len(self.starts[0]), len(self.starts[1])
+
+    @property
+    def repeated(self) -> tuple[float, float]:
+        """The share of rows on each side whose value another row has already."""
+        shares = [1 - values / max(rows, 1) for values, rows in zip(self.distinct, self.n, strict=True)]
+        return shares[0], shares[1]
+
+    @property
+    def massed(self) -> bool:
+        """Whether the score has mass points."""
+        return max(self.repeated) >= MASS
+
+    def sides(
+        self,
+        values: Matrix,
+        weights: Vector | None = None,
+        codes: Codes | None = None,
+        *,
+        beyond: float | None = None,
+    ) -> tuple[Side, Side]:
+        """Both sides.
+
+        Args:
+            values: (k, n) of the sample.
+            weights: (n,) of sampling.
+            codes: (n,) clusters.
+            beyond: rows nearer than this distance, or as near, are left out: at 0 those at the cutoff itself.
+        """
+        left, right = (self._side(place, values, weights, codes, beyond) for place in (0, 1))
+        return left, right
+
+    def _side(
+        self, place: int, values: Matrix, weights: Vector | None, codes: Codes | None, beyond: float | None
+    ) -> Side:
+        rows, distance, starts = self.rows[place], self.distances[place], self.starts[place]
+        if beyond is not None:
+            first = int(np.searchsorted(distance, beyond, side="right"))
+            rows, distance = rows[first:], distance[first:]
+            starts = starts[np.searchsorted(starts, first) :] - first
+        return Side(
+            rows=rows,
+            distance=distance,
+            values=np.stack([each[rows] for each in values]),
+            weights=None if weights is None else weights[rows],
+            codes=None if codes is None else codes[rows],
+            starts=starts,
+            tolerance=self.tolerance,
+        )
+
+
+def score_of(plan: Plan, sample: Sample, *, strict: bool = False) -> Score:
+    """The score of a sample's rows; a side may be empty."""
+    return plan.share(("score", id(sample), strict), lambda: _score(plan.data, sample, strict))
+
+
+def _score(data: Data, sample: Sample, strict: bool) -> Score:
+    assert data.running is not None
+    assert data.cutoff is not None
+    values, cutoff = sample.take(data.running), data.cutoff
+    order = np.argsort(values)
+    values = values[order]
+    edge = int(np.searchsorted(values, cutoff, side="right" if strict else "left"))
+    below, above = cutoff - values[:edge][::-1], values[edge:] - cutoff
+    unit = float(max([*below[-1:], *above[-1:], 0.0])) or 1.0
+    if len(values):
+        largest = max(abs(float(values[0])), abs(float(values[-1])))
+        low, high = _quantile(values, 1), _quantile(values, 3)
+        deviation = float((values / unit).std(ddof=min(1, len(values) - 1)))
+        mean, between = float((values / unit).mean()) - cutoff / unit, (high - low) / unit / 1.349
+    else:
+        largest = deviation = mean = between = 0.0
+    return Score(
+        unit=unit,
+        rows=(order[:edge][::-1], order[edge:]),
+        distances=(below / unit, above / unit),
+        starts=(_starts(below), _starts(above)),
+        spread=min(deviation, between) if between > 0 else deviation,
+        mean=mean,
+        deviation=deviation,
+        tolerance=_ROUNDING * largest / unit,
+    )
+
+
+def _starts(distance: Vector) -> NDArray[np.intp]:
+    if not len(distance):
+        return np.empty(0, dtype=np.intp)
+    return np.concatenate([[0], np.flatnonzero(distance[1:] != distance[:-1]) + 1]).astype(np.intp)
+
+
+def _quantile(ordered: Vector, quarters: int) -> float:
+    """A quartile, the mean of two values where it falls between them."""
+    place, rest = divmod(quarters * len(ordered), 4)
+    if rest or not place:
+        return float(ordered[place])
+    return float(ordered[place - 1] / 2 + ordered[place] / 2)
+
+
+def compliance(plan: Plan) -> Compliance:
+    """Whether the treatment, where one is mapped, goes with the side of the cutoff."""
+    return plan.share("compliance", lambda: _compliance(plan))
+
+
+def _compliance(plan: Plan) -> Compliance:
+    data = plan.data
+    if data.treatment is None:
+        return Compliance(kind="assumed")
+    assert data.running is not None
+    assert data.cutoff is not None
+    sample = plan.sample("running", "treatment")
+    treatment, running = sample.take(data.treatment), sample.take(data.running)
+    if not len(treatment) or treatment.min() == treatment.max():
+        return Compliance(kind="constant")
+    if data.treatment_kind != "binary":
+        return Compliance(kind="imperfect", share=0.0)
+    shares = [float(((side > 0) == (treatment > 0)).mean()) for side in _above(running, data.cutoff)]
+    for strict, share in zip((False, True), shares, strict=True):
+        if share in (0.0, 1.0):
+            return Compliance(kind="perfect", sign=1.0 if share else -1.0, strict=strict)
+    return Compliance(kind="imperfect", sign=1.0 if shares[0] >= 0.5 else -1.0, share=max(shares[0], 1 - shares[0]))
+
+
+def _above(running: Vector, cutoff: float) -> Sequence[NDArray[np.bool_]]:
+    return running >= cutoff, running > cutoff
+
+
+def populated(plan: Plan, score: Score, values: int) -> str | None:
+    """A reason where a side of the cutoff has too little to fit a polynomial to."""
+    running, cutoff = plan.label("running"), plan.data.cutoff
+    if sum(score.n) < _FEWEST_ROWS:
+        return f"Only {sum(score.n)} rows are complete in the columns that it uses; at least {_FEWEST_ROWS} are needed."
+    for side, rows, distinct in zip(("below", "at or above"), score.n, score.distinct, strict=True):
+        if not rows:
+            return f"No row has '{running}' {side} the cutoff {cutoff:g}; is the cutoff on the scale of the column?"
+        if distinct < values:
+            return (
+                f"'{running}' has {distinct} distinct value{'' if distinct == 1 else 's'} {side} the cutoff "
+                f"{cutoff:g}; at least {values} on each side are needed to compare its two limits."
+            )
+    return None

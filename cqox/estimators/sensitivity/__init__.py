@@ -1,0 +1,1 @@
+"""Sensitivity to unmeasured confounding: E-values, omitted variable bounds and Rosenbaum bounds."""

@@ -1,0 +1,286 @@
+"""How far a confounder left out could move the estimates of double machine learning: bounds and robustness values.
+
+A confounder that explains a share c_y of the outcome's remaining variance and adds a share c_d/(1 - c_d) to the
+variance of the Riesz representer moves an estimate by at most sqrt(c_y c_d/(1 - c_d)) sqrt(σ²ν²), with σ² the variance
+that outcome regressions leave and ν² that of the representer: Chernozhukov, Cinelli, Newey, Sharma and Syrgkanis 2022,
+"Long story short: omitted variable bias in causal machine learning" (doi 10.3386/w30302), theorems 2 and 4. Checked
+against DoubleML's sensitivity_analysis and sensitivity_benchmark.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
+
+import numpy as np
+
+from cqox.errors import UnusableData
+from cqox.estimators.data import Data, Matrix, Vector
+from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.nuisance.cross_fitting import INFLUENCE
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import solve_each
+from cqox.estimators.numerics.quantiles import critical_value
+from cqox.estimators.plan import Plan
+from cqox.estimators.sensitivity.short_models import MODELS, Short, sample_frame, splits
+from cqox.estimators.sensitivity.unmeasured_confounding import variance_shares
+
+__all__ = ["MODELS", "Gain", "OmittedVariables", "bounds", "gains", "omitted_variables"]
+
+_HALVINGS = 200
+_MOST_ROWS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """One split's estimate and largest bias, with their variances and covariance."""
+
+    estimate: float
+    bias: float
+    variance: float
+    covariance: float
+    bias_variance: float
+
+    def end(self, strength: float, side: int, critical: float = 0.0) -> float:
+        """The bound on one side (-1 or 1), or that of its interval."""
+        spread = self.variance + 2 * side * strength * self.covariance + strength**2 * self.bias_variance
+        return self.estimate + side * (strength * self.bias + critical * math.sqrt(max(spread, 0.0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmittedVariables:
+    """How sensitive one estimate is.
+
+    Attributes:
+        estimate: the median over splits.
+        outcome_variance, riesz_variance: σ² and ν², medians over splits.
+        robustness_value: the share, the same of outcome and representer, that moves the estimate to no effect.
+        robustness_value_alpha: the one that moves the end of its one-sided interval there.
+        critical: the one-sided critical value, the median over splits.
+        lines: one for each split.
+    """
+
+    estimate: float
+    outcome_variance: float
+    riesz_variance: float
+    robustness_value: float
+    robustness_value_alpha: float
+    critical: float
+    lines: tuple[_Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What leaving an observed covariate out costs: a yardstick for confounders.
+
+    Attributes:
+        label: of the covariate.
+        outcome: share of the remaining variance of the outcome that it explains, c_y.
+        treatment: share by which it adds to the representer's variance, c_d.
+        adversity: how much of the largest bias its absence does, from -1 to 1.
+        change: of the estimate without it.
+    """
+
+    label: str
+    outcome: float
+    treatment: float
+    adversity: float
+    change: float
+
+
+def bounds(
+    found: OmittedVariables, outcome: float, treatment: float
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The lowest and the highest effect under a confounder of some strength, and the ends of their intervals.
+
+    Args:
+        found: of the estimate.
+        outcome: c_y, in [0, 1].
+        treatment: c_d, in [0, 1].
+
+    Returns:
+        The bounds, and one-sided confidence bounds for them; None where c_d = 1, under which nothing is bounded.
+    """
+    if treatment >= 1:
+        return None
+    strength = math.sqrt(outcome * treatment / (1 - treatment))
+    return (
+        (_middle(found.lines, strength, -1), _middle(found.lines, strength, 1)),
+        (_middle(found.lines, strength, -1, found.critical), _middle(found.lines, strength, 1, found.critical)),
+    )
+
+
+def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
+    """The sensitivity of one estimate of double machine learning.
+
+    Args:
+        plan: the request's plan.
+        name: catalog name, one of `MODELS`.
+
+    Raises:
+        UnusableData: the model cannot be fitted, or nothing is left of outcome or treatment.
+    """
+    rows = sample_frame(plan, name).sample.n
+    if rows > _MOST_ROWS:
+        raise UnusableData(
+            f"The bounds hold a dozen numbers for each of the {rows:,} rows in memory, which is done for up to "
+            f"{_MOST_ROWS:,}; the robustness values of the regression read the rows in blocks."
+        )
+    sample = sample_frame(plan, name).sample
+    told = partial(
+        asymptotic, clusters=plan.clusters(sample), settings=plan.settings, name=INFLUENCE,
+        exposed=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
+    )  # fmt: skip
+    found: list[_Line] = []
+    variances: list[tuple[float, float]] = []
+    for split in splits(plan):
+        short = MODELS[name](plan, split)
+        found.append(_line(short, told))
+        variances.append((short.outcome, short.riesz))
+    lines = tuple(found)
+    degrees = told(short.contributions).degrees
+    critical = critical_value(2 * plan.settings.alpha, degrees)
+    estimate = float(np.median([line.estimate for line in lines]))
+    side = -1 if estimate >= 0 else 1
+    return OmittedVariables(
+        estimate=estimate,
+        outcome_variance=median(outcome for outcome, _ in variances),
+        riesz_variance=median(riesz for _, riesz in variances),
+        robustness_value=_robustness(lambda strength: -side * _middle(lines, strength, side)),
+        robustness_value_alpha=_robustness(lambda strength: -side * _middle(lines, strength, side, critical)),
+        critical=critical,
+        lines=lines,
+    )
+
+
+def _middle(lines: Sequence[_Line], strength: float, side: int, critical: float = 0.0) -> float:
+    return median(line.end(strength, side, critical) for line in lines)
+
+
+def _robustness(left: Callable[[float], float]) -> float:
+    """The equal shares at which what is left of an effect, signed, reaches 0."""
+    if left(0.0) <= 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while left(high) > 0:
+        low, high = high, 2 * high
+        if high > 1e8:
+            return 1.0
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if left(middle) > 0 else (low, middle)
+    return 2.0 / (1.0 + math.sqrt(1.0 + 4.0 / high**2))
+
+
+def _line(short: Short, told: Callable[[Vector], Uncertainty]) -> _Line:
+    def variance(contributions: Vector) -> float:
+        error = told(contributions).standard_error
+        return 0.0 if error is None else error**2
+
+    own, of_bias = variance(short.contributions), variance(short.of_bias)
+    return _Line(
+        estimate=short.estimate,
+        bias=math.sqrt(short.outcome * short.riesz),
+        variance=own,
+        covariance=(variance(short.contributions + short.of_bias) - own - of_bias) / 2,
+        bias_variance=of_bias,
+    )
+
+
+def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
+    """What leaving each of the strongest covariates out costs, the strongest first.
+
+    The partially linear model leaves one out by algebra on cross-products; the interactive ones are fitted again.
+
+    Args:
+        plan: the request's plan.
+        name: catalog name, one of `MODELS`.
+        most: how many covariates to leave out, each by itself.
+
+    Raises:
+        UnusableData: a model cannot be fitted.
+    """
+    frame = sample_frame(plan, name)
+    x, t = np.arange(frame.at["x"].stop), frame.column("t")
+    if len(x) < 2:
+        return ()
+    strength = variance_shares(frame, x, t)[1:] * variance_shares(frame, np.append(x, t), frame.column("y"))[1:-1]
+    chosen = (np.argsort(-strength, kind="stable")[:most] + 1).tolist()
+    looked_at = splits(plan)
+    if name == "dml_plr":
+        long = [_of_products(plan, frame, split, None) for split in looked_at]
+        shorts = [[_of_products(plan, frame, split, column) for split in looked_at] for column in chosen]
+    else:
+        long = _fits(_cut(plan, frame, None), name)
+        shorts = [_fits(_cut(plan, frame, column), name) for column in chosen]
+    return tuple(_gain(frame.labels[column], long, short) for column, short in zip(chosen, shorts, strict=True))
+
+
+type _Fit = tuple[float, float, float]
+"""Estimate, σ² and ν² of one split."""
+
+
+def _gain(label: str, long: Sequence[_Fit], short: Sequence[_Fit]) -> Gain:
+    (value, outcome, riesz), (value_short, outcome_short, riesz_short) = np.transpose(long), np.transpose(short)
+    change = value_short - value
+    room = np.maximum(outcome_short - outcome, 0.0) * np.maximum(riesz - riesz_short, 0.0)
+    adversity = np.minimum(np.abs(change) / np.sqrt(np.where(room > 0, room, np.inf)), 1.0)
+    adversity[room <= 0] = 1.0
+    return Gain(
+        label=label,
+        outcome=float(np.median(np.clip((outcome_short - outcome) / outcome, 0, 1))),
+        treatment=float(np.median(np.clip(riesz / riesz_short - 1, 0, 1))),
+        adversity=float(np.median(adversity * np.sign(change))),
+        change=float(np.median(change)),
+    )
+
+
+def _of_products(plan: Plan, frame: Frame, split: int, column: int | None) -> _Fit:
+    """The partially linear model of one split without a column, from cross-products alone."""
+    t, y = frame.column("t"), frame.column("y")
+    blocks, _ = plan.blocks(frame, split)
+    whole = blocks.sum(axis=1)
+    rest = whole.sum(axis=0) - whole
+    x = np.asarray([each for each in range(frame.at["x"].stop) if each != column])
+    combine = np.zeros((len(whole), 2, len(frame.matrix)))
+    combine[:, :, x] = -solve_each(rest[:, x[:, None], x], rest[:, x[:, None], [t, y]]).transpose(0, 2, 1)
+    combine[:, 0, t] = combine[:, 1, y] = 1.0
+    inner = (combine @ whole @ combine.transpose(0, 2, 1)).sum(axis=0) / frame.n
+    slope = float(inner[0, 1] / inner[0, 0])
+    scale, moved = float(frame.scale[y]), float(frame.scale[t])
+    outcome = float(inner[1, 1] - slope * inner[0, 1]) * scale**2
+    return slope * scale / moved, outcome, 1 / (float(inner[0, 0]) * moved**2)
+
+
+def _fits(plan: Plan, name: str) -> list[_Fit]:
+    found = [MODELS[name](plan, split) for split in splits(plan)]
+    return [(each.estimate, each.outcome, each.riesz) for each in found]
+
+
+def _cut(plan: Plan, frame: Frame, column: int | None) -> Plan:
+    """The plan of the frame's rows, with all covariates or without one."""
+    if column is None and frame.sample.index is None:
+        return plan
+
+    def make() -> Plan:
+        data = plan.data if frame.sample.index is None else plan.data.rows(frame.sample.index)
+        return Plan(data if column is None else _without(data, frame.labels[column], plan), plan.settings)
+
+    return plan.share(("cut", id(frame), column), make)
+
+
+def _without(data: Data, label: str, plan: Plan) -> Data:
+    """The data without the covariate of a label, in both models."""
+    names: dict[str, tuple[str, ...]] = dict(data.names)
+    changes: dict[str, Matrix] = {}
+    labels = {role: plan.labels(role) for role in ("covariates", "propensity_covariates")}
+    shared = data.propensity_covariates is data.covariates
+    for role, matrix in (("covariates", data.covariates), ("propensity_covariates", data.propensity_covariates)):
+        kept = [place for place, each in enumerate(labels[role]) if each != label]
+        changes[role] = changes["covariates"] if shared and changes else matrix[:, kept]
+        names[role] = tuple(labels[role][place] for place in kept)
+    return replace(data, covariates=changes["covariates"], propensity_covariates=changes["propensity_covariates"],
+                   names=names)  # fmt: skip

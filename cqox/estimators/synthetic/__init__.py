@@ -1,0 +1,1 @@
+"""Synthetic control and synthetic difference in differences, with placebos."""

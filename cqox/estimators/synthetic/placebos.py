@@ -1,0 +1,220 @@
+"""What an estimate would be where there is nothing to estimate: untreated units as if they were treated, earlier
+periods as if they were the start, and residuals moved along time.
+
+The last is the conformal test of Chernozhukov, Wüthrich and Zhu (2021): under the effect supposed the weights are
+fitted to all periods, so that no period's residual is special; where those after the start are, it is rejected.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.synthetic.weights import Weigh
+
+__all__ = ["Conformal", "Placebo", "conformal", "placebo_groups", "placebos_in_space", "root_mean_square"]
+
+_ORDERS, _MOST_CELLS, _MOST_HELD_OUT = 2_000, 4_000_000, 200
+_SCAN, _BISECTIONS, _DOUBLINGS = 12, 16, 12
+
+
+def root_mean_square(values: Vector) -> float:
+    """√ of the mean square."""
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def placebo_groups(donors: int, size: int, most: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Groups of `size` donors that leave two others at least: every single one, or `most` at random; none where too few
+    are left."""
+    if donors - size < 2:
+        return []
+    if size == 1:
+        chosen = np.arange(donors) if donors <= most else np.sort(rng.choice(donors, most, replace=False))
+        return [np.array([each]) for each in chosen]
+    return [np.sort(rng.choice(donors, size, replace=False)) for _ in range(min(most, comb(donors, size)))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placebo:
+    """Untreated units, taken as if they were treated.
+
+    Attributes:
+        group: (k,) rows of the donors.
+        gaps: (periods,) of their mean to its synthetic control from the other donors.
+    """
+
+    group: NDArray[np.intp]
+    gaps: Vector
+
+
+def placebos_in_space(
+    donors: Matrix, before: int, groups: Sequence[NDArray[np.intp]], weigh: Weigh
+) -> tuple[Placebo, ...]:
+    """The gaps of each group; treated units are no part of it, for what they show may be the effect."""
+    found = []
+    for group in groups:
+        others = np.delete(donors, group, axis=0)
+        target = donors[group].mean(axis=0)
+        gaps = target - weigh(others[:, :before], target[:before]) @ others
+        found.append(Placebo(group=group, gaps=gaps))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conformal:
+    """The effects that the conformal test does not reject.
+
+    Attributes:
+        lower, upper: of the interval; infinite where the test rejects no effect however large.
+        p_value: of no effect.
+        orders: in how many the residuals were put.
+        method: what effect is supposed, and how residuals are compared.
+    """
+
+    lower: float
+    upper: float
+    p_value: float
+    orders: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Test:
+    """Attributes as of `conformal`; orders: (orders, after) the periods whose residuals stand after the start."""
+
+    donors: Matrix
+    target: Vector
+    before: int
+    weigh: Weigh
+    orders: NDArray[np.intp]
+
+    def residuals(self, effect: float) -> Vector:
+        """(periods,) under an effect, from weights fitted to all periods."""
+        without = self.target.copy()
+        without[self.before :] -= effect
+        return without - self.weigh(self.donors, without) @ self.donors
+
+    def p_value(self, effect: float) -> float:
+        """The share of orders in which the statistic is as large."""
+        residuals = self.residuals(effect)
+        observed = abs(float(residuals[self.before :].sum()))
+        sums = residuals[self.orders].sum(axis=1)
+        # Sums in another order must not turn a tie into a difference.
+        return float(np.mean(np.abs(sums) >= observed - 1e-9 * max(observed, 1e-3)))
+
+
+def conformal(
+    donors: Matrix,
+    target: Vector,
+    before: int,
+    weigh: Weigh,
+    *,
+    centre: float,
+    alpha: float,
+    seed: int,
+    held_out: bool = False,
+) -> Conformal:
+    """The interval by inverting the test, and the test of no effect.
+
+    The periods after the start count as one, their mean, whose residual is ranked among those of the periods before:
+    the effect supposed is the average one, whatever its path. A mean varies less than a single period, so that the test
+    is conservative. Where there are too few periods before for a rank to reject at the level, the interval is widened
+    from what the strictest rank rejects to what is not rejected either where the effect is supposed to be the same in
+    all periods, and the sum of the residuals after the start is ranked among sums of as many at random.
+
+    Args:
+        donors: (donors, periods).
+        target: (periods,) the mean of the treated.
+        before: periods before the start.
+        weigh: the weights.
+        centre: an effect to search from, the average gap.
+        alpha: one minus the level.
+        seed: of the random orders.
+        held_out: rank the average gap among residuals of single periods that the weights were fitted without (Barber et
+            al. 2021, the jackknife) in place of fitting to all periods: for weights so flexible that they follow every
+            period, and a mean of periods less, their own residuals are not alike.
+    """
+    strictest = 1 / (before + 1)
+    single = _Test(
+        donors=_collapsed(donors, before),
+        target=_collapsed(target[None, :], before)[0],
+        before=before,
+        weigh=weigh,
+        orders=np.arange(before, -1, -1)[:, None],
+    )
+    if held_out:
+        found = _held_out(donors[:, :before], target[:before], weigh, centre, max(alpha, strictest))
+    else:
+        found = _inverted(single, centre, max(alpha, strictest), "average effect")
+    if alpha >= strictest - 1e-9:
+        return found
+    orders = _random_orders(len(target), len(target) - before, seed)
+    several = _Test(donors=donors, target=target, before=before, weigh=weigh, orders=orders)
+    wider = _inverted(several, centre, alpha, "constant effect, random orders")
+    return replace(
+        wider,
+        lower=min(found.lower, wider.lower),
+        upper=max(found.upper, wider.upper),
+        p_value=max(found.p_value, wider.p_value),
+    )
+
+
+def _inverted(test: _Test, centre: float, level: float, method: str) -> Conformal:
+    scale = max(root_mean_square(test.residuals(centre)), 1e-6)
+    lower, upper = (_end(test.p_value, centre, side * scale, level + 1e-9) for side in (-1.0, 1.0))
+    return Conformal(lower=lower, upper=upper, p_value=test.p_value(0.0), orders=len(test.orders), method=method)
+
+
+def _held_out(donors: Matrix, target: Vector, weigh: Weigh, centre: float, level: float) -> Conformal:
+    """The average gap give or take what single periods before the start are missed by without their help."""
+    held = np.unique(np.linspace(0, len(target) - 1, min(len(target), _MOST_HELD_OUT)).round().astype(np.intp))
+    missed = np.empty(len(held))
+    for place, period in enumerate(held):
+        others = np.arange(len(target)) != period
+        missed[place] = abs(target[period] - weigh(donors[:, others], target[others]) @ donors[:, period])
+    orders = len(held) + 1
+    half = float(np.sort(missed)[-max(int(level * orders + 1e-9), 1)])
+    p_value = (1 + int(np.count_nonzero(missed >= abs(centre)))) / orders
+    return Conformal(
+        lower=centre - half, upper=centre + half, p_value=p_value, orders=orders, method="held-out periods"
+    )
+
+
+def _collapsed(outcomes: Matrix, before: int) -> Matrix:
+    """(units, before + 1) with the mean of the periods after the start as the last."""
+    return np.column_stack([outcomes[:, :before], outcomes[:, before:].mean(axis=1)])
+
+
+def _random_orders(periods: int, after: int, seed: int) -> NDArray[np.intp]:
+    """(orders, after) the periods whose residuals come to stand after the start; the first order is the true one."""
+    rng = np.random.default_rng(seed)
+    count = max(min(_ORDERS, _MOST_CELLS // periods), 2)
+    drawn = np.stack([rng.permutation(periods)[:after] for _ in range(count - 1)])
+    return np.vstack([np.arange(periods - after, periods), drawn])
+
+
+def _end(p_value: Callable[[float], float], centre: float, step: float, alpha: float) -> float:
+    """The farthest effect from the centre, on the side of `step`, that is not rejected."""
+    inside, reach = 0.0, 1.0
+    for _ in range(_DOUBLINGS):
+        if p_value(centre + reach * step) <= alpha:
+            break
+        inside, reach = reach, 2 * reach
+    else:
+        return float(np.copysign(np.inf, step))
+    # What is not rejected need not be one piece.
+    for far in np.linspace(reach, inside, _SCAN + 1)[1:-1]:
+        if p_value(centre + far * step) > alpha:
+            inside = float(far)
+            break
+        reach = float(far)
+    for _ in range(_BISECTIONS):
+        middle = (inside + reach) / 2
+        if p_value(centre + middle * step) > alpha:
+            inside = middle
+        else:
+            reach = middle
+    return centre + inside * step

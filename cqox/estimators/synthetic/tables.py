@@ -1,0 +1,160 @@
+"""What is reported of a synthetic control: its weights, its path, and how it compares with placebos."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.estimators.data import Vector
+from cqox.estimators.estimate import Json
+from cqox.estimators.inference.make_estimate import finite
+from cqox.estimators.panel.block_panel import BlockPanel
+from cqox.estimators.synthetic.placebos import Placebo, root_mean_square
+from cqox.estimators.synthetic.weights import Weigh
+
+__all__ = ["NEGLIGIBLE", "Fit", "described", "effective_rows", "in_space", "in_time", "path", "rank_p"]
+
+NEGLIGIBLE = 1e-6
+"""Weights below this are not reported."""
+
+MOST_PERIODS = 400
+_MOST_POINTS = 1_500
+_MANY_TIMES = 5.0
+_NO_RATIO_BELOW = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A synthetic control, in standardised units.
+
+    Attributes:
+        weights: (donors,).
+        gaps: (periods,) treated less synthetic.
+        before: periods before the start.
+    """
+
+    weights: Vector
+    gaps: Vector
+    before: int
+
+    @property
+    def ratio(self) -> float:
+        """Root mean square of the gaps after the start, over that before."""
+        return _ratio(self.gaps, self.before)
+
+
+def _ratio(gaps: Vector, before: int) -> float:
+    return root_mean_square(gaps[before:]) / max(root_mean_square(gaps[:before]), _NO_RATIO_BELOW)
+
+
+def effective_rows(panel: BlockPanel, weights: Vector) -> float:
+    """The rows of the treated units, and of as many donors as the weights amount to."""
+    donors = min(1 / float(weights @ weights), len(weights))
+    return (len(panel.treated) + donors) * len(panel.times)
+
+
+def described(panel: BlockPanel, fit: Fit) -> dict[str, Json]:
+    before, scale = panel.before, panel.scale
+    misfit = root_mean_square(fit.gaps[:before])
+    return {
+        "pre_rmspe": misfit * scale,
+        "post_rmspe": root_mean_square(fit.gaps[before:]) * scale,
+        "pre_fit": misfit,
+        "first_treated_period": float(panel.times[before]),
+        "periods_before": before,
+        "periods_after": panel.after,
+        "treated_units": len(panel.treated),
+        "donors": len(panel.donors),
+        "donor_weights": _weight_table(panel, fit.weights),
+        "periods": path(panel, fit.gaps),
+    }
+
+
+def _weight_table(panel: BlockPanel, weights: Vector) -> list[Json]:
+    """The donors that count, the heaviest first."""
+    order = sorted(range(len(weights)), key=lambda place: (-abs(weights[place]), panel.donor_units[place]))
+    return [
+        {"unit": panel.donor(place), "weight": float(weights[place])}
+        for place in order[:MOST_PERIODS]
+        if abs(weights[place]) > NEGLIGIBLE
+    ]
+
+
+def path(panel: BlockPanel, gaps: Vector) -> list[Json]:
+    """What was seen, the synthetic control and the gap by period; means of several periods where they are many."""
+    pooled = _pooled(len(gaps), MOST_PERIODS)
+    seen = panel.target * panel.scale + panel.centre
+    columns = (panel.times, seen, seen - gaps * panel.scale, gaps * panel.scale)
+    means = [_means(column, pooled) for column in columns]
+    return [
+        {"time": time, "observed": observed, "synthetic": synthetic, "gap": gap}
+        for time, observed, synthetic, gap in zip(*means, strict=True)
+    ]
+
+
+def _pooled(periods: int, most: int) -> int:
+    return -(-periods // max(most, 1))
+
+
+def _means(column: Vector, pooled: int) -> list[float]:
+    if pooled == 1:
+        return [float(value) for value in column]
+    starts = np.arange(0, len(column), pooled)
+    return [float(value) for value in np.add.reduceat(column, starts) / np.diff([*starts, len(column)])]
+
+
+def in_space(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo], *, paths: bool) -> dict[str, Json]:
+    """How the treated units' ratio of misfits, after to before the start, ranks among untreated ones'."""
+    before = panel.before
+    if not placebos:
+        return {"placebos": 0, "p_value": None, "ratio": finite(fit.ratio)}
+    ratios = np.array([_ratio(placebo.gaps, before) for placebo in placebos])
+    misfits = np.array([root_mean_square(placebo.gaps[:before]) for placebo in placebos])
+    effects = np.array([placebo.gaps[before:].mean() for placebo in placebos])
+    kept = misfits <= _MANY_TIMES * max(root_mean_square(fit.gaps[:before]), _NO_RATIO_BELOW)
+    found: dict[str, Json] = {
+        "placebos": len(placebos),
+        "ratio": fit.ratio,
+        "rank": 1 + int(np.count_nonzero(ratios > fit.ratio)),
+        "p_value": rank_p(ratios, fit.ratio),
+        "p_value_well_fitted": rank_p(ratios[kept], fit.ratio) if kept.any() else None,
+        "well_fitted": int(kept.sum()),
+        "well_fitted_means": f"misfit before the start at most {_MANY_TIMES:g} times the treated units'",
+        "p_value_of_average_gap": rank_p(np.abs(effects), abs(float(fit.gaps[before:].mean()))),
+    }
+    if paths:
+        found["gaps"] = _gap_paths(panel, placebos)
+    return found
+
+
+def _gap_paths(panel: BlockPanel, placebos: Sequence[Placebo]) -> list[Json]:
+    """The placebos' gaps by period, in the order of `periods`, as many as a figure can show."""
+    pooled = _pooled(panel.donors.shape[1], MOST_PERIODS)
+    points = len(_means(panel.times, pooled))
+    return [
+        {
+            "units": [panel.donor(place) for place in placebo.group],
+            "pre_rmspe": root_mean_square(placebo.gaps[: panel.before]) * panel.scale,
+            "gaps": list(_means(placebo.gaps * panel.scale, pooled)),
+        }
+        for placebo in placebos[: max(_MOST_POINTS // points, 1)]
+    ]
+
+
+def rank_p(values: Vector, own: float) -> float:
+    return (1 + int(np.count_nonzero(values >= own * (1 - 1e-9)))) / (1 + len(values))
+
+
+def in_time(panel: BlockPanel, weigh: Weigh) -> dict[str, Json]:
+    """The gap that opens where half the past is taken for the future."""
+    start = panel.before // 2
+    if start < 2:
+        return {"reason": f"{panel.before} periods before treatment are too few to take some of them as treated."}
+    target, donors = panel.target[: panel.before], panel.donors[:, : panel.before]
+    gaps = target - weigh(donors[:, :start], target[:start]) @ donors
+    return {
+        "first_treated_period": float(panel.times[start]),
+        "average_gap": float(gaps[start:].mean()) * panel.scale,
+        "pre_rmspe": root_mean_square(gaps[:start]) * panel.scale,
+        "post_rmspe": root_mean_square(gaps[start:]) * panel.scale,
+    }

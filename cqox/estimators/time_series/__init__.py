@@ -1,0 +1,1 @@
+"""Interrupted time series: segmented regression, seasons and autocorrelated errors."""

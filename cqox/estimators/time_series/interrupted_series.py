@@ -1,0 +1,309 @@
+"""Interrupted time series: one series before and after an intervention, by a regression in two segments.
+
+Assumes that the trend before would have gone on, that nothing else happened at the same time, and that the periods
+after lie on a line of their own, but for seasons that are the same before and after. Nobody is compared with anybody:
+where there are units without the intervention, differences in differences or a synthetic control assume less.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimator import Estimator, Law
+from cqox.estimators.inference.make_estimate import Title, estimated, no_absorbing
+from cqox.estimators.inference.serial_correlation import (
+    Autoregression,
+    automatic_lag,
+    autoregression,
+    durbin_watson,
+    innovations,
+    ljung_box,
+    newey_west,
+)
+from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.plan import Plan
+from cqox.estimators.time_series.seasons import Cycle, candidates, follows, harmonics
+from cqox.estimators.time_series.segments import Segments, sample_of, segments
+
+__all__ = ["ESTIMATORS"]
+
+_FAMILY = "interrupted_series"
+_FEW = 8
+_DEPENDENT = _SEASONAL = 0.01
+_UNEVEN = 1.5
+_SAME = 0.02
+"""Cycles whose lengths differ by a smaller share are one: years of 365 and of 365.25 days."""
+
+_HARMONICS = 6
+_MOST_PERIODS = 400
+
+
+def _segmented(plan: Plan) -> Estimate:
+    series = segments(plan)
+    if isinstance(series, str):
+        raise AssertionError(series)
+    lines, seasons, sample = series.lines, series.seasons, sample_of(plan)
+    design = np.hstack([lines, seasons])
+    basis, triangle = np.linalg.qr(design)
+    inverse = np.linalg.inv(triangle)
+    coefficients = inverse @ (basis.T @ series.y)
+    fitted = design @ coefficients
+    residuals = series.y - fitted
+    average = _contrast(design, level=1.0, slope=float(lines[series.before :, 3].mean()))
+    exact = float(residuals @ residuals) <= 1e-20 * len(residuals)
+    errors = None if exact else autoregression(residuals, basis)
+    lags = automatic_lag(len(residuals))
+
+    def weights(contrast: Vector) -> Vector:
+        return np.asarray(basis @ (inverse.T @ contrast))
+
+    uncertainty = _uncertainty(series, residuals, weights(average), errors, lags, design.shape[1])
+    span = float(np.ptp(series.time))
+    changes = {
+        "level_change": (_contrast(design, level=1.0), 1.0),
+        "slope_change": (_contrast(design, slope=1.0), span),
+        "slope_before": (_contrast(design, before=1.0), span),
+    }
+    diagnostics: dict[str, Json] = {
+        name: _change(series, coefficients, contrast, weights(contrast), errors, per)
+        for name, (contrast, per) in changes.items()
+    }
+    told = _seasons(series, lines, seasons)
+    diagnostics |= {
+        "time_unit": series.unit,
+        "first_period_after": series.start,
+        "periods_before": series.before,
+        "periods_after": len(series.y) - series.before,
+        "residuals": _dependence(residuals, errors, lags),
+        "seasons": told,
+        "periods": _path(series, fitted, fitted - lines[:, 2:] @ coefficients[2:4]),
+    }
+    return estimated(
+        Title("interrupted_series", _FAMILY, "ATT"), plan, sample, float(average @ coefficients) * series.scale, None,
+        uncertainty, n_effective=float(len(residuals)) if errors is None else errors.effective,
+        diagnostics=diagnostics, notes=_notes(plan, series, residuals, errors),
+        warnings=[*_doubts(plan, series, residuals, errors), *_unadjusted(plan, series, told)],
+    )  # fmt: skip
+
+
+def _contrast(design: Matrix, *, before: float = 0.0, level: float = 0.0, slope: float = 0.0) -> Vector:
+    """(coefficients,) what a quantity takes of the slope before, and of the changes of level and slope."""
+    contrast = np.zeros(design.shape[1])
+    contrast[1:4] = before, level, slope
+    return contrast
+
+
+def _uncertainty(
+    series: Segments, residuals: Vector, weights: Vector, errors: Autoregression | None, lags: int, parameters: int
+) -> Uncertainty:
+    if errors is None:
+        return Uncertainty(standard_error=None, method="autoregressive", degrees=None)
+    contributions, periods = weights * residuals, len(residuals)
+    independent = float(residuals @ residuals) / (periods - parameters) * float(weights @ weights)
+    alternates = {
+        f"Newey-West ({lags} lags)": newey_west(contributions, lags, parameters),
+        "HC1": newey_west(contributions, 0, parameters),
+        "iid": independent,
+    }
+    return Uncertainty(
+        standard_error=float(np.sqrt(errors.variance(weights))) * series.scale,
+        method=f"autoregressive errors, AR({len(errors.coefficients)}), bias-corrected",
+        degrees=errors.degrees,
+        alternates={name: float(np.sqrt(max(value, 0.0))) * series.scale for name, value in alternates.items()},
+    )
+
+
+def _change(
+    series: Segments, coefficients: Vector, contrast: Vector, weights: Vector, errors: Autoregression | None, per: float
+) -> dict[str, Json]:
+    error = None if errors is None else float(np.sqrt(errors.variance(weights))) * series.scale / per
+    return {"estimate": float(contrast @ coefficients) * series.scale / per, "standard_error": error}
+
+
+def _dependence(residuals: Vector, errors: Autoregression | None, lags: int) -> dict[str, Json]:
+    if errors is None:
+        return {"reason": "The series lies on its two lines without error."}
+    several, order = _lags_tested(residuals), len(errors.coefficients)
+    statistic, p_value = ljung_box(residuals, several)
+    left, beyond = _beyond(residuals, errors)
+    return {
+        "durbin_watson": durbin_watson(residuals),
+        "ljung_box": {"lags": several, "statistic": statistic, "p_value": p_value},
+        "ljung_box_of_innovations": {"lags": several + order, "statistic": left, "p_value": beyond},
+        "autoregressive_coefficients": [float(value) for value in errors.coefficients],
+        "effective_periods": errors.effective,
+        "newey_west_lags": lags,
+    }
+
+
+def _lags_tested(residuals: Vector) -> int:
+    return max(min(10, len(residuals) // 5), 1)
+
+
+def _beyond(residuals: Vector, errors: Autoregression) -> tuple[float, float]:
+    """Ljung and Box's statistic and p-value of what an autoregression of this order leaves of the residuals."""
+    order = len(errors.coefficients)
+    return ljung_box(innovations(residuals, order), _lags_tested(residuals) + order, order)
+
+
+def _seasons(series: Segments, lines: Matrix, seasons: Matrix) -> dict[str, Json]:
+    """Whether the series follows the seasons that are adjusted for, and others: of several cycles the most telling."""
+    others = _others(series, np.hstack([lines, seasons]))
+    if not series.cycles:
+        return {"adjusted": False, **(others or {"reason": "No cycle is known of which two are seen."})}
+    tested = _judged(follows(series.y, lines, seasons), 1)
+    told: dict[str, Json] = {
+        "adjusted": True, "terms": seasons.shape[1], "cycles": _told(series, series.cycles), **tested,
+    }  # fmt: skip
+    return {**told, "others": others} if others else told
+
+
+def _others(series: Segments, beside: Matrix) -> dict[str, Json]:
+    """The most telling cycle that the series follows beside (periods, k) regressors; empty where none is known."""
+    known = candidates(series.time, series.calendar, beside.shape[1])
+    tests = [
+        (cycle, tested)
+        for cycle in known
+        if not any(_is_within(cycle, own) for own in series.cycles)
+        and (tested := follows(series.y, beside, harmonics(series.time, [cycle], beside))) is not None
+    ]
+    if not tests:
+        return {}
+    cycle, tested = min(tests, key=lambda pair: pair[1][2])
+    return {"cycles": _told(series, [cycle]), **_judged(tested, len(tests))}
+
+
+def _is_within(cycle: Cycle, own: Cycle) -> bool:
+    """Whether a cycle is one that is adjusted for, or a low harmonic of it, for which more pairs of it would stand."""
+    times = round(own.length / cycle.length)
+    return 1 <= times <= _HARMONICS and abs(own.length / cycle.length / times - 1) < _SAME
+
+
+def _told(series: Segments, cycles: Sequence[Cycle]) -> list[Json]:
+    return [{"length": cycle.length, "unit": series.unit, "pairs": cycle.pairs} for cycle in cycles]
+
+
+def _judged(tested: tuple[float, tuple[int, int], float] | None, times: int) -> dict[str, Json]:
+    if tested is None:
+        return {"f_statistic": None, "degrees": None, "p_value": None}
+    statistic, degrees, p_value = tested
+    return {"f_statistic": statistic, "degrees": list(degrees), "p_value": min(1.0, times * p_value)}
+
+
+def _path(series: Segments, fitted: Vector, counterfactual: Vector) -> list[Json]:
+    """What was seen, both lines, and the line before carried on; means of several periods where they are many."""
+    pooled = -(-len(series.y) // _MOST_PERIODS)
+    starts = np.arange(0, len(series.y), pooled)
+    counts = np.diff([*starts, len(series.y)])
+    scaled = (series.y, fitted, counterfactual)
+    columns = [series.values, *(each * series.scale + series.centre for each in scaled)]
+    means = [np.add.reduceat(column, starts) / counts for column in columns]
+    return [
+        {"time": float(time), "observed": float(seen), "fitted": float(line), "counterfactual": float(before)}
+        for time, seen, line, before in zip(*means, strict=True)
+    ]
+
+
+def _notes(plan: Plan, series: Segments, residuals: Vector, errors: Autoregression | None) -> list[str]:
+    notes = [f"The slopes are for one {series.unit}."]
+    if series.rows.max() > 1:
+        notes.append(
+            f"The {int(series.rows.sum())} rows are averaged by period; the standard error is of the averages."
+        )
+    if plan.has("covariates"):
+        notes.append(f"Covariates ({plan.label('covariates')}) are not used.")
+    if plan.settings.se != "auto":
+        notes.append(f"{plan.settings.se} does not allow for dependence along time and is given beside it only.")
+    if errors is not None and (p_value := ljung_box(residuals, _lags_tested(residuals))[1]) < _DEPENDENT:
+        notes.append(
+            f"Residuals are autocorrelated (Durbin-Watson {durbin_watson(residuals):.2f}, Ljung-Box p = "
+            f"{p_value:.2g}): the standard error allows for it, and the series tells as much as "
+            f"{errors.effective:.0f} independent periods."
+        )
+    if series.cycles:
+        notes.append(f"Seasons are adjusted for by sines and cosines, as was asked for: {_spoken(series)}.")
+    steps = np.diff(series.time)
+    if float(steps.max()) > _UNEVEN * float(steps.min()):
+        notes.append("Periods are unevenly spaced; errors are taken to depend on each other by their order.")
+    return notes
+
+
+def _doubts(plan: Plan, series: Segments, residuals: Vector, errors: Autoregression | None) -> list[str]:
+    doubts = []
+    before, after = series.before, len(residuals) - series.before
+    if min(before, after) < _FEW:
+        doubts.append(f"There are {before} periods before and {after} after: below {_FEW}, a trend is hard to tell.")
+    if plan.has("unit_id") and series.rows.min() < series.rows.max():
+        doubts.append("Some units miss some periods, so that who is averaged changes over time.")
+    if errors is not None and (p_value := _beyond(residuals, errors)[1]) < _DEPENDENT:
+        doubts.append(
+            f"Errors depend on each other in ways that an autoregression of order {len(errors.coefficients)} does not "
+            f"describe (Ljung-Box of its innovations, p = {p_value:.2g}): the standard error may miss some of it."
+        )
+    return doubts
+
+
+def _spoken(series: Segments) -> str:
+    cycles = (f"{each.pairs} pair{'s'[: each.pairs > 1]} over {_length(series, each.length)}" for each in series.cycles)
+    return ", ".join(cycles)
+
+
+def _length(series: Segments, length: float) -> str:
+    unit = "period" if series.calendar in ("number", "period") else series.unit
+    return f"{length:.4g} {unit}{'s'[: length != 1]}"
+
+
+def _unadjusted(plan: Plan, series: Segments, told: dict[str, Json]) -> list[str]:
+    """A doubt where the series follows seasons that are not adjusted for."""
+    others = told.get("others") if series.cycles else told
+    if not isinstance(others, dict):
+        return []
+    p_value, cycles = others.get("p_value"), others.get("cycles")
+    if not isinstance(p_value, float) or p_value >= _SEASONAL or not isinstance(cycles, list):
+        return []
+    (cycle,) = cycles
+    length = cycle["length"] if isinstance(cycle, dict) else None
+    if not isinstance(length, float):
+        return []
+    cure = f"options.season_length = {length:.6g} adjusts for it{' instead' if series.cycles else ''}"
+    if plan.settings.season_pairs == 0:
+        cure = "options.season_pairs = 0 leaves it unadjusted"
+    where = "Beside the seasons that are adjusted for the" if series.cycles else "The"
+    return [
+        f"{where} series repeats itself every {_length(series, length)} (p = {p_value:.2g}), which can pass for an "
+        f"effect: {cure}."
+    ]
+
+
+def _rule(plan: Plan) -> str | None:
+    series = segments(plan)
+    return series if isinstance(series, str) else no_absorbing(plan)
+
+
+_LAWS: frozenset[Law] = frozenset(
+    {"row_permutation", "outcome_affine", "irrelevant_constant", "collinear_copy", "chunk_size", "threads"}
+)
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    Estimator(
+        name="interrupted_series",
+        family=_FAMILY,
+        estimand="ATT",
+        summary="Average distance, over the periods after an intervention, between a series and the trend that it "
+        "had before; the trend (and seasons, if asked for) would have gone on, and nothing else happened at the time.",
+        requires=("y", "time"),
+        optional=("intervention_time", "post", "treatment", "unit_id", "weights"),
+        standard_error="autoregressive errors (order by BIC, corrected for the bias of residuals) with Satterthwaite's "
+        "degrees of freedom; Newey-West with its automatic lag is given beside it",
+        paper="Wagner, Soumerai, Zhang and Ross-Degnan 2002, J. Clin. Pharm. Ther. 27; seasons: Bernal, Cummins and "
+        "Gasparrini 2017, Int. J. Epidemiology 46; Newey and West 1994, Review of Economic Studies 61",
+        doi="10.1046/j.1365-2710.2002.00430.x",
+        checked_against="statsmodels OLS and its HAC covariance; Monte-Carlo",
+        laws=_LAWS,
+        treatment=frozenset({"binary", "none"}),
+        rule=_rule,
+        compute=_segmented,
+    ),
+)

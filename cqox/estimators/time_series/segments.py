@@ -1,0 +1,167 @@
+"""One series before and after an intervention, and the regressors of its two segments.
+
+What is read here: which periods are before and after, their means, how their calendar counts them, and which seasons
+are adjusted for. What becomes of it is in `interrupted_series`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.inference.make_estimate import varying_outcome
+from cqox.estimators.numerics.absorb import compress
+from cqox.estimators.numerics.calendar import counted
+from cqox.estimators.plan import Plan
+from cqox.estimators.sample import Sample
+from cqox.estimators.time_series.seasons import Cycle, chosen, harmonics
+
+__all__ = ["Segments", "sample_of", "segments"]
+
+_BEFORE, _AFTER, _IN_ALL = 4, 3, 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segments:
+    """Means by period, over `scale` of y.
+
+    Attributes:
+        y: (periods,) less `centre`, over `scale`.
+        values: (periods,) on the scale of the data's `time_values`.
+        time: (periods,) since the first period after the intervention, in `unit`.
+        unit: what time is counted in, for a sentence.
+        calendar: what its calendar counts in.
+        before: periods before it.
+        rows: (periods,) rows behind each mean.
+        cycles: whose seasons are adjusted for.
+    """
+
+    y: Vector
+    centre: float
+    scale: float
+    values: Vector
+    time: Vector
+    unit: str
+    calendar: str
+    before: int
+    rows: Vector
+    cycles: tuple[Cycle, ...]
+
+    @property
+    def start(self) -> float:
+        """The first period after the intervention, on the scale of `values`."""
+        return float(self.values[self.before])
+
+    @property
+    def lines(self) -> Matrix:
+        """(periods, 4): level and slope before, and their changes."""
+        after = (self.time >= 0).astype(np.float64)
+        span = float(np.ptp(self.time))
+        return np.column_stack([np.ones(len(self.time)), self.time / span, after, after * self.time / span])
+
+    @property
+    def seasons(self) -> Matrix:
+        """(periods, terms) of the cycles that are adjusted for."""
+        return harmonics(self.time, self.cycles, self.lines)
+
+
+def sample_of(plan: Plan) -> Sample:
+    """The rows that tell of the series."""
+    roles = ["y", "time"]
+    if plan.data.intervention_time is None:
+        roles += [role for role in ("post", "treatment") if plan.has(role)]
+    return plan.sample(*roles)
+
+
+def _after(plan: Plan, sample: Sample) -> Vector | str:
+    """(n,) 1 from the intervention on, or why that is not known."""
+    data, time = plan.data, sample.take(_codes(plan.data.time))
+    values = data.time_values
+    if data.intervention_time is not None and values is not None:
+        return (values[time] >= data.intervention_time).astype(np.float64)
+    role = next((role for role in ("post", "treatment") if plan.has(role)), None)
+    if role is None:
+        return "It needs 'intervention_time' or 'post' to tell before from after."
+    array = data.post if role == "post" else data.treatment
+    after = np.empty(0) if array is None else sample.take(array)
+    if not np.isin(after, (0.0, 1.0)).all():
+        return f"'{plan.label(role)}' must be 0 before and 1 from the intervention on."
+    return after
+
+
+def _codes(codes: Codes | None) -> Codes:
+    return np.empty(0, dtype=np.int64) if codes is None else codes
+
+
+def segments(plan: Plan) -> Segments | str:
+    """The series of a request, or why there is none; the same object at each call."""
+    return plan.share("interrupted series", lambda: _read(plan))
+
+
+def _read(plan: Plan) -> Segments | str:
+    sample = sample_of(plan)
+    reason = varying_outcome(plan, sample)
+    after = _after(plan, sample) if reason is None else np.empty(0)
+    if reason is not None or isinstance(after, str):
+        return reason or str(after)
+    time, periods = compress(sample.take(_codes(plan.data.time)))
+    places = np.unique(sample.take(_codes(plan.data.time)))
+    rows = np.bincount(time, minlength=periods).astype(np.float64)
+    share = np.bincount(time, after, periods) / rows
+    reason = _not_one_series(plan, sample, share, after)
+    if reason is not None:
+        return reason
+    before = int(np.count_nonzero(share == 0))
+    if (np.diff(share) < 0).any():
+        return "The intervention ends again; it needs a series before and after one start."
+    if before < _BEFORE or periods - before < _AFTER or periods < _IN_ALL:
+        return (
+            f"There are {before} periods before and {periods - before} after the intervention; at least {_BEFORE} and "
+            f"{_AFTER}, and {_IN_ALL} in all, are needed."
+        )
+    return _means(plan, sample, time, places, rows, before)
+
+
+def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) -> str | None:
+    """A reason where units differ in whether they have had the intervention."""
+    data = plan.data
+    mixed = bool(((share > 0) & (share < 1)).any())
+    if not mixed and data.treatment is not None and plan.has("treatment"):
+        status = sample.take(data.treatment)
+        mixed = bool((status[~np.isnan(status)] != after[~np.isnan(status)]).any())
+    if not mixed:
+        return None
+    return (
+        "Some rows are untreated while others are treated; it needs one series, or all units treated at once. Units "
+        "that are never treated can be compared with: see did_2x2_block and synthetic_control."
+    )
+
+
+def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector, before: int) -> Segments | str:
+    data, settings = plan.data, plan.settings
+    values = places.astype(np.float64) if data.time_values is None else data.time_values[places]
+    labels = None if data.time_labels is None else [data.time_labels[at] for at in places.tolist()]
+    periods = counted(values, labels)
+    since = periods.values - periods.values[before]
+    cycles = chosen(since, periods.unit, length=settings.season_length, pairs=settings.season_pairs)
+    if isinstance(cycles, str):
+        return cycles
+    y, weights = sample.take(plan.data.y), plan.weights(sample)
+    size = float(np.abs(y).max()) or 1.0
+    mass = rows if weights is None else np.bincount(time, weights)
+    means = np.bincount(time, y / size if weights is None else y / size * weights) / mass
+    centre, spread = float(means.mean()), float(means.std())
+    # A series without any variation but rounding is left as it is.
+    scale = spread if spread > 1e-12 else 1.0
+    return Segments(
+        y=(means - centre) / scale,
+        centre=centre * size,
+        scale=scale * size,
+        values=values,
+        time=since,
+        unit=f"unit of '{plan.label('time')}'" if periods.unit == "number" else periods.unit,
+        calendar=periods.unit,
+        before=before,
+        rows=rows,
+        cycles=cycles,
+    )
