@@ -21,7 +21,7 @@ from tests.frozen.studies import STUDIES, study
 __all__ = ["FILES", "FOLDER", "report_of", "signatures"]
 
 FOLDER = Path(__file__).parent
-_MODULES = ("cqox", "cqox.errors", "cqox.tasks", "cqox.resilience", "cqox.resilience.testing", "cqox.resilience.http")
+_MODULES = ("cqox", "cqox.errors", "cqox.tasks", "cqox.resilience", "cqox.resilience.testing")
 _WORDS = frozenset({"description", "summary", "title", "example", "examples"})
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _PLACE = re.compile(r"\b(?:cqox|services)(?:\.\w+)*\.(?=\w)")
