@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from cqox.errors import BulkheadFull
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
 from cqox.telemetry import metrics, series
 
 __all__ = ["Admission"]

@@ -15,7 +15,7 @@ from cqox.analysis.outage import Outage
 from cqox.analysis.tending import JOB_LEASE_SECONDS
 from cqox.contract import counted
 from cqox.errors import StoreUnavailable
-from cqox.resilience.classification import never_sent
+from cqox.resilience.retry.classification import never_sent
 from cqox.storage import JobRecord, ResultStore
 
 __all__ = ["RECORDING_SECONDS", "JobRecords"]

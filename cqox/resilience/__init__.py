@@ -17,8 +17,25 @@ from cqox.errors import (
     ResilienceError,
 )
 from cqox.errors import Shed as LoadShed
-from cqox.resilience._clock import Clock
-from cqox.resilience._events import (
+from cqox.resilience.circuit import CircuitBreaker, CircuitMode, CircuitSnapshot, CircuitState, FailureRate
+from cqox.resilience.composition.decorators import (
+    api_timeout,
+    circuit_breaker,
+    computation_timeout,
+    database_timeout,
+    exponential_backoff_retry,
+    retry_on_database_error,
+    retry_on_network_error,
+)
+from cqox.resilience.composition.policy import Policy
+from cqox.resilience.deadlines.deadline import deadline, remaining
+from cqox.resilience.deadlines.timeout import Timeout
+from cqox.resilience.limits.adaptive import AdaptiveLimit, AdaptiveLimitSnapshot
+from cqox.resilience.limits.bulkhead import Bulkhead, BulkheadSnapshot
+from cqox.resilience.limits.drain import Drain, DrainReport, InFlight
+from cqox.resilience.limits.load_shedding import Shed, ShedSnapshot
+from cqox.resilience.limits.rate_limit import RateLimit, RateLimitSnapshot
+from cqox.resilience.pipeline.events import (
     AttemptFailed,
     AttemptStarted,
     CallRejected,
@@ -35,36 +52,9 @@ from cqox.resilience._events import (
     TimedOut,
     subscribe,
 )
-from cqox.resilience.adaptive import AdaptiveLimit, AdaptiveLimitSnapshot
-from cqox.resilience.asgi import DeadlineMiddleware
-from cqox.resilience.backoff import backoff
-from cqox.resilience.budget import RetryBudget, RetryBudgetSnapshot
-from cqox.resilience.bulkhead import Bulkhead, BulkheadSnapshot
-from cqox.resilience.circuit import CircuitBreaker, CircuitMode, CircuitSnapshot, CircuitState, FailureRate
-from cqox.resilience.classification import (
-    Failure,
-    classify,
-    is_database_error,
-    is_network_error,
-    is_overload,
-    is_transient,
-    never_sent,
-)
-from cqox.resilience.criticality import Criticality, criticality, current_criticality
-from cqox.resilience.deadline import deadline, remaining
-from cqox.resilience.decorators import (
-    api_timeout,
-    circuit_breaker,
-    computation_timeout,
-    database_timeout,
-    exponential_backoff_retry,
-    retry_on_database_error,
-    retry_on_network_error,
-)
-from cqox.resilience.drain import Drain, DrainReport, InFlight
-from cqox.resilience.fallback import Fallback
-from cqox.resilience.hedge import Hedge
-from cqox.resilience.http import (
+from cqox.resilience.pipeline.registry import Registry, registry
+from cqox.resilience.propagation.asgi import DeadlineMiddleware
+from cqox.resilience.propagation.http import (
     attempt_from_headers,
     call_headers,
     criticality_from_headers,
@@ -73,12 +63,22 @@ from cqox.resilience.http import (
     propagate,
     propagate_sync,
 )
-from cqox.resilience.policy import Policy
-from cqox.resilience.ratelimit import RateLimit, RateLimitSnapshot
-from cqox.resilience.registry import Registry, registry
-from cqox.resilience.retry import Retry
-from cqox.resilience.shed import Shed, ShedSnapshot
-from cqox.resilience.timeout import Timeout
+from cqox.resilience.retry.backoff import backoff
+from cqox.resilience.retry.budget import RetryBudget, RetryBudgetSnapshot
+from cqox.resilience.retry.classification import (
+    Failure,
+    classify,
+    is_database_error,
+    is_network_error,
+    is_overload,
+    is_transient,
+    never_sent,
+)
+from cqox.resilience.retry.fallback import Fallback
+from cqox.resilience.retry.hedge import Hedge
+from cqox.resilience.retry.retry import Retry
+from cqox.resilience.runtime.clock import Clock
+from cqox.resilience.runtime.criticality import Criticality, criticality, current_criticality
 
 __all__ = [
     "AdaptiveLimit",

@@ -13,7 +13,7 @@ from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
 from cqox.analysis.mapping import categorical_columns, check_mapping
 from cqox.contract import AnalyzeRequest, parse_model
-from cqox.resilience.http import deadline_from_headers
+from cqox.resilience.propagation.http import deadline_from_headers
 from cqox.storage import StoredReport
 from services.engine.answers import json_answer, no_content, report_answer
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp

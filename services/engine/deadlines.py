@@ -1,7 +1,7 @@
 """What a client is told once the time of its analysis is up: when that was, and how more time can be had."""
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience.http import REQUEST_TIMEOUT_MS
+from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS
 
 __all__ = ["AnalysisTimeUp", "JobTimeUp"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from structlog.contextvars import bind_contextvars
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience.http import REQUEST_TIMEOUT_MS, deadline_from_headers
+from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS, deadline_from_headers
 from services.gateway.engine_client import Reply
 from services.http.digests import CONTENT_DIGEST
 

@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 
 from cqox.errors import EngineUnavailable
-from cqox.resilience.http import propagate
+from cqox.resilience.propagation.http import propagate
 from cqox.telemetry.http_client import TracedTransport
 from services.gateway.tls import client_context
 from services.gateway.transport import EngineTransport

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import httpx
 
 from cqox.errors import CqoxError, EngineUnavailable, ServiceError
-from cqox.resilience.retry_after import retry_after_of
+from cqox.resilience.retry.retry_after import retry_after_of
 from services.gateway.engine_client import Promise, Reply
 from services.gateway.promises import problem_of, unkept
 from services.gateway.transport import ForeignAnswer

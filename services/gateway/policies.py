@@ -33,7 +33,7 @@ from cqox.resilience import (
     deadline,
     registry,
 )
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
 from cqox.tasks import open_task_group
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, EngineSilent, worth_another_try

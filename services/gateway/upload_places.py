@@ -10,7 +10,7 @@ import trio
 
 from cqox.errors import BulkheadFull
 from cqox.resilience import Criticality, Shed, registry
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
 
 __all__ = ["UploadPlace", "UploadPlaces"]
 

@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from cqox.resilience.criticality import criticality
-from cqox.resilience.http import attempt_from_headers, criticality_from_headers, serving_attempt
+from cqox.resilience.propagation.http import attempt_from_headers, criticality_from_headers, serving_attempt
+from cqox.resilience.runtime.criticality import criticality
 
 __all__ = [
     "EXCHANGE",

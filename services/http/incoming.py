@@ -14,7 +14,7 @@ from quart.wrappers.base import ClientDisconnectedError
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
-from cqox.resilience.http import CRITICALITY, ENVOY_TIMEOUT_MS, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT
+from cqox.resilience.propagation.http import CRITICALITY, ENVOY_TIMEOUT_MS, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT
 from services.http.hop import EXCHANGE, Received, is_exchange
 from services.http.middleware import request_id_from
 

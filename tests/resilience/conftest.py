@@ -10,8 +10,8 @@ import trio
 import trio.testing
 
 from cqox.resilience import remaining
-from cqox.resilience._part import Part
-from cqox.resilience.policy import Policy
+from cqox.resilience.composition.policy import Policy
+from cqox.resilience.pipeline.part import Part
 from cqox.resilience.testing import FakeClock, Script, VirtualTimeLoop, run_in_virtual_time
 
 

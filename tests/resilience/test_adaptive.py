@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cqox.errors import AttemptTimeout, BulkheadFull, CircuitOpen, DeadlineExceeded
-from cqox.resilience._ambient import Ambient
-from cqox.resilience._permit import NO_RESULT, Permit, Spent
-from cqox.resilience.adaptive import AdaptiveLimit, Aimd
+from cqox.resilience.limits.adaptive import AdaptiveLimit, Aimd
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, Spent
+from cqox.resilience.runtime.ambient_deadline import Ambient
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import Time
 

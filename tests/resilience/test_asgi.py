@@ -9,11 +9,11 @@ import anyio.lowlevel
 import pytest
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience._hop import attempt_served, serves_a_retry
-from cqox.resilience.asgi import DeadlineMiddleware, Receive, Scope, Send
-from cqox.resilience.criticality import Criticality, current_criticality
-from cqox.resilience.deadline import deadline, remaining
-from cqox.resilience.decorators import api_timeout
+from cqox.resilience.composition.decorators import api_timeout
+from cqox.resilience.deadlines.deadline import deadline, remaining
+from cqox.resilience.propagation.asgi import DeadlineMiddleware, Receive, Scope, Send
+from cqox.resilience.runtime.call_context import attempt_served, serves_a_retry
+from cqox.resilience.runtime.criticality import Criticality, current_criticality
 
 pytestmark = pytest.mark.anyio
 

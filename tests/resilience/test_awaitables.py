@@ -23,8 +23,8 @@ from cqox.resilience import (
     circuit_breaker,
     exponential_backoff_retry,
 )
-from cqox.resilience._plan import enclosing
-from cqox.resilience._unsent import attempt_requests
+from cqox.resilience.pipeline.plan import enclosing
+from cqox.resilience.retry.unsent import attempt_requests
 from tests.resilience.conftest import Down, Run, outcomes, run_async
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from cqox.errors import BulkheadFull, CircuitOpen
 from cqox.resilience import CircuitBreaker, CircuitState
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
 from cqox.resilience.testing import FakeClock
 from tests.resilience.conftest import Down
 

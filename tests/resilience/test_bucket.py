@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.resilience._bucket import TokenBucket
+from cqox.resilience.runtime.token_bucket import TokenBucket
 
 
 def drain(bucket: TokenBucket, now: float) -> int:

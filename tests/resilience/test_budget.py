@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.resilience.budget import RetryBudget
+from cqox.resilience.retry.budget import RetryBudget
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import Time, run_async
 

@@ -11,11 +11,11 @@ import anyio.to_thread
 import pytest
 
 from cqox.errors import BulkheadFull, DeadlineExceeded, Rejected
-from cqox.resilience._ambient import in_force
-from cqox.resilience.bulkhead import Bulkhead
-from cqox.resilience.criticality import Criticality, criticality
-from cqox.resilience.deadline import deadline
-from cqox.resilience.ratelimit import RateLimit
+from cqox.resilience.deadlines.deadline import deadline
+from cqox.resilience.limits.bulkhead import Bulkhead
+from cqox.resilience.limits.rate_limit import RateLimit
+from cqox.resilience.runtime.ambient_deadline import in_force
+from cqox.resilience.runtime.criticality import Criticality, criticality
 from cqox.tasks import open_task_group
 
 
@@ -299,7 +299,7 @@ def test_a_thread_interrupted_while_it_waits_leaves_its_place(monkeypatch: pytes
         raise KeyboardInterrupt
 
     bulkhead = Bulkhead(1, 1)
-    monkeypatch.setattr("cqox.resilience._waiter.ThreadWaiter.wait", interrupt)
+    monkeypatch.setattr("cqox.resilience.pipeline.waiter.ThreadWaiter.wait", interrupt)
     with bulkhead, pytest.raises(KeyboardInterrupt):
         take_blocking(bulkhead)
     assert counts(bulkhead) == (0, 0)

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cqox.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, Draining, StoreUnavailable
-from cqox.resilience.classification import (
+from cqox.resilience.retry.classification import (
     Kind,
     Sent,
     classify,
@@ -363,7 +363,7 @@ def test_other_methods_are_not_idempotent(method: str) -> None:
 def test_no_library_is_imported_in_order_to_recognise_its_exceptions() -> None:
     script = (
         "import sys\n"
-        "from cqox.resilience.classification import classify\n"
+        "from cqox.resilience.retry.classification import classify\n"
         "classify(ValueError()); classify(TimeoutError())\n"
         "print(sorted({'httpx', 'httpcore', 'redis', 'psycopg', 'trio', 'requests'} & set(sys.modules)))\n"
     )

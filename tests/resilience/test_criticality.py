@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from cqox.resilience.criticality import Criticality, criticality, current_criticality
+from cqox.resilience.runtime.criticality import Criticality, criticality, current_criticality
 from cqox.tasks import open_task_group
 
 

@@ -13,8 +13,9 @@ import pytest
 import trio
 
 from cqox.errors import AttemptTimeout, DeadlineExceeded
-from cqox.resilience import CircuitBreaker, Policy, Timeout, _scope, api_timeout, deadline, remaining
-from cqox.resilience._ambient import ambient, in_force
+from cqox.resilience import CircuitBreaker, Policy, Timeout, api_timeout, deadline, remaining
+from cqox.resilience.runtime import event_loop
+from cqox.resilience.runtime.ambient_deadline import ambient, in_force
 from cqox.resilience.testing import FakeClock
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import World, run_async
@@ -469,8 +470,8 @@ def test_the_short_way_to_tell_whether_it_holds_agrees_with_the_long_one(run, mo
 
 
 def test_without_the_private_names_all_is_the_same(run, monkeypatch) -> None:
-    monkeypatch.setattr(_scope._AsyncioLoop, "mark_of", lambda self, task: None)
-    monkeypatch.setattr(_scope._TrioLoop, "mark_of", lambda self, task: None)
+    monkeypatch.setattr(event_loop._AsyncioLoop, "mark_of", lambda self, task: None)
+    monkeypatch.setattr(event_loop._TrioLoop, "mark_of", lambda self, task: None)
 
     async def main() -> None:
         with deadline(5.0):

@@ -7,11 +7,11 @@ import anyio
 import pytest
 
 from cqox.errors import Draining
-from cqox.resilience._permit import NO_RESULT
-from cqox.resilience.drain import Drain, DrainReport
-from cqox.resilience.policy import Policy
+from cqox.resilience.composition.policy import Policy
+from cqox.resilience.deadlines.timeout import Timeout
+from cqox.resilience.limits.drain import Drain, DrainReport
+from cqox.resilience.pipeline.permit import NO_RESULT
 from cqox.resilience.testing import FakeClock, capture_events
-from cqox.resilience.timeout import Timeout
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import Run
 

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from cqox.resilience import CircuitBreaker, CircuitOpened, Event, Policy, Retry, Timeout, _events, subscribe
+from cqox.resilience import CircuitBreaker, CircuitOpened, Event, Policy, Retry, Timeout, subscribe
+from cqox.resilience.pipeline import events
 from cqox.resilience.testing import FakeClock, Script, capture_events
 
 
@@ -13,7 +14,7 @@ def test_nobody_listens_by_default_and_nothing_is_built(monkeypatch) -> None:
     def built(self, *args: object, **kwargs: object) -> None:
         raise AssertionError("an event was built although nobody listens")
 
-    assert _events.listeners == ()
+    assert events.listeners == ()
     for kind in Event.__subclasses__():
         monkeypatch.setattr(kind, "__init__", built)
     clock = FakeClock()
@@ -30,14 +31,14 @@ def test_subscriptions_end_one_by_one() -> None:
     seen: list[Event] = []
     end_first, end_second = subscribe(seen.append), subscribe(seen.append)
     event = Event(name="x", at=0.0)
-    _events.emit(event)
+    events.emit(event)
     end_first()
     end_first()
-    _events.emit(event)
+    events.emit(event)
     end_second()
-    _events.emit(event)
+    events.emit(event)
     assert len(seen) == 3
-    assert _events.listeners == ()
+    assert events.listeners == ()
 
 
 def test_a_listener_that_raises_is_logged_and_changes_nothing(caplog) -> None:
@@ -47,7 +48,7 @@ def test_a_listener_that_raises_is_logged_and_changes_nothing(caplog) -> None:
     seen: list[Event] = []
     ends = [subscribe(broken), subscribe(seen.append)]
     try:
-        _events.emit(Event(name="engine", at=0.0))
+        events.emit(Event(name="engine", at=0.0))
     finally:
         for end in ends:
             end()

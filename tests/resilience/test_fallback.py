@@ -8,8 +8,8 @@ import pytest
 
 from cqox.errors import CircuitOpen
 from cqox.resilience.circuit import CircuitBreaker
-from cqox.resilience.fallback import Fallback
-from cqox.resilience.policy import Policy
+from cqox.resilience.composition.policy import Policy
+from cqox.resilience.retry.fallback import Fallback
 from tests.resilience.conftest import Run
 
 

@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 
 from cqox.resilience import CircuitBreaker, Policy, Retry, Timeout
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
 from cqox.resilience.testing import FakeClock
 from tests.resilience.conftest import Down
 

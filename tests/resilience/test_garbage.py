@@ -21,7 +21,7 @@ from cqox.resilience import (
     Timeout,
     deadline,
 )
-from cqox.resilience._part import Gate
+from cqox.resilience.pipeline.part import Gate
 from tests.resilience.circuit.callees import fail
 from tests.resilience.conftest import Down, Run
 from tests.resilience.retrying import plain

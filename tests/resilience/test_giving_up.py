@@ -8,7 +8,7 @@ import pytest
 
 from cqox.errors import CircuitOpen
 from cqox.resilience import CircuitBreaker, CircuitState, Hedge, Policy, Retry, RetryBudget, Timeout, deadline
-from cqox.resilience._hop import attempt_served
+from cqox.resilience.runtime.call_context import attempt_served
 from cqox.resilience.testing import FakeClock, Script
 from tests.resilience.conftest import Down, World, outcome
 from tests.resilience.retrying import asking, plain

@@ -17,8 +17,8 @@ from cqox.resilience import (
     circuit_breaker,
     exponential_backoff_retry,
 )
-from cqox.resilience._guard import guarded_by
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
+from cqox.resilience.pipeline.decorate import guarded_by
 from cqox.resilience.testing import FakeClock
 from tests.resilience.conftest import Down, run_async
 

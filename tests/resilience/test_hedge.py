@@ -9,16 +9,16 @@ import anyio
 import pytest
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience._hop import attempt_made, attempt_served
-from cqox.resilience._part import Part
-from cqox.resilience.budget import RetryBudget
 from cqox.resilience.circuit import CircuitBreaker, CircuitState
-from cqox.resilience.deadline import deadline, remaining
-from cqox.resilience.fallback import Fallback
-from cqox.resilience.hedge import Hedge
-from cqox.resilience.policy import Policy
-from cqox.resilience.retry import Retry
-from cqox.resilience.timeout import Timeout
+from cqox.resilience.composition.policy import Policy
+from cqox.resilience.deadlines.deadline import deadline, remaining
+from cqox.resilience.deadlines.timeout import Timeout
+from cqox.resilience.pipeline.part import Part
+from cqox.resilience.retry.budget import RetryBudget
+from cqox.resilience.retry.fallback import Fallback
+from cqox.resilience.retry.hedge import Hedge
+from cqox.resilience.retry.retry import Retry
+from cqox.resilience.runtime.call_context import attempt_made, attempt_served
 from tests.resilience.conftest import Down, Run, run_async
 
 

@@ -23,8 +23,8 @@ from cqox.resilience import (
     remaining,
     retry_on_network_error,
 )
-from cqox.resilience._hop import attempt_made, attempt_served, call_key, serves_a_retry
-from cqox.resilience.asgi import DeadlineMiddleware, Receive, Scope, Send
+from cqox.resilience.propagation.asgi import DeadlineMiddleware, Receive, Scope, Send
+from cqox.resilience.runtime.call_context import attempt_made, attempt_served, call_key, serves_a_retry
 from cqox.resilience.testing import FakeClock
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import Run

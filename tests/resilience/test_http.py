@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience._hop import attempt_made, attempt_served
-from cqox.resilience.criticality import Criticality, criticality
-from cqox.resilience.deadline import deadline, remaining
-from cqox.resilience.http import (
+from cqox.resilience.deadlines.deadline import deadline, remaining
+from cqox.resilience.propagation.http import (
     attempt_from_headers,
     call_headers,
     criticality_from_headers,
@@ -22,6 +20,8 @@ from cqox.resilience.http import (
     propagate,
     propagate_sync,
 )
+from cqox.resilience.runtime.call_context import attempt_made, attempt_served
+from cqox.resilience.runtime.criticality import Criticality, criticality
 
 TIMEOUT = "X-Request-Timeout-Ms"
 

@@ -26,7 +26,7 @@ from cqox.resilience import (
     Timeout,
     deadline,
 )
-from cqox.resilience._part import Gate
+from cqox.resilience.pipeline.part import Gate
 from cqox.resilience.testing import FakeClock, Script, capture_events
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import Run

@@ -9,7 +9,7 @@ import pytest
 
 from cqox.errors import CircuitOpen
 from cqox.resilience import CircuitBreaker, Policy, Retry, Timeout, exponential_backoff_retry
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
 from cqox.resilience.testing import FakeClock
 from tests.resilience.conftest import Down
 

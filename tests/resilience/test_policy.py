@@ -19,10 +19,10 @@ from cqox.resilience import (
     Timeout,
     registry,
 )
-from cqox.resilience._ambient import Ambient
-from cqox.resilience._part import Gate
-from cqox.resilience._permit import Permit
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
+from cqox.resilience.pipeline.part import Gate
+from cqox.resilience.pipeline.permit import Permit
+from cqox.resilience.runtime.ambient_deadline import Ambient
 from cqox.resilience.testing import FakeClock, Script
 from tests.resilience.conftest import Down
 

@@ -20,9 +20,9 @@ from cqox.resilience import (
     Timeout,
     deadline,
 )
-from cqox.resilience._part import Part
-from cqox.resilience.classification import is_overload
-from cqox.resilience.http import propagate
+from cqox.resilience.pipeline.part import Part
+from cqox.resilience.propagation.http import propagate
+from cqox.resilience.retry.classification import is_overload
 from tests.resilience.conftest import Run
 
 

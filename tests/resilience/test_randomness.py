@@ -5,7 +5,7 @@ import os
 import pytest
 
 from cqox.resilience import Retry
-from cqox.resilience._randomness import shared_rng
+from cqox.resilience.runtime.randomness import shared_rng
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

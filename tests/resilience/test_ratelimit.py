@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from cqox.errors import DeadlineExceeded, RateLimited
-from cqox.resilience.deadline import deadline
-from cqox.resilience.ratelimit import RateLimit
+from cqox.resilience.deadlines.deadline import deadline
+from cqox.resilience.limits.rate_limit import RateLimit
 from cqox.resilience.testing import FakeClock
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import Run

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.resilience.retry_after import LONGEST_SECONDS, parse_retry_after, retry_after_of
+from cqox.resilience.retry.retry_after import LONGEST_SECONDS, parse_retry_after, retry_after_of
 
 NOON = 1_445_428_800.0  # Wed, 21 Oct 2015 12:00:00 GMT
 

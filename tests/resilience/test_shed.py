@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from cqox import errors
-from cqox.resilience._permit import NO_RESULT
-from cqox.resilience.criticality import Criticality, criticality
-from cqox.resilience.shed import DEFAULT_SHARES, Shed
+from cqox.resilience.limits.load_shedding import DEFAULT_SHARES, Shed
+from cqox.resilience.pipeline.permit import NO_RESULT
+from cqox.resilience.runtime.criticality import Criticality, criticality
 
 LEVELS = list(DEFAULT_SHARES)
 

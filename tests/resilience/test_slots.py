@@ -5,8 +5,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from cqox.resilience._slots import Slots
-from cqox.resilience.criticality import Criticality
+from cqox.resilience.limits.slots import Slots
+from cqox.resilience.runtime.criticality import Criticality
 
 LEVELS = st.sampled_from(list(Criticality))
 

@@ -9,7 +9,7 @@ import pytest
 
 from cqox.errors import AttemptTimeout, DeadlineExceeded
 from cqox.resilience import CircuitBreaker, Policy, Retry, Timeout, circuit_breaker, deadline
-from cqox.resilience.bulkhead import Bulkhead
+from cqox.resilience.limits.bulkhead import Bulkhead
 from tests.resilience.conftest import Down
 
 

@@ -3,7 +3,7 @@
 import sys
 import threading
 
-from cqox.resilience._tally import Tally
+from cqox.resilience.runtime.atomic_counter import Tally
 
 
 def test_looking_changes_nothing() -> None:

@@ -19,7 +19,7 @@ from cqox.resilience import (
     deadline,
     remaining,
 )
-from cqox.resilience import timeout as timeout_module
+from cqox.resilience.deadlines import timeout as timeout_module
 from cqox.resilience.testing import FakeClock, capture_events
 from tests.resilience.conftest import Down
 

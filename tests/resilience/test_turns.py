@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.resilience._turns import Turns
+from cqox.resilience.limits.gcra import Turns
 
 ACTIONS = st.one_of(
     st.tuples(st.just("advance"), st.floats(0, 3)),

@@ -11,7 +11,7 @@ import pytest
 
 from cqox.errors import BulkheadFull, StoreUnavailable
 from cqox.resilience import Bulkhead, Hedge, Policy, Retry, propagate, propagate_sync, retry_on_network_error
-from cqox.resilience._unsent import attempt_requests
+from cqox.resilience.retry.unsent import attempt_requests
 from cqox.resilience.testing import FakeClock
 from tests.resilience.conftest import Run, run_async
 

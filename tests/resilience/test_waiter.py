@@ -10,8 +10,8 @@ import anyio.to_thread
 import pytest
 import trio
 
-from cqox.resilience._waiter import TaskWaiter, ThreadWaiter
-from cqox.resilience.criticality import Criticality
+from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter
+from cqox.resilience.runtime.criticality import Criticality
 from cqox.tasks import open_task_group
 
 LEVEL = Criticality.CRITICAL

@@ -8,16 +8,16 @@ from types import CoroutineType
 from typing import Protocol
 
 from cqox.errors import CircuitOpen
-from cqox.resilience import _events
-from cqox.resilience._ambient import Ambient
-from cqox.resilience._events import CallRejected, ProbeFailed
-from cqox.resilience._part import Facts
-from cqox.resilience._permit import Permit, Spent
-from cqox.resilience._scope import current_loop
 from cqox.resilience.circuit.controller import Circuit, Refusal
 from cqox.resilience.circuit.permits import CallPermit, SharedPermit, is_end_of_time
 from cqox.resilience.circuit.settings import Probe
 from cqox.resilience.circuit.state import Closed, Lease, Phase
+from cqox.resilience.pipeline import events
+from cqox.resilience.pipeline.events import CallRejected, ProbeFailed
+from cqox.resilience.pipeline.part import Facts
+from cqox.resilience.pipeline.permit import Permit, Spent
+from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.event_loop import current_loop
 
 __all__ = ["CircuitAdmission", "check_probe"]
 
@@ -106,7 +106,7 @@ class CircuitAdmission:
         circuit = self._circuit
         if not circuit.observing:
             return self._refuse(circuit.refuse(refusal))
-        if _events.listeners or circuit.outbox.subscribers:
+        if events.listeners or circuit.outbox.subscribers:
             circuit.outbox.put(
                 CallRejected(
                     name=circuit.name,
@@ -147,8 +147,8 @@ class CircuitAdmission:
             raise
         now = circuit.clock.checked_now()
         circuit.conclude_probe(phase, lease, now=now, failed=not test.passed)
-        if test.error is not None and (_events.listeners or circuit.outbox.subscribers):
-            _events.emit(ProbeFailed(name=circuit.name, at=now, error=test.error), circuit.outbox.subscribers)
+        if test.error is not None and (events.listeners or circuit.outbox.subscribers):
+            events.emit(ProbeFailed(name=circuit.name, at=now, error=test.error), circuit.outbox.subscribers)
 
     def _after_test(self, deadline: Ambient | None, test: "_Test") -> Permit:
         """The call goes on where its probe, or an operator meanwhile, closed the circuit; else it is refused."""

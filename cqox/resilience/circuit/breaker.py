@@ -6,13 +6,6 @@ from dataclasses import replace
 from typing import Concatenate, Protocol, Self, Unpack, cast, overload
 
 from cqox.errors import CircuitOpen
-from cqox.resilience._ambient import Ambient
-from cqox.resilience._clock import Clock, TimeSource, bind_clock
-from cqox.resilience._events import Listener
-from cqox.resilience._guard import expose, guard
-from cqox.resilience._part import Changes, Facts, Gate
-from cqox.resilience._permit import Admission, Permit
-from cqox.resilience._ranges import check_name
 from cqox.resilience.circuit.admission import CircuitAdmission, check_probe
 from cqox.resilience.circuit.controller import Circuit
 from cqox.resilience.circuit.health import FailureRate
@@ -20,7 +13,14 @@ from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings, Fa
 from cqox.resilience.circuit.state import CircuitState
 from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot
 from cqox.resilience.circuit.uses import Uses
-from cqox.resilience.registry import registry
+from cqox.resilience.pipeline.decorate import expose, guard
+from cqox.resilience.pipeline.events import Listener
+from cqox.resilience.pipeline.part import Changes, Facts, Gate
+from cqox.resilience.pipeline.permit import Admission, Permit
+from cqox.resilience.pipeline.registry import registry
+from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.ranges import check_name
 
 __all__ = ["CircuitBreaker", "GuardedFunction"]
 

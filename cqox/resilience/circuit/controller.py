@@ -11,8 +11,12 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from cqox.errors import CircuitOpen
-from cqox.resilience._clock import BoundClock
-from cqox.resilience._events import (
+from cqox.resilience.circuit.health import ConsecutiveFailures
+from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings
+from cqox.resilience.circuit.state import Closed, Disabled, HalfOpen, Isolated, Lease, Open, Phase
+from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, Outcome, Totals
+from cqox.resilience.circuit.window import Window
+from cqox.resilience.pipeline.events import (
     CircuitClosed,
     CircuitDisabled,
     CircuitHalfOpened,
@@ -22,12 +26,8 @@ from cqox.resilience._events import (
     Event,
     Outbox,
 )
-from cqox.resilience._permit import Permit
-from cqox.resilience.circuit.health import ConsecutiveFailures
-from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings
-from cqox.resilience.circuit.state import Closed, Disabled, HalfOpen, Isolated, Lease, Open, Phase
-from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, Outcome, Totals
-from cqox.resilience.circuit.window import Window
+from cqox.resilience.pipeline.permit import Permit
+from cqox.resilience.runtime.clock import BoundClock
 
 if TYPE_CHECKING:
     from cqox.resilience.circuit.permits import SharedPermit

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from cqox.resilience._ranges import check_count, check_seconds, check_share
+from cqox.resilience.runtime.ranges import check_count, check_seconds, check_share
 
 __all__ = ["ConsecutiveFailures", "FailureRate", "Health"]
 

@@ -4,12 +4,12 @@ import asyncio
 from typing import cast
 
 from cqox.errors import AttemptTimeout, DeadlineExceeded, Rejected
-from cqox.resilience._permit import NO_RESULT, Permit, Spent
-from cqox.resilience._queueing import seconds_in_queues
 from cqox.resilience.circuit.controller import Circuit
 from cqox.resilience.circuit.settings import CircuitSettings, Failures
 from cqox.resilience.circuit.state import Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, Spent
+from cqox.resilience.runtime.queueing import seconds_in_queues
 
 __all__ = ["CallPermit", "SharedPermit", "is_end_of_time", "judge", "judge_under"]
 

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from cqox.resilience._ranges import check_callable, check_count, check_exceptions, check_kind, check_seconds
-from cqox.resilience._tally import Tally
 from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health
 from cqox.resilience.circuit.window import Window, new_window
+from cqox.resilience.runtime.atomic_counter import Tally
+from cqox.resilience.runtime.ranges import check_callable, check_count, check_exceptions, check_kind, check_seconds
 
 __all__ = ["CircuitChanges", "CircuitSettings", "Failures", "Probe"]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cqox.resilience._tally import Tally
 from cqox.resilience.circuit.state import CircuitState
+from cqox.resilience.runtime.atomic_counter import Tally
 
 __all__ = ["CircuitMode", "CircuitSnapshot", "Outcome", "Totals"]
 

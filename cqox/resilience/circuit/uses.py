@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from weakref import ref
 
-from cqox.resilience._part import Changes, Facts, Limit
+from cqox.resilience.pipeline.part import Changes, Facts, Limit
 
 __all__ = ["Uses"]
 

@@ -3,8 +3,8 @@
 import math
 from collections import deque
 
-from cqox.resilience._tally import Tally
 from cqox.resilience.circuit.health import FailureRate, Health
+from cqox.resilience.runtime.atomic_counter import Tally
 
 __all__ = ["CountWindow", "TimeWindow", "Window", "new_window"]
 

@@ -7,9 +7,9 @@ from threading import Lock
 
 from anyio.lowlevel import checkpoint
 
-from cqox.resilience._ranges import check_seconds
-from cqox.resilience._waiter import TaskWaiter, ThreadWaiter
-from cqox.resilience.criticality import Criticality
+from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter
+from cqox.resilience.runtime.criticality import Criticality
+from cqox.resilience.runtime.ranges import check_seconds
 
 __all__ = ["FakeClock"]
 

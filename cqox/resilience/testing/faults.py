@@ -6,7 +6,7 @@ from threading import Lock
 
 import anyio
 
-from cqox.resilience._clock import Clock
+from cqox.resilience.runtime.clock import Clock
 
 __all__ = ["Script", "Slow"]
 

@@ -7,10 +7,10 @@ import pytest
 
 from cqox.errors import CircuitOpen
 from cqox.resilience import CircuitBreaker, CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitState, FailureRate
-from cqox.resilience._permit import Permit
 from cqox.resilience.circuit import CircuitMode
 from cqox.resilience.circuit.controller import Circuit
 from cqox.resilience.circuit.permits import SharedPermit
+from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.testing import FakeClock, Script, capture_events
 from tests.resilience.circuit.callees import fail, succeed
 from tests.resilience.conftest import Down, World, outcome

@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cqox.resilience._tally import Tally
 from cqox.resilience.circuit.health import FailureRate
 from cqox.resilience.circuit.window import CountWindow, TimeWindow
+from cqox.resilience.runtime.atomic_counter import Tally
 
 outcomes = st.tuples(st.booleans(), st.booleans())
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from cqox.errors import DeadlineExceeded, EngineUnavailable
-from cqox.resilience.http import propagate
+from cqox.resilience.propagation.http import propagate
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.policies import EnginePolicies
 from services.gateway.replica import Replica

@@ -9,7 +9,7 @@ import trio
 
 from cqox.errors import DeadlineExceeded, EngineUnavailable, Rejected
 from cqox.resilience import deadline, registry
-from cqox.resilience.http import serving_attempt
+from cqox.resilience.propagation.http import serving_attempt
 from services.gateway.engine_client import Call
 from services.gateway.failures import EngineFailed
 from services.http.hop import serving

@@ -1,0 +1,1 @@
+"""Policies and decorators: parts put together, and advice on their order."""

@@ -1,0 +1,226 @@
+"""The decorators of the owner's document: one part each, ready to be stacked.
+
+Stacked on one another they run as one frame. A bare retry decorator counts its function as idempotent.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+from cqox.resilience.circuit import CircuitBreaker, FailureRate, GuardedFunction
+from cqox.resilience.circuit.settings import CircuitSettings, Failures, Probe
+from cqox.resilience.deadlines.timeout import Timeout
+from cqox.resilience.retry.backoff import Jitter
+from cqox.resilience.retry.budget import RetryBudget
+from cqox.resilience.retry.classification import is_database_error, is_network_error
+from cqox.resilience.retry.retry import Exceptions, Retry
+from cqox.resilience.runtime.callable_kinds import key_of, name_of
+from cqox.resilience.runtime.clock import Clock, TimeSource
+from cqox.resilience.runtime.ranges import check_name
+
+__all__ = [
+    "CircuitBreakerDecorator",
+    "api_timeout",
+    "circuit_breaker",
+    "computation_timeout",
+    "database_timeout",
+    "exponential_backoff_retry",
+    "retry_on_database_error",
+    "retry_on_network_error",
+]
+
+
+class CircuitBreakerDecorator:
+    """What `circuit_breaker(...)` returns: gives each function that it decorates a breaker of its own."""
+
+    __slots__ = ("_clock", "_name", "_settings")
+
+    def __init__(self, settings: CircuitSettings, name: str | None, clock: Clock | TimeSource | None) -> None:
+        self._settings = settings
+        self._name = name
+        self._clock = clock
+
+    def __call__[**P, R](self, function: Callable[P, R]) -> GuardedFunction[P, R]:
+        """Guard `function`; the result has its breaker as `.breaker`.
+
+        Raises:
+            TypeError: it is of a kind that cannot be guarded.
+        """
+        name = self._name or name_of(function)
+        return CircuitBreaker.from_settings(name, self._settings, clock=self._clock, key=key_of(function))(function)
+
+
+def circuit_breaker(
+    failure_threshold: int = 5,
+    recovery_timeout: float = 60.0,
+    *,
+    name: str | None = None,
+    half_open_max_calls: int = 1,
+    probe_timeout: float | None = None,
+    probe: Probe | None = None,
+    failures: Failures = (Exception,),
+    failure_if: Callable[..., bool] | None = None,
+    failure_rate: FailureRate | None = None,
+    clock: Clock | TimeSource | None = None,
+) -> CircuitBreakerDecorator:
+    """A decorator that stops calling a function that keeps failing.
+
+    Args:
+        failure_threshold: failures in a row that open the circuit, at least 1.
+        recovery_timeout: seconds from opening to the next probe, from 0.
+        name: what rejections call it; the name of the function by default. The registry lists it by module and
+            qualified name, so that two functions of one name share nothing.
+        half_open_max_calls: see `CircuitBreaker`, as for all that follow.
+        probe_timeout: see `CircuitBreaker`.
+        probe: see `CircuitBreaker`.
+        failures: see `CircuitBreaker`.
+        failure_if: see `CircuitBreaker`.
+        failure_rate: see `CircuitBreaker`.
+        clock: see `CircuitBreaker`.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    if name is not None:
+        check_name(name)
+    settings = CircuitSettings(
+        failure_threshold=failure_threshold,
+        recovery_timeout=recovery_timeout,
+        half_open_max_calls=half_open_max_calls,
+        probe_timeout=probe_timeout,
+        probe=probe,
+        failures=failures,
+        failure_if=failure_if,
+        failure_rate=failure_rate,
+    )
+    return CircuitBreakerDecorator(settings, name, clock)
+
+
+def exponential_backoff_retry(
+    max_attempts: int = 3,
+    base_delay: float = 1.0,
+    max_delay: float = 60.0,
+    jitter: Jitter = True,
+    exceptions: Exceptions = (Exception,),
+    *,
+    budget: RetryBudget | None = None,
+    idempotency_key: bool = False,
+    max_retry_after: float | None = None,
+    clock: Clock | TimeSource | None = None,
+    rng: Random | None = None,
+) -> Retry:
+    """A decorator that calls again after an exception, with growing pauses.
+
+    Args:
+        max_attempts: attempts in all, at least 1.
+        base_delay: the first pause before jitter, in seconds, from 0.
+        max_delay: cap of the pause before jitter, in seconds, from 0.
+        jitter: True: each pause is multiplied by 0.5 to 1.5; see `Retry` for the others.
+        exceptions: classes to retry, or a predicate.
+        budget: see `Retry`, as for all that follow.
+        idempotency_key: see `Retry`.
+        max_retry_after: see `Retry`.
+        clock: see `Retry`.
+        rng: see `Retry`.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    return Retry(
+        max_attempts,
+        base_delay,
+        max_delay,
+        jitter,
+        exceptions,
+        budget,
+        idempotent=True,
+        idempotency_key=idempotency_key,
+        max_retry_after=max_retry_after,
+        name="exponential_backoff_retry",
+        clock=clock,
+        rng=rng,
+    )
+
+
+def retry_on_network_error(
+    max_attempts: int = 3,
+    base_delay: float = 1.0,
+    max_delay: float = 60.0,
+    jitter: Jitter = True,
+    *,
+    budget: RetryBudget | None = None,
+    clock: Clock | TimeSource | None = None,
+    rng: Random | None = None,
+) -> Retry:
+    """A decorator that retries what networks do and time may cure: no connection, a lost one, 429, 502, 503, 504.
+
+    Args:
+        max_attempts: attempts in all, at least 1.
+        base_delay: the first pause before jitter, in seconds, from 0.
+        max_delay: cap of the pause before jitter, in seconds, from 0.
+        jitter: how pauses are spread.
+        budget: see `Retry`, as for all that follow.
+        clock: see `Retry`.
+        rng: see `Retry`.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    return exponential_backoff_retry(
+        max_attempts, base_delay, max_delay, jitter, is_network_error, budget=budget, clock=clock, rng=rng
+    )
+
+
+def retry_on_database_error(
+    max_attempts: int = 3,
+    base_delay: float = 1.0,
+    max_delay: float = 60.0,
+    jitter: Jitter = True,
+    *,
+    budget: RetryBudget | None = None,
+    clock: Clock | TimeSource | None = None,
+    rng: Random | None = None,
+) -> Retry:
+    """A decorator that retries what databases do and time may cure: connection, serialization, deadlock, shutdown.
+
+    Args:
+        max_attempts: attempts in all, at least 1.
+        base_delay: the first pause before jitter, in seconds, from 0.
+        max_delay: cap of the pause before jitter, in seconds, from 0.
+        jitter: how pauses are spread.
+        budget: see `Retry`, as for all that follow.
+        clock: see `Retry`.
+        rng: see `Retry`.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    return exponential_backoff_retry(
+        max_attempts, base_delay, max_delay, jitter, is_database_error, budget=budget, clock=clock, rng=rng
+    )
+
+
+def api_timeout(seconds: float = 30.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
+    """A decorator that bounds each call of an API in time; see `Timeout`.
+
+    Raises:
+        ValueError: `seconds` is not above 0.
+    """
+    return Timeout(seconds, name="api_timeout", clock=clock)
+
+
+def database_timeout(seconds: float = 10.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
+    """A decorator that bounds each call of a database in time; see `Timeout`.
+
+    Raises:
+        ValueError: `seconds` is not above 0.
+    """
+    return Timeout(seconds, name="database_timeout", clock=clock)
+
+
+def computation_timeout(seconds: float = 120.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
+    """A decorator that bounds each computation in time; see `Timeout`.
+
+    Raises:
+        ValueError: `seconds` is not above 0.
+    """
+    return Timeout(seconds, name="computation_timeout", clock=clock)

@@ -1,0 +1,1 @@
+"""Deadlines of blocks and timeouts of attempts."""

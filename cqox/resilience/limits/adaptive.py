@@ -1,0 +1,255 @@
+"""A limit on concurrency that finds itself: additive increase, multiplicative decrease.
+
+What lives here: when the limit moves, and by how much. What does not: slots and queue (`_slot_gate`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cqox.resilience.circuit.permits import is_end_of_time
+from cqox.resilience.limits.slot_gate import SlotGate
+from cqox.resilience.pipeline.part import Permit
+from cqox.resilience.pipeline.permit import Spent
+from cqox.resilience.retry.classification import is_overload
+from cqox.resilience.runtime.clock import Clock, TimeSource
+from cqox.resilience.runtime.queueing import seconds_in_queues
+from cqox.resilience.runtime.ranges import check_callable, check_count, check_seconds, check_share
+from cqox.resilience.runtime.token_bucket import check_rate
+
+__all__ = ["AdaptiveLimit", "AdaptiveLimitSnapshot"]
+
+
+class Aimd:
+    """The arithmetic: pure, told what happened.
+
+    Attributes:
+        limit: the present limit, from `least` to `most`; its whole part counts.
+        generation: how often it was cut.
+    """
+
+    __slots__ = ("decrease", "generation", "increase", "least", "limit", "most")
+
+    def __init__(self, start: int, *, least: int, most: int, increase: float, decrease: float) -> None:
+        self.limit = float(start)
+        self.least = least
+        self.most = most
+        self.increase = increase
+        self.decrease = decrease
+        self.generation = 0
+
+    def succeeded(self, running: int) -> None:
+        """A call came back in good order while `running` calls, itself included, were under way.
+
+        The limit grows by `increase` for each round of `limit` such calls. While less than half of it is in use nothing
+        is learned about more, so that it does not grow in idle times.
+        """
+        if 2 * running >= self.limit:
+            self.limit = min(float(self.most), self.limit + self.increase / self.limit)
+
+    def overloaded(self, generation: int) -> None:
+        """A call admitted in `generation` met an overload.
+
+        The calls that were under way together tell of the same overload: the limit is cut once for all of them.
+        """
+        if generation == self.generation:
+            self.limit = max(float(self.least), self.limit * self.decrease)
+            self.generation += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveLimitSnapshot:
+    """An adaptive limit at one moment; the totals are those since it was made.
+
+    Attributes:
+        name: name of the limit.
+        limit: calls that may run at once now.
+        running: calls that run.
+        queued: calls that wait.
+        admitted: calls that got a slot.
+        rejected: calls refused, at once or while they waited.
+        abandoned: calls that were cancelled, or ran out of time, while they waited.
+        cuts: how often the limit was cut.
+    """
+
+    name: str
+    limit: int
+    running: int
+    queued: int
+    admitted: int
+    rejected: int
+    abandoned: int
+    cuts: int
+
+
+class AdaptiveLimit(SlotGate):
+    """A bulkhead whose number of slots follows what the other side can bear.
+
+    It grows by `increase` for each round of successes while at least half of it is in use, and is cut to `decrease` of
+    itself by an overload: a timeout, 429, 503, 504, a full pool, a call slower than `slow_call_seconds`, or a
+    deadline that passed after the callee had its fair share of the time. It never leaves `min_limit` to `max_limit`.
+    Other failures and cancellations do not move it.
+    """
+
+    __slots__ = ("_aimd", "_overloads", "_slow_call_seconds")
+
+    def __init__(
+        self,
+        initial_limit: int = 20,
+        *,
+        min_limit: int = 1,
+        max_limit: int = 200,
+        max_queued: int = 0,
+        increase: float = 1.0,
+        decrease: float = 0.9,
+        slow_call_seconds: float | None = None,
+        overloads: Callable[[Exception], bool] = is_overload,
+        name: str = "adaptive limit",
+        clock: Clock | TimeSource | None = None,
+    ) -> None:
+        """Make a limit.
+
+        Args:
+            initial_limit: slots to begin with, from `min_limit` to `max_limit`.
+            min_limit: the fewest, at least 1.
+            max_limit: the most, at least `min_limit`.
+            max_queued: places in the queue, at least 0.
+            increase: slots gained for each round of successes, a finite number above 0.
+            decrease: what an overload leaves of the limit, above 0 and below 1.
+            slow_call_seconds: a call that takes as long counts as an overload, above 0; None for no such bound.
+            overloads: tells an overload from other failures.
+            name: what rejections and snapshots call it.
+            clock: for tests.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        check_count("min_limit", min_limit)
+        check_count("max_limit", max_limit, least=min_limit)
+        if check_count("initial_limit", initial_limit, least=min_limit) > max_limit:
+            raise ValueError(f"initial_limit must be at most max_limit, which is {max_limit}, not {initial_limit!r}")
+        check_count("max_queued", max_queued, least=0)
+        if check_rate("increase", increase) == 0:
+            raise ValueError(f"increase must be above 0, not {increase!r}")
+        if check_share("decrease", decrease) == 1:
+            raise ValueError(f"decrease must be below 1, not {decrease!r}")
+        if slow_call_seconds is not None:
+            check_seconds("slow_call_seconds", slow_call_seconds, zero=False)
+        check_callable("overloads", overloads)
+        super().__init__(name, initial_limit, max_queued, clock)
+        self._slow_call_seconds = slow_call_seconds
+        self._overloads = overloads
+        self._aimd = Aimd(initial_limit, least=min_limit, most=max_limit, increase=increase, decrease=decrease)
+
+    @property
+    def limit(self) -> int:
+        """Calls that may run at once now."""
+        return int(self._aimd.limit)
+
+    def new_permit(self) -> Permit:
+        """Remember when the call began, and how often the limit had been cut."""
+        started = 0.0 if self._slow_call_seconds is None else self._clock.checked_now()
+        return _Flight(self, self._aimd.generation, started)
+
+    def reconfigure(
+        self, *, min_limit: int | None = None, max_limit: int | None = None, max_queued: int | None = None
+    ) -> None:
+        """Go on between other bounds; what is None stays as it is.
+
+        Raises:
+            ValueError: a bound is out of its range; nothing is changed.
+        """
+        self.prepare(min_limit=min_limit, max_limit=max_limit, max_queued=max_queued)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        aimd = self._aimd
+        fewest, most_slots, queue = (changes.get(name) for name in ("min_limit", "max_limit", "max_queued"))
+        least = aimd.least if fewest is None else check_count("min_limit", fewest)
+        most = check_count("max_limit", aimd.most if most_slots is None else most_slots, least=least)
+        queue_limit = None if queue is None else check_count("max_queued", queue, least=0)
+
+        def change() -> None:
+            with self._lock:
+                aimd.least, aimd.most = least, most
+                aimd.limit = min(max(aimd.limit, float(least)), float(most))
+            self.resize(self.limit, queue_limit)
+
+        return change
+
+    def snapshot(self) -> AdaptiveLimitSnapshot:
+        """The limit, what is going on, and the totals."""
+        with self._lock:
+            return AdaptiveLimitSnapshot(
+                name=self.name,
+                limit=self.limit,
+                running=self._slots.taken,
+                queued=self._slots.waiting,
+                admitted=self._admitted,
+                rejected=self._rejected,
+                abandoned=self._abandoned,
+                cuts=self._aimd.generation,
+            )
+
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        aimd = self._aimd
+        return f"adaptive limit: {self.limit} calls at once now, between {aimd.least} and {aimd.most}"
+
+    def failed(self, flight: "_Flight", error: BaseException) -> None:
+        """Learn from a failure if it tells of an overload, and give the slot back."""
+        overloaded = False
+        try:
+            overloaded = isinstance(error, Exception) and self._overloads(error)
+        finally:
+            if overloaded:
+                self.finished(flight, overloaded=True)
+            else:
+                self.release()
+
+    def _seconds_of(self, flight: "_Flight", slow: float) -> float:
+        seconds = self._clock.checked_now() - flight.started
+        return seconds if seconds < slow else seconds - seconds_in_queues(self._clock.now, flight.started)
+
+    def finished(self, flight: "_Flight", *, overloaded: bool) -> None:
+        """Learn from a call that came back, in good order or overloaded, and give its slot back."""
+        aimd, slow = self._aimd, self._slow_call_seconds
+        try:
+            overloaded = overloaded or (slow is not None and self._seconds_of(flight, slow) >= slow)
+            with self._lock:
+                if overloaded:
+                    aimd.overloaded(flight.generation)
+                else:
+                    aimd.succeeded(self._slots.taken)
+                moved = int(aimd.limit) != self._slots.limit
+            if moved:
+                self.resize(int(aimd.limit), None)
+        finally:
+            self.release()
+
+
+class _Flight(Permit):
+    """One call under an adaptive limit."""
+
+    __slots__ = ("_gate", "generation", "started")
+
+    lasting = True
+
+    def __init__(self, gate: AdaptiveLimit, generation: int, started: float) -> None:
+        self._gate = gate
+        self.generation = generation
+        self.started = started
+
+    def succeed(self, value: object) -> None:
+        """See `Permit.succeed`."""
+        self._gate.finished(self, overloaded=False)
+
+    def fail(self, error: BaseException) -> None:
+        """See `Permit.fail`."""
+        self._gate.failed(self, error)
+
+    def fail_under(self, spent: Spent, error: BaseException) -> None:
+        """See `Permit.fail_under`."""
+        if is_end_of_time(error) and spent.was_fair and spent.is_over:
+            self._gate.finished(self, overloaded=True)
+        else:
+            self._gate.failed(self, error)

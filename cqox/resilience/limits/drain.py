@@ -1,0 +1,236 @@
+"""Stop taking work, wait for what is under way, say what was cut.
+
+What lives here: counting what is in flight, refusing what is new, waiting with a grace. What does not: signals and
+sockets (the services own them), and cancelling what is left, which the owner of the task group does.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
+from threading import Lock
+
+from cqox.errors import Draining
+from cqox.resilience.pipeline.part import Gate, Permit
+from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter, Waiter
+from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.criticality import Criticality
+from cqox.resilience.runtime.ranges import check_name, check_seconds
+from cqox.tasks import open_task_group
+
+__all__ = ["Drain", "DrainReport", "InFlight"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """Work that is under way.
+
+    Attributes:
+        name: what it is.
+        seconds: how long it has been under way, in seconds.
+    """
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainReport:
+    """What became of the work that was in flight when the drain began.
+
+    Attributes:
+        finished: how much of it ended by itself.
+        cut: what was still under way when the grace was over, the oldest first; empty after a clean drain.
+        seconds: how long the drain took, in seconds.
+    """
+
+    finished: int
+    cut: tuple[InFlight, ...]
+    seconds: float
+
+
+class Drain(Gate):
+    """Counts what is in flight; once begun, refuses what is new with `Draining` and waits for the rest.
+
+    It is the outermost part of what a process serves: `with drain:`, `async with drain:`, a decorator, a part of a
+    `Policy`, or `with drain.entry("POST /orders"):`, which gives a report its names. It may be shared by threads and
+    loops. It begins once and never ends.
+    """
+
+    def __init__(
+        self, name: str = "drain", *, retry_after: float = 1.0, clock: Clock | TimeSource | None = None
+    ) -> None:
+        """Make a drain.
+
+        Args:
+            name: what rejections call it.
+            retry_after: seconds after which a refused call may try another process, at least 0.
+            clock: for tests.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        self.name = check_name(name)
+        self._retry_after = check_seconds("retry_after", retry_after)
+        self._clock = bind_clock(f"Drain {name!r}", clock)
+        self._given_clock = isinstance(clock, Clock)
+        self._lock = Lock()
+        self._inside: dict[_Entry, None] = {}
+        self._waiters: list[Waiter] = []
+        self._began_at: float | None = None
+        self._finished = 0
+
+    @property
+    def begun(self) -> bool:
+        """True once new work is refused."""
+        return self._began_at is not None
+
+    @property
+    def in_flight(self) -> tuple[InFlight, ...]:
+        """What is under way, the oldest first."""
+        now = self._clock.peek()
+        with self._lock:
+            return tuple(InFlight(name=entry.name, seconds=now - entry.since) for entry in self._inside)
+
+    def begin(self) -> None:
+        """Refuse new work from now on; again does nothing. It takes no lock and never blocks."""
+        if self._began_at is None:
+            self._began_at = self._clock.now()
+
+    @contextmanager
+    def entry(self, name: str) -> Generator[None]:
+        """Count the block as work in flight, in async and sync code alike.
+
+        Args:
+            name: what a report calls it.
+
+        Raises:
+            Draining: the drain has begun.
+        """
+        entry = self._enter(name)
+        try:
+            yield
+        finally:
+            self._leave(entry)
+
+    def admit(self, deadline: Ambient | None) -> Permit:
+        """Count one call.
+
+        Raises:
+            Draining: the drain has begun.
+        """
+        return self._enter(self.name)
+
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        return "drain: refuses new calls once it has begun"
+
+    async def wait(self, grace: float) -> DrainReport:
+        """Begin, and wait until nothing is in flight or the grace is over.
+
+        A cancellation ends the wait; the drain goes on, and `wait` may be called again.
+
+        Args:
+            grace: seconds, at least 0; infinite to wait for as long as it takes.
+
+        Raises:
+            ValueError: `grace` is out of its range.
+        """
+        check_seconds("grace", grace, infinite=True)
+        self.begin()
+        waiter = TaskWaiter(Criticality.PROBE)
+        if grace > 0 and self._line_up(waiter):
+            try:
+                await self._wait_within(grace, waiter)
+            finally:
+                self._step_out(waiter)
+        return self._report()
+
+    async def _wait_within(self, grace: float, waiter: TaskWaiter) -> None:
+        async def end_of_grace() -> None:
+            await self._clock.sleep_async(grace)
+            waiter.wake()
+
+        async with open_task_group("drain") as group:
+            if grace < inf:
+                group.start_soon(end_of_grace, name="grace")
+            await waiter.wait()
+            group.cancel_scope.cancel()
+
+    def wait_sync(self, grace: float) -> DrainReport:
+        """The same for plain threads: it blocks this one.
+
+        Raises:
+            ValueError: `grace` is out of its range.
+        """
+        check_seconds("grace", grace, infinite=True)
+        self.begin()
+        waiter = ThreadWaiter(Criticality.PROBE)
+        if grace > 0 and self._line_up(waiter):
+            try:
+                if self._given_clock and grace < inf:
+                    self._clock.sleep(grace)
+                else:
+                    waiter.wait(grace)
+            finally:
+                self._step_out(waiter)
+        return self._report()
+
+    def _enter(self, name: str) -> "_Entry":
+        entry = _Entry(self._leave, name, self._clock.now())
+        with self._lock:
+            refused = self._began_at is not None
+            if not refused:
+                self._inside[entry] = None
+        if refused:
+            self.refuse(Draining(self.name, retry_after=self._retry_after), self._clock.peek)
+        return entry
+
+    def _leave(self, entry: "_Entry") -> None:
+        with self._lock:
+            del self._inside[entry]
+            if self._began_at is None:
+                return
+            self._finished += 1
+            if self._inside:
+                return
+            waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.wake()
+
+    def _line_up(self, waiter: Waiter) -> bool:
+        with self._lock:
+            if self._inside:
+                self._waiters.append(waiter)
+            return bool(self._inside)
+
+    def _step_out(self, waiter: Waiter) -> None:
+        with self._lock:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def _report(self) -> DrainReport:
+        began_at = self._began_at
+        seconds = 0.0 if began_at is None else self._clock.now() - began_at
+        cut = self.in_flight
+        return DrainReport(finished=self._finished, cut=cut, seconds=seconds)
+
+
+class _Entry(Permit):
+    """One piece of work in flight."""
+
+    __slots__ = ("_leave", "name", "since")
+
+    lasting = True
+
+    def __init__(self, leave: "Callable[[_Entry], None]", name: str, since: float) -> None:
+        self._leave = leave
+        self.name = check_name(name)
+        self.since = since
+
+    def succeed(self, value: object) -> None:
+        self._leave(self)
+
+    def fail(self, error: BaseException) -> None:
+        self._leave(self)

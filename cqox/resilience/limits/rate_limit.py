@@ -1,0 +1,223 @@
+"""At most so many calls in a time, with a burst.
+
+What lives here: keeping to the rate that another side allows. What does not: limits on what runs at once (`bulkhead`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import NoReturn
+
+from cqox.errors import RateLimited
+from cqox.resilience.limits.gcra import Turns
+from cqox.resilience.pipeline.part import Gate, Permit
+from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.event_loop import place
+from cqox.resilience.runtime.queueing import InQueue
+from cqox.resilience.runtime.ranges import check_count, check_name, check_seconds
+from cqox.resilience.runtime.token_bucket import check_rate
+
+__all__ = ["RateLimit", "RateLimitSnapshot"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitSnapshot:
+    """A rate limit at one moment; the totals are those since it was made.
+
+    Attributes:
+        name: name of the limit.
+        available: calls that it would let in at once, a part of one included; below 0 where calls wait.
+        admitted: calls let in.
+        rejected: calls refused.
+        abandoned: calls that were cancelled while they waited.
+    """
+
+    name: str
+    available: float
+    admitted: int
+    rejected: int
+    abandoned: int
+
+
+class RateLimit(Gate):
+    """Lets in `calls` per `seconds`, evenly, and as many at once as `burst` says; it starts with a full burst.
+
+    A call that comes too early waits its turn where that takes at most `max_wait` seconds, and no longer than the
+    deadline; else it is refused with `RateLimited`, whose `retry_after` says how long it would have been. Turns are
+    given in the order of arrival. A cancellation while a call waits gives its turn back: whoever comes next has it, and
+    who waits already keeps the turn that was given.
+    """
+
+    __slots__ = ("_abandoned", "_admitted", "_clock", "_lock", "_max_wait", "_rejected", "_turns", "name")
+
+    def __init__(
+        self,
+        calls: int,
+        seconds: float = 1.0,
+        *,
+        burst: int | None = None,
+        max_wait: float = 0.0,
+        name: str = "rate limit",
+        clock: Clock | TimeSource | None = None,
+    ) -> None:
+        """Make a limit.
+
+        Args:
+            calls: how many calls, at least 1.
+            seconds: in how many seconds, above 0.
+            burst: how many at once after a quiet time, at least 1; `calls` by default.
+            max_wait: the longest that a call waits for its turn, in seconds, from 0.
+            name: what rejections call it.
+            clock: for tests.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        rate = _per_second(calls, seconds)
+        capacity = _burst(calls if burst is None else burst)
+        self.name = check_name(name)
+        self._max_wait = check_seconds("max_wait", max_wait, infinite=True)
+        self._clock = bind_clock(f"RateLimit {name!r}", clock)
+        self._lock = Lock()
+        self._turns = Turns(rate, capacity)
+        self._admitted = self._rejected = self._abandoned = 0
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        """Let the call in if it is its turn now; None where it may wait for it.
+
+        Raises:
+            RateLimited: it is not, and would not be soon enough.
+        """
+        now = self._clock.checked_now()
+        with self._lock:
+            if self._turns.take(now):
+                self._admitted += 1
+                return _PERMIT
+        if self._max_wait == 0:
+            self._refuse(now)
+        return None
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        """Wait for the turn of this call.
+
+        Raises:
+            RateLimited: it would not come soon enough.
+        """
+        turn, wait = self._line_up(deadline)
+        if wait > 0:
+            try:
+                with InQueue(self._clock, None if deadline is None else deadline.clock):
+                    await self._clock.sleep_async(wait)
+            except BaseException:
+                self._give_back(turn)
+                raise
+        return _PERMIT
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        """Block this thread until the turn of this call; it never does where the thread runs an event loop.
+
+        Raises:
+            RateLimited: as for `admit_waiting`, or this thread runs an event loop.
+        """
+        if place() is not None:
+            self._refuse(self._clock.checked_now())
+        turn, wait = self._line_up(deadline)
+        if wait > 0:
+            try:
+                with InQueue(self._clock, None if deadline is None else deadline.clock):
+                    self._clock.sleep(wait)
+            except BaseException:
+                self._give_back(turn)
+                raise
+        return _PERMIT
+
+    def reconfigure(
+        self,
+        *,
+        calls: int | None = None,
+        seconds: float | None = None,
+        burst: int | None = None,
+        max_wait: float | None = None,
+    ) -> None:
+        """Go on at another rate; `calls` and `seconds` go together, and what else is None stays as it is.
+
+        Raises:
+            ValueError: a setting is out of its range, or one of `calls` and `seconds` is missing; nothing is changed.
+        """
+        self.prepare(calls=calls, seconds=seconds, burst=burst, max_wait=max_wait)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        calls, seconds, burst, wait = (changes.get(name) for name in ("calls", "seconds", "burst", "max_wait"))
+        if (calls is None) != (seconds is None):
+            raise ValueError(f"calls and seconds must be given together, not {calls!r} and {seconds!r}")
+        rate, capacity = self._turns.rate, self._turns.capacity
+        if calls is not None:
+            rate = _per_second(calls, seconds)
+        if burst is not None:
+            capacity = _burst(burst)
+        longest = self._max_wait if wait is None else check_seconds("max_wait", wait, infinite=True)
+
+        def change() -> None:
+            now = self._clock.checked_now()
+            with self._lock:
+                self._max_wait = longest
+                self._turns.resize(now, rate=rate, capacity=capacity)
+
+        return change
+
+    def snapshot(self) -> RateLimitSnapshot:
+        """What it would let in, and the totals."""
+        now = self._clock.peek()
+        with self._lock:
+            return RateLimitSnapshot(
+                name=self.name,
+                available=self._turns.level(now),
+                admitted=self._admitted,
+                rejected=self._rejected,
+                abandoned=self._abandoned,
+            )
+
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        turns = self._turns
+        return (
+            f"rate limit: {turns.rate:g} calls per second, {turns.capacity:g} at once, "
+            f"each waiting up to {self._max_wait:g} s"
+        )
+
+    def _line_up(self, deadline: Ambient | None) -> tuple[float, float]:
+        now = self._clock.checked_now()
+        longest = self._max_wait if deadline is None else min(self._max_wait, deadline.remaining())
+        with self._lock:
+            turn = self._turns.promise(now, longest)
+            self._admitted += turn is not None
+        if turn is None:
+            self._refuse(now)
+        return turn, turn - now
+
+    def _refuse(self, now: float) -> NoReturn:
+        with self._lock:
+            self._rejected += 1
+            retry_after = self._turns.seconds_until(now)
+        self.refuse(RateLimited(self.name, retry_after=retry_after), self._clock.peek)
+
+    def _give_back(self, turn: float) -> None:
+        now = self._clock.now()
+        with self._lock:
+            self._turns.give_back(now, turn)
+            self._admitted -= 1
+            self._abandoned += 1
+
+
+def _per_second(calls: object, seconds: object) -> float:
+    return check_rate("calls", check_count("calls", calls)) / check_seconds("seconds", seconds, zero=False)
+
+
+def _burst(calls: object) -> float:
+    return check_rate("burst", check_count("burst", calls))
+
+
+_PERMIT = Permit()
+"""The turn of a call: there is nothing to give back when it ends."""

@@ -1,0 +1,182 @@
+"""Gates that hand out slots and queue for them: the shell around `_slots`, with lock, waits and totals.
+
+What lives here: taking a slot, waiting for one, giving it back, from tasks of any loop and from threads alike. What
+does not: whose turn it is (`_slots`), and how many slots there are (`bulkhead`, `adaptive`).
+"""
+
+from abc import abstractmethod
+from math import inf
+from threading import Lock
+from typing import NoReturn
+
+from cqox.errors import BulkheadFull, DeadlineExceeded
+from cqox.resilience.limits.slots import Slots
+from cqox.resilience.pipeline.part import Gate, Permit
+from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter, Waiter
+from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.criticality import current_criticality
+from cqox.resilience.runtime.event_loop import place
+from cqox.resilience.runtime.queueing import InQueue
+from cqox.resilience.runtime.ranges import check_name
+
+__all__ = ["SlotGate"]
+
+
+class SlotGate(Gate):
+    """Slots and a queue. Its permit gives one slot back by `release`."""
+
+    __slots__ = ("_abandoned", "_admitted", "_clock", "_lock", "_rejected", "_slots", "name")
+
+    def __init__(self, name: str, limit: int, queue_limit: int, clock: Clock | TimeSource | None) -> None:
+        self.name = check_name(name)
+        self._clock = bind_clock(f"{self.kind} {name!r}", clock)
+        self._lock = Lock()
+        self._slots = Slots[Waiter](limit, queue_limit)
+        self._admitted = self._rejected = self._abandoned = 0
+
+    @abstractmethod
+    def new_permit(self) -> Permit:
+        """The permit of a call that has just got a slot."""
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        """Take a slot if one is free; None where the call may wait for one.
+
+        Raises:
+            BulkheadFull: neither a slot nor a place in the queue is free.
+        """
+        with self._lock:
+            entered = self._slots.enter()
+            self._admitted += entered
+            may_wait = self._slots.queue_limit > 0
+        if entered:
+            return self._permit()
+        if not may_wait:
+            self._refuse()
+        return None
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        """Wait for a slot.
+
+        Raises:
+            BulkheadFull: there was no place in the queue, or a more critical call took it.
+        """
+        waiter = TaskWaiter(current_criticality())
+        if self._enter_or_line_up(waiter):
+            return self._permit()
+        try:
+            with InQueue(self._clock, None if deadline is None else deadline.clock):
+                await waiter.wait()
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        if not waiter.granted:
+            self._refuse(counted=True)
+        return self._permit()
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        """Block this thread until there is a slot.
+
+        Raises:
+            BulkheadFull: as for `admit_waiting`, or this thread runs an event loop.
+            DeadlineExceeded: the deadline passed while it waited.
+        """
+        if place() is not None:
+            self._refuse()
+        waiter = ThreadWaiter(current_criticality())
+        if self._enter_or_line_up(waiter):
+            return self._permit()
+        try:
+            with InQueue(self._clock, None if deadline is None else deadline.clock):
+                woken = waiter.wait(inf if deadline is None else deadline.remaining())
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        if not woken and deadline is not None and self._step_out(waiter):
+            raise DeadlineExceeded(deadline.seconds, before_call=True)
+        if not waiter.granted:
+            self._refuse(counted=True)
+        return self._permit()
+
+    def release(self) -> None:
+        """Give one slot back."""
+        with self._lock:
+            waiter = self._next()
+        self._wake(waiter)
+
+    def resize(self, limit: int | None, queue_limit: int | None) -> None:
+        """Go on with other limits; what is None stays as it is."""
+        slots = self._slots
+        with self._lock:
+            granted, evicted = slots.resize(
+                slots.limit if limit is None else limit, slots.queue_limit if queue_limit is None else queue_limit
+            )
+            self._rejected += len(evicted)
+            for waiter in granted:
+                self._grant(waiter)
+        for waiter in granted:
+            self._wake(waiter)
+        for waiter in evicted:
+            waiter.wake()
+
+    def _permit(self) -> Permit:
+        try:
+            return self.new_permit()
+        except BaseException:
+            self.release()
+            raise
+
+    def _enter_or_line_up(self, waiter: Waiter) -> bool:
+        with self._lock:
+            if self._slots.enter():
+                self._admitted += 1
+                return True
+            queued, evicted = self._slots.line_up(waiter)
+            self._rejected += evicted is not None
+        if evicted is not None:
+            evicted.wake()
+        if not queued:
+            self._refuse()
+        return False
+
+    def _refuse(self, *, counted: bool = False) -> NoReturn:
+        if not counted:
+            with self._lock:
+                self._rejected += 1
+        self.refuse(BulkheadFull(self.name), self._clock.peek)
+
+    def _step_out(self, waiter: Waiter) -> bool:
+        with self._lock:
+            if not self._slots.step_out(waiter):
+                return False
+            self._abandoned += 1
+            return True
+
+    def _give_up(self, waiter: Waiter) -> None:
+        """Leave the queue; a slot that was handed over meanwhile goes to the next."""
+        if not self._step_out(waiter):
+            self._wake(self._pass_on(waiter))
+
+    def _pass_on(self, waiter: Waiter) -> Waiter | None:
+        """Take back what `waiter` was granted, once, and grant it to the next."""
+        with self._lock:
+            if not waiter.granted:
+                return None
+            waiter.granted = False
+            self._admitted -= 1
+            self._abandoned += 1
+            return self._next()
+
+    def _next(self) -> Waiter | None:
+        waiter = self._slots.leave()
+        if waiter is not None:
+            self._grant(waiter)
+        return waiter
+
+    def _grant(self, waiter: Waiter) -> None:
+        waiter.granted = True
+        self._admitted += 1
+
+    def _wake(self, waiter: Waiter | None) -> None:
+        while waiter is not None and not waiter.wake():
+            waiter = self._pass_on(waiter)

@@ -1,0 +1,126 @@
+"""Who is in, who waits, who comes next: the pure half of every limit on concurrency.
+
+A slot that becomes free is handed to a waiter and never lies open in between, so that a newcomer cannot overtake.
+Hence the
+invariant: somebody waits only while every slot is taken. The more critical come first; within a level, who came first.
+
+It takes no lock and wakes nobody: its owner does, and the tickets are the owner's.
+"""
+
+from collections import OrderedDict
+from typing import Protocol
+
+from cqox.resilience.runtime.criticality import Criticality
+
+__all__ = ["Slots", "Ticket"]
+
+_LEVELS = tuple(sorted(Criticality, reverse=True))
+
+
+class Ticket(Protocol):
+    """A place in the queue; compared by identity."""
+
+    @property
+    def level(self) -> Criticality:
+        """How much the waiting call matters."""
+        ...
+
+
+class Slots[T: Ticket]:
+    """Slots and a queue for them. Every operation is O(1).
+
+    Attributes:
+        limit: slots there are, at least 1.
+        queue_limit: places in the queue.
+        taken: slots in use; above `limit` only after `limit` was lowered.
+        waiting: tickets in the queue.
+    """
+
+    __slots__ = ("_queues", "limit", "queue_limit", "taken", "waiting")
+
+    def __init__(self, limit: int, queue_limit: int) -> None:
+        self.limit = limit
+        self.queue_limit = queue_limit
+        self.taken = 0
+        self.waiting = 0
+        self._queues: dict[Criticality, OrderedDict[T, None]] = {level: OrderedDict() for level in _LEVELS}
+
+    def enter(self) -> bool:
+        """Take a slot if one is free."""
+        if self.taken >= self.limit:
+            return False
+        self.taken += 1
+        return True
+
+    def line_up(self, ticket: T) -> tuple[bool, T | None]:
+        """Queue `ticket`.
+
+        Returns:
+            Whether it has a place, and the ticket that lost its place to it: the latest of the least critical level,
+            where the queue was full and `ticket` is more critical.
+        """
+        evicted = None
+        if self.waiting >= self.queue_limit:
+            evicted = self._least_critical_below(ticket.level)
+            if evicted is None:
+                return False, None
+            del self._queues[evicted.level][evicted]
+            self.waiting -= 1
+        self._queues[ticket.level][ticket] = None
+        self.waiting += 1
+        return True, evicted
+
+    def leave(self) -> T | None:
+        """Give a slot back.
+
+        Returns:
+            The ticket that has the slot from now on, or None where the slot is free.
+        """
+        if self.waiting and self.taken <= self.limit:
+            return self._next()
+        self.taken -= 1
+        return None
+
+    def step_out(self, ticket: T) -> bool:
+        """Take `ticket` out of the queue; False where it is no longer in it, having been given a slot or evicted."""
+        queue = self._queues[ticket.level]
+        if ticket not in queue:
+            return False
+        del queue[ticket]
+        self.waiting -= 1
+        return True
+
+    def resize(self, limit: int, queue_limit: int) -> tuple[list[T], list[T]]:
+        """Go on with other limits. Nobody who is in is put out.
+
+        Returns:
+            The tickets that have a slot from now on, and those whose place in the queue is gone.
+        """
+        self.limit, self.queue_limit = limit, queue_limit
+        granted: list[T] = []
+        while self.waiting and self.taken < limit:
+            self.taken += 1
+            granted.append(self._next())
+        evicted: list[T] = []
+        while self.waiting > queue_limit:
+            ticket = self._least_critical_below(None)
+            if ticket is None:
+                break
+            self.step_out(ticket)
+            evicted.append(ticket)
+        return granted, evicted
+
+    def _next(self) -> T:
+        for level in _LEVELS:
+            if self._queues[level]:
+                self.waiting -= 1
+                return self._queues[level].popitem(last=False)[0]
+        raise AssertionError("the queue is empty")
+
+    def _least_critical_below(self, level: Criticality | None) -> T | None:
+        for lower in reversed(_LEVELS):
+            if level is not None and lower >= level:
+                return None
+            if self._queues[lower]:
+                return next(reversed(self._queues[lower]))
+        return None

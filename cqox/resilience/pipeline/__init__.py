@@ -1,0 +1,1 @@
+"""How parts become one call: permits, plans, the executor, decoration, blocks, generators and events."""

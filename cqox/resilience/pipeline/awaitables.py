@@ -1,0 +1,193 @@
+"""Plain functions that return what must be awaited: a future, a call of grpc.aio, a request of aiohttp.
+
+No kind tells them apart before they are called. So it is seen at the first call: the permits that this call holds go
+on to the awaiting, and from then on the function is guarded as a coroutine function. Nothing is done before the result
+is awaited, then.
+"""
+
+import inspect
+import warnings
+import weakref
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import replace
+from functools import partial
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, MethodType, NoneType
+from typing import Any, Final
+
+from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
+from cqox.resilience.pipeline.plan import Frame
+from cqox.resilience.runtime.ambient_deadline import Ambient
+
+__all__ = [
+    "Awaiting",
+    "awaiting",
+    "must_be_awaited",
+    "resume",
+    "returns_awaitables",
+    "settle_contextual",
+    "telling_type",
+]
+
+# Types of results that need no look, for speed.
+_PLAIN_TYPES: Final = frozenset({NoneType, bool, int, float, str, bytes, list, dict, tuple, set})
+
+_known: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def must_be_awaited(result: Any, function: str) -> bool:  # noqa: ANN401 - the callee's result
+    """True where a plain function returned an awaitable.
+
+    Raises:
+        TypeError: it returned a coroutine or an async generator, for which it is of the wrong kind.
+    """
+    if type(result) in _PLAIN_TYPES:
+        return False
+    if type(result) is CoroutineType:
+        result.close()
+        raise TypeError(f"{function} is a plain function that returned a coroutine: make it a coroutine function")
+    if isinstance(result, AsyncGeneratorType):
+        raise TypeError(
+            f"{function} is a plain function that returned an async generator: make it an async generator function"
+        )
+    return inspect.isawaitable(result)
+
+
+def telling_type(result: object) -> type[object] | None:
+    """The type of a result that is none to be awaited; None where another of that type may be."""
+    return None if isinstance(result, GeneratorType) else type(result)
+
+
+def returns_awaitables(function: object) -> bool:
+    """True where `function` has returned an awaitable before."""
+    if not _known:
+        return False
+    try:
+        return _underlying(function) in _known
+    except TypeError:  # not hashable, or not to be held weakly
+        return False
+
+
+def awaiting(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """A coroutine function of `function`, which returns a value or an awaitable."""
+
+    async def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        result = function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    return call
+
+
+def settle_contextual(held: list[Permit]) -> list[Permit]:
+    """End what lies in the context of the caller, which the awaiting may not share, and return the rest."""
+    for permit in reversed(held):
+        if permit.contextual:
+            permit.succeed(NO_RESULT)
+    return [permit for permit in held if not permit.contextual]
+
+
+def resume(
+    bind: Callable[[Callable[..., Awaitable[Any]], Frame], Callable[..., Awaitable[Any]]],
+    frame: Frame,
+    function: Callable[..., Any],
+    first: Any,  # noqa: ANN401 - an awaitable of any type
+    outer: Sequence[Permit],
+    inner: Sequence[Permit],
+) -> Callable[..., "Awaiting"]:
+    """What goes on with a call of `function` that has returned `first`.
+
+    Args:
+        bind: makes a coroutine function of a callee and a frame.
+        frame: that of the call.
+        function: the callee, for further attempts.
+        first: what it returned.
+        outer: what the call holds from the gates around its attempts.
+        inner: what it holds from the gates around this attempt.
+    """
+    _remember(function)
+    made: list[Any] = [first]
+
+    def next_attempt(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the callee's
+        return made.pop() if made else function(*args, **kwargs)
+
+    continued = replace(
+        frame,
+        outer=tuple(_Held(permit) for permit in outer),
+        inner=tuple(_Held(permit, gate) for permit, gate in zip(inner, frame.inner, strict=True)),
+    )
+    call = bind(awaiting(next_attempt), continued)
+    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), frame.function, [*outer, *inner], made)
+
+
+class Awaiting(Awaitable[Any]):
+    """A call that begins, or goes on, when it is awaited; once, as a coroutine."""
+
+    __slots__ = ("_call", "_function", "_held", "_made")
+
+    def __init__(
+        self,
+        call: Callable[[], Awaitable[Any]],
+        function: str,
+        held: Sequence[Permit] = (),
+        made: Sequence[object] = (),
+    ) -> None:
+        self._call: Callable[[], Awaitable[Any]] | None = call
+        self._function = function
+        self._held = list(held)
+        self._made = made
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Make the call, or go on with it."""
+        call, self._call = self._call, None
+        if call is None:
+            raise RuntimeError(f"cannot await the same call of {self._function} twice")
+        return call().__await__()
+
+    def __del__(self) -> None:
+        if getattr(self, "_call", None) is None:
+            return
+        self._call = None
+        while self._held:
+            self._held.pop().fail(GeneratorExit())
+        warnings.warn(f"a guarded call of {self._function} was never awaited", RuntimeWarning, stacklevel=2)
+
+
+class _Held:
+    """An admission that was granted already; of further attempts, the gate decides."""
+
+    __slots__ = ("_gate", "_permit")
+
+    def __init__(self, permit: Permit, gate: Admission | None = None) -> None:
+        self._permit: Permit | None = permit
+        self._gate = gate
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        permit, self._permit = self._permit, None
+        if permit is not None:
+            return permit
+        assert self._gate is not None
+        return self._gate.admit(deadline)
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        assert self._gate is not None
+        return await self._gate.admit_waiting(deadline)
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        assert self._gate is not None
+        return self._gate.admit_blocking(deadline)
+
+
+def _remember(function: object) -> None:
+    try:
+        _known.add(_underlying(function))
+    except TypeError:
+        return
+
+
+def _underlying(function: Any) -> Any:  # noqa: ANN401 - a callable of any type
+    while True:
+        if isinstance(function, partial):
+            function = function.func
+        elif isinstance(function, MethodType):
+            function = function.__func__
+        else:
+            return function

@@ -1,0 +1,94 @@
+"""Guarding a block with `with gate:` and `async with gate:`, for many calls at once on one gate."""
+
+import math
+from contextvars import ContextVar
+from copy import copy
+from types import TracebackType
+from typing import Self
+
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, Spent, seconds_at_work
+from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
+
+__all__ = ["GuardedBlock"]
+
+
+class _Entered:
+    """One block that is under way; they form a stack in the context of the task or thread."""
+
+    __slots__ = ("began", "below", "deadline", "gate", "permit")
+
+    def __init__(self, gate: object, permit: Permit, deadline: Ambient | None, below: "_Entered | None") -> None:
+        self.gate = gate
+        self.permit = permit
+        self.deadline = deadline
+        self.began = 0.0 if deadline is None else deadline.clock()
+        self.below = below
+
+
+_entered: ContextVar[_Entered | None] = ContextVar("cqox_entered_blocks", default=None)
+
+
+class GuardedBlock:
+    """Makes a gate a context manager. An exception that leaves the block is judged as one of a guarded function."""
+
+    __slots__ = ()
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        raise NotImplementedError
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        raise NotImplementedError
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        deadline = _deadline()
+        self._push(self.admit(deadline) or self.admit_blocking(deadline), deadline)
+        return self
+
+    async def __aenter__(self) -> Self:
+        deadline = _deadline()
+        self._push(self.admit(deadline) or await self.admit_waiting(deadline), deadline)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        block = self._pop()
+        if error is None:
+            block.permit.succeed(NO_RESULT)
+        elif block.deadline is None:
+            block.permit.fail(error)
+        else:
+            seconds = seconds_at_work(block.deadline, block.began, error)
+            block.permit.fail_under(Spent(block.deadline, seconds, math.inf), error)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def _push(self, permit: Permit, deadline: Ambient | None) -> None:
+        _entered.set(_Entered(self, permit, deadline, _entered.get()))
+
+    def _pop(self) -> _Entered:
+        block, later = _entered.get(), list[_Entered]()
+        while block is not None and block.gate is not self:
+            later.append(block)
+            block = block.below
+        if block is None:
+            raise RuntimeError(f"{self!r}: the block is left in another task than it was entered")
+        # Generators are left in any order. What was entered later is made anew, as other tasks may see it as it is.
+        below = block.below
+        for entered in reversed(later):
+            entered = copy(entered)
+            entered.below = below
+            below = entered
+        _entered.set(below)
+        return block
+
+
+def _deadline() -> Ambient | None:
+    innermost = ambient.get()
+    return None if innermost is None else innermost.or_fail()

@@ -1,0 +1,264 @@
+"""Context manager factories: a call whose result is a block.
+
+What is guarded is the opening: its attempts, its time, its verdict. What is `lasting`, such as a slot, is held until
+the block ends. The body of the block is the caller's own and says nothing about the callee.
+
+A context may hold a task group, a scope or a deadline open for its body. The scope that bounded the opening lies around
+them and can only be left after them: it is disarmed when the opening has succeeded, and left when the block ends.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncContextDecorator, ContextDecorator
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from anyio.lowlevel import checkpoint
+
+from cqox.resilience.pipeline.executor import abandon, bind_async, bind_blocking
+from cqox.resilience.pipeline.part import Limit
+from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit, Spent
+from cqox.resilience.pipeline.plan import Frame
+from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
+
+__all__ = ["bind_async_context", "bind_context"]
+
+
+def bind_context(
+    function: Callable[..., AbstractContextManager[Any]], frames: Sequence[Frame]
+) -> Callable[..., AbstractContextManager[Any]]:
+    """A factory of contexts of `function` that open through `frames`, outermost first."""
+
+    def open_context(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
+        context = function(*args, **kwargs)
+        return _Opened(context, context.__enter__())
+
+    opening: Callable[..., _Opened] = open_context
+    for frame in reversed(frames):
+        opening = bind_blocking(_bounded(opening, frame.limit), _opening_frame(frame))
+    return lambda *args, **kwargs: _Context(lambda: opening(*args, **kwargs))
+
+
+def bind_async_context(
+    function: Callable[..., AbstractAsyncContextManager[Any]], frames: Sequence[Frame]
+) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    """The same for contexts that are awaited."""
+
+    async def open_context(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
+        context = function(*args, **kwargs)
+        return _Opened(context, await context.__aenter__())
+
+    opening: Callable[..., Awaitable[_Opened]] = open_context
+    for frame in reversed(frames):
+        opening = bind_async(_bounded_async(opening, frame.limit), _opening_frame(frame))
+    return lambda *args, **kwargs: _AsyncContext(lambda: opening(*args, **kwargs))
+
+
+def _bounded(opening: Callable[..., "_Opened"], limit: Limit | None) -> Callable[..., "_Opened"]:
+    if limit is None:
+        return opening
+
+    def open_in_time(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
+        bound = _OpeningBound(limit.bound_blocking(*_deadline()))
+        with bound:
+            opened = opening(*args, **kwargs)
+            bound.keep_for(opened)
+        return opened
+
+    return open_in_time
+
+
+def _bounded_async(
+    opening: Callable[..., Awaitable["_Opened"]], limit: Limit | None
+) -> Callable[..., Awaitable["_Opened"]]:
+    if limit is None:
+        return opening
+
+    async def open_in_time(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
+        bound = _OpeningBound(limit.bound(*_deadline()))
+        with bound:
+            opened = await opening(*args, **kwargs)
+            if not bound.keep_for(opened):
+                # Its time ran out in the very step in which it opened, and would be over for the body as well.
+                await opened.end_async(None, None, None)
+                await checkpoint()
+        return opened
+
+    return open_in_time
+
+
+def _deadline() -> tuple[Ambient | None, float]:
+    innermost = ambient.get()
+    deadline = None if innermost is None else innermost.or_fail()
+    return deadline, 0.0 if deadline is None else deadline.clock()
+
+
+class _OpeningBound:
+    """The limit of an opening, which is left at its end or, where the context holds something open, with it."""
+
+    __slots__ = ("_bound", "_kept")
+
+    def __init__(self, bound: AbstractContextManager[object] | None) -> None:
+        self._bound = bound
+        self._kept = False
+
+    def __enter__(self) -> None:
+        if self._bound is not None:
+            self._bound.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bound is not None and not self._kept:
+            self._bound.__exit__(kind, error, traceback)
+
+    def keep_for(self, opened: "_Opened") -> bool:
+        """Stay in force for `opened` if need be; False where that is too late, as the time has run out."""
+        bound: object = self._bound
+        if not isinstance(bound, Ambient) or not bound.has_open_inside():
+            return True
+        if not bound.disarm():
+            return False
+        self._kept = True
+        opened.bounds.append(bound)
+        return True
+
+
+class _Opened:
+    """An open context, with the permits and the disarmed limits that last as long as it is open."""
+
+    __slots__ = ("bounds", "context", "kept", "value")
+
+    def __init__(self, context: Any, value: object) -> None:  # noqa: ANN401 - of either kind
+        self.context = context
+        self.value = value
+        self.bounds: list[Ambient] = []
+        self.kept: list[Permit] = []
+
+    def end(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Leave the context, and then what was kept, however the context is left."""
+        try:
+            handled: bool | None = self.context.__exit__(kind, error, traceback)
+        except BaseException as raised:
+            self._close(raised)
+            raise
+        self._close(None if handled else error)
+        return handled
+
+    async def end_async(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """The same for a context that is awaited."""
+        try:
+            handled: bool | None = await self.context.__aexit__(kind, error, traceback)
+        except BaseException as raised:
+            self._close(raised)
+            raise
+        self._close(None if handled else error)
+        return handled
+
+    def _close(self, error: BaseException | None) -> None:
+        """Leave what was kept, the innermost first."""
+        try:
+            for bound in self.bounds:
+                bound.leave(error)
+        finally:
+            self.kept.reverse()
+            if error is not None:
+                abandon(self.kept, 0, error)
+            while self.kept:
+                self.kept.pop().succeed(NO_RESULT)
+
+
+class _Context(AbstractContextManager[Any], ContextDecorator):
+    def __init__(self, opening: Callable[[], _Opened]) -> None:
+        self._open = opening
+        self._opened: _Opened | None = None
+
+    def _recreate_cm(self) -> Self:
+        # As a decorator it opens anew for each call, as what `contextmanager` makes does.
+        return type(self)(self._open)
+
+    def __enter__(self) -> Any:  # noqa: ANN401 - what the callee yields
+        self._opened = self._open()
+        return self._opened.value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._opened is not None
+        return self._opened.end(kind, error, traceback)
+
+
+class _AsyncContext(AbstractAsyncContextManager[Any], AsyncContextDecorator):
+    def __init__(self, opening: Callable[[], Awaitable[_Opened]]) -> None:
+        self._open = opening
+        self._opened: _Opened | None = None
+
+    def _recreate_cm(self) -> Self:
+        return type(self)(self._open)
+
+    async def __aenter__(self) -> Any:  # noqa: ANN401 - what the callee yields
+        self._opened = await self._open()
+        return self._opened.value
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._opened is not None
+        return await self._opened.end_async(kind, error, traceback)
+
+
+def _opening_frame(frame: Frame) -> Frame:
+    return replace(
+        frame,
+        outer=tuple(_Opening(gate) for gate in frame.outer),
+        inner=tuple(_Opening(gate) for gate in frame.inner),
+        limit=None,
+    )
+
+
+class _Opening:
+    """An admission whose permits know that what succeeded is an opening."""
+
+    __slots__ = ("_gate",)
+
+    def __init__(self, gate: Admission) -> None:
+        self._gate = gate
+
+    def admit(self, deadline: Ambient | None) -> Permit | None:
+        permit = self._gate.admit(deadline)
+        return None if permit is None else _OpeningPermit(permit)
+
+    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+        return _OpeningPermit(await self._gate.admit_waiting(deadline))
+
+    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+        return _OpeningPermit(self._gate.admit_blocking(deadline))
+
+
+class _OpeningPermit(Permit):
+    """Hands a lasting permit over to the open context, and settles any other."""
+
+    __slots__ = ("_permit", "single_attempt")
+
+    def __init__(self, permit: Permit) -> None:
+        self._permit = permit
+        self.single_attempt = permit.single_attempt
+
+    def succeed(self, value: object) -> None:
+        if self._permit.lasting and isinstance(value, _Opened):
+            value.kept.append(self._permit)
+        else:
+            self._permit.succeed(NO_RESULT)
+
+    def fail(self, error: BaseException) -> None:
+        self._permit.fail(error)
+
+    def fail_under(self, spent: Spent, error: BaseException) -> None:
+        self._permit.fail_under(spent, error)
+
+    def stands(self) -> bool:
+        return self._permit.stands()

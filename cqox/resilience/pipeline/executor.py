@@ -1,0 +1,367 @@
+"""One call through adjacent parts, in one coroutine or one function.
+
+`bind_async` and `bind_blocking` are the same but for their waits, and so are the pairs for the commonest frames, a
+single gate and a loop alone. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever
+way the call ends. Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt
+keeps nothing alive.
+"""
+
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Token
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from cqox.resilience.pipeline import events
+from cqox.resilience.pipeline.awaitables import (
+    Awaiting,
+    awaiting,
+    must_be_awaited,
+    resume,
+    settle_contextual,
+    telling_type,
+)
+from cqox.resilience.pipeline.part import Facts, Judge
+from cqox.resilience.pipeline.permit import Admission, Permit, Spent, seconds_at_work
+from cqox.resilience.pipeline.plan import Frame, enclosing
+from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
+
+__all__ = ["Published", "abandon", "bind_async", "bind_blocking", "judge_call", "spent_by"]
+
+
+def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callable[..., Awaitable[Any]]:
+    """A coroutine function that calls `function` through `frame`."""
+    if frame.only_gate is not None:
+        return _bind_gate_async(function, frame.only_gate, frame.facts)
+    if frame.is_loop_alone:
+        return _bind_loop_async(function, frame)
+    outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
+    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins_in(frame.facts)
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline = deadline.or_fail()
+        held: list[Permit] = []
+        judge: Judge | None = None
+        began = total = None
+        worked = 0.0
+        try:
+            for gate in outer:
+                held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
+            if publishes:
+                held.append(Published(frame, held))
+            if loop is not None and (begins or events.listeners) and (begun := loop.begin(facts)) is not None:
+                held.append(begun)
+            base = len(held)
+            while True:
+                try:
+                    began = None
+                    for gate in inner:
+                        held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
+                    began = 0.0 if deadline is None else deadline.clock()
+                    bound = None if limit is None else limit.bound(deadline, began)
+                    if bound is None:
+                        result = await function(*args, **kwargs)
+                    else:
+                        with bound:
+                            result = await function(*args, **kwargs)
+                    break
+                except BaseException as error:
+                    spent = total = spent_by(deadline, began, facts, error)
+                    if spent is not None:
+                        worked += spent.seconds
+                        total = replace(spent, seconds=worked)
+                    abandon(held, base, error, spent)
+                    if loop is None or not isinstance(error, Exception):
+                        raise
+                    judge = judge or judge_call(frame, held)
+                    delay = judge.after(error, called=began is not None)
+                    if delay is None:
+                        raise
+                total = None
+                await judge.pause(delay)
+            if judge is not None:
+                judge.end()
+            while held:
+                held.pop().succeed(result)
+        except BaseException as error:
+            if judge is not None:
+                judge.end()
+            abandon(held, 0, error, total)
+            raise
+        return result
+
+    return guarded
+
+
+def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
+    """A function that calls `function` through `frame`."""
+    if frame.only_gate is not None:
+        return _bind_gate_blocking(function, frame.only_gate, frame)
+    if frame.is_loop_alone:
+        return _bind_loop_blocking(function, frame)
+    outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
+    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins_in(frame.facts)
+    name = frame.function
+    awaited: Callable[..., Any] | None = None
+    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        nonlocal awaited, plain
+        if awaited is not None:
+            return awaited(*args, **kwargs)
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline = deadline.or_fail()
+        held: list[Permit] = []
+        judge: Judge | None = None
+        began = total = None
+        worked = 0.0
+        try:
+            for gate in outer:
+                held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
+            if publishes:
+                held.append(Published(frame, held))
+            if loop is not None and (begins or events.listeners) and (begun := loop.begin(facts)) is not None:
+                held.append(begun)
+            base = len(held)
+            while True:
+                try:
+                    began = None
+                    for gate in inner:
+                        held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
+                    began = 0.0 if deadline is None else deadline.clock()
+                    bound = None if limit is None else limit.bound_blocking(deadline, began)
+                    if bound is None:
+                        result = function(*args, **kwargs)
+                    else:
+                        with bound:
+                            result = function(*args, **kwargs)
+                    break
+                except BaseException as error:
+                    spent = total = spent_by(deadline, began, facts, error)
+                    if spent is not None:
+                        worked += spent.seconds
+                        total = replace(spent, seconds=worked)
+                    abandon(held, base, error, spent)
+                    if loop is None or not isinstance(error, Exception):
+                        raise
+                    judge = judge or judge_call(frame, held)
+                    delay = judge.after(error, called=began is not None)
+                    if delay is None:
+                        raise
+                total = None
+                judge.pause_blocking(delay)
+            if type(result) is not plain:
+                if must_be_awaited(result, name):
+                    if judge is not None:
+                        judge.end()
+                    awaited = _bind_awaiting(function, frame)
+                    inside, held[base:] = held[base:], []
+                    held[:] = settle_contextual(held)
+                    return resume(bind_async, frame, function, result, held, inside)(*args, **kwargs)
+                plain = telling_type(result)
+            if judge is not None:
+                judge.end()
+            while held:
+                held.pop().succeed(result)
+        except BaseException as error:
+            if judge is not None:
+                judge.end()
+            abandon(held, 0, error, total)
+            raise
+        return result
+
+    return guarded
+
+
+def _bind_gate_async(
+    function: Callable[..., Awaitable[Any]], gate: Admission, facts: Facts
+) -> Callable[..., Awaitable[Any]]:
+    async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline = deadline.or_fail()
+        permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
+        entered = 0.0 if deadline is None else deadline.clock()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            abandon([permit], 0, error, spent_by(deadline, entered, facts, error))
+            raise
+        permit.succeed(result)
+        return result
+
+    return guarded
+
+
+def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, frame: Frame) -> Callable[..., Any]:
+    facts, name = frame.facts, frame.function
+    awaited: Callable[..., Any] | None = None
+    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        nonlocal awaited, plain
+        if awaited is not None:
+            return awaited(*args, **kwargs)
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline = deadline.or_fail()
+        permit = gate.admit(deadline) or gate.admit_blocking(deadline)
+        entered = 0.0 if deadline is None else deadline.clock()
+        try:
+            result = function(*args, **kwargs)
+            if type(result) is not plain:
+                if must_be_awaited(result, name):
+                    awaited = _bind_awaiting(function, frame)
+                    return resume(bind_async, frame, function, result, [permit], ())(*args, **kwargs)
+                plain = telling_type(result)
+        except BaseException as error:
+            abandon([permit], 0, error, spent_by(deadline, entered, facts, error))
+            raise
+        permit.succeed(result)
+        return result
+
+    return guarded
+
+
+def _bind_loop_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callable[..., Awaitable[Any]]:
+    loop, facts = frame.loop, frame.facts
+    assert loop is not None
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline.or_fail()
+        if events.listeners:
+            loop.begin(facts)
+        try:
+            return await function(*args, **kwargs)
+        except Exception as error:
+            judge = judge_call(frame, [])
+            delay = judge.after(error)
+            if delay is None:
+                raise
+        try:
+            while True:
+                await judge.pause(delay)
+                try:
+                    return await function(*args, **kwargs)
+                except Exception as error:
+                    delay = judge.after(error)
+                    if delay is None:
+                        raise
+        finally:
+            judge.end()
+
+    return guarded
+
+
+def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
+    loop, facts, name = frame.loop, frame.facts, frame.function
+    assert loop is not None
+    awaited: Callable[..., Any] | None = None
+    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
+
+    def checked(result: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
+        nonlocal awaited, plain
+        if must_be_awaited(result, name):
+            awaited = _bind_awaiting(function, frame)
+            return resume(bind_async, frame, function, result, (), ())(*args, **kwargs)
+        plain = telling_type(result)
+        return result
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        if awaited is not None:
+            return awaited(*args, **kwargs)
+        deadline = ambient.get()
+        if deadline is not None:
+            deadline.or_fail()
+        if events.listeners:
+            loop.begin(facts)
+        try:
+            result = function(*args, **kwargs)
+            return result if type(result) is plain else checked(result, args, kwargs)
+        except Exception as error:
+            judge = judge_call(frame, [])
+            delay = judge.after(error)
+            if delay is None:
+                raise
+        try:
+            while True:
+                judge.pause_blocking(delay)
+                try:
+                    return checked(function(*args, **kwargs), args, kwargs)
+                except Exception as error:
+                    delay = judge.after(error)
+                    if delay is None:
+                        raise
+        finally:
+            judge.end()
+
+    return guarded
+
+
+def spent_by(deadline: Ambient | None, began: float | None, facts: Facts, error: BaseException) -> Spent | None:
+    """The time of a callee that was called at `began` and ended with `error`.
+
+    None where it was not called, or no deadline is in force.
+    """
+    if deadline is None or began is None:
+        return None
+    return Spent(deadline, seconds_at_work(deadline, began, error), facts.attempt_timeout)
+
+
+def abandon(held: list[Permit], base: int, error: BaseException, spent: Spent | None = None) -> None:
+    """Settle what is held above `base`, all of it even if one of them raises.
+
+    Args:
+        held: what the call holds; it is shortened to `base`.
+        base: how much of it stays.
+        error: what ended the call or the attempt.
+        spent: the time that the callee had, where a deadline is in force.
+    """
+    try:
+        while len(held) > base:
+            permit = held.pop()
+            if spent is None:
+                permit.fail(error)
+            else:
+                permit.fail_under(spent, error)
+    finally:
+        if len(held) > base:
+            abandon(held, base, error, spent)
+
+
+def _bind_awaiting(function: Callable[..., Any], frame: Frame) -> Callable[..., Awaiting]:
+    """A function of calls that are made when they are awaited; `function` is known to return awaitables."""
+    call = bind_async(awaiting(function), frame)
+    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), frame.function)
+
+
+def judge_call(frame: Frame, held: list[Permit]) -> Judge:
+    """What decides about further attempts of one call that holds `held`."""
+    assert frame.loop is not None
+    further_out = () if frame.first else enclosing.get()
+    return frame.loop.judge((*itertools.chain(*further_out), *held), frame.facts, frame.function)
+
+
+class Published(Permit):
+    """Shows what a call holds to a loop or a wrapper in a frame further in, until the call ends."""
+
+    __slots__ = ("_token",)
+
+    contextual = True
+
+    def __init__(self, frame: Frame, held: list[Permit]) -> None:
+        further_out = () if frame.first else enclosing.get()
+        # The list itself: what the gates around one attempt hold is not yet in it.
+        self._token: Token[tuple[Sequence[Permit], ...]] = enclosing.set((*further_out, held))
+
+    def succeed(self, value: object) -> None:
+        enclosing.reset(self._token)
+
+    def fail(self, error: BaseException) -> None:
+        enclosing.reset(self._token)

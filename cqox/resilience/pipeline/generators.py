@@ -1,0 +1,128 @@
+"""Async generators: a call whose result comes item by item.
+
+It is called again only before its first item. Its gates learn how it ended: exhausted, failed, or left early, which is
+no verdict. A limit bounds each wait for an item; no scope is open while the consumer has the turn.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, nullcontext
+from typing import Any
+
+from cqox.resilience.pipeline.executor import Published, abandon, judge_call, spent_by
+from cqox.resilience.pipeline.part import Judge
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, Spent
+from cqox.resilience.pipeline.plan import Frame
+from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
+
+__all__ = ["bind_async_generator"]
+
+type Generate = Callable[..., AsyncGenerator[Any, Any]]
+
+
+def bind_async_generator(function: Generate, frame: Frame) -> Generate:
+    """An async generator function that iterates `function` through `frame`."""
+
+    async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - the callee's signature
+        stream = _Stream(frame)
+        try:
+            async with aclosing(await stream.start(lambda: function(*args, **kwargs))) as items:
+                while not stream.exhausted:
+                    sent: object = None
+                    thrown: BaseException | None = None
+                    try:
+                        sent = yield stream.item
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - handed to the callee, as `yield from` does
+                        thrown = error
+                    await stream.step(items, sent, thrown)
+        except BaseException as error:
+            stream.fail(error)
+            raise
+        stream.succeed()
+
+    return guarded
+
+
+class _Stream:
+    """One generator that is under way."""
+
+    __slots__ = ("_began", "_deadline", "_frame", "_held", "_thrown", "exhausted", "item")
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._held: list[Permit] = []
+        self._thrown: BaseException | None = None
+        self._deadline: Ambient | None = None
+        self._began: float | None = None
+        self.item: object = None
+        self.exhausted = False
+
+    async def start(self, make: Callable[[], AsyncGenerator[Any, Any]]) -> AsyncGenerator[Any, Any]:
+        """Admit the call and get its first item, in as many attempts as it takes."""
+        frame, held = self._frame, self._held
+        deadline = _deadline()
+        for gate in frame.outer:
+            held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
+        published = Published(frame, held) if frame.publishes else None
+        judge: Judge | None = None
+        begun = None if frame.loop is None else frame.loop.begin(frame.facts)
+        try:
+            base = len(held)
+            while True:
+                items = make()
+                self._began = None
+                try:
+                    for gate in frame.inner:
+                        held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
+                    await self.step(items, None, None)
+                    return items
+                except Exception as error:
+                    if frame.loop is None:
+                        raise
+                    abandon(held, base, error, self._spent(error))
+                    judge = judge or judge_call(frame, held)
+                    delay = judge.after(error, called=self._began is not None)
+                    if delay is None:
+                        raise
+                await judge.pause(delay)
+        finally:
+            # No context variable stays set while the consumer has the turn.
+            if judge is not None:
+                judge.end()
+            for setting in (begun, published):
+                if setting is not None:
+                    setting.succeed(NO_RESULT)
+
+    async def step(self, items: AsyncGenerator[Any, Any], sent: object, thrown: BaseException | None) -> None:
+        """Get the next item, or notice that there is none."""
+        limit = self._frame.limit
+        self._thrown, self._began = thrown, None
+        self._deadline = deadline = _deadline()
+        self._began = began = 0.0 if deadline is None else deadline.clock()
+        bound = None if limit is None else limit.bound(deadline, began)
+        try:
+            with bound or nullcontext():
+                self.item = await (items.asend(sent) if thrown is None else items.athrow(thrown))
+        except StopAsyncIteration:
+            self.exhausted = True
+
+    def succeed(self) -> None:
+        """It came to its end."""
+        while self._held:
+            self._held.pop().succeed(NO_RESULT)
+
+    def fail(self, error: BaseException) -> None:
+        """It ended with `error`. What the consumer threw in says nothing about the callee."""
+        if error is self._thrown or isinstance(error, GeneratorExit):
+            abandon(self._held, 0, GeneratorExit())
+        else:
+            abandon(self._held, 0, error, self._spent(error))
+
+    def _spent(self, error: BaseException) -> Spent | None:
+        return spent_by(self._deadline, self._began, self._frame.facts, error)
+
+
+def _deadline() -> Ambient | None:
+    innermost = ambient.get()
+    return None if innermost is None else innermost.or_fail()

@@ -1,0 +1,1 @@
+"""Deadline, attempt and criticality on their way from one service to the next."""

@@ -1,0 +1,226 @@
+"""What a call tells the next service, and what this one was told: time left, attempt, criticality.
+
+What lives here: the header fields, read by pure functions and written for httpx. What does not: the ASGI side (`asgi`).
+
+    X-Request-Timeout-Ms             milliseconds that the caller will still wait; 0 means that it no longer does
+    x-envoy-expected-rq-timeout-ms   the same, as Envoy says it; read only
+    X-Retry-Attempt                  number of the attempt, from 0; above 0 the request is itself a retry
+    X-Criticality                    sheddable, sheddable-plus, critical or critical-plus
+    Idempotency-Key                  the same in every attempt of one call
+"""
+
+import math
+import uuid
+from collections.abc import Generator, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Protocol, cast
+
+from cqox.errors import DeadlineExceeded
+from cqox.resilience.deadlines.deadline import remaining
+from cqox.resilience.retry.classification import is_idempotent_method
+from cqox.resilience.retry.unsent import note_request
+from cqox.resilience.runtime.call_context import attempt_made, attempt_served, call_key
+from cqox.resilience.runtime.criticality import Criticality, current_criticality
+
+__all__ = [
+    "CRITICALITY",
+    "ENVOY_TIMEOUT_MS",
+    "IDEMPOTENCY_KEY",
+    "REQUEST_TIMEOUT_MS",
+    "RETRY_ATTEMPT",
+    "HeaderFields",
+    "OutgoingRequest",
+    "attempt_from_headers",
+    "call_headers",
+    "criticality_from_headers",
+    "deadline_from_headers",
+    "idempotency_key",
+    "propagate",
+    "propagate_sync",
+    "serving_attempt",
+]
+
+REQUEST_TIMEOUT_MS = "X-Request-Timeout-Ms"
+ENVOY_TIMEOUT_MS = "x-envoy-expected-rq-timeout-ms"
+RETRY_ATTEMPT = "X-Retry-Attempt"
+CRITICALITY = "X-Criticality"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+type HeaderFields = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+"""A mapping, or pairs as ASGI has them; names in any case, a name more than once."""
+
+# More digits than this say "very long", whatever they say.
+_MAX_DIGITS = 15
+_TIMEOUT_FIELDS = frozenset({REQUEST_TIMEOUT_MS.lower(), ENVOY_TIMEOUT_MS})
+
+
+def deadline_from_headers(headers: HeaderFields, *, max_seconds: float) -> float:
+    """How long the caller will still wait for this request.
+
+    The smallest of all values counts. A value that is not an integer of 0 or more is ignored, as if the field were
+    absent.
+
+    Args:
+        headers: the fields of the request.
+        max_seconds: the longest that this server grants, in seconds, above 0. It is also the answer where nothing was
+            said.
+
+    Returns:
+        Seconds, from 0 to `max_seconds`. 0 means that the caller no longer waits: answer 504 and do nothing.
+
+    Raises:
+        ValueError: `max_seconds` is not above 0.
+    """
+    if not max_seconds > 0:
+        raise ValueError(f"max_seconds must be above 0, not {max_seconds!r}")
+    return min([max_seconds, *(milliseconds / 1000 for milliseconds in _numbers(headers, _TIMEOUT_FIELDS))])
+
+
+def attempt_from_headers(headers: HeaderFields) -> int:
+    """Number of the attempt that this request is to its sender, from 0; the largest where several are given."""
+    return max(_numbers(headers, {RETRY_ATTEMPT.lower()}), default=0)
+
+
+def criticality_from_headers(headers: HeaderFields, *, ceiling: Criticality = Criticality.CRITICAL) -> Criticality:
+    """How much this request matters.
+
+    A client can only lower its own: what is above `ceiling` counts as `ceiling`, what is no level is ignored, and the
+    lowest counts where several are given.
+    """
+    claimed = (Criticality.from_label(value) for value in _fields(headers, {CRITICALITY.lower()}))
+    return min([ceiling, *(level for level in claimed if level is not None)])
+
+
+def call_headers(
+    *,
+    remaining: float = math.inf,
+    attempt: int = 0,
+    criticality: Criticality = Criticality.CRITICAL,
+    key: str | None = None,
+) -> dict[str, str]:
+    """The fields that tell the next service about one attempt; what goes without saying is left out.
+
+    Args:
+        remaining: seconds left, infinite where there is no deadline. A part of a millisecond is rounded down, so that
+            the callee never believes to have more time than the caller.
+        attempt: number of the attempt, from 0.
+        criticality: how much the call matters.
+        key: the idempotency key.
+    """
+    fields: dict[str, str] = {}
+    if remaining < math.inf:
+        fields[REQUEST_TIMEOUT_MS] = str(max(0, math.floor(remaining * 1000)))
+    if attempt > 0:
+        fields[RETRY_ATTEMPT] = str(attempt)
+    if criticality not in (Criticality.CRITICAL, Criticality.PROBE):
+        fields[CRITICALITY] = criticality.label
+    if key is not None:
+        fields[IDEMPOTENCY_KEY] = key
+    return fields
+
+
+class OutgoingRequest(Protocol):
+    """A request about to be sent: `httpx.Request` is one."""
+
+    @property
+    def method(self) -> str:
+        """Its HTTP method."""
+        ...
+
+    @property
+    def headers(self) -> MutableMapping[str, str]:
+        """Its header fields."""
+        ...
+
+    @property
+    def extensions(self) -> MutableMapping[str, object]:
+        """What the transport is told; `timeout` holds the seconds for `connect`, `read`, `write` and `pool`."""
+        ...
+
+
+async def propagate(request: OutgoingRequest) -> None:
+    """Tell the next service what is known here: `httpx.AsyncClient(event_hooks={"request": [propagate]})`.
+
+    Every attempt is told its own time left and number. A request that never left is known by it as the first of its
+    attempt, so that even a call that is not idempotent is retried. It never waits.
+
+    Raises:
+        DeadlineExceeded: no time is left, so that nothing is sent.
+    """
+    _tell(request, remaining())
+
+
+def propagate_sync(request: OutgoingRequest) -> None:
+    """The same for `httpx.Client`, whose timeouts are also shortened to the time left.
+
+    A timeout of httpx bounds one wait on the socket, not the call: nothing can interrupt a thread.
+
+    Raises:
+        DeadlineExceeded: no time is left, so that nothing is sent.
+    """
+    seconds = remaining()
+    _tell(request, seconds)
+    timeouts = request.extensions.get("timeout")
+    if seconds < math.inf and isinstance(timeouts, Mapping):
+        limits = cast("Mapping[str, float | None]", timeouts)
+        request.extensions["timeout"] = {
+            wait: seconds if limit is None else min(limit, seconds) for wait, limit in limits.items()
+        }
+
+
+def _tell(request: OutgoingRequest, seconds: float) -> None:
+    if seconds <= 0:
+        # Nothing is sent, so that it says nothing about the other side.
+        raise DeadlineExceeded(before_call=True)
+    note_request(request.extensions)
+    key = None if is_idempotent_method(request.method) or IDEMPOTENCY_KEY in request.headers else call_key.get()
+    request.headers.update(
+        call_headers(
+            remaining=seconds,
+            attempt=attempt_served.get() + attempt_made.get(),
+            criticality=current_criticality(),
+            key=key,
+        )
+    )
+
+
+@contextmanager
+def idempotency_key(key: str | None = None) -> Generator[str]:
+    """Give every attempt of the calls inside the block the same `Idempotency-Key`, a new random one by default."""
+    key = key or str(uuid.uuid4())
+    token = call_key.set(key)
+    try:
+        yield key
+    finally:
+        call_key.reset(token)
+
+
+@contextmanager
+def serving_attempt(number: int) -> Generator[None]:
+    """Handle a request that is attempt `number` to its client: above 0, calls inside the block get one attempt."""
+    token = attempt_served.set(number)
+    try:
+        yield
+    finally:
+        attempt_served.reset(token)
+
+
+def _fields(headers: HeaderFields, names: Iterable[str]) -> Iterator[str]:
+    """The single values of the fields called one of `names` (lower case)."""
+    items = getattr(headers, "items", None)
+    pairs = cast("Iterable[tuple[str | bytes, str | bytes]]", headers if items is None else items())
+    for name, value in pairs:
+        if _text(name).lower() in names:
+            yield from (part.strip(" \t") for part in _text(value).split(","))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _numbers(headers: HeaderFields, names: Iterable[str]) -> Iterator[int]:
+    """Those of the values that are integers of 0 or more."""
+    for value in _fields(headers, names):
+        if value.isascii() and value.isdigit():
+            digits = value.lstrip("0") or "0"
+            yield int(digits) if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS

@@ -1,0 +1,1 @@
+"""Retries, backoff, budgets, hedges and fallbacks, and the classification of failures that they read."""

@@ -1,0 +1,248 @@
+"""The attempts of one call: whether another follows, after which pause, and what is said about it.
+
+The last exception is held only while the call pauses, so that a failed attempt keeps nothing alive.
+"""
+
+import inspect
+import logging
+import re
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Token
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from cqox.errors import Rejected
+from cqox.resilience.deadlines.deadline import remaining
+from cqox.resilience.pipeline import events
+from cqox.resilience.pipeline.events import AttemptFailed, GaveUp, RetryScheduled
+from cqox.resilience.pipeline.part import Facts, Judge
+from cqox.resilience.pipeline.permit import Permit
+from cqox.resilience.retry.backoff import backoff
+from cqox.resilience.retry.retry_after import retry_after_of
+from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
+from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
+from cqox.resilience.runtime.event_loop import place
+
+if TYPE_CHECKING:
+    from cqox.resilience.retry.retry import Retry
+
+__all__ = ["RetryJudge"]
+
+_log = logging.getLogger("cqox.resilience")
+
+_NOTE = "no further attempt was made after"
+_MOST_NOTES = 8
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
+
+class RetryJudge(Judge):
+    """The attempts of one call."""
+
+    __slots__ = ("_attempt", "_delay", "_error", "_facts", "_outer", "_retry", "_token")
+
+    def __init__(self, retry: "Retry", outer: tuple[Permit, ...], facts: Facts) -> None:
+        self._retry = retry
+        self._outer = outer
+        self._facts = facts
+        self._attempt = 1
+        self._delay = 0.0
+        self._error: Exception | None = None
+        self._token: Token[int] | None = None
+
+    def after(self, error: Exception, *, called: bool = True) -> float | None:
+        """See `Judge.after`."""
+        settings = self._retry.settings
+        if events.listeners:
+            self._tell(AttemptFailed, max_attempts=settings.max_attempts, error=error)
+        refusal = self._reason_to_stop(error, called)
+        if refusal is not None:
+            self._give_up(error, refusal)
+            return None
+        self._error = error
+        return self._delay
+
+    async def pause(self, seconds: float) -> None:
+        """See `Judge.pause`."""
+        await self._retry.clock.sleep_async(seconds)
+        self._resume()
+
+    def pause_blocking(self, seconds: float) -> None:
+        """See `Judge.pause_blocking`."""
+        if place() is not None:
+            _warn_of_blocked_loop(seconds)
+        self._retry.clock.sleep(seconds)
+        self._resume()
+
+    def end(self) -> None:
+        """See `Judge.end`."""
+        self._error = None
+        if self._token is not None:
+            attempt_made.reset(self._token)
+            self._token = None
+
+    def _resume(self) -> None:
+        """Begin the next attempt, unless the pause has changed what speaks for it."""
+        error, self._error = self._error, None
+        assert error is not None
+        try:
+            stop = self._reason_to_stop_now()
+            if stop is not None:
+                self._give_up(error, stop)
+                raise error
+        finally:
+            del error  # its traceback holds this frame
+        requests = self._requests
+        if requests is not None:
+            requests.start_anew()
+        token = attempt_made.set(self._attempt)
+        self._token = self._token or token
+        self._attempt += 1
+        if events.listeners:
+            self._retry.tell_start(self._facts, self._attempt)
+
+    def _reason_to_stop_now(self) -> "_Stop | None":
+        if not all(permit.stands() for permit in self._outer):
+            return _Stop("an enclosing circuit has changed its state")
+        return _Stop("the deadline has passed") if remaining() <= 0 else None
+
+    def _reason_to_stop(self, error: Exception, called: bool) -> "_Stop | None":
+        """Why no attempt follows, or None after putting the pause into `_delay`."""
+        settings = self._retry.settings
+        if not settings.covers(error):
+            return _Stop("it is not one to retry", noted=False, logged=False)
+        if self._attempt >= settings.max_attempts:
+            return _Stop(f"{self._attempt} attempts were made", noted=False)
+        if any(permit.single_attempt for permit in self._outer):
+            return _Stop("a probe makes one attempt")
+        if not all(permit.stands() for permit in self._outer):
+            return _Stop("an enclosing circuit has changed its state")
+        if serves_a_retry():
+            return _Stop("the request in hand is itself a retry")
+        if not (settings.idempotent or self._facts.bare or not called or self._was_never_sent(error)):
+            return _Stop("the call is not idempotent and may have been carried out")
+        return self._reason_to_stop_by_time(error)
+
+    def _was_never_sent(self, error: Exception) -> bool:
+        requests = self._requests
+        return requests is not None and requests.prove_unsent(error)
+
+    @property
+    def _requests(self) -> AttemptRequests | None:
+        requests = attempt_requests.get()
+        return requests if requests is not None and requests.owner is self._retry else None
+
+    def _reason_to_stop_by_time(self, error: Exception) -> "_Stop | None":
+        settings = self._retry.settings
+        asked = _asked_by(error)
+        if asked > settings.longest_retry_after:
+            return _Stop(f"Retry-After asks for {asked:g} s, and at most {settings.longest_retry_after:g} s are waited")
+        computed = backoff(
+            self._attempt - 1,
+            base_delay=settings.base_delay,
+            max_delay=settings.max_delay,
+            jitter=settings.jitter,
+            rng=self._retry.rng,
+            previous=self._delay,
+        )
+        self._delay = max(computed, asked)
+        left = remaining()
+        if self._delay >= left:
+            what = "the wait that Retry-After asks for" if asked > computed else "the pause"
+            return _Stop(f"{what}, {self._delay:.2f} s, would outlast the deadline, {left:.2f} s from now")
+        budget = self._retry.budget
+        if budget is not None and not budget.may_retry():
+            return _Stop(f"{budget.name} is exhausted")
+        _log.warning(
+            "[Retry] Attempt %d/%d failed: %s. Retrying in %.2fs...",
+            self._attempt,
+            settings.max_attempts,
+            _said(error),
+            self._delay,
+        )
+        if events.listeners:
+            self._tell(RetryScheduled, max_attempts=settings.max_attempts, delay=self._delay, error=error)
+        return None
+
+    def _give_up(self, error: Exception, stop: "_Stop") -> None:
+        if stop.noted:
+            _note(error, f"{_NOTE} {self._attempt}: {stop.reason}")
+        if stop.logged:
+            _log.warning(
+                "[Retry] Attempt %d/%d failed: %s. Giving up: %s.",
+                self._attempt,
+                self._retry.settings.max_attempts,
+                _said(error),
+                stop.reason,
+            )
+        if events.listeners:
+            self._tell(GaveUp, reason=stop.reason, error=error)
+
+    def _tell(self, kind: Callable[..., events.Event], **data: object) -> None:
+        events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data))
+
+
+def _note(error: Exception, note: str) -> None:
+    """Put `note` on `error`, in place of one that says the same with other numbers, and of the oldest of too many.
+
+    A callee may raise one object again and again.
+    """
+    # A frozen exception takes no note, and goes to the caller without one.
+    with suppress(AttributeError, TypeError):
+        notes: object = getattr(error, "__notes__", None)
+        if isinstance(notes, list):
+            said = cast("list[object]", notes)
+            ours = [line for line in said if isinstance(line, str) and line.startswith(_NOTE)]
+            gone = {line for line in ours if _without_numbers(line) == _without_numbers(note)}
+            gone.update(ours[: 1 - _MOST_NOTES])
+            said[:] = [line for line in said if not (isinstance(line, str) and line in gone)]
+        error.add_note(note)
+
+
+def _without_numbers(note: str) -> tuple[str, str]:
+    attempt, _, reason = note.partition(":")
+    return attempt, _NUMBER.sub("#", reason)
+
+
+def _asked_by(error: BaseException) -> float:
+    """Seconds that the other side asked to wait; the most of them where several answered."""
+    if isinstance(error, BaseExceptionGroup):
+        return max(map(_asked_by, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+    return error.retry_after if isinstance(error, Rejected) else retry_after_of(error) or 0.0
+
+
+def _said(error: Exception) -> str:
+    # One line, which goes on with a period of its own.
+    try:
+        return (" ".join(str(error).split()) or repr(error)).removesuffix(".")
+    except Exception:  # noqa: BLE001 - the callee's own code, which decides about no attempt
+        return type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Why no attempt follows, and where that is said."""
+
+    reason: str
+    noted: bool = True
+    logged: bool = True
+
+
+_warned_of: set[tuple[str, int]] = set()
+
+
+def _warn_of_blocked_loop(seconds: float) -> None:
+    """Warn once for each line that makes a synchronous call wait on a thread that runs an event loop."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("cqox.resilience"):
+        frame, level = frame.f_back, level + 1
+    site = ("", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    if site not in _warned_of:
+        _warned_of.add(site)
+        warnings.warn(
+            f"a retry pauses for {seconds:.2f} s on a thread that runs an event loop, which stands still meanwhile: "
+            "make the function a coroutine function, or call it in a thread",
+            RuntimeWarning,
+            stacklevel=level,
+        )

@@ -1,0 +1,221 @@
+"""A second try before the first has ended, against the slow tail.
+
+What lives here: starting further attempts while one is under way, and taking the first answer. What does not:
+attempts one after the other (`retry`).
+"""
+
+import itertools
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import anyio
+
+from cqox.resilience.pipeline.part import Facts, Wrapper
+from cqox.resilience.pipeline.permit import Permit
+from cqox.resilience.pipeline.plan import enclosing
+from cqox.resilience.retry.budget import RetryBudget
+from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
+from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.queueing import ended_in_queue, mark_ended_in_queue, waits
+from cqox.resilience.runtime.ranges import check_count, check_kind, check_name, check_seconds
+from cqox.tasks import TaskGroup, open_task_group
+
+__all__ = ["Hedge"]
+
+
+class Hedge(Wrapper):
+    """Calls again after every `delay` seconds without an answer, at most `max_attempts` in all; the first answer wins.
+
+    The others are then cancelled, and awaited. An attempt that fails is not replaced; once none is under way any
+    more, the exception of the first that failed reaches the caller. It is for awaited calls that may be carried out
+    twice: using it says so. A further attempt is paid from `budget`. None is made for a request that is itself a
+    retry, for a probe of a circuit around it, nor once that circuit has changed its state.
+
+    Attributes:
+        max_attempts: attempts in all.
+    """
+
+    __slots__ = ("_budget", "_clock", "_delay", "max_attempts", "name")
+
+    def __init__(
+        self,
+        delay: float,
+        max_attempts: int = 2,
+        *,
+        budget: RetryBudget | None = None,
+        name: str = "hedge",
+        clock: Clock | TimeSource | None = None,
+    ) -> None:
+        """Say when to call again.
+
+        Args:
+            delay: seconds without an answer after which another attempt starts, above 0: the 95th percentile, say.
+            max_attempts: attempts in all, at least 2.
+            budget: how many further attempts the dependency gets, from all its callers.
+            name: what explanations call it.
+            clock: for tests.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        self.name = check_name(name)
+        self._delay = check_seconds("delay", delay, zero=False)
+        self.max_attempts = check_count("max_attempts", max_attempts, least=2)
+        check_kind("budget", budget, RetryBudget)
+        self._budget = budget
+        self._clock = bind_clock(f"Hedge {name!r}", clock)
+
+    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: Facts) -> Callable[..., Awaitable[Any]]:
+        """See `Wrapper.wrap_async`."""
+
+        async def hedged(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+            if self._budget is not None:
+                self._budget.first_attempt()
+            outer = () if facts.outermost else tuple(itertools.chain(*enclosing.get()))
+            if any(permit.single_attempt for permit in outer):
+                # One permit of a half-open circuit is one call.
+                return await call(*args, **kwargs)
+            return await _Race(self, lambda: call(*args, **kwargs), outer).run()
+
+        return hedged
+
+    def wrap_blocking(self, call: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
+        """See `Wrapper.wrap_blocking`."""
+        raise TypeError(f"{self.name}: a hedge guards awaited calls only, as nothing can cancel the slower thread")
+
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        return f"hedge: another attempt after every {self._delay:g} s without an answer, {self.max_attempts} in all"
+
+    def may_start_another(self, outer: tuple[Permit, ...]) -> bool:
+        """Whether a further attempt may be made; it is paid for if so.
+
+        Args:
+            outer: what the call holds from the gates around the hedge.
+        """
+        if serves_a_retry() or not all(permit.stands() for permit in outer):
+            return False
+        return self._budget is None or self._budget.may_retry()
+
+    async def pause(self) -> None:
+        """Wait before another attempt."""
+        await self._clock.sleep_async(self._delay)
+
+
+class _Race:
+    """The attempts of one call."""
+
+    __slots__ = (
+        "_all_ended_in_queues",
+        "_call",
+        "_error",
+        "_hedge",
+        "_outer",
+        "_over",
+        "_result",
+        "_running",
+        "_waits",
+        "_won",
+    )
+
+    def __init__(self, hedge: Hedge, call: Callable[[], Awaitable[Any]], outer: tuple[Permit, ...]) -> None:
+        self._call = call
+        self._outer = outer
+        self._hedge = hedge
+        self._over = anyio.Event()
+        self._running = 0
+        self._waits = waits.get()
+        self._all_ended_in_queues = True
+        self._won = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    async def run(self) -> Any:  # noqa: ANN401 - the callee's result
+        try:
+            await self._race()
+        except BaseException as ended:
+            if self._all_ended_in_queues:
+                mark_ended_in_queue(ended)
+            raise
+        finally:
+            # The first attempt waited for this call, in a task of its own.
+            waits.set(self._waits)
+        error, self._error = self._error, None
+        if error is None or (self._won and isinstance(error, Exception)):
+            return self._result
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame
+
+    async def _race(self) -> None:
+        async with open_task_group(self._hedge.name) as group:
+            group.start_soon(self._start_further, group, name=f"{self._hedge.name}: delay")
+            self._start(group, 0)
+            await self._over.wait()
+            # All that is under way is ended now. A later cancellation could end nothing more, and it would cost the
+            # answer.
+            group.cancel_scope.shield = True
+            group.cancel_scope.cancel()
+
+    def _start(self, group: TaskGroup, attempt: int) -> None:
+        self._running += 1
+        group.start_soon(self._attempt, attempt, name=f"{self._hedge.name}: attempt {attempt + 1}")
+
+    async def _start_further(self, group: TaskGroup) -> None:
+        attempt = 1
+        while attempt < self._hedge.max_attempts:
+            await self._hedge.pause()
+            if self._over.is_set() or not self._hedge.may_start_another(self._outer):
+                return
+            self._start(group, attempt)
+            attempt += 1
+
+    async def _attempt(self, attempt: int) -> None:
+        if attempt:
+            attempt_made.set(attempt_made.get() + attempt)
+        try:
+            result = await self._call()
+        except BaseException as error:
+            self._all_ended_in_queues = self._all_ended_in_queues and ended_in_queue(error)
+            cancellation = _cancellation_in(error)
+            if cancellation is None:
+                self._failed(error)
+            elif self._won:
+                # What a beaten attempt raises beside its cancellation counts no more than what it raises instead.
+                raise cancellation  # noqa: B904 - a part of the error in hand
+            else:
+                raise
+            return
+        finally:
+            if not attempt:
+                self._waits = waits.get()
+        self._all_ended_in_queues = False
+        if not self._won:
+            self._won, self._result = True, result
+            self._over.set()
+
+    def _failed(self, error: BaseException) -> None:
+        """It reaches the caller once no attempt is under way any more; what is no `Exception` does at once."""
+        self._running -= 1
+        if self._error is None or not isinstance(error, Exception):
+            self._error = error
+        if not self._running or not isinstance(error, Exception):
+            self._over.set()
+
+
+def _cancellation_in(error: BaseException) -> BaseException | None:
+    """What in `error` is the cancellation of an enclosing scope, which ends this task.
+
+    A callee may also raise the cancellation of something that it waited for, as asyncio has it. To the group of tasks
+    that would look like the end of the attempt without a word, so it is handed on as any other exception.
+    """
+    if isinstance(error, Exception | GeneratorExit):
+        return error if isinstance(error, GeneratorExit) else None
+    if anyio.current_effective_deadline() > -math.inf:
+        return None
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).subgroup(cancelled)
+    return error if isinstance(error, cancelled) else None

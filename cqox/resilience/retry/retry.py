@@ -1,0 +1,178 @@
+"""Calling again after a failure, where that helps and does no harm.
+
+What lives here: the part. What does not: the decision after each attempt (`_retry_judge`), what an exception means
+(`classification`), how long to wait (`backoff`), how many retries a dependency gets (`budget`).
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Unpack, cast
+
+from cqox.resilience.pipeline import events
+from cqox.resilience.pipeline.events import AttemptStarted
+from cqox.resilience.pipeline.part import Facts, Judge, Loop
+from cqox.resilience.pipeline.permit import Permit
+from cqox.resilience.retry.attempts import RetryJudge
+from cqox.resilience.retry.backoff import Jitter
+from cqox.resilience.retry.budget import RetryBudget
+from cqox.resilience.retry.settings import Exceptions, RetryChanges, RetrySettings
+from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
+from cqox.resilience.runtime.call_context import call_key
+from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.randomness import shared_rng
+from cqox.resilience.runtime.ranges import check_flag, check_kind, check_name
+
+__all__ = ["Exceptions", "Retry", "RetryChanges", "RetrySettings"]
+
+
+class Retry(Loop):
+    """Calls again after an exception, at most `max_attempts` times in all, with growing pauses.
+
+    The pause is min(base_delay · 2^attempt, max_delay) · (0.5 + random()). `Retry-After` is honoured where it asks for
+    more. It gives up, with the last exception of the callee and a note on it, where the pause would outlast the
+    deadline, the budget is used up, an enclosing circuit has opened, or the request in hand is itself a retry.
+
+    A cancellation is never retried. A call that is not idempotent is retried only where its first request provably
+    never left and it has begun no other: `propagate` notes the requests, and the name of an exception proves nothing.
+    """
+
+    __slots__ = ("_gives_key", "budget", "clock", "name", "rng", "settings")
+
+    def __init__(
+        self,
+        max_attempts: int = 3,
+        base_delay: float = 1.0,
+        max_delay: float = 60.0,
+        jitter: Jitter = True,
+        exceptions: Exceptions = (Exception,),
+        budget: RetryBudget | None = None,
+        idempotent: bool = False,
+        *,
+        idempotency_key: bool = False,
+        max_retry_after: float | None = None,
+        name: str = "retry",
+        clock: Clock | TimeSource | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        """Say when and how to call again.
+
+        Args:
+            max_attempts: attempts in all, at least 1.
+            base_delay: the first pause before jitter, in seconds, from 0.
+            max_delay: cap of the pause before jitter, in seconds, from 0.
+            jitter: how pauses are spread: True, False, "full" or "decorrelated".
+            exceptions: classes to retry, or a predicate. `Exception` leaves rejections out: list their class to retry
+                them.
+            budget: how many retries the dependency gets, from all its callers.
+            idempotent: True where the call may be carried out twice. A bare decorator counts as that.
+            idempotency_key: gives all attempts of a call one `Idempotency-Key`, which `propagate` sends.
+            max_retry_after: the longest pause that a server may ask for, in seconds, from 0; `max_delay` by default.
+            name: what the registry calls it.
+            clock: what sleeps; by default the system's, or the simulated one in charge.
+            rng: draws the jitter.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        self.settings = RetrySettings(
+            max_attempts=max_attempts,
+            base_delay=base_delay,
+            max_delay=max_delay,
+            jitter=jitter,
+            exceptions=exceptions,
+            idempotent=idempotent,
+            max_retry_after=max_retry_after,
+        )
+        self.name = check_name(name)
+        check_kind("budget", budget, RetryBudget)
+        check_kind("rng", rng, Random)
+        self.budget = budget
+        self._gives_key = check_flag("idempotency_key", idempotency_key)
+        self.begins = budget is not None or idempotency_key
+        self.clock = bind_clock(name, clock)
+        self.rng = rng or shared_rng
+
+    def setting_names(self) -> frozenset[str]:
+        """See `Part.setting_names`."""
+        return frozenset(RetryChanges.__annotations__)
+
+    def reconfigure(self, **changes: Unpack[RetryChanges]) -> None:
+        """Go on with other settings of the constructor, for failures from now on.
+
+        Raises:
+            ValueError: a setting is out of its range; nothing is changed.
+        """
+        self.prepare(**changes)()
+
+    def prepare(self, **changes: object) -> Callable[[], None]:
+        """See `Part.prepare`."""
+        settings = replace(self.settings, **cast("RetryChanges", changes))
+
+        def change() -> None:
+            self.settings = settings
+
+        return change
+
+    def begins_in(self, facts: Facts) -> bool:
+        """See `Loop.begins_in`."""
+        return self.begins or self._asks_what_was_sent(facts)
+
+    def _asks_what_was_sent(self, facts: Facts) -> bool:
+        return not (facts.bare or self.settings.idempotent)
+
+    def begin(self, facts: Facts) -> Permit | None:
+        """See `Loop.begin`."""
+        if self.budget is not None:
+            self.budget.first_attempt()
+        if events.listeners:
+            self.tell_start(facts, 1)
+        if not self._gives_key and (facts.bare or self.settings.idempotent):
+            return None
+        gives_key = self._gives_key and call_key.get() is None
+        asks = self._asks_what_was_sent(facts)
+        return _Call(self, gives_key=gives_key, asks=asks) if gives_key or asks else None
+
+    def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
+        """See `Loop.judge`."""
+        return RetryJudge(self, outer, facts)
+
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        settings = self.settings
+        return (
+            f"retry: up to {settings.max_attempts} attempts, pauses from {settings.base_delay:g} s to "
+            f"{settings.max_delay:g} s, {'idempotent' if settings.idempotent else 'only what was never sent'}"
+        )
+
+    def tell_start(self, facts: Facts, attempt: int) -> None:
+        """Tell listeners that an attempt begins."""
+        events.emit(
+            AttemptStarted(
+                name=facts.policy, at=self.clock.peek(), attempt=attempt, max_attempts=self.settings.max_attempts
+            )
+        )
+
+
+class _Call(Permit):
+    """Keeps in force what all attempts of one call share: its idempotency key, and what they have sent."""
+
+    __slots__ = ("_key", "_requests")
+
+    contextual = True
+
+    def __init__(self, retry: Retry, *, gives_key: bool, asks: bool) -> None:
+        self._key = call_key.set(str(uuid.uuid4())) if gives_key else None
+        self._requests = attempt_requests.set(AttemptRequests(retry, attempt_requests.get())) if asks else None
+
+    def succeed(self, value: object) -> None:
+        """See `Permit.succeed`."""
+        if self._requests is not None:
+            attempt_requests.reset(self._requests)
+        if self._key is not None:
+            call_key.reset(self._key)
+
+    def fail(self, error: BaseException) -> None:
+        """See `Permit.fail`."""
+        self.succeed(error)

@@ -1,0 +1,135 @@
+"""What time it is for a part, and how it sleeps.
+
+Time is `time.monotonic`, unless the code runs under a simulated clock: that of a Trio run whose clock is not the
+system's, or that of an asyncio loop with virtual time (`cqox.resilience.testing`). A clock that was given explicitly
+always wins.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import anyio
+
+from cqox.resilience.runtime.event_loop import current_loop
+
+__all__ = ["BoundClock", "Clock", "TimeSource", "bind_clock", "natural_time"]
+
+type TimeSource = Callable[[], float]
+"""Returns the time in seconds; only differences mean anything, and it never goes back."""
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """A clock that also sleeps, such as `cqox.resilience.testing.FakeClock`."""
+
+    def now(self) -> float:
+        """The time in seconds."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread."""
+        ...
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Pause this task."""
+        ...
+
+
+def natural_time() -> TimeSource:
+    """The source that is right where this is called: a simulated clock in charge of this task, else the system's."""
+    loop = current_loop()
+    if loop is not None:
+        return loop.natural_time()
+    callback_of = asyncio._get_running_loop()
+    return callback_of.time if getattr(callback_of, "virtual_time", False) and callback_of else time.monotonic
+
+
+class BoundClock:
+    """The clock of one state object: bound when it is first read, the same ever after.
+
+    Attributes:
+        now: returns the time; it is replaced by the source itself once that is known, so that reading costs one call.
+    """
+
+    __slots__ = ("_clock", "_owner", "_source", "now")
+
+    def __init__(self, owner: str, clock: Clock | TimeSource | None = None) -> None:
+        """Args:
+        owner: the state object, for messages.
+        clock: what was given to it; None for the natural clock.
+        """
+        self._owner = owner
+        self._clock = clock
+        self._source: TimeSource | None = None
+        self.now: TimeSource = self.checked_now
+        if clock is not None:
+            self._source = self.now = clock.now if isinstance(clock, Clock) else clock
+
+    def checked_now(self) -> float:
+        """The time, after a look at whether the clock in charge is still the one bound at first use.
+
+        Raises:
+            RuntimeError: it is another, so that the times held here would mean nothing.
+        """
+        if self._clock is None:
+            natural = natural_time()
+            if self._source is None:
+                self._source = self.now = natural
+            elif self._source != natural:
+                raise RuntimeError(
+                    f"{self._owner} is bound to {_name(self._source)} since its first use and cannot be used under "
+                    f"{_name(natural)}: make one for each clock, pass clock=, or reset() it"
+                )
+        return self.now()
+
+    def peek(self) -> float:
+        """The time without binding the clock, NaN where the one that is bound cannot be read here."""
+        try:
+            return (self._source or natural_time())()
+        except RuntimeError:
+            return math.nan
+
+    def source(self) -> TimeSource:
+        """What it reads, without binding it."""
+        return self._source or natural_time()
+
+    def release(self) -> None:
+        """Forget a clock that was bound by use, for a state object that starts anew."""
+        if self._clock is None:
+            self._source, self.now = None, self.checked_now
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread for `seconds` of this clock."""
+        if isinstance(self._clock, Clock):
+            self._clock.sleep(seconds)
+        else:
+            time.sleep(seconds)
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Pause this task for `seconds` of this clock; a cancellation ends the pause."""
+        if isinstance(self._clock, Clock):
+            await self._clock.sleep_async(seconds)
+        else:
+            await anyio.sleep(seconds)
+
+
+def bind_clock(owner: str, clock: Clock | TimeSource | None) -> BoundClock:
+    """A clock for `owner`.
+
+    Raises:
+        ValueError: `clock` is neither a clock nor a function that returns the time.
+    """
+    if clock is not None and not isinstance(clock, Clock) and not callable(clock):
+        raise ValueError(f"clock must have now() or be a function that returns seconds, not {clock!r}")
+    return BoundClock(owner, clock)
+
+
+def _name(source: TimeSource) -> str:
+    owner = getattr(source, "__self__", None)
+    name = getattr(source, "__name__", repr(source))
+    if owner is None or type(owner).__name__ == "module":
+        return f"{getattr(source, '__module__', None) or 'time'}.{name}"
+    return f"{type(owner).__name__}.{name} of {owner!r}"
