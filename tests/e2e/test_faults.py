@@ -79,11 +79,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def running(own_stack: Stack) -> Stack:
-    own_stack.engine.start()
-    own_stack.gateway.start()
-    own_stack.engine.wait_ready()
-    own_stack.gateway.wait_ready()
-    return own_stack
+    return started(own_stack)
+
+
+def started(stack: Stack) -> Stack:
+    stack.engine.start()
+    stack.gateway.start()
+    stack.engine.wait_ready()
+    stack.gateway.wait_ready()
+    return stack
 
 
 def test_an_engine_that_is_killed_and_comes_back_costs_the_client_only_time(running: Stack) -> None:
@@ -177,7 +181,10 @@ def test_two_hundred_at_once_are_answered_or_refused_early_and_harm_nothing(shar
     assert "opened" not in shared.gateway.log
 
 
-def test_fifty_requests_in_flight_finish_after_the_signal(running: Stack) -> None:
+def test_fifty_requests_in_flight_finish_after_the_signal(own_stack: Stack) -> None:
+    # What is shown is that they finish, not how fast this machine computes them.
+    own_stack.gateway.environment["CQOX_DRAIN_SECONDS"] = "120"
+    running = started(own_stack)
     url, threads = running.gateway.url, ThreadPoolExecutor(50)
 
     def in_flight() -> int:
@@ -196,7 +203,7 @@ def test_fifty_requests_in_flight_finish_after_the_signal(running: Stack) -> Non
         time.sleep(0.02)
     for worker in held:
         os.kill(worker, signal.SIGCONT)
-    assert running.gateway.process.wait(60) == 0
+    assert running.gateway.process.wait(140) == 0
     got = [each.result() for each in asked]
     threads.shutdown()
     assert [answer.status_code for answer in got] == [200] * 50
