@@ -11,9 +11,9 @@ from pydantic import JsonValue
 from rich.console import Console
 
 from services.cli.policies_shown import policies_table
-from services.http.api import operation
-from services.http.configuration import SettingsError, load
-from services.http.settings import socket_beside
+from services.config.configuration import SettingsError, load
+from services.config.settings import socket_beside
+from services.http.contract.api import operation
 
 __all__ = ["Target", "change_settings", "force", "show_policies"]
 

@@ -22,8 +22,8 @@ from cqox.contract import ROLES, Options
 from cqox.datasets import ReadOptions
 from cqox.errors import CqoxError, InputError, InvalidRequest
 from services.cli.report import show_report
-from services.http.configuration import SettingsError, load
-from services.http.settings import Settings
+from services.config.configuration import SettingsError, load
+from services.config.settings import Settings
 
 __all__ = ["FigureFormat", "Wanted", "analyze", "mapping_of", "pairs_of"]
 

@@ -9,8 +9,8 @@ import typer
 
 from cqox.contract import ROLES, Options
 from services.cli import admin, db
-from services.http.configuration import about_others, about_secrets, former_flag, no_flag
-from services.http.settings import Setting, table
+from services.config.configuration import about_others, about_secrets, former_flag, no_flag
+from services.config.settings import Setting, table
 
 __all__ = ["main"]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from cqox.errors import StoreUnavailable
 from cqox.storage import FileStore, ResultStore, StoredReport
 from services.cli.db_session import run
-from services.http.settings import Settings
+from services.config.settings import Settings
 
 __all__ = ["Finding", "check", "find"]
 

@@ -10,7 +10,7 @@ from typing import IO, Literal
 
 from cqox.storage import ResultStore, StoredReport
 from services.cli.db_session import run
-from services.http.settings import Settings
+from services.config.settings import Settings
 
 __all__ = ["Form", "export"]
 

@@ -5,7 +5,7 @@ from rich.table import Table
 
 from cqox.storage import ResultStore
 from services.cli.db_session import run
-from services.http.settings import Settings
+from services.config.settings import Settings
 
 __all__ = ["migrate", "status"]
 

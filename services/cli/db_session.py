@@ -10,8 +10,8 @@ from rich.console import Console
 from cqox.analysis.results import StoreAddresses, open_store
 from cqox.errors import CqoxError
 from cqox.storage import ResultStore
-from services.http.configuration import SettingsError, load
-from services.http.settings import Settings
+from services.config.configuration import SettingsError, load
+from services.config.settings import Settings
 
 __all__ = ["run"]
 

@@ -15,10 +15,10 @@ from cqox.analysis.results import StoreAddresses, check_addresses
 from services.cli.demo import Demonstration, show
 from services.cli.relay import Relay
 from services.cli.supervisor import Program, supervise
-from services.http.configuration import SettingsError, load
-from services.http.settings import Settings, socket_beside, table
-from services.http.sockets import AddressUnusable, listen, url_of
-from services.http.startup import become_private
+from services.config.configuration import SettingsError, load
+from services.config.settings import Settings, socket_beside, table
+from services.http.server.sockets import AddressUnusable, listen, url_of
+from services.http.server.startup import become_private
 
 __all__ = ["Output", "up"]
 

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from services.http.startup import run_service
+from services.http.server.startup import run_service
 
 if TYPE_CHECKING:
-    from services.http.app import App
-    from services.http.settings import Settings
+    from services.config.settings import Settings
+    from services.http.server.app import App
 
 
 def _load() -> "Callable[[Settings], App]":

@@ -22,9 +22,9 @@ from services.engine.jobs import described, record_of, recorded, remembered
 from services.engine.keys import held_key, value_digest
 from services.engine.pages import page_before, page_limit, query_of
 from services.engine.state import State
-from services.http.api import Handler
-from services.http.bodies import read_json
-from services.http.incoming import current_request
+from services.http.contract.api import Handler
+from services.http.request.bodies import read_json
+from services.http.request.request import current_request
 
 __all__ = ["handlers"]
 

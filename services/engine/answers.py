@@ -5,8 +5,8 @@ import json
 from quart import Response
 
 from cqox.analysis.answer import Answer
-from services.http.digests import CONTENT_DIGEST, digest_field
-from services.http.incoming import current_request
+from services.http.request.digests import CONTENT_DIGEST, digest_field
+from services.http.request.request import current_request
 
 __all__ = ["json_answer", "json_bytes", "no_content", "report_answer"]
 

@@ -13,17 +13,17 @@ from cqox.analysis.service import Analyses, Bounds
 from cqox.errors import StoreUnavailable
 from cqox.storage import usable_directory
 from cqox.telemetry import metrics, series
+from services.config.configuration import SettingsError
+from services.config.settings import Settings
 from services.engine import analyses, datasets, jobs
 from services.engine.state import State
-from services.http.admin import add_admin
-from services.http.api import register
-from services.http.app import App
-from services.http.configuration import SettingsError
-from services.http.docs import add_docs
-from services.http.exposition import add_metrics
-from services.http.health import add_health
-from services.http.settings import Settings
-from services.http.startup import asgi_app
+from services.http.contract.api import register
+from services.http.endpoints.admin import add_admin
+from services.http.endpoints.docs import add_docs
+from services.http.endpoints.health import add_health
+from services.http.endpoints.metrics import add_metrics
+from services.http.server.app import App
+from services.http.server.startup import asgi_app
 
 __all__ = ["app", "create_app"]
 

@@ -9,8 +9,8 @@ from quart import Response
 from cqox.analysis.jobs import Job
 from cqox.errors import InvalidRequest
 from services.engine.listeners import Listener
-from services.http.checksums import CHECKSUM, EACH_EVENT, with_checks
-from services.http.problems import describe
+from services.http.response.checksums import CHECKSUM, EACH_EVENT, with_checks
+from services.http.response.problems import describe
 
 __all__ = ["event_stream", "last_seen"]
 

@@ -16,10 +16,10 @@ from services.engine.answers import json_answer
 from services.engine.events import event_stream, last_seen
 from services.engine.pages import page_before, page_limit, query_of
 from services.engine.state import State
-from services.http.api import JOB_STATUSES, Handler
-from services.http.hop import SECOND_HAND
-from services.http.incoming import current_request
-from services.http.problems import describe
+from services.http.contract.api import JOB_STATUSES, Handler
+from services.http.request.propagation import SECOND_HAND
+from services.http.request.request import current_request
+from services.http.response.problems import describe
 
 __all__ = ["described", "handlers", "record_of", "recorded", "remembered"]
 

@@ -6,8 +6,8 @@ from pydantic import JsonValue
 
 from cqox.analysis.key import digest
 from services.engine.state import State
-from services.http.hop import is_own_key
-from services.http.incoming import IncomingRequest
+from services.http.request.propagation import is_own_key
+from services.http.request.request import IncomingRequest
 
 __all__ = ["held_key", "value_digest"]
 

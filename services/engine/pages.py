@@ -6,8 +6,8 @@ from datetime import datetime
 from cqox.contract import shortened
 from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
-from services.http.api import operation
-from services.http.incoming import current_request
+from services.http.contract.api import operation
+from services.http.request.request import current_request
 
 __all__ = ["page_before", "page_limit", "query_of"]
 

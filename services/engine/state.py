@@ -4,8 +4,8 @@ import trio
 
 from cqox.analysis.jobs import Jobs
 from cqox.analysis.service import Analyses
+from services.config.settings import Settings
 from services.engine.listeners import Listeners
-from services.http.settings import Settings
 
 __all__ = ["State"]
 

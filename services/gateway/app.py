@@ -4,18 +4,18 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.config.configuration import SettingsError
+from services.config.settings import Settings
 from services.gateway.policies import EnginePolicies
 from services.gateway.replicas import Replicas
 from services.gateway.routes import Upstream, add_routes
 from services.gateway.tls import CERTIFICATES, client_context
-from services.http.admin import add_admin
-from services.http.app import App
-from services.http.configuration import SettingsError
-from services.http.docs import add_docs
-from services.http.exposition import add_metrics
-from services.http.health import add_health
-from services.http.settings import Settings
-from services.http.startup import asgi_app
+from services.http.endpoints.admin import add_admin
+from services.http.endpoints.docs import add_docs
+from services.http.endpoints.health import add_health
+from services.http.endpoints.metrics import add_metrics
+from services.http.server.app import App
+from services.http.server.startup import asgi_app
 
 __all__ = ["app", "create_app"]
 

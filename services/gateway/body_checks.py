@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Protocol
 
-from services.http.checksums import CHECKSUM, EACH_EVENT, BodyChecksum, CheckedEvents, EventMismatch
-from services.http.digests import CONTENT_DIGEST, sha256_of
+from services.http.request.digests import CONTENT_DIGEST, sha256_of
+from services.http.response.checksums import CHECKSUM, EACH_EVENT, BodyChecksum, CheckedEvents, EventMismatch
 
 __all__ = ["BodyCheck", "BodyMismatch", "check_for"]
 

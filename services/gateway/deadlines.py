@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS, deadline_from_headers
 from services.gateway.engine_client import Reply
-from services.http.digests import CONTENT_DIGEST
+from services.http.request.digests import CONTENT_DIGEST
 
 __all__ = ["Granted", "TimeUp", "granted"]
 

@@ -18,9 +18,9 @@ from cqox.resilience.propagation.http import propagate
 from cqox.telemetry.http_client import TracedTransport
 from services.gateway.tls import client_context
 from services.gateway.transport import EngineTransport
-from services.http.checksums import CHECKSUM
-from services.http.digests import CONTENT_DIGEST, content_digest
-from services.http.hop import EXCHANGE, RECEIVED, new_exchange
+from services.http.request.digests import CONTENT_DIGEST, content_digest
+from services.http.request.propagation import EXCHANGE, RECEIVED, new_exchange
+from services.http.response.checksums import CHECKSUM
 
 __all__ = [
     "MAX_ANSWER_BYTES",

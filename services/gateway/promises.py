@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 
 from services.gateway.engine_client import Promise, Reply
-from services.http.api import Operation
-from services.http.digests import CONTENT_DIGEST, sha256_of
+from services.http.contract.api import Operation
+from services.http.request.digests import CONTENT_DIGEST, sha256_of
 
 __all__ = ["EVENTS", "media_of", "problem_of", "promised", "unkept"]
 

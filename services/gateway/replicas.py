@@ -24,7 +24,7 @@ from services.gateway.engine_client import MAX_ANSWER_BYTES, Call, EngineClient,
 from services.gateway.failures import EngineBusy, EngineMisdirected, EngineUnasked, EngineUnreached
 from services.gateway.names import Resolve, addresses, can_have_several
 from services.gateway.replica import Replica
-from services.http.hop import SECOND_HAND
+from services.http.request.propagation import SECOND_HAND
 
 __all__ = ["Replicas"]
 

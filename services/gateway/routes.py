@@ -15,14 +15,14 @@ from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Promise, Reply, Streamed, end_to_end
 from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.gateway.promises import problem_of, promised
-from services.http.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operation, register
-from services.http.app import App
-from services.http.bodies import chunks_of, declared_length, read_body, read_json_bytes
-from services.http.digests import CONTENT_DIGEST
-from services.http.hop import own_key, serving
-from services.http.incoming import IncomingRequest, current_request
-from services.http.problems import describe
-from services.http.uploads import FORM_BYTES
+from services.http.contract.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operation, register
+from services.http.request.bodies import chunks_of, declared_length, read_body, read_json_bytes
+from services.http.request.digests import CONTENT_DIGEST
+from services.http.request.propagation import own_key, serving
+from services.http.request.request import IncomingRequest, current_request
+from services.http.request.uploads import FORM_BYTES
+from services.http.response.problems import describe
+from services.http.server.app import App
 
 __all__ = ["Upstream", "add_routes"]
 

@@ -5,9 +5,9 @@ more than all its policies. What is spoken on the wire is h11's business here as
 as httpx's exception of that kind, because policies tell by them what was sent.
 
 HTTP/1.1 pairs answers with requests by their order alone: one answer too many on a kept connection, and every request
-after it gets that of another client. So each request names its exchange (`services.http.hop.EXCHANGE`), which its
-answer must repeat, a body must pass the check that its head announces (`body_checks`), and a connection is closed at
-the first byte that is not part of the answer that it waits for.
+after it gets that of another client. So each request names its exchange (`EXCHANGE`), which its answer must repeat, a
+body must pass the check that its head announces (`body_checks`), and a connection is closed at the first byte that is
+not part of the answer that it waits for.
 """
 
 import re
@@ -25,7 +25,7 @@ import trio
 
 from services.gateway.body_checks import BodyCheck, BodyMismatch, check_for
 from services.gateway.tls import TlsStream
-from services.http.hop import EXCHANGE, RECEIVED, Received
+from services.http.request.propagation import EXCHANGE, RECEIVED, Received
 
 __all__ = ["EngineTransport", "ForeignAnswer"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.http import serving, settings
+from services.config import settings
+from services.http.server import serving
 
 ROOT = Path(__file__).parents[2]
 STACK = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))

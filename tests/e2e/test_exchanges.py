@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.http.digests import content_digest
+from services.http.request.digests import content_digest
 from tests.e2e.conftest import Service, free_port
 from tests.servers.liar import FAULTS, Liar
 

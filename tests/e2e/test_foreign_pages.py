@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from services.http.api import OPERATIONS, Operation
+from services.http.contract.api import OPERATIONS, Operation
 from tests.e2e.conftest import Stack
 
 FOREIGN = "attacker.example"

@@ -13,9 +13,9 @@ from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
 from cqox.estimators import catalog
 from cqox.telemetry.series import SERIES
-from services.http.openapi import openapi_document
-from services.http.problems import kinds
-from services.http.settings import table
+from services.config.settings import table
+from services.http.contract.openapi import openapi_document
+from services.http.response.problems import kinds
 from tests.frozen.studies import STUDIES, study
 
 __all__ = ["FILES", "FOLDER", "report_of", "signatures"]

@@ -145,7 +145,10 @@ def test_a_clean_end_loses_nothing_not_even_the_spans_of_the_drain(services: Ser
     services.wait_ready("gateway")
     assert services.stop("gateway")[0] == 0
     names = {span.name for span in receiver.received.spans}
-    assert {"services.http.serving._Server._drain", "services.http.serving._Server._watch_signals"} <= names
+    assert {
+        "services.http.server.serving._Server._drain",
+        "services.http.server.serving._Server._watch_signals",
+    } <= names
     assert "were lost" not in services.log("gateway")
     assert "[Gateway] Shutting down gracefully..." in {body for _, body, _ in receiver.received.logs}
     assert "http.server.request.duration" in receiver.received.metrics["gateway"]

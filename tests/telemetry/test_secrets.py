@@ -14,7 +14,7 @@ from cqox.telemetry import span
 from cqox.telemetry.log_records import OtlpHandler
 from cqox.telemetry.secrets import is_secret_name, masked
 from cqox.telemetry.settings import settings_from
-from services.http.configuration import SettingsError, load
+from services.config.configuration import SettingsError, load
 from tests.telemetry.conftest import Kept, Services
 
 SECRETS = [
@@ -104,7 +104,7 @@ def test_other_fields_are_none(name: str) -> None:
 
 PROGRAM = """
 import logging, structlog
-from services.http.logs import set_up_logging
+from services.http.observability.logs import set_up_logging
 set_up_logging(level="info", format="{format}", service="engine")
 log = structlog.stdlib.get_logger("ours")
 addresses = ["postgresql://cqox:hunter2@db/x", 1, dict(a=ValueError("password=hunter2"))]

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from cqox.tasks import observe_tasks, open_task_group
 from cqox.telemetry import span, waited_for
 from cqox.telemetry.tasks import TaskSpans
-from services.http.lifecycle import Stage
+from services.http.server.lifecycle import Stage
 from tests.telemetry.conftest import ANALYSIS, Kept
 
 pytestmark = pytest.mark.anyio
@@ -169,7 +169,7 @@ def _runs_our_code(coroutine: object) -> bool:
 async def test_under_load_no_task_of_the_application_is_without_a_span(
     observed: Kept, monkeypatch: pytest.MonkeyPatch, tmp_path, service: str
 ) -> None:
-    from services.http.configuration import load
+    from services.config.configuration import load
 
     create_app = importlib.import_module(f"services.{service}.app").create_app
     # The app begins telemetry of its own; this test has its own already.

@@ -1,7 +1,7 @@
 import pytest
 
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
-from services.http.problems import kind_of
+from services.http.response.problems import kind_of
 
 
 @pytest.mark.parametrize(

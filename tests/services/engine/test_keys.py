@@ -9,8 +9,8 @@ from cqox.errors import KeyReused
 from cqox.storage import MemoryCache
 from services.engine.keys import held_key, value_digest
 from services.engine.state import State
-from services.http.hop import own_key
-from services.http.incoming import IncomingRequest
+from services.http.request.propagation import own_key
+from services.http.request.request import IncomingRequest
 
 
 def request_with(**headers: str) -> IncomingRequest:

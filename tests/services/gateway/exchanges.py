@@ -2,8 +2,8 @@
 
 import re
 
-from services.http.digests import content_digest
-from services.http.hop import Received
+from services.http.request.digests import content_digest
+from services.http.request.propagation import Received
 
 __all__ = ["answer_to", "exchange_in"]
 

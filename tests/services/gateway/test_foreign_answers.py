@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from services.gateway.engine_client import Call, EngineClient, Reply
 from services.gateway.transport import ForeignAnswer
-from services.http.checksums import BodyChecksum, with_checks
-from services.http.digests import content_digest
+from services.http.request.digests import content_digest
+from services.http.response.checksums import BodyChecksum, with_checks
 from tests.services.gateway.exchanges import answer_to, exchange_in
 
 LOCALHOST = Path(__file__).parent / "localhost.pem"

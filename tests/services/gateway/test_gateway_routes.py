@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.config.settings import Settings
 from services.engine.app import create_app as create_engine
 from services.gateway.app import create_app as create_gateway
-from services.http.hop import is_own_key
-from services.http.settings import Settings
+from services.http.request.propagation import is_own_key
 
 FAKE = str(Path(__file__).parent / "fake_engine.py")
 ANALYZE = "/api/analyze/comprehensive"
@@ -322,7 +322,7 @@ def test_what_goes_wrong_is_logged_once_under_its_request_id_and_a_clients_mista
 
 
 def test_the_gateway_loads_no_numerics():
-    program = "import sys, services.gateway.app, services.http.serving, services.http.openapi; print(*sys.modules)"
+    program = "import sys, services.gateway.app, services.http.server.serving\nprint(*sys.modules)"
     loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.split())
     assert "services.gateway.routes" in loaded
     assert not loaded & {"numpy", "polars", "scipy", "altair", "vl_convert", "cqox.analysis", "cqox.datasets"}

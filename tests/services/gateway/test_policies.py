@@ -12,7 +12,7 @@ from cqox.resilience import deadline, registry
 from cqox.resilience.propagation.http import serving_attempt
 from services.gateway.engine_client import Call
 from services.gateway.failures import EngineFailed
-from services.http.hop import serving
+from services.http.request.propagation import serving
 from tests.services.gateway.scripted import (
     CALL,
     DRAINING,

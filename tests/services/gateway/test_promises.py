@@ -2,8 +2,8 @@ import pytest
 
 from services.gateway.engine_client import Reply
 from services.gateway.promises import problem_of, promised, unkept
-from services.http.api import operation
-from services.http.digests import content_digest
+from services.http.contract.api import operation
+from services.http.request.digests import content_digest
 
 LONG = b"x" * 10_000
 

@@ -13,7 +13,7 @@ from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineStalled
 from services.gateway.names import addresses, can_have_several
 from services.gateway.replicas import Replicas
-from services.http.hop import Received
+from services.http.request.propagation import Received
 
 ANALYZE = Call(method="POST", target=b"/api/analyze/comprehensive", content=b"{}")
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"

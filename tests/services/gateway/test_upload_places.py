@@ -10,7 +10,7 @@ from cqox.resilience import registry
 from services.gateway.engine_client import Call
 from services.gateway.policies import EnginePolicies
 from services.gateway.upload_places import UploadPlace
-from services.http.hop import serving
+from services.http.request.propagation import serving
 from tests.services.gateway.scripted import Engine, policies, taking
 
 KIB = 2**10

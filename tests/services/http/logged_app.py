@@ -6,12 +6,12 @@ import sys
 
 import structlog
 
-from services.http.app import App
-from services.http.health import add_health
-from services.http.incoming import current_request
-from services.http.logs import set_up_logging
-from services.http.serving import serve
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.endpoints.health import add_health
+from services.http.observability.logs import set_up_logging
+from services.http.request.request import current_request
+from services.http.server.app import App
+from services.http.server.serving import serve
 
 set_up_logging(level="info", format=os.environ.get("CQOX_LOG_FORMAT", "auto"), service="gateway")  # type: ignore[arg-type]
 app = App(__name__, title="Gateway", settings=Settings())

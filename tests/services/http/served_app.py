@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import trio
 
 from cqox.tasks import TaskGroup, open_task_group
-from services.http.app import App
-from services.http.bodies import read_json
-from services.http.health import add_health
-from services.http.incoming import current_request
-from services.http.logs import set_up_logging
-from services.http.serving import serve
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.endpoints.health import add_health
+from services.http.observability.logs import set_up_logging
+from services.http.request.bodies import read_json
+from services.http.request.request import current_request
+from services.http.server.app import App
+from services.http.server.serving import serve
 
 set_up_logging(level="debug", format="json", service="gateway")
 # Raw requests of tests call it x.

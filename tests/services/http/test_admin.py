@@ -4,9 +4,9 @@ import pytest
 import structlog
 
 from cqox.resilience import CircuitBreaker, Policy, Registry, Retry, Shed
-from services.http.admin import add_admin
-from services.http.app import App
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.endpoints.admin import add_admin
+from services.http.server.app import App
 
 PATH = "/api/admin/policies"
 
@@ -20,7 +20,7 @@ def breaker():
 def policy(breaker, monkeypatch):
     # The registry of the process still lists what other tests made, until it is collected.
     own = Registry()
-    monkeypatch.setattr("services.http.admin.registry", own)
+    monkeypatch.setattr("services.http.endpoints.admin.registry", own)
     made = Policy("tested", Shed(3, name="tested"), breaker, Retry(3, name="tested"))
     own.add("tested", made)
     own.add("tested breaker", breaker)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.http.admin_socket import AdminSocketUnusable, open_admin_socket
+from services.http.endpoints.admin_socket import AdminSocketUnusable, open_admin_socket
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import trio.testing
 
 from cqox.errors import InvalidRequest
 from cqox.tasks import open_task_group
-from services.http.app import App
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.server.app import App
 
 
 def make_app() -> App:

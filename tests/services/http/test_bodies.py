@@ -7,9 +7,9 @@ import trio
 from werkzeug.exceptions import RequestTimeout
 
 from cqox.errors import BodyCorrupted, InvalidRequest, LimitExceeded
-from services.http.bodies import chunks_of, decode_json, read_body, read_json
-from services.http.digests import content_digest
-from services.http.incoming import IncomingRequest
+from services.http.request.bodies import chunks_of, decode_json, read_body, read_json
+from services.http.request.digests import content_digest
+from services.http.request.request import IncomingRequest
 
 
 def request_with(*chunks: bytes, ended: bool = True, **headers: str) -> IncomingRequest:

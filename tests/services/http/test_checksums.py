@@ -2,7 +2,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from services.http.checksums import BodyChecksum, CheckedEvents, EventMismatch, with_checks
+from services.http.response.checksums import BodyChecksum, CheckedEvents, EventMismatch, with_checks
 
 pytestmark = pytest.mark.trio
 
@@ -71,7 +71,7 @@ async def test_one_flipped_bit_anywhere_is_noticed() -> None:
 
 
 async def test_an_event_without_end_is_refused_before_it_fills_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.http.checksums._MAX_EVENT_BYTES", 1000)
+    monkeypatch.setattr("services.http.response.checksums._MAX_EVENT_BYTES", 1000)
     with pytest.raises(EventMismatch, match="more than 1,000 bytes"):
         received([b"x" * 600, b"x" * 600])
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from services.http.configuration import HelpRequested, SettingsError, load, load_command_line
-from services.http.settings import Settings, table
+from services.config.configuration import HelpRequested, SettingsError, load, load_command_line
+from services.config.settings import Settings, table
 
 
 def test_an_empty_environment_gives_the_defaults():

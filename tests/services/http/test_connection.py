@@ -9,9 +9,9 @@ import trio.testing
 from structlog.testing import capture_logs
 
 from cqox.tasks import open_task_group
-from services.http.app import App
-from services.http.connection import Lifespan
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.server.app import App
+from services.http.server.request_task import Lifespan
 
 
 class Server:

@@ -5,7 +5,7 @@ import resource
 import pytest
 import trio
 
-from services.http.connection_limits import PROBE_PLACES, Activity, ConnectionLimits, descriptor_bound
+from services.http.server.connection_limits import PROBE_PLACES, Activity, ConnectionLimits, descriptor_bound
 
 pytestmark = pytest.mark.trio
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.http.serving import _OneLine
+from services.http.server.serving import _OneLine
 from tests.services.conftest import PATIENCE_SECONDS
 
 APP = str(Path(__file__).parent / "served_app.py")
@@ -180,8 +180,8 @@ def test_no_more_descriptors_is_one_line_without_a_traceback_now_and_then():
 
 def test_lines_of_others_have_the_request_id_of_what_they_are_written_for(start):
     program = (
-        "import logging; from services.http import serving; from services.http.app import App; "
-        "from services.http.logs import set_up_logging; from services.http.settings import Settings\n"
+        "import logging; from services.http.server import serving; from services.http.server.app import App; "
+        "from services.http.observability.logs import set_up_logging; from services.config.settings import Settings\n"
         "set_up_logging(level='info', format='json', service='x'); app = App('x', title='X', settings=Settings())\n"
         "@app.get('/said')\n"
         "async def said():\n"

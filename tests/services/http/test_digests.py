@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from services.http.digests import content_digest, sha256_of
+from services.http.request.digests import content_digest, sha256_of
 
 
 def test_a_digest_is_read_as_it_is_written():

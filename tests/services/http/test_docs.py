@@ -2,9 +2,9 @@ import re
 
 import pytest
 
-from services.http.app import App
-from services.http.docs import add_docs
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.endpoints.docs import add_docs
+from services.http.server.app import App
 
 
 def client():

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from services.http import tracing
-from services.http.api import OPERATIONS
-from services.http.app import App
-from services.http.docs import add_docs
-from services.http.guard import HEALTH_PATHS
-from services.http.health import add_health
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.contract.api import OPERATIONS
+from services.http.endpoints.docs import add_docs
+from services.http.endpoints.health import add_health
+from services.http.observability import tracing
+from services.http.request.guard import HEALTH_PATHS
+from services.http.server.app import App
 
 HERE = "attacker.example"
 

@@ -3,9 +3,9 @@ import trio
 import trio.testing
 
 from cqox.tasks import open_task_group
-from services.http.app import App
-from services.http.health import add_health
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.endpoints.health import add_health
+from services.http.server.app import App
 
 
 def make_app(**checks) -> App:

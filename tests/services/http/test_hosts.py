@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.http.hosts import AllowedHosts, Authority, parse_authority
+from services.config.hosts import AllowedHosts, Authority, parse_authority
 
 
 def answers(listed: str, host: str, *, listens_on: str = "127.0.0.1") -> bool:

@@ -91,8 +91,8 @@ def test_what_cannot_be_served_is_a_problem_and_closes_the_connection(start, lin
 
 def test_an_absolute_target_is_served_and_its_authority_replaces_the_host(start):
     program = (
-        "from services.http import serving; from services.http.app import App; "
-        "from services.http.incoming import current_request; from services.http.settings import Settings\n"
+        "from services.http.server import serving; from services.http.server.app import App; "
+        "from services.http.request.request import current_request; from services.config.settings import Settings\n"
         "app = App('x', title='X', settings=Settings())\n"
         "@app.get('/host')\n"
         "async def host():\n"
@@ -109,13 +109,13 @@ def test_an_absolute_target_is_served_and_its_authority_replaces_the_host(start)
 
 def _logged(program: str) -> str:
     return (
-        "from services.http.logs import set_up_logging\n"
+        "from services.http.observability.logs import set_up_logging\n"
         "set_up_logging(level='info', format='json', service='x')\n" + program
     )
 
 
 def test_a_head_that_dribbles_in_is_given_up(start):
-    program = "import services.http.http1 as http1; http1.HEAD_SECONDS = 0.3\nimport runpy\n"
+    program = "import services.http.server.http1 as http1; http1.HEAD_SECONDS = 0.3\nimport runpy\n"
     service = start("-c", program + f"runpy.run_path({APP!r}, run_name='__main__')")
     with connected(service) as connection:
         connection.sendall(b"GET /now HTTP/1.1\r\n")
@@ -189,8 +189,8 @@ def test_beyond_the_bound_of_connections_at_work_health_is_still_answered(start)
 
 def test_an_answer_that_http_does_not_allow_is_a_500_and_the_server_goes_on(start):
     program = (
-        "from services.http import serving; from services.http.app import App; "
-        "from quart_trio.wrappers import TrioResponse; from services.http.settings import Settings\n"
+        "from services.http.server import serving; from services.http.server.app import App; "
+        "from quart_trio.wrappers import TrioResponse; from services.config.settings import Settings\n"
         "app = App('x', title='X', settings=Settings())\n"
         "@app.get('/bad')\n"
         "async def bad():\n"

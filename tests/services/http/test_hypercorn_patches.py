@@ -13,7 +13,7 @@ from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 APP = str(Path(__file__).parent / "served_app.py")
 
 BREAKING = (
-    "import runpy, services.http.http1 as http1\n"
+    "import runpy, services.http.server.http1 as http1\n"
     "serve = http1.Http1Connection.serve\n"
     "async def broken(self):\n"
     "    if broken.left:\n"

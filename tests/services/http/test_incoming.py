@@ -5,7 +5,7 @@ from quart.wrappers.base import ClientDisconnectedError
 from werkzeug.datastructures import Headers
 
 from cqox.tasks import open_task_group
-from services.http.incoming import IncomingBody, IncomingRequest
+from services.http.request.request import IncomingBody, IncomingRequest
 
 MIB = 2**20
 

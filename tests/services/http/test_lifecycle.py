@@ -3,7 +3,7 @@ import trio
 import trio.testing
 
 from cqox.tasks import open_task_group
-from services.http.lifecycle import InFlight, Lifecycle, Stage
+from services.http.server.lifecycle import InFlight, Lifecycle, Stage
 
 
 def test_the_stages_follow_each_other_and_draining_is_the_last():

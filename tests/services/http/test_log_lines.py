@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cqox import telemetry
-from services.http.logs.lines import console_line, json_line
-from services.http.logs.output import Output
-from services.http.logs.snapshot import Entry, snapshot
-from services.http.logs.writer import Writer
+from services.http.observability.logs.lines import console_line, json_line
+from services.http.observability.logs.output import Output
+from services.http.observability.logs.snapshot import Entry, snapshot
+from services.http.observability.logs.writer import Writer
 
 RENDERERS = [
     console_line("gateway", colors=False),

@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import logging, structlog
-from services.http.logs import set_up_logging
+from services.http.observability.logs import set_up_logging
 set_up_logging(level="info", format="{format}", service="gateway")
 structlog.stdlib.get_logger("ours").info("[Gateway] Received signal %s, initiating shutdown...", "SIGTERM", value=1)
 logging.getLogger("cqox.resilience").warning("[Retry] Attempt %d/3 failed: %s Retrying in 1.23s...", 1, "あ")
@@ -39,7 +39,7 @@ def test_literal_lines_stay_literal_whoever_logs_them(format):
 def test_a_library_that_logs_each_header_of_each_request_does_not_flood_the_log():
     code = (
         "import hpack\n"
-        "from services.http.logs import set_up_logging\n"
+        "from services.http.observability.logs import set_up_logging\n"
         "set_up_logging(level='debug', format='json', service='gateway')\n"
         "hpack.Decoder().decode(hpack.Encoder().encode([('authorization', 'secret')]))\n"
     )
@@ -61,7 +61,7 @@ def test_elsewhere_than_on_a_terminal_each_line_is_json():
 
 CRASH = """
 import logging, threading
-from services.http.logs import set_up_logging
+from services.http.observability.logs import set_up_logging
 set_up_logging(level="info", format="{format}", service="gateway")
 logging.getLogger("x").warning("before")
 thread = threading.Thread(target=lambda: int("in\\x1bthread"))
@@ -85,7 +85,7 @@ def test_an_output_that_is_no_utf_8_raises_nothing(encoding):
     code = (
         (
             "import logging\n"
-            "from services.http.logs import set_up_logging\n"
+            "from services.http.observability.logs import set_up_logging\n"
             "set_up_logging(level='info', format='json', service='gateway')\n"
             "logging.getLogger('x').warning('\u3042\U0001f600\ud800')\n"
         )

@@ -7,10 +7,10 @@ import pytest
 from quart_trio.wrappers import TrioResponse
 
 from cqox.errors import NotFound
-from services.http.app import App
-from services.http.docs import add_docs
-from services.http.middleware import headers_of_refusal
-from services.http.settings import Settings
+from services.config.settings import Settings
+from services.http.endpoints.docs import add_docs
+from services.http.response.headers import headers_of_refusal
+from services.http.server.app import App
 
 CERTIFICATE = Path(__file__).parents[1] / "gateway" / "localhost.pem"
 HSTS = "Strict-Transport-Security"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies
 
 from cqox.errors import InvalidRequest, LimitExceeded
-from services.http.multipart import Content, MultipartReader, Part
+from services.http.request.multipart import Content, MultipartReader, Part
 
 BOUNDARY = b"x7"
 

@@ -2,9 +2,9 @@ import json
 import re
 from pathlib import Path
 
-from services.http.api import OPERATIONS, operation
-from services.http.openapi import openapi_document
-from services.http.problems import kinds
+from services.http.contract.api import OPERATIONS, operation
+from services.http.contract.openapi import openapi_document
+from services.http.response.problems import kinds
 
 DOCUMENT = openapi_document()
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.http.hosts import AllowedHosts, parse_authority
-from services.http.origin import is_cross_site
+from services.config.hosts import AllowedHosts, parse_authority
+from services.http.request.origin import is_cross_site
 
 LISTED = AllowedHosts("cqox.example.com,*.lab.example.com,gateway")
 

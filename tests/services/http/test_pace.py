@@ -1,7 +1,8 @@
 import pytest
 from hypothesis import given, strategies
 
-from services.http.pace import BodyPace, PaceWatch
+from services.config.body_pace import BodyPace
+from services.http.request.pace import PaceWatch
 
 PACE = BodyPace(bytes_per_second=100, window_seconds=16.0, most_seconds=1e9)
 

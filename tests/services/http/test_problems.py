@@ -7,8 +7,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestTimeout
 
 from cqox import errors
-from services.http.incoming import IncomingRequest
-from services.http.problems import answer, kind_of, kinds, the_one_to_answer
+from services.http.request.request import IncomingRequest
+from services.http.response.problems import answer, kind_of, kinds, the_one_to_answer
 
 
 def asked() -> IncomingRequest:

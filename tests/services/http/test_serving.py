@@ -11,17 +11,17 @@ import trio
 import trio.testing
 
 from cqox.tasks import open_task_group
-from services.http.app import App
-from services.http.serving import _Server
-from services.http.settings import Settings
-from services.http.sockets import listen
+from services.config.settings import Settings
+from services.http.server.app import App
+from services.http.server.serving import _Server
+from services.http.server.sockets import listen
 from tests.services.conftest import PATIENCE_SECONDS
 
 APP = str(Path(__file__).parent / "served_app.py")
 # The hard stop comes five seconds after the grace, and what is to end without it may take longer on a busy machine.
 NOT_HARD = (
     "-c",
-    "import runpy; from services.http import serving; serving._HARD_EXTRA_SECONDS = 600.0; "
+    "import runpy; from services.http.server import serving; serving._HARD_EXTRA_SECONDS = 600.0; "
     f"runpy.run_path({APP!r}, run_name='__main__')",
 )
 LINES = (

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from services.http.sockets import AddressUnusable, has_unread, listen, sever, url_of
+from services.http.server.sockets import AddressUnusable, has_unread, listen, sever, url_of
 
 
 def test_a_free_port_is_found_and_accepts():

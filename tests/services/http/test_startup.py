@@ -90,7 +90,7 @@ def test_a_signal_while_it_loads_ends_it_quietly(start, number):
 
 def test_a_signal_the_moment_the_port_is_open_ends_it_quietly(start):
     program = (
-        "import os, signal, sys; from services.http import startup\n"
+        "import os, signal, sys; from services.http.server import startup\n"
         "def listen(host, port):\n"
         "    opened = real(host, port)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.http.hosts import parse_authority
-from services.http.targets import InvalidTarget, Target, parse_target
+from services.config.hosts import parse_authority
+from services.http.request.targets import InvalidTarget, Target, parse_target
 
 
 @pytest.mark.parametrize(

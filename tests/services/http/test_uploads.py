@@ -9,9 +9,9 @@ from werkzeug.exceptions import RequestTimeout
 
 from cqox.errors import InvalidRequest, LimitExceeded
 from cqox.tasks import open_task_group
-from services.http.incoming import IncomingRequest
-from services.http.pace import BodyPace
-from services.http.uploads import receive_upload
+from services.config.body_pace import BodyPace
+from services.http.request.request import IncomingRequest
+from services.http.request.uploads import receive_upload
 
 TABLE = "id,y\n" + "".join(f"{row},{row * 0.5}\n" for row in range(2000))
 

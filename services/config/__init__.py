@@ -1,0 +1,1 @@
+"""Settings of the services: one table, read from the environment, from files and from flags."""

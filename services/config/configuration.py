@@ -1,0 +1,331 @@
+"""Settings from the environment and from flags, refused at the start where they make no sense."""
+
+import argparse
+import difflib
+import re
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+from urllib.parse import SplitResult, urlsplit
+
+from cqox.errors import CqoxError
+from cqox.telemetry.secrets import masked
+from services.config.hosts import AllowedHosts
+from services.config.secrets import SecretUnusable, holds_password, read_secret, telemetry_secrets
+from services.config.settings import Service, Setting, Settings, data_home, table
+
+__all__ = [
+    "HelpRequested",
+    "Loaded",
+    "SettingsError",
+    "about_others",
+    "about_secrets",
+    "adopt_telemetry_secrets",
+    "former_flag",
+    "load",
+    "load_command_line",
+    "no_flag",
+]
+
+_MOST_BYTES = 2**63
+_KUBERNETES_VALUE = re.compile(r"^(tcp|udp|sctp)://")
+_KUBERNETES_NAME = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$")
+# Where the test suite finds its reference data; exported, it must not keep a service from starting.
+_OF_TESTS = frozenset({"CQOX_REFERENCE_DIR"})
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?$", re.IGNORECASE)
+_POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+
+class SettingsError(CqoxError):
+    """A setting has a value that cannot be used, or a variable named CQOX_… is none of ours."""
+
+
+class HelpRequested(Exception):
+    """Somebody asked for `--help`; the message is the text to print."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings, and what there is to say about how they came about.
+
+    Attributes:
+        settings: the settings in force.
+        notes: sentences to log once logging is set up, such as variables that were ignored.
+    """
+
+    settings: Settings
+    notes: tuple[str, ...] = ()
+
+
+def load(
+    environ: Mapping[str, str], overrides: Mapping[str, str] | None = None, *, secrets: Collection[str] | None = None
+) -> Loaded:
+    """The settings that an environment and flags ask for.
+
+    Args:
+        environ: the environment; an empty value counts as absent.
+        overrides: values by environment name that win over the environment, such as flags.
+        secrets: the fields of `Settings` whose files are read where a `…_FILE` variable names one; all if None.
+
+    Raises:
+        SettingsError: a value cannot be used, or a CQOX_… variable does not exist; the nearest valid name is given.
+    """
+    known = {setting.variable: setting for setting in table()}
+    given, notes = _ours(environ, known)
+    overrides = overrides or {}
+    for variable, text in overrides.items():
+        _check_flag(known[variable], text)
+    for setting in known.values():
+        file = given.pop(setting.file_variable, None)
+        if file is None or setting.variable in overrides:
+            continue
+        if setting.variable in given:
+            raise SettingsError(f"{setting.variable} and {setting.file_variable} are both set; keep one of them.")
+        if secrets is None or setting.name in secrets:
+            given[setting.variable] = _secret(setting, file)
+    given |= overrides
+    values: dict[str, Any] = {known[name].name: _parsed(known[name], text) for name, text in given.items()}
+    values.setdefault("data_dir", data_home(environ))
+    return Loaded(settings=Settings(**values), notes=tuple(notes))
+
+
+def adopt_telemetry_secrets(environ: MutableMapping[str, str]) -> None:
+    """Put headers that are given as files where OpenTelemetry reads them: into the environment.
+
+    Raises:
+        SettingsError: a file cannot be used, or a header is given both ways.
+    """
+    try:
+        environ.update(telemetry_secrets(environ))
+    except SecretUnusable as error:
+        raise SettingsError(str(error)) from None
+
+
+def about_secrets(service: Service) -> str:
+    """What a help text says of the secrets of a command."""
+    secret = [setting for setting in table() if setting.secret and service in setting.services]
+    without = " ".join(f"{one.help} ({one.variable}; default {one.default})" for one in secret if not one.flag)
+    return (
+        f"Secrets are set by the environment and have no flag: {without} Each may be in a file of its own, which a "
+        f"variable names instead: {', '.join(one.file_variable for one in secret)}."
+    )
+
+
+def about_others(service: Service) -> str:
+    """Return what a help text says of the settings that it does not list."""
+    if service == "up":
+        return (
+            "ENGINE_URL is set by this command; it and the settings of one service alone are listed by "
+            "python -m services.gateway --help and python -m services.engine --help. Those of traces and measures "
+            "(OTEL_..., JAEGER_ENDPOINT) are in docs/telemetry.md."
+        )
+    other = "engine" if service == "gateway" else "gateway"
+    return (
+        f"The {other} has settings of its own: python -m services.{other} --help. Those of traces and measures "
+        "(OTEL_..., JAEGER_ENDPOINT) are in docs/telemetry.md."
+    )
+
+
+def no_flag(setting: Setting) -> str:
+    """Why a secret has no flag, and what to use instead."""
+    return (
+        f"{former_flag(setting)} is gone: every user of this machine can read a command line. Set {setting.variable}, "
+        f"or {setting.file_variable} to the path of a file that holds it."
+    )
+
+
+def load_command_line(
+    service: Literal["gateway", "engine"], arguments: Sequence[str], environ: Mapping[str, str]
+) -> Loaded:
+    """The settings of `python -m services.<service>`.
+
+    Raises:
+        HelpRequested: `--help` was among the arguments.
+        SettingsError: a flag or a variable is unknown or has a value that cannot be used.
+    """
+    parser = _Parser(
+        prog=f"python -m services.{service}",
+        usage=f"python -m services.{service} [--flag VALUE ...]",
+        add_help=False,
+        allow_abbrev=False,
+        description=f"Start the CQOx {service}. Each flag has an environment variable; the flag wins.",
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="show this text and end")
+    of_service = [setting for setting in table() if service in setting.services]
+    for setting in of_service:
+        text = f"{setting.help} ({setting.variable}; default {setting.default})".replace("%", "%%")
+        if setting.flag:
+            parser.add_argument(setting.flag, dest=setting.variable, metavar=setting.unit.upper() or "VALUE", help=text)
+        elif any(argument.partition("=")[0] == former_flag(setting) for argument in arguments):
+            raise SettingsError(no_flag(setting))
+    parser.epilog = f"{about_secrets(service)} {about_others(service)}".replace("%", "%%")
+    known, unknown = parser.parse_known_args(arguments)
+    found = vars(known)
+    if found.pop("help"):
+        raise HelpRequested(parser.format_help())
+    if unknown:
+        # Without their values, which may be secrets.
+        names = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
+        parser.error(f"there is no flag {names[0]}" if names else "there is a word that belongs to no flag")
+    flags = {variable: text for variable, text in found.items() if text is not None}
+    return load(environ, flags, secrets={setting.name for setting in of_service})
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}; --help lists every flag")
+
+
+def former_flag(setting: Setting) -> str:
+    """The flag of a secret, which is refused."""
+    return "--" + setting.variable.removeprefix("CQOX_").lower().replace("_", "-")
+
+
+def _check_flag(setting: Setting, text: str) -> None:
+    if setting.secret and holds_password(text):
+        raise SettingsError(
+            f"{setting.flag} must hold no password: every user of this machine can read a command line. Set "
+            f"{setting.file_variable} to the path of a file that holds the address, or set {setting.variable}."
+        )
+
+
+def _secret(setting: Setting, file: str) -> str:
+    try:
+        return read_secret(setting.file_variable, file)
+    except SecretUnusable as error:
+        raise SettingsError(str(error)) from None
+
+
+def _ours(environ: Mapping[str, str], known: Mapping[str, Setting]) -> tuple[dict[str, str], list[str]]:
+    given: dict[str, str] = {}
+    notes: list[str] = []
+    unknown: list[str] = []
+    names = known.keys() | {setting.file_variable for setting in known.values() if setting.file_variable}
+    for variable, text in sorted(environ.items()):
+        if variable in _OF_TESTS or (variable not in names and not variable.startswith("CQOX_")):
+            continue
+        if _KUBERNETES_VALUE.match(text) or (variable not in names and _KUBERNETES_NAME.search(variable)):
+            notes.append(f"{variable}={masked(text)} is ignored: Kubernetes sets it for a service of that name.")
+        elif variable not in names:
+            unknown.append(variable)
+        elif text.strip():
+            given[variable] = text.strip()
+    if unknown:
+        raise SettingsError(" ".join(_unknown(variable, names) for variable in unknown))
+    return given, notes
+
+
+def _unknown(variable: str, names: Collection[str]) -> str:
+    nearest = difflib.get_close_matches(variable, sorted(names), n=1, cutoff=0.0)[0]
+    return f"There is no setting {variable}; the nearest is {nearest}."
+
+
+def _parsed(setting: Setting, text: str) -> str | int | float | Path:
+    if setting.choices:
+        if text.lower() not in setting.choices:
+            raise SettingsError(f"{setting.variable} must be one of {', '.join(setting.choices)}, not {text!r}.")
+        return text.lower()
+    if setting.kind is str:
+        if not text.isprintable() or not _is_text(text):
+            raise SettingsError(f"{setting.variable} holds characters that are no text; write it in UTF-8.")
+        if setting.name == "allowed_hosts":
+            _check_hosts(text)
+        if setting.name == "trace_url":
+            _check_trace_url(text)
+        return _urls(text) if setting.name == "engine_url" else text
+    if setting.kind is Path:
+        try:
+            return Path(text).expanduser().absolute()
+        except (RuntimeError, ValueError) as error:
+            raise SettingsError(f"{setting.variable} must be a path, not {text!r}: {error}.") from None
+    number = _size(text) if setting.unit == "bytes" else _number(setting.kind, text)
+    low, high = setting.minimum, setting.maximum
+    if number is None or (low is not None and number < low) or (high is not None and number > high):
+        what = "a whole number" if setting.kind is int else "a number"
+        unit = f" of {setting.unit}" if setting.unit else ""
+        bounds = f" from {low:g} to {high:g}" if high is not None else f" of at least {low:g}"
+        raise SettingsError(f"{setting.variable} must be {what}{unit}{bounds}, not {text!r}.")
+    return number
+
+
+def _is_text(text: str) -> bool:
+    # The environment brings bytes that are not UTF-8 as halves of surrogate pairs.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _urls(text: str) -> str:
+    urls = [url.strip() for url in text.split(",")]
+    for url in urls:
+        parts = _parts_of(url)
+        if parts is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+            raise SettingsError(f"ENGINE_URL must hold addresses such as http://127.0.0.1:8080, not {masked(url)!r}.")
+        assert parts.hostname is not None
+        if "@" in parts.netloc:
+            raise SettingsError("ENGINE_URL must hold no user and no password: engines ask for none, and logs name it.")
+        try:
+            parts.hostname.encode("idna")
+            _check_address(url)
+        except ValueError as error:
+            raise SettingsError(f"ENGINE_URL holds {parts.hostname!r}, which can be the name of no host.") from error
+    if len(set(urls)) < len(urls):
+        raise SettingsError(f"ENGINE_URL names an engine twice: {text}.")
+    return ",".join(urls)
+
+
+def _check_trace_url(text: str) -> None:
+    parts = _parts_of(text)
+    if parts is None or parts.scheme not in ("http", "https") or "{trace_id}" not in text:
+        raise SettingsError(
+            "CQOX_TRACE_URL must be an address with {trace_id} where the id of the trace goes, such as "
+            f"http://localhost:16686/trace/{{trace_id}}, not {masked(text)!r}."
+        )
+
+
+def _check_hosts(text: str) -> None:
+    try:
+        AllowedHosts(text)
+    except ValueError as error:
+        raise SettingsError(f"CQOX_ALLOWED_HOSTS: {error}.") from None
+
+
+def _check_address(url: str) -> None:
+    """Nothing, if requests can be made to it; else ValueError, such as for 256.1.1.1 or a name of no letters."""
+    # Not above: it takes long to import, and most processes that read settings make no requests.
+    import httpx
+
+    try:
+        assert httpx.URL(url).host
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from error
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    """The parts of an address; None where it has no host, or a port that is none."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _number(kind: type, text: str) -> float | int | None:
+    try:
+        number: float = kind(text)
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None
+
+
+def _size(text: str) -> int | None:
+    match = _SIZE.match(text)
+    if match is None:
+        return None
+    number, letter, binary = match.groups()
+    scale = (1024 if binary else 1000) ** _POWERS[letter.upper()] if letter else 1
+    size = float(number) * scale
+    return int(size) if size < _MOST_BYTES else None

@@ -1,0 +1,436 @@
+"""Every setting of the services, in one table: the fields of `Settings`.
+
+What lives here: names, types, defaults, units, bounds and help. How values are read from the environment and from
+flags is in `services.config.configuration`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from services.config.body_pace import BodyPace
+
+__all__ = ["Secret", "Service", "Setting", "Settings", "data_home", "socket_beside", "table"]
+
+type Service = Literal["gateway", "engine", "up"]
+"""A command that takes settings; `up` is `cqox up`, which starts the other two."""
+
+type Secret = Literal["", "address", "token"]
+"""What must be kept secret of a value: nothing, a password that an address may hold, or all of it."""
+
+_EVERYWHERE: tuple[Service, ...] = ("gateway", "engine", "up")
+_GIB = 2**30
+_MOST_DAYS = 36_500
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    variable: str
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    services: tuple[Service, ...] = _EVERYWHERE
+    shown: str = ""
+    secret: Secret = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the services run. Every field has a default that works."""
+
+    host: Annotated[
+        str, _About("CQOX_HOST", "Name or address to listen on; 0.0.0.0 or :: for every network of the machine.")
+    ] = "127.0.0.1"
+    allowed_hosts: Annotated[
+        str,
+        _About(
+            "CQOX_ALLOWED_HOSTS",
+            "Host names to answer to, separated by commas, such as cqox.example.com or *.example.com; * for all. IP "
+            "addresses, localhost and a name in CQOX_HOST are answered to anyway.",
+            shown="none",
+        ),
+    ] = ""
+    gateway_port: Annotated[
+        int,
+        _About(
+            "CQOX_GATEWAY_PORT",
+            "Port of the gateway; 0 takes a free one.",
+            minimum=0,
+            maximum=65535,
+            services=("gateway", "up"),
+        ),
+    ] = 8082
+    engine_port: Annotated[
+        int, _About("CQOX_ENGINE_PORT", "Port of the engine; 0 takes a free one.", minimum=0, maximum=65535)
+    ] = 8080
+    engine_url: Annotated[
+        str,
+        _About(
+            "ENGINE_URL",
+            "Where the gateway finds its engine, or several engines separated by commas.",
+            services=("gateway",),
+            shown="http://127.0.0.1:CQOX_ENGINE_PORT",
+        ),
+    ] = ""
+    data_dir: Annotated[
+        Path,
+        _About(
+            "CQOX_DATA_DIR",
+            "Directory of data sets, results and the sockets of `cqox admin`; it is created.",
+            shown="$XDG_DATA_HOME/cqox, or ~/.local/share/cqox",
+        ),
+    ] = Path()
+    postgres_url: Annotated[
+        str,
+        _About(
+            "POSTGRES_URL",
+            "PostgreSQL database for results (postgresql://user@host:5432/name; with a password by the variable or its "
+            "file alone); engines may share it.",
+            services=("engine", "up"),
+            shown="a SQLite file in the data directory",
+            secret="address",
+        ),
+    ] = field(default="", repr=False)
+    redis_url: Annotated[
+        str,
+        _About(
+            "REDIS_URL",
+            "Redis server for the result cache (redis://host:6379/0); engines may share it.",
+            services=("engine", "up"),
+            shown="the memory of the engine",
+            secret="address",
+        ),
+    ] = field(default="", repr=False)
+    keep_reports_days: Annotated[
+        float,
+        _About(
+            "CQOX_KEEP_REPORTS_DAYS",
+            "How long a report is kept after it was computed, or a job that refers to it has ended; 0 for good.",
+            unit="days",
+            minimum=0,
+            maximum=_MOST_DAYS,
+            services=("engine", "up"),
+            shown="for good",
+        ),
+    ] = 0.0
+    keep_datasets_days: Annotated[
+        float,
+        _About(
+            "CQOX_KEEP_DATASETS_DAYS",
+            "How long a data set is kept after it was last uploaded or analysed; 0 for good.",
+            unit="days",
+            minimum=0,
+            maximum=_MOST_DAYS,
+            services=("engine", "up"),
+            shown="for good",
+        ),
+    ] = 0.0
+    keep_jobs_days: Annotated[
+        float,
+        _About(
+            "CQOX_KEEP_JOBS_DAYS",
+            "How long a job can be asked for after it has ended; 0 for good. The latest 100,000 are kept at most.",
+            unit="days",
+            minimum=0,
+            maximum=_MOST_DAYS,
+            services=("engine", "up"),
+            shown="for good",
+        ),
+    ] = 0.0
+    disk_reserve_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_DISK_RESERVE_BYTES",
+            "Space left free on the disk of the data directory: what would take it is refused with 507.",
+            unit="bytes",
+            minimum=0,
+            services=("engine", "up"),
+            shown="64 MiB, or a twentieth of a small disk",
+        ),
+    ] = 64 * 2**20
+    max_upload_bytes: Annotated[
+        int, _About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
+    ] = 1 * _GIB
+    max_expanded_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_MAX_EXPANDED_BYTES",
+            "Largest file that is accepted, after decompression.",
+            unit="bytes",
+            minimum=1,
+            services=("engine", "up"),
+        ),
+    ] = 4 * _GIB
+    max_body_bytes: Annotated[
+        int, _About("CQOX_MAX_BODY_BYTES", "Largest JSON body that is accepted.", unit="bytes", minimum=1)
+    ] = 4 * 2**20
+    max_answer_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_MAX_ANSWER_BYTES",
+            "Largest answer of an engine that the gateway holds; event streams have no bound.",
+            unit="bytes",
+            minimum=2**16,
+            services=("gateway", "up"),
+        ),
+    ] = 64 * 2**20
+    max_rows: Annotated[
+        int, _About("CQOX_MAX_ROWS", "Most rows of a data set.", minimum=1, services=("engine", "up"))
+    ] = 20_000_000
+    max_columns: Annotated[
+        int, _About("CQOX_MAX_COLUMNS", "Most columns of a data set.", minimum=1, services=("engine", "up"))
+    ] = 5_000
+    upload_idle_seconds: Annotated[
+        float,
+        _About(
+            "CQOX_UPLOAD_IDLE_SECONDS",
+            "Window over which a body must keep its pace, and so the longest pause; the first window is free.",
+            unit="seconds",
+            minimum=0.1,
+        ),
+    ] = 15.0
+    body_bytes_per_second: Annotated[
+        int,
+        _About(
+            "CQOX_BODY_MIN_BYTES_PER_SECOND",
+            "Least pace of a body over that window; what comes more slowly is 408. 0 bounds the pauses alone.",
+            minimum=0,
+        ),
+    ] = 1024
+    body_seconds: Annotated[
+        float,
+        _About("CQOX_BODY_MAX_SECONDS", "How long a client may take to send a whole body.", unit="seconds", minimum=1),
+    ] = 3600.0
+    max_connections: Annotated[
+        int,
+        _About(
+            "CQOX_MAX_CONNECTIONS",
+            "Connections that are open at once, within the limit of descriptors; beyond them the one that has stood "
+            "still for longest is closed.",
+            minimum=1,
+        ),
+    ] = 10_000
+    connections_per_client: Annotated[
+        int,
+        _About(
+            "CQOX_CONNECTIONS_PER_CLIENT",
+            "Beyond how many connections of one address its oldest one that stands still is closed; 0 for no bound.",
+            minimum=0,
+            services=("gateway", "up"),
+        ),
+    ] = 512
+    analysis_seconds: Annotated[
+        float,
+        _About("CQOX_ANALYSIS_SECONDS", "Deadline of one analysis, computed or waited for.", "seconds", minimum=0.1),
+    ] = 120.0
+    concurrent_analyses: Annotated[
+        int,
+        _About(
+            "CQOX_CONCURRENT_ANALYSES",
+            "Analyses that compute at the same time; others wait.",
+            minimum=1,
+            services=("engine", "up"),
+        ),
+    ] = 2
+    queued_analyses: Annotated[
+        int,
+        _About(
+            "CQOX_QUEUED_ANALYSES",
+            "Analyses that may wait for one of those places; beyond them, or beyond their deadline, they are refused.",
+            minimum=0,
+            services=("engine", "up"),
+        ),
+    ] = 64
+    job_seconds: Annotated[
+        float,
+        _About(
+            "CQOX_JOB_SECONDS",
+            "Deadline of an analysis in the background.",
+            "seconds",
+            minimum=0.1,
+            services=("engine", "up"),
+        ),
+    ] = 3600.0
+    worker_memory_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_WORKER_MEMORY_BYTES",
+            "Memory that one worker process may use beyond its own code.",
+            unit="bytes",
+            minimum=2**29,
+            services=("engine", "up"),
+        ),
+    ] = 4 * _GIB
+    admin_token: Annotated[
+        str,
+        _About(
+            "CQOX_ADMIN_TOKEN",
+            "Bearer token for /api/admin on the port of the service; without one that path is 404 there.",
+            shown="none",
+            secret="token",
+        ),
+    ] = field(default="", repr=False)
+    admin_socket: Annotated[
+        Path,
+        _About(
+            "CQOX_ADMIN_SOCKET",
+            "Unix socket of `cqox admin`, for this user alone; {service} in it stands for gateway or engine.",
+            shown="admin-{service}.sock in the data directory",
+        ),
+    ] = Path()
+    drain_seconds: Annotated[
+        float,
+        _About(
+            "CQOX_DRAIN_SECONDS",
+            "After SIGTERM or SIGINT: how long requests in flight may take to finish.",
+            unit="seconds",
+            minimum=0,
+        ),
+    ] = 30.0
+    drain_delay: Annotated[
+        float,
+        _About(
+            "CQOX_DRAIN_DELAY",
+            "After SIGTERM or SIGINT: how long to say 'not ready' before new connections are refused.",
+            unit="seconds",
+            minimum=0,
+        ),
+    ] = 0.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _About("CQOX_LOG_LEVEL", "The least severe messages that are logged: debug, info, warning or error."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        _About("CQOX_LOG_FORMAT", "console, json, or auto: console on a terminal and json elsewhere."),
+    ] = "auto"
+    trace_tasks: Annotated[
+        float,
+        _About(
+            "CQOX_TRACE_TASKS",
+            "Share of tasks that get a span of their own where traces are recorded, from 0 to 1.",
+            minimum=0,
+            maximum=1,
+        ),
+    ] = 1.0
+    trace_url: Annotated[
+        str,
+        _About(
+            "CQOX_TRACE_URL",
+            "Where people look at a trace, with {trace_id} in its place; answers then carry the link.",
+            shown="none",
+        ),
+    ] = ""
+
+    @property
+    def body_pace(self) -> BodyPace:
+        """How slowly the body of a request may come."""
+        return BodyPace(
+            bytes_per_second=self.body_bytes_per_second,
+            window_seconds=self.upload_idle_seconds,
+            most_seconds=self.body_seconds,
+        )
+
+    @property
+    def engine_urls(self) -> tuple[str, ...]:
+        """The engines, at least one."""
+        return tuple(url.strip() for url in self.engine_url.split(",") if url.strip())
+
+    def __post_init__(self) -> None:
+        if not self.engine_url:
+            object.__setattr__(self, "engine_url", f"http://127.0.0.1:{self.engine_port}")
+        if self.data_dir == Path():
+            object.__setattr__(self, "data_dir", data_home(os.environ))
+        if self.admin_socket == Path():
+            object.__setattr__(self, "admin_socket", self.data_dir / "admin-{service}.sock")
+
+    def admin_socket_of(self, service: str) -> Path:
+        """Path of the admin socket of this service."""
+        return Path(str(self.admin_socket).replace("{service}", service))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One line of the table.
+
+    Attributes:
+        name: the field of `Settings`.
+        variable: the environment variable.
+        flag: the command-line flag; empty where the value is a secret.
+        file_variable: the environment variable that names a file with the value; empty where that is no secret.
+        secret: what must be kept secret of the value.
+        kind: the type of the value.
+        choices: the valid words, where only some words are valid.
+        default: the default as people should see it, with its unit.
+        unit: `bytes`, `seconds`, `days` or empty.
+        minimum: the smallest valid number.
+        maximum: the largest valid number.
+        help: one sentence.
+        services: the commands that have the flag.
+    """
+
+    name: str
+    variable: str
+    flag: str
+    file_variable: str
+    secret: Secret
+    kind: type[str | int | float | Path]
+    choices: tuple[str, ...]
+    default: str
+    unit: str
+    minimum: float | None
+    maximum: float | None
+    help: str
+    services: tuple[Service, ...]
+
+
+def table() -> tuple[Setting, ...]:
+    """Every setting, in the order in which people should read them."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return tuple(_line(field.name, hints[field.name], field.default) for field in fields(Settings))
+
+
+def socket_beside(settings: Settings, service: str) -> Path:
+    """Path of the admin socket of a service where both run with the same settings, as `cqox up` starts them.
+
+    Where the setting names one file for both, it is the gateway's, and the engine's is beside it.
+    """
+    path = settings.admin_socket_of(service)
+    if service == "gateway" or path != settings.admin_socket:
+        return path
+    return path.with_name(f"{path.stem}-{service}{path.suffix}")
+
+
+def data_home(environ: Mapping[str, str]) -> Path:
+    """The data directory of a user who names none, by the XDG rules."""
+    home = environ.get("XDG_DATA_HOME", "")
+    return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "cqox"
+
+
+def _line(name: str, hint: Any, default: object) -> Setting:  # noqa: ANN401 - a type form
+    kind, about = get_args(hint)
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    return Setting(
+        name=name,
+        variable=about.variable,
+        flag="" if about.secret == "token" else "--" + about.variable.removeprefix("CQOX_").lower().replace("_", "-"),
+        file_variable=f"{about.variable}_FILE" if about.secret else "",
+        secret=about.secret,
+        kind=str if words else kind,
+        choices=words,
+        default=about.shown or _shown(default, about.unit),
+        unit=about.unit,
+        minimum=about.minimum,
+        maximum=about.maximum,
+        help=about.help,
+        services=about.services,
+    )
+
+
+def _shown(default: object, unit: str) -> str:
+    if unit == "bytes" and isinstance(default, int):
+        return f"{default // _GIB} GiB" if default >= _GIB else f"{default // 2**20} MiB"
+    return f"{default:g} {unit}".rstrip() if isinstance(default, float) else str(default)

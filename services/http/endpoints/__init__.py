@@ -1,0 +1,1 @@
+"""What every service answers by itself: health, measures, documentation and administration."""

@@ -1,0 +1,72 @@
+"""`/openapi.json`, and the page that shows it, from files that come with the package: it works without a network.
+
+The page is Swagger UI (Apache License 2.0), kept under `static/swagger-ui` with its licence.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import trio.to_thread
+from quart import redirect, request
+from quart.typing import ResponseReturnValue
+from quart_trio.wrappers import TrioResponse
+
+from cqox.errors import NotFound
+from services.http.server.app import App
+
+__all__ = ["add_docs"]
+
+_STATIC = Path(__file__).parent / "static"
+_FILES = {
+    "index.html": ("text/html; charset=utf-8", _STATIC / "docs.html"),
+    "docs.js": ("text/javascript; charset=utf-8", _STATIC / "docs.js"),
+    "swagger-ui-bundle.js": ("text/javascript; charset=utf-8", _STATIC / "swagger-ui" / "swagger-ui-bundle.js"),
+    "swagger-ui.css": ("text/css; charset=utf-8", _STATIC / "swagger-ui" / "swagger-ui.css"),
+    "LICENSE": ("text/plain; charset=utf-8", _STATIC / "swagger-ui" / "LICENSE"),
+}
+# Swagger UI writes style attributes and draws its icons from data URLs; everything else comes from this server.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def add_docs(app: App) -> None:
+    """Give the app `/openapi.json`, `/docs` and, at `/`, the way there."""
+
+    async def openapi() -> TrioResponse:
+        body = await trio.to_thread.run_sync(_openapi)
+        return TrioResponse(body, headers={"Cache-Control": "no-cache"}, content_type="application/json")
+
+    async def page(name: str = "index.html") -> TrioResponse:
+        if name not in _FILES:
+            raise NotFound(f"The documentation has no file '{name}'.", choices=list(_FILES))
+        media, path = _FILES[name]
+        body = await trio.to_thread.run_sync(_read, path)
+        headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+        response = TrioResponse(body, headers=headers, content_type=media)
+        await response.add_etag()
+        await response.make_conditional(request)
+        return response
+
+    async def root() -> ResponseReturnValue:
+        return redirect("/docs")
+
+    app.add_url_rule("/openapi.json", "openapi", openapi, methods=["GET"])
+    app.add_url_rule("/docs", "docs", page, methods=["GET"])
+    app.add_url_rule("/docs/<name>", "docs-file", page, methods=["GET"])
+    app.add_url_rule("/", "root", root, methods=["GET"])
+
+
+@cache
+def _openapi() -> bytes:
+    # Imported at the first call: the schemas of all models take longer to make than a service may take to start.
+    from services.http.contract.openapi import openapi_document
+
+    return json.dumps(openapi_document(), ensure_ascii=False).encode()
+
+
+@cache
+def _read(path: Path) -> bytes:
+    return path.read_bytes()

@@ -1,0 +1,109 @@
+"""Whether the process lives, whether requests should come here, and what it can do without.
+
+A dependency that is down makes a service `degraded`, never unready: taking every caller of one dead part out of
+rotation would turn a partial failure into a total one. Whoever asks is answered within half a second, also where a
+dependency stands still and a call to it takes longer to give up.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import trio
+from pydantic import BaseModel
+from quart_trio.wrappers import TrioResponse
+
+from cqox.tasks import TaskGroup
+from services.http.contract.health_models import Health, Liveness, code_version
+from services.http.server.lifecycle import Stage
+
+if TYPE_CHECKING:
+    from services.http.server.app import App
+
+__all__ = ["Check", "add_health"]
+
+type Check = Callable[[], Awaitable[object]]
+"""Returns where the dependency answers; raises an exception that says why where it does not."""
+
+_PATIENCE_SECONDS = 0.5
+_CHECK_SECONDS = 2.0
+
+
+def add_health(app: "App", checks: Mapping[str, Check]) -> None:
+    """Give the app its health paths.
+
+    Args:
+        app: the app.
+        checks: what to ask, by the name of the dependency; each runs among the tasks of the app, once at a time.
+    """
+    probes = [_Probe(name, check) for name, check in checks.items()]
+
+    async def live() -> TrioResponse:
+        return _json(Liveness(), 200)
+
+    async def health() -> TrioResponse:
+        return _json(await _health(app, probes), 200)
+
+    async def ready() -> TrioResponse:
+        return _json(await _health(app, probes), 200 if app.lifecycle.stage is Stage.READY else 503)
+
+    for path, handler in (("/health/live", live), ("/api/health", health), ("/health/ready", ready)):
+        app.add_url_rule(path, path.strip("/").replace("/", "-"), handler, methods=["GET"])
+
+
+class _Probe:
+    """What a dependency says; whoever asks while it is being asked waits for the same answer."""
+
+    def __init__(self, name: str, check: Check) -> None:
+        self.name = name
+        self._check = check
+        self._answered: trio.Event | None = None
+        self.problem = ""
+
+    def begin(self, group: TaskGroup) -> trio.Event:
+        """Set once it has answered."""
+        if self._answered is None:
+            self._answered = trio.Event()
+            group.start_soon(self._ask, self._answered, name=f"ask {self.name}")
+        return self._answered
+
+    async def _ask(self, answered: trio.Event) -> None:
+        try:
+            with trio.fail_after(_CHECK_SECONDS):
+                await self._check()
+            self.problem = ""
+        except trio.TooSlowError:
+            self.problem = f"no answer within {_CHECK_SECONDS:g} s"
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a dependency is what is asked for
+            self.problem = str(error) or type(error).__name__
+        finally:
+            self._answered = None
+            answered.set()
+
+
+async def _health(app: "App", probes: Sequence[_Probe]) -> Health:
+    begun = [(probe, probe.begin(app.tasks)) for probe in probes]
+    with trio.move_on_after(_PATIENCE_SECONDS):
+        for _, answered in begun:
+            await answered.wait()
+    degraded = {
+        probe.name: probe.problem if answered.is_set() else f"no answer within {_PATIENCE_SECONDS:g} s"
+        for probe, answered in begun
+        if probe.problem or not answered.is_set()
+    }
+    stage = app.lifecycle.stage
+    status: Literal["ok", "degraded", "starting", "draining"] = "degraded" if degraded else "ok"
+    if stage is not Stage.READY:
+        status = "starting" if stage is Stage.STARTING else "draining"
+    return Health(
+        status=status,
+        service=app.title.lower(),
+        version=code_version(),
+        degraded=dict(sorted(degraded.items())),
+        in_flight=len(app.in_flight) - 1,
+        uptime_seconds=round(app.lifecycle.uptime, 3),
+    )
+
+
+def _json(answer: BaseModel, status: int) -> TrioResponse:
+    headers = {"Cache-Control": "no-store"} | ({"Retry-After": "1"} if status == 503 else {})
+    return TrioResponse(answer.model_dump_json(), status, headers, content_type="application/json")

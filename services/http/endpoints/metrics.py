@@ -1,0 +1,27 @@
+"""`/metrics`: all measures as Prometheus reads them."""
+
+from typing import TYPE_CHECKING
+
+import trio
+from quart_trio.wrappers import TrioResponse
+
+from services.http.request.request import current_request
+
+if TYPE_CHECKING:
+    from services.http.server.app import App
+
+__all__ = ["add_metrics"]
+
+
+def add_metrics(app: "App") -> None:
+    """Give the app its `/metrics`."""
+
+    async def show() -> TrioResponse:
+        begun, accept = app.telemetry, current_request().headers.get("Accept", "")
+        assert begun is not None
+        text, content_type = await trio.to_thread.run_sync(begun.exposition, accept)
+        answer = TrioResponse(text, 200, content_type=content_type)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    app.add_url_rule("/metrics", "metrics", show, methods=["GET"], provide_automatic_options=False)

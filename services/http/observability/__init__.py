@@ -1,0 +1,1 @@
+"""Spans, measures and log lines of requests."""

@@ -1,0 +1,364 @@
+"""The body of a request as JSON, read with bounds on its size, its depth and its pace."""
+
+import codecs
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import trio
+from pydantic import JsonValue
+from werkzeug.exceptions import RequestTimeout
+
+from cqox.errors import BodyCorrupted, InputError, InvalidRequest, LimitExceeded, Shed
+from services.config.body_pace import BodyPace
+from services.http.request.digests import CONTENT_DIGEST, sha256_of
+from services.http.request.pace import PaceWatch
+from services.http.request.propagation import Received
+
+if TYPE_CHECKING:
+    from services.http.request.request import IncomingRequest
+
+__all__ = [
+    "DEFAULT_PACE",
+    "NotJson",
+    "chunks_of",
+    "declared_length",
+    "decode_json",
+    "read_body",
+    "read_json",
+    "read_json_bytes",
+    "too_large",
+]
+
+DEFAULT_PACE = BodyPace()
+"""The pace where no setting says otherwise."""
+
+_HELD_BYTES = 2**27
+"""How much the bodies that are arriving may take together."""
+_SMALL_BYTES = 2**16
+"""What each of them may take in any case, so that a small request is never refused for large ones."""
+_GATHER_BYTES = 2**14
+_GATHER_SECONDS = 0.02
+_STALL_SECONDS = 1.0
+_MOST_LEVELS = 100
+_MOST_SEPARATORS = 100_000
+"""Commas and opening brackets, those in strings among them; the contract accepts half as many values."""
+_MOST_TOKENS = 4 * _MOST_SEPARATORS
+"""Strings and brackets that JSON of so many separators can hold: two strings for each, and two brackets."""
+_FIRST_TOKENS = 10 * _MOST_LEVELS
+# The closing quote may be missing: searched for from every quote of a string without an end, it would take hours.
+_NESTING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+_JSON_TYPE = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]{1,100}\+)?json")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# Python knows more, some of which, such as Punycode, take time that grows with the square of the length.
+_CHARSETS = frozenset(
+    {
+        *("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be", "utf-32-le"),
+        *("cp932", "shift_jis", "euc_jp", "iso2022_jp", "cp1252", "iso8859-1", "iso8859-15"),
+    }
+)
+
+
+class NotJson(InputError):
+    """The body is JSON by the contract, and the client sends it as something else."""
+
+
+def declared_length(request: "IncomingRequest", *, max_bytes: int, what: str) -> int | None:
+    """The length that the client announces, None where it announces none.
+
+    Raises:
+        LimitExceeded: it announces more than is accepted, so that nothing need be read.
+    """
+    length = request.content_length
+    if length is not None and length > max_bytes:
+        raise too_large(what, max_bytes)
+    return length
+
+
+async def chunks_of(
+    request: "IncomingRequest",
+    *,
+    max_bytes: int,
+    pace: BodyPace = DEFAULT_PACE,
+    what: str = "body",
+    stalled: Callable[[], None] | None = None,
+) -> AsyncGenerator[bytes]:
+    """The body in pieces as it arrives, tiny ones put together; close it with `aclosing` unless it is read to its end.
+
+    Args:
+        request: the request.
+        max_bytes: the largest body that is accepted.
+        pace: how slowly it may come.
+        what: what is being sent, for messages.
+        stalled: called when less than the pace has come for a moment, and again for each piece until it flows.
+
+    Raises:
+        LimitExceeded: the body is larger.
+        RequestTimeout: it came too slowly (werkzeug's, 408).
+    """
+    declared_length(request, max_bytes=max_bytes, what=what)
+    now, total, received = trio.current_time(), 0, Received()
+    watch = PaceWatch(pace, now)
+    flow = None if stalled is None else _flow(pace, now)
+    while True:
+        before = trio.current_time()
+        if stalled and flow and not await _arrives(request, before + flow.patience(before)):
+            stalled()
+        await _wait(request, watch, pace, what, before)
+        data = await anext(request.body, None)
+        if data is None:
+            request.received = received
+            return
+        received.take(data)
+        waited = trio.current_time() - before
+        watch.take(len(data), waited)
+        if flow:
+            flow.take(len(data), waited)
+        total += len(data)
+        if total > max_bytes:
+            raise too_large(what, max_bytes)
+        yield data
+
+
+async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, what: str, before: float) -> None:
+    if watch.is_over(trio.current_time()):
+        raise _too_slow(watch, pace, what, over=True)
+    if not await _arrives(request, before + watch.patience(before)):
+        now = trio.current_time()
+        watch.take(0, now - before)
+        raise _too_slow(watch, pace, what, over=watch.is_over(now))
+    # Whatever takes it, a piece costs the same whether it is a byte or a page.
+    if not request.body.has(_GATHER_BYTES):
+        with trio.move_on_after(_GATHER_SECONDS):
+            await request.body.wait_for(_GATHER_BYTES)
+
+
+async def _arrives(request: "IncomingRequest", deadline: float) -> bool:
+    """Whether the next piece, or the end, is there by then."""
+    if not request.body.has(1):
+        with trio.CancelScope(deadline=deadline):
+            await request.body.wait_for(1)
+    return request.body.has(1)
+
+
+def _flow(pace: BodyPace, now: float) -> PaceWatch:
+    return PaceWatch(replace(pace, window_seconds=min(_STALL_SECONDS, pace.window_seconds)), now)
+
+
+class _Held:
+    """The memory of all bodies that are arriving in this process."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+
+    @contextmanager
+    def share(self) -> Iterator["_Share"]:
+        """The part of one body, given back with the block."""
+        share = _Share(self)
+        try:
+            yield share
+        finally:
+            self.size_bytes -= share.counted
+
+
+class _Share:
+    def __init__(self, held: _Held) -> None:
+        self._held = held
+        self._size_bytes = 0
+        self.counted = 0
+
+    def take(self, size_bytes: int) -> None:
+        self._size_bytes += size_bytes
+        more = max(0, self._size_bytes - _SMALL_BYTES) - self.counted
+        if more > 0 and self._held.size_bytes + more > _HELD_BYTES:
+            raise Shed("request bodies", retry_after=2.0)
+        self._held.size_bytes += more
+        self.counted += more
+
+
+_held = _Held()
+
+
+async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
+    """The whole body.
+
+    Raises:
+        LimitExceeded: it is larger than `max_bytes`.
+        RequestTimeout: it came too slowly (werkzeug's, 408).
+        BodyCorrupted: the client sent the digest of another one.
+        Shed: the bodies that are arriving take all the memory that there is for them.
+    """
+    pieces: list[bytes] = []
+    with _held.share() as share:
+        async for data in chunks_of(request, max_bytes=max_bytes, pace=pace):
+            share.take(len(data))
+            pieces.append(data)
+        body = b"".join(pieces)
+    given = request.headers.getlist(CONTENT_DIGEST)
+    announced = sha256_of(", ".join(given)) if given else None
+    if announced is not None and announced != hashlib.sha256(body).digest():
+        raise BodyCorrupted(f"The body is not the one that its {CONTENT_DIGEST} is of; send it again.")
+    return body
+
+
+async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
+    """The whole body of a request that says that it is JSON; what it holds is not looked at.
+
+    A web page may send other types across sites without asking, JSON it may not.
+
+    Raises:
+        NotJson: the body is of another media type than `application/json` or `application/…+json`, or of none.
+        LimitExceeded: it is larger than `max_bytes`.
+        RequestTimeout: it came too slowly (werkzeug's, 408).
+        BodyCorrupted: the client sent the digest of another one.
+    """
+    given = request.headers.getlist("Content-Type")
+    if given and (len(given) > 1 or not _JSON_TYPE.fullmatch(request.mimetype)):
+        raise _not_json(", ".join(given))
+    body = await read_body(request, max_bytes=max_bytes, pace=pace)
+    if body and not given:
+        raise _not_json("")
+    return body
+
+
+async def read_json(
+    request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE
+) -> dict[str, JsonValue]:
+    """The body as a JSON object.
+
+    Raises:
+        NotJson: it is sent as another media type.
+        InvalidRequest: it is empty, no JSON, no object, nested too deep, holds too many values, or names a key twice
+            in one object.
+        LimitExceeded: it is larger than `max_bytes`.
+        RequestTimeout: it came too slowly (werkzeug's, 408).
+        BodyCorrupted: the client sent the digest of another one.
+    """
+    body = await read_json_bytes(request, max_bytes=max_bytes, pace=pace)
+    return decode_json(body, charset=request.mimetype_params.get("charset", ""))
+
+
+def decode_json(body: bytes, *, charset: str = "") -> dict[str, JsonValue]:
+    """Bytes as a JSON object.
+
+    What would hold up the event loop is refused before it is read: bounds on bytes alone would not do, since four
+    megabytes of brackets take seconds.
+
+    Args:
+        body: the bytes.
+        charset: what the content type says; without it UTF-8, UTF-16 and UTF-32 are told apart by their first bytes.
+
+    Raises:
+        InvalidRequest: they are empty, no JSON, no object, nested too deep, hold too many values, or name a key twice
+            in one object.
+    """
+    text = _decoded(body, charset)
+    if not text.strip():
+        raise InvalidRequest("The body is empty; send a JSON object.")
+    _check_shape(text)
+    try:
+        value: JsonValue = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidRequest(f"The body is not JSON: {error.msg.lower()} at {where}.") from None
+    except ValueError as error:
+        raise InvalidRequest(f"The body holds a number that cannot be read: {error}.") from None
+    if not isinstance(value, dict):
+        kind = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+        raise InvalidRequest(f"The body must be a JSON object, not {kind.get(type(value), 'a number')}.")
+    _check_characters(text, value)
+    return value
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    encoding = _known(charset) if charset else json.detect_encoding(body)
+    try:
+        # Editors begin files with a mark of the byte order, also where the charset is named.
+        return body.decode(encoding).removeprefix("\ufeff")
+    except UnicodeError as error:
+        at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+        raise InvalidRequest(f"The body is not {charset or 'UTF-8'}{at}; send JSON as UTF-8.") from None
+
+
+def _known(charset: str) -> str:
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        raise InvalidRequest(f"There is no charset '{charset[:50]}'; send UTF-8.") from None
+    if name not in _CHARSETS:
+        raise InvalidRequest(f"The charset '{charset[:50]}' is not accepted; send UTF-8.")
+    return name
+
+
+def _check_shape(text: str) -> None:
+    separators = sum(text.count(one) for one in ",[{")
+    if separators <= _MOST_LEVELS:
+        return
+    wide = separators > _MOST_SEPARATORS
+    # The parser recurses once for each level: without this a few kilobytes of brackets exhaust its stack. What is
+    # refused for its width is looked at only as far as it takes to tell what is plainly deep.
+    depth = 0
+    for match in islice(_NESTING.finditer(text), _FIRST_TOKENS if wide else _MOST_TOKENS):
+        token = match.group()
+        if token in "[{":
+            depth += 1
+            if depth > _MOST_LEVELS:
+                raise InvalidRequest(f"The body is nested more than {_MOST_LEVELS} levels deep.")
+        elif token in "]}":
+            depth -= 1
+    if wide:
+        raise InvalidRequest(f"The body has more than {_MOST_SEPARATORS:,} commas and brackets; name fewer columns.")
+
+
+def _check_characters(text: str, value: JsonValue) -> None:
+    # JSON can spell half of a surrogate pair, which no encoding can: it would break wherever it is stored.
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest("The body holds half of a surrogate pair (\\ud800 to \\udfff alone).") from None
+
+
+def _without_repeats(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise InvalidRequest(f"The key '{twice}' appears twice in one object; keep one of the two.", field=twice)
+    return found
+
+
+def _refuse_constant(name: str) -> JsonValue:
+    raise InvalidRequest(f"The body holds {name}, which is not JSON; leave the field out or use null.")
+
+
+def _not_json(given: str) -> NotJson:
+    said = f"says that it is {given[:100]!r}" if given else "has no Content-Type"
+    return NotJson(
+        f"The body {said}; send JSON with the header 'Content-Type: application/json'. With curl: "
+        "curl -H 'Content-Type: application/json' -d @request.json and the address.",
+        field="Content-Type",
+    )
+
+
+def _too_slow(watch: PaceWatch, pace: BodyPace, what: str, *, over: bool) -> RequestTimeout:
+    if over:
+        return RequestTimeout(f"The {what} took more than {pace.most_seconds:g} s; send less at once, or compress it.")
+    return RequestTimeout(
+        f"The {what} came too slowly: {watch.window_bytes:,.0f} bytes in {pace.window_seconds:g} s, where "
+        f"{pace.window_bytes:,.0f} are the least. Send it when it is there, without pauses."
+    )
+
+
+def too_large(what: str, max_bytes: int) -> LimitExceeded:
+    """Return what to raise for a body, form or file of more than `max_bytes`, with the setting that bounds it."""
+    setting = "CQOX_MAX_BODY_BYTES" if what == "body" else "CQOX_MAX_UPLOAD_BYTES"
+    return LimitExceeded(
+        f"The {what} is larger than the {max_bytes:,} bytes that are accepted. Send less at once, or have {setting} of "
+        "the service raised."
+    )

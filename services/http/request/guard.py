@@ -1,0 +1,88 @@
+"""What every request passes before it is routed: the host that it is for, and the page that it comes from."""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cqox.errors import InputError, InvalidRequest
+from services.config.hosts import SETTING, AllowedHosts, Authority, ForeignHost, parse_authority
+from services.http.request.origin import SAFE_METHODS, CrossSiteRequest, is_cross_site
+
+if TYPE_CHECKING:
+    from services.http.request.request import IncomingRequest
+
+__all__ = ["HEALTH_PATHS", "Guard"]
+
+HEALTH_PATHS = frozenset({"/health/live", "/health/ready", "/api/health"})
+"""Paths that are answered under any name: probes use whichever they have, and these hold no data."""
+
+_KNOWN_HOSTS = 256
+_WATCHED = frozenset({b"host", b"origin", b"sec-fetch-site"})
+
+
+class Guard:
+    """Refuses requests for foreign hosts, and changes that pages of other sites ask for.
+
+    Args:
+        service: what messages call the service, such as `gateway`.
+        allowed: the names that it answers to.
+    """
+
+    def __init__(self, service: str, allowed: AllowedHosts) -> None:
+        self._service = service
+        self._allowed = allowed
+        self._parsed = lru_cache(_KNOWN_HOSTS)(parse_authority)
+
+    def refusal(self, request: "IncomingRequest") -> InputError | None:
+        """Why the request is refused, None where it is not; a request for a foreign host is marked as one."""
+        fields: dict[bytes, bytes] = {}
+        for name, value in request.scope["headers"]:
+            if name in _WATCHED:
+                # Of a field that came twice, the values become one that is none of ours.
+                fields[name] = fields[name] + b", " + value if name in fields else value
+        given = fields.get(b"host")
+        host = None if given is None else self._authority(given.strip())
+        refused = self._refused_host(request, host, given)
+        request.is_foreign = refused is not None
+        if refused is not None and request.path not in HEALTH_PATHS:
+            return refused
+        if request.method not in SAFE_METHODS:
+            return self._refused_page(fields.get(b"origin"), fields.get(b"sec-fetch-site"), host)
+        return None
+
+    def _authority(self, value: bytes) -> Authority | None:
+        # What is too long to be a host is not kept.
+        return self._parsed(value) if len(value) < 100 else parse_authority(value)
+
+    def _refused_host(
+        self, request: "IncomingRequest", host: Authority | None, given: bytes | None
+    ) -> InputError | None:
+        if given is None:
+            if request.http_version == "1.0":
+                return None
+            return InvalidRequest("The request must have one Host header.", field="Host")
+        if host is None:
+            return InvalidRequest(
+                "The Host header must be a host name or an address, and may have a port.", field="Host"
+            )
+        if self._allowed.answers_to(host):
+            return None
+        return ForeignHost(
+            f"The {self._service} does not answer to the name '{host.host}'. If it should, add the name to "
+            f"{SETTING} of the {self._service}.",
+            field="Host",
+        )
+
+    def _refused_page(self, origin: bytes | None, site: bytes | None, host: Authority | None) -> InputError | None:
+        if (origin is None and site is None) or not is_cross_site(origin, site, host, self._allowed):
+            return None
+        # A page without an origin that is an address, such as that of a local file, is no host that could be listed.
+        cure = (
+            f"If its host belongs to this service, add the host to {SETTING} of the {self._service}"
+            if origin is not None and b"://" in origin
+            else f"Open the page at an address of the {self._service}, or at a host in its {SETTING}"
+        )
+        return CrossSiteRequest(
+            f"A web page of another origin may not change anything here. {cure}; a program must send neither Origin "
+            "nor Sec-Fetch-Site.",
+            field="Origin" if origin is not None else "Sec-Fetch-Site",
+        )

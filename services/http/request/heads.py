@@ -1,0 +1,108 @@
+"""Check the head of a request before anything answers it, and say what is wrong with one that cannot be read."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+import h11
+
+from services.http.request.targets import InvalidTarget, Target, parse_target, why_unsupported
+
+__all__ = ["RefusedRequest", "RequestLine", "check_head", "has_body"]
+
+_REQUEST_LINE = re.compile(rb"([!-~]{1,20}) ([!-~]{1,2000})")
+_REQUEST_ID = re.compile(rb"\r?\nx-request-id:[ \t]*([!-~]{1,128})", re.IGNORECASE)
+
+
+class RefusedRequest(Exception):
+    """The request is answered by a problem, and the connection closed.
+
+    Attributes:
+        status: the HTTP status.
+        detail: what to change.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+
+    @classmethod
+    def of(cls, error: h11.RemoteProtocolError, *, max_head_bytes: int) -> Self:
+        """What h11 could not read, in words that do not quote it: they are about its own states."""
+        return cls(error.error_status_hint, _explain(error.error_status_hint, str(error), max_head_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """What could be read of a request that is none.
+
+    Attributes:
+        method: its method, "-" where there is none.
+        path: its target without the query, empty where there is none.
+        request_id: the id that the client gave, None where it gave none.
+    """
+
+    method: str
+    path: str
+    request_id: str | None
+
+    @classmethod
+    def of(cls, head: bytes) -> Self:
+        """Read what there is of a head."""
+        line, named = _REQUEST_LINE.match(head), _REQUEST_ID.search(head)
+        method, target = (part.decode() for part in line.groups()) if line else ("-", "")
+        return cls(method, target.partition("?")[0] or target, named[1].decode() if named else None)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path or '-'}"
+
+
+def check_head(request: h11.Request, *, probes_only: bool) -> Target:
+    """Check what h11 accepts and the service does not, and parse the target.
+
+    Args:
+        request: the request.
+        probes_only: whether the connection has room for nothing but health.
+
+    Raises:
+        RefusedRequest: it is answered by a problem, and the connection closed.
+    """
+    if not request.http_version.startswith(b"1."):
+        raise RefusedRequest(505, "The service speaks HTTP/1.1; send the request in that version.")
+    names = [name for name, _ in request.headers]
+    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
+        raise RefusedRequest(
+            400, "Transfer-Encoding excludes Content-Length and HTTP/1.0: send one of the two lengths."
+        )
+    if unsupported := why_unsupported(request.method):
+        raise RefusedRequest(501, unsupported)
+    try:
+        target = parse_target(request.method.decode("ascii"), request.target)
+    except InvalidTarget as error:
+        raise RefusedRequest(400, str(error)) from None
+    if probes_only and not target.path.startswith((b"/health/", b"/api/health")):
+        raise RefusedRequest(503, "Every connection of the service is at work; try again in a moment.")
+    return target
+
+
+def has_body(request: h11.Request) -> bool:
+    """Whether a body follows the head."""
+    fields = request.headers
+    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in fields)
+
+
+def _explain(status: int, said: str, max_head_bytes: int) -> str:
+    if status == 431:
+        return f"The head of the request has more than {max_head_bytes:,} bytes; send fewer or shorter header fields."
+    if status == 501:
+        return "The body comes in a Transfer-Encoding other than 'chunked'."
+    if "Host: header" in said:
+        return "The request must have one Host header."
+    if "chunk" in said:
+        return "The body is announced as chunked, and what came is no chunk."
+    if "Content-Length" in said:
+        return "The Content-Length must be one number of bytes."
+    if "closed" in said:
+        return "The connection was closed before the whole request had come."
+    return "What came is no HTTP/1.1 request."

@@ -1,0 +1,13 @@
+"""The id by which client, gateway and engine name one request."""
+
+import re
+import uuid
+
+__all__ = ["request_id_from"]
+
+_ACCEPTED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def request_id_from(given: str | None) -> str:
+    """Return the client's request id where it can be used, else a new one."""
+    return given if given and _ACCEPTED.fullmatch(given) else uuid.uuid4().hex

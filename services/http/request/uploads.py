@@ -1,0 +1,183 @@
+"""A file that a client sends, streamed to the disk with bounds; nothing of it is left behind when it fails.
+
+What lives here: receiving. What the bytes mean is for the engine's workers; the name that the client gives is only a
+name and never a path.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import trio
+import trio.to_thread
+
+from cqox.errors import InvalidRequest
+from services.config.body_pace import BodyPace
+from services.http.request.bodies import DEFAULT_PACE, chunks_of, too_large
+from services.http.request.multipart import file_of_form
+
+if TYPE_CHECKING:
+    from services.http.request.request import IncomingRequest
+
+__all__ = ["FORM_BYTES", "Upload", "receive_upload"]
+
+FORM_BYTES = 2**20
+"""How much larger than the file in it a form may be."""
+
+_WRITE_BYTES = 2**20
+_DIGEST_BYTES = 16
+_threads = trio.CapacityLimiter(8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file that has arrived whole.
+
+    Attributes:
+        path: where it is; removed when the `receive_upload` block ends, unless it was moved away.
+        name: what the client calls it, without folders; `upload` where it gives no name.
+        size_bytes: its size.
+        digest: BLAKE2b of its bytes, 16 bytes in hexadecimal.
+        fields: what came with it, from the query and from other fields of the form.
+    """
+
+    path: Path
+    name: str
+    size_bytes: int
+    digest: str
+    fields: Mapping[str, str]
+
+
+@asynccontextmanager
+async def receive_upload(
+    request: "IncomingRequest",
+    *,
+    directory: Path,
+    max_bytes: int,
+    pace: BodyPace = DEFAULT_PACE,
+    reserve_bytes: int | None = None,
+) -> AsyncIterator[Upload]:
+    """Receive the file of a request: the `file` field of a multipart form, or else the raw body named by `?name=`.
+
+    A cancellation, such as that of a client that goes away, removes what has been written.
+
+    Args:
+        request: the request.
+        directory: an existing directory to write into, on the file system where the file is to stay.
+        max_bytes: the largest file that is accepted.
+        pace: how slowly it may come.
+        reserve_bytes: space that is left free on the disk of the directory; it may be filled if absent.
+
+    Raises:
+        InvalidRequest: there is no file, or more than one, or the form is broken.
+        LimitExceeded: the file is larger.
+        RequestTimeout: it came too slowly (werkzeug's, 408).
+        StorageFull: the disk is full, or would lose its reserve.
+        StoreUnavailable: it takes no writes or is gone.
+    """
+    fields = _query_of(request)
+    name = fields.pop("name", "")
+    form = None
+    if request.mimetype == "multipart/form-data":
+        most = max_bytes + FORM_BYTES
+        chunks = chunks_of(request, max_bytes=most, pace=pace, what="form")
+        form = file_of_form(chunks, request.mimetype_params.get("boundary", ""))
+        chunks = form.content()
+    else:
+        chunks = chunks_of(request, max_bytes=max_bytes, pace=pace, what="file")
+    with _on_disk():
+        handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
+    try:
+        async with aclosing(chunks):
+            size_bytes, digest = await _write(chunks, handle, max_bytes, _room(directory, reserve_bytes))
+        if form is not None:
+            name = name or form.filename
+            fields |= form.fields
+        if not size_bytes:
+            raise InvalidRequest("The file is empty." if form else "The body is empty; send the file in it.")
+        yield Upload(path=path, name=_base(name), size_bytes=size_bytes, digest=digest, fields=fields)
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(_remove, handle, path, limiter=_threads)
+
+
+async def _write(
+    chunks: AsyncGenerator[bytes], handle: BinaryIO, max_bytes: int, room: Callable[[], None]
+) -> tuple[int, str]:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    size_bytes = 0
+
+    def write(data: bytes) -> None:
+        room()
+        digest.update(data)
+        handle.write(data)
+
+    pending = bytearray()
+    async for data in chunks:
+        size_bytes += len(data)
+        if size_bytes > max_bytes:
+            raise too_large("file", max_bytes)
+        pending += data
+        if len(pending) >= _WRITE_BYTES:
+            with _on_disk():
+                await trio.to_thread.run_sync(write, bytes(pending), limiter=_threads)
+            pending.clear()
+
+    def finish() -> None:
+        write(bytes(pending))
+        handle.close()
+
+    with _on_disk():
+        await trio.to_thread.run_sync(finish, limiter=_threads)
+    return size_bytes, digest.hexdigest()
+
+
+def _room(directory: Path, reserve_bytes: int | None) -> Callable[[], None]:
+    if reserve_bytes is None:
+        return lambda: None
+    # As in `_on_disk`.
+    from cqox.storage import check_room
+
+    return partial(check_room, directory, reserve_bytes)
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # The gateway needs a bound of this module and no store.
+        from cqox.storage import unavailable
+
+        raise unavailable(error) from error
+
+
+def _query_of(request: "IncomingRequest") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, values in request.args.lists():
+        if len(values) > 1:
+            raise InvalidRequest(f"'{key}' is in the address {len(values)} times; keep one.", field=key)
+        found[key] = values[0]
+    return found
+
+
+def _base(name: str) -> str:
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    clean = "".join(character for character in last if character.isprintable()).strip()
+    return clean[:255] or "upload"
+
+
+def _create(directory: Path) -> tuple[BinaryIO, Path]:
+    descriptor, name = tempfile.mkstemp(prefix="upload-", dir=directory)
+    return os.fdopen(descriptor, "wb", buffering=0), Path(name)
+
+
+def _remove(handle: BinaryIO, path: Path) -> None:
+    handle.close()
+    path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What answers carry: problems, headers and checksums."""

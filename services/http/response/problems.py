@@ -1,0 +1,260 @@
+"""Exceptions as RFC 9457 problem details. The one module that knows HTTP statuses.
+
+A client's mistake is a 4xx that says what to change. What is not in the table is a bug of ours: a 500 whose body names
+the request id and whose traceback is in the log, once.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import structlog
+from quart.wrappers.base import ClientDisconnectedError
+from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from cqox.errors import (
+    AttemptTimeout,
+    BodyCorrupted,
+    BulkheadFull,
+    CircuitOpen,
+    DeadlineExceeded,
+    Draining,
+    EngineUnavailable,
+    InputError,
+    InvalidRequest,
+    KeyReused,
+    LimitExceeded,
+    NotFound,
+    RateLimited,
+    Rejected,
+    RunsElsewhere,
+    ServiceError,
+    Shed,
+    StorageFull,
+    StoreUnavailable,
+    TooManyListeners,
+    UnreadableFile,
+    UnusableData,
+    WorkerLost,
+    WorkersUnavailable,
+)
+from cqox.telemetry import current_span
+from services.config.hosts import ForeignHost
+from services.http.observability.tracing import trace_members
+from services.http.request.bodies import NotJson
+from services.http.request.origin import CrossSiteRequest
+
+if TYPE_CHECKING:
+    from services.http.request.request import IncomingRequest
+
+__all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "refused", "the_one_to_answer"]
+
+_log = structlog.stdlib.get_logger("cqox.http")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of problem.
+
+    Attributes:
+        type: what programs tell problems apart by, RFC 9457's `type`.
+        status: the HTTP status.
+        title: the kind in words.
+        retry_after: seconds to suggest where the error itself knows none; None where trying again does not help.
+    """
+
+    type: str
+    status: int
+    title: str
+    retry_after: float | None = None
+
+
+_KINDS: dict[type[Exception], Kind] = {
+    InvalidRequest: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
+    CrossSiteRequest: Kind(type="cross-site-request", status=403, title="A page of another site may not do that"),
+    NotFound: Kind(type="not-found", status=404, title="There is nothing of that id"),
+    RunsElsewhere: Kind(type="runs-elsewhere", status=409, title="Another engine runs that job"),
+    BodyCorrupted: Kind(type="content-digest-mismatch", status=400, title="The body is not what was sent"),
+    LimitExceeded: Kind(type="limit-exceeded", status=413, title="That is more than is accepted"),
+    NotJson: Kind(type="unsupported-media-type", status=415, title="The body has to be sent as JSON"),
+    UnreadableFile: Kind(type="unreadable-file", status=415, title="The file cannot be read as a table"),
+    ForeignHost: Kind(type="foreign-host", status=421, title="The service does not answer to that name"),
+    UnusableData: Kind(type="unusable-data", status=422, title="The data cannot answer this question"),
+    KeyReused: Kind(type="idempotency-key-reused", status=422, title="The key stands for another request"),
+    InputError: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
+    BulkheadFull: Kind(type="bulkhead-full", status=429, title="Too much is running at the moment", retry_after=1),
+    RateLimited: Kind(type="rate-limited", status=429, title="Too many requests", retry_after=1),
+    TooManyListeners: Kind(type="too-many-listeners", status=429, title="The job has many listeners", retry_after=15),
+    Shed: Kind(type="shed", status=429, title="Load is being shed", retry_after=1),
+    CircuitOpen: Kind(type="circuit-open", status=503, title="A dependency is failing", retry_after=1),
+    Draining: Kind(type="draining", status=503, title="The service is shutting down", retry_after=1),
+    Rejected: Kind(type="rejected", status=503, title="The request was not admitted", retry_after=1),
+    WorkerLost: Kind(type="worker-lost", status=503, title="The computation was lost", retry_after=1),
+    WorkersUnavailable: Kind(
+        type="workers-unavailable", status=503, title="Nothing can be computed at the moment", retry_after=2
+    ),
+    StoreUnavailable: Kind(type="store-unavailable", status=503, title="A store cannot be reached", retry_after=2),
+    EngineUnavailable: Kind(type="engine-unavailable", status=503, title="The engine does not answer", retry_after=2),
+    ServiceError: Kind(type="unavailable", status=503, title="Something that is needed is away", retry_after=2),
+    StorageFull: Kind(type="insufficient-storage", status=507, title="There is no room to store that"),
+    AttemptTimeout: Kind(type="attempt-timeout", status=504, title="An attempt took too long"),
+    DeadlineExceeded: Kind(type="deadline-exceeded", status=504, title="The deadline has passed"),
+}
+_SERVER_ERROR = 500
+_INTERNAL = Kind(type="internal-error", status=500, title="Something went wrong on our side")
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Every kind of problem that CQOx raises on purpose, by rising status, and the one it does not."""
+    return tuple(sorted({*_KINDS.values(), _INTERNAL}, key=lambda kind: (kind.status, kind.type)))
+
+
+def kind_of(error: BaseException) -> Kind:
+    """The kind of problem that an exception is; that of its nearest ancestor in the table."""
+    return next((_KINDS[ancestor] for ancestor in type(error).__mro__ if ancestor in _KINDS), _INTERNAL)
+
+
+def the_one_to_answer(error: BaseException) -> Exception:
+    """The exception that decides the answer; a group is answered by the gravest of its leaves.
+
+    Raises:
+        BaseException: the cancellation within `error`, which always wins: whoever cancels no longer waits for an
+            answer. What else is in the group is logged.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        # The condition is asked of groups as well as of leaves.
+        cancelled, rest = error.split(lambda one: not isinstance(one, Exception | BaseExceptionGroup))
+        if cancelled is not None:
+            if rest is not None:
+                _log.error("failed while it was cancelled", exc_info=rest)
+            raise cancelled
+        return max(_leaves(error), key=_gravity)
+    if not isinstance(error, Exception):
+        raise error
+    return error
+
+
+def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str] = ()) -> TrioResponse:
+    """The response to a request that ended in `error`; the log is written here where it is our fault.
+
+    Args:
+        request: the request.
+        error: what it ended in.
+        routes: paths that exist, for the answer to a path that does not.
+    """
+    if isinstance(error, ClientDisconnectedError):
+        raise error
+    if isinstance(error, HTTPException):
+        return _of_werkzeug(request, error, routes)
+    kind = kind_of(error)
+    detail, fields = _told(error, kind, request.request_id)
+    if kind.status >= _SERVER_ERROR:
+        current_span().error(error)
+    if kind is _INTERNAL:
+        _log.error("unexpected error", request_id=request.request_id, path=request.path, exc_info=error)
+    elif not isinstance(error, InputError):
+        _log.warning(kind.type, request_id=request.request_id, path=request.path, status=kind.status, detail=detail)
+    headers: dict[str, str] = {}
+    if kind.retry_after is not None:
+        seconds = getattr(error, "retry_after", 0.0) or kind.retry_after
+        headers["Retry-After"] = str(max(1, math.ceil(seconds)))
+    return _response(request, kind, detail, fields, headers)
+
+
+def describe(error: Exception, *, instance: str, request_id: str) -> dict[str, object]:
+    """The members of the problem that an exception is, for answers that hold a problem and are none.
+
+    Args:
+        error: what happened; the log is the caller's.
+        instance: the path of what it happened to.
+        request_id: what the log calls it.
+    """
+    kind = kind_of(error)
+    detail, fields = _told(error, kind, request_id)
+    return _members(kind, detail, fields, instance=instance, request_id=request_id)
+
+
+def refused(status: int, detail: str, *, instance: str, request_id: str) -> bytes:
+    """The body of the problem that a request is which never became one, because it is no HTTP that can be read.
+
+    Args:
+        status: the HTTP status.
+        detail: what is wrong with it.
+        instance: the path, as far as one could be read.
+        request_id: what the log calls it.
+    """
+    members = _members(_of_status(HTTPStatus(status)), detail, {}, instance=instance, request_id=request_id)
+    return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+
+
+def _of_status(status: HTTPStatus) -> Kind:
+    slug = "no-such-path" if status is HTTPStatus.NOT_FOUND else status.phrase.lower().replace(" ", "-")
+    return Kind(type=slug, status=status, title=status.phrase)
+
+
+def _told(error: Exception, kind: Kind, request_id: str) -> tuple[str, dict[str, object]]:
+    if isinstance(error, InputError):
+        return error.detail, {"field": error.field or None, "choices": list(error.choices) or None}
+    if kind is _INTERNAL:
+        return f"The log has the cause under the request id {request_id}.", {}
+    return str(error) or kind.title, {}
+
+
+def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Iterable[str]) -> TrioResponse:
+    if error.response is not None or error.code is None or error.code < 400:
+        return TrioResponse(error.get_response().get_data(), error.code, dict(error.get_headers()))
+    status = HTTPStatus(error.code)
+    fields: dict[str, object] = {}
+    headers: dict[str, str] = {}
+    detail = error.description or status.description
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        allowed = sorted(error.valid_methods)
+        headers["Allow"] = ", ".join(allowed)
+        fields["choices"] = allowed
+        detail = f"{request.path} takes {', '.join(allowed)}, not {request.method}."
+    elif status is HTTPStatus.NOT_FOUND:
+        fields["choices"] = sorted(routes)
+        detail = f"There is no path {request.path}; /docs describes those that there are."
+    return _response(request, _of_status(status), detail, fields, headers)
+
+
+def _response(
+    request: "IncomingRequest", kind: Kind, detail: str, fields: dict[str, object], headers: dict[str, str]
+) -> TrioResponse:
+    members = _members(kind, detail, fields, instance=request.path, request_id=request.request_id)
+    if request.is_foreign:
+        members = {name: value for name, value in members.items() if name not in trace_members()}
+    body = json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    return TrioResponse(body, int(kind.status), headers, content_type="application/problem+json")
+
+
+def _members(
+    kind: Kind, detail: str, fields: dict[str, object], *, instance: str, request_id: str
+) -> dict[str, object]:
+    return {
+        "type": kind.type,
+        "title": kind.title,
+        "status": int(kind.status),
+        "detail": detail,
+        "instance": instance,
+        "request_id": request_id,
+        **trace_members(),
+        **{name: value for name, value in fields.items() if value is not None},
+    }
+
+
+def _gravity(error: Exception) -> tuple[bool, int]:
+    kind = kind_of(error)
+    return kind is _INTERNAL, kind.status
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        elif isinstance(error, Exception):
+            yield error

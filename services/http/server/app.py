@@ -1,0 +1,161 @@
+"""The app that gateway and engine are instances of: Quart-Trio with our connection, problems, resources and tasks."""
+
+import json
+import math
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NoReturn, cast
+
+from quart.ctx import AppContext
+from quart.json.provider import DefaultJSONProvider
+from quart.typing import ResponseTypes
+from quart.wrappers import Request
+from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import HTTPException
+
+from cqox.errors import Draining
+from cqox.tasks import TaskGroup
+from cqox.telemetry.setup import Telemetry
+from services.config.hosts import AllowedHosts
+from services.config.settings import Settings
+from services.http.request.guard import Guard
+from services.http.request.request import IncomingRequest
+from services.http.response import problems
+from services.http.server.lifecycle import InFlight, Lifecycle
+from services.http.server.request_task import Connection, Lifespan
+from services.http.server.telemetry import telemetry_of
+
+__all__ = ["App", "Resource", "WarmUp"]
+
+type Resource = Callable[[], AbstractAsyncContextManager[object]]
+"""Opens something that the app needs, and closes it at the end."""
+
+type WarmUp = Callable[[], Awaitable[None]]
+"""Makes something ready; the app listens meanwhile and says that it is starting."""
+
+
+_CONVERTER = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
+
+
+class App(QuartTrio):
+    """A Quart-Trio app that can be served and drained by `services.http.server.serving`.
+
+    Attributes:
+        title: `Gateway` or `Engine`, as log lines name it.
+        settings: the settings in force.
+        lifecycle: where the process stands.
+        in_flight: the requests being answered.
+        resources: opened in this order before the first request and closed in the opposite one after the last. They
+            must open quickly: the process listens but answers nothing meanwhile.
+        warm_ups: run one after another once the app answers; it is ready when the last has ended.
+        telemetry: traces and measures of the process; begun by whoever serves the app, or with it.
+        clients_are_gateways: whether one address may hold any number of connections, being a gateway's.
+        tasks: the group of tasks that outlive requests; open while the app serves. One that fails ends the process.
+    """
+
+    asgi_http_class = Connection
+    asgi_lifespan_class = Lifespan  # type: ignore[assignment]
+    request_class = IncomingRequest
+    tasks: TaskGroup
+    telemetry: Telemetry | None = None
+    clients_are_gateways = False
+
+    def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
+        super().__init__(import_name, static_folder=None)
+        # Quart's limits are wholes that know no progress; ours are in `bodies` and `uploads`.
+        self.config.update(
+            MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None, PROPAGATE_EXCEPTIONS=False
+        )
+        # A path with a slash too many is no path of ours: werkzeug would answer it with a page that redirects.
+        self.url_map.merge_slashes = False
+        self.json = _FiniteJson(self)
+        self.title = title
+        self.settings = settings
+        self.lifecycle = Lifecycle()
+        self.in_flight = InFlight()
+        self.resources: list[Resource] = [self._open_telemetry]
+        self.warm_ups: list[WarmUp] = []
+        self._guard = Guard(title.lower(), AllowedHosts(settings.allowed_hosts, listens_on=settings.host))
+
+    @asynccontextmanager
+    async def _open_telemetry(self) -> AsyncIterator[Telemetry]:
+        async with telemetry_of(self) as begun:
+            yield begun
+
+    def resource(self, opened: Resource) -> Resource:
+        """Register what `opened` returns, a context manager, to be open while the app serves; a decorator."""
+        self.resources.append(opened)
+        return opened
+
+    def warm_up(self, warm: WarmUp) -> WarmUp:
+        """Register a coroutine function that has to end before the app is ready; a decorator."""
+        self.warm_ups.append(warm)
+        return warm
+
+    def refusal(self, request: IncomingRequest) -> TrioResponse:
+        """The answer to a request that was cut at the end of the grace."""
+        return problems.answer(request, Draining(f"the {self.title.lower()}"))
+
+    async def handle_request(self, request: Request) -> ResponseTypes:
+        """Answer a request that is for this service and comes from none but its own pages; refuse any other.
+
+        Here and not in a hook, since it comes before every route, those that do not exist included.
+        """
+        incoming = cast("IncomingRequest", request)
+        refused = self._guard.refusal(incoming)
+        if refused is not None:
+            return problems.answer(incoming, refused)
+        return await super().handle_request(request)
+
+    async def handle_user_exception(
+        self, ctx: AppContext, error: Exception | BaseExceptionGroup[BaseException]
+    ) -> HTTPException | TrioResponse:
+        """Answer an exception of a handler with a problem; a cancellation within it goes on its way."""
+        routes = {_CONVERTER.sub(r"{\1}", rule.rule) for rule in self.url_map.iter_rules()}
+        return problems.answer(_incoming(ctx), problems.the_one_to_answer(error), routes=routes)
+
+    async def handle_exception(self, ctx: AppContext, error: Exception) -> ResponseTypes:
+        """Answer an exception that came from outside of a handler, such as a failing hook."""
+        return problems.answer(_incoming(ctx), problems.the_one_to_answer(error))
+
+    def before_serving(self, func: object) -> NoReturn:
+        """Refused: Quart's hooks run unsupervised and in a scope that may be cancelled; see `resource`."""
+        raise TypeError("register a resource with App.resource, or a warm-up with App.warm_up")
+
+    while_serving = after_serving = before_serving
+
+    def add_background_task(self, func: object, *args: object, **kwargs: object) -> NoReturn:
+        """Refused: see `tasks`."""
+        raise TypeError("start the task in App.tasks")
+
+
+class _FiniteJson(DefaultJSONProvider):
+    """JSON as the contract promises it: UTF-8 as it is, and null where a float is not finite."""
+
+    ensure_ascii = False
+    sort_keys = False
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:  # noqa: ANN401 - Quart's signature
+        kwargs = {"default": self.default, "ensure_ascii": False, "allow_nan": False, **kwargs}
+        try:
+            return json.dumps(obj, **kwargs)
+        except ValueError:
+            return json.dumps(_finite(obj), **kwargs)
+
+
+def _incoming(ctx: AppContext) -> IncomingRequest:
+    return cast("IncomingRequest", ctx.request)
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value

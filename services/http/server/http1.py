@@ -1,0 +1,461 @@
+"""Serve one connection of HTTP/1.1: its requests one after another, each answered by an ASGI application.
+
+One task reads and writes, and the application's calls of `receive` and `send` are the only others, so that nothing is
+queued and no reader outlives a request. Whatever happens here ends this connection and no other.
+
+Why not Hypercorn's own class: its close runs into a send of another task and ends the server, it answers pipelined
+bytes after `Connection: close` instead of the request before them, and it keeps a connection that its client has left.
+"""
+
+import math
+import select
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import cast
+from urllib.parse import unquote
+
+import h11
+import structlog
+import trio
+from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, HTTPScope, Scope
+
+from services.http.request.heads import RefusedRequest, RequestLine, check_head, has_body
+from services.http.request.request_ids import request_id_from
+from services.http.request.targets import Target
+from services.http.response.headers import headers_of_refusal, log_refusal
+from services.http.response.problems import refused
+from services.http.server.connection_limits import Place
+
+__all__ = ["HELD", "NO_BODY", "Application", "Http1Connection", "Stream"]
+
+_log = structlog.stdlib.get_logger("cqox.connections")
+
+HELD = "cqox.held"
+"""A member of `http.response.start`: the head may wait for the first bytes of the body, which follow at once."""
+
+NO_BODY = "cqox.no_body"
+"""An extension of the scope of a request that has no body."""
+
+HEAD_SECONDS = 15.0
+"""How long a client may take to send the rest of a head after its first byte."""
+
+_READ_BYTES = 2**16
+_HEAD_BYTES = 2**14
+_KEPT_HEAD_BYTES = 2**13
+_MESSAGE_BYTES = 2**16
+_MESSAGE_PIECES = 256
+_FREE_CHUNKS = 20_000
+_LEAST_CHUNK_BYTES = 16
+_PIPELINED_BYTES = 2**16
+_DISCARDED_BYTES = 2**20
+_LINGER_SECONDS = 1.0
+_PARKED_LOOK_SECONDS = 0.1
+_MOMENT_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 5.0
+_FIRST_LOOK_SECONDS = 0.001
+_LONGEST_LOOK_SECONDS = 0.02
+
+type Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+type Application = Callable[
+    [Scope, Callable[[], Awaitable[ASGIReceiveEvent]], Callable[[ASGISendEvent], Awaitable[None]]], Awaitable[None]
+]
+
+
+class Http1Connection:
+    """The server's side of one connection.
+
+    Args:
+        app: answers each request.
+        stream: the connection; closed by its owner.
+        scope: members that the scopes of all its requests share.
+        headers: fields that every answer gets.
+        place: its place among the connections of the process.
+        keep_alive_seconds: how long it may be idle.
+        closing: whether the server accepts no more requests.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        stream: Stream,
+        *,
+        scope: Mapping[str, object],
+        headers: Callable[[], list[tuple[bytes, bytes]]],
+        place: Place,
+        keep_alive_seconds: float,
+        closing: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._stream = stream
+        self._shared = scope
+        self._headers = headers
+        self._place = place
+        self._keep_alive_seconds = keep_alive_seconds
+        self._closing = closing
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
+        self._writing = trio.Lock()
+        self._idle: trio.CancelScope | None = None
+        self._head = b""
+        self._facts: dict[str, object] = {}
+        self._over = False
+        self._unread = False
+        self._sent_at = -math.inf
+        self._new_request()
+
+    def _new_request(self) -> None:
+        self._request: h11.Request | None = None
+        self._pending = b""
+        self._chunks = 0
+        self._body_bytes = 0
+        self._bodiless = False
+
+    async def serve(self) -> None:
+        """Answer requests until either side ends the connection; nothing more may be sent then."""
+        while await self._serve_one():
+            self._new_request()
+        await self._linger()
+
+    def close_if_idle(self) -> None:
+        """End the connection unless it has a request to answer."""
+        if self._idle is not None:
+            self._idle.cancel("the server accepts no more requests")
+
+    async def _serve_one(self) -> bool:
+        try:
+            request = await self._next_request()
+            if request is None:
+                return False
+            target = check_head(request, probes_only=self._place.probes_only)
+        except RefusedRequest as refusal:
+            await self._refuse(refusal.status, refusal.detail)
+            return False
+        self._request = request
+        try:
+            await self._app(self._scope_of(request, target), self._receive, self._send)
+        except Exception:  # noqa: BLE001 - the root of one request: the next one on this connection would be confused
+            if not self._over:
+                _log.exception("the application failed")
+            await self._refuse(500, "The service failed; its log has the cause under this request id.")
+            return False
+        if self._over or not self._is_done():
+            return False
+        if self._closing() or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        self._head = self._http.trailing_data[0][:_KEPT_HEAD_BYTES]
+        return True
+
+    def _is_done(self) -> bool:
+        return self._http.our_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
+
+    async def _next_request(self) -> h11.Request | None:
+        seconds = HEAD_SECONDS if self._head else self._keep_alive_seconds
+        with trio.CancelScope(deadline=trio.current_time() + seconds) as self._idle:
+            while True:
+                try:
+                    event = self._http.next_event()
+                except h11.RemoteProtocolError as error:
+                    raise RefusedRequest.of(error, max_head_bytes=_HEAD_BYTES) from None
+                if isinstance(event, h11.Request):
+                    self._idle = None
+                    return event
+                if event is not h11.NEED_DATA or self._closing():
+                    return None
+                data = await (self._more() if self._head else self._first_bytes())
+                if data is None:
+                    return None
+                if data and not self._head:
+                    self._idle.deadline = trio.current_time() + HEAD_SECONDS
+                self._head = (self._head + data)[:_KEPT_HEAD_BYTES]
+                self._http.receive_data(data)
+        # Either it was idle for too long, or the server is closing.
+        self._idle = None
+        if self._head and not self._closing():
+            raise RefusedRequest(408, f"The head of the request did not arrive within {HEAD_SECONDS:g} s.")
+        return None
+
+    async def _first_bytes(self) -> bytes | None:
+        """Read what begins the next request; the connection is idle until it is there, and not a moment longer.
+
+        Bytes that are taken from a socket pass a checkpoint on their way here, at which an idle connection gives way.
+        """
+        with self._place.idle():
+            if isinstance(self._stream, trio.SSLStream):
+                # What was decrypted ahead is no longer in the socket.
+                return await self._read()
+            with suppress(OSError, trio.ClosedResourceError):
+                await trio.lowlevel.wait_readable(self._socket)
+        return await self._more()
+
+    async def _more(self) -> bytes | None:
+        with self._place.transferring():
+            return await self._read()
+
+    def _scope_of(self, request: h11.Request, target: Target) -> HTTPScope:
+        headers = list(request.headers)
+        if target.authority is not None:
+            # RFC 9112, section 3.2.2: the authority of an absolute target replaces the Host header.
+            headers = [(b"host", target.authority), *((name, value) for name, value in headers if name != b"host")]
+        self._facts = dict(cast("dict[str, object]", self._shared["state"]))
+        scope = {
+            **self._shared,
+            "type": "http",
+            "http_version": request.http_version.decode("ascii"),
+            "method": request.method.decode("ascii"),
+            "path": unquote(target.path.decode("ascii")),
+            "raw_path": target.path,
+            "query_string": target.query,
+            "headers": headers,
+            "state": self._facts,
+            "extensions": {} if has_body(request) else {NO_BODY: {}},
+        }
+        return cast("HTTPScope", scope)
+
+    async def _receive(self) -> ASGIReceiveEvent:
+        """Return the next piece of the body, then, once it has ended, wait for the client to leave."""
+        if not self._over:
+            try:
+                if self._http.their_state is h11.SEND_BODY:
+                    message = await self._body_message()
+                    if message is not None:
+                        return message
+                else:
+                    await self._watch()
+            except h11.RemoteProtocolError as error:
+                refusal = RefusedRequest.of(error, max_head_bytes=_HEAD_BYTES)
+                await self._refuse(refusal.status, refusal.detail)
+            except RefusedRequest as refusal:
+                await self._refuse(refusal.status, refusal.detail)
+        self._over = True
+        return {"type": "http.disconnect"}
+
+    async def _body_message(self) -> ASGIReceiveEvent | None:
+        if self._http.they_are_waiting_for_100_continue:
+            await self._write(h11.InformationalResponse(status_code=100, headers=self._headers()))
+        pieces: list[bytes] = []
+        size = 0
+        while size < _MESSAGE_BYTES and len(pieces) < _MESSAGE_PIECES:
+            event = self._http.next_event()
+            if isinstance(event, h11.Data):
+                pieces.append(event.data)
+                size += len(event.data)
+                self._count_chunk(event)
+            elif isinstance(event, h11.EndOfMessage):
+                return {"type": "http.request", "body": b"".join(pieces), "more_body": False}
+            elif pieces:
+                break
+            elif not await self._more_body():
+                return None
+        else:
+            # Thousands of small pieces may be at hand: others have their turn between two messages.
+            await trio.lowlevel.checkpoint()
+        return {"type": "http.request", "body": b"".join(pieces), "more_body": True}
+
+    async def _more_body(self) -> bool:
+        data = await self._more()
+        if data is None:
+            return False
+        self._http.receive_data(data)
+        return True
+
+    def _count_chunk(self, event: h11.Data) -> None:
+        self._chunks += event.chunk_end
+        self._body_bytes += len(event.data)
+        if self._chunks > _FREE_CHUNKS and self._body_bytes < _LEAST_CHUNK_BYTES * self._chunks:
+            raise RefusedRequest(
+                400, f"The chunks of the body hold fewer than {_LEAST_CHUNK_BYTES} bytes each; send larger chunks."
+            )
+
+    async def _read(self) -> bytes | None:
+        """Read from the client: empty at the end of what it sends, None where the connection is broken."""
+        try:
+            data = bytes(await self._stream.receive_some(_READ_BYTES))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._over = True
+            return None
+        self._place.moved(len(data))
+        return data
+
+    async def _watch(self) -> None:
+        """Return once the client has left; keep what it sends meanwhile for the next request, within a bound."""
+        ahead = len(self._http.trailing_data[0])
+        while True:
+            # After 'Connection: close' nothing that follows is a request (RFC 9112, section 9.6).
+            last = self._http.their_state is h11.MUST_CLOSE
+            while ahead > (_DISCARDED_BYTES if last else _PIPELINED_BYTES):
+                if _hung_up(self._socket):
+                    return
+                await trio.sleep(_PARKED_LOOK_SECONDS)
+            data = await self._read()
+            if data is None:
+                return
+            if not data:
+                if not last:
+                    self._http.receive_data(b"")
+                await self._half_closed()
+                return
+            ahead += len(data)
+            if last:
+                self._unread = True
+            else:
+                self._http.receive_data(data)
+
+    async def _half_closed(self) -> None:
+        """Return once a client that has closed its side has left altogether.
+
+        It may still read, or may have left: the kernel tells these apart only once something is sent. So interim
+        answers are sent, and a reset is the end. Once the answer has begun, a pause in it is.
+        """
+        since, pause, look = trio.current_time(), 0.0, _FIRST_LOOK_SECONDS
+        while not self._is_reset():
+            still = trio.current_time() - max(since, self._sent_at) >= pause
+            if still and not self._writing.locked():
+                if await self._say_continue():
+                    pause = min(2 * pause + _MOMENT_SECONDS, _LONGEST_PAUSE_SECONDS)
+                elif self._http.our_state is not h11.SEND_RESPONSE and pause:
+                    return
+                else:
+                    pause = _MOMENT_SECONDS
+            await trio.sleep(look)
+            look = min(2 * look, _LONGEST_LOOK_SECONDS)
+
+    async def _say_continue(self) -> bool:
+        if self._http.our_state is not h11.SEND_RESPONSE or self._http.their_http_version != b"1.1":
+            return False
+        await self._write(h11.InformationalResponse(status_code=100, headers=[]))
+        return True
+
+    def _is_reset(self) -> bool:
+        try:
+            return self._over or bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        except OSError:
+            return True
+
+    @property
+    def _socket(self) -> trio.socket.SocketType:
+        stream = self._stream
+        return (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
+
+    async def _send(self, message: ASGISendEvent) -> None:
+        """Send a part of the answer; nothing, where the connection is over."""
+        if self._over:
+            # An endless answer must notice that it is cancelled.
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            if message["type"] == "http.response.start":
+                await self._begin_answer(int(message["status"]), message.get("headers", []), HELD in message)
+            elif message["type"] == "http.response.body":
+                await self._go_on(bytes(message.get("body", b"")), more=message.get("more_body", False))
+        except h11.LocalProtocolError as error:
+            # What the application sends is no answer: a header that HTTP does not allow, or a body of another length.
+            _log.error("an answer cannot be sent: %s", error)
+            await self._refuse(500, "The service failed; its log has the cause under this request id.")
+
+    async def _begin_answer(self, status: int, headers: object, held: bool) -> None:
+        assert self._request is not None
+        fields = [(bytes(name), bytes(value)) for name, value in cast("list[tuple[bytes, bytes]]", headers)]
+        self._bodiless = self._request.method == b"HEAD" or status in (204, 304)
+        self._place.streams_events = any(
+            name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in fields
+        )
+        event = h11.Response(status_code=status, headers=[*fields, *self._headers()])
+        if held:
+            self._pending = self._http.send(event) or b""
+        else:
+            await self._write(event)
+
+    async def _go_on(self, body: bytes, *, more: bool) -> None:
+        data = self._pending
+        self._pending = b""
+        if body and not self._bodiless:
+            data += self._http.send(h11.Data(data=body)) or b""
+        if not more:
+            data += self._http.send(h11.EndOfMessage()) or b""
+        await self._write_bytes(data)
+
+    async def _write(self, event: h11.Event) -> None:
+        await self._write_bytes(self._http.send(event) or b"")
+
+    async def _write_bytes(self, data: bytes) -> None:
+        if not data or self._over:
+            return
+        async with self._writing:
+            sent = False
+            try:
+                with self._place.transferring():
+                    await self._stream.send_all(data)
+                sent = True
+                self._place.moved(len(data))
+                self._sent_at = trio.current_time()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            finally:
+                # A part of it may have gone: what follows would be taken for the rest.
+                self._over = self._over or not sent
+
+    async def _refuse(self, status: int, detail: str) -> None:
+        """Answer by a problem, where no answer has begun, and end the connection."""
+        if self._over or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self._over = self._unread = True
+            return
+        request_id, path = self._say_refused(status, detail)
+        body = refused(status, detail, instance=path, request_id=request_id)
+        secure = self._shared["scheme"] == "https"
+        headers = [*headers_of_refusal(request_id, len(body), self._read_head(), secure=secure), *self._headers()]
+        if status == 503:
+            headers.append((b"retry-after", b"1"))
+        try:
+            data = self._http.send(h11.Response(status_code=status, headers=headers)) or b""
+            if self._request is None or self._request.method != b"HEAD":
+                data += self._http.send(h11.Data(data=body)) or b""
+            data += self._http.send(h11.EndOfMessage()) or b""
+        except h11.LocalProtocolError:
+            data = b""
+        await self._write_bytes(data)
+        self._over = self._unread = True
+
+    def _read_head(self) -> bytes:
+        if self._request is None:
+            return self._head
+        return b"".join(b"\n%s: %s\n" % field for field in self._request.headers)
+
+    def _say_refused(self, status: int, detail: str) -> tuple[str, str]:
+        """Log the refusal, or leave that to the handler whose request it is; its request id and path."""
+        if self._request is not None:
+            given = next((value for name, value in self._request.headers if name == b"x-request-id"), b"")
+            request_id = str(self._facts.setdefault("request_id", request_id_from(given.decode("latin1"))))
+            self._facts["refused"] = status
+            return request_id, self._request.target.partition(b"?")[0].decode("latin1")
+        read = RequestLine.of(self._head)
+        request_id = request_id_from(read.request_id)
+        client = cast("tuple[str, int] | None", self._shared["client"])
+        log_refusal(str(read), status, detail, request_id=request_id, client=client)
+        return request_id, read.path
+
+    async def _linger(self) -> None:
+        """Close our side first and take in what is on its way: a socket closed with unread bytes resets the answer."""
+        if isinstance(self._stream, trio.SSLStream):
+            return
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._stream.send_eof()
+            if not (self._unread or self._http.trailing_data[0] or self._stream.socket.is_readable()):
+                return
+            taken, began = 0, time.monotonic()
+            with trio.move_on_after(_LINGER_SECONDS), self._place.idle():
+                while taken < _DISCARDED_BYTES and time.monotonic() - began < _LINGER_SECONDS:
+                    data = await self._stream.receive_some(_READ_BYTES)
+                    if not data:
+                        return
+                    taken += len(data)
+
+
+def _hung_up(connection: trio.socket.SocketType) -> bool:
+    if connection.fileno() < 0:
+        return True
+    poll = select.poll()
+    hung_up = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+    poll.register(connection.fileno(), hung_up)
+    return any(events & hung_up for _, events in poll.poll(0))

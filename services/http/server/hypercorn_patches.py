@@ -1,0 +1,201 @@
+"""The seam to Hypercorn: what serves a connection of its Trio worker, replaced by our own.
+
+Relied upon, and held by tests: `hypercorn.trio.run.TCPServer` is looked up when a server starts, is called with the
+application, configuration, context, lifespan state and stream, and is awaited; `context.terminated` is an event, set
+when no more connections are accepted.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+import hypercorn.trio.run
+import structlog
+import trio
+from hypercorn.config import Config
+from hypercorn.utils import parse_socket_addr
+
+from cqox.telemetry import metrics, series
+from services.http.response.problems import refused
+from services.http.server.connection_limits import ConnectionLimits, Place
+from services.http.server.http1 import Http1Connection, Stream
+from services.http.server.sockets import has_unread
+
+__all__ = ["serve_connections"]
+
+_log = structlog.stdlib.get_logger("cqox.connections")
+
+_LOG_EVERY_SECONDS = 10.0
+
+
+class _Event(Protocol):
+    async def clear(self) -> None: ...
+    async def wait(self) -> None: ...
+    async def set(self) -> None: ...
+    def is_set(self) -> bool: ...
+
+
+class _Context(Protocol):
+    terminated: _Event
+
+    async def mark_request(self) -> None: ...
+
+
+def serve_connections(limits: ConnectionLimits) -> None:
+    """Have Hypercorn's Trio worker serve connections by `Http1Connection`, in this process and from now on.
+
+    Args:
+        limits: the connections that the process may hold.
+    """
+    # Hypercorn has no hook for what serves a connection.
+    hypercorn.trio.run.TCPServer = partial(_Connection, _Connections(limits))  # type: ignore[assignment, attr-defined]
+
+
+class _Connections:
+    """The connections of a process, and what went wrong in them."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self._open: WeakKeyDictionary[_Context, set[Http1Connection]] = WeakKeyDictionary()
+        self._logged_at = float("-inf")
+        self._unlogged = 0
+
+    def open_of(self, context: _Context) -> set[Http1Connection]:
+        """Return the open connections of one server; the idle ones end when it accepts no more."""
+        if context not in self._open:
+            self._open[context] = opened = set[Http1Connection]()
+            context.terminated = _Terminated(context.terminated, opened)
+        return self._open[context]
+
+    def failed(self, error: BaseException) -> None:
+        """Count an exception that a connection has contained, and log it now and then."""
+        metrics.count(series.CONNECTIONS_CLOSED, {"reason": "failed"})
+        self._unlogged += 1
+        if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
+            _log.error("connections failed and were closed: %d; the last by this", self._unlogged, exc_info=error)
+            self._logged_at, self._unlogged = time.monotonic(), 0
+
+
+class _Terminated:
+    """The event that a server accepts no more, which also ends its idle connections."""
+
+    def __init__(self, event: _Event, opened: set[Http1Connection]) -> None:
+        self.clear, self.wait, self.is_set = event.clear, event.wait, event.is_set
+        self._set = event.set
+        self._opened = opened
+
+    async def set(self) -> None:
+        await self._set()
+        for connection in list(self._opened):
+            connection.close_if_idle()
+
+
+class _Connection:
+    """What Hypercorn makes of an accepted connection, and awaits. No exception leaves it but a cancellation."""
+
+    def __init__(
+        self,
+        connections: _Connections,
+        app: Callable[..., Awaitable[None]],
+        config: Config,
+        context: _Context,
+        state: Mapping[str, object],
+        stream: Stream,
+    ) -> None:
+        self._connections = connections
+        self._app = app
+        self._config = config
+        self._context = context
+        self._state = state
+        self._stream = stream
+
+    def __await__(self) -> Generator[object]:
+        return self._run().__await__()
+
+    async def _run(self) -> None:
+        try:
+            try:
+                await self._serve()
+            finally:
+                await trio.aclose_forcefully(self._stream)
+        except* Exception as errors:  # noqa: BLE001 - the root of one connection: beyond it the server would end
+            self._connections.failed(errors)
+
+    async def _serve(self) -> None:
+        secured = isinstance(self._stream, trio.SSLStream)
+        bare = (self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream).socket
+        try:
+            client = parse_socket_addr(bare.family, bare.getpeername())
+            server = parse_socket_addr(bare.family, bare.getsockname())
+        except OSError:
+            return
+        place = self._connections.limits.admit(
+            client[0] if client else "", has_unread=lambda: has_unread(bare.fileno())
+        )
+        if place is None:
+            await self._turn_away(secured)
+            return
+        try:
+            with place.scope:
+                if await self._is_ready(secured):
+                    await self._answer(place, "https" if secured else "http", client, server)
+        finally:
+            self._connections.limits.leave(place)
+            if place.evicted:
+                metrics.count(series.CONNECTIONS_CLOSED, {"reason": "evicted"})
+
+    async def _is_ready(self, secured: bool) -> bool:
+        """Agree upon TLS where the connection has it; whether HTTP/1.1 can be spoken."""
+        if not isinstance(self._stream, trio.SSLStream):
+            return True
+        try:
+            with trio.fail_after(self._config.ssl_handshake_timeout):
+                await self._stream.do_handshake()
+        except (trio.BrokenResourceError, trio.TooSlowError):
+            return False
+        return self._stream.selected_alpn_protocol() in (None, "http/1.1")
+
+    async def _answer(
+        self, place: Place, scheme: str, client: tuple[str, int] | None, server: tuple[str, int] | None
+    ) -> None:
+        opened = self._connections.open_of(self._context)
+        http = Http1Connection(
+            self._call,
+            self._stream,
+            scope={
+                "asgi": {"spec_version": "2.1", "version": "3.0"},
+                "scheme": scheme,
+                "root_path": self._config.root_path,
+                "client": client,
+                "server": server,
+                "state": self._state,
+            },
+            headers=partial(self._config.response_headers, "h11"),
+            place=place,
+            keep_alive_seconds=self._config.keep_alive_timeout,
+            closing=self._context.terminated.is_set,
+        )
+        opened.add(http)
+        try:
+            await http.serve()
+        finally:
+            opened.discard(http)
+
+    async def _call(self, scope: object, receive: object, send: object) -> None:
+        await self._context.mark_request()
+        await self._app(scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+
+    async def _turn_away(self, secured: bool) -> None:
+        metrics.count(series.CONNECTIONS_CLOSED, {"reason": "refused"})
+        if secured:
+            return
+        body = refused(503, "Every connection of the service is at work; try again.", instance="", request_id="-")
+        head = (
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n"
+            f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        with trio.move_on_after(1), suppress(trio.BrokenResourceError):
+            await self._stream.send_all(head.encode() + body)

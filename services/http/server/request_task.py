@@ -1,0 +1,239 @@
+"""One HTTP request as Quart answers it, and the life of the app around all of them.
+
+Why Quart-Trio's own classes do not do, each measured:
+- The request body is an unbounded queue, and an answer that comes before the body has been read is lost in a reset.
+- The app's background tasks hold the shutdown for five seconds, and closing hooks run inside the scope that ends them.
+"""
+
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, cast
+
+import structlog
+import trio
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    HTTPResponseBodyEvent,
+    HTTPResponseStartEvent,
+    LifespanScope,
+)
+from quart.utils import encode_headers
+from quart.wrappers.base import ClientDisconnectedError
+from quart.wrappers.response import DataBody
+from quart_trio.asgi import TrioASGIHTTPConnection
+from structlog.contextvars import bound_contextvars, clear_contextvars
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from cqox.errors import CqoxError
+from cqox.tasks import TaskGroup, open_task_group
+from services.http.observability.tracing import Exchange
+from services.http.request.request import IncomingRequest
+from services.http.response.headers import decorate, log_access
+from services.http.server.http1 import HELD, NO_BODY
+from services.http.server.lifecycle import Ticket
+
+if TYPE_CHECKING:
+    from quart.typing import ResponseTypes
+
+    from services.http.server.app import App
+
+__all__ = ["Connection", "Lifespan"]
+
+_log = structlog.stdlib.get_logger("cqox.http")
+
+_LINGER_SECONDS = 30.0
+_LINGER_PAUSE_SECONDS = 2.0
+_REST_OF_BODY_SECONDS = 0.05
+
+
+class Connection(TrioASGIHTTPConnection):
+    """Serves one request; a client that leaves cancels the handler at once."""
+
+    app: "App"
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Run the request through the app and send the answer."""
+        request = cast("IncomingRequest", self._create_request_from_scope(send))
+        # Shared with the connection, which may have to refuse the rest of the body.
+        request.request_id = str(self._facts.setdefault("request_id", request.request_id))
+        if NO_BODY in self.scope["extensions"]:
+            request.body.set_complete()
+        # One task answers all requests of a connection: what a handler has bound ends with its request.
+        clear_contextvars()
+        # For every line that is written while it is answered, whatever writes it.
+        with bound_contextvars(request_id=request.request_id), Exchange(request) as exchange:
+            async with open_task_group("request") as group:
+                group.start_soon(self._receive, group, request, receive, name="request body")
+                with self.app.in_flight.admit(f"{request.method} {request.path}") as ticket:
+                    await self._answer(request, ticket, exchange, send)
+                group.cancel_scope.cancel()
+
+    @property
+    def _facts(self) -> dict[str, object]:
+        return cast("dict[str, dict[str, object]]", self.scope).setdefault("state", {})
+
+    async def _receive(self, group: TaskGroup, request: IncomingRequest, receive: ASGIReceiveCallable) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "http.request":
+                await request.body.put(message.get("body", b""))
+                if not message.get("more_body", False):
+                    request.body.set_complete()
+            elif message["type"] == "http.disconnect":
+                self._disconnected = True
+                request.body.disconnect()
+                group.cancel_scope.cancel()
+                return
+
+    async def _answer(
+        self, request: IncomingRequest, ticket: Ticket, exchange: Exchange, send: ASGISendCallable
+    ) -> None:
+        began, reply = time.perf_counter(), _Reply(send, self.app.lifecycle.draining)
+        try:
+            with ticket.scope:
+                await reply.give(request, await self.app.handle_request(request))
+            if ticket.scope.cancelled_caught and reply.status is None:
+                await reply.give(request, self.app.refusal(request))
+        finally:
+            status = cast("int | None", self._facts.get("refused", reply.status))
+            exchange.answered(status, complete=reply.complete, size_bytes=reply.size_bytes)
+            log_access(request, status, reply.complete, reply.size_bytes, time.perf_counter() - began)
+        # Without the last message Hypercorn closes the connection, so that a cut body cannot pass for a whole one.
+        if reply.complete:
+            await self._linger(request)
+            await reply.end()
+
+    async def _linger(self, request: IncomingRequest) -> None:
+        if request.body.ended:
+            return
+        # Closing a socket with unread data resets it, and the client would lose the answer.
+        with trio.move_on_after(_LINGER_SECONDS):
+            while not request.body.ended and not self.app.lifecycle.draining.is_set():
+                with trio.move_on_after(_LINGER_PAUSE_SECONDS) as pause:
+                    await request.body.wait_moved()
+                if pause.cancelled_caught:
+                    return
+
+
+class _Reply:
+    """The answer to one request, and how much of it has been handed to Hypercorn."""
+
+    __slots__ = ("_draining", "_send", "complete", "size_bytes", "status")
+
+    def __init__(self, send: ASGISendCallable, draining: trio.Event) -> None:
+        self._send = send
+        self._draining = draining
+        self.status: int | None = None
+        self.complete = False
+        self.size_bytes = 0
+
+    async def give(self, request: IncomingRequest, response: "ResponseTypes") -> None:
+        decorate(request, response)
+        unfinished = not await self._is_whole(request)
+        # HTTP/2 forbids the header; it has a frame of its own for that.
+        if (unfinished or self._draining.is_set()) and request.http_version.startswith("1"):
+            response.headers["Connection"] = "close"
+        self.status = response.status_code
+        start = HTTPResponseStartEvent(
+            type="http.response.start", status=response.status_code, headers=encode_headers(response.headers)
+        )
+        if isinstance(response, WerkzeugResponse) or isinstance(response.response, DataBody):
+            start[HELD] = True  # type: ignore[literal-required]
+        await self._send(start)
+        try:
+            if isinstance(response, WerkzeugResponse):
+                for data in response.response:
+                    await self._body(data)
+            else:
+                async with response.response as body:
+                    async for data in body:
+                        await self._body(data)
+        except ClientDisconnectedError:
+            return
+        except Exception as error:  # noqa: BLE001 - the status is sent: all that is left is to cut the connection
+            why = str(error) if isinstance(error, CqoxError) else repr(error)
+            _log.error("response cut", request_id=request.request_id, path=request.path, error=why)
+            return
+        self.complete = True
+
+    async def _is_whole(self, request: IncomingRequest) -> bool:
+        if not request.body.ended:
+            request.body.discard()
+            with trio.move_on_after(_REST_OF_BODY_SECONDS):
+                await request.body.wait_ended()
+        return request.body.ended
+
+    async def end(self) -> None:
+        await self._send(HTTPResponseBodyEvent(type="http.response.body", body=b"", more_body=False))
+
+    async def _body(self, data: str | bytes) -> None:
+        body = data.encode() if isinstance(data, str) else data
+        if body:
+            await self._send(HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=True))
+            self.size_bytes += len(body)
+
+
+class Lifespan:
+    """Opens what the app needs, keeps its background tasks, and closes all in the opposite order."""
+
+    def __init__(self, app: "App", scope: LifespanScope) -> None:
+        self.app = app
+        self._told_to_end = False
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Serve the lifespan protocol."""
+        cause: Exception | None = None
+        started = False
+        await receive()
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    for opened in self.app.resources:
+                        await stack.enter_async_context(opened())
+                except Exception as error:
+                    # Taken before the groups of other resources wrap it.
+                    cause = error
+                    raise
+                started = True
+                await send({"type": "lifespan.startup.complete"})
+                await self._run_tasks(receive)
+        except* Exception as errors:  # noqa: BLE001 - the root of every task that a resource has of its own
+            if started:
+                self.app.lifecycle.fail(errors)
+                _log.exception("a resource of the app failed")
+            else:
+                _log.exception("the app could not start")
+                cause = cause or errors
+        if not started:
+            # Hypercorn ends the process with this message.
+            await send({"type": "lifespan.startup.failed", "message": str(cause)})
+            return
+        await self._wait_end(receive)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _run_tasks(self, receive: ASGIReceiveCallable) -> None:
+        app = self.app
+        try:
+            async with open_task_group("app", detached=True) as group:
+                app.tasks = group
+                group.start_soon(self._warm)
+                await self._wait_end(receive)
+                if app.lifecycle.draining.is_set():
+                    await app.lifecycle.drained.wait()
+                group.cancel_scope.cancel()
+        except* Exception as errors:  # noqa: BLE001 - the root of every task that outlives a request
+            # The app has lost its tasks: whoever serves it is told and ends the process.
+            app.lifecycle.fail(errors)
+            _log.exception("a task of the app failed")
+            await self._wait_end(receive)
+
+    async def _wait_end(self, receive: ASGIReceiveCallable) -> None:
+        if not self._told_to_end:
+            await receive()
+            self._told_to_end = True
+
+    async def _warm(self) -> None:
+        for warm in self.app.warm_ups:
+            await warm()
+        self.app.lifecycle.warmed()

@@ -1,0 +1,148 @@
+"""How a service starts: settings, then its sockets, and only then everything that takes long to import."""
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+from cqox.dumps import refuse_dumps
+from services.config.configuration import (
+    HelpRequested,
+    SettingsError,
+    adopt_telemetry_secrets,
+    load,
+    load_command_line,
+)
+from services.http.server.sockets import AddressUnusable, listen
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+
+    from services.config.settings import Settings
+    from services.http.server.app import App
+
+__all__ = ["asgi_app", "become_private", "run_service"]
+
+_PRIVATE_UMASK = 0o077
+"""What a service makes, its workers included, is for its own user alone."""
+
+_USAGE = 2
+
+
+def become_private() -> None:
+    """Keep from other users what this process creates, and from other processes of its user what it holds."""
+    os.umask(_PRIVATE_UMASK)
+    # The environment holds passwords, and the workers that read files of strangers run as the same user.
+    refuse_dumps()
+
+
+def run_service(
+    service: Literal["gateway", "engine"], arguments: Sequence[str], load: "Callable[[], Callable[[Settings], App]]"
+) -> int:
+    """Run a service from its start to the end of its drain.
+
+    Args:
+        service: which one.
+        arguments: the command line, without the program.
+        load: imports the app's module and returns what makes the app; that raises `SettingsError` for a setting that
+            only the service itself can judge.
+
+    Returns:
+        The exit status: 0 after a clean drain, 1 where something was cut or the service could not start, 2 where the
+        command line or the environment is wrong.
+    """
+    become_private()
+    try:
+        loaded = load_command_line(service, arguments, os.environ)
+        adopt_telemetry_secrets(os.environ)
+    except HelpRequested as text:
+        sys.stdout.write(f"{text}\n")
+        return 0
+    except SettingsError as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        return _USAGE
+    settings = loaded.settings
+    port = settings.gateway_port if service == "gateway" else settings.engine_port
+    # Nothing is in flight until the loop runs and receives these signals itself. Whoever sees the port open may send
+    # one at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end_early)
+    try:
+        # From here on clients wait in the kernel's queue instead of being refused.
+        sockets = listen(settings.host, port)
+    except AddressUnusable as error:
+        hint = f"Choose another with --{service}-port or CQOX_{service.upper()}_PORT." if error.in_use else ""
+        sys.stderr.write(f"{service}: {error} {hint}".rstrip() + "\n")
+        return 1
+    from services.http.observability.logs import set_up_logging
+    from services.http.server.serving import serve
+
+    set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
+    try:
+        app = load()(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        return _USAGE
+    status = serve(
+        app,
+        sockets=sockets,
+        drain_seconds=settings.drain_seconds,
+        drain_delay=settings.drain_delay,
+        notes=loaded.notes,
+    )
+    # The interpreter's last look for garbage takes half a second, and the process is over.
+    gc.freeze()
+    return status
+
+
+def _end_early(number: int, frame: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def asgi_app(
+    service: Literal["gateway", "engine"], create: "Callable[[Settings], App]"
+) -> "Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]":
+    """The service for a server other than ours, such as the `hypercorn` command with one Trio worker.
+
+    It is made at the first call, from the environment alone: importing the module that holds it has no effect.
+    """
+
+    @cache
+    def made() -> "App":
+        import trio
+
+        from services.config.settings import table
+        from services.http.observability.logs import set_up_logging
+        from services.http.server.connection_limits import ConnectionLimits
+        from services.http.server.hypercorn_patches import serve_connections
+
+        if not trio.lowlevel.in_trio_run():
+            raise SettingsError(
+                f"the {service} runs on Trio, and its server does not: start hypercorn with -c deploy/hypercorn.toml "
+                f"or --worker-class trio, or run python -m services.{service}"
+            )
+        become_private()
+        loaded = load(os.environ, secrets={one.name for one in table() if service in one.services})
+        adopt_telemetry_secrets(os.environ)
+        settings = loaded.settings
+        most, most_per_client = settings.max_connections, settings.connections_per_client if service == "gateway" else 0
+        serve_connections(ConnectionLimits(most=most, most_per_client=most_per_client))
+        set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
+        return create(settings)
+
+    async def app(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        try:
+            served = made()
+        except SettingsError as error:
+            if scope["type"] != "lifespan":
+                raise
+            # Any other failure would have the server go on without the app.
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await served(scope, receive, send)
+
+    return app

@@ -1,0 +1,72 @@
+"""Telemetry of a service from its start to its end, and what is measured by the clock meanwhile."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import trio
+
+from cqox.tasks import open_task_group
+from cqox.telemetry import metrics, series
+from cqox.telemetry.setup import Telemetry, start
+from services.config.settings import Settings
+from services.http.observability.tracing import link_traces
+
+if TYPE_CHECKING:
+    from services.http.server.app import App
+
+__all__ = ["begin_telemetry", "telemetry_of"]
+
+_LAG_EVERY_SECONDS = 0.5
+
+
+def begin_telemetry(title: str, settings: Settings) -> Telemetry:
+    """Telemetry of a service by its title, begun as its settings and the environment ask."""
+    link_traces(settings.trace_url)
+    return start(title.lower(), version=version("cqox"), task_ratio=settings.trace_tasks)
+
+
+@asynccontextmanager
+async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
+    """Telemetry while the app serves: begun here, and ended within its bound, unless whoever serves the app does so."""
+    owned = app.telemetry is None
+    begun = app.telemetry = app.telemetry or begin_telemetry(app.title, app.settings)
+    draining = _Draining(app)
+    end_active = metrics.watch(series.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])
+    # Nobody can scrape a process whose sockets are closed: how long its drain took is told in its last words.
+    begun.until_stopped(metrics.watch(series.DRAIN_SECONDS, lambda: [(draining.seconds, {})]))
+    try:
+        async with open_task_group("telemetry", detached=True) as group:
+            group.start_soon(_measure_lag, name="event loop lag")
+            group.start_soon(draining.watch, name="drain clock")
+            yield begun
+            group.cancel_scope.cancel()
+    finally:
+        if owned:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(begun.stop)
+            app.telemetry = None
+        end_active()
+
+
+class _Draining:
+    def __init__(self, app: "App") -> None:
+        self._event = app.lifecycle.draining
+        self._since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
+    async def watch(self) -> None:
+        await self._event.wait()
+        self._since = time.monotonic()
+
+
+async def _measure_lag() -> None:
+    while True:
+        due = time.perf_counter() + _LAG_EVERY_SECONDS
+        await trio.sleep(_LAG_EVERY_SECONDS)
+        metrics.record(series.LOOP_LAG, max(0.0, time.perf_counter() - due))
