@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cqox.contract import Gate
-from cqox.diagnostics._tables import NO_PRIMARY, Table, number_in, skip, table_in, text_or
+from cqox.diagnostics.tables import NO_PRIMARY, Table, number_in, skip, table_in, text_or
 from cqox.estimators import Estimate
 
 __all__ = ["refutation_gate"]

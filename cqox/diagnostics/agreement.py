@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cqox.diagnostics._tables import number_in
 from cqox.diagnostics.sensitivity import outcome_scale, unconfounded
+from cqox.diagnostics.tables import number_in
 from cqox.estimators import Estimate, Json, Plan, Vector
 from cqox.estimators.numerics.array_store import let_go
 

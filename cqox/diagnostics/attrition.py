@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Plan
 from cqox.estimators.adjustment.missing_outcome_bounds import Bounds, trimming_bounds, worst_case_bounds

@@ -4,9 +4,9 @@ import numpy as np
 
 from cqox.contract import Gate
 from cqox.datasets import said_after_treatment
-from cqox.diagnostics._json import number
-from cqox.diagnostics._tables import NO_PRIMARY, Table, skip, table_in, text_or
+from cqox.diagnostics.json_values import number
 from cqox.diagnostics.sensitivity import unconfounded
+from cqox.diagnostics.tables import NO_PRIMARY, Table, skip, table_in, text_or
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
 from cqox.estimators.numerics.absorb import compress

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.diagnostics.weightings import Weighting
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Matrix, Plan, Sample, Vector

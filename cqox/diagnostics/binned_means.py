@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.estimators import Json, Plan, Vector
 from cqox.estimators.rd.study import Study
 

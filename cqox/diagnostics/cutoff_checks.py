@@ -1,7 +1,7 @@
 """Gates on a regression discontinuity: whether units chose their side, and whether covariates jump as well."""
 
 from cqox.contract import Gate
-from cqox.diagnostics._tables import NO_PRIMARY, Table, below, number_in, skip, table_in, text_or
+from cqox.diagnostics.tables import NO_PRIMARY, Table, below, number_in, skip, table_in, text_or
 from cqox.estimators import Estimate
 
 __all__ = ["continuity", "manipulation"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cqox.contract import Decision, Gate
-from cqox.diagnostics._tables import number_in
 from cqox.diagnostics.primary import Primary
+from cqox.diagnostics.tables import number_in
 from cqox.estimators import Estimate
 from cqox.estimators.numerics.quantiles import critical_value
 

@@ -3,8 +3,8 @@
 import math
 
 from cqox.contract import Gate
-from cqox.diagnostics._tables import NO_PRIMARY, Table, above, below, number_in, skip, table_in, text_or
 from cqox.diagnostics.sensitivity import unconfounded
+from cqox.diagnostics.tables import NO_PRIMARY, Table, above, below, number_in, skip, table_in, text_or
 from cqox.diagnostics.weightings import REGRESSIONS
 from cqox.estimators import Estimate
 

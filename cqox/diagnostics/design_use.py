@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from cqox.contract import Gate
-from cqox.diagnostics._tables import NO_PRIMARY, Table, skip, table_in, text_or
 from cqox.diagnostics.primary import TESTS
+from cqox.diagnostics.tables import NO_PRIMARY, Table, skip, table_in, text_or
 from cqox.estimators import Estimate, Estimator, Json, Plan, entries
 
 __all__ = ["design_gate", "design_use"]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cqox.diagnostics._json import number
 from cqox.diagnostics.binned_means import binned_means
+from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Vector, catalog, run
 from cqox.estimators.rd.discontinuity import fuzzy_study, sharp_study

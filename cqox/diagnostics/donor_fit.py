@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from cqox.contract import Gate
-from cqox.diagnostics._tables import NO_PRIMARY, above, number_in, skip
+from cqox.diagnostics.tables import NO_PRIMARY, above, number_in, skip
 from cqox.estimators import Estimate, Json
 
 __all__ = ["donor_fit", "donor_fit_gate"]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cqox.diagnostics._cohorts import Cohorts, cohorts
-from cqox.diagnostics._json import number
+from cqox.diagnostics.cohorts import Cohorts, cohorts
+from cqox.diagnostics.json_values import number
 from cqox.estimators import Json, Plan
 
 __all__ = ["event_means"]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cqox.diagnostics._joint_test import joint_test, supported
-from cqox.diagnostics._json import number
 from cqox.diagnostics.honest import honest_bounds
+from cqox.diagnostics.joint_tests import joint_test, supported
+from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Matrix, Plan, Vector
 from cqox.estimators.panel.did_staggered import EventStudy

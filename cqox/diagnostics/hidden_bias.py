@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
 from cqox.estimators.matching.pairs import matched_pairs

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.estimators import Json, Matrix, Vector
 from cqox.estimators.numerics.quantiles import critical_value
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
 from cqox.estimators.sensitivity.omitted_variables import (

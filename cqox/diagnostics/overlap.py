@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Plan
 

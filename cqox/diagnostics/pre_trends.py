@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cqox.diagnostics._cohorts import starts_by_row, timed_sample
-from cqox.diagnostics._joint_test import joint_test, supported
-from cqox.diagnostics._json import number
+from cqox.diagnostics.cohorts import starts_by_row, timed_sample
 from cqox.diagnostics.event_study import joint_test_before
+from cqox.diagnostics.joint_tests import joint_test, supported
+from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Json, Matrix, Plan, Vector
 from cqox.estimators.panel.did_staggered import event_study

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.errors import UnusableData

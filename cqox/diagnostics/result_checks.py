@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cqox.contract import Gate
-from cqox.diagnostics._json import number
-from cqox.diagnostics._tables import NO_PRIMARY, Table, above, number_in, skip, table_in, text_or
 from cqox.diagnostics.agreement import comparable
+from cqox.diagnostics.json_values import number
 from cqox.diagnostics.sensitivity import unconfounded
+from cqox.diagnostics.tables import NO_PRIMARY, Table, above, number_in, skip, table_in, text_or
 from cqox.estimators import Estimate
 from cqox.estimators.numerics.quantiles import critical_value
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Vector
 from cqox.estimators.numerics.quantiles import critical_value

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cqox.contract import Gate
-from cqox.diagnostics._tables import NO_PRIMARY, below, number_in, skip, table_in
+from cqox.diagnostics.tables import NO_PRIMARY, below, number_in, skip, table_in
 from cqox.estimators import Estimate, Json
 
 __all__ = ["serial_dependence", "serial_dependence_gate"]

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
 from cqox.estimators.adjustment.stratification import stratum_weights
 from cqox.estimators.adjustment.weighting import balanced_weights, balancing_weights

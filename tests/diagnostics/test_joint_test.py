@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cqox.diagnostics._joint_test import joint_test, supported
+from cqox.diagnostics.joint_tests import joint_test, supported
 
 
 def test_the_p_value_is_that_of_hotellings_test() -> None:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from cqox.diagnostics._json import number
+from cqox.diagnostics.json_values import number
 from cqox.estimators import Json, Matrix, Vector
 
 __all__ = ["joint_test", "supported"]
