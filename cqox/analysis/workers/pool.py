@@ -10,7 +10,7 @@ that a storm of cancellations costs no processes; the process of one that does n
 import logging
 import math
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
@@ -76,8 +76,9 @@ class WorkerPool:
         self._claims: deque[_Claim] = deque()
         self._warmed = anyio.Event()
         self._group: TaskGroup | None = None
-        # Of each slot, how many starts have failed since any has succeeded.
-        self._failures = Counter[int]()
+        # How many starts in a row have failed, and until when others count as failures of the same moment.
+        self._failures = 0
+        self._try_again_at = -math.inf
         self._confined: tuple[str, ...] | None = None
         self.restarts = 0
 
@@ -91,7 +92,7 @@ class WorkerPool:
         async with open_task_group() as group:
             pool._group = group
             for slot in range(pool._slots):
-                group.start_soon(pool._tend, slot, name=f"worker slot {slot}")
+                group.start_soon(pool._tend, name=f"worker slot {slot}")
             try:
                 yield pool
             finally:
@@ -143,7 +144,7 @@ class WorkerPool:
                 worker = self._idle.popleft()
                 if worker.alive:
                     return worker
-            if self._given_up:
+            if self._failures >= _FAILURES_TO_GIVE_UP:
                 raise WorkersUnavailable("Worker processes do not start; the log says why.")
             claim = _Claim()
             join(claim)
@@ -171,25 +172,18 @@ class WorkerPool:
         self._warmed.set()
         self._warmed = anyio.Event()
 
-    @property
-    def _given_up(self) -> bool:
-        # Slots that start at the same moment fail of the same trouble: one of them must have tried after it again.
-        return max(self._failures.values(), default=0) >= _FAILURES_TO_GIVE_UP
-
-    async def _tend(self, slot: int) -> None:
+    async def _tend(self) -> None:
         while True:
-            try:
-                async with self._starting:
+            async with self._starting:
+                worker, began = None, anyio.current_time()
+                try:
                     worker = await WorkerProcess.start(work=self._work, limits=self._limits, threads=self._threads)
-            except (WorkerLost, LimitExceeded, OSError) as error:
-                self._failures[slot] += 1
-                _logger.error("A worker process did not start (%d in a row): %s", self._failures[slot], error)
-                if self._given_up:
-                    while self._claims:
-                        self._claims.popleft().settled.set()
-                await anyio.sleep(min(_MAX_PAUSE_SECONDS, 0.1 * math.pow(2, min(self._failures[slot], 10))))
+                except (WorkerLost, LimitExceeded, OSError) as error:
+                    self._start_failed(error, began)
+            if worker is None:
+                await anyio.sleep_until(self._try_again_at)
                 continue
-            self._failures.clear()
+            self._failures, self._try_again_at = 0, -math.inf
             self._say_how_confined(worker)
             self._offer(worker)
             try:
@@ -199,6 +193,21 @@ class WorkerPool:
                 with anyio.CancelScope(shield=True):
                     await worker.ended()
             self.restarts += 1
+
+    def _start_failed(self, error: Exception, began: float) -> None:
+        """Count a failed start once for all that began before the pause after the last one was over.
+
+        Processes that start at the same moment fail of the same trouble, which says nothing of whether it lasts; and
+        however many slots there are, callers learn after as many rounds that nothing starts.
+        """
+        if began >= self._try_again_at:
+            self._failures += 1
+            pause = min(_MAX_PAUSE_SECONDS, 0.1 * math.pow(2, min(self._failures, 10)))
+            self._try_again_at = anyio.current_time() + pause
+        _logger.error("A worker process did not start (%d in a row): %s", self._failures, error)
+        if self._failures >= _FAILURES_TO_GIVE_UP:
+            while self._claims:
+                self._claims.popleft().settled.set()
 
     def _say_how_confined(self, worker: WorkerProcess) -> None:
         """Log once what workers have given up, and again where another one has given up something else."""

@@ -334,6 +334,24 @@ async def test_processes_that_fail_to_start_at_the_same_moment_are_tried_again_b
     assert len(refused) == 3
 
 
+async def test_a_task_is_refused_after_as_many_rounds_however_many_processes_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began = list[float]()
+
+    async def start(**_: object) -> WorkerProcess:
+        began.append(anyio.current_time())
+        await anyio.sleep(0.25)
+        raise WorkerLost("it ended before it was ready")
+
+    monkeypatch.setattr(WorkerProcess, "start", start)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 1)
+    async with opened(size=8) as pool:
+        with pytest.raises(WorkersUnavailable):
+            await pool.run("echo", {})
+    assert 3 <= len(began) <= 8, "each of the nine was tried"
+
+
 def test_sizes_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="size must be at least 1, not 0"):
         WorkerPool(work=CHORES, size=0)
