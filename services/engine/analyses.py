@@ -69,6 +69,7 @@ def handlers(state: State) -> dict[str, Handler]:
         return json_answer({"analyses": [_summary(report) for report in page.items], "next": page.next})
 
     async def delete_analysis(analysis_id: str) -> Response:
+        query_of("delete_analysis")
         await state.analyses.retention.delete_report(analysis_id)
         return no_content()
 

@@ -46,6 +46,7 @@ def handlers(state: State) -> dict[str, Handler]:
         return json_answer(described(job))
 
     async def cancel_job(job_id: str) -> Response:
+        query_of("cancel_job")
         job = await remembered(state, job_id)
         if job is None:
             record = await _ended(state, job_id)

@@ -22,7 +22,7 @@ def query_of(name: str) -> Mapping[str, str]:
 
     Raises:
         InvalidRequest: it holds a name that the operation does not know. Ignored, a misspelt filter would list
-            everything, and a misspelt `erase` would erase nothing.
+            everything, a misspelt `erase` would erase nothing, and a limited deletion would be a whole one.
     """
     query = current_request().args
     known = [each.name for each in operation(name).parameters if each.where == "query"]

@@ -122,7 +122,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "that runs at that moment goes on, and its report is stored.",
         parameters=(_ANALYSIS,),
         answers=(Answer(status=204, meaning="It is gone."),),
-        problems=(404, *_UNAVAILABLE, _NO_ROOM),
+        problems=(400, 404, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
         name="read_figure",
@@ -172,7 +172,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "is deleted, after which it is not known; its report stays.",
         parameters=(_JOB,),
         answers=(Answer(meaning="Its state, for the last time where it had ended before.", model=JobDescription),),
-        problems=(404, 409, *_UNAVAILABLE, _NO_ROOM),
+        problems=(400, 404, 409, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
         name="job_events",

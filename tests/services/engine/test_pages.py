@@ -9,6 +9,8 @@ UNKNOWN = [
     ("GET", "/api/analyses", "status", ["before", "dataset_id", "limit"]),
     ("GET", "/api/datasets", "before", []),
     ("DELETE", "/api/datasets/0123", "erse", ["erase"]),
+    ("DELETE", "/api/analyses/0123", "erase", []),
+    ("DELETE", "/api/jobs/0123", "status", []),
 ]
 
 
