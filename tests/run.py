@@ -1,7 +1,7 @@
 """Run pytest, and what failed once more, alone: `python -m tests.run [--first] PYTEST_ARGUMENTS`.
 
 A test that passes the second time is flaky: its name is printed at the end of every stage, and more than three in one
-run of `make test` fail it. `--first` begins to count anew.
+run of `make test` fail it. `--first` begins the count.
 """
 
 import json

@@ -66,8 +66,8 @@ def run_service(
         return _USAGE
     settings = loaded.settings
     port = settings.gateway_port if service == "gateway" else settings.engine_port
-    # Nothing is in flight until the loop runs and receives these signals itself. Whoever sees the port open may send
-    # one at once.
+    # Nothing is in flight until the loop runs and receives these signals itself. A process that sees the port open may
+    # send one at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end_early)
     try:
