@@ -17,7 +17,7 @@ from services.http.server.serving import _Server
 from services.http.server.sockets import listen
 from tests.services.conftest import PATIENCE_SECONDS
 
-APP = str(Path(__file__).parent / "served_app.py")
+APP = str(Path(__file__).parents[1] / "served_app.py")
 # The hard stop comes five seconds after the grace, and what is to end without it may take longer on a busy machine.
 NOT_HARD = (
     "-c",

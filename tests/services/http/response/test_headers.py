@@ -12,7 +12,7 @@ from services.http.endpoints.docs import add_docs
 from services.http.response.headers import headers_of_refusal
 from services.http.server.app import App
 
-CERTIFICATE = Path(__file__).parents[1] / "gateway" / "localhost.pem"
+CERTIFICATE = Path(__file__).parents[2] / "gateway" / "localhost.pem"
 HSTS = "Strict-Transport-Security"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.services.conftest import PATIENCE_SECONDS
 
-APP = str(Path(__file__).parent / "served_app.py")
+APP = str(Path(__file__).parents[1] / "served_app.py")
 ONE = b"GET /now HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /now HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 

@@ -66,7 +66,7 @@ def test_the_models_of_the_contract_are_the_schemas():
 
 
 def test_the_example_is_the_one_that_ships_with_the_project():
-    shipped = json.loads((Path(__file__).parents[3] / "examples" / "request.json").read_text())
+    shipped = json.loads((Path(__file__).parents[4] / "examples" / "request.json").read_text())
     assert operation("analyze").example == shipped
 
 

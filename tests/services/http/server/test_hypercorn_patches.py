@@ -10,7 +10,7 @@ import pytest
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 
-APP = str(Path(__file__).parent / "served_app.py")
+APP = str(Path(__file__).parents[1] / "served_app.py")
 
 BREAKING = (
     "import runpy, services.http.server.http1 as http1\n"
