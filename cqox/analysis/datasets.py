@@ -17,7 +17,7 @@ from cqox.analysis.key import canonical_json, digest
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.contract import near_words
-from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
+from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
 from cqox.storage import DatasetRecord, FileStore, ResultStore
 from cqox.tasks import TaskGroup
 from cqox.telemetry import metrics, series
@@ -67,6 +67,7 @@ class Datasets:
         self._met: dict[str, tuple[DatasetRecord, float]] = {}
         self._noted: dict[str, float] = {}
         self._samples_there = anyio.Event()
+        self._samples_failure: Exception | None = None
         self._making = anyio.Lock()
         self._epoch = epoch
         self._of_epoch = 0
@@ -79,12 +80,19 @@ class Datasets:
         return self._files.scratch
 
     async def prepare_samples(self, group: TaskGroup) -> None:
-        """See that the built-in data sets are there; what disk or registry do not take now, `group` tries again."""
+        """See that the built-in data sets are there; what disk or registry do not take now, `group` tries again.
+
+        Any other failure is raised, here and to those that wait for a data set.
+        """
         try:
             await self._prepare()
         except StoreUnavailable as error:
             _logger.warning("The built-in data sets are made or registered later: %s", error)
             group.start_soon(self._prepare_later, name="make and register the built-in data sets")
+        except Exception as error:
+            self._samples_failure = error
+            self._samples_there.set()
+            raise
         self._samples_there.set()
 
     async def add(
@@ -158,11 +166,16 @@ class Datasets:
 
         Raises:
             NotFound: there is none.
+            WorkersUnavailable: it may be a built-in one, and those could not be made.
         """
         record = await self._find(dataset_id)
         if record is None and not self._samples_there.is_set():
             await self._samples_there.wait()
             record = await self._find(dataset_id)
+        if record is None and self._samples_failure is not None:
+            raise WorkersUnavailable(
+                "The built-in data sets could not be made; the log says why."
+            ) from self._samples_failure
         if record is None:
             known = [other.dataset_id for other in await self._store.datasets()]
             near = near_words(dataset_id, known)

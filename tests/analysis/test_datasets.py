@@ -12,7 +12,7 @@ from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import epoch_of
 from cqox.analysis.workers import Reply, WorkerPool
-from cqox.errors import InvalidRequest, NotFound, StoreUnavailable
+from cqox.errors import InvalidRequest, NotFound, StoreUnavailable, WorkersUnavailable
 from cqox.storage import DatasetRecord, FileStore, SqliteStore
 from cqox.tasks import open_task_group
 
@@ -80,6 +80,32 @@ async def test_who_leaves_while_the_samples_are_made_leaves_at_once(tmp_path: Pa
         with anyio.move_on_after(0.05) as scope:
             await made.get("test")
     assert scope.cancelled_caught
+
+
+async def test_who_waits_for_samples_that_cannot_be_made_learns_it_at_once(tmp_path: Path) -> None:
+    class Broken(Pool):
+        async def run(self, name: str, arguments: Mapping[str, object]) -> Reply:
+            await self.go_on.wait()
+            raise WorkersUnavailable("nothing starts")
+
+    pool, raised = Broken(), list[str]()
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+
+        async def ask() -> None:
+            with pytest.raises(WorkersUnavailable) as caught:
+                await made.get("test")
+            raised.append(str(caught.value))
+
+        async def prepare() -> None:
+            with pytest.raises(WorkersUnavailable, match="nothing starts"):
+                await made.prepare_samples(group)
+
+        with anyio.fail_after(5):
+            async with open_task_group() as asking:
+                asking.start_soon(ask)
+                asking.start_soon(prepare)
+                pool.go_on.set()
+    assert raised == ["The built-in data sets could not be made; the log says why."]
 
 
 async def test_what_is_unknown_once_the_samples_are_there_is_unknown(tmp_path: Path) -> None:
