@@ -59,12 +59,12 @@ class Place:
         client: the client's address.
         scope: cancelled where the connection is evicted.
         evicted: whether it has given way to another one.
+        has_unread: whether bytes of the client have arrived and wait to be read; not asked of one that sends no more.
         probes_only: whether it is beyond the bound, so that it may ask for health alone.
         streams_events: whether its answer is an event stream.
     """
 
     __slots__ = (
-        "_has_unread",
         "_idle",
         "_left_at",
         "_limits",
@@ -72,6 +72,7 @@ class Place:
         "_transfers",
         "client",
         "evicted",
+        "has_unread",
         "probes_only",
         "scope",
         "streams_events",
@@ -82,7 +83,7 @@ class Place:
     ) -> None:
         self._limits = limits
         self.client = client
-        self._has_unread = has_unread
+        self.has_unread = has_unread
         self._idle = False
         self._transfers = 0
         # A transfer that keeps its pace has paid for the time until now; this lags behind for one that does not.
@@ -137,7 +138,7 @@ class Place:
         """
         if self._idle:
             # A request that waits for this process to read it has been sent: its client would see it cut.
-            return not self._has_unread()
+            return not self.has_unread()
         return self._transfers > 0 and now - self._paid_until >= seconds
 
 
@@ -203,8 +204,8 @@ class ConnectionLimits:
     def _admit_probe(self, client: str, has_unread: Callable[[], bool]) -> Place | None:
         if len(self._probes) >= PROBE_PLACES:
             # A probe sends its request at once: the first one that has not done so gives way, however short it waited.
-            waiting = (place for place in self._probes if place.activity is not Activity.ANSWERING)
-            late = next(waiting, None)
+            waiting = [place for place in self._probes if place.activity is not Activity.ANSWERING]
+            late = next((place for place in waiting if not place.has_unread()), next(iter(waiting), None))
             if late is None:
                 self.refused += 1
                 return None
