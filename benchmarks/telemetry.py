@@ -58,7 +58,7 @@ def _tasks() -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
     from cqox.tasks import observe_tasks
-    from cqox.telemetry.delivery import CountedSpanExporter, CountedSpans, Ledger
+    from cqox.telemetry.export_stats import CountedSpanExporter, CountedSpans, Ledger
     from cqox.telemetry.recorder import OpenTelemetryRecorder
     from cqox.telemetry.tasks import TaskSpans
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from cqox.errors import BulkheadFull
 from cqox.resilience.limits.bulkhead import Bulkhead
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 
 __all__ = ["Admission"]
 
@@ -125,7 +125,7 @@ class Admission:
 
     def _refusal(self, reason: str, wait: float) -> BulkheadFull:
         self.refused += 1
-        metrics.count(series.REJECTIONS, {"policy": self._name, "reason": reason})
+        metrics.count(metric_definitions.REJECTIONS, {"policy": self._name, "reason": reason})
         return BulkheadFull(self._name, retry_after=max(1.0, wait))
 
     def _learn(self, seconds: float) -> None:

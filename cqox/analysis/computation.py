@@ -12,14 +12,14 @@ from pydantic import JsonValue
 
 from cqox.analysis.admission import Admission
 from cqox.analysis.datasets import Datasets
-from cqox.analysis.flights import Underway
 from cqox.analysis.key import canonical_json, code_version, digest
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Found, Results
+from cqox.analysis.single_flight import Underway
 from cqox.analysis.workers import Progress, Reply, WorkerPool, member_objects
 from cqox.contract import AnalyzeRequest
 from cqox.storage import DatasetRecord, StoredReport
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.analyses import measure_report, measured_steps
 
 __all__ = ["Computation"]
@@ -67,7 +67,7 @@ class Computation:
         async def compute() -> StoredReport:
             arrived = time.perf_counter()
             async with self._admission.slot(seconds_left=underway.seconds_left):
-                metrics.record(series.QUEUE_WAIT, time.perf_counter() - arrived)
+                metrics.record(metric_definitions.QUEUE_WAIT, time.perf_counter() - arrived)
                 return await self._compute(request, record, key, underway.tell)
 
         return await self._results.once(key, compute)

@@ -20,7 +20,7 @@ from cqox.contract import near_words
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
 from cqox.storage import DatasetRecord, FileStore, ResultStore
 from cqox.tasks import TaskGroup
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 
 __all__ = ["Datasets"]
 
@@ -128,7 +128,7 @@ class Datasets:
         except BaseException:
             await self._files.drop(folder)
             raise
-        metrics.record(series.DATASET_SIZE, size_bytes)
+        metrics.record(metric_definitions.DATASET_SIZE, size_bytes)
         return await self._entered(record)
 
     async def get_for_analysis(self, dataset_id: str) -> DatasetRecord:

@@ -12,7 +12,7 @@ import polars as pl
 
 from cqox.analysis.levels import folded
 from cqox.analysis.roles import Columns, Rows, binary, covariate_matrix, group_codes, numeric
-from cqox.analysis.timing import cohort_column, time_column, with_months
+from cqox.analysis.time_roles import cohort_column, time_column, with_months
 from cqox.contract import ROLES, RoleMapping, counted
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Edges, Matrix, Vector

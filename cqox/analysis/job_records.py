@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import anyio
 
-from cqox.analysis.outage import Outage
-from cqox.analysis.tending import JOB_LEASE_SECONDS
+from cqox.analysis.job_leases import JOB_LEASE_SECONDS
+from cqox.analysis.log_throttle import Outage
 from cqox.contract import counted
 from cqox.errors import StoreUnavailable
 from cqox.resilience.retry.classification import never_sent

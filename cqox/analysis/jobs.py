@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 import anyio
 
-from cqox.analysis.flights import Tell
+from cqox.analysis.single_flight import Tell
 from cqox.analysis.weight import weight_of
 from cqox.errors import NotFound
 from cqox.tasks import TaskGroup

@@ -29,8 +29,8 @@ from cqox.analysis.roles import (
     period_codes,
     probability,
 )
-from cqox.analysis.rowkey import row_keys
-from cqox.analysis.timing import cohort_column, time_column, timing_notes, with_months
+from cqox.analysis.row_hash import row_keys
+from cqox.analysis.time_roles import cohort_column, time_column, timing_notes, with_months
 from cqox.contract import ROLES, Options, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Data, Vector

@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 from anyio import CancelScope
 
-from cqox.analysis.outage import Outage
+from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import Ballast, MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
 from cqox.storage.sqlite_file import check_sqlite

@@ -14,12 +14,12 @@ import polars as pl
 
 from cqox import diagnostics as judge
 from cqox import figures as draw
-from cqox.analysis.candidates import Candidates, covariate_candidates
 from cqox.analysis.finite import finite, finite_estimate, named
 from cqox.analysis.mapping import check_mapping, columns_of, names_in
 from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.refutation import refutation_gate
 from cqox.analysis.report import Finding, assemble
+from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unused import unused_roles
 from cqox.contract import ROLES, AnalyzeRequest, Gate, Options, RoleMapping
 from cqox.datasets import Column, describe, load_columns, open_columns

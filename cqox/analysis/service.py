@@ -19,12 +19,12 @@ from cqox.analysis.admission import Admission
 from cqox.analysis.answer import Answer
 from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
-from cqox.analysis.flights import Flights, Tell
 from cqox.analysis.heap import Heap
 from cqox.analysis.idempotency import Keys
+from cqox.analysis.job_leases import tend, tend_once
 from cqox.analysis.job_records import JobRecords
 from cqox.analysis.key import analysis_id, canonical_json
-from cqox.analysis.outage import Outage
+from cqox.analysis.log_throttle import Outage
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import (
     Found,
@@ -37,13 +37,13 @@ from cqox.analysis.results import (
     open_store,
 )
 from cqox.analysis.retention import Keep, Retention
-from cqox.analysis.tending import tend, tend_once
+from cqox.analysis.single_flight import Flights, Tell
 from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import FileStore, JobRecord, JobStatus, MemoryCache, Page, ResultCache, ResultStore, StoredReport
 from cqox.tasks import TaskGroup, open_task_group
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 
@@ -377,12 +377,14 @@ class Analyses:
     def _watched(self) -> Iterator[None]:
         pool, admission = self.pool, self.admission
         ends = [
-            metrics.watch(series.QUEUE_DEPTH, lambda: [(admission.queued, {})]),
-            metrics.watch(series.ANALYSES_RUNNING, lambda: [(admission.running, {})]),
-            metrics.watch(series.WORKER_RESTARTS, lambda: [(pool.restarts, {})]),
+            metrics.watch(metric_definitions.QUEUE_DEPTH, lambda: [(admission.queued, {})]),
+            metrics.watch(metric_definitions.ANALYSES_RUNNING, lambda: [(admission.running, {})]),
+            metrics.watch(metric_definitions.WORKER_RESTARTS, lambda: [(pool.restarts, {})]),
             watch_pools(self.store, self.cache),
-            metrics.watch(series.CACHE_BYTES, self._cache_sizes),
-            metrics.watch(series.WORKERS, lambda: [(pool.idle, {"state": "idle"}), (pool.busy, {"state": "busy"})]),
+            metrics.watch(metric_definitions.CACHE_BYTES, self._cache_sizes),
+            metrics.watch(
+                metric_definitions.WORKERS, lambda: [(pool.idle, {"state": "idle"}), (pool.busy, {"state": "busy"})]
+            ),
         ]
         try:
             yield

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from cqox.analysis.candidates import without_repeats
 from cqox.analysis.run import Step, analyze, rehearse
+from cqox.analysis.suggested_covariates import without_repeats
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import (
     Limits,

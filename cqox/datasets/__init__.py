@@ -5,8 +5,8 @@ Pure: no concurrency, no clock, no hidden randomness.
 
 from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
-from cqox.datasets.kept import ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
 from cqox.datasets.limits import Limits, ReadOptions
+from cqox.datasets.parquet_store import ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
 from cqox.datasets.reading import read_table
 from cqox.datasets.samples import sample_names, sample_path
 from cqox.datasets.table import Column, Description, Kind, Table, preview

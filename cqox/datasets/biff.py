@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from cqox.datasets.limits import Limits
-from cqox.datasets.scratch import Source
+from cqox.datasets.temp_files import Source
 from cqox.errors import UnreadableFile
 
 __all__ = ["check_biff"]

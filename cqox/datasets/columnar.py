@@ -8,7 +8,7 @@ from cqox.datasets.dates import within_calendar
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
-from cqox.datasets.scratch import Source
+from cqox.datasets.temp_files import Source
 from cqox.errors import UnreadableFile
 
 __all__ = ["read_arrow_file", "read_arrow_stream", "read_parquet"]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from cqox.datasets.csv_scan import Ragged, Shape, scan
 from cqox.datasets.dialect import Dialect, find_dialect
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits, exceeded
 from cqox.datasets.raw import Raw
-from cqox.datasets.scratch import Source
-from cqox.datasets.shape import Ragged, Shape, scan
+from cqox.datasets.temp_files import Source
 from cqox.errors import LimitExceeded, UnreadableFile
 
 if TYPE_CHECKING:

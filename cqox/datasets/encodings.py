@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cqox.datasets.kanji import is_common
-from cqox.datasets.scratch import Scratch, Source
 from cqox.datasets.signatures import TRIED
+from cqox.datasets.temp_files import Scratch, Source
 from cqox.errors import UnreadableFile
 
 __all__ = ["TextEncoding", "as_utf8", "find_encoding"]

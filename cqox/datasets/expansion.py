@@ -11,8 +11,8 @@ from typing import Protocol
 import zstandard
 
 from cqox.datasets.limits import Limits
-from cqox.datasets.scratch import BLOCK_BYTES, Scratch, Source
 from cqox.datasets.signatures import Compression, archive_kind, compression, container
+from cqox.datasets.temp_files import BLOCK_BYTES, Scratch, Source
 from cqox.errors import LimitExceeded, UnreadableFile
 
 __all__ = ["expand"]

@@ -13,7 +13,7 @@ import polars as pl
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits, exceeded
 from cqox.datasets.raw import Raw
-from cqox.datasets.scratch import Source
+from cqox.datasets.temp_files import Source
 from cqox.errors import UnreadableFile
 
 __all__ = ["looks_like_json", "read_json"]

@@ -15,10 +15,10 @@ from cqox.datasets.json_rows import looks_like_json, read_json
 from cqox.datasets.kinds import describe_column
 from cqox.datasets.limits import Limits, ReadOptions
 from cqox.datasets.raw import Raw
-from cqox.datasets.scratch import Scratch, Source
 from cqox.datasets.signatures import container
 from cqox.datasets.spreadsheet import read_spreadsheet
 from cqox.datasets.table import Column, Description, Table
+from cqox.datasets.temp_files import Scratch, Source
 from cqox.errors import LimitExceeded, NotFound, UnreadableFile, UnusableData
 
 __all__ = ["read_table"]

@@ -4,7 +4,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import Literal
 
-from cqox.datasets.scratch import Source
+from cqox.datasets.temp_files import Source
 from cqox.errors import UnreadableFile
 
 __all__ = ["TRIED", "Compression", "Container", "archive_kind", "container", "not_a_table"]

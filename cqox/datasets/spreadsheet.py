@@ -17,7 +17,7 @@ from cqox.datasets.biff import check_biff
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
-from cqox.datasets.scratch import BLOCK_BYTES, Source
+from cqox.datasets.temp_files import BLOCK_BYTES, Source
 from cqox.errors import InvalidRequest, LimitExceeded, UnreadableFile
 
 __all__ = ["read_spreadsheet"]

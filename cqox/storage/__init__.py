@@ -15,8 +15,8 @@ from cqox.storage.contracts import (
 )
 from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
 from cqox.storage.files import FileStore
+from cqox.storage.liveness_lock import Presence
 from cqox.storage.memory import MemoryCache
-from cqox.storage.presence import Presence
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite import SqliteStore
 

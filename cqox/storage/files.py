@@ -34,8 +34,8 @@ from cqox.storage.contracts import DatasetRecord
 from cqox.storage.disk import alone, check_disk, check_room, is_disk_fault, is_full, unavailable
 from cqox.storage.file_operations import link_or_copy, remove, stamp, sync
 from cqox.storage.leftovers import Erasures, sweep
+from cqox.storage.liveness_lock import Presence
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
-from cqox.storage.presence import Presence
 from cqox.storage.private import private_folder, private_opener, tighten, tighten_one
 
 __all__ = ["TABLE", "FileStore"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 
 __all__ = ["measure_report", "measured_steps"]
 
@@ -19,9 +19,9 @@ def measured_steps(tell: _Tell) -> _Tell:
         if isinstance(name, str) and isinstance(seconds, float | int):
             if name.startswith(_ESTIMATE):
                 labels = {"estimator": name.removeprefix(_ESTIMATE), "status": str(step.get("status"))}
-                metrics.record(series.ESTIMATOR_DURATION, seconds, labels)
+                metrics.record(metric_definitions.ESTIMATOR_DURATION, seconds, labels)
             else:
-                metrics.record(series.STEP_DURATION, seconds, {"step": name})
+                metrics.record(metric_definitions.STEP_DURATION, seconds, {"step": name})
         tell(step)
 
     return measured
@@ -37,6 +37,6 @@ def measure_report(report: Mapping[str, object], *, rows: object) -> None:
     gates = report.get("gates")
     for name, gate in gates.items() if isinstance(gates, Mapping) else ():
         if isinstance(gate, Mapping):
-            metrics.count(series.GATE_RESULTS, {"gate": str(name), "status": str(gate.get("status"))})
+            metrics.count(metric_definitions.GATE_RESULTS, {"gate": str(name), "status": str(gate.get("status"))})
     if isinstance(rows, int):
-        metrics.record(series.DATASET_ROWS, rows)
+        metrics.record(metric_definitions.DATASET_ROWS, rows)

@@ -6,7 +6,7 @@ from typing import Self
 
 import httpx
 
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.context import TRACEPARENT, TRACESTATE, to_headers
 from cqox.telemetry.outcome import error_type
 from cqox.telemetry.spans import Attributes, Span, current, is_recording, span
@@ -93,7 +93,7 @@ class _Exchange:
         self._ended = True
         if error is not None:
             self._labels["error.type"] = error_type(error)
-        metrics.record(series.HTTP_CLIENT_DURATION, time.perf_counter() - self._began, self._labels)
+        metrics.record(metric_definitions.HTTP_CLIENT_DURATION, time.perf_counter() - self._began, self._labels)
         self._span.__exit__(None if error is None else type(error), error, None)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from cqox.telemetry import metrics
+from cqox.telemetry.metric_definitions import SERIES, Series
 from cqox.telemetry.metrics import Labels
-from cqox.telemetry.series import SERIES, Series
 
 __all__ = ["Instruments"]
 

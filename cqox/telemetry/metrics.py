@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Protocol
 
-from cqox.telemetry.series import Series
+from cqox.telemetry.metric_definitions import Series
 
 __all__ = ["Labels", "Reading", "Sink", "count", "deliver_to", "read", "readings", "record", "watch"]
 

@@ -33,7 +33,7 @@ from cqox.resilience import (
     registry,
     subscribe,
 )
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.metrics import Labels
 from cqox.telemetry.outcome import error_type
 from cqox.telemetry.spans import Attributes, current_span, span, span_since
@@ -67,7 +67,7 @@ class PolicyListener:
         match event:
             case AttemptStarted(attempt=attempt, max_attempts=most):
                 if attempt > 1:
-                    metrics.count(series.RETRIES, policy)
+                    metrics.count(metric_definitions.RETRIES, policy)
                     self._waited(event.name, attempt, most)
             case AttemptFailed(attempt=attempt, error=error):
                 _note("attempt failed", event, attempt=attempt, error=error_type(error))
@@ -75,20 +75,20 @@ class PolicyListener:
                 _waiting_since.set(self._now_ns())
                 _note("retry scheduled", event, attempt=attempt, delay=delay, error=error_type(error))
             case GaveUp(attempt=attempt, reason=reason):
-                metrics.count(series.GIVEN_UP, policy)
+                metrics.count(metric_definitions.GIVEN_UP, policy)
                 _note("gave up", event, attempt=attempt, reason=reason)
             case CallRejected(kind=kind, retry_after=retry_after, enforced=enforced):
                 if enforced:
-                    metrics.count(series.REJECTIONS, {**policy, "reason": kind})
+                    metrics.count(metric_definitions.REJECTIONS, {**policy, "reason": kind})
                 _refused(event.name, kind, retry_after, enforced)
             case TimedOut(seconds=seconds):
-                metrics.count(series.TIMEOUTS, policy)
+                metrics.count(metric_definitions.TIMEOUTS, policy)
                 _note("timed out", event, seconds=seconds)
             case ProbeFailed(error=error):
                 _note("probe failed", event, error=error_type(error))
             case _ if type(event) in _STATES:
                 state = _STATES[type(event)]
-                metrics.count(series.CIRCUIT_TRANSITIONS, {**policy, "state": state})
+                metrics.count(metric_definitions.CIRCUIT_TRANSITIONS, {**policy, "state": state})
                 _note(f"circuit {state}", event, reason=getattr(event, "reason", ""))
             case _:
                 _note(type(event).__name__, event)
@@ -109,10 +109,10 @@ def watch_policies(policies: Registry = registry) -> Callable[[], None]:
     """
     ends = [
         subscribe(PolicyListener()),
-        metrics.watch(series.CIRCUIT_STATE, lambda: _circuits(policies)),
-        metrics.watch(series.RETRY_BUDGET, lambda: _budgets(policies)),
-        metrics.watch(series.BULKHEAD_RUNNING, lambda: _bulkheads(policies, "running")),
-        metrics.watch(series.BULKHEAD_QUEUED, lambda: _bulkheads(policies, "queued")),
+        metrics.watch(metric_definitions.CIRCUIT_STATE, lambda: _circuits(policies)),
+        metrics.watch(metric_definitions.RETRY_BUDGET, lambda: _budgets(policies)),
+        metrics.watch(metric_definitions.BULKHEAD_RUNNING, lambda: _bulkheads(policies, "running")),
+        metrics.watch(metric_definitions.BULKHEAD_QUEUED, lambda: _bulkheads(policies, "queued")),
     ]
 
     def end() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.metrics import Labels
 
 __all__ = ["Use", "watch_pools"]
@@ -60,9 +60,9 @@ def watch_pools(*stores: object) -> Callable[[], None]:
         ]
 
     ends = [
-        metrics.watch(series.POOL_CONNECTIONS, connections),
-        metrics.watch(series.POOL_LIMIT, lambda: [(use.limit, {_NAME: use.name}) for use in uses()]),
-        metrics.watch(series.POOL_WAITING, lambda: [(use.waiting, {_NAME: use.name}) for use in uses()]),
+        metrics.watch(metric_definitions.POOL_CONNECTIONS, connections),
+        metrics.watch(metric_definitions.POOL_LIMIT, lambda: [(use.limit, {_NAME: use.name}) for use in uses()]),
+        metrics.watch(metric_definitions.POOL_WAITING, lambda: [(use.waiting, {_NAME: use.name}) for use in uses()]),
     ]
 
     def end() -> None:

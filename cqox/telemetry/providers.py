@@ -24,9 +24,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
 
-from cqox.telemetry.delivery import CountedLogExporter, CountedLogs, CountedSpanExporter, CountedSpans, Ledger
+from cqox.telemetry.export_stats import CountedLogExporter, CountedLogs, CountedSpanExporter, CountedSpans, Ledger
+from cqox.telemetry.otlp_reader import Pushed
 from cqox.telemetry.prometheus import Exposition
-from cqox.telemetry.pushed import Pushed
 from cqox.telemetry.settings import Protocol, TelemetrySettings
 
 __all__ = ["Metering", "ledgers", "logs_provider", "metrics_provider", "resource_of", "traces_provider"]

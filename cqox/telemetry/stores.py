@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.outcome import Outcome, error_type, outcome_of
 from cqox.telemetry.spans import span
 
@@ -53,7 +53,9 @@ _COLLECTIONS |= dict.fromkeys(("jobs", "delete_job", "delete_jobs_of"), "jobs")
 _SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}
 
 _active: dict[str, int] = {}
-metrics.watch(series.STORE_ACTIVE, lambda: [(count, {"db.system.name": system}) for system, count in _active.items()])
+metrics.watch(
+    metric_definitions.STORE_ACTIVE, lambda: [(count, {"db.system.name": system}) for system, count in _active.items()]
+)
 
 type _Method = Callable[..., Awaitable[object]]
 
@@ -94,7 +96,7 @@ def _watched(call: _Method, method: str, operation: str, system: str) -> _Method
                 if is_lookup:
                     outcome = "miss" if found is None else "hit"
                     it.add({"cqox.cache.outcome": outcome})
-                    metrics.count(series.CACHE_REQUESTS, {"cache": system, "outcome": outcome})
+                    metrics.count(metric_definitions.CACHE_REQUESTS, {"cache": system, "outcome": outcome})
                 return found
         except BaseException as error:
             if outcome_of(error) is not Outcome.CANCELLED:
@@ -102,7 +104,7 @@ def _watched(call: _Method, method: str, operation: str, system: str) -> _Method
             raise
         finally:
             _active[system] -= 1
-            metrics.record(series.STORE_DURATION, time.perf_counter() - began, measured)
+            metrics.record(metric_definitions.STORE_DURATION, time.perf_counter() - began, measured)
 
     return watched
 

@@ -1,12 +1,12 @@
 """The dashboard as Grafana takes it: `python -m deploy.grafana` writes it, and a test compares.
 
-Names of series come from `cqox.telemetry.series`, so that a panel cannot ask for one that nothing records.
+Names of series come from `cqox.telemetry.metric_definitions`, so that a panel cannot ask for one that nothing records.
 """
 
 import json
 from pathlib import Path
 
-from cqox.telemetry import series
+from cqox.telemetry import metric_definitions
 from deploy.grafana import service, traffic, work
 from deploy.grafana.panel import Panel, Row, both
 
@@ -129,7 +129,9 @@ def _panel(panel: Panel) -> _Json:
 
 
 def _changes() -> _Json:
-    changed = f"changes({series.CIRCUIT_STATE.prometheus_name}{{{both('state="open"')}}}[$__rate_interval]) > 0"
+    changed = (
+        f"changes({metric_definitions.CIRCUIT_STATE.prometheus_name}{{{both('state="open"')}}}[$__rate_interval]) > 0"
+    )
     return {
         "name": "Circuits",
         "enable": True,

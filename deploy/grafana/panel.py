@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cqox.telemetry.series import Series
+from cqox.telemetry.metric_definitions import Series
 
 __all__ = ["NO_PROBES", "WHERE", "Panel", "Query", "Row", "both", "increase", "level", "quantile", "ranks", "rate"]
 

@@ -1,6 +1,6 @@
 """Panels of what is promised, and of the processes that keep it."""
 
-from cqox.telemetry import series
+from cqox.telemetry import metric_definitions
 from deploy.grafana.panel import WHERE, Panel, Query, Row, level, quantile, rate
 
 __all__ = ["objectives", "processes"]
@@ -54,7 +54,7 @@ def processes() -> Row:
                 help="For how long a process has been; 0 while it serves. It is over after 40 s whatever happens.",
                 queries=[
                     Query(
-                        expr=f"{series.DRAIN_SECONDS.prometheus_name}{{{WHERE}}}",
+                        expr=f"{metric_definitions.DRAIN_SECONDS.prometheus_name}{{{WHERE}}}",
                         legend="{{job}} {{instance}}",
                     )
                 ],
@@ -66,7 +66,7 @@ def processes() -> Row:
                 help="99th percentile. Above 0.25 s something computes in the loop: health probes suffer first.",
                 queries=[
                     Query(
-                        expr=quantile(0.99, series.LOOP_LAG, "job, instance"),
+                        expr=quantile(0.99, metric_definitions.LOOP_LAG, "job, instance"),
                         legend="{{job}} {{instance}}",
                     )
                 ],
@@ -76,7 +76,12 @@ def processes() -> Row:
             Panel(
                 title="Telemetry lost",
                 help="Spans and log records that never reached a collector: traces have holes from here on.",
-                queries=[Query(expr=rate(series.LOST, "job, signal, reason"), legend="{{job}} {{signal}} {{reason}}")],
+                queries=[
+                    Query(
+                        expr=rate(metric_definitions.LOST, "job, signal, reason"),
+                        legend="{{job}} {{signal}} {{reason}}",
+                    )
+                ],
                 unit="ops",
             ),
             Panel(
@@ -104,14 +109,20 @@ def processes() -> Row:
                 title="Connections of clients",
                 help="Open ones, and those that the service closed itself.",
                 queries=[
-                    Query(expr=level(series.CONNECTIONS, "job, instance"), legend="open {{job}} {{instance}}"),
-                    Query(expr=rate(series.CONNECTIONS_CLOSED, "job, reason"), legend="{{reason}} {{job}}"),
+                    Query(
+                        expr=level(metric_definitions.CONNECTIONS, "job, instance"), legend="open {{job}} {{instance}}"
+                    ),
+                    Query(expr=rate(metric_definitions.CONNECTIONS_CLOSED, "job, reason"), legend="{{reason}} {{job}}"),
                 ],
             ),
             Panel(
                 title="Reports in memory",
                 help="What an engine holds of reports, and of jobs that have ended.",
-                queries=[Query(expr=level(series.CACHE_BYTES, "instance, cache"), legend="{{cache}} {{instance}}")],
+                queries=[
+                    Query(
+                        expr=level(metric_definitions.CACHE_BYTES, "instance, cache"), legend="{{cache}} {{instance}}"
+                    )
+                ],
                 unit="bytes",
             ),
         ),

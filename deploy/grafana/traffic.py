@@ -1,6 +1,6 @@
 """Panels of requests and of what policies do with them: what a person looks at first."""
 
-from cqox.telemetry import series
+from cqox.telemetry import metric_definitions
 from deploy.grafana.panel import NO_PROBES, WHERE, Panel, Query, Row, both, increase, level, quantile, ranks, rate
 
 __all__ = ["now", "policies", "requests"]
@@ -8,8 +8,8 @@ __all__ = ["now", "policies", "requests"]
 
 def now() -> Row:
     """The row `Now`."""
-    failed = rate(series.HTTP_SERVER_DURATION, "job", f'{NO_PROBES}, http_response_status_code=~"5.."')
-    every = rate(series.HTTP_SERVER_DURATION, "job", NO_PROBES)
+    failed = rate(metric_definitions.HTTP_SERVER_DURATION, "job", f'{NO_PROBES}, http_response_status_code=~"5.."')
+    every = rate(metric_definitions.HTTP_SERVER_DURATION, "job", NO_PROBES)
     return Row(
         title="Now",
         panels=(
@@ -41,7 +41,7 @@ def now() -> Row:
             Panel(
                 title="Slowest of a hundred",
                 help="99th percentile of the time to answer.",
-                queries=[Query(expr=quantile(0.99, series.HTTP_SERVER_DURATION, "job", NO_PROBES))],
+                queries=[Query(expr=quantile(0.99, metric_definitions.HTTP_SERVER_DURATION, "job", NO_PROBES))],
                 unit="s",
                 kind="stat",
                 columns=4,
@@ -49,7 +49,7 @@ def now() -> Row:
             Panel(
                 title="Circuits open",
                 help="How many circuits refuse calls; which ones is below.",
-                queries=[Query(expr=level(series.CIRCUIT_STATE, "job", 'state="open"'))],
+                queries=[Query(expr=level(metric_definitions.CIRCUIT_STATE, "job", 'state="open"'))],
                 kind="stat",
                 columns=4,
                 alarm=1,
@@ -68,7 +68,7 @@ def now() -> Row:
 
 def requests() -> Row:
     """The row `Requests`."""
-    server, client = series.HTTP_SERVER_DURATION, series.HTTP_CLIENT_DURATION
+    server, client = metric_definitions.HTTP_SERVER_DURATION, metric_definitions.HTTP_CLIENT_DURATION
     return Row(
         title="Requests",
         panels=(
@@ -101,7 +101,12 @@ def requests() -> Row:
             Panel(
                 title="In flight",
                 help="Requests and background jobs that are being answered. It only falls to 0 in a drain that ends.",
-                queries=[Query(expr=level(series.HTTP_SERVER_ACTIVE, "job, instance"), legend="{{job}} {{instance}}")],
+                queries=[
+                    Query(
+                        expr=level(metric_definitions.HTTP_SERVER_ACTIVE, "job, instance"),
+                        legend="{{job}} {{instance}}",
+                    )
+                ],
             ),
             Panel(
                 title="Attempts at engines",
@@ -127,9 +132,10 @@ def requests() -> Row:
 def policies() -> Row:
     """The row `Policies`."""
     opened = (
-        f"max by (policy) ({series.CIRCUIT_STATE.prometheus_name}{{{both('state="open"')}}}) * 2"
-        f" + max by (policy) ({series.CIRCUIT_STATE.prometheus_name}{{{both('state="half_open"')}}})"
+        f"max by (policy) ({metric_definitions.CIRCUIT_STATE.prometheus_name}{{{both('state="open"')}}}) * 2"
+        f" + max by (policy) ({metric_definitions.CIRCUIT_STATE.prometheus_name}{{{both('state="half_open"')}}})"
     )
+    budget = metric_definitions.RETRY_BUDGET.prometheus_name
     return Row(
         title="Policies",
         panels=(
@@ -147,7 +153,7 @@ def policies() -> Row:
                 help="Back and forth without end: the engine fails again as soon as it is let work.",
                 queries=[
                     Query(
-                        expr=increase(series.CIRCUIT_TRANSITIONS, "policy, state", "$__rate_interval"),
+                        expr=increase(metric_definitions.CIRCUIT_TRANSITIONS, "policy, state", "$__rate_interval"),
                         legend="{{policy}} to {{state}}",
                     )
                 ],
@@ -156,8 +162,8 @@ def policies() -> Row:
                 title="Retries and calls given up",
                 help="Retries that help are followed by no calls given up.",
                 queries=[
-                    Query(expr=rate(series.RETRIES, "policy"), legend="retried {{policy}}"),
-                    Query(expr=rate(series.GIVEN_UP, "policy"), legend="given up {{policy}}"),
+                    Query(expr=rate(metric_definitions.RETRIES, "policy"), legend="retried {{policy}}"),
+                    Query(expr=rate(metric_definitions.GIVEN_UP, "policy"), legend="given up {{policy}}"),
                 ],
                 unit="ops",
             ),
@@ -166,7 +172,7 @@ def policies() -> Row:
                 help="At 0 nothing is retried any more, so that retries cannot bring a struggling engine down.",
                 queries=[
                     Query(
-                        expr=f"min by (instance, policy) ({series.RETRY_BUDGET.prometheus_name}{{{WHERE}}})",
+                        expr=f"min by (instance, policy) ({budget}{{{WHERE}}})",
                         legend="{{policy}} {{instance}}",
                     )
                 ],
@@ -174,22 +180,26 @@ def policies() -> Row:
             Panel(
                 title="Refusals",
                 help="What policies did not let through: Shed, Bulkhead and the like are load, CircuitBreaker is not.",
-                queries=[Query(expr=rate(series.REJECTIONS, "job, policy, reason"), legend="{{reason}} {{policy}}")],
+                queries=[
+                    Query(
+                        expr=rate(metric_definitions.REJECTIONS, "job, policy, reason"), legend="{{reason}} {{policy}}"
+                    )
+                ],
                 unit="ops",
                 stacked=True,
             ),
             Panel(
                 title="Timeouts",
                 help="Attempts that a policy cut; `request` are requests whose own deadline passed.",
-                queries=[Query(expr=rate(series.TIMEOUTS, "job, policy"), legend="{{job}} {{policy}}")],
+                queries=[Query(expr=rate(metric_definitions.TIMEOUTS, "job, policy"), legend="{{job}} {{policy}}")],
                 unit="ops",
             ),
             Panel(
                 title="Places in use",
                 help="Calls inside a bulkhead (64 places; 8 for uploads) and those that wait for a place.",
                 queries=[
-                    Query(expr=level(series.BULKHEAD_RUNNING, "policy"), legend="inside {{policy}}"),
-                    Query(expr=level(series.BULKHEAD_QUEUED, "policy"), legend="waiting {{policy}}"),
+                    Query(expr=level(metric_definitions.BULKHEAD_RUNNING, "policy"), legend="inside {{policy}}"),
+                    Query(expr=level(metric_definitions.BULKHEAD_QUEUED, "policy"), legend="waiting {{policy}}"),
                 ],
             ),
         ),

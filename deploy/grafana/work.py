@@ -1,6 +1,6 @@
 """Panels of the work that requests cause: analyses, stores, estimators."""
 
-from cqox.telemetry import series
+from cqox.telemetry import metric_definitions
 from deploy.grafana.panel import Panel, Query, Row, increase, level, quantile, ranks, rate
 
 __all__ = ["analyses", "estimators", "stores"]
@@ -15,27 +15,29 @@ def analyses() -> Row:
                 title="Computing and waiting",
                 help="Waiting grows while all places are taken: add engines, or places (CQOX_CONCURRENT_ANALYSES).",
                 queries=[
-                    Query(expr=level(series.ANALYSES_RUNNING, "job"), legend="computing"),
-                    Query(expr=level(series.QUEUE_DEPTH, "job"), legend="waiting"),
+                    Query(expr=level(metric_definitions.ANALYSES_RUNNING, "job"), legend="computing"),
+                    Query(expr=level(metric_definitions.QUEUE_DEPTH, "job"), legend="waiting"),
                 ],
             ),
             Panel(
                 title="Wait for a place",
                 help="How long computations waited before they began.",
-                queries=ranks(series.QUEUE_WAIT, "job", "wait"),
+                queries=ranks(metric_definitions.QUEUE_WAIT, "job", "wait"),
                 unit="s",
                 alarm=30,
             ),
             Panel(
                 title="Steps of an analysis",
                 help="95th percentile of reading, planning, diagnostics and figures.",
-                queries=[Query(expr=quantile(0.95, series.STEP_DURATION, "step"), legend="{{step}}")],
+                queries=[Query(expr=quantile(0.95, metric_definitions.STEP_DURATION, "step"), legend="{{step}}")],
                 unit="s",
             ),
             Panel(
                 title="Worker processes",
                 help="By what they do; one more than there are places is kept warm.",
-                queries=[Query(expr=level(series.WORKERS, "instance, state"), legend="{{state}} {{instance}}")],
+                queries=[
+                    Query(expr=level(metric_definitions.WORKERS, "instance, state"), legend="{{state}} {{instance}}")
+                ],
                 stacked=True,
             ),
             Panel(
@@ -43,7 +45,7 @@ def analyses() -> Row:
                 help="Ended, killed or lost. Many: memory (CQOX_WORKER_MEMORY_BYTES), or one data set that ends them.",
                 queries=[
                     Query(
-                        expr=increase(series.WORKER_RESTARTS, "instance", "10m"),
+                        expr=increase(metric_definitions.WORKER_RESTARTS, "instance", "10m"),
                         legend="{{instance}}, in 10 minutes",
                     )
                 ],
@@ -53,7 +55,7 @@ def analyses() -> Row:
             Panel(
                 title="Rows of data sets",
                 help="Of those that are analysed.",
-                queries=ranks(series.DATASET_ROWS, "job", "rows"),
+                queries=ranks(metric_definitions.DATASET_ROWS, "job", "rows"),
             ),
         ),
     )
@@ -61,8 +63,8 @@ def analyses() -> Row:
 
 def stores() -> Row:
     """The row `Stores`."""
-    store = series.STORE_DURATION
-    hits = rate(series.CACHE_REQUESTS, "cache", 'outcome="hit"')
+    store = metric_definitions.STORE_DURATION
+    hits = rate(metric_definitions.CACHE_REQUESTS, "cache", 'outcome="hit"')
     return Row(
         title="Stores",
         panels=(
@@ -100,7 +102,7 @@ def stores() -> Row:
                 help="Those that hold a connection or wait for one. Flat at the size of the pool: it is exhausted.",
                 queries=[
                     Query(
-                        expr=level(series.STORE_ACTIVE, "instance, db_system_name"),
+                        expr=level(metric_definitions.STORE_ACTIVE, "instance, db_system_name"),
                         legend="{{db_system_name}} {{instance}}",
                     )
                 ],
@@ -111,12 +113,13 @@ def stores() -> Row:
                 queries=[
                     Query(
                         expr=level(
-                            series.POOL_CONNECTIONS, "db_client_connection_pool_name, db_client_connection_state"
+                            metric_definitions.POOL_CONNECTIONS,
+                            "db_client_connection_pool_name, db_client_connection_state",
                         ),
                         legend="{{db_client_connection_pool_name}} {{db_client_connection_state}}",
                     ),
                     Query(
-                        expr=level(series.POOL_LIMIT, "db_client_connection_pool_name"),
+                        expr=level(metric_definitions.POOL_LIMIT, "db_client_connection_pool_name"),
                         legend="{{db_client_connection_pool_name}} most",
                     ),
                 ],
@@ -126,7 +129,7 @@ def stores() -> Row:
                 help="Above 0 for long: the store is slow, or the pool is too small for what comes.",
                 queries=[
                     Query(
-                        expr=level(series.POOL_WAITING, "db_client_connection_pool_name"),
+                        expr=level(metric_definitions.POOL_WAITING, "db_client_connection_pool_name"),
                         legend="{{db_client_connection_pool_name}}",
                     )
                 ],
@@ -135,14 +138,14 @@ def stores() -> Row:
                 title="Reports found in a cache",
                 help="Share of look-ups.",
                 queries=[
-                    Query(expr=f"{hits} / {rate(series.CACHE_REQUESTS, 'cache')}", legend="{{cache}}"),
+                    Query(expr=f"{hits} / {rate(metric_definitions.CACHE_REQUESTS, 'cache')}", legend="{{cache}}"),
                 ],
                 unit="percentunit",
             ),
             Panel(
                 title="Size of uploads",
                 help="95th percentile.",
-                queries=[Query(expr=quantile(0.95, series.DATASET_SIZE, "job"), legend="p95")],
+                queries=[Query(expr=quantile(0.95, metric_definitions.DATASET_SIZE, "job"), legend="p95")],
                 unit="bytes",
             ),
         ),
@@ -157,14 +160,18 @@ def estimators() -> Row:
             Panel(
                 title="Time of an estimator",
                 help="95th percentile on one contrast. The longest line is what analyses wait for.",
-                queries=[Query(expr=quantile(0.95, series.ESTIMATOR_DURATION, "estimator"), legend="{{estimator}}")],
+                queries=[
+                    Query(
+                        expr=quantile(0.95, metric_definitions.ESTIMATOR_DURATION, "estimator"), legend="{{estimator}}"
+                    )
+                ],
                 unit="s",
                 columns=12,
             ),
             Panel(
                 title="How estimators end",
                 help="`failed` is an estimator that could not do what it should: its reason is in the report.",
-                queries=[Query(expr=rate(series.ESTIMATOR_DURATION, "status"), legend="{{status}}")],
+                queries=[Query(expr=rate(metric_definitions.ESTIMATOR_DURATION, "status"), legend="{{status}}")],
                 unit="ops",
                 columns=6,
                 stacked=True,
@@ -173,7 +180,10 @@ def estimators() -> Row:
                 title="Estimators that fail",
                 help="By name.",
                 queries=[
-                    Query(expr=rate(series.ESTIMATOR_DURATION, "estimator", 'status="failed"'), legend="{{estimator}}")
+                    Query(
+                        expr=rate(metric_definitions.ESTIMATOR_DURATION, "estimator", 'status="failed"'),
+                        legend="{{estimator}}",
+                    )
                 ],
                 unit="ops",
                 columns=6,
@@ -181,7 +191,9 @@ def estimators() -> Row:
             Panel(
                 title="Quality gates",
                 help="What they said. A sudden change after an upgrade is a change of the code, not of the world.",
-                queries=[Query(expr=rate(series.GATE_RESULTS, "gate, status"), legend="{{gate}} {{status}}")],
+                queries=[
+                    Query(expr=rate(metric_definitions.GATE_RESULTS, "gate, status"), legend="{{gate}} {{status}}")
+                ],
                 unit="ops",
                 columns=24,
                 stacked=True,

@@ -8,10 +8,10 @@ import trio
 from quart import Response
 
 from cqox import telemetry
-from cqox.analysis.flights import Tell
 from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
 from cqox.analysis.mapping import categorical_columns, check_mapping
+from cqox.analysis.single_flight import Tell
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.resilience.propagation.http import deadline_from_headers
 from cqox.storage import StoredReport

@@ -12,7 +12,7 @@ from cqox.analysis.retention import Keep
 from cqox.analysis.service import Analyses, Bounds
 from cqox.errors import StoreUnavailable
 from cqox.storage import usable_directory
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.engine import analyses, datasets, jobs
@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> App:
             state.analyses = engine
             state.jobs = Jobs(engine.group, shift, ended=keep)
             engine.retention.on_erased(state.jobs.forget_of)
-            end = metrics.watch(series.CACHE_BYTES, lambda: [(state.jobs.size_bytes, {"cache": "jobs"})])
+            end = metrics.watch(metric_definitions.CACHE_BYTES, lambda: [(state.jobs.size_bytes, {"cache": "jobs"})])
             yield engine
             end()
 

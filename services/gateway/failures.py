@@ -7,7 +7,7 @@ import httpx
 from cqox.errors import CqoxError, EngineUnavailable, ServiceError
 from cqox.resilience.retry.retry_after import retry_after_of
 from services.gateway.engine_client import Promise, Reply
-from services.gateway.promises import problem_of, unkept
+from services.gateway.response_contract import problem_of, unkept
 from services.gateway.transport import ForeignAnswer
 
 __all__ = [

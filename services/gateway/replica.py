@@ -27,7 +27,7 @@ from services.gateway.failures import (
     checked,
     lost,
 )
-from services.gateway.promises import EVENTS
+from services.gateway.response_contract import EVENTS
 
 __all__ = ["Replica"]
 

@@ -20,9 +20,9 @@ import trio
 
 from cqox.errors import CircuitOpen, EngineUnavailable
 from cqox.tasks import TaskGroup, open_task_group
+from services.gateway.dns import Resolve, addresses, can_have_several
 from services.gateway.engine_client import MAX_ANSWER_BYTES, Call, EngineClient, Reply, Streamed
 from services.gateway.failures import EngineBusy, EngineMisdirected, EngineUnasked, EngineUnreached
-from services.gateway.names import Resolve, addresses, can_have_several
 from services.gateway.replica import Replica
 from services.http.request.propagation import SECOND_HAND
 

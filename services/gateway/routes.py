@@ -14,7 +14,7 @@ from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Promise, Reply, Streamed, end_to_end
 from services.gateway.policies import READ_SECONDS, EnginePolicies
-from services.gateway.promises import problem_of, promised
+from services.gateway.response_contract import problem_of, promised
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operation, register
 from services.http.request.bodies import chunks_of, declared_length, read_body, read_json_bytes
 from services.http.request.digests import CONTENT_DIGEST

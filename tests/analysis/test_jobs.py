@@ -4,8 +4,8 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
-from cqox.analysis.flights import Tell
 from cqox.analysis.jobs import Ending, Job, Jobs, Outcome
+from cqox.analysis.single_flight import Tell
 from cqox.errors import InvalidRequest, NotFound
 from cqox.tasks import open_task_group
 

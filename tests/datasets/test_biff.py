@@ -7,7 +7,7 @@ import pytest
 
 from cqox.datasets.biff import check_biff
 from cqox.datasets.limits import Limits
-from cqox.datasets.scratch import Source
+from cqox.datasets.temp_files import Source
 from cqox.errors import InputError, LimitExceeded, UnreadableFile
 
 WORKBOOK = Path(__file__).with_name("files") / "workbook.xls"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cqox.datasets.encodings import as_utf8, find_encoding
-from cqox.datasets.scratch import BLOCK_BYTES, Scratch, Source
+from cqox.datasets.temp_files import BLOCK_BYTES, Scratch, Source
 from cqox.errors import UnreadableFile
 
 type MakeSource = Callable[[bytes], Source]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from cqox.telemetry import series
-from cqox.telemetry.series import SERIES
+from cqox.telemetry import metric_definitions
+from cqox.telemetry.metric_definitions import SERIES
 from deploy.grafana import dashboard
 from tests.deploy.asking import filled
 
@@ -246,7 +246,7 @@ def measured(stack: Stack) -> None:
     )
     silent = [expr for expr in asked if not queried(filled(expr, "1h"))]
     allowed = (
-        series.STORE_DURATION.prometheus_name + '_count{job=~"$job", instance=~"$instance", error_type',
+        metric_definitions.STORE_DURATION.prometheus_name + '_count{job=~"$job", instance=~"$instance", error_type',
         'status="failed"',
         "avg_over_time",
         "cqox:",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cqox.telemetry.series import SERIES
+from cqox.telemetry.metric_definitions import SERIES
 from deploy.grafana import dashboard
 from deploy.grafana.panel import Query
 from tests.deploy.asking import filled, names_in

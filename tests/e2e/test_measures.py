@@ -13,8 +13,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cqox.telemetry import series
-from cqox.telemetry.series import SERIES, Series
+from cqox.telemetry import metric_definitions
+from cqox.telemetry.metric_definitions import SERIES, Series
 from tests.servers import Postgres, Redis
 from tests.telemetry.conftest import ANALYSIS, Services, free_port
 
@@ -120,7 +120,7 @@ def end_a_worker(services: Services, client: httpx.Client) -> None:
         assert time.monotonic() < end
         time.sleep(0.1)
     os.kill(int(idle[0]), signal.SIGKILL)
-    while total(scraped(client), series.WORKER_RESTARTS) < 1:
+    while total(scraped(client), metric_definitions.WORKER_RESTARTS) < 1:
         assert time.monotonic() < end
         time.sleep(0.1)
 
@@ -157,11 +157,11 @@ def what_engines_see(services: Services, redis_server: Redis, postgres_server: P
         assert gateway.post("/api/datasets?name=a.csv", content=data).status_code == 201
         assert analyze(engine, X_Request_Timeout_Ms="0").status_code == 504
         healthy = scraped(engine)
-        assert total(healthy, series.CACHE_REQUESTS, cache="redis", outcome="hit") == 1
-        assert total(healthy, series.POOL_LIMIT, db_client_connection_pool_name="postgres") >= 1
-        assert total(healthy, series.POOL_CONNECTIONS, db_client_connection_pool_name="redis") >= 1
-        assert total(healthy, series.ESTIMATOR_DURATION, status="ok") >= 1
-        assert total(healthy, series.CIRCUIT_STATE, policy="redis", state="closed") == 1
+        assert total(healthy, metric_definitions.CACHE_REQUESTS, cache="redis", outcome="hit") == 1
+        assert total(healthy, metric_definitions.POOL_LIMIT, db_client_connection_pool_name="postgres") >= 1
+        assert total(healthy, metric_definitions.POOL_CONNECTIONS, db_client_connection_pool_name="redis") >= 1
+        assert total(healthy, metric_definitions.ESTIMATOR_DURATION, status="ok") >= 1
+        assert total(healthy, metric_definitions.CIRCUIT_STATE, policy="redis", state="closed") == 1
         end_a_worker(services, engine)
         crowd(services, "engine")
         redis_server.stop()
@@ -170,11 +170,16 @@ def what_engines_see(services: Services, redis_server: Redis, postgres_server: P
             # Slower and not stored, and an answer all the same.
             answer = analyze(gateway, seed=seed)
             assert answer.status_code == 200, answer.text
-        samples = becomes(engine, series.LOOP_LAG, series.LOST)
-        assert total(samples, series.REJECTIONS, policy="redis", reason="CircuitBreaker") >= 1
-        assert total(samples, series.CIRCUIT_TRANSITIONS, policy="redis", state="open") >= 1
-        assert total(samples, series.RETRIES, policy="postgres") >= 1
-        assert total(samples, series.STORE_DURATION, db_system_name="postgresql", error_type="StoreUnavailable") >= 1
+        samples = becomes(engine, metric_definitions.LOOP_LAG, metric_definitions.LOST)
+        assert total(samples, metric_definitions.REJECTIONS, policy="redis", reason="CircuitBreaker") >= 1
+        assert total(samples, metric_definitions.CIRCUIT_TRANSITIONS, policy="redis", state="open") >= 1
+        assert total(samples, metric_definitions.RETRIES, policy="postgres") >= 1
+        assert (
+            total(
+                samples, metric_definitions.STORE_DURATION, db_system_name="postgresql", error_type="StoreUnavailable"
+            )
+            >= 1
+        )
         return samples
 
 
@@ -187,14 +192,14 @@ def what_gateways_see(services: Services) -> Samples:
             assert gateway.get("/api/datasets").status_code == 503
         assert analyze(gateway, X_Request_Timeout_Ms="0").status_code == 504
         crowd(services, "gateway")
-        samples = becomes(gateway, series.LOOP_LAG, series.LOST)
+        samples = becomes(gateway, metric_definitions.LOOP_LAG, metric_definitions.LOST)
         answered = {"http_route": ROUTE, "http_response_status_code": "200", "le": "+Inf"}
-        assert total(samples, series.HTTP_SERVER_DURATION, **answered) == 8
-        assert total(samples, series.CIRCUIT_STATE, policy="_call_engine_read", state="open") == 1
-        assert total(samples, series.REJECTIONS, policy="_call_engine_read", reason="CircuitBreaker") == 1
-        assert total(samples, series.RETRIES, policy="_call_engine_read") == 10
-        assert total(samples, series.GIVEN_UP, policy="_call_engine_read") == 5
-        assert total(samples, series.TIMEOUTS, policy="request") == 1
+        assert total(samples, metric_definitions.HTTP_SERVER_DURATION, **answered) == 8
+        assert total(samples, metric_definitions.CIRCUIT_STATE, policy="_call_engine_read", state="open") == 1
+        assert total(samples, metric_definitions.REJECTIONS, policy="_call_engine_read", reason="CircuitBreaker") == 1
+        assert total(samples, metric_definitions.RETRIES, policy="_call_engine_read") == 10
+        assert total(samples, metric_definitions.GIVEN_UP, policy="_call_engine_read") == 5
+        assert total(samples, metric_definitions.TIMEOUTS, policy="request") == 1
         return samples
 
 

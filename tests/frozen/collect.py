@@ -12,7 +12,7 @@ from cqox.analysis.run import analyze
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
 from cqox.estimators import catalog
-from cqox.telemetry.series import SERIES
+from cqox.telemetry.metric_definitions import SERIES
 from services.config.settings import table
 from services.http.contract.openapi import openapi_document
 from services.http.response.problems import kinds

@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from cqox.telemetry import metrics
+from cqox.telemetry.metric_definitions import Series
 from cqox.telemetry.recorder import OpenTelemetryRecorder
-from cqox.telemetry.series import Series
 from cqox.telemetry.spans import record_with
 from tests.telemetry.receiver import Receiver
 

@@ -7,8 +7,8 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from cqox.telemetry import series
-from cqox.telemetry.delivery import Ledger
+from cqox.telemetry import metric_definitions
+from cqox.telemetry.export_stats import Ledger
 from cqox.telemetry.providers import traces_provider
 from cqox.telemetry.settings import settings_from
 from tests.telemetry.conftest import Measured, Services, free_port
@@ -21,7 +21,7 @@ def test_what_finds_no_room_is_lost_and_what_waited_before_is_kept(measured: Mea
     assert (ledger.waiting, ledger.lost) == (2, 3)
     ledger.handed_over(2)
     assert ledger.admit()
-    assert measured.of(series.LOST) == [{"signal": "traces", "reason": "queue_full"}] * 3
+    assert measured.of(metric_definitions.LOST) == [{"signal": "traces", "reason": "queue_full"}] * 3
 
 
 def test_what_still_waits_at_the_end_and_what_comes_later_is_lost(measured: Measured) -> None:
@@ -30,7 +30,7 @@ def test_what_still_waits_at_the_end_and_what_comes_later_is_lost(measured: Meas
     ledger.close()
     assert not ledger.admit()
     assert ledger.lost == 2
-    assert {labels["reason"] for labels in measured.of(series.LOST)} == {"shutdown"}
+    assert {labels["reason"] for labels in measured.of(metric_definitions.LOST)} == {"shutdown"}
 
 
 def test_losses_are_logged_once_a_minute_with_all_since_the_last_time(caplog: pytest.LogCaptureFixture) -> None:
@@ -108,7 +108,7 @@ def test_a_collector_that_refuses_loses_whole_batches_and_they_are_counted(
     record(provider, 100)
     provider.force_flush()
     assert ledger.lost == 100
-    assert {"signal": "traces", "reason": "not_delivered"} in measured.of(series.LOST)
+    assert {"signal": "traces", "reason": "not_delivered"} in measured.of(metric_definitions.LOST)
     provider.shutdown()
 
 

@@ -3,7 +3,7 @@ import httpx
 import pytest
 from opentelemetry.trace import SpanKind
 
-from cqox.telemetry import series, span
+from cqox.telemetry import metric_definitions, span
 from cqox.telemetry.http_client import TracedTransport
 from tests.telemetry.conftest import Kept, Measured
 
@@ -46,7 +46,7 @@ async def test_a_request_is_a_client_span_whose_context_goes_along_in_place_of_t
         "http.request.resend_count": 2,
         "http.response.status_code": 200,
     }
-    assert measured.of(series.HTTP_CLIENT_DURATION) == [
+    assert measured.of(metric_definitions.HTTP_CLIENT_DURATION) == [
         {
             "http.request.method": "GET",
             "server.address": "engine",
@@ -61,7 +61,7 @@ async def test_an_answer_that_is_an_error_is_one_of_the_span_too(kept: Kept, mea
         await http.get("/")
     assert kept.named("GET").attributes["error.type"] == "503"
     assert not kept.named("GET").status.is_ok
-    assert measured.of(series.HTTP_CLIENT_DURATION)[0]["error.type"] == "503"
+    assert measured.of(metric_definitions.HTTP_CLIENT_DURATION)[0]["error.type"] == "503"
 
 
 async def test_a_connection_that_fails_is_recorded(kept: Kept) -> None:
@@ -122,4 +122,4 @@ async def test_without_a_recorder_the_senders_context_passes_unchanged(measured:
     async with client(answer) as http:
         await http.get("/", headers={"traceparent": parent})
     assert seen[0].headers["traceparent"] == parent
-    assert len(measured.of(series.HTTP_CLIENT_DURATION)) == 1
+    assert len(measured.of(metric_definitions.HTTP_CLIENT_DURATION)) == 1

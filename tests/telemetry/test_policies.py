@@ -3,7 +3,7 @@ import pytest
 
 from cqox.errors import CircuitOpen
 from cqox.resilience import Bulkhead, CircuitBreaker, Policy, Retry, RetryBudget, Timeout, subscribe
-from cqox.telemetry import series, span
+from cqox.telemetry import metric_definitions, span
 from cqox.telemetry.policies import PolicyListener, watch_policies
 from tests.telemetry.conftest import Kept, Measured
 
@@ -45,8 +45,8 @@ async def test_attempts_show_as_waits_and_as_events_of_the_span_around(kept: Kep
         wait = kept.named(f"wait before attempt {attempt}")
         assert wait.parent.span_id == call.context.span_id
         assert wait.end_time > wait.start_time
-    assert measured.of(series.RETRIES) == [{"policy": "p"}] * 2
-    assert measured.of(series.GIVEN_UP) == [{"policy": "p"}]
+    assert measured.of(metric_definitions.RETRIES) == [{"policy": "p"}] * 2
+    assert measured.of(metric_definitions.GIVEN_UP) == [{"policy": "p"}]
 
 
 @pytest.mark.usefixtures("listening")
@@ -73,8 +73,8 @@ async def test_a_refusal_is_a_span_an_error_and_a_count_by_its_reason(kept: Kept
     refusal = kept.named("rejected by CircuitBreaker")
     assert refusal.parent.span_id == kept.named("second").context.span_id
     assert not refusal.status.is_ok
-    assert measured.of(series.REJECTIONS) == [{"policy": "b", "reason": "CircuitBreaker"}]
-    assert measured.of(series.CIRCUIT_TRANSITIONS) == [{"policy": "b", "state": "open"}]
+    assert measured.of(metric_definitions.REJECTIONS) == [{"policy": "b", "reason": "CircuitBreaker"}]
+    assert measured.of(metric_definitions.CIRCUIT_TRANSITIONS) == [{"policy": "b", "state": "open"}]
 
 
 @pytest.mark.usefixtures("listening")
@@ -82,7 +82,7 @@ async def test_what_is_cut_by_its_time_limit_is_counted(measured: Measured) -> N
     policy = Policy("p", Timeout(0.001, name="slow"))
     with pytest.raises(TimeoutError):
         await policy.call(anyio.sleep_forever)
-    assert len(measured.of(series.TIMEOUTS)) == 1
+    assert len(measured.of(metric_definitions.TIMEOUTS)) == 1
 
 
 async def test_the_state_of_what_is_registered_can_be_read_once_for_each_name() -> None:
@@ -99,11 +99,14 @@ async def test_the_state_of_what_is_registered_can_be_read_once_for_each_name() 
         policies.add(policy.name, policy)
     end = watch_policies(policies)
     try:
-        assert [labels for _, labels in metrics.read(series.RETRY_BUDGET)] == [{"policy": "shared"}]
-        assert [labels["policy"] for _, labels in metrics.read(series.BULKHEAD_RUNNING)] == ["one", "two"]
-        states = {(labels["policy"], labels["state"]): value for value, labels in metrics.read(series.CIRCUIT_STATE)}
+        assert [labels for _, labels in metrics.read(metric_definitions.RETRY_BUDGET)] == [{"policy": "shared"}]
+        assert [labels["policy"] for _, labels in metrics.read(metric_definitions.BULKHEAD_RUNNING)] == ["one", "two"]
+        states = {
+            (labels["policy"], labels["state"]): value
+            for value, labels in metrics.read(metric_definitions.CIRCUIT_STATE)
+        }
     finally:
         end()
     assert states[("one", "closed")] == 1.0
     assert states[("two", "open")] == 0.0
-    assert metrics.read(series.CIRCUIT_STATE) == []
+    assert metrics.read(metric_definitions.CIRCUIT_STATE) == []

@@ -10,7 +10,7 @@ from cqox.storage import MemoryCache
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 from cqox.tasks import open_task_group
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 from tests.servers import Postgres, Redis
@@ -45,7 +45,7 @@ def redis_server() -> Iterator[Redis]:
 
 def shown() -> dict[str, float]:
     values = {}
-    for each in (series.POOL_CONNECTIONS, series.POOL_LIMIT, series.POOL_WAITING):
+    for each in (metric_definitions.POOL_CONNECTIONS, metric_definitions.POOL_LIMIT, metric_definitions.POOL_WAITING):
         for value, labels in metrics.read(each):
             state = labels.get("db.client.connection.state") or each.name.rpartition(".")[2]
             values[f"{labels['db.client.connection.pool.name']} {state}"] = value

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cqox.telemetry.series import SERIES
+from cqox.telemetry.metric_definitions import SERIES
 from tests.servers.promtool import promtool
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"

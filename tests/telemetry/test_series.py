@@ -4,8 +4,8 @@ import ast
 import sys
 from pathlib import Path
 
-from cqox.telemetry import series
-from cqox.telemetry.series import SERIES, Series
+from cqox.telemetry import metric_definitions
+from cqox.telemetry.metric_definitions import SERIES, Series
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "telemetry.md"
@@ -27,7 +27,7 @@ def test_the_page_shows_every_series_as_the_code_has_it() -> None:
 
 
 def test_every_series_is_recorded_somewhere() -> None:
-    names = {name for name, value in vars(series).items() if isinstance(value, Series)}
+    names = {name for name, value in vars(metric_definitions).items() if isinstance(value, Series)}
     used: set[str] = set()
     for top in ("cqox", "services"):
         for path in (ROOT / top).rglob("*.py"):

@@ -5,7 +5,7 @@ import pytest
 
 from cqox.resilience import CircuitBreaker
 from cqox.tasks import observe_tasks
-from cqox.telemetry import is_recording, metrics, providers, series
+from cqox.telemetry import is_recording, metric_definitions, metrics, providers
 from cqox.telemetry.setup import Telemetry, start
 from tests.telemetry.receiver import Receiver
 
@@ -24,8 +24,8 @@ def value_of(text: str, name: str, *labels: str) -> float:
 
 
 def test_what_is_measured_before_measures_are_set_up_is_shown_all_the_same(begun: Telemetry) -> None:
-    metrics.count(series.REJECTIONS, {"policy": "p", "reason": "Shed"}, 3)
-    metrics.record(series.DATASET_ROWS, 1500)
+    metrics.count(metric_definitions.REJECTIONS, {"policy": "p", "reason": "Shed"}, 3)
+    metrics.record(metric_definitions.DATASET_ROWS, 1500)
     text, content_type = begun.exposition()
     assert content_type.startswith("text/plain")
     shown = text.decode()
@@ -53,8 +53,8 @@ def test_a_reading_that_fails_hides_no_other(begun: Telemetry) -> None:
     def broken():
         raise RuntimeError("broken")
 
-    end = metrics.watch(series.QUEUE_DEPTH, broken)
-    other = metrics.watch(series.ANALYSES_RUNNING, lambda: [(2, {})])
+    end = metrics.watch(metric_definitions.QUEUE_DEPTH, broken)
+    other = metrics.watch(metric_definitions.ANALYSES_RUNNING, lambda: [(2, {})])
     try:
         shown = begun.exposition()[0].decode()
     finally:
@@ -66,7 +66,7 @@ def test_a_reading_that_fails_hides_no_other(begun: Telemetry) -> None:
 
 def test_disabled_it_shows_nothing_and_measures_nothing() -> None:
     telemetry = start("engine", version="1", environ={"OTEL_SDK_DISABLED": "true"})
-    metrics.count(series.REJECTIONS, {"policy": "p", "reason": "Shed"})
+    metrics.count(metric_definitions.REJECTIONS, {"policy": "p", "reason": "Shed"})
     assert telemetry.exposition()[0] == b""
     telemetry.stop()
 
@@ -96,11 +96,11 @@ def test_measures_go_out_again_and_again_and_are_the_same_for_a_scraper(
     key = ("engine", "cqox.rejections")
     telemetry.exposition()
     for total in range(1, 6):
-        metrics.count(series.REJECTIONS, {"policy": "p", "reason": "Shed"})
+        metrics.count(metric_definitions.REJECTIONS, {"policy": "p", "reason": "Shed"})
         sent = len(receiver.received.sums.get(key, []))
         assert value_of(telemetry.exposition()[0].decode(), "cqox_rejections_total", 'policy="p"') == total
         receiver.wait_for(lambda received, sent=sent: len(received.sums.get(key, [])) > sent)
-    metrics.count(series.REJECTIONS, {"policy": "p", "reason": "Shed"})
+    metrics.count(metric_definitions.REJECTIONS, {"policy": "p", "reason": "Shed"})
     telemetry.stop()
     values = [value for value, _ in receiver.received.sums[key]]
     temporalities = {temporality for _, temporality in receiver.received.sums[key]}

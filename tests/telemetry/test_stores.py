@@ -2,7 +2,7 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import MemoryCache, StoredReport
-from cqox.telemetry import series
+from cqox.telemetry import metric_definitions
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 from tests.telemetry.conftest import Kept, Measured
 
@@ -49,11 +49,11 @@ async def test_a_look_up_is_a_client_span_that_says_whether_it_hit(kept: Kept, m
     assert [span.name for span in kept.spans] == ["GET", "SET", "GET"]
     assert [span.attributes.get("cqox.cache.outcome") for span in kept.spans] == ["miss", None, "hit"]
     assert {span.attributes["db.system.name"] for span in kept.spans} == {"memory"}
-    assert measured.of(series.CACHE_REQUESTS) == [
+    assert measured.of(metric_definitions.CACHE_REQUESTS) == [
         {"cache": "memory", "outcome": "miss"},
         {"cache": "memory", "outcome": "hit"},
     ]
-    assert len(measured.of(series.STORE_DURATION)) == 3
+    assert len(measured.of(metric_definitions.STORE_DURATION)) == 3
 
 
 async def test_a_store_that_is_away_is_an_error_of_the_span_and_of_the_measure(kept: Kept, measured: Measured) -> None:
@@ -65,7 +65,7 @@ async def test_a_store_that_is_away_is_an_error_of_the_span_and_of_the_measure(k
     assert span.attributes["db.collection.name"] == "reports"
     assert span.attributes["error.type"] == "StoreUnavailable"
     assert not span.status.is_ok
-    assert measured.of(series.STORE_DURATION) == [
+    assert measured.of(metric_definitions.STORE_DURATION) == [
         {"db.system.name": "postgresql", "db.operation.name": "INSERT", "error.type": "StoreUnavailable"}
     ]
 

@@ -20,10 +20,10 @@ from typing import Protocol
 
 from cqox.analysis.finite import finite, named
 from cqox.analysis.workers.confinement import confine, limit_cpu, limit_memory, show
-from cqox.analysis.workers.frames import Frame, encode
 from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.link import Link, TaskCancelled
+from cqox.analysis.workers.protocol import Frame, encode
 from cqox.errors import InputError
 from cqox.storage.disk import is_disk_fault, unavailable
 

@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
-from cqox.analysis.workers.frames import Decoder, Frame
+from cqox.analysis.workers.protocol import Decoder, Frame
 
 __all__ = ["Link", "TaskCancelled"]
 

@@ -20,9 +20,9 @@ from anyio.abc import Process, UNIXSocketStream
 import cqox.errors
 from cqox import telemetry
 from cqox.analysis.workers.environment import worker_environment
-from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
+from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
 from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cqox import telemetry
-from cqox.telemetry import Attributes, metrics, series
+from cqox.telemetry import Attributes, metric_definitions, metrics
 from cqox.telemetry.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class Exchange:
             labels["http.route"] = route
         if seen >= 500:
             labels["error.type"] = str(seen)
-        metrics.record(series.HTTP_SERVER_DURATION, time.perf_counter() - self._began, labels)
+        metrics.record(metric_definitions.HTTP_SERVER_DURATION, time.perf_counter() - self._began, labels)
         if seen == 504:
-            metrics.count(series.TIMEOUTS, {"policy": "request"})
+            metrics.count(metric_definitions.TIMEOUTS, {"policy": "request"})
         span = self._span
         if not span.recording:
             return

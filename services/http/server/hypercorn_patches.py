@@ -18,7 +18,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.utils import parse_socket_addr
 
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from services.http.response.problems import refused
 from services.http.server.connection_limits import ConnectionLimits, Place
 from services.http.server.http1 import Http1Connection, Stream
@@ -72,7 +72,7 @@ class _Connections:
 
     def failed(self, error: BaseException) -> None:
         """Count an exception that a connection has contained, and log it now and then."""
-        metrics.count(series.CONNECTIONS_CLOSED, {"reason": "failed"})
+        metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "failed"})
         self._unlogged += 1
         if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
             _log.error("connections failed and were closed: %d; the last by this", self._unlogged, exc_info=error)
@@ -145,7 +145,7 @@ class _Connection:
         finally:
             self._connections.limits.leave(place)
             if place.evicted:
-                metrics.count(series.CONNECTIONS_CLOSED, {"reason": "evicted"})
+                metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "evicted"})
 
     async def _is_ready(self, secured: bool) -> bool:
         """Agree upon TLS where the connection has it; whether HTTP/1.1 can be spoken."""
@@ -189,7 +189,7 @@ class _Connection:
         await self._app(scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
 
     async def _turn_away(self, secured: bool) -> None:
-        metrics.count(series.CONNECTIONS_CLOSED, {"reason": "refused"})
+        metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "refused"})
         if secured:
             return
         body = refused(503, "Every connection of the service is at work; try again.", instance="", request_id="-")

@@ -25,7 +25,7 @@ from hypercorn.utils import LifespanFailureError
 
 from cqox.contract import counted
 from cqox.tasks import TaskGroup, open_task_group
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from services.http.observability.logs import flush_logs
 from services.http.server.app import App
 from services.http.server.connection_limits import ConnectionLimits
@@ -85,7 +85,7 @@ def serve(
         structlog.stdlib.get_logger("cqox.serving").warning(note)
     # Around the loop, whose first tasks begin before the app does and whose last ones end after it.
     app.telemetry = begin_telemetry(app.title, settings)
-    app.telemetry.until_stopped(metrics.watch(series.CONNECTIONS, lambda: [(len(limits), {})]))
+    app.telemetry.until_stopped(metrics.watch(metric_definitions.CONNECTIONS, lambda: [(len(limits), {})]))
     try:
         return trio.run(server.run, strict_exception_groups=True)
     finally:

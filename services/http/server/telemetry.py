@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from cqox.tasks import open_task_group
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.setup import Telemetry, start
 from services.config.settings import Settings
 from services.http.observability.tracing import link_traces
@@ -34,9 +34,9 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
     owned = app.telemetry is None
     begun = app.telemetry = app.telemetry or begin_telemetry(app.title, app.settings)
     draining = _Draining(app)
-    end_active = metrics.watch(series.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])
+    end_active = metrics.watch(metric_definitions.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])
     # Nobody can scrape a process whose sockets are closed: how long its drain took is told in its last words.
-    begun.until_stopped(metrics.watch(series.DRAIN_SECONDS, lambda: [(draining.seconds, {})]))
+    begun.until_stopped(metrics.watch(metric_definitions.DRAIN_SECONDS, lambda: [(draining.seconds, {})]))
     try:
         async with open_task_group("telemetry", detached=True) as group:
             group.start_soon(_measure_lag, name="event loop lag")
@@ -69,4 +69,4 @@ async def _measure_lag() -> None:
     while True:
         due = time.perf_counter() + _LAG_EVERY_SECONDS
         await trio.sleep(_LAG_EVERY_SECONDS)
-        metrics.record(series.LOOP_LAG, max(0.0, time.perf_counter() - due))
+        metrics.record(metric_definitions.LOOP_LAG, max(0.0, time.perf_counter() - due))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.analysis.workers.frames import Decoder, Frame, FrameError, encode
+from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 
 bodies = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text(), max_size=4)
 frames = st.builds(

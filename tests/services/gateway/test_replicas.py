@@ -9,9 +9,9 @@ import trio
 from structlog.testing import capture_logs
 
 from cqox.resilience import registry
+from services.gateway.dns import addresses, can_have_several
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineStalled
-from services.gateway.names import addresses, can_have_several
 from services.gateway.replicas import Replicas
 from services.http.request.propagation import Received
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from trio.testing import MockClock
 
-from cqox.analysis.tending import tend, tend_once
+from cqox.analysis.job_leases import tend, tend_once
 from cqox.storage import FileStore, ResultStore, SqliteStore
 from tests.storage.records import a_job
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import anyio
 
 from cqox import telemetry
-from cqox.analysis.outage import Outage
+from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 

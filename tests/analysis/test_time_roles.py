@@ -6,7 +6,7 @@ import pytest
 
 from cqox.analysis.designs import check_scales
 from cqox.analysis.prepare import Prepared, prepare
-from cqox.analysis.timing import cohort_column, time_column
+from cqox.analysis.time_roles import cohort_column, time_column
 from cqox.contract import Options
 from cqox.errors import InvalidRequest
 from tests.analysis.test_prepare import Info

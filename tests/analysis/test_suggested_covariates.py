@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cqox.analysis.candidates import Candidates, covariate_candidates, without_repeats
+from cqox.analysis.suggested_covariates import Candidates, covariate_candidates, without_repeats
 from cqox.contract import RoleMapping
 from cqox.datasets import Limits, ReadOptions, Table, infer_roles, read_table, write_parquet
 
@@ -132,7 +132,7 @@ def test_the_side_of_the_cutoff_is_no_covariate(tmp_path: Path) -> None:
 
 
 def test_many_columns_are_read_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cqox.analysis.candidates._CELLS", 3 * N)
+    monkeypatch.setattr("cqox.analysis.suggested_covariates._CELLS", 3 * N)
     many = {f"x{number}": np.roll(X, number) for number in range(1, 8)}
     assert found(tmp_path, {**BASE, **many}).names == ("x", *many)
 

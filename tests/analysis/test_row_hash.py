@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 
-from cqox.analysis.rowkey import row_keys
+from cqox.analysis.row_hash import row_keys
 
 ROLES = {"y": "y", "treatment": "w", "covariates": ("a", "b")}
 FRAME = pl.DataFrame({"y": [1.5, 2.0, None], "w": ["x", "y", "x"], "a": [1, 2, 3], "b": [0.0, -0.0, 7.5]})

@@ -1,7 +1,7 @@
 import pytest
 
 from services.gateway.engine_client import Reply
-from services.gateway.promises import problem_of, promised, unkept
+from services.gateway.response_contract import problem_of, promised, unkept
 from services.http.contract.api import operation
 from services.http.request.digests import content_digest
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.datasets.limits import Limits, exceeded
-from cqox.datasets.scratch import BLOCK_BYTES, Source
+from cqox.datasets.temp_files import BLOCK_BYTES, Source
 from cqox.errors import LimitExceeded
 
 __all__ = ["Ragged", "Shape", "scan"]

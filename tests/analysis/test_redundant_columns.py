@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cqox.analysis.likeness import likeness, sampled
+from cqox.analysis.redundant_columns import likeness, sampled
 
 RNG = np.random.default_rng(2)
 SKEWED = np.exp(3 * RNG.standard_normal(400))

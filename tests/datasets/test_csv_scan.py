@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cqox.datasets.csv_scan import scan
 from cqox.datasets.limits import Limits
-from cqox.datasets.shape import scan
 from cqox.errors import LimitExceeded
 
 CELLS = st.sampled_from(

@@ -12,7 +12,7 @@ import polars as pl
 from cqox.analysis.levels import folded
 from cqox.contract import RoleMapping
 from cqox.datasets.dates import compact_months, first_days, read_dates
-from cqox.datasets.kept import ColumnsOnDisk
+from cqox.datasets.parquet_store import ColumnsOnDisk
 from cqox.errors import InvalidRequest
 from cqox.estimators.sample import listed
 

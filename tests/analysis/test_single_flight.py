@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping
 import anyio
 import pytest
 
-from cqox.analysis.flights import Flights, Underway, fresh
+from cqox.analysis.single_flight import Flights, Underway, fresh
 from cqox.errors import BulkheadFull, InvalidRequest
 from cqox.tasks import open_task_group
 

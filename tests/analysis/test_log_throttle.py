@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from cqox.analysis.outage import Outage
+from cqox.analysis.log_throttle import Outage
 
 
 def test_an_outage_is_told_of_when_it_begins_twice_a_minute_and_when_it_is_over(

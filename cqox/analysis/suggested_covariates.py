@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from cqox.analysis.designs import check_scales, scalar
-from cqox.analysis.likeness import Sampled, likeness, sampled
 from cqox.analysis.mapping import columns_of
 from cqox.analysis.prepare import started
+from cqox.analysis.redundant_columns import Sampled, likeness, sampled
 from cqox.analysis.roles import numeric
 from cqox.contract import RoleMapping
 from cqox.datasets import Column, ColumnsOnDisk, Inference, infer_roles

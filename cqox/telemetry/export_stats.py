@@ -17,7 +17,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from cqox.telemetry import metrics, series
+from cqox.telemetry import metric_definitions, metrics
 
 __all__ = ["CountedLogExporter", "CountedLogs", "CountedSpanExporter", "CountedSpans", "Ledger"]
 
@@ -87,7 +87,7 @@ class Ledger:
             with self._lock:
                 self._lost += records
                 self._unsaid += records
-            metrics.count(series.LOST, {"signal": self._signal, "reason": reason}, records)
+            metrics.count(metric_definitions.LOST, {"signal": self._signal, "reason": reason}, records)
         self._say(reason)
 
     def close(self) -> None:
