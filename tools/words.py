@@ -1,0 +1,88 @@
+"""Check the words of code and documentation: `python -m tools.words [PATH ...]`, part of `make check`.
+
+Banned are words that a reader would have to look up or guess, and docstrings that begin with a question instead of
+what the thing is or does. `docs/glossary.md` has the terms that are used. Rooms that are not rewritten yet have a bound
+that only goes down.
+"""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
+_PLACES = ("cqox", "services", "benchmarks", "deploy", "tests", "tools", "docs", "README.md", "CHANGELOG.md")
+_BANNED = re.compile(
+    r"\b(told|tells?|whoever|anew|beside|nobody's|farewell|lest|thereof|hitherto|whence|wherein|in vain|for want of)\b",
+    re.IGNORECASE,
+)
+_OPENING = re.compile(r"(What|How|Whether|Nothing, if|Who|Where)\b")
+_QUOTED = re.compile(r"`[^`]*`")
+_ITSELF = {"tools/words.py", "tests/tools/test_words.py"}
+
+BOUNDS: dict[str, int] = {}
+"""How many findings a place may have at most; none where it is not named."""
+
+
+def findings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and complaint for each banned word or opening of one file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        for number, line in enumerate(text.splitlines(), 1):
+            yield from _words(number, line)
+        return
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in (tokenize.COMMENT, tokenize.STRING, tokenize.FSTRING_MIDDLE):
+            for offset, line in enumerate(token.string.splitlines()):
+                yield from _words(token.start[0] + offset, line)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            opening = _OPENING.match(ast.get_docstring(node) or "")
+            if opening:
+                line = 1 if isinstance(node, ast.Module) else node.lineno
+                yield line, f"a docstring begins with '{opening[1]}': say what it is or does"
+
+
+def _words(number: int, line: str) -> Iterator[tuple[int, str]]:
+    for found in _BANNED.finditer(_QUOTED.sub("", line)):
+        yield number, f"'{found[1]}' is not a word of this project: use the plain or the technical one"
+
+
+def main(paths: list[str]) -> int:
+    """Print what was found; 1 where a place has more than its bound."""
+    counted = Counter[str]()
+    lines: dict[str, list[str]] = {}
+    for path in _files(paths):
+        name = path.relative_to(_ROOT).as_posix()
+        place = max((each for each in BOUNDS if name.startswith(each)), key=len, default="")
+        for number, complaint in findings(path):
+            counted[place] += 1
+            lines.setdefault(place, []).append(f"{name}:{number}: {complaint}")
+    over = [place for place, count in counted.items() if count > BOUNDS.get(place, 0)]
+    for place in over:
+        print(*lines[place], sep="\n")
+        if place:
+            print(f"{place}: {counted[place]} findings, {BOUNDS[place]} at most")
+    if not paths:
+        lower = [f"{place}: {counted[place]}" for place, bound in BOUNDS.items() if counted[place] < bound]
+        if lower:
+            print("Lower these bounds in tools/words.py:", *lower, sep="\n  ")
+            return 1
+    return int(bool(over))
+
+
+def _files(paths: list[str]) -> Iterator[Path]:
+    for start in paths or _PLACES:
+        place = (_ROOT / start).resolve()
+        found = [place] if place.is_file() else sorted(place.rglob("*"))
+        for path in found:
+            if path.suffix in (".py", ".md") and path.relative_to(_ROOT).as_posix() not in _ITSELF:
+                yield path
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
