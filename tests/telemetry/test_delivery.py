@@ -1,6 +1,7 @@
 """A collector that is dead, slow or refuses costs lost spans, which are counted, and nothing else."""
 
 import logging
+import re
 import time
 
 import pytest
@@ -41,7 +42,7 @@ def test_losses_are_logged_once_a_minute_with_all_since_the_last_time(caplog: py
             now[0] = float(second)
             ledger.lose(5, "not_delivered")
     said = [record.getMessage() for record in caplog.records]
-    assert [line.split(" records")[0] for line in said] == ["5", "30"]
+    assert [re.findall(r"\d+", line)[0] for line in said] == ["5", "30"]
 
 
 def test_what_a_collector_has_not_answered_for_at_the_end_is_lost_once(measured: Measured) -> None:
@@ -63,7 +64,7 @@ def test_what_was_not_said_for_a_minute_is_said_at_the_end(caplog: pytest.LogCap
         ledger.lose(6, "queue_full")
         ledger.close()
         ledger.close()
-    assert [record.getMessage().split(" records")[0] for record in caplog.records] == ["1", "6"]
+    assert [re.findall(r"\d+", record.getMessage())[0] for record in caplog.records] == ["1", "6"]
 
 
 def spans_to(monkeypatch: pytest.MonkeyPatch, url: str, ledger: Ledger, **variables: str) -> TracerProvider:
