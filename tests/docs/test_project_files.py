@@ -35,7 +35,7 @@ def name_of(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub calls the headings of a page."""
+    """Return the anchors of the headings of a page, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
@@ -46,7 +46,7 @@ def targets() -> set[str]:
 
 
 def program_of(module: str) -> ModuleType:
-    """A program of `docs`, which is no package."""
+    """Load a program of `docs`, which is no package."""
     spec = importlib.util.spec_from_file_location(f"docs_{module}", ROOT / "docs" / f"{module}.py")
     assert spec is not None
     assert spec.loader is not None
