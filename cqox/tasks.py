@@ -161,7 +161,7 @@ class TaskGroup:
             RuntimeError: the group is not open.
         """
         name = name or _name_of(func)
-        values, observer = self._foreign_values(), _observer
+        values, observer = self._differing_values(), _observer
         if observer is None and not values:
             self._group.start_soon(func, *args, name=name)
             return
@@ -186,7 +186,7 @@ class TaskGroup:
             RuntimeError: the group is not open, or the task ended without calling `started`.
         """
         name = name or _name_of(func)
-        values, observer = self._foreign_values(), _observer
+        values, observer = self._differing_values(), _observer
         if observer is None and not values:
             return cast("object", await self._group.start(func, *args, name=name))
         task = TaskStart(name=name, group=self.name, detached=self._is_detached())
@@ -199,7 +199,7 @@ class TaskGroup:
     def _is_detached(self) -> bool:
         return self._detached or _innermost.get() is not self
 
-    def _foreign_values(self) -> tuple[tuple[ContextVar[Any], object], ...]:
+    def _differing_values(self) -> tuple[tuple[ContextVar[Any], object], ...]:
         """The bound variables in which the caller differs from the group's opener, with the opener's values."""
         opened_in = self._opened_in
         if opened_in is None:

@@ -9,13 +9,13 @@ from typing import Protocol
 
 from cqox.errors import CircuitOpen
 from cqox.resilience.circuit.controller import Circuit, Refusal
-from cqox.resilience.circuit.permits import CallPermit, SharedPermit, is_end_of_time
+from cqox.resilience.circuit.permits import CallPermit, SharedPermit, is_timeout_or_cancellation
 from cqox.resilience.circuit.settings import Probe
 from cqox.resilience.circuit.state import Closed, Lease, Phase
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.events import CallRejected, ProbeFailed
 from cqox.resilience.pipeline.part import Facts
-from cqox.resilience.pipeline.permit import Permit, Spent
+from cqox.resilience.pipeline.permit import Permit, TimeSpent
 from cqox.resilience.runtime.ambient_deadline import Ambient
 from cqox.resilience.runtime.event_loop import current_loop
 
@@ -30,14 +30,14 @@ class _Refuse(Protocol):
 
 
 class CircuitAdmission:
-    """What a frame asks before a call through one breaker."""
+    """What a stage asks before a call through one breaker."""
 
     __slots__ = ("_circuit", "_facts", "_refuse")
 
     def __init__(self, circuit: Circuit, facts: Facts | None, refuse: _Refuse) -> None:
         """Args:
         circuit: the shared state.
-        facts: those of the frame, None for a block.
+        facts: those of the stage, None for a block.
         refuse: raises the rejection.
         """
         self._circuit = circuit
@@ -49,7 +49,7 @@ class CircuitAdmission:
         shared = self._circuit.shared
         if shared is not None:
             return shared
-        if self._circuit.settings.probe is not None and self._circuit.may_be_testing():
+        if self._circuit.settings.probe is not None and self._circuit.may_be_half_open():
             return None
         permit, _, _ = self._enter(self._lease_seconds(deadline))
         return permit
@@ -64,11 +64,11 @@ class CircuitAdmission:
         loop = current_loop()
         assert loop is not None
         scope = loop.open_scope(loop.time() + seconds)
-        with self._testing(phase, lease, deadline) as test:
+        with self._running_probe(phase, lease, deadline) as result:
             with scope:
-                answer = probe()
-                test.passed = (await answer if isinstance(answer, Awaitable) else answer) is not False
-        return self._after_test(deadline, test)
+                returned = probe()
+                result.passed = (await returned if isinstance(returned, Awaitable) else returned) is not False
+        return self._after_probe(deadline, result)
 
     def admit_blocking(self, deadline: Ambient | None) -> Permit:
         """The same for a thread.
@@ -81,13 +81,13 @@ class CircuitAdmission:
         permit, phase, lease = self._enter(self._lease_seconds(deadline) + _LEASE_MARGIN)
         if lease is None or probe is None:
             return permit
-        with self._testing(phase, lease, deadline) as test:
-            answer = probe()
-            if isinstance(answer, CoroutineType):
-                answer.close()
+        with self._running_probe(phase, lease, deadline) as result:
+            returned = probe()
+            if isinstance(returned, CoroutineType):
+                returned.close()
                 raise TypeError(f"{probe!r} returned a coroutine, which cannot probe for synchronous code")
-            test.passed = answer is not False
-        return self._after_test(deadline, test)
+            result.passed = returned is not False
+        return self._after_probe(deadline, result)
 
     def _enter(self, lease_seconds: float) -> tuple[Permit, Phase, Lease | None]:
         circuit = self._circuit
@@ -132,29 +132,29 @@ class CircuitAdmission:
         return bound + _LEASE_MARGIN if bound < float("inf") else max(settings.recovery_timeout, _LEASE_MARGIN)
 
     @contextmanager
-    def _testing(self, phase: Phase, lease: Lease, deadline: Ambient | None) -> Generator["_Test"]:
-        circuit, test = self._circuit, _Test()
+    def _running_probe(self, phase: Phase, lease: Lease, deadline: Ambient | None) -> Generator["_ProbeResult"]:
+        circuit, result = self._circuit, _ProbeResult()
         began = 0.0 if deadline is None else deadline.clock()
         try:
-            yield test
+            yield result
         except Exception as error:  # noqa: BLE001 - whatever a probe raises, the dependency has not recovered
-            test.error = error
+            result.error = error
         except BaseException as error:
             timeout = math.inf if self._facts is None else self._facts.attempt_timeout
-            spent = None if deadline is None else Spent(deadline, deadline.clock() - began, timeout)
-            hung = spent is not None and is_end_of_time(error) and spent.was_fair and spent.is_over
-            circuit.give_back(phase, lease, circuit.clock.checked_now(), hung=hung)
+            spent = None if deadline is None else TimeSpent(deadline, deadline.clock() - began, timeout)
+            hung = spent is not None and is_timeout_or_cancellation(error) and spent.was_fair and spent.is_over
+            circuit.release(phase, lease, circuit.clock.checked_now(), hung=hung)
             raise
         now = circuit.clock.checked_now()
-        circuit.conclude_probe(phase, lease, now=now, failed=not test.passed)
-        if test.error is not None and (events.listeners or circuit.outbox.subscribers):
-            events.emit(ProbeFailed(name=circuit.name, at=now, error=test.error), circuit.outbox.subscribers)
+        circuit.conclude_probe(phase, lease, now=now, failed=not result.passed)
+        if result.error is not None and (events.listeners or circuit.outbox.subscribers):
+            events.emit(ProbeFailed(name=circuit.name, at=now, error=result.error), circuit.outbox.subscribers)
 
-    def _after_test(self, deadline: Ambient | None, test: "_Test") -> Permit:
+    def _after_probe(self, deadline: Ambient | None, result: "_ProbeResult") -> Permit:
         """The call goes on where its probe, or an operator meanwhile, closed the circuit; else it is refused."""
         circuit = self._circuit
         now = circuit.clock.checked_now()
-        if not circuit.may_be_testing():
+        if not circuit.may_be_half_open():
             return self._enter(self._lease_seconds(deadline))[0]
         return self._refused(Refusal(circuit.retry_after(now)), now)
 
@@ -169,7 +169,7 @@ def check_probe(probe: Probe | None) -> None:
         raise TypeError(f"{probe!r} is a coroutine function, which cannot probe for synchronous code")
 
 
-class _Test:
+class _ProbeResult:
     __slots__ = ("error", "passed")
 
     def __init__(self) -> None:

@@ -104,7 +104,7 @@ class CircuitBreaker(Gate):
             failure_if=failure_if,
             failure_rate=failure_rate,
         )
-        self._begin(name, settings, clock, key or name)
+        self._initialize(name, settings, clock, key or name)
 
     @classmethod
     def from_settings(
@@ -112,7 +112,7 @@ class CircuitBreaker(Gate):
     ) -> Self:
         """Make a closed circuit of `settings`; for the rest see the constructor."""
         breaker = cls.__new__(cls)
-        breaker._begin(name, settings, clock, key or name)
+        breaker._initialize(name, settings, clock, key or name)
         return breaker
 
     @property
@@ -220,15 +220,15 @@ class CircuitBreaker(Gate):
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
         """See `Gate.admit`."""
-        return self._block().admit(deadline)
+        return self._block_admission().admit(deadline)
 
     async def admit_waiting(self, deadline: Ambient | None) -> Permit:
         """See `Gate.admit_waiting`."""
-        return await self._block().admit_waiting(deadline)
+        return await self._block_admission().admit_waiting(deadline)
 
     def admit_blocking(self, deadline: Ambient | None) -> Permit:
         """See `Gate.admit_blocking`."""
-        return self._block().admit_blocking(deadline)
+        return self._block_admission().admit_blocking(deadline)
 
     def describe(self) -> str:
         """See `Part.describe`."""
@@ -243,7 +243,7 @@ class CircuitBreaker(Gate):
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name} {self.state.value}>"
 
-    def _begin(self, name: str, settings: CircuitSettings, clock: Clock | TimeSource | None, key: str) -> None:
+    def _initialize(self, name: str, settings: CircuitSettings, clock: Clock | TimeSource | None, key: str) -> None:
         self.name = check_name(name)
         self._uses = Uses()
         self._circuit = Circuit(name, settings, bind_clock(f"circuit breaker {name}", clock))
@@ -256,7 +256,7 @@ class CircuitBreaker(Gate):
                 f"{attempt_timeout:g} s, not {probe_timeout!r}"
             )
 
-    def _block(self) -> CircuitAdmission:
+    def _block_admission(self) -> CircuitAdmission:
         # Made anew for each block: one that was kept would hold its breaker, and nothing else, alive.
         return CircuitAdmission(self._circuit, None, self._refuse)
 

@@ -93,7 +93,7 @@ class Circuit:
                 self.shared = permit
         return permit
 
-    def may_be_testing(self) -> bool:
+    def may_be_half_open(self) -> bool:
         """True where the next call may find the circuit half-open."""
         return isinstance(self.phase, Open | HalfOpen)
 
@@ -112,9 +112,9 @@ class Circuit:
             self.totals.count(outcome)
             if lease is None:
                 if isinstance(phase, Closed) and outcome in _VERDICTS:
-                    self._watch(phase, now, failed=outcome is Outcome.FAILURE, slow=slow)
+                    self._record(phase, now, failed=outcome is Outcome.FAILURE, slow=slow)
             elif outcome in _VERDICTS:
-                self._conclude(now, failed=outcome is Outcome.FAILURE, slow=slow)
+                self._record_probe(now, failed=outcome is Outcome.FAILURE, slow=slow)
         self.outbox.deliver()
 
     def conclude_probe(self, phase: Phase, lease: Lease, *, now: float, failed: bool) -> None:
@@ -127,7 +127,7 @@ class Circuit:
                     self._close(now, "recovered")
         self.outbox.deliver()
 
-    def give_back(self, phase: Phase, lease: Lease, now: float, *, hung: bool) -> None:
+    def release(self, phase: Phase, lease: Lease, now: float, *, hung: bool) -> None:
         """A `probe` was cancelled, and the call that waited for it with it; a probe that `hung` has failed."""
         with self.lock:
             current = self._is_current(phase, lease, now)
@@ -138,8 +138,8 @@ class Circuit:
 
     def open(self, now: float, reason: str) -> None:
         """Refuse calls from now on; the caller holds the lock."""
-        self._move_to(Open(now))
-        self._tell(CircuitOpened, now, reason=reason, recovery_timeout=self.settings.recovery_timeout)
+        self._transition_to(Open(now))
+        self._emit(CircuitOpened, now, reason=reason, recovery_timeout=self.settings.recovery_timeout)
 
     def force(self, mode: CircuitMode, now: float) -> None:
         """Enter `mode`. Normal and observing leave a forced state for a closed one; normal starts anew in any case."""
@@ -148,16 +148,16 @@ class Circuit:
             self.observing = mode is CircuitMode.OBSERVE_ONLY
             if mode is CircuitMode.ISOLATED:
                 if not isinstance(was, Isolated):
-                    self._move_to(Isolated())
-                    self._tell(CircuitIsolated, now)
+                    self._transition_to(Isolated())
+                    self._emit(CircuitIsolated, now)
             elif mode is CircuitMode.DISABLED:
                 if not isinstance(was, Disabled):
-                    self._move_to(Disabled())
-                    self._tell(CircuitDisabled, now)
+                    self._transition_to(Disabled())
+                    self._emit(CircuitDisabled, now)
             else:
-                self._start_anew(mode, was, now)
+                self._restart(mode, was, now)
                 if self.observing and not observed:
-                    self._tell(CircuitObserved, now)
+                    self._emit(CircuitObserved, now)
         self.outbox.deliver()
 
     def reconfigure(self, changes: CircuitChanges) -> None:
@@ -201,13 +201,13 @@ class Circuit:
     def _is_current(self, phase: Phase, lease: Lease | None, now: float) -> bool:
         if self.phase is not phase:
             return False
-        return lease is None or (isinstance(phase, HalfOpen) and phase.give_back(lease, now))
+        return lease is None or (isinstance(phase, HalfOpen) and phase.release(lease, now))
 
-    def _watch(self, phase: Closed, now: float, *, failed: bool, slow: bool) -> None:
+    def _record(self, phase: Closed, now: float, *, failed: bool, slow: bool) -> None:
         if phase.health.record(now, failed, slow) and phase.health.reached():
             self.open(now, phase.health.reason())
 
-    def _conclude(self, now: float, *, failed: bool, slow: bool) -> None:
+    def _record_probe(self, now: float, *, failed: bool, slow: bool) -> None:
         phase = self.phase
         assert isinstance(phase, HalfOpen)
         if failed or slow:
@@ -218,27 +218,27 @@ class Circuit:
             self._close(now, "recovered")
 
     def _half_open(self, now: float) -> HalfOpen:
-        phase = self._move_to(HalfOpen())
-        self._tell(CircuitHalfOpened, now)
+        phase = self._transition_to(HalfOpen())
+        self._emit(CircuitHalfOpened, now)
         return phase
 
     def _close(self, now: float, reason: str) -> None:
-        self._move_to(Closed(self.settings.new_health(self.totals.quiet)))
-        self._tell(CircuitClosed, now, reason=reason)
+        self._transition_to(Closed(self.settings.new_health(self.totals.quiet)))
+        self._emit(CircuitClosed, now, reason=reason)
 
-    def _start_anew(self, mode: CircuitMode, was: Phase, now: float) -> None:
+    def _restart(self, mode: CircuitMode, was: Phase, now: float) -> None:
         if mode is CircuitMode.OBSERVE_ONLY and not isinstance(was, Isolated | Disabled):
             return
-        self._move_to(Closed(self.settings.new_health(self.totals.quiet)))
+        self._transition_to(Closed(self.settings.new_health(self.totals.quiet)))
         if not isinstance(was, Closed):
-            self._tell(CircuitClosed, now, reason="reset")
+            self._emit(CircuitClosed, now, reason="reset")
 
-    def _move_to[P: Phase](self, phase: P) -> P:
+    def _transition_to[P: Phase](self, phase: P) -> P:
         self.phase = phase
         self.shared = None
         return phase
 
-    def _tell(self, event: Callable[..., Event], now: float, **data: object) -> None:
+    def _emit(self, event: Callable[..., Event], now: float, **data: object) -> None:
         if self.outbox.wanted:
             self.outbox.put(event(name=self.name, at=now, **data))
 

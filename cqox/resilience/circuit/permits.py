@@ -8,13 +8,13 @@ from cqox.resilience.circuit.controller import Circuit
 from cqox.resilience.circuit.settings import CircuitSettings, Failures
 from cqox.resilience.circuit.state import Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
-from cqox.resilience.pipeline.permit import NO_RESULT, Permit, Spent
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent
 from cqox.resilience.runtime.queueing import seconds_in_queues
 
-__all__ = ["CallPermit", "SharedPermit", "is_end_of_time", "judge", "judge_under"]
+__all__ = ["CallPermit", "SharedPermit", "is_timeout_or_cancellation", "outcome_of", "outcome_within_deadline"]
 
 
-class _OfCircuit(Permit):
+class _CircuitPermit(Permit):
     """What both permits have in common: how a failure is judged, and for how long they stand."""
 
     __slots__ = ("_circuit", "phase")
@@ -26,30 +26,30 @@ class _OfCircuit(Permit):
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""
         try:
-            outcome = judge(self._circuit, error)
+            outcome = outcome_of(self._circuit, error)
         except BaseException:
             self._leave(Outcome.IGNORED)
             raise
         self._leave(outcome)
 
-    def fail_under(self, spent: Spent, error: BaseException) -> None:
-        """See `Permit.fail_under`."""
+    def fail_within_deadline(self, spent: TimeSpent, error: BaseException) -> None:
+        """See `Permit.fail_within_deadline`."""
         try:
-            outcome = judge_under(self._circuit, spent, error)
+            outcome = outcome_within_deadline(self._circuit, spent, error)
         except BaseException:
             self._leave(Outcome.IGNORED)
             raise
         self._leave(outcome)
 
-    def stands(self) -> bool:
-        """See `Permit.stands`."""
+    def is_current(self) -> bool:
+        """See `Permit.is_current`."""
         return self._circuit.phase is self.phase
 
     def _leave(self, outcome: Outcome) -> None:
         """Tell the circuit how the call ended."""
 
 
-class SharedPermit(_OfCircuit):
+class SharedPermit(_CircuitPermit):
     """The permit of every call while a circuit is closed and nothing is to be remembered for a single one."""
 
     __slots__ = ("_count", "_failure_if", "settings")
@@ -88,7 +88,7 @@ class SharedPermit(_OfCircuit):
         circuit.leave(self.phase, None, outcome, now=circuit.clock.checked_now(), slow=False)
 
 
-class CallPermit(_OfCircuit):
+class CallPermit(_CircuitPermit):
     """The permit of one call: a probe, or one whose duration matters."""
 
     __slots__ = ("_lease", "_started", "single_attempt")
@@ -119,20 +119,20 @@ class CallPermit(_OfCircuit):
         circuit.leave(self.phase, self._lease, outcome, now=now, slow=slow)
 
 
-def judge(circuit: Circuit, error: BaseException) -> Outcome:
+def outcome_of(circuit: Circuit, error: BaseException) -> Outcome:
     """What the end of a call says about the dependency, time apart. A group is a failure if one of its leaves is."""
     if not isinstance(error, Exception):
         return Outcome.CANCELLED
-    return Outcome.FAILURE if _counts(circuit.settings.failures, error) else Outcome.IGNORED
+    return Outcome.FAILURE if _counts_as_failure(circuit.settings.failures, error) else Outcome.IGNORED
 
 
-def _counts(failures: Failures, error: Exception) -> bool:
+def _counts_as_failure(failures: Failures, error: Exception) -> bool:
     # Nothing was tried: neither a part further in that refused, nor time that was up before, is the dependency's doing.
     if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded | AttemptTimeout) and error.before_call):
         return False
     leaves = _leaves(error)
-    if leaves and not _lists(failures, error):
-        return any(_counts(failures, leaf) for leaf in leaves)
+    if leaves and not _lists_group_class(failures, error):
+        return any(_counts_as_failure(failures, leaf) for leaf in leaves)
     return failures(error) if callable(failures) else isinstance(error, failures)
 
 
@@ -140,27 +140,27 @@ def _leaves(error: Exception) -> tuple[Exception, ...]:
     return cast("ExceptionGroup[Exception]", error).exceptions if isinstance(error, ExceptionGroup) else ()
 
 
-def _lists(failures: Failures, group: BaseException) -> bool:
+def _lists_group_class(failures: Failures, group: BaseException) -> bool:
     """True where a class of groups is listed by itself."""
     if callable(failures):
         return False
     return any(issubclass(kind, BaseExceptionGroup) and isinstance(group, kind) for kind in failures)
 
 
-def judge_under(circuit: Circuit, spent: Spent, error: BaseException) -> Outcome:
+def outcome_within_deadline(circuit: Circuit, spent: TimeSpent, error: BaseException) -> Outcome:
     """The same for a call under a deadline: if its time ran out, that is a failure after a fair share of it."""
-    outcome = judge(circuit, error)
-    if outcome is Outcome.IGNORED or not is_end_of_time(error):
+    outcome = outcome_of(circuit, error)
+    if outcome is Outcome.IGNORED or not is_timeout_or_cancellation(error):
         return outcome
     if isinstance(error, Exception):  # a deadline, or a group of nothing else
         return outcome if spent.was_fair else Outcome.IGNORED
     return Outcome.FAILURE if spent.was_fair and spent.is_over else outcome
 
 
-def is_end_of_time(error: BaseException) -> bool:
+def is_timeout_or_cancellation(error: BaseException) -> bool:
     """True for a cancellation of either loop and for a deadline, and for groups that hold nothing else."""
     if isinstance(error, BaseExceptionGroup):
-        return all(map(is_end_of_time, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+        return all(map(is_timeout_or_cancellation, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     if isinstance(error, asyncio.CancelledError | DeadlineExceeded):
         return True
     # Trio is never imported here: its one class of cancellation is known by its name.

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health
 from cqox.resilience.circuit.window import Window, new_window
-from cqox.resilience.runtime.atomic_counter import Tally
+from cqox.resilience.runtime.atomic_counter import AtomicCounter
 from cqox.resilience.runtime.ranges import check_callable, check_count, check_exceptions, check_kind, check_seconds
 
 __all__ = ["CircuitChanges", "CircuitSettings", "Failures", "Probe"]
@@ -60,13 +60,13 @@ class CircuitSettings:
         check_callable("failure_if", self.failure_if)
         check_kind("failure_rate", self.failure_rate, FailureRate)
 
-    def new_health(self, quiet: Tally) -> Health:
+    def new_health(self, quiet: AtomicCounter) -> Health:
         """What a circuit that has just closed looks at."""
         if self.failure_rate is None:
             return ConsecutiveFailures(self.failure_threshold)
         return new_window(self.failure_rate, quiet)
 
-    def adapt(self, health: Health, quiet: Tally) -> Health:
+    def adapt(self, health: Health, quiet: AtomicCounter) -> Health:
         """`health` judged by these settings; what it counted is kept where it still means something."""
         if self.failure_rate is None:
             return ConsecutiveFailures(

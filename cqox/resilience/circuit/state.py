@@ -91,7 +91,7 @@ class HalfOpen(Phase):
         self.leases.append(lease)
         return lease
 
-    def give_back(self, lease: Lease, now: float) -> bool:
+    def release(self, lease: Lease, now: float) -> bool:
         """End a lease; False where it had already been lost."""
         if lease not in self.leases:
             return False

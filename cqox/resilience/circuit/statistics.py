@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cqox.resilience.circuit.state import CircuitState
-from cqox.resilience.runtime.atomic_counter import Tally
+from cqox.resilience.runtime.atomic_counter import AtomicCounter
 
 __all__ = ["CircuitMode", "CircuitSnapshot", "Outcome", "Totals"]
 
@@ -43,7 +43,7 @@ class Totals:
     __slots__ = ("cancelled", "failure", "ignored", "quiet", "rejected", "stale", "success")
 
     def __init__(self) -> None:
-        self.quiet = Tally()
+        self.quiet = AtomicCounter()
         self.success = self.failure = self.ignored = self.cancelled = self.rejected = self.stale = 0
 
     def count(self, outcome: Outcome) -> None:

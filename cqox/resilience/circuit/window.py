@@ -4,7 +4,7 @@ import math
 from collections import deque
 
 from cqox.resilience.circuit.health import FailureRate, Health
-from cqox.resilience.runtime.atomic_counter import Tally
+from cqox.resilience.runtime.atomic_counter import AtomicCounter
 
 __all__ = ["CountWindow", "TimeWindow", "Window", "new_window"]
 
@@ -23,7 +23,7 @@ class Window(Health):
 
     __slots__ = ("_calls_to_judge", "_quiet", "_rate", "_recorded", "_slow_rate", "failures", "slow")
 
-    def __init__(self, settings: FailureRate, quiet: Tally) -> None:
+    def __init__(self, settings: FailureRate, quiet: AtomicCounter) -> None:
         super().__init__(needs_time=settings.seconds is not None, quiet_until=-math.inf)
         self._quiet = quiet
         self._recorded = -quiet.value()
@@ -68,8 +68,8 @@ class CountWindow(Window):
 
     __slots__ = ("_bad", "_size")
 
-    def __init__(self, settings: FailureRate, quiet: Tally | None = None) -> None:
-        super().__init__(settings, quiet or Tally())
+    def __init__(self, settings: FailureRate, quiet: AtomicCounter | None = None) -> None:
+        super().__init__(settings, quiet or AtomicCounter())
         self._size = settings.window_calls
         self.quiet_until = math.inf
         self._bad: deque[tuple[int, bool, bool]] = deque()
@@ -141,8 +141,8 @@ class TimeWindow(Window):
 
     SLICES = 500
 
-    def __init__(self, settings: FailureRate, quiet: Tally | None = None) -> None:
-        super().__init__(settings, quiet or Tally())
+    def __init__(self, settings: FailureRate, quiet: AtomicCounter | None = None) -> None:
+        super().__init__(settings, quiet or AtomicCounter())
         assert settings.seconds is not None
         self._width = settings.seconds / self.SLICES
         self._slices: deque[_Slice] = deque()
@@ -206,6 +206,6 @@ class TimeWindow(Window):
         self._bad += failures + slow
 
 
-def new_window(settings: FailureRate, quiet: Tally) -> Window:
+def new_window(settings: FailureRate, quiet: AtomicCounter) -> Window:
     """An empty window of the kind that `settings` ask for, which looks at `quiet` for what is only counted."""
     return CountWindow(settings, quiet) if settings.seconds is None else TimeWindow(settings, quiet)

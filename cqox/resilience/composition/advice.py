@@ -7,13 +7,13 @@ from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.pipeline.part import Limit, Part
 from cqox.resilience.retry.retry import Retry
 
-__all__ = ["doubts"]
+__all__ = ["order_warnings"]
 
 _SLOTS = frozenset({"Bulkhead", "AdaptiveLimit"})
-_DOORS = frozenset({"Shed", "Drain"})
+_ADMISSION_CONTROLS = frozenset({"Shed", "Drain"})
 
 
-def doubts(parts: Sequence[Part]) -> Iterator[str]:
+def order_warnings(parts: Sequence[Part]) -> Iterator[str]:
     """One sentence for each doubtful choice, `parts` being outermost first."""
     retries = [at for at, part in enumerate(parts) if isinstance(part, Retry)]
     limits = [at for at, part in enumerate(parts) if isinstance(part, Limit)]
@@ -21,7 +21,7 @@ def doubts(parts: Sequence[Part]) -> Iterator[str]:
         attempts = " x ".join(str(part.settings.max_attempts) for part in parts if isinstance(part, Retry))
         yield f"two retries multiply: one call may make {attempts} attempts"
     for at in retries:
-        yield from _doubts_about_retry(parts, at, limits)
+        yield from _retry_warnings(parts, at, limits)
     if not limits:
         yield "nothing bounds an attempt: a callee that hangs is ended by the deadline of the caller alone"
     for at, part in enumerate(parts):
@@ -31,10 +31,10 @@ def doubts(parts: Sequence[Part]) -> Iterator[str]:
             yield f"the {part.kind} inside of the circuit breaker holds probes in its queue"
         if part.kind == "Fallback" and any(isinstance(outer, Retry | CircuitBreaker) for outer in parts[:at]):
             yield "what is outside of the Fallback never sees a failure"
-    yield from _doubts_about_limits(parts)
+    yield from _timeout_warnings(parts)
 
 
-def _doubts_about_retry(parts: Sequence[Part], at: int, limits: Sequence[int]) -> Iterator[str]:
+def _retry_warnings(parts: Sequence[Part], at: int, limits: Sequence[int]) -> Iterator[str]:
     retry = parts[at]
     assert isinstance(retry, Retry)
     settings = retry.settings
@@ -43,7 +43,7 @@ def _doubts_about_retry(parts: Sequence[Part], at: int, limits: Sequence[int]) -
     if any(limit < at for limit in limits) and not any(limit > at for limit in limits):
         yield "the only timeout is outside of the retry: one attempt that hangs leaves no time for another"
     for inner in parts[at + 1 :]:
-        if inner.kind in _SLOTS | _DOORS:
+        if inner.kind in _SLOTS | _ADMISSION_CONTROLS:
             yield f"the {inner.kind} is inside of the retry: each attempt asks it again"
         if isinstance(inner, CircuitBreaker):
             threshold = inner.settings.failure_threshold
@@ -54,7 +54,7 @@ def _doubts_about_retry(parts: Sequence[Part], at: int, limits: Sequence[int]) -
                 )
 
 
-def _doubts_about_limits(parts: Sequence[Part]) -> Iterator[str]:
+def _timeout_warnings(parts: Sequence[Part]) -> Iterator[str]:
     bounds = [part.seconds for part in parts if isinstance(part, Limit)]
     for outer, inner in itertools.pairwise(bounds):
         if inner >= outer:

@@ -1,6 +1,6 @@
 """The decorators of the owner's document: one part each, ready to be stacked.
 
-Stacked on one another they run as one frame. A bare retry decorator counts its function as idempotent.
+Stacked on one another they run as one stage. A bare retry decorator counts its function as idempotent.
 """
 
 from collections.abc import Callable

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import NoReturn, Self, cast
 
 from cqox.resilience.circuit import CircuitBreaker
-from cqox.resilience.composition.advice import doubts
+from cqox.resilience.composition.advice import order_warnings
 from cqox.resilience.pipeline.awaitables import awaiting, returns_awaitables
 from cqox.resilience.pipeline.decorate import bind, expose, guard, kind_behind
 from cqox.resilience.pipeline.part import Part
-from cqox.resilience.pipeline.plan import Frame, WrapperFrame, plan
+from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.pipeline.registry import registry
 from cqox.resilience.pipeline.setting_names import SettingsByName
 from cqox.resilience.runtime.callable_kinds import Kind
@@ -62,7 +62,7 @@ class Policy:
 
     name: str
     parts: tuple[Part, ...]
-    _plans: dict[bool, list[Frame | WrapperFrame]]
+    _plans: dict[bool, list[Stage | WrapperStage]]
 
     def __init__(self, name: str, *parts: Part) -> None:
         """Put `parts` together.
@@ -147,7 +147,7 @@ class Policy:
         """The order in words, a line for each part, and a line for each doubtful choice."""
         lines = [f"policy {self.name}, outermost first:"]
         lines += [f"  {number}. {part.describe()}" for number, part in enumerate(self.parts, start=1)]
-        lines += [f"  warning: {doubt}" for doubt in doubts(self.parts)]
+        lines += [f"  warning: {doubt}" for doubt in order_warnings(self.parts)]
         return "\n".join(lines)
 
     def snapshot(self) -> PolicySnapshot:
@@ -212,12 +212,12 @@ class Policy:
     def _settings(self) -> SettingsByName:
         return SettingsByName(f"policy {self.name}", self.parts)
 
-    def _plan(self, asynchronous: bool) -> list[Frame | WrapperFrame]:
-        frames = self._plans.get(asynchronous)
-        if frames is None:
-            frames = plan(self.parts, policy=self.name, function=self.name, asynchronous=asynchronous, bare=False)
-            self._plans[asynchronous] = frames
-        return frames
+    def _plan(self, asynchronous: bool) -> list[Stage | WrapperStage]:
+        stages = self._plans.get(asynchronous)
+        if stages is None:
+            stages = plan(self.parts, policy=self.name, function=self.name, asynchronous=asynchronous, bare=False)
+            self._plans[asynchronous] = stages
+        return stages
 
     def _breakers(self) -> list[CircuitBreaker]:
         breakers = [part for part in self.parts if isinstance(part, CircuitBreaker)]

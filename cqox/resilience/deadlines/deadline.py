@@ -70,7 +70,7 @@ class deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._record is not None and self._record.leave(error):
-            raise DeadlineExceeded(self.seconds, before_call=self._record.went_by_in_queues(error)) from error
+            raise DeadlineExceeded(self.seconds, before_call=self._record.was_spent_queueing(error)) from error
 
     def disarm(self) -> bool:
         """End nothing any more: the rest of the block runs without it, in every task that it was in force for.

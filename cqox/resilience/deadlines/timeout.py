@@ -14,7 +14,7 @@ from cqox.resilience.pipeline.events import TimedOut
 from cqox.resilience.pipeline.part import Limit
 from cqox.resilience.runtime.ambient_deadline import Ambient
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
-from cqox.resilience.runtime.event_loop import Loop, current_loop
+from cqox.resilience.runtime.event_loop import EventLoop, current_loop
 from cqox.resilience.runtime.ranges import check_name, check_seconds
 
 __all__ = ["Timeout"]
@@ -113,7 +113,7 @@ class _Bound(Ambient):
 
     __slots__ = ("_outer", "_timeout")
 
-    def __init__(self, timeout: Timeout, seconds: float, loop: Loop | None, outer: Ambient | None) -> None:
+    def __init__(self, timeout: Timeout, seconds: float, loop: EventLoop | None, outer: Ambient | None) -> None:
         super().__init__(seconds, loop, timeout.given_clock, timeout.limit)
         self._timeout = timeout
         self._outer = outer
@@ -127,5 +127,5 @@ class _Bound(Ambient):
         if not self.leave(error):
             return
         if self._outer is not None and self.seconds < self.attempt_seconds:
-            raise DeadlineExceeded(self._outer.seconds, before_call=self.went_by_in_queues(error)) from error
-        raise self._timeout.expired(self.seconds, before_call=self.went_by_in_queues(error)) from error
+            raise DeadlineExceeded(self._outer.seconds, before_call=self.was_spent_queueing(error)) from error
+        raise self._timeout.expired(self.seconds, before_call=self.was_spent_queueing(error)) from error

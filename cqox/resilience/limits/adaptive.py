@@ -6,10 +6,10 @@ What lives here: when the limit moves, and by how much. What does not: slots and
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cqox.resilience.circuit.permits import is_end_of_time
+from cqox.resilience.circuit.permits import is_timeout_or_cancellation
 from cqox.resilience.limits.slot_gate import SlotGate
 from cqox.resilience.pipeline.part import Permit
-from cqox.resilience.pipeline.permit import Spent
+from cqox.resilience.pipeline.permit import TimeSpent
 from cqox.resilience.retry.classification import is_overload
 from cqox.resilience.runtime.clock import Clock, TimeSource
 from cqox.resilience.runtime.queueing import seconds_in_queues
@@ -247,9 +247,9 @@ class _Flight(Permit):
         """See `Permit.fail`."""
         self._gate.failed(self, error)
 
-    def fail_under(self, spent: Spent, error: BaseException) -> None:
-        """See `Permit.fail_under`."""
-        if is_end_of_time(error) and spent.was_fair and spent.is_over:
+    def fail_within_deadline(self, spent: TimeSpent, error: BaseException) -> None:
+        """See `Permit.fail_within_deadline`."""
+        if is_timeout_or_cancellation(error) and spent.was_fair and spent.is_over:
             self._gate.finished(self, overloaded=True)
         else:
             self._gate.failed(self, error)

@@ -140,11 +140,11 @@ class Drain(Gate):
         check_seconds("grace", grace, infinite=True)
         self.begin()
         waiter = TaskWaiter(Criticality.PROBE)
-        if grace > 0 and self._line_up(waiter):
+        if grace > 0 and self._add_waiter(waiter):
             try:
                 await self._wait_within(grace, waiter)
             finally:
-                self._step_out(waiter)
+                self._remove_waiter(waiter)
         return self._report()
 
     async def _wait_within(self, grace: float, waiter: TaskWaiter) -> None:
@@ -167,14 +167,14 @@ class Drain(Gate):
         check_seconds("grace", grace, infinite=True)
         self.begin()
         waiter = ThreadWaiter(Criticality.PROBE)
-        if grace > 0 and self._line_up(waiter):
+        if grace > 0 and self._add_waiter(waiter):
             try:
                 if self._given_clock and grace < inf:
                     self._clock.sleep(grace)
                 else:
                     waiter.wait(grace)
             finally:
-                self._step_out(waiter)
+                self._remove_waiter(waiter)
         return self._report()
 
     def _enter(self, name: str) -> "_Entry":
@@ -199,13 +199,13 @@ class Drain(Gate):
         for waiter in waiters:
             waiter.wake()
 
-    def _line_up(self, waiter: Waiter) -> bool:
+    def _add_waiter(self, waiter: Waiter) -> bool:
         with self._lock:
             if self._inside:
                 self._waiters.append(waiter)
             return bool(self._inside)
 
-    def _step_out(self, waiter: Waiter) -> None:
+    def _remove_waiter(self, waiter: Waiter) -> None:
         with self._lock:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)

@@ -11,13 +11,13 @@ from copy import copy
 
 from cqox.resilience.runtime.token_bucket import TokenBucket
 
-__all__ = ["Turns"]
+__all__ = ["Gcra"]
 
 
-class Turns:
+class Gcra:
     """Turns at a rate, as many at once as the bucket holds; it starts full."""
 
-    __slots__ = ("_bucket", "_free", "_owed", "_promised")
+    __slots__ = ("_bucket", "_cancelled", "_debt", "_reserved")
 
     def __init__(self, rate: float, capacity: float) -> None:
         """Args:
@@ -25,9 +25,9 @@ class Turns:
         capacity: turns that are saved up, at least 1.
         """
         self._bucket = TokenBucket(rate, capacity)
-        self._promised: deque[float] = deque()
-        self._free: deque[float] = deque()
-        self._owed = 0.0
+        self._reserved: deque[float] = deque()
+        self._cancelled: deque[float] = deque()
+        self._debt = 0.0
 
     @property
     def rate(self) -> float:
@@ -41,11 +41,11 @@ class Turns:
 
     def take(self, now: float) -> bool:
         """Take a turn now; False where there is none, or others wait."""
-        if self._promised:
-            self._settle(now)
-        return not self._promised and self._bucket.take(now)
+        if self._reserved:
+            self._spend_due(now)
+        return not self._reserved and self._bucket.take(now)
 
-    def promise(self, now: float, longest: float) -> float | None:
+    def reserve(self, now: float, longest: float) -> float | None:
         """Take the next turn if it comes in at most `longest` seconds.
 
         Returns:
@@ -54,25 +54,25 @@ class Turns:
         turn = self._next(now)
         if turn - now > longest:
             return None
-        if self._free and turn == self._free[0]:
-            self._free.popleft()
+        if self._cancelled and turn == self._cancelled[0]:
+            self._cancelled.popleft()
         else:
-            self._owed = 0.0
+            self._debt = 0.0
         if turn <= now:
             self._bucket.spend(now)
         else:
-            insort(self._promised, turn)
+            insort(self._reserved, turn)
         return turn
 
-    def give_back(self, now: float, turn: float) -> None:
+    def cancel(self, now: float, turn: float) -> None:
         """A turn that was promised is not needed."""
-        self._settle(now)
-        if turn not in self._promised:
+        self._spend_due(now)
+        if turn not in self._reserved:
             self._bucket.add(1.0)
             return
-        self._promised.remove(turn)
-        insort(self._free, turn)
-        self._forget_free(now)
+        self._reserved.remove(turn)
+        insort(self._cancelled, turn)
+        self._forget_cancelled(now)
 
     def seconds_until(self, now: float) -> float:
         """Seconds until a turn that nobody has been promised."""
@@ -83,8 +83,8 @@ class Turns:
 
         It changes nothing, so that a clock which is not the owner's, or NaN, does no harm.
         """
-        bucket, waiting = copy(self._bucket), len(self._promised)
-        for turn in self._promised:
+        bucket, waiting = copy(self._bucket), len(self._reserved)
+        for turn in self._reserved:
             if not turn <= now:
                 break
             bucket.spend(turn)
@@ -93,32 +93,32 @@ class Turns:
 
     def resize(self, now: float, *, rate: float, capacity: float) -> None:
         """Go on at another rate; what was promised stands, and what that is too much is paid for by who comes next."""
-        self._settle(now)
+        self._spend_due(now)
         self._bucket.resize(now, rate=rate, capacity=capacity)
-        self._free.clear()
+        self._cancelled.clear()
         bucket = copy(self._bucket)
-        for turn in self._promised:
+        for turn in self._reserved:
             bucket.spend(turn)
-        self._owed = max(0.0, -bucket.level(self._promised[-1])) if self._promised else 0.0
+        self._debt = max(0.0, -bucket.level(self._reserved[-1])) if self._reserved else 0.0
 
     def _next(self, now: float) -> float:
-        self._settle(now)
-        if not self._promised:
+        self._spend_due(now)
+        if not self._reserved:
             return now + self._bucket.seconds_until(now)
-        if self._free:
-            return self._free[0]
+        if self._cancelled:
+            return self._cancelled[0]
         # The last of those who wait takes the token that has just come.
-        return self._promised[-1] + (1.0 + self._owed) / self._bucket.rate
+        return self._reserved[-1] + (1.0 + self._debt) / self._bucket.rate
 
-    def _settle(self, now: float) -> None:
+    def _spend_due(self, now: float) -> None:
         """Take out of the bucket what was promised for a time that has come."""
-        while self._promised and self._promised[0] <= now:
-            self._bucket.spend(self._promised.popleft())
-        self._forget_free(now)
+        while self._reserved and self._reserved[0] <= now:
+            self._bucket.spend(self._reserved.popleft())
+        self._forget_cancelled(now)
 
-    def _forget_free(self, now: float) -> None:
-        while self._free and self._free[0] < now:
-            self._free.popleft()
+    def _forget_cancelled(self, now: float) -> None:
+        while self._cancelled and self._cancelled[0] < now:
+            self._cancelled.popleft()
         # Behind the last who waits, every turn is free in any case.
-        while self._free and (not self._promised or self._free[-1] > self._promised[-1]):
-            self._free.pop()
+        while self._cancelled and (not self._reserved or self._cancelled[-1] > self._reserved[-1]):
+            self._cancelled.pop()

@@ -97,7 +97,7 @@ class Shed(Gate):
         """
         self.name = check_name(name)
         self._capacity = check_count("capacity", capacity)
-        self._shares = _complete(shares)
+        self._shares = _complete_shares(shares)
         check_callable("load", load)
         self._load = load
         self._retry_after = check_seconds("retry_after", retry_after)
@@ -105,7 +105,7 @@ class Shed(Gate):
         self._lock = Lock()
         self._running = self._total = 0
         self._refused = dict.fromkeys(Criticality, 0)
-        self._permit = _Inside(self)
+        self._permit = _ShedPermit(self)
 
     def admit(self, deadline: Ambient | None) -> Permit:
         """Let the call in if its level may come in at this load.
@@ -114,9 +114,9 @@ class Shed(Gate):
             Shed: `cqox.errors.Shed`: it may not.
         """
         level = current_criticality()
-        told = None if self._load is None or level is Criticality.PROBE else self._load()
+        measured = None if self._load is None or level is Criticality.PROBE else self._load()
         with self._lock:
-            load = self._running / self._capacity if told is None else told
+            load = self._running / self._capacity if measured is None else measured
             refused = level is not Criticality.PROBE and not load < self._shares[level]
             if refused:
                 self._refused[level] += 1
@@ -144,7 +144,7 @@ class Shed(Gate):
         """See `Part.prepare`."""
         given, shares = changes.get("capacity"), changes.get("shares")
         capacity = self._capacity if given is None else check_count("capacity", given)
-        complete = self._shares if shares is None else _complete(shares)
+        complete = self._shares if shares is None else _complete_shares(shares)
 
         def change() -> None:
             with self._lock:
@@ -170,7 +170,7 @@ class Shed(Gate):
         return f"shed: of {self._capacity} calls under way, refuses {shares}"
 
 
-class _Inside(Permit):
+class _ShedPermit(Permit):
     """A call that was let in; all are alike."""
 
     __slots__ = ("_shed",)
@@ -189,7 +189,7 @@ class _Inside(Permit):
         self._shed.leave()
 
 
-def _complete(shares: object) -> Mapping[Criticality, float]:
+def _complete_shares(shares: object) -> Mapping[Criticality, float]:
     """The share of every level but that of probes, checked."""
     given = cast("Mapping[object, object]", shares) if isinstance(shares, Mapping) else None
     if given is None or not given.keys() <= DEFAULT_SHARES.keys():

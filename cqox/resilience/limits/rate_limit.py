@@ -9,12 +9,12 @@ from threading import Lock
 from typing import NoReturn
 
 from cqox.errors import RateLimited
-from cqox.resilience.limits.gcra import Turns
+from cqox.resilience.limits.gcra import Gcra
 from cqox.resilience.pipeline.part import Gate, Permit
 from cqox.resilience.runtime.ambient_deadline import Ambient
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
-from cqox.resilience.runtime.event_loop import place
-from cqox.resilience.runtime.queueing import InQueue
+from cqox.resilience.runtime.event_loop import task_or_loop
+from cqox.resilience.runtime.queueing import QueueWait
 from cqox.resilience.runtime.ranges import check_count, check_name, check_seconds
 from cqox.resilience.runtime.token_bucket import check_rate
 
@@ -49,7 +49,7 @@ class RateLimit(Gate):
     who waits already keeps the turn that was given.
     """
 
-    __slots__ = ("_abandoned", "_admitted", "_clock", "_lock", "_max_wait", "_rejected", "_turns", "name")
+    __slots__ = ("_abandoned", "_admitted", "_clock", "_gcra", "_lock", "_max_wait", "_rejected", "name")
 
     def __init__(
         self,
@@ -74,13 +74,13 @@ class RateLimit(Gate):
         Raises:
             ValueError: a setting is out of its range.
         """
-        rate = _per_second(calls, seconds)
+        rate = _rate_per_second(calls, seconds)
         capacity = _burst(calls if burst is None else burst)
         self.name = check_name(name)
         self._max_wait = check_seconds("max_wait", max_wait, infinite=True)
         self._clock = bind_clock(f"RateLimit {name!r}", clock)
         self._lock = Lock()
-        self._turns = Turns(rate, capacity)
+        self._gcra = Gcra(rate, capacity)
         self._admitted = self._rejected = self._abandoned = 0
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
@@ -91,7 +91,7 @@ class RateLimit(Gate):
         """
         now = self._clock.checked_now()
         with self._lock:
-            if self._turns.take(now):
+            if self._gcra.take(now):
                 self._admitted += 1
                 return _PERMIT
         if self._max_wait == 0:
@@ -104,13 +104,13 @@ class RateLimit(Gate):
         Raises:
             RateLimited: it would not come soon enough.
         """
-        turn, wait = self._line_up(deadline)
+        turn, wait = self._reserve(deadline)
         if wait > 0:
             try:
-                with InQueue(self._clock, None if deadline is None else deadline.clock):
+                with QueueWait(self._clock, None if deadline is None else deadline.clock):
                     await self._clock.sleep_async(wait)
             except BaseException:
-                self._give_back(turn)
+                self._cancel_turn(turn)
                 raise
         return _PERMIT
 
@@ -120,15 +120,15 @@ class RateLimit(Gate):
         Raises:
             RateLimited: as for `admit_waiting`, or this thread runs an event loop.
         """
-        if place() is not None:
+        if task_or_loop() is not None:
             self._refuse(self._clock.checked_now())
-        turn, wait = self._line_up(deadline)
+        turn, wait = self._reserve(deadline)
         if wait > 0:
             try:
-                with InQueue(self._clock, None if deadline is None else deadline.clock):
+                with QueueWait(self._clock, None if deadline is None else deadline.clock):
                     self._clock.sleep(wait)
             except BaseException:
-                self._give_back(turn)
+                self._cancel_turn(turn)
                 raise
         return _PERMIT
 
@@ -152,9 +152,9 @@ class RateLimit(Gate):
         calls, seconds, burst, wait = (changes.get(name) for name in ("calls", "seconds", "burst", "max_wait"))
         if (calls is None) != (seconds is None):
             raise ValueError(f"calls and seconds must be given together, not {calls!r} and {seconds!r}")
-        rate, capacity = self._turns.rate, self._turns.capacity
+        rate, capacity = self._gcra.rate, self._gcra.capacity
         if calls is not None:
-            rate = _per_second(calls, seconds)
+            rate = _rate_per_second(calls, seconds)
         if burst is not None:
             capacity = _burst(burst)
         longest = self._max_wait if wait is None else check_seconds("max_wait", wait, infinite=True)
@@ -163,7 +163,7 @@ class RateLimit(Gate):
             now = self._clock.checked_now()
             with self._lock:
                 self._max_wait = longest
-                self._turns.resize(now, rate=rate, capacity=capacity)
+                self._gcra.resize(now, rate=rate, capacity=capacity)
 
         return change
 
@@ -173,7 +173,7 @@ class RateLimit(Gate):
         with self._lock:
             return RateLimitSnapshot(
                 name=self.name,
-                available=self._turns.level(now),
+                available=self._gcra.level(now),
                 admitted=self._admitted,
                 rejected=self._rejected,
                 abandoned=self._abandoned,
@@ -181,17 +181,17 @@ class RateLimit(Gate):
 
     def describe(self) -> str:
         """See `Part.describe`."""
-        turns = self._turns
+        gcra = self._gcra
         return (
-            f"rate limit: {turns.rate:g} calls per second, {turns.capacity:g} at once, "
+            f"rate limit: {gcra.rate:g} calls per second, {gcra.capacity:g} at once, "
             f"each waiting up to {self._max_wait:g} s"
         )
 
-    def _line_up(self, deadline: Ambient | None) -> tuple[float, float]:
+    def _reserve(self, deadline: Ambient | None) -> tuple[float, float]:
         now = self._clock.checked_now()
         longest = self._max_wait if deadline is None else min(self._max_wait, deadline.remaining())
         with self._lock:
-            turn = self._turns.promise(now, longest)
+            turn = self._gcra.reserve(now, longest)
             self._admitted += turn is not None
         if turn is None:
             self._refuse(now)
@@ -200,18 +200,18 @@ class RateLimit(Gate):
     def _refuse(self, now: float) -> NoReturn:
         with self._lock:
             self._rejected += 1
-            retry_after = self._turns.seconds_until(now)
+            retry_after = self._gcra.seconds_until(now)
         self.refuse(RateLimited(self.name, retry_after=retry_after), self._clock.peek)
 
-    def _give_back(self, turn: float) -> None:
+    def _cancel_turn(self, turn: float) -> None:
         now = self._clock.now()
         with self._lock:
-            self._turns.give_back(now, turn)
+            self._gcra.cancel(now, turn)
             self._admitted -= 1
             self._abandoned += 1
 
 
-def _per_second(calls: object, seconds: object) -> float:
+def _rate_per_second(calls: object, seconds: object) -> float:
     return check_rate("calls", check_count("calls", calls)) / check_seconds("seconds", seconds, zero=False)
 
 

@@ -16,8 +16,8 @@ from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter, Waiter
 from cqox.resilience.runtime.ambient_deadline import Ambient
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.criticality import current_criticality
-from cqox.resilience.runtime.event_loop import place
-from cqox.resilience.runtime.queueing import InQueue
+from cqox.resilience.runtime.event_loop import task_or_loop
+from cqox.resilience.runtime.queueing import QueueWait
 from cqox.resilience.runtime.ranges import check_name
 
 __all__ = ["SlotGate"]
@@ -62,13 +62,13 @@ class SlotGate(Gate):
             BulkheadFull: there was no place in the queue, or a more critical call took it.
         """
         waiter = TaskWaiter(current_criticality())
-        if self._enter_or_line_up(waiter):
+        if self._enter_or_enqueue(waiter):
             return self._permit()
         try:
-            with InQueue(self._clock, None if deadline is None else deadline.clock):
+            with QueueWait(self._clock, None if deadline is None else deadline.clock):
                 await waiter.wait()
         except BaseException:
-            self._give_up(waiter)
+            self._stop_waiting(waiter)
             raise
         if not waiter.granted:
             self._refuse(counted=True)
@@ -81,18 +81,18 @@ class SlotGate(Gate):
             BulkheadFull: as for `admit_waiting`, or this thread runs an event loop.
             DeadlineExceeded: the deadline passed while it waited.
         """
-        if place() is not None:
+        if task_or_loop() is not None:
             self._refuse()
         waiter = ThreadWaiter(current_criticality())
-        if self._enter_or_line_up(waiter):
+        if self._enter_or_enqueue(waiter):
             return self._permit()
         try:
-            with InQueue(self._clock, None if deadline is None else deadline.clock):
+            with QueueWait(self._clock, None if deadline is None else deadline.clock):
                 woken = waiter.wait(inf if deadline is None else deadline.remaining())
         except BaseException:
-            self._give_up(waiter)
+            self._stop_waiting(waiter)
             raise
-        if not woken and deadline is not None and self._step_out(waiter):
+        if not woken and deadline is not None and self._remove_from_queue(waiter):
             raise DeadlineExceeded(deadline.seconds, before_call=True)
         if not waiter.granted:
             self._refuse(counted=True)
@@ -126,12 +126,12 @@ class SlotGate(Gate):
             self.release()
             raise
 
-    def _enter_or_line_up(self, waiter: Waiter) -> bool:
+    def _enter_or_enqueue(self, waiter: Waiter) -> bool:
         with self._lock:
             if self._slots.enter():
                 self._admitted += 1
                 return True
-            queued, evicted = self._slots.line_up(waiter)
+            queued, evicted = self._slots.enqueue(waiter)
             self._rejected += evicted is not None
         if evicted is not None:
             evicted.wake()
@@ -145,19 +145,19 @@ class SlotGate(Gate):
                 self._rejected += 1
         self.refuse(BulkheadFull(self.name), self._clock.peek)
 
-    def _step_out(self, waiter: Waiter) -> bool:
+    def _remove_from_queue(self, waiter: Waiter) -> bool:
         with self._lock:
-            if not self._slots.step_out(waiter):
+            if not self._slots.remove(waiter):
                 return False
             self._abandoned += 1
             return True
 
-    def _give_up(self, waiter: Waiter) -> None:
+    def _stop_waiting(self, waiter: Waiter) -> None:
         """Leave the queue; a slot that was handed over meanwhile goes to the next."""
-        if not self._step_out(waiter):
-            self._wake(self._pass_on(waiter))
+        if not self._remove_from_queue(waiter):
+            self._wake(self._hand_over(waiter))
 
-    def _pass_on(self, waiter: Waiter) -> Waiter | None:
+    def _hand_over(self, waiter: Waiter) -> Waiter | None:
         """Take back what `waiter` was granted, once, and grant it to the next."""
         with self._lock:
             if not waiter.granted:
@@ -179,4 +179,4 @@ class SlotGate(Gate):
 
     def _wake(self, waiter: Waiter | None) -> None:
         while waiter is not None and not waiter.wake():
-            waiter = self._pass_on(waiter)
+            waiter = self._hand_over(waiter)

@@ -52,7 +52,7 @@ class Slots[T: Ticket]:
         self.taken += 1
         return True
 
-    def line_up(self, ticket: T) -> tuple[bool, T | None]:
+    def enqueue(self, ticket: T) -> tuple[bool, T | None]:
         """Queue `ticket`.
 
         Returns:
@@ -81,7 +81,7 @@ class Slots[T: Ticket]:
         self.taken -= 1
         return None
 
-    def step_out(self, ticket: T) -> bool:
+    def remove(self, ticket: T) -> bool:
         """Take `ticket` out of the queue; False where it is no longer in it, having been given a slot or evicted."""
         queue = self._queues[ticket.level]
         if ticket not in queue:
@@ -106,7 +106,7 @@ class Slots[T: Ticket]:
             ticket = self._least_critical_below(None)
             if ticket is None:
                 break
-            self.step_out(ticket)
+            self.remove(ticket)
             evicted.append(ticket)
         return granted, evicted
 

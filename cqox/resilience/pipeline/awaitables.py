@@ -15,17 +15,17 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType, MethodType, 
 from typing import Any, Final
 
 from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
-from cqox.resilience.pipeline.plan import Frame
+from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import Ambient
 
 __all__ = [
     "Awaiting",
     "awaiting",
     "must_be_awaited",
+    "plain_type",
     "resume",
     "returns_awaitables",
     "settle_contextual",
-    "telling_type",
 ]
 
 # Types of results that need no look, for speed.
@@ -52,7 +52,7 @@ def must_be_awaited(result: Any, function: str) -> bool:  # noqa: ANN401 - the c
     return inspect.isawaitable(result)
 
 
-def telling_type(result: object) -> type[object] | None:
+def plain_type(result: object) -> type[object] | None:
     """The type of a result that is none to be awaited; None where another of that type may be."""
     return None if isinstance(result, GeneratorType) else type(result)
 
@@ -86,8 +86,8 @@ def settle_contextual(held: list[Permit]) -> list[Permit]:
 
 
 def resume(
-    bind: Callable[[Callable[..., Awaitable[Any]], Frame], Callable[..., Awaitable[Any]]],
-    frame: Frame,
+    bind: Callable[[Callable[..., Awaitable[Any]], Stage], Callable[..., Awaitable[Any]]],
+    stage: Stage,
     function: Callable[..., Any],
     first: Any,  # noqa: ANN401 - an awaitable of any type
     outer: Sequence[Permit],
@@ -96,8 +96,8 @@ def resume(
     """What goes on with a call of `function` that has returned `first`.
 
     Args:
-        bind: makes a coroutine function of a callee and a frame.
-        frame: that of the call.
+        bind: makes a coroutine function of a callee and a stage.
+        stage: that of the call.
         function: the callee, for further attempts.
         first: what it returned.
         outer: what the call holds from the gates around its attempts.
@@ -110,12 +110,12 @@ def resume(
         return made.pop() if made else function(*args, **kwargs)
 
     continued = replace(
-        frame,
-        outer=tuple(_Held(permit) for permit in outer),
-        inner=tuple(_Held(permit, gate) for permit, gate in zip(inner, frame.inner, strict=True)),
+        stage,
+        outer=tuple(_GrantedAdmission(permit) for permit in outer),
+        inner=tuple(_GrantedAdmission(permit, gate) for permit, gate in zip(inner, stage.inner, strict=True)),
     )
     call = bind(awaiting(next_attempt), continued)
-    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), frame.function, [*outer, *inner], made)
+    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), stage.function, [*outer, *inner], made)
 
 
 class Awaiting(Awaitable[Any]):
@@ -151,7 +151,7 @@ class Awaiting(Awaitable[Any]):
         warnings.warn(f"a guarded call of {self._function} was never awaited", RuntimeWarning, stacklevel=2)
 
 
-class _Held:
+class _GrantedAdmission:
     """An admission that was granted already; of further attempts, the gate decides."""
 
     __slots__ = ("_gate", "_permit")

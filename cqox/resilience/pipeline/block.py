@@ -6,18 +6,18 @@ from copy import copy
 from types import TracebackType
 from typing import Self
 
-from cqox.resilience.pipeline.permit import NO_RESULT, Permit, Spent, seconds_at_work
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent, seconds_at_work
 from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
 
 __all__ = ["GuardedBlock"]
 
 
-class _Entered:
+class _EnteredBlock:
     """One block that is under way; they form a stack in the context of the task or thread."""
 
     __slots__ = ("began", "below", "deadline", "gate", "permit")
 
-    def __init__(self, gate: object, permit: Permit, deadline: Ambient | None, below: "_Entered | None") -> None:
+    def __init__(self, gate: object, permit: Permit, deadline: Ambient | None, below: "_EnteredBlock | None") -> None:
         self.gate = gate
         self.permit = permit
         self.deadline = deadline
@@ -25,7 +25,7 @@ class _Entered:
         self.below = below
 
 
-_entered: ContextVar[_Entered | None] = ContextVar("cqox_entered_blocks", default=None)
+_entered: ContextVar[_EnteredBlock | None] = ContextVar("cqox_entered_blocks", default=None)
 
 
 class GuardedBlock:
@@ -62,7 +62,7 @@ class GuardedBlock:
             block.permit.fail(error)
         else:
             seconds = seconds_at_work(block.deadline, block.began, error)
-            block.permit.fail_under(Spent(block.deadline, seconds, math.inf), error)
+            block.permit.fail_within_deadline(TimeSpent(block.deadline, seconds, math.inf), error)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -70,10 +70,10 @@ class GuardedBlock:
         self.__exit__(kind, error, traceback)
 
     def _push(self, permit: Permit, deadline: Ambient | None) -> None:
-        _entered.set(_Entered(self, permit, deadline, _entered.get()))
+        _entered.set(_EnteredBlock(self, permit, deadline, _entered.get()))
 
-    def _pop(self) -> _Entered:
-        block, later = _entered.get(), list[_Entered]()
+    def _pop(self) -> _EnteredBlock:
+        block, later = _entered.get(), list[_EnteredBlock]()
         while block is not None and block.gate is not self:
             later.append(block)
             block = block.below
@@ -91,4 +91,4 @@ class GuardedBlock:
 
 def _deadline() -> Ambient | None:
     innermost = ambient.get()
-    return None if innermost is None else innermost.or_fail()
+    return None if innermost is None else innermost.or_raise()

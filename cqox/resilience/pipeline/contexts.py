@@ -15,32 +15,32 @@ from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
-from cqox.resilience.pipeline.executor import abandon, bind_async, bind_blocking
+from cqox.resilience.pipeline.executor import bind_async, bind_blocking, fail_permits
 from cqox.resilience.pipeline.part import Limit
-from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit, Spent
-from cqox.resilience.pipeline.plan import Frame
+from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit, TimeSpent
+from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
 
 __all__ = ["bind_async_context", "bind_context"]
 
 
 def bind_context(
-    function: Callable[..., AbstractContextManager[Any]], frames: Sequence[Frame]
+    function: Callable[..., AbstractContextManager[Any]], stages: Sequence[Stage]
 ) -> Callable[..., AbstractContextManager[Any]]:
-    """A factory of contexts of `function` that open through `frames`, outermost first."""
+    """A factory of contexts of `function` that open through `stages`, outermost first."""
 
     def open_context(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
         context = function(*args, **kwargs)
         return _Opened(context, context.__enter__())
 
     opening: Callable[..., _Opened] = open_context
-    for frame in reversed(frames):
-        opening = bind_blocking(_bounded(opening, frame.limit), _opening_frame(frame))
+    for stage in reversed(stages):
+        opening = bind_blocking(_bounded(opening, stage.limit), _opening_stage(stage))
     return lambda *args, **kwargs: _Context(lambda: opening(*args, **kwargs))
 
 
 def bind_async_context(
-    function: Callable[..., AbstractAsyncContextManager[Any]], frames: Sequence[Frame]
+    function: Callable[..., AbstractAsyncContextManager[Any]], stages: Sequence[Stage]
 ) -> Callable[..., AbstractAsyncContextManager[Any]]:
     """The same for contexts that are awaited."""
 
@@ -49,8 +49,8 @@ def bind_async_context(
         return _Opened(context, await context.__aenter__())
 
     opening: Callable[..., Awaitable[_Opened]] = open_context
-    for frame in reversed(frames):
-        opening = bind_async(_bounded_async(opening, frame.limit), _opening_frame(frame))
+    for stage in reversed(stages):
+        opening = bind_async(_bounded_async(opening, stage.limit), _opening_stage(stage))
     return lambda *args, **kwargs: _AsyncContext(lambda: opening(*args, **kwargs))
 
 
@@ -59,7 +59,7 @@ def _bounded(opening: Callable[..., "_Opened"], limit: Limit | None) -> Callable
         return opening
 
     def open_in_time(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
-        bound = _OpeningBound(limit.bound_blocking(*_deadline()))
+        bound = _OpeningLimit(limit.bound_blocking(*_deadline()))
         with bound:
             opened = opening(*args, **kwargs)
             bound.keep_for(opened)
@@ -75,7 +75,7 @@ def _bounded_async(
         return opening
 
     async def open_in_time(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
-        bound = _OpeningBound(limit.bound(*_deadline()))
+        bound = _OpeningLimit(limit.bound(*_deadline()))
         with bound:
             opened = await opening(*args, **kwargs)
             if not bound.keep_for(opened):
@@ -89,11 +89,11 @@ def _bounded_async(
 
 def _deadline() -> tuple[Ambient | None, float]:
     innermost = ambient.get()
-    deadline = None if innermost is None else innermost.or_fail()
+    deadline = None if innermost is None else innermost.or_raise()
     return deadline, 0.0 if deadline is None else deadline.clock()
 
 
-class _OpeningBound:
+class _OpeningLimit:
     """The limit of an opening, which is left at its end or, where the context holds something open, with it."""
 
     __slots__ = ("_bound", "_kept")
@@ -167,7 +167,7 @@ class _Opened:
         finally:
             self.kept.reverse()
             if error is not None:
-                abandon(self.kept, 0, error)
+                fail_permits(self.kept, 0, error)
             while self.kept:
                 self.kept.pop().succeed(NO_RESULT)
 
@@ -211,16 +211,16 @@ class _AsyncContext(AbstractAsyncContextManager[Any], AsyncContextDecorator):
         return await self._opened.end_async(kind, error, traceback)
 
 
-def _opening_frame(frame: Frame) -> Frame:
+def _opening_stage(stage: Stage) -> Stage:
     return replace(
-        frame,
-        outer=tuple(_Opening(gate) for gate in frame.outer),
-        inner=tuple(_Opening(gate) for gate in frame.inner),
+        stage,
+        outer=tuple(_OpeningAdmission(gate) for gate in stage.outer),
+        inner=tuple(_OpeningAdmission(gate) for gate in stage.inner),
         limit=None,
     )
 
 
-class _Opening:
+class _OpeningAdmission:
     """An admission whose permits know that what succeeded is an opening."""
 
     __slots__ = ("_gate",)
@@ -257,8 +257,8 @@ class _OpeningPermit(Permit):
     def fail(self, error: BaseException) -> None:
         self._permit.fail(error)
 
-    def fail_under(self, spent: Spent, error: BaseException) -> None:
-        self._permit.fail_under(spent, error)
+    def fail_within_deadline(self, spent: TimeSpent, error: BaseException) -> None:
+        self._permit.fail_within_deadline(spent, error)
 
-    def stands(self) -> bool:
-        return self._permit.stands()
+    def is_current(self) -> bool:
+        return self._permit.is_current()

@@ -11,7 +11,7 @@ from cqox.resilience.pipeline.contexts import bind_async_context, bind_context
 from cqox.resilience.pipeline.executor import bind_async, bind_blocking
 from cqox.resilience.pipeline.generators import bind_async_generator
 from cqox.resilience.pipeline.part import Part
-from cqox.resilience.pipeline.plan import Frame, WrapperFrame, plan
+from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.runtime.callable_kinds import Kind, kind_of, name_of
 
 __all__ = ["GuardRecord", "bind", "expose", "guard", "guarded_by", "kind_behind"]
@@ -66,7 +66,7 @@ def kind_behind(function: Callable[..., Any]) -> Kind:
 def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, policy: str, bare: bool = False) -> F:
     """Put `parts`, outermost first, around `function`.
 
-    Decorators that were stacked on one another become one frame.
+    Decorators that were stacked on one another become one stage.
 
     Args:
         function: what to guard.
@@ -86,8 +86,8 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
     if bare and below is not None and below.bare:
         target, parts = below.function, (*parts, *below.parts)
     name = name_of(target)
-    frames = plan(parts, policy=policy or name, function=name, asynchronous=kind.asynchronous, bare=bare)
-    wrapper = bind(target, kind, frames)
+    stages = plan(parts, policy=policy or name, function=name, asynchronous=kind.asynchronous, bare=bare)
+    wrapper = bind(target, kind, stages)
     functools.update_wrapper(wrapper, function, updated=())
     wrapper.__name__ = name
     _copy_attributes(function, wrapper)
@@ -106,26 +106,26 @@ def expose(guarded: object, **attributes: object) -> None:
             vars(target).update(attributes)
 
 
-def bind(function: Callable[..., Any], kind: Kind, frames: Sequence[Frame | WrapperFrame]) -> Callable[..., Any]:
-    """A callable of that kind that calls `function` through `frames`, outermost first.
+def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | WrapperStage]) -> Callable[..., Any]:
+    """A callable of that kind that calls `function` through `stages`, outermost first.
 
     Raises:
-        TypeError: one of the frames cannot guard that kind.
+        TypeError: one of the stages cannot guard that kind.
     """
     if kind in (Kind.FUNCTION, Kind.COROUTINE):
-        for frame in reversed(frames):
-            if isinstance(frame, Frame):
-                function = (bind_async if kind.asynchronous else bind_blocking)(function, frame)
+        for stage in reversed(stages):
+            if isinstance(stage, Stage):
+                function = (bind_async if kind.asynchronous else bind_blocking)(function, stage)
             else:
-                wrapper = frame.wrapper
-                function = (wrapper.wrap_async if kind.asynchronous else wrapper.wrap_blocking)(function, frame.facts)
+                wrapper = stage.wrapper
+                function = (wrapper.wrap_async if kind.asynchronous else wrapper.wrap_blocking)(function, stage.facts)
         return function
-    plain = [frame for frame in frames if isinstance(frame, Frame)]
-    if len(plain) < len(frames):
+    plain = [stage for stage in stages if isinstance(stage, Stage)]
+    if len(plain) < len(stages):
         raise TypeError(f"a {kind} cannot be guarded by a hedge or fallback: its result is not a value")
     if kind is Kind.ASYNC_GENERATOR:
-        for frame in reversed(plain):
-            function = bind_async_generator(function, frame)
+        for stage in reversed(plain):
+            function = bind_async_generator(function, stage)
         return function
     return (bind_async_context if kind is Kind.ASYNC_CONTEXT else bind_context)(function, plain)
 

@@ -1,7 +1,7 @@
 """One call through adjacent parts, in one coroutine or one function.
 
-`bind_async` and `bind_blocking` are the same but for their waits, and so are the pairs for the commonest frames, a
-single gate and a loop alone. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever
+`bind_async` and `bind_blocking` are the same but for their waits, and so are the pairs for the commonest stages, a
+single gate and a retry alone. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever
 way the call ends. Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt
 keeps nothing alive.
 """
@@ -18,31 +18,31 @@ from cqox.resilience.pipeline.awaitables import (
     Awaiting,
     awaiting,
     must_be_awaited,
+    plain_type,
     resume,
     settle_contextual,
-    telling_type,
 )
 from cqox.resilience.pipeline.part import Facts, Judge
-from cqox.resilience.pipeline.permit import Admission, Permit, Spent, seconds_at_work
-from cqox.resilience.pipeline.plan import Frame, enclosing
+from cqox.resilience.pipeline.permit import Admission, Permit, TimeSpent, seconds_at_work
+from cqox.resilience.pipeline.plan import Stage, enclosing
 from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
 
-__all__ = ["Published", "abandon", "bind_async", "bind_blocking", "judge_call", "spent_by"]
+__all__ = ["Published", "bind_async", "bind_blocking", "fail_permits", "judge_call", "time_spent"]
 
 
-def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callable[..., Awaitable[Any]]:
-    """A coroutine function that calls `function` through `frame`."""
-    if frame.only_gate is not None:
-        return _bind_gate_async(function, frame.only_gate, frame.facts)
-    if frame.is_loop_alone:
-        return _bind_loop_async(function, frame)
-    outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
-    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins_in(frame.facts)
+def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:
+    """A coroutine function that calls `function` through `stage`."""
+    if stage.only_gate is not None:
+        return _bind_gate_async(function, stage.only_gate, stage.facts)
+    if stage.is_retry_only:
+        return _bind_retry_async(function, stage)
+    outer, retry, inner, limit = stage.outer, stage.retry, stage.inner, stage.limit
+    facts, publishes, begins = stage.facts, stage.publishes, retry is not None and retry.begins_in(stage.facts)
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
         if deadline is not None:
-            deadline = deadline.or_fail()
+            deadline = deadline.or_raise()
         held: list[Permit] = []
         judge: Judge | None = None
         began = total = None
@@ -51,8 +51,8 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
             for gate in outer:
                 held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
             if publishes:
-                held.append(Published(frame, held))
-            if loop is not None and (begins or events.listeners) and (begun := loop.begin(facts)) is not None:
+                held.append(Published(stage, held))
+            if retry is not None and (begins or events.listeners) and (begun := retry.begin(facts)) is not None:
                 held.append(begun)
             base = len(held)
             while True:
@@ -69,14 +69,14 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
                             result = await function(*args, **kwargs)
                     break
                 except BaseException as error:
-                    spent = total = spent_by(deadline, began, facts, error)
+                    spent = total = time_spent(deadline, began, facts, error)
                     if spent is not None:
                         worked += spent.seconds
                         total = replace(spent, seconds=worked)
-                    abandon(held, base, error, spent)
-                    if loop is None or not isinstance(error, Exception):
+                    fail_permits(held, base, error, spent)
+                    if retry is None or not isinstance(error, Exception):
                         raise
-                    judge = judge or judge_call(frame, held)
+                    judge = judge or judge_call(stage, held)
                     delay = judge.after(error, called=began is not None)
                     if delay is None:
                         raise
@@ -89,22 +89,22 @@ def bind_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callabl
         except BaseException as error:
             if judge is not None:
                 judge.end()
-            abandon(held, 0, error, total)
+            fail_permits(held, 0, error, total)
             raise
         return result
 
     return guarded
 
 
-def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
-    """A function that calls `function` through `frame`."""
-    if frame.only_gate is not None:
-        return _bind_gate_blocking(function, frame.only_gate, frame)
-    if frame.is_loop_alone:
-        return _bind_loop_blocking(function, frame)
-    outer, loop, inner, limit = frame.outer, frame.loop, frame.inner, frame.limit
-    facts, publishes, begins = frame.facts, frame.publishes, loop is not None and loop.begins_in(frame.facts)
-    name = frame.function
+def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., Any]:
+    """A function that calls `function` through `stage`."""
+    if stage.only_gate is not None:
+        return _bind_gate_blocking(function, stage.only_gate, stage)
+    if stage.is_retry_only:
+        return _bind_retry_blocking(function, stage)
+    outer, retry, inner, limit = stage.outer, stage.retry, stage.inner, stage.limit
+    facts, publishes, begins = stage.facts, stage.publishes, retry is not None and retry.begins_in(stage.facts)
+    name = stage.function
     awaited: Callable[..., Any] | None = None
     plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
 
@@ -114,7 +114,7 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
             return awaited(*args, **kwargs)
         deadline = ambient.get()
         if deadline is not None:
-            deadline = deadline.or_fail()
+            deadline = deadline.or_raise()
         held: list[Permit] = []
         judge: Judge | None = None
         began = total = None
@@ -123,8 +123,8 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
             for gate in outer:
                 held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
             if publishes:
-                held.append(Published(frame, held))
-            if loop is not None and (begins or events.listeners) and (begun := loop.begin(facts)) is not None:
+                held.append(Published(stage, held))
+            if retry is not None and (begins or events.listeners) and (begun := retry.begin(facts)) is not None:
                 held.append(begun)
             base = len(held)
             while True:
@@ -141,14 +141,14 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
                             result = function(*args, **kwargs)
                     break
                 except BaseException as error:
-                    spent = total = spent_by(deadline, began, facts, error)
+                    spent = total = time_spent(deadline, began, facts, error)
                     if spent is not None:
                         worked += spent.seconds
                         total = replace(spent, seconds=worked)
-                    abandon(held, base, error, spent)
-                    if loop is None or not isinstance(error, Exception):
+                    fail_permits(held, base, error, spent)
+                    if retry is None or not isinstance(error, Exception):
                         raise
-                    judge = judge or judge_call(frame, held)
+                    judge = judge or judge_call(stage, held)
                     delay = judge.after(error, called=began is not None)
                     if delay is None:
                         raise
@@ -158,11 +158,11 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
                 if must_be_awaited(result, name):
                     if judge is not None:
                         judge.end()
-                    awaited = _bind_awaiting(function, frame)
+                    awaited = _bind_awaiting(function, stage)
                     inside, held[base:] = held[base:], []
                     held[:] = settle_contextual(held)
-                    return resume(bind_async, frame, function, result, held, inside)(*args, **kwargs)
-                plain = telling_type(result)
+                    return resume(bind_async, stage, function, result, held, inside)(*args, **kwargs)
+                plain = plain_type(result)
             if judge is not None:
                 judge.end()
             while held:
@@ -170,7 +170,7 @@ def bind_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., A
         except BaseException as error:
             if judge is not None:
                 judge.end()
-            abandon(held, 0, error, total)
+            fail_permits(held, 0, error, total)
             raise
         return result
 
@@ -183,13 +183,13 @@ def _bind_gate_async(
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
         if deadline is not None:
-            deadline = deadline.or_fail()
+            deadline = deadline.or_raise()
         permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
         entered = 0.0 if deadline is None else deadline.clock()
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            abandon([permit], 0, error, spent_by(deadline, entered, facts, error))
+            fail_permits([permit], 0, error, time_spent(deadline, entered, facts, error))
             raise
         permit.succeed(result)
         return result
@@ -197,8 +197,8 @@ def _bind_gate_async(
     return guarded
 
 
-def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, frame: Frame) -> Callable[..., Any]:
-    facts, name = frame.facts, frame.function
+def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, stage: Stage) -> Callable[..., Any]:
+    facts, name = stage.facts, stage.function
     awaited: Callable[..., Any] | None = None
     plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
 
@@ -208,18 +208,18 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, frame: Fr
             return awaited(*args, **kwargs)
         deadline = ambient.get()
         if deadline is not None:
-            deadline = deadline.or_fail()
+            deadline = deadline.or_raise()
         permit = gate.admit(deadline) or gate.admit_blocking(deadline)
         entered = 0.0 if deadline is None else deadline.clock()
         try:
             result = function(*args, **kwargs)
             if type(result) is not plain:
                 if must_be_awaited(result, name):
-                    awaited = _bind_awaiting(function, frame)
-                    return resume(bind_async, frame, function, result, [permit], ())(*args, **kwargs)
-                plain = telling_type(result)
+                    awaited = _bind_awaiting(function, stage)
+                    return resume(bind_async, stage, function, result, [permit], ())(*args, **kwargs)
+                plain = plain_type(result)
         except BaseException as error:
-            abandon([permit], 0, error, spent_by(deadline, entered, facts, error))
+            fail_permits([permit], 0, error, time_spent(deadline, entered, facts, error))
             raise
         permit.succeed(result)
         return result
@@ -227,20 +227,20 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, frame: Fr
     return guarded
 
 
-def _bind_loop_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> Callable[..., Awaitable[Any]]:
-    loop, facts = frame.loop, frame.facts
-    assert loop is not None
+def _bind_retry_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:
+    retry, facts = stage.retry, stage.facts
+    assert retry is not None
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()
         if deadline is not None:
-            deadline.or_fail()
+            deadline.or_raise()
         if events.listeners:
-            loop.begin(facts)
+            retry.begin(facts)
         try:
             return await function(*args, **kwargs)
         except Exception as error:
-            judge = judge_call(frame, [])
+            judge = judge_call(stage, [])
             delay = judge.after(error)
             if delay is None:
                 raise
@@ -259,18 +259,18 @@ def _bind_loop_async(function: Callable[..., Awaitable[Any]], frame: Frame) -> C
     return guarded
 
 
-def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
-    loop, facts, name = frame.loop, frame.facts, frame.function
-    assert loop is not None
+def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., Any]:
+    retry, facts, name = stage.retry, stage.facts, stage.function
+    assert retry is not None
     awaited: Callable[..., Any] | None = None
     plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
 
     def checked(result: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
         nonlocal awaited, plain
         if must_be_awaited(result, name):
-            awaited = _bind_awaiting(function, frame)
-            return resume(bind_async, frame, function, result, (), ())(*args, **kwargs)
-        plain = telling_type(result)
+            awaited = _bind_awaiting(function, stage)
+            return resume(bind_async, stage, function, result, (), ())(*args, **kwargs)
+        plain = plain_type(result)
         return result
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
@@ -278,14 +278,14 @@ def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[
             return awaited(*args, **kwargs)
         deadline = ambient.get()
         if deadline is not None:
-            deadline.or_fail()
+            deadline.or_raise()
         if events.listeners:
-            loop.begin(facts)
+            retry.begin(facts)
         try:
             result = function(*args, **kwargs)
             return result if type(result) is plain else checked(result, args, kwargs)
         except Exception as error:
-            judge = judge_call(frame, [])
+            judge = judge_call(stage, [])
             delay = judge.after(error)
             if delay is None:
                 raise
@@ -304,17 +304,17 @@ def _bind_loop_blocking(function: Callable[..., Any], frame: Frame) -> Callable[
     return guarded
 
 
-def spent_by(deadline: Ambient | None, began: float | None, facts: Facts, error: BaseException) -> Spent | None:
+def time_spent(deadline: Ambient | None, began: float | None, facts: Facts, error: BaseException) -> TimeSpent | None:
     """The time of a callee that was called at `began` and ended with `error`.
 
     None where it was not called, or no deadline is in force.
     """
     if deadline is None or began is None:
         return None
-    return Spent(deadline, seconds_at_work(deadline, began, error), facts.attempt_timeout)
+    return TimeSpent(deadline, seconds_at_work(deadline, began, error), facts.attempt_timeout)
 
 
-def abandon(held: list[Permit], base: int, error: BaseException, spent: Spent | None = None) -> None:
+def fail_permits(held: list[Permit], base: int, error: BaseException, spent: TimeSpent | None = None) -> None:
     """Settle what is held above `base`, all of it even if one of them raises.
 
     Args:
@@ -329,34 +329,34 @@ def abandon(held: list[Permit], base: int, error: BaseException, spent: Spent | 
             if spent is None:
                 permit.fail(error)
             else:
-                permit.fail_under(spent, error)
+                permit.fail_within_deadline(spent, error)
     finally:
         if len(held) > base:
-            abandon(held, base, error, spent)
+            fail_permits(held, base, error, spent)
 
 
-def _bind_awaiting(function: Callable[..., Any], frame: Frame) -> Callable[..., Awaiting]:
+def _bind_awaiting(function: Callable[..., Any], stage: Stage) -> Callable[..., Awaiting]:
     """A function of calls that are made when they are awaited; `function` is known to return awaitables."""
-    call = bind_async(awaiting(function), frame)
-    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), frame.function)
+    call = bind_async(awaiting(function), stage)
+    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), stage.function)
 
 
-def judge_call(frame: Frame, held: list[Permit]) -> Judge:
+def judge_call(stage: Stage, held: list[Permit]) -> Judge:
     """What decides about further attempts of one call that holds `held`."""
-    assert frame.loop is not None
-    further_out = () if frame.first else enclosing.get()
-    return frame.loop.judge((*itertools.chain(*further_out), *held), frame.facts, frame.function)
+    assert stage.retry is not None
+    further_out = () if stage.first else enclosing.get()
+    return stage.retry.judge((*itertools.chain(*further_out), *held), stage.facts, stage.function)
 
 
 class Published(Permit):
-    """Shows what a call holds to a loop or a wrapper in a frame further in, until the call ends."""
+    """Shows what a call holds to a retry or a wrapper in a stage further in, until the call ends."""
 
     __slots__ = ("_token",)
 
     contextual = True
 
-    def __init__(self, frame: Frame, held: list[Permit]) -> None:
-        further_out = () if frame.first else enclosing.get()
+    def __init__(self, stage: Stage, held: list[Permit]) -> None:
+        further_out = () if stage.first else enclosing.get()
         # The list itself: what the gates around one attempt hold is not yet in it.
         self._token: Token[tuple[Sequence[Permit], ...]] = enclosing.set((*further_out, held))
 

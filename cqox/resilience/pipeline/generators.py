@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, nullcontext
 from typing import Any
 
-from cqox.resilience.pipeline.executor import Published, abandon, judge_call, spent_by
+from cqox.resilience.pipeline.executor import Published, fail_permits, judge_call, time_spent
 from cqox.resilience.pipeline.part import Judge
-from cqox.resilience.pipeline.permit import NO_RESULT, Permit, Spent
-from cqox.resilience.pipeline.plan import Frame
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent
+from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
 
 __all__ = ["bind_async_generator"]
@@ -19,11 +19,11 @@ __all__ = ["bind_async_generator"]
 type Generate = Callable[..., AsyncGenerator[Any, Any]]
 
 
-def bind_async_generator(function: Generate, frame: Frame) -> Generate:
-    """An async generator function that iterates `function` through `frame`."""
+def bind_async_generator(function: Generate, stage: Stage) -> Generate:
+    """An async generator function that iterates `function` through `stage`."""
 
     async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - the callee's signature
-        stream = _Stream(frame)
+        stream = _Stream(stage)
         try:
             async with aclosing(await stream.start(lambda: function(*args, **kwargs))) as items:
                 while not stream.exhausted:
@@ -47,10 +47,10 @@ def bind_async_generator(function: Generate, frame: Frame) -> Generate:
 class _Stream:
     """One generator that is under way."""
 
-    __slots__ = ("_began", "_deadline", "_frame", "_held", "_thrown", "exhausted", "item")
+    __slots__ = ("_began", "_deadline", "_held", "_stage", "_thrown", "exhausted", "item")
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         self._held: list[Permit] = []
         self._thrown: BaseException | None = None
         self._deadline: Ambient | None = None
@@ -60,28 +60,28 @@ class _Stream:
 
     async def start(self, make: Callable[[], AsyncGenerator[Any, Any]]) -> AsyncGenerator[Any, Any]:
         """Admit the call and get its first item, in as many attempts as it takes."""
-        frame, held = self._frame, self._held
+        stage, held = self._stage, self._held
         deadline = _deadline()
-        for gate in frame.outer:
+        for gate in stage.outer:
             held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
-        published = Published(frame, held) if frame.publishes else None
+        published = Published(stage, held) if stage.publishes else None
         judge: Judge | None = None
-        begun = None if frame.loop is None else frame.loop.begin(frame.facts)
+        begun = None if stage.retry is None else stage.retry.begin(stage.facts)
         try:
             base = len(held)
             while True:
                 items = make()
                 self._began = None
                 try:
-                    for gate in frame.inner:
+                    for gate in stage.inner:
                         held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
                     await self.step(items, None, None)
                     return items
                 except Exception as error:
-                    if frame.loop is None:
+                    if stage.retry is None:
                         raise
-                    abandon(held, base, error, self._spent(error))
-                    judge = judge or judge_call(frame, held)
+                    fail_permits(held, base, error, self._spent(error))
+                    judge = judge or judge_call(stage, held)
                     delay = judge.after(error, called=self._began is not None)
                     if delay is None:
                         raise
@@ -96,7 +96,7 @@ class _Stream:
 
     async def step(self, items: AsyncGenerator[Any, Any], sent: object, thrown: BaseException | None) -> None:
         """Get the next item, or notice that there is none."""
-        limit = self._frame.limit
+        limit = self._stage.limit
         self._thrown, self._began = thrown, None
         self._deadline = deadline = _deadline()
         self._began = began = 0.0 if deadline is None else deadline.clock()
@@ -115,14 +115,14 @@ class _Stream:
     def fail(self, error: BaseException) -> None:
         """It ended with `error`. What the consumer threw in says nothing about the callee."""
         if error is self._thrown or isinstance(error, GeneratorExit):
-            abandon(self._held, 0, GeneratorExit())
+            fail_permits(self._held, 0, GeneratorExit())
         else:
-            abandon(self._held, 0, error, self._spent(error))
+            fail_permits(self._held, 0, error, self._spent(error))
 
-    def _spent(self, error: BaseException) -> Spent | None:
-        return spent_by(self._deadline, self._began, self._frame.facts, error)
+    def _spent(self, error: BaseException) -> TimeSpent | None:
+        return time_spent(self._deadline, self._began, self._stage.facts, error)
 
 
 def _deadline() -> Ambient | None:
     innermost = ambient.get()
-    return None if innermost is None else innermost.or_fail()
+    return None if innermost is None else innermost.or_raise()

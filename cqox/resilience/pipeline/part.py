@@ -1,12 +1,12 @@
-"""How parts become one call: the words that every part and the frame around them share.
+"""How parts become one call: the words that every part and the stage around them share.
 
-A `Part` is one piece of behaviour. The frame (`_frame`) runs adjacent parts in one coroutine or function and knows four
+A `Part` is one piece of behaviour. The stage (`_stage`) runs adjacent parts in one coroutine or function and knows four
 kinds of them:
 
     Gate      decides whether a call may go on, and is told how it ended: breaker, bulkhead, limit, shedding, drain
-    Loop      decides after a failure whether there is another attempt: retry
+    RetryPart      decides after a failure whether there is another attempt: retry
     Limit     bounds one attempt in time: timeout
-    Wrapper   anything else, around a callable, in a frame of its own: hedge, fallback
+    Wrapper   anything else, around a callable, in a stage of its own: hedge, fallback
 
 Rules for every part:
 
@@ -34,7 +34,19 @@ from cqox.resilience.runtime.ambient_deadline import Ambient
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["NO_RESULT", "Admission", "Changes", "Facts", "Gate", "Judge", "Limit", "Loop", "Part", "Permit", "Wrapper"]
+__all__ = [
+    "NO_RESULT",
+    "Admission",
+    "Changes",
+    "Facts",
+    "Gate",
+    "Judge",
+    "Limit",
+    "Part",
+    "Permit",
+    "RetryPart",
+    "Wrapper",
+]
 
 
 type Changes = Mapping[Part, Mapping[str, object]]
@@ -43,7 +55,7 @@ type Changes = Mapping[Part, Mapping[str, object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a part is told about the frame that it becomes a piece of.
+    """What a part is told about the stage that it becomes a piece of.
 
     Attributes:
         policy: name of the policy, or of the function for a bare decorator.
@@ -143,7 +155,7 @@ class Gate(GuardedBlock, Part):
     __slots__ = ()
 
     def admission(self, facts: Facts) -> Admission:
-        """What a frame with these `facts` asks; by default the gate itself."""
+        """What a stage with these `facts` asks; by default the gate itself."""
         return self
 
     @abstractmethod
@@ -191,7 +203,7 @@ class Judge(ABC):
 
         Args:
             error: what ended the attempt.
-            called: False where a gate of the same frame refused it, so that the callee was not called.
+            called: False where a gate of the same stage refused it, so that the callee was not called.
         """
 
     @abstractmethod
@@ -207,7 +219,7 @@ class Judge(ABC):
         """No attempt follows; a second call of this does nothing."""
 
 
-class Loop(Part):
+class RetryPart(Part):
     """A part that may call again.
 
     Attributes:
@@ -219,7 +231,7 @@ class Loop(Part):
     begins: bool
 
     def begins_in(self, facts: Facts) -> bool:
-        """Whether `begin` must be called for every call in a frame of these `facts`."""
+        """Whether `begin` must be called for every call in a stage of these `facts`."""
         return self.begins
 
     @abstractmethod
@@ -231,8 +243,8 @@ class Loop(Part):
         """What decides for one call, whose first attempt has just failed.
 
         Args:
-            outer: what the call holds from the gates outside of the loop.
-            facts: those of the frame.
+            outer: what the call holds from the gates outside of the retry.
+            facts: those of the stage.
             function: name of the callee, for the log.
         """
 
@@ -286,7 +298,7 @@ class Limit(Part):
 
 
 class Wrapper(Part):
-    """A part that is written around a callable, in a frame of its own."""
+    """A part that is written around a callable, in a stage of its own."""
 
     __slots__ = ()
 

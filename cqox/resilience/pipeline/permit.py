@@ -1,4 +1,4 @@
-"""What an admitted call holds, and what a frame asks to get it."""
+"""What an admitted call holds, and what a stage asks to get it."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
@@ -6,11 +6,11 @@ from typing import ClassVar, Final, Protocol
 from cqox.resilience.runtime.ambient_deadline import LONGEST_FAIR_SHARE, Ambient, is_fair
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 
-__all__ = ["LONGEST_FAIR_SHARE", "NO_RESULT", "Admission", "Permit", "Spent", "seconds_at_work"]
+__all__ = ["LONGEST_FAIR_SHARE", "NO_RESULT", "Admission", "Permit", "TimeSpent", "seconds_at_work"]
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class TimeSpent:
     """The time that a callee had before its call ended.
 
     Attributes:
@@ -53,7 +53,7 @@ NO_RESULT: Final = _NoResult()
 
 
 class Permit:
-    """What a gate hands to one admitted call. Exactly one of `succeed`, `fail` and `fail_under` is called,
+    """What a gate hands to one admitted call. Exactly one of `succeed`, `fail` and `fail_within_deadline` is called,
     once.
 
     A gate that needs nothing to be remembered for one call may hand out the same permit to all.
@@ -76,17 +76,17 @@ class Permit:
     def fail(self, error: BaseException) -> None:
         """The call ended with `error`: an exception, a cancellation, or the rejection of a part further in."""
 
-    def fail_under(self, spent: "Spent", error: BaseException) -> None:
+    def fail_within_deadline(self, spent: "TimeSpent", error: BaseException) -> None:
         """The same as `fail`, for a call that was under way in a deadline."""
         self.fail(error)
 
-    def stands(self) -> bool:
+    def is_current(self) -> bool:
         """False once the gate has changed its mind since the admission; a retry then gives up at once."""
         return True
 
 
 class Admission(Protocol):
-    """What a frame asks at the start of a call. Most gates are their own admission."""
+    """What a stage asks at the start of a call. Most gates are their own admission."""
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
         """Let the call in now.

@@ -56,7 +56,7 @@ class Registry:
             self._entries[free] = entry
             self._key_of[id(entry)] = free
             if len(self._key_of) > 2 * len(self._entries) + _SPARE:
-                self._forget_the_dead()
+                self._drop_dead_entries()
             return free
 
     def keys(self) -> list[str]:
@@ -142,7 +142,7 @@ class Registry:
         self._highest[key] = number
         return free
 
-    def _forget_the_dead(self) -> None:
+    def _drop_dead_entries(self) -> None:
         """Drop what was noted for entries that are gone; as it halves what there is, an addition pays O(1) for it."""
         references = self._entries.valuerefs()
         alive = [(reference.key, entry) for reference in references if (entry := reference()) is not None]

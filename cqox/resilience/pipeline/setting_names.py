@@ -60,14 +60,14 @@ class SettingsByName:
         """
         sorted_out: dict[Part, dict[str, object]] = {}
         for name, value in changes.items():
-            setting = self._the_one(name)
+            setting = self._resolve(name)
             mine = sorted_out.setdefault(setting.part, {})
             if setting.name in mine:
                 raise TypeError(f"{self._owner}: {name!r} was given twice, by two of its names")
             mine[setting.name] = value
         return sorted_out
 
-    def _the_one(self, name: str) -> Setting:
+    def _resolve(self, name: str) -> Setting:
         found = self._places.get(name, [])
         if len(found) == 1:
             return found[0]

@@ -106,7 +106,7 @@ class DeadlineMiddleware:
         seconds = deadline_from_headers(headers, max_seconds=limit)
         begun = False
         bound = deadline(seconds)
-        answer = _Answer()
+        answer = _ResponseProgress()
 
         async def watch(message: MutableMapping[str, object]) -> None:
             nonlocal begun
@@ -133,7 +133,7 @@ class DeadlineMiddleware:
         return criticality_from_headers(headers, ceiling=self._ceiling)
 
 
-class _Answer:
+class _ResponseProgress:
     """How far the messages of one response have come."""
 
     __slots__ = ("_trailers_follow",)

@@ -73,12 +73,12 @@ def deadline_from_headers(headers: HeaderFields, *, max_seconds: float) -> float
     """
     if not max_seconds > 0:
         raise ValueError(f"max_seconds must be above 0, not {max_seconds!r}")
-    return min([max_seconds, *(milliseconds / 1000 for milliseconds in _numbers(headers, _TIMEOUT_FIELDS))])
+    return min([max_seconds, *(milliseconds / 1000 for milliseconds in _integers(headers, _TIMEOUT_FIELDS))])
 
 
 def attempt_from_headers(headers: HeaderFields) -> int:
     """Number of the attempt that this request is to its sender, from 0; the largest where several are given."""
-    return max(_numbers(headers, {RETRY_ATTEMPT.lower()}), default=0)
+    return max(_integers(headers, {RETRY_ATTEMPT.lower()}), default=0)
 
 
 def criticality_from_headers(headers: HeaderFields, *, ceiling: Criticality = Criticality.CRITICAL) -> Criticality:
@@ -147,7 +147,7 @@ async def propagate(request: OutgoingRequest) -> None:
     Raises:
         DeadlineExceeded: no time is left, so that nothing is sent.
     """
-    _tell(request, remaining())
+    _write_headers(request, remaining())
 
 
 def propagate_sync(request: OutgoingRequest) -> None:
@@ -159,7 +159,7 @@ def propagate_sync(request: OutgoingRequest) -> None:
         DeadlineExceeded: no time is left, so that nothing is sent.
     """
     seconds = remaining()
-    _tell(request, seconds)
+    _write_headers(request, seconds)
     timeouts = request.extensions.get("timeout")
     if seconds < math.inf and isinstance(timeouts, Mapping):
         limits = cast("Mapping[str, float | None]", timeouts)
@@ -168,7 +168,7 @@ def propagate_sync(request: OutgoingRequest) -> None:
         }
 
 
-def _tell(request: OutgoingRequest, seconds: float) -> None:
+def _write_headers(request: OutgoingRequest, seconds: float) -> None:
     if seconds <= 0:
         # Nothing is sent, so that it says nothing about the other side.
         raise DeadlineExceeded(before_call=True)
@@ -218,7 +218,7 @@ def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
-def _numbers(headers: HeaderFields, names: Iterable[str]) -> Iterator[int]:
+def _integers(headers: HeaderFields, names: Iterable[str]) -> Iterator[int]:
     """Those of the values that are integers of 0 or more."""
     for value in _fields(headers, names):
         if value.isascii() and value.isdigit():

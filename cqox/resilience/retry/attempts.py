@@ -23,7 +23,7 @@ from cqox.resilience.retry.backoff import backoff
 from cqox.resilience.retry.retry_after import retry_after_of
 from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
 from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
-from cqox.resilience.runtime.event_loop import place
+from cqox.resilience.runtime.event_loop import task_or_loop
 
 if TYPE_CHECKING:
     from cqox.resilience.retry.retry import Retry
@@ -55,7 +55,7 @@ class RetryJudge(Judge):
         """See `Judge.after`."""
         settings = self._retry.settings
         if events.listeners:
-            self._tell(AttemptFailed, max_attempts=settings.max_attempts, error=error)
+            self._emit(AttemptFailed, max_attempts=settings.max_attempts, error=error)
         refusal = self._reason_to_stop(error, called)
         if refusal is not None:
             self._give_up(error, refusal)
@@ -70,7 +70,7 @@ class RetryJudge(Judge):
 
     def pause_blocking(self, seconds: float) -> None:
         """See `Judge.pause_blocking`."""
-        if place() is not None:
+        if task_or_loop() is not None:
             _warn_of_blocked_loop(seconds)
         self._retry.clock.sleep(seconds)
         self._resume()
@@ -95,33 +95,33 @@ class RetryJudge(Judge):
             del error  # its traceback holds this frame
         requests = self._requests
         if requests is not None:
-            requests.start_anew()
+            requests.clear()
         token = attempt_made.set(self._attempt)
         self._token = self._token or token
         self._attempt += 1
         if events.listeners:
             self._retry.tell_start(self._facts, self._attempt)
 
-    def _reason_to_stop_now(self) -> "_Stop | None":
-        if not all(permit.stands() for permit in self._outer):
-            return _Stop("an enclosing circuit has changed its state")
-        return _Stop("the deadline has passed") if remaining() <= 0 else None
+    def _reason_to_stop_now(self) -> "_StopReason | None":
+        if not all(permit.is_current() for permit in self._outer):
+            return _StopReason("an enclosing circuit has changed its state")
+        return _StopReason("the deadline has passed") if remaining() <= 0 else None
 
-    def _reason_to_stop(self, error: Exception, called: bool) -> "_Stop | None":
+    def _reason_to_stop(self, error: Exception, called: bool) -> "_StopReason | None":
         """Why no attempt follows, or None after putting the pause into `_delay`."""
         settings = self._retry.settings
         if not settings.covers(error):
-            return _Stop("it is not one to retry", noted=False, logged=False)
+            return _StopReason("it is not one to retry", noted=False, logged=False)
         if self._attempt >= settings.max_attempts:
-            return _Stop(f"{self._attempt} attempts were made", noted=False)
+            return _StopReason(f"{self._attempt} attempts were made", noted=False)
         if any(permit.single_attempt for permit in self._outer):
-            return _Stop("a probe makes one attempt")
-        if not all(permit.stands() for permit in self._outer):
-            return _Stop("an enclosing circuit has changed its state")
+            return _StopReason("a probe makes one attempt")
+        if not all(permit.is_current() for permit in self._outer):
+            return _StopReason("an enclosing circuit has changed its state")
         if serves_a_retry():
-            return _Stop("the request in hand is itself a retry")
+            return _StopReason("the request in hand is itself a retry")
         if not (settings.idempotent or self._facts.bare or not called or self._was_never_sent(error)):
-            return _Stop("the call is not idempotent and may have been carried out")
+            return _StopReason("the call is not idempotent and may have been carried out")
         return self._reason_to_stop_by_time(error)
 
     def _was_never_sent(self, error: Exception) -> bool:
@@ -133,11 +133,12 @@ class RetryJudge(Judge):
         requests = attempt_requests.get()
         return requests if requests is not None and requests.owner is self._retry else None
 
-    def _reason_to_stop_by_time(self, error: Exception) -> "_Stop | None":
+    def _reason_to_stop_by_time(self, error: Exception) -> "_StopReason | None":
         settings = self._retry.settings
-        asked = _asked_by(error)
+        asked = _requested_wait(error)
         if asked > settings.longest_retry_after:
-            return _Stop(f"Retry-After asks for {asked:g} s, and at most {settings.longest_retry_after:g} s are waited")
+            longest = settings.longest_retry_after
+            return _StopReason(f"Retry-After asks for {asked:g} s, and at most {longest:g} s are waited")
         computed = backoff(
             self._attempt - 1,
             base_delay=settings.base_delay,
@@ -150,40 +151,40 @@ class RetryJudge(Judge):
         left = remaining()
         if self._delay >= left:
             what = "the wait that Retry-After asks for" if asked > computed else "the pause"
-            return _Stop(f"{what}, {self._delay:.2f} s, would outlast the deadline, {left:.2f} s from now")
+            return _StopReason(f"{what}, {self._delay:.2f} s, would outlast the deadline, {left:.2f} s from now")
         budget = self._retry.budget
         if budget is not None and not budget.may_retry():
-            return _Stop(f"{budget.name} is exhausted")
+            return _StopReason(f"{budget.name} is exhausted")
         _log.warning(
             "[Retry] Attempt %d/%d failed: %s. Retrying in %.2fs...",
             self._attempt,
             settings.max_attempts,
-            _said(error),
+            _one_line(error),
             self._delay,
         )
         if events.listeners:
-            self._tell(RetryScheduled, max_attempts=settings.max_attempts, delay=self._delay, error=error)
+            self._emit(RetryScheduled, max_attempts=settings.max_attempts, delay=self._delay, error=error)
         return None
 
-    def _give_up(self, error: Exception, stop: "_Stop") -> None:
+    def _give_up(self, error: Exception, stop: "_StopReason") -> None:
         if stop.noted:
-            _note(error, f"{_NOTE} {self._attempt}: {stop.reason}")
+            _add_note_once(error, f"{_NOTE} {self._attempt}: {stop.reason}")
         if stop.logged:
             _log.warning(
                 "[Retry] Attempt %d/%d failed: %s. Giving up: %s.",
                 self._attempt,
                 self._retry.settings.max_attempts,
-                _said(error),
+                _one_line(error),
                 stop.reason,
             )
         if events.listeners:
-            self._tell(GaveUp, reason=stop.reason, error=error)
+            self._emit(GaveUp, reason=stop.reason, error=error)
 
-    def _tell(self, kind: Callable[..., events.Event], **data: object) -> None:
+    def _emit(self, kind: Callable[..., events.Event], **data: object) -> None:
         events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data))
 
 
-def _note(error: Exception, note: str) -> None:
+def _add_note_once(error: Exception, note: str) -> None:
     """Put `note` on `error`, in place of one that says the same with other numbers, and of the oldest of too many.
 
     A callee may raise one object again and again.
@@ -205,14 +206,14 @@ def _without_numbers(note: str) -> tuple[str, str]:
     return attempt, _NUMBER.sub("#", reason)
 
 
-def _asked_by(error: BaseException) -> float:
+def _requested_wait(error: BaseException) -> float:
     """Seconds that the other side asked to wait; the most of them where several answered."""
     if isinstance(error, BaseExceptionGroup):
-        return max(map(_asked_by, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+        return max(map(_requested_wait, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     return error.retry_after if isinstance(error, Rejected) else retry_after_of(error) or 0.0
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     # One line, which goes on with a period of its own.
     try:
         return (" ".join(str(error).split()) or repr(error)).removesuffix(".")
@@ -221,7 +222,7 @@ def _said(error: Exception) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stop:
+class _StopReason:
     """Why no attempt follows, and where that is said."""
 
     reason: str
@@ -229,7 +230,7 @@ class _Stop:
     logged: bool = True
 
 
-_warned_of: set[tuple[str, int]] = set()
+_warned_sites: set[tuple[str, int]] = set()
 
 
 def _warn_of_blocked_loop(seconds: float) -> None:
@@ -238,8 +239,8 @@ def _warn_of_blocked_loop(seconds: float) -> None:
     while frame is not None and frame.f_globals.get("__name__", "").startswith("cqox.resilience"):
         frame, level = frame.f_back, level + 1
     site = ("", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
-    if site not in _warned_of:
-        _warned_of.add(site)
+    if site not in _warned_sites:
+        _warned_sites.add(site)
         warnings.warn(
             f"a retry pauses for {seconds:.2f} s on a thread that runs an event loop, which stands still meanwhile: "
             "make the function a coroutine function, or call it in a thread",

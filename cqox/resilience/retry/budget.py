@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from threading import Lock
 
-from cqox.resilience.runtime.atomic_counter import Tally
+from cqox.resilience.runtime.atomic_counter import AtomicCounter
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.ranges import check_name
 from cqox.resilience.runtime.token_bucket import TokenBucket, check_rate
@@ -90,7 +90,7 @@ class RetryBudget:
         check_rate("floor_per_second", floor_per_second)
         self._clock = bind_clock(f"RetryBudget {name!r}", clock)
         self._lock = Lock()
-        self._arrivals = Tally()
+        self._arrivals = AtomicCounter()
         self._recent = _Recent()
         self._bucket = TokenBucket(floor_per_second, _floor_capacity(floor_per_second))
         self._first_attempts = self._granted = self._refused = 0

@@ -94,7 +94,7 @@ class Hedge(Wrapper):
         Args:
             outer: what the call holds from the gates around the hedge.
         """
-        if serves_a_retry() or not all(permit.stands() for permit in outer):
+        if serves_a_retry() or not all(permit.is_current() for permit in outer):
             return False
         return self._budget is None or self._budget.may_retry()
 

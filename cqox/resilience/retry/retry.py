@@ -12,7 +12,7 @@ from typing import Unpack, cast
 
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.events import AttemptStarted
-from cqox.resilience.pipeline.part import Facts, Judge, Loop
+from cqox.resilience.pipeline.part import Facts, Judge, RetryPart
 from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.retry.attempts import RetryJudge
 from cqox.resilience.retry.backoff import Jitter
@@ -27,7 +27,7 @@ from cqox.resilience.runtime.ranges import check_flag, check_kind, check_name
 __all__ = ["Exceptions", "Retry", "RetryChanges", "RetrySettings"]
 
 
-class Retry(Loop):
+class Retry(RetryPart):
     """Calls again after an exception, at most `max_attempts` times in all, with growing pauses.
 
     The pause is min(base_delay · 2^attempt, max_delay) · (0.5 + random()). `Retry-After` is honoured where it asks for
@@ -116,14 +116,14 @@ class Retry(Loop):
         return change
 
     def begins_in(self, facts: Facts) -> bool:
-        """See `Loop.begins_in`."""
-        return self.begins or self._asks_what_was_sent(facts)
+        """See `RetryPart.begins_in`."""
+        return self.begins or self._tracks_requests(facts)
 
-    def _asks_what_was_sent(self, facts: Facts) -> bool:
+    def _tracks_requests(self, facts: Facts) -> bool:
         return not (facts.bare or self.settings.idempotent)
 
     def begin(self, facts: Facts) -> Permit | None:
-        """See `Loop.begin`."""
+        """See `RetryPart.begin`."""
         if self.budget is not None:
             self.budget.first_attempt()
         if events.listeners:
@@ -131,11 +131,11 @@ class Retry(Loop):
         if not self._gives_key and (facts.bare or self.settings.idempotent):
             return None
         gives_key = self._gives_key and call_key.get() is None
-        asks = self._asks_what_was_sent(facts)
-        return _Call(self, gives_key=gives_key, asks=asks) if gives_key or asks else None
+        tracks = self._tracks_requests(facts)
+        return _CallScope(self, gives_key=gives_key, tracks=tracks) if gives_key or tracks else None
 
     def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
-        """See `Loop.judge`."""
+        """See `RetryPart.judge`."""
         return RetryJudge(self, outer, facts)
 
     def describe(self) -> str:
@@ -155,16 +155,16 @@ class Retry(Loop):
         )
 
 
-class _Call(Permit):
+class _CallScope(Permit):
     """Keeps in force what all attempts of one call share: its idempotency key, and what they have sent."""
 
     __slots__ = ("_key", "_requests")
 
     contextual = True
 
-    def __init__(self, retry: Retry, *, gives_key: bool, asks: bool) -> None:
+    def __init__(self, retry: Retry, *, gives_key: bool, tracks: bool) -> None:
         self._key = call_key.set(str(uuid.uuid4())) if gives_key else None
-        self._requests = attempt_requests.set(AttemptRequests(retry, attempt_requests.get())) if asks else None
+        self._requests = attempt_requests.set(AttemptRequests(retry, attempt_requests.get())) if tracks else None
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""

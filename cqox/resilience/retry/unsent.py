@@ -25,11 +25,11 @@ class AttemptRequests:
         owner: the retry that asks.
     """
 
-    __slots__ = ("_begun", "_further_out", "owner")
+    __slots__ = ("_begun", "_enclosing", "owner")
 
     def __init__(self, owner: object, further_out: "AttemptRequests | None") -> None:
         self.owner = owner
-        self._further_out = further_out
+        self._enclosing = further_out
         # Appending is one step, from whatever task or thread of the attempt.
         self._begun: list[object] = []
 
@@ -38,9 +38,9 @@ class AttemptRequests:
         attempt: AttemptRequests | None = self
         while attempt is not None:
             attempt._begun.append(mark)
-            attempt = attempt._further_out
+            attempt = attempt._enclosing
 
-    def start_anew(self) -> None:
+    def clear(self) -> None:
         """Another attempt follows; nothing was sent in the last one."""
         self._begun = []
 

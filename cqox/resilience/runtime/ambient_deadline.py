@@ -13,7 +13,7 @@ from typing import Final
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.runtime.clock import TimeSource, natural_time
-from cqox.resilience.runtime.event_loop import CancelScope, Loop, place
+from cqox.resilience.runtime.event_loop import CancelScope, EventLoop, task_or_loop
 from cqox.resilience.runtime.joined_tasks import clock_of, is_joined
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 from cqox.tasks import bind_to_group
@@ -42,7 +42,7 @@ class Ambient:
         "_ended",
         "_groups",
         "_mark",
-        "_place",
+        "_owner",
         "_scope",
         "_scope_at",
         "_thread",
@@ -55,7 +55,7 @@ class Ambient:
     )
 
     def __init__(
-        self, seconds: float, loop: Loop | None, clock: TimeSource | None, attempt_seconds: float = math.inf
+        self, seconds: float, loop: EventLoop | None, clock: TimeSource | None, attempt_seconds: float = math.inf
     ) -> None:
         """Args:
         seconds: how long it is.
@@ -73,12 +73,12 @@ class Ambient:
             self.clock = clock or natural_time()
             self.at = self.clock() + seconds
             self._thread = get_ident()
-            self._place = place()
+            self._owner = task_or_loop()
         else:
             self._scope_at = at = loop.time() + seconds
             self.clock = clock or loop.time
             self.at = at if clock is None else clock() + seconds
-            self._place = task = loop.task()
+            self._owner = task = loop.task()
             self._groups = loop.groups_of(task)
             self._scope = loop.open_scope(at)
 
@@ -87,7 +87,7 @@ class Ambient:
         if self._scope is not None:
             assert self.loop is not None
             self._scope.__enter__()
-            self._mark = self.loop.mark_of(self._place)
+            self._mark = self.loop.scope_id_of(self._owner)
         self._token: Token[Ambient | None] = ambient.set(self)
 
     def leave(self, error: BaseException | None) -> bool:
@@ -107,7 +107,7 @@ class Ambient:
         """True where a deadline or a scope that was opened after it is open still, so that it cannot be left yet."""
         if ambient.get() is not self:
             return True
-        return self.loop is not None and (self._mark is None or self.loop.mark_of(self._place) != self._mark)
+        return self.loop is not None and (self._mark is None or self.loop.scope_id_of(self._owner) != self._mark)
 
     def disarm(self) -> bool:
         """End nothing any more, from now until it is left; False where it has begun to end its block.
@@ -133,7 +133,7 @@ class Ambient:
         old = self._token.old_value
         return old if isinstance(old, Ambient) else None
 
-    def went_by_in_queues(self, error: BaseException | None) -> bool:
+    def was_spent_queueing(self, error: BaseException | None) -> bool:
         """True where it was over before the callee had its fair share, as a queue of this process took the time.
 
         Args:
@@ -153,53 +153,53 @@ class Ambient:
         """True where `now`, by its own clock, is at or after it."""
         return now >= self.at - TIMER_SLACK
 
-    def holds_here(self) -> bool:
+    def is_in_force_here(self) -> bool:
         """True where the running code is what it was set for."""
         loop = self.loop
         if loop is not None:
-            return loop.will_cancel_by(self._scope_at, self._place, self._groups, self._mark)
-        return self._thread == get_ident() and (self._place is None or place() is self._place)
+            return loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._mark)
+        return self._thread == get_ident() and (self._owner is None or task_or_loop() is self._owner)
 
-    def or_fail(self) -> "Ambient | None":
+    def or_raise(self) -> "Ambient | None":
         """Itself where it holds, None where it does not; for a caller that is about to call.
 
         Raises:
             DeadlineExceeded: it has passed, so that nothing may be called.
         """
         loop = self.loop
-        # What `holds_here` answers, without a call in between: every call under a deadline comes through here.
+        # What `is_in_force_here` answers, without a call in between: every call under a deadline comes through here.
         if loop is None:
-            holds = self.holds_here()
+            holds = self.is_in_force_here()
         else:
-            holds = loop.will_cancel_by(self._scope_at, self._place, self._groups, self._mark)
+            holds = loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._mark)
         if not holds:
-            return self.as_number()
+            return self.as_advisory()
         if self.clock() >= self.at:
             raise DeadlineExceeded(self.seconds, before_call=True)
         return self
 
-    def as_number(self) -> "Ambient | None":
+    def as_advisory(self) -> "Ambient | None":
         """It as a number to heed, where what runs here is waited for by what it was set for; None elsewhere.
 
         Raises:
             DeadlineExceeded: it has passed, so that nothing may be called.
         """
-        number = self.number_here()
+        number = self.advisory_here()
         if number is not None and number.clock() >= number.at:
             raise DeadlineExceeded(self.seconds, before_call=True)
         return number
 
-    def number_here(self) -> "Ambient | None":
+    def advisory_here(self) -> "Ambient | None":
         """The same where it may have passed."""
         if self._ended or not is_joined(self._scope):
             return None
         clock = self.clock
         if self.loop is not None and clock == self.loop.time:
-            clock = clock_of(self._place) or clock
-        return _Number(self, clock)
+            clock = clock_of(self._owner) or clock
+        return _AdvisoryDeadline(self, clock)
 
 
-class _Number(Ambient):
+class _AdvisoryDeadline(Ambient):
     """A deadline seen from where its scope does not reach."""
 
     __slots__ = ()
@@ -227,6 +227,6 @@ def in_force() -> Ambient | None:
     innermost = ambient.get()
     while innermost is not None and innermost.at == math.inf and innermost.hidden is not None:
         innermost = innermost.hidden  # one that was disarmed
-    if innermost is None or innermost.holds_here():
+    if innermost is None or innermost.is_in_force_here():
         return innermost
-    return innermost.number_here()
+    return innermost.advisory_here()

@@ -2,10 +2,10 @@
 
 from itertools import count
 
-__all__ = ["Tally"]
+__all__ = ["AtomicCounter"]
 
 
-class Tally:
+class AtomicCounter:
     """Counts how often `add` was called, from any thread.
 
     The interpreter's lock does not change hands within a step of an iterator that is written in C. So adding takes no
@@ -16,15 +16,15 @@ class Tally:
         add: counts one more.
     """
 
-    __slots__ = ("_looks", "_steps", "add")
+    __slots__ = ("_reads", "_steps", "add")
 
     def __init__(self) -> None:
         self._steps = count()
-        self._looks = 0
+        self._reads = 0
         self.add = self._steps.__next__
 
     def value(self) -> int:
         """The count. Looking is a step too, so the caller holds a lock."""
-        steps = next(self._steps) - self._looks
-        self._looks += 1
+        steps = next(self._steps) - self._reads
+        self._reads += 1
         return steps

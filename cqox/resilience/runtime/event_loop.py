@@ -15,10 +15,10 @@ from typing import Any, Protocol, cast
 
 from anyio.lowlevel import current_token
 
-__all__ = ["CancelScope", "Loop", "Mark", "current_loop", "place"]
+__all__ = ["CancelScope", "EventLoop", "ScopeId", "current_loop", "task_or_loop"]
 
 
-type Mark = tuple[Any, object]
+type ScopeId = tuple[Any, object]
 """What a loop keeps of one task, and the innermost scope that it named when the mark was made."""
 
 
@@ -50,7 +50,7 @@ class CancelScope(Protocol):
     ) -> bool | None: ...
 
 
-class Loop(Protocol):
+class EventLoop(Protocol):
     """The loop in charge of the current task."""
 
     def time(self) -> float:
@@ -73,7 +73,7 @@ class Loop(Protocol):
         """The task groups that the current task has open, as far as the loop tells."""
         ...
 
-    def mark_of(self, task: object) -> Mark | None:
+    def scope_id_of(self, task: object) -> ScopeId | None:
         """What identifies the innermost scope of `task`, the current one; None where the loop does not tell.
 
         Neither library has a public name for it. It only saves computing the answer of `will_cancel_by`, which costs
@@ -81,7 +81,7 @@ class Loop(Protocol):
         """
         ...
 
-    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: Mark | None) -> bool:
+    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         """True where the current task runs on this loop and is surely cancelled by `at`, by a scope that `task` opened.
 
         Args:
@@ -93,7 +93,7 @@ class Loop(Protocol):
         ...
 
 
-class _AsyncioLoop:
+class _AsyncioEventLoop:
     """asyncio, with AnyIO's scopes. A task that AnyIO did not start counts as detached: nothing tells its scopes."""
 
     __slots__ = ("_effective_deadline", "_new_scope", "_states")
@@ -121,14 +121,14 @@ class _AsyncioLoop:
     def groups_of(self, task: object) -> tuple[object, ...]:
         return ()
 
-    def mark_of(self, task: object) -> Mark | None:
+    def scope_id_of(self, task: object) -> ScopeId | None:
         try:
             state = self._states[task]
             return state, state.cancel_scope
         except (KeyError, AttributeError):
             return None
 
-    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: Mark | None) -> bool:
+    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         try:
             current = current_task()
         except RuntimeError:
@@ -155,7 +155,7 @@ class _AsyncioLoop:
         return inner is scope
 
 
-class _TrioLoop:
+class _TrioEventLoop:
     __slots__ = ("_current_clock", "_current_task", "_effective_deadline", "_scope", "in_task", "time")
 
     def __init__(self, trio: Any) -> None:  # noqa: ANN401 - the module is not importable here, so it has no type
@@ -182,11 +182,11 @@ class _TrioLoop:
         nurseries = task.child_nurseries
         return tuple(nurseries) if nurseries else ()
 
-    def mark_of(self, task: object) -> Mark | None:
+    def scope_id_of(self, task: object) -> ScopeId | None:
         status = getattr(task, "_cancel_status", None)
         return None if status is None else (task, status)
 
-    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: Mark | None) -> bool:
+    def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         try:
             current = self._current_task()
         except RuntimeError:
@@ -205,27 +205,27 @@ class _TrioLoop:
         return True
 
 
-_asyncio_loop: _AsyncioLoop | None = None
-_trio_loop: _TrioLoop | None = None
+_asyncio_loop: _AsyncioEventLoop | None = None
+_trio_loop: _TrioEventLoop | None = None
 
 
-def current_loop() -> Loop | None:
+def current_loop() -> EventLoop | None:
     """The loop in charge of this task; None outside of a task."""
     global _asyncio_loop, _trio_loop
     # A Trio run may be a guest on a running asyncio loop, whose callbacks belong to no task of that loop.
     if asyncio._get_running_loop() is not None and current_task() is not None:
         if _asyncio_loop is None:
-            _asyncio_loop = _AsyncioLoop()
+            _asyncio_loop = _AsyncioEventLoop()
         return _asyncio_loop
     if _trio_loop is None:
         trio = sys.modules.get("trio")
         if trio is None or not hasattr(trio, "lowlevel"):
             return None
-        _trio_loop = _TrioLoop(trio)
+        _trio_loop = _TrioEventLoop(trio)
     return _trio_loop if _trio_loop.in_task() else None
 
 
-def place() -> object:
+def task_or_loop() -> object:
     """What runs this code: the task, else the loop whose callback it is, else None."""
     loop = current_loop()
     return asyncio._get_running_loop() if loop is None else loop.task()

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 
 from cqox.resilience.runtime.clock import BoundClock
 
-__all__ = ["InQueue", "ended_in_queue", "mark_ended_in_queue", "seconds_in_queues", "waits"]
+__all__ = ["QueueWait", "ended_in_queue", "mark_ended_in_queue", "seconds_in_queues", "waits"]
 
 _MOST_WAITS: Final = 16
 _MOST_CAUSES: Final = 8
@@ -35,7 +35,7 @@ waits: ContextVar[tuple[Wait, ...]] = ContextVar("cqox_waits_in_queues", default
 """The latest waits of this task or thread."""
 
 
-class InQueue:
+class QueueWait:
     """A block that waits in a queue.
 
     Args:

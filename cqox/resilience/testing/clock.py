@@ -60,39 +60,39 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         """Block this thread for `seconds` of this clock."""
-        if self._fell_asleep(seconds):
+        if self._begin_sleep(seconds):
             sleeper = ThreadWaiter(Criticality.CRITICAL)
-            if self._lie_down(seconds, sleeper):
+            if self._add_sleeper(seconds, sleeper):
                 sleeper.wait(math.inf)
 
     async def sleep_async(self, seconds: float) -> None:
         """Pause this task for `seconds` of this clock; a cancellation ends the pause."""
-        if self._fell_asleep(seconds):
+        if self._begin_sleep(seconds):
             sleeper = TaskWaiter(Criticality.CRITICAL)
-            if self._lie_down(seconds, sleeper):
+            if self._add_sleeper(seconds, sleeper):
                 try:
                     await sleeper.wait()
                 except BaseException:
-                    self._get_up(sleeper)
+                    self._remove_sleeper(sleeper)
                     raise
                 return
         await checkpoint()
 
-    def _fell_asleep(self, seconds: float) -> bool:
+    def _begin_sleep(self, seconds: float) -> bool:
         with self._lock:
             self.sleeps.append(seconds)
             if self.auto:
                 self._now += max(0.0, seconds)
         return not self.auto
 
-    def _lie_down(self, seconds: float, sleeper: TaskWaiter | ThreadWaiter) -> bool:
+    def _add_sleeper(self, seconds: float, sleeper: TaskWaiter | ThreadWaiter) -> bool:
         with self._lock:
             if seconds <= 0:
                 return False
             heapq.heappush(self._sleepers, (self._now + seconds, next(self._numbers), sleeper))
             return True
 
-    def _get_up(self, sleeper: TaskWaiter) -> None:
+    def _remove_sleeper(self, sleeper: TaskWaiter) -> None:
         with self._lock:
             self._sleepers = [entry for entry in self._sleepers if entry[2] is not sleeper]
             heapq.heapify(self._sleepers)

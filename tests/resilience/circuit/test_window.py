@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from cqox.resilience.circuit.health import FailureRate
 from cqox.resilience.circuit.window import CountWindow, TimeWindow
-from cqox.resilience.runtime.atomic_counter import Tally
+from cqox.resilience.runtime.atomic_counter import AtomicCounter
 
 outcomes = st.tuples(st.booleans(), st.booleans())
 
@@ -47,7 +47,7 @@ def test_a_window_of_seconds_holds_what_is_younger_to_one_slice(
         assert all(least <= seen <= most for least, seen, most in zip(surely, counts(window), at_most, strict=True))
 
 
-def opens(window: CountWindow | TimeWindow, tally: Tally | None, now: float, failed: bool) -> bool:
+def opens(window: CountWindow | TimeWindow, tally: AtomicCounter | None, now: float, failed: bool) -> bool:
     """Whether an outcome opens. With a `tally`, successes that decide nothing are only counted, as a permit does it."""
     if tally is not None and not failed and now < window.quiet_until:
         tally.add()
@@ -68,7 +68,7 @@ def opens(window: CountWindow | TimeWindow, tally: Tally | None, now: float, fai
 def test_successes_that_are_only_counted_change_no_decision_over_calls(
     settings: FailureRate, recorded: list[bool]
 ) -> None:
-    tally = Tally()
+    tally = AtomicCounter()
     tally.add()
     window = CountWindow(settings, tally)
     for at, failed in enumerate(recorded, start=1):
@@ -94,7 +94,7 @@ def test_successes_that_are_only_counted_change_no_decision_over_calls(
 def test_successes_that_are_only_counted_change_no_decision_over_seconds(
     settings: FailureRate, steps: list[tuple[float, bool]]
 ) -> None:
-    tally, now = Tally(), 100.0
+    tally, now = AtomicCounter(), 100.0
     window, plain = TimeWindow(settings, tally), TimeWindow(settings)
     for seconds, failed in steps:
         now += seconds

@@ -470,8 +470,8 @@ def test_the_short_way_to_tell_whether_it_holds_agrees_with_the_long_one(run, mo
 
 
 def test_without_the_private_names_all_is_the_same(run, monkeypatch) -> None:
-    monkeypatch.setattr(event_loop._AsyncioLoop, "mark_of", lambda self, task: None)
-    monkeypatch.setattr(event_loop._TrioLoop, "mark_of", lambda self, task: None)
+    monkeypatch.setattr(event_loop._AsyncioEventLoop, "scope_id_of", lambda self, task: None)
+    monkeypatch.setattr(event_loop._TrioEventLoop, "scope_id_of", lambda self, task: None)
 
     async def main() -> None:
         with deadline(5.0):

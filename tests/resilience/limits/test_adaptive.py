@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cqox.errors import AttemptTimeout, BulkheadFull, CircuitOpen, DeadlineExceeded
 from cqox.resilience.limits.adaptive import AdaptiveLimit, Aimd
-from cqox.resilience.pipeline.permit import NO_RESULT, Permit, Spent
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent
 from cqox.resilience.runtime.ambient_deadline import Ambient
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import Time
@@ -210,7 +210,7 @@ def test_a_deadline_that_passed_is_an_overload_if_the_callee_had_its_fair_share(
     time = Time()
     ambient = Ambient(5.0, None, time)
     time.now += 5.0 if over else 4.0
-    permit.fail_under(Spent(ambient, seconds, math.inf), error)
+    permit.fail_within_deadline(TimeSpent(ambient, seconds, math.inf), error)
     assert limit.limit == expected
     assert limit.snapshot().running == 0
 

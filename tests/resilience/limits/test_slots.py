@@ -30,14 +30,14 @@ def test_no_more_enter_than_there_are_slots() -> None:
 
 def test_a_slot_goes_to_who_waited_longest() -> None:
     slots, first, second = full(1, 2), Call(), Call()
-    slots.line_up(first)
-    slots.line_up(second)
+    slots.enqueue(first)
+    slots.enqueue(second)
     assert [slots.leave(), slots.leave(), slots.leave()] == [first, second, None]
 
 
 def test_a_slot_that_was_handed_over_is_never_open_to_a_newcomer() -> None:
     slots, waiting = full(1, 1), Call()
-    slots.line_up(waiting)
+    slots.enqueue(waiting)
     slots.leave()
     assert not slots.enter()
 
@@ -48,58 +48,58 @@ def test_the_more_critical_come_first_and_each_level_in_its_order() -> None:
         Call(level) for level in (Criticality.SHEDDABLE, Criticality.CRITICAL, Criticality.SHEDDABLE, Criticality.PROBE)
     ]
     for call in calls:
-        slots.line_up(call)
+        slots.enqueue(call)
     assert [slots.leave() for _ in calls] == [calls[3], calls[1], calls[0], calls[2]]
 
 
 def test_a_full_queue_refuses_an_equal() -> None:
     slots = full(1, 1)
-    slots.line_up(Call())
-    assert slots.line_up(Call()) == (False, None)
+    slots.enqueue(Call())
+    assert slots.enqueue(Call()) == (False, None)
 
 
 def test_in_a_full_queue_the_latest_of_the_least_critical_makes_room_for_the_more_critical() -> None:
     slots = full(1, 3)
     early, late, better = Call(Criticality.SHEDDABLE), Call(Criticality.SHEDDABLE), Call(Criticality.SHEDDABLE_PLUS)
     for call in (early, late, better):
-        slots.line_up(call)
-    assert slots.line_up(Call(Criticality.CRITICAL)) == (True, late)
+        slots.enqueue(call)
+    assert slots.enqueue(Call(Criticality.CRITICAL)) == (True, late)
     assert slots.waiting == 3
 
 
 def test_without_a_queue_nobody_makes_room() -> None:
-    assert full(1, 0).line_up(Call(Criticality.PROBE)) == (False, None)
+    assert full(1, 0).enqueue(Call(Criticality.PROBE)) == (False, None)
 
 
 def test_after_the_limit_was_lowered_slots_are_closed_before_one_is_handed_on() -> None:
     slots, waiting = full(3, 1), Call()
-    slots.line_up(waiting)
+    slots.enqueue(waiting)
     assert slots.resize(1, 1) == ([], [])
     assert [slots.leave(), slots.leave(), slots.leave()] == [None, None, waiting]
 
 
 def test_raising_the_limit_lets_in_those_who_wait() -> None:
     slots, first, second = full(1, 2), Call(), Call()
-    slots.line_up(first)
-    slots.line_up(second)
+    slots.enqueue(first)
+    slots.enqueue(second)
     assert slots.resize(2, 2) == ([first], [])
     assert slots.taken == 2
 
 
 def test_a_shorter_queue_puts_out_the_latest_of_the_least_critical() -> None:
     slots, kept, lost = full(1, 2), Call(), Call(Criticality.SHEDDABLE)
-    slots.line_up(kept)
-    slots.line_up(lost)
+    slots.enqueue(kept)
+    slots.enqueue(lost)
     assert slots.resize(1, 1) == ([], [lost])
 
 
 def test_who_steps_out_is_gone_and_who_was_granted_cannot_step_out() -> None:
     slots, gone, granted = full(1, 2), Call(), Call()
-    slots.line_up(gone)
-    slots.line_up(granted)
-    assert slots.step_out(gone)
+    slots.enqueue(gone)
+    slots.enqueue(granted)
+    assert slots.remove(gone)
     assert slots.leave() is granted
-    assert not slots.step_out(granted)
+    assert not slots.remove(granted)
 
 
 class AgainstLists(RuleBasedStateMachine):
@@ -131,7 +131,7 @@ class AgainstLists(RuleBasedStateMachine):
             least = min(waiting.level for waiting in self.queue)
             if least < level:
                 expected_loser = [waiting for waiting in self.queue if waiting.level == least][-1]
-        assert self.slots.line_up(call) == (has_room or expected_loser is not None, expected_loser)
+        assert self.slots.enqueue(call) == (has_room or expected_loser is not None, expected_loser)
         if expected_loser is not None:
             self.queue.remove(expected_loser)
         if has_room or expected_loser is not None:
@@ -149,7 +149,7 @@ class AgainstLists(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 100))
     def give_up_waiting(self, pick: int) -> None:
         if self.queue:
-            assert self.slots.step_out(self.queue.pop(pick % len(self.queue)))
+            assert self.slots.remove(self.queue.pop(pick % len(self.queue)))
 
     @rule(limit=st.integers(1, 4), queue_limit=st.integers(0, 5))
     def resize(self, limit: int, queue_limit: int) -> None:
@@ -177,5 +177,5 @@ TestAgainstLists.settings = settings(max_examples=150, stateful_step_count=60, d
 @pytest.mark.parametrize("level", list(Criticality))
 def test_every_level_has_a_queue(level: Criticality) -> None:
     slots, call = full(1, 1), Call(level)
-    slots.line_up(call)
+    slots.enqueue(call)
     assert slots.leave() is call

@@ -215,7 +215,7 @@ def test_a_pause_on_a_thread_with_a_loop_warns_once_for_each_line(run) -> None:
         assert [warning.category for warning in seen] == [RuntimeWarning]
         assert seen[0].filename == __file__
 
-    attempts_module._warned_of.clear()
+    attempts_module._warned_sites.clear()
     run(main)
 
 

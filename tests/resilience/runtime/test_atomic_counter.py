@@ -3,11 +3,11 @@
 import sys
 import threading
 
-from cqox.resilience.runtime.atomic_counter import Tally
+from cqox.resilience.runtime.atomic_counter import AtomicCounter
 
 
 def test_looking_changes_nothing() -> None:
-    tally = Tally()
+    tally = AtomicCounter()
     assert [tally.value(), tally.value()] == [0, 0]
     for _ in range(3):
         tally.add()
@@ -15,7 +15,7 @@ def test_looking_changes_nothing() -> None:
 
 
 def test_threads_lose_nothing() -> None:
-    tally, interval = Tally(), sys.getswitchinterval()
+    tally, interval = AtomicCounter(), sys.getswitchinterval()
 
     def work() -> None:
         for _ in range(20_000):
