@@ -1,1 +1,1 @@
-"""How parts become one call: permits, plans, the executor, decoration, blocks, generators and events."""
+"""The pipeline around one call: parts, permits, stages, the executor, decoration, blocks, generators and events."""

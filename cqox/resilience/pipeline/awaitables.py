@@ -1,8 +1,7 @@
-"""Plain functions that return what must be awaited: a future, a call of grpc.aio, a request of aiohttp.
+"""Guards for plain functions that return an awaitable: a future, a call of grpc.aio, a request of aiohttp.
 
-No kind tells them apart before they are called. So it is seen at the first call: the permits that this call holds go
-on to the awaiting, and from then on the function is guarded as a coroutine function. Nothing is done before the result
-is awaited, then.
+Such a function cannot be recognised before it is called, so the first call decides: its permits pass to the awaitable,
+and from then on the function is guarded as a coroutine function, whose calls start when they are awaited.
 """
 
 import inspect
@@ -35,7 +34,7 @@ _known: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
 def must_be_awaited(result: Any, function: str) -> bool:  # noqa: ANN401 - the callee's result
-    """True where a plain function returned an awaitable.
+    """Return whether a plain function returned an awaitable.
 
     Raises:
         TypeError: it returned a coroutine or an async generator, for which it is of the wrong kind.
@@ -53,22 +52,22 @@ def must_be_awaited(result: Any, function: str) -> bool:  # noqa: ANN401 - the c
 
 
 def plain_type(result: object) -> type[object] | None:
-    """The type of a result that is none to be awaited; None where another of that type may be."""
+    """Return the type of a non-awaitable result; None where other results of that type may be awaitable."""
     return None if isinstance(result, GeneratorType) else type(result)
 
 
 def returns_awaitables(function: object) -> bool:
-    """True where `function` has returned an awaitable before."""
+    """Return whether `function` has returned an awaitable before."""
     if not _known:
         return False
     try:
         return _underlying(function) in _known
-    except TypeError:  # not hashable, or not to be held weakly
+    except TypeError:  # not hashable, or not weakly referenceable
         return False
 
 
 def awaiting(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """A coroutine function of `function`, which returns a value or an awaitable."""
+    """Wrap `function`, which returns a value or an awaitable, as a coroutine function."""
 
     async def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         result = function(*args, **kwargs)
@@ -78,7 +77,7 @@ def awaiting(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
 
 def settle_contextual(held: list[Permit]) -> list[Permit]:
-    """End what lies in the context of the caller, which the awaiting may not share, and return the rest."""
+    """Settle the permits bound to the caller's context, which the awaiting task may not share; return the rest."""
     for permit in reversed(held):
         if permit.contextual:
             permit.succeed(NO_RESULT)
@@ -93,15 +92,15 @@ def resume(
     outer: Sequence[Permit],
     inner: Sequence[Permit],
 ) -> Callable[..., "Awaiting"]:
-    """What goes on with a call of `function` that has returned `first`.
+    """Continue a call of `function` that has returned the awaitable `first`.
 
     Args:
-        bind: makes a coroutine function of a callee and a stage.
-        stage: that of the call.
+        bind: binds a callee to a stage as a coroutine function.
+        stage: the stage of the call.
         function: the callee, for further attempts.
-        first: what it returned.
-        outer: what the call holds from the gates around its attempts.
-        inner: what it holds from the gates around this attempt.
+        first: the awaitable that it returned.
+        outer: permits from the gates around all attempts.
+        inner: permits from the gates around this attempt.
     """
     _remember(function)
     made: list[Any] = [first]
@@ -119,7 +118,7 @@ def resume(
 
 
 class Awaiting(Awaitable[Any]):
-    """A call that begins, or goes on, when it is awaited; once, as a coroutine."""
+    """A call that starts or continues when it is awaited; like a coroutine, it can be awaited once."""
 
     __slots__ = ("_call", "_function", "_held", "_made")
 
@@ -136,7 +135,7 @@ class Awaiting(Awaitable[Any]):
         self._made = made
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        """Make the call, or go on with it."""
+        """Start or continue the call."""
         call, self._call = self._call, None
         if call is None:
             raise RuntimeError(f"cannot await the same call of {self._function} twice")
@@ -152,7 +151,7 @@ class Awaiting(Awaitable[Any]):
 
 
 class _GrantedAdmission:
-    """An admission that was granted already; of further attempts, the gate decides."""
+    """An admission that is already granted; the gate decides about further attempts."""
 
     __slots__ = ("_gate", "_permit")
 

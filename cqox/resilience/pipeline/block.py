@@ -1,4 +1,4 @@
-"""Guarding a block with `with gate:` and `async with gate:`, for many calls at once on one gate."""
+"""Context managers that guard a block with `with gate:` and `async with gate:`, many at once on one gate."""
 
 import math
 from contextvars import ContextVar
@@ -13,7 +13,7 @@ __all__ = ["GuardedBlock"]
 
 
 class _EnteredBlock:
-    """One block that is under way; they form a stack in the context of the task or thread."""
+    """One block in progress; blocks form a stack in the context of the task or thread."""
 
     __slots__ = ("began", "below", "deadline", "gate", "permit")
 
@@ -29,7 +29,7 @@ _entered: ContextVar[_EnteredBlock | None] = ContextVar("cqox_entered_blocks", d
 
 
 class GuardedBlock:
-    """Makes a gate a context manager. An exception that leaves the block is judged as one of a guarded function."""
+    """Context manager of a gate. An exception that leaves the block counts like one raised by a guarded function."""
 
     __slots__ = ()
 
@@ -78,8 +78,8 @@ class GuardedBlock:
             later.append(block)
             block = block.below
         if block is None:
-            raise RuntimeError(f"{self!r}: the block is left in another task than it was entered")
-        # Generators are left in any order. What was entered later is made anew, as other tasks may see it as it is.
+            raise RuntimeError(f"{self!r}: the block is left in another task than the one that entered it")
+        # Generators exit in any order. Later blocks are copied, as other tasks may share the originals.
         below = block.below
         for entered in reversed(later):
             entered = copy(entered)

@@ -1,10 +1,10 @@
-"""Context manager factories: a call whose result is a block.
+"""Guards for context manager factories: calls whose result is a block.
 
-What is guarded is the opening: its attempts, its time, its verdict. What is `lasting`, such as a slot, is held until
-the block ends. The body of the block is the caller's own and says nothing about the callee.
+Only the opening is guarded: its attempts, its time limit, its outcome. A `lasting` permit, such as a slot, is held
+until the block ends. The body of the block belongs to the caller and says nothing about the callee.
 
-A context may hold a task group, a scope or a deadline open for its body. The scope that bounded the opening lies around
-them and can only be left after them: it is disarmed when the opening has succeeded, and left when the block ends.
+A context may keep a task group, a scope or a deadline open for its body. The scope that bounded the opening encloses
+them and can only exit after them: it is disarmed when the opening has succeeded, and exits when the block ends.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +27,7 @@ __all__ = ["bind_async_context", "bind_context"]
 def bind_context(
     function: Callable[..., AbstractContextManager[Any]], stages: Sequence[Stage]
 ) -> Callable[..., AbstractContextManager[Any]]:
-    """A factory of contexts of `function` that open through `stages`, outermost first."""
+    """Wrap `function` as a factory of contexts that open through `stages`, outermost first."""
 
     def open_context(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
         context = function(*args, **kwargs)
@@ -42,7 +42,7 @@ def bind_context(
 def bind_async_context(
     function: Callable[..., AbstractAsyncContextManager[Any]], stages: Sequence[Stage]
 ) -> Callable[..., AbstractAsyncContextManager[Any]]:
-    """The same for contexts that are awaited."""
+    """Asynchronous twin of `bind_context`."""
 
     async def open_context(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
         context = function(*args, **kwargs)
@@ -79,7 +79,7 @@ def _bounded_async(
         with bound:
             opened = await opening(*args, **kwargs)
             if not bound.keep_for(opened):
-                # Its time ran out in the very step in which it opened, and would be over for the body as well.
+                # The time ran out in the same step in which it opened; the body would have none left.
                 await opened.end_async(None, None, None)
                 await checkpoint()
         return opened
@@ -94,7 +94,7 @@ def _deadline() -> tuple[Ambient | None, float]:
 
 
 class _OpeningLimit:
-    """The limit of an opening, which is left at its end or, where the context holds something open, with it."""
+    """The time limit of an opening; it exits with the opening or, where the context keeps scopes open, with them."""
 
     __slots__ = ("_bound", "_kept")
 
@@ -113,7 +113,7 @@ class _OpeningLimit:
             self._bound.__exit__(kind, error, traceback)
 
     def keep_for(self, opened: "_Opened") -> bool:
-        """Stay in force for `opened` if need be; False where that is too late, as the time has run out."""
+        """Keep the scope open for `opened` where needed; return False where the time has already run out."""
         bound: object = self._bound
         if not isinstance(bound, Ambient) or not bound.has_open_inside():
             return True
@@ -125,7 +125,7 @@ class _OpeningLimit:
 
 
 class _Opened:
-    """An open context, with the permits and the disarmed limits that last as long as it is open."""
+    """An open context with the permits and disarmed limits that it holds until it closes."""
 
     __slots__ = ("bounds", "context", "kept", "value")
 
@@ -138,7 +138,7 @@ class _Opened:
     def end(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        """Leave the context, and then what was kept, however the context is left."""
+        """Exit the context, then release its limits and permits, even where the context raises."""
         try:
             handled: bool | None = self.context.__exit__(kind, error, traceback)
         except BaseException as raised:
@@ -150,7 +150,7 @@ class _Opened:
     async def end_async(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        """The same for a context that is awaited."""
+        """Asynchronous twin of `end`."""
         try:
             handled: bool | None = await self.context.__aexit__(kind, error, traceback)
         except BaseException as raised:
@@ -160,7 +160,7 @@ class _Opened:
         return handled
 
     def _close(self, error: BaseException | None) -> None:
-        """Leave what was kept, the innermost first."""
+        """Release limits and permits, innermost first."""
         try:
             for bound in self.bounds:
                 bound.leave(error)
@@ -178,7 +178,7 @@ class _Context(AbstractContextManager[Any], ContextDecorator):
         self._opened: _Opened | None = None
 
     def _recreate_cm(self) -> Self:
-        # As a decorator it opens anew for each call, as what `contextmanager` makes does.
+        # As a decorator it opens once per call, like the result of `contextlib.contextmanager`.
         return type(self)(self._open)
 
     def __enter__(self) -> Any:  # noqa: ANN401 - what the callee yields
@@ -221,7 +221,7 @@ def _opening_stage(stage: Stage) -> Stage:
 
 
 class _OpeningAdmission:
-    """An admission whose permits know that what succeeded is an opening."""
+    """An admission whose permits treat success as the opening of a context."""
 
     __slots__ = ("_gate",)
 
@@ -240,7 +240,7 @@ class _OpeningAdmission:
 
 
 class _OpeningPermit(Permit):
-    """Hands a lasting permit over to the open context, and settles any other."""
+    """A permit that moves to the open context where it is lasting, and is settled otherwise."""
 
     __slots__ = ("_permit", "single_attempt")
 

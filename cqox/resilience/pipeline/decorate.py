@@ -1,4 +1,4 @@
-"""Decorating a callable: its kind is settled, its parts are planned, its identity is kept."""
+"""Decoration of a callable: detect its kind, plan its parts, preserve its identity."""
 
 import functools
 import weakref
@@ -21,13 +21,13 @@ _MARK = "__cqox_guarded__"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardRecord:
-    """What a guarded callable is made of.
+    """The composition of a guarded callable.
 
     Attributes:
-        wrapper: the guarded callable; decorators in between copy this record, and are told by that.
-        function: what it guards.
+        wrapper: the guarded callable; a decorator in between copies this record, and is recognised by that.
+        function: the callable that it guards.
         parts: outermost first.
-        kind: what it was decorated as.
+        kind: the kind of callable that it was decorated as.
         bare: True where the parts were stacked as decorators.
     """
 
@@ -39,16 +39,16 @@ class GuardRecord:
 
 
 def guarded_by(function: object) -> GuardRecord | None:
-    """How `function` is guarded; None where it is not, or where another decorator lies between."""
+    """Return the guard record of `function`; None where it is not guarded or another decorator lies in between."""
     mark = getattr(function, _MARK, None)
     return mark if isinstance(mark, GuardRecord) and mark.wrapper() is function else None
 
 
 def kind_behind(function: Callable[..., Any]) -> Kind:
-    """The kind of `function`, which may be guarded, or a bound method or partial of what is.
+    """Return the kind of `function`, which may be guarded, or a bound method or partial of a guarded callable.
 
     Raises:
-        TypeError: it is none that can be guarded.
+        TypeError: it is not of a kind that can be guarded.
     """
     target: Any = function
     while True:
@@ -66,13 +66,13 @@ def kind_behind(function: Callable[..., Any]) -> Kind:
 def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, policy: str, bare: bool = False) -> F:
     """Put `parts`, outermost first, around `function`.
 
-    Decorators that were stacked on one another become one stage.
+    Stacked decorators become one stage.
 
     Args:
-        function: what to guard.
-        parts: what guards it.
-        policy: name of the policy, empty for that of the function.
-        bare: True for a decorator.
+        function: the callable to guard.
+        parts: the parts around it.
+        policy: name of the policy; empty to use the name of the function.
+        bare: True for a part used as a decorator.
 
     Raises:
         TypeError: it is of a kind that cannot be guarded, or one of the parts cannot guard that kind.
@@ -100,14 +100,14 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
 
 
 def expose(guarded: object, **attributes: object) -> None:
-    """Give a guarded callable attributes; a static or class method has them on the function that it hands out too."""
+    """Set attributes on a guarded callable, and on the underlying function of a static or class method."""
     for target in (guarded, getattr(guarded, "__func__", None)):
         if target is not None:
             vars(target).update(attributes)
 
 
 def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | WrapperStage]) -> Callable[..., Any]:
-    """A callable of that kind that calls `function` through `stages`, outermost first.
+    """Wrap `function` in a callable of the same kind that runs it through `stages`, outermost first.
 
     Raises:
         TypeError: one of the stages cannot guard that kind.
@@ -131,6 +131,6 @@ def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | Wrap
 
 
 def _copy_attributes(function: object, wrapper: object) -> None:
-    # A callable object keeps its state in __dict__, which is no set of function attributes.
+    # A callable object keeps its state in __dict__; those are not function attributes.
     if hasattr(function, "__code__"):
         vars(wrapper).update({key: value for key, value in vars(function).items() if key not in (_MARK, "__wrapped__")})

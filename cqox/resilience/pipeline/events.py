@@ -1,8 +1,8 @@
-"""What the policies say about themselves: one frozen record per happening, one callback to hear them all.
+"""Events of the policies: one frozen record per occurrence, delivered to every listener.
 
-Nothing is built and nothing is called while nobody listens: whoever emits looks at `listeners` first. Listeners are
-called outside every lock, each record once, the transitions of one circuit in their order. A listener that raises is
-logged and changes nothing else.
+No event is built while there are no listeners: an emitter checks `listeners` first. Listeners are called outside every
+lock, once per event, and in order for the transitions of one circuit. A listener that raises is logged and has no other
+effect.
 """
 
 import logging
@@ -39,11 +39,11 @@ _log = logging.getLogger("cqox.resilience")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something happened.
+    """Base class of all events.
 
     Attributes:
-        name: name of the part that it happened to.
-        at: when, in seconds of that part's clock.
+        name: name of the part that emitted it.
+        at: time of the event, in seconds of that part's clock.
     """
 
     name: str
@@ -52,10 +52,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitOpened(Event):
-    """A circuit refuses calls from now on.
+    """A circuit opened: it rejects calls from now on.
 
     Attributes:
-        reason: what reached its bound, in words.
+        reason: the threshold that was reached, in words.
         recovery_timeout: seconds until the next probe.
     """
 
@@ -65,15 +65,15 @@ class CircuitOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitHalfOpened(Event):
-    """A circuit lets probes through."""
+    """A circuit became half-open: it lets probes through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitClosed(Event):
-    """A circuit lets every call through.
+    """A circuit closed: it lets every call through.
 
     Attributes:
-        reason: "recovered", or "reset" where somebody asked for it.
+        reason: "recovered", or "reset" where an operator reset it.
     """
 
     reason: str
@@ -81,25 +81,25 @@ class CircuitClosed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitIsolated(Event):
-    """A circuit was forced to refuse every call."""
+    """A circuit was isolated: it rejects every call until it is reset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitDisabled(Event):
-    """A circuit was told to let every call through whatever happens."""
+    """A circuit was disabled: it lets every call through until it is reset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitObserved(Event):
-    """A circuit was told to judge and to let every call through all the same."""
+    """A circuit was set to observe only: it changes state but enforces nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeFailed(Event):
-    """The `probe` of a circuit failed, so that the call that waited for it was refused.
+    """The `probe` of a circuit failed, and the call that waited for it was rejected.
 
     Attributes:
-        error: what the probe raised.
+        error: exception that the probe raised.
     """
 
     error: BaseException
@@ -107,12 +107,12 @@ class ProbeFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRejected(Event):
-    """A part refused a call.
+    """A part rejected a call.
 
     Attributes:
         kind: class of the part, such as "CircuitBreaker".
-        retry_after: seconds until a call may be let in, 0.0 where that is unknown.
-        enforced: False where the part only observes, so that the call went through.
+        retry_after: seconds until a call may be admitted, 0.0 where that is unknown.
+        enforced: False where the part only observes and the call went through.
     """
 
     kind: str
@@ -122,11 +122,11 @@ class CallRejected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted(Event):
-    """A retry begins an attempt.
+    """A retry started an attempt.
 
     Attributes:
         attempt: its number, from 1.
-        max_attempts: how many there may be.
+        max_attempts: limit on the number of attempts.
     """
 
     attempt: int
@@ -139,8 +139,8 @@ class AttemptFailed(Event):
 
     Attributes:
         attempt: its number, from 1.
-        max_attempts: how many there may be.
-        error: what it raised.
+        max_attempts: limit on the number of attempts.
+        error: exception that it raised.
     """
 
     attempt: int
@@ -150,13 +150,13 @@ class AttemptFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryScheduled(Event):
-    """Another attempt follows.
+    """A retry scheduled another attempt.
 
     Attributes:
         attempt: number of the attempt that failed, from 1.
-        max_attempts: how many there may be.
-        delay: seconds until the next.
-        error: what the attempt raised.
+        max_attempts: limit on the number of attempts.
+        delay: seconds until the next attempt.
+        error: exception that the attempt raised.
     """
 
     attempt: int
@@ -167,12 +167,12 @@ class RetryScheduled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GaveUp(Event):
-    """No attempt follows.
+    """A retry gave up: no further attempt follows.
 
     Attributes:
         attempt: number of the last attempt, from 1.
-        reason: why, in words.
-        error: what goes to the caller.
+        reason: the reason, in words.
+        error: exception that the caller receives.
     """
 
     attempt: int
@@ -182,7 +182,7 @@ class GaveUp(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedOut(Event):
-    """An attempt or a deadline was cut.
+    """An attempt was ended by its timeout.
 
     Attributes:
         seconds: the limit that was in force.
@@ -192,10 +192,10 @@ class TimedOut(Event):
 
 
 type Listener = Callable[[Event], None]
-"""Takes each event, on the thread on which it happened."""
+"""Callback for an event; it runs on the thread that emitted it."""
 
 listeners: tuple[Listener, ...] = ()
-"""Who hears every event; look here before building one."""
+"""Listeners for every event; check that there are any before building one."""
 
 _registration = Lock()
 
@@ -204,7 +204,7 @@ def subscribe(listener: Listener) -> Callable[[], None]:
     """Call `listener` for every event from now on.
 
     Returns:
-        What ends it; calling it again does nothing.
+        A function that unsubscribes; calling it again has no effect.
     """
     global listeners
     with _registration:
@@ -226,20 +226,20 @@ def subscribe(listener: Listener) -> Callable[[], None]:
 
 
 def emit(event: Event, more: tuple[Listener, ...] = ()) -> None:
-    """Hand `event` to every listener, and to those in `more`. Call it outside every lock."""
+    """Deliver `event` to every listener and to those in `more`. Call it outside every lock."""
     for listener in (*listeners, *more):
         try:
             listener(event)
-        except Exception:  # noqa: BLE001 - what listens to a policy must not break it
+        except Exception:  # noqa: BLE001 - a listener must not break a policy
             _log.exception("a listener failed on %s of %s", type(event).__name__, event.name)
 
 
 @contextmanager
 def capture_events(*kinds: type[Event]) -> Generator[list[Event]]:
-    """Collect the events that happen inside the block, in this process, in their order.
+    """Collect the events emitted by this process inside the block, in order.
 
     Args:
-        kinds: classes to collect; all where none is named.
+        kinds: event classes to collect; all by default.
     """
     wanted = kinds or (Event,)
     seen: list[Event] = []
@@ -256,11 +256,10 @@ def capture_events(*kinds: type[Event]) -> Generator[list[Event]]:
 
 
 class Outbox:
-    """Events on their way from a state that is locked to listeners who must not be called under the lock.
+    """A queue of events from a locked state to listeners that must not be called under the lock.
 
-    They are put in under the owner's lock, which fixes their order, and delivered after it was released: by one thread
-    at a time, so that no listener sees a later one first. An event that a listener causes is delivered after the one
-    that it is looking at.
+    Events are queued under the owner's lock, which fixes their order, and delivered after it is released, by one thread
+    at a time, so that listeners see them in order. An event caused by a listener is delivered after the current one.
     """
 
     __slots__ = ("_delivering", "_lock", "_waiting", "subscribers")
@@ -273,11 +272,11 @@ class Outbox:
 
     @property
     def wanted(self) -> bool:
-        """True where somebody listens."""
+        """True while there are listeners."""
         return bool(self.subscribers or listeners)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` for the events of this owner alone; returns what ends it."""
+        """Call `listener` for the events of this owner only; return a function that unsubscribes."""
         with self._lock:
             self.subscribers = (*self.subscribers, listener)
 
@@ -299,7 +298,7 @@ class Outbox:
         self._waiting.append(event)
 
     def deliver(self) -> None:
-        """Hand out what waits; the caller holds no lock."""
+        """Deliver the queued events; the caller holds no lock."""
         while self._waiting:
             with self._lock:
                 if self._delivering or not self._waiting:

@@ -1,9 +1,9 @@
-"""One call through adjacent parts, in one coroutine or one function.
+"""Execution of one call through adjacent parts, in one coroutine or one function.
 
-`bind_async` and `bind_blocking` are the same but for their waits, and so are the pairs for the commonest stages, a
-single gate and a retry alone. Whatever a call holds is on its stack `held`; it is settled in reverse order, whichever
-way the call ends. Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt
-keeps nothing alive.
+`bind_async` and `bind_blocking` differ only in their waits, and so do the pairs for the most common stages: a single
+gate, and a retry alone. The permits of a call are on its stack `held` and are settled in reverse order, however the
+call ends. Attempts run outside of any `except` block, so that a rejection has no context and a failed attempt keeps
+nothing alive.
 """
 
 import itertools
@@ -31,7 +31,7 @@ __all__ = ["Published", "bind_async", "bind_blocking", "fail_permits", "judge_ca
 
 
 def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:
-    """A coroutine function that calls `function` through `stage`."""
+    """Wrap `function` in a coroutine function that runs it through `stage`."""
     if stage.only_gate is not None:
         return _bind_gate_async(function, stage.only_gate, stage.facts)
     if stage.is_retry_only:
@@ -97,7 +97,7 @@ def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callabl
 
 
 def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., Any]:
-    """A function that calls `function` through `stage`."""
+    """Wrap `function` in a function that runs it through `stage`."""
     if stage.only_gate is not None:
         return _bind_gate_blocking(function, stage.only_gate, stage)
     if stage.is_retry_only:
@@ -106,7 +106,7 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
     facts, publishes, begins = stage.facts, stage.publishes, retry is not None and retry.begins_in(stage.facts)
     name = stage.function
     awaited: Callable[..., Any] | None = None
-    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
+    plain: type[object] | None = None  # the type of the last result that was checked and is not awaitable
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         nonlocal awaited, plain
@@ -200,7 +200,7 @@ def _bind_gate_async(
 def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, stage: Stage) -> Callable[..., Any]:
     facts, name = stage.facts, stage.function
     awaited: Callable[..., Any] | None = None
-    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
+    plain: type[object] | None = None  # the type of the last result that was checked and is not awaitable
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         nonlocal awaited, plain
@@ -263,7 +263,7 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
     retry, facts, name = stage.retry, stage.facts, stage.function
     assert retry is not None
     awaited: Callable[..., Any] | None = None
-    plain: type[object] | None = None  # the type of the last result that was looked at, which is none to be awaited
+    plain: type[object] | None = None  # the type of the last result that was checked and is not awaitable
 
     def checked(result: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
         nonlocal awaited, plain
@@ -305,9 +305,9 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
 
 
 def time_spent(deadline: Ambient | None, began: float | None, facts: Facts, error: BaseException) -> TimeSpent | None:
-    """The time of a callee that was called at `began` and ended with `error`.
+    """Return the time that a callee called at `began` took until it raised `error`.
 
-    None where it was not called, or no deadline is in force.
+    None where it was not called or no deadline is in force.
     """
     if deadline is None or began is None:
         return None
@@ -315,13 +315,13 @@ def time_spent(deadline: Ambient | None, began: float | None, facts: Facts, erro
 
 
 def fail_permits(held: list[Permit], base: int, error: BaseException, spent: TimeSpent | None = None) -> None:
-    """Settle what is held above `base`, all of it even if one of them raises.
+    """Settle the permits above `base` as failed, all of them even if one raises.
 
     Args:
-        held: what the call holds; it is shortened to `base`.
-        base: how much of it stays.
-        error: what ended the call or the attempt.
-        spent: the time that the callee had, where a deadline is in force.
+        held: permits of the call; it is truncated to `base`.
+        base: number of permits that stay.
+        error: exception that ended the call or the attempt.
+        spent: time that the callee had, where a deadline is in force.
     """
     try:
         while len(held) > base:
@@ -336,20 +336,20 @@ def fail_permits(held: list[Permit], base: int, error: BaseException, spent: Tim
 
 
 def _bind_awaiting(function: Callable[..., Any], stage: Stage) -> Callable[..., Awaiting]:
-    """A function of calls that are made when they are awaited; `function` is known to return awaitables."""
+    """Bind `function`, which is known to return awaitables, so that a call starts when it is awaited."""
     call = bind_async(awaiting(function), stage)
     return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), stage.function)
 
 
 def judge_call(stage: Stage, held: list[Permit]) -> Judge:
-    """What decides about further attempts of one call that holds `held`."""
+    """Create the controller of the attempts of one call that holds `held`."""
     assert stage.retry is not None
     further_out = () if stage.first else enclosing.get()
     return stage.retry.judge((*itertools.chain(*further_out), *held), stage.facts, stage.function)
 
 
 class Published(Permit):
-    """Shows what a call holds to a retry or a wrapper in a stage further in, until the call ends."""
+    """Publishes the permits of a call to a retry or wrapper in an inner stage, until the call ends."""
 
     __slots__ = ("_token",)
 
@@ -357,7 +357,7 @@ class Published(Permit):
 
     def __init__(self, stage: Stage, held: list[Permit]) -> None:
         further_out = () if stage.first else enclosing.get()
-        # The list itself: what the gates around one attempt hold is not yet in it.
+        # The list itself: the permits of one attempt's gates are added later.
         self._token: Token[tuple[Sequence[Permit], ...]] = enclosing.set((*further_out, held))
 
     def succeed(self, value: object) -> None:

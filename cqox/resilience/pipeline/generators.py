@@ -1,7 +1,7 @@
-"""Async generators: a call whose result comes item by item.
+"""Guards for async generators: calls that return their result item by item.
 
-It is called again only before its first item. Its gates learn how it ended: exhausted, failed, or left early, which is
-no verdict. A limit bounds each wait for an item; no scope is open while the consumer has the turn.
+A call is retried only before its first item. Its gates receive the outcome: exhausted, failed, or closed early, which
+counts as neither success nor failure. A limit bounds each wait for an item; no scope is open while the consumer runs.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -20,7 +20,7 @@ type Generate = Callable[..., AsyncGenerator[Any, Any]]
 
 
 def bind_async_generator(function: Generate, stage: Stage) -> Generate:
-    """An async generator function that iterates `function` through `stage`."""
+    """Wrap `function` in an async generator function that iterates it through `stage`."""
 
     async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - the callee's signature
         stream = _Stream(stage)
@@ -33,7 +33,7 @@ def bind_async_generator(function: Generate, stage: Stage) -> Generate:
                         sent = yield stream.item
                     except GeneratorExit:
                         raise
-                    except BaseException as error:  # noqa: BLE001 - handed to the callee, as `yield from` does
+                    except BaseException as error:  # noqa: BLE001 - forwarded to the callee, as `yield from` does
                         thrown = error
                     await stream.step(items, sent, thrown)
         except BaseException as error:
@@ -45,7 +45,7 @@ def bind_async_generator(function: Generate, stage: Stage) -> Generate:
 
 
 class _Stream:
-    """One generator that is under way."""
+    """One generator in progress."""
 
     __slots__ = ("_began", "_deadline", "_held", "_stage", "_thrown", "exhausted", "item")
 
@@ -59,7 +59,7 @@ class _Stream:
         self.exhausted = False
 
     async def start(self, make: Callable[[], AsyncGenerator[Any, Any]]) -> AsyncGenerator[Any, Any]:
-        """Admit the call and get its first item, in as many attempts as it takes."""
+        """Admit the call and fetch its first item, retrying as configured."""
         stage, held = self._stage, self._held
         deadline = _deadline()
         for gate in stage.outer:
@@ -87,7 +87,7 @@ class _Stream:
                         raise
                 await judge.pause(delay)
         finally:
-            # No context variable stays set while the consumer has the turn.
+            # No context variable stays set while the consumer runs.
             if judge is not None:
                 judge.end()
             for setting in (begun, published):
@@ -95,7 +95,7 @@ class _Stream:
                     setting.succeed(NO_RESULT)
 
     async def step(self, items: AsyncGenerator[Any, Any], sent: object, thrown: BaseException | None) -> None:
-        """Get the next item, or notice that there is none."""
+        """Fetch the next item, or set `exhausted`."""
         limit = self._stage.limit
         self._thrown, self._began = thrown, None
         self._deadline = deadline = _deadline()
@@ -108,12 +108,12 @@ class _Stream:
             self.exhausted = True
 
     def succeed(self) -> None:
-        """It came to its end."""
+        """Settle all permits as succeeded."""
         while self._held:
             self._held.pop().succeed(NO_RESULT)
 
     def fail(self, error: BaseException) -> None:
-        """It ended with `error`. What the consumer threw in says nothing about the callee."""
+        """Settle all permits as failed; an exception thrown in by the consumer says nothing about the callee."""
         if error is self._thrown or isinstance(error, GeneratorExit):
             fail_permits(self._held, 0, GeneratorExit())
         else:

@@ -1,18 +1,18 @@
-"""How parts become one call: the words that every part and the stage around them share.
+"""Base classes of the parts of a policy, and the contract between a part and its stage.
 
-A `Part` is one piece of behaviour. The stage (`_stage`) runs adjacent parts in one coroutine or function and knows four
-kinds of them:
+A `Part` is one behaviour around a call. A stage (`plan`) runs adjacent parts in one coroutine or function. There are
+four kinds of part:
 
-    Gate      decides whether a call may go on, and is told how it ended: breaker, bulkhead, limit, shedding, drain
-    RetryPart      decides after a failure whether there is another attempt: retry
-    Limit     bounds one attempt in time: timeout
-    Wrapper   anything else, around a callable, in a stage of its own: hedge, fallback
+    Gate        admits or rejects a call and receives its outcome: breaker, bulkhead, limit, shedding, drain
+    RetryPart   decides after a failure whether another attempt follows: retry
+    Limit       bounds the duration of one attempt: timeout
+    Wrapper     anything else, around a callable, in a stage of its own: hedge, fallback
 
 Rules for every part:
 
-- A part may be shared by threads and by loops. Locks guard state alone: no user code, no event, no wait under a lock.
-- What belongs to one call lives on its `Permit`, never on the part.
-- Rejections are raised through `Gate.refuse`, so that they are fresh and have no context.
+- A part may be shared by threads and event loops. A lock guards state only: no user code, event or wait under a lock.
+- The state of one call lives on its `Permit`, never on the part.
+- Rejections are raised through `Gate.refuse`: a new exception each time, without a context.
 - Nothing is awaited between the result of the callee and the caller.
 """
 
@@ -50,18 +50,18 @@ __all__ = [
 
 
 type Changes = Mapping[Part, Mapping[str, object]]
-"""Settings that are about to be changed together, by part."""
+"""Pending setting changes, by part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a part is told about the stage that it becomes a piece of.
+    """The stage that a part belongs to, as the part sees it.
 
     Attributes:
         policy: name of the policy, or of the function for a bare decorator.
         asynchronous: True where the callee is awaited.
-        limits: what bounds one attempt; their seconds may change at run time.
-        bare: True where the parts were stacked as decorators and no `Policy` says how they belong together.
+        limits: time limits of one attempt; their seconds may change at run time.
+        bare: True where the parts were stacked as decorators, without a `Policy`.
         outermost: True for a wrapper with no gate further out.
     """
 
@@ -73,20 +73,20 @@ class Facts:
 
     @property
     def attempt_timeout(self) -> float:
-        """The timeout of one attempt in seconds, infinite where there is none."""
+        """Timeout of one attempt in seconds, infinite where there is none."""
         return min((limit.seconds for limit in self.limits), default=math.inf)
 
 
 class Part(ABC):
-    """One piece of behaviour around a call. It is a decorator, and it goes into a `Policy`.
+    """One behaviour around a call, usable as a decorator or in a `Policy`.
 
     Attributes:
-        name: what rejections, events and the registry call it.
+        name: its name in rejections, events and the registry.
 
-    A part with settings to change at run time has `reconfigure`, which takes them by keyword, keeps the state, and
+    A part whose settings can change at run time has `reconfigure`, which takes them by keyword, keeps the state, and
     changes nothing where one is out of its range.
 
-    A copy of a part is the part: its state is that of what it guards, of which there is one.
+    Copying a part returns the part itself, as its state is that of the one dependency that it guards.
     """
 
     __slots__ = ("__weakref__",)
@@ -95,25 +95,25 @@ class Part(ABC):
 
     @property
     def kind(self) -> str:
-        """The word for it in explanations and events."""
+        """Its class name, as used in explanations and events."""
         return type(self).__name__
 
     def describe(self) -> str:
-        """One line for `Policy.explain`: what it does, with its numbers."""
+        """Describe its behaviour and settings in one line, for `Policy.explain`."""
         return self.kind
 
     def setting_names(self) -> frozenset[str]:
-        """Names of the settings that its `reconfigure` takes at run time; none where it has no such method."""
+        """Return the names of the settings that `reconfigure` takes; empty where it has no such method."""
         change = getattr(self, "reconfigure", None)
         return frozenset() if change is None else frozenset(inspect.signature(change).parameters)
 
     def prepare(self, **changes: object) -> Callable[[], None]:
-        """Check `changes` without making them, so that those of several parts are made together or not at all.
+        """Validate `changes` without applying them, so that changes of several parts are applied all or none.
 
-        By default what is returned checks them as well.
+        By default the returned function validates them as well.
 
         Returns:
-            What makes them.
+            A function that applies them.
 
         Raises:
             ValueError: one is out of its range.
@@ -121,11 +121,11 @@ class Part(ABC):
         return lambda: cast("Any", self).reconfigure(**changes)
 
     def check_beside(self, pending: Changes) -> None:  # noqa: B027 - most parts depend on no other
-        """Check what depends on other parts as well, as it will be once `pending` is made.
+        """Check settings that depend on other parts, as they will be once `pending` is applied.
 
         Raises:
             ValueError: the settings contradict each other.
-            TypeError: a callable is of a kind that does not fit what is guarded.
+            TypeError: a callable is of a kind that does not fit the guarded callables.
         """
 
     def __copy__(self) -> Self:
@@ -135,7 +135,7 @@ class Part(ABC):
         return self
 
     def snapshot(self) -> object:
-        """Its state at one moment as a frozen record; None where it has none."""
+        """Return its current state as a frozen record; None where it is stateless."""
         return None
 
     def __call__[F: Callable[..., object]](self, function: F) -> F:
@@ -144,18 +144,18 @@ class Part(ABC):
         Raises:
             TypeError: it is of a kind that cannot be guarded.
         """
-        from cqox.resilience.pipeline.decorate import guard  # the guard knows every kind of part, and no part knows it
+        from cqox.resilience.pipeline.decorate import guard  # `guard` depends on every kind of part, and no part on it
 
         return guard(function, (self,), policy="", bare=True)
 
 
 class Gate(GuardedBlock, Part):
-    """A part that admits or refuses. `with gate:` and `async with gate:` guard a block."""
+    """A part that admits or rejects calls. `with gate:` and `async with gate:` guard a block."""
 
     __slots__ = ()
 
     def admission(self, facts: Facts) -> Admission:
-        """What a stage with these `facts` asks; by default the gate itself."""
+        """Return the admission for a stage with these `facts`; by default the gate itself."""
         return self
 
     @abstractmethod
@@ -171,39 +171,39 @@ class Gate(GuardedBlock, Part):
         raise NotImplementedError
 
     def refuse(self, rejection: Rejected, now: Callable[[], float]) -> NoReturn:
-        """Raise `rejection` and let listeners know.
+        """Raise `rejection` and emit its event.
 
         Args:
-            rejection: made for this call.
-            now: the clock of the gate, read only if somebody listens.
+            rejection: a new exception for this call.
+            now: the clock of the gate, read only if there are listeners.
         """
         if events.listeners:
             events.emit(self.rejected(rejection, now()))
         try:
             raise rejection
         finally:
-            # Whatever the caller is handling at the moment has nothing to do with it.
+            # An exception that the caller is handling at the moment is unrelated to the rejection.
             rejection.__context__ = None
-            # Its traceback holds this frame, which must not hold it: a refusal leaves no work to the collector.
+            # Its traceback references this frame: break the cycle, so that a rejection costs no garbage collection.
             del rejection
 
     def rejected(self, rejection: Rejected, at: float) -> Event:
-        """The event for `rejection`."""
+        """Build the event for `rejection`."""
         return CallRejected(name=self.name, at=at, kind=self.kind, retry_after=rejection.retry_after)
 
 
 class Judge(ABC):
-    """What decides between the attempts of one call."""
+    """Controller of the attempts of one call."""
 
     __slots__ = ()
 
     @abstractmethod
     def after(self, error: Exception, *, called: bool = True) -> float | None:
-        """Seconds until the next attempt after one that ended with `error`; None where there is none.
+        """Return the delay in seconds before the next attempt after one failed with `error`; None to give up.
 
         Args:
-            error: what ended the attempt.
-            called: False where a gate of the same stage refused it, so that the callee was not called.
+            error: exception that ended the attempt.
+            called: False where a gate of the same stage rejected the attempt before the callee was called.
         """
 
     @abstractmethod
@@ -212,18 +212,18 @@ class Judge(ABC):
 
     @abstractmethod
     def pause_blocking(self, seconds: float) -> None:
-        """The same for a thread."""
+        """Synchronous twin of `pause`."""
 
     @abstractmethod
     def end(self) -> None:
-        """No attempt follows; a second call of this does nothing."""
+        """End the attempts; idempotent."""
 
 
 class RetryPart(Part):
-    """A part that may call again.
+    """A part that may repeat a failed call.
 
     Attributes:
-        begins: True where `begin` must be called for every call, and not only where somebody listens.
+        begins: True where `begin` must be called for every call, even without listeners.
     """
 
     __slots__ = ("begins",)
@@ -231,26 +231,26 @@ class RetryPart(Part):
     begins: bool
 
     def begins_in(self, facts: Facts) -> bool:
-        """Whether `begin` must be called for every call in a stage of these `facts`."""
+        """Return whether `begin` must be called for every call in a stage with these `facts`."""
         return self.begins
 
     @abstractmethod
     def begin(self, facts: Facts) -> Permit | None:
-        """A call makes its first attempt; what is returned, if anything, is settled when the call ends."""
+        """Start the first attempt of a call; a returned permit is settled when the call ends."""
 
     @abstractmethod
     def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
-        """What decides for one call, whose first attempt has just failed.
+        """Create the attempt controller of one call, whose first attempt has just failed.
 
         Args:
-            outer: what the call holds from the gates outside of the retry.
-            facts: those of the stage.
+            outer: permits of the call from the gates outside of the retry.
+            facts: facts of the stage.
             function: name of the callee, for the log.
         """
 
 
 class Limit(Part):
-    """A part that bounds one attempt in time.
+    """A part that bounds the duration of one attempt.
 
     Attributes:
         dependents: parts whose settings are checked against this limit.
@@ -261,7 +261,7 @@ class Limit(Part):
     dependents: "WeakSet[Part]"
 
     def seconds_in(self, pending: Changes) -> float:
-        """The bound once `pending` is made, in seconds."""
+        """Return the time limit once `pending` is applied, in seconds."""
         return cast("float", pending.get(self, {}).get("seconds", self.seconds))
 
     def check_beside(self, pending: Changes) -> None:
@@ -270,7 +270,7 @@ class Limit(Part):
             part.check_beside(pending)
 
     def depend(self, part: Part) -> None:
-        """Check `part` as well when this limit changes."""
+        """Register `part` to be checked when this limit changes."""
         if not hasattr(self, "dependents"):
             self.dependents = WeakSet()
         self.dependents.add(part)
@@ -278,38 +278,38 @@ class Limit(Part):
     @property
     @abstractmethod
     def seconds(self) -> float:
-        """The bound, in seconds."""
+        """The time limit, in seconds."""
 
     @abstractmethod
     def bound(self, deadline: Ambient | None, now: float) -> "AbstractContextManager[object] | None":
-        """A block that bounds an awaited attempt; None where `deadline` does that already.
+        """Return a context manager that bounds an awaited attempt; None where `deadline` expires no later.
 
         Args:
-            deadline: the one in force.
-            now: the present, by the clock of the deadline.
+            deadline: the deadline in force.
+            now: current time, by the clock of the deadline.
 
         Raises:
-            DeadlineExceeded: nothing is left, so that the attempt must not begin.
+            DeadlineExceeded: no time is left, so that the attempt must not start.
         """
 
     @abstractmethod
     def bound_blocking(self, deadline: Ambient | None, now: float) -> "AbstractContextManager[object] | None":
-        """A block that tells a synchronous attempt how long it has; None where `deadline` does that already."""
+        """Return a context manager that bounds `remaining()` in a synchronous attempt; None where `deadline` does."""
 
 
 class Wrapper(Part):
-    """A part that is written around a callable, in a stage of its own."""
+    """A part that wraps a callable in a stage of its own."""
 
     __slots__ = ()
 
     @abstractmethod
     def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: Facts) -> Callable[..., Awaitable[Any]]:
-        """A coroutine function that calls `call`, whose arguments it passes on."""
+        """Wrap `call` in a coroutine function that forwards its arguments."""
 
     @abstractmethod
     def wrap_blocking(self, call: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
-        """A function that calls `call`, whose arguments it passes on.
+        """Wrap `call` in a function that forwards its arguments.
 
         Raises:
-            TypeError: this part can guard awaited calls only.
+            TypeError: this part can only guard awaited calls.
         """

@@ -1,4 +1,4 @@
-"""What an admitted call holds, and what a stage asks to get it."""
+"""Permits of admitted calls, and the admissions that grant them."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
@@ -14,9 +14,9 @@ class TimeSpent:
     """The time that a callee had before its call ended.
 
     Attributes:
-        deadline: the one that was in force.
-        seconds: how long the callee was at work, without the time in queues of this process; 0 where it ended in one.
-        attempt_timeout: how long an attempt may take, infinite where nothing says it.
+        deadline: the deadline that was in force.
+        seconds: time in the callee, without the time in queues of this process; 0 where the call ended in a queue.
+        attempt_timeout: timeout of one attempt in seconds, infinite where there is none.
     """
 
     deadline: Ambient
@@ -25,17 +25,17 @@ class TimeSpent:
 
     @property
     def was_fair(self) -> bool:
-        """True where the callee had its fair share: half of the attempt timeout, at most one second."""
+        """True if the callee had its fair share: half of the attempt timeout, at most one second."""
         return is_fair(self.seconds, min(self.attempt_timeout, self.deadline.attempt_seconds))
 
     @property
     def is_over(self) -> bool:
-        """True at and after the deadline."""
+        """True once the deadline has passed."""
         return self.deadline.passed(self.deadline.clock())
 
 
 def seconds_at_work(deadline: Ambient, began: float, error: BaseException) -> float:
-    """Seconds for which a callee was at work that was called at `began`; 0.0 where `error` ended it in a queue."""
+    """Return the seconds that a callee called at `began` took; 0.0 where `error` ended it in a queue."""
     if ended_in_queue(error):
         return 0.0
     return max(0.0, deadline.clock() - began - seconds_in_queues(deadline.clock, began))
@@ -49,66 +49,66 @@ class _NoResult:
 
 
 NO_RESULT: Final = _NoResult()
-"""The value with which a permit succeeds where there is none to look at: a block, a stream, an opened context."""
+"""Placeholder value for a permit that succeeds without a result: a block, a stream, an opened context."""
 
 
 class Permit:
-    """What a gate hands to one admitted call. Exactly one of `succeed`, `fail` and `fail_within_deadline` is called,
-    once.
+    """A gate's permit for one admitted call. Exactly one of its outcome methods is called, exactly once.
 
-    A gate that needs nothing to be remembered for one call may hand out the same permit to all.
+    The outcome methods are `succeed`, `fail` and `fail_within_deadline`. A gate that keeps no state per call may hand
+    the same permit to all calls.
     """
 
     __slots__ = ()
 
     lasting: ClassVar[bool] = False
-    """True where a guarded context keeps it until its block ends: a slot does, a verdict on the opening does not."""
+    """True if a guarded context keeps the permit until its block ends, as for a slot."""
 
     contextual: ClassVar[bool] = False
-    """True where it keeps something in force in the context of its call, in which it must be settled."""
+    """True if the permit sets context variables, so that it must be settled in the context of its call."""
 
     single_attempt: bool = False
-    """True where the call may make one attempt only, as a probe."""
+    """True if the call may make only one attempt, as a probe."""
 
     def succeed(self, value: object) -> None:
-        """The call returned `value`."""
+        """Record that the call returned `value`."""
 
     def fail(self, error: BaseException) -> None:
-        """The call ended with `error`: an exception, a cancellation, or the rejection of a part further in."""
+        """Record that the call ended with `error`: an exception, a cancellation, or an inner part's rejection."""
 
     def fail_within_deadline(self, spent: "TimeSpent", error: BaseException) -> None:
-        """The same as `fail`, for a call that was under way in a deadline."""
+        """Record a failure of a call that ran under a deadline."""
         self.fail(error)
 
     def is_current(self) -> bool:
-        """False once the gate has changed its mind since the admission; a retry then gives up at once."""
+        """Return False once the gate has changed its state since the admission; a retry then gives up."""
         return True
 
 
 class Admission(Protocol):
-    """What a stage asks at the start of a call. Most gates are their own admission."""
+    """Grants permits at the start of a call. Most gates are their own admission."""
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
-        """Let the call in now.
+        """Admit the call without waiting.
 
         Args:
-            deadline: the one in force, already looked up.
+            deadline: the deadline in force, already looked up.
 
         Returns:
             The permit; None where the call would have to wait.
 
         Raises:
-            Rejected: it may not go on.
+            Rejected: the call is not admitted.
         """
         ...
 
     async def admit_waiting(self, deadline: Ambient | None) -> Permit:
-        """Let the call in, waiting for that; called after `admit` returned None.
+        """Admit the call after waiting; called where `admit` returned None.
 
-        A cancellation while it waits leaves nothing behind.
+        A cancellation while it waits leaves no state behind.
         """
         ...
 
     def admit_blocking(self, deadline: Ambient | None) -> Permit:
-        """The same for a thread, which waits no longer than the deadline."""
+        """Synchronous twin of `admit_waiting`; the thread waits no longer than the deadline."""
         ...

@@ -1,8 +1,8 @@
-"""Parts, outermost first, cut into stages. A stage is what one coroutine or function can hold:
+"""Division of the parts of a policy into stages. A stage runs in one coroutine or function:
 
     gates ... retry? gates ... limit?
 
-A further retry, a limit that is not innermost, and a wrapper begin another stage.
+Parts are ordered outermost first. A second retry, a limit that is not innermost, and a wrapper start another stage.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from cqox.resilience.pipeline.permit import Admission, Permit
 __all__ = ["Stage", "enclosing", "plan"]
 
 enclosing: ContextVar[tuple[Sequence[Permit], ...]] = ContextVar("cqox_enclosing_permits", default=())
-"""What each stage further out holds at the moment, for a retry or a wrapper further in."""
+"""Permits currently held by each outer stage, for a retry or wrapper in an inner one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +24,12 @@ class Stage:
 
     Attributes:
         outer: gates around the retry; all gates where there is no retry.
-        retry: what calls again.
+        retry: the part that repeats failed attempts.
         inner: gates around each attempt.
-        limit: what bounds each attempt.
-        facts: what the retry is told.
-        first: True for the outermost stage of its policy, wrappers apart.
-        publishes: True where a retry or a wrapper follows further in, which must know what the gates hold.
+        limit: time limit of each attempt.
+        facts: the stage as its parts see it.
+        first: True for the outermost stage of its policy, not counting wrappers.
+        publishes: True where an inner retry or wrapper must see the permits of this stage.
         function: name of the callee.
     """
 
@@ -44,20 +44,20 @@ class Stage:
 
     @property
     def only_gate(self) -> Admission | None:
-        """The gate of a stage that has nothing else."""
+        """The gate of a stage without any other part."""
         alone = len(self.outer) == 1 and self.retry is None and self.limit is None and not self.publishes
         return self.outer[0] if alone else None
 
     @property
     def is_retry_only(self) -> bool:
-        """True for a retry around nothing but the callee, with nothing to do before the first attempt."""
+        """True for a retry directly around the callee, with nothing to do before the first attempt."""
         retry = self.retry
         return retry is not None and not (retry.begins_in(self.facts) or self.outer or self.inner or self.limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrapperStage:
-    """A part that is written around a callable."""
+    """A stage of one wrapper around a callable."""
 
     wrapper: Wrapper
     facts: Facts
@@ -66,7 +66,7 @@ class WrapperStage:
 def plan(
     parts: Sequence[Part], *, policy: str, function: str, asynchronous: bool, bare: bool
 ) -> list[Stage | WrapperStage]:
-    """The stages for `parts`, outermost first.
+    """Divide `parts` into stages, outermost first.
 
     Raises:
         TypeError: a part is of no known kind.
@@ -124,6 +124,6 @@ def _stage(parts: Sequence[Part], facts: Sequence[Facts], *, first: bool, publis
 
 
 def _limits(parts: Sequence[Part], at: int) -> tuple[Limit, ...]:
-    """The limits further in; where there are none, those further out."""
+    """Return the inner limits; where there are none, the outer ones."""
     further_in = tuple(part for part in parts[at:] if isinstance(part, Limit))
     return further_in or tuple(part for part in parts[:at] if isinstance(part, Limit))

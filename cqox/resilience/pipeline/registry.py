@@ -1,6 +1,6 @@
-"""All policies and breakers of the process by name: to list them, force them, and set them differently at run time.
+"""Registry of all policies and breakers of the process, to list, operate and reconfigure them at run time.
 
-An entry lives as long as what it names. Two of one name are both listed, the later with a number behind its key.
+An entry lives as long as its object. Of two objects with one name, the later has a number appended to its key.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,36 +10,36 @@ from weakref import WeakValueDictionary
 
 __all__ = ["Operable", "Registry", "registry"]
 
-# Entries that may come and go before what is noted of the dead is looked through.
+# Dead entries that accumulate before the bookkeeping is purged.
 _SPARE = 256
 _MOST_NAMED = 20
 
 
 class Operable(Protocol):
-    """What the registry can operate."""
+    """An object that the registry can list and operate."""
 
     def snapshot(self) -> object:
-        """Its state at one moment."""
+        """Return its current state."""
         ...
 
     def setting_names(self) -> frozenset[str]:
-        """Names of the settings that `reconfigure` takes."""
+        """Return the names of the settings that `reconfigure` takes."""
         ...
 
 
 class Registry:
-    """Named policies and parts. All but the lists of everything take the same time however many there are."""
+    """Named policies and parts. Every operation except listing takes constant time."""
 
     def __init__(self) -> None:
         self._entries: WeakValueDictionary[str, Operable] = WeakValueDictionary()
-        # For a name that was taken: its highest number in use. Above it all numbers are free, names of callers apart.
+        # The highest number in use for each name. All higher numbers are free, unless a caller chose such a name.
         self._highest: dict[str, int] = {}
-        # The key of each entry by its `id`, which is only believed if the entry is listed under that key.
+        # The key of each entry by its `id`; valid only if the entry is listed under that key.
         self._key_of: dict[int, str] = {}
         self._lock = Lock()
 
     def add(self, key: str, entry: Operable) -> str:
-        """List `entry` as `key`, or as `key#2` and so on where that is taken.
+        """Register `entry` as `key`, or as `key#2` and so on where that is taken.
 
         Returns:
             The key.
@@ -60,14 +60,14 @@ class Registry:
             return free
 
     def keys(self) -> list[str]:
-        """The keys of all entries, sorted."""
+        """Return the keys of all entries, sorted."""
         return [key for key, _ in self._listed()]
 
     def __getitem__(self, key: str) -> Operable:
-        """The entry of that key.
+        """Return the entry of `key`.
 
         Raises:
-            KeyError: there is none; the message names those that there are.
+            KeyError: there is none; the message lists the existing keys.
         """
         entry = self._entries.get(key)
         if entry is None:
@@ -83,11 +83,11 @@ class Registry:
         return iter(self.keys())
 
     def snapshot(self) -> Mapping[str, object]:
-        """The state of every entry by its key."""
+        """Return the state of every entry by its key."""
         return {key: entry.snapshot() for key, entry in self._listed()}
 
     def isolate(self, key: str) -> None:
-        """Make the circuits of `key` refuse every call until `reset`.
+        """Make the circuits of `key` reject every call until `reset`.
 
         Raises:
             KeyError: there is no such entry.
@@ -100,15 +100,15 @@ class Registry:
         self._operate(key, "disable")
 
     def observe_only(self, key: str) -> None:
-        """Make the circuits of `key` judge and let every call through until `reset`; raises as `isolate` does."""
+        """Make the circuits of `key` observe without enforcing until `reset`; raises as `isolate` does."""
         self._operate(key, "observe_only")
 
     def reset(self, key: str) -> None:
-        """Close the circuits of `key` and let them decide by themselves; raises as `isolate` does."""
+        """Close the circuits of `key` and return them to normal mode; raises as `isolate` does."""
         self._operate(key, "reset")
 
     def reconfigure(self, key: str, **changes: object) -> None:
-        """Give `key` other settings without losing its state.
+        """Change settings of `key` and keep its state.
 
         Args:
             key: the entry.
@@ -118,7 +118,7 @@ class Registry:
         Raises:
             KeyError: there is no such entry.
             TypeError: it has no such setting, or several of that name.
-            ValueError: a setting is out of its range, or contradicts another; nothing is changed.
+            ValueError: a setting is out of its range or contradicts another; no setting is changed.
         """
         entry = self[key]
         check = getattr(entry, "check_settings", None)
@@ -132,7 +132,7 @@ class Registry:
         cast("Any", entry).reconfigure(**changes)
 
     def _next_free(self, key: str) -> str:
-        """The next numbered key. A step down undoes one that an earlier call made up, so it is O(1) on average."""
+        """Return the next free numbered key; each step down undoes an earlier step up, so it is O(1) amortised."""
         number = self._highest.get(key, 1)
         while number > 1 and f"{key}#{number}" not in self._entries:
             number -= 1
@@ -143,7 +143,7 @@ class Registry:
         return free
 
     def _drop_dead_entries(self) -> None:
-        """Drop what was noted for entries that are gone; as it halves what there is, an addition pays O(1) for it."""
+        """Purge bookkeeping of dead entries; it halves the tables, so the cost per addition is O(1) amortised."""
         references = self._entries.valuerefs()
         alive = [(reference.key, entry) for reference in references if (entry := reference()) is not None]
         self._key_of = {id(entry): key for key, entry in alive}
@@ -151,7 +151,7 @@ class Registry:
         self._highest = {key: number for key, number in self._highest.items() if key in named}
 
     def _listed(self) -> list[tuple[str, Operable]]:
-        """All entries by key. The references are copied in one step, as other threads add entries and drop them."""
+        """Return all entries by key. The references are copied atomically, as other threads add and drop entries."""
         references = sorted(self._entries.valuerefs(), key=lambda reference: reference.key)
         return [(reference.key, entry) for reference in references if (entry := reference()) is not None]
 

@@ -1,7 +1,7 @@
-"""Names for the settings of several parts, so that a change reaches the one part that it is meant for.
+"""Setting names that are unambiguous across the parts of a policy.
 
-A setting goes by its own name where one part has it, and by `part.setting` in any case: `part` is the name of the part,
-or its kind (`Timeout`), or its kind with a number (`Timeout#2`) where there are several of that kind.
+A setting is addressed by its own name where only one part has it, and by `part.setting` in any case: `part` is the name
+of the part, or its kind (`Timeout`), or its kind with a number (`Timeout#2`) where there are several of that kind.
 """
 
 from collections import Counter, defaultdict
@@ -21,11 +21,11 @@ class Setting(NamedTuple):
 
 
 class SettingsByName:
-    """The settings of `parts` under every name that they go by.
+    """Index of the settings of `parts` by every valid name.
 
     Args:
-        owner: what has the parts, for messages.
-        parts: in their order.
+        owner: owner of the parts, for messages.
+        parts: the parts in their order.
     """
 
     __slots__ = ("_owner", "_places", "_settings")
@@ -49,21 +49,21 @@ class SettingsByName:
                     self._places[spelling].append(setting)
 
     def names(self) -> list[str]:
-        """The shortest unambiguous name of each setting, in the order of the parts."""
+        """Return the shortest unambiguous name of each setting, in the order of the parts."""
         return [self._shortest(spellings) for _, spellings in self._settings]
 
     def by_part(self, changes: Mapping[str, object]) -> dict[Part, dict[str, object]]:
-        """`changes` sorted by the part that each is for.
+        """Group `changes` by part.
 
         Raises:
-            TypeError: there is no such setting, several go by that name, or two names mean the same one.
+            TypeError: a name is unknown or ambiguous, or two names refer to the same setting.
         """
         sorted_out: dict[Part, dict[str, object]] = {}
         for name, value in changes.items():
             setting = self._resolve(name)
             mine = sorted_out.setdefault(setting.part, {})
             if setting.name in mine:
-                raise TypeError(f"{self._owner}: {name!r} was given twice, by two of its names")
+                raise TypeError(f"{self._owner}: {name!r} was given twice, under two of its names")
             mine[setting.name] = value
         return sorted_out
 

@@ -1,6 +1,6 @@
-"""One waiting call, woken from anywhere: from its own loop, from another loop, from a thread.
+"""Waiters: parked tasks and threads that any event loop or thread can wake.
 
-What lives here: parking a task or a thread until somebody says so. What does not: whose turn it is (`_slots`).
+Only parking and waking; the order in which waiters are served is decided by the owner of the queue (`slots`).
 """
 
 from threading import TIMEOUT_MAX, Event, get_ident
@@ -14,12 +14,12 @@ __all__ = ["TaskWaiter", "ThreadWaiter", "Waiter", "running_loop"]
 
 
 class Waiter:
-    """A call that waits for a verdict.
+    """A call that waits in a queue.
 
     Attributes:
-        level: how much the call matters.
-        granted: True once it may go on; False while it waits, and after it was put out of the queue. Written by the
-            owner of the queue under the owner's lock, before `wake`.
+        level: criticality of the call.
+        granted: True once it is admitted; False while it waits and after it was evicted. Written by the owner of the
+            queue under its lock, before `wake`.
     """
 
     __slots__ = ("granted", "level")
@@ -29,12 +29,12 @@ class Waiter:
         self.granted = False
 
     def wake(self) -> bool:
-        """End the wait; False where nobody is left to be woken, so that what was granted must go to another."""
+        """End the wait; return False where the waiter is gone, so that its slot must go to another."""
         raise NotImplementedError
 
 
 class ThreadWaiter(Waiter):
-    """A thread that waits."""
+    """A waiting thread."""
 
     __slots__ = ("_event",)
 
@@ -43,7 +43,7 @@ class ThreadWaiter(Waiter):
         self._event = Event()
 
     def wait(self, seconds: float) -> bool:
-        """Block for at most `seconds` of real time, infinity included; False where nobody woke it."""
+        """Block for at most `seconds` of real time, which may be infinite; return False on timeout."""
         return self._event.wait(min(seconds, TIMEOUT_MAX))
 
     def wake(self) -> bool:
@@ -53,7 +53,7 @@ class ThreadWaiter(Waiter):
 
 
 class TaskWaiter(Waiter):
-    """A task that waits, on the loop on which it was made."""
+    """A waiting task, on the event loop on which it was created."""
 
     __slots__ = ("_event", "_home", "_thread")
 
@@ -64,11 +64,11 @@ class TaskWaiter(Waiter):
         self._thread = get_ident()
 
     async def wait(self) -> None:
-        """Wait for `wake`. A cancellation ends the wait and leaves the queue as it is: the caller steps out."""
+        """Wait for `wake`. A cancellation ends the wait; the caller must then leave the queue."""
         await self._event.wait()
 
     def wake(self) -> bool:
-        """End the wait from whatever thread or loop this is called on; False where the task's loop is gone."""
+        """End the wait, from any thread or event loop; return False where the task's loop has closed."""
         try:
             if self._thread == get_ident() and running_loop() == self._home:
                 self._event.set()
@@ -82,7 +82,7 @@ class TaskWaiter(Waiter):
 
 
 def running_loop() -> EventLoopToken | None:
-    """The loop that runs on this thread, None where there is none."""
+    """Return the event loop running on this thread; None where there is none."""
     try:
         return current_token()
     except RuntimeError:

@@ -60,7 +60,7 @@ def test_blocks_of_generators_may_end_in_any_order(run) -> None:
             second.__enter__()
         await other.aclose()
         assert second.snapshot().running == 0
-        with pytest.raises(RuntimeError, match="left in another task than it was entered"):
+        with pytest.raises(RuntimeError, match="left in another task than the one that entered it"):
             await first.__aexit__(None, None, None)
 
     run(main)
