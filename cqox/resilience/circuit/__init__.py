@@ -1,4 +1,4 @@
-"""The circuit breaker. States, health and windows are pure; `controller` is the shell that locks and tells."""
+"""The circuit breaker. States, health and windows are pure; `controller` adds the lock, the clock and the events."""
 
 from cqox.resilience.circuit.breaker import CircuitBreaker, GuardedFunction
 from cqox.resilience.circuit.health import FailureRate

@@ -1,4 +1,4 @@
-"""Letting a call into a circuit: at once where it is closed, as a probe or after one where it is being tested."""
+"""Admission of calls to a circuit: directly where it is closed, as a probe or after one where it is half-open."""
 
 import inspect
 import math
@@ -21,7 +21,7 @@ from cqox.resilience.runtime.event_loop import current_loop
 
 __all__ = ["CircuitAdmission", "check_probe"]
 
-# A lease outlives what it is for: the end of a call at its very timeout must still count.
+# A lease outlives its call: the outcome of a call that ends exactly at its timeout must still count.
 _LEASE_MARGIN = 1.0
 
 
@@ -30,14 +30,14 @@ class _Refuse(Protocol):
 
 
 class CircuitAdmission:
-    """What a stage asks before a call through one breaker."""
+    """Admission of the calls of one stage, or of a block, to one circuit."""
 
     __slots__ = ("_circuit", "_facts", "_refuse")
 
     def __init__(self, circuit: Circuit, facts: Facts | None, refuse: _Refuse) -> None:
         """Args:
         circuit: the shared state.
-        facts: those of the stage, None for a block.
+        facts: facts of the stage, None for a block.
         refuse: raises the rejection.
         """
         self._circuit = circuit
@@ -55,7 +55,7 @@ class CircuitAdmission:
         return permit
 
     async def admit_waiting(self, deadline: Ambient | None) -> Permit:
-        """Test a circuit that has a `probe`, then let the call in. A cancellation gives the probe's lease back."""
+        """Run the `probe` of the circuit, if any, then admit the call. A cancellation releases the probe's lease."""
         seconds = self._lease_seconds(deadline)
         permit, phase, lease = self._enter(seconds + _LEASE_MARGIN)
         probe = self._circuit.settings.probe
@@ -71,7 +71,7 @@ class CircuitAdmission:
         return self._after_probe(deadline, result)
 
     def admit_blocking(self, deadline: Ambient | None) -> Permit:
-        """The same for a thread.
+        """Synchronous twin of `admit_waiting`.
 
         Raises:
             TypeError: the probe is a coroutine function.
@@ -120,7 +120,7 @@ class CircuitAdmission:
         return CallPermit(circuit, circuit.phase, None, now)
 
     def _lease_seconds(self, deadline: Ambient | None) -> float:
-        """How long a probe may take before it loses its permit."""
+        """Return the seconds after which a probe loses its permit."""
         settings = self._circuit.settings
         if settings.probe_timeout is not None:
             return settings.probe_timeout
@@ -128,7 +128,7 @@ class CircuitAdmission:
         if deadline is not None:
             bounds.append(deadline.remaining())
         bound = min(bounds, default=float("inf"))
-        # Nothing bounds the call, and yet nothing may hold a permit for ever.
+        # The call is unbounded, but a permit must not be held for ever.
         return bound + _LEASE_MARGIN if bound < float("inf") else max(settings.recovery_timeout, _LEASE_MARGIN)
 
     @contextmanager
@@ -137,7 +137,7 @@ class CircuitAdmission:
         began = 0.0 if deadline is None else deadline.clock()
         try:
             yield result
-        except Exception as error:  # noqa: BLE001 - whatever a probe raises, the dependency has not recovered
+        except Exception as error:  # noqa: BLE001 - any exception of a probe means that the dependency has not recovered
             result.error = error
         except BaseException as error:
             timeout = math.inf if self._facts is None else self._facts.attempt_timeout
@@ -151,7 +151,7 @@ class CircuitAdmission:
             events.emit(ProbeFailed(name=circuit.name, at=now, error=result.error), circuit.outbox.subscribers)
 
     def _after_probe(self, deadline: Ambient | None, result: "_ProbeResult") -> Permit:
-        """The call goes on where its probe, or an operator meanwhile, closed the circuit; else it is refused."""
+        """Admit the call if its probe, or an operator meanwhile, closed the circuit; otherwise reject it."""
         circuit = self._circuit
         now = circuit.clock.checked_now()
         if not circuit.may_be_half_open():
@@ -160,10 +160,10 @@ class CircuitAdmission:
 
 
 def check_probe(probe: Probe | None) -> None:
-    """Refuse a probe that synchronous code cannot run.
+    """Reject a probe that synchronous code cannot run.
 
     Raises:
-        TypeError: it is a coroutine function.
+        TypeError: the probe is a coroutine function.
     """
     if inspect.iscoroutinefunction(probe):
         raise TypeError(f"{probe!r} is a coroutine function, which cannot probe for synchronous code")

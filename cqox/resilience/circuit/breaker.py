@@ -26,13 +26,13 @@ __all__ = ["CircuitBreaker", "GuardedFunction"]
 
 
 class GuardedFunction[**P, R](Protocol):
-    """A function behind a circuit breaker: it is called, bound and typed as before."""
+    """A function behind a circuit breaker, with the same signature, binding and type as before."""
 
     breaker: "CircuitBreaker"
     __name__: str
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call it."""
+        """Call the function through the breaker."""
         ...
 
     @overload
@@ -46,15 +46,16 @@ class GuardedFunction[**P, R](Protocol):
 
 
 class CircuitBreaker(Gate):
-    """Stops calling what keeps failing, and tests by itself whether it has recovered.
+    """A circuit breaker: it rejects calls to a failing dependency and probes it for recovery.
 
-    CLOSED lets every call through. Once failures reach their bound, the circuit is OPEN: calls are refused with
-    `CircuitOpen`. When `recovery_timeout` is over, the next call finds it HALF_OPEN and goes through as a probe, at
-    most `half_open_max_calls` at a time; so many successes close it, one failure opens it again.
+    A CLOSED circuit lets every call through. When failures reach the threshold it becomes OPEN: calls are rejected
+    with `CircuitOpen`. After `recovery_timeout` the next call makes it HALF_OPEN and passes as a probe, with at most
+    `half_open_max_calls` probes at a time; that many successes close it, one failure opens it again.
 
-    A cancellation is no verdict, unless it comes at or after the deadline of a call that had its fair share: half of
-    its attempt timeout, at most one second. A rejection by another part never counts. One breaker may be shared by
-    threads, asyncio and Trio.
+    A cancellation counts as neither success nor failure, unless it comes at or after the deadline of a call that had
+    its fair share: half of its attempt timeout, at most one second. A rejection by another part never counts.
+
+    One breaker may be shared by threads, asyncio and Trio.
     """
 
     __slots__ = ("_circuit", "_uses", "name")
@@ -77,19 +78,19 @@ class CircuitBreaker(Gate):
         """Make a closed circuit.
 
         Args:
-            name: what rejections, events and the registry call it.
-            failure_threshold: failures in a row that open it, at least 1.
+            name: its name in rejections, events and the registry.
+            failure_threshold: consecutive failures that open it, at least 1.
             recovery_timeout: seconds from opening to the next probe, from 0.
-            half_open_max_calls: probes at a time, and successes that close it, at least 1.
+            half_open_max_calls: limit on concurrent probes, and successes that close the circuit, at least 1.
             probe_timeout: seconds after which a probe loses its permit, above 0 and longer than the attempt timeout;
-                by default that timeout and 1 s, and `recovery_timeout` where nothing bounds the call.
-            probe: a cheap callable that tests the dependency in place of the call, which waits for it. It fails by
-                raising or by returning False.
-            failures: exception classes that count as failures, or a predicate. The rest is ignored.
-            failure_if: takes what a call returned; True makes that a failure, which is returned all the same.
-            clock: what measures time; by default the system's, or the simulated one in charge.
-            failure_rate: opens by a rate over a sliding window, in place of `failure_threshold`.
-            key: under which the registry lists it; its name by default.
+                by default that timeout plus 1 s, or `recovery_timeout` where the call is unbounded.
+            probe: a cheap callable that tests the dependency in place of the call, which waits for it. The probe fails
+                by raising or by returning False.
+            failures: exception classes that count as failures, or a predicate. Other exceptions are ignored.
+            failure_if: predicate on the result; True counts the call as a failure and still returns the result.
+            clock: time source; by default the system's, or the simulated clock in effect.
+            failure_rate: opens the circuit by a rate over a sliding window, instead of `failure_threshold`.
+            key: its key in the registry; its name by default.
 
         Raises:
             ValueError: a setting is out of its range.
@@ -110,14 +111,14 @@ class CircuitBreaker(Gate):
     def from_settings(
         cls, name: str, settings: CircuitSettings, *, clock: Clock | TimeSource | None = None, key: str | None = None
     ) -> Self:
-        """Make a closed circuit of `settings`; for the rest see the constructor."""
+        """Make a closed circuit from `settings`; for the other arguments see the constructor."""
         breaker = cls.__new__(cls)
         breaker._initialize(name, settings, clock, key or name)
         return breaker
 
     @property
     def state(self) -> CircuitState:
-        """Whether calls go through. It stays OPEN until a call is admitted as a probe."""
+        """The current state. It stays OPEN until a call is admitted as a probe."""
         return self._circuit.phase.state
 
     @property
@@ -126,23 +127,26 @@ class CircuitBreaker(Gate):
         return self._circuit.settings
 
     def snapshot(self) -> CircuitSnapshot:
-        """State and lifetime totals at one moment."""
+        """Return the current state and the lifetime totals."""
         return self._circuit.snapshot(self._circuit.clock.peek())
 
     def isolate(self) -> None:
-        """Refuse every call until `reset`."""
+        """Reject every call until `reset`."""
         self._force(CircuitMode.ISOLATED)
 
     def disable(self) -> None:
-        """Let every call through until `reset`; outcomes are counted and change nothing."""
+        """Let every call through until `reset`; outcomes are counted but do not change the state."""
         self._force(CircuitMode.DISABLED)
 
     def observe_only(self) -> None:
-        """Judge, change state and tell listeners as usual, and let every call through, until `reset`."""
+        """Change state and emit events as usual, but let every call through until `reset`."""
         self._force(CircuitMode.OBSERVE_ONLY)
 
     def reset(self) -> None:
-        """Close, forget what was seen, and decide by itself again. Lifetime totals stay. Calls under way are stale."""
+        """Close the circuit, clear its window and return to normal mode.
+
+        Lifetime totals stay. Calls in progress become stale.
+        """
         self._force(CircuitMode.NORMAL)
         self._circuit.clock.release()
 
@@ -151,15 +155,15 @@ class CircuitBreaker(Gate):
         return frozenset(CircuitChanges.__annotations__)
 
     def reconfigure(self, **changes: Unpack[CircuitChanges]) -> None:
-        """Go on with other settings of the constructor, in the same state.
+        """Change settings of the constructor and keep the state.
 
-        What a window has seen is kept as far as the new one covers it. An open circuit waits for the new recovery
+        A window keeps its outcomes as far as the new one covers them. An open circuit waits for the new recovery
         timeout, counted from when it opened.
 
         Raises:
             ValueError: a setting is out of its range, or `probe_timeout` is not longer than the attempt timeout;
-                nothing is changed.
-            TypeError: the probe is a coroutine function and a callee is none.
+                no setting is changed.
+            TypeError: the probe is a coroutine function and a callee is not.
         """
         change = self.prepare(**changes)
         self.check_beside({self: cast("Mapping[str, object]", changes)})
@@ -167,7 +171,7 @@ class CircuitBreaker(Gate):
 
     def prepare(self, **changes: object) -> Callable[[], None]:
         """See `Part.prepare`."""
-        # Checked now and made of what is in force then: another thread may change another setting meanwhile.
+        # Validated now, applied to the settings in force later: another thread may change other settings meanwhile.
         replace(self._circuit.settings, **cast("CircuitChanges", changes))
         return lambda: self._circuit.reconfigure(cast("CircuitChanges", changes))
 
@@ -181,22 +185,22 @@ class CircuitBreaker(Gate):
             check_probe(cast("Probe | None", mine.get("probe", settings.probe)))
 
     def subscribe(self, callback: Listener) -> Callable[[], None]:
-        """Call `callback` for each transition of this circuit, once, in order, outside of its lock.
+        """Call `callback` for each state transition of this circuit, once, in order, outside of its lock.
 
-        A callback may call any method of the breaker. One that raises is logged.
+        A callback may call any method of the breaker. A callback that raises is logged.
 
         Returns:
-            What ends it.
+            A function that unsubscribes.
         """
         return self._circuit.outbox.subscribe(callback)
 
     def __call__[**P, R](  # type: ignore[override]  # the same function, with `.breaker`
         self, function: Callable[P, R]
     ) -> GuardedFunction[P, R]:
-        """Guard `function` with this breaker alone; the result has it as `.breaker`.
+        """Guard `function` with this breaker alone, and expose it as `.breaker` of the result.
 
         Raises:
-            TypeError: it is of a kind that cannot be guarded.
+            TypeError: `function` is of a kind that cannot be guarded.
         """
         guarded = cast("GuardedFunction[P, R]", guard(function, (self,), policy="", bare=True))
         expose(guarded, breaker=self)
@@ -207,7 +211,7 @@ class CircuitBreaker(Gate):
 
         Raises:
             ValueError: `probe_timeout` is not longer than the attempt timeout.
-            TypeError: the probe is a coroutine function and the callee is none.
+            TypeError: the probe is a coroutine function and the callee is not.
         """
         settings = self._circuit.settings
         self._check_probe_timeout(settings.probe_timeout, facts.attempt_timeout)
@@ -238,7 +242,7 @@ class CircuitBreaker(Gate):
         if rate is not None:
             window = f"{rate.seconds:g} s" if rate.seconds is not None else f"{rate.window_calls} calls"
             bound = f"{rate.rate:.0%} failures over {window}"
-        return f"circuit breaker {self.name}: opens at {bound}, tests after {settings.recovery_timeout:g} s"
+        return f"circuit breaker {self.name}: opens at {bound}, probes after {settings.recovery_timeout:g} s"
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name} {self.state.value}>"
@@ -257,7 +261,7 @@ class CircuitBreaker(Gate):
             )
 
     def _block_admission(self) -> CircuitAdmission:
-        # Made anew for each block: one that was kept would hold its breaker, and nothing else, alive.
+        # One per block: a stored admission would form a reference cycle with its breaker.
         return CircuitAdmission(self._circuit, None, self._refuse)
 
     def _force(self, mode: CircuitMode) -> None:

@@ -1,7 +1,7 @@
-"""The thin shell around the states: one lock, the clock, the totals, and the events on their way out.
+"""Controller of a circuit: the lock, the clock, the totals and the outbox of events around its pure states.
 
-What is decided under the lock is decided by `state` and `health`. Clocks, predicates, probes and listeners are the
-user's code and run outside of it.
+Decisions under the lock are made by `state` and `health`. Clocks, predicates, probes and listeners are user code and
+run outside of the lock.
 """
 
 import math
@@ -36,7 +36,7 @@ __all__ = ["Circuit", "Refusal"]
 
 
 class Refusal:
-    """Why a call is not let in.
+    """The refusal of a call.
 
     Attributes:
         retry_after: seconds until the next probe, 0.0 where that is unknown.
@@ -52,11 +52,11 @@ class Circuit:
     """The state that every call through one breaker shares.
 
     Attributes:
-        phase: the stay in the present state; its identity is the generation.
-        shared: the permit that all calls share in the present state, None where each needs its own.
-        settings: replaced as a whole, never changed.
-        lock: guards phase, totals and what they hold.
-        outbox: events that were caused under the lock; call `outbox.deliver()` after releasing it.
+        phase: the current state object; its identity is the generation.
+        shared: permit shared by all calls in the current state, None where each call needs its own.
+        settings: immutable; replaced as a whole.
+        lock: guards phase, totals and their contents.
+        outbox: events queued under the lock; call `outbox.deliver()` after releasing it.
     """
 
     __slots__ = ("clock", "lock", "name", "observing", "outbox", "phase", "settings", "shared", "totals")
@@ -73,7 +73,7 @@ class Circuit:
         self.shared: Permit | None = None
 
     def enter(self, now: float, lease_seconds: float) -> tuple[Phase, Lease | None] | Refusal:
-        """Let a call in under the present state, or say why not; a refusal is not yet counted."""
+        """Admit a call in the current state, or return a refusal, which is not yet counted."""
         with self.lock:
             phase = self.phase
             if isinstance(phase, Open):
@@ -87,24 +87,24 @@ class Circuit:
             return Refusal(0.0) if isinstance(phase, Isolated) else (phase, None)
 
     def share(self, permit: "SharedPermit") -> Permit:
-        """Hand `permit` to every call from now on, for as long as state and settings are those it was made for."""
+        """Share `permit` between all calls for as long as the state and settings that it was made for last."""
         with self.lock:
             if self.phase is permit.phase and self.settings is permit.settings:
                 self.shared = permit
         return permit
 
     def may_be_half_open(self) -> bool:
-        """True where the next call may find the circuit half-open."""
+        """Return whether the next call may find the circuit half-open."""
         return isinstance(self.phase, Open | HalfOpen)
 
     def refuse(self, refusal: Refusal) -> CircuitOpen:
-        """Count a refusal and make its exception."""
+        """Count a refusal and build its exception."""
         with self.lock:
             self.totals.rejected += 1
         return CircuitOpen(self.name, retry_after=refusal.retry_after)
 
     def leave(self, phase: Phase, lease: Lease | None, outcome: Outcome, *, now: float, slow: bool) -> None:
-        """Take the outcome of a call that was let in under `phase`."""
+        """Record the outcome of a call that was admitted under `phase`."""
         with self.lock:
             if not self._is_current(phase, lease, now):
                 self.totals.stale += 1
@@ -118,7 +118,7 @@ class Circuit:
         self.outbox.deliver()
 
     def conclude_probe(self, phase: Phase, lease: Lease, *, now: float, failed: bool) -> None:
-        """Take the outcome of a `probe`, which is no call and is not counted as one."""
+        """Record the outcome of a `probe`, which is not counted as a call."""
         with self.lock:
             if self._is_current(phase, lease, now):
                 if failed:
@@ -128,7 +128,7 @@ class Circuit:
         self.outbox.deliver()
 
     def release(self, phase: Phase, lease: Lease, now: float, *, hung: bool) -> None:
-        """A `probe` was cancelled, and the call that waited for it with it; a probe that `hung` has failed."""
+        """Release the lease of a cancelled `probe` and its waiting call; a probe that `hung` counts as failed."""
         with self.lock:
             current = self._is_current(phase, lease, now)
             self.totals.count(Outcome.CANCELLED if current else Outcome.STALE)
@@ -137,12 +137,12 @@ class Circuit:
         self.outbox.deliver()
 
     def open(self, now: float, reason: str) -> None:
-        """Refuse calls from now on; the caller holds the lock."""
+        """Open the circuit; the caller holds the lock."""
         self._transition_to(Open(now))
         self._emit(CircuitOpened, now, reason=reason, recovery_timeout=self.settings.recovery_timeout)
 
     def force(self, mode: CircuitMode, now: float) -> None:
-        """Enter `mode`. Normal and observing leave a forced state for a closed one; normal starts anew in any case."""
+        """Enter `mode`. Normal mode closes the circuit in any case; observe-only closes it where it was forced."""
         with self.lock:
             was, observed = self.phase, self.observing
             self.observing = mode is CircuitMode.OBSERVE_ONLY
@@ -161,16 +161,16 @@ class Circuit:
         self.outbox.deliver()
 
     def reconfigure(self, changes: CircuitChanges) -> None:
-        """Go on with other settings in the same state."""
+        """Change settings and keep the state."""
         with self.lock:
             self.settings = settings = replace(self.settings, **changes)
             if isinstance(self.phase, Closed):
-                # In place: the generation stays, so that calls under way still count.
+                # In place: the generation stays, so that calls in progress still count.
                 self.phase.health = settings.adapt(self.phase.health, self.totals.quiet)
                 self.shared = None
 
     def snapshot(self, now: float) -> CircuitSnapshot:
-        """State and totals at one moment."""
+        """Return the current state and totals."""
         with self.lock:
             phase, totals = self.phase, self.totals
             calls, failures, slow = self._recent(phase, now)
@@ -191,7 +191,7 @@ class Circuit:
             )
 
     def retry_after(self, now: float) -> float:
-        """Seconds until the next probe, 0.0 where that is unknown."""
+        """Return the seconds until the next probe, 0.0 where that is unknown."""
         with self.lock:
             phase = self.phase
             if isinstance(phase, HalfOpen) and phase.leases:

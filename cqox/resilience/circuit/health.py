@@ -1,4 +1,4 @@
-"""When a closed circuit has seen enough: failures in a row; a rate is watched by a `window`. Pure, handed its time."""
+"""Health of a closed circuit: consecutive failures here, failure rates in `window`. Pure; time is an argument."""
 
 import math
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ __all__ = ["ConsecutiveFailures", "FailureRate", "Health"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRate:
-    """Opens a circuit when too large a share of the calls in a sliding window failed, or was slow.
+    """A failure rate over a sliding window that opens a circuit when too many calls failed or were slow.
 
     Attributes:
-        rate: share of failures that opens, above 0 and at most 1; reached at ≥.
-        window: how many calls are looked at, at least 1; 100 where `seconds` is not given either.
-        seconds: how many seconds are looked at instead, above 0.
-        minimum_calls: calls that must be in the window before it is judged, at least 1. At most `window` are asked for.
-        slow_call_seconds: a call that took this long is slow, whether it failed or not; None counts none. A slow probe
+        rate: failure rate that opens the circuit, above 0 and at most 1; compared with ≥.
+        window: size of the window in calls, at least 1; 100 where `seconds` is not given either.
+        seconds: size of the window in seconds instead, above 0.
+        minimum_calls: calls in the window before the rate is evaluated, at least 1; capped at `window`.
+        slow_call_seconds: duration from which a call is slow, failed or not; None counts no slow calls. A slow probe
             opens the circuit again.
-        slow_call_rate: share of slow calls that opens, above 0 and at most 1; reached at ≥.
+        slow_call_rate: rate of slow calls that opens the circuit, above 0 and at most 1; compared with ≥.
 
     Raises:
         ValueError: a setting is out of its range, or both kinds of window are given.
@@ -50,21 +50,21 @@ class FailureRate:
 
     @property
     def window_calls(self) -> int:
-        """Size of a window that is counted in calls."""
+        """Size of the window in calls."""
         return 100 if self.window is None else self.window
 
     @property
     def calls_to_judge(self) -> int:
-        """Calls from which on the window is judged."""
+        """Calls in the window from which the rate is evaluated."""
         return self.minimum_calls if self.seconds is not None else min(self.minimum_calls, self.window_calls)
 
 
 class Health:
-    """What one closed circuit has seen.
+    """Recorded outcomes of one closed circuit.
 
     Attributes:
-        needs_time: True where `record` looks at the time.
-        quiet_until: before this time a success decides nothing, so that it need only be counted in a tally.
+        needs_time: True where `record` depends on the time.
+        quiet_until: before this time a success cannot change the state, so that it is only counted.
     """
 
     __slots__ = ("needs_time", "quiet_until")
@@ -74,20 +74,20 @@ class Health:
         self.quiet_until = quiet_until
 
     def record(self, now: float, failed: bool, slow: bool) -> bool:
-        """Take one outcome in; True where `reached` has to be asked."""
+        """Record one outcome; return whether `reached` has to be checked."""
         raise NotImplementedError
 
     def reached(self) -> bool:
-        """True where what was seen opens the circuit."""
+        """Return whether the recorded outcomes open the circuit."""
         raise NotImplementedError
 
     def reason(self) -> str:
-        """What reached its bound, in words."""
+        """Describe the threshold that was reached, in words."""
         raise NotImplementedError
 
 
 class ConsecutiveFailures(Health):
-    """Failures in a row, without a success between them."""
+    """Consecutive failures, without a success in between."""
 
     __slots__ = ("failures", "threshold")
 

@@ -1,4 +1,4 @@
-"""What calls hold while they are inside a circuit, and how their ends are judged."""
+"""Permits of calls inside a circuit, and the classification of their outcomes."""
 
 import asyncio
 from typing import cast
@@ -15,7 +15,7 @@ __all__ = ["CallPermit", "SharedPermit", "is_timeout_or_cancellation", "outcome_
 
 
 class _CircuitPermit(Permit):
-    """What both permits have in common: how a failure is judged, and for how long they stand."""
+    """Base of both permits: classification of a failure, and validity of the permit."""
 
     __slots__ = ("_circuit", "phase")
 
@@ -46,11 +46,11 @@ class _CircuitPermit(Permit):
         return self._circuit.phase is self.phase
 
     def _leave(self, outcome: Outcome) -> None:
-        """Tell the circuit how the call ended."""
+        """Report the outcome of the call to the circuit."""
 
 
 class SharedPermit(_CircuitPermit):
-    """The permit of every call while a circuit is closed and nothing is to be remembered for a single one."""
+    """Permit shared by all calls of a closed circuit that keeps no state per call."""
 
     __slots__ = ("_count", "_failure_if", "settings")
 
@@ -89,7 +89,7 @@ class SharedPermit(_CircuitPermit):
 
 
 class CallPermit(_CircuitPermit):
-    """The permit of one call: a probe, or one whose duration matters."""
+    """Permit of one call: a probe, or a call whose duration is measured."""
 
     __slots__ = ("_lease", "_started", "single_attempt")
 
@@ -120,14 +120,14 @@ class CallPermit(_CircuitPermit):
 
 
 def outcome_of(circuit: Circuit, error: BaseException) -> Outcome:
-    """What the end of a call says about the dependency, time apart. A group is a failure if one of its leaves is."""
+    """Classify the exception of a call, without regard to time; a group is a failure if one of its leaves is."""
     if not isinstance(error, Exception):
         return Outcome.CANCELLED
     return Outcome.FAILURE if _counts_as_failure(circuit.settings.failures, error) else Outcome.IGNORED
 
 
 def _counts_as_failure(failures: Failures, error: Exception) -> bool:
-    # Nothing was tried: neither a part further in that refused, nor time that was up before, is the dependency's doing.
+    # The dependency was not called: an inner part rejected the call, or its time had already passed.
     if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded | AttemptTimeout) and error.before_call):
         return False
     leaves = _leaves(error)
@@ -141,28 +141,28 @@ def _leaves(error: Exception) -> tuple[Exception, ...]:
 
 
 def _lists_group_class(failures: Failures, group: BaseException) -> bool:
-    """True where a class of groups is listed by itself."""
+    """Return whether `failures` lists an exception group class that `group` is an instance of."""
     if callable(failures):
         return False
     return any(issubclass(kind, BaseExceptionGroup) and isinstance(group, kind) for kind in failures)
 
 
 def outcome_within_deadline(circuit: Circuit, spent: TimeSpent, error: BaseException) -> Outcome:
-    """The same for a call under a deadline: if its time ran out, that is a failure after a fair share of it."""
+    """Classify the exception of a call under a deadline; expiry is a failure only after a fair share of time."""
     outcome = outcome_of(circuit, error)
     if outcome is Outcome.IGNORED or not is_timeout_or_cancellation(error):
         return outcome
-    if isinstance(error, Exception):  # a deadline, or a group of nothing else
+    if isinstance(error, Exception):  # a deadline, or a group of deadlines
         return outcome if spent.was_fair else Outcome.IGNORED
     return Outcome.FAILURE if spent.was_fair and spent.is_over else outcome
 
 
 def is_timeout_or_cancellation(error: BaseException) -> bool:
-    """True for a cancellation of either loop and for a deadline, and for groups that hold nothing else."""
+    """Return whether `error` is a cancellation of asyncio or Trio, a deadline, or a group of only these."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_timeout_or_cancellation, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     if isinstance(error, asyncio.CancelledError | DeadlineExceeded):
         return True
-    # Trio is never imported here: its one class of cancellation is known by its name.
+    # Trio is never imported here: its cancellation class is recognised by name.
     kind = type(error)
     return kind.__name__ == "Cancelled" and kind.__module__.partition(".")[0] == "trio"

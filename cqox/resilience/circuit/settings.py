@@ -1,4 +1,4 @@
-"""The settings of a circuit, checked when they are given."""
+"""Settings of a circuit, validated on construction."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from cqox.resilience.runtime.ranges import check_callable, check_count, check_ex
 __all__ = ["CircuitChanges", "CircuitSettings", "Failures", "Probe"]
 
 type Failures = tuple[type[Exception], ...] | Callable[[Exception], bool]
-"""Which exceptions are the dependency's failures: classes, or what answers for each exception."""
+"""Exceptions that count as failures of the dependency: classes, or a predicate."""
 
 type Probe = Callable[[], object] | Callable[[], Awaitable[object]]
 """Tests the dependency; it fails by raising, or by returning False."""
 
 
 class CircuitChanges(TypedDict, total=False):
-    """What can be changed at run time."""
+    """Settings that can be changed at run time."""
 
     failure_threshold: int
     recovery_timeout: float
@@ -33,7 +33,7 @@ class CircuitChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitSettings:
-    """See `CircuitBreaker`, which takes the same.
+    """Settings of a circuit; see `CircuitBreaker`, which takes the same arguments.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -61,13 +61,13 @@ class CircuitSettings:
         check_kind("failure_rate", self.failure_rate, FailureRate)
 
     def new_health(self, quiet: AtomicCounter) -> Health:
-        """What a circuit that has just closed looks at."""
+        """Create the health of a circuit that has just closed."""
         if self.failure_rate is None:
             return ConsecutiveFailures(self.failure_threshold)
         return new_window(self.failure_rate, quiet)
 
     def adapt(self, health: Health, quiet: AtomicCounter) -> Health:
-        """`health` judged by these settings; what it counted is kept where it still means something."""
+        """Convert `health` to these settings, keeping the recorded outcomes where they still apply."""
         if self.failure_rate is None:
             return ConsecutiveFailures(
                 self.failure_threshold, health.failures if isinstance(health, ConsecutiveFailures) else 0
@@ -76,5 +76,5 @@ class CircuitSettings:
 
     @property
     def slow_call_seconds(self) -> float | None:
-        """From which duration on a call is slow; None where that is not watched."""
+        """Duration from which a call is slow, in seconds; None where slow calls are not counted."""
         return None if self.failure_rate is None else self.failure_rate.slow_call_seconds

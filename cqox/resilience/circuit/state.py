@@ -1,12 +1,12 @@
-"""The states of a circuit: small types, pure, handed their time.
+"""States of a circuit: small pure types; time is an argument.
 
-    Closed ──bound reached──▶ Open ──recovery over, next call──▶ HalfOpen ──as many successes as permits──▶ Closed
+    Closed ──threshold────▶ Open ──recovery over, next call──▶ HalfOpen ──as many successes as permits──▶ Closed
                                ▲                                     │
                                └───────────────one failure───────────┘
-    Isolated, Disabled: forced from outside, left by `reset` alone
+    Isolated, Disabled: forced by an operator, left only by `reset`
 
-Each entry into a state makes a new object. That object is the generation: a result whose call was admitted under
-another one is stale.
+Each transition creates a new state object. The object is the generation: the outcome of a call that was admitted under
+another object is stale.
 """
 
 from enum import StrEnum
@@ -16,30 +16,30 @@ from cqox.resilience.circuit.health import Health
 
 __all__ = ["CircuitState", "Closed", "Disabled", "HalfOpen", "Isolated", "Lease", "Open", "Phase"]
 
-# Sums of floats: a clock that was moved by 0.1 s ten times must have reached 1 s.
+# Rounding of sums: a clock advanced ten times by 0.1 s must have reached 1 s.
 _ROUNDING: Final = 1e-9
 
 
 class CircuitState(StrEnum):
-    """Whether calls go through."""
+    """State of a circuit."""
 
     CLOSED = "closed"
-    """They do. A disabled circuit says this too."""
+    """Calls pass. A disabled circuit reports this too."""
     OPEN = "open"
-    """They do not, until the recovery timeout is over and a call has tested it. An isolated circuit says this too."""
+    """Calls are rejected until the recovery timeout is over. An isolated circuit reports this too."""
     HALF_OPEN = "half_open"
-    """Probes do."""
+    """Probes pass."""
 
 
 class Phase:
-    """One stay in one state."""
+    """One visit to a state, from its entry to the next transition."""
 
     __slots__ = ()
     state: CircuitState
 
 
 class Closed(Phase):
-    """Lets every call through and watches its health."""
+    """Closed: every call passes and its outcome is recorded."""
 
     __slots__ = ("health",)
     state = CircuitState.CLOSED
@@ -49,7 +49,7 @@ class Closed(Phase):
 
 
 class Open(Phase):
-    """Refuses calls since `opened_at`."""
+    """Open: calls are rejected since `opened_at`."""
 
     __slots__ = ("opened_at",)
     state = CircuitState.OPEN
@@ -58,13 +58,13 @@ class Open(Phase):
         self.opened_at = opened_at
 
     def seconds_left(self, now: float, recovery_timeout: float) -> float:
-        """Seconds until a probe may go through; 0.0 where it may."""
+        """Return the seconds until a probe may pass; 0.0 where it may pass now."""
         left = self.opened_at + recovery_timeout - now
         return left if left > _ROUNDING else 0.0
 
 
 class Lease:
-    """A probe's permit, which its holder loses at `expires_at`."""
+    """Permit of a probe that expires at `expires_at`."""
 
     __slots__ = ("expires_at",)
 
@@ -73,7 +73,7 @@ class Lease:
 
 
 class HalfOpen(Phase):
-    """Lets so many probes through at a time, and counts their successes."""
+    """Half-open: a limited number of concurrent probes pass and their successes are counted."""
 
     __slots__ = ("leases", "successes")
     state = CircuitState.HALF_OPEN
@@ -83,7 +83,7 @@ class HalfOpen(Phase):
         self.successes = 0
 
     def take(self, now: float, seconds: float, permits: int) -> Lease | None:
-        """A lease for `seconds`; None where all `permits` are out."""
+        """Take a lease for `seconds`; return None where all `permits` are taken."""
         self.leases = [lease for lease in self.leases if lease.expires_at - now > _ROUNDING]
         if len(self.leases) >= permits:
             return None
@@ -92,26 +92,26 @@ class HalfOpen(Phase):
         return lease
 
     def release(self, lease: Lease, now: float) -> bool:
-        """End a lease; False where it had already been lost."""
+        """Release a lease; return False where it had already expired."""
         if lease not in self.leases:
             return False
         self.leases.remove(lease)
         return lease.expires_at - now > _ROUNDING
 
     def seconds_left(self, now: float) -> float:
-        """Seconds until the first lease is lost."""
+        """Return the seconds until the first lease expires."""
         return max(0.0, min(lease.expires_at for lease in self.leases) - now)
 
 
 class Isolated(Phase):
-    """Refuses every call."""
+    """Isolated: every call is rejected."""
 
     __slots__ = ()
     state = CircuitState.OPEN
 
 
 class Disabled(Phase):
-    """Lets every call through, whatever happens."""
+    """Disabled: every call passes and no outcome changes the state."""
 
     __slots__ = ()
     state = CircuitState.CLOSED

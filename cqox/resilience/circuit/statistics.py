@@ -1,4 +1,4 @@
-"""How calls ended, counted, and what a circuit tells about itself."""
+"""Outcomes of calls, their totals, and the snapshot of a circuit."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,22 +10,22 @@ __all__ = ["CircuitMode", "CircuitSnapshot", "Outcome", "Totals"]
 
 
 class Outcome(StrEnum):
-    """How a call ended, as a circuit sees it. Every call ends in exactly one of these ways."""
+    """Outcome of a call, as classified by a circuit. Every call has exactly one outcome."""
 
     SUCCESS = "success"
     FAILURE = "failure"
     IGNORED = "ignored"
     """An exception that says nothing about the dependency."""
     CANCELLED = "cancelled"
-    """No verdict: it was ended from outside."""
+    """Neither success nor failure: the call was cancelled from outside."""
     REJECTED = "rejected"
-    """It was not let in."""
+    """The call was not admitted."""
     STALE = "stale"
-    """Its result came when the circuit had moved on."""
+    """The result arrived after the circuit had changed its state."""
 
 
 class CircuitMode(StrEnum):
-    """Whether a circuit decides by itself."""
+    """Mode of a circuit: automatic, or forced by an operator."""
 
     NORMAL = "normal"
     ISOLATED = "isolated"
@@ -34,10 +34,10 @@ class CircuitMode(StrEnum):
 
 
 class Totals:
-    """Ends of calls since the circuit was made; the owner's lock guards all but `quiet`.
+    """Lifetime totals of outcomes; the owner's lock guards all but `quiet`.
 
     Attributes:
-        quiet: successes that changed nothing else, which are not among `success`.
+        quiet: successes counted without the lock, as they could not change the state; not included in `success`.
     """
 
     __slots__ = ("cancelled", "failure", "ignored", "quiet", "rejected", "stale", "success")
@@ -47,29 +47,29 @@ class Totals:
         self.success = self.failure = self.ignored = self.cancelled = self.rejected = self.stale = 0
 
     def count(self, outcome: Outcome) -> None:
-        """One more call ended like this."""
+        """Count one call with this outcome."""
         name = outcome.value
         setattr(self, name, getattr(self, name) + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitSnapshot:
-    """A circuit at one moment; the totals are those since it was made.
+    """Snapshot of a circuit; the totals cover its lifetime.
 
     Attributes:
         name: name of the circuit.
-        state: whether calls go through.
-        mode: whether it decides by itself.
-        retry_after: seconds until a probe may go through, 0.0 where calls go through or none ever will.
-        recent_calls: calls in its window; 0 where it counts failures in a row.
-        recent_failures: failures in its window, or in a row.
+        state: its state.
+        mode: automatic, or forced by an operator.
+        retry_after: seconds until a probe may pass, 0.0 where calls pass or no probe ever will.
+        recent_calls: calls in its window; 0 where it counts consecutive failures.
+        recent_failures: failures in its window, or consecutive failures.
         recent_slow: slow calls in its window.
         success: calls that succeeded.
         failure: calls that failed.
-        ignored: calls that ended with an exception that does not count.
-        cancelled: calls that were ended from outside.
-        rejected: calls that were refused.
-        stale: calls whose result came too late to count.
+        ignored: calls that raised an exception that does not count.
+        cancelled: calls that were cancelled from outside.
+        rejected: calls that were rejected.
+        stale: calls whose result arrived after a change of state.
     """
 
     name: str
@@ -88,5 +88,5 @@ class CircuitSnapshot:
 
     @property
     def calls(self) -> int:
-        """All calls that have ended: the sum of the six totals."""
+        """Number of all ended calls: the sum of the six totals."""
         return self.success + self.failure + self.ignored + self.cancelled + self.rejected + self.stale

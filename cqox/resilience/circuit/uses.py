@@ -1,4 +1,4 @@
-"""What one breaker was put around: what a change of its settings must still agree with."""
+"""Uses of one breaker, which constrain later changes of its settings."""
 
 import math
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from cqox.resilience.pipeline.part import Changes, Facts, Limit
 
 __all__ = ["Uses"]
 
-# Uses that may come and go before those that are gone are looked for.
+# Dead uses that accumulate before they are purged.
 _SPARE = 64
 
 
 class Uses:
-    """The limits on attempts behind one breaker, held weakly, and whether plain functions are among its callees.
+    """Attempt limits behind one breaker, held weakly, and the kinds of its callees.
 
     Attributes:
         blocking: True once it has guarded a plain function.
@@ -27,7 +27,7 @@ class Uses:
         self._limits: dict[tuple[int, ...], tuple[ref[Limit], ...]] = {}
 
     def add(self, facts: Facts) -> None:
-        """Note one more use."""
+        """Record one more use."""
         self.blocking = self.blocking or not facts.asynchronous
         if not facts.limits:
             return
@@ -37,7 +37,7 @@ class Uses:
             self._limits, self._look_at = alive, 2 * len(alive) + _SPARE
 
     def attempt_timeouts(self, pending: Changes) -> Iterator[float]:
-        """The attempt timeout of each use once `pending` is made, in seconds."""
+        """Yield the attempt timeout of each use once `pending` is applied, in seconds."""
         for limits in tuple(self._limits.values()):
             alive = [limit for reference in limits if (limit := reference()) is not None]
             if len(alive) == len(limits):

@@ -1,4 +1,4 @@
-"""A failure rate over a sliding window: pure counting, handed its time, O(1) for each outcome."""
+"""Sliding windows for failure rates: pure, with time as an argument, O(1) per outcome."""
 
 import math
 from collections import deque
@@ -10,15 +10,15 @@ __all__ = ["CountWindow", "TimeWindow", "Window", "new_window"]
 
 
 class Window(Health):
-    """What was seen lately, and whether that is too much.
+    """Recent outcomes and their failure rate.
 
-    Successes that decide nothing are only counted, in a tally (`quiet_until`): while nothing bad is in the window, or
-    once there are calls enough to judge and the last that was recorded did not open. One more success makes no share
-    of failures larger.
+    Successes that cannot change the state are only counted, by an atomic counter (`quiet_until`): while the window has
+    no failed or slow call, or once it has enough calls and the last recorded outcome did not open the circuit. A
+    success never increases a failure rate.
 
     Attributes:
-        failures: those that failed.
-        slow: those that were slow, failed or not.
+        failures: failed calls in the window.
+        slow: slow calls in the window, failed or not.
     """
 
     __slots__ = ("_calls_to_judge", "_quiet", "_rate", "_recorded", "_slow_rate", "failures", "slow")
@@ -34,7 +34,7 @@ class Window(Health):
 
     @property
     def calls(self) -> int:
-        """Outcomes in the window."""
+        """Number of outcomes in the window."""
         raise NotImplementedError
 
     def reached(self) -> bool:
@@ -51,20 +51,20 @@ class Window(Health):
         return f"{self.slow} of {self.calls} calls were slow"
 
     def expire(self, now: float) -> None:
-        """Let go what has left the window by `now`."""
+        """Drop outcomes that have left the window by `now`."""
         raise NotImplementedError
 
     def under(self, settings: FailureRate) -> "Window":
-        """What was seen, judged by other settings; a window of another kind starts empty."""
+        """Convert to a window with other settings; a window of another kind starts empty."""
         raise NotImplementedError
 
     def _seen(self) -> int:
-        """All outcomes since it was made, with those that were only counted."""
+        """Return the number of all outcomes since construction, including those only counted."""
         return self._recorded + self._quiet.value()
 
 
 class CountWindow(Window):
-    """The last so many outcomes. Only those that failed or were slow are kept, with their numbers."""
+    """Count-based window. Only failed and slow outcomes are stored, with their sequence numbers."""
 
     __slots__ = ("_bad", "_size")
 
@@ -80,7 +80,7 @@ class CountWindow(Window):
         return min(self._seen(), self._size)
 
     def record(self, now: float, failed: bool, slow: bool) -> bool:
-        """See `Health.record`; time plays no part."""
+        """See `Health.record`; the time is ignored."""
         self._recorded += 1
         seen = self._seen()
         if failed or slow:
@@ -91,7 +91,7 @@ class CountWindow(Window):
         return bool(self._bad)
 
     def expire(self, now: float) -> None:
-        """Let go what has left the window by number; nothing leaves by time."""
+        """Drop outcomes that have left the window by count; the time is ignored."""
         self._forget(self._seen() - self._size)
 
     def under(self, settings: FailureRate) -> Window:
@@ -121,7 +121,7 @@ class CountWindow(Window):
 
 
 class _Slice:
-    """What was seen in a short time: the calls before it, and its failures."""
+    """One bucket of a time-based window: its failures, and the number of calls before it."""
 
     __slots__ = ("failures", "seen_before", "slow", "tick")
 
@@ -132,9 +132,9 @@ class _Slice:
 
 
 class TimeWindow(Window):
-    """The outcomes of the last so many seconds, kept in slices of a five-hundredth of that.
+    """Time-based window, divided into 500 slices.
 
-    An outcome is gone once it is that old, or at most one slice earlier.
+    An outcome expires at the age of the window, or up to one slice earlier.
     """
 
     __slots__ = ("_bad", "_forgotten", "_newest_until", "_slices", "_width")
@@ -155,7 +155,7 @@ class TimeWindow(Window):
         return self._seen() - self._forgotten
 
     def record(self, now: float, failed: bool, slow: bool) -> bool:
-        """See `Health.record`. A time before that of the outcome before, as threads may hand it in, counts as equal."""
+        """See `Health.record`. A time before the previous one, as threads may report, counts as equal to it."""
         if now >= self._newest_until:
             self.expire(now)
             self._begin_slice(int(now // self._width))
@@ -182,7 +182,7 @@ class TimeWindow(Window):
             self.quiet_until = -math.inf
 
     def under(self, settings: FailureRate) -> Window:
-        """See `Window.under`; what this window has let go is not known to a longer one."""
+        """See `Window.under`; a longer window does not recover dropped outcomes."""
         other = new_window(settings, self._quiet)
         if isinstance(other, TimeWindow):
             ends = [*(later.seen_before for later in self._slices), self._seen()][1:]
@@ -207,5 +207,5 @@ class TimeWindow(Window):
 
 
 def new_window(settings: FailureRate, quiet: AtomicCounter) -> Window:
-    """An empty window of the kind that `settings` ask for, which looks at `quiet` for what is only counted."""
+    """Create an empty window as configured by `settings`; `quiet` counts the successes that are not recorded."""
     return CountWindow(settings, quiet) if settings.seconds is None else TimeWindow(settings, quiet)
