@@ -1,4 +1,4 @@
-"""What is doubtful about an order of parts, in words. Every one of these orders is legal."""
+"""Warnings about questionable orders of parts. All of these orders are valid."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _ADMISSION_CONTROLS = frozenset({"Shed", "Drain"})
 
 
 def order_warnings(parts: Sequence[Part]) -> Iterator[str]:
-    """One sentence for each doubtful choice, `parts` being outermost first."""
+    """Yield one warning per questionable choice; `parts` are ordered outermost first."""
     retries = [at for at, part in enumerate(parts) if isinstance(part, Retry)]
     limits = [at for at, part in enumerate(parts) if isinstance(part, Limit)]
     if len(retries) > 1:
@@ -23,14 +23,14 @@ def order_warnings(parts: Sequence[Part]) -> Iterator[str]:
     for at in retries:
         yield from _retry_warnings(parts, at, limits)
     if not limits:
-        yield "nothing bounds an attempt: a callee that hangs is ended by the deadline of the caller alone"
+        yield "no timeout bounds an attempt: only the caller's deadline ends a callee that hangs"
     for at, part in enumerate(parts):
         if part.kind in _SLOTS and any(limit < at for limit in limits):
             yield f"the timeout outside of the {part.kind} counts the time in its queue"
         if part.kind in _SLOTS and any(isinstance(outer, CircuitBreaker) for outer in parts[:at]):
-            yield f"the {part.kind} inside of the circuit breaker holds probes in its queue"
+            yield f"the {part.kind} inside of the circuit breaker makes probes wait in its queue"
         if part.kind == "Fallback" and any(isinstance(outer, Retry | CircuitBreaker) for outer in parts[:at]):
-            yield "what is outside of the Fallback never sees a failure"
+            yield "the parts outside of the Fallback never see a failure"
     yield from _timeout_warnings(parts)
 
 
@@ -44,7 +44,7 @@ def _retry_warnings(parts: Sequence[Part], at: int, limits: Sequence[int]) -> It
         yield "the only timeout is outside of the retry: one attempt that hangs leaves no time for another"
     for inner in parts[at + 1 :]:
         if inner.kind in _SLOTS | _ADMISSION_CONTROLS:
-            yield f"the {inner.kind} is inside of the retry: each attempt asks it again"
+            yield f"the {inner.kind} is inside of the retry: each attempt must be admitted again"
         if isinstance(inner, CircuitBreaker):
             threshold = inner.settings.failure_threshold
             if inner.settings.failure_rate is None and threshold <= settings.max_attempts:
@@ -58,4 +58,4 @@ def _timeout_warnings(parts: Sequence[Part]) -> Iterator[str]:
     bounds = [part.seconds for part in parts if isinstance(part, Limit)]
     for outer, inner in itertools.pairwise(bounds):
         if inner >= outer:
-            yield f"the inner timeout of {inner:g} s never ends anything: the outer one of {outer:g} s comes first"
+            yield f"the inner timeout of {inner:g} s never expires: the outer one of {outer:g} s expires first"

@@ -1,6 +1,6 @@
-"""The decorators of the owner's document: one part each, ready to be stacked.
+"""Decorators for functions: one part each, which can be stacked.
 
-Stacked on one another they run as one stage. A bare retry decorator counts its function as idempotent.
+Stacked decorators run as one stage. A bare retry decorator counts its function as idempotent.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ __all__ = [
 
 
 class CircuitBreakerDecorator:
-    """What `circuit_breaker(...)` returns: gives each function that it decorates a breaker of its own."""
+    """Decorator returned by `circuit_breaker(...)`; each decorated function gets a breaker of its own."""
 
     __slots__ = ("_clock", "_name", "_settings")
 
@@ -40,7 +40,7 @@ class CircuitBreakerDecorator:
         self._clock = clock
 
     def __call__[**P, R](self, function: Callable[P, R]) -> GuardedFunction[P, R]:
-        """Guard `function`; the result has its breaker as `.breaker`.
+        """Guard `function` and expose its breaker as `.breaker` of the result.
 
         Raises:
             TypeError: it is of a kind that cannot be guarded.
@@ -62,13 +62,13 @@ def circuit_breaker(
     failure_rate: FailureRate | None = None,
     clock: Clock | TimeSource | None = None,
 ) -> CircuitBreakerDecorator:
-    """A decorator that stops calling a function that keeps failing.
+    """Decorate a function with a circuit breaker.
 
     Args:
-        failure_threshold: failures in a row that open the circuit, at least 1.
+        failure_threshold: consecutive failures that open the circuit, at least 1.
         recovery_timeout: seconds from opening to the next probe, from 0.
-        name: what rejections call it; the name of the function by default. The registry lists it by module and
-            qualified name, so that two functions of one name share nothing.
+        name: its name in rejections; the name of the function by default. The registry lists it by module and
+            qualified name, so that functions with the same name do not share a circuit.
         half_open_max_calls: see `CircuitBreaker`, as for all that follow.
         probe_timeout: see `CircuitBreaker`.
         probe: see `CircuitBreaker`.
@@ -108,7 +108,7 @@ def exponential_backoff_retry(
     clock: Clock | TimeSource | None = None,
     rng: Random | None = None,
 ) -> Retry:
-    """A decorator that calls again after an exception, with growing pauses.
+    """Decorate a function with retries and exponential backoff.
 
     Args:
         max_attempts: attempts in all, at least 1.
@@ -151,13 +151,13 @@ def retry_on_network_error(
     clock: Clock | TimeSource | None = None,
     rng: Random | None = None,
 ) -> Retry:
-    """A decorator that retries what networks do and time may cure: no connection, a lost one, 429, 502, 503, 504.
+    """Decorate a function with retries on transient network errors: connection errors, 429, 502, 503, 504.
 
     Args:
         max_attempts: attempts in all, at least 1.
         base_delay: the first pause before jitter, in seconds, from 0.
         max_delay: cap of the pause before jitter, in seconds, from 0.
-        jitter: how pauses are spread.
+        jitter: randomisation of the pauses; see `Retry`.
         budget: see `Retry`, as for all that follow.
         clock: see `Retry`.
         rng: see `Retry`.
@@ -180,13 +180,15 @@ def retry_on_database_error(
     clock: Clock | TimeSource | None = None,
     rng: Random | None = None,
 ) -> Retry:
-    """A decorator that retries what databases do and time may cure: connection, serialization, deadlock, shutdown.
+    """Decorate a function with retries on transient database errors.
+
+    These are connection errors, serialization failures, deadlocks and shutdowns.
 
     Args:
         max_attempts: attempts in all, at least 1.
         base_delay: the first pause before jitter, in seconds, from 0.
         max_delay: cap of the pause before jitter, in seconds, from 0.
-        jitter: how pauses are spread.
+        jitter: randomisation of the pauses; see `Retry`.
         budget: see `Retry`, as for all that follow.
         clock: see `Retry`.
         rng: see `Retry`.
@@ -200,7 +202,7 @@ def retry_on_database_error(
 
 
 def api_timeout(seconds: float = 30.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
-    """A decorator that bounds each call of an API in time; see `Timeout`.
+    """Decorate a function with a timeout for calls of an API; see `Timeout`.
 
     Raises:
         ValueError: `seconds` is not above 0.
@@ -209,7 +211,7 @@ def api_timeout(seconds: float = 30.0, *, clock: Clock | TimeSource | None = Non
 
 
 def database_timeout(seconds: float = 10.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
-    """A decorator that bounds each call of a database in time; see `Timeout`.
+    """Decorate a function with a timeout for calls of a database; see `Timeout`.
 
     Raises:
         ValueError: `seconds` is not above 0.
@@ -218,7 +220,7 @@ def database_timeout(seconds: float = 10.0, *, clock: Clock | TimeSource | None 
 
 
 def computation_timeout(seconds: float = 120.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
-    """A decorator that bounds each computation in time; see `Timeout`.
+    """Decorate a function with a timeout for computations; see `Timeout`.
 
     Raises:
         ValueError: `seconds` is not above 0.

@@ -1,4 +1,4 @@
-"""Parts put together: written outermost first, run in that order, never changed afterwards."""
+"""Policies: immutable compositions of parts, ordered outermost first."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ __all__ = ["PartSnapshot", "Policy", "PolicySnapshot"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSnapshot:
-    """One part of a policy at one moment.
+    """Snapshot of one part of a policy.
 
     Attributes:
         kind: class of the part.
         name: name of the part.
-        state: its own snapshot, None where it has no state.
+        state: snapshot of the part, None where it is stateless.
     """
 
     kind: str
@@ -35,11 +35,11 @@ class PartSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySnapshot:
-    """A policy at one moment.
+    """Snapshot of a policy.
 
     Attributes:
         name: name of the policy.
-        parts: its parts, outermost first.
+        parts: snapshots of its parts, outermost first.
     """
 
     name: str
@@ -47,14 +47,14 @@ class PolicySnapshot:
 
 
 class Policy:
-    """Parts around a call, outermost first: `Policy("engine", bulkhead, breaker, retry, timeout)`.
+    """A composition of parts around a call, outermost first: `Policy("engine", bulkhead, breaker, retry, timeout)`.
 
-    It is a decorator, and `policy.call(function, ...)` makes one call. A decorated function has the outermost breaker,
-    if there is one, as `.breaker`. Order is meaning: a breaker outside of the retry
-    counts calls, inside it counts attempts.
+    It is a decorator, and `policy.call(function, ...)` makes one call. A decorated function exposes the outermost
+    breaker, if there is one, as `.breaker`. The order matters: a breaker outside of the retry counts calls, one inside
+    of it counts attempts.
 
     Attributes:
-        name: what errors, events and the registry call it.
+        name: its name in errors, events and the registry.
         parts: outermost first.
     """
 
@@ -65,15 +65,15 @@ class Policy:
     _plans: dict[bool, list[Stage | WrapperStage]]
 
     def __init__(self, name: str, *parts: Part) -> None:
-        """Put `parts` together.
+        """Compose `parts`.
 
         Args:
             name: a non-empty name.
             parts: outermost first; at least one.
 
         Raises:
-            ValueError: the name is empty, there is no part, one is there twice, or two contradict each other.
-            TypeError: one is no part.
+            ValueError: the name is empty, there is no part, a part occurs twice, or two parts contradict each other.
+            TypeError: an argument is not a part.
         """
         check_name(name)
         if not parts:
@@ -86,7 +86,7 @@ class Policy:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "_plans", {})
-        # Planning once tells contradictions now, and not at the first decoration.
+        # Planning now reports contradictions here, and not at the first decoration.
         self._plan(True)
         registry.add(name, self)
 
@@ -97,11 +97,11 @@ class Policy:
         raise AttributeError(f"a policy never changes: {name} cannot be deleted")
 
     def __copy__(self) -> Self:
-        """Itself, as it never changes and shares the state of its parts anyway."""
+        """Return the policy itself, which is immutable."""
         return self
 
     def __deepcopy__(self, memo: object) -> Self:
-        """Itself: a copy of a circuit or a limit would guard nothing."""
+        """Return the policy itself: a copied circuit or limit would guard nothing."""
         return self
 
     def __reduce__(self) -> NoReturn:
@@ -111,10 +111,10 @@ class Policy:
         """Guard `function`.
 
         Raises:
-            TypeError: it is of a kind that cannot be guarded, or one of the parts cannot guard that kind.
+            TypeError: `function` is of a kind that cannot be guarded, or a part cannot guard that kind.
         """
         guarded = guard(function, self.parts, policy=self.name)
-        # The registry lists a policy that nobody else holds for as long as there is a function to operate by it.
+        # The function keeps the policy alive, so that the registry lists it for as long as it is in use.
         expose(guarded, __cqox_policy__=self)
         breakers = [part for part in self.parts if isinstance(part, CircuitBreaker)]
         if breakers:
@@ -125,7 +125,7 @@ class Policy:
         """Call `function` once: `await policy.call(fetch, url)`, or `policy.call(read, path)` for a plain function.
 
         Raises:
-            TypeError: it is of a kind that cannot be guarded.
+            TypeError: `function` is of a kind that cannot be guarded.
         """
         kind = kind_behind(function)
         if kind is Kind.FUNCTION and returns_awaitables(function):
@@ -133,10 +133,10 @@ class Policy:
         return cast("R", bind(function, kind, self._plan(kind.asynchronous))(*args, **kwargs))
 
     def part[Kind: Part](self, kind: type[Kind]) -> Kind:
-        """The outermost part of that class.
+        """Return the outermost part of a class.
 
         Raises:
-            LookupError: there is none.
+            LookupError: there is no part of that class.
         """
         for part in self.parts:
             if isinstance(part, kind):
@@ -144,40 +144,40 @@ class Policy:
         raise LookupError(f"policy {self.name} has no {kind.__name__}")
 
     def explain(self) -> str:
-        """The order in words, a line for each part, and a line for each doubtful choice."""
+        """Describe the order, with one line per part and one line per warning."""
         lines = [f"policy {self.name}, outermost first:"]
         lines += [f"  {number}. {part.describe()}" for number, part in enumerate(self.parts, start=1)]
         lines += [f"  warning: {doubt}" for doubt in order_warnings(self.parts)]
         return "\n".join(lines)
 
     def snapshot(self) -> PolicySnapshot:
-        """The state of every part."""
+        """Return the state of every part."""
         return PolicySnapshot(
             name=self.name,
             parts=tuple(PartSnapshot(kind=part.kind, name=part.name, state=part.snapshot()) for part in self.parts),
         )
 
     def setting_names(self) -> frozenset[str]:
-        """Names of the settings that `reconfigure` takes, each the shortest that no two share."""
+        """Return the settings that `reconfigure` takes, each by its shortest unambiguous name."""
         return frozenset(self._settings().names())
 
     def check_settings(self, changes: Mapping[str, object]) -> None:
-        """Check that `reconfigure` knows the names in `changes`; their values are not looked at.
+        """Check that `reconfigure` accepts the names in `changes`; the values are not checked.
 
         Raises:
-            TypeError: no part has such a setting, or several have it.
+            TypeError: a setting is unknown or ambiguous.
         """
         self._settings().by_part(changes)
 
     def reconfigure(self, **changes: object) -> None:
-        """Give its parts other settings without losing their state: all of them, or none.
+        """Change settings of the parts and keep their state; either all changes are applied or none.
 
-        A setting goes by its own name where one part alone has it, and by `part.setting` where several do:
+        A setting is addressed by its own name where only one part has it, and by `part.setting` where several do:
         `policy.reconfigure(**{"timeout.seconds": 2.0})`. `part` is the name or the kind of the part.
 
         Raises:
-            TypeError: no part has such a setting, or several have it.
-            ValueError: a setting is out of its range, or contradicts another; nothing is changed.
+            TypeError: a setting is unknown or ambiguous.
+            ValueError: a setting is out of its range or contradicts another; no setting is changed.
         """
         pending = self._settings().by_part(changes)
         prepared = [part.prepare(**pending[part]) for part in self.parts if part in pending]
@@ -187,7 +187,7 @@ class Policy:
             change()
 
     def isolate(self) -> None:
-        """Make its circuits refuse every call until `reset`."""
+        """Make its circuits reject every call until `reset`."""
         for breaker in self._breakers():
             breaker.isolate()
 
@@ -197,12 +197,12 @@ class Policy:
             breaker.disable()
 
     def observe_only(self) -> None:
-        """Make its circuits judge and let every call through until `reset`."""
+        """Make its circuits observe without enforcing until `reset`."""
         for breaker in self._breakers():
             breaker.observe_only()
 
     def reset(self) -> None:
-        """Close its circuits and let them decide by themselves."""
+        """Close its circuits and return them to normal mode."""
         for breaker in self._breakers():
             breaker.reset()
 

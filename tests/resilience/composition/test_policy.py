@@ -143,13 +143,13 @@ def test_the_same_part_twice_is_refused() -> None:
         Policy("p", slots, Retry(), slots)
 
 
-def test_explain_says_the_order_and_nothing_doubtful_about_a_sound_one() -> None:
+def test_explain_describes_the_order_without_warnings_for_a_sound_one() -> None:
     policy = Policy("engine", Bulkhead(5), CircuitBreaker("engine"), Retry(3, 1.0, 60.0, idempotent=True), Timeout(5.0))
     first, bulkhead, *others = policy.explain().splitlines()
     assert first == "policy engine, outermost first:"
     assert bulkhead.startswith("  1. bulkhead")
     assert others == [
-        "  2. circuit breaker engine: opens at 5 failures in a row, tests after 60 s",
+        "  2. circuit breaker engine: opens at 5 failures in a row, probes after 60 s",
         "  3. retry: up to 3 attempts, pauses from 1 s to 60 s, idempotent",
         "  4. timeout: 5 s for one attempt",
     ]
@@ -159,20 +159,20 @@ def test_explain_says_the_order_and_nothing_doubtful_about_a_sound_one() -> None
     ("parts", "warning"),
     [
         (lambda: (Retry(), Timeout(1.0)), "not idempotent"),
-        (lambda: (Retry(idempotent=True),), "nothing bounds an attempt"),
+        (lambda: (Retry(idempotent=True),), "no timeout bounds an attempt"),
         (lambda: (Timeout(9.0), Retry(idempotent=True)), "the only timeout is outside of the retry"),
-        (lambda: (Retry(idempotent=True), Bulkhead(5), Timeout(1.0)), "each attempt asks it again"),
+        (lambda: (Retry(idempotent=True), Bulkhead(5), Timeout(1.0)), "each attempt must be admitted again"),
         (
             lambda: (Retry(3, idempotent=True), CircuitBreaker("x", failure_threshold=3), Timeout(1.0)),
             "one call of 3 reaches its threshold of 3",
         ),
         (lambda: (Retry(3, idempotent=True), Retry(4, idempotent=True), Timeout(1.0)), "3 x 4 attempts"),
         (lambda: (Timeout(1.0), Bulkhead(5, 5), Timeout(0.5)), "counts the time in its queue"),
-        (lambda: (CircuitBreaker("x"), Bulkhead(5, 5), Timeout(0.5)), "holds probes in its queue"),
-        (lambda: (Timeout(1.0), Retry(idempotent=True), Timeout(2.0)), "never ends anything"),
+        (lambda: (CircuitBreaker("x"), Bulkhead(5, 5), Timeout(0.5)), "makes probes wait in its queue"),
+        (lambda: (Timeout(1.0), Retry(idempotent=True), Timeout(2.0)), "never expires"),
     ],
 )
-def test_explain_warns_of_doubtful_orders(parts, warning: str) -> None:
+def test_explain_warns_of_questionable_orders(parts, warning: str) -> None:
     explanation = Policy("p", *parts()).explain()
     assert [line for line in explanation.splitlines() if line.startswith("  warning: ") and warning in line]
 
