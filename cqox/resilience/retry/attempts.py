@@ -1,6 +1,6 @@
-"""The attempts of one call: whether another follows, after which pause, and what is said about it.
+"""Controller of the attempts of one call: whether another follows, after which delay, with log lines and events.
 
-The last exception is held only while the call pauses, so that a failed attempt keeps nothing alive.
+The last exception is referenced only during a pause, so that a failed attempt keeps nothing alive.
 """
 
 import inspect
@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 class RetryJudge(Judge):
-    """The attempts of one call."""
+    """Controller of the attempts of one call."""
 
     __slots__ = ("_attempt", "_delay", "_error", "_facts", "_outer", "_retry", "_token")
 
@@ -83,7 +83,7 @@ class RetryJudge(Judge):
             self._token = None
 
     def _resume(self) -> None:
-        """Begin the next attempt, unless the pause has changed what speaks for it."""
+        """Start the next attempt, unless a reason to give up arose during the pause."""
         error, self._error = self._error, None
         assert error is not None
         try:
@@ -92,7 +92,7 @@ class RetryJudge(Judge):
                 self._give_up(error, stop)
                 raise error
         finally:
-            del error  # its traceback holds this frame
+            del error  # its traceback references this frame
         requests = self._requests
         if requests is not None:
             requests.clear()
@@ -108,7 +108,7 @@ class RetryJudge(Judge):
         return _StopReason("the deadline has passed") if remaining() <= 0 else None
 
     def _reason_to_stop(self, error: Exception, called: bool) -> "_StopReason | None":
-        """Why no attempt follows, or None after putting the pause into `_delay`."""
+        """Return the reason to give up, or None after setting `_delay` to the pause."""
         settings = self._retry.settings
         if not settings.covers(error):
             return _StopReason("it is not one to retry", noted=False, logged=False)
@@ -185,11 +185,11 @@ class RetryJudge(Judge):
 
 
 def _add_note_once(error: Exception, note: str) -> None:
-    """Put `note` on `error`, in place of one that says the same with other numbers, and of the oldest of too many.
+    """Add `note` to `error`; it replaces a note that differs only in numbers, and the oldest of too many.
 
-    A callee may raise one object again and again.
+    A callee may raise the same exception object repeatedly.
     """
-    # A frozen exception takes no note, and goes to the caller without one.
+    # A frozen exception accepts no notes and reaches the caller without one.
     with suppress(AttributeError, TypeError):
         notes: object = getattr(error, "__notes__", None)
         if isinstance(notes, list):
@@ -207,23 +207,23 @@ def _without_numbers(note: str) -> tuple[str, str]:
 
 
 def _requested_wait(error: BaseException) -> float:
-    """Seconds that the other side asked to wait; the most of them where several answered."""
+    """Return the seconds that the server asked to wait; the maximum over the leaves of a group."""
     if isinstance(error, BaseExceptionGroup):
         return max(map(_requested_wait, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     return error.retry_after if isinstance(error, Rejected) else retry_after_of(error) or 0.0
 
 
 def _one_line(error: Exception) -> str:
-    # One line, which goes on with a period of its own.
+    # One line without a final period, as the log message adds its own.
     try:
         return (" ".join(str(error).split()) or repr(error)).removesuffix(".")
-    except Exception:  # noqa: BLE001 - the callee's own code, which decides about no attempt
+    except Exception:  # noqa: BLE001 - the exception's own code must not affect the retry
         return type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
 class _StopReason:
-    """Why no attempt follows, and where that is said."""
+    """Reason to give up, and whether it is noted on the exception and logged."""
 
     reason: str
     noted: bool = True
@@ -234,7 +234,7 @@ _warned_sites: set[tuple[str, int]] = set()
 
 
 def _warn_of_blocked_loop(seconds: float) -> None:
-    """Warn once for each line that makes a synchronous call wait on a thread that runs an event loop."""
+    """Warn once per call site that a synchronous retry pauses on a thread that runs an event loop."""
     frame, level = inspect.currentframe(), 1
     while frame is not None and frame.f_globals.get("__name__", "").startswith("cqox.resilience"):
         frame, level = frame.f_back, level + 1
@@ -242,7 +242,7 @@ def _warn_of_blocked_loop(seconds: float) -> None:
     if site not in _warned_sites:
         _warned_sites.add(site)
         warnings.warn(
-            f"a retry pauses for {seconds:.2f} s on a thread that runs an event loop, which stands still meanwhile: "
+            f"a retry pauses for {seconds:.2f} s on a thread that runs an event loop, which it blocks: "
             "make the function a coroutine function, or call it in a thread",
             RuntimeWarning,
             stacklevel=level,

@@ -1,7 +1,7 @@
-"""How many retries a dependency may get: a share of its first attempts, and a floor for quiet times.
+"""Retry budget of a dependency: a ratio of its first attempts, with a floor for low traffic.
 
-Without a budget, retries multiply the load on what is failing already. One budget is shared by every caller of one
-dependency. It only ever says whether a retry may be made: it delays nothing, and a first attempt never asks it.
+Without a budget, retries multiply the load on a dependency that is already failing. One budget is shared by all callers
+of one dependency. It only permits or denies retries: it delays nothing, and a first attempt is never denied.
 """
 
 import math
@@ -16,22 +16,22 @@ from cqox.resilience.runtime.token_bucket import TokenBucket, check_rate
 
 __all__ = ["RetryBudget", "RetryBudgetSnapshot"]
 
-# A budget saves up at most what it earns in this time, so that a quiet night does not pay for a storm.
+# A budget accumulates at most what it earns in this time, so that a quiet night does not fund a retry storm.
 _SAVED_SECONDS = 10.0
-# How finely first attempts are told apart by their time, as a share of that time.
+# Number of slices into which that time is divided to count first attempts.
 _SLICES = 20
-# The clock is read at every so many first attempts, as most calls need nothing else.
+# The clock is read once per this many first attempts, as most calls need nothing else.
 _LOOK_AT_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudgetSnapshot:
-    """A budget at one moment; the totals are those since it was made.
+    """Snapshot of a budget; the totals cover its lifetime.
 
     Attributes:
         name: name of the budget.
-        available: retries that it would grant at once, a part of one included.
-        capacity: the most that it saves up at present.
+        available: retries that it would grant now, including fractions.
+        capacity: the most that it accumulates at present.
         first_attempts: first attempts counted.
         granted: retries granted.
         refused: retries refused.
@@ -46,11 +46,11 @@ class RetryBudgetSnapshot:
 
 
 class RetryBudget:
-    """Grants retries for `ratio` of the first attempts and for `floor_per_second` as well; it starts full.
+    """A retry budget: `ratio` of the first attempts plus `floor_per_second`; it starts full.
 
-    What is not used is saved up: at most what the floor yields in ten seconds, or `ratio` of the first attempts of the
-    last ten seconds where that is more, and at least one retry. In any stretch of time the retries granted are at most
-    what was saved up, plus `ratio` times the first attempts, plus the floor times the seconds.
+    Unused retries accumulate up to what the floor yields in ten seconds, or `ratio` of the first attempts of the last
+    ten seconds where that is more, and at least one retry. In any interval the granted retries are at most the
+    accumulated ones, plus `ratio` times the first attempts, plus the floor times the seconds.
     """
 
     __slots__ = (
@@ -78,8 +78,8 @@ class RetryBudget:
 
         Args:
             ratio: retries per first attempt, at least 0.
-            floor_per_second: retries per second whatever the first attempts are, at least 0.
-            name: what snapshots call it.
+            floor_per_second: retries per second independent of the first attempts, at least 0.
+            name: its name in snapshots.
             clock: for tests.
 
         Raises:
@@ -96,17 +96,17 @@ class RetryBudget:
         self._first_attempts = self._granted = self._refused = 0
 
     def first_attempt(self) -> None:
-        """Count a first attempt: it earns its share of a retry. It is never delayed or refused."""
+        """Count a first attempt, which earns `ratio` of a retry. It is never delayed or denied."""
         if not self._arrivals.add() % _LOOK_AT_EVERY:
             try:
                 now = self._clock.now()
-            except RuntimeError:  # the clock of a loop that does not run here, which a retry is told
+            except RuntimeError:  # the clock of a loop that does not run here; a retry raises it
                 return
             with self._lock:
                 self._recent.see(now, self._arrivals.value())
 
     def may_retry(self) -> bool:
-        """Take one retry out of the budget; False where there is none, so that the last error is final."""
+        """Take one retry from the budget; return False where it is exhausted, so that the last error is final."""
         now = self._clock.checked_now()
         with self._lock:
             self._pay_in(now)
@@ -117,10 +117,10 @@ class RetryBudget:
             return False
 
     def reconfigure(self, *, ratio: float | None = None, floor_per_second: float | None = None) -> None:
-        """Go on with other settings, and with what is saved up as far as it fits; what is None stays as it is.
+        """Change settings and keep accumulated retries up to the new capacity; None leaves a setting unchanged.
 
         Raises:
-            ValueError: a setting is out of its range; nothing is changed.
+            ValueError: a setting is out of its range; no setting is changed.
         """
         now = self._clock.checked_now()
         with self._lock:
@@ -133,7 +133,7 @@ class RetryBudget:
             self._bucket.resize(now, rate=floor, capacity=self._capacity(floor))
 
     def snapshot(self) -> RetryBudgetSnapshot:
-        """What it would grant, and the totals."""
+        """Return the available retries and the totals."""
         now = self._clock.peek()
         with self._lock:
             self._pay_in(now)
@@ -147,7 +147,7 @@ class RetryBudget:
             )
 
     def _pay_in(self, now: float) -> None:
-        """What first attempts have earned since the last look: as nothing was taken meanwhile, it is the same now."""
+        """Credit first attempts since the last update; no retry was taken meanwhile, so crediting late is exact."""
         arrived = self._arrivals.value()
         self._recent.see(now, arrived)
         self._bucket.resize(now, rate=self._bucket.rate, capacity=self._capacity(self._bucket.rate))
@@ -159,10 +159,10 @@ class RetryBudget:
 
 
 class _Recent:
-    """How many first attempts there were in the last ten seconds, apart from the twentieth of them that is not over.
+    """Sliding count of first attempts in the last ten seconds, without the current slice.
 
     Attributes:
-        count: how many.
+        count: number of first attempts.
     """
 
     __slots__ = ("_before", "_slices", "count")
@@ -172,11 +172,11 @@ class _Recent:
     def __init__(self) -> None:
         self.count = 0
         self._before = 0
-        # Each slice of time with the number that had arrived by its end; the last one is the present.
+        # Each slice with the total by its end; the last one is the current slice.
         self._slices: deque[tuple[int, int]] = deque()
 
     def see(self, now: float, arrived: int) -> None:
-        """There were `arrived` in all by `now`; a time that cannot be read, or goes back, counts as the last."""
+        """Record `arrived` as the total at `now`; a time that is NaN or goes back counts as the last one."""
         slices = self._slices
         tick = slices[-1][0] if slices else -math.inf
         if now // self._WIDTH > tick:

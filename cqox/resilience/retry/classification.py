@@ -1,8 +1,7 @@
-"""What an exception says about the other side: may it pass, and did the other side ever get the request?
+"""Classification of exceptions: whether a failure is transient, and whether the request was sent.
 
-What lives here: one answer per exception, for network, HTTP status, PostgreSQL and Redis errors. Libraries are
-recognised by the names of their classes and never imported. What does not: the decision to retry, which also asks
-whether the call is idempotent, whether there is time, and whether there is budget.
+It covers network, HTTP status, PostgreSQL and Redis errors. Libraries are recognised by the names of their classes and
+never imported. The decision to retry, which also depends on idempotence, time and budget, is made in `attempts`.
 """
 
 import errno
@@ -29,7 +28,7 @@ __all__ = [
 
 
 class Kind(StrEnum):
-    """Where a failure comes from."""
+    """Origin of a failure."""
 
     NETWORK = "network"
     """The operating system, or a stream of asyncio, Trio or AnyIO."""
@@ -40,30 +39,30 @@ class Kind(StrEnum):
     TIMEOUT = "timeout"
     """An attempt's own limit."""
     REJECTION = "rejection"
-    """A policy of this package: nothing was tried."""
+    """A policy of this package: the callee was not called."""
     OTHER = "other"
 
 
 class Sent(StrEnum):
-    """How far the request got, as far as the exception proves it."""
+    """Delivery of the request, as far as the exception proves it."""
 
     NEVER = "never"
-    """That request never left. Its caller may have sent another one before."""
+    """This request was never sent. Its caller may have sent another one before."""
     UNDONE = "undone"
-    """It arrived, and the other side says that it did nothing or took it back."""
+    """It arrived, and the server reports that it was not executed or was rolled back."""
     MAYBE = "maybe"
-    """It may have been carried out."""
+    """It may have been executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What is known about one exception.
+    """Classification of one exception.
 
     Attributes:
-        kind: where it comes from.
-        transient: True where the same call may succeed later without anybody changing anything.
-        sent: how far the request got.
-        overload: True where the other side, or the way to it, was too busy.
+        kind: origin of the failure.
+        transient: True where the same call may succeed later without any change.
+        sent: delivery of the request.
+        overload: True where the server, or the path to it, was overloaded.
         code: the HTTP status or SQLSTATE, empty where there is none.
     """
 
@@ -80,7 +79,7 @@ def _known(kind: Kind, sent: Sent, *, transient: bool = True, overload: bool = F
 
 _OTHER = _known(Kind.OTHER, Sent.MAYBE, transient=False)
 _NETWORK_KINDS = frozenset({Kind.NETWORK, Kind.HTTP, Kind.TIMEOUT})
-# Drivers such as asyncpg let the bare OSError of a failed connection through.
+# Drivers such as asyncpg do not wrap the OSError of a failed connection.
 _DATABASE_KINDS = frozenset({Kind.DATABASE, Kind.REDIS, Kind.NETWORK, Kind.TIMEOUT})
 _IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
@@ -153,7 +152,7 @@ _BY_STATUS: Mapping[int, Failure] = {
     503: _known(Kind.HTTP, Sent.MAYBE, overload=True),
     504: _known(Kind.HTTP, Sent.MAYBE, overload=True),
 }
-# https://www.postgresql.org/docs/current/errcodes-appendix.html; a class of two characters stands for the rest of it.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; a class of two characters covers its remaining codes.
 _BY_SQLSTATE: Mapping[str, Failure] = {
     "08": _known(Kind.DATABASE, Sent.MAYBE),
     "08001": _known(Kind.DATABASE, Sent.NEVER),
@@ -187,10 +186,10 @@ _NETWORK_ERRNO = frozenset(
 
 
 def classify(error: BaseException) -> Failure:
-    """Tell what `error` says about the other side.
+    """Classify `error`.
 
     A group is transient only if every leaf is, and was never sent only if no leaf was; its kind is that of its leaves
-    where they agree. What is unknown is not transient and may have been sent.
+    where they agree. An unknown exception is not transient and may have been sent.
     """
     if isinstance(error, BaseExceptionGroup):
         return _combine([classify(leaf) for leaf in cast("BaseExceptionGroup[BaseException]", error).exceptions])
@@ -202,37 +201,40 @@ def classify(error: BaseException) -> Failure:
 
 
 def is_transient(error: BaseException) -> bool:
-    """True where the same call may succeed later without anybody changing anything."""
+    """Return whether the same call may succeed later without any change."""
     return classify(error).transient
 
 
 def never_sent(error: BaseException) -> bool:
-    """True where the request that failed provably never left.
+    """Return whether the failed request was provably never sent.
 
-    That is a fact about one request: whoever has made another one before must not be repeated for it.
+    This is a fact about one request: a caller that has sent another one before must not be retried because of it.
     """
     return classify(error).sent is Sent.NEVER
 
 
 def is_overload(error: BaseException) -> bool:
-    """True where the other side, or the way to it, was too busy: a timeout, 429, 503, 504, a full pool."""
+    """Return whether the server, or the path to it, was overloaded: a timeout, 429, 503, 504, a full pool."""
     return classify(error).overload
 
 
 def is_network_error(error: BaseException) -> bool:
-    """True for what a network does and time may cure: no connection, a lost one, a timeout, 429, 502, 503, 504."""
+    """Return whether `error` is a transient network error: connection error, timeout, 429, 502, 503, 504."""
     failure = classify(error)
     return failure.transient and failure.kind in _NETWORK_KINDS
 
 
 def is_database_error(error: BaseException) -> bool:
-    """True for what a database does and time may cure: connection, serialization, deadlock, shutdown; Redis too."""
+    """Return whether `error` is a transient error of a database or Redis.
+
+    These are connection errors, serialization failures, deadlocks and shutdowns.
+    """
     failure = classify(error)
     return failure.transient and failure.kind in _DATABASE_KINDS
 
 
 def is_idempotent_method(method: str) -> bool:
-    """True where the HTTP method may be repeated by definition (RFC 9110, section 9.2.2)."""
+    """Return whether the HTTP method is idempotent (RFC 9110, section 9.2.2)."""
     return method.upper() in _IDEMPOTENT_METHODS
 
 
@@ -249,7 +251,7 @@ def _combine(leaves: Sequence[Failure]) -> Failure:
 def _by_cqox(error: BaseException) -> Failure | None:
     match error:
         case AttemptTimeout():
-            # Time in a queue of this process says nothing about the other side.
+            # Time spent in a queue of this process says nothing about the server.
             return _known(Kind.TIMEOUT, Sent.MAYBE, overload=not error.before_call)
         case DeadlineExceeded():
             return _known(Kind.TIMEOUT, Sent.MAYBE, transient=False)
@@ -288,7 +290,7 @@ def _by_class(error: BaseException) -> Failure | None:
 
 
 def _refine(failure: Failure, error: BaseException) -> Failure:
-    """Add what only the instance tells: a certificate that stays wrong, an attempt to connect that failed."""
+    """Refine by the instance: certificate errors are permanent, and failed connects never sent a request."""
     if failure.kind is Kind.HTTP and _caused_by_certificate(error):
         return replace(failure, transient=False)
     if failure.sent is Sent.MAYBE and failure.transient and _failed_to_connect(failure, error):
@@ -298,7 +300,7 @@ def _refine(failure: Failure, error: BaseException) -> Failure:
 
 def _failed_to_connect(failure: Failure, error: BaseException) -> bool:
     if failure.kind is Kind.DATABASE:
-        # psycopg attaches the broken connection to an error of connecting, and to no other.
+        # psycopg attaches the connection only to errors raised while connecting.
         return getattr(error, "pgconn", None) is not None
     reason = error.__cause__ or error.__context__
     return failure.kind is Kind.REDIS and isinstance(reason, OSError) and "connecting to" in str(error)

@@ -1,7 +1,4 @@
-"""Another answer where there is none.
-
-What lives here: what a caller gets instead of an exception. What does not: deciding that a call failed.
-"""
+"""Fallback: a substitute result for a call that fails."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -16,11 +13,11 @@ __all__ = ["Fallback"]
 
 
 class Fallback(Wrapper):
-    """Answers with `answer(error)` where the call ends with one of `exceptions`: `Fallback(lambda error: [])`.
+    """A fallback: it returns `answer(error)` for a call that raises one of `exceptions`: `Fallback(lambda error: [])`.
 
-    `answer` may be a coroutine function where the call is awaited. What it raises goes to the caller instead.
-    Rejections are exceptions like others; a cancellation is none, and goes through. An exception group is answered
-    only if every leaf is one of `exceptions`.
+    `answer` may be a coroutine function where the call is awaited. An exception that it raises reaches the caller
+    instead. Rejections count as exceptions; a cancellation passes through. An exception group is covered only if every
+    leaf is one of `exceptions`.
     """
 
     __slots__ = ("_answer", "_awaited", "_exceptions", "name")
@@ -32,16 +29,16 @@ class Fallback(Wrapper):
         *,
         name: str = "fallback",
     ) -> None:
-        """Say what to answer, and when.
+        """Make a fallback.
 
         Args:
-            answer: takes the exception and returns the answer.
-            exceptions: classes to answer for, or a predicate.
-            name: what explanations call it.
+            answer: takes the exception and returns the substitute result.
+            exceptions: exception classes to cover, or a predicate.
+            name: its name in explanations.
 
         Raises:
-            ValueError: `exceptions` is empty or no exceptions.
-            TypeError: `answer` is no function: write `lambda error: value` for a constant.
+            ValueError: `exceptions` is empty or contains no exception classes.
+            TypeError: `answer` is not a function: write `lambda error: value` for a constant.
         """
         if not callable(answer):
             raise TypeError(f"answer must be a function of the exception, such as `lambda error: ...`, not {answer!r}")
@@ -50,11 +47,11 @@ class Fallback(Wrapper):
         self._answer = answer
         self._exceptions = exceptions
         self._awaited = inspect.iscoroutinefunction(answer) or inspect.iscoroutinefunction(
-            getattr(answer, "__call__", None)  # noqa: B004 - the method is looked at, not called
+            getattr(answer, "__call__", None)  # noqa: B004 - the method is inspected, not called
         )
 
     def covers(self, error: Exception) -> bool:
-        """Whether `error` is answered for."""
+        """Return whether the fallback covers `error`."""
         if isinstance(error, ExceptionGroup):
             return all(self.covers(leaf) for leaf in cast("ExceptionGroup[Exception]", error).exceptions)
         if callable(self._exceptions):
@@ -102,4 +99,4 @@ class Fallback(Wrapper):
 
     def describe(self) -> str:
         """See `Part.describe`."""
-        return "fallback: another answer where the call fails"
+        return "fallback: a substitute result where the call fails"

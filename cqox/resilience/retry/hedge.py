@@ -1,7 +1,6 @@
-"""A second try before the first has ended, against the slow tail.
+"""Hedged calls: a second attempt starts before the first has ended, to cut tail latency.
 
-What lives here: starting further attempts while one is under way, and taking the first answer. What does not:
-attempts one after the other (`retry`).
+Attempts overlap and the first result wins; sequential attempts are those of `retry`.
 """
 
 import itertools
@@ -25,15 +24,15 @@ __all__ = ["Hedge"]
 
 
 class Hedge(Wrapper):
-    """Calls again after every `delay` seconds without an answer, at most `max_attempts` in all; the first answer wins.
+    """A hedge: it starts another attempt after every `delay` seconds without a result; the first result wins.
 
-    The others are then cancelled, and awaited. An attempt that fails is not replaced; once none is under way any
-    more, the exception of the first that failed reaches the caller. It is for awaited calls that may be carried out
-    twice: using it says so. A further attempt is paid from `budget`. None is made for a request that is itself a
-    retry, for a probe of a circuit around it, nor once that circuit has changed its state.
+    The other attempts are then cancelled and awaited. A failed attempt is not replaced; once no attempt is running, the
+    exception of the first that failed reaches the caller. Use it only for awaited calls that are idempotent. A further
+    attempt is charged to `budget`. None is started for a request that is itself a retry, for a probe of an enclosing
+    circuit, or once that circuit has changed its state.
 
     Attributes:
-        max_attempts: attempts in all.
+        max_attempts: limit on the number of attempts, including the first.
     """
 
     __slots__ = ("_budget", "_clock", "_delay", "max_attempts", "name")
@@ -47,13 +46,13 @@ class Hedge(Wrapper):
         name: str = "hedge",
         clock: Clock | TimeSource | None = None,
     ) -> None:
-        """Say when to call again.
+        """Make a hedge.
 
         Args:
-            delay: seconds without an answer after which another attempt starts, above 0: the 95th percentile, say.
-            max_attempts: attempts in all, at least 2.
-            budget: how many further attempts the dependency gets, from all its callers.
-            name: what explanations call it.
+            delay: seconds without a result after which another attempt starts, above 0, such as the 95th percentile.
+            max_attempts: limit on the number of attempts, including the first, at least 2.
+            budget: budget of further attempts, shared by all callers of the dependency.
+            name: its name in explanations.
             clock: for tests.
 
         Raises:
@@ -74,7 +73,7 @@ class Hedge(Wrapper):
                 self._budget.first_attempt()
             outer = () if facts.outermost else tuple(itertools.chain(*enclosing.get()))
             if any(permit.single_attempt for permit in outer):
-                # One permit of a half-open circuit is one call.
+                # A permit of a half-open circuit covers one attempt.
                 return await call(*args, **kwargs)
             return await _Race(self, lambda: call(*args, **kwargs), outer).run()
 
@@ -86,13 +85,13 @@ class Hedge(Wrapper):
 
     def describe(self) -> str:
         """See `Part.describe`."""
-        return f"hedge: another attempt after every {self._delay:g} s without an answer, {self.max_attempts} in all"
+        return f"hedge: another attempt after every {self._delay:g} s without a result, {self.max_attempts} in all"
 
     def may_start_another(self, outer: tuple[Permit, ...]) -> bool:
-        """Whether a further attempt may be made; it is paid for if so.
+        """Return whether a further attempt may start; if so, it is charged to the budget.
 
         Args:
-            outer: what the call holds from the gates around the hedge.
+            outer: permits of the call from the gates around the hedge.
         """
         if serves_a_retry() or not all(permit.is_current() for permit in outer):
             return False
@@ -104,7 +103,7 @@ class Hedge(Wrapper):
 
 
 class _Race:
-    """The attempts of one call."""
+    """Concurrent attempts of one call."""
 
     __slots__ = (
         "_all_ended_in_queues",
@@ -139,7 +138,7 @@ class _Race:
                 mark_ended_in_queue(ended)
             raise
         finally:
-            # The first attempt waited for this call, in a task of its own.
+            # The queue waits of the first attempt, which ran in its own task, belong to this call.
             waits.set(self._waits)
         error, self._error = self._error, None
         if error is None or (self._won and isinstance(error, Exception)):
@@ -147,15 +146,15 @@ class _Race:
         try:
             raise error
         finally:
-            del error  # its traceback holds this frame
+            del error  # its traceback references this frame
 
     async def _race(self) -> None:
         async with open_task_group(self._hedge.name) as group:
             group.start_soon(self._start_further, group, name=f"{self._hedge.name}: delay")
             self._start(group, 0)
             await self._over.wait()
-            # All that is under way is ended now. A later cancellation could end nothing more, and it would cost the
-            # answer.
+            # All running attempts are cancelled now. A later cancellation could end nothing more and would discard the
+            # result.
             group.cancel_scope.shield = True
             group.cancel_scope.cancel()
 
@@ -183,7 +182,7 @@ class _Race:
             if cancellation is None:
                 self._failed(error)
             elif self._won:
-                # What a beaten attempt raises beside its cancellation counts no more than what it raises instead.
+                # Exceptions that a losing attempt raises with its cancellation are dropped, as those instead of it are.
                 raise cancellation  # noqa: B904 - a part of the error in hand
             else:
                 raise
@@ -197,7 +196,7 @@ class _Race:
             self._over.set()
 
     def _failed(self, error: BaseException) -> None:
-        """It reaches the caller once no attempt is under way any more; what is no `Exception` does at once."""
+        """Record a failure: it is raised once no attempt is running, or at once where it is not an `Exception`."""
         self._running -= 1
         if self._error is None or not isinstance(error, Exception):
             self._error = error
@@ -206,10 +205,10 @@ class _Race:
 
 
 def _cancellation_in(error: BaseException) -> BaseException | None:
-    """What in `error` is the cancellation of an enclosing scope, which ends this task.
+    """Return the part of `error` that is the cancellation of an enclosing scope, which ends this task.
 
-    A callee may also raise the cancellation of something that it waited for, as asyncio has it. To the group of tasks
-    that would look like the end of the attempt without a word, so it is handed on as any other exception.
+    On asyncio a callee may also raise the cancellation of a task that it awaited. The task group would drop it
+    silently, so it is treated as any other exception.
     """
     if isinstance(error, Exception | GeneratorExit):
         return error if isinstance(error, GeneratorExit) else None

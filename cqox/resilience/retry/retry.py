@@ -1,7 +1,7 @@
-"""Calling again after a failure, where that helps and does no harm.
+"""Retry with exponential backoff, as a part of a policy and as a decorator.
 
-What lives here: the part. What does not: the decision after each attempt (`_retry_judge`), what an exception means
-(`classification`), how long to wait (`backoff`), how many retries a dependency gets (`budget`).
+The decision after each attempt is made in `attempts`; exceptions are classified in `classification`, delays computed in
+`backoff`, and retries limited in `budget`.
 """
 
 import uuid
@@ -28,14 +28,14 @@ __all__ = ["Exceptions", "Retry", "RetryChanges", "RetrySettings"]
 
 
 class Retry(RetryPart):
-    """Calls again after an exception, at most `max_attempts` times in all, with growing pauses.
+    """A retry: it repeats a failed call up to `max_attempts` attempts in all, with exponential backoff.
 
-    The pause is min(base_delay · 2^attempt, max_delay) · (0.5 + random()). `Retry-After` is honoured where it asks for
-    more. It gives up, with the last exception of the callee and a note on it, where the pause would outlast the
-    deadline, the budget is used up, an enclosing circuit has opened, or the request in hand is itself a retry.
+    The pause is min(base_delay · 2^attempt, max_delay) · (0.5 + random()). `Retry-After` is honoured where it is
+    longer. It gives up, with the last exception of the callee and a note on it, where the pause would exceed the
+    deadline, the budget is exhausted, an enclosing circuit has opened, or the request being served is itself a retry.
 
-    A cancellation is never retried. A call that is not idempotent is retried only where its first request provably
-    never left and it has begun no other: `propagate` notes the requests, and the name of an exception proves nothing.
+    A cancellation is never retried. A call that is not idempotent is retried only where its first request was provably
+    never sent and it has started no other: `propagate` records the requests; an exception's name alone proves nothing.
     """
 
     __slots__ = ("_gives_key", "budget", "clock", "name", "rng", "settings")
@@ -56,22 +56,22 @@ class Retry(RetryPart):
         clock: Clock | TimeSource | None = None,
         rng: Random | None = None,
     ) -> None:
-        """Say when and how to call again.
+        """Make a retry.
 
         Args:
-            max_attempts: attempts in all, at least 1.
+            max_attempts: limit on the number of attempts, including the first, at least 1.
             base_delay: the first pause before jitter, in seconds, from 0.
             max_delay: cap of the pause before jitter, in seconds, from 0.
-            jitter: how pauses are spread: True, False, "full" or "decorrelated".
-            exceptions: classes to retry, or a predicate. `Exception` leaves rejections out: list their class to retry
-                them.
-            budget: how many retries the dependency gets, from all its callers.
-            idempotent: True where the call may be carried out twice. A bare decorator counts as that.
-            idempotency_key: gives all attempts of a call one `Idempotency-Key`, which `propagate` sends.
-            max_retry_after: the longest pause that a server may ask for, in seconds, from 0; `max_delay` by default.
-            name: what the registry calls it.
-            clock: what sleeps; by default the system's, or the simulated one in charge.
-            rng: draws the jitter.
+            jitter: randomisation of the pauses: True, False, "full" or "decorrelated".
+            exceptions: classes to retry, or a predicate. `Exception` does not include rejections: list their class to
+                retry them.
+            budget: retry budget, shared by all callers of the dependency.
+            idempotent: True where the call may be executed twice. A bare decorator implies it.
+            idempotency_key: gives all attempts of a call the same `Idempotency-Key`, which `propagate` sends.
+            max_retry_after: the longest `Retry-After` to honour, in seconds, from 0; `max_delay` by default.
+            name: its name in the registry.
+            clock: clock that sleeps; by default the system's, or the simulated clock in effect.
+            rng: random generator of the jitter.
 
         Raises:
             ValueError: a setting is out of its range.
@@ -99,10 +99,10 @@ class Retry(RetryPart):
         return frozenset(RetryChanges.__annotations__)
 
     def reconfigure(self, **changes: Unpack[RetryChanges]) -> None:
-        """Go on with other settings of the constructor, for failures from now on.
+        """Change settings of the constructor, for failures from now on.
 
         Raises:
-            ValueError: a setting is out of its range; nothing is changed.
+            ValueError: a setting is out of its range; no setting is changed.
         """
         self.prepare(**changes)()
 
@@ -143,11 +143,11 @@ class Retry(RetryPart):
         settings = self.settings
         return (
             f"retry: up to {settings.max_attempts} attempts, pauses from {settings.base_delay:g} s to "
-            f"{settings.max_delay:g} s, {'idempotent' if settings.idempotent else 'only what was never sent'}"
+            f"{settings.max_delay:g} s, {'idempotent' if settings.idempotent else 'only requests never sent'}"
         )
 
     def tell_start(self, facts: Facts, attempt: int) -> None:
-        """Tell listeners that an attempt begins."""
+        """Emit the event that an attempt starts."""
         events.emit(
             AttemptStarted(
                 name=facts.policy, at=self.clock.peek(), attempt=attempt, max_attempts=self.settings.max_attempts
@@ -156,7 +156,7 @@ class Retry(RetryPart):
 
 
 class _CallScope(Permit):
-    """Keeps in force what all attempts of one call share: its idempotency key, and what they have sent."""
+    """Context shared by all attempts of one call: its idempotency key and its recorded requests."""
 
     __slots__ = ("_key", "_requests")
 

@@ -1,7 +1,6 @@
-"""How long a server asked its client to wait: the `Retry-After` field, read and never trusted.
+"""Parser of the `Retry-After` field (RFC 9110, section 10.2.3), and its lookup on an exception.
 
-What lives here: the field's two forms (RFC 9110, section 10.2.3) and where an exception carries it. What to do about
-the answer is the retry's business.
+The value is untrusted input; the retry decides what to do with it.
 """
 
 import time
@@ -12,18 +11,18 @@ from email.utils import parsedate_to_datetime
 __all__ = ["LONGEST_SECONDS", "parse_retry_after", "retry_after_of"]
 
 LONGEST_SECONDS = 1e9
-"""The longest wait that is reported, in seconds (32 years): any longer request means the same, and it stays finite."""
+"""The longest wait that is reported, in seconds (32 years), so that the value stays finite."""
 
 
 def parse_retry_after(value: str, *, wall_time: float) -> float | None:
-    """Read one `Retry-After` value.
+    """Parse one `Retry-After` value.
 
     Args:
-        value: the field as it was received: whole seconds or an HTTP date. Anything else is no request to wait.
-        wall_time: the present, in seconds since the epoch; a date is understood relative to it.
+        value: the field as received: whole seconds or an HTTP date. Any other value is ignored.
+        wall_time: current time, in seconds since the epoch; a date is relative to it.
 
     Returns:
-        Seconds to wait, from 0 to `LONGEST_SECONDS`; None where the value is neither form. What lies in the past is 0.
+        Seconds to wait, from 0 to `LONGEST_SECONDS`; None where the value has neither form. A date in the past gives 0.
     """
     value = value.strip()
     digits = value.removeprefix("-")
@@ -37,17 +36,17 @@ def parse_retry_after(value: str, *, wall_time: float) -> float | None:
 
 
 def retry_after_of(error: BaseException, *, wall_clock: Callable[[], float] = time.time) -> float | None:
-    """How long the response behind `error` asked to wait.
+    """Return the wait that the response attached to `error` asks for.
 
-    It is read from `error.response.headers`, as httpx and requests have it. A date is compared with the response's own
-    `Date` where there is one, so that a client's wrong clock does not matter.
+    It is read from `error.response.headers`, the attribute of httpx and requests. A date is compared with the
+    response's `Date` where there is one, so that a wrong client clock does not matter.
 
     Args:
-        error: what the callee raised.
-        wall_clock: gives the present in seconds since the epoch.
+        error: exception that the callee raised.
+        wall_clock: returns the current time in seconds since the epoch.
 
     Returns:
-        Seconds, from 0 to `LONGEST_SECONDS`, or None where nothing was asked.
+        Seconds, from 0 to `LONGEST_SECONDS`, or None where the response has no valid field.
     """
     headers = getattr(getattr(error, "response", None), "headers", None)
     asked = _field(headers, "retry-after")

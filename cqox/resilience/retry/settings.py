@@ -1,4 +1,4 @@
-"""The settings of a retry, checked when they are given, and which exceptions they cover."""
+"""Settings of a retry, validated on construction, with the exceptions that they cover."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from cqox.resilience.runtime.ranges import check_count, check_exceptions, check_
 __all__ = ["Exceptions", "RetryChanges", "RetrySettings"]
 
 type Exceptions = tuple[type[BaseException], ...] | Callable[[Exception], bool]
-"""Which exceptions to retry: classes, or what answers for each exception."""
+"""Exceptions to retry: classes, or a predicate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySettings:
-    """See `Retry`, which takes the same.
+    """Settings of a retry; see `Retry`, which takes the same arguments.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -43,11 +43,11 @@ class RetrySettings:
 
     @property
     def longest_retry_after(self) -> float:
-        """The longest wait that a server may ask for, in seconds."""
+        """The longest `Retry-After` to honour, in seconds."""
         return self.max_delay if self.max_retry_after is None else self.max_retry_after
 
     def covers(self, error: BaseException) -> bool:
-        """Whether `error` is one to retry. A group is if every leaf is; a rejection only if its class is listed."""
+        """Return whether `error` is covered: a group if every leaf is, a rejection only if its class is listed."""
         if isinstance(error, BaseExceptionGroup):
             return all(map(self.covers, cast("BaseExceptionGroup[BaseException]", error).exceptions))
         if not isinstance(error, Exception) or (isinstance(error, DeadlineExceeded) and error.before_call):
@@ -61,7 +61,7 @@ class RetrySettings:
 
 
 class RetryChanges(TypedDict, total=False):
-    """What can be changed at run time."""
+    """Settings that can be changed at run time."""
 
     max_attempts: int
     base_delay: float

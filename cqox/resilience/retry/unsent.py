@@ -1,8 +1,8 @@
-"""Whether a callee that failed has sent anything, as far as the transport proves it.
+"""Proof that a failed callee has sent no request, as far as the transport provides it.
 
-An exception tells of one request, and a callee may make several: a redirect, a loop, a group of tasks. So a retry that
-is not idempotent notes the requests that begin while an attempt runs (`propagate` does that), and believes an exception
-only if it is that of the first request and no other has begun.
+An exception concerns one request, but a callee may send several: a redirect, a loop, a task group. So a retry that is
+not idempotent records the requests that start during an attempt (through `propagate`), and relies on an exception only
+if it belongs to the first request and no other has started.
 """
 
 from collections.abc import MutableMapping
@@ -19,10 +19,10 @@ _MOST_CAUSES = 8
 
 
 class AttemptRequests:
-    """The requests that have begun in the present attempt of one call.
+    """Requests that have started in the current attempt of one call.
 
     Attributes:
-        owner: the retry that asks.
+        owner: the retry that records them.
     """
 
     __slots__ = ("_begun", "_enclosing", "owner")
@@ -30,22 +30,22 @@ class AttemptRequests:
     def __init__(self, owner: object, further_out: "AttemptRequests | None") -> None:
         self.owner = owner
         self._enclosing = further_out
-        # Appending is one step, from whatever task or thread of the attempt.
+        # Appending is atomic, from any task or thread of the attempt.
         self._begun: list[object] = []
 
     def begin(self, mark: object) -> None:
-        """A request begins, here and in the attempts around this one."""
+        """Record the start of a request, here and in the enclosing attempts."""
         attempt: AttemptRequests | None = self
         while attempt is not None:
             attempt._begun.append(mark)
             attempt = attempt._enclosing
 
     def clear(self) -> None:
-        """Another attempt follows; nothing was sent in the last one."""
+        """Reset for the next attempt."""
         self._begun = []
 
     def prove_unsent(self, error: BaseException) -> bool:
-        """True where `error` is that of the first request, which never left, and no other has begun."""
+        """Return whether `error` belongs to the first request, which was never sent, and no other has started."""
         return len(self._begun) == 1 and self._is_of(self._begun[0], error)
 
     def _is_of(self, mark: object, error: BaseException) -> bool:
@@ -62,15 +62,15 @@ class AttemptRequests:
         return False
 
 
-# It travels with whoever was started by the attempt, also into groups that were opened before it.
+# Tasks started by the attempt inherit it, also in task groups that were opened before.
 attempt_requests: ContextVar[AttemptRequests | None] = ContextVar("cqox_attempt_requests", default=None)
-"""The requests of the innermost attempt that must know them."""
+"""The requests of the innermost attempt that records them."""
 
 
 def note_request(extensions: MutableMapping[str, object]) -> None:
-    """A request with these `extensions` is about to be sent.
+    """Record that a request with these `extensions` is about to be sent.
 
-    A redirect has the extensions of the request before it, and is another request.
+    A redirect inherits the extensions of the previous request, but is another request.
     """
     attempt = attempt_requests.get()
     if attempt is not None:
@@ -79,7 +79,7 @@ def note_request(extensions: MutableMapping[str, object]) -> None:
 
 
 def _mark_of(error: BaseException) -> object:
-    # httpx raises RuntimeError where an exception has no request.
+    # httpx raises RuntimeError for an exception without a request.
     with suppress(RuntimeError):
         extensions: Any = getattr(getattr(error, "request", None), "extensions", None)
         if isinstance(extensions, MutableMapping):
