@@ -309,7 +309,7 @@ def test_a_policy_of_all_limits_explains_itself_and_takes_new_settings() -> None
     for words in (
         "drain:",
         "shed:",
-        "bulkhead: at most 10 calls at once, 5 waiting",
+        "bulkhead: at most 10 concurrent calls, 5 waiting",
         "rate limit: 50",
         "adaptive limit:",
     ):

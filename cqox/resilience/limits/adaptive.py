@@ -1,6 +1,6 @@
-"""A limit on concurrency that finds itself: additive increase, multiplicative decrease.
+"""Adaptive concurrency limit: additive increase, multiplicative decrease (AIMD).
 
-What lives here: when the limit moves, and by how much. What does not: slots and queue (`_slot_gate`).
+This module adjusts the limit; slots and their queue are in `slot_gate`.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ __all__ = ["AdaptiveLimit", "AdaptiveLimitSnapshot"]
 
 
 class Aimd:
-    """The arithmetic: pure, told what happened.
+    """Pure AIMD arithmetic.
 
     Attributes:
-        limit: the present limit, from `least` to `most`; its whole part counts.
-        generation: how often it was cut.
+        limit: current limit, from `least` to `most`; its integer part applies.
+        generation: number of decreases so far.
     """
 
     __slots__ = ("decrease", "generation", "increase", "least", "limit", "most")
@@ -38,18 +38,18 @@ class Aimd:
         self.generation = 0
 
     def succeeded(self, running: int) -> None:
-        """A call came back in good order while `running` calls, itself included, were under way.
+        """Record a success while `running` calls, itself included, were in progress.
 
-        The limit grows by `increase` for each round of `limit` such calls. While less than half of it is in use nothing
-        is learned about more, so that it does not grow in idle times.
+        The limit grows by `increase` per round of `limit` successes. It does not grow while less than half of it is in
+        use, as successes then give no evidence for a higher limit.
         """
         if 2 * running >= self.limit:
             self.limit = min(float(self.most), self.limit + self.increase / self.limit)
 
     def overloaded(self, generation: int) -> None:
-        """A call admitted in `generation` met an overload.
+        """Record an overload of a call that was admitted in `generation`.
 
-        The calls that were under way together tell of the same overload: the limit is cut once for all of them.
+        Concurrent calls report the same overload, so the limit decreases only once for all of them.
         """
         if generation == self.generation:
             self.limit = max(float(self.least), self.limit * self.decrease)
@@ -58,17 +58,17 @@ class Aimd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveLimitSnapshot:
-    """An adaptive limit at one moment; the totals are those since it was made.
+    """Snapshot of an adaptive limit; the totals cover its lifetime.
 
     Attributes:
         name: name of the limit.
-        limit: calls that may run at once now.
-        running: calls that run.
-        queued: calls that wait.
+        limit: current limit on concurrent calls.
+        running: running calls.
+        queued: waiting calls.
         admitted: calls that got a slot.
-        rejected: calls refused, at once or while they waited.
-        abandoned: calls that were cancelled, or ran out of time, while they waited.
-        cuts: how often the limit was cut.
+        rejected: calls rejected, on arrival or while they waited.
+        abandoned: calls that were cancelled or timed out while they waited.
+        cuts: number of decreases of the limit.
     """
 
     name: str
@@ -82,12 +82,12 @@ class AdaptiveLimitSnapshot:
 
 
 class AdaptiveLimit(SlotGate):
-    """A bulkhead whose number of slots follows what the other side can bear.
+    """A bulkhead whose number of slots adapts to the capacity of the dependency.
 
-    It grows by `increase` for each round of successes while at least half of it is in use, and is cut to `decrease` of
-    itself by an overload: a timeout, 429, 503, 504, a full pool, a call slower than `slow_call_seconds`, or a
-    deadline that passed after the callee had its fair share of the time. It never leaves `min_limit` to `max_limit`.
-    Other failures and cancellations do not move it.
+    The limit grows by `increase` per round of successes while at least half of it is in use. An overload multiplies it
+    by `decrease`: a timeout, 429, 503, 504, a full pool, a call slower than `slow_call_seconds`, or a deadline that
+    passed after the callee had its fair share of the time. It stays within `min_limit` and `max_limit`. Other failures
+    and cancellations do not change it.
     """
 
     __slots__ = ("_aimd", "_overloads", "_slow_call_seconds")
@@ -109,15 +109,15 @@ class AdaptiveLimit(SlotGate):
         """Make a limit.
 
         Args:
-            initial_limit: slots to begin with, from `min_limit` to `max_limit`.
-            min_limit: the fewest, at least 1.
-            max_limit: the most, at least `min_limit`.
-            max_queued: places in the queue, at least 0.
-            increase: slots gained for each round of successes, a finite number above 0.
-            decrease: what an overload leaves of the limit, above 0 and below 1.
-            slow_call_seconds: a call that takes as long counts as an overload, above 0; None for no such bound.
-            overloads: tells an overload from other failures.
-            name: what rejections and snapshots call it.
+            initial_limit: initial number of slots, from `min_limit` to `max_limit`.
+            min_limit: lower bound of the limit, at least 1.
+            max_limit: upper bound of the limit, at least `min_limit`.
+            max_queued: length of the queue, at least 0.
+            increase: slots gained per round of successes, a finite number above 0.
+            decrease: factor applied to the limit on an overload, above 0 and below 1.
+            slow_call_seconds: duration from which a call counts as an overload, above 0; None for no such bound.
+            overloads: predicate that returns whether a failure is an overload.
+            name: its name in rejections and snapshots.
             clock: for tests.
 
         Raises:
@@ -142,21 +142,21 @@ class AdaptiveLimit(SlotGate):
 
     @property
     def limit(self) -> int:
-        """Calls that may run at once now."""
+        """Current limit on concurrent calls."""
         return int(self._aimd.limit)
 
     def new_permit(self) -> Permit:
-        """Remember when the call began, and how often the limit had been cut."""
+        """Create a permit with the start time of the call and the generation of the limit."""
         started = 0.0 if self._slow_call_seconds is None else self._clock.checked_now()
         return _Flight(self, self._aimd.generation, started)
 
     def reconfigure(
         self, *, min_limit: int | None = None, max_limit: int | None = None, max_queued: int | None = None
     ) -> None:
-        """Go on between other bounds; what is None stays as it is.
+        """Change the bounds; None leaves a bound unchanged.
 
         Raises:
-            ValueError: a bound is out of its range; nothing is changed.
+            ValueError: a bound is out of its range; no bound is changed.
         """
         self.prepare(min_limit=min_limit, max_limit=max_limit, max_queued=max_queued)()
 
@@ -177,7 +177,7 @@ class AdaptiveLimit(SlotGate):
         return change
 
     def snapshot(self) -> AdaptiveLimitSnapshot:
-        """The limit, what is going on, and the totals."""
+        """Return the limit, the calls in progress and the totals."""
         with self._lock:
             return AdaptiveLimitSnapshot(
                 name=self.name,
@@ -193,10 +193,10 @@ class AdaptiveLimit(SlotGate):
     def describe(self) -> str:
         """See `Part.describe`."""
         aimd = self._aimd
-        return f"adaptive limit: {self.limit} calls at once now, between {aimd.least} and {aimd.most}"
+        return f"adaptive limit: {self.limit} concurrent calls now, between {aimd.least} and {aimd.most}"
 
     def failed(self, flight: "_Flight", error: BaseException) -> None:
-        """Learn from a failure if it tells of an overload, and give the slot back."""
+        """Adjust the limit if the failure is an overload, and release the slot."""
         overloaded = False
         try:
             overloaded = isinstance(error, Exception) and self._overloads(error)
@@ -211,7 +211,7 @@ class AdaptiveLimit(SlotGate):
         return seconds if seconds < slow else seconds - seconds_in_queues(self._clock.now, flight.started)
 
     def finished(self, flight: "_Flight", *, overloaded: bool) -> None:
-        """Learn from a call that came back, in good order or overloaded, and give its slot back."""
+        """Adjust the limit by the outcome of a call, and release its slot."""
         aimd, slow = self._aimd, self._slow_call_seconds
         try:
             overloaded = overloaded or (slow is not None and self._seconds_of(flight, slow) >= slow)
@@ -228,7 +228,7 @@ class AdaptiveLimit(SlotGate):
 
 
 class _Flight(Permit):
-    """One call under an adaptive limit."""
+    """Permit of one call under an adaptive limit."""
 
     __slots__ = ("_gate", "generation", "started")
 

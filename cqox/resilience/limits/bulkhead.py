@@ -1,7 +1,6 @@
-"""At most so many calls at once, and a bounded queue for the rest.
+"""Bulkhead: a fixed limit on concurrent calls, with a bounded queue.
 
-What lives here: a fixed number of slots. What does not: how a slot is waited for (`_slot_gate`), and a number that
-finds itself (`adaptive`).
+Waiting for slots is implemented in `slot_gate`; `adaptive` has the limit that adapts.
 """
 
 from collections.abc import Callable
@@ -17,17 +16,17 @@ __all__ = ["Bulkhead", "BulkheadSnapshot"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkheadSnapshot:
-    """A bulkhead at one moment; the totals are those since it was made.
+    """Snapshot of a bulkhead; the totals cover its lifetime.
 
     Attributes:
         name: name of the bulkhead.
-        max_concurrent: slots there are.
-        max_queued: places in the queue.
+        max_concurrent: number of slots.
+        max_queued: length of the queue.
         running: slots in use.
-        queued: calls that wait.
+        queued: waiting calls.
         admitted: calls that got a slot.
-        rejected: calls refused, at once or while they waited.
-        abandoned: calls that were cancelled, or ran out of time, while they waited.
+        rejected: calls rejected, on arrival or while they waited.
+        abandoned: calls that were cancelled or timed out while they waited.
     """
 
     name: str
@@ -41,14 +40,14 @@ class BulkheadSnapshot:
 
 
 class Bulkhead(SlotGate):
-    """Lets `max_concurrent` calls in at once, lets `max_queued` wait, and refuses the rest with `BulkheadFull`.
+    """A bulkhead: it admits `max_concurrent` calls, queues `max_queued`, and rejects the rest with `BulkheadFull`.
 
-    Who waited longest comes next, the more critical before the less. Where the queue is full, a call that is more
-    critical takes the place of the latest of the least critical, which is refused.
+    The queue is ordered by criticality, then by arrival. Where it is full, a more critical call evicts the latest
+    of the least critical calls, which is rejected.
 
-    A cancellation while a call waits gives up its place; a slot that was handed over in the same moment goes to the
-    next. A thread waits no longer than its deadline, and where it runs an event loop it never waits: the slot might
-    be held by a task of that very loop. One bulkhead may be shared by threads and loops.
+    A cancellation of a waiting call leaves the queue; a slot that was granted at the same moment passes to the next
+    call. A thread waits no longer than its deadline, and a thread that runs an event loop never waits: a task of the
+    same loop might hold the slot. One bulkhead may be shared by threads and event loops.
     """
 
     __slots__ = ("_slot",)
@@ -64,9 +63,9 @@ class Bulkhead(SlotGate):
         """Make a bulkhead.
 
         Args:
-            max_concurrent: slots, at least 1.
-            max_queued: places in the queue, at least 0.
-            name: what rejections and snapshots call it.
+            max_concurrent: number of slots, at least 1.
+            max_queued: length of the queue, at least 0.
+            name: its name in rejections and snapshots.
             clock: for tests.
 
         Raises:
@@ -78,16 +77,16 @@ class Bulkhead(SlotGate):
         self._slot = _Slot(self)
 
     def new_permit(self) -> Permit:
-        """All slots are alike."""
+        """Return the permit shared by all calls."""
         return self._slot
 
     def reconfigure(self, *, max_concurrent: int | None = None, max_queued: int | None = None) -> None:
-        """Go on with other limits; what is None stays as it is.
+        """Change the limits; None leaves a limit unchanged.
 
-        Calls that run go on. Calls that wait are let in or refused as the new limits have it.
+        Running calls continue. Waiting calls are admitted or rejected according to the new limits.
 
         Raises:
-            ValueError: a limit is out of its range; nothing is changed.
+            ValueError: a limit is out of its range; no limit is changed.
         """
         self.prepare(max_concurrent=max_concurrent, max_queued=max_queued)()
 
@@ -99,7 +98,7 @@ class Bulkhead(SlotGate):
         return lambda: self.resize(limit, queue_limit)
 
     def snapshot(self) -> BulkheadSnapshot:
-        """The limits, what is going on, and the totals."""
+        """Return the limits, the calls in progress and the totals."""
         with self._lock:
             return BulkheadSnapshot(
                 name=self.name,
@@ -115,11 +114,11 @@ class Bulkhead(SlotGate):
     def describe(self) -> str:
         """See `Part.describe`."""
         slots = self._slots
-        return f"bulkhead: at most {slots.limit} calls at once, {slots.queue_limit} waiting"
+        return f"bulkhead: at most {slots.limit} concurrent calls, {slots.queue_limit} waiting"
 
 
 class _Slot(Permit):
-    """A slot of one bulkhead; as all its slots are alike, every call gets the same object."""
+    """Permit of one bulkhead, shared by all its calls."""
 
     __slots__ = ("_bulkhead",)
 

@@ -1,7 +1,6 @@
-"""Stop taking work, wait for what is under way, say what was cut.
+"""Graceful shutdown: reject new work, wait for work in flight, report what was cut.
 
-What lives here: counting what is in flight, refusing what is new, waiting with a grace. What does not: signals and
-sockets (the services own them), and cancelling what is left, which the owner of the task group does.
+Signals and sockets belong to the services. The owner of the task group cancels work that outlasts the grace period.
 """
 
 from collections.abc import Callable, Generator
@@ -24,11 +23,11 @@ __all__ = ["Drain", "DrainReport", "InFlight"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
-    """Work that is under way.
+    """Work in flight.
 
     Attributes:
-        name: what it is.
-        seconds: how long it has been under way, in seconds.
+        name: name of the work.
+        seconds: time in flight, in seconds.
     """
 
     name: str
@@ -37,12 +36,12 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainReport:
-    """What became of the work that was in flight when the drain began.
+    """Outcome of a drain.
 
     Attributes:
-        finished: how much of it ended by itself.
-        cut: what was still under way when the grace was over, the oldest first; empty after a clean drain.
-        seconds: how long the drain took, in seconds.
+        finished: number of entries in flight at the start that ended by themselves.
+        cut: work still in flight at the end of the grace period, oldest first; empty after a clean drain.
+        seconds: duration of the drain, in seconds.
     """
 
     finished: int
@@ -51,11 +50,11 @@ class DrainReport:
 
 
 class Drain(Gate):
-    """Counts what is in flight; once begun, refuses what is new with `Draining` and waits for the rest.
+    """A drain: it counts work in flight; once begun, it rejects new work with `Draining` and waits for the rest.
 
-    It is the outermost part of what a process serves: `with drain:`, `async with drain:`, a decorator, a part of a
-    `Policy`, or `with drain.entry("POST /orders"):`, which gives a report its names. It may be shared by threads and
-    loops. It begins once and never ends.
+    It is the outermost part of a served call: `with drain:`, `async with drain:`, a decorator, a part of a `Policy`, or
+    `with drain.entry("POST /orders"):`, which names the work in the report. It may be shared by threads and event
+    loops. It begins once and cannot be undone.
     """
 
     def __init__(
@@ -64,8 +63,8 @@ class Drain(Gate):
         """Make a drain.
 
         Args:
-            name: what rejections call it.
-            retry_after: seconds after which a refused call may try another process, at least 0.
+            name: its name in rejections.
+            retry_after: seconds after which a rejected call may try another process, at least 0.
             clock: for tests.
 
         Raises:
@@ -83,18 +82,18 @@ class Drain(Gate):
 
     @property
     def begun(self) -> bool:
-        """True once new work is refused."""
+        """True once new work is rejected."""
         return self._began_at is not None
 
     @property
     def in_flight(self) -> tuple[InFlight, ...]:
-        """What is under way, the oldest first."""
+        """Work in flight, oldest first."""
         now = self._clock.peek()
         with self._lock:
             return tuple(InFlight(name=entry.name, seconds=now - entry.since) for entry in self._inside)
 
     def begin(self) -> None:
-        """Refuse new work from now on; again does nothing. It takes no lock and never blocks."""
+        """Reject new work from now on; idempotent. It takes no lock and never blocks."""
         if self._began_at is None:
             self._began_at = self._clock.now()
 
@@ -103,7 +102,7 @@ class Drain(Gate):
         """Count the block as work in flight, in async and sync code alike.
 
         Args:
-            name: what a report calls it.
+            name: its name in the report.
 
         Raises:
             Draining: the drain has begun.
@@ -124,15 +123,15 @@ class Drain(Gate):
 
     def describe(self) -> str:
         """See `Part.describe`."""
-        return "drain: refuses new calls once it has begun"
+        return "drain: rejects new calls once it has begun"
 
     async def wait(self, grace: float) -> DrainReport:
-        """Begin, and wait until nothing is in flight or the grace is over.
+        """Begin, and wait until nothing is in flight or the grace period is over.
 
-        A cancellation ends the wait; the drain goes on, and `wait` may be called again.
+        A cancellation ends the wait; the drain continues, and `wait` may be called again.
 
         Args:
-            grace: seconds, at least 0; infinite to wait for as long as it takes.
+            grace: grace period in seconds, at least 0; infinite for no limit.
 
         Raises:
             ValueError: `grace` is out of its range.
@@ -159,7 +158,7 @@ class Drain(Gate):
             group.cancel_scope.cancel()
 
     def wait_sync(self, grace: float) -> DrainReport:
-        """The same for plain threads: it blocks this one.
+        """Synchronous twin of `wait`; it blocks this thread.
 
         Raises:
             ValueError: `grace` is out of its range.
@@ -218,7 +217,7 @@ class Drain(Gate):
 
 
 class _Entry(Permit):
-    """One piece of work in flight."""
+    """Permit of one unit of work in flight."""
 
     __slots__ = ("_leave", "name", "since")
 

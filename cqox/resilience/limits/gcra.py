@@ -1,8 +1,8 @@
-"""Who may go when, under a rate with a burst: pure arithmetic, handed its time.
+"""Generic cell rate algorithm with reservations: pure arithmetic; time is an argument.
 
-A turn that was promised stands: who waits for it sleeps until then. So a turn that is given back cannot go to those who
-wait behind it. It goes to whoever comes next, until its time has passed; were it paid back as a token, that one and the
-last in the queue would go at once.
+A reserved turn is fixed, as its caller sleeps until then. So a cancelled turn cannot go to the calls queued behind it.
+It goes to the next arrival until its time has passed; returned as a token, it would let that arrival and the last call
+in the queue pass at the same time.
 """
 
 from bisect import insort
@@ -15,14 +15,14 @@ __all__ = ["Gcra"]
 
 
 class Gcra:
-    """Turns at a rate, as many at once as the bucket holds; it starts full."""
+    """Turns at a rate, with a burst as large as the bucket; it starts full."""
 
     __slots__ = ("_bucket", "_cancelled", "_debt", "_reserved")
 
     def __init__(self, rate: float, capacity: float) -> None:
         """Args:
         rate: turns per second, above 0.
-        capacity: turns that are saved up, at least 1.
+        capacity: size of the burst, at least 1.
         """
         self._bucket = TokenBucket(rate, capacity)
         self._reserved: deque[float] = deque()
@@ -36,20 +36,20 @@ class Gcra:
 
     @property
     def capacity(self) -> float:
-        """Turns that are saved up at most."""
+        """Size of the burst."""
         return self._bucket.capacity
 
     def take(self, now: float) -> bool:
-        """Take a turn now; False where there is none, or others wait."""
+        """Take a turn now; return False where none is available or other calls wait."""
         if self._reserved:
             self._spend_due(now)
         return not self._reserved and self._bucket.take(now)
 
     def reserve(self, now: float, longest: float) -> float | None:
-        """Take the next turn if it comes in at most `longest` seconds.
+        """Reserve the next turn if it comes within `longest` seconds.
 
         Returns:
-            When it is, `now` for at once; None where nothing was taken.
+            The time of the turn, `now` for an immediate one; None where none was reserved.
         """
         turn = self._next(now)
         if turn - now > longest:
@@ -65,7 +65,7 @@ class Gcra:
         return turn
 
     def cancel(self, now: float, turn: float) -> None:
-        """A turn that was promised is not needed."""
+        """Cancel a reserved turn."""
         self._spend_due(now)
         if turn not in self._reserved:
             self._bucket.add(1.0)
@@ -75,13 +75,13 @@ class Gcra:
         self._forget_cancelled(now)
 
     def seconds_until(self, now: float) -> float:
-        """Seconds until a turn that nobody has been promised."""
+        """Return the seconds until the next turn that is not reserved."""
         return self._next(now) - now
 
     def level(self, now: float) -> float:
-        """Turns that could be taken at once, less those that are promised.
+        """Return the turns available now, less the reserved ones.
 
-        It changes nothing, so that a clock which is not the owner's, or NaN, does no harm.
+        It changes no state, so that another clock or NaN does no harm.
         """
         bucket, waiting = copy(self._bucket), len(self._reserved)
         for turn in self._reserved:
@@ -92,7 +92,7 @@ class Gcra:
         return bucket.level(now) - waiting
 
     def resize(self, now: float, *, rate: float, capacity: float) -> None:
-        """Go on at another rate; what was promised stands, and what that is too much is paid for by who comes next."""
+        """Change the rate and burst; reservations stay, and later turns pay for any excess."""
         self._spend_due(now)
         self._bucket.resize(now, rate=rate, capacity=capacity)
         self._cancelled.clear()
@@ -107,11 +107,11 @@ class Gcra:
             return now + self._bucket.seconds_until(now)
         if self._cancelled:
             return self._cancelled[0]
-        # The last of those who wait takes the token that has just come.
+        # The last reserved turn takes the token that has just arrived.
         return self._reserved[-1] + (1.0 + self._debt) / self._bucket.rate
 
     def _spend_due(self, now: float) -> None:
-        """Take out of the bucket what was promised for a time that has come."""
+        """Spend the tokens of reserved turns whose time has come."""
         while self._reserved and self._reserved[0] <= now:
             self._bucket.spend(self._reserved.popleft())
         self._forget_cancelled(now)
@@ -119,6 +119,6 @@ class Gcra:
     def _forget_cancelled(self, now: float) -> None:
         while self._cancelled and self._cancelled[0] < now:
             self._cancelled.popleft()
-        # Behind the last who waits, every turn is free in any case.
+        # After the last reserved turn, every turn is free in any case.
         while self._cancelled and (not self._reserved or self._cancelled[-1] > self._reserved[-1]):
             self._cancelled.pop()

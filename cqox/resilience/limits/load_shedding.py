@@ -1,7 +1,6 @@
-"""Refusing work before it costs anything, the least critical first.
+"""Load shedding by criticality: reject the least critical work first, before it costs anything.
 
-What lives here: at what load which level is refused. What does not: where the level comes from (`criticality`,
-`http`), and hard limits on concurrency (`bulkhead`, `adaptive`).
+The level comes from `criticality`; hard limits on concurrency are `bulkhead` and `adaptive`.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,19 +26,19 @@ DEFAULT_SHARES: Mapping[Criticality, float] = MappingProxyType(
         Criticality.CRITICAL_PLUS: 1.0,
     }
 )
-"""How much of the capacity may be in use for a call of each level to be let in still."""
+"""Load below which calls of each level are admitted, as a share of the capacity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShedSnapshot:
-    """A shed at one moment; the totals are those since it was made.
+    """Snapshot of a load shedder; the totals cover its lifetime.
 
     Attributes:
         name: name of the shed.
         load: the load, 1.0 being the capacity.
-        running: calls that it has let in and that have not ended.
-        admitted: calls let in.
-        rejected: calls refused, by level.
+        running: admitted calls that have not ended.
+        admitted: admitted calls.
+        rejected: rejected calls, by level.
     """
 
     name: str
@@ -50,10 +49,10 @@ class ShedSnapshot:
 
 
 class Shed(Gate):
-    """Lets a call in only while the load is below the share of the capacity that its criticality may use.
+    """A load shedder: it admits a call only while the load is below the share for its criticality.
 
-    The load is the number of calls under way by `capacity`, or what `load` tells where that is given. A health probe
-    (`Criticality.PROBE`) is never refused, and counts.
+    The load is the number of running calls divided by `capacity`, or the result of `load` where that is given. A health
+    probe (`Criticality.PROBE`) is never rejected, but counts towards the load.
     """
 
     __slots__ = (
@@ -83,13 +82,12 @@ class Shed(Gate):
         """Make a shed.
 
         Args:
-            capacity: calls under way that are a load of 1, at least 1.
-            shares: for each level the share of the capacity, above 0 and at most 1, at which it is refused. A level
-                that is left out has the share of the next level above it. More critical levels have no smaller
-                shares.
-            load: tells the load, 1.0 being the capacity, instead of counting: a queue's delay, a memory's level.
-            retry_after: seconds after which a refused call may try again, at least 0.
-            name: what rejections call it.
+            capacity: running calls that make a load of 1, at least 1.
+            shares: for each level the share of the capacity, above 0 and at most 1, from which it is rejected. An
+                omitted level has the share of the next level above it. More critical levels have no smaller shares.
+            load: returns the load, 1.0 being the capacity, instead of counting: queue delay or memory use, for example.
+            retry_after: seconds after which a rejected call may be retried, at least 0.
+            name: its name in rejections.
             clock: for tests.
 
         Raises:
@@ -108,10 +106,10 @@ class Shed(Gate):
         self._permit = _ShedPermit(self)
 
     def admit(self, deadline: Ambient | None) -> Permit:
-        """Let the call in if its level may come in at this load.
+        """Admit the call if its level is admitted at the current load.
 
         Raises:
-            Shed: `cqox.errors.Shed`: it may not.
+            Shed: `cqox.errors.Shed`: the load is too high for its level.
         """
         level = current_criticality()
         measured = None if self._load is None or level is Criticality.PROBE else self._load()
@@ -128,15 +126,15 @@ class Shed(Gate):
         return self._permit
 
     def leave(self) -> None:
-        """One of the calls that were let in has ended."""
+        """Record the end of an admitted call."""
         with self._lock:
             self._running -= 1
 
     def reconfigure(self, *, capacity: int | None = None, shares: Mapping[Criticality, float] | None = None) -> None:
-        """Go on with other settings; what is None stays as it is.
+        """Change settings; None leaves a setting unchanged.
 
         Raises:
-            ValueError: a setting is out of its range; nothing is changed.
+            ValueError: a setting is out of its range; no setting is changed.
         """
         self.prepare(capacity=capacity, shares=shares)()
 
@@ -153,7 +151,7 @@ class Shed(Gate):
         return change
 
     def snapshot(self) -> ShedSnapshot:
-        """The load, and the totals."""
+        """Return the load and the totals."""
         load = None if self._load is None else self._load()
         with self._lock:
             return ShedSnapshot(
@@ -167,11 +165,11 @@ class Shed(Gate):
     def describe(self) -> str:
         """See `Part.describe`."""
         shares = ", ".join(f"{level.label} from {share:.0%}" for level, share in self._shares.items())
-        return f"shed: of {self._capacity} calls under way, refuses {shares}"
+        return f"shed: of {self._capacity} running calls, rejects {shares}"
 
 
 class _ShedPermit(Permit):
-    """A call that was let in; all are alike."""
+    """Permit of an admitted call, shared by all calls."""
 
     __slots__ = ("_shed",)
 
@@ -190,7 +188,7 @@ class _ShedPermit(Permit):
 
 
 def _complete_shares(shares: object) -> Mapping[Criticality, float]:
-    """The share of every level but that of probes, checked."""
+    """Validate `shares` and fill in the omitted levels."""
     given = cast("Mapping[object, object]", shares) if isinstance(shares, Mapping) else None
     if given is None or not given.keys() <= DEFAULT_SHARES.keys():
         levels = ", ".join(level.name for level in DEFAULT_SHARES)

@@ -1,6 +1,6 @@
-"""At most so many calls in a time, with a burst.
+"""Rate limit with a burst, to keep to the rate that a dependency allows.
 
-What lives here: keeping to the rate that another side allows. What does not: limits on what runs at once (`bulkhead`).
+Limits on concurrency are in `bulkhead`.
 """
 
 from collections.abc import Callable
@@ -23,13 +23,13 @@ __all__ = ["RateLimit", "RateLimitSnapshot"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitSnapshot:
-    """A rate limit at one moment; the totals are those since it was made.
+    """Snapshot of a rate limit; the totals cover its lifetime.
 
     Attributes:
         name: name of the limit.
-        available: calls that it would let in at once, a part of one included; below 0 where calls wait.
-        admitted: calls let in.
-        rejected: calls refused.
+        available: calls that it would admit now, including fractions; below 0 where calls wait.
+        admitted: admitted calls.
+        rejected: rejected calls.
         abandoned: calls that were cancelled while they waited.
     """
 
@@ -41,12 +41,12 @@ class RateLimitSnapshot:
 
 
 class RateLimit(Gate):
-    """Lets in `calls` per `seconds`, evenly, and as many at once as `burst` says; it starts with a full burst.
+    """A rate limit: it admits `calls` per `seconds`, evenly spaced, with a burst of `burst`, full at the start.
 
-    A call that comes too early waits its turn where that takes at most `max_wait` seconds, and no longer than the
-    deadline; else it is refused with `RateLimited`, whose `retry_after` says how long it would have been. Turns are
-    given in the order of arrival. A cancellation while a call waits gives its turn back: whoever comes next has it, and
-    who waits already keeps the turn that was given.
+    An early call waits for its turn if that takes at most `max_wait` seconds and no longer than the deadline; otherwise
+    it is rejected with `RateLimited`, whose `retry_after` is the time to its turn. Turns are reserved in order of
+    arrival. A cancellation of a waiting call cancels its turn, which the next arrival takes; calls that already wait
+    keep their turns.
     """
 
     __slots__ = ("_abandoned", "_admitted", "_clock", "_gcra", "_lock", "_max_wait", "_rejected", "name")
@@ -64,11 +64,11 @@ class RateLimit(Gate):
         """Make a limit.
 
         Args:
-            calls: how many calls, at least 1.
-            seconds: in how many seconds, above 0.
-            burst: how many at once after a quiet time, at least 1; `calls` by default.
-            max_wait: the longest that a call waits for its turn, in seconds, from 0.
-            name: what rejections call it.
+            calls: calls per period, at least 1.
+            seconds: length of the period in seconds, above 0.
+            burst: calls admitted at once after an idle time, at least 1; `calls` by default.
+            max_wait: the longest wait of a call for its turn, in seconds, from 0.
+            name: its name in rejections.
             clock: for tests.
 
         Raises:
@@ -84,10 +84,10 @@ class RateLimit(Gate):
         self._admitted = self._rejected = self._abandoned = 0
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
-        """Let the call in if it is its turn now; None where it may wait for it.
+        """Admit the call if a turn is available now; return None where it may wait for one.
 
         Raises:
-            RateLimited: it is not, and would not be soon enough.
+            RateLimited: no turn is available and the call may not wait.
         """
         now = self._clock.checked_now()
         with self._lock:
@@ -102,7 +102,7 @@ class RateLimit(Gate):
         """Wait for the turn of this call.
 
         Raises:
-            RateLimited: it would not come soon enough.
+            RateLimited: the turn would come too late.
         """
         turn, wait = self._reserve(deadline)
         if wait > 0:
@@ -115,7 +115,7 @@ class RateLimit(Gate):
         return _PERMIT
 
     def admit_blocking(self, deadline: Ambient | None) -> Permit:
-        """Block this thread until the turn of this call; it never does where the thread runs an event loop.
+        """Block this thread until the turn of this call, unless the thread runs an event loop.
 
         Raises:
             RateLimited: as for `admit_waiting`, or this thread runs an event loop.
@@ -140,10 +140,10 @@ class RateLimit(Gate):
         burst: int | None = None,
         max_wait: float | None = None,
     ) -> None:
-        """Go on at another rate; `calls` and `seconds` go together, and what else is None stays as it is.
+        """Change the rate; `calls` and `seconds` go together, and None leaves any other setting unchanged.
 
         Raises:
-            ValueError: a setting is out of its range, or one of `calls` and `seconds` is missing; nothing is changed.
+            ValueError: a setting is out of its range, or one of `calls` and `seconds` is missing; none is changed.
         """
         self.prepare(calls=calls, seconds=seconds, burst=burst, max_wait=max_wait)()
 
@@ -168,7 +168,7 @@ class RateLimit(Gate):
         return change
 
     def snapshot(self) -> RateLimitSnapshot:
-        """What it would let in, and the totals."""
+        """Return the available calls and the totals."""
         now = self._clock.peek()
         with self._lock:
             return RateLimitSnapshot(
@@ -220,4 +220,4 @@ def _burst(calls: object) -> float:
 
 
 _PERMIT = Permit()
-"""The turn of a call: there is nothing to give back when it ends."""
+"""Permit of an admitted call; nothing is released when the call ends."""

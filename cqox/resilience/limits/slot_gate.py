@@ -1,7 +1,7 @@
-"""Gates that hand out slots and queue for them: the shell around `_slots`, with lock, waits and totals.
+"""Base class of gates with slots and a queue: lock, waits and totals around the pure `slots`.
 
-What lives here: taking a slot, waiting for one, giving it back, from tasks of any loop and from threads alike. What
-does not: whose turn it is (`_slots`), and how many slots there are (`bulkhead`, `adaptive`).
+Tasks of any event loop and threads acquire, wait for and release slots. The order of the queue is decided in `slots`,
+the number of slots in `bulkhead` and `adaptive`.
 """
 
 from abc import abstractmethod
@@ -24,7 +24,7 @@ __all__ = ["SlotGate"]
 
 
 class SlotGate(Gate):
-    """Slots and a queue. Its permit gives one slot back by `release`."""
+    """A gate with slots and a queue. Its permit releases one slot by `release`."""
 
     __slots__ = ("_abandoned", "_admitted", "_clock", "_lock", "_rejected", "_slots", "name")
 
@@ -37,13 +37,13 @@ class SlotGate(Gate):
 
     @abstractmethod
     def new_permit(self) -> Permit:
-        """The permit of a call that has just got a slot."""
+        """Return the permit of a call that has just acquired a slot."""
 
     def admit(self, deadline: Ambient | None) -> Permit | None:
-        """Take a slot if one is free; None where the call may wait for one.
+        """Acquire a slot if one is free; return None where the call may wait for one.
 
         Raises:
-            BulkheadFull: neither a slot nor a place in the queue is free.
+            BulkheadFull: no slot is free and there is no queue.
         """
         with self._lock:
             entered = self._slots.enter()
@@ -59,7 +59,7 @@ class SlotGate(Gate):
         """Wait for a slot.
 
         Raises:
-            BulkheadFull: there was no place in the queue, or a more critical call took it.
+            BulkheadFull: the queue was full, or a more critical call evicted this one.
         """
         waiter = TaskWaiter(current_criticality())
         if self._enter_or_enqueue(waiter):
@@ -75,7 +75,7 @@ class SlotGate(Gate):
         return self._permit()
 
     def admit_blocking(self, deadline: Ambient | None) -> Permit:
-        """Block this thread until there is a slot.
+        """Block this thread until a slot is free.
 
         Raises:
             BulkheadFull: as for `admit_waiting`, or this thread runs an event loop.
@@ -99,13 +99,13 @@ class SlotGate(Gate):
         return self._permit()
 
     def release(self) -> None:
-        """Give one slot back."""
+        """Release one slot."""
         with self._lock:
             waiter = self._next()
         self._wake(waiter)
 
     def resize(self, limit: int | None, queue_limit: int | None) -> None:
-        """Go on with other limits; what is None stays as it is."""
+        """Change the limits; None leaves a limit unchanged."""
         slots = self._slots
         with self._lock:
             granted, evicted = slots.resize(
@@ -153,12 +153,12 @@ class SlotGate(Gate):
             return True
 
     def _stop_waiting(self, waiter: Waiter) -> None:
-        """Leave the queue; a slot that was handed over meanwhile goes to the next."""
+        """Leave the queue; a slot that was granted meanwhile passes to the next waiter."""
         if not self._remove_from_queue(waiter):
             self._wake(self._hand_over(waiter))
 
     def _hand_over(self, waiter: Waiter) -> Waiter | None:
-        """Take back what `waiter` was granted, once, and grant it to the next."""
+        """Revoke the slot of `waiter`, once, and grant it to the next waiter."""
         with self._lock:
             if not waiter.granted:
                 return None

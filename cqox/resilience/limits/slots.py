@@ -1,10 +1,9 @@
-"""Who is in, who waits, who comes next: the pure half of every limit on concurrency.
+"""Slots and their priority queue: the pure core of every concurrency limit.
 
-A slot that becomes free is handed to a waiter and never lies open in between, so that a newcomer cannot overtake.
-Hence the
-invariant: somebody waits only while every slot is taken. The more critical come first; within a level, who came first.
+A released slot passes directly to a waiter, so that a new arrival cannot overtake. Invariant: a call waits only while
+every slot is taken. The queue is ordered by criticality, then by arrival.
 
-It takes no lock and wakes nobody: its owner does, and the tickets are the owner's.
+It takes no lock and wakes no waiter; both are duties of its owner, which also supplies the tickets.
 """
 
 from collections import OrderedDict
@@ -22,7 +21,7 @@ class Ticket(Protocol):
 
     @property
     def level(self) -> Criticality:
-        """How much the waiting call matters."""
+        """Criticality of the waiting call."""
         ...
 
 
@@ -30,8 +29,8 @@ class Slots[T: Ticket]:
     """Slots and a queue for them. Every operation is O(1).
 
     Attributes:
-        limit: slots there are, at least 1.
-        queue_limit: places in the queue.
+        limit: number of slots, at least 1.
+        queue_limit: length of the queue.
         taken: slots in use; above `limit` only after `limit` was lowered.
         waiting: tickets in the queue.
     """
@@ -46,7 +45,7 @@ class Slots[T: Ticket]:
         self._queues: dict[Criticality, OrderedDict[T, None]] = {level: OrderedDict() for level in _LEVELS}
 
     def enter(self) -> bool:
-        """Take a slot if one is free."""
+        """Acquire a slot if one is free."""
         if self.taken >= self.limit:
             return False
         self.taken += 1
@@ -56,8 +55,8 @@ class Slots[T: Ticket]:
         """Queue `ticket`.
 
         Returns:
-            Whether it has a place, and the ticket that lost its place to it: the latest of the least critical level,
-            where the queue was full and `ticket` is more critical.
+            Whether it was queued, and the ticket that it evicted: the latest of the least critical level, where the
+            queue was full and `ticket` is more critical.
         """
         evicted = None
         if self.waiting >= self.queue_limit:
@@ -71,10 +70,10 @@ class Slots[T: Ticket]:
         return True, evicted
 
     def leave(self) -> T | None:
-        """Give a slot back.
+        """Release a slot.
 
         Returns:
-            The ticket that has the slot from now on, or None where the slot is free.
+            The ticket that the slot passes to, or None where the slot is free.
         """
         if self.waiting and self.taken <= self.limit:
             return self._next()
@@ -82,7 +81,7 @@ class Slots[T: Ticket]:
         return None
 
     def remove(self, ticket: T) -> bool:
-        """Take `ticket` out of the queue; False where it is no longer in it, having been given a slot or evicted."""
+        """Remove `ticket` from the queue; return False where it was already granted a slot or evicted."""
         queue = self._queues[ticket.level]
         if ticket not in queue:
             return False
@@ -91,10 +90,10 @@ class Slots[T: Ticket]:
         return True
 
     def resize(self, limit: int, queue_limit: int) -> tuple[list[T], list[T]]:
-        """Go on with other limits. Nobody who is in is put out.
+        """Change the limits. Acquired slots are not revoked.
 
         Returns:
-            The tickets that have a slot from now on, and those whose place in the queue is gone.
+            The tickets that are granted a slot, and those evicted from the queue.
         """
         self.limit, self.queue_limit = limit, queue_limit
         granted: list[T] = []
