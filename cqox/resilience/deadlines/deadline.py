@@ -1,7 +1,7 @@
-"""The deadline of everything inside a block, however many calls and attempts that is.
+"""The deadline of a block, shared by all calls and attempts inside it.
 
-What lives here: setting it and asking for it. Where it stops to hold (tasks of the app, threads, shielded clean-up) is
-told in `_ambient`; how it travels over HTTP in `http`.
+`ambient_deadline` defines where it is in force (not in background tasks, other threads or shielded clean-up), and
+`propagation.http` sends it over HTTP.
 """
 
 import math
@@ -18,33 +18,34 @@ __all__ = ["deadline", "remaining"]
 
 
 def remaining() -> float:
-    """Seconds left here, for a driver that takes a timeout: 0.0 once the time has passed, `math.inf` without a limit.
+    """Return the seconds left, for a driver that takes a timeout: 0.0 after the deadline, `math.inf` without one.
 
-    It is the smallest of the deadlines and attempt timeouts in force. None is in force in a task that was started
-    outside of the block, in a thread, or under a shield.
+    It is the minimum of the deadlines and attempt timeouts in force. None is in force in a task that was started
+    outside of the block, in another thread, or under a shield.
     """
     innermost = in_force()
     return math.inf if innermost is None else innermost.remaining()
 
 
 class deadline:
-    """Ends what runs inside the block after `seconds`: `with deadline(2.0):`, in async and sync code alike.
+    """A deadline for the block, `seconds` after its start: `with deadline(2.0):`, in async and sync code alike.
 
-    In a task it is a cancel scope of the event loop. The block then ends with `DeadlineExceeded`, unless it had already
-    produced its result, and a cancellation from outside stays a cancellation. Synchronous code cannot be interrupted:
-    there the policies inside heed it, `remaining()` tells it to drivers, and a block that overruns keeps its result.
+    In a task it is a cancel scope of the event loop. On expiry the block ends with `DeadlineExceeded`, unless it has
+    already produced its result; a cancellation from outside stays a cancellation. Synchronous code cannot be
+    interrupted: policies inside the block check the deadline, `remaining()` reports it to drivers, and a block that
+    overruns keeps its result.
 
-    An inner deadline can only be the shorter one.
+    An inner deadline can only shorten the outer one.
     """
 
     __slots__ = ("_clock", "_entered", "_record", "seconds")
 
     def __init__(self, seconds: float, *, clock: Clock | TimeSource | None = None) -> None:
-        """Prepare a deadline; its time starts with the block.
+        """Make a deadline; its time starts with the block.
 
         Args:
-            seconds: how long the block may take, from 0; infinity sets none.
-            clock: what measures the time that is left; the scope of a task goes by its loop.
+            seconds: time limit of the block, from 0; infinity sets none.
+            clock: clock of the remaining time; the cancel scope of a task uses its event loop's clock.
 
         Raises:
             ValueError: a setting is out of its range.
@@ -60,7 +61,7 @@ class deadline:
         self._entered = True
         outer, loop = in_force(), current_loop()
         left = math.inf if outer is None else outer.remaining()
-        # An outer one that ends the block no later is enough, unless it is only a number and a scope can be had.
+        # An outer deadline that expires no later is enough, unless it has no scope and one can be opened here.
         if self.seconds < left or (outer is not None and loop is not None and outer.loop is None):
             self._record = Ambient(min(self.seconds, left), loop, self._clock or natural_time())
             self._record.enter()
@@ -73,9 +74,9 @@ class deadline:
             raise DeadlineExceeded(self.seconds, before_call=self._record.was_spent_queueing(error)) from error
 
     def disarm(self) -> bool:
-        """End nothing any more: the rest of the block runs without it, in every task that it was in force for.
+        """Disarm the deadline: the rest of the block runs without it, in every task of the block.
 
         Returns:
-            False where it had begun to end the block, or where it is an enclosing deadline that would.
+            False where it has already expired, or where only an enclosing deadline is in force.
         """
         return self._record is not None and self._record.disarm()

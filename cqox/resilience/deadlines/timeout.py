@@ -1,7 +1,6 @@
-"""One attempt, bounded in time.
+"""Timeout of one attempt, as a part of a policy.
 
-What lives here: the limit of an attempt. What does not: the deadline of the whole (`deadline`), which is another knob;
-what is in force is the smaller of the two.
+The deadline of the whole call (`deadline`) is a separate setting; the shorter of the two is in force.
 """
 
 import math
@@ -21,17 +20,17 @@ __all__ = ["Timeout"]
 
 
 class Timeout(Limit):
-    """Ends an awaited attempt after `seconds` with `AttemptTimeout`, or at the deadline if that comes first.
+    """A timeout: it ends an awaited attempt after `seconds` with `AttemptTimeout`, or earlier at the deadline.
 
-    In a task it is a cancel scope of the event loop; none is opened where that of an enclosing deadline fires no later.
-    The callee's own `TimeoutError` goes through as it is, and so does a result that was there in time.
+    In a task it is a cancel scope of the event loop; none is opened where an enclosing deadline expires no later. The
+    callee's own `TimeoutError` passes through unchanged, and so does a result that was ready in time.
 
-    Nothing interrupts a thread: a synchronous callee is told by `remaining()` how long it has, which a driver takes as
-    its timeout, and its result is returned however late it comes.
+    A thread cannot be interrupted: `remaining()` gives a synchronous callee its time limit, which a driver takes as its
+    timeout, and a late result is still returned.
 
     Attributes:
         limit: the limit, in seconds.
-        given_clock: the clock that was given, None for the natural one.
+        given_clock: the explicit clock, None for the default one.
     """
 
     __slots__ = ("_clock", "given_clock", "limit", "name")
@@ -41,8 +40,8 @@ class Timeout(Limit):
 
         Args:
             seconds: the limit, above 0; infinity sets none.
-            name: what errors and the registry call it.
-            clock: what measures the time that is left; the scope of a task goes by its loop.
+            name: its name in errors and the registry.
+            clock: clock of the remaining time; the cancel scope of a task uses its event loop's clock.
 
         Raises:
             ValueError: a setting is out of its range.
@@ -58,7 +57,7 @@ class Timeout(Limit):
         return self.limit
 
     def reconfigure(self, *, seconds: float) -> None:
-        """Bound attempts by other `seconds` from now on.
+        """Change the limit for attempts from now on.
 
         Raises:
             ValueError: it is not above 0, or not below the `probe_timeout` of a circuit breaker around it.
@@ -102,14 +101,14 @@ class Timeout(Limit):
         return f"timeout: {self.limit:g} s for one attempt"
 
     def expired(self, seconds: float, *, before_call: bool) -> AttemptTimeout:
-        """The error of an attempt that was ended, after telling listeners."""
+        """Emit the timeout event and return the error of the attempt."""
         if events.listeners:
             events.emit(TimedOut(name=self.name, at=self._clock.peek(), seconds=seconds))
         return AttemptTimeout(seconds, policy=self.name, before_call=before_call)
 
 
 class _Bound(Ambient):
-    """An attempt under a limit of its own."""
+    """The scope of one attempt under its own timeout."""
 
     __slots__ = ("_outer", "_timeout")
 

@@ -1,7 +1,7 @@
-"""What a service was told about a request, put in force while the request is handled: an ASGI middleware.
+"""ASGI middleware that applies the propagated deadline, attempt number and criticality to each request.
 
-What lives here: the deadline, the attempt and the criticality of the request in hand, for any ASGI app on asyncio or
-Trio. What does not: the header fields themselves (`http`), and the refusal of work (`shed`, `drain`).
+It works with any ASGI app on asyncio or Trio. The header fields are defined in `http`; work is rejected in
+`load_shedding` and `drain`.
 """
 
 import json
@@ -38,14 +38,14 @@ async def answer_expired(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class DeadlineMiddleware:
-    """Runs each request under the deadline, attempt number and criticality that its header fields say.
+    """Runs each request under the deadline, attempt number and criticality of its header fields.
 
-    A request whose time has passed is answered 504 without the app being called. When the time runs out while the app
-    is at work, the app is cancelled and the answer is 504 too, unless the response has begun: then `DeadlineExceeded`
-    is raised, so that the server cuts the response and no half of one is taken for the whole.
+    A request whose deadline has passed is answered 504 without calling the app. When the deadline passes while the app
+    runs, the app is cancelled and the response is 504 too, unless the response has started: then `DeadlineExceeded` is
+    raised, so that the server aborts the connection and the client does not accept a truncated response.
 
-    What is bounded is the answer. What the app runs when the answer is complete, such as a framework's background
-    tasks, is under no deadline.
+    The deadline covers the response. Work after the complete response, such as a framework's background tasks, has no
+    deadline.
 
     A WebSocket gets attempt and criticality and no deadline.
     """
@@ -63,11 +63,11 @@ class DeadlineMiddleware:
 
         Args:
             app: the application.
-            max_seconds: the longest that a request gets, in seconds, above 0; or what tells it from the path, where
-                some routes stream for longer. It may be infinite.
+            max_seconds: maximum time of a request, in seconds, above 0; or a function of the path, where some routes
+                stream for longer. It may be infinite.
             probe_paths: requests to these paths and below are health probes, which are never shed.
             ceiling: the highest criticality that a client can claim.
-            expired: answers a request whose time has passed.
+            expired: ASGI app that answers a request whose deadline has passed.
 
         Raises:
             ValueError: `max_seconds` is not above 0.
@@ -81,12 +81,12 @@ class DeadlineMiddleware:
         self._expired = expired
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection; a cancellation goes through to the app."""
+        """Handle one connection; a cancellation propagates to the app."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = list(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
-        # A caller in the same process shares this context: the number and key of its attempt are not those of ours.
+        # A caller in the same process shares this context; its attempt number and key do not apply here.
         made, served, key = attempt_made.set(0), attempt_served.set(attempt_from_headers(headers)), call_key.set(None)
         try:
             with criticality(self._level(str(scope["path"]), headers)):
@@ -113,7 +113,7 @@ class DeadlineMiddleware:
             begun = True
             await send(message)
             if answer.ends_with(message):
-                # What the framework runs after its answer is no part of it, and has no deadline.
+                # Work that the framework runs after the response has no deadline.
                 bound.disarm()
 
         if seconds > 0:
@@ -122,7 +122,7 @@ class DeadlineMiddleware:
                     await self._app(scope, receive, watch)
                 return
             except DeadlineExceeded:
-                # After the answer has begun, nothing but the server can say that something has ended too early.
+                # Once the response has started, only the server can signal that it is truncated.
                 if begun:
                     raise
         await self._expired(scope, receive, send)
@@ -134,7 +134,7 @@ class DeadlineMiddleware:
 
 
 class _ResponseProgress:
-    """How far the messages of one response have come."""
+    """Progress of the messages of one response."""
 
     __slots__ = ("_trailers_follow",)
 
@@ -142,7 +142,7 @@ class _ResponseProgress:
         self._trailers_follow = False
 
     def ends_with(self, message: MutableMapping[str, object]) -> bool:
-        """True where `message` is the last of the response."""
+        """Return whether `message` is the last of the response."""
         more = False
         match message["type"]:
             case "http.response.start":

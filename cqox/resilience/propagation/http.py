@@ -1,9 +1,9 @@
-"""What a call tells the next service, and what this one was told: time left, attempt, criticality.
+"""Propagation of deadline, attempt number and criticality between services in HTTP header fields.
 
-What lives here: the header fields, read by pure functions and written for httpx. What does not: the ASGI side (`asgi`).
+Pure functions parse the fields, and event hooks write them for httpx. The server side is in `asgi`.
 
-    X-Request-Timeout-Ms             milliseconds that the caller will still wait; 0 means that it no longer does
-    x-envoy-expected-rq-timeout-ms   the same, as Envoy says it; read only
+    X-Request-Timeout-Ms             milliseconds that the caller will still wait; 0 means that it has given up
+    x-envoy-expected-rq-timeout-ms   the same, as Envoy sends it; read only
     X-Retry-Attempt                  number of the attempt, from 0; above 0 the request is itself a retry
     X-Criticality                    sheddable, sheddable-plus, critical or critical-plus
     Idempotency-Key                  the same in every attempt of one call
@@ -47,26 +47,25 @@ CRITICALITY = "X-Criticality"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 type HeaderFields = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
-"""A mapping, or pairs as ASGI has them; names in any case, a name more than once."""
+"""A mapping, or pairs as in ASGI; names in any case, and possibly repeated."""
 
-# More digits than this say "very long", whatever they say.
+# A value with more digits than this is treated as the largest value.
 _MAX_DIGITS = 15
 _TIMEOUT_FIELDS = frozenset({REQUEST_TIMEOUT_MS.lower(), ENVOY_TIMEOUT_MS})
 
 
 def deadline_from_headers(headers: HeaderFields, *, max_seconds: float) -> float:
-    """How long the caller will still wait for this request.
+    """Return the seconds that the caller will still wait for this request.
 
-    The smallest of all values counts. A value that is not an integer of 0 or more is ignored, as if the field were
+    The smallest of all values applies. A value that is not a non-negative integer is ignored, as if the field were
     absent.
 
     Args:
         headers: the fields of the request.
-        max_seconds: the longest that this server grants, in seconds, above 0. It is also the answer where nothing was
-            said.
+        max_seconds: maximum granted by this server, in seconds, above 0; also the result where no field is present.
 
     Returns:
-        Seconds, from 0 to `max_seconds`. 0 means that the caller no longer waits: answer 504 and do nothing.
+        Seconds, from 0 to `max_seconds`. 0 means that the caller has given up: respond 504 without doing any work.
 
     Raises:
         ValueError: `max_seconds` is not above 0.
@@ -77,15 +76,15 @@ def deadline_from_headers(headers: HeaderFields, *, max_seconds: float) -> float
 
 
 def attempt_from_headers(headers: HeaderFields) -> int:
-    """Number of the attempt that this request is to its sender, from 0; the largest where several are given."""
+    """Return the sender's attempt number of this request, from 0; the largest where several are given."""
     return max(_integers(headers, {RETRY_ATTEMPT.lower()}), default=0)
 
 
 def criticality_from_headers(headers: HeaderFields, *, ceiling: Criticality = Criticality.CRITICAL) -> Criticality:
-    """How much this request matters.
+    """Return the criticality of this request.
 
-    A client can only lower its own: what is above `ceiling` counts as `ceiling`, what is no level is ignored, and the
-    lowest counts where several are given.
+    A client can only lower it: a level above `ceiling` counts as `ceiling`, an invalid level is ignored, and the lowest
+    applies where several are given.
     """
     claimed = (Criticality.from_label(value) for value in _fields(headers, {CRITICALITY.lower()}))
     return min([ceiling, *(level for level in claimed if level is not None)])
@@ -98,13 +97,13 @@ def call_headers(
     criticality: Criticality = Criticality.CRITICAL,
     key: str | None = None,
 ) -> dict[str, str]:
-    """The fields that tell the next service about one attempt; what goes without saying is left out.
+    """Return the header fields of one attempt; default values are omitted.
 
     Args:
-        remaining: seconds left, infinite where there is no deadline. A part of a millisecond is rounded down, so that
-            the callee never believes to have more time than the caller.
+        remaining: seconds left, infinite where there is no deadline. It is rounded down to milliseconds, so that the
+            callee never has more time than the caller.
         attempt: number of the attempt, from 0.
-        criticality: how much the call matters.
+        criticality: criticality of the call.
         key: the idempotency key.
     """
     fields: dict[str, str] = {}
@@ -120,7 +119,7 @@ def call_headers(
 
 
 class OutgoingRequest(Protocol):
-    """A request about to be sent: `httpx.Request` is one."""
+    """A request about to be sent, such as `httpx.Request`."""
 
     @property
     def method(self) -> str:
@@ -134,29 +133,29 @@ class OutgoingRequest(Protocol):
 
     @property
     def extensions(self) -> MutableMapping[str, object]:
-        """What the transport is told; `timeout` holds the seconds for `connect`, `read`, `write` and `pool`."""
+        """Options for the transport; `timeout` holds the seconds for `connect`, `read`, `write` and `pool`."""
         ...
 
 
 async def propagate(request: OutgoingRequest) -> None:
-    """Tell the next service what is known here: `httpx.AsyncClient(event_hooks={"request": [propagate]})`.
+    """Write the propagated fields to a request: `httpx.AsyncClient(event_hooks={"request": [propagate]})`.
 
-    Every attempt is told its own time left and number. A request that never left is known by it as the first of its
-    attempt, so that even a call that is not idempotent is retried. It never waits.
+    Every attempt carries its own remaining time and number. The request is recorded, so that a failed call which
+    provably sent nothing is retried even where it is not idempotent. It never waits.
 
     Raises:
-        DeadlineExceeded: no time is left, so that nothing is sent.
+        DeadlineExceeded: no time is left; the request is not sent.
     """
     _write_headers(request, remaining())
 
 
 def propagate_sync(request: OutgoingRequest) -> None:
-    """The same for `httpx.Client`, whose timeouts are also shortened to the time left.
+    """Synchronous twin of `propagate` for `httpx.Client`, whose timeouts are also shortened to the time left.
 
-    A timeout of httpx bounds one wait on the socket, not the call: nothing can interrupt a thread.
+    A timeout of httpx bounds one wait on the socket, not the call, as a thread cannot be interrupted.
 
     Raises:
-        DeadlineExceeded: no time is left, so that nothing is sent.
+        DeadlineExceeded: no time is left; the request is not sent.
     """
     seconds = remaining()
     _write_headers(request, seconds)
@@ -170,7 +169,7 @@ def propagate_sync(request: OutgoingRequest) -> None:
 
 def _write_headers(request: OutgoingRequest, seconds: float) -> None:
     if seconds <= 0:
-        # Nothing is sent, so that it says nothing about the other side.
+        # The request is not sent, so that the error says nothing about the server.
         raise DeadlineExceeded(before_call=True)
     note_request(request.extensions)
     key = None if is_idempotent_method(request.method) or IDEMPOTENCY_KEY in request.headers else call_key.get()
@@ -186,7 +185,7 @@ def _write_headers(request: OutgoingRequest, seconds: float) -> None:
 
 @contextmanager
 def idempotency_key(key: str | None = None) -> Generator[str]:
-    """Give every attempt of the calls inside the block the same `Idempotency-Key`, a new random one by default."""
+    """Set one `Idempotency-Key` for all attempts of calls inside the block; random by default."""
     key = key or str(uuid.uuid4())
     token = call_key.set(key)
     try:
@@ -197,7 +196,7 @@ def idempotency_key(key: str | None = None) -> Generator[str]:
 
 @contextmanager
 def serving_attempt(number: int) -> Generator[None]:
-    """Handle a request that is attempt `number` to its client: above 0, calls inside the block get one attempt."""
+    """Mark the block as serving attempt `number` of its client; above 0, calls inside it get one attempt."""
     token = attempt_served.set(number)
     try:
         yield
@@ -206,7 +205,7 @@ def serving_attempt(number: int) -> Generator[None]:
 
 
 def _fields(headers: HeaderFields, names: Iterable[str]) -> Iterator[str]:
-    """The single values of the fields called one of `names` (lower case)."""
+    """Yield the single values of the fields with one of `names` (lower case)."""
     items = getattr(headers, "items", None)
     pairs = cast("Iterable[tuple[str | bytes, str | bytes]]", headers if items is None else items())
     for name, value in pairs:
@@ -219,7 +218,7 @@ def _text(value: str | bytes) -> str:
 
 
 def _integers(headers: HeaderFields, names: Iterable[str]) -> Iterator[int]:
-    """Those of the values that are integers of 0 or more."""
+    """Yield the values that are non-negative integers."""
     for value in _fields(headers, names):
         if value.isascii() and value.isdigit():
             digits = value.lstrip("0") or "0"
