@@ -1,9 +1,9 @@
-"""Resilience for calls: breakers, retries, timeouts, deadlines, limits and what goes with them.
+"""Resilience policies for calls: circuit breakers, retries, timeouts, deadlines and limits.
 
-For asyncio, Trio and plain synchronous code; it depends on AnyIO alone. State machines are pure and handed their time,
-the shell around them is thin. What does not live here: HTTP servers, telemetry, numerics.
+For asyncio, Trio and synchronous code; AnyIO is the only dependency. State machines are pure, with time as an argument,
+behind thin layers for locks and waits. HTTP servers, telemetry and numerics are in other packages.
 
-`Shed` is the part here; the rejection that it raises is `cqox.errors.Shed`. The errors are `cqox.errors`' own.
+`Shed` is the part; its rejection is `LoadShed`, which is `cqox.errors.Shed`. All errors are defined in `cqox.errors`.
 """
 
 from cqox.errors import (

@@ -1,1 +1,1 @@
-"""What every part stands on: clocks, event loops, counters, and the deadline and criticality of a call."""
+"""Foundations of every part: clocks, event loops, counters, and the deadline and criticality of a call."""

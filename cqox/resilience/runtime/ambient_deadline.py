@@ -1,8 +1,8 @@
-"""The deadline that is in force around a call, and where it stops to be.
+"""The ambient deadline of a call, and the rules of where it is in force.
 
-A context variable travels further than a scope does: into tasks of the app, into threads, into shielded clean-up. So a
-deadline remembers where it was set, and is in force only where its scope really would end the call. Where a task inside
-its scope waits for what runs without one (`_joined`), it is a number to heed.
+A context variable reaches further than a cancel scope: into background tasks, threads and shielded clean-up. So a
+deadline records where it was set, and is in force only where its scope would actually cancel the call. Code outside of
+the scope that a task inside it awaits (`joined_tasks`) sees it as an advisory deadline, which cancels nothing.
 """
 
 import math
@@ -21,21 +21,21 @@ from cqox.tasks import bind_to_group
 __all__ = ["LONGEST_FAIR_SHARE", "TIMER_SLACK", "Ambient", "ambient", "in_force", "is_fair"]
 
 LONGEST_FAIR_SHARE: Final = 1.0
-"""Seconds after which a callee had a fair chance, however long it might have taken."""
+"""Upper bound of a callee's fair share of time, in seconds."""
 
 TIMER_SLACK: Final = 1e-6
-"""Seconds that a timer may fire early: the resolution of a loop's clock, and the rounding of sums of large floats."""
+"""Seconds that a timer may fire early: the clock's resolution, and the rounding of sums of large floats."""
 
 
 class Ambient:
-    """One deadline, where it was set; entered and left once.
+    """One deadline and the place where it was set; entered and left once.
 
     Attributes:
-        at: when it passes, by `clock`.
-        clock: the clock that it is measured by.
-        seconds: how long it was when it was set.
-        attempt_seconds: the attempt timeout that it stands for, infinite where it is a deadline.
-        loop: whose scope ends what runs past it; None where it is only a number to heed.
+        at: time of expiry, by `clock`.
+        clock: its time source.
+        seconds: its duration when it was set.
+        attempt_seconds: the attempt timeout that it represents, infinite where it is a deadline.
+        loop: event loop whose cancel scope enforces it; None where it is advisory.
     """
 
     __slots__ = (
@@ -58,11 +58,11 @@ class Ambient:
         self, seconds: float, loop: EventLoop | None, clock: TimeSource | None, attempt_seconds: float = math.inf
     ) -> None:
         """Args:
-        seconds: how long it is.
-        loop: whose scope enforces it; None for one that holds in the synchronous code of this thread, and of this
-            task if there is one.
-        clock: what measures it; by default that of the loop, and without one the natural clock.
-        attempt_seconds: the attempt timeout that it stands for.
+        seconds: its duration.
+        loop: event loop whose scope enforces it; None for synchronous code of this thread, and of this task if there
+            is one.
+        clock: time source; by default that of the event loop, or the natural clock without one.
+        attempt_seconds: the attempt timeout that it represents.
         """
         self.seconds = seconds
         self.attempt_seconds = attempt_seconds
@@ -91,7 +91,7 @@ class Ambient:
         self._token: Token[Ambient | None] = ambient.set(self)
 
     def leave(self, error: BaseException | None) -> bool:
-        """End it; True where its scope ended the block."""
+        """End it; return whether its scope cancelled the block."""
         ambient.reset(self._token)
         self._ended = True
         scope = self._scope
@@ -104,13 +104,13 @@ class Ambient:
         return scope.cancelled_caught
 
     def has_open_inside(self) -> bool:
-        """True where a deadline or a scope that was opened after it is open still, so that it cannot be left yet."""
+        """Return whether an inner deadline or scope is still open, so that it cannot be left yet."""
         if ambient.get() is not self:
             return True
         return self.loop is not None and (self._mark is None or self.loop.scope_id_of(self._owner) != self._mark)
 
     def disarm(self) -> bool:
-        """End nothing any more, from now until it is left; False where it has begun to end its block.
+        """Disarm it from now until it is left; return False where it has already started to cancel its block.
 
         It may be called from any task of the block.
         """
@@ -121,7 +121,7 @@ class Ambient:
             scope.deadline = math.inf
         self.at = self.attempt_seconds = math.inf
         if ambient.get() is self:
-            # What it hides is in force again while it stays open; in a task of the block, `in_force` looks further out.
+            # The enclosing deadline is in force again while it stays open; in child tasks `in_force` looks further out.
             with suppress(ValueError):
                 ambient.reset(self._token)
                 self._token = ambient.set(ambient.get())
@@ -134,10 +134,10 @@ class Ambient:
         return old if isinstance(old, Ambient) else None
 
     def was_spent_queueing(self, error: BaseException | None) -> bool:
-        """True where it was over before the callee had its fair share, as a queue of this process took the time.
+        """Return whether queues of this process used up the time before the callee had its fair share.
 
         Args:
-            error: what ended the block.
+            error: exception that ended the block.
         """
         if ended_in_queue(error):
             return True
@@ -145,29 +145,29 @@ class Ambient:
         return queued > 0 and not is_fair(self.seconds - queued, self.attempt_seconds)
 
     def remaining(self) -> float:
-        """Seconds left, 0.0 once it has passed."""
+        """Return the seconds left, 0.0 once it has passed."""
         left = self.at - self.clock()
         return left if left > 0 else 0.0
 
     def passed(self, now: float) -> bool:
-        """True where `now`, by its own clock, is at or after it."""
+        """Return whether it has passed at `now`, by its own clock."""
         return now >= self.at - TIMER_SLACK
 
     def is_in_force_here(self) -> bool:
-        """True where the running code is what it was set for."""
+        """Return whether it is in force for the running code."""
         loop = self.loop
         if loop is not None:
             return loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._mark)
         return self._thread == get_ident() and (self._owner is None or task_or_loop() is self._owner)
 
     def or_raise(self) -> "Ambient | None":
-        """Itself where it holds, None where it does not; for a caller that is about to call.
+        """Return the deadline in force before a call: itself, its advisory form, or None.
 
         Raises:
-            DeadlineExceeded: it has passed, so that nothing may be called.
+            DeadlineExceeded: it has passed; the callee must not be called.
         """
         loop = self.loop
-        # What `is_in_force_here` answers, without a call in between: every call under a deadline comes through here.
+        # `is_in_force_here` inlined, as every call under a deadline passes here.
         if loop is None:
             holds = self.is_in_force_here()
         else:
@@ -179,10 +179,10 @@ class Ambient:
         return self
 
     def as_advisory(self) -> "Ambient | None":
-        """It as a number to heed, where what runs here is waited for by what it was set for; None elsewhere.
+        """Return its advisory form, where a task inside its scope awaits the running code; None elsewhere.
 
         Raises:
-            DeadlineExceeded: it has passed, so that nothing may be called.
+            DeadlineExceeded: it has passed; the callee must not be called.
         """
         number = self.advisory_here()
         if number is not None and number.clock() >= number.at:
@@ -190,7 +190,7 @@ class Ambient:
         return number
 
     def advisory_here(self) -> "Ambient | None":
-        """The same where it may have passed."""
+        """Return its advisory form like `as_advisory`, even after it has passed."""
         if self._ended or not is_joined(self._scope):
             return None
         clock = self.clock
@@ -200,7 +200,7 @@ class Ambient:
 
 
 class _AdvisoryDeadline(Ambient):
-    """A deadline seen from where its scope does not reach."""
+    """A deadline as seen by code outside of its scope; it cancels nothing."""
 
     __slots__ = ()
 
@@ -214,19 +214,19 @@ class _AdvisoryDeadline(Ambient):
 
 
 def is_fair(seconds: float, attempt_timeout: float) -> bool:
-    """True where a callee that had `seconds` had its fair share: half of the attempt timeout, at most one second."""
+    """Return whether `seconds` are a callee's fair share: half of the attempt timeout, at most one second."""
     return seconds >= min(attempt_timeout / 2, LONGEST_FAIR_SHARE) - TIMER_SLACK
 
 
 ambient: ContextVar[Ambient | None] = bind_to_group(ContextVar("cqox_ambient_deadline", default=None), None)
-"""The innermost deadline, in force or not: ask `in_force`."""
+"""The innermost deadline, in force or not; use `in_force` to check."""
 
 
 def in_force() -> Ambient | None:
-    """The deadline in force here, None where there is none."""
+    """Return the deadline in force here; None where there is none."""
     innermost = ambient.get()
     while innermost is not None and innermost.at == math.inf and innermost.hidden is not None:
-        innermost = innermost.hidden  # one that was disarmed
+        innermost = innermost.hidden  # a disarmed deadline
     if innermost is None or innermost.is_in_force_here():
         return innermost
     return innermost.advisory_here()

@@ -1,4 +1,4 @@
-"""A count that every call adds to without a lock."""
+"""Atomic counter: increments without a lock."""
 
 from itertools import count
 
@@ -6,14 +6,14 @@ __all__ = ["AtomicCounter"]
 
 
 class AtomicCounter:
-    """Counts how often `add` was called, from any thread.
+    """A counter of calls of `add`, from any thread.
 
-    The interpreter's lock does not change hands within a step of an iterator that is written in C. So adding takes no
-    lock, and an interrupt of the thread that adds leaves none held. Between `Lock.acquire` and the `try` behind it, it
-    would; a `with` has no such gap and costs as much as all the rest of a success.
+    The interpreter does not switch threads within a step of an iterator written in C. So an increment takes no lock,
+    and an interrupt of the thread cannot leave one held, as it could between `Lock.acquire` and its `try`. A `with`
+    block has no such gap, but costs as much as the rest of a successful call.
 
     Attributes:
-        add: counts one more.
+        add: increments the counter.
     """
 
     __slots__ = ("_reads", "_steps", "add")
@@ -24,7 +24,7 @@ class AtomicCounter:
         self.add = self._steps.__next__
 
     def value(self) -> int:
-        """The count. Looking is a step too, so the caller holds a lock."""
+        """Return the count. Reading takes a step too, so the caller must hold a lock."""
         steps = next(self._steps) - self._reads
         self._reads += 1
         return steps

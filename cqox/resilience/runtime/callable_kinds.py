@@ -1,4 +1,4 @@
-"""What kind of callable a function is: settled once, when it is decorated."""
+"""Kinds of callables, detected once on decoration."""
 
 import functools
 import inspect
@@ -11,7 +11,7 @@ __all__ = ["Kind", "key_of", "kind_of", "name_of"]
 
 
 class Kind(StrEnum):
-    """A kind that can be guarded."""
+    """Kind of a callable that can be guarded."""
 
     FUNCTION = "function"
     COROUTINE = "coroutine function"
@@ -35,15 +35,15 @@ async def _async_context() -> AsyncGenerator[None]:
     yield
 
 
-# Every function that these decorators return shares its code, which tells it from a plain function.
+# All functions that these decorators return share one code object, which identifies them.
 _BY_CODE = {_context.__code__: Kind.CONTEXT, _async_context.__code__: Kind.ASYNC_CONTEXT}
 
 
 def kind_of(function: Callable[..., Any]) -> Kind:
-    """The kind of `function`.
+    """Return the kind of `function`.
 
     Raises:
-        TypeError: it is none that can be guarded.
+        TypeError: it is not of a kind that can be guarded.
     """
     if not callable(function):
         raise TypeError(f"only callables can be guarded, not {function!r}")
@@ -57,11 +57,11 @@ def kind_of(function: Callable[..., Any]) -> Kind:
             raise TypeError(
                 f"{name_of(function)} is a class whose objects are awaited: guard a coroutine function that awaits one"
             )
-        return Kind.FUNCTION  # what it makes may be called and awaited; making it is a plain call
+        return Kind.FUNCTION  # its instances may be awaitable; constructing one is a plain call
     code = getattr(target, "__code__", None)
     if code in _BY_CODE:
         return _BY_CODE[code]
-    for candidate in (target, getattr(target, "__call__", None)):  # noqa: B004 - the method is looked at, not called
+    for candidate in (target, getattr(target, "__call__", None)):  # noqa: B004 - the method is inspected, not called
         if inspect.isasyncgenfunction(candidate):
             return Kind.ASYNC_GENERATOR
         if inspect.iscoroutinefunction(candidate):
@@ -75,7 +75,7 @@ def kind_of(function: Callable[..., Any]) -> Kind:
 
 
 def name_of(function: object) -> str:
-    """The name of a callable, without its module."""
+    """Return the name of a callable, without its module."""
     target = function
     while isinstance(target, functools.partial):
         target = target.func
@@ -84,7 +84,7 @@ def name_of(function: object) -> str:
 
 
 def key_of(function: object) -> str:
-    """The name of a callable by module and place, which no two definitions of one module share."""
+    """Return the module and qualified name of a callable."""
     target = function
     while isinstance(target, functools.partial):
         target = target.func

@@ -1,8 +1,7 @@
-"""What time it is for a part, and how it sleeps.
+"""Clocks of the parts: reading the time and sleeping.
 
-Time is `time.monotonic`, unless the code runs under a simulated clock: that of a Trio run whose clock is not the
-system's, or that of an asyncio loop with virtual time (`cqox.resilience.testing`). A clock that was given explicitly
-always wins.
+The default is `time.monotonic`, or the simulated clock in effect: that of a Trio run with another clock than the
+system's, or that of an asyncio loop with virtual time (`cqox.resilience.testing`). An explicit clock takes precedence.
 """
 
 import asyncio
@@ -26,20 +25,20 @@ class Clock(Protocol):
     """A clock that also sleeps, such as `cqox.resilience.testing.FakeClock`."""
 
     def now(self) -> float:
-        """The time in seconds."""
+        """Return the time in seconds."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Block this thread."""
+        """Block this thread for `seconds`."""
         ...
 
     async def sleep_async(self, seconds: float) -> None:
-        """Pause this task."""
+        """Pause this task for `seconds`."""
         ...
 
 
 def natural_time() -> TimeSource:
-    """The source that is right where this is called: a simulated clock in charge of this task, else the system's."""
+    """Return the default time source here: the simulated clock in effect for this task, else the system's."""
     loop = current_loop()
     if loop is not None:
         return loop.natural_time()
@@ -48,18 +47,18 @@ def natural_time() -> TimeSource:
 
 
 class BoundClock:
-    """The clock of one state object: bound when it is first read, the same ever after.
+    """The clock of one stateful object, bound on first use.
 
     Attributes:
-        now: returns the time; it is replaced by the source itself once that is known, so that reading costs one call.
+        now: returns the time; replaced by the time source itself once bound, so that reading costs one call.
     """
 
     __slots__ = ("_clock", "_owner", "_source", "now")
 
     def __init__(self, owner: str, clock: Clock | TimeSource | None = None) -> None:
         """Args:
-        owner: the state object, for messages.
-        clock: what was given to it; None for the natural clock.
+        owner: the stateful object, for messages.
+        clock: its explicit clock; None for the default one.
         """
         self._owner = owner
         self._clock = clock
@@ -69,10 +68,10 @@ class BoundClock:
             self._source = self.now = clock.now if isinstance(clock, Clock) else clock
 
     def checked_now(self) -> float:
-        """The time, after a look at whether the clock in charge is still the one bound at first use.
+        """Return the time after checking that the clock in effect is the one bound on first use.
 
         Raises:
-            RuntimeError: it is another, so that the times held here would mean nothing.
+            RuntimeError: it is another clock, so that stored times would be meaningless.
         """
         if self._clock is None:
             natural = natural_time()
@@ -86,18 +85,18 @@ class BoundClock:
         return self.now()
 
     def peek(self) -> float:
-        """The time without binding the clock, NaN where the one that is bound cannot be read here."""
+        """Return the time without binding the clock; NaN where the bound clock cannot be read here."""
         try:
             return (self._source or natural_time())()
         except RuntimeError:
             return math.nan
 
     def source(self) -> TimeSource:
-        """What it reads, without binding it."""
+        """Return its time source, without binding it."""
         return self._source or natural_time()
 
     def release(self) -> None:
-        """Forget a clock that was bound by use, for a state object that starts anew."""
+        """Unbind a clock that was bound on first use, after a reset of its owner."""
         if self._clock is None:
             self._source, self.now = None, self.checked_now
 
@@ -117,7 +116,7 @@ class BoundClock:
 
 
 def bind_clock(owner: str, clock: Clock | TimeSource | None) -> BoundClock:
-    """A clock for `owner`.
+    """Create the clock of `owner`.
 
     Raises:
         ValueError: `clock` is neither a clock nor a function that returns the time.

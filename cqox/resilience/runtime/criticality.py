@@ -1,7 +1,6 @@
-"""How much a call matters, so that the least critical goes first when there is too much to do.
+"""Criticality of a call: under overload the least critical calls are shed first.
 
-What lives here: the levels, and the level in force. What does not: the shedding (`shed`, `bulkhead`) and the header
-(`http`).
+Shedding is implemented in `limits`, the header field in `propagation.http`.
 """
 
 from collections.abc import Generator
@@ -15,27 +14,27 @@ __all__ = ["Criticality", "criticality", "current_criticality"]
 
 
 class Criticality(IntEnum):
-    """Levels from what goes first to what never goes; their order is the order of their numbers."""
+    """Criticality levels, ordered from the first to be shed to never shed."""
 
     SHEDDABLE = 0
-    """Nobody notices if it is gone: prefetching, a batch that runs again tomorrow."""
+    """Optional work that no user notices: prefetching, a batch that runs again tomorrow."""
     SHEDDABLE_PLUS = 1
-    """Somebody notices, and can wait."""
+    """A user notices, but can wait."""
     CRITICAL = 2
-    """A person waits for it. What says nothing is this."""
+    """A user waits for it; the default."""
     CRITICAL_PLUS = 3
-    """More depends on it than on other requests."""
+    """More important than other user-facing requests."""
     PROBE = 4
-    """Asks whether the process is alive. Never shed; no client can claim it."""
+    """A health probe. Never shed; no client can claim it."""
 
     @property
     def label(self) -> str:
-        """The level as the header spells it, such as `sheddable-plus`."""
+        """The level as in the header field, such as `sheddable-plus`."""
         return self.name.lower().replace("_", "-")
 
     @classmethod
     def from_label(cls, label: str) -> "Criticality | None":
-        """The level of that spelling, in any case; None where there is none, and for `probe`."""
+        """Return the level with that label, in any case; None for `probe` and unknown labels."""
         level = _BY_LABEL.get(label.strip().lower().replace("_", "-"))
         return None if level is cls.PROBE else level
 
@@ -48,16 +47,16 @@ _current: ContextVar[Criticality] = bind_to_group(
 
 
 def current_criticality() -> Criticality:
-    """The level in force here, `CRITICAL` where none was set."""
+    """Return the level in force here, `CRITICAL` by default."""
     return _current.get()
 
 
 @contextmanager
 def criticality(level: Criticality) -> Generator[None]:
-    """Put `level` in force inside the block, in async and sync code alike, and for tasks of groups opened inside it.
+    """Set `level` inside the block, in async and sync code, and in tasks of groups opened inside it.
 
     Raises:
-        ValueError: `level` is none.
+        ValueError: `level` is not a `Criticality`.
     """
     token = _current.set(_checked(level))
     try:

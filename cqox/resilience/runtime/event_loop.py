@@ -1,7 +1,6 @@
-"""The event loop that runs this code, seen through the four things that a policy asks of it.
+"""The event loop of the running code, behind one interface for asyncio and Trio.
 
-Trio is looked up among the imported modules and never imported; on Trio its own scopes are used, which are cheaper than
-AnyIO's around them.
+Trio is looked up in `sys.modules` and never imported; on Trio its native scopes are used, as AnyIO's cost more.
 """
 
 import asyncio
@@ -19,15 +18,15 @@ __all__ = ["CancelScope", "EventLoop", "ScopeId", "current_loop", "task_or_loop"
 
 
 type ScopeId = tuple[Any, object]
-"""What a loop keeps of one task, and the innermost scope that it named when the mark was made."""
+"""The event loop's record of one task, with the innermost scope at the time."""
 
 
 class CancelScope(Protocol):
-    """What a scope of either loop can do."""
+    """Interface of a cancel scope of either loop."""
 
     @property
     def deadline(self) -> float:
-        """When it cancels its block, in the loop's time."""
+        """Time at which it cancels its block, in the loop's time."""
         ...
 
     @deadline.setter
@@ -35,12 +34,12 @@ class CancelScope(Protocol):
 
     @property
     def cancel_called(self) -> bool:
-        """True once it has begun to cancel its block."""
+        """True once it has started to cancel its block."""
         ...
 
     @property
     def cancelled_caught(self) -> bool:
-        """True once the scope has ended its block."""
+        """True once its cancellation has ended the block."""
         ...
 
     def __enter__(self) -> object: ...
@@ -51,55 +50,55 @@ class CancelScope(Protocol):
 
 
 class EventLoop(Protocol):
-    """The loop in charge of the current task."""
+    """Interface of the event loop that runs the current task."""
 
     def time(self) -> float:
-        """The time by which scopes are set."""
+        """Return the time that scopes use."""
         ...
 
     def open_scope(self, at: float) -> CancelScope:
-        """A scope that cancels its block at `at`, in the loop's time."""
+        """Create a scope that cancels its block at `at`, in the loop's time."""
         ...
 
     def task(self) -> object:
-        """The current task."""
+        """Return the current task."""
         ...
 
     def natural_time(self) -> Callable[[], float]:
-        """The source of time that is right for its tasks."""
+        """Return the default time source of its tasks."""
         ...
 
     def groups_of(self, task: object) -> tuple[object, ...]:
-        """The task groups that the current task has open, as far as the loop tells."""
+        """Return the task groups that the current task has open, as far as the loop exposes them."""
         ...
 
     def scope_id_of(self, task: object) -> ScopeId | None:
-        """What identifies the innermost scope of `task`, the current one; None where the loop does not tell.
+        """Return an identifier of the innermost scope of `task`, the current task; None where it is not exposed.
 
-        Neither library has a public name for it. It only saves computing the answer of `will_cancel_by`, which costs
-        half a microsecond; should their private names change, every answer is computed.
+        It relies on private names of both libraries, only to save the half microsecond that `will_cancel_by` takes;
+        without them every result is computed.
         """
         ...
 
     def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
-        """True where the current task runs on this loop and is surely cancelled by `at`, by a scope that `task` opened.
+        """Return whether a scope that `task` opened certainly cancels the current task by `at`.
 
         Args:
             at: in the loop's time.
-            task: who opened the scope.
-            groups: the task groups that were open around the scope, whose tasks run outside of it.
-            mark: what identifies the scope.
+            task: the task that opened the scope.
+            groups: task groups that were open around the scope, whose tasks run outside of it.
+            mark: identifier of the scope.
         """
         ...
 
 
 class _AsyncioEventLoop:
-    """asyncio, with AnyIO's scopes. A task that AnyIO did not start counts as detached: nothing tells its scopes."""
+    """asyncio with AnyIO's scopes. A task not started by AnyIO counts as detached, as its scopes are unknown."""
 
     __slots__ = ("_effective_deadline", "_new_scope", "_states")
 
     def __init__(self) -> None:
-        # The functions of `anyio` look the backend up at each call, which costs more than what they do.
+        # The functions of `anyio` look up the backend on each call, which costs more than the function itself.
         backend = current_token().backend_class
         self._effective_deadline = backend.current_effective_deadline
         self._new_scope = backend.create_cancel_scope
@@ -141,11 +140,11 @@ class _AsyncioEventLoop:
             return self._effective_deadline() <= at
         if current is None:
             return False
-        # Whose scope an earlier one is cannot be told by its time: this very moment is proof, else the scopes are.
+        # An earlier deadline does not identify its scope: only an equal deadline, or a walk up the scopes, is proof.
         return self._effective_deadline() in (at, -math.inf) or (mark is not None and self._is_inside(current, mark[1]))
 
     def _is_inside(self, task: object, scope: object) -> bool:
-        """True where the innermost scope of `task` lies in `scope`, with no shield between."""
+        """Return whether the innermost scope of `task` is inside `scope`, with no shield in between."""
         try:
             inner = self._states[task].cancel_scope
             while inner is not None and inner is not scope and not inner.shield:
@@ -210,7 +209,7 @@ _trio_loop: _TrioEventLoop | None = None
 
 
 def current_loop() -> EventLoop | None:
-    """The loop in charge of this task; None outside of a task."""
+    """Return the event loop that runs this task; None outside of a task."""
     global _asyncio_loop, _trio_loop
     # A Trio run may be a guest on a running asyncio loop, whose callbacks belong to no task of that loop.
     if asyncio._get_running_loop() is not None and current_task() is not None:
@@ -226,6 +225,6 @@ def current_loop() -> EventLoop | None:
 
 
 def task_or_loop() -> object:
-    """What runs this code: the task, else the loop whose callback it is, else None."""
+    """Return the current task, else the loop whose callback is running, else None."""
     loop = current_loop()
     return asyncio._get_running_loop() if loop is None else loop.task()

@@ -1,11 +1,10 @@
-"""Whether what runs here is waited for by a task inside a scope, although no scope of that task guards it.
+"""Detection of tasks and threads that a task inside a cancel scope awaits, although the scope does not cover them.
 
-So it is for the children of `asyncio.gather` and `asyncio.TaskGroup`, and for a function that a task runs in a pool of
-threads: asyncio's, AnyIO's or Trio's. A deadline holds there as a number. It does not hold in a task that nobody waits
-for, such as one of `asyncio.create_task` or of the app's own group, in a thread that was started by hand, or under a
-shield.
+These are the children of `asyncio.gather` and `asyncio.TaskGroup`, and functions that a task runs in a thread pool of
+asyncio, AnyIO or Trio. A deadline is advisory there. It is not in force in a task that is not awaited, such as one of
+`asyncio.create_task` or of the app's own group, in a thread started by hand, or under a shield.
 
-None of this has a public name. Where a private one has changed, the answer is no.
+It relies on private names of these libraries; where one has changed, the code counts as not joined.
 """
 
 import asyncio
@@ -19,16 +18,16 @@ from typing import Any
 
 __all__ = ["clock_of", "is_joined"]
 
-# Gathered tasks that gather tasks; deeper than this nobody is looked for.
+# Search depth for gathered tasks that gather tasks.
 _MOST_LEVELS = 16
 _ERRORS = (AttributeError, KeyError, LookupError, TypeError, RuntimeError, ValueError)
 
 
 def is_joined(scope: object) -> bool:
-    """True where a task inside `scope`, with no shield between, waits for what runs here.
+    """Return whether a task inside `scope`, with no shield in between, awaits the running code.
 
     Args:
-        scope: of AnyIO on asyncio or of Trio; None for a time that was set in plain code.
+        scope: scope of AnyIO on asyncio, or of Trio; None for a deadline set in synchronous code.
     """
     with suppress(*_ERRORS):
         if asyncio._get_running_loop() is not None:
@@ -39,7 +38,7 @@ def is_joined(scope: object) -> bool:
 
 
 def clock_of(task: Any) -> Callable[[], float] | None:  # noqa: ANN401 - a task of asyncio or Trio
-    """The clock by which scopes of `task` are set, readable from every thread; None where it is not known."""
+    """Return the clock of the scopes of `task`, readable from every thread; None where it is unknown."""
     with suppress(*_ERRORS):
         loop = getattr(task, "get_loop", None)
         clock: Callable[[], float] = loop().time if loop is not None else task._runner.clock.current_time
@@ -48,7 +47,7 @@ def clock_of(task: Any) -> Callable[[], float] | None:  # noqa: ANN401 - a task 
 
 
 def _is_in_pool_for(scope: object) -> bool:
-    """True where this thread belongs to a pool and works for a task inside `scope`, as far as the pool tells."""
+    """Return whether this pool thread works for a task inside `scope`, as far as the pool exposes it."""
     trio = sys.modules.get("trio._threads")
     register = getattr(getattr(trio, "PARENT_TASK_DATA", None), "task_register", None)
     if register is not None:
@@ -57,7 +56,7 @@ def _is_in_pool_for(scope: object) -> bool:
     caller = getattr(locals_of_anyio, "current_cancel_scope", None)
     if caller is not None:
         return _is_within(scope, caller) or _host_is_awaited_in(scope, caller)
-    # Asyncio's own pool does not tell for whom it works.
+    # asyncio's own pool does not expose the task that it works for.
     target: object = getattr(threading.current_thread(), "_target", None)
     return target is getattr(thread_pool, "_worker")  # noqa: B009 - it has no public name
 
@@ -83,7 +82,7 @@ def _is_within(scope: object, inner: Any) -> bool:  # noqa: ANN401 - a scope of 
 
 
 def _host_is_awaited_in(scope: object, inner: Any) -> bool:  # noqa: ANN401 - a scope of AnyIO on asyncio
-    # The scope that shields a thread of AnyIO's from its caller is not one of the caller's.
+    # The scope with which AnyIO shields a thread from its caller does not belong to the caller.
     while inner._parent_scope is not None:
         if inner.shield:
             return False
@@ -113,7 +112,7 @@ def _scope_of(task: object) -> Any:  # noqa: ANN401 - a scope of AnyIO, or None
 
 
 def _waiters_of(future: Any) -> Iterator[Any]:  # noqa: ANN401 - a future of asyncio
-    """The tasks that gather `future`, or have it in their group."""
+    """Yield the tasks that gather `future` or own it in a task group."""
     gathers = isinstance(future, asyncio.tasks._GatheringFuture)  # type: ignore[attr-defined]
     for callback, _ in future._callbacks or ():
         owner = getattr(callback, "__self__", None)

@@ -1,7 +1,7 @@
-"""Time that calls spend in queues of this process, which is never the fault of what they wait to call.
+"""Queueing time of calls inside this process, which is never attributed to the callee.
 
-What lives here: noting a wait, and asking how much of a time went by in queues and whether a call ended in one. A wait
-is known to whatever runs in the same task or thread around it.
+Waits are recorded in the context of the task or thread, so that enclosing code can subtract them, and errors that end a
+wait are marked.
 """
 
 import math
@@ -20,11 +20,11 @@ _MARK: Final = "_cqox_ended_in_queue"
 
 
 class Wait(NamedTuple):
-    """One wait.
+    """One wait in a queue.
 
     Attributes:
-        seconds: how long it took.
-        began: when, by each of the clocks that are known.
+        seconds: duration of the wait.
+        began: its start, by each of the known clocks.
     """
 
     seconds: float
@@ -36,11 +36,11 @@ waits: ContextVar[tuple[Wait, ...]] = ContextVar("cqox_waits_in_queues", default
 
 
 class QueueWait:
-    """A block that waits in a queue.
+    """A context manager around a wait in a queue.
 
     Args:
-        clock: of the queue.
-        other: another clock that whoever asks may go by, such as that of the deadline.
+        clock: clock of the queue.
+        other: a second clock by which the wait may be looked up, such as that of the deadline.
     """
 
     __slots__ = ("_began", "_source")
@@ -67,12 +67,12 @@ class QueueWait:
 
 
 def mark_ended_in_queue(error: BaseException) -> None:
-    """Note on `error` that it ended a wait in a queue."""
+    """Mark `error` as having ended a wait in a queue."""
     vars(error)[_MARK] = True
 
 
 def ended_in_queue(error: BaseException | None) -> bool:
-    """True where `error` ended a wait in a queue; of a group, every leaf."""
+    """Return whether `error`, or every leaf of a group, ended a wait in a queue."""
     for _ in range(_MOST_CAUSES):
         if error is None:
             return False
@@ -85,7 +85,7 @@ def ended_in_queue(error: BaseException | None) -> bool:
 
 
 def seconds_in_queues(source: Callable[[], float], since: float) -> float:
-    """Seconds that went by in queues, of this task or thread, in waits that began at `since` by `source` or later."""
+    """Return the queueing seconds of this task or thread in waits that began at `since` by `source` or later."""
     return sum(
         wait.seconds for wait in waits.get() if any(clock == source and began >= since for clock, began in wait.began)
     )

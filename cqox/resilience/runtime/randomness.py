@@ -1,4 +1,4 @@
-"""The generator that draws for every part that was given none; a forked process draws numbers of its own."""
+"""The default random generator of all parts; it is reseeded in a forked process."""
 
 import os
 from random import Random
@@ -10,5 +10,5 @@ shared_rng: Final = Random()
 """The generator of this process."""
 
 if hasattr(os, "register_at_fork"):
-    # Workers that fork from one parent would else retry in step.
+    # Otherwise workers forked from one parent would retry in lockstep.
     os.register_at_fork(after_in_child=shared_rng.seed)

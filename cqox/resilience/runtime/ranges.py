@@ -1,4 +1,4 @@
-"""Settings are checked where they are given: each check answers with the value and the range that is allowed."""
+"""Validation of settings: each check returns the value, or raises with the allowed range."""
 
 import inspect
 import math
@@ -21,12 +21,12 @@ def check_seconds(name: str, value: object, *, zero: bool = True, infinite: bool
 
     Args:
         name: the setting.
-        value: what was given.
-        zero: whether 0 is allowed.
-        infinite: whether infinity is allowed.
+        value: the value to check.
+        zero: True where 0 is allowed.
+        infinite: True where infinity is allowed.
 
     Raises:
-        ValueError: it is no number, NaN, negative, or 0 or infinite where that is not allowed.
+        ValueError: it is not a number, NaN, negative, or 0 or infinite where that is not allowed.
     """
     allowed = f"{name} must be a number of seconds {'at least' if zero else 'above'} 0"
     if not infinite:
@@ -46,7 +46,7 @@ def check_count(name: str, value: object, *, least: int = 1) -> int:
     """Return `value` as a count.
 
     Raises:
-        ValueError: it is no integer, or below `least`.
+        ValueError: it is not an integer, or below `least`.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
@@ -54,7 +54,7 @@ def check_count(name: str, value: object, *, least: int = 1) -> int:
 
 
 def check_flag(name: str, value: object) -> bool:
-    """Return `value` as a choice between two; what is only true or false in a condition, such as "false", is none.
+    """Return `value` as a bool; a value that is only truthy or falsy, such as "false", is rejected.
 
     Raises:
         ValueError: it is neither True nor False.
@@ -68,7 +68,7 @@ def check_share(name: str, value: object) -> float:
     """Return `value` as a share above 0 and at most 1.
 
     Raises:
-        ValueError: it is no number, or outside that range.
+        ValueError: it is not a number, or outside that range.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise ValueError(f"{name} must be a share above 0 and at most 1, not {value!r}")
@@ -76,7 +76,7 @@ def check_share(name: str, value: object) -> float:
 
 
 def check_exceptions(name: str, value: object) -> None:
-    """Refuse what is neither a plain predicate nor a non-empty tuple of exception classes.
+    """Check that `value` is a plain predicate or a non-empty tuple of exception classes.
 
     Raises:
         ValueError: it is neither.
@@ -92,7 +92,7 @@ def check_exceptions(name: str, value: object) -> None:
 
 
 def check_kind(name: str, value: object, kind: type) -> None:
-    """Refuse what is neither None nor of that class.
+    """Check that `value` is None or an instance of `kind`.
 
     Raises:
         ValueError: it is neither.
@@ -102,10 +102,10 @@ def check_kind(name: str, value: object, kind: type) -> None:
 
 
 def check_callable(name: str, value: object) -> None:
-    """Refuse what is neither None nor callable, and a coroutine function, of whose answers nobody waits for one.
+    """Check that `value` is None or a plain callable; a coroutine function would never be awaited.
 
     Raises:
-        ValueError: it is one of these.
+        ValueError: it is neither.
     """
     if value is not None and not callable(value):
         raise ValueError(f"{name} must be callable, not {value!r}")
@@ -117,7 +117,7 @@ def check_name(value: object) -> str:
     """Return `value` as a name.
 
     Raises:
-        ValueError: it is no string, or empty.
+        ValueError: it is not a string, or empty.
     """
     if not isinstance(value, str) or not value:
         raise ValueError(f"name must be a non-empty string, not {value!r}")

@@ -1,4 +1,4 @@
-"""What tests of resilient code need: time that they move, events that they read, faults that they write."""
+"""Test support for resilient code: a fake clock, virtual time, captured events and scripted faults."""
 
 from cqox.resilience.pipeline.events import capture_events
 from cqox.resilience.testing.clock import FakeClock

@@ -1,4 +1,4 @@
-"""A clock that only tests move."""
+"""A fake clock for tests."""
 
 import heapq
 import itertools
@@ -15,18 +15,18 @@ __all__ = ["FakeClock"]
 
 
 class FakeClock:
-    """A clock for `clock=`: with `auto`, a sleep moves it and returns at once; else a sleeper waits for `advance`.
+    """A fake clock for `clock=`: with `auto`, a sleep advances it and returns at once; else it waits for `advance`.
 
-    It may be shared by threads and loops. Cancel scopes go by the time of their event loop, not by this: use
+    It may be shared by threads and event loops. Cancel scopes use the time of their event loop, not this clock: use
     `VirtualTimeLoop` or Trio's `MockClock` for them.
 
     Attributes:
-        auto: whether sleeping moves the clock.
-        sleeps: seconds of every sleep, in the order in which they began.
+        auto: True where sleeping advances the clock.
+        sleeps: seconds of every sleep, in order of their start.
     """
 
     def __init__(self, auto: bool = True, *, start: float = 0.0) -> None:
-        """Make a clock that shows `start` seconds."""
+        """Make a clock that starts at `start` seconds."""
         self.auto = auto
         self.sleeps: list[float] = []
         self._now = start
@@ -35,11 +35,11 @@ class FakeClock:
         self._numbers = itertools.count()
 
     def now(self) -> float:
-        """The time in seconds."""
+        """Return the time in seconds."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move the clock on and wake who has slept enough, the earliest first.
+        """Advance the clock and wake the sleepers whose time has come, earliest first.
 
         Raises:
             ValueError: `seconds` is negative, NaN or infinite.
@@ -55,7 +55,7 @@ class FakeClock:
 
     @property
     def sleepers(self) -> int:
-        """How many sleep."""
+        """Number of current sleepers."""
         return len(self._sleepers)
 
     def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""A dependency that does what a script says."""
+"""A scripted dependency for tests."""
 
 import time
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ __all__ = ["Script", "Slow"]
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """A step that takes its time.
+    """A step that takes time.
 
     Attributes:
-        seconds: how long, infinite for one that hangs.
-        then: what follows, as any step.
+        seconds: duration; infinite to hang.
+        then: the step that follows.
     """
 
     seconds: float
@@ -25,18 +25,17 @@ class Slow:
 
 
 class Script:
-    """Plays its steps, one for each call: an exception is raised, `Slow` waits, anything else is returned.
+    """A callable that plays one step per call: an exception is raised, `Slow` waits, any other value is returned.
 
-    The last step is played again for every further call. `script()` is a plain call, `await script.call()` an awaited
-    one.
+    The last step repeats for every further call. `script()` is a plain call, `await script.call()` an awaited one.
     """
 
     def __init__(self, *steps: object, clock: Clock | None = None) -> None:
-        """Write the script.
+        """Make a script.
 
         Args:
-            steps: at least one.
-            clock: what `Slow` sleeps by; the system's or the loop's by default.
+            steps: the steps, at least one.
+            clock: clock of `Slow`; the system's or the event loop's by default.
 
         Raises:
             ValueError: there is no step.
@@ -50,7 +49,7 @@ class Script:
 
     @property
     def calls(self) -> int:
-        """How many calls there were."""
+        """Number of calls so far."""
         return self._calls
 
     def __call__(self, *args: object, **kwargs: object) -> object:
@@ -62,7 +61,7 @@ class Script:
         return _outcome(step)
 
     async def call(self, *args: object, **kwargs: object) -> object:
-        """Play the next step; a cancellation ends a slow one."""
+        """Play the next step; a cancellation ends a slow step."""
         step = self._next()
         while isinstance(step, Slow):
             await (anyio.sleep if self._clock is None else self._clock.sleep_async)(step.seconds)

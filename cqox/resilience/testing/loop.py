@@ -1,4 +1,4 @@
-"""An asyncio event loop whose time is virtual: whenever nothing can run, it jumps to the next timer."""
+"""An asyncio event loop with virtual time: when no task can run, it jumps to the next timer."""
 
 import asyncio
 import selectors
@@ -9,33 +9,32 @@ __all__ = ["VirtualTimeLoop", "run_in_virtual_time"]
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Cancel scopes, timeouts and concurrent sleepers behave as under Trio's `MockClock`, in no time.
+    """An event loop with virtual time, for cancel scopes, timeouts and sleeps, like Trio's `MockClock`.
 
     Use it as a loop factory: `asyncio.Runner(loop_factory=VirtualTimeLoop)`, or for AnyIO
-    `backend_options={"loop_factory": VirtualTimeLoop}`. Every policy inside follows its time by default.
+    `backend_options={"loop_factory": VirtualTimeLoop}`. Every policy inside uses its time by default.
 
-    A thread that works while a timer is set does not hold the time back, unless `patience` says how long to wait for
-    it.
+    Threads do not hold the virtual time back, unless `patience` is set.
     """
 
     virtual_time = True
 
     def __init__(self, *, start: float = 0.0, patience: float = 0.0) -> None:
-        """Make a loop that shows `start` seconds.
+        """Make a loop that starts at `start` seconds.
 
         Args:
-            start: the first time, in seconds.
+            start: initial time, in seconds.
             patience: real seconds to wait for I/O and threads before each jump.
         """
         self._now = start
         super().__init__(_JumpingSelector(self, patience))
 
     def time(self) -> float:
-        """The virtual time in seconds."""
+        """Return the virtual time in seconds."""
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Move the time on."""
+        """Advance the time by `seconds`."""
         self._now += seconds
 
 
