@@ -1,4 +1,4 @@
-"""Keep the memory and the environment of a process from other processes of its user."""
+"""Protection of a process's memory and environment from other processes of the same user."""
 
 import ctypes
 
@@ -8,10 +8,10 @@ _PR_SET_DUMPABLE = 4
 
 
 def refuse_dumps() -> bool:
-    """Allow no core file, no debugger but root's, and nobody else at /proc/PID/environ and mem.
+    """Disable core dumps, and debuggers and access to /proc/PID/environ and mem for all users but root.
 
     Returns:
-        Whether that is in force; only Linux knows it.
+        Whether the protection is in force; only Linux supports it.
     """
     control = getattr(ctypes.CDLL(None), "prctl", None)
     return control is not None and bool(control(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)

@@ -1,34 +1,34 @@
-"""Every error that CQOx raises on purpose.
+"""The exception hierarchy of CQOx.
 
     CqoxError
-    ├── ResilienceError                  something about the call, not about what was called
-    │   ├── Rejected                     nothing was tried; has .policy and .retry_after
+    ├── ResilienceError                  a policy ended the call; says nothing about the callee
+    │   ├── Rejected                     the callee was not called; has .policy and .retry_after
     │   │   ├── CircuitOpen
     │   │   ├── BulkheadFull
     │   │   ├── RateLimited
     │   │   ├── TooManyListeners
     │   │   ├── Shed
     │   │   └── Draining
-    │   ├── AttemptTimeout               also a TimeoutError: one attempt ran longer than its own limit
-    │   └── DeadlineExceeded             also a TimeoutError: the whole call ran out of time
-    ├── InputError                       the client can correct it; .detail says how, .choices lists what is valid
-    │   ├── InvalidRequest               the request does not fit its schema, or names what does not exist
+    │   ├── AttemptTimeout               also a TimeoutError: one attempt exceeded its timeout
+    │   └── DeadlineExceeded             also a TimeoutError: the whole call exceeded its deadline
+    ├── InputError                       the client can correct it; see .detail and .choices
+    │   ├── InvalidRequest               the request does not match its schema, or names something missing
     │   ├── UnusableData                 the data cannot answer the question asked
-    │   ├── UnreadableFile               not a table in any format or encoding that was tried
-    │   ├── BodyCorrupted                the body is not the one that its Content-Digest is of
+    │   ├── UnreadableFile               no supported format or encoding yields a table
+    │   ├── BodyCorrupted                the body does not match its Content-Digest
     │   ├── LimitExceeded                more bytes, rows, columns or levels than the settings allow
-    │   ├── NotFound                     no data set, analysis, figure or job of that id
-    │   ├── KeyReused                    an idempotency key came again with another body
+    │   ├── NotFound                     no data set, analysis, figure or job with this id
+    │   ├── KeyReused                    an idempotency key was reused with another body
     │   └── RunsElsewhere                another engine runs that job
-    └── ServiceError                     the client did nothing wrong
-        ├── WorkerLost                   the process that computed died; its reply will never come
-        ├── WorkersUnavailable           no process that could compute starts; nothing was tried
-        ├── StoreUnavailable             a result could not be read or written
-        │   └── StorageFull              a store has no room: something has to be deleted first
-        └── EngineUnavailable            the gateway cannot reach its engine, or lost it before the answer was whole
+    └── ServiceError                     a failure of the service, not of the client
+        ├── WorkerLost                   the worker process died before it replied
+        ├── WorkersUnavailable           no worker process starts; nothing was computed
+        ├── StoreUnavailable             a store could not be reached; nothing was read or written
+        │   └── StorageFull              a store is full; data must be deleted first
+        └── EngineUnavailable            the gateway cannot reach its engine, or lost it before a full response
 
-The errors of `ResilienceError` are defined beside the policies that raise them and re-exported by `cqox.resilience`;
-they live here so that any layer can name them. HTTP statuses live in `services.http`, not here.
+The resilience errors are defined here so that any layer can name them, and re-exported by `cqox.resilience`. HTTP
+status codes are defined in `services.http`.
 """
 
 from collections.abc import Sequence
@@ -64,19 +64,19 @@ __all__ = [
 
 
 class CqoxError(Exception):
-    """The root of the tree: catch it to catch all that CQOx raises on purpose."""
+    """Base class of all errors that CQOx raises deliberately."""
 
 
 class ResilienceError(CqoxError):
-    """A policy ended the call; the callee's own exceptions are never wrapped in one."""
+    """Base class for calls ended by a policy; exceptions of the callee are never wrapped in it."""
 
 
 class Rejected(ResilienceError):
-    """The call was refused before anything was tried.
+    """The call was rejected before the callee was called.
 
     Attributes:
-        policy: name of the part that refused.
-        retry_after: seconds until a new call may be let in, 0.0 where that is unknown.
+        policy: name of the part that rejected it.
+        retry_after: seconds until a new call may be admitted, 0.0 where that is unknown.
     """
 
     def __init__(self, policy: str, *, retry_after: float = 0.0) -> None:
@@ -92,24 +92,24 @@ class CircuitOpen(Rejected):
     """The circuit is open, or half-open with every probe permit taken."""
 
     def __str__(self) -> str:
-        # An isolated circuit is never probed, and the probes that one waits for end when they end.
+        # The time is unknown for an isolated circuit, and while all probe permits are taken.
         probe = f" (next probe in {self.retry_after:.1f} s)" if self.retry_after > 0 else ""
         return f"Circuit breaker OPEN for {self.policy}{probe}"
 
 
 class BulkheadFull(Rejected):
-    """All slots and all places in the queue were taken."""
+    """All slots were taken and the queue was full."""
 
 
 class RateLimited(Rejected):
-    """The rate limit's bucket was empty."""
+    """The rate limit was exceeded."""
 
 
 class TooManyListeners(Rejected):
-    """The events of one job have as many listeners as they may have.
+    """The event stream of one job has reached its limit of listeners.
 
     Attributes:
-        most: how many that is.
+        most: the limit.
     """
 
     def __init__(self, policy: str, *, most: int, retry_after: float = 0.0) -> None:
@@ -121,7 +121,7 @@ class TooManyListeners(Rejected):
 
 
 class Shed(Rejected):
-    """Load was shed, the least critical first."""
+    """The call was shed because the load was too high for its criticality."""
 
 
 class Draining(Rejected):
@@ -132,12 +132,12 @@ class Draining(Rejected):
 
 
 class AttemptTimeout(ResilienceError, TimeoutError):
-    """One attempt ran longer than its own limit.
+    """One attempt exceeded its timeout.
 
     Attributes:
-        seconds: the limit that was in force, in seconds.
+        seconds: the timeout that was in force, in seconds.
         policy: name of the part that ended it.
-        before_call: True where a queue of this process took the time, so that it says nothing about the callee.
+        before_call: True where the time was spent in a queue of this process, so that it says nothing about the callee.
     """
 
     def __init__(self, seconds: float, *, policy: str = "", before_call: bool = False) -> None:
@@ -155,9 +155,9 @@ class DeadlineExceeded(ResilienceError, TimeoutError):
     """The deadline of the whole call has passed.
 
     Attributes:
-        seconds: the time that the call was given, in seconds, where it is known.
-        before_call: True where it had passed before anything was called, or a queue of this process took the time, so
-            that it says nothing about the callee.
+        seconds: the time limit of the call, in seconds, where it is known.
+        before_call: True where it passed before the callee was called, or the time was spent in a queue of this
+            process, so that it says nothing about the callee.
     """
 
     def __init__(self, seconds: float | None = None, *, before_call: bool = False) -> None:
@@ -170,12 +170,12 @@ class DeadlineExceeded(ResilienceError, TimeoutError):
 
 
 class InputError(CqoxError):
-    """The client can correct this.
+    """Base class of errors that the client can correct.
 
     Attributes:
-        detail: what is wrong and what to change, a full sentence.
-        field: where in the request, as a dotted path; empty where it is the whole.
-        choices: the valid values, nearest first, where there is such a list.
+        detail: the problem and its correction, as a full sentence.
+        field: location in the request, as a dotted path; empty for the whole request.
+        choices: the valid values, nearest first, where they can be listed.
     """
 
     def __init__(self, detail: str, *, field: str = "", choices: Sequence[str] = ()) -> None:
@@ -185,28 +185,28 @@ class InputError(CqoxError):
         self.choices = tuple(choices)
 
     def __str__(self) -> str:
-        # Not the arguments: copying and pickling call the class with these, and some make their sentence from them.
+        # Not `args`: copying and pickling call the class with these, and some classes build the sentence from them.
         return self.detail
 
 
 class InvalidRequest(InputError):
-    """The request does not fit its schema, or names something that does not exist."""
+    """The request does not match its schema, or refers to something that does not exist."""
 
 
 class UnusableData(InputError):
-    """The data are readable but cannot answer the question, such as a constant treatment."""
+    """The data are readable but unusable for the analysis, such as a constant treatment."""
 
 
 class UnreadableFile(InputError):
-    """No format or encoding that was tried makes a table of these bytes."""
+    """No supported format or encoding yields a table from these bytes."""
 
 
 class BodyCorrupted(InputError):
-    """The body that arrived is not the one that its Content-Digest is of."""
+    """The received body does not match its Content-Digest."""
 
 
 class LimitExceeded(InputError):
-    """More bytes, rows, columns or levels than the settings allow."""
+    """The input has more bytes, rows, columns or levels than the settings allow."""
 
 
 class NotFound(InputError):
@@ -214,7 +214,7 @@ class NotFound(InputError):
 
 
 class KeyReused(InputError):
-    """An idempotency key came again, with another body than before."""
+    """An idempotency key was reused with another body."""
 
     def __init__(self, key: str) -> None:
         super().__init__(
@@ -226,35 +226,35 @@ class KeyReused(InputError):
 
 
 class RunsElsewhere(InputError):
-    """Another engine runs the job, and only that one can tell its events or end it."""
+    """Another engine runs the job; only that engine can stream its events or cancel it."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
-            f"The job '{job_id[:100]}' runs on another engine, and only that one can tell its events or end it. Ask a "
-            "gateway that reaches all engines."
+            f"The job '{job_id[:100]}' runs on another engine; only that engine can stream its events or cancel it. "
+            "Ask a gateway that reaches all engines."
         )
         self.args = (job_id,)
 
 
 class ServiceError(CqoxError):
-    """The client did nothing wrong; trying again may help."""
+    """Base class of failures of the service, which a retry may resolve."""
 
 
 class WorkerLost(ServiceError):
-    """The process that computed this died, so that its reply will never come."""
+    """The worker process died before it replied."""
 
 
 class WorkersUnavailable(ServiceError):
-    """No worker process starts, so that nothing was computed: it says nothing about the task."""
+    """No worker process starts; nothing was computed, so that the error says nothing about the task."""
 
 
 class StoreUnavailable(ServiceError):
-    """A store could not be reached, so that nothing was read or written."""
+    """A store could not be reached; nothing was read or written."""
 
 
 class StorageFull(StoreUnavailable):
-    """A store has no room for what was to be written; waiting does not help, deleting does."""
+    """A store is full; data must be deleted before a write can succeed."""
 
 
 class EngineUnavailable(ServiceError):
-    """The engine cannot be reached, failed, or was lost before its answer was whole."""
+    """The engine cannot be reached, failed, or was lost before its response was complete."""
