@@ -1,13 +1,12 @@
-"""The one way to start a task: `open_task_group`, on asyncio and on Trio.
+"""Task groups for asyncio and Trio: `open_task_group` is the only way to start a task.
 
-What lives here: the group, the slot through which telemetry watches every task, and the rule for what a task takes
-along from whoever started it. What does not: deadlines (`cqox.resilience`) and spans (`cqox.telemetry`); both plug in
-from above.
+The module has the group, the observer slot for telemetry, and the rule for context variables that a task inherits.
+Deadlines (`cqox.resilience`) and spans (`cqox.telemetry`) build on it.
 
-A task runs inside the cancel scope of its group, wherever it was started from. So whatever is true of a scope (the
-ambient deadline first of all) must come from the group's opener, not from the starter: a job that a request starts in
-the group of the app outlives the request, and the request's deadline will never cancel it. A context variable given
-to `bind_to_group` follows that rule.
+A task runs inside the cancel scope of its group, wherever it was started. So properties of a scope, such as the ambient
+deadline, must come from the context in which the group was opened, not from the caller: a job that a request starts in
+the app's group outlives the request, and the request's deadline never cancels it. A context variable passed to
+`bind_to_group` follows this rule.
 """
 
 import logging
@@ -36,7 +35,7 @@ _log = logging.getLogger("cqox.tasks")
 
 
 class TaskOutcome(StrEnum):
-    """How a task ended."""
+    """Outcome of a task."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -48,10 +47,10 @@ class TaskStart:
     """A task that is about to run its first step.
 
     Attributes:
-        name: the name given, else module and qualified name of the function.
+        name: the given name, else module and qualified name of the function.
         group: name of the group it runs in, empty where the group has none.
-        detached: True where the task may outlive whoever started it. A trace then links to the starter and does not
-            make it the parent.
+        detached: True where the task may outlive its caller. A trace then links to the caller's span instead of
+            making it the parent.
     """
 
     name: str
@@ -60,18 +59,18 @@ class TaskStart:
 
 
 type TaskEnd = Callable[[TaskOutcome, BaseException | None], None]
-"""Takes the outcome of one task, with the exception that ended it."""
+"""Callback for the end of a task, with its outcome and exception."""
 
 
 class TaskObserver(Protocol):
-    """Watches tasks.
+    """Observer of tasks.
 
-    It is called inside the new task: context variables that it sets belong to that task alone. Those that it reads,
-    such as the current span, still show the starter's values.
+    It is called inside the new task: context variables that it sets are local to that task. Those that it reads, such
+    as the current span, still have the caller's values.
     """
 
     def __call__(self, task: TaskStart, /) -> TaskEnd:
-        """Return what is to be called when `task` ends."""
+        """Return a callback for the end of `task`."""
         ...
 
 
@@ -81,12 +80,12 @@ _bound: list[tuple[ContextVar[Any], object]] = [(_innermost, None)]
 
 
 def observe_tasks(observer: TaskObserver | None) -> TaskObserver | None:
-    """Fill the observer slot, or empty it with None, for tasks that start from now on.
+    """Set the task observer, or remove it with None, for tasks that start from now on.
 
-    An observer that raises is logged and changes nothing else.
+    An exception of the observer is logged and has no other effect.
 
     Returns:
-        The observer that was in the slot.
+        The previous observer.
     """
     global _observer
     previous, _observer = _observer, observer
@@ -94,12 +93,11 @@ def observe_tasks(observer: TaskObserver | None) -> TaskObserver | None:
 
 
 def bind_to_group[T](variable: ContextVar[T], default: T) -> ContextVar[T]:
-    """Make `variable` follow the group: a task sees the value in force where its group was opened, not where it was
-    started.
+    """Bind `variable` to task groups: a task inherits its value from where the group was opened, not from its caller.
 
     Args:
         variable: the context variable.
-        default: the value where none was set when the group was opened.
+        default: its value where none was set when the group was opened.
 
     Returns:
         `variable`, so that its definition can be wrapped.
@@ -109,7 +107,7 @@ def bind_to_group[T](variable: ContextVar[T], default: T) -> ContextVar[T]:
 
 
 class TaskGroup:
-    """Tasks that end before the block does; made by `open_task_group`."""
+    """A group of tasks that end before its block does; created by `open_task_group`."""
 
     __slots__ = ("_detached", "_entered", "_group", "_opened_in", "_outer", "name")
 
@@ -139,12 +137,12 @@ class TaskGroup:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        # No token: a fixture may close the group in another copy of the context than it was opened in.
+        # No token: a test fixture may close the group in another copy of the context.
         _innermost.set(self._outer)
         try:
             return await self._group.__aexit__(exc_type, exc, traceback)
         finally:
-            # That context holds the group: a cycle for the collector, and every value of the context with it.
+            # The context references the group: break the cycle, which would keep all values of the context alive.
             self._opened_in = self._outer = None
 
     def start_soon[*Args](
@@ -154,7 +152,7 @@ class TaskGroup:
 
         Args:
             func: a coroutine function.
-            args: what it is called with.
+            args: its arguments.
             name: name of the task, for tracebacks and traces.
 
         Raises:
@@ -180,7 +178,7 @@ class TaskGroup:
         A cancellation of this call while it waits cancels the new task; once it has started, the group owns it.
 
         Returns:
-            The value handed to `started`.
+            The value passed to `started`.
 
         Raises:
             RuntimeError: the group is not open, or the task ended without calling `started`.
@@ -200,7 +198,7 @@ class TaskGroup:
         return self._detached or _innermost.get() is not self
 
     def _differing_values(self) -> tuple[tuple[ContextVar[Any], object], ...]:
-        """The bound variables in which the caller differs from the group's opener, with the opener's values."""
+        """Return the bound variables that differ between caller and group, with the group's values."""
         opened_in = self._opened_in
         if opened_in is None:
             raise RuntimeError("this task group is not open: use it as `async with open_task_group() as group:`")
@@ -212,7 +210,7 @@ class TaskGroup:
 
 
 def open_task_group(name: str = "", *, detached: bool = False) -> TaskGroup:
-    """Open a group of tasks: `async with open_task_group() as group:`.
+    """Open a task group: `async with open_task_group() as group:`.
 
     Leaving the block waits for every task. The first task that fails cancels the others, and its exception leaves the
     block in an `ExceptionGroup`. A cancellation of the block cancels and awaits every task before it goes on.
@@ -220,8 +218,8 @@ def open_task_group(name: str = "", *, detached: bool = False) -> TaskGroup:
     Args:
         name: name of the group, for traces.
         detached: True for a group that lives as long as the app. Its tasks outlive the request that started them, so
-            they are linked to it and are no children of it. A task started from inside another group, opened later,
-            counts as detached in any case.
+            their spans are linked to it instead of being its children. A task started from inside another group, opened
+            later, always counts as detached.
     """
     return TaskGroup(name, detached=detached)
 
@@ -248,7 +246,7 @@ def _begin(observer: TaskObserver | None, task: TaskStart) -> TaskEnd | None:
         return None
     try:
         return observer(task)
-    except Exception:  # noqa: BLE001 - what watches a task must not break it
+    except Exception:  # noqa: BLE001 - an observer must not break a task
         _log.exception("the task observer failed at the start of %s", task.name)
         return None
 
@@ -258,7 +256,7 @@ def _end(ended: TaskEnd | None, outcome: TaskOutcome, error: BaseException | Non
         return
     try:
         ended(outcome, error)
-    except Exception:  # noqa: BLE001 - what watches a task must not break it
+    except Exception:  # noqa: BLE001 - an observer must not break a task
         _log.exception("the task observer failed at the end of a task")
 
 
