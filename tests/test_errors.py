@@ -1,4 +1,4 @@
-"""The tree of errors."""
+"""The exception hierarchy."""
 
 import copy
 import pickle
@@ -15,7 +15,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_a_copy_says_the_same(error: InputError) -> None:
+def test_a_copy_has_the_same_message(error: InputError) -> None:
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert type(other) is type(error)
         assert (str(other), other.detail, other.field, other.choices) == (

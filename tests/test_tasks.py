@@ -1,4 +1,4 @@
-"""Starting tasks: what they inherit, what an observer sees, and that nothing is left running."""
+"""Task groups: inherited context, observers, and no leaked tasks."""
 
 import gc
 import logging
@@ -22,7 +22,7 @@ scoped: ContextVar[str | None] = bind_to_group(ContextVar("scoped", default=None
 
 
 class Recorder:
-    """Keeps what an observer is told, in order."""
+    """Recorder of observer callbacks, in order."""
 
     def __init__(self) -> None:
         self.started: list[TaskStart] = []
@@ -368,7 +368,7 @@ async def test_a_group_opens_only_once() -> None:
 
 
 class Held:
-    """A value of a context that can be watched."""
+    """A context value with an observable lifetime."""
 
 
 async def test_a_closed_group_holds_nothing_of_the_context_it_was_opened_in() -> None:

@@ -1,4 +1,4 @@
-"""Three worlds with time of their own: Trio under MockClock, asyncio in virtual time, plain code with a FakeClock."""
+"""Three backends in virtual time: Trio with MockClock, asyncio with its loop, synchronous code with a FakeClock."""
 
 import math
 from collections.abc import Awaitable, Callable, Coroutine
@@ -20,7 +20,7 @@ class Down(Exception):
 
 
 class Time:
-    """A clock that stands still until a test moves it."""
+    """A clock that only advances when a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -30,7 +30,7 @@ class Time:
 
 
 class World:
-    """One world, the same to every scenario."""
+    """One backend, behind the interface of all scenarios."""
 
     name = ""
     clock: FakeClock | None = None
@@ -42,7 +42,7 @@ class World:
         raise NotImplementedError
 
     def guard(self, guard: Part | Policy, *steps: object) -> Callable[..., Awaitable[object]]:
-        """A scripted dependency behind `guard`, to be awaited in every world."""
+        """A scripted dependency behind `guard`, awaitable on every backend."""
         raise NotImplementedError
 
 
@@ -115,7 +115,7 @@ def _drive(coroutine: Coroutine[Any, Any, list[object]]) -> list[object]:
 
 @pytest.fixture
 def same_trace() -> Callable[[Scenario], list[object]]:
-    """Play a scenario in the three worlds and return its trace, which must be the same in all."""
+    """Run a scenario on the three backends and return its trace, which must be equal on all."""
 
     def play(scenario: Scenario) -> list[object]:
         traces = {"sync": _drive(scenario(SyncWorld()))}
@@ -154,7 +154,7 @@ def _no_leak() -> Any:
 
 
 async def outcome(call: Callable[[], Awaitable[object]]) -> object:
-    """What a call returned, or the name of what it raised."""
+    """Return the result of a call, or the name of its exception."""
     try:
         return await call()
     except Exception as error:  # any error is what the test is about
@@ -162,7 +162,7 @@ async def outcome(call: Callable[[], Awaitable[object]]) -> object:
 
 
 async def outcomes(call: Callable[[], Awaitable[object]], times: int) -> list[str]:
-    """What each of so many calls at once returned or raised, as `outcome` has it, as text and in order of the text."""
+    """Return the outcomes of concurrent calls as sorted texts."""
     found: list[object] = []
 
     async def caller() -> None:

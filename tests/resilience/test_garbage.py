@@ -1,4 +1,4 @@
-"""What a call leaves to the garbage collector: nothing, neither of what it raised nor of what the caller held."""
+"""No reference cycles: a call leaves no work to the garbage collector."""
 
 import gc
 import weakref
@@ -29,7 +29,7 @@ from tests.resilience.retrying import plain
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
-    """What is freed in here is freed by itself."""
+    """Disable the garbage collector."""
     gc.collect()
     gc.disable()
     yield
@@ -37,7 +37,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def is_left(call: Callable[[], object]) -> bool:
-    """Whether what `call` raises outlives the handler."""
+    """Return whether the exception of `call` outlives its handler."""
     try:
         call()
     except Exception as error:  # any error is what the test is about
@@ -88,7 +88,7 @@ def draining() -> Drain:
 @pytest.mark.parametrize("inside", [(), (Retry(1), Timeout(1.0))])
 def test_a_refusal_and_what_its_caller_held_are_freed_at_once(make: Callable[[], Gate], inside: tuple) -> None:
     class Request:
-        """What a server would have read into memory before it is refused."""
+        """A large object held by the caller of a rejected call."""
 
     bodies: list[weakref.ref[Request]] = []
     call = Policy("refusing", make(), *inside)(lambda request: request)

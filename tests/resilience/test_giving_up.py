@@ -1,4 +1,4 @@
-"""Why a call that could be retried is not: deadline, Retry-After, budget, another hop, an enclosing circuit."""
+"""Reasons to give up: deadline, Retry-After, budget, a retry upstream, an enclosing circuit."""
 
 from dataclasses import dataclass
 

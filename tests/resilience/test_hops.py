@@ -1,4 +1,4 @@
-"""Calls from service to service: no hop multiplies retries, lengthens the time or raises its own criticality."""
+"""Propagation across services: no hop multiplies retries, extends the deadline or raises its criticality."""
 
 import re
 from collections.abc import Callable, Coroutine, Iterator
@@ -147,7 +147,7 @@ def test_a_hop_whose_time_has_passed_does_nothing(run: Run) -> None:
     assert calls == []
 
 
-def test_the_attempt_timeout_is_what_a_hop_is_told_where_it_is_the_smaller(run: Run) -> None:
+def test_a_shorter_attempt_timeout_is_what_a_hop_receives(run: Run) -> None:
     service = Service(unavailable)
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""What the library imports: AnyIO, and nothing of what it only recognises."""
+"""Imports of the library: AnyIO, and none of the libraries that it only recognises."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Limits among other parts: where a slot is held, and what the other parts make of a refusal."""
+"""Limits among other parts: when a slot is held, and the effect of a rejection."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -37,7 +37,7 @@ def bulkhead_running(bulkhead: Bulkhead) -> int:
 
 
 async def running_in_a_pause(bulkhead: Bulkhead, policy: Policy) -> int:
-    """How many slots are taken half a second after the first attempt of a call has failed; the second answers."""
+    """Return the slots taken half a second after the first attempt failed; the second succeeds."""
     running: list[int] = []
 
     async def look() -> None:

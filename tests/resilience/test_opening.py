@@ -125,7 +125,7 @@ def test_a_guarded_context_is_one_to_a_policy_however_it_is_reached(run, reached
     run(main)
 
 
-def test_a_guarded_context_is_still_a_decorator_that_opens_anew_for_each_call(run) -> None:
+def test_a_guarded_context_is_still_a_decorator_that_opens_once_per_call(run) -> None:
     async def main() -> None:
         breaker, opens = CircuitBreaker("decorates"), 0
 

@@ -1,4 +1,4 @@
-"""Which ends of an attempt are followed by another: by class, by predicate, by what is safe to repeat."""
+"""Retryable outcomes: by class, by predicate, and by idempotence."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What type checkers must see behind every decorator; checked by `test_typing`, never run."""
+"""Types behind every decorator; checked by `test_typing`, never run."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""What a circuit makes of exception groups, in which the errors of task groups arrive."""
+"""Classification of exception groups, as raised by task groups."""
 
 import anyio
 import anyio.lowlevel
@@ -22,7 +22,7 @@ def state_after(breaker: CircuitBreaker, error: Exception) -> CircuitState:
 
 
 class Outage(ExceptionGroup[Exception]):
-    """A group with a meaning of its own."""
+    """A group class that is listed by itself."""
 
 
 def test_a_group_that_holds_a_listed_failure_is_one() -> None:

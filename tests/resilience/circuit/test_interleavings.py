@@ -22,7 +22,7 @@ RECOVERY, LEASE, PERMITS, THRESHOLD = 10, 7, 2, 3
 
 @dataclass(eq=False)
 class Call:
-    """A call that is under way: what the breaker gave, and what the model knows of it."""
+    """A call in progress: its permit, and its record in the model."""
 
     permit: object
     generation: int
@@ -32,7 +32,7 @@ class Call:
 
 
 class Model:
-    """A circuit written down as simply as can be: whole seconds, one list of probes, no cleverness."""
+    """Reference model of a circuit: whole seconds and one list of probes."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -92,7 +92,7 @@ ENDINGS = {
 
 
 class Play:
-    """A breaker and the model, which do the same and must agree after every step."""
+    """A breaker and its model, which must agree after every step."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -147,7 +147,7 @@ class Play:
 
 
 class CircuitMachine(RuleBasedStateMachine):
-    """Lets Hypothesis choose the steps, and shrink them where the two disagree."""
+    """State machine whose steps are chosen and shrunk by Hypothesis."""
 
     calls = Bundle("calls")
 
@@ -181,7 +181,7 @@ CircuitMachine.TestCase.settings = settings(max_examples=200, stateful_step_coun
 
 
 class TestTheModel(CircuitMachine.TestCase):
-    """The steps are Hypothesis' choice."""
+    """Test case of the state machine."""
 
 
 def test_ten_thousand_interleavings_agree_with_the_model() -> None:

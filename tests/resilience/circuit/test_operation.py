@@ -1,4 +1,4 @@
-"""Operating a circuit: by hand, by other settings at run time, and by listening to it."""
+"""Operation of a circuit: forced modes, reconfiguration and listeners."""
 
 from collections.abc import Callable
 

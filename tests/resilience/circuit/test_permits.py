@@ -1,4 +1,4 @@
-"""The permits of a half-open circuit: how many there are, and how each comes back."""
+"""Permits of a half-open circuit: their number and their release."""
 
 import anyio
 import pytest
@@ -75,7 +75,7 @@ def test_a_probe_that_hangs_loses_its_permit_and_its_late_result_changes_nothing
     run(main)
 
 
-def test_a_late_result_is_stale_also_where_nobody_took_the_permit() -> None:
+def test_a_late_result_is_stale_even_where_the_permit_is_free() -> None:
     clock = FakeClock()
     breaker = opened(clock, probe_timeout=5.0)
     clock.advance(60)

@@ -1,4 +1,4 @@
-"""A callable that probes in place of the call that waits."""
+"""Probe callables, which run in place of the waiting call."""
 
 import anyio
 import pytest

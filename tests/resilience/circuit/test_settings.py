@@ -1,4 +1,4 @@
-"""What a circuit may be made of: its settings, those of a rate, and one clock."""
+"""Validation of circuit settings, failure rates and clocks."""
 
 import pytest
 

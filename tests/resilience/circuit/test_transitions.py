@@ -1,4 +1,4 @@
-"""When a circuit opens, how long it refuses, and when it is probed and closes."""
+"""State transitions: opening, rejection, probing and closing."""
 
 import contextlib
 import time
@@ -13,7 +13,7 @@ from tests.resilience.circuit.callees import fail, opened, succeed
 from tests.resilience.conftest import Down, World, outcome
 
 
-def test_failures_in_a_row_open_and_a_success_starts_the_count_anew() -> None:
+def test_consecutive_failures_open_and_a_success_resets_the_count() -> None:
     breaker = CircuitBreaker("engine", failure_threshold=3, clock=FakeClock())
     failing, working = breaker(fail), breaker(succeed)
     for call in (failing, failing, working, failing, failing):

@@ -1,4 +1,4 @@
-"""What a circuit makes of the end of a call: a failure, or no verdict at all."""
+"""Classification of outcomes: failure, success, or neither."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Sliding windows against recomputation from everything that was ever recorded."""
+"""Sliding windows against recomputation from all recorded outcomes."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,7 +48,7 @@ def test_a_window_of_seconds_holds_what_is_younger_to_one_slice(
 
 
 def opens(window: CountWindow | TimeWindow, tally: AtomicCounter | None, now: float, failed: bool) -> bool:
-    """Whether an outcome opens. With a `tally`, successes that decide nothing are only counted, as a permit does it."""
+    """Return whether an outcome opens. With a `tally`, quiet successes are only counted, as by a permit."""
     if tally is not None and not failed and now < window.quiet_until:
         tally.add()
         return False

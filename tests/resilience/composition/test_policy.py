@@ -1,4 +1,4 @@
-"""Policies: the order as it is written, one call at a time, explained, operated."""
+"""Policies: order of parts, single calls, explanations and operation."""
 
 import copy
 import gc
@@ -28,7 +28,7 @@ from tests.resilience.conftest import Down
 
 
 class Tracer(Gate):
-    """A gate that writes down what it sees; others may be written outside of this package."""
+    """A recording gate, written as one outside of this package would be."""
 
     def __init__(self, name: str, trace: list[str]) -> None:
         self.name = name
@@ -321,7 +321,7 @@ def test_settings_of_two_parts_never_collide() -> None:
     assert "seconds" not in policy.setting_names()
 
 
-def test_parts_of_one_name_are_told_apart_by_their_kind_and_place() -> None:
+def test_parts_of_one_name_are_distinguished_by_kind_and_number() -> None:
     one, two = CircuitBreaker("same"), CircuitBreaker("same")
     policy = Policy("engine policy", Bulkhead(5, name="same"), one, two)
     policy.reconfigure(**{"same.max_queued": 3, "CircuitBreaker#2.failure_threshold": 2})

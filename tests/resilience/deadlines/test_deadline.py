@@ -1,4 +1,4 @@
-"""The ambient deadline: what it ends, where it holds, and above all where it does not."""
+"""The ambient deadline: expiry, and where it is and is not in force."""
 
 import asyncio
 import contextlib
@@ -451,7 +451,7 @@ def test_a_callback_of_a_loop_does_not_hand_it_to_tasks() -> None:
 
 
 @pytest.mark.parametrize("shield", [False, True])
-def test_the_short_way_to_tell_whether_it_holds_agrees_with_the_long_one(run, monkeypatch, shield: bool) -> None:
+def test_the_cached_scope_identity_agrees_with_the_full_computation(run, monkeypatch, shield: bool) -> None:
     async def main() -> None:
         answers = []
         with deadline(5.0), anyio.CancelScope(shield=shield):

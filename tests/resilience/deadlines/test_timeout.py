@@ -1,4 +1,4 @@
-"""Attempt timeouts: which error, whose cancellation, and where no scope is opened."""
+"""Attempt timeouts: errors, cancellation, and when no scope is opened."""
 
 import math
 import time
@@ -160,7 +160,7 @@ def test_no_call_is_made_once_nothing_remains(run) -> None:
     run(main)
 
 
-def test_plain_code_is_told_its_time_and_never_interrupted() -> None:
+def test_plain_code_sees_its_time_limit_and_is_never_interrupted() -> None:
     clock = FakeClock()
     seen = []
 

@@ -1,4 +1,4 @@
-"""The limit that finds itself: how it moves, and that it keeps its bounds whatever happens."""
+"""The adaptive limit: its adjustment and its bounds."""
 
 import asyncio
 import math
@@ -23,7 +23,7 @@ def admit(limit: AdaptiveLimit, calls: int) -> list[Permit]:
 
 
 def round_of(limit: AdaptiveLimit, error: BaseException | None = None, calls: int | None = None) -> None:
-    """A round in which as many calls as the limit allows are under way together and end alike."""
+    """Run as many concurrent calls as the limit allows, all with the same outcome."""
     for permit in admit(limit, limit.limit if calls is None else calls):
         if error is None:
             permit.succeed(NO_RESULT)
@@ -136,7 +136,7 @@ def test_a_slow_success_is_an_overload() -> None:
     assert limit.limit == 18
 
 
-def test_what_cannot_tell_an_overload_is_refused() -> None:
+def test_an_invalid_overload_predicate_is_rejected() -> None:
     with pytest.raises(ValueError, match="overloads must be callable, not 5"):
         AdaptiveLimit(overloads=5)  # type: ignore[arg-type]
 
@@ -233,7 +233,7 @@ def test_other_bounds_hold_from_now_on() -> None:
     st.floats(0.001, 0.999),
     st.floats(0.001, 50.0),
 )
-def test_no_history_whatever_takes_it_out_of_its_bounds(
+def test_no_history_takes_it_out_of_its_bounds(
     start: int, history: list[tuple[bool, int, int]], decrease: float, increase: float
 ) -> None:
     aimd = Aimd(start, least=1, most=50, increase=increase, decrease=decrease)

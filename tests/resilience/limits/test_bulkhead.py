@@ -1,4 +1,4 @@
-"""The bulkhead: never more than its slots, nobody overtaken, no slot lost however the waiting ends."""
+"""The bulkhead: concurrency limit, queue order, and no lost slots."""
 
 import asyncio
 import contextlib
@@ -216,7 +216,7 @@ async def test_a_storm_of_cancellations_loses_no_slot_and_makes_none(seed: int) 
 
 
 @pytest.mark.anyio
-async def test_raising_the_limit_lets_waiters_in_and_lowering_it_puts_nobody_out() -> None:
+async def test_raising_the_limit_admits_waiters_and_lowering_it_revokes_no_slot() -> None:
     bulkhead, order, release = Bulkhead(1, 10), list[str](), anyio.Event()
     async with open_task_group() as group:
         for name in "abc":

@@ -1,4 +1,4 @@
-"""The drain: nothing new, everything that is under way, and a truthful report."""
+"""The drain: rejection of new work, work in flight, and the report."""
 
 import math
 import threading

@@ -1,4 +1,4 @@
-"""Turns under a rate, handed their time, against what a rate and a burst allow."""
+"""Turns of the cell rate algorithm against the bounds of rate and burst."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_a_turn_whose_time_has_passed_is_gone_while_somebody_waits() -> None:
     assert turns.reserve(1.5, math.inf) == 3.0
 
 
-def test_once_nobody_waits_nothing_is_owed() -> None:
+def test_no_debt_remains_without_waiting_calls() -> None:
     turns = Gcra(rate=1.0, capacity=2.0)
     promised = [turns.reserve(0.0, math.inf) for _ in range(102)]
     for turn in promised[2:]:
@@ -58,7 +58,7 @@ def test_at_a_lower_rate_who_comes_next_pays_for_what_was_promised() -> None:
     assert [turns.reserve(0.0, math.inf) for _ in range(2)] == pytest.approx([30.0, 40.0])
 
 
-def test_looking_changes_nothing_whatever_the_time() -> None:
+def test_reading_the_level_changes_no_state_at_any_time() -> None:
     turns = Gcra(rate=1.0, capacity=1.0)
     assert [turns.reserve(0.0, math.inf) for _ in range(3)] == [0.0, 1.0, 2.0]
     assert [turns.level(now) for now in (1.0, 2.0, 9.0, 0.0)] == [-1.0, 0.0, 1.0, -2.0]

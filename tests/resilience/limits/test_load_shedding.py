@@ -1,4 +1,4 @@
-"""Shedding: the least critical go first, probes never."""
+"""Load shedding: least critical first, probes never."""
 
 import math
 
@@ -57,7 +57,7 @@ def test_a_load_that_is_no_number_refuses_all_but_probes() -> None:
     assert not lets_in(Shed(1, load=lambda: math.nan), Criticality.CRITICAL_PLUS)
 
 
-def test_the_load_may_be_told_instead_of_counted() -> None:
+def test_the_load_may_be_measured_instead_of_counted() -> None:
     load = 0.7
     shed = Shed(1, load=lambda: load)
     assert [level for level in LEVELS if lets_in(shed, level)] == LEVELS[1:]
@@ -86,7 +86,7 @@ def test_without_a_word_about_it_a_call_is_critical() -> None:
     assert shed.snapshot().rejected[Criticality.CRITICAL] == 1
 
 
-def test_a_load_that_tells_nothing_is_refused() -> None:
+def test_an_invalid_load_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"load must be callable, not 0\.7"):
         Shed(1, load=0.7)  # type: ignore[arg-type]
 

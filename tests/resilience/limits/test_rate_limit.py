@@ -1,4 +1,4 @@
-"""The rate limit: never more than its rate, turns in order, and nothing lost by a cancellation."""
+"""The rate limit: its rate, the order of turns, and cancellation."""
 
 import math
 import threading
@@ -128,7 +128,7 @@ def test_a_call_cancelled_while_it_waits_gives_its_turn_back(run: Run) -> None:
     assert run(main) == pytest.approx(10.0)
 
 
-def test_turns_given_back_bring_nobody_together_with_who_waits_still(run: Run) -> None:
+def test_cancelled_turns_do_not_coincide_with_those_of_waiting_calls(run: Run) -> None:
     async def main() -> list[float]:
         limit, start, went = RateLimit(1, 1.0, max_wait=math.inf), anyio.current_time(), list[float]()
         scopes: list[anyio.CancelScope] = []

@@ -67,7 +67,7 @@ def test_in_a_full_queue_the_latest_of_the_least_critical_makes_room_for_the_mor
     assert slots.waiting == 3
 
 
-def test_without_a_queue_nobody_makes_room() -> None:
+def test_without_a_queue_no_call_is_evicted() -> None:
     assert full(1, 0).enqueue(Call(Criticality.PROBE)) == (False, None)
 
 

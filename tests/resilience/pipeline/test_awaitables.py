@@ -29,7 +29,7 @@ from tests.resilience.conftest import Down, Run, outcomes, run_async
 
 
 class Request:
-    """An awaitable that is no coroutine and does its work when it is awaited, as a request of aiohttp."""
+    """An awaitable other than a coroutine that runs when it is awaited, as a request of aiohttp."""
 
     def __init__(self, seconds: float, error: Exception | None) -> None:
         self.seconds = seconds
@@ -152,7 +152,7 @@ def test_a_cancellation_gives_everything_back(run: Run) -> None:
     run(main)
 
 
-def test_a_call_that_is_never_awaited_gives_everything_back_and_is_told(run: Run) -> None:
+def test_a_call_that_is_never_awaited_releases_its_permits_and_warns(run: Run) -> None:
     async def main() -> None:
         bulkhead = Bulkhead(1)
         call = Policy("engine", bulkhead, Retry(2), Timeout(9.0))(Client().get)

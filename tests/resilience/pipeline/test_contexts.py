@@ -52,7 +52,7 @@ def test_a_limited_opening_may_leave_a_task_group_open_for_the_body(run: Run) ->
     assert done == ["work"]
 
 
-def test_an_opening_that_takes_too_long_is_ended_whatever_it_has_opened(run: Run) -> None:
+def test_an_opening_that_times_out_closes_what_it_has_opened(run: Run) -> None:
     closed: list[str] = []
     breaker, bulkhead = CircuitBreaker("opening", 1), Bulkhead(1)
 

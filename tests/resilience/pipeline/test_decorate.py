@@ -1,4 +1,4 @@
-"""Every kind of callable that can be guarded, settled when it is decorated; and those that cannot."""
+"""Decoration of every kind of callable, and rejection of other kinds."""
 
 import functools
 import inspect
@@ -24,7 +24,7 @@ from tests.resilience.conftest import Down, run_async
 
 
 def policy() -> Policy:
-    """All four kinds of frame pieces at once, with no pauses."""
+    """All four kinds of parts together, without pauses."""
     return Policy(
         "all",
         CircuitBreaker("all", failure_threshold=100),
@@ -237,7 +237,7 @@ def test_what_cannot_be_guarded_is_refused_when_it_is_decorated(decorate, thing:
         decorate(thing)
 
 
-def test_a_plain_function_that_returns_a_coroutine_is_told_apart_when_it_is_called() -> None:
+def test_a_plain_function_that_returns_a_coroutine_is_rejected_when_called() -> None:
     async def fetch() -> None: ...
 
     for guard in (circuit_breaker(), exponential_backoff_retry(), api_timeout()):
@@ -245,7 +245,7 @@ def test_a_plain_function_that_returns_a_coroutine_is_told_apart_when_it_is_call
             guard(lambda: fetch())()
 
 
-def test_a_partial_of_a_class_is_a_plain_call_whatever_its_objects_are() -> None:
+def test_a_partial_of_a_class_is_a_plain_call() -> None:
     class Client:
         async def __call__(self) -> None:
             raise AssertionError("it is made, and not called")

@@ -1,4 +1,4 @@
-"""Events: heard by all who listen, free where nobody does."""
+"""Events: delivered to all listeners, and free without any."""
 
 import itertools
 import threading
@@ -10,7 +10,7 @@ from cqox.resilience.pipeline import events
 from cqox.resilience.testing import FakeClock, Script, capture_events
 
 
-def test_nobody_listens_by_default_and_nothing_is_built(monkeypatch) -> None:
+def test_without_listeners_no_event_is_built(monkeypatch) -> None:
     def built(self, *args: object, **kwargs: object) -> None:
         raise AssertionError("an event was built although nobody listens")
 

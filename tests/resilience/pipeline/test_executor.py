@@ -1,4 +1,4 @@
-"""One call through the parts around it: whatever ends it, no part keeps what it has lent."""
+"""One call through its parts: every permit is settled, however the call ends."""
 
 from contextlib import asynccontextmanager
 

@@ -1,4 +1,4 @@
-"""Asynchronous generators under guard: called again before their first item alone, and never held across one."""
+"""Guarded async generators: retried only before the first item, without open scopes between items."""
 
 import inspect
 from contextlib import asynccontextmanager, suppress

@@ -1,4 +1,4 @@
-"""The registry: everything that has a name, listed, forced and set differently at run time."""
+"""The registry: listing, operation and reconfiguration of named policies and parts."""
 
 import gc
 import sys
@@ -178,7 +178,7 @@ def test_numbers_of_entries_that_are_gone_are_used_again_and_nothing_is_kept_of_
     assert set(listed) == {"name", "name#2", "name#3"}
 
 
-def test_of_many_names_an_unknown_one_is_told_a_few() -> None:
+def test_the_error_for_an_unknown_name_lists_a_few_of_many() -> None:
     listed = Registry()
     held = [Retry() for _ in range(1_000)]
     for number, entry in enumerate(held):

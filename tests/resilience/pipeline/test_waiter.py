@@ -70,7 +70,7 @@ def test_a_thread_is_woken_from_another() -> None:
     assert waiter.wait(10.0)
 
 
-def test_a_thread_waits_no_longer_than_it_is_told_and_may_wait_for_ever() -> None:
+def test_a_thread_waits_no_longer_than_its_limit_which_may_be_infinite() -> None:
     waiter = ThreadWaiter(LEVEL)
     assert not waiter.wait(0.0)
     waiter.wake()

@@ -1,4 +1,4 @@
-"""The middleware: a request runs under what its header fields say."""
+"""The middleware: a request runs under the values of its header fields."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -190,7 +190,7 @@ async def test_an_answer_with_trailers_is_bounded_until_they_are_sent() -> None:
         await client.ask(DeadlineMiddleware(app, max_seconds=60.0))
 
 
-async def test_a_deadline_that_ends_a_background_task_is_told_to_the_server() -> None:
+async def test_a_deadline_that_ends_a_background_task_reaches_the_server() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await App()(scope, receive, send)
         with deadline(5.0):

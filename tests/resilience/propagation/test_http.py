@@ -1,4 +1,4 @@
-"""The header fields: read from whatever a client sends, written for every attempt."""
+"""Header fields: parsed from arbitrary input, written for every attempt."""
 
 import itertools
 import math
@@ -81,14 +81,14 @@ def test_a_nonsense_maximum_is_refused(max_seconds: float) -> None:
     ),
     st.floats(min_value=1e-3, max_value=1e6),
 )
-def test_no_headers_whatever_raise_or_leave_the_range(headers: list[tuple[str, str]], max_seconds: float) -> None:
+def test_no_headers_raise_or_leave_the_range(headers: list[tuple[str, str]], max_seconds: float) -> None:
     assert 0.0 <= deadline_from_headers(headers, max_seconds=max_seconds) <= max_seconds
 
 
 @given(st.floats(min_value=0.0, max_value=1e6))
 def test_no_hop_lengthens_the_time_that_is_left(seconds: float) -> None:
-    told = deadline_from_headers(call_headers(remaining=seconds), max_seconds=1e7)
-    assert seconds - 0.001 - 1e-9 * seconds <= told <= seconds * (1 + 1e-12)
+    received = deadline_from_headers(call_headers(remaining=seconds), max_seconds=1e7)
+    assert seconds - 0.001 - 1e-9 * seconds <= received <= seconds * (1 + 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def ask_sync(method: str = "GET") -> dict[str, str]:
 
 
 @pytest.mark.anyio
-async def test_a_call_tells_the_next_service_what_is_known_here() -> None:
+async def test_a_call_propagates_deadline_attempt_and_criticality() -> None:
     with deadline(20.0), criticality(Criticality.SHEDDABLE_PLUS):
         said = await ask()
     assert 10_000 < int(said["x-request-timeout-ms"]) <= 20_000
@@ -256,18 +256,20 @@ def test_the_timeouts_of_a_sync_client_are_shortened_to_the_time_left_and_never_
     assert outside == {"connect": 1.0, "read": 60.0, "write": 60.0, "pool": None}
 
 
-def test_each_hop_of_a_redirect_is_told_the_time_left_then() -> None:
-    told: list[int] = []
+def test_each_hop_of_a_redirect_receives_its_own_time_left() -> None:
+    received: list[int] = []
     clock = itertools.count()
 
     def transport(request: httpx.Request) -> httpx.Response:
-        told.append(int(request.headers[TIMEOUT]))
-        return httpx.Response(302, headers={"Location": f"/{next(clock)}"}) if len(told) < 3 else httpx.Response(200)
+        received.append(int(request.headers[TIMEOUT]))
+        return (
+            httpx.Response(302, headers={"Location": f"/{next(clock)}"}) if len(received) < 3 else httpx.Response(200)
+        )
 
     client = httpx.Client(
         transport=httpx.MockTransport(transport), follow_redirects=True, event_hooks={"request": [propagate_sync]}
     )
     with client, deadline(5.0):
         client.get("http://engine/")
-    assert told == sorted(told, reverse=True)
-    assert len(told) == 3
+    assert received == sorted(received, reverse=True)
+    assert len(received) == 3

@@ -1,4 +1,4 @@
-"""Delays: the formula of the owner's document, and bounds for every attempt number."""
+"""Backoff delays: the documented formula, and bounds for every attempt number."""
 
 import math
 from random import Random
@@ -14,7 +14,7 @@ seconds = st.floats(0, 1e9)
 
 
 class Drawn(Random):
-    """Draws what it is told to."""
+    """A generator with scripted draws."""
 
     def __init__(self, value: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The retry budget: what it grants in all, and that it never concerns a first attempt."""
+"""The retry budget: its bounds, and that first attempts are never denied."""
 
 import math
 import threading
@@ -52,7 +52,7 @@ def test_every_fifth_first_attempt_earns_a_retry() -> None:
     assert spend(budget) == 10
 
 
-def test_without_a_floor_the_share_alone_counts_beside_the_one_it_starts_with() -> None:
+def test_without_a_floor_the_ratio_applies_in_addition_to_the_initial_retry() -> None:
     time = Time()
     budget = RetryBudget(ratio=0.5, floor_per_second=0.0, clock=time)
     assert spend(budget) == 1

@@ -1,4 +1,4 @@
-"""What an exception says: tables of real exceptions, raised by the real libraries where one can be raised here."""
+"""Classification of exceptions, raised by the real libraries where possible."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""Another answer where the call fails, and only there."""
+"""Fallback results, returned only for failed calls."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def test_other_exceptions_go_through_as_they_are() -> None:
     assert caught.value is mine
 
 
-def test_what_is_answered_for_may_be_told_by_a_predicate() -> None:
+def test_a_predicate_may_decide_what_is_covered() -> None:
     fallback = Fallback(lambda error: "other", lambda error: "busy" in str(error))
     assert fallback(fail)(ValueError("busy")) == "other"
     with pytest.raises(ValueError, match="wrong"):

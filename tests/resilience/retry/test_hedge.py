@@ -1,4 +1,4 @@
-"""The hedge: the first answer wins, nothing is left running, and the extra load is bounded."""
+"""The hedge: the first result wins, no task is left running, and the extra load is bounded."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from tests.resilience.conftest import Down, Run, run_async
 
 
 class Callee:
-    """Takes as long as it is told in each attempt, and notes what became of it."""
+    """A callee with a scripted duration per attempt, which records the outcomes."""
 
     def __init__(self, *plan: float | tuple[float, Exception]) -> None:
         self.plan = plan

@@ -1,4 +1,4 @@
-"""Attempts, the pauses between them, and what is said of them."""
+"""Attempts, their pauses, and their log lines and events."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""A call that is not idempotent: repeated only where its first request never left, and it has made no other."""
+"""Calls that are not idempotent: retried only where provably no request was sent."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ type Callee = Callable[[Net, httpx.AsyncClient], Awaitable[object]]
 
 
 async def attempts_of(callee: Callee, net: Net, **options: object) -> int:
-    """How often the callee was called."""
+    """Number of calls of the callee."""
     calls = 0
 
     async def call() -> object:

@@ -1,4 +1,4 @@
-"""A count that every call adds to without a lock."""
+"""Atomic counter: increments without a lock."""
 
 import sys
 import threading

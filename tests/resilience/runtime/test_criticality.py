@@ -23,7 +23,7 @@ def test_a_level_is_read_in_any_case(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["", "high", "2", "probe", "PROBE"])
-def test_what_is_no_level_and_the_one_that_nobody_can_claim_are_not_read(spelling: str) -> None:
+def test_unknown_levels_and_probe_are_not_parsed(spelling: str) -> None:
     assert Criticality.from_label(spelling) is None
 
 
@@ -40,7 +40,7 @@ def test_a_level_holds_inside_its_block_only_and_the_innermost_wins() -> None:
 def test_what_is_no_level_is_refused_before_it_is_in_force(level: object) -> None:
     with pytest.raises(ValueError, match=f"level must be one of Criticality, SHEDDABLE, .*, not {level!r}"):
         with criticality(level):
-            pytest.fail("nothing could be told about it")
+            pytest.fail("the block must not run")
 
 
 @pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""Time in our own queues: never the failure of the dependency that a call waits to reach."""
+"""Queueing time, which is never attributed to the dependency."""
 
 import time
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The token bucket, handed its time."""
+"""The token bucket."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_nothing_is_taken_where_not_all_is_there() -> None:
     assert bucket.take(0.0, 3.0)
 
 
-def test_ten_tenths_make_one_whatever_their_sum_rounds_to() -> None:
+def test_ten_tenths_make_one_despite_rounding() -> None:
     bucket = TokenBucket(rate=0.0, capacity=10.0)
     drain(bucket, 0.0)
     for _ in range(10):
@@ -64,7 +64,7 @@ def test_what_will_never_be_there_takes_for_ever(rate: float, tokens: float) -> 
     assert bucket.seconds_until(0.0, tokens) == math.inf
 
 
-def test_looking_at_the_level_changes_nothing_whatever_the_time() -> None:
+def test_reading_the_level_changes_no_state_at_any_time() -> None:
     bucket = TokenBucket(rate=1.0, capacity=5.0)
     assert bucket.level(math.nan) == bucket.level(1e9) == 5.0
     drain(bucket, 0.0)

@@ -1,4 +1,4 @@
-"""The clock that only tests move."""
+"""The fake clock."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""asyncio in virtual time: what Trio's MockClock does, with cancel scopes and concurrent sleepers."""
+"""asyncio in virtual time: cancel scopes and concurrent sleeps as under Trio's MockClock."""
 
 import asyncio
 import time
