@@ -15,7 +15,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
-_PLACES = ("cqox", "services", "benchmarks", "deploy", "tests", "tools", "docs", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+_PLACES = (
+    "cqox",
+    "services",
+    "benchmarks",
+    "deploy",
+    "tests",
+    "tools",
+    "docs",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+)
 _BANNED = re.compile(
     r"\b(told|tells?|whoever|anew|beside|nobody's|farewell|lest|thereof|hitherto|whence|wherein|in vain|for want of)\b",
     re.IGNORECASE,
