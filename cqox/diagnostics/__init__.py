@@ -1,4 +1,4 @@
-"""How far estimates can be trusted: diagnostics, gates, and the decision on one primary estimate. Pure functions."""
+"""Diagnostics of estimates, gates on them, and the decision on the primary estimate. Pure functions."""
 
 from cqox.diagnostics.decision import decide
 from cqox.diagnostics.diagnose import diagnose

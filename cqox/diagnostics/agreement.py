@@ -1,11 +1,11 @@
-"""How far estimates of the same quantity are from each other, measured by the error of their difference.
+"""Pairwise differences between estimates of the same estimand, with the standard errors of the differences.
 
-Estimates of one data set move together, so that their intervals say little about their difference; its standard error
-comes from the difference of their influence functions. Estimates are comparable where they share the estimand and what
-they assume: those that adjust for covariates, and those that compare changes over time. The unadjusted difference in
-means is compared with nothing: it differs from the adjusted ones wherever the covariates confound; nor are strata, for
-they leave about a tenth of that difference. No standard error of a difference is below what rounding leaves, so that
-estimates of an outcome without noise agree where they differ in their last digits alone.
+Estimates from one data set are correlated, so their intervals say little about their difference; its standard error
+comes from the difference of their influence functions. Estimates are comparable if they share the estimand and the kind
+of identifying assumption: adjustment for covariates, or parallel trends. The unadjusted difference in means is excluded
+because it differs from the adjusted estimates wherever the covariates confound; strata are excluded because they leave
+about a tenth of that bias. A standard error of a difference has a floor at the rounding error, so that estimates of a
+noiseless outcome agree when they differ in their last digits alone.
 """
 
 import math
@@ -22,13 +22,13 @@ __all__ = ["agreement", "comparable"]
 
 _BLOCK = 65_536
 _ROUNDING = 1e-8
-"""The least standard error of a difference, as a share of the estimates and of the outcome's standard deviation."""
+"""Floor of the standard error of a difference, as a share of the estimates and of the outcome's standard deviation."""
 
 _COARSE = ("difference_in_means", "propensity_strata")
 
 
 def comparable(estimate: Estimate, other: Estimate) -> bool:
-    """Whether both estimate the same quantity from assumptions of the same kind."""
+    """Return whether both estimates share the estimand and the kind of identifying assumption."""
     return estimate.estimand == other.estimand and _kind(estimate) == _kind(other) is not None
 
 
@@ -41,7 +41,7 @@ def _kind(estimate: Estimate) -> str | None:
 
 
 def agreement(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """For each set of comparable estimates: their range, and the standard errors of their pairwise differences."""
+    """Return the range of each set of comparable estimates and the standard errors of their pairwise differences."""
     groups: dict[tuple[str, str], list[Estimate]] = {}
     for estimate in estimates:
         kind = _kind(estimate)
@@ -49,7 +49,7 @@ def agreement(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
             groups.setdefault((estimate.estimand, kind), []).append(estimate)
     found = [_group(plan, estimand, group) for (estimand, _), group in groups.items() if len(group) > 1]
     if not found:
-        return {"reason": "No two estimates of the same quantity rest on assumptions of the same kind."}
+        return {"reason": "No two estimates share an estimand and the kind of identifying assumption."}
     return {"groups": found}
 
 
@@ -76,14 +76,14 @@ def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
 
 
 def _scale(plan: Plan, values: Sequence[float]) -> float:
-    """How large the numbers are that rounding acts on: the estimates, or an effect of the outcome's own size."""
+    """Return the magnitude that rounding errors scale with: the estimates, or one standard deviation of the outcome."""
     outcome = outcome_scale(plan) if plan.has("y") else {}
     sd, per = number_in(outcome.get("sd")) or 0.0, number_in(outcome.get("treatment_sd"))
     return max(sd / per if per else sd, *map(abs, values))
 
 
 def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """(k, k) covariances of the estimates by their influence functions, NaN for those without one."""
+    """Return the (k, k) covariance of the estimates from their influence functions; NaN for those without one."""
     sums = {
         position: (_sums(plan, estimate.influence), estimate.n)
         for position, estimate in enumerate(group)
@@ -102,7 +102,7 @@ def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, 
 
 
 def _sums(plan: Plan, influence: Vector) -> Vector:
-    """Influence by cluster where rows are clustered, by the first dimension where there are several."""
+    """Sum the influence function within clusters, by the first cluster dimension if there are several."""
     codes = plan.data.clusters[0] if plan.data.clusters else plan.data.unit if plan.clusters_are_units else None
     if codes is None:
         return influence

@@ -1,4 +1,4 @@
-"""How much missing outcomes could change the effect."""
+"""Differential attrition and bounds on the effect under missing outcomes."""
 
 from dataclasses import asdict
 
@@ -14,19 +14,19 @@ __all__ = ["attrition"]
 
 
 def attrition(plan: Plan) -> dict[str, Json]:
-    """Rows without an outcome by arm, a test that the arms lose as many, and bounds on a random treatment's effect.
+    """Compare the share of missing outcomes between the arms and bound the effect of a randomised treatment.
 
     Raises:
-        UnusableData: the treatment has not two levels, no outcome is mapped, or none is missing.
+        UnusableData: the treatment is not binary, no outcome is mapped, or no outcome is missing.
     """
     data = plan.data
     if data.treatment_kind != "binary" or not plan.has("y"):
-        raise UnusableData("Bounds for missing outcomes need an outcome and a treatment of two levels.")
+        raise UnusableData("Bounds under missing outcomes need an outcome and a binary treatment.")
     sample = plan.sample("treatment")
     y, treated = sample.take(data.y), plan.treated(sample)
     missing = np.isnan(y)
     if not missing.any():
-        raise UnusableData("No row that has a treatment lacks the outcome.")
+        raise UnusableData("No row with a treatment has a missing outcome.")
     rows = [int(np.count_nonzero(missing & (treated == level))) for level in (0.0, 1.0)]
     sizes = [int(np.count_nonzero(treated == level)) for level in (0.0, 1.0)]
     share = [lost / size if size else 0.0 for lost, size in zip(rows, sizes, strict=True)]
@@ -38,11 +38,11 @@ def attrition(plan: Plan) -> dict[str, Json]:
         "treated_rows_missing": rows[1],
         "difference_in_shares": number(share[1] - share[0]),
         "p_value": number(two_sided((share[1] - share[0]) / error, None)) if error > 0 else None,
-        "worst_case": _told(worst),
-        "trimming": _told(trimming_bounds(y, treated, weights, plan.settings.alpha)),
-        "assumes": "Treatment is as good as randomly assigned; covariates are not used.",
+        "worst_case": _as_json(worst),
+        "trimming": _as_json(trimming_bounds(y, treated, weights, plan.settings.alpha)),
+        "assumes": "Treatment is as good as randomly assigned; no covariates are used.",
     }
 
 
-def _told(bounds: Bounds) -> dict[str, Json]:
+def _as_json(bounds: Bounds) -> dict[str, Json]:
     return {key: value if isinstance(value, str) else number(value) for key, value in asdict(bounds).items()}

@@ -1,4 +1,4 @@
-"""Covariates that treatment may have changed: adjusting for them takes part of the effect away, or makes one up."""
+"""Bad controls: covariates that the treatment may affect, so that adjusting for them biases the estimate."""
 
 import numpy as np
 
@@ -15,14 +15,14 @@ from cqox.estimators.numerics.quantiles import critical_value
 __all__ = ["bad_controls", "bad_controls_gate"]
 
 _LEAST = 0.01
-"""Share of a covariate's variance within units and periods that must go with treatment, beside a test, to be named."""
+"""Least partial R² of a covariate on treatment, net of unit and period effects, for it to be reported."""
 
 
 def bad_controls(plan: Plan) -> dict[str, Json]:
-    """The covariates whose names say that they were measured after treatment, and those that move when it starts.
+    """List the covariates that their name or their response to treatment marks as post-treatment variables.
 
-    The second is seen where units are observed over time: each covariate is the outcome of a two-way fixed effects
-    regression on the treatment, with errors clustered by unit; the tests allow for their number (Bonferroni).
+    The response is tested in panels: each covariate is the outcome of a two-way fixed effects regression on the
+    treatment, with errors clustered by unit and a Bonferroni correction for the number of covariates.
 
     Raises:
         UnusableData: no covariate is mapped.
@@ -33,32 +33,32 @@ def bad_controls(plan: Plan) -> dict[str, Json]:
     named = {label: word for label in labels if (word := said_after_treatment(label.partition("=")[0]))}
     found: dict[str, Json] = {"by_name": [{"covariate": label, "word": word} for label, word in named.items()]}
     try:
-        moving = _moving(plan)
+        responding = _responding(plan)
     except UnusableData as error:
         return {**found, "by_time": [], "by_time_reason": error.detail, "suspected": list(named)}
-    found["by_time"] = moving
-    suspected = [*named, *(str(each["covariate"]) for each in moving if isinstance(each, dict))]
+    found["by_time"] = responding
+    suspected = [*named, *(str(each["covariate"]) for each in responding if isinstance(each, dict))]
     return {**found, "suspected": list(dict.fromkeys(suspected))}
 
 
-def _moving(plan: Plan) -> list[Json]:
+def _responding(plan: Plan) -> list[Json]:
     data = plan.data
     if data.unit is None or data.time is None or data.treatment is None or not plan.units_repeat:
-        raise UnusableData("Whether a covariate moves with treatment is seen in units that are observed over time.")
-    # The rows and the frame of two-way fixed effects, which has them already.
+        raise UnusableData("The test of a covariate's response to treatment needs units observed over time.")
+    # Same rows and frame as two-way fixed effects, so that both are computed once.
     sample = plan.sample("y", "treatment", "unit_id", "time", "covariates", "fixed_effects")
     unit, units = compress(sample.take(data.unit))
     if sample.n < 4 or units == sample.n:
-        raise UnusableData("No unit is complete in several periods.")
+        raise UnusableData("No unit has complete rows in two or more periods.")
     frame = plan.frame("xty", sample, (data.unit, data.time, *data.fixed_effects))
     t = frame.matrix[frame.column("t")]
     squares = frame.products[frame.column("t"), frame.column("t")]
     if squares <= 1e-10 * frame.n:
-        raise UnusableData("Treatment does not change within units beyond what periods explain.")
+        raise UnusableData("Treatment is collinear with unit and period effects.")
     weights = np.ones(frame.n) if frame.weights is None else frame.weights
     columns = range(1, frame.at["x"].stop)
     critical = critical_value(plan.settings.alpha / max(len(columns), 1), max(units - 1, 1))
-    moving: list[Json] = []
+    responding: list[Json] = []
     for column in columns:
         x = frame.matrix[column]
         slope = float(frame.products[column, frame.column("t")] / squares)
@@ -66,17 +66,17 @@ def _moving(plan: Plan) -> list[Json]:
         error = float(np.sqrt(scores @ scores)) / squares
         share = slope**2 * squares / float(frame.products[column, column])
         if share >= _LEAST and abs(slope) > critical * error:
-            moving.append({
+            responding.append({
                 "covariate": frame.labels[column],
                 "t": number(slope / error) if error > 0 else None,
                 "share_of_variance": number(share),
             })  # fmt: skip
-    return moving
+    return responding
 
 
 def bad_controls_gate(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether the primary adjusts for what treatment may have changed."""
-    rule = "No covariate was, by its name or by how it moves, measured after treatment."
+    """Check that the primary estimate does not adjust for a post-treatment covariate."""
+    rule = "No covariate appears, by its name or by its response to treatment, to be a post-treatment variable."
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     found = table_in(diagnostics, "bad_controls")
@@ -84,11 +84,11 @@ def bad_controls_gate(diagnostics: Table, chosen: Estimate | None) -> Gate:
     if not isinstance(suspected, list):
         return skip(rule, text_or(found.get("reason"), "No covariates are mapped."))
     if chosen.name == "difference_in_means" or not (unconfounded(chosen) or chosen.family.startswith("did")):
-        return skip(rule, f"The primary, {chosen.name}, does not rest on covariates.")
+        return skip(rule, f"The primary, {chosen.name}, does not adjust for covariates.")
     if not suspected:
         return Gate(status="pass", value=0.0, threshold=0.0, rule=rule)
     names = ", ".join(f"'{name}'" for name in suspected[:5])
     return Gate(
         status="warn", value=float(len(suspected)), threshold=0.0, rule=rule,
-        reason=f"{names} may have been changed by the treatment; take out what was measured after it.",
+        reason=f"{names} may be affected by the treatment; remove covariates measured after it.",
     )  # fmt: skip

@@ -1,8 +1,8 @@
-"""How far the covariates of the two arms are apart, before and after weighting.
+"""Standardised mean differences of the covariates between the arms, before and after weighting.
 
-The standardised mean difference is cobalt's: the difference of the (weighted) means over a standard deviation that
-weighting does not change, the treated rows' for the ATT, the untreated rows' for the ATC and else the root of the mean
-of both variances. The standard deviation of a covariate of two values is √(p(1-p)).
+Defined as in cobalt: the difference of the (weighted) means over an unweighted standard deviation, that of the treated
+for the ATT, that of the untreated for the ATC, and otherwise the root of the mean of both variances. The standard
+deviation of a binary covariate is √(p(1-p)).
 """
 
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ _DEFINITION = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moments:
-    """Of some columns, by arm (untreated, treated) and by weighting.
+    """Means and standard deviations of columns by arm (untreated, treated) and weighting.
 
     Attributes:
-        means, deviations: (2, p) of the arms before weighting.
-        weighted: (weightings, 2, p) means of the arms after each.
-        binary: (p,) whether a column has two values.
+        means, deviations: (2, p) by arm, before weighting.
+        weighted: (weightings, 2, p) means by arm under each weighting.
+        binary: (p,) True for columns with two values.
     """
 
     means: Matrix
@@ -45,19 +45,19 @@ class _Moments:
 
 
 def balance(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
-    """The standardised mean difference of each covariate, before weighting and after each of the weightings.
+    """Return the standardised mean difference of each covariate, before weighting and under each weighting.
 
     Raises:
-        UnusableData: the treatment has not two levels, or there are no covariates.
+        UnusableData: the treatment is not binary, or no covariates are mapped.
     """
     if plan.data.treatment_kind != "binary":
-        raise UnusableData("Balance compares two arms; the treatment has not two levels.")
+        raise UnusableData("Balance compares two arms, and the treatment is not binary.")
     groups = _groups(plan)
     if not groups:
-        raise UnusableData("No covariates are mapped, so that there is nothing to compare the arms by.")
+        raise UnusableData("No covariates are mapped, so balance cannot be computed.")
     sample = found[0].sample if found else plan.sample("y", "treatment", *groups)
     if min(plan.arm_rows(sample)) < 2:
-        raise UnusableData("An arm has fewer than 2 rows complete in the covariates.")
+        raise UnusableData("An arm has fewer than 2 rows with complete covariates.")
     rows: list[dict[str, Json]] = []
     for role, matrix in groups.items():
         moments = _moments(plan, sample, matrix, found)
@@ -92,14 +92,14 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
     weights = [np.ones(sample.n) if sampling is None else sampling, *(weighting.weights for weighting in found)]
 
     def block(s: slice) -> Matrix:
-        # A covariate in a line: numpy reduces along lines several times faster than across them.
+        # One covariate per contiguous row: numpy reduces along the last axis several times faster.
         return np.ascontiguousarray((columns[s] if sample.index is None else columns[sample.index[s]]).T)
 
     def ends(s: slice) -> tuple[Vector, Vector]:
         raw = block(s)
         return raw.min(axis=1), raw.max(axis=1)
 
-    lows, highs = zip(*_each(plan, sample, ends), strict=True)
+    lows, highs = zip(*_by_block(plan, sample, ends), strict=True)
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     shift = (low + high) / 2
 
@@ -112,11 +112,11 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
         masses = w.sum(axis=1), np.einsum("ij,ij->i", w[:2], w[:2])
         return w @ x.T, w[:2] @ (x * x).T, between.astype(np.float64), *masses
 
-    sums, squares, between, mass, mass_squares = merge_all(_each(plan, sample, work))
+    sums, squares, between, mass, mass_squares = merge_all(_by_block(plan, sample, work))
     means = sums / mass[:, None]
     variances = np.maximum(squares / mass[:2, None] - means[:2] ** 2, 0.0)
     for arm in (0, 1):
-        # The unbiased variance under weights; n/(n-1) of the plain one where they are equal.
+        # Unbiased weighted variance; reduces to the factor n/(n-1) under equal weights.
         correction = mass[arm] ** 2 - mass_squares[arm]
         variances[arm] *= np.where(between > 0, mass[arm] ** 2 / correction if correction > 0 else np.nan, 1.0)
     variances[variances <= 1e-20 * shift**2] = 0.0
@@ -128,10 +128,10 @@ def _moments(plan: Plan, sample: Sample, columns: Matrix, found: Sequence[Weight
     )
 
 
-def _each[Result](plan: Plan, sample: Sample, work: Callable[[slice], Result]) -> list[Result]:
-    """What `work` returns for each block, in the order of the rows, by passes that let go of the files behind them.
+def _by_block[Result](plan: Plan, sample: Sample, work: Callable[[slice], Result]) -> list[Result]:
+    """Return the result of `work` for each block, in row order, dropping mapped pages after each pass.
 
-    The weights of every weighting, beside the covariates, are more than one pass should hold.
+    Several passes, because the weights of every weighting and the covariates together exceed the memory of one.
     """
     block, results = plan.settings.chunk_rows, list[Result]()
     for start in range(0, sample.n, _BLOCKS_HELD * block):
@@ -166,7 +166,7 @@ def _row(label: str, moments: _Moments, at: int, found: Sequence[Weighting]) -> 
         row["reason"] = (
             "It has missing values in these rows."
             if not np.isfinite(treated - control)
-            else "It does not vary in the rows that scale it, so that a difference cannot be standardised."
+            else "It is constant in the rows that give the standard deviation, so its difference is not standardised."
         )
     return row
 
@@ -179,6 +179,6 @@ def _largest(rows: Sequence[dict[str, Json]], key: str) -> Json:
     found = [(abs(value), row["name"]) for row in rows if isinstance(value := row[key], float)]
     if not found:
         return {"value": None, "reason": "No covariate varies."}
-    # Weights that balance exactly leave rounding alone, which must not choose among names.
+    # Exact balance leaves rounding errors only, which must not decide the order of names.
     value, name = max(found, key=lambda pair: round(pair[0], _ROUNDING))
     return {"value": value, "name": name}

@@ -1,4 +1,4 @@
-"""The outcome around a cutoff as means in bins of the score, evenly and by quantiles, with the local lines."""
+"""Binned means of the outcome around a cutoff, in even and quantile bins of the score, with the local linear fits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,15 @@ from cqox.estimators.rd.study import Study
 __all__ = ["binned_means"]
 
 _REACH = 3.0
-"""Bins are shown as far as so many bandwidths from the cutoff."""
+"""Range of the bins on each side of the cutoff, in bandwidths."""
 
 _MOST_BINS, _FEWEST_BINS, _ROWS_OF_A_BIN = 40, 5, 10
 
 
 def binned_means(plan: Plan, of: Study) -> dict[str, Json]:
-    """Bins on each side as far as three bandwidths, and the line of each side within its bandwidth.
+    """Return bins within three bandwidths of the cutoff and the local linear fit of each side within its bandwidth.
 
-    Where covariates are adjusted for, the outcome is net of them. A score of few values has a bin for each.
+    With covariate adjustment the outcome is residualised on them. A discrete score has one bin per value.
     """
     unit, cutoff = of.score.unit, plan.data.cutoff or 0.0
     net = of.values[0].copy()
@@ -41,11 +41,11 @@ def binned_means(plan: Plan, of: Study) -> dict[str, Json]:
         even = quantile = groups
         if distinct > wanted:
             even = np.minimum((distance / distance[-1] * wanted).astype(np.intp), wanted - 1)
-            # Rows of one value stay together.
+            # Ties share a bin.
             quantile = (first * wanted // count)[groups]
         for bins, into in ((even, evenly), (quantile, by_quantiles)):
-            told = _bins(bins, distance * sign * unit + cutoff, values, weights)
-            into += told if place else told[::-1]
+            rows = _bins(bins, distance * sign * unit + cutoff, values, weights)
+            into += rows if place else rows[::-1]
         ends = (0.0, min(of.jump.h, float(side.distance[-1])))
         heights = [float(of.jump.intercepts[place, 0] + of.jump.slopes[place, 0] * end) for end in ends]
         lines.append(
@@ -68,7 +68,7 @@ def binned_means(plan: Plan, of: Study) -> dict[str, Json]:
 
 
 def _bins(codes: NDArray[np.intp], score: Vector, values: Vector, weights: Vector | None) -> list[Json]:
-    """The bins that hold rows, the nearest to the cutoff first."""
+    """Return the non-empty bins, nearest to the cutoff first."""
     rows = np.bincount(codes)
     kept = np.flatnonzero(rows)
     mass = rows.astype(np.float64) if weights is None else np.bincount(codes, weights)
@@ -76,7 +76,7 @@ def _bins(codes: NDArray[np.intp], score: Vector, values: Vector, weights: Vecto
     means = np.zeros(len(rows))
     means[kept] = np.bincount(codes, values if weights is None else values * weights)[kept] / mass[kept]
     rest = values - means[codes]
-    # Of a weighted mean with independent rows.
+    # Standard error of a weighted mean of independent rows.
     squares = np.bincount(codes, rest * rest if weights is None else np.square(rest * weights))[kept]
     several = rows[kept] > 1
     errors = np.sqrt(squares / mass[kept] ** 2 * rows[kept] / np.maximum(rows[kept] - 1, 1))

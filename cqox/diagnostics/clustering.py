@@ -1,4 +1,4 @@
-"""How many groups of rows stand behind a standard error."""
+"""Number and size of the clusters that a cluster-robust standard error is based on."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ __all__ = ["cluster_counts"]
 
 
 def cluster_counts(plan: Plan) -> dict[str, Json]:
-    """The number and the largest size of the clusters in each dimension; a reason where every row stands for itself."""
+    """Return the number and the largest size of the clusters in each dimension; a reason if rows are not clustered."""
     sample = plan.sample("y", "treatment") if plan.has("treatment") else plan.sample("y")
     clusters = plan.clusters(sample)
     if not clusters.codes:
-        return {"reason": "No cluster is mapped and no unit has several rows: every row stands for itself."}
+        return {"reason": "No cluster is mapped and no unit has several rows, so rows are treated as independent."}
     names = plan.data.names.get("cluster" if clusters.mapped else "unit_id", ())
     dimensions: list[Json] = [
         {

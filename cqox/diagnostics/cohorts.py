@@ -1,4 +1,4 @@
-"""Who is treated from when on, as a panel shows it."""
+"""Treatment cohorts of a panel: units grouped by the period in which treatment starts."""
 
 import re
 from dataclasses import dataclass, replace
@@ -19,17 +19,17 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohorts:
-    """Rows sorted into groups that share the start of their treatment.
+    """Rows grouped by treatment cohort.
 
     Attributes:
         sample: the rows.
-        group: (sample.n,) which group a row belongs to.
-        labels: of the groups.
-        starts: the first treated period of each on the scale of the periods; None where there is none, or several.
-        periods: (sample.n,) the period of each row, numbered from 0.
-        values: the periods on their numeric scale.
-        names: the periods as people write them.
-        scale: what the names are: numbers, ISO dates, or words.
+        group: (sample.n,) index of the cohort of each row.
+        labels: name of each cohort.
+        starts: first treated period of each cohort on the scale of `values`; None for never treated or pooled cohorts.
+        periods: (sample.n,) index of the period of each row, from 0.
+        values: periods on their numeric scale.
+        names: periods as written in the data.
+        scale: kind of the names: numbers, ISO dates or words.
     """
 
     sample: Sample
@@ -42,19 +42,19 @@ class Cohorts:
     scale: Literal["number", "date", "words"]
 
     def name_of(self, value: float) -> str:
-        """A place on the numeric scale as people write it; by its number where no period is there."""
+        """Return the name of the period at a value of the numeric scale; the number itself if no period is there."""
         at = np.flatnonzero(self.values == value)
         return self.names[at[0]] if len(at) else _written(value, self.scale)
 
 
 def timed_sample(plan: Plan) -> Sample:
-    """The rows with an outcome, a period, and what of treatment and unit is mapped."""
+    """Return the rows with an outcome, a period, and the treatment and unit if mapped."""
     roles = [role for role in ("treatment", "unit_id", "post") if plan.has(role)]
     return plan.sample("y", *(("time",) if plan.has("time") else ()), *roles)
 
 
 def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
-    """(sample.n,) first treated period of each row's unit, infinite where it never is; None where none can be told."""
+    """Return the (sample.n,) first treated period of each row's unit, inf if never treated; None if not determined."""
     data = plan.data
     if data.time is None or data.time_values is None:
         return None
@@ -67,7 +67,7 @@ def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
         return None
     unit, time, treated = sample.take(data.unit), data.time_values[sample.take(data.time)], plan.treated(sample) > 0
     if data.post is not None:
-        # Beside 'post' the treatment may say who is ever treated rather than who is by now.
+        # With 'post' mapped the treatment may mark the ever treated rather than the currently treated.
         treated = treated & (sample.take(data.post) > 0)
     if len(np.unique(unit)) == sample.n:
         return None
@@ -77,7 +77,7 @@ def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
 
 
 def _starts_of_clusters(plan: Plan, sample: Sample) -> Vector | None:
-    """The same of rows that are seen once, by the clusters that start treatment as a whole, some of them later."""
+    """Return the first treated period for repeated cross-sections whose clusters start treatment as a whole."""
     data = plan.data
     if data.time is None or data.time_values is None:
         return None
@@ -89,29 +89,29 @@ def _starts_of_clusters(plan: Plan, sample: Sample) -> Vector | None:
 
 
 def _written(value: float, scale: str) -> str:
-    """A place between periods, such as the start of a treatment that nobody is observed in."""
+    """Format a value between periods, such as a treatment start in which no unit is observed."""
     if scale == "date" and value == int(value):
         return str(np.datetime64(int(value), "D"))
     return f"{value:.10g}"
 
 
 def cohorts(plan: Plan) -> Cohorts:
-    """The groups of a design over time: by start of treatment, else by arm.
+    """Return the groups of a design over time: treatment cohorts, or arms if starts are not determined.
 
     Raises:
-        UnusableData: the data show no time, or nobody's treatment.
+        UnusableData: no time is mapped, or no treatment is.
     """
     data, sample = plan.data, timed_sample(plan)
     if data.time is None and data.post is None:
-        raise UnusableData("Neither 'time' nor 'post' is mapped, so that there is nothing to follow over time.")
+        raise UnusableData("Neither 'time' nor 'post' is mapped, so the data have no time dimension.")
     if sample.n == 0:
-        raise UnusableData("No row has a value in every role of the panel.")
+        raise UnusableData("No row is complete in the roles of the panel.")
     timed = _periods(plan, sample)
     starts = starts_by_row(plan, sample)
     if starts is not None:
         return _by_start(timed, starts)
     if data.treatment_kind != "binary":
-        raise UnusableData("The treatment has not two levels, so that there are no groups to follow over time.")
+        raise UnusableData("The treatment is not binary, so there are no treatment cohorts.")
     start = None
     if data.post is not None:
         after = timed.values[timed.periods[sample.take(data.post) > 0]]
@@ -121,7 +121,7 @@ def cohorts(plan: Plan) -> Cohorts:
 
 
 def _periods(plan: Plan, sample: Sample) -> Cohorts:
-    """The periods of the rows, all of which are in one group."""
+    """Return the periods of the rows with a single group."""
     data = plan.data
     scale: Literal["number", "date", "words"] = "number"
     if data.time is not None and data.time_values is not None:

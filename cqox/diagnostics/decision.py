@@ -1,4 +1,4 @@
-"""GO, CANARY or HOLD, from one estimate and the gates on it.
+"""Decision rule: GO, CANARY or HOLD from the primary estimate and its gates.
 
 The gain is the primary estimate in the direction that is better. GO: the whole interval of the gain lies above the
 minimum effect and no gate warns. CANARY: the same with a warning, or a gain at least one standard error above the
@@ -22,7 +22,7 @@ type Verdict = Literal["GO", "CANARY", "HOLD"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Gain:
-    """The primary estimate in the direction that is better; an end is None where it is infinite."""
+    """The primary estimate signed so that positive is better; an infinite end of the interval is None."""
 
     estimate: float
     standard_error: float | None
@@ -40,19 +40,19 @@ def decide(
     minimum_effect: float,
     alpha: float,
 ) -> Decision:
-    """What the primary estimate and the gates say together.
+    """Decide on the primary estimate and its gates.
 
     Args:
-        primary: the estimate fixed beforehand.
-        estimates: all that was computed.
-        gates: the checks on the primary.
-        better: which direction of the effect is good.
-        minimum_effect: the least effect, in the good direction and in units of y, that matters.
-        alpha: one minus the level of the intervals.
+        primary: the pre-specified estimate.
+        estimates: all estimates of the request.
+        gates: checks on the primary estimate.
+        better: beneficial direction of the effect.
+        minimum_effect: smallest relevant effect in that direction, in units of y.
+        alpha: one minus the confidence level.
     """
     chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     computed = sum(estimate.estimate is not None for estimate in estimates)
-    verdict, reasons = _judge(primary, chosen, gates, better, minimum_effect, alpha)
+    verdict, reasons = _verdict(primary, chosen, gates, better, minimum_effect, alpha)
     return Decision(
         verdict=verdict, primary=primary.name, primary_rule=primary.rule, better=better,
         minimum_effect=minimum_effect, reasons=tuple(reasons), estimates_computed=computed, note=_note(computed),
@@ -64,12 +64,12 @@ def _note(computed: int) -> str:
         many = "1 estimate was computed" if computed else "No estimate was computed"
         return f"{many}. The decision uses the primary alone."
     return (
-        f"{computed} estimates were computed from the same rows: they are not independent looks, and their number adds "
-        "no evidence. The decision uses the primary alone; the others serve the agreement gate."
+        f"{computed} estimates were computed from the same rows: they are not independent, and their number adds no "
+        "evidence. The decision uses the primary alone; the others serve the agreement gate."
     )
 
 
-def _judge(
+def _verdict(
     primary: Primary,
     chosen: Estimate | None,
     gates: Mapping[str, Gate],
@@ -107,7 +107,7 @@ def _named(gates: Mapping[str, Gate], status: str) -> list[str]:
 def _gain(chosen: Estimate, value: float, better: str, alpha: float) -> _Gain:
     lower, upper, interval, error = chosen.ci_lower, chosen.ci_upper, "interval", chosen.standard_error
     if chosen.family == "off_policy":
-        # What matters is what the policy earns beyond what the log did.
+        # The gain of a policy is its value minus the value of the logged policy.
         lift, error = number_in(chosen.diagnostics["lift"]), number_in(chosen.diagnostics["lift_standard_error"])
         value, half = lift or 0.0, None if error is None else critical_value(alpha, None) * error
         lower, upper = (None, None) if half is None else (value - half, value + half)
@@ -122,7 +122,7 @@ def _gain(chosen: Estimate, value: float, better: str, alpha: float) -> _Gain:
 
 
 def _anderson_rubin(chosen: Estimate) -> tuple[float | None, float | None] | None:
-    """The hull of the robust set; None where there is none or it is empty."""
+    """Return the convex hull of the Anderson-Rubin set; None if it is missing or empty."""
     found = chosen.diagnostics.get("anderson_rubin_robust")
     pieces = found.get("intervals") if isinstance(found, dict) else None
     ends = [piece for piece in pieces if isinstance(piece, list)] if isinstance(pieces, list) else []
@@ -138,7 +138,7 @@ def _evidence(gain: _Gain, minimum: float, alpha: float) -> tuple[Verdict, str]:
     bounds = ", ".join("unbounded" if end is None else f"{end:.4g}" for end in (gain.lower, gain.upper))
     seen = f"The gain is {gain.estimate:.4g}, its {100 * (1 - alpha):.6g}% {gain.interval} [{bounds}]"
     if gain.lower is None and gain.upper is None:
-        return "HOLD", f"{seen}: nothing is ruled out."
+        return "HOLD", f"{seen}: no effect is ruled out."
     if gain.lower is not None and gain.lower > minimum:
         return "GO", f"{seen}: all of it is above the minimum effect of {minimum:g}."
     if gain.upper is not None and gain.upper <= minimum:
@@ -148,4 +148,4 @@ def _evidence(gain: _Gain, minimum: float, alpha: float) -> tuple[Verdict, str]:
             f"{seen}: the estimate is at least one standard error above the minimum effect of {minimum:g}, but the "
             f"{gain.interval} does not exclude less."
         )
-    return "HOLD", f"{seen}: it does not tell the effect from the minimum effect of {minimum:g}."
+    return "HOLD", f"{seen}: it contains the minimum effect of {minimum:g}."

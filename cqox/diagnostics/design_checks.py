@@ -1,4 +1,4 @@
-"""Gates on the comparison that the primary estimate makes: its rows, its arms, its instruments, its weights."""
+"""Gates on the design of the primary estimate: missing rows, overlap, balance, instruments, trends and clusters."""
 
 import math
 
@@ -27,27 +27,27 @@ _MISSING, _MISSING_FAILS = 0.1, 0.5
 _WEAK_F = 10.0
 _CLUSTERS, _CLUSTERS_FAIL = 20, 5
 _OF_ARM, _OF_ARM_FAILS = 10, 3
-"""Rows, or clusters, of an arm; with two of them a 95% interval by t with many degrees of freedom covers about 75%."""
+"""Rows, or clusters, of an arm; with two, a 95% t interval with many degrees of freedom covers about 75%."""
 _TREND, _TREND_FAILS = 0.05, 0.001
 _NEGATIVE, _NEGATIVE_FAILS = 0.05, 0.5
 
 _UNMATCHED = {"ATT": "share_above", "ATC": "share_below"}
-"""Which rows without counterparts an estimand asks for, where not all of them."""
+"""Side of the overlap bounds that matters to an estimand, if not both."""
 
-_UNWEIGHTED = "No estimate that was computed weights the rows to the primary's population."
+_UNWEIGHTED = "No computed estimate weights the rows to the primary's target population."
 
 
 def _unconfounded(chosen: Estimate | None) -> str | None:
-    """Why checks of arms' likeness do not matter to the primary; None where they do."""
+    """Return why the comparability of the arms does not matter to the primary; None if it does."""
     if chosen is None or chosen.estimate is None:
         return NO_PRIMARY
     if not unconfounded(chosen):
-        return f"The primary, {chosen.name}, does not rest on arms that are alike given the covariates."
+        return f"The primary, {chosen.name}, does not assume unconfoundedness given the covariates."
     return None
 
 
 def _weighted_as(diagnostics: Table, chosen: Estimate) -> str:
-    """The name of the weighting that the primary rests on; of its estimand where it weights no rows."""
+    """Return the name of the weighting of the primary; that of its estimand if it does not weight."""
     for name in table_in(diagnostics, "effective_rows"):
         used_by = table_in(diagnostics, "effective_rows", name).get("used_by")
         if isinstance(used_by, list) and chosen.name in used_by:
@@ -56,8 +56,8 @@ def _weighted_as(diagnostics: Table, chosen: Estimate) -> str:
 
 
 def missing_rows(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """How many rows the primary leaves out because a value is missing."""
-    rule = f"At most {_MISSING:.0%} of the rows are left out for missing values; fails above {_MISSING_FAILS:.0%}."
+    """Check the share of rows that the primary drops for missing values."""
+    rule = f"At most {_MISSING:.0%} of the rows are dropped for missing values; fails above {_MISSING_FAILS:.0%}."
     rows = number_in(table_in(diagnostics, "missing").get("rows"))
     if chosen is None or chosen.n is None or not rows:
         return skip(rule, NO_PRIMARY)
@@ -68,7 +68,7 @@ def missing_rows(diagnostics: Table, chosen: Estimate | None) -> Gate:
 
 
 def overlap(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether the rows that the primary compares have counterparts in the other arm."""
+    """Check overlap (positivity) in the rows that the primary compares."""
     rule = (
         f"At most {_OUTSIDE:.0%} of the rows have a probability of treatment outside [0.05, 0.95] (for the ATT: above "
         f"0.95); fails above {_OUTSIDE_FAILS:.0%}."
@@ -79,14 +79,14 @@ def overlap(diagnostics: Table, chosen: Estimate | None) -> Gate:
     found = table_in(diagnostics, "overlap")
     share = number_in(found.get(_UNMATCHED.get(chosen.estimand, "share_outside")))
     if share is None:
-        return skip(rule, text_or(found.get("reason"), "No probability of treatment was computed."))
+        return skip(rule, text_or(found.get("reason"), "No propensity score was computed."))
     status = above(share, _OUTSIDE, _OUTSIDE_FAILS)
-    said = None if status == "pass" else f"{share:.1%} of the rows are outside, so that they have few counterparts."
-    return Gate(status=status, value=share, threshold=_OUTSIDE, rule=rule, reason=said)
+    reason = None if status == "pass" else f"{share:.1%} of the rows are outside: limited overlap."
+    return Gate(status=status, value=share, threshold=_OUTSIDE, rule=rule, reason=reason)
 
 
 def balance(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether the arms' covariates are alike as the primary compares them."""
+    """Check covariate balance between the arms under the primary's adjustment."""
     rule = (
         f"No standardised mean difference beyond {_SMD} under the primary's weights, or before any where it adjusts "
         f"for nothing; fails beyond {_SMD_FAILS}. None beyond {_SMD_FAILS} before where it adjusts by regression alone."
@@ -105,12 +105,12 @@ def balance(diagnostics: Table, chosen: Estimate | None) -> Gate:
     threshold, fails = (_SMD_FAILS, math.inf) if adjusted else (_SMD, _SMD_FAILS)
     status = above(value, threshold, fails)
     worst = text_or(found.get("name"), "a covariate")
-    said = None if status == "pass" else f"'{worst}' differs by {value:.3f} standard deviations {side} weighting."
-    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=said)
+    reason = None if status == "pass" else f"'{worst}' differs by {value:.3f} standard deviations {side} weighting."
+    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=reason)
 
 
 def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """How many rows' worth of information the weights leave in the poorer arm."""
+    """Check the effective sample size that the weights leave in the arm with the lower share."""
     rule = (
         f"The effective sample size under the weights is at least {_ESS:.0%} of the rows in each arm; fails below "
         f"{_ESS_FAILS:.0%}."
@@ -130,30 +130,30 @@ def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
     arm = min(known, key=lambda name: known[name])
     share = known[arm]
     status = below(share, _ESS, _ESS_FAILS)
-    said = None
+    reason = None
     if status != "pass":
         rows, effective = number_in(found.get(f"{arm}_rows")), number_in(found.get(arm))
         word = "treated" if arm == "treated" else "untreated"
-        said = f"The {rows or 0:.0f} {word} rows count as {effective or 0:.1f}."
-    return Gate(status=status, value=share, threshold=_ESS, rule=rule, reason=said)
+        reason = f"The effective sample size of the {rows or 0:.0f} {word} rows is {effective or 0:.1f}."
+    return Gate(status=status, value=share, threshold=_ESS, rule=rule, reason=reason)
 
 
 def arm_rows(chosen: Estimate | None) -> Gate:
-    """Whether each arm has rows enough to tell how far rows differ within it."""
+    """Check that each arm has enough rows to estimate its within-arm variance."""
     rule = f"At least {_OF_ARM} rows in each arm; fails below {_OF_ARM_FAILS}."
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
-    poorer = _poorer_arm(table_in(chosen.diagnostics, "rows_by_arm"))
+    poorer = _smaller_arm(table_in(chosen.diagnostics, "rows_by_arm"))
     if poorer is None:
         return skip(rule, f"The primary, {chosen.name}, does not compare the rows of two arms.")
     name, rows = poorer
     status = below(rows, _OF_ARM, _OF_ARM_FAILS)
-    said = None if status == "pass" else f"Only {rows:.0f} rows are {name}."
-    return Gate(status=status, value=rows, threshold=_OF_ARM, rule=rule, reason=said)
+    reason = None if status == "pass" else f"Only {rows:.0f} rows are {name}."
+    return Gate(status=status, value=rows, threshold=_OF_ARM, rule=rule, reason=reason)
 
 
-def _poorer_arm(counts: Table) -> tuple[str, float] | None:
-    """The arm that has fewer, and how many; None where they are not counted."""
+def _smaller_arm(counts: Table) -> tuple[str, float] | None:
+    """Return the smaller arm and its count; None if the arms are not counted."""
     known = {name: value for name in ("treated", "untreated") if (value := number_in(counts.get(name))) is not None}
     return min(known.items(), key=lambda arm: arm[1], default=None)
 
@@ -163,12 +163,12 @@ def _effective_log(rule: str, chosen: Estimate, rows: int) -> Gate:
     if effective is None:
         return skip(rule, f"The primary, {chosen.name}, does not weight.")
     status = below(effective / rows, _ESS, _ESS_FAILS)
-    said = None if status == "pass" else f"The {rows} logged rows count as {effective:.1f}."
-    return Gate(status=status, value=effective / rows, threshold=_ESS, rule=rule, reason=said)
+    reason = None if status == "pass" else f"The effective sample size of the {rows} logged rows is {effective:.1f}."
+    return Gate(status=status, value=effective / rows, threshold=_ESS, rule=rule, reason=reason)
 
 
 def instrument_strength(chosen: Estimate | None) -> Gate:
-    """Whether the instruments move the treatment enough."""
+    """Check the strength of the instruments in the first stage."""
     rule = (
         f"The effective first-stage F is at least the critical value for a worst-case bias of 10% (Montiel Olea and "
         f"Pflueger 2013); fails below {_WEAK_F:g}."
@@ -181,18 +181,18 @@ def instrument_strength(chosen: Estimate | None) -> Gate:
     critical = number_in(chosen.diagnostics.get("effective_f_critical"))
     threshold = _WEAK_F if critical is None else max(critical, _WEAK_F)
     if value is None:
-        return skip(rule, "The instruments determine the treatment, so that its first stage has no error.")
+        return skip(rule, "The instruments determine the treatment: the first stage has no residual variance.")
     status = below(value, threshold, _WEAK_F)
-    said = None
+    reason = None
     if status != "pass":
-        said = f"The effective F is {value:.2f}; read the Anderson-Rubin set, which stays valid."
-    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=said)
+        reason = f"The effective F is {value:.2f}: weak instruments; use the Anderson-Rubin set, which remains valid."
+    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=reason)
 
 
 def negative_weights(chosen: Estimate | None) -> Gate:
-    """Whether two-way fixed effects subtract some effects from others."""
+    """Check for negative weights in two-way fixed effects under heterogeneous effects."""
     rule = (
-        f"The weights of treated rows that count negatively in two-way fixed effects sum to at most {_NEGATIVE} of 1; "
+        f"The negative weights of treated rows in two-way fixed effects sum to at most {_NEGATIVE} in absolute value; "
         f"fails above {_NEGATIVE_FAILS}."
     )
     if chosen is None or chosen.estimate is None:
@@ -202,17 +202,17 @@ def negative_weights(chosen: Estimate | None) -> Gate:
     if share is None or total is None:
         return skip(rule, f"The primary, {chosen.name}, has no such weights.")
     status = above(abs(total), _NEGATIVE, _NEGATIVE_FAILS)
-    said = None
+    reason = None
     if status != "pass":
-        said = f"{share:.1%} of the treated rows count negatively, in all {total:.3f} of 1."
-    return Gate(status=status, value=abs(total), threshold=_NEGATIVE, rule=rule, reason=said)
+        reason = f"{share:.1%} of the treated rows have negative weights, which sum to {total:.3f}."
+    return Gate(status=status, value=abs(total), threshold=_NEGATIVE, rule=rule, reason=reason)
 
 
 def pre_trends(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether the groups already moved apart before treatment."""
+    """Check for differential trends before treatment."""
     rule = (
         f"The joint test of equal trends before treatment has a p-value of at least {_TREND}; fails below "
-        f"{_TREND_FAILS}. A pass is no proof: see the smallest difference that it would detect."
+        f"{_TREND_FAILS}. A pass does not prove parallel trends: see the smallest departure detectable with 80% power."
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
@@ -223,16 +223,16 @@ def pre_trends(diagnostics: Table, chosen: Estimate | None) -> Gate:
         found = table_in(diagnostics, "event_study", "pre_trends")
     value = number_in(found.get("p_value"))
     if value is None:
-        return skip(rule, text_or(found.get("reason"), "There is no test of trends before treatment."))
+        return skip(rule, text_or(found.get("reason"), "No pre-trends test was computed."))
     status = below(value, _TREND, _TREND_FAILS)
-    said = None
+    reason = None
     if status != "pass":
-        said = f"Before treatment the groups differ by up to {number_in(found.get('largest')) or 0.0:.4g}."
-    return Gate(status=status, value=value, threshold=_TREND, rule=rule, reason=said)
+        reason = f"Before treatment the trends differ by up to {number_in(found.get('largest')) or 0.0:.4g}."
+    return Gate(status=status, value=value, threshold=_TREND, rule=rule, reason=reason)
 
 
 def clusters(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether there are enough clusters, and enough of each arm, for their number to stand in for infinity."""
+    """Check that there are enough clusters, and enough in each arm, for the asymptotics of clustered errors."""
     rule = (
         f"At least {_CLUSTERS} clusters in every dimension, {_OF_ARM} of them treated and {_OF_ARM} untreated where "
         f"arms are compared; fails below {_CLUSTERS_FAIL}, and below {_OF_ARM_FAILS} of an arm."
@@ -242,14 +242,14 @@ def clusters(diagnostics: Table, chosen: Estimate | None) -> Gate:
     found = table_in(diagnostics, "clusters")
     value = number_in(found.get("fewest"))
     if value is None:
-        return skip(rule, text_or(found.get("reason"), "Every row stands for itself."))
+        return skip(rule, text_or(found.get("reason"), "Rows are treated as independent."))
     status, threshold = below(value, _CLUSTERS, _CLUSTERS_FAIL), _CLUSTERS
-    said = f"The standard error rests on {value:.0f} clusters."
-    poorer = _poorer_arm(table_in(chosen.diagnostics, "clusters_by_arm"))
+    reason = f"The standard error rests on {value:.0f} clusters."
+    poorer = _smaller_arm(table_in(chosen.diagnostics, "clusters_by_arm"))
     if poorer is not None:
         name, own = poorer
         of_arm = below(own, _OF_ARM, _OF_ARM_FAILS)
         if of_arm == "fail" or (of_arm == "warn" and status == "pass"):
             status, value, threshold = of_arm, own, _OF_ARM
-            said = f"Only {own:.0f} {'cluster is' if own == 1 else 'clusters are'} {name}."
-    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=None if status == "pass" else said)
+            reason = f"Only {own:.0f} {'cluster is' if own == 1 else 'clusters are'} {name}."
+    return Gate(status=status, value=value, threshold=threshold, rule=rule, reason=None if status == "pass" else reason)

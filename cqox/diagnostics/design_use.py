@@ -1,8 +1,8 @@
-"""Whether a design that the mapping describes is one that something was computed by.
+"""Check that the design which the mapping describes is used by a computed estimate.
 
-A cutoff, an instrument or a proxy is mapped because a plain comparison would be wrong, and so are units over time whose
-treatment changes. Where no estimator of that design gives a number, the plain comparison is all that is left, and
-nothing should be decided by it.
+A cutoff, an instrument or a proxy is mapped because an unconditional comparison would be biased, and so is a panel in
+which treatment changes. If no estimator of that design gives a number, only the biased comparison is left, and no
+decision should be based on it.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,11 @@ _DESIGN_ROLES = (
 )
 
 _OVER_TIME = ("unit_id", "time")
-"""Roles that describe a design together where the treatment changes within units."""
+"""Roles that jointly describe a panel design when treatment changes within units."""
 
 
 def design_use(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """The mapped roles of designs, and those whose estimators were asked and all gave no number, with a reason."""
+    """Return the mapped design roles, and those for which no requested estimator gave a number, with a reason."""
     asked = {estimate.name: estimate for estimate in estimates}
     known = [entry for entry in entries() if entry.name in asked and entry.name not in TESTS]
     computed = [entry for entry in known if asked[entry.name].estimate is not None]
@@ -51,9 +51,9 @@ def design_use(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         for role in mapped
         if not any(_made_for(role, entry) for entry in computed) and any(_made_for(role, entry) for entry in silent)
     ]
-    told: dict[str, Json] = {"roles": list(mapped), "unused": list(unused)}
+    table: dict[str, Json] = {"roles": list(mapped), "unused": list(unused)}
     if unused:
-        # The estimator that asks for most of them, and lacks least.
+        # Report the estimator that uses most of the unused roles and has the fewest missing requirements.
         nearest = min(
             silent,
             key=lambda entry: (
@@ -61,12 +61,12 @@ def design_use(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
                 sum(not plan.has(role) for role in entry.requires),
             ),
         )
-        told["unused_reason"] = f"{nearest.name} was not computed. {asked[nearest.name].reason}"
-    return told
+        table["unused_reason"] = f"{nearest.name} was not computed. {asked[nearest.name].reason}"
+    return table
 
 
 def _treatment_changes(plan: Plan) -> bool:
-    """Whether units are followed over time and the treatment of some of them changes."""
+    """Return whether units are observed over time and the treatment of some of them changes."""
     data = plan.data
     if data.unit is None or data.time is None or data.treatment is None:
         return False
@@ -78,28 +78,28 @@ def _treatment_changes(plan: Plan) -> bool:
 
 
 def _made_for(role: str, entry: Estimator) -> bool:
-    """Whether an estimator is of the design that a role describes."""
+    """Return whether an estimator belongs to the design that a role describes."""
     if role in _OVER_TIME:
         return "time" in entry.requires or "post" in entry.requires
-    # What else follows units over time takes the treatment that a cohort says; 'intervention_time' says 'post'.
+    # Other panel estimators derive the treatment from the cohort; 'intervention_time' implies 'post'.
     instead = {"cohort": "time", "intervention_time": "post"}.get(role)
     return role in (*entry.requires, *entry.optional) or (instead is not None and instead in entry.requires)
 
 
 def design_gate(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether the design that is mapped was used."""
-    rule = "Every role that describes a design is used by an estimate."
+    """Check that the mapped design was used."""
+    rule = "Every role that describes a design is used by a computed estimate."
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     found = table_in(diagnostics, "design")
     mapped, unused = found.get("roles"), found.get("unused")
     if not isinstance(mapped, list) or not isinstance(unused, list) or not mapped:
-        return skip(rule, "No role of a design beyond treatment and covariates is mapped.")
+        return skip(rule, "No design role beyond treatment and covariates is mapped.")
     if not unused:
         return Gate(status="pass", value=0.0, threshold=0.0, rule=rule)
     quoted = [f"'{role}'" for role in unused]
     names = " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
     return Gate(
         status="fail", value=float(len(unused)), threshold=0.0, rule=rule,
-        reason=f"Nothing was computed by the design of {names}. {text_or(found.get('unused_reason'), '')}".rstrip(),
+        reason=f"No estimate uses the design of {names}. {text_or(found.get('unused_reason'), '')}".rstrip(),
     )  # fmt: skip

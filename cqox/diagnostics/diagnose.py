@@ -1,4 +1,4 @@
-"""Every diagnostic that the data and the estimates allow, by name."""
+"""Run every diagnostic that applies to the data and the estimates."""
 
 from collections.abc import Callable, Sequence
 
@@ -35,22 +35,22 @@ _STRENGTH = ("first_stage_f", "first_stage_f_robust", "effective_f", "effective_
 def diagnose(
     plan: Plan, estimates: Sequence[Estimate], *, primary: Primary | None = None, refute: int = 0
 ) -> dict[str, Json]:
-    """The diagnostics of one contrast; every number is finite or null with a reason beside it.
+    """Run the diagnostics of one contrast; every number is finite, or null with a reason next to it.
 
     Args:
-        plan: the contrast's plan, which keeps what the estimators computed.
-        estimates: what they answered.
-        primary: the estimate that the decision rests on.
-        refute: how many times to try each refutation of the primary estimate.
+        plan: the contrast's plan, which caches intermediate results of the estimators.
+        estimates: results of the estimators.
+        primary: the estimate that the decision uses.
+        refute: replications of each refutation of the primary estimate.
 
     Returns:
         `outcome`, `design`, `missing`, `bad_controls`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`,
         `weights`, `instruments`, `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`,
         `donor_fit`, `serial_dependence`, `heterogeneity`, `e_values`, `robustness`, `omitted_variables`,
-        `rosenbaum_bounds`, `refutations` and `agreement`; where one does not exist for these data, an object with the
-        `reason` alone; where one failed, the same with `failed`.
+        `rosenbaum_bounds`, `refutations` and `agreement`; a diagnostic that does not apply is an object with `reason`
+        alone, one that failed also has `failed`.
     """
-    weighed = _weighed(plan, estimates)
+    weighed = _with_weights(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
     sd_y = outcome.get("sd")
     return {
@@ -85,18 +85,18 @@ def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
         return make()
     except UnusableData as error:
         return {"reason": error.detail}
-    except Exception as error:  # noqa: BLE001 - the supervised root of a diagnostic: estimates must stand without it
+    except Exception as error:  # noqa: BLE001 - supervised root: a failed diagnostic keeps the estimates
         return {"failed": True, "reason": f"{type(error).__name__}: {error}"}
     finally:
         let_go()
 
 
 def _no_weights() -> dict[str, Json]:
-    return {"reason": "No estimate that was computed weights the rows."}
+    return {"reason": "No computed estimate weights the rows."}
 
 
-def _weighed(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """What needs the weights of every weighting, which are let go of then."""
+def _with_weights(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
+    """Compute the diagnostics that need every weighting, then drop the weights."""
     weighted = _weightings(plan, estimates)
     return {
         "balance": _or_reason(lambda: balance(plan, weighted)),
@@ -113,21 +113,21 @@ def _weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, .
 
 
 def _instruments(estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """The strength of the instruments behind each estimate that uses them."""
+    """Return the first-stage strength of each instrumental-variables estimate."""
     found: dict[str, Json] = {
         estimate.name: {key: estimate.diagnostics.get(key) for key in _STRENGTH}
         for estimate in estimates
         if "effective_f" in estimate.diagnostics and estimate.estimate is not None
     }
-    return found or {"reason": "No estimate that was computed uses an instrument."}
+    return found or {"reason": "No computed estimate uses an instrument."}
 
 
 def _negative_weights(estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """How much of a two-way fixed effects estimate comes from effects that count negatively."""
+    """Return the negative weights of the two-way fixed effects estimate."""
     for estimate in estimates:
         if estimate.name == "twfe" and "negative_weight_share" in estimate.diagnostics:
             return {
                 "share_of_treated_rows": estimate.diagnostics["negative_weight_share"],
                 "sum": estimate.diagnostics["negative_weight_sum"],
             }
-    return {"reason": "No two-way fixed effects estimate of a treatment of two levels was computed."}
+    return {"reason": "No two-way fixed effects estimate of a binary treatment was computed."}

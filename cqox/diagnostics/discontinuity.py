@@ -1,5 +1,5 @@
-"""Whether a regression discontinuity can be trusted: did units choose their side, do covariates jump too, and does the
-estimate hang on its bandwidth or on the rows next to the cutoff.
+"""Falsification tests of a regression discontinuity: manipulation of the score, covariate continuity, and sensitivity
+to the bandwidth and to the rows next to the cutoff (donut).
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ from cqox.estimators.rd.study import Study, study
 __all__ = ["discontinuity"]
 
 _TIMES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-"""Multiples of the bandwidths at which the estimate is computed again."""
+"""Multiples of the bandwidths at which the effect is re-estimated."""
 
 _LEFT_OUT = (0.01, 0.025, 0.05, 0.1)
-"""Shares of the rows within the bandwidth, the nearest ones, without which it is computed again."""
+"""Shares of the rows within the bandwidth, nearest first, that the donut estimates leave out."""
 
 _MOST_COVARIATES = 20
 _MOST_CELLS = 10_000_000
@@ -29,9 +29,9 @@ _TEST = "rd_density_test"
 
 
 def discontinuity(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """`manipulation`, and of the estimate that was computed `covariates`, `bandwidths`, `donut` and `means`.
+    """Return `manipulation` and, if an effect was estimated, `covariates`, `bandwidths`, `donut` and `means`.
 
-    Each may be an object with a `reason` alone.
+    Each may be an object with `reason` alone.
 
     Raises:
         UnusableData: no score and cutoff are mapped.
@@ -64,24 +64,24 @@ def _or_reason(make: Callable[[], Json]) -> Json:
 
 
 def _manipulation(plan: Plan, estimates: Sequence[Estimate]) -> Json:
-    """What the density test says, run here where it was not asked for; and of mass points, whether they heap up."""
+    """Return the density test, run here if it was not requested, and the heaping test of a score with mass points."""
     heap = _heap(plan)
     tested = next((estimate for estimate in estimates if estimate.name == _TEST), None)
     if tested is None:
         tested = run(next(entry for entry in catalog() if entry.name == _TEST), plan)
     if tested.estimate is None:
         return {"reason": tested.reason, "heap": heap}
-    told = tested.diagnostics
+    diagnostics = tested.diagnostics
     return {
-        "statistic": told["t_jackknife"],
+        "statistic": diagnostics["t_jackknife"],
         "p_value": number(tested.p_value),
-        "density_below": told["density_below"],
-        "density_above": told["density_above"],
-        "bandwidths": told["bandwidths"],
-        "rows": told["N_h"],
+        "density_below": diagnostics["density_below"],
+        "density_above": diagnostics["density_above"],
+        "bandwidths": diagnostics["bandwidths"],
+        "rows": diagnostics["N_h"],
         "heap": heap,
-        "curves": told["curves"],
-        "bars": told["bars"],
+        "curves": diagnostics["curves"],
+        "bars": diagnostics["bars"],
         "warnings": list(tested.warnings),
     }
 
@@ -103,21 +103,21 @@ def _heap(plan: Plan) -> Json:
 
 
 def _covariates(plan: Plan, of: Study) -> Json:
-    """The jump of each covariate, each at its own bandwidth; the smallest p-value is multiplied by their number.
+    """Estimate each covariate's jump at its own bandwidth; the smallest p-value gets a Bonferroni correction.
 
     Raises:
         UnusableData: no covariate is mapped, or none varies around the cutoff.
     """
     if not plan.has("covariates"):
-        raise UnusableData("No covariates are mapped whose jumps could tell.")
+        raise UnusableData("No covariates are mapped, so their continuity is not tested.")
     labels, sample = plan.labels("covariates"), of.sample
     most = max(1, min(_MOST_COVARIATES, _MOST_CELLS // max(sample.n, 1)))
     rows: list[Json] = []
     values: list[float] = []
     for column in range(min(len(labels), most)):
-        told = _jump(plan, of, sample.take(plan.data.covariates[:, column]))
-        rows.append({"covariate": labels[column], **told})
-        if isinstance(value := told.get("p_value"), float):
+        jump = _jump(plan, of, sample.take(plan.data.covariates[:, column]))
+        rows.append({"covariate": labels[column], **jump})
+        if isinstance(value := jump.get("p_value"), float):
             values.append(value)
     if not values:
         raise UnusableData("No covariate varies around the cutoff.")
@@ -132,7 +132,7 @@ def _covariates(plan: Plan, of: Study) -> Json:
 
 def _jump(plan: Plan, of: Study, values: Vector) -> dict[str, Json]:
     if np.ptp(values) == 0:
-        return {"reason": "It never varies."}
+        return {"reason": "It is constant."}
     try:
         found = study(plan, of.sample, values, strict=compliance(plan).strict)
     except UnusableData as error:
@@ -141,35 +141,35 @@ def _jump(plan: Plan, of: Study, values: Vector) -> dict[str, Json]:
 
 
 def _bandwidths(plan: Plan, of: Study, sign: float) -> Json:
-    """The estimate at multiples of both bandwidths."""
+    """Return the estimate at multiples of both bandwidths."""
     rows: list[Json] = []
     for times in _TIMES:
         try:
             found = of.at(times=times)
-            told: dict[str, Json] = {
+            row: dict[str, Json] = {
                 "h": found.h * of.score.unit, "N_h": list(found.within_h),
                 **of.effect(found, sign).json(plan.settings.alpha),
             }  # fmt: skip
         except UnusableData as error:
-            told = {"reason": error.detail}
-        rows.append({"times": times, **told})
+            row = {"reason": error.detail}
+        rows.append({"times": times, **row})
     return rows
 
 
 def _donut(plan: Plan, of: Study, sign: float) -> Json:
-    """The estimate without the rows next to the cutoff, at the same bandwidths; of a heap at it, without the heap."""
+    """Return donut estimates: without the rows next to the cutoff, or without a heap at it, at the same bandwidths."""
     near = np.sort(
         np.concatenate([side.distance[:count] for side, count in zip(of.sides, of.jump.within_h, strict=True)])
     )
     rows: list[Json] = []
-    # Shares that end within one heap leave out the same rows.
+    # Shares whose radius falls within one heap leave out the same rows.
     radii = dict.fromkeys(float(near[max(int(np.ceil(share * len(near))) - 1, 0)]) for share in _LEFT_OUT)
     for radius in radii:
         left_out = int(np.searchsorted(near, radius, side="right"))
-        told: dict[str, Json] = {"radius": radius * of.score.unit, "rows_left_out": left_out}
+        row: dict[str, Json] = {"radius": radius * of.score.unit, "rows_left_out": left_out}
         try:
-            told |= of.effect(of.at(beyond=radius), sign).json(plan.settings.alpha)
+            row |= of.effect(of.at(beyond=radius), sign).json(plan.settings.alpha)
         except UnusableData as error:
-            told["reason"] = error.detail
-        rows.append(told)
+            row["reason"] = error.detail
+        rows.append(row)
     return rows

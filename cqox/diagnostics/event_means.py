@@ -1,4 +1,4 @@
-"""Mean outcomes over time of units that share the start of their treatment: what a panel looks like before a model."""
+"""Mean outcomes over time by treatment cohort."""
 
 import numpy as np
 
@@ -13,12 +13,12 @@ _NORMAL = 1.959963984540054
 
 
 def event_means(plan: Plan) -> dict[str, Json]:
-    """The mean outcome of each group in each period with its pointwise 95% interval (rows taken as independent).
+    """Return the mean outcome of each group and period with a pointwise 95% interval that assumes independent rows.
 
-    Above 120 periods, neighbouring ones are pooled. Sampling weights are used.
+    Above 120 periods, adjacent periods are pooled. Sampling weights are used.
 
     Raises:
-        UnusableData: the data show no time, or nobody's treatment.
+        UnusableData: no time is mapped, or no treatment is.
     """
     found = cohorts(plan)
     count, stride = len(found.values), -(-len(found.values) // _MOST_POINTS)

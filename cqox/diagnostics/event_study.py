@@ -1,5 +1,5 @@
-"""The event study of a staggered design: its effects by time since treatment, what they say of trends before it, and
-how far these may part before the effects cannot be told from 0.
+"""Event study of a staggered design: effects by event time, the joint pre-trends test, and honest bounds under
+departures from parallel trends.
 """
 
 from collections.abc import Sequence
@@ -17,27 +17,26 @@ from cqox.estimators.panel.did_staggered import event_study as estimated_study
 __all__ = ["event_study", "joint_test_before"]
 
 _SOURCE = "did_callaway_santanna"
-_NOTHING = "No effect before treatment could be estimated."
+_NO_LEADS = "No effect before treatment could be estimated."
 _TOO_FEW = (
-    "Too few treated units are seen before their treatment for a test: how far such units differ among themselves is "
-    "not known."
+    "Too few treated units are observed before treatment for a test: their between-unit variance is not identified."
 )
 _TEST = (
-    "every average of the event study before treatment is 0, over cohorts with at least two treated units, by "
-    "Hotelling's T²; the gate pre_trends rests on it"
+    "Hotelling's T² test that every event-study average before treatment is 0, over cohorts with at least two treated "
+    "units; used by the gate pre_trends"
 )
-_LEFT_OUT = "They rest on too few treated units to tell how far such units differ among themselves."
+_LEFT_OUT = "They have too few treated units to identify the between-unit variance."
 
 
 def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """The averages by event with intervals and a uniform band, the joint test before treatment, and honest bounds.
+    """Return effects by event time with intervals and a uniform band, the pre-trends test and honest bounds.
 
     Raises:
         UnusableData: no group-time effects were estimated.
     """
     source = next((each for each in estimates if each.name == _SOURCE and each.estimate is not None), None)
     if source is None:
-        raise UnusableData("No effects by cohort and period were estimated.")
+        raise UnusableData("No group-time effects were estimated.")
     study = estimated_study(plan)
     dynamic = source.diagnostics.get("dynamic")
     table = dynamic if isinstance(dynamic, dict) else {}
@@ -56,39 +55,39 @@ def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
 
 
 def joint_test_before(plan: Plan, study: EventStudy) -> dict[str, Json]:
-    """The test that the averages before treatment are all 0, and what took no part in it."""
+    """Test jointly that the averages before treatment are 0, and list the leads left out."""
     leads = study.leads
     held, degrees = supported(leads.support, leads.group_degrees)
     if not held:
-        return {"p_value": None, "reason": _NOTHING if not leads.events and not leads.alone else _TOO_FEW}
+        return {"p_value": None, "reason": _NO_LEADS if not leads.events and not leads.alone else _TOO_FEW}
     events = np.asarray(leads.events, dtype=np.float64)[-held:]
     last = -1.0 - plan.settings.anticipation
     trend = np.ones(held) if study.differences else events - last
     tested = leads.events[-held:]
     left_out = sorted({*leads.alone, *leads.events} - set(tested))
-    told: dict[str, Json] = {"test": _TEST, "leads": list(tested), "left_out": list(left_out)}
+    table: dict[str, Json] = {"test": _TEST, "leads": list(tested), "left_out": list(left_out)}
     if left_out:
-        told["left_out_reason"] = _LEFT_OUT
+        table["left_out_reason"] = _LEFT_OUT
     covariance = leads.covariance[-held:, -held:]
-    return {**told, **joint_test(leads.estimates[-held:], covariance, degrees, trend)}
+    return {**table, **joint_test(leads.estimates[-held:], covariance, degrees, trend)}
 
 
 def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
-    """Bounds for the first effect and for the mean of those after the start of treatment."""
+    """Return honest bounds for the first effect and for the mean effect after the start of treatment."""
     leads, after = study.leads, [at for at, event in enumerate(study.events) if event >= 0]
     held = supported(leads.support, leads.group_degrees)[0]
     if not held or 0 not in study.events or not np.isfinite(study.covariance).all():
-        return {"reason": "Without estimates before treatment nothing is known of how trends part."}
+        return {"reason": "Without estimates before treatment the departure from parallel trends cannot be bounded."}
     contrast = np.eye(held)
     if not study.differences:
-        # From the differences to the last period before treatment to changes from each step to the next.
+        # Convert differences from the last period before treatment into step-to-step changes.
         contrast = np.eye(held, k=1) - contrast
     first, mean = np.zeros(len(study.events)), np.zeros(len(study.events))
     first[study.events.index(0)], mean[after] = 1.0, 1.0 / len(after)
     reach = [study.events[at] + 1 + plan.settings.anticipation for at in after]
-    untold = study.untold[study.events.index(0)]
+    undefined = study.untold[study.events.index(0)]
     return {
-        "first": _bounded(plan, study, contrast, (first, untold), [1 + plan.settings.anticipation]),
+        "first": _bounded(plan, study, contrast, (first, undefined), [1 + plan.settings.anticipation]),
         "average": _bounded(plan, study, contrast, (mean, study.mean_untold), reach),
     }
 
@@ -96,10 +95,10 @@ def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
 def _bounded(
     plan: Plan, study: EventStudy, contrast: Matrix, target: tuple[Vector, str | None], reach: list[int]
 ) -> dict[str, Json]:
-    leads, held, (weights, untold) = study.leads, len(contrast), target
+    leads, held, (weights, undefined) = study.leads, len(contrast), target
     variance = float(weights @ study.covariance @ weights)
-    if untold is not None or not variance > 0:
-        reason = untold or "It has no standard error."
+    if undefined is not None or not variance > 0:
+        reason = undefined or "It has no standard error."
         return {"estimate": number(float(weights @ study.estimates)), "reason": reason}
     return honest_bounds(
         (contrast @ leads.estimates[-held:], contrast @ leads.covariance[-held:, -held:] @ contrast.T),

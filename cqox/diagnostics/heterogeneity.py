@@ -1,4 +1,4 @@
-"""Whom treatment helps more, as the meta-learners found it."""
+"""Heterogeneous effects as estimated by the meta-learners and the causal forest."""
 
 from collections.abc import Sequence
 
@@ -7,34 +7,34 @@ from cqox.estimators import Estimate, Json
 __all__ = ["heterogeneity"]
 
 _PREFERRED = ("causal_forest", "dr_learner", "x_learner", "t_learner")
-"""Learners in the order in which their judgement of varying effects is shown."""
+"""Learners in order of preference for the reported heterogeneity."""
 
 
 def heterogeneity(estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """The groups by predicted effect, their tests and the curve of the first learner that has them.
+    """Return the groups by predicted effect, their tests and the Qini curve of the preferred learner.
 
-    `learners` has the areas under the curve and the test of equal groups of each.
+    `learners` holds AUTOC, Qini coefficient and the test of equal group effects of each learner.
     """
     known = {estimate.name: estimate for estimate in estimates if estimate.estimate is not None}
-    judged = {name: _judged(known[name]) for name in _PREFERRED if name in known}
-    if not judged:
-        return {"reason": "No estimate that was computed predicts an effect for each row."}
-    able = [name for name, table in judged.items() if "groups" in table]
-    if not able:
-        return {"reason": next(iter(judged.values())).get("reason")}
-    shown, learners = able[0], {}
-    for name in able:
-        learners[name] = {key: judged[name].get(key) for key in ("autoc", "qini", "equal_groups")}
+    validated = {name: _validation(known[name]) for name in _PREFERRED if name in known}
+    if not validated:
+        return {"reason": "No computed estimate predicts conditional average effects."}
+    with_groups = [name for name, table in validated.items() if "groups" in table]
+    if not with_groups:
+        return {"reason": next(iter(validated.values())).get("reason")}
+    shown, learners = with_groups[0], {}
+    for name in with_groups:
+        learners[name] = {key: validated[name].get(key) for key in ("autoc", "qini", "equal_groups")}
     return {
         "estimator": shown,
         "average_effect": known[shown].estimate,
         "predicted_effects": known[shown].diagnostics.get("predicted_effects"),
         "best_linear_predictor": known[shown].diagnostics.get("best_linear_predictor"),
-        **judged[shown],
+        **validated[shown],
         "learners": dict(learners),
     }
 
 
-def _judged(estimate: Estimate) -> dict[str, Json]:
+def _validation(estimate: Estimate) -> dict[str, Json]:
     table = estimate.diagnostics.get("judged_by_scores")
     return table if isinstance(table, dict) else {"reason": None}

@@ -1,4 +1,4 @@
-"""How much hidden bias within matched pairs would change what they say, by Rosenbaum's bounds."""
+"""Rosenbaum bounds: sensitivity of matched pairs to hidden bias."""
 
 from collections.abc import Sequence
 
@@ -20,59 +20,59 @@ __all__ = ["rosenbaum_bounds"]
 
 _GAMMAS = (1.0, 1.5, 2.0, 3.0)
 _FEWEST = 10
-"""Pairs that differ, below which the normal approximation says little."""
+"""Discordant pairs below which the normal approximation is not used."""
 
 _MATCHINGS = {"psm": ("psm_att", "psm_ate"), "nn_mahalanobis": ("nn_mahalanobis_att", "nn_mahalanobis_ate")}
 
 
 def rosenbaum_bounds(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """The bounds for the pairs that each matching makes, by its name.
+    """Return Rosenbaum bounds for the pairs of each matching, by its name.
 
-    `gamma_test` is the Γ from which on the two-sided signed-rank test may find nothing at level `alpha`,
-    `gamma_estimate` that from which on the estimate may be 0; the p-values of the table are one-sided, towards
+    `gamma_test` is the smallest Γ at which the two-sided signed-rank test may fail to reject at level `alpha`;
+    `gamma_estimate` is the smallest at which the estimate may be 0. The p-values of the table are one-sided, in
     `direction`.
 
     Raises:
-        UnusableData: nothing was matched.
+        UnusableData: no matching estimate was computed.
     """
     computed = {estimate.name for estimate in estimates if estimate.estimate is not None}
     found: dict[str, Json] = {
         matching: _described(plan, matching) for matching, names in _MATCHINGS.items() if computed.intersection(names)
     }
     if not found:
-        raise UnusableData("No matching was computed, so that there are no pairs.")
+        raise UnusableData("No matching estimate was computed, so there are no pairs.")
     return found
 
 
 def _described(plan: Plan, matching: str) -> dict[str, Json]:
     pairs = matched_pairs(plan, matching)
     differences = plan.data.y[pairs.treated] - plan.data.y[pairs.control]
-    told: dict[str, Json] = {
+    result: dict[str, Json] = {
         "pairs": len(differences),
         "treated_without_counterpart": pairs.unmatched,
         "treated_whose_counterpart_is_taken": pairs.shared,
     }
     if np.count_nonzero(differences) < _FEWEST:
-        return {**told, "reason": f"Fewer than {_FEWEST} pairs differ in their outcome."}
+        return {**result, "reason": f"Fewer than {_FEWEST} pairs are discordant in the outcome."}
     ranks = signed_ranks(differences)
     alpha = plan.settings.alpha
     test = gamma_of_test(ranks, alpha)
-    told["pairs_without_difference"] = ranks.zeros
-    told["alpha"] = alpha
-    told["direction"] = "higher" if ranks.sign > 0 else "lower"
-    told["gamma_test"] = number(test)
-    told["gamma_estimate"] = number(gamma_of_estimate(ranks))
+    result["pairs_without_difference"] = ranks.zeros
+    result["alpha"] = alpha
+    result["direction"] = "higher" if ranks.sign > 0 else "lower"
+    result["gamma_test"] = number(test)
+    result["gamma_estimate"] = number(gamma_of_estimate(ranks))
     if test is None:
-        told["reason"] = f"Without hidden bias the signed-rank test finds no difference at level {alpha:g} already."
-    elif told["gamma_test"] is None or told["gamma_estimate"] is None:
-        told["reason"] = "All pairs that differ do so in the same direction: no bias is strong enough."
+        result["reason"] = f"The signed-rank test does not reject at level {alpha:g} even without hidden bias."
+    elif result["gamma_test"] is None or result["gamma_estimate"] is None:
+        result["reason"] = "All discordant pairs differ in the same direction: no finite Γ explains them."
     shifts = shift_bounds(differences, _GAMMAS) if plan.data.y_kind != "binary" else [(None, None)] * len(_GAMMAS)
-    table: list[Json] = []
+    bounds: list[Json] = []
     for gamma, (lower, upper) in zip(_GAMMAS, shifts, strict=True):
         bound = rank_bound(ranks, gamma)
         row: dict[str, Json] = {"gamma": gamma, "p_lower": number(bound.lower), "p_upper": number(bound.upper)}
         if lower is not None:
             row |= {"estimate_lower": number(lower), "estimate_upper": number(upper)}
-        table.append(row)
-    told["bounds"] = table
-    return told
+        bounds.append(row)
+    result["bounds"] = bounds
+    return result

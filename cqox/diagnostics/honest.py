@@ -1,10 +1,10 @@
-"""What effects after treatment can still be told apart from 0 when trends are not quite parallel.
+"""Honest bounds: confidence intervals for effects under bounded departures from parallel trends.
 
-Relative magnitudes: from one step to the next the trends part by at most M times the most that they did before
-treatment; the interval joins, over which of these changes was the largest and its sign, the intervals of the bound that
-this change gives, which is valid and a little wide. Smoothness: the slope of the difference in trends changes by at
-most M from one step to the next; the interval extrapolates the slope before treatment and has a fixed length (Rambachan
-and Roth 2023, doi 10.1093/restud/rdad018, sections 2.4 and 3).
+Relative magnitudes: a step-to-step departure is at most M times the largest one before treatment; the interval is the
+union, over which pre-treatment change was the largest and its sign, of the intervals under the implied bound, which is
+valid and slightly conservative. Smoothness: the slope of the differential trend changes by at most M per step; the
+interval extrapolates the pre-treatment slope and has fixed length (Rambachan and Roth 2023, doi 10.1093/restud/rdad018,
+sections 2.4 and 3).
 """
 
 import math
@@ -31,17 +31,17 @@ def honest_bounds(
     alpha: float,
     degrees: float | None,
 ) -> dict[str, Json]:
-    """The intervals of one effect under growing departures from parallel trends.
+    """Return the intervals of one effect under increasing departures from parallel trends.
 
-    `breakdown` is the largest M of relative magnitudes at which the interval leaves out 0, 0 where it never does, and
-    null above 64.
+    `breakdown` is the largest M of relative magnitudes at which the interval excludes 0; 0 if it never does, null
+    above 64.
 
     Args:
-        changes: (k,) differences in trend before treatment, step by step up to the last, and their (k, k) covariance.
-        target: the effect, its (k,) covariances with these, and its variance.
-        reach: steps from the last period before treatment to each that the effect averages.
-        alpha: one minus the level.
-        degrees: of freedom of the t distribution; None for the normal.
+        changes: (k,) step-to-step differential trends before treatment, the last one last, and their (k, k) covariance.
+        target: the effect, its (k,) covariances with the changes, and its variance.
+        reach: steps from the last period before treatment to each period that the effect averages.
+        alpha: one minus the confidence level.
+        degrees: degrees of freedom of the t distribution; None for the normal.
     """
     deltas, covariance = changes
     value, across, variance = target
@@ -76,7 +76,7 @@ def honest_bounds(
 
 
 def _breakdown(interval: Callable[[float], tuple[float, float]]) -> float:
-    """The largest M at which the interval leaves out 0; 0 where it never does."""
+    """Return the largest M at which the interval excludes 0; 0 if it never does."""
 
     def excludes(m: float) -> bool:
         low, high = interval(m)
@@ -105,7 +105,7 @@ def _smooth(
     alpha: float,
     critical: float,
 ) -> tuple[float, float]:
-    """The centre and the half-length of the shortest interval among those that pool the last few changes."""
+    """Return centre and half-length of the shortest interval among those that average the last few changes."""
     value, across, variance = target
     best: tuple[float, float] | None = None
     for pooled in range(1, len(deltas) + 1):
@@ -115,15 +115,15 @@ def _smooth(
         bias = m * (bend + steps * away)
         spread = variance - 2 * steps * float(weights @ across) + steps**2 * float(weights @ covariance @ weights)
         error = math.sqrt(max(spread, 0.0))
-        half = _folded(bias, error, alpha) * critical / critical_value(alpha, None) if error > 0 else bias
+        half = _folded_normal(bias, error, alpha) * critical / critical_value(alpha, None) if error > 0 else bias
         if best is None or half < best[1]:
             best = value - steps * float(weights @ deltas), half
     assert best is not None
     return best
 
 
-def _folded(bias: float, error: float, alpha: float) -> float:
-    """The half-length that an estimate with this bias and error needs to cover at level 1 - alpha."""
+def _folded_normal(bias: float, error: float, alpha: float) -> float:
+    """Return the half-length that covers at level 1 - alpha for this bias and standard error (folded normal)."""
     from scipy import special
 
     ratio = bias / error

@@ -1,9 +1,9 @@
-"""The joint test that several estimates before treatment are all 0, which of them it can hold, and what it would find.
+"""Joint test that several leads are all 0, the number of leads it can include, and its detectable departures.
 
-The Wald statistic is read as Hotelling's T², for with few clusters chi-square rejects far too often. Its degrees of
-freedom are those of the groups of units that the estimates rest on, weighed by what each adds to the variance
-(Krishnamoorthy and Yu 2004, doi 10.1016/j.spl.2003.10.012, where all units vary alike): a cohort of three has two,
-however many units it is compared with.
+The Wald statistic is compared with Hotelling's T², because chi-square over-rejects with few clusters. Its degrees of
+freedom combine those of the cohorts behind the leads, weighted by their contributions to the variance (Krishnamoorthy
+and Yu 2004, doi 10.1016/j.spl.2003.10.012, under homoskedastic units): a cohort of three has two, regardless of the
+size of its comparison group.
 """
 
 import math
@@ -17,7 +17,7 @@ __all__ = ["joint_test", "supported"]
 
 _MOST_LEADS = 12
 _PER_LEAD = 2.0
-"""Degrees of freedom that there must be for each estimate that is tested."""
+"""Least degrees of freedom per tested lead."""
 
 _LEVEL, _POWER = 0.05, 0.8
 _DETECTED = 2.8
@@ -25,14 +25,14 @@ _DETECTED = 2.8
 
 
 def supported(support: Matrix, group_degrees: Vector) -> tuple[int, float]:
-    """How many of the last estimates can be tested together, and the degrees of freedom that the test has then.
+    """Return how many of the last leads can be tested jointly, and the degrees of freedom of that test.
 
-    Only how many units there are is looked at, and not their outcomes.
+    Depends on numbers of units alone, not on outcomes.
 
     Args:
-        support: (groups, k) what each group would add to the estimates' variances if all units varied alike; the
-            estimate to keep longest is the last.
-        group_degrees: (groups,) degrees of freedom of each.
+        support: (groups, k) contribution of each group to the variances of the leads under homoskedastic units; the
+            lead to keep longest is the last.
+        group_degrees: (groups,) degrees of freedom of each group.
     """
     held, degrees = 0, 0.0
     for count in range(1, min(support.shape[1], _MOST_LEADS) + 1):
@@ -49,13 +49,13 @@ def _degrees(support: Matrix, group_degrees: Vector) -> float:
 
 
 def joint_test(estimates: Vector, covariance: Matrix, degrees: float, trend: Vector | None = None) -> dict[str, Json]:
-    """The statistic, its p-value and the smallest departures that the test would find in 80% of samples.
+    """Return the statistic, its p-value and the smallest departures detectable with 80% power.
 
     Args:
-        estimates: (k,) that should be 0.
-        covariance: (k, k) of them.
-        degrees: of freedom of the covariance; one less than the clusters where these are of one kind.
-        trend: (k,) what the estimates would be under a trend of 1 a step; asks for the slope that would be found.
+        estimates: (k,) leads, 0 under the null hypothesis.
+        covariance: (k, k) covariance of the leads.
+        degrees: degrees of freedom of the covariance; the number of clusters less one for a single group.
+        trend: (k,) leads under a differential trend of 1 per step; adds the slope detectable with 80% power.
     """
     from scipy import special
 
@@ -68,7 +68,7 @@ def joint_test(estimates: Vector, covariance: Matrix, degrees: float, trend: Vec
             "degrees": rank,
             "p_value": None,
             "detectable": None,
-            "reason": f"The units are too few to test {len(estimates)} leads together.",
+            "reason": f"There are too few units to test {len(estimates)} leads jointly.",
         }
     projected = vectors[:, kept].T @ estimates
     statistic = float(np.sum(projected**2 / values[kept]))
@@ -89,7 +89,7 @@ def joint_test(estimates: Vector, covariance: Matrix, degrees: float, trend: Vec
 
 
 def _noncentrality(rank: int, rest: float) -> float:
-    """How far from 0, in T² units, the mean must be for the test to reject in 80% of samples."""
+    """Return the noncentrality of T² at which the test has 80% power."""
     from scipy import special
 
     critical = float(special.fdtri(rank, rest, 1.0 - _LEVEL))

@@ -1,4 +1,4 @@
-"""Numbers as JSON can hold them."""
+"""Conversion of floats to JSON numbers."""
 
 import math
 
@@ -6,7 +6,7 @@ __all__ = ["number"]
 
 
 def number(value: float | None) -> float | None:
-    """The number as a Python float; None where it is missing or not finite."""
+    """Return the number as a Python float; None if it is missing or not finite."""
     if value is None or not math.isfinite(value):
         return None
     return float(value)

@@ -1,4 +1,4 @@
-"""Which values are missing, by role and column."""
+"""Missing values by role and column."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,13 @@ __all__ = ["missing_values"]
 
 _MOST_COLUMNS = 20
 _NEVER_MISSING = ("cohort",)
-"""Roles in which a gap has a meaning of its own."""
+"""Roles in which a missing value has a defined meaning."""
 
 
 def missing_values(plan: Plan) -> dict[str, Json]:
-    """Rows in all, rows complete in every role, and the rows without a value by role.
+    """Count all rows, complete cases, and rows with a missing value by role.
 
-    Columns of a role that have gaps are listed by name, those with the most gaps first.
+    Columns with missing values are listed by name, most missing values first.
     """
     roles: dict[str, Json] = {}
     for role in ROLE_ARRAYS:
@@ -48,7 +48,7 @@ def _rows_without(arrays: tuple[NDArray[np.generic], ...], n: int) -> int:
 
 
 def _gaps(array: NDArray[np.generic]) -> NDArray[np.int64]:
-    """How many rows of each column have no value."""
+    """Count the missing values of each column."""
     if np.issubdtype(array.dtype, np.integer):
         return np.asarray([np.count_nonzero(np.less(array.astype(np.int64, copy=False), 0))])
     numbers = np.asarray(array, dtype=np.float64)

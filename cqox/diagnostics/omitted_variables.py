@@ -1,4 +1,4 @@
-"""How far a confounder left out could move the estimates of double machine learning, with covariates as yardsticks."""
+"""Omitted-variable bounds for double machine learning, benchmarked on the observed covariates."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from cqox.estimators.sensitivity.omitted_variables import (
 __all__ = ["omitted_variable_bounds"]
 
 _SCENARIO = 0.03
-"""The strength of the confounder whose bounds are told beside those of the covariates."""
+"""Strength of the reference confounder whose bounds are reported next to the benchmarks."""
 
 _MOST_COVARIATES = 10
 _REFITTED_ROWS = 2_000
@@ -27,12 +27,12 @@ _WIDEST_REFITTED = 20
 
 
 def omitted_variable_bounds(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """The bounds of each estimate of double machine learning with linear nuisances, by its name.
+    """Return the bounds of each double machine learning estimate with linear nuisances, by its name.
 
-    Those of an estimate without a standard error, as with one treated cluster, have no ends of an interval either.
+    Without a standard error, as with one treated cluster, the bounds have no confidence limits.
 
     Raises:
-        UnusableData: there is none, or its bounds cannot be computed.
+        UnusableData: there is no such estimate, or its bounds cannot be computed.
     """
     found: dict[str, Json] = {
         estimate.name: _described(plan, estimate.name, has_error=estimate.standard_error is not None)
@@ -40,7 +40,7 @@ def omitted_variable_bounds(plan: Plan, estimates: Sequence[Estimate]) -> dict[s
         if estimate.name in MODELS and estimate.estimate is not None
     }
     if not found:
-        raise UnusableData("No estimate of double machine learning with linear nuisances was computed.")
+        raise UnusableData("No double machine learning estimate with linear nuisances was computed.")
     return found
 
 
@@ -58,12 +58,12 @@ def _described(plan: Plan, name: str, *, has_error: bool) -> dict[str, Json]:
         "scenario": {"c_outcome": _SCENARIO, "c_treatment": _SCENARIO, **_ends(found, _SCENARIO, _SCENARIO)},
     }
     if not has_error:
-        described["interval_reason"] = "The estimate has no standard error, so that its bounds have no intervals."
+        described["interval_reason"] = "The estimate has no standard error, so its bounds have no confidence limits."
     rows, wide = plan.doubly_robust_sample().n, plan.data.covariates.shape[1]
     if name != "dml_plr" and (rows > _REFITTED_ROWS or wide > _WIDEST_REFITTED):
         described["benchmarks"] = []
         described["reason"] = (
-            f"Without each covariate the treatment model has to be fitted again, which is done for up to "
+            f"Benchmarks refit the treatment model without each covariate, which is done for up to "
             f"{_REFITTED_ROWS:,} rows and {_WIDEST_REFITTED} covariates; dml_plr has benchmarks for any."
         )
         return described
@@ -83,12 +83,12 @@ def _benchmark(found: OmittedVariables, gain: Gain) -> Json:
 
 
 def _ends(found: OmittedVariables, outcome: float, treatment: float) -> dict[str, Json]:
-    """Bounds under a confounder of some strength; None where it is so strong that there are none."""
+    """Return the bounds under a confounder of given strength; null with a reason if they are unbounded."""
     ends = bounds(found, outcome, treatment)
     if ends is None:
         return {
             **dict.fromkeys(("lower", "upper", "confidence_lower", "confidence_upper")),
-            "reason": "A confounder that adds this much to the representer's variance bounds nothing.",
+            "reason": "With this gain in the variance of the Riesz representer the effect is unbounded.",
         }
     (lower, upper), (confidence_lower, confidence_upper) = ends
     return {

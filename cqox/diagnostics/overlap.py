@@ -1,4 +1,4 @@
-"""Whether rows of either arm have counterparts in the other: the distribution of the probability of treatment."""
+"""Overlap: the distribution of the propensity score by arm."""
 
 import numpy as np
 
@@ -9,19 +9,19 @@ from cqox.estimators import Json, Plan
 __all__ = ["BOUNDS", "overlap"]
 
 BOUNDS = (0.05, 0.95)
-"""Between these a row counts as having counterparts."""
+"""Bounds of the propensity score between which a row is inside the overlap region."""
 
 _BINS = 40
 
 
 def overlap(plan: Plan) -> dict[str, Json]:
-    """The share of rows outside the bounds, and a histogram of each arm.
+    """Return the share of rows outside the bounds and a histogram of the propensity score of each arm.
 
     Raises:
-        UnusableData: there is no probability of treatment.
+        UnusableData: there is no propensity score.
     """
     if plan.data.treatment_kind != "binary":
-        raise UnusableData("A probability of treatment needs a treatment of two levels.")
+        raise UnusableData("A propensity score needs a binary treatment.")
     propensity = plan.propensity()
     e, treated = propensity.used, plan.treated(propensity.sample) > 0
     below, above = float((e < BOUNDS[0]).mean()), float((e > BOUNDS[1]).mean())

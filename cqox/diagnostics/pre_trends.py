@@ -1,12 +1,12 @@
-"""Whether treated and untreated units already moved apart before treatment.
+"""Pre-trends: differential trends between treated and never treated units before treatment, and their joint test.
 
 Each lead is the change of units treated later, from the last period before their treatment back to an earlier one,
-less the same change of units that are never treated (Callaway and Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001,
-equation 2.8 with the never treated as comparison, before treatment), averaged over cohorts by their units; cohorts with
-a single treated unit (or cluster of them) are left out, as how far such units differ among themselves is not known. The
-joint test is that of the event study where there is one, so that a report has one test and not two; else it is of these
-leads. Where no unit is seen twice the leads are the event study's too. No rejection is no proof of parallel trends: the
-smallest trend that the test would find is told beside it.
+minus the same change of never treated units (Callaway and Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, equation
+2.8 with the never treated as comparison group), averaged over cohorts by their numbers of units. Cohorts with a single
+treated unit or cluster are excluded, because their between-unit variance is not identified. The joint test is that of
+the event study if there is one, so that a report has a single test; otherwise it covers these leads. In repeated
+cross-sections the leads also come from the event study. Failing to reject does not prove parallel trends: the smallest
+differential trend detectable with 80% power is reported with the test.
 """
 
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ class _Panel:
 
     Attributes:
         y: (units, periods), NaN where a unit was not observed.
-        start: (units,) position of the first treated period, the number of periods where there is none.
-        clusters: (units,) codes of the clusters of units.
+        start: (units,) index of the first treated period; the number of periods if never treated.
+        clusters: (units,) cluster codes of units.
     """
 
     y: Matrix
@@ -45,15 +45,15 @@ class _Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lead:
-    """A lead and what it rests on.
+    """A lead and the units behind it.
 
     Attributes:
-        step: periods before the first treated one, negative.
-        estimate: its value.
-        contributions: (units,) to it.
-        support: (groups,) what each cohort, and at last the never treated, would add to its variance if all units
-            varied alike.
-        degrees: (groups,) degrees of freedom of each.
+        step: event time, negative.
+        estimate: value of the lead.
+        contributions: (units,) influence of each unit on it.
+        support: (groups,) contribution of each cohort, and of the never treated last, to its variance under
+            homoskedastic units.
+        degrees: (groups,) degrees of freedom of each group.
     """
 
     step: int
@@ -64,20 +64,20 @@ class _Lead:
 
 
 def pre_trends(plan: Plan) -> dict[str, Json]:
-    """The leads with their standard errors, and their joint test.
+    """Return the leads with their standard errors, and their joint test.
 
     Raises:
-        UnusableData: there is no panel with untreated units and at least two periods before treatment.
+        UnusableData: there is no panel with never treated units and at least two periods before treatment.
     """
     if not plan.units_repeat:
-        of_sections = _of_sections(plan)
-        if of_sections is not None:
-            return of_sections
+        sections = _repeated_cross_sections(plan)
+        if sections is not None:
+            return sections
     panel = _pivot(plan)
     leads = _leads(panel)
     if not leads:
         raise UnusableData(
-            "It needs two treated and two never treated units that are observed in two periods before treatment."
+            "The test needs two treated and two never treated units observed in two periods before treatment."
         )
     estimates = np.asarray([lead.estimate for lead in leads])
     count = int(panel.clusters.max()) + 1
@@ -91,10 +91,10 @@ def pre_trends(plan: Plan) -> dict[str, Json]:
     return {"leads": steps, "clusters": count, **(_of_event_study(plan) or _of_leads(leads, estimates, covariance))}
 
 
-def _of_sections(plan: Plan) -> dict[str, Json] | None:
-    """The event study's leads and test, where means of different rows are compared over time; None where there is none.
+def _repeated_cross_sections(plan: Plan) -> dict[str, Json] | None:
+    """Return the event study's leads and test for repeated cross-sections; None for panels or without an event study.
 
-    They are changes from the period before, or differences from the last one before treatment, as `base_period` asks.
+    They are changes from the preceding period or differences from the last one before treatment, by `base_period`.
     """
     try:
         study = event_study(plan)
@@ -110,7 +110,7 @@ def _of_sections(plan: Plan) -> dict[str, Json] | None:
 
 
 def _of_event_study(plan: Plan) -> dict[str, Json] | None:
-    """The joint test of the event study; None where there is none."""
+    """Return the joint test of the event study; None if there is no event study."""
     try:
         found = joint_test_before(plan, event_study(plan))
     except UnusableData:
@@ -119,13 +119,13 @@ def _of_event_study(plan: Plan) -> dict[str, Json] | None:
 
 
 def _of_leads(leads: Sequence[_Lead], estimates: Vector, covariance: Matrix) -> dict[str, Json]:
-    # From the farthest to the nearest, which is kept longest.
+    # Farthest lead first: the nearest is last and kept longest.
     support = np.stack([lead.support for lead in reversed(leads)], axis=1)
     held, degrees = supported(support, np.stack([lead.degrees for lead in leads]).max(axis=0))
     if not held:
-        return {"p_value": None, "reason": "Too few treated units are seen before their treatment for a joint test."}
+        return {"p_value": None, "reason": "Too few treated units are observed before treatment for a joint test."}
     return {
-        "test": "these leads, Hotelling's T²",
+        "test": "Hotelling's T² test that these leads are all 0",
         "tested_leads": [lead.step for lead in leads[:held]],
         "left_out": [lead.step for lead in leads[held:]],
         **joint_test(estimates[:held], covariance[:held, :held], degrees),
@@ -136,13 +136,13 @@ def _pivot(plan: Plan) -> _Panel:
     data, sample = plan.data, timed_sample(plan)
     starts = starts_by_row(plan, sample)
     if starts is None or data.unit is None or data.time is None or data.time_values is None:
-        raise UnusableData("It needs the roles 'unit_id' and 'time' and a treatment of two levels.")
+        raise UnusableData("The test needs the roles 'unit_id' and 'time' and a binary treatment.")
     levels, unit = np.unique(sample.take(data.unit), return_inverse=True)
     periods, time = np.unique(sample.take(data.time), return_inverse=True)
     if len(levels) * len(periods) > _MOST_CELLS:
-        raise UnusableData(f"{len(levels)} units by {len(periods)} periods are too many to lay out.")
+        raise UnusableData(f"{len(levels)} units by {len(periods)} periods exceed the size limit of the panel.")
     if len(np.unique(unit * len(periods) + time)) < sample.n:
-        raise UnusableData("Some units have several rows in one period.")
+        raise UnusableData("Some units have several rows in the same period.")
     y = np.full((len(levels), len(periods)), np.nan)
     y[unit, time] = sample.take(data.y)
     first = np.full(len(levels), np.inf)
@@ -157,7 +157,7 @@ def _pivot(plan: Plan) -> _Panel:
 
 
 def _leads(panel: _Panel) -> list[_Lead]:
-    """The leads nearest to treatment, the nearest first."""
+    """Return the leads, nearest to treatment first."""
     units, periods = panel.y.shape
     never = panel.start >= periods
     cohorts = np.unique(panel.start[~never]).tolist()
@@ -179,7 +179,7 @@ def _leads(panel: _Panel) -> list[_Lead]:
             for place, rows, sign, count in ((at, own, 1, kept[0]), (-1, other, -1, kept[1])):
                 mean = change[rows].mean()
                 value += sign * size * mean
-                # Residuals from the mean of n are too small by (n-1)/n on average.
+                # Degrees-of-freedom correction: residual variances around a mean of n are biased by (n-1)/n.
                 parts[rows] += sign * size * (change[rows] - mean) / rows.sum() * np.sqrt(count / (count - 1))
                 support[place] += size**2 / count
                 degrees[place] = count - 1

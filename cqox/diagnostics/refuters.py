@@ -1,7 +1,7 @@
-"""Attempts to refute the primary estimate: the whole estimator runs again on data in which the answer is known.
+"""Refutation tests of the primary estimate: the estimator is re-run on modified data for which the answer is known.
 
-After Sharma and Kiciman 2020 (DoWhy, arXiv:2011.04216). What is drawn is keyed by what a row is, so that neither the
-order of the rows nor the machine changes a number.
+After Sharma and Kiciman 2020 (DoWhy, arXiv:2011.04216). Random draws are keyed by row content, so that results do not
+depend on row order or platform.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,32 +28,32 @@ type _Change = Callable[[Data, str], Data]
 def refutations(
     plan: Plan, primary: Primary | None, estimates: Sequence[Estimate], replications: int
 ) -> dict[str, Json]:
-    """What became of the primary estimate in data that should destroy it, or should leave it alone.
+    """Re-estimate the primary on data modified to remove its effect or to leave it unchanged.
 
     Args:
         plan: the contrast's plan.
-        primary: the estimate to attack.
-        estimates: what was computed.
-        replications: times that each change is made.
+        primary: the estimate to refute.
+        estimates: results of the estimators.
+        replications: number of replications of each modification.
 
     Returns:
-        `placebo_treatment` (treatment shuffled among the rows: how often an effect as large appears by chance),
-        `dummy_outcome` (the outcome replaced by noise: the mean effect must not differ from 0), `random_common_cause`
-        (one more covariate, of noise) and `data_subset` (80% of the rows): the estimate must lie among those computed
-        again. Each with the distribution's mean and standard deviation, a p-value and whether the estimate stands.
+        `placebo_treatment` (treatment permuted among rows: a permutation p-value), `dummy_outcome` (outcome replaced
+        by noise: the mean effect must not differ from 0), `random_common_cause` (an added noise covariate) and
+        `data_subset` (80% of the rows): the estimate must lie within the distribution of re-estimates. Each with mean
+        and standard deviation of the distribution, a p-value and whether the estimate passes.
 
     Raises:
-        UnusableData: nothing was asked for, or the primary is not of a kind that these changes can be made for.
+        UnusableData: no refutation was requested, or the design of the primary does not allow these modifications.
     """
     if not replications:
-        raise UnusableData("Not asked for: set options.refute to a number of replications, such as 100.")
+        raise UnusableData("Not requested: set options.refute to a number of replications, such as 100.")
     name = None if primary is None else primary.name
     chosen = next((each for each in estimates if each.name == name), None)
     if chosen is None or chosen.estimate is None:
         raise UnusableData("There is no primary estimate to refute.")
     if not unconfounded(chosen):
         raise UnusableData(
-            f"The primary, {chosen.name}, rests on its design; shuffling rows would destroy the design, not test it."
+            f"The primary, {chosen.name}, depends on its design: permuting rows would destroy the design, not test it."
         )
     estimator = next(each for each in entries() if each.name == chosen.name)
     found: dict[str, Json] = {"of": chosen.name, "estimate": number(chosen.estimate), "replications": replications}
@@ -94,28 +94,28 @@ def _attempt(
 
 
 def _too_few(computed: int, replications: int, reason: str) -> str:
-    """Why there is no distribution to compare the estimate with."""
+    """Return why too few replications succeeded to form a distribution."""
     if not computed:
-        return f"The estimator gave no number on the changed data: {reason or 'it did not say why.'}"
+        return f"The estimator gave no number on the modified data: {reason or 'no reason was given.'}"
     if replications == 1:
-        return "One replication tells of no distribution; set options.refute to 100, say."
-    return f"The estimator gave one number in {replications} replications, which tells of no distribution: {reason}"
+        return "One replication gives no distribution; set options.refute to a larger number, such as 100."
+    return f"The estimator gave one number in {replications} replications, too few for a distribution: {reason}"
 
 
-def _rare_by_chance(draws: Vector, estimate: float) -> tuple[float, bool]:
-    """The share of draws as far from 0 as the estimate, itself counted; it stands where that is rare."""
+def _permutation_test(draws: Vector, estimate: float) -> tuple[float, bool]:
+    """Return the permutation p-value of the estimate and whether it is significant."""
     p_value = (1 + np.count_nonzero(np.abs(draws) >= abs(estimate))) / (1 + len(draws))
     return float(p_value), bool(p_value <= max(_DOUBTFUL, 1 / (1 + len(draws))))
 
 
-def _zero_on_average(draws: Vector, estimate: float) -> tuple[float, bool]:
+def _zero_mean_test(draws: Vector, estimate: float) -> tuple[float, bool]:
     error = draws.std(ddof=1) / np.sqrt(len(draws))
     p_value = 1.0 if error <= 1e-12 * abs(estimate) else two_sided(float(draws.mean() / error), len(draws) - 1)
     return p_value, p_value > _DOUBTFUL
 
 
-def _among_them(draws: Vector, estimate: float) -> tuple[float, bool]:
-    """How far out the estimate lies among the draws, two-sided; where all agree with it, not at all."""
+def _rank_test(draws: Vector, estimate: float) -> tuple[float, bool]:
+    """Return the two-sided rank p-value of the estimate among the draws, 1 if all draws equal it."""
     slack = 1e-9 * max(abs(estimate), float(np.abs(draws).max()))
     below = np.count_nonzero(draws <= estimate + slack)
     above = np.count_nonzero(draws >= estimate - slack)
@@ -124,7 +124,7 @@ def _among_them(draws: Vector, estimate: float) -> tuple[float, bool]:
 
 
 def _uniform(data: Data, purpose: str) -> Vector:
-    """(n,) a number strictly between 0 and 1 for each row; rows of one key have the same."""
+    """Return (n,) uniform draws in the open interval (0, 1); rows with equal keys share a draw."""
     bits = keyed(data.row_key, f"refuter {purpose}") >> np.uint64(11)
     return np.asarray((bits.astype(np.float64) + 0.5) / 2.0**53)
 
@@ -135,8 +135,8 @@ def _normal(data: Data, purpose: str) -> Vector:
     return np.asarray(special.ndtri(_uniform(data, purpose)))
 
 
-def _shuffled(values: Vector, data: Data, purpose: str) -> Vector:
-    """The values that rows have, dealt out anew among the rows that have one."""
+def _permuted(values: Vector, data: Data, purpose: str) -> Vector:
+    """Permute the known values among the rows that have one."""
     known: NDArray[np.intp] = np.flatnonzero(~np.isnan(values))
     start, end = (_order(data, f"{purpose} {way}", known) for way in ("from", "to"))
     dealt = values.copy()
@@ -145,9 +145,9 @@ def _shuffled(values: Vector, data: Data, purpose: str) -> Vector:
 
 
 def _order(data: Data, purpose: str, among: NDArray[np.intp]) -> NDArray[np.intp]:
-    """An order of some rows at random, rows of one key one after the other: clusters and units move as a whole.
+    """Return a random order of rows that keeps rows with equal keys together, so clusters and units move as a whole.
 
-    Within a key the order is by what else the rows hold, so that where they stand says nothing.
+    Within a key the order is by the rows' other content, so that it does not depend on row order.
     """
     content = data.row_key
     for column in (
@@ -162,7 +162,7 @@ def _order(data: Data, purpose: str, among: NDArray[np.intp]) -> NDArray[np.intp
 
 def _placebo_treatment(data: Data, purpose: str) -> Data:
     assert data.treatment is not None
-    return replace(data, treatment=_shuffled(data.treatment, data, purpose))
+    return replace(data, treatment=_permuted(data.treatment, data, purpose))
 
 
 def _dummy_outcome(data: Data, purpose: str) -> Data:
@@ -190,8 +190,8 @@ def _data_subset(data: Data, purpose: str) -> Data:
 
 
 _REFUTERS: dict[str, tuple[_Change, Callable[[Vector, float], tuple[float, bool]]]] = {
-    "placebo_treatment": (_placebo_treatment, _rare_by_chance),
-    "dummy_outcome": (_dummy_outcome, _zero_on_average),
-    "random_common_cause": (_random_common_cause, _among_them),
-    "data_subset": (_data_subset, _among_them),
+    "placebo_treatment": (_placebo_treatment, _permutation_test),
+    "dummy_outcome": (_dummy_outcome, _zero_mean_test),
+    "random_common_cause": (_random_common_cause, _rank_test),
+    "data_subset": (_data_subset, _rank_test),
 }

@@ -1,4 +1,4 @@
-"""Gates on the number itself: whether there is one, how wide it is, and what else would say."""
+"""Gates on the result: computation, warnings, precision, agreement with other estimates, and robustness."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _WIDE = 0.5
 
 
 def computation(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
-    """Whether everything that applies gave a number."""
+    """Check that every applicable estimator and diagnostic gave a result."""
     rule = "No estimator and no diagnostic failed; fails where the primary has no number."
     failed = [estimate.name for estimate in estimates if estimate.status == "failed"]
     failed += [name for name in diagnostics if table_in(diagnostics, name).get("failed")]
@@ -26,32 +26,36 @@ def computation(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estim
     if chosen is None or chosen.estimate is None:
         reason = NO_PRIMARY if chosen is None or chosen.reason is None else f"{chosen.name}: {chosen.reason}"
         return Gate(status="fail", value=value, threshold=0.0, rule=rule, reason=reason)
-    said = f"Failed: {', '.join(failed)}." if failed else None
-    return Gate(status="warn" if failed else "pass", value=value, threshold=0.0, rule=rule, reason=said)
+    reason = f"Failed: {', '.join(failed)}." if failed else None
+    return Gate(status="warn" if failed else "pass", value=value, threshold=0.0, rule=rule, reason=reason)
 
 
 def primary_warnings(chosen: Estimate | None) -> Gate:
-    """Whether the primary was computed without a doubt that it names itself."""
-    rule = "The primary estimate carries no warning of its own."
+    """Check that the primary estimate has no warnings."""
+    rule = "The primary estimate has no warnings."
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
-    said = " ".join(chosen.warnings) or None
-    doubtful = said is not None or chosen.status == "warning"
+    reason = " ".join(chosen.warnings) or None
+    doubtful = reason is not None or chosen.status == "warning"
     return Gate(
-        status="warn" if doubtful else "pass", value=float(len(chosen.warnings)), threshold=0.0, rule=rule, reason=said
+        status="warn" if doubtful else "pass",
+        value=float(len(chosen.warnings)),
+        threshold=0.0,
+        rule=rule,
+        reason=reason,
     )
 
 
 def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether the interval tells large effects apart."""
+    """Check that the interval is narrow relative to the variation of the outcome."""
     rule = (
-        f"Half the interval's width, for a standard deviation of a treatment that is an amount, is at most {_WIDE} "
-        "standard deviations of the outcome; fails without a bounded interval."
+        f"The interval's half-width is at most {_WIDE} standard deviations of the outcome (per standard deviation of a "
+        "continuous treatment); fails if the interval is unbounded."
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.ci_lower is None or chosen.ci_upper is None:
-        unbounded = f"{chosen.name} has no bounded interval: it may be anything."
+        unbounded = f"{chosen.name} has no bounded interval: no effect size is excluded."
         return Gate(status="fail", threshold=_WIDE, rule=rule, reason=unbounded)
     outcome = table_in(diagnostics, "outcome")
     sd, per = number_in(outcome.get("sd")), number_in(outcome.get("treatment_sd"))
@@ -59,17 +63,17 @@ def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
         return skip(rule, "The outcome has no standard deviation to compare with.")
     value = (chosen.ci_upper - chosen.ci_lower) / 2 / sd * (1.0 if per is None else per)
     status = above(value, _WIDE, math.inf)
-    said = None if status == "pass" else f"The interval reaches {value:.2f} standard deviations to each side."
-    return Gate(status=status, value=value, threshold=_WIDE, rule=rule, reason=said)
+    reason = None if status == "pass" else f"The interval's half-width is {value:.2f} standard deviations."
+    return Gate(status=status, value=value, threshold=_WIDE, rule=rule, reason=reason)
 
 
 def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
-    """Whether other estimates of the same quantity say the same."""
+    """Check that comparable estimates of the same estimand agree with the primary."""
     rule = (
-        "No estimate of the same estimand, resting on assumptions of the same kind, is farther from the primary than "
-        "the primary's standard error and than chance explains (the critical value of the difference, Bonferroni at "
-        "5%): the distance over the larger of the two is at most 1; fails where such a one has the opposite sign and "
-        "both intervals exclude no effect."
+        "No estimate of the same estimand under the same kind of assumptions differs from the primary by more than the "
+        "primary's standard error and by more than the critical value of the difference (Bonferroni at 5%): the "
+        "difference over the larger of the two is at most 1; fails if such an estimate has the opposite sign and both "
+        "intervals exclude no effect."
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
@@ -89,15 +93,15 @@ def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimat
         if distance > 1 and _opposite(chosen, other) and _excludes_none(chosen) and _excludes_none(other)
     ]
     status: Literal["pass", "warn", "fail"] = "fail" if opposed else "warn" if value > 1 else "pass"
-    said = None
+    reason = None
     if status != "pass":
         differing = opposed[0] if opposed else farthest
-        said = f"{differing.name} gives {differing.estimate:.4g} where {chosen.name} gives {chosen.estimate:.4g}."
-    return Gate(status=status, value=value, threshold=1.0, rule=rule, reason=said)
+        reason = f"{differing.name} gives {differing.estimate:.4g} where {chosen.name} gives {chosen.estimate:.4g}."
+    return Gate(status=status, value=value, threshold=1.0, rule=rule, reason=reason)
 
 
 def _difference_errors(diagnostics: Table, chosen: Estimate) -> dict[str, float]:
-    """Standard errors of the differences between the primary and each estimate that it is compared with."""
+    """Return the standard error of the difference between the primary and each comparable estimate."""
     groups = table_in(diagnostics, "agreement").get("groups")
     for group in groups if isinstance(groups, list) else []:
         if not isinstance(group, dict):
@@ -121,42 +125,42 @@ def _opposite(one: Estimate, other: Estimate) -> bool:
 
 
 def robustness(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Whether a confounder as strong as the strongest covariate would change the conclusion."""
+    """Check that a confounder as strong as the strongest covariate would not change the conclusion."""
     rule = (
-        "Adjusted for a confounder as strong as the covariate that is worst for it, the regression's t statistic stays "
-        "beyond its critical value; fails where the sign turns."
+        "Adjusted for a confounder as strong as the most influential covariate, the regression's t statistic exceeds "
+        "its critical value; fails if the sign changes."
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if not unconfounded(chosen) or chosen.name == "difference_in_means":
-        return skip(rule, f"The primary, {chosen.name}, does not rest on having measured every confounder.")
+        return skip(rule, f"The primary, {chosen.name}, does not assume that every confounder is measured.")
     found = table_in(diagnostics, "robustness")
     estimate, at_level = number_in(found.get("estimate")), number_in(found.get("robustness_value_alpha"))
     critical = number_in(found.get("critical_value"))
     if estimate is None or at_level is None or critical is None:
         return skip(rule, text_or(found.get("reason"), "No robustness value was computed."))
     if at_level == 0:
-        return skip(rule, "The covariate-adjusted regression cannot tell the effect from none as it is.")
-    left = _left_by_each(found, estimate)
+        return skip(rule, "The effect is not significant in the covariate-adjusted regression to begin with.")
+    left = _adjusted_t(found, estimate)
     beyond = found.get("beyond_benchmarks")
     if isinstance(beyond, list) and beyond:
         return Gate(
             status="warn", value=None, threshold=critical, rule=rule,
-            reason=f"Beside '{beyond[0]}' a confounder as strong would determine the treatment, and could explain the "
-            "whole effect.",
+            reason=f"A confounder as strong as '{beyond[0]}' would determine the treatment and could explain the whole "
+            "effect.",
         )  # fmt: skip
     if not left:
-        return skip(rule, "No covariate is there to compare a confounder with.")
+        return skip(rule, "No covariate is available as a benchmark for a confounder.")
     worst = min(left, key=lambda label: left[label])
     value = left[worst]
     status: Literal["pass", "warn", "fail"] = "fail" if value <= 0 else "warn" if value <= critical else "pass"
-    turned = "turn its sign" if value <= 0 else "make it insignificant"
-    said = None if status == "pass" else f"A confounder as strong as '{worst}' could {turned}."
-    return Gate(status=status, value=number(value), threshold=critical, rule=rule, reason=said)
+    change = "change its sign" if value <= 0 else "make it insignificant"
+    reason = None if status == "pass" else f"A confounder as strong as '{worst}' could {change}."
+    return Gate(status=status, value=number(value), threshold=critical, rule=rule, reason=reason)
 
 
-def _left_by_each(found: Table, estimate: float) -> dict[str, float]:
-    """The t statistic, in the estimate's direction, left by a confounder once as strong as each covariate."""
+def _adjusted_t(found: Table, estimate: float) -> dict[str, float]:
+    """Return the t statistic adjusted for a confounder as strong as each covariate, signed by the estimate."""
     left: dict[str, float] = {}
     rows = found.get("benchmarks")
     for row in rows if isinstance(rows, list) else []:
@@ -166,7 +170,7 @@ def _left_by_each(found: Table, estimate: float) -> dict[str, float]:
         if adjusted is None or error is None:
             continue
         remaining = math.copysign(1.0, estimate) * adjusted
-        # One that explains all that is left of the outcome leaves no error.
+        # A confounder that explains all residual variance of the outcome leaves a standard error of 0.
         statistic = remaining / error if error > 0 else math.copysign(math.inf, remaining)
         left[text_or(row.get("covariate"), "a covariate")] = statistic
     return left

@@ -1,6 +1,6 @@
-"""How strong an unmeasured confounder would have to be, for every estimate that rests on having measured them all.
+"""Sensitivity to unmeasured confounding: E-values and robustness values of estimates that assume unconfoundedness.
 
-The formulas are in `cqox.estimators.sensitivity.unmeasured_confounding`; here they are applied to what was estimated.
+The formulas are in `cqox.estimators.sensitivity.unmeasured_confounding`; here they are applied to the estimates.
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ UNCONFOUNDED = frozenset(
         "causal_forest", "dose_response",
     }
 )  # fmt: skip
-"""Families whose estimates assume that treatment is as good as random given the covariates, or an instrument is."""
+"""Families whose estimates assume unconfoundedness of the treatment, or of an instrument, given the covariates."""
 
 
 def unconfounded(estimate: Estimate) -> bool:
-    """Whether an estimate assumes that treatment is as good as random given the covariates."""
+    """Return whether an estimate assumes unconfoundedness given the covariates."""
     return estimate.family in UNCONFOUNDED and estimate.estimand != "LATE"
 
 
 def outcome_scale(plan: Plan) -> dict[str, Json]:
-    """Mean and standard deviation of the outcome, by which effects are judged large or small.
+    """Return mean and standard deviation of the outcome, the scale of standardised effects.
 
-    With them the standard deviation of a treatment that is an amount, or the rows of each arm of one that is not.
+    Also the standard deviation of a continuous treatment, or the number of rows of each arm.
     """
     sample = plan.sample("y", "treatment") if plan.has("treatment") else plan.sample("y")
     if sample.n < 2:
@@ -60,7 +60,7 @@ def _mean_and_sd(values: Vector, weights: Vector | None) -> tuple[float, float]:
 
 
 def e_values(plan: Plan, estimates: Sequence[Estimate], sd_y: float | None) -> dict[str, Json]:
-    """The E-value of each estimate that assumes no unmeasured confounding, by its name."""
+    """Return the E-value of each estimate that assumes unconfoundedness, by its name."""
     found: dict[str, Json] = {}
     for estimate in estimates:
         if unconfounded(estimate) and estimate.estimate is not None:
@@ -71,15 +71,15 @@ def e_values(plan: Plan, estimates: Sequence[Estimate], sd_y: float | None) -> d
 def _e_value(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate], sd_y: float | None) -> Json:
     assert estimate.estimate is not None
     if plan.data.treatment_kind != "binary":
-        return _absent("E-values are of a treatment of two levels; see the robustness value.")
+        return _undefined("E-values require a binary treatment; see the robustness value.")
     if plan.data.y_kind == "binary":
         risk = _untreated_risk(plan, estimate, estimates)
         value = e_value_of_risks(estimate.estimate, estimate.ci_lower, estimate.ci_upper, risk)
         if value is None:
-            return _absent(f"With {risk:.3g} as the risk without treatment, the risk with it would leave (0, 1].")
+            return _undefined(f"With an untreated risk of {risk:.3g} the treated risk would be outside (0, 1].")
         return {"scale": "risk ratio from the risk difference", "untreated_risk": risk, **_described(value)}
     if sd_y is None or not sd_y > 0:
-        return _absent("The outcome does not vary.")
+        return _undefined("The outcome is constant.")
     value = e_value_of_difference(estimate.estimate, estimate.standard_error, sd_y, alpha=plan.settings.alpha)
     return {
         "scale": "risk ratio approximated by exp(0.91 d)",
@@ -88,7 +88,7 @@ def _e_value(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate], sd_y
     }
 
 
-def _absent(reason: str) -> dict[str, Json]:
+def _undefined(reason: str) -> dict[str, Json]:
     return {"estimate": None, "interval": None, "reason": reason}
 
 
@@ -99,16 +99,16 @@ def _described(value: EValue) -> dict[str, Json]:
         "interval": number(value.interval),
     }
     if found["estimate"] is None:
-        found["reason"] = "The risk ratio is 0 or beyond bounds: no finite association explains it away."
+        found["reason"] = "The risk ratio is 0 or infinite: no finite association explains it away."
     elif value.interval is None:
         found["reason"] = "The estimate has no interval."
     elif found["interval"] is None:
-        found["reason"] = "The interval's nearer end is a risk ratio of 0."
+        found["reason"] = "The confidence limit nearer to 1 is a risk ratio of 0."
     return found
 
 
 def _untreated_risk(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate]) -> float:
-    """The share with the outcome had nobody been treated: weighted to the estimand where such an estimate ran."""
+    """Return the untreated risk, weighted to the estimand's population if a weighting estimate was computed."""
     if estimate.name != "difference_in_means":
         for other in estimates:
             mean = other.diagnostics.get("mean_control")
@@ -122,9 +122,9 @@ def _untreated_risk(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate
 
 
 def robustness(plan: Plan) -> dict[str, Json]:
-    """Robustness values of the covariate-adjusted regression, with covariates as benchmarks; a reason where none is."""
+    """Return robustness values of the adjusted regression with benchmark covariates, or a reason if there are none."""
     if not (plan.has("covariates") or plan.has("fixed_effects")):
-        return {"robustness_value": None, "reason": "Nothing is mapped to adjust for, so there is no such regression."}
+        return {"robustness_value": None, "reason": "Nothing is mapped to adjust for."}
     try:
         found = regression_sensitivity(plan)
     except UnusableData as error:
@@ -134,7 +134,7 @@ def robustness(plan: Plan) -> dict[str, Json]:
 
 def _robustness(found: RegressionSensitivity, alpha: float) -> dict[str, Json]:
     return {
-        "of": "ols_adjustment, with the iid standard error that the theory is written for",
+        "of": "ols_adjustment with the iid standard error that the theory assumes",
         "estimate": number(found.estimate),
         "standard_error": number(found.standard_error),
         "degrees_of_freedom": found.degrees,

@@ -1,4 +1,4 @@
-"""Whether the errors of a series depend on those of the periods before."""
+"""Serial dependence of the errors of an interrupted time series."""
 
 from collections.abc import Sequence
 
@@ -14,43 +14,42 @@ _TOO_FEW = 8.0
 
 
 def serial_dependence(estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """The tests of the residuals of an interrupted series.
+    """Return the residual tests of an interrupted time series.
 
     Returns:
-        `durbin_watson`, `ljung_box` (lags, statistic, p-value), `ljung_box_of_innovations` (the same of what the
-        autoregression leaves), `autoregressive_coefficients` of the errors and `effective_periods`: as many independent
-        ones tell as much about a mean.
+        `durbin_watson`, `ljung_box` (lags, statistic, p-value), `ljung_box_of_innovations` (the same for the residuals
+        of the autoregression), `autoregressive_coefficients` of the errors and `effective_periods`, the effective
+        number of independent periods for a mean.
     """
     for estimate in estimates:
-        told = estimate.diagnostics.get("residuals")
-        if estimate.family == _FAMILY and estimate.estimate is not None and isinstance(told, dict):
-            return dict(told)
-    return {"reason": "No interrupted series was estimated."}
+        residuals = estimate.diagnostics.get("residuals")
+        if estimate.family == _FAMILY and estimate.estimate is not None and isinstance(residuals, dict):
+            return dict(residuals)
+    return {"reason": "No interrupted time series was estimated."}
 
 
 def serial_dependence_gate(chosen: Estimate | None) -> Gate:
-    """Whether the primary's standard error allows for the dependence of the errors along time.
+    """Check that the primary's standard error accounts for the serial dependence of the errors.
 
-    Dependence as such is no doubt: the intervals cover as they should under errors that are autoregressive.
+    Dependence alone is not a warning: the intervals have nominal coverage under autoregressive errors.
     """
     rule = (
-        f"Ljung and Box's test of what an autoregression leaves of the residuals has a p-value of at least "
-        f"{_DEPENDENT}; fails where the errors depend on each other so much that the series tells no more than "
-        f"{_TOO_FEW:g} independent periods."
+        f"The Ljung-Box test of the residuals of the autoregression has a p-value of at least {_DEPENDENT}; fails if "
+        f"the effective number of independent periods is below {_TOO_FEW:g}."
     )
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.family != _FAMILY:
-        return skip(rule, f"The primary, {chosen.name}, is no series whose errors stand in an order.")
-    told = table_in(chosen.diagnostics, "residuals")
-    value = number_in(table_in(told, "ljung_box_of_innovations").get("p_value"))
-    effective = number_in(told.get("effective_periods"))
+        return skip(rule, f"The primary, {chosen.name}, is not a time series estimate.")
+    residuals = table_in(chosen.diagnostics, "residuals")
+    value = number_in(table_in(residuals, "ljung_box_of_innovations").get("p_value"))
+    effective = number_in(residuals.get("effective_periods"))
     if value is None or effective is None:
-        return skip(rule, "The series lies on its two lines without error.")
+        return skip(rule, "The series fits both segments without residual variance.")
     status = "fail" if effective < _TOO_FEW else below(value, _DEPENDENT, 0.0)
-    said = None
+    reason = None
     if status == "fail":
-        said = f"Errors hang together so much that the series tells as much as {effective:.1f} independent periods."
+        reason = f"The errors are strongly autocorrelated: effective number of independent periods: {effective:.1f}."
     elif status == "warn":
-        said = f"An autoregression leaves dependence in the residuals (p = {value:.2g}): the interval may be too short."
-    return Gate(status=status, value=value, threshold=_DEPENDENT, rule=rule, reason=said)
+        reason = f"The autoregression leaves autocorrelation (p = {value:.2g}): the interval may be too short."
+    return Gate(status=status, value=value, threshold=_DEPENDENT, rule=rule, reason=reason)

@@ -1,4 +1,4 @@
-"""Reading diagnostics, which are JSON, and telling of gates that do not apply."""
+"""Typed access to JSON diagnostics, and helpers for the status of gates."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -14,22 +14,22 @@ NO_PRIMARY = "There is no primary estimate to check."
 
 
 def skip(rule: str, reason: str) -> Gate:
-    """The gate that does not apply, and why."""
+    """Return a gate that does not apply, with the reason."""
     return Gate(status="not_applicable", rule=rule, reason=reason)
 
 
 def above(value: float, warn: float, fail: float) -> Literal["pass", "warn", "fail"]:
-    """The status of a value that should be small."""
+    """Return the status of a value that should not exceed its thresholds."""
     return "fail" if value > fail else "warn" if value > warn else "pass"
 
 
 def below(value: float, warn: float, fail: float) -> Literal["pass", "warn", "fail"]:
-    """The status of a value that should be large."""
+    """Return the status of a value that should not be below its thresholds."""
     return "fail" if value < fail else "warn" if value < warn else "pass"
 
 
 def table_in(tree: Table, *path: str) -> Table:
-    """A table within the diagnostics; empty where it is not there."""
+    """Return a nested object of the diagnostics; empty if it is missing."""
     for name in path:
         inner = tree.get(name)
         if not isinstance(inner, dict):
@@ -39,10 +39,10 @@ def table_in(tree: Table, *path: str) -> Table:
 
 
 def number_in(value: Json) -> float | None:
-    """The number, None where it is something else."""
+    """Return the value as a float; None if it is not a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def text_or(value: Json, otherwise: str) -> str:
-    """The text, or another where it is none."""
-    return value if isinstance(value, str) else otherwise
+def text_or(value: Json, fallback: str) -> str:
+    """Return the value if it is a string, else the fallback."""
+    return value if isinstance(value, str) else fallback

@@ -1,4 +1,4 @@
-"""The weights by which estimates of this request made the two arms comparable, and how much of the rows they leave."""
+"""Weights of the computed estimates, their distribution and the effective sample sizes that they leave."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ __all__ = ["REGRESSIONS", "Weighting", "effective_rows", "summarize_weights", "w
 
 _FAMILIES = ("weighting", "doubly_robust", "double_ml")
 REGRESSIONS = ("dml_plr",)
-"""Estimators of these families that weight no rows."""
+"""Estimators of these families that do not weight rows."""
 
 type _Target = Literal["ATE", "ATT", "ATC", "ATO"]
 type _Weights = Callable[[Plan], tuple[Sample, Vector, Vector]]
 
 _TARGETS: tuple[_Target, ...] = ("ATE", "ATT", "ATC", "ATO")
-_OF_THEIR_OWN: dict[str, tuple[str, _Target, _Weights]] = {
+_OWN_WEIGHTS: dict[str, tuple[str, _Target, _Weights]] = {
     "psm_ate": ("ATE_psm", "ATE", partial(matching_weights, name="psm", target="ATE")),
     "psm_att": ("ATT_psm", "ATT", partial(matching_weights, name="psm", target="ATT")),
     "nn_mahalanobis_ate": ("ATE_nearest", "ATE", partial(matching_weights, name="nn_mahalanobis", target="ATE")),
@@ -33,25 +33,25 @@ _OF_THEIR_OWN: dict[str, tuple[str, _Target, _Weights]] = {
     "entropy_balancing_ate": ("ATE_entropy", "ATE", partial(balanced_weights, target="ATE")),
     "entropy_balancing_att": ("ATT_entropy", "ATT", partial(balanced_weights, target="ATT")),
 }
-"""Estimators whose weights are not of a probability: what their weighting is called, its population, its weights."""
+"""Estimators whose weights do not come from a propensity score: name of the weighting, target, weights."""
 
 _PER_DOUBLING, _FARTHEST = 4, 32
-"""Bins of weights for each factor of 2, and on each side of the mean."""
+"""Bins per doubling of the weight, and bins on each side of the mean."""
 
 _BLOCK = 2**18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighting:
-    """Weights that give both arms the covariates of one population.
+    """Weights that balance both arms to the covariates of one target population.
 
     Attributes:
-        name: its name in reports: the target where the weights are those of a probability of treatment.
-        target: whose covariates: of all rows (ATE), of the treated (ATT), of the untreated (ATC), or of the rows that
-            either arm could have had (ATO).
-        used_by: names of the estimates that rest on them.
-        sample: the rows.
-        weights: (sample.n,) of each row within its arm; sampling weights are a factor.
+        name: name in reports; the target if the weights come from a propensity score.
+        target: population weighted to: all rows (ATE), the treated (ATT), the untreated (ATC), or the overlap
+            population (ATO).
+        used_by: names of the estimates that use the weights.
+        sample: rows that are weighted.
+        weights: (sample.n,) weight of each row within its arm, times its sampling weight.
     """
 
     name: str
@@ -62,16 +62,16 @@ class Weighting:
 
 
 def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ...]:
-    """The weights of each population that computed estimates weighted or corrected towards, all on the same rows.
+    """Return the weighting of each target population that computed estimates use, all on the same rows.
 
     Raises:
-        UnusableData: there is no probability of treatment.
+        UnusableData: there is no propensity score.
     """
-    found = [weighting for target in _TARGETS if (weighting := _by_probability(plan, estimates, target)) is not None]
+    found = [weighting for target in _TARGETS if (weighting := _from_propensity(plan, estimates, target)) is not None]
     for estimate in estimates:
-        if estimate.estimate is None or estimate.name not in _OF_THEIR_OWN:
+        if estimate.estimate is None or estimate.name not in _OWN_WEIGHTS:
             continue
-        name, target, weights = _OF_THEIR_OWN[estimate.name]
+        name, target, weights = _OWN_WEIGHTS[estimate.name]
         sample, both = _of_both_arms(weights, plan)
         if not found or sample is found[0].sample:
             found.append(Weighting(name=name, target=target, used_by=(estimate.name,), sample=sample, weights=both))
@@ -85,14 +85,14 @@ def _of_both_arms(weights: _Weights, plan: Plan) -> tuple[Sample, Vector]:
     return sample, both
 
 
-def _by_probability(plan: Plan, estimates: Sequence[Estimate], target: _Target) -> Weighting | None:
+def _from_propensity(plan: Plan, estimates: Sequence[Estimate], target: _Target) -> Weighting | None:
     used_by = tuple(
         estimate.name
         for estimate in estimates
         if estimate.estimate is not None
         and estimate.family in _FAMILIES
         and estimate.name not in REGRESSIONS
-        and estimate.name not in _OF_THEIR_OWN
+        and estimate.name not in _OWN_WEIGHTS
         and estimate.estimand == target
     )
     if not used_by:
@@ -112,14 +112,14 @@ def _by_probability(plan: Plan, estimates: Sequence[Estimate], target: _Target) 
 
 
 def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
-    """Kish's (Σw)²/Σw² of each arm under each weighting, beside its rows, and the smaller of the two shares."""
+    """Return Kish's effective sample size (Σw)²/Σw² of each arm under each weighting, and the smaller share of rows."""
     result: dict[str, Json] = {}
     for weighting in found:
         treated = plan.treated(weighting.sample) > 0
         arms: dict[str, Json] = {"used_by": list(weighting.used_by)}
         shares = []
-        for name, mine in (("treated", treated), ("control", ~treated)):
-            weights = weighting.weights[mine]
+        for name, in_arm in (("treated", treated), ("control", ~treated)):
+            weights = weighting.weights[in_arm]
             effective = float(weights.sum() ** 2 / (weights @ weights))
             arms[name] = number(effective)
             arms[f"{name}_rows"] = len(weights)
@@ -132,7 +132,7 @@ def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
 
 
 def summarize_weights(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
-    """How unequal the weights of each arm are, scaled to mean 1 within it, with the distribution of either."""
+    """Summarise the distribution of the weights of each arm, scaled to mean 1 within the arm."""
     result: dict[str, Json] = {}
     for weighting in found:
         treated = plan.treated(weighting.sample) > 0
@@ -159,7 +159,7 @@ def _summary(weights: Vector) -> dict[str, Json]:
 
 
 def _bins(scaled: Vector) -> list[Json]:
-    """The share of the rows within each quarter of a doubling of the weight, the first and the last open to the end."""
+    """Return the share of rows per quarter of a doubling of the weight; the first and the last bin are open-ended."""
     counts = np.zeros(2 * _FARTHEST + 1)
     for start in range(0, len(scaled), _BLOCK):
         block = scaled[start : start + _BLOCK]

@@ -92,15 +92,15 @@ def test_a_refuter_without_a_number_is_a_doubt() -> None:
 
 
 def test_what_cannot_be_refuted_says_why_it_does_not_apply() -> None:
-    of_design: dict[str, Json] = {"refutations": {"reason": "The primary, twfe, rests on its design."}}
+    of_design: dict[str, Json] = {"refutations": {"reason": "The primary, twfe, depends on its design."}}
     found = refutation_gate(of_design, PRIMARY, replications=50)
-    assert found == Gate(status="not_applicable", rule=gate().rule, reason="The primary, twfe, rests on its design.")
+    assert found == Gate(status="not_applicable", rule=gate().rule, reason="The primary, twfe, depends on its design.")
     assert gate(None).status == "not_applicable"
     assert "options.refute" in str(gate(replications=1).reason)
 
 
 def test_one_replication_is_told_to_be_too_few_and_no_failure_of_the_estimator() -> None:
-    assert _too_few(1, 1, "") == "One replication tells of no distribution; set options.refute to 100, say."
+    assert _too_few(1, 1, "").startswith("One replication gives no distribution; set options.refute")
     assert "one number in 40 replications" in _too_few(1, 40, "Too few rows.")
-    assert _too_few(0, 40, "Too few rows.") == "The estimator gave no number on the changed data: Too few rows."
+    assert _too_few(0, 40, "Too few rows.") == "The estimator gave no number on the modified data: Too few rows."
     assert not _too_few(0, 1, "").endswith(": ")

@@ -177,7 +177,7 @@ def test_a_design_that_cannot_be_refuted_by_shuffling_says_so_in_the_gate(tmp_pa
     panel, _ = run(kept(tmp_path, lines), {"y": "y", "treatment": "w", "unit_id": "id", "time": "t"}, refute=10)
     gate = panel.report["gates"]["refutation"]
     assert gate["status"] == "not_applicable"
-    assert "rests on its design" in gate["reason"]
+    assert "depends on its design" in gate["reason"]
 
 
 def test_aliases_are_reported_back(table: Path) -> None:

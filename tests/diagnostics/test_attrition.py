@@ -35,4 +35,4 @@ def test_a_range_of_outcomes_that_was_asked_for_is_used():
 
 def test_nothing_is_said_where_no_outcome_is_missing():
     found = judged(trial(60), only=["difference_in_means"]).diagnostics["attrition"]
-    assert found == {"reason": "No row that has a treatment lacks the outcome."}
+    assert found == {"reason": "No row with a treatment has a missing outcome."}

@@ -135,7 +135,7 @@ def test_likeness_of_the_arms_does_not_matter_to_other_designs() -> None:
     seen = judged(panel(40)).gates
     for name in ("overlap", "balance", "effective_sample_size"):
         assert seen[name].status == "not_applicable"
-        assert "does not rest on" in str(seen[name].reason)
+        assert "does not assume unconfoundedness" in str(seen[name].reason)
 
 
 def test_without_a_primary_no_check_applies() -> None:

@@ -60,7 +60,7 @@ def test_a_covariate_that_never_varies_says_so() -> None:
     data = discontinuity()
     data = replace(data, covariates=np.column_stack([data.covariates, np.ones(data.n)]))
     told = found(replace(data, names={**data.names, "covariates": ("a", "b", "c")}))["covariates"]
-    assert told["jumps"][2] == {"covariate": "c", "reason": "It never varies."}
+    assert told["jumps"][2] == {"covariate": "c", "reason": "It is constant."}
     assert (told["tested"], told["not_tested"]) == (2, 1)
     assert "reason" in found(discontinuity(covariates=False))["covariates"]
 
@@ -146,7 +146,7 @@ def test_rows_that_heap_up_on_the_value_at_the_cutoff_are_found_and_may_be_round
     # The density test takes all rows at the cutoff into an intercept.
     assert judgement.diagnostics["discontinuity"]["manipulation"]["p_value"] > 0.05
     assert gate.status == "fail"
-    assert gate.reason.startswith("Units heap up at the cutoff (")
+    assert gate.reason.startswith("Units heap at the cutoff (")
     assert "or the score is rounded" in gate.reason
     assert "rounded" not in str(judged(moved(0.9), only=RD).gates["manipulation"].reason)
 
@@ -173,7 +173,7 @@ def test_a_heap_is_looked_for_where_treatment_begins_and_its_rows_are_named(
     assert (found["value"], found["rows"]) == (heap, counts)
     gate = told.gates["manipulation"]
     assert gate.status == "fail"
-    if "heap up at" in gate.reason:
+    if "heap at" in gate.reason:
         assert f"({counts[1]} rows at the value {heap}, {counts[0]} at the one before" in gate.reason
 
 
@@ -227,7 +227,7 @@ def test_the_gates_of_a_cutoff_do_not_speak_of_other_primaries() -> None:
     data = discontinuity(fuzzy=True)
     other = judged(data, requested="difference_in_means").gates["manipulation"]
     assert other.status == "not_applicable"
-    assert "does not rest on a cutoff" in other.reason
+    assert "is not a regression discontinuity" in other.reason
 
 
 def test_manipulation_is_judged_where_there_is_no_outcome_and_the_decision_says_why_it_holds() -> None:
@@ -238,7 +238,7 @@ def test_manipulation_is_judged_where_there_is_no_outcome_and_the_decision_says_
     assert judgement.decision.verdict == "HOLD"
     none, gate = judgement.decision.reasons
     assert none == "There is no estimate of an effect to decide on. No estimator of an effect applies to these data."
-    assert gate.startswith("The gate manipulation fails: Units heap up")
+    assert gate.startswith("The gate manipulation fails: The density jumps")
     computed = [estimate.name for estimate in judgement.estimates if estimate.estimate is not None]
     assert computed == ["rd_density_test"]
     assert all(estimate.reason for estimate in judgement.estimates if estimate.name not in computed)

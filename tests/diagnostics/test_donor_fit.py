@@ -36,14 +36,14 @@ def test_a_treated_unit_that_no_donor_follows_sets_off_the_gate(distance: float,
     judgement = judged(moved(factor_panel(treated=1), distance), only=SYNTHETIC)
     gate = judgement.gates["donor_fit"]
     assert gate.status == status
-    assert "No donor fits" in gate.reason
+    assert "Poor pre-treatment fit" in gate.reason
     if status == "fail":
         assert judgement.decision.verdict == "HOLD"
 
 
 def test_other_primaries_have_no_donors() -> None:
     judgement = judged(trial(200), only=("aipw",))
-    assert "no synthetic control" in judgement.gates["donor_fit"].reason
+    assert "is not a synthetic control" in judgement.gates["donor_fit"].reason
     assert "reason" in donor_fit(judgement.estimates)
     assert donor_fit_gate(None).status == "not_applicable"
 

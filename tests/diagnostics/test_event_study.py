@@ -176,7 +176,7 @@ def test_the_detectable_slope_does_not_depend_on_what_effects_before_are_changes
 
 
 def test_without_effects_by_cohort_there_is_a_reason() -> None:
-    assert "No effects by cohort" in judged(trial()).diagnostics["event_study"]["reason"]
+    assert "No group-time effects" in judged(trial()).diagnostics["event_study"]["reason"]
 
 
 def test_no_effect_before_treatment_leaves_the_gate_open_with_a_reason() -> None:

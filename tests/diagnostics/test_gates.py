@@ -100,4 +100,4 @@ def test_a_covariate_as_strong_as_can_be_is_a_doubt_and_no_exemption() -> None:
     gate = judged(replace(observed(x, t), y=y), only=["ols_adjustment"]).gates["robustness"]
     assert gate.status == "warn"
     assert gate.value is None
-    assert gate.reason.startswith("Beside 'x0' a confounder as strong would determine the treatment")
+    assert gate.reason.startswith("A confounder as strong as 'x0' would determine the treatment")

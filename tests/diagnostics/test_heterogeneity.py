@@ -28,4 +28,4 @@ def test_the_next_learner_stands_in_where_one_has_no_judgement() -> None:
 
 
 def test_without_a_learner_there_is_a_reason() -> None:
-    assert "predicts an effect" in heterogeneity([])["reason"]
+    assert "predicts conditional average effects" in heterogeneity([])["reason"]

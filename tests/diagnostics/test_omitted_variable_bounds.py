@@ -33,7 +33,7 @@ def test_many_rows_have_no_benchmarks_of_the_interactive_model_and_the_reason_is
     told = judged(confounded(2500), only=DML).diagnostics["omitted_variables"]
     assert told["dml_plr"]["benchmarks"]
     assert told["dml_irm_ate"]["benchmarks"] == []
-    assert "fitted again" in told["dml_irm_ate"]["reason"]
+    assert "refit the treatment model" in told["dml_irm_ate"]["reason"]
 
 
 def test_at_most_ten_covariates_are_yardsticks() -> None:
@@ -42,7 +42,7 @@ def test_at_most_ten_covariates_are_yardsticks() -> None:
 
 
 def test_without_double_machine_learning_there_is_a_reason() -> None:
-    assert "No estimate" in judged(trial(), only=["aipw"]).diagnostics["omitted_variables"]["reason"]
+    assert "No double machine" in judged(trial(), only=["aipw"]).diagnostics["omitted_variables"]["reason"]
     assert "reason" in diagnose(Plan(trial(100), Settings()), ())["omitted_variables"]
 
 

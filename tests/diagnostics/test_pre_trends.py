@@ -57,7 +57,7 @@ def test_leads_of_a_treatment_that_ends_again_are_tested_by_themselves() -> None
     data = flat(units=80)
     ends = replace(data, treatment=data.treatment * (data.time < 5))
     found = judged(ends, only=["twfe"]).diagnostics["pre_trends"]
-    assert found["test"] == "these leads, Hotelling's T²"
+    assert found["test"] == "Hotelling's T² test that these leads are all 0"
     assert found["tested_leads"] == [-2, -3]
     assert found["p_value"] is not None
     few = data.rows(np.flatnonzero((data.unit < 3) | (data.unit >= 40)))

@@ -7,7 +7,7 @@ import pytest
 
 from cqox.diagnostics import diagnose
 from cqox.diagnostics.primary import Primary
-from cqox.diagnostics.refuters import _shuffled, refutations
+from cqox.diagnostics.refuters import _permuted, refutations
 from cqox.errors import UnusableData
 from cqox.estimators import Data, Plan, Settings, catalog, run
 from tests.diagnostics.looking import trial
@@ -71,7 +71,7 @@ def test_a_placebo_moves_whole_clusters_to_others_of_their_size():
     cluster = np.repeat(np.arange(40), 5)
     keys = np.random.default_rng(6).integers(0, 2**63, 40).astype(np.uint64)
     data = replace(trial(200), treatment=(cluster % 2).astype(float), clusters=(cluster,), row_key=keys[cluster])
-    dealt = _shuffled(data.treatment, data, "placebo")
+    dealt = _permuted(data.treatment, data, "placebo")
     assert np.ptp(dealt.reshape(40, 5), axis=1).max() == 0
     assert dealt.sum() == data.treatment.sum()
     assert (dealt != data.treatment).any()
@@ -87,7 +87,7 @@ def test_the_placebo_distribution_is_that_of_a_permutation_test():
 
 
 def test_a_design_is_not_refuted_by_shuffling_rows():
-    with pytest.raises(UnusableData, match="rests on its design"):
+    with pytest.raises(UnusableData, match="depends on its design"):
         refuted(panel(30), "twfe")
 
 

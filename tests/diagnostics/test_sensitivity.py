@@ -69,7 +69,7 @@ def test_e_values_are_of_estimates_that_fear_confounding() -> None:
     assert "twfe" not in judged(panel(30)).diagnostics["e_values"]
     amount = judged(cross_section(300, continuous=True)).diagnostics["e_values"]["ols_adjustment"]
     assert amount["estimate"] is None
-    assert "two levels" in amount["reason"]
+    assert "binary treatment" in amount["reason"]
 
 
 def test_the_outcome_is_described_beside_the_arms() -> None:

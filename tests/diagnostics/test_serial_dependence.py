@@ -48,7 +48,7 @@ def test_the_gate_warns_as_rarely_of_autoregressive_errors_as_its_level_says() -
 
 def test_other_primaries_have_no_order_of_errors() -> None:
     judgement = judged(trial(200), only=("aipw",))
-    assert "no series" in judgement.gates["serial_dependence"].reason
+    assert "is not a time series" in judgement.gates["serial_dependence"].reason
     assert "reason" in serial_dependence(judgement.estimates)
     assert serial_dependence_gate(None).status == "not_applicable"
 

@@ -62,7 +62,7 @@ def test_without_weights_the_arms_are_shown_as_they_are():
 
 
 def test_a_covariate_that_cannot_be_standardised_is_left_out():
-    constant = {"name": "constant", "before_ATE": None, "after_ATE": None, "reason": "It does not vary."}
+    constant = {"name": "constant", "before_ATE": None, "after_ATE": None, "reason": "It is constant."}
     figure = love_plot("t", balance(covariate("a", 0.3, 0.1), constant))
     assert {row["covariate"] for row in values(figure)} == {"a"}
     assert love_plot("t", balance(constant)) is None

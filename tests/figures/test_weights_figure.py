@@ -30,7 +30,7 @@ def test_the_largest_weight_is_said():
 
 
 def test_without_weights_there_is_no_figure():
-    assert weights("t", {"weights": {"reason": "No estimate that was computed weights the rows."}}) is None
+    assert weights("t", {"weights": {"reason": "No computed estimate weights the rows."}}) is None
     assert weights("t", {}) is None
 
 
