@@ -1,4 +1,4 @@
-"""Figures of an analysis as Vega-Lite specifications, and pictures of them."""
+"""Figures of an analysis as Vega-Lite specifications, and their SVG and PNG renderings."""
 
 from cqox.figures.drawing import draw, warm
 from cqox.figures.figure import Figure, Spec

@@ -1,4 +1,4 @@
-"""Periods on an axis, as people call them."""
+"""Period labels and axis ticks."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ _MOST_TICKS = 8
 
 
 def period_labels(plan: Plan) -> dict[float, str]:
-    """What people call the periods, where that is not their number; dates without days or months that are all 1."""
+    """Return labels for periods that are not plain numbers; dates omit days or months that are all 1."""
     values, labels = plan.data.time_values, plan.data.time_labels
     if values is None or labels is None:
         return {}
@@ -23,7 +23,7 @@ def period_labels(plan: Plan) -> dict[float, str]:
 
 
 def ticks(times: Sequence[float], labels: Mapping[float, str]) -> dict[str, Json]:
-    """Where an axis of these times has ticks, and what they say."""
+    """Return the tick values and labels of a time axis."""
     known = [time for time in times if time in labels]
     if known:
         step = -(-len(known) // _MOST_TICKS)

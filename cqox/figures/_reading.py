@@ -1,4 +1,4 @@
-"""Reading diagnostics, which are JSON, without trusting their shape."""
+"""Typed access to JSON diagnostics that tolerates missing keys."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ __all__ = ["at", "listed", "number_in", "text_in"]
 
 
 def at(tree: Json | Mapping[str, Json], *path: str) -> Json | Mapping[str, Json]:
-    """What stands at a path of keys; None where there is nothing."""
+    """Return the value at a path of keys; None if it is missing."""
     for key in path:
         if not isinstance(tree, Mapping):
             return None
@@ -17,18 +17,18 @@ def at(tree: Json | Mapping[str, Json], *path: str) -> Json | Mapping[str, Json]
 
 
 def listed(tree: Json | Mapping[str, Json], *path: str) -> Sequence[Json]:
-    """The list there, empty where there is none."""
+    """Return the list at a path; empty if there is none."""
     found = at(tree, *path)
     return found if isinstance(found, list) else []
 
 
 def number_in(tree: Json | Mapping[str, Json], *path: str) -> float | None:
-    """The number there, None where there is none."""
+    """Return the number at a path; None if there is none."""
     found = at(tree, *path)
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def text_in(tree: Json | Mapping[str, Json], *path: str) -> str:
-    """The text there, empty where there is none."""
+    """Return the string at a path; empty if there is none."""
     found = at(tree, *path)
     return found if isinstance(found, str) else ""

@@ -1,7 +1,7 @@
-"""How every figure looks: typeface, colours and the frame of a Vega-Lite specification.
+"""Style of every figure: typeface, colours and the Vega-Lite configuration.
 
-The colours are Okabe and Ito's, which people with any colour vision can tell apart; figures also differ by shape and
-place, so that they survive black and white.
+The palette is Okabe and Ito's, which is safe for colour-blind readers; marks also differ by shape and position, so that
+figures remain legible in black and white.
 """
 
 from cqox.estimators import Json
@@ -9,7 +9,7 @@ from cqox.estimators import Json
 __all__ = ["BLUE", "CONFIG", "FAMILY", "GREY", "INK", "ORANGE", "PALE", "PALETTE", "RULE", "SILVER"]
 
 FAMILY = "CQOx Gothic"
-"""The typeface that ships with this package."""
+"""Typeface shipped with this package."""
 
 INK = "#1f2933"
 GREY = "#616e7c"

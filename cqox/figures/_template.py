@@ -1,7 +1,7 @@
-"""From an Altair chart to a specification: the shape of a figure is compiled once, and each figure is a filled copy.
+"""Templates of figures: an Altair chart is compiled once to a specification, and each figure is a filled copy.
 
-Altair checks and copies a chart many times over while it is put together (10 ms for two layers); what differs between
-two figures of a kind is a handful of values.
+Altair validates and copies a chart many times while it is built (10 ms for two layers), but figures of one kind differ
+in a few values only.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ type Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt
 
 
 def compiled(chart: Chart) -> Spec:
-    """The specification of a chart without data."""
+    """Compile a chart to a specification without data."""
     with schemapi.debug_mode(False):
         spec = cast("Spec", chart.to_dict(validate=False))
     _without_data(spec)
@@ -29,7 +29,7 @@ def compiled(chart: Chart) -> Spec:
 
 
 def _without_data(spec: Spec) -> None:
-    """Take out Altair's placeholders, which would hide the rows of the whole from a layer."""
+    """Remove Altair's data placeholders, which would hide the top-level rows from a layer."""
     spec.pop("data", None)
     for key in ("layer", "vconcat", "hconcat"):
         parts = spec.get(key)
@@ -44,7 +44,7 @@ def _without_data(spec: Spec) -> None:
 def filled(
     template: Spec, rows: Sequence[dict[str, Json]], *, title: str, subtitle: str | Sequence[str], alt: str
 ) -> Spec:
-    """A copy of a compiled chart with its rows and words."""
+    """Return a copy of a compiled chart with rows, title, subtitle and description filled in."""
     spec = deepcopy(template)
     spec["data"] = {"values": list(rows)}
     lines: Json = subtitle if isinstance(subtitle, str) else list(subtitle)
@@ -55,7 +55,7 @@ def filled(
 
 
 def put(spec: Spec, value: Json, *path: str | int) -> None:
-    """Set what stands at a path of keys and positions; the tables on the way exist."""
+    """Set the value at a path of keys and indices; the containers on the path must exist."""
     at: Json = spec
     for key in path[:-1]:
         at = at[key] if isinstance(at, dict) and isinstance(key, str) else cast("list[Json]", at)[cast("int", key)]

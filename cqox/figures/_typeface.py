@@ -1,6 +1,7 @@
-"""A TrueType font with only some characters, so that a picture can carry the letters that it uses.
+"""TrueType subsetting, so that a figure embeds only the glyphs that it uses.
 
-Reads and writes the tables of fonts with quadratic outlines, as this package ships them: no hinting, no layout rules.
+Reads and writes the tables of fonts with quadratic outlines, as shipped with this package: no hinting, no layout
+tables.
 """
 
 import struct
@@ -16,11 +17,11 @@ _WORDS, _SCALE, _MORE, _SCALE_XY, _TWO_BY_TWO = 0x0001, 0x0008, 0x0020, 0x0040, 
 """Flags of a component of a composite glyph."""
 
 _WHOLE = 0xB1B0AFBA
-"""What the checksum of a whole font adds up to."""
+"""Checksum of a whole font file, from the OpenType specification."""
 
 
 class Typeface:
-    """A font file, read once."""
+    """A parsed font file."""
 
     def __init__(self, path: Path) -> None:
         data = path.read_bytes()
@@ -37,11 +38,11 @@ class Typeface:
         self._glyph_of = _characters(self._tables["cmap"])
 
     def holds(self, character: str) -> bool:
-        """Whether the font has a glyph for a character."""
+        """Return whether the font has a glyph for a character."""
         return ord(character) in self._glyph_of
 
     def subset(self, characters: Iterable[str]) -> bytes:
-        """The font of these characters alone, as a TrueType file; those that it lacks are left out."""
+        """Return a TrueType file with the glyphs of these characters; characters without a glyph are skipped."""
         wanted = {ord(each): glyph for each in characters if (glyph := self._glyph_of.get(ord(each))) is not None}
         kept = self._closure([0, *wanted.values()])
         number = {glyph: place for place, glyph in enumerate(kept)}
@@ -68,7 +69,7 @@ class Typeface:
         return table[4 * last : 4 * last + 2] + table[bearing : bearing + 2]
 
     def _closure(self, glyphs: list[int]) -> list[int]:
-        """The glyphs with those that they are composed of, in ascending order."""
+        """Return the glyphs and the components that they refer to, in ascending order."""
         found: set[int] = set()
         while glyphs:
             glyph = glyphs.pop()
@@ -85,7 +86,7 @@ class Typeface:
 
 
 def _components(outline: bytes | bytearray) -> list[tuple[int, int]]:
-    """Where a composite glyph names its parts, and which they are; nothing for a simple glyph."""
+    """Return offsets and ids of the components of a composite glyph; empty for a simple glyph."""
     if len(outline) < 10 or struct.unpack_from(">h", outline)[0] >= 0:
         return []
     found, offset, flags = list[tuple[int, int]](), 10, _MORE
@@ -98,7 +99,7 @@ def _components(outline: bytes | bytearray) -> list[tuple[int, int]]:
 
 
 def _characters(table: bytes) -> dict[int, int]:
-    """Character codes to glyphs, from the table's Unicode map that covers the most."""
+    """Map character codes to glyphs, from the Unicode subtable with the largest coverage."""
     count = struct.unpack_from(">H", table, 2)[0]
     found: dict[int, int] = {}
     for entry in range(count):
@@ -114,7 +115,7 @@ def _characters(table: bytes) -> dict[int, int]:
 
 
 def _segments(table: bytes) -> dict[int, int]:
-    """A map of format 4: segments of codes with an offset each, or with a place in a list."""
+    """Parse a cmap subtable of format 4: segments of codes with a delta, or an index into the glyph array."""
     size = struct.unpack_from(">H", table, 6)[0] // 2
     ends = struct.unpack_from(f">{size}H", table, 14)
     starts = struct.unpack_from(f">{size}H", table, 16 + 2 * size)
@@ -133,7 +134,7 @@ def _segments(table: bytes) -> dict[int, int]:
 
 
 def _character_map(glyphs: dict[int, int]) -> bytes:
-    """The table for a map from codes to glyphs: one group of format 12 for each character."""
+    """Build a cmap table of format 12 with one group per character."""
     groups = b"".join(struct.pack(">LLL", code, code, glyph) for code, glyph in glyphs.items())
     header = struct.pack(">HHLLL", 12, 0, 16 + len(groups), 0, len(glyphs))
     return struct.pack(">HHHHL", 0, 1, 3, 10, 12) + header + groups
@@ -149,7 +150,7 @@ def _checksum(data: bytes) -> int:
 
 
 def _file(tables: dict[str, bytes]) -> bytes:
-    """A font file of these tables, with its checksums."""
+    """Assemble a font file from its tables, with checksums."""
     count, power = len(tables), len(tables).bit_length() - 1
     directory = struct.pack(">LHHHH", 0x00010000, count, 16 << power, power, 16 * count - (16 << power))
     offset, body, head = 12 + 16 * count, b"", 0

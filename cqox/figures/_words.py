@@ -1,4 +1,4 @@
-"""Numbers and names as people read them in figures."""
+"""Labels of estimators and estimands, and number formatting for figures."""
 
 import math
 import re
@@ -19,30 +19,30 @@ __all__ = [
 ]
 
 POLICY_VALUE = "policy value"
-"""The estimand that is a mean and no difference."""
+"""Estimand that is a mean, not a difference."""
 
 ESTIMANDS = {
     "ATE": "ATE: average effect over all rows",
     "ATT": "ATT: average effect on the treated",
     "ATC": "ATC: average effect on the untreated",
     "ATO": "ATO: average effect where both arms overlap",
-    "LATE": "LATE: average effect on those whom the instrument moves",
-    "ATE at the cutoff": "ATE at the cutoff: average effect on units whose score is there",
-    "ACME": "ACME: what goes through the mediator",
-    "ADE": "ADE: what does not go through the mediator",
+    "LATE": "LATE: average effect on the compliers",
+    "ATE at the cutoff": "ATE at the cutoff: average effect on units at the cutoff",
+    "ACME": "ACME: effect through the mediator",
+    "ADE": "ADE: effect not through the mediator",
     "total effect": "Total effect: both paths together",
-    POLICY_VALUE: "Policy value: mean reward if the target policy chose",
-    "average derivative": "Average derivative: one more unit for everybody",
+    POLICY_VALUE: "Policy value: mean reward under the target policy",
+    "average derivative": "Average derivative: effect of one more unit of the dose",
     "slope between the dose's quartiles": "Mean slope between the quartiles of the dose",
-    "ATT of starting treatment": "ATT of starting treatment: whatever follows its start",
-    "direct effect": "Direct effect: own treatment, no neighbour's",
-    "spillover effect": "Spillover effect: neighbours' treatment, not one's own",
-    "total effect of treatment and exposure": "Total effect: own treatment and neighbours'",
-    "LATE at the cutoff": "LATE at the cutoff: the same on those whom crossing it moves",
+    "ATT of starting treatment": "ATT of starting treatment: regardless of later treatment",
+    "direct effect": "Direct effect: own treatment, untreated neighbours",
+    "spillover effect": "Spillover effect: neighbours' treatment, own untreated",
+    "total effect of treatment and exposure": "Total effect: own and neighbours' treatment",
+    "LATE at the cutoff": "LATE at the cutoff: average effect on compliers at the cutoff",
 }
 
 NO_EFFECTS = ("density jump",)
-"""What tests of a design estimate."""
+"""Estimands of design tests."""
 
 WEIGHTINGS = {
     "ATE": "Weighted to all rows (ATE)",
@@ -57,7 +57,7 @@ WEIGHTINGS = {
     "ATE_entropy": "Balanced to all rows (ATE)",
     "ATT_entropy": "Balanced to the treated (ATT)",
 }
-"""Weightings of the diagnostics by what they do."""
+"""Labels of the weightings in the diagnostics."""
 
 _LABELS = {
     "difference_in_means": "Difference in means (unadjusted)",
@@ -121,9 +121,9 @@ _LABELS = {
 
 
 def described(name: str) -> str:
-    """An estimator by its name in the field; its catalog name where it has no entry here.
+    """Return the label of an estimator; its catalog name if it has no label.
 
-    The estimand at the end of a name goes: estimates are grouped by it.
+    The estimand suffix is dropped, because figures group estimates by estimand.
     """
     if name in _LABELS:
         return _LABELS[name]
@@ -132,14 +132,14 @@ def described(name: str) -> str:
 
 
 def decimals_for(span: float) -> int:
-    """Decimals that show differences of about a hundredth of a span."""
+    """Return the decimals that resolve a hundredth of a span."""
     if not span > 0 or not math.isfinite(span):
         return 2
     return min(max(2 - math.floor(math.log10(span)), 0), 8)
 
 
 def fixed(value: float, decimals: int) -> str:
-    """A number with so many decimals, thousands apart and a true minus sign; powers of ten where it is huge."""
+    """Format a number with fixed decimals, thousands separators and a minus sign; scientific notation if huge."""
     text = f"{value:.2e}" if abs(value) >= 1e12 else f"{value:,.{decimals}f}"
     if not text.strip("-0.,"):
         text = text.lstrip("-")
@@ -147,7 +147,7 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def amount(value: float) -> str:
-    """A number on its own, with three to four significant digits."""
+    """Format a single number with three to four significant digits."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else "?"
     if abs(value) >= 1e7 or abs(value) < 1e-4:
@@ -156,22 +156,22 @@ def amount(value: float) -> str:
 
 
 def p_text(value: float) -> str:
-    """A p-value as an equation, or as a bound where three decimals would show none of it."""
+    """Format a p-value as an equation, or as a bound below 0.001."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def plural(count: float, noun: str) -> str:
-    """A count with its noun."""
+    """Format a count with its noun."""
     return f"{count:,.0f} {noun}{'' if count == 1 else 's'}"
 
 
 def width(text: str) -> int:
-    """How many Latin letters are as wide as the text; Japanese ones count twice."""
+    """Return the display width of the text in Latin letters; full-width characters count twice."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def short(text: str, most: int = 48) -> str:
-    """The text, cut where it is wider than so many Latin letters; Japanese ones count twice."""
+    """Truncate the text to a display width in Latin letters; full-width characters count twice."""
     taken = 0
     for place, letter in enumerate(text):
         taken += width(letter)

@@ -1,4 +1,4 @@
-"""An outcome around a cutoff: means in bins of the score, and the lines whose distance at the cutoff is the effect."""
+"""Regression discontinuity plot: binned means and local linear fits on both sides of the cutoff."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -16,15 +16,15 @@ __all__ = ["discontinuity", "discontinuity_template"]
 
 _WIDTH, _HEIGHT = 520, 320
 _THIN = 0.25
-"""Above this share of even bins with a single row the bins hold equal numbers of rows instead."""
+"""Share of even bins with a single row above which quantile bins are used."""
 
 
 def discontinuity(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The binned means with the local lines; None where no discontinuity was estimated.
+    """Draw the binned means with the local linear fits; None if no discontinuity was estimated.
 
     Args:
         plan: the contrast's plan.
-        estimates: what the estimators answered.
+        estimates: results of the estimators.
         diagnostics: from `cqox.diagnostics.diagnose`.
     """
     found = at(diagnostics, "discontinuity", "means")
@@ -63,7 +63,7 @@ def discontinuity(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mappin
 
 
 def _chosen(found: Json | Mapping[str, Json]) -> tuple[Sequence[Json], str]:
-    """Bins of equal width, or of equal numbers of rows where many of those would hold a single row."""
+    """Choose even bins, or quantile bins if many even bins would hold a single row."""
     even, quantile = listed(found, "evenly_spaced"), listed(found, "quantile_spaced")
     single = sum(number_in(each, "rows") == 1 for each in even)
     if single > _THIN * len(even):
@@ -85,7 +85,7 @@ def _point(each: Json, cutoff: float) -> dict[str, Json]:
 
 
 def _line(found: Json | Mapping[str, Json]) -> list[dict[str, Json]]:
-    """Both ends of each side's line."""
+    """Return the end points of each side's fitted line."""
     rows: list[dict[str, Json]] = []
     for each in listed(found, "lines"):
         for place, height in (("from", "at_cutoff"), ("to", "at_end")):
@@ -95,7 +95,7 @@ def _line(found: Json | Mapping[str, Json]) -> list[dict[str, Json]]:
 
 
 def _heights(rows: Sequence[dict[str, Json]]) -> list[Json]:
-    """The range of the means and of the lines, and of intervals as far as they do not dwarf them."""
+    """Return the range of means and lines, and of intervals unless they are out of proportion."""
     heights = [value for row in rows for key in ("mean", "fit") if (value := number_in(row, key)) is not None]
     low, high = min(heights), max(heights)
     reach = 0.25 * (high - low) or 1.0
@@ -106,17 +106,17 @@ def _heights(rows: Sequence[dict[str, Json]]) -> list[Json]:
 def _said(diagnostics: Mapping[str, Json], estimate: Estimate, alpha: float) -> str:
     ratio = estimate.name == "rd_fuzzy"
     what = "Effect (jump over the jump of the treatment)" if ratio else "Jump"
-    told = f"{what}: {amount(estimate.estimate or 0.0)}"
+    text = f"{what}: {amount(estimate.estimate or 0.0)}"
     if estimate.ci_lower is not None and estimate.ci_upper is not None:
         interval = f"{amount(estimate.ci_lower)} to {amount(estimate.ci_upper)}"
-        told += f", robust {100 * (1 - alpha):.3g}% interval {interval}"
+        text += f", robust {100 * (1 - alpha):.3g}% interval {interval}"
     manipulated = number_in(diagnostics, "discontinuity", "manipulation", "p_value")
-    return f"{told}." if manipulated is None else f"{told}. Density test: {p_text(manipulated)}."
+    return f"{text}." if manipulated is None else f"{text}. Density test: {p_text(manipulated)}."
 
 
 @cache
 def discontinuity_template() -> Spec:
-    """The shape of every figure of a discontinuity."""
+    """Compile the Vega-Lite template of regression discontinuity plots."""
     every = alt.Chart()
     sides = alt.Scale(domain=["below", "above"], range=[BLUE, ORANGE])
     colour = alt.Color("side:N", scale=sides, legend=None)

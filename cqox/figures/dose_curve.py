@@ -1,4 +1,4 @@
-"""Mean outcomes by dose: the doubly robust curve with its intervals and its uniform band."""
+"""Dose-response curve: doubly robust means by dose with pointwise intervals and a uniform band."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,12 +18,12 @@ _WIDTH, _HEIGHT = 520, 300
 
 
 def dose_curve(plan: Plan, treatment: str, estimates: Sequence[Estimate]) -> Figure | None:
-    """The curve; None where none was estimated, or where an instrument says that the dose is confounded.
+    """Draw the curve; None if it was not estimated, or if a mapped instrument implies a confounded dose.
 
     Args:
         plan: the contrast's plan.
-        treatment: what the dose is of, as the title says it.
-        estimates: what the estimators answered.
+        treatment: label of the dose in the title.
+        estimates: results of the estimators.
     """
     found = next((estimate for estimate in estimates if estimate.name == "dose_curve"), None)
     points = listed(found.diagnostics, "curve") if found is not None else []
@@ -38,26 +38,26 @@ def dose_curve(plan: Plan, treatment: str, estimates: Sequence[Estimate]) -> Fig
     if found.ci_lower is not None and found.ci_upper is not None:
         slope += f" ({percent} interval {amount(found.ci_lower)} to {amount(found.ci_upper)})"
     subtitle = [f"{slope}.", f"Dark: {percent} intervals of each point. Light: a {percent} band for the whole curve."]
-    told = _alt(points, y, treatment, slope)
-    spec = filled(dose_curve_template(), rows, title=title, subtitle=subtitle, alt=told)
+    values = _alt(points, y, treatment, slope)
+    spec = filled(dose_curve_template(), rows, title=title, subtitle=subtitle, alt=values)
     doses = [dose for row in points if (dose := number_in(row, "dose")) is not None]
     put(spec, [doses[0], doses[-1]], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, treatment, "layer", 0, "encoding", "x", "axis", "title")
     put(spec, f"Mean of {y}", "layer", 0, "encoding", "y", "axis", "title")
-    return Figure(name="dose_curve", title=title, alt=told, spec=spec)
+    return Figure(name="dose_curve", title=title, alt=values, spec=spec)
 
 
 def _alt(points: Sequence[Json | Mapping[str, Json]], y: str, treatment: str, slope: str) -> str:
     chosen = [points[place] for place in (0, len(points) // 2, -1)]
-    told = ", ".join(
+    values = ", ".join(
         f"{amount(number_in(each, 'estimate') or 0.0)} at {amount(number_in(each, 'dose') or 0.0)}" for each in chosen
     )
-    return f"A curve of mean {y} at {plural(len(points), 'dose')} of {treatment}, with a band: {told}. {slope}."
+    return f"A curve of mean {y} at {plural(len(points), 'dose')} of {treatment}, with a band: {values}. {slope}."
 
 
 @cache
 def dose_curve_template() -> Spec:
-    """The shape of every dose curve."""
+    """Compile the Vega-Lite template of dose-response curves."""
     every = alt.Chart()
     points = every.transform_filter("datum.kind === 'dose'")
     x = alt.X("dose:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", grid=False))

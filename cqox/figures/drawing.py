@@ -1,4 +1,4 @@
-"""Every figure that an analysis has the inputs for."""
+"""Drawing of every figure that applies to an analysis."""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,18 +30,18 @@ def draw(
     primary: str | None = None,
     contrast: str | None = None,
 ) -> dict[str, Figure]:
-    """The figures of one contrast by name, each where it can be.
+    """Draw the figures of one contrast, by name; those whose inputs are missing are omitted.
 
     They are `forest`, `overlap`, `love_plot`, `weights`, `event_means`, `event_study`, `discontinuity`,
     `score_density`, `heterogeneity`, `synthetic_control`, `interrupted_series`, `dose_curve` and
     `sensitivity_contour`.
 
     Args:
-        plan: the contrast's plan, for the names of its columns.
-        estimates: what the estimators answered.
+        plan: the contrast's plan, for column names.
+        estimates: results of the estimators.
         diagnostics: from `cqox.diagnostics.diagnose`.
-        primary: name of the estimate that the decision uses, to be marked.
-        contrast: the levels of the treatment compared, where there is more than one contrast.
+        primary: name of the primary estimate, which is highlighted.
+        contrast: treatment levels compared, if there are several contrasts.
     """
     levels = f" ({short(contrast, 32)})" if contrast else ""
     treatment = f"{short(plan.label('treatment'), 32)}{levels}"
@@ -64,7 +64,7 @@ def draw(
 
 
 def warm() -> None:
-    """Build the shape of every figure, which the first one would otherwise wait for."""
+    """Compile every template ahead of the first figure."""
     for template in (
         forest_template,
         overlap_template,

@@ -1,4 +1,4 @@
-"""Mean outcomes over time of units that share the start of their treatment."""
+"""Mean outcomes over time by treatment cohort."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,24 +18,24 @@ __all__ = ["event_means", "event_means_template"]
 _WIDTH, _HEIGHT = 520, 300
 _UNTREATED = ("never treated", "untreated")
 _MOST_BANDS = 3
-"""Bands of more groups than this hide each other, so that they have none."""
+"""Most groups with confidence bands; more would overlap."""
 
 _MOST_STARTS = 2
-"""More starts than this are told by the points alone."""
+"""Most treatment starts marked by a rule; more are shown by filled points alone."""
 
 _MOST_MARKS, _MARKS = 40, (3, 4)
-"""Above so many periods the points are small; their layers in the template."""
+"""Number of periods above which points are small, and their layers in the template."""
 
 _GAP = 0.065
-"""Least distance between two labels, as a share of the height."""
+"""Minimum distance between two labels, as a share of the height."""
 
 
 def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The means of each group over time; None where the data are no panel of at least two periods.
+    """Draw the mean of each group over time; None if there are fewer than two periods.
 
     Args:
         plan: the contrast's plan.
-        levels: the levels compared, as the title ends; empty where there is one contrast.
+        levels: treatment levels compared, as the suffix of the title; empty for a single contrast.
         diagnostics: from `cqox.diagnostics.diagnose`.
     """
     found = diagnostics.get("event_means")
@@ -74,11 +74,11 @@ def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Fig
 def _subtitle(rows: Sequence[dict[str, Json]], pooled: float) -> str:
     parts = []
     if any(row.get("treated") for row in rows):
-        parts.append("Filled: from the first treated period on.")
+        parts.append("Filled: treated periods.")
     if any(row["kind"] == "start" for row in rows):
-        parts.append("Dashed: where treatment starts.")
+        parts.append("Dashed: start of treatment.")
     if any(row.get("band") for row in rows):
-        parts.append("Bands: 95% intervals of single means.")
+        parts.append("Bands: pointwise 95% intervals.")
     if pooled > 1:
         parts.append(f"Each point pools {pooled:.0f} periods.")
     return " ".join(parts)
@@ -95,7 +95,7 @@ def _means(points: Sequence[Json], starts: Mapping[str, float | None], *, band: 
 
 
 def _colours(groups: Sequence[Json]) -> dict[str, str]:
-    """A colour for each group; those that are never treated, or that several starts share, are grey."""
+    """Return a colour for each group; grey for never treated groups and pooled cohorts."""
     colours: dict[str, str] = {}
     bright = iter(PALETTE)
     for group in groups:
@@ -115,7 +115,7 @@ def _range(points: Sequence[Json], keys: Sequence[str]) -> tuple[float, float]:
 
 
 def _labels(points: Sequence[Json], groups: Sequence[Json], low: float, high: float) -> list[dict[str, Json]]:
-    """The groups' names beside their last points, moved apart where they would cover each other."""
+    """Place the group names next to their last points, without overlap."""
     last: dict[str, tuple[float, float]] = {}
     for point in points:
         time, mean, label = number_in(point, "time"), number_in(point, "mean"), text_in(point, "group")
@@ -162,7 +162,7 @@ def _alt(points: Sequence[Json], groups: Sequence[Json], y: str, periods: int) -
 
 @cache
 def event_means_template() -> Spec:
-    """The shape of every figure of means over time."""
+    """Compile the Vega-Lite template of mean outcomes over time."""
     every = alt.Chart()
     means = every.transform_filter("datum.kind === 'mean'")
     colour = alt.Color("group:N", scale=alt.Scale(domain=[""], range=[""]), legend=None)

@@ -1,4 +1,4 @@
-"""Effects by time since the start of treatment, with the interval of each and the band that holds all of them."""
+"""Event study plot: effects by event time with pointwise intervals and a uniform band."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,18 +17,18 @@ __all__ = ["event_study", "event_study_template"]
 _WIDTH, _HEIGHT = 520, 300
 _MOST_EVENTS = 400
 _MOST_MARKS, _LAYERS = 40, (4, 5)
-"""Above so many events the points are small; their layers in the template."""
+"""Number of events above which points are small, and their layers in the template."""
 
 _REACH = 4.0
-"""The axis reaches this many typical half-widths beyond the estimates, and longer intervals are cut."""
+"""Axis range beyond the estimates, in median half-widths; longer intervals are truncated."""
 
 
 def event_study(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The event study; None where effects by time since treatment were not estimated.
+    """Draw the event study; None if effects by event time were not estimated.
 
     Args:
         plan: the contrast's plan.
-        treatment: what the treatment is called.
+        treatment: label of the treatment.
         diagnostics: from `cqox.diagnostics.diagnose`.
     """
     found = diagnostics.get("event_study")
@@ -89,9 +89,9 @@ def _rows(events: Sequence[Json], low: float, high: float) -> list[dict[str, Jso
 
 
 def _subtitle(found: Json, rows: Sequence[dict[str, Json]], percent: str) -> list[str]:
-    first = [f"Thick: {percent} interval of each effect."]
+    first = [f"Thick: pointwise {percent} interval."]
     if any(row.get("band_from") is not None for row in rows):
-        first.append(f"Thin: band that holds all of them with {percent}.")
+        first.append(f"Thin: uniform {percent} band.")
     changes = text_in(found, "base_period") == "varying"
     base = "change from the period before" if changes else "difference from the last period before treatment"
     second = [f"Hollow: {base}."]
@@ -101,7 +101,7 @@ def _subtitle(found: Json, rows: Sequence[dict[str, Json]], percent: str) -> lis
     lines = [" ".join(first), " ".join(second)]
     slope = number_in(found, "pre_trends", "detectable_slope")
     if slope is not None:
-        lines.append(f"The test would find trends that part by {amount(slope)} a period 4 times in 5.")
+        lines.append(f"The test detects a differential trend of {amount(slope)} per period with 80% power.")
     return lines
 
 
@@ -118,7 +118,7 @@ def _alt(title: str, events: Sequence[Json], found: Json, percent: str) -> str:
 
 @cache
 def event_study_template() -> Spec:
-    """The shape of every event study."""
+    """Compile the Vega-Lite template of event studies."""
     every = alt.Chart()
     effects = every.transform_filter("datum.kind === 'effect'")
     colour = alt.Color("after:N", scale=alt.Scale(domain=[False, True], range=[GREY, BLUE]), legend=None)

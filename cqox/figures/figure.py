@@ -1,4 +1,4 @@
-"""What a figure is before it is drawn."""
+"""The figure record: name, title, alternative text and specification."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from cqox.estimators import Json
 __all__ = ["Figure", "Spec"]
 
 type Spec = dict[str, Json]
-"""A Vega-Lite specification with its numbers inside; nothing in it refers to another place."""
+"""A self-contained Vega-Lite specification with inline data and no external references."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A figure and what it says.
+    """A figure with its alternative text.
 
     Attributes:
-        name: of the figure in reports and addresses.
-        title: what it shows.
-        alt: the same for people who do not see it, with the main numbers; also the specification's description.
+        name: name of the figure in reports and URLs.
+        title: title of the figure.
+        alt: alternative text with the main numbers; also the description of the specification.
         spec: the Vega-Lite specification.
     """
 

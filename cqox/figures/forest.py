@@ -1,4 +1,4 @@
-"""Every estimate with its interval, grouped by what it estimates."""
+"""Forest plot: every estimate with its interval, grouped by estimand."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -27,15 +27,15 @@ __all__ = ["forest", "forest_template"]
 
 _WIDTH, _STEP = 380, 22
 _NAMES, _VALUES = 236, 62
-"""Room for the names left of the plot, and for the estimates between the plot and the intervals in figures."""
+"""Widths of the label column and of the estimate column, in pixels."""
 
 _MOST_ROWS = 200
 _REACH = 3.0
-"""Intervals are cut where they reach this many typical half-widths beyond the estimates."""
+"""Axis range beyond the estimates, in median half-widths; longer intervals are truncated."""
 
 
 def forest(plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: str | None) -> Figure | None:
-    """The forest plot; None where no estimate has a number."""
+    """Draw the forest plot; None if no estimate has a number."""
     effects = [estimate for estimate in estimates if estimate.estimand not in NO_EFFECTS]
     known = [estimate for estimate in effects if estimate.estimate is not None][:_MOST_ROWS]
     if not known:
@@ -62,27 +62,29 @@ def _subtitle(rows: Sequence[dict[str, Json]], known: Sequence[Estimate], percen
     quantities = len({estimate.estimand for estimate in known})
     of = "one quantity" if quantities == 1 else f"{quantities} quantities"
     first = f"{plural(len(known), 'estimate')} of {of} with "
-    first += f"its {percent} interval." if len(known) == 1 else f"{percent} intervals; they are not independent looks."
+    first += (
+        f"its {percent} interval." if len(known) == 1 else f"{percent} intervals; the estimates are not independent."
+    )
     keys = []
     if any(row.get("role") == "primary" for row in rows):
         keys.append("Orange: the estimate that the decision uses.")
     if any(row.get("status") == "warning" for row in rows):
         keys.append("Hollow: computed with a warning.")
     if any(row.get("cut_low") is not None or row.get("cut_high") is not None for row in rows):
-        keys.append("Arrows: the interval goes on.")
+        keys.append("Arrows: truncated intervals.")
     values = (_reference(each) for each in known if each.estimand == POLICY_VALUE)
     logged = next((value for value in values if value is not None), None)
-    said = [] if logged is None else [f"The policy that was logged had {amount(logged)} (dashed)."]
+    said = [] if logged is None else [f"Value of the logged policy: {amount(logged)} (dashed)."]
     return [first, *said, " ".join(keys)] if keys else [first, *said]
 
 
 def _reference(estimate: Estimate) -> float | None:
-    """What the estimate is compared with: no effect, or the value of the logged policy where that is known."""
+    """Return the reference value of an estimate: no effect, or the value of the logged policy if known."""
     return number_in(estimate.diagnostics, "logged_value") if estimate.estimand == POLICY_VALUE else 0.0
 
 
 def _domain(known: Sequence[Estimate]) -> tuple[float, float]:
-    """The range shown: every reference and estimate, and intervals as far as they are not out of proportion."""
+    """Return the axis range: every reference and estimate, and intervals unless out of proportion."""
     references = [value for value in map(_reference, known) if value is not None]
     points = [*references, *(estimate.estimate or 0.0 for estimate in known)]
     halves = [
@@ -105,7 +107,7 @@ def _domain(known: Sequence[Estimate]) -> tuple[float, float]:
 
 
 def _rows(known: Sequence[Estimate], low: float, high: float, primary: str | None) -> list[dict[str, Json]]:
-    """A row for each heading and estimate, from top to bottom; the largest estimate first within its group."""
+    """Return a row per heading and estimate, top to bottom; the largest estimate first within its group."""
     order = {name: place for place, name in enumerate(ESTIMANDS)}
     estimands = sorted({estimate.estimand for estimate in known}, key=lambda name: (order.get(name, len(order)), name))
     decimals = decimals_for(high - low)
@@ -164,7 +166,7 @@ def _alt(effect: str, known: Sequence[Estimate], percent: str, primary: str | No
 
 @cache
 def forest_template() -> Spec:
-    """The shape of every forest plot."""
+    """Compile the Vega-Lite template of forest plots."""
     rows = alt.Chart().encode(y=alt.Y("row:O", axis=None))
     only = rows.transform_filter("datum.kind === 'estimate'")
     roles = alt.Scale(domain=["primary", "other"], range=[ORANGE, BLUE])
@@ -180,7 +182,7 @@ def forest_template() -> Spec:
         color=colour,
         tooltip=tooltip,
     )
-    # A rule for each row, with a whole number of dashes, so that none runs through a heading.
+    # One rule per row with a whole number of dashes, so that no rule crosses a heading.
     references = (
         rows.transform_filter("isValid(datum.reference)")
         .mark_rule(color=GREY, strokeDash=[_STEP / 8, _STEP / 8], yOffset=-_STEP / 2, y2Offset=_STEP / 2)

@@ -1,4 +1,4 @@
-"""Whom treatment affects more: effects of groups by the predicted effect, and what treating in its order is worth."""
+"""Heterogeneous effects: group effects by predicted effect, and the Qini curve."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,11 +18,11 @@ _WIDTH, _HEIGHT = 300, 260
 
 
 def heterogeneity(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The groups and the Qini curve; None where no learner's predictions were judged.
+    """Draw the group effects and the Qini curve; None if no learner's predictions were validated.
 
     Args:
         plan: the contrast's plan, for the name of the outcome.
-        treatment: what the effect is of, as the title says it.
+        treatment: label of the treatment in the title.
         diagnostics: from `cqox.diagnostics.diagnose`.
     """
     found = diagnostics.get("heterogeneity")
@@ -33,11 +33,11 @@ def heterogeneity(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -
     mean: dict[str, Json] = {"kind": "average", "effect": average}
     rows = [*_groups(groups), *_curve(curve), mean]
     y = short(plan.label("y"), 32)
-    title, told = f"Whom {treatment} affects more", _alt(groups, y, found)
+    title, values = f"Heterogeneous effects of {treatment}", _alt(groups, y, found)
     subtitle = _subtitle(found, average, f"{100 * (1 - plan.settings.alpha):.3g}%")
-    spec = filled(heterogeneity_template(), rows, title=title, subtitle=subtitle, alt=told)
+    spec = filled(heterogeneity_template(), rows, title=title, subtitle=subtitle, alt=values)
     put(spec, f"Effect on {y}", "hconcat", 0, "layer", 0, "encoding", "y", "axis", "title")
-    return Figure(name="heterogeneity", title=title, alt=told, spec=spec)
+    return Figure(name="heterogeneity", title=title, alt=values, spec=spec)
 
 
 def _groups(groups: Sequence[Json]) -> list[dict[str, Json]]:
@@ -59,7 +59,7 @@ def _groups(groups: Sequence[Json]) -> list[dict[str, Json]]:
 
 
 def _curve(curve: Sequence[Json]) -> list[dict[str, Json]]:
-    """The Qini curve: the gain of each treated row times the share treated, from none treated to all."""
+    """Return the Qini curve: gain per treated row times the share treated, from 0 to 1."""
     rows: list[dict[str, Json]] = [{"kind": "curve", "share": 0.0, "gain": 0.0, "lower": 0.0, "upper": 0.0}]
     for point in curve:
         share = number_in(point, "share")
@@ -72,27 +72,27 @@ def _curve(curve: Sequence[Json]) -> list[dict[str, Json]]:
 
 
 def _subtitle(found: Json | Mapping[str, Json], average: float, percent: str) -> list[str]:
-    learner = f"Predicted by: {described(text_in(found, 'estimator'))}; judged by rows that it had not seen."
+    learner = f"Predicted by: {described(text_in(found, 'estimator'))}; evaluated out of sample."
     said = f"Dashed: average effect, {amount(average)}."
     p_value = number_in(found, "equal_groups", "p_value")
     if p_value is not None:
-        said += f" That all groups are alike: {p_text(p_value)}."
+        said += f" Test of equal group effects: {p_text(p_value)}."
     return [learner, f"{said} Bars and band: {percent} intervals."]
 
 
 def _alt(groups: Sequence[Json], y: str, found: Json | Mapping[str, Json]) -> str:
     values = [value for group in groups if (value := number_in(group, "estimate")) is not None]
     qini, error = number_in(found, "qini", "estimate"), number_in(found, "qini", "standard_error")
-    told = ", ".join(amount(value) for value in values)
+    values = ", ".join(amount(value) for value in values)
     area = "" if qini is None else f" The area under the Qini curve is {amount(qini)}"
     if area:
         area += "." if error is None else f", with a standard error of {amount(error)}."
-    return f"Effects on {y} in groups by the predicted effect, from the least to the most: {told}.{area}"
+    return f"Effects on {y} in groups by the predicted effect, from the least to the most: {values}.{area}"
 
 
 @cache
 def heterogeneity_template() -> Spec:
-    """The shape of every figure of varying effects."""
+    """Compile the Vega-Lite template of heterogeneous effects."""
     every = alt.Chart()
     groups = every.transform_filter("datum.kind === 'group'")
     x = alt.X("group:N", sort=None, axis=alt.Axis(title="Fifths by predicted effect", labelAngle=0, grid=False))

@@ -1,4 +1,4 @@
-"""A series before and after an intervention, with the two lines fitted to it and the first one carried on."""
+"""Interrupted time series: observed values, segmented fit and the counterfactual trend."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,23 +17,23 @@ __all__ = ["interrupted_series", "interrupted_series_template"]
 
 _WIDTH, _HEIGHT = 520, 300
 _GAP = 0.065
-"""Least distance between two labels, as a share of the height."""
+"""Minimum distance between two labels, as a share of the height."""
 
 _MOST_MARKS = 150
-"""Above so many periods the points are small."""
+"""Number of periods above which points are small."""
 
 
 def interrupted_series(plan: Plan, levels: str, estimates: Sequence[Estimate]) -> Figure | None:
-    """The series and its lines; None where no interrupted series was estimated.
+    """Draw the series and its segmented fit; None if no interrupted time series was estimated.
 
     Args:
         plan: the contrast's plan.
-        levels: the levels compared, as the title ends; empty where there is one contrast.
-        estimates: what the estimators answered.
+        levels: treatment levels compared, as the suffix of the title; empty for a single contrast.
+        estimates: results of the estimators.
     """
     found = next((estimate for estimate in estimates if estimate.name == "interrupted_series"), None)
-    told = None if found is None else found.diagnostics
-    periods, start = listed(told, "periods"), number_in(told, "first_period_after")
+    diagnostics = None if found is None else found.diagnostics
+    periods, start = listed(diagnostics, "periods"), number_in(diagnostics, "first_period_after")
     if found is None or found.estimate is None or len(periods) < 3 or start is None:
         return None
     times = [time for row in periods if (time := number_in(row, "time")) is not None]
@@ -68,13 +68,13 @@ def _range(periods: Sequence[Json]) -> tuple[float, float]:
 
 
 def _labels(periods: Sequence[Json], low: float, high: float) -> list[dict[str, Json]]:
-    """The names beside the ends of both lines, moved apart where they would cover each other."""
+    """Place the line names next to the line ends, without overlap."""
     fitted, before = (number_in(periods[-1], key) or 0.0 for key in ("fitted", "counterfactual"))
     middle, apart = (fitted + before) / 2, max(abs(fitted - before), _GAP * (high - low)) / 2
     up = 1.0 if fitted >= before else -1.0
     return [
         {"kind": "label", "of": "fitted", "at": middle + up * apart, "label": "trend after"},
-        {"kind": "label", "of": "counterfactual", "at": middle - up * apart, "label": "without it"},
+        {"kind": "label", "of": "counterfactual", "at": middle - up * apart, "label": "counterfactual"},
     ]
 
 
@@ -86,8 +86,8 @@ def _subtitle(plan: Plan, found: Estimate) -> list[str]:
         interval = f" ({percent} interval {amount(found.ci_lower)} to {amount(found.ci_upper)})"
     trend = "trend and seasons" if at(found.diagnostics, "seasons", "adjusted") is True else "trend"
     return [
-        f"Average distance from the {trend} before: {value}{interval}.",
-        f"Dashed: the {trend} before, carried on. Filled: from the intervention on.",
+        f"Average effect relative to the pre-intervention {trend}: {value}{interval}.",
+        f"Dashed: extrapolated pre-intervention {trend}. Filled: after the intervention.",
     ]
 
 
@@ -96,15 +96,15 @@ def _alt(found: Estimate, periods: Sequence[Json], y: str, start: str) -> str:
     fitted, before = (number_in(last, key) or 0.0 for key in ("fitted", "counterfactual"))
     level = number_in(at(found.diagnostics, "level_change"), "estimate") or 0.0
     return (
-        f"Points of {y} over {plural(len(periods), 'period')} with a line before and a line from {start} on. The level "
-        f"changes by {amount(level)}; at the end the line is at {amount(fitted)}, and that before, carried on, at "
-        f"{amount(before)}. On average over the periods after they are {amount(found.estimate or 0.0)} apart."
+        f"Points of {y} over {plural(len(periods), 'period')} with a fitted line before and after {start}. The level "
+        f"changes by {amount(level)}; at the end the fitted line is at {amount(fitted)} and the extrapolated "
+        f"pre-intervention line at {amount(before)}. The average effect is {amount(found.estimate or 0.0)}."
     )
 
 
 @cache
 def interrupted_series_template() -> Spec:
-    """The shape of every figure of an interrupted series."""
+    """Compile the Vega-Lite template of interrupted time series."""
     every = alt.Chart()
     periods = every.transform_filter("datum.kind === 'period'")
     tooltip = ["time:Q", "observed:Q", "fitted:Q", "counterfactual:Q"]

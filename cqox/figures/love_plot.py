@@ -1,4 +1,4 @@
-"""How alike the arms' covariates are, before and after weighting: Love's plot of standardised mean differences."""
+"""Love plot: absolute standardised mean differences of the covariates before and after weighting."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -22,7 +22,7 @@ _THRESHOLD = 0.1
 
 
 def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The plot, a panel for each population weighted to; None where no covariate was compared."""
+    """Draw the plot with a panel per weighting; None if no covariate was compared."""
     found = diagnostics.get("balance")
     targets = [name for name in listed(found, "weightings") if isinstance(name, str)]
     covariates = listed(found, "covariates")
@@ -34,9 +34,9 @@ def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
         panel = WEIGHTINGS.get(target, target) if targets else "Not weighted"
         for place, covariate in enumerate(shown):
             rows += _points(covariate, target, panel, place, weighted=bool(targets))
-    title = f"Balance: how alike the arms of {treatment} are in {plural(len(covariates), 'covariate')}"
+    title = f"Covariate balance between the arms of {treatment}: {plural(len(covariates), 'covariate')}"
     said = _said(found, targets)
-    cut = f" The {len(shown)} least alike are shown." if len(shown) < len(covariates) else ""
+    cut = f" The {len(shown)} least balanced are shown." if len(shown) < len(covariates) else ""
     alt_text = f"Love plot of absolute standardised mean differences. {said}{cut} {_listed(shown, targets)}"
     brief = _said(found, targets) if len(targets) < 3 else _spread(found, targets)
     spec = filled(love_plot_template(), rows, title=title, subtitle=f"{brief}{cut}", alt=alt_text)
@@ -49,7 +49,7 @@ def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
 
 
 def _listed(shown: Sequence[Json], targets: Sequence[str]) -> str:
-    """The covariates farthest apart with their differences, in words."""
+    """Describe the least balanced covariates in words."""
     first = targets[0] if targets else "ATE"
     said = []
     for each in shown[:_MOST_WORDS]:
@@ -60,7 +60,7 @@ def _listed(shown: Sequence[Json], targets: Sequence[str]) -> str:
 
 
 def _shown(covariates: Sequence[Json], targets: Sequence[str]) -> list[Json]:
-    """The covariates to show: those least alike before or after, in the order of the difference before."""
+    """Select the least balanced covariates before or after, ordered by the difference before."""
     first = targets[0] if targets else "ATE"
     by_name = {text_in(each, "name"): each for each in reversed(covariates)}
     known = [each for each in reversed(by_name.values()) if number_in(each, f"before_{first}") is not None]
@@ -102,7 +102,7 @@ def _said(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
 
 
 def _spread(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
-    """The largest difference before, and the least and the most that is left of it, where panels are many."""
+    """Summarise many panels: the largest difference before and the range of the largest differences after."""
     sides = {
         side: [number_in(at(found, "largest", f"{side}_{target}"), "value") for target in targets]
         for side in ("before", "after")
@@ -116,7 +116,7 @@ def _spread(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
 
 @cache
 def love_plot_template() -> Spec:
-    """The shape of every Love plot."""
+    """Compile the Vega-Lite template of Love plots."""
     rows = alt.Chart().encode(
         y=alt.Y(
             "covariate:N",

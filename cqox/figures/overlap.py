@@ -1,4 +1,4 @@
-"""The probability of treatment in each arm, mirrored, so that what has no counterpart stands out."""
+"""Overlap plot: mirrored histograms of the propensity score by arm."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT = 520, 260
 
 
 def overlap(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The mirrored histogram; None where there is no probability of treatment."""
+    """Draw the mirrored histogram; None if there is no propensity score."""
     found = diagnostics.get("overlap")
     bins = listed(found, "bins")
     outside = number_in(found, "share_outside")
@@ -32,7 +32,7 @@ def overlap(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
     rows += [{"kind": "outside", "from": 0.0, "to": low}, {"kind": "outside", "from": high, "to": 1.0}]
     for arm, count, end in (("Treated", treated, top), ("Untreated", control, bottom)):
         rows.append({"kind": "label", "arm": arm, "at": end / 2, "label": [arm, plural(count, "row")]})
-    title = f"Overlap: who could have been in either arm of {treatment}"
+    title = f"Overlap of the arms of {treatment}"
     given = "given" if text_in(found, "probability") == "given" else "estimated by a logit"
     said = (
         f"{outside:.1%} of {treated + control:,.0f} rows have a probability of treatment ({given}) outside "
@@ -48,7 +48,7 @@ def overlap(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
 
 
 def _bars(bins: Sequence[Json], treated: float, control: float) -> list[dict[str, Json]]:
-    """A bar for each bin and arm that has rows, the untreated ones downwards."""
+    """Return a bar per non-empty bin and arm, the untreated downwards."""
     rows: list[dict[str, Json]] = []
     for each in bins:
         for arm, key, total in (("Treated", "treated", treated), ("Untreated", "control", -control)):
@@ -61,7 +61,7 @@ def _bars(bins: Sequence[Json], treated: float, control: float) -> list[dict[str
 
 @cache
 def overlap_template() -> Spec:
-    """The shape of every figure of overlap."""
+    """Compile the Vega-Lite template of overlap plots."""
     every = alt.Chart()
     colour = alt.Color("arm:N", scale=alt.Scale(domain=["Treated", "Untreated"], range=[ORANGE, BLUE]), legend=None)
     shade = (

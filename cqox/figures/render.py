@@ -1,4 +1,4 @@
-"""Pictures of specifications, drawn without a browser, a network or a font of the machine."""
+"""Rendering of specifications to SVG and PNG without a browser, network access or system fonts."""
 
 import base64
 import html
@@ -19,14 +19,14 @@ __all__ = ["render_png", "render_svg"]
 _FONTS = Path(__file__).with_name("fonts")
 _VERSION = "6.4"
 _NOWHERE: list[str] = []
-"""Addresses from which a specification may read data: none."""
+"""URLs that a specification may load data from: none."""
 
 _TEXT = re.compile(r"<text([^>]*)>(.*?)</text>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 
 
 def render_svg(spec: Mapping[str, Json]) -> bytes:
-    """The figure as SVG, UTF-8, with the glyphs that it uses inside: it looks the same wherever it is opened."""
+    """Render the figure as UTF-8 SVG with embedded glyphs, so that it looks the same in every viewer."""
     _register_fonts()
     svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VERSION, allowed_base_urls=_NOWHERE)
     said = spec.get("description")
@@ -36,11 +36,11 @@ def render_svg(spec: Mapping[str, Json]) -> bytes:
 
 
 def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
-    """The figure as PNG.
+    """Render the figure as PNG.
 
     Args:
         spec: the Vega-Lite specification.
-        scale: pixels for each unit of length; 2 is sharp on most screens.
+        scale: pixels per unit of length; 2 is sharp on most screens.
     """
     _register_fonts()
     png: bytes = vl_convert.vegalite_to_png(
@@ -50,7 +50,7 @@ def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
 
 
 def _faces(svg: str) -> str:
-    """A style sheet that holds the letters of each weight."""
+    """Return a style sheet that embeds the glyphs of each font weight."""
     used: dict[str, set[str]] = {"Regular": set(), "Bold": set()}
     for attributes, content in _TEXT.findall(svg):
         weight = "Bold" if 'font-weight="bold"' in attributes else "Regular"
@@ -74,5 +74,5 @@ def _typeface(weight: str) -> Typeface:
 
 @cache
 def _register_fonts() -> None:
-    """Once in a process: the renderer keeps what it is told."""
+    """Register the fonts once per process; the renderer's font registry is global."""
     vl_convert.register_font_directory(str(_FONTS))

@@ -1,4 +1,4 @@
-"""The density of a score on both sides of a cutoff: a step at the cutoff is a sign of units that chose their side."""
+"""Density of the score on both sides of a cutoff; a jump at the cutoff is evidence of manipulation."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT = 520, 240
 
 
 def score_density(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The histogram with both local densities; None where manipulation was not tested.
+    """Draw the histogram with the local density on each side; None if manipulation was not tested.
 
     Args:
         plan: the contrast's plan.
@@ -36,7 +36,7 @@ def score_density(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     title = f"Density of {x} around the cutoff {cutoff:g}"
     left, right = number_in(found, "density_below") or 0.0, number_in(found, "density_above") or 0.0
     said = f"Just below the cutoff it is {amount(left)}, just above {amount(right)}"
-    said += "." if p is None else f"; test of no step: {p_text(p)}."
+    said += "." if p is None else f"; density test: {p_text(p)}."
     subtitle = ["Bars: share of rows per unit of the score. Lines: local polynomial fits.", said]
     alt_text = f"Histogram of {x} with a line on each side of the cutoff {cutoff:g}. {said}"
     spec = filled(score_density_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
@@ -52,7 +52,7 @@ def _row(kind: str, each: Json, keys: Sequence[str]) -> dict[str, Json]:
 
 @cache
 def score_density_template() -> Spec:
-    """The shape of every figure of a score's density."""
+    """Compile the Vega-Lite template of score density plots."""
     every = alt.Chart()
     colour = alt.Color("side:N", scale=alt.Scale(domain=["below", "above"], range=[BLUE, ORANGE]), legend=None)
     bars = (

@@ -1,4 +1,4 @@
-"""What the adjusted regression would say beside a confounder, by how strong it is, with covariates as yardsticks."""
+"""Sensitivity contour plot: adjusted estimates by strength of an unmeasured confounder, with benchmark covariates."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,26 +16,26 @@ from cqox.figures.figure import Figure, Spec
 __all__ = ["sensitivity_contour", "sensitivity_contour_template"]
 
 _ABOUT = "ols_adjustment"
-"""The estimate that the robustness values are of."""
+"""Estimate that the robustness values refer to."""
 
 _WIDTH, _HEIGHT = 520, 340
 _POINTS = 48
 _LEVELS = (0.75, 0.5, 0.25, 0.0, -0.5)
-"""Shares of the estimate that are left on the lines."""
+"""Shares of the estimate along the contour lines."""
 
 _MOST_COVARIATES = 6
 _LEAST_RANGE = 0.02
 _LEAST_IN_VIEW = 0.15
-"""Share of the width that a line must cross to be drawn."""
+"""Minimum share of the width that a contour line must span to be drawn."""
 
 _LETTER, _ASIDE, _LABEL_HEIGHT = 6.0, 10, 13
-"""Pixels: width of a Latin letter of a covariate's name, its distance from the diamond, and the room it takes."""
+"""Pixels: letter width of a covariate's name, distance from the diamond, and label height."""
 
 
 def sensitivity_contour(
     plan: Plan, treatment: str, diagnostics: Mapping[str, Json], primary: str | None = None
 ) -> Figure | None:
-    """The lines of equal adjusted estimates; None where no regression was adjusted."""
+    """Draw the contours of the adjusted estimate; None if no adjusted regression was computed."""
     found = diagnostics.get("robustness")
     value, error = number_in(found, "estimate"), number_in(found, "standard_error")
     degrees, robust = number_in(found, "degrees_of_freedom"), number_in(found, "robustness_value")
@@ -46,27 +46,27 @@ def sensitivity_contour(
     end = min(max(*reach, _LEAST_RANGE), 0.99)
     rows = _lines(value, error, degrees, end) + _named([_in_view(row, end) for row in marks], end)
     rows.append({"kind": "robust", "x": robust, "y": robust, "label": f"robustness value {robust:.2g}"})
-    title = f"How strong a confounder would undo the effect of {treatment}"
+    title = f"Sensitivity of the effect of {treatment} to an unmeasured confounder"
     said = (
-        f"{described(_ABOUT)} says {amount(value)}; a confounder that explains {robust:.1%} of what is left of "
-        "both treatment and outcome brings it to 0"
+        f"{described(_ABOUT)}: {amount(value)}; a confounder that explains {robust:.1%} of the residual variance of "
+        "both treatment and outcome reduces it to 0"
     )
     strongest = f" Strongest covariate: {text_in(marks[0], 'label')}." if marks else ""
     outcome = short(plan.label("y"), 32)
     spec = filled(
         sensitivity_contour_template(), rows, title=title,
         subtitle=_subtitle(said, marks, primary),
-        alt=f"Lines of equal estimates over the shares of variance that a confounder explains. {said}.{strongest}",
+        alt=f"Contours of the estimate over the shares of variance that a confounder explains. {said}.{strongest}",
     )  # fmt: skip
     for axis in ("x", "y"):
         put(spec, [0, end], "layer", 0, "encoding", axis, "scale", "domain")
-    put(spec, f"Share of the remaining variance of {outcome}", "layer", 0, "encoding", "y", "axis", "title")
-    put(spec, f"Share of the remaining variance of {treatment}", "layer", 0, "encoding", "x", "axis", "title")
+    put(spec, f"Share of the residual variance of {outcome}", "layer", 0, "encoding", "y", "axis", "title")
+    put(spec, f"Share of the residual variance of {treatment}", "layer", 0, "encoding", "x", "axis", "title")
     return Figure(name="sensitivity_contour", title=title, alt=str(spec["description"]), spec=spec)
 
 
 def _subtitle(said: str, marks: Sequence[dict[str, Json]], primary: str | None) -> list[str]:
-    keys = ["Lines: the estimate beside such a confounder."]
+    keys = ["Lines: the estimate adjusted for such a confounder."]
     if marks:
         several = any(row["times"] != 1 for row in marks)
         keys.append(f"Diamonds: covariates{', and 2x, 3x the strongest' if several else ''}.")
@@ -75,12 +75,12 @@ def _subtitle(said: str, marks: Sequence[dict[str, Json]], primary: str | None) 
 
 
 def _in_view(row: dict[str, Json], end: float) -> dict[str, Json]:
-    """The mark, at the edge where it lies beyond: a covariate may explain all that is left."""
+    """Clip a mark to the view: a covariate may explain all residual variance."""
     return row | {axis: min(share, end) for axis in ("x", "y") if isinstance(share := row[axis], float)}
 
 
 def _marks(found: Json) -> list[dict[str, Json]]:
-    """A diamond for each covariate, the strongest first, with how many times as strong where more than once."""
+    """Return a diamond per benchmark covariate, strongest first, with its multiple if not 1."""
     names: list[str] = []
     rows: list[dict[str, Json]] = []
     for each in listed(found, "benchmarks"):
@@ -102,7 +102,7 @@ def _marks(found: Json) -> list[dict[str, Json]]:
 
 
 def _named(marks: Sequence[dict[str, Json]], end: float) -> list[dict[str, Json]]:
-    """The marks with the names to be written: covariates go first, and none is written over another."""
+    """Return the marks whose names fit without overlap; covariates take precedence over multiples."""
     taken: list[tuple[float, float, float]] = []
     names: dict[int, str] = {}
     for place in sorted(range(len(marks)), key=lambda place: marks[place]["times"] != 1):
@@ -119,11 +119,11 @@ def _named(marks: Sequence[dict[str, Json]], end: float) -> list[dict[str, Json]
 
 
 def _lines(value: float, error: float, degrees: float, end: float) -> list[dict[str, Json]]:
-    """The lines along which a share of the estimate is left, as far as they are in view, with what is left there."""
+    """Return the contour lines within the view, each with its adjusted estimate."""
     rows: list[dict[str, Json]] = []
     for share in _LEVELS:
         product = ((1 - share) * value / error) ** 2 / degrees
-        # On the line y = product (1 - x) / x; it enters the view where y = end.
+        # The contour is y = product (1 - x) / x; it enters the view at y = end.
         first = product / (product + end)
         if first > (1 - _LEAST_IN_VIEW) * end:
             continue
@@ -140,7 +140,7 @@ def _lines(value: float, error: float, degrees: float, end: float) -> list[dict[
 
 @cache
 def sensitivity_contour_template() -> Spec:
-    """The shape of every figure of sensitivity."""
+    """Compile the Vega-Lite template of sensitivity contour plots."""
     every = alt.Chart()
     shares = alt.Scale(domain=[0, 1], nice=False)
     away = alt.condition("datum.away", alt.value(ORANGE), alt.value(GREY))

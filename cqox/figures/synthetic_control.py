@@ -1,4 +1,4 @@
-"""A synthetic control beside what was seen, and the gap beside those of untreated units taken as if treated."""
+"""Synthetic control plot: observed and synthetic paths, and the gap with placebo gaps."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,24 +17,24 @@ __all__ = ["synthetic_control", "synthetic_control_template"]
 
 _WIDTH, _HEIGHT = 520, 220
 _MANY_TIMES = 5.0
-"""Placebos that fit this many times worse before treatment than the treated units tell nothing of their gap."""
+"""Largest ratio of a placebo's pre-treatment RMSPE to that of the treated units for it to be shown."""
 
 _GAP = 0.08
-"""Least distance between two labels, as a share of the height."""
+"""Minimum distance between two labels, as a share of the height."""
 
 
 def synthetic_control(plan: Plan, treatment: str, estimates: Sequence[Estimate]) -> Figure | None:
-    """The path and the gap of the synthetic control; None where none was computed.
+    """Draw the paths and the gap of the synthetic control; None if it was not computed.
 
     Args:
         plan: the contrast's plan.
-        treatment: what the treatment is called.
-        estimates: what the estimators answered.
+        treatment: label of the treatment.
+        estimates: results of the estimators.
     """
     found = next((estimate for estimate in estimates if estimate.name == "synthetic_control"), None)
-    told = None if found is None else found.diagnostics
-    periods = listed(told, "periods")
-    start, value = number_in(told, "first_treated_period"), None if found is None else found.estimate
+    diagnostics = None if found is None else found.diagnostics
+    periods = listed(diagnostics, "periods")
+    start, value = number_in(diagnostics, "first_treated_period"), None if found is None else found.estimate
     if found is None or len(periods) < 3 or start is None or value is None:
         return None
     times = [time for row in periods if (time := number_in(row, "time")) is not None]
@@ -67,7 +67,7 @@ def _paths(periods: Sequence[Json]) -> list[dict[str, Json]]:
 
 
 def _placebos(found: Estimate, times: Sequence[float]) -> list[dict[str, Json]]:
-    """A row for each placebo and period, of the placebos that fit well enough to tell something."""
+    """Return a row per placebo and period, for the placebos with sufficient pre-treatment fit."""
     worst = _MANY_TIMES * (number_in(found.diagnostics, "pre_rmspe") or 0.0)
     rows: list[dict[str, Json]] = []
     for number, placebo in enumerate(listed(found.diagnostics, "placebo_in_space", "gaps")):
@@ -92,7 +92,7 @@ def _range(rows: Sequence[Json], keys: Sequence[str]) -> tuple[float, float]:
 
 
 def _labels(periods: Sequence[Json], path: tuple[float, float]) -> list[dict[str, Json]]:
-    """The names beside the last points of the two paths, moved apart where they would cover each other."""
+    """Place the names next to the last points of both paths, without overlap."""
     seen, made = (number_in(periods[-1], key) or 0.0 for key in ("observed", "synthetic"))
     least = _GAP * (path[1] - path[0])
     middle, apart = (seen + made) / 2, max(abs(seen - made), least) / 2
@@ -104,16 +104,16 @@ def _labels(periods: Sequence[Json], path: tuple[float, float]) -> list[dict[str
 
 
 def _subtitle(found: Estimate, placebos: Sequence[Mapping[str, Json]]) -> list[str]:
-    told = found.diagnostics
-    treated, donors = number_in(told, "treated_units") or 0.0, len(listed(told, "donor_weights"))
+    diagnostics = found.diagnostics
+    treated, donors = number_in(diagnostics, "treated_units") or 0.0, len(listed(diagnostics, "donor_weights"))
     lines = [
-        f"{plural(treated, 'treated unit')}, {plural(donors, 'donor')} with weight. Dashed rule: start of treatment."
+        f"{plural(treated, 'treated unit')}, {plural(donors, 'donor')} of positive weight. Dashed: start of treatment."
     ]
     shown = len({row["placebo"] for row in placebos})
     if shown:
-        p_value = "" if found.p_value is None else f" {p_text(found.p_value)} by rank among all of them."
+        p_value = "" if found.p_value is None else f" {p_text(found.p_value)} by rank among all placebos."
         who = plural(shown, "untreated unit") if treated <= 1 else f"{plural(shown, 'group')} of untreated units"
-        lines.append(f"Grey: {who} taken as treated, of those that fit.{p_value}")
+        lines.append(f"Grey: placebo gaps of {who} with sufficient fit.{p_value}")
     return lines
 
 
@@ -135,7 +135,7 @@ def _alt(found: Estimate, periods: Sequence[Json], y: str, value: float, start: 
 
 @cache
 def synthetic_control_template() -> Spec:
-    """The shape of every figure of a synthetic control."""
+    """Compile the Vega-Lite template of synthetic control plots."""
     every = alt.Chart()
     x = alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title=""))
 

@@ -1,4 +1,4 @@
-"""How the weights of each weighting are distributed, treated above and untreated below: a few large ones carry it."""
+"""Distribution of the weights of each weighting: mirrored histograms by arm."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -17,13 +17,13 @@ __all__ = ["weights", "weights_template"]
 _WIDTH, _WIDE, _HEIGHT = 250, 420, 130
 _PANELS_BESIDE = 3
 _TIMES = "datum.value < 1 ? '1/' + format(1 / datum.value, ',~g') : format(datum.value, ',~g')"
-"""Powers of two as people say them: 1/64 is short where 0.015625 takes the room of three labels."""
+"""Axis labels of powers of two as fractions: 1/64 is shorter than 0.015625."""
 
 _ARMS = (("treated", "Treated", 1.0), ("control", "Untreated", -1.0))
 
 
 def weights(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """The mirrored histograms, a panel for each weighting; None where no rows were weighted."""
+    """Draw the mirrored histograms, one panel per weighting; None if no rows were weighted."""
     found = diagnostics.get("weights")
     rows: list[dict[str, Json]] = []
     heaviest = ("", "", 0.0)
@@ -38,9 +38,9 @@ def weights(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
                 heaviest = (WEIGHTINGS.get(name, name), arm.lower(), largest)
     if not rows:
         return None
-    title = f"Weights: how much each row of either arm of {treatment} counts"
+    title = f"Distribution of the weights by arm of {treatment}"
     said = f"The largest is {heaviest[2]:.3g} times the mean of its arm ({heaviest[0]}, {heaviest[1]})"
-    subtitle = f"Treated above, untreated below; 1 is the mean of the arm, rows that are not used are left out. {said}."
+    subtitle = f"Treated above, untreated below; 1 is the mean of the arm, rows with zero weight are excluded. {said}."
     alt_text = f"Mirrored histograms of the weights of {panels} weightings, treated above and untreated below. {said}."
     lines = [part.strip() for part in subtitle.split(". ", 1)]
     spec = filled(weights_template(), rows, title=title, subtitle=[f"{lines[0]}.", lines[1]], alt=alt_text)
@@ -63,7 +63,7 @@ def _bars(found: Json, name: str, key: str, arm: str, side: float) -> list[dict[
 
 @cache
 def weights_template() -> Spec:
-    """The shape of every figure of weights."""
+    """Compile the Vega-Lite template of weight distributions."""
     every = alt.Chart()
     scale = alt.Scale(domain=["Treated", "Untreated"], range=[ORANGE, BLUE])
     bars = every.mark_rect(opacity=0.85, stroke="white", strokeWidth=0.4).encode(

@@ -36,7 +36,7 @@ def test_the_axis_holds_every_point_and_what_is_cut_ends_at_its_edge():
 def test_the_joint_test_and_what_it_would_find_are_told():
     lines = of_design("staggered").figures["event_study"].spec["title"]["subtitle"]
     assert any("Joint test before treatment: p = " in line for line in lines)
-    assert any("4 times in 5" in line for line in lines)
+    assert any("with 80% power" in line for line in lines)
     assert any("change from the period before" in line for line in lines)
 
 

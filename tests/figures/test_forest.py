@@ -120,7 +120,7 @@ def test_the_value_of_a_policy_is_told_as_a_mean_beside_that_of_the_log():
     figure = forest(Plan(data, Settings()), "treatment", [policy], "ope_dr")
     assert figure.title == "Value of the target policy in clicks"
     assert figure.spec["layer"][0]["encoding"]["x"]["axis"]["title"] == "Mean of clicks for each decision"
-    assert "The policy that was logged had 2.25 (dashed)." in figure.spec["title"]["subtitle"]
+    assert "Value of the logged policy: 2.25 (dashed)." in figure.spec["title"]["subtitle"]
 
 
 def test_the_dashed_line_is_no_effect_or_what_the_logged_policy_had_and_leaves_headings_out():
@@ -143,4 +143,4 @@ def test_values_of_policies_are_shown_without_the_zero_that_they_are_not_compare
 
 def test_one_estimate_is_called_one_and_no_number_of_looks():
     assert figure_of(one("a", 1.0)).spec["title"]["subtitle"] == ["1 estimate of one quantity with its 95% interval."]
-    assert "not independent looks" in figure_of(one("a", 1.0), one("b", 2.0)).spec["title"]["subtitle"][0]
+    assert "the estimates are not independent" in figure_of(one("a", 1.0), one("b", 2.0)).spec["title"]["subtitle"][0]

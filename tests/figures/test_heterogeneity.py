@@ -24,7 +24,7 @@ def test_the_curve_begins_and_ends_at_nothing_and_is_the_gain_times_the_share():
 
 def test_the_words_name_treatment_outcome_learner_and_level():
     figure = of_design("cross-section").figures["heterogeneity"]
-    assert figure.title == "Whom 広告配信 affects more"
+    assert figure.title == "Heterogeneous effects of 広告配信"
     assert "売上高（円）" in figure.alt
     assert "Qini" in figure.alt
     first, second = figure.spec["title"]["subtitle"]

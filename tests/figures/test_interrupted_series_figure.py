@@ -27,14 +27,16 @@ def test_the_lines_are_those_of_the_estimate(monthly):
 def test_the_words_say_the_start_and_the_effect(monthly):
     figure = monthly.figures["interrupted_series"]
     assert "売上高（円）" in figure.title
-    assert "2026-07 on" in figure.alt
+    assert "before and after 2026-07" in figure.alt
     assert "95% interval" in figure.spec["title"]["subtitle"][0]
     axis = figure.spec["layer"][0]["encoding"]["x"]["axis"]
     assert axis["title"] == "年度"
     assert "2024-01" in axis["labelExpr"]
 
 
-@pytest.mark.parametrize(("pairs", "carried"), [(0, "the trend before"), (2, "the trend and seasons before")])
+@pytest.mark.parametrize(
+    ("pairs", "carried"), [(0, "pre-intervention trend"), (2, "pre-intervention trend and seasons")]
+)
 def test_the_words_say_what_is_carried_on(monthly, pairs, carried):
     settings = Settings(season_length=12.0, season_pairs=pairs)
     again = drawn(replace(monthly.plan.data, time_labels=None, time_values=np.arange(48.0)), settings)

@@ -37,7 +37,7 @@ def test_of_many_covariates_the_least_alike_are_shown_and_the_cut_is_said():
     figure = love_plot("t", balance(*many))
     shown = {row["covariate"] for row in values(figure)}
     assert shown == {f"x{k}" for k in range(20, 60)}
-    assert "The 40 least alike are shown." in figure.spec["title"]["subtitle"]
+    assert "The 40 least balanced are shown." in figure.spec["title"]["subtitle"]
     assert "60 covariates" in figure.title
 
 

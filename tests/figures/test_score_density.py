@@ -21,7 +21,7 @@ def test_a_score_without_an_outcome_has_this_figure_alone():
     figures = drawn(score(np.random.default_rng(1).normal(0, 1, 800), 0.0)).figures
     assert set(figures) == {"score_density"}
     assert figures["score_density"].title == "Density of 点数 around the cutoff 0"
-    assert "test of no step: p = " in figures["score_density"].alt
+    assert "density test: p = " in figures["score_density"].alt
 
 
 def test_bars_count_the_rows_between_their_edges():

@@ -73,7 +73,7 @@ def test_a_line_of_which_hardly_any_is_in_view_is_neither_drawn_nor_labelled():
 
 
 def test_the_key_names_diamonds_only_where_there_are_some():
-    assert told_of()[1][-1] == "Lines: the estimate beside such a confounder."
+    assert told_of()[1][-1] == "Lines: the estimate adjusted for such a confounder."
     assert told_of(("x", 1, 0.1, 0.1))[1][-1].endswith("Diamonds: covariates.")
     assert told_of(("x", 1, 0.1, 0.1), ("x", 2, 0.2, 0.2))[1][-1].endswith("and 2x, 3x the strongest.")
 
@@ -81,7 +81,7 @@ def test_the_key_names_diamonds_only_where_there_are_some():
 def test_the_estimate_that_it_is_about_is_named_and_set_apart_from_the_primary():
     for primary in (None, "ols_adjustment"):
         said = told_of(primary=primary)[1]
-        assert said[0].startswith("Regression adjustment (OLS) says 1.00; ")
+        assert said[0].startswith("Regression adjustment (OLS): 1.00; ")
         assert not any("The decision" in line for line in said)
     assert "The decision uses another estimate: Augmented weighting (AIPW)." in told_of(primary="aipw")[1]
     drawn = of_design("cross-section")
