@@ -58,7 +58,7 @@ def _tasks() -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
     from cqox.tasks import observe_tasks
-    from cqox.telemetry.export_stats import CountedSpanExporter, CountedSpans, Ledger
+    from cqox.telemetry.export_stats import CountedSpanExporter, CountedSpans, ExportStats
     from cqox.telemetry.recorder import OpenTelemetryRecorder
     from cqox.telemetry.tasks import TaskSpans
 
@@ -66,9 +66,9 @@ def _tasks() -> None:
         def export(self, spans: object) -> SpanExportResult:
             return SpanExportResult.SUCCESS
 
-    ledger = Ledger("traces", 2048)
+    stats = ExportStats("traces", 2048)
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(CountedSpans(BatchSpanProcessor(CountedSpanExporter(Nowhere(), ledger)), ledger))
+    provider.add_span_processor(CountedSpans(BatchSpanProcessor(CountedSpanExporter(Nowhere(), stats)), stats))
     recorder = OpenTelemetryRecorder(provider.get_tracer("benchmark"))
     watched = {"off": None, "on, one in ten": TaskSpans(recorder, ratio=0.1), "on": TaskSpans(recorder)}
     print(f"A task that does nothing, µs of CPU, best of {_REPEATS} × {_TASKS}")

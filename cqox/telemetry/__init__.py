@@ -1,6 +1,7 @@
-"""Traces, measures and logs of what CQOx does.
+"""Traces, metrics and logs of CQOx.
 
-Importing it loads neither OpenTelemetry nor an event loop: worker processes do. `cqox.telemetry.setup.start` begins.
+Importing this package loads neither OpenTelemetry nor an event loop, so that worker processes can import it.
+`cqox.telemetry.setup.start` starts the telemetry of a process.
 """
 
 from cqox.telemetry.context import TraceContext, from_headers

@@ -1,4 +1,4 @@
-"""Measures of an analysis: from the steps that its worker reports, and from its report."""
+"""Metrics of an analysis, from the steps that its worker reports and from its report."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,13 +6,13 @@ from cqox.telemetry import metric_definitions, metrics
 
 __all__ = ["measure_report", "measured_steps"]
 
-type _Tell = Callable[[Mapping[str, object]], None]
+type _ReportStep = Callable[[Mapping[str, object]], None]
 
 _ESTIMATE = "estimate."
 
 
-def measured_steps(tell: _Tell) -> _Tell:
-    """A `tell` that measures each step before it passes it on."""
+def measured_steps(report_step: _ReportStep) -> _ReportStep:
+    """Wrap a step reporter so that it measures each step before passing it on."""
 
     def measured(step: Mapping[str, object]) -> None:
         name, seconds = step.get("step"), step.get("seconds")
@@ -22,16 +22,16 @@ def measured_steps(tell: _Tell) -> _Tell:
                 metrics.record(metric_definitions.ESTIMATOR_DURATION, seconds, labels)
             else:
                 metrics.record(metric_definitions.STEP_DURATION, seconds, {"step": name})
-        tell(step)
+        report_step(step)
 
     return measured
 
 
 def measure_report(report: Mapping[str, object], *, rows: object) -> None:
-    """Measure what a finished report says.
+    """Record the metrics of a finished report.
 
     Args:
-        report: the report; its `gates` are looked at.
+        report: the report; its `gates` are counted.
         rows: rows of the data set.
     """
     gates = report.get("gates")

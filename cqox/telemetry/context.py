@@ -1,7 +1,6 @@
-"""Which trace and which span this is, and how one process tells the next: W3C Trace Context. Pure.
+"""W3C Trace Context: parsing, generation and propagation of trace and span ids. Pure.
 
-The ids exist whether or not anything records spans, so that an answer, an error and a log line can always name the
-trace that they belong to.
+Ids exist whether or not spans are recorded, so that responses, errors and log lines can always name their trace.
 """
 
 import hashlib
@@ -23,13 +22,13 @@ _SAMPLED = 0x01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceContext:
-    """One span of one trace.
+    """Ids and flags of one span.
 
     Attributes:
         trace_id: 32 hexadecimal digits, not all zero.
         span_id: 16 hexadecimal digits, not all zero.
-        sampled: whether the one who began the trace records it.
-        state: `tracestate` as it came; empty where there was none.
+        sampled: the sampled flag of the trace.
+        state: `tracestate` as received; empty if there was none.
     """
 
     trace_id: str
@@ -39,23 +38,23 @@ class TraceContext:
 
     @property
     def traceparent(self) -> str:
-        """The context as the `traceparent` field."""
+        """Format the context as a `traceparent` header."""
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
 
     def child(self) -> "TraceContext":
-        """Another span of the same trace."""
+        """Return the context of a new span in the same trace."""
         return TraceContext(
             trace_id=self.trace_id, span_id=secrets.token_hex(8), sampled=self.sampled, state=self.state
         )
 
 
 def parse(traceparent: str, state: str = "") -> TraceContext | None:
-    """The context that a `traceparent` names; None where it names none."""
+    """Parse a `traceparent`; None if it is invalid."""
     match = _TRACEPARENT.fullmatch(traceparent.strip())
     if match is None:
         return None
     version, trace_id, span_id, flags, more = match.groups()
-    # Version 00 ends after the flags; later ones may go on. ff is no version.
+    # Version 00 ends after the flags; later versions may append fields. Version ff is invalid.
     if version == "ff" or (version == "00" and more) or not int(trace_id, 16) or not int(span_id, 16):
         return None
     return TraceContext(
@@ -67,7 +66,7 @@ def parse(traceparent: str, state: str = "") -> TraceContext | None:
 
 
 def from_headers(headers: Iterable[tuple[str, str]]) -> TraceContext | None:
-    """The caller's context; None where it sent none, more than one, or one that cannot be read."""
+    """Extract the caller's context; None if `traceparent` is missing, repeated or invalid."""
     parents: list[str] = []
     states: list[str] = []
     for name, value in headers:
@@ -80,7 +79,7 @@ def from_headers(headers: Iterable[tuple[str, str]]) -> TraceContext | None:
 
 
 def to_headers(context: TraceContext) -> list[tuple[str, str]]:
-    """The fields that hand `context` to the next service."""
+    """Return the headers that propagate `context` to the next service."""
     fields = [(TRACEPARENT, context.traceparent)]
     if context.state:
         fields.append((TRACESTATE, context.state))
@@ -88,7 +87,7 @@ def to_headers(context: TraceContext) -> list[tuple[str, str]]:
 
 
 def of_request_id(request_id: str) -> TraceContext:
-    """The context of a request that nobody traces: every service makes the same trace id of the same request id."""
+    """Derive the context of an untraced request from its request id; every service derives the same trace id."""
     trace_id = request_id
     if not _TRACE_ID.fullmatch(request_id) or not int(request_id, 16):
         trace_id = hashlib.blake2b(request_id.encode(), digest_size=16).hexdigest()

@@ -1,15 +1,15 @@
-"""Control characters made visible and long texts shortened, for whatever shows a text that a client may have written.
+"""Escaping of control characters and truncation of long texts, for output of untrusted text.
 
-What is escaped can neither end a line, steer a terminal, reverse the direction of text nor break an encoding. A
-backslash stays as it is, so that escaping twice changes nothing.
+Escaped text cannot end a line, control a terminal, reverse the text direction or break an encoding. Backslashes are not
+escaped, so that escaping is idempotent.
 """
 
 import re
 
 __all__ = ["escaped", "shortened"]
 
-# C0, DEL and C1; marks, embeddings, overrides and isolates of direction; separators of lines and paragraphs; invisible
-# operators, annotations and tags; the byte order mark; lone surrogates, which no encoding can express.
+# C0, DEL and C1; directional marks, embeddings, overrides and isolates; line and paragraph separators; invisible
+# operators, annotations and tags; the byte order mark; lone surrogates, which UTF-8 cannot encode.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
@@ -18,17 +18,17 @@ _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def escaped(text: str) -> str:
-    r"""Escape every character that does more than stand in a line: `\n`, `\x1b`, `\u202e`."""
+    r"""Escape control and formatting characters, such as `\n`, `\x1b` and `\u202e`."""
     return text if text.isprintable() else _UNSAFE.sub(_shown, text)
 
 
 def shortened(text: str, most: int, *, left_out: int = 0) -> str:
-    """Keep the head and the tail of a text that is longer than `most` characters, and say how much is missing.
+    """Truncate a text longer than `most` characters in its middle, with a note of the number of characters omitted.
 
     Args:
-        text: the text.
-        most: how many characters may stay, without the note.
-        left_out: how many characters are missing from it already.
+        text: text to truncate.
+        most: maximum number of characters, without the note.
+        left_out: number of characters already omitted from it.
     """
     if len(text) <= most:
         return text + _note(left_out) if left_out else text

@@ -1,8 +1,8 @@
-"""On the way to a collector: bounded, counted, and quiet about a collector that is away.
+"""Export statistics: counts of queued and dropped records, and processors that bound the export queues.
 
-A span that finds the queue full is lost at once, the ones before it are kept; a batch that the collector does not take
-is lost; what is still waiting when the process ends is lost. Each is counted by its reason and logged at most once a
-minute. No request ever waits for any of it.
+A span is dropped if the queue is full, and earlier spans are kept; a batch that the collector rejects is dropped;
+records still queued at the end of the process are dropped. Each loss is counted by its reason and logged at most once a
+minute. No request waits for an export.
 """
 
 import logging
@@ -19,19 +19,19 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from cqox.telemetry import metric_definitions, metrics
 
-__all__ = ["CountedLogExporter", "CountedLogs", "CountedSpanExporter", "CountedSpans", "Ledger"]
+__all__ = ["CountedLogExporter", "CountedLogs", "CountedSpanExporter", "CountedSpans", "ExportStats"]
 
 _log = logging.getLogger("cqox.telemetry")
 _SAY_AGAIN_SECONDS = 60.0
 
 
-class Ledger:
-    """How many records of one signal wait, and how many were lost and why.
+class ExportStats:
+    """Counts of queued records and of dropped records by reason, for one signal.
 
     Args:
         signal: `traces` or `logs`.
-        limit: how many may wait.
-        now: seconds on a clock that only goes forward.
+        limit: maximum number of queued records.
+        now: monotonic clock in seconds.
     """
 
     def __init__(self, signal: str, limit: int, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -48,16 +48,16 @@ class Ledger:
 
     @property
     def lost(self) -> int:
-        """How many were lost so far."""
+        """Number of dropped records."""
         return self._lost
 
     @property
     def waiting(self) -> int:
-        """How many wait to be handed to the exporter."""
+        """Number of records queued for the exporter."""
         return self._waiting
 
     def admit(self) -> bool:
-        """Whether there is room for one more; if not it counts as lost."""
+        """Reserve a place in the queue; return False and count a loss if it is full."""
         with self._lock:
             closed = self._closed
             if not closed and self._waiting < self._limit:
@@ -67,13 +67,13 @@ class Ledger:
         return False
 
     def handed_over(self, records: int) -> None:
-        """Say that the exporter has them; `settled` follows."""
+        """Move records from the queue to the exporter; `settled` must follow."""
         with self._lock:
             self._waiting -= records
             self._on_the_way += records
 
     def settled(self, records: int, *, delivered: bool) -> None:
-        """Say how a batch that was handed over has ended."""
+        """Record the outcome of an exported batch."""
         with self._lock:
             if self._closed:
                 return
@@ -82,7 +82,7 @@ class Ledger:
             self.lose(records, "not_delivered")
 
     def lose(self, records: int, reason: str) -> None:
-        """Count records that will never arrive."""
+        """Count dropped records."""
         if records > 0:
             with self._lock:
                 self._lost += records
@@ -91,11 +91,11 @@ class Ledger:
         self._say(reason)
 
     def close(self) -> None:
-        """Count what still waits, or is with a collector that has not answered, as lost."""
+        """Count queued records, and batches without an answer, as dropped."""
         with self._lock:
             self._closed = True
             left, self._waiting, self._on_the_way = self._waiting + self._on_the_way, 0, 0
-            # There is no later to say it in.
+            # Log now: there is no later interval.
             self._said_at = -math.inf
         self.lose(left, "shutdown")
 
@@ -105,102 +105,102 @@ class Ledger:
             if not self._unsaid or now - self._said_at < _SAY_AGAIN_SECONDS:
                 return
             unsaid, self._unsaid, self._said_at = self._unsaid, 0, now
-        _log.warning("records of %s were lost: %d (%s); the collector is away or slow", self._signal, unsaid, reason)
+        _log.warning("records of %s were lost: %d (%s); the collector is down or slow", self._signal, unsaid, reason)
 
 
 class CountedSpans(SpanProcessor):
-    """Lets spans through to a batch processor while there is room."""
+    """Span processor that admits spans to a batch processor while its queue has room."""
 
-    def __init__(self, inner: SpanProcessor, ledger: Ledger) -> None:
+    def __init__(self, inner: SpanProcessor, stats: ExportStats) -> None:
         self._inner = inner
-        self._ledger = ledger
+        self._stats = stats
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Nothing: only a finished span is of use."""
+        """Do nothing: only finished spans are exported."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue the span, or count it as lost."""
+        """Queue the span, or count it as dropped."""
         context = span.get_span_context()
-        if context is not None and context.trace_flags.sampled and self._ledger.admit():
+        if context is not None and context.trace_flags.sampled and self._stats.admit():
             self._inner.on_end(span)
 
     def shutdown(self) -> None:
-        """Send what is queued; takes as long as the collector does."""
+        """Flush the queue; blocks as long as the collector does."""
         self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is queued; takes as long as the collector does."""
+        """Flush the queue; blocks as long as the collector does."""
         return self._inner.force_flush(timeout_millis)
 
 
 class CountedLogs(LogRecordProcessor):
-    """Lets log records through to a batch processor while there is room."""
+    """Log processor that admits records to a batch processor while its queue has room."""
 
-    def __init__(self, inner: LogRecordProcessor, ledger: Ledger) -> None:
+    def __init__(self, inner: LogRecordProcessor, stats: ExportStats) -> None:
         self._inner = inner
-        self._ledger = ledger
+        self._stats = stats
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Queue the record, or count it as lost."""
-        if self._ledger.admit():
+        """Queue the record, or count it as dropped."""
+        if self._stats.admit():
             self._inner.on_emit(log_record)
 
     def shutdown(self) -> None:
-        """Send what is queued; takes as long as the collector does."""
+        """Flush the queue; blocks as long as the collector does."""
         self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is queued; takes as long as the collector does."""
+        """Flush the queue; blocks as long as the collector does."""
         return self._inner.force_flush(timeout_millis)
 
 
 class CountedSpanExporter(SpanExporter):
-    """Counts the batches that an exporter could not deliver."""
+    """Span exporter that counts the batches that could not be delivered."""
 
-    def __init__(self, inner: SpanExporter, ledger: Ledger) -> None:
+    def __init__(self, inner: SpanExporter, stats: ExportStats) -> None:
         self._inner = inner
-        self._ledger = ledger
+        self._stats = stats
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Hand a batch to the collector."""
-        self._ledger.handed_over(len(spans))
+        """Export a batch to the collector."""
+        self._stats.handed_over(len(spans))
         result = SpanExportResult.FAILURE
         try:
             result = self._inner.export(spans)
         finally:
-            self._ledger.settled(len(spans), delivered=result is SpanExportResult.SUCCESS)
+            self._stats.settled(len(spans), delivered=result is SpanExportResult.SUCCESS)
         return result
 
     def shutdown(self) -> None:
-        """End what the exporter is doing."""
+        """Shut the exporter down."""
         self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing is held here."""
+        """Return True: this exporter buffers nothing."""
         return self._inner.force_flush(timeout_millis)
 
 
 class CountedLogExporter(LogRecordExporter):
-    """Counts the batches that an exporter could not deliver."""
+    """Log exporter that counts the batches that could not be delivered."""
 
-    def __init__(self, inner: LogRecordExporter, ledger: Ledger) -> None:
+    def __init__(self, inner: LogRecordExporter, stats: ExportStats) -> None:
         self._inner = inner
-        self._ledger = ledger
+        self._stats = stats
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Hand a batch to the collector."""
-        self._ledger.handed_over(len(batch))
+        """Export a batch to the collector."""
+        self._stats.handed_over(len(batch))
         result = LogRecordExportResult.FAILURE
         try:
             result = self._inner.export(batch)
         finally:
-            self._ledger.settled(len(batch), delivered=result is LogRecordExportResult.SUCCESS)
+            self._stats.settled(len(batch), delivered=result is LogRecordExportResult.SUCCESS)
         return result
 
     def shutdown(self) -> None:
-        """End what the exporter is doing."""
+        """Shut the exporter down."""
         self._inner.shutdown()  # type: ignore[no-untyped-call]
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing is held here."""
+        """Return True: this exporter buffers nothing."""
         return self._inner.force_flush(timeout_millis)

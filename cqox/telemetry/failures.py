@@ -1,7 +1,7 @@
-"""A bounded copy of an exception, taken where it is logged, and its traceback in text, made where it is shown.
+"""Bounded snapshot of an exception for logging, and its rendering as a traceback.
 
-The copy holds code objects and words and neither frames nor locals: it keeps nothing alive, and takes well below a
-millisecond. Source lines are read when it is shown.
+A snapshot holds code objects and text but no frames or locals, so it keeps no objects alive and takes well below a
+millisecond. Source lines are read when it is rendered.
 """
 
 import sys
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from types import CodeType, TracebackType
 
-from cqox.telemetry.texts import Clipped, clipped, said_by
+from cqox.telemetry.texts import Clipped, clipped, safe_str
 
 __all__ = ["Failure", "failure_of", "text_of", "traceback_of"]
 
@@ -25,20 +25,20 @@ _CONTEXT = "\nDuring handling of the above exception, another exception occurred
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One exception with what led to it.
+    """Snapshot of an exception with its cause or context.
 
     Attributes:
-        kind: the qualified name of its class.
-        message: what it says.
-        notes: what was added to it.
-        frames: code, line and instruction of each frame, the outermost first.
-        missing: how many frames are left out after the first of them.
-        before: what it was raised from, or while; None where nothing was.
-        is_cause: whether it was raised from that.
-        forgets: whether what was before is left out.
-        parts: the exceptions of a group.
-        parts_missing: how many more the group has.
-        size: roughly how many characters all of it holds.
+        kind: qualified name of the class.
+        message: text of the exception.
+        notes: its `__notes__`.
+        frames: code, line and instruction of each frame, outermost first.
+        missing: number of frames omitted after the first ones.
+        before: cause or context; None if there is none.
+        is_cause: True if `before` is the cause.
+        forgets: True if earlier exceptions are omitted.
+        parts: exceptions of a group.
+        parts_missing: number of omitted exceptions of the group.
+        size: approximate size in characters.
     """
 
     kind: str
@@ -55,7 +55,7 @@ class Failure:
 
 
 def failure_of(exc_info: object) -> Failure | None:
-    """The exception of an `exc_info`, in any form that the standard library takes."""
+    """Take a snapshot of an `exc_info`, in any form that the standard library accepts."""
     error = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) == 3 else exc_info
     if error is True:
         error = sys.exception()
@@ -74,7 +74,7 @@ class _Copier:
         parts: list[Failure] = []
         if isinstance(error, BaseExceptionGroup):
             parts = [copy for part in error.exceptions[:_MOST_PARTS] if (copy := self._next(part)) is not None]
-        message, notes = clipped(said_by(error)), tuple(_notes(error))
+        message, notes = clipped(safe_str(error)), tuple(_notes(error))
         frames, missing = _frames(error.__traceback__)
         below = [*parts, *([] if earlier is None else [earlier])]
         return Failure(
@@ -104,7 +104,7 @@ def _kind(of: type[BaseException]) -> str:
 def _notes(error: BaseException) -> Iterator[Clipped]:
     notes = getattr(error, "__notes__", ())
     for note in notes[:_MOST_NOTES] if isinstance(notes, list | tuple) else ():
-        yield clipped(said_by(note))
+        yield clipped(safe_str(note))
 
 
 def _frames(last: TracebackType | None) -> tuple[tuple[tuple[CodeType, int | None, int], ...], int]:
@@ -118,12 +118,12 @@ def _frames(last: TracebackType | None) -> tuple[tuple[tuple[CodeType, int | Non
 
 
 def traceback_of(error: BaseException) -> str:
-    """The bounded traceback of an exception as text, neither masked nor escaped."""
+    """Format the bounded traceback of an exception, neither masked nor escaped."""
     return text_of(_Copier().copy(error))
 
 
 def text_of(failure: Failure) -> str:
-    """The traceback as Python writes it, with what was left out said; neither masked nor escaped."""
+    """Format a snapshot as a Python traceback with notes of omissions, neither masked nor escaped."""
     return "\n".join(_lines(failure))
 
 

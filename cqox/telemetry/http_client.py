@@ -1,4 +1,4 @@
-"""Spans and measures of what httpx sends, and the trace context that goes along."""
+"""Spans, metrics and trace context propagation for outgoing httpx requests."""
 
 import time
 from collections.abc import AsyncIterator
@@ -18,17 +18,17 @@ _RETRY_ATTEMPT = "x-retry-attempt"
 
 
 class TracedTransport(httpx.AsyncBaseTransport):
-    """A transport that records each request as a CLIENT span, from its first byte to the end of the answer's body.
+    """Transport that records each request as a CLIENT span, from its first byte to the end of the response body.
 
     Args:
-        inner: what sends.
+        inner: transport that sends the requests.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; a cancellation is passed on and marks the span."""
+        """Send a request; a cancellation propagates and marks the span."""
         if request.url.path.startswith(_PROBES):
             return await self._inner.handle_async_request(request)
         exchange = _Exchange(request)
@@ -46,7 +46,7 @@ class TracedTransport(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close what sends."""
+        """Close the inner transport."""
         await self._inner.aclose()
 
 
@@ -98,7 +98,7 @@ class _Exchange:
 
 
 class _Body(httpx.AsyncByteStream):
-    # No generator: one that is given up half-way would be left to the garbage collector, of which Trio complains.
+    # Not a generator: an abandoned one would be finalised by the garbage collector, which Trio warns about.
     def __init__(self, inner: httpx.AsyncByteStream, exchange: _Exchange) -> None:
         self._inner = inner
         self._exchange = exchange

@@ -1,4 +1,4 @@
-"""The series of `series` as instruments of OpenTelemetry. Imported when the SDK is wanted, not before."""
+"""OpenTelemetry instruments of the defined metrics. Imported only if the SDK is used."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -17,11 +17,11 @@ type _Take = Callable[[float, Labels], None]
 
 
 class Instruments:
-    """A sink that records into a meter.
+    """Sink that records into an OpenTelemetry meter.
 
     Args:
-        meter: where the instruments are made.
-        series: which.
+        meter: meter that creates the instruments.
+        series: metrics to create instruments for.
     """
 
     def __init__(self, meter: Meter, series: Sequence[Series] = SERIES) -> None:
@@ -30,7 +30,7 @@ class Instruments:
             self._make(meter, each)
 
     def take(self, series: Series, value: float, labels: Labels) -> None:
-        """Add to a counter, or put into a histogram."""
+        """Add to a counter, or record in a histogram."""
         self._takers[series.name](value, labels)
 
     def _make(self, meter: Meter, series: Series) -> None:
@@ -53,7 +53,7 @@ def _observed(series: Series) -> Callable[[CallbackOptions], Iterable[Observatio
     def observe(options: CallbackOptions) -> Iterable[Observation]:
         try:
             return [Observation(value, labels) for value, labels in metrics.read(series)]
-        except Exception:  # noqa: BLE001 - one gauge that cannot be read must not hide the others
+        except Exception:  # noqa: BLE001 - a failing gauge must not hide the others
             _log.exception("the series %s could not be read", series.name)
             return []
 

@@ -1,4 +1,4 @@
-"""Log records by OTLP: a handler of the standard library's logging. Imported only where they are wanted."""
+"""Export of log records by OTLP: a handler for the standard library's logging. Imported only if used."""
 
 import logging
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ _SEVERITIES = (
     (logging.INFO, SeverityNumber.INFO),
     (0, SeverityNumber.DEBUG),
 )
-# The exporter's own complaints would come back to it for ever.
+# Records of the exporter itself would loop back to it.
 _NOT_SENT = ("opentelemetry", "cqox.telemetry")
 _OF_STRUCTLOG = frozenset({"event", "level", "logger", "timestamp", "exc_info", "stack_info", "trace_id", "span_id"})
 
 
 class OtlpHandler(logging.Handler):
-    """Hands every record to a logger of OpenTelemetry, with the current trace and span.
+    """Logging handler that emits every record to an OpenTelemetry logger with the current trace and span ids.
 
     Args:
-        logger: where they go.
+        logger: logger that receives the records.
     """
 
     def __init__(self, logger: Logger) -> None:
@@ -35,18 +35,18 @@ class OtlpHandler(logging.Handler):
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue one record; never waits and never raises."""
+        """Queue a record; never blocks and never raises."""
         if record.name.startswith(_NOT_SENT):
             return
         try:
-            self._logger.emit(_told(record))
+            self._logger.emit(_otel_record(record))
         except Exception:  # noqa: BLE001 - as every handler of logging does
             self.handleError(record)
 
 
-def _told(record: logging.LogRecord) -> LogRecord:
+def _otel_record(record: logging.LogRecord) -> LogRecord:
     attributes: dict[str, str | bool | int | float] = {"logger.name": record.name}
-    # structlog hands its event over as the message, a mapping with the words under `event`.
+    # structlog passes its event dictionary as the message, with the text under `event`.
     if isinstance(record.msg, Mapping):
         body = str(record.msg.get("event", ""))
         for key, value in record.msg.items():

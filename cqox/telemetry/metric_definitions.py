@@ -1,4 +1,4 @@
-"""Every series that CQOx measures, in one table. `docs/telemetry.md` shows it, and a test compares the two.
+"""Definitions of every metric. `docs/telemetry.md` lists them, and a test compares the two.
 
 Labels are bounded: routes, never paths; names of policies, estimators and stores, never ids.
 """
@@ -9,7 +9,7 @@ from typing import Literal
 __all__ = ["SERIES", "Series"]
 
 type Kind = Literal["counter", "histogram", "gauge", "total"]
-"""`gauge` and `total` are read when somebody looks: a level, and a count that something else keeps."""
+"""`gauge` and `total` are observed at collection: a level, and a count that is kept elsewhere."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _LONG_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -19,16 +19,16 @@ _COUNTS = tuple(float(10**power) for power in range(1, 9))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One measure.
+    """Definition of one metric.
 
     Attributes:
-        name: its OpenTelemetry name; Prometheus has underscores and the unit in its place.
-        kind: how values add up.
-        unit: UCUM, as OpenTelemetry writes it.
-        meaning: one sentence.
-        labels: names of its labels.
-        service: where it has data: `both`, `gateway` or `engine`.
-        buckets: upper bounds, for a histogram.
+        name: OpenTelemetry name; Prometheus replaces dots by underscores and appends the unit.
+        kind: kind of instrument.
+        unit: UCUM unit, as in OpenTelemetry.
+        meaning: help text, one sentence.
+        labels: label names.
+        service: service that records it: `both`, `gateway` or `engine`.
+        buckets: upper bounds of a histogram.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Series:
 
     @property
     def prometheus_name(self) -> str:
-        """Its name at `/metrics`, without the suffixes of a histogram."""
+        """Name at `/metrics`, without the suffixes of a histogram."""
         name = self.name.replace(".", "_")
         unit = {"s": "_seconds", "By": "_bytes"}.get(self.unit, "")
         return name + unit + ("_total" if self.kind in ("counter", "total") else "")
@@ -309,4 +309,4 @@ LOST = Series(
 )
 
 SERIES: tuple[Series, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Series))
-"""All of them, in the order above."""
+"""All definitions, in the order above."""

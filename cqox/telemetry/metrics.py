@@ -1,4 +1,4 @@
-"""Measures, recorded by the names in `series`.
+"""Recording of the metrics in `metric_definitions`.
 
 What lives here: recording, and what is read when somebody looks. What does not: OpenTelemetry's SDK, which
 `instruments` puts into the slot once it is loaded. What is recorded until then is kept, in a bounded queue, and handed
@@ -16,21 +16,21 @@ __all__ = ["Labels", "Reading", "Sink", "count", "deliver_to", "read", "readings
 
 type Labels = Mapping[str, str | int]
 type Reading = Callable[[], Iterable[tuple[float, Labels]]]
-"""Returns values with their labels, at once; called on a thread of the exporter."""
+"""Callback that returns values with their labels without blocking; called on an exporter thread."""
 
 _MOST_WAITING = 20_000
 
 
 class Sink(Protocol):
-    """Takes measures."""
+    """Receiver of measurements."""
 
     def take(self, series: Series, value: float, labels: Labels) -> None:
-        """Add to a counter, or put into a histogram."""
+        """Add to a counter, or record in a histogram."""
         ...
 
 
-class _Waiting:
-    """Keeps measures until there is somewhere to put them; what does not fit is the oldest."""
+class _Buffer:
+    """Bounded buffer of measurements until a sink is set; drops the oldest when full."""
 
     def __init__(self) -> None:
         self.kept: deque[tuple[Series, float, dict[str, str | int]]] = deque(maxlen=_MOST_WAITING)
@@ -39,20 +39,20 @@ class _Waiting:
         self.kept.append((series, value, dict(labels)))
 
 
-class _Nowhere:
+class _Discard:
     def take(self, series: Series, value: float, labels: Labels) -> None:
         pass
 
 
-_waiting = _Waiting()
-_nowhere = _Nowhere()
+_waiting = _Buffer()
+_nowhere = _Discard()
 _sink: Sink = _nowhere
 _lock = Lock()
 _readings: dict[str, list[Reading]] = {}
 
 
 def record(series: Series, value: float, labels: Labels | None = None) -> None:
-    """Put a value into a histogram."""
+    """Record a value in a histogram."""
     _sink.take(series, value, labels or {})
 
 
@@ -62,10 +62,10 @@ def count(series: Series, labels: Labels | None = None, by: int = 1) -> None:
 
 
 def watch(series: Series, reading: Reading) -> Callable[[], None]:
-    """Have `reading` asked whenever somebody looks at the series.
+    """Register a callback that is read whenever the metric is collected.
 
     Returns:
-        What ends it.
+        A function that unregisters it.
     """
     with _lock:
         _readings[series.name] = [*_readings.get(series.name, ()), reading]
@@ -78,17 +78,17 @@ def watch(series: Series, reading: Reading) -> Callable[[], None]:
 
 
 def read(series: Series) -> list[tuple[float, Labels]]:
-    """What all who watch the series say now."""
+    """Return the current values of all callbacks of a metric."""
     return [value for reading in readings(series) for value in reading()]
 
 
 def readings(series: Series) -> tuple[Reading, ...]:
-    """Who watches the series."""
+    """Return the registered callbacks of a metric."""
     return tuple(_readings.get(series.name, ()))
 
 
 def deliver_to(sink: Sink | None) -> None:
-    """Hand measures to `sink` from now on, those kept so far first; with None, drop them."""
+    """Send measurements to `sink` from now on, buffered ones first; drop them with None."""
     global _sink
     _sink = _nowhere if sink is None else sink
     if sink is not None:
@@ -98,6 +98,6 @@ def deliver_to(sink: Sink | None) -> None:
 
 
 def keep_for_later() -> None:
-    """Keep what is recorded from now on for the sink to come."""
+    """Buffer measurements from now on until a sink is set."""
     global _sink
     _sink = _waiting

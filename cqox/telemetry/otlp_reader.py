@@ -1,6 +1,6 @@
-"""Measures by OTLP from the reader that `/metrics` has. Imported only where they are wanted.
+"""Periodic OTLP export of the metrics of the `/metrics` reader. Imported only if used.
 
-The SDK's own exporting reader keeps every measure a second time, which is half of what a measure costs.
+The SDK's periodic reader aggregates every measurement a second time, which is half the cost of a measurement.
 """
 
 import logging
@@ -10,18 +10,18 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 
 from cqox.telemetry.prometheus import Exposition
 
-__all__ = ["Pushed"]
+__all__ = ["PeriodicExport"]
 
 _log = logging.getLogger("cqox.telemetry")
 
 
-class Pushed:
-    """Sends all measures again and again, from a thread of its own.
+class PeriodicExport:
+    """Periodic export of all metrics on a dedicated thread.
 
     Args:
-        exposition: what has them.
-        exporter: what sends them; it must take values that add up from the start.
-        seconds: between two times.
+        exposition: reader of the metrics.
+        exporter: OTLP exporter; it must accept cumulative temporality.
+        seconds: export interval in seconds.
     """
 
     def __init__(self, exposition: Exposition, exporter: MetricExporter, *, seconds: float) -> None:
@@ -33,7 +33,7 @@ class Pushed:
         self._thread.start()
 
     def shutdown(self) -> None:
-        """Send them a last time; takes as long as the collector does."""
+        """Export a last time and stop; blocks as long as the collector does."""
         self._ended.set()
         self._thread.join()
         self._exporter.shutdown()
@@ -46,5 +46,5 @@ class Pushed:
                 data = self._exposition.collect()
                 if data is not None:
                     self._exporter.export(data)
-            except Exception:  # noqa: BLE001 - the root of the thread; the next time may be better
-                _log.exception("the measures could not be sent")
+            except Exception:  # noqa: BLE001 - root of the thread; the next export may succeed
+                _log.exception("the metrics could not be exported")

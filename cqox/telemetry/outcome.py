@@ -1,4 +1,4 @@
-"""What an exception says about the work that it ended: a failure, a mistake of the client, or no verdict."""
+"""Classification of exceptions by outcome: failure, client error, or cancellation."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ __all__ = ["Outcome", "error_type", "outcome_of"]
 
 
 class Outcome(StrEnum):
-    """How a piece of work ended."""
+    """Outcome of an operation."""
 
     SUCCEEDED = "succeeded"
     REFUSED = "refused"
@@ -17,7 +17,7 @@ class Outcome(StrEnum):
 
 
 def outcome_of(error: BaseException | None) -> Outcome:
-    """The outcome: a cancellation is no error, and neither is input that the client has to correct."""
+    """Classify an exception; cancellations and invalid input are not errors of the service."""
     if error is None:
         return Outcome.SUCCEEDED
     if isinstance(error, BaseExceptionGroup):
@@ -27,12 +27,12 @@ def outcome_of(error: BaseException | None) -> Outcome:
         return Outcome.REFUSED if outcomes <= {Outcome.CANCELLED, Outcome.REFUSED} else Outcome.FAILED
     if isinstance(error, InputError):
         return Outcome.REFUSED
-    # Cancelled is an Exception on no loop; SystemExit and KeyboardInterrupt end the process and blame nobody.
+    # Cancellations derive from BaseException on every loop; SystemExit and KeyboardInterrupt end the process.
     return Outcome.FAILED if isinstance(error, Exception) else Outcome.CANCELLED
 
 
 def error_type(error: BaseException) -> str:
-    """The class of an exception; of a group, that of its first leaf, which tells more."""
+    """Return the class name of an exception; for a group that of its first leaf, which is more specific."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return type(error).__qualname__

@@ -1,6 +1,6 @@
-"""What the policies of `cqox.resilience` say, as measures and as events of the current span.
+"""Events of the policies of `cqox.resilience` as metrics and as events of the current span.
 
-A span of its own is made only where there is something to see: the wait before another attempt, and a refusal.
+Only waits between attempts and rejections get a span of their own.
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ _waiting_since: ContextVar[int] = ContextVar("cqox_retry_waiting_since", default
 
 
 class PolicyListener:
-    """A listener for `cqox.resilience.subscribe`; runs in the task to which the event happened.
+    """Listener for `cqox.resilience.subscribe`; runs in the task that emitted the event.
 
     Args:
         now_ns: nanoseconds since the epoch.
@@ -62,7 +62,7 @@ class PolicyListener:
         self._now_ns = now_ns
 
     def __call__(self, event: Event) -> None:
-        """Measure the event and put it on the current span."""
+        """Record the event as metrics and on the current span."""
         policy = {"policy": event.name}
         match event:
             case AttemptStarted(attempt=attempt, max_attempts=most):
@@ -102,10 +102,10 @@ class PolicyListener:
 
 
 def watch_policies(policies: Registry = registry) -> Callable[[], None]:
-    """Measure every event of the library, and the state of what is in the registry.
+    """Record every policy event and observe the state of the registered policies.
 
     Returns:
-        What ends it.
+        A function that stops it.
     """
     ends = [
         subscribe(PolicyListener()),
@@ -162,7 +162,7 @@ def _bulkheads(policies: Registry, what: str) -> Iterable[tuple[float, Labels]]:
 
 
 def _states[State: (CircuitSnapshot, BulkheadSnapshot)](policies: Registry, kind: type[State]) -> Iterable[State]:
-    # A part is listed by itself and inside of each policy that it belongs to; once is enough.
+    # A part is registered by itself and inside each of its policies: report it once.
     found: dict[str, State] = {}
     for snapshot in policies.snapshot().values():
         for state in _within(snapshot):

@@ -1,4 +1,4 @@
-"""How busy the connections of stores are, as measures. Who has a pool says so himself."""
+"""Metrics of the connection pools of stores; a store with a pool reports its use."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,39 +13,39 @@ _STATE = "db.client.connection.state"
 
 
 class Use(Protocol):
-    """The connections of one pool at one moment."""
+    """Snapshot of the connections of one pool."""
 
     @property
     def name(self) -> str:
-        """What the pool is called."""
+        """Name of the pool."""
         ...
 
     @property
     def used(self) -> int:
-        """How many a call has."""
+        """Number of connections in use."""
         ...
 
     @property
     def idle(self) -> int:
-        """How many are open and wait for a call."""
+        """Number of idle open connections."""
         ...
 
     @property
     def limit(self) -> int:
-        """How many there may be."""
+        """Maximum number of connections."""
         ...
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for one."""
+        """Number of calls waiting for a connection."""
         ...
 
 
 def watch_pools(*stores: object) -> Callable[[], None]:
-    """Measure the pools of those stores that have one: a method `pool_use` that says how busy it is, on any thread.
+    """Observe the pools of the stores that have a thread-safe method `pool_use`.
 
     Returns:
-        What ends it.
+        A function that stops it.
     """
     pools: list[Callable[[], Use]] = [store.pool_use for store in stores if hasattr(store, "pool_use")]
 

@@ -1,4 +1,4 @@
-"""Measures as Prometheus reads them. Imported only where somebody measures."""
+"""Exposition of metrics in the Prometheus format. Imported only if metrics are recorded."""
 
 from threading import Lock
 
@@ -11,7 +11,7 @@ __all__ = ["Exposition"]
 
 
 class _Reader(PrometheusMetricReader):
-    """Gives what it collects to whoever asks: to a scrape, or as it is."""
+    """Metric reader that returns collected data, for a scrape or as it is."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(scope_info_enabled=False, registry=registry)
@@ -26,10 +26,10 @@ class _Reader(PrometheusMetricReader):
 
 
 class Exposition:
-    """A metric reader, and what it reads as text.
+    """Metric reader with its Prometheus text output.
 
     Attributes:
-        reader: for a meter provider.
+        reader: reader to register with a meter provider.
     """
 
     def __init__(self) -> None:
@@ -40,21 +40,21 @@ class Exposition:
             collector(registry=self._registry)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
-        """The text and its content type.
+        """Return the exposition text and its content type.
 
         Args:
-            accept: the `Accept` header: text, or OpenMetrics where it is asked for.
+            accept: `Accept` header; selects OpenMetrics if requested, else text.
         """
         try:
             encode, content_type = choose_encoder(accept)
         except (TypeError, ValueError):
-            # A version that is none, such as `a.b`: whoever sends it gets what everybody reads.
+            # An invalid version such as `a.b`: fall back to the default format.
             encode, content_type = choose_encoder("")
         with self._lock:
             return encode(self._registry), content_type
 
     def collect(self) -> MetricsData | None:
-        """The same as data, for an exporter."""
+        """Collect the metrics as data for an exporter."""
         with self._lock:
             self.reader.scraped, self.reader.collected = False, None
             try:

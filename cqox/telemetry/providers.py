@@ -1,4 +1,4 @@
-"""The providers of OpenTelemetry for one process, built from settings. Imported only where they are wanted."""
+"""OpenTelemetry providers of a process, built from settings. Imported only if used."""
 
 import logging
 import os
@@ -24,24 +24,24 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
 
-from cqox.telemetry.export_stats import CountedLogExporter, CountedLogs, CountedSpanExporter, CountedSpans, Ledger
-from cqox.telemetry.otlp_reader import Pushed
+from cqox.telemetry.export_stats import CountedLogExporter, CountedLogs, CountedSpanExporter, CountedSpans, ExportStats
+from cqox.telemetry.otlp_reader import PeriodicExport
 from cqox.telemetry.prometheus import Exposition
 from cqox.telemetry.settings import Protocol, TelemetrySettings
 
-__all__ = ["Metering", "ledgers", "logs_provider", "metrics_provider", "resource_of", "traces_provider"]
+__all__ = ["Metering", "logs_provider", "make_export_stats", "metrics_provider", "resource_of", "traces_provider"]
 
 _QUEUE_SIZE = 2048
 _BATCH_SIZE = 512
 _INTERVAL_MILLISECONDS = 60_000
-# Who asks for sums of another kind than Prometheus' needs a reader of his own.
+# Temporality other than Prometheus' cumulative needs a separate reader.
 _OWN_READING = (
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
 )
-# What the SDK has to say about a collector that is away is said by the ledger, once a minute.
+# SDK logs about an unreachable collector are silenced: the export statistics log once a minute.
 _CHATTY = (
-    # What it says of headers that it cannot read holds them, and so tokens; `settings` has a note of its own.
+    # SDK warnings about invalid headers contain them, and so tokens; `settings` has its own note.
     "opentelemetry.util.re",
     "opentelemetry.exporter",
     "opentelemetry.sdk._shared_internal",
@@ -53,11 +53,11 @@ _CHATTY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metering:
-    """What measures.
+    """Meter provider with its shutdown functions.
 
     Attributes:
-        provider: of the meters.
-        ends: what ends it, in this order; each takes as long as the collector does.
+        provider: meter provider.
+        ends: shutdown functions, in order; each blocks as long as the collector does.
     """
 
     provider: MeterProvider
@@ -65,7 +65,7 @@ class Metering:
 
 
 def resource_of(service: str, version: str, instance: str) -> Resource:
-    """What the process says of itself; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win."""
+    """Build the resource; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence."""
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     ours = {"service.name": service, "service.version": version, "service.instance.id": instance}
@@ -77,14 +77,14 @@ def resource_of(service: str, version: str, instance: str) -> Resource:
     return Resource({**told, **{key: value for key, value in ours.items() if key not in given}})
 
 
-def traces_provider(settings: TelemetrySettings, resource: Resource, ledger: Ledger) -> TracerProvider:
-    """A provider that sends spans where the settings say; the ledger counts those that are lost."""
+def traces_provider(settings: TelemetrySettings, resource: Resource, stats: ExportStats) -> TracerProvider:
+    """Build the tracer provider with the configured exporters; `stats` counts dropped spans."""
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     protocol = settings.otlp.get("traces")
     if protocol is not None:
-        exporter = CountedSpanExporter(_span_exporter(protocol, settings.traces_endpoint), ledger)
+        exporter = CountedSpanExporter(_span_exporter(protocol, settings.traces_endpoint), stats)
         provider.add_span_processor(
-            CountedSpans(BatchSpanProcessor(exporter, max_export_batch_size=_batch_size("BSP")), ledger)
+            CountedSpans(BatchSpanProcessor(exporter, max_export_batch_size=_batch_size("BSP")), stats)
         )
     if "traces" in settings.console:
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stdout, formatter=_one_line)))
@@ -92,7 +92,7 @@ def traces_provider(settings: TelemetrySettings, resource: Resource, ledger: Led
 
 
 def metrics_provider(settings: TelemetrySettings, resource: Resource, exposition: Exposition) -> Metering:
-    """What measures for `exposition`, and sends where the settings say."""
+    """Build the meter provider for `exposition` with the configured exporters."""
     readers: list[MetricReader] = [exposition.reader]
     exporter = _metric_exporter(settings.otlp["metrics"]) if "metrics" in settings.otlp else None
     shared = exporter is not None and not any(os.environ.get(name) for name in _OWN_READING)
@@ -104,30 +104,30 @@ def metrics_provider(settings: TelemetrySettings, resource: Resource, exposition
     ends: list[Callable[[], object]] = [provider.shutdown]
     if exporter is not None and shared:
         seconds = _number("OTEL_METRIC_EXPORT_INTERVAL", _INTERVAL_MILLISECONDS) / 1e3
-        # Before the provider, whose end is the end of what it has measured.
-        ends.insert(0, Pushed(exposition, exporter, seconds=seconds).shutdown)
+        # Before the provider, whose shutdown discards its metrics.
+        ends.insert(0, PeriodicExport(exposition, exporter, seconds=seconds).shutdown)
     return Metering(provider=provider, ends=tuple(ends))
 
 
-def logs_provider(settings: TelemetrySettings, resource: Resource, ledger: Ledger) -> LoggerProvider:
-    """A provider that sends log records where the settings say; the ledger counts those that are lost."""
+def logs_provider(settings: TelemetrySettings, resource: Resource, stats: ExportStats) -> LoggerProvider:
+    """Build the logger provider with the configured exporters; `stats` counts dropped records."""
     provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
     protocol = settings.otlp.get("logs")
     if protocol is not None:
-        exporter = CountedLogExporter(_log_exporter(protocol), ledger)
+        exporter = CountedLogExporter(_log_exporter(protocol), stats)
         provider.add_log_record_processor(
-            CountedLogs(BatchLogRecordProcessor(exporter, max_export_batch_size=_batch_size("BLRP")), ledger)
+            CountedLogs(BatchLogRecordProcessor(exporter, max_export_batch_size=_batch_size("BLRP")), stats)
         )
     if "logs" in settings.console:
         provider.add_log_record_processor(SimpleLogRecordProcessor(ConsoleLogRecordExporter(out=sys.stdout)))
     return provider
 
 
-def ledgers() -> tuple[Ledger, Ledger]:
-    """Those of traces and of logs, as long as the queues of their batch processors."""
+def make_export_stats() -> tuple[ExportStats, ExportStats]:
+    """Create the export statistics of traces and logs, with the limits of their batch processors."""
     return (
-        Ledger("traces", _queue_size("BSP")),
-        Ledger("logs", _queue_size("BLRP")),
+        ExportStats("traces", _queue_size("BSP")),
+        ExportStats("logs", _queue_size("BLRP")),
     )
 
 
@@ -136,7 +136,7 @@ def _queue_size(processor: str) -> int:
 
 
 def _batch_size(processor: str) -> int:
-    # The SDK refuses to start with a batch that is larger than the queue, its own default included.
+    # The SDK rejects a batch size above the queue size, including its own default.
     return min(_number(f"OTEL_{processor}_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE), _queue_size(processor))
 
 
@@ -176,5 +176,5 @@ def _log_exporter(protocol: Protocol) -> LogRecordExporter:
 
 
 def _one_line(span: ReadableSpan) -> str:
-    # Standard output is a log of one JSON object a line; spans keep to it.
+    # Standard output holds one JSON object per line; spans follow that format.
     return f"{span.to_json(indent=None)}\n"

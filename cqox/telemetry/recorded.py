@@ -1,8 +1,8 @@
-"""One span as CQOx keeps it: it is written by the task that it belongs to, and read once it has ended.
+"""Lightweight OpenTelemetry span with a single writer: the task that it belongs to.
 
-The SDK's own span takes locks, copies and checks for writers that it knows nothing of, which is most of what a span
-costs. Here there is one writer and its attributes are right as they are. To the rest of OpenTelemetry it is a span like
-any other: it can be the current one, others can be its children, and processors get what they always get.
+The SDK's span locks, copies and validates for unknown writers, which is most of its cost. This one has a single writer
+and trusted attributes. It implements the OpenTelemetry interface: it can be the current span, have children, and be
+passed to span processors.
 """
 
 import time
@@ -25,34 +25,34 @@ from cqox.telemetry.outcome import Outcome, error_type, outcome_of
 from cqox.telemetry.safe_text import safe_text
 from cqox.telemetry.spans import Attributes, Value
 
-__all__ = ["Recorded", "ours"]
+__all__ = ["LightSpan", "ours"]
 
 _MOST_EVENTS = 128
 _UNSET = Status(StatusCode.UNSET)
 
 
-class Recorded(trace.Span):
-    """A span; made by `OpenTelemetryRecorder`.
+class LightSpan(trace.Span):
+    """Span with a single writer; created by `OpenTelemetryRecorder`.
 
     Args:
-        name: what is done.
-        ids: its own context.
-        parent: that of its parent, None for a root.
-        kind: its kind.
-        attributes: what is known at the start; owned by the span from now on.
-        links: what it is linked to.
+        name: name of the operation.
+        ids: context of the span.
+        parent: context of the parent; None for a root span.
+        kind: kind of the span.
+        attributes: initial attributes; owned by the span.
+        links: links to other spans.
         start_ns: nanoseconds since the epoch; now if None.
-        keep: takes the span once it has ended; None for one that nobody keeps.
+        keep: receives the ended span; None for a span that is not kept.
 
     Attributes:
         ids: as given; so are `parent` and `kind`.
-        name: the last one given.
-        attributes: by name.
-        events: in order, at most 128.
-        links: all of them.
-        status: unset, or the error that it ended with.
+        name: current name.
+        attributes: attributes by name.
+        events: events in order, at most 128.
+        links: links to other spans.
+        status: unset, or the error.
         start_ns: nanoseconds since the epoch.
-        end_ns: likewise; None before its end.
+        end_ns: nanoseconds since the epoch; None before the end.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Recorded(trace.Span):
         attributes: dict[str, AttributeValue],
         links: tuple[Link, ...],
         start_ns: int | None,
-        keep: "Callable[[Recorded], None] | None",
+        keep: "Callable[[LightSpan], None] | None",
     ) -> None:
         self.ids = ids
         self.parent = parent
@@ -81,7 +81,7 @@ class Recorded(trace.Span):
         self._token: Token[Context] | None = None
         self.start_ns = time.time_ns() if start_ns is None else start_ns
 
-    # As CQOx speaks of it
+    # Interface of `cqox.telemetry.spans`
 
     @property
     def context(self) -> TraceContext | None:
@@ -95,7 +95,7 @@ class Recorded(trace.Span):
 
     @property
     def kept(self) -> bool:
-        """Whether it and what it is around is kept."""
+        """True if the span and its descendants are kept."""
         return self._keep is not None
 
     def rename(self, name: str) -> None:
@@ -147,18 +147,18 @@ class Recorded(trace.Span):
                 self.record_exception(error)
                 self.fail(error_type(error), str(error))
 
-    # As OpenTelemetry does
+    # Interface of OpenTelemetry
 
     def get_span_context(self) -> SpanContext:
-        """Its ids."""
+        """Return the ids of the span."""
         return self.ids
 
     def is_recording(self) -> bool:
-        """Whether anybody will see what is said to it."""
+        """Return whether the span records."""
         return self.recording
 
     def update_name(self, name: str) -> None:
-        """Give it another name."""
+        """Rename the span."""
         self.rename(name)
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
@@ -171,17 +171,17 @@ class Recorded(trace.Span):
             self.attributes.update(attributes)
 
     def add_event(self, name: str, attributes: OtelAttributes = None, timestamp: int | None = None) -> None:
-        """Note that something happened; the first ones are kept."""
+        """Add an event, up to the limit."""
         if self.recording and len(self.events) < _MOST_EVENTS:
             self.events.append(Event(name, attributes, timestamp))
 
     def add_link(self, context: SpanContext, attributes: OtelAttributes = None) -> None:
-        """Link it to another span."""
+        """Add a link to another span."""
         if self.end_ns is None:
             self.links = (*self.links, Link(context, attributes))
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        """Say how it went."""
+        """Set the status."""
         if self.end_ns is None:
             self.status = status if isinstance(status, Status) else Status(status, description)
 
@@ -192,7 +192,7 @@ class Recorded(trace.Span):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        """Note an exception with its trace."""
+        """Add an exception event with its traceback."""
         if self.recording:
             module, name = type(exception).__module__, type(exception).__qualname__
             told: dict[str, AttributeValue] = {
@@ -204,7 +204,7 @@ class Recorded(trace.Span):
             self.add_event("exception", told, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
-        """End it now, or at `end_time`; later calls change nothing."""
+        """End the span now or at `end_time`; later calls have no effect."""
         if self.end_ns is None:
             self.end_ns = time.time_ns() if end_time is None else end_time
             if self._keep is not None:
@@ -212,7 +212,7 @@ class Recorded(trace.Span):
 
 
 def ours(ids: SpanContext) -> TraceContext | None:
-    """The ids as CQOx speaks of them; None where they are none."""
+    """Convert an OpenTelemetry context to a `TraceContext`; None if it is invalid."""
     if not ids.is_valid:
         return None
     return TraceContext(

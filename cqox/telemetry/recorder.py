@@ -1,4 +1,4 @@
-"""Spans kept by OpenTelemetry. Imported only where somebody has asked for traces."""
+"""Recording of spans by OpenTelemetry. Imported only if traces are exported."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from opentelemetry.util.types import AttributeValue
 from cqox.telemetry import spans
 from cqox.telemetry.context import TraceContext, parse
 from cqox.telemetry.escaping import escaped
-from cqox.telemetry.recorded import Recorded, ours
+from cqox.telemetry.recorded import LightSpan, ours
 from cqox.telemetry.spans import Attributes
 
 __all__ = ["OpenTelemetryRecorder"]
@@ -28,13 +28,13 @@ _AS_MANY_AS_THERE_ARE = 128
 
 
 class OpenTelemetryRecorder:
-    """Fills the slot of `spans` with a tracer.
+    """Recorder of `spans` that uses an OpenTelemetry tracer.
 
-    Its sampler is asked once a trace, by the first span that this process has of it: the others follow, as they would
-    by every sampler that goes by the trace.
+    The sampler decides once per trace, on the first span of the trace in this process; the other spans inherit the
+    decision, as with any parent-based or trace-id sampler.
 
     Args:
-        tracer: whose sampler, ids, resource and processors are used.
+        tracer: source of the sampler, id generator, resource and processors.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -57,50 +57,52 @@ class OpenTelemetryRecorder:
         root: bool = False,
         link: TraceContext | None = None,
         start_ns: int | None = None,
-    ) -> Recorded:
-        """A span, child of `parent`, or of the current one; with `root` of neither."""
+    ) -> LightSpan:
+        """Start a span as a child of `parent` or of the current span; with `root`, as a root span."""
         around: trace.Span | None = None if root else trace.get_current_span()
         if parent is not None:
             around = NonRecordingSpan(_theirs(parent))
         links = () if link is None else (Link(_theirs(link)),)
         given: dict[str, AttributeValue] = {**attributes} if attributes else {}
-        if isinstance(around, Recorded):
+        if isinstance(around, LightSpan):
             above = around.ids
             ids = SpanContext(above.trace_id, self._ids.generate_span_id(), False, above.trace_flags, above.trace_state)
-            return Recorded(name, ids, above, _KINDS[kind], given, links, start_ns, self._keep if around.kept else None)
+            return LightSpan(
+                name, ids, above, _KINDS[kind], given, links, start_ns, self._keep if around.kept else None
+            )
         return self._first(name, _KINDS[kind], given, links, start_ns, around)
 
     def current(self) -> TraceContext | None:
-        """The ids of the current span."""
+        """Return the ids of the current span."""
         span = trace.get_current_span()
-        return span.context if isinstance(span, Recorded) else ours(span.get_span_context())
+        return span.context if isinstance(span, LightSpan) else ours(span.get_span_context())
 
     def current_span(self) -> spans.Span:
-        """The current span, to say more to it."""
+        """Return the current span."""
         span = trace.get_current_span()
-        return span if isinstance(span, Recorded) else spans.NOTHING
+        return span if isinstance(span, LightSpan) else spans.NOTHING
 
     def forget(self) -> None:
-        """Make no span the current one, for the rest of the calling task."""
+        """Clear the current span for the rest of the calling task."""
         otel_context.attach(_EMPTY)
 
-    def adopt(self, told: Mapping[str, object]) -> None:
-        """Keep a span that a worker process told of, as `remote` writes it."""
-        parent = parse(str(told.get("parent", "")))
-        start, end = told.get("start_ns"), told.get("end_ns")
-        attributes = told.get("attributes")
+    def adopt(self, record: Mapping[str, object]) -> None:
+        """Record a span reported by a worker process, in the format of `remote`."""
+        parent = parse(str(record.get("parent", "")))
+        start, end = record.get("start_ns"), record.get("end_ns")
+        attributes = record.get("attributes")
         if parent is None or not isinstance(start, int) or not isinstance(end, int):
             return
         kept = self.start(
-            str(told.get("name", "")),
+            str(record.get("name", "")),
             "internal",
             attributes if isinstance(attributes, dict) else None,
             parent=parent,
             start_ns=start,
         )
-        error = told.get("error")
+        error = record.get("error")
         if isinstance(error, str):
-            kept.fail(error, str(told.get("description", "")))
+            kept.fail(error, str(record.get("description", "")))
         kept.end(end)
 
     def _first(
@@ -111,7 +113,7 @@ class OpenTelemetryRecorder:
         links: tuple[Link, ...],
         start_ns: int | None,
         around: trace.Span | None,
-    ) -> Recorded:
+    ) -> LightSpan:
         above = None if around is None else around.get_span_context()
         if above is None or not above.is_valid:
             above = None
@@ -127,12 +129,12 @@ class OpenTelemetryRecorder:
             trace_flags=_SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else _NOT_SAMPLED,
             trace_state=result.trace_state,
         )
-        # A sampler hands the attributes back, with its own.
+        # A sampler returns the attributes together with its own.
         given = dict(result.attributes or {})
         keep = None if result.decision is Decision.DROP else self._keep
-        return Recorded(name, ids, above, kind, given, links, start_ns, keep)
+        return LightSpan(name, ids, above, kind, given, links, start_ns, keep)
 
-    def _keep(self, span: Recorded) -> None:
+    def _keep(self, span: LightSpan) -> None:
         attributes: Mapping[str, AttributeValue] = {name: _sent(value) for name, value in span.attributes.items()}
         if self._limits is not None:
             most, longest = self._limits.max_span_attributes, self._limits.max_span_attribute_length
@@ -157,7 +159,7 @@ class OpenTelemetryRecorder:
 
 
 def _sent(value: AttributeValue) -> AttributeValue:
-    # A lone surrogate, which no encoding can express, would lose the whole batch that it is in.
+    # UTF-8 cannot encode a lone surrogate: it would fail the whole batch.
     if isinstance(value, str):
         return value if value.isascii() else escaped(value)
     if isinstance(value, list | tuple) and any(isinstance(one, str) for one in value):

@@ -1,7 +1,7 @@
-"""Spans of a worker process, as frames: what the worker tells and the engine keeps. Loads no OpenTelemetry.
+"""Spans of worker processes, sent to the engine as frames. Loads no OpenTelemetry.
 
-A worker is handed the context of the span that waits for it, tells of each step when it is over, and never exports
-anything: its telemetry ends with it, however it ends, and costs it a few microseconds a step.
+A worker receives the context of its parent span, reports each finished step, and exports nothing itself: its telemetry
+cannot outlive it, and costs a few microseconds per step.
 """
 
 import time
@@ -11,17 +11,17 @@ from cqox.telemetry.context import parse
 
 __all__ = ["step_spans"]
 
-type Tell = Callable[[dict[str, object]], None]
+type Send = Callable[[dict[str, object]], None]
 
 _SHOWN = ("contrast", "status", "rows", "contrasts")
 
 
-def step_spans(traceparent: object, tell: Tell, *, now_ns: Callable[[], int] = time.time_ns) -> Tell | None:
-    """What turns each step that a task reports into a span that ends now; None where nobody records.
+def step_spans(traceparent: object, send: Send, *, now_ns: Callable[[], int] = time.time_ns) -> Send | None:
+    """Return a reporter that turns each finished step into a span that ends now; None if spans are not recorded.
 
     Args:
-        traceparent: the context that came with the task.
-        tell: sends a span to the engine.
+        traceparent: context received with the task.
+        send: function that sends a span to the engine.
         now_ns: nanoseconds since the epoch.
     """
     parent = parse(traceparent) if isinstance(traceparent, str) else None
@@ -33,7 +33,7 @@ def step_spans(traceparent: object, tell: Tell, *, now_ns: Callable[[], int] = t
         if not isinstance(name, str) or not isinstance(seconds, float | int):
             return
         end = now_ns()
-        told: dict[str, object] = {
+        record: dict[str, object] = {
             "name": name,
             "parent": parent.traceparent,
             "start_ns": end - int(seconds * 1e9),
@@ -41,7 +41,7 @@ def step_spans(traceparent: object, tell: Tell, *, now_ns: Callable[[], int] = t
             "attributes": {f"cqox.{key}": body[key] for key in _SHOWN if body.get(key) is not None},
         }
         if body.get("status") == "failed":
-            told |= {"error": "estimator_failed", "description": str(body.get("reason") or "")}
-        tell(told)
+            record |= {"error": "estimator_failed", "description": str(body.get("reason") or "")}
+        send(record)
 
     return step

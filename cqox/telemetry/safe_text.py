@@ -1,4 +1,4 @@
-"""Texts for a span or a log record of OpenTelemetry: without secrets, bounded, and of characters that can be sent."""
+"""Sanitising of texts for OpenTelemetry: secrets masked, length bounded, unencodable characters escaped."""
 
 from cqox.telemetry.escaping import escaped, shortened
 from cqox.telemetry.secrets import masked
@@ -10,15 +10,15 @@ _MOST_TAKEN = 2 * _MOST
 
 
 def safe_text(text: str, *, lines: bool = False) -> str:
-    """The text as it may leave the process.
+    """Sanitise a text for export.
 
-    A lone surrogate, which no encoding can express, would lose the whole batch that it is in.
+    UTF-8 cannot encode a lone surrogate: it would fail the whole batch.
 
     Args:
-        text: the text.
-        lines: whether it has several lines, which stay.
+        text: text to sanitise.
+        lines: True to keep line breaks.
     """
-    # Cut before the secrets are looked for, and well beyond what stays.
+    # Truncate before the search for secrets, well above the final bound.
     left_out = max(0, len(text) - _MOST_TAKEN)
     if left_out:
         text = text[: _MOST_TAKEN // 2] + text[len(text) - _MOST_TAKEN // 2 :]

@@ -1,8 +1,8 @@
-"""What must not leave the process in a log line or a span: passwords, tokens, cookies and keys. Pure.
+"""Masking of passwords, tokens, cookies and keys in log lines and spans. Pure.
 
-Nothing of ours writes them; what a driver, an operating system or a client says in an exception is another matter. A
-mask may hide more than the secret, up to the end of its line, but not less. A secret is found by the name before it, in
-lower case; what follows the name decides how far the secret goes. The time grows with the length of the text alone.
+This project does not log them, but exceptions of drivers, the operating system or clients may contain them. A mask may
+hide more than the secret, up to the end of its line, but never less. A secret is found by the lower-case name before
+it; the syntax after the name decides where the secret ends. Running time is linear in the length of the text.
 """
 
 import re
@@ -11,7 +11,7 @@ __all__ = ["MASK", "is_secret_name", "masked"]
 
 MASK = "***"
 
-# From `://` to the end of what may be an address: a password may hold any of the signs that an address is made of.
+# From `://` to the end of a possible URL: a password may contain any URL delimiter.
 _ADDRESS = re.compile(r"""(:(?://|\\/\\/)|%3[Aa]%2[Ff]%2[Ff])([^\s"'<>]+)""")
 _PORT = re.compile(r"\d{1,5}[/?#,;)\\]")
 _SCHEME_WITHOUT_USERS = re.compile(r"(?i)(?:https?|wss?|ftp)$")
@@ -27,15 +27,15 @@ _NAMED = re.compile(
 )
 
 _QUOTED = r"""b?(?:"(?:[^"\\\n]|\\.?)*"?|'(?:[^'\\\n]|\\.?)*'?)"""
-# A sign of punctuation belongs to the value where the next character does.
+# Punctuation belongs to the value if the next character does.
 _BARE = r"""(?:[^\s"',;&)\]}]|[,;"')\]}](?=[\w%]))+"""
 _EQUALS = r"""['"]?[ \t]{0,2}(?:=|%3[Dd])(?!=)[ \t]{0,2}"""
-# name=value, as in a connection string, a query, a form or a call.
+# name=value, as in a connection string, query string, form or call.
 _PAIR = rf"({_EQUALS})(?:{_QUOTED}|{_BARE})"
 _LONG_PAIR = rf"({_EQUALS})(?:{_QUOTED}|[^\n\r]+)"
 # 'name': value and ('name', value), as in JSON, a mapping or a list of headers.
 _MEMBER = rf"""(\\?['"]\s{{0,2}}[:,]\s{{0,2}}(?:value=)?)(?:\\?{_QUOTED}|[\[({{][^\])}}\n]*|[^\s"',;&)\]}}]+)"""
-# Name: value up to the end of the line, as in the head of a request or of an answer.
+# Name: value up to the end of the line, as in HTTP headers.
 _LINE = r"([ \t]{0,2}:[ \t]{0,2}(?:(?i:basic|bearer|digest|negotiate|ntlm|token|apikey) +)?)[^\n\r]+"
 _WORD = r"""(: ?)[^\s'",;]+"""
 _VALUES = {
@@ -48,7 +48,7 @@ _VALUES = {
     "basic": re.compile(r"()(?=[a-z]{0,40}[A-Z0-9+/=])[A-Za-z0-9+/]{8,}={0,2}"),
 }
 _NO_SECRET = "idempotency-key"
-# A part of each name, so that most lines are not searched at all.
+# Substrings of every name, so that most lines are skipped.
 _STEMS = ("pass", "pwd", "token", "secret", "key", "cookie", "auth", "sess", "jwt", "cred", "sig", "code=", "sid=")
 _MORE_STEMS = ("access=", "assertion=", "bearer ", "basic ")
 
@@ -59,12 +59,12 @@ _NAME = re.compile(
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what a field or a header of this name holds is a secret, whatever it looks like."""
+    """Return whether the value of a field or header of this name is a secret, regardless of its form."""
     return len(name) <= 128 and _NAME.search(name) is not None
 
 
 def masked(text: str) -> str:
-    """The text with every password, token, cookie and key in it replaced; one that holds none comes back as it is."""
+    """Replace every password, token, cookie and key in the text; a text without any is returned unchanged."""
     if "@" in text:
         text = _ADDRESS.sub(_address, text)
     text = _without_named(text)
@@ -72,7 +72,7 @@ def masked(text: str) -> str:
 
 
 def _without_named(text: str) -> str:
-    # Of all letters this one alone becomes longer in lower case.
+    # U+0130 is the only character whose lower case is longer.
     lower = text.replace("\u0130", "I").lower()
     if not any(stem in lower for stem in _STEMS) and not any(stem in lower for stem in _MORE_STEMS):
         return text
@@ -103,7 +103,7 @@ def _address(found: re.Match[str]) -> str:
     if not at or any(sign in name for sign in "/?#"):
         return found[0]
     if colon:
-        # What follows a colon before a port is no password, and the `@` in the path behind it ends none.
+        # A port after the colon is not a password, and an `@` in the path does not end one.
         return found[0] if name and _PORT.match(password) else f"{slashes}{name}:{MASK}@{place}"
     before = found.string[max(0, found.start() - 8) : found.start()]
     return f"{slashes}{MASK}@{place}" if _SCHEME_WITHOUT_USERS.search(before) else found[0]

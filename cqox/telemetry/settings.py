@@ -1,8 +1,8 @@
-"""What the environment asks of telemetry: which signals, and where to. Pure; loads no OpenTelemetry.
+"""Telemetry settings from the environment: exported signals and their destinations. Pure; loads no OpenTelemetry.
 
-The standard `OTEL_*` variables say it. Two more are the owner's: `JAEGER_ENDPOINT`, whose host gets traces by OTLP, and
-`OTEL_CONSOLE`, which writes spans to standard output. Endpoints, headers, time limits, queue sizes and samplers are
-read from the environment by OpenTelemetry itself.
+Read from the standard `OTEL_*` variables and two of CQOx: `JAEGER_ENDPOINT`, whose host receives traces by OTLP, and
+`OTEL_CONSOLE`, which writes spans to standard output. Endpoints, headers, timeouts, queue sizes and samplers are read
+from the environment by OpenTelemetry itself.
 """
 
 import re
@@ -31,14 +31,14 @@ _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
-    """Where each signal goes.
+    """Destination of each signal.
 
     Attributes:
-        disabled: whether nothing is to be recorded at all, not even for `/metrics`.
-        otlp: the signals that go to a collector, each with its protocol.
-        console: the signals that are written to standard output.
-        traces_endpoint: where traces go, where `JAEGER_ENDPOINT` says it; empty for what OpenTelemetry reads itself.
-        notes: sentences to log, such as values that are ignored.
+        disabled: True to record nothing, not even for `/metrics`.
+        otlp: signals exported to a collector, each with its protocol.
+        console: signals written to standard output.
+        traces_endpoint: traces endpoint from `JAEGER_ENDPOINT`; empty if OpenTelemetry reads it itself.
+        notes: sentences to log, such as ignored values.
     """
 
     disabled: bool = False
@@ -49,12 +49,12 @@ class TelemetrySettings:
 
     @property
     def signals(self) -> frozenset[Signal]:
-        """The signals that leave the process by themselves."""
+        """Signals that are exported."""
         return frozenset(self.otlp) | self.console
 
 
 def settings_from(environ: Mapping[str, str]) -> TelemetrySettings:
-    """What this environment asks for; with none of the variables set, nothing."""
+    """Parse the environment; no signal is exported if no variable is set."""
 
     def given(name: str) -> str:
         return environ.get(name, "").strip()
@@ -69,30 +69,30 @@ def settings_from(environ: Mapping[str, str]) -> TelemetrySettings:
     for signal in _SIGNALS:
         own = given(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
         chosen = _exporters(f"OTEL_{signal.upper()}_EXPORTER", given, notes)
-        # An address alone asks for its signals; a Jaeger takes traces and nothing else.
+        # An endpoint alone enables its signals; Jaeger accepts traces only.
         if chosen is None:
             chosen = {"otlp"} if own or standard or (jaeger and signal == "traces") else set()
         if "otlp" in chosen:
             otlp[signal] = _protocol(signal, given, notes)
             if otlp[signal] == "http/protobuf" and (own or standard) and not _HTTP.match(own or standard):
                 variable = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT" if own else "OTEL_EXPORTER_OTLP_ENDPOINT"
-                notes.append(f"{variable} is no address such as http://localhost:4318: nothing can be sent there.")
+                notes.append(f"{variable} is not a URL such as http://localhost:4318: nothing can be exported there.")
         if "console" in chosen:
             console.add(signal)
     if given("OTEL_CONSOLE").lower() in _TRUE:
         console.add("traces")
     elif given("OTEL_CONSOLE").lower() not in _FALSE:
-        notes.append(f"OTEL_CONSOLE is '{given('OTEL_CONSOLE')}', which is not there: the choices are true, false.")
+        notes.append(f"OTEL_CONSOLE is '{given('OTEL_CONSOLE')}', which is not valid: the choices are true, false.")
     endpoint = ""
     if jaeger and "traces" in otlp and not (standard or given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
         port = _PORTS[otlp["traces"]]
         endpoint = f"http://{jaeger}:{port}" + ("/v1/traces" if port == _PORTS["http/protobuf"] else "")
     elif given("JAEGER_ENDPOINT") and not jaeger:
-        notes.append(f"JAEGER_ENDPOINT={masked(given('JAEGER_ENDPOINT'))} is ignored: it names no host.")
+        notes.append(f"JAEGER_ENDPOINT={masked(given('JAEGER_ENDPOINT'))} is ignored: it has no host.")
     for infix in ("", *(f"{signal.upper()}_" for signal in _SIGNALS)):
         variable = f"OTEL_EXPORTER_OTLP_{infix}HEADERS"
         if any("=" not in pair for pair in given(variable).split(",") if pair.strip()):
-            notes.append(f"{variable} holds something that is no name=value pair; that is left out.")
+            notes.append(f"{variable} has an entry that is not a name=value pair; it is ignored.")
     return TelemetrySettings(
         otlp=otlp, console=frozenset(console), traces_endpoint=endpoint, notes=tuple(dict.fromkeys(notes))
     )
@@ -104,7 +104,7 @@ def _exporters(variable: str, given: _Get, notes: list[str]) -> set[str] | None:
         return None
     names = {name.strip() for name in text.split(",") if name.strip()}
     for name in sorted(names - {*_KNOWN, "prometheus"}):
-        notes.append(f"{variable} names '{name}', which is not there: the choices are {', '.join(_KNOWN)}.")
+        notes.append(f"{variable} names '{name}', which is not supported: the choices are {', '.join(_KNOWN)}.")
     return names & {"otlp", "console"}
 
 
@@ -114,12 +114,12 @@ def _protocol(signal: Signal, given: _Get, notes: list[str]) -> Protocol:
         if text in _PROTOCOLS:
             return _PROTOCOLS[text]
         if text:
-            notes.append(f"{variable} is '{text}', which is not there: the choices are {', '.join(_PROTOCOLS)}.")
+            notes.append(f"{variable} is '{text}', which is not supported: the choices are {', '.join(_PROTOCOLS)}.")
     return "http/protobuf"
 
 
 def _host(endpoint: str) -> str:
-    """The host of an address as people write it: with or without scheme, port and path."""
+    """Return the host of an endpoint with or without scheme, port and path."""
     if not endpoint:
         return ""
     try:

@@ -1,7 +1,7 @@
-"""Telemetry of one process, from its start to its end.
+"""Start and shutdown of the telemetry of a process.
 
-Nothing of OpenTelemetry is imported where nothing is asked for, but for measures, which `/metrics` shows in any case:
-they are set up on a thread while the service starts, and what is recorded meanwhile is kept for it.
+OpenTelemetry is not imported unless a signal is exported, except for metrics, which `/metrics` always shows: they are
+set up on a thread while the service starts, and measurements are buffered meanwhile.
 """
 
 import logging
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["STOP_SECONDS", "Telemetry", "start"]
 
 STOP_SECONDS = 1.0
-"""The longest that the end of a process waits for its collectors, all signals together; with all around it, a process
-that has nothing in flight ends within 2 s, on a busy machine as well."""
+"""Maximum time that shutdown waits for collectors, all signals together; an idle process exits within 2 s in all,
+even on a loaded machine."""
 
 _SCOPE = "cqox"
 _METRICS_PATIENCE_SECONDS = 5.0
@@ -35,10 +35,10 @@ _log = logging.getLogger("cqox.telemetry")
 
 
 class Telemetry:
-    """What was started; made by `start`.
+    """Running telemetry of a process; created by `start`.
 
     Attributes:
-        settings: what the environment asked for.
+        settings: settings from the environment.
     """
 
     def __init__(self, service: str, version: str, settings: TelemetrySettings, *, task_ratio: float) -> None:
@@ -55,7 +55,7 @@ class Telemetry:
         self._stopped = False
 
     def begin(self) -> None:
-        """Set up what the settings ask for, measures on a thread of their own."""
+        """Set up the configured signals, metrics on a dedicated thread."""
         for note in self.settings.notes:
             _log.warning(note)
         if self.settings.disabled:
@@ -69,10 +69,10 @@ class Telemetry:
         threading.Thread(target=self._begin_metrics, name="telemetry metrics", daemon=True).start()
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """All measures as Prometheus reads them, and the content type. Blocks while they are being set up.
+        """Return all metrics in the Prometheus format, and the content type. Blocks until metrics are set up.
 
         Args:
-            accept: the `Accept` header of whoever asks.
+            accept: `Accept` header of the request.
         """
         self._measuring.wait(_METRICS_PATIENCE_SECONDS)
         if self._exposition is None:
@@ -80,15 +80,15 @@ class Telemetry:
         return self._exposition(accept)
 
     def until_stopped(self, end: Callable[[], object]) -> None:
-        """Have `end` called when all is over, the last measures sent."""
+        """Register a function to call at shutdown, after the last metrics were exported."""
         self._undo.append(end)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Send what waits, for as long as `seconds`, and count the rest as lost. Blocks; run it on a thread."""
+        """Flush for at most `seconds` and count the rest as dropped. Blocks; run it on a thread."""
         if self._stopped:
             return
         self._stopped = True
-        # An exporter heeds no time limit of its own while a collector is away: its thread is left behind, a daemon.
+        # Exporters ignore their timeout while a collector is unreachable: their daemon threads are abandoned.
         flushing = [threading.Thread(target=flush, daemon=True, name="telemetry flush") for flush in self._flush]
         for thread in flushing:
             thread.start()
@@ -107,8 +107,8 @@ class Telemetry:
         from cqox.telemetry import providers
         from cqox.telemetry.recorder import OpenTelemetryRecorder
 
-        ledger, _ = providers.ledgers()
-        provider = providers.traces_provider(self.settings, self._resource(), ledger)
+        stats, _ = providers.make_export_stats()
+        provider = providers.traces_provider(self.settings, self._resource(), stats)
         trace.set_tracer_provider(provider)
         tracer = provider.get_tracer(_SCOPE, self._version)
         assert isinstance(tracer, Tracer)
@@ -116,24 +116,24 @@ class Telemetry:
         before, watching = record_with(recorder), observe_tasks(TaskSpans(recorder, ratio=self._task_ratio))
         self._undo += [lambda: record_with(before), lambda: observe_tasks(watching)]
         self._flush.append(provider.shutdown)
-        self._close.append(ledger.close)
+        self._close.append(stats.close)
 
     def _begin_logs(self) -> None:
         from cqox.telemetry import providers
         from cqox.telemetry.log_records import OtlpHandler
 
-        _, ledger = providers.ledgers()
-        provider = providers.logs_provider(self.settings, self._resource(), ledger)
+        _, stats = providers.make_export_stats()
+        provider = providers.logs_provider(self.settings, self._resource(), stats)
         handler = OtlpHandler(provider.get_logger(_SCOPE, self._version))
         logging.getLogger().addHandler(handler)
         self._undo.append(lambda: logging.getLogger().removeHandler(handler))
         self._flush.append(provider.shutdown)
-        self._close.append(ledger.close)
+        self._close.append(stats.close)
 
     def _begin_metrics(self) -> None:
         try:
             if not self._without_fail("metrics", lambda: self._measure(self.settings)):
-                # `/metrics` needs no exporter.
+                # `/metrics` does not need an exporter.
                 self._measure(replace(self.settings, otlp={}, console=frozenset()))
         except Exception as error:
             metrics.deliver_to(None)
@@ -141,8 +141,8 @@ class Telemetry:
                 return
             if not isinstance(error, ImportError):
                 raise
-            # The library may be installed without this extra; a service never is.
-            _log.warning("There are no measures: %s", error)
+            # The library may be installed without this extra; the services require it.
+            _log.warning("Metrics are not available: %s", error)
         finally:
             self._measuring.set()
 
@@ -160,15 +160,15 @@ class Telemetry:
             metrics.deliver_to(instruments)
 
     def _without_fail(self, signal: str, begin: Callable[[], None]) -> bool:
-        """Whether the signal could be begun. A service is worth more than its traces: it starts without them."""
+        """Start a signal and return whether it started; a service starts without a signal that fails."""
         try:
             begin()
         except ImportError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever an exporter has against the environment
-            # A process that ends may have begun to before its measures could: it starts no thread any more.
+        except Exception as error:  # noqa: BLE001 - exporters raise any exception on invalid settings
+            # A process may begin to exit before its metrics start: no thread can be started then.
             if not self._stopped:
-                _log.warning("No %s are sent: %s", signal, str(error) or type(error).__name__)
+                _log.warning("%s are not exported: %s", signal, str(error) or type(error).__name__)
             return False
         return True
 
@@ -181,12 +181,12 @@ class Telemetry:
 def start(
     service: str, *, version: str, environ: Mapping[str, str] | None = None, task_ratio: float = 1.0
 ) -> Telemetry:
-    """Telemetry of this process, begun. What is asked for is in the environment, see `settings`.
+    """Start the telemetry of this process as configured by the environment, see `settings`.
 
     Args:
-        service: what traces and measures call the process.
-        version: its version.
-        environ: the environment; that of the process if None. Exporters read their own variables from the process.
+        service: service name in traces and metrics.
+        version: service version.
+        environ: environment; that of the process if None. Exporters read their variables from the process.
         task_ratio: the share of tasks that get a span.
     """
     telemetry = Telemetry(

@@ -1,8 +1,8 @@
-"""Spans, whether or not anything records them: `with span("read"):`.
+"""Span API: `with span("read"):`, recorded or not.
 
-What lives here: the one way in which CQOx speaks of spans, and the slot that a recorder fills. What does not:
-OpenTelemetry (`recorder`), which is imported only where somebody has asked for traces. While the slot is empty a span
-costs one function call and keeps nothing; a request then still has a trace id, for its answer and its log lines.
+Defines the span interface of CQOx and the slot for a recorder. OpenTelemetry lives in `recorder`, which is imported
+only if traces are exported. Without a recorder a span costs one function call and keeps nothing; a request still has a
+trace id for its response and its log lines.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -36,33 +36,33 @@ __all__ = [
 
 type Value = str | bool | int | float | Sequence[str]
 type Attributes = Mapping[str, Value]
-"""Attributes of a span or of an event, by their names in the semantic conventions."""
+"""Attributes of a span or an event, by their names in the semantic conventions."""
 
 type SpanKind = Literal["internal", "server", "client"]
 
 
 class Span(Protocol):
-    """One piece of work on its way; a context manager that makes it the current one and ends it.
+    """Span of one operation; a context manager that makes it the current span and ends it.
 
-    An exception that leaves the block is recorded. A cancellation is marked `cqox.cancelled` and is no error.
+    An exception that leaves the block is recorded. A cancellation sets `cqox.cancelled` and is not an error.
     """
 
     @property
     def context(self) -> TraceContext | None:
-        """Its ids; None where nothing records and there is no trace."""
+        """Ids of the span; None without a recorder and a trace."""
         ...
 
     @property
     def recording(self) -> bool:
-        """Whether anybody will see what is said to it."""
+        """True if attributes and events are recorded."""
         ...
 
     def rename(self, name: str) -> None:
-        """Give it its final name, where that was not known at the start."""
+        """Set the final name, if it was not known at the start."""
         ...
 
     def set(self, **attributes: Value) -> None:
-        """Add attributes; `__` in a name stands for a dot."""
+        """Add attributes; `__` in a name means a dot."""
         ...
 
     def add(self, attributes: Attributes) -> None:
@@ -70,19 +70,19 @@ class Span(Protocol):
         ...
 
     def event(self, name: str, attributes: Attributes | None = None) -> None:
-        """Note that something happened now."""
+        """Add an event."""
         ...
 
     def fail(self, kind: str, description: str = "") -> None:
-        """Mark it as an error that no exception tells of."""
+        """Set the error status without an exception."""
         ...
 
     def error(self, error: BaseException) -> None:
-        """Record an exception that was dealt with inside."""
+        """Record an exception that was handled inside the block."""
         ...
 
     def cancel(self) -> None:
-        """Mark it as cancelled."""
+        """Mark the span as cancelled."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -93,7 +93,7 @@ class Span(Protocol):
 
 
 class Recorder(Protocol):
-    """Makes spans that are kept."""
+    """Factory of recorded spans."""
 
     def start(
         self,
@@ -106,28 +106,28 @@ class Recorder(Protocol):
         link: TraceContext | None = None,
         start_ns: int | None = None,
     ) -> Span:
-        """A span, child of `parent`, or of the current one; with `root` of neither."""
+        """Start a span as a child of `parent` or of the current span; with `root`, as a root span."""
         ...
 
     def current(self) -> TraceContext | None:
-        """The ids of the current span."""
+        """Return the ids of the current span."""
         ...
 
     def current_span(self) -> Span:
-        """The current span, to say more to it."""
+        """Return the current span."""
         ...
 
     def forget(self) -> None:
-        """Make no span the current one, for the rest of the calling task."""
+        """Clear the current span for the rest of the calling task."""
         ...
 
-    def adopt(self, told: Mapping[str, object]) -> None:
-        """Keep a span that another process made and told of, see `remote`."""
+    def adopt(self, record: Mapping[str, object]) -> None:
+        """Record a span reported by another process, see `remote`."""
         ...
 
 
 class _Unrecorded:
-    """A span that nobody keeps; one object does for all of them that have no ids."""
+    """No-op span; one object serves all spans without ids."""
 
     __slots__ = ("_token", "context")
 
@@ -172,31 +172,31 @@ class _Unrecorded:
 
 
 NOTHING: Span = _Unrecorded(None)
-"""A span to which anything may be said, and nothing is kept."""
+"""No-op span without ids."""
 _ids: ContextVar[TraceContext | None] = ContextVar("cqox_trace_ids", default=None)
 _awaited: ContextVar[bool] = ContextVar("cqox_task_is_awaited", default=False)
 _recorder: Recorder | None = None
 
 
 def record_with(recorder: Recorder | None) -> Recorder | None:
-    """Fill the slot, or empty it with None; returns what was in it."""
+    """Set the recorder, or remove it with None; return the previous one."""
     global _recorder
     previous, _recorder = _recorder, recorder
     return previous
 
 
 def is_recording() -> bool:
-    """Whether spans are kept in this process."""
+    """Return whether spans are recorded in this process."""
     return _recorder is not None
 
 
 def span(name: str, attributes: Attributes | None = None, *, kind: SpanKind = "internal") -> Span:
-    """A span around a block: `with span("plan") as it:`; child of the current one.
+    """Create a span around a block: `with span("plan") as it:`; child of the current span.
 
     Args:
-        name: what is done; one of a few words, never an id.
-        attributes: what is known at the start.
-        kind: `client` where another service or a store is asked.
+        name: name of the operation, of low cardinality.
+        attributes: initial attributes.
+        kind: `client` for a call of another service or store.
     """
     if _recorder is None:
         return NOTHING
@@ -206,14 +206,14 @@ def span(name: str, attributes: Attributes | None = None, *, kind: SpanKind = "i
 def server_span(
     name: str, attributes: Attributes | None, *, parent: TraceContext | None, request_id: str, probe: bool = False
 ) -> Span:
-    """The span around the answer to a request; where nothing is recorded it still gives the request its trace id.
+    """Create the server span of a request; without a recorder it still provides the trace id.
 
     Args:
         name: the method, until the route is known.
-        attributes: what is known at the start.
-        parent: the caller's context.
-        request_id: what a trace id is made of where nobody traces.
-        probe: whether it is a probe, of which nobody wants a trace: samplers that heed the caller leave it out.
+        attributes: initial attributes.
+        parent: context of the caller.
+        request_id: source of the trace id if the request is not traced.
+        probe: True for health probes, which parent-based samplers drop.
     """
     if _recorder is None:
         return _Unrecorded(parent or of_request_id(request_id))
@@ -223,23 +223,21 @@ def server_span(
 
 
 def span_since(name: str, start_ns: int, attributes: Attributes | None = None) -> None:
-    """A span that began at `start_ns`, in nanoseconds since the epoch, and ends now."""
+    """Record a span that began at `start_ns`, in nanoseconds since the epoch, and ends now."""
     if _recorder is not None:
         _recorder.start(name, "internal", attributes, start_ns=start_ns).__exit__(None, None, None)
 
 
 def fresh_span(name: str) -> Span:
-    """A span that begins a trace of its own: for what a task does again and again as long as the process lives, whose
-    trace would otherwise never end.
-    """
+    """Create a root span, for periodic work of a long-lived task, whose trace would otherwise never end."""
     return NOTHING if _recorder is None else _recorder.start(name, "internal", None, root=True)
 
 
 def unfinished(after: Mapping[str, object]) -> None:
-    """Show that a worker process was at work on something when it was ended, of which it never told.
+    """Record a span for the step that a worker process was running when it was terminated.
 
     Args:
-        after: the last span that it told of, see `remote`.
+        after: last span that the worker reported, see `remote`.
     """
     began = after.get("end_ns")
     if _recorder is not None and isinstance(began, int):
@@ -250,7 +248,7 @@ def unfinished(after: Mapping[str, object]) -> None:
 
 
 def current() -> TraceContext | None:
-    """The trace and the span that the calling code runs in."""
+    """Return the context of the current span."""
     if _recorder is not None:
         recorded = _recorder.current()
         if recorded is not None:
@@ -259,20 +257,21 @@ def current() -> TraceContext | None:
 
 
 def current_span() -> Span:
-    """The span that the calling code runs in, to say more to it."""
+    """Return the current span."""
     return NOTHING if _recorder is None else _recorder.current_span()
 
 
-def adopt(told: Mapping[str, object]) -> None:
-    """Keep a span that a worker process tells of; nothing where no spans are kept."""
+def adopt(record: Mapping[str, object]) -> None:
+    """Record a span reported by a worker process, if spans are recorded."""
     if _recorder is not None:
-        _recorder.adopt(told)
+        _recorder.adopt(record)
 
 
 @contextmanager
 def waited_for() -> Generator[None]:
-    """Tasks started inside the block are waited for by the caller, whatever group they run in: their spans are the
-    children of its span. For a computation that lives in the app's group because several callers may share it.
+    """Mark tasks started inside the block as awaited by the caller: their spans become children of its span.
+
+    For a computation that runs in the app's task group because several callers may share it.
     """
     token = _awaited.set(True)
     try:
@@ -282,7 +281,7 @@ def waited_for() -> Generator[None]:
 
 
 def awaited() -> bool:
-    """Whether the task that begins here was started inside `waited_for`; the answer is given once."""
+    """Return whether the starting task was started inside `waited_for`, and clear the mark."""
     if _awaited.get():
         _awaited.set(False)
         return True
@@ -290,7 +289,7 @@ def awaited() -> bool:
 
 
 def forget() -> None:
-    """Make no span the current one, for the rest of the calling task."""
+    """Clear the current span for the rest of the calling task."""
     _ids.set(None)
     if _recorder is not None:
         _recorder.forget()

@@ -1,4 +1,4 @@
-"""Spans and measures of stores and caches, whatever is behind their contracts."""
+"""Spans and metrics of stores and caches, for any backend."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ CACHE_OPERATIONS: Mapping[str, str] = {
     "claim": "SET NX",
     "release": "DEL IF",
 }
-"""The operations of a result cache, by the names of its methods."""
+"""Operations of a result cache, by method name."""
 
 STORE_OPERATIONS: Mapping[str, str] = {
     "save": "INSERT",
@@ -42,7 +42,7 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "delete_job": "DELETE",
     "delete_jobs_of": "DELETE",
 }
-"""The operations of a result store, by the names of its methods. `ping` is a probe, and no operation."""
+"""Operations of a result store, by method name. `ping` is a probe and is not traced."""
 
 _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
 _COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports"), "reports")
@@ -61,12 +61,12 @@ type _Method = Callable[..., Awaitable[object]]
 
 
 def observed[Store](store: Store, operations: Mapping[str, str], *, system: str = "") -> Store:
-    """The same store; each call of the operations is a CLIENT span and is timed.
+    """Wrap a store so that each operation is timed and recorded as a CLIENT span.
 
     Args:
-        store: a store or a cache.
-        operations: what to watch: method name to operation.
-        system: its name in the semantic conventions; by its class if empty.
+        store: store or cache to wrap.
+        operations: operation name by method name.
+        system: `db.system` name; derived from the class if empty.
     """
     return cast("Store", _Observed(store, operations, system or _system_of(store)))
 
@@ -77,7 +77,7 @@ class _Observed:
         for method, operation in operations.items():
             setattr(self, method, _watched(getattr(store, method), method, operation, system))
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the store
         return getattr(self._store, name)
 
 

@@ -1,7 +1,7 @@
-"""Every task a span: fills the observer slot of `cqox.tasks`.
+"""Task spans: an observer for `cqox.tasks` that records each task as a span.
 
-A task's span is the child of its starter's. A detached task may outlive whoever started it: its span begins a trace of
-its own that links to the starter, unless the starter says that it waits for it (`waited_for`).
+A task's span is a child of the starter's span. A detached task may outlive its starter: its span is the root of a new
+trace with a link to the starter, unless the starter awaits the task (`waited_for`).
 """
 
 import random
@@ -14,13 +14,13 @@ __all__ = ["TaskSpans"]
 
 
 class TaskSpans:
-    """A task observer that records each task as a span.
+    """Task observer that records each task as a span.
 
     Args:
-        recorder: where spans are kept.
-        ratio: the share of tasks that get one, from 0 to 1. Spans inside of a task that got none are children of its
+        recorder: recorder of the spans.
+        ratio: share of tasks that get a span, from 0 to 1. Spans inside a task without one are children of its
             starter's.
-        draw: a number from 0 to 1, drawn for each task.
+        draw: random number from 0 to 1, drawn per task.
     """
 
     def __init__(self, recorder: Recorder, *, ratio: float = 1.0, draw: Callable[[], float] = random.random) -> None:
@@ -31,7 +31,7 @@ class TaskSpans:
         self._draw = draw
 
     def __call__(self, task: TaskStart, /) -> TaskEnd:
-        """Begin the span of `task`, inside of it."""
+        """Start the span of `task`; called inside the task."""
         detached = task.detached and not awaited()
         starter = self._recorder.current() if detached else None
         if self._ratio < 1.0 and self._draw() >= self._ratio:
@@ -43,7 +43,7 @@ class TaskSpans:
         span.__enter__()
 
         def ended(outcome: TaskOutcome, error: BaseException | None) -> None:
-            # The outcome is the event loop's word; `cqox.tasks` knows its cancellations best.
+            # The outcome comes from `cqox.tasks`, which knows the cancellation class of the event loop.
             if outcome is TaskOutcome.CANCELLED:
                 span.cancel()
             span.set(cqox__task__outcome=outcome.value)

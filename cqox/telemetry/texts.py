@@ -1,11 +1,11 @@
-"""Texts on their way into a log: cut to a bound where they are logged, masked and escaped where they are shown."""
+"""Texts of log records: truncated when logged, masked and escaped when formatted."""
 
 from typing import NamedTuple
 
 from cqox.telemetry.escaping import escaped, shortened
 from cqox.telemetry.secrets import masked
 
-__all__ = ["NO_TEXT", "Clipped", "clipped", "quoted", "said_by", "shown"]
+__all__ = ["NO_TEXT", "Clipped", "clipped", "quoted", "safe_str", "shown"]
 
 _MOST = 12_288
 _MOST_NESTED = 4_096
@@ -13,7 +13,7 @@ _MOST_ARGUMENTS = 8
 
 
 class Clipped(NamedTuple):
-    """A text, and how many characters its middle has lost."""
+    """A truncated text and the number of characters omitted from its middle."""
 
     text: str
     left_out: int
@@ -23,7 +23,7 @@ NO_TEXT = Clipped("", 0)
 
 
 def clipped(text: str, *, nested: bool = False) -> Clipped:
-    """Keep so much of a text that a secret in it is found before it is shortened further to be shown."""
+    """Truncate a text, keeping enough that secrets are still found before it is shortened for output."""
     most = _MOST_NESTED if nested else _MOST
     if len(text) <= most:
         return Clipped(text, 0)
@@ -32,20 +32,20 @@ def clipped(text: str, *, nested: bool = False) -> Clipped:
 
 
 def shown(clip: Clipped, most: int) -> str:
-    """The text in one line, without secrets, and with a note of what is left out where it has more characters."""
+    """Format the text in one line with secrets masked and a note of omitted characters."""
     return shortened(escaped(masked(clip.text)), most, left_out=clip.left_out)
 
 
-def said_by(given: object) -> str:
-    """What `str` makes of an object; bytes are decoded, and an object that cannot say anything is named."""
+def safe_str(given: object) -> str:
+    """Return `str(given)`; decode bytes, and return a placeholder if `__str__` raises."""
     try:
         return bytes(given[:_MOST]).decode("utf-8", "backslashreplace") if isinstance(given, bytes) else str(given)
-    except Exception as error:  # noqa: BLE001 - the object's own code; a call that logs must not fail for it
+    except Exception as error:  # noqa: BLE001 - foreign `__str__`; a logging call must not raise
         return f"<{type(given).__name__} that cannot be shown: {type(error).__name__}>"
 
 
 def quoted(given: object, depth: int = 0) -> str:
-    """What `repr` makes of an object, of exceptions and bytes only the beginning."""
+    """Return a bounded `repr` of an object."""
     match given:
         case str():
             return repr(given if len(given) <= _MOST else f"{given[:_MOST]}...")

@@ -1,7 +1,6 @@
 """A collector that is dead, slow or refuses costs lost spans, which are counted, and nothing else."""
 
 import logging
-import re
 import time
 
 import pytest
@@ -9,7 +8,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from cqox.telemetry import metric_definitions
-from cqox.telemetry.export_stats import Ledger
+from cqox.telemetry.export_stats import ExportStats
 from cqox.telemetry.providers import traces_provider
 from cqox.telemetry.settings import settings_from
 from tests.telemetry.conftest import Measured, Services, free_port
@@ -17,63 +16,63 @@ from tests.telemetry.receiver import Receiver
 
 
 def test_what_finds_no_room_is_lost_and_what_waited_before_is_kept(measured: Measured) -> None:
-    ledger = Ledger("traces", 2)
-    assert [ledger.admit() for _ in range(5)] == [True, True, False, False, False]
-    assert (ledger.waiting, ledger.lost) == (2, 3)
-    ledger.handed_over(2)
-    assert ledger.admit()
+    stats = ExportStats("traces", 2)
+    assert [stats.admit() for _ in range(5)] == [True, True, False, False, False]
+    assert (stats.waiting, stats.lost) == (2, 3)
+    stats.handed_over(2)
+    assert stats.admit()
     assert measured.of(metric_definitions.LOST) == [{"signal": "traces", "reason": "queue_full"}] * 3
 
 
 def test_what_still_waits_at_the_end_and_what_comes_later_is_lost(measured: Measured) -> None:
-    ledger = Ledger("logs", 10)
-    assert ledger.admit()
-    ledger.close()
-    assert not ledger.admit()
-    assert ledger.lost == 2
+    stats = ExportStats("logs", 10)
+    assert stats.admit()
+    stats.close()
+    assert not stats.admit()
+    assert stats.lost == 2
     assert {labels["reason"] for labels in measured.of(metric_definitions.LOST)} == {"shutdown"}
 
 
 def test_losses_are_logged_once_a_minute_with_all_since_the_last_time(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    ledger = Ledger("traces", 0, now=lambda: now[0])
+    stats = ExportStats("traces", 0, now=lambda: now[0])
     with caplog.at_level(logging.WARNING, "cqox.telemetry"):
         for second in range(0, 70, 10):
             now[0] = float(second)
-            ledger.lose(5, "not_delivered")
+            stats.lose(5, "not_delivered")
     said = [record.getMessage() for record in caplog.records]
-    assert [re.findall(r"\d+", line)[0] for line in said] == ["5", "30"]
+    assert [line.split(" lost: ")[1].split()[0] for line in said] == ["5", "30"]
 
 
 def test_what_a_collector_has_not_answered_for_at_the_end_is_lost_once(measured: Measured) -> None:
-    ledger = Ledger("traces", 10)
+    stats = ExportStats("traces", 10)
     for _ in range(5):
-        ledger.admit()
-    ledger.handed_over(2)
-    ledger.settled(2, delivered=True)
-    ledger.handed_over(2)
-    ledger.close()
-    ledger.settled(2, delivered=False)
-    assert ledger.lost == 3
+        stats.admit()
+    stats.handed_over(2)
+    stats.settled(2, delivered=True)
+    stats.handed_over(2)
+    stats.close()
+    stats.settled(2, delivered=False)
+    assert stats.lost == 3
 
 
 def test_what_was_not_said_for_a_minute_is_said_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    ledger = Ledger("traces", 0, now=lambda: 0.0)
+    stats = ExportStats("traces", 0, now=lambda: 0.0)
     with caplog.at_level(logging.WARNING, "cqox.telemetry"):
-        ledger.lose(1, "queue_full")
-        ledger.lose(6, "queue_full")
-        ledger.close()
-        ledger.close()
-    assert [re.findall(r"\d+", record.getMessage())[0] for record in caplog.records] == ["1", "6"]
+        stats.lose(1, "queue_full")
+        stats.lose(6, "queue_full")
+        stats.close()
+        stats.close()
+    assert [record.getMessage().split(" lost: ")[1].split()[0] for record in caplog.records] == ["1", "6"]
 
 
-def spans_to(monkeypatch: pytest.MonkeyPatch, url: str, ledger: Ledger, **variables: str) -> TracerProvider:
+def spans_to(monkeypatch: pytest.MonkeyPatch, url: str, stats: ExportStats, **variables: str) -> TracerProvider:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url)
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     settings = settings_from({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url})
-    return traces_provider(settings, Resource({"service.name": "test"}), ledger)
+    return traces_provider(settings, Resource({"service.name": "test"}), stats)
 
 
 def record(provider: TracerProvider, count: int) -> float:
@@ -88,14 +87,14 @@ def record(provider: TracerProvider, count: int) -> float:
 def test_every_span_arrives_or_is_counted(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
     # The collector is so slow that the queue overflows.
     receiver.delay = 0.3
-    ledger = Ledger("traces", 256)
-    provider = spans_to(monkeypatch, f"{receiver.http_url}/v1/traces", ledger, OTEL_BSP_MAX_EXPORT_BATCH_SIZE="64")
+    stats = ExportStats("traces", 256)
+    provider = spans_to(monkeypatch, f"{receiver.http_url}/v1/traces", stats, OTEL_BSP_MAX_EXPORT_BATCH_SIZE="64")
     made = 3000
     seconds = record(provider, made)
-    assert ledger.waiting <= 256
-    assert 0 < ledger.lost < made
+    assert stats.waiting <= 256
+    assert 0 < stats.lost < made
     provider.shutdown()
-    assert len(receiver.received.spans) + ledger.lost == made
+    assert len(receiver.received.spans) + stats.lost == made
     # Had callers waited for their turn, it would have taken the time of some forty batches.
     assert seconds < 10 * receiver.delay
 
@@ -104,11 +103,11 @@ def test_a_collector_that_refuses_loses_whole_batches_and_they_are_counted(
     monkeypatch: pytest.MonkeyPatch, receiver: Receiver, measured: Measured
 ) -> None:
     receiver.refuse = True
-    ledger = Ledger("traces", 2048)
-    provider = spans_to(monkeypatch, f"{receiver.http_url}/v1/traces", ledger, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="1")
+    stats = ExportStats("traces", 2048)
+    provider = spans_to(monkeypatch, f"{receiver.http_url}/v1/traces", stats, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="1")
     record(provider, 100)
     provider.force_flush()
-    assert ledger.lost == 100
+    assert stats.lost == 100
     assert {"signal": "traces", "reason": "not_delivered"} in measured.of(metric_definitions.LOST)
     provider.shutdown()
 

@@ -97,7 +97,7 @@ def test_headers_that_cannot_be_read_are_told_of_without_a_word_of_them() -> Non
 def test_a_word_that_is_neither_true_nor_false_is_told_of() -> None:
     settings = settings_from({"OTEL_CONSOLE": "maybe"})
     assert settings.console == frozenset()
-    assert settings.notes == ("OTEL_CONSOLE is 'maybe', which is not there: the choices are true, false.",)
+    assert settings.notes == ("OTEL_CONSOLE is 'maybe', which is not valid: the choices are true, false.",)
 
 
 @pytest.mark.parametrize("word", ["false", "0", "No", "off", ""])
@@ -108,8 +108,8 @@ def test_a_console_that_is_not_wanted_is_not_told_of(word: str) -> None:
 def test_an_address_that_nothing_can_be_sent_to_is_told_of_once() -> None:
     settings = settings_from({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"})
     assert settings.notes == (
-        "OTEL_EXPORTER_OTLP_ENDPOINT is no address such as http://localhost:4318: nothing can be sent there.",
+        "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL such as http://localhost:4318: nothing can be exported there.",
     )
     own = settings_from({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http:///logs"})
-    assert own.notes[0].startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is no address")
+    assert own.notes[0].startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is not a URL")
     assert settings_from({"OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).notes == ()

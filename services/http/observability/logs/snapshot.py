@@ -13,7 +13,7 @@ import structlog
 from cqox import telemetry
 from cqox.telemetry.failures import Failure, failure_of
 from cqox.telemetry.secrets import MASK, is_secret_name
-from cqox.telemetry.texts import NO_TEXT, Clipped, clipped, quoted, said_by
+from cqox.telemetry.texts import NO_TEXT, Clipped, clipped, quoted, safe_str
 
 __all__ = ["Entry", "Value", "snapshot"]
 
@@ -62,7 +62,7 @@ def snapshot(record: logging.LogRecord) -> Entry:
     # structlog hands its event over as the message, a mapping with the words under `event`.
     given: Mapping[object, object] = record.msg if isinstance(record.msg, dict) else {}
     if "event" in given:
-        event, context = said_by(given["event"]), dict[str, object]()
+        event, context = safe_str(given["event"]), dict[str, object]()
         exc_info, stack = given.get("exc_info") or record.exc_info, given.get("stack") or record.stack_info
     else:
         event, context, given = _message(record), dict[str, object](structlog.contextvars.get_contextvars()), {}
@@ -90,7 +90,7 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001 - a call that logs wrongly must not fail for it
-        return f"{said_by(record.msg)} (its arguments do not fit: {said_by(error)})"
+        return f"{safe_str(record.msg)} (its arguments do not fit: {safe_str(error)})"
 
 
 class _Budget:
@@ -106,7 +106,7 @@ class _Budget:
             if number == most or self._values > _MOST_VALUES:
                 taken["left_out"] = len(given) - number
                 break
-            name = said_by(key)[:128]
+            name = safe_str(key)[:128]
             self.characters += len(name)
             taken[name] = Clipped(MASK, 0) if is_secret_name(name) else self.value(value, depth)
         return taken
@@ -129,14 +129,14 @@ class _Budget:
             case dict() | list() | tuple() | set() | frozenset():
                 return Clipped(f"{type(given).__name__} of {len(given)}", 0)
             case _:
-                taken = clipped(said_by(given) if isinstance(given, str) else quoted(given), nested=depth > 0)
+                taken = clipped(safe_str(given) if isinstance(given, str) else quoted(given), nested=depth > 0)
                 self.characters += len(taken.text)
                 return taken
 
     def _items(self, given: tuple[object, ...], depth: int) -> Value:
         taken: list[Value] = []
         # One header of a list of them.
-        secret = len(given) == 2 and isinstance(given[0], str | bytes) and is_secret_name(said_by(given[0]))
+        secret = len(given) == 2 and isinstance(given[0], str | bytes) and is_secret_name(safe_str(given[0]))
         for number, value in enumerate(given):
             if number == _MOST_ITEMS or self._values > _MOST_VALUES:
                 taken.append(Clipped(f"{len(given) - number} more", 0))
