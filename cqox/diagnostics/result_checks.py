@@ -24,8 +24,8 @@ def computation(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estim
     failed += [name for name in diagnostics if table_in(diagnostics, name).get("failed")]
     value = float(len(failed))
     if chosen is None or chosen.estimate is None:
-        reason = NO_PRIMARY if chosen is None or chosen.reason is None else f"{chosen.name}: {chosen.reason}"
-        return Gate(status="fail", value=value, threshold=0.0, rule=rule, reason=reason)
+        why = NO_PRIMARY if chosen is None or chosen.reason is None else f"{chosen.name}: {chosen.reason}"
+        return Gate(status="fail", value=value, threshold=0.0, rule=rule, reason=why)
     reason = f"Failed: {', '.join(failed)}." if failed else None
     return Gate(status="warn" if failed else "pass", value=value, threshold=0.0, rule=rule, reason=reason)
 

@@ -83,11 +83,11 @@ def _subtitle(found: Json | Mapping[str, Json], average: float, percent: str) ->
 def _alt(groups: Sequence[Json], y: str, found: Json | Mapping[str, Json]) -> str:
     values = [value for group in groups if (value := number_in(group, "estimate")) is not None]
     qini, error = number_in(found, "qini", "estimate"), number_in(found, "qini", "standard_error")
-    values = ", ".join(amount(value) for value in values)
+    shown = ", ".join(amount(value) for value in values)
     area = "" if qini is None else f" The area under the Qini curve is {amount(qini)}"
     if area:
         area += "." if error is None else f", with a standard error of {amount(error)}."
-    return f"Effects on {y} in groups by the predicted effect, from the least to the most: {values}.{area}"
+    return f"Effects on {y} in groups by the predicted effect, from the least to the most: {shown}.{area}"
 
 
 @cache

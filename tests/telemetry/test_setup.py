@@ -113,7 +113,11 @@ def test_measures_go_out_again_and_again_and_are_the_same_for_a_scraper(
     ("variable", "value", "said"),
     [
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1", ["traces are not exported"]),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "bogus", ["logs are", "metrics are", "traces are"]),
+        (
+            "OTEL_EXPORTER_OTLP_COMPRESSION",
+            "bogus",
+            [f"{signal} are not exported" for signal in ("logs", "metrics", "traces")],
+        ),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "10", []),
         ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "100000", []),
     ],
