@@ -13,7 +13,7 @@ from cqox.contract import RoleMapping, counted
 from cqox.datasets import ColumnsOnDisk
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
-from cqox.estimators.numerics.array_store import room
+from cqox.estimators.numerics.array_store import empty
 from cqox.estimators.sample import listed
 
 __all__ = [
@@ -233,7 +233,7 @@ def covariate_matrix(frame: Rows, columns: Columns, names: Sequence[str], *, rol
                 notes.append(f"The date '{name}' enters as a number of days.")
         else:
             _add_levels(frame, series, role, makers, labels, absorbed, notes)
-    matrix = room(len(makers), frame.height)
+    matrix = empty(len(makers), frame.height)
     for row, make in zip(matrix, makers, strict=True):
         row[:] = make()
     return Covariates(matrix=matrix.T, labels=tuple(labels), absorbed=tuple(absorbed))

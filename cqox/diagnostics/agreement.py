@@ -16,7 +16,7 @@ import numpy as np
 from cqox.diagnostics.sensitivity import outcome_scale, unconfounded
 from cqox.diagnostics.tables import number_in
 from cqox.estimators import Estimate, Json, Plan, Vector
-from cqox.estimators.numerics.array_store import let_go
+from cqox.estimators.numerics.array_store import drop_pages
 
 __all__ = ["agreement", "comparable"]
 
@@ -96,7 +96,7 @@ def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, 
         for start in range(0, len(next(iter(sums.values()))[0]), _BLOCK):
             block = np.stack([values[start : start + _BLOCK] for values, _ in sums.values()]) * scales[:, None]
             total += block @ block.T
-            let_go()
+            drop_pages()
         covariance[np.ix_(known, known)] = total
     return covariance
 

@@ -25,7 +25,7 @@ from cqox.diagnostics.serial_dependence import serial_dependence
 from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
-from cqox.estimators.numerics.array_store import let_go
+from cqox.estimators.numerics.array_store import drop_pages
 
 __all__ = ["diagnose"]
 
@@ -88,7 +88,7 @@ def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
     except Exception as error:  # noqa: BLE001 - supervised root: a failed diagnostic keeps the estimates
         return {"failed": True, "reason": f"{type(error).__name__}: {error}"}
     finally:
-        let_go()
+        drop_pages()
 
 
 def _no_weights() -> dict[str, Json]:

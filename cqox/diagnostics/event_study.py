@@ -85,10 +85,10 @@ def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
     first, mean = np.zeros(len(study.events)), np.zeros(len(study.events))
     first[study.events.index(0)], mean[after] = 1.0, 1.0 / len(after)
     reach = [study.events[at] + 1 + plan.settings.anticipation for at in after]
-    undefined = study.untold[study.events.index(0)]
+    undefined = study.undefined[study.events.index(0)]
     return {
         "first": _bounded(plan, study, contrast, (first, undefined), [1 + plan.settings.anticipation]),
-        "average": _bounded(plan, study, contrast, (mean, study.mean_untold), reach),
+        "average": _bounded(plan, study, contrast, (mean, study.mean_undefined), reach),
     }
 
 

@@ -12,7 +12,7 @@ from cqox.estimators import Estimate, Json, Plan, Sample, Vector
 from cqox.estimators.adjustment.stratification import stratum_weights
 from cqox.estimators.adjustment.weighting import balanced_weights, balancing_weights
 from cqox.estimators.matching.with_replacement import matching_weights
-from cqox.estimators.numerics.array_store import let_go, room
+from cqox.estimators.numerics.array_store import drop_pages, empty
 
 __all__ = ["REGRESSIONS", "Weighting", "effective_rows", "summarize_weights", "weightings"]
 
@@ -80,8 +80,8 @@ def weightings(plan: Plan, estimates: Sequence[Estimate]) -> tuple[Weighting, ..
 
 def _of_both_arms(weights: _Weights, plan: Plan) -> tuple[Sample, Vector]:
     sample, treated, control = weights(plan)
-    both = np.add(treated, control, out=room(sample.n))
-    let_go()
+    both = np.add(treated, control, out=empty(sample.n))
+    drop_pages()
     return sample, both
 
 
@@ -100,14 +100,14 @@ def _from_propensity(plan: Plan, estimates: Sequence[Estimate], target: _Target)
     propensity = plan.propensity()
     sample = propensity.sample
     t, e, sampling = plan.treated(sample), propensity.used, plan.weights(sample)
-    weights = room(sample.n)
+    weights = empty(sample.n)
     for start in range(0, sample.n, _BLOCK):
         s = slice(start, start + _BLOCK)
         treated, control, _ = balancing_weights(target, t[s], e[s])
         np.add(treated, control, out=weights[s])
         if sampling is not None:
             weights[s] *= sampling[s]
-    let_go()
+    drop_pages()
     return Weighting(name=target, target=target, used_by=used_by, sample=sample, weights=weights)
 
 
@@ -127,7 +127,7 @@ def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
             shares.append(effective / len(weights))
         arms["smallest_share"] = number(min(shares))
         result[weighting.name] = arms
-        let_go()
+        drop_pages()
     return result
 
 
@@ -140,7 +140,7 @@ def summarize_weights(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]
             "treated": _summary(weighting.weights[treated]),
             "control": _summary(weighting.weights[~treated]),
         }
-        let_go()
+        drop_pages()
     return result
 
 

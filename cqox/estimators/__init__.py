@@ -1,4 +1,4 @@
-"""Causal estimators on numbers: one module for each design family, a catalog, and the plan that they share."""
+"""Causal estimators on numeric arrays: one package per design family, a catalog, and the plan that they share."""
 
 from cqox.estimators.catalog import applicable, catalog, entries, run
 from cqox.estimators.checkpoint import abandonable, checkpoint

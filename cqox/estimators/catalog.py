@@ -1,4 +1,4 @@
-"""Every estimator, and the one place that runs them under supervision."""
+"""The catalog of all estimators, and the supervised function that runs each of them."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -14,7 +14,7 @@ from cqox.estimators.iv import instruments, proximal
 from cqox.estimators.learners import causal_forest, double_ml, meta_learners
 from cqox.estimators.matching import with_replacement
 from cqox.estimators.mediation import linear
-from cqox.estimators.numerics.array_store import let_go
+from cqox.estimators.numerics.array_store import drop_pages
 from cqox.estimators.numerics.blas_threads import one_blas_thread
 from cqox.estimators.off_policy import policy_value
 from cqox.estimators.panel import did, did_staggered, panel_matching
@@ -28,7 +28,7 @@ __all__ = ["applicable", "catalog", "entries", "run"]
 
 @cache
 def catalog() -> tuple[Estimator, ...]:
-    """Every estimator that a request runs unless it names some, by family."""
+    """Return every estimator that a request runs by default, by family."""
     return (
         *regression.ESTIMATORS,
         *stratification.ESTIMATORS,
@@ -55,12 +55,12 @@ def catalog() -> tuple[Estimator, ...]:
 
 @cache
 def entries() -> tuple[Estimator, ...]:
-    """Every estimator that there is: the catalog, then those that take so long that a request must name them."""
+    """Return all estimators: the catalog, then the slow ones that run only on request by name."""
     return (*catalog(), *double_ml.ON_REQUEST, *causal_forest.ON_REQUEST)
 
 
 def applicable(estimators: Iterable[Estimator], plan: Plan) -> list[Estimator]:
-    """Those that apply to the plan's data; one whose rule raises does not, and `run` says why."""
+    """Return the estimators that apply to the plan's data; one whose rule raises does not, and `run` reports why."""
 
     def applies(estimator: Estimator) -> bool:
         try:
@@ -72,9 +72,9 @@ def applicable(estimators: Iterable[Estimator], plan: Plan) -> list[Estimator]:
 
 
 def run(estimator: Estimator, plan: Plan) -> Estimate:
-    """The estimate, or why there is none: `skipped` where it does not apply, `failed` where it raised.
+    """Return the estimate, or the reason for its absence: `skipped` if it does not apply, `failed` if it raised.
 
-    Meanwhile the BLAS of the process has one thread, for the passes over the rows use the other cores.
+    During the run the process's BLAS uses one thread, because the row passes use the other cores.
     """
     checkpoint()
     try:
@@ -90,7 +90,7 @@ def run(estimator: Estimator, plan: Plan) -> Estimate:
     except Exception as error:  # noqa: BLE001 - the supervised root of an estimator: the others must stand
         return _without_number(estimator, "failed", f"{type(error).__name__}: {error}")
     finally:
-        let_go()
+        drop_pages()
 
 
 def _without_number(estimator: Estimator, status: Status, reason: str) -> Estimate:

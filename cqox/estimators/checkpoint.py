@@ -1,7 +1,7 @@
-"""Points at which a computation may be abandoned: before an estimator and before a pass over the rows.
+"""Checkpoints at which a computation may be abandoned: before each estimator and each pass over the rows.
 
-There nothing is half done: no thread works on a block, and no scratch memory is in use. What is kept from one
-computation to the next is the same as if the abandoned one had never been.
+At a checkpoint no work is half done: no thread works on a block and no scratch memory is in use. Cached intermediate
+results are the same as if the abandoned computation had never run.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from contextvars import ContextVar
 __all__ = ["abandonable", "checkpoint"]
 
 type Check = Callable[[], None]
-"""Raises where the computation is no longer wanted; no `Exception`, which an estimator may catch."""
+"""Raises if the computation is no longer wanted; not an `Exception` subclass, which an estimator may catch."""
 
 _check: ContextVar[Check | None] = ContextVar("cqox_checkpoint", default=None)
 
 
 @contextmanager
 def abandonable(check: Check) -> Iterator[None]:
-    """Within it, every checkpoint calls `check`, on the thread that entered."""
+    """Call `check` at every checkpoint inside the context, on the thread that entered it."""
     token = _check.set(check)
     try:
         yield

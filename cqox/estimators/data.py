@@ -1,6 +1,6 @@
 """The numeric view of one analysis that every estimator reads: roles as arrays, settings as numbers.
 
-Built by `cqox.analysis` from a table and a mapping; nothing in here reads files or knows column kinds.
+Built by `cqox.analysis` from a table and a mapping; this module reads no files and knows no column kinds.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,14 +21,14 @@ type Codes = NDArray[np.int64]
 """Shape (n,), levels numbered from 0, -1 where a value is missing."""
 
 type Edges = NDArray[np.int64]
-"""Shape (m, 2), positions of a row and of a row of its neighbour."""
+"""Shape (m, 2), positions of a row and of a row of a neighbouring unit."""
 
 _BY_ROW = (
     "y", "treatment", "covariates", "propensity_covariates", "pscore", "instruments", "unit", "time", "post", "cohort",
     "clusters", "weights", "fixed_effects", "running", "mediators", "dose", "action", "target_policy", "in_source",
     "neighbor_exposure", "location", "proxy_treatment", "proxy_outcome", "cost", "row_key",
 )  # fmt: skip
-"""Fields of `Data` that hold something for each row."""
+"""Fields of `Data` with one value per row."""
 
 
 def _no_columns() -> Matrix:
@@ -37,12 +37,12 @@ def _no_columns() -> Matrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """One contrast of one analysis, a row each, in the order of the table.
+    """One contrast of one analysis, one row per observation, in table order.
 
     Attributes:
         n: the number of rows.
         y: the outcome, or the reward that followed an action.
-        y_kind: what kind of outcome it is; `none` where none is mapped, and `y` is then NaN in all rows.
+        y_kind: the kind of outcome; `none` where none is mapped, and `y` is then NaN in all rows.
         treatment: 0/1 for a contrast of two levels, else the amount; None where the design defines it.
         treatment_kind: `binary` for 0/1, `continuous` for amounts, `none` where no treatment is mapped.
         covariates: (n, p) columns to adjust for, categories already one-hot without their reference level.
@@ -50,9 +50,9 @@ class Data:
         pscore: a known probability of treatment in (0, 1).
         instruments: (n, m) excluded instruments.
         unit: codes of `unit_id`; None where every row is its own unit.
-        unit_labels: what people call each unit of a panel, by code; None where they are very many.
-        time: codes of the periods in their order, with `time_values` as their places on a numeric scale.
-        time_labels: what people call each period, where that is not its number: ISO dates, or words.
+        unit_labels: the user's label of each unit of a panel, by code; None where there are very many units.
+        time: codes of the periods in chronological order, with `time_values` as their positions on a numeric scale.
+        time_labels: the user's label of each period, if it is not its number: ISO dates, or words.
         post: 0/1, after the intervention.
         intervention_time: the first period after the intervention, on the scale of `time_values`.
         cohort: code of the first treated period on the scale of `time_values`, NaN where never treated.
@@ -62,21 +62,21 @@ class Data:
         running: the score whose crossing of `cutoff` assigns treatment.
         cutoff: the threshold of `running`; a row at it counts as above.
         mediators: (n, m) columns on the path from treatment to outcome.
-        dose: the amount of treatment; `treatment` too where that is not mapped beside it.
+        dose: the amount of treatment; also used as `treatment` where that role is not mapped.
         action: codes of the logged action, in the sorted order of `action_labels`.
-        action_labels: what people call each action.
+        action_labels: the user's label of each action.
         target_policy: (n, 1) the target policy's probability of the logged action, or (n, actions) of each action, in
             the order of the columns of `names["target_policy"]`.
         in_source: 1 where the row belongs to the source population, 0 where to the target.
-        neighbor_exposure: how much of the unit's neighbourhood is treated.
+        neighbor_exposure: the share (or amount) of treatment among the unit's neighbours.
         edges: each row with the rows of its unit's neighbours.
         location: (n, 2) latitude and longitude in degrees.
         proxy_treatment: (n, k) negative-control exposures.
         proxy_outcome: (n, k) negative-control outcomes.
-        cost: what treating the unit costs.
-        row_key: (n,) a digest of the row's cluster, else its unit, else its content: folds are made from it, so that
-            no order, partition or file format changes them. Never missing.
-        names: role to the column names behind it, for diagnostics and figures; `covariates` holds one label for each
+        cost: the cost of treating the unit.
+        row_key: (n,) a hash of the row's cluster, else its unit, else its content: folds are derived from it, so that
+            row order, partitioning and file format do not change them. Never missing.
+        names: role to its column names, for diagnostics and figures; `covariates` holds one label for each
             column of the matrix.
     """
 
@@ -118,15 +118,15 @@ class Data:
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def rows(self, index: NDArray[np.intp]) -> Self:
-        """The data of some rows, (k,) positions in the order wanted, any of them several times.
+        """Return the data of some rows: (k,) positions in the order wanted, repeats allowed.
 
-        Edges lead from the last of a row's copies to the last of its neighbour's.
+        Edges connect the last copy of a row to the last copy of its neighbour.
         """
         taken: dict[int, object] = {}
         changes: dict[str, object] = {"n": len(index)}
         for name in _BY_ROW:
             value = getattr(self, name)
-            # Two roles of one array stay one array: estimators share what they compute from it.
+            # Two roles of one array stay one array: estimators share the results computed from it.
             changes[name] = taken.setdefault(id(value), _at_rows(value, index))
         if self.edges is not None:
             place = np.full(self.n, -1, dtype=np.int64)
@@ -146,7 +146,7 @@ def _at_rows(value: object, index: NDArray[np.intp]) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to estimate; the numeric part of the request's options, with the same defaults.
+    """Estimation settings: the numeric part of the request's options, with the same defaults.
 
     Attributes:
         se: standard errors, `auto` for the documented convention of each estimator.
@@ -155,32 +155,33 @@ class Settings:
         folds: folds of cross-fitting, at least 2.
         repetitions: sample splits of cross-fitting, at least 1.
         strata: strata of the propensity score, at least 2.
-        matches: rows of the other arm that each row is matched to, at least 1, and more where several are as near.
-        caliper: the farthest that a match may be in the propensity score, a probability; None for any distance.
-        target_action: the action that the policy to be evaluated always takes, where no policy is mapped.
-        outcome_range: the smallest and largest value that y can have, for bounds where outcomes are missing.
-        control_group: whom the staggered designs compare with: units that are never treated, or also those treated
-            later; None for the never treated where there are any.
-        did_method: how they adjust for covariates: doubly robust, by outcome regression, or by inverse probability.
-        base_period: what effects before treatment are changes from: each time the period before (`varying`), or the
-            last one before treatment (`universal`).
-        named: estimators that the request names, which may take longer than those that run unasked.
-        anticipation: steps before treatment in which units may already react to it, at least 0.
-        event_window: steps from the start of treatment that an event study reaches, at least 1; None for all.
-        rd_bandwidth: how far from the cutoff a discontinuity looks, positive; None for the MSE-optimal bandwidth.
-        season_length: units of time after which the seasons of a series begin again, positive; None for what the
-            calendar says, where pairs are given.
-        season_pairs: pairs of sine and cosine that stand for them, 0 for none; None for the usual number where a
-            length is given, else for none.
-        mediation_interaction: whether the mediator may move the outcome differently in each arm.
-        match_lags: periods before over which panel matching wants the same treatment, at least 1; None for four, or as
-            many as three quarters of the starts have before them.
-        match_leads: the last period after the start of treatment that its average includes; 0 for the first alone.
-        match_refinement: how it narrows sets of the same history by the covariates of the period before.
-        exposure_threshold: the share of treated neighbours (or the value of `neighbor_exposure`) from which on a row
-            counts as exposed, above 0; None for any treated neighbour (or above 0, or the median where few have none).
-        conley_bandwidth: kilometres within which errors are correlated; None for a rule.
-        chunk_rows: rows in a block of a row pass; changes speed and memory, never a number beyond 1e-10.
+        matches: rows of the other arm that each row is matched to, at least 1; more where distances tie.
+        caliper: the maximum distance of a match in the propensity score, a probability; None for no maximum.
+        target_action: the action that the evaluated policy always takes, where no policy is mapped.
+        outcome_range: the smallest and largest possible value of y, for bounds where outcomes are missing.
+        control_group: the comparison group of the staggered designs: never-treated units, or also not-yet-treated ones;
+            None for the never treated where there are any.
+        did_method: covariate adjustment of these designs: doubly robust, outcome regression, or inverse probability
+            weighting.
+        base_period: the reference period of effects before treatment: the preceding period (`varying`), or the last one
+            before treatment (`universal`).
+        named: estimators named in the request, which may be slower than the default ones.
+        anticipation: periods before treatment in which units may already react to it, at least 0.
+        event_window: periods from the start of treatment that an event study covers, at least 1; None for all.
+        rd_bandwidth: bandwidth of a regression discontinuity, positive; None for the MSE-optimal bandwidth.
+        season_length: season length of a series in units of time, positive; None for the length that the calendar
+            implies, where pairs are given.
+        season_pairs: pairs of sine and cosine terms per season, 0 for none; None for the default number where a length
+            is given, else for none.
+        mediation_interaction: True if the mediator's effect on the outcome may differ by arm.
+        match_lags: pre-treatment periods over which panel matching requires the same treatment history, at least 1;
+            None for four, or for as many as three quarters of the starts have.
+        match_leads: the last period after the start of treatment that the average includes; 0 for the first alone.
+        match_refinement: refinement of the matched sets by the covariates of the preceding period.
+        exposure_threshold: the share of treated neighbours (or the value of `neighbor_exposure`) from which on a row is
+            exposed, above 0; None for any treated neighbour (or above 0, or the median where few have none).
+        conley_bandwidth: kilometres within which errors are correlated; None for a rule-of-thumb value.
+        chunk_rows: rows per block of a row pass; affects speed and memory, and results by at most 1e-10.
         threads: threads for row passes.
     """
 

@@ -1,4 +1,4 @@
-"""What an estimator answers."""
+"""The result of one estimator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,26 +16,26 @@ type Status = Literal["ok", "warning", "skipped", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """One number with its uncertainty, or the reason why there is none.
+    """A point estimate with its uncertainty, or the reason for its absence.
 
     Attributes:
         name: catalog name of the estimator.
         family: its design family.
-        estimand: what is estimated: ATE, ATT, ATC, ATO, LATE, ...
-        status: `ok`; `warning` (computed, with a doubt named in `warnings`); `skipped` (does not apply, see `reason`);
+        estimand: the target parameter: ATE, ATT, ATC, ATO, LATE, ...
+        status: `ok`; `warning` (computed, with a caveat in `warnings`); `skipped` (does not apply, see `reason`);
             `failed` (raised, see `reason`). The numbers of the last two are None.
         estimate: the point estimate, in units of y (for each unit of a continuous treatment).
         standard_error: on the same scale.
-        ci_lower, ci_upper: the interval at the level asked for; an infinite end is None with a warning that says so.
-        p_value: two-sided, of no effect.
-        se_method: how the standard error was computed, by its name in the field: HC1, CRV1, M-estimation, ...
+        ci_lower, ci_upper: the interval at the requested level; an infinite bound is None with a warning that says so.
+        p_value: two-sided, of the null hypothesis of no effect.
+        se_method: the name of the standard error in the literature: HC1, CRV1, M-estimation, ...
         n: rows used.
         n_effective: effective rows under the estimator's weights; n where it does not weight.
         influence: (n_total,) influence function values by row of the data, 0 for rows not used; None where none exists.
         diagnostics: numbers and tables about this estimate, finite or None.
-        warnings: doubts about the number, each a sentence.
+        warnings: caveats, each a sentence.
         reason: why it was skipped or failed, a sentence that a user can act on.
-        seconds: time that it took; set by whoever ran it.
+        seconds: elapsed time; set by the caller that ran the estimator.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a catalog entry is: an estimator's description, the rule by which it applies, and its computation."""
+"""A catalog entry: an estimator's description, its applicability rule, and its computation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ type Law = Literal[
     "chunk_size",
     "threads",
 ]
-"""A transformation of the data under which the estimate moves in a known way.
+"""A transformation of the data under which the estimate changes in a known way.
 
-row_permutation: any order of the rows, same numbers. outcome_affine: y → a + b·y multiplies estimate and standard error
-by b and |b|. outcome_scale: so does y → b·y, where the estimate is a level and not an effect. irrelevant_constant: one
-more covariate that never varies changes nothing. collinear_copy: nor does one that repeats another. half_weights: every
-row twice at half its weight, same point estimate. flip_treatment: T → 1 − T changes the sign; what is then estimated is
-`Estimator.flipped`. scale_treatment: T → c·T divides the estimate by c. chunk_size, threads: how the rows are cut into
-blocks, and by how many threads they are read, changes nothing.
+row_permutation: another row order gives the same numbers. outcome_affine: y → a + b·y multiplies the estimate by b and
+the standard error by |b|. outcome_scale: the same for y → b·y, where the estimate is a level and not an effect.
+irrelevant_constant: an additional constant covariate changes nothing. collinear_copy: nor does a duplicate of a
+covariate. half_weights: every row twice at half its weight gives the same point estimate. flip_treatment: T → 1 − T
+reverses the sign; the estimand is then that of `Estimator.flipped`. scale_treatment: T → c·T divides the estimate by c.
+chunk_size, threads: block size and number of threads change nothing.
 """
 
 CROSS_SECTION_LAWS: frozenset[Law] = frozenset(
@@ -44,7 +44,7 @@ CROSS_SECTION_LAWS: frozenset[Law] = frozenset(
         "threads",
     }
 )
-"""What every estimator of a two-armed cross-section obeys."""
+"""The laws of every estimator of a two-armed cross-section."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,20 +53,20 @@ class Estimator:
 
     Attributes:
         name: its name in requests and reports.
-        family: its design family, the module that it lives in.
-        estimand: what it estimates: ATE, ATT, LATE, ...
-        summary: one sentence for people, with the identifying assumption.
-        requires: roles without which it does not apply.
-        optional: roles that it uses where they are mapped.
+        family: its design family, which is its module.
+        estimand: the target parameter: ATE, ATT, LATE, ...
+        summary: one sentence for the user, with the identifying assumption.
+        requires: roles that must be mapped.
+        optional: roles that are used if mapped.
         standard_error: the default standard error, in words.
-        paper: where it comes from, with the equation.
+        paper: the source, with the equation.
         doi: of that paper.
-        checked_against: the program whose numbers it equals.
-        laws: the laws that it obeys; tested for every entry.
-        treatment: the kinds of treatment that it takes.
-        rule: why it does not apply to these data although every required role is mapped; None where it applies.
-        compute: the estimate; may raise `UnusableData` for what only computing can find out.
-        flipped: what T → 1 − T must give with the opposite sign; the estimator itself where None.
+        checked_against: the reference implementation whose numbers it reproduces.
+        laws: its invariances and equivariances; tested for every entry.
+        treatment: the kinds of treatment that it accepts.
+        rule: the reason why it does not apply to these data although every required role is mapped; None if it applies.
+        compute: returns the estimate; may raise `UnusableData` for problems that only the computation can detect.
+        flipped: the estimator that T → 1 − T must reproduce with the opposite sign; the estimator itself where None.
     """
 
     name: str
@@ -86,13 +86,13 @@ class Estimator:
     flipped: Callable[[Plan], Estimate] | None = None
 
     def applies(self, plan: Plan) -> str | None:
-        """None where it applies to the plan's data, else a reason that a user can act on."""
+        """Return None if the estimator applies to the plan's data, else a reason that the user can act on."""
         missing = [role for role in self.requires if not plan.has(role)]
         if missing:
             roles = " and ".join(f"'{role}'" for role in missing)
             named = [role for role in missing if plan.data.names.get(role)]
             if named:
-                return f"It needs {roles}, and nothing of what is mapped as {named[0]} can be used: it never varies."
+                return f"It needs {roles}, but no column mapped as {named[0]} is usable: none of them varies."
             return f"It needs the role{'s' if len(missing) > 1 else ''} {roles}, which the mapping does not name."
         kind = plan.data.treatment_kind
         if "treatment" in self.requires and kind not in self.treatment:
@@ -104,9 +104,9 @@ class Estimator:
             return error.detail
 
     def run(self, plan: Plan) -> Estimate:
-        """The estimate from the plan's data.
+        """Return the estimate from the plan's data.
 
         Raises:
-            UnusableData: the data cannot support it, for a reason that only computing could find out.
+            UnusableData: the data cannot support it, for a reason that only the computation can detect.
         """
         return self.compute(plan)

@@ -1,7 +1,7 @@
-"""What the estimators of one request share: complete cases, Gram blocks, propensities, outcome fits, folds.
+"""Computations shared by the estimators of one request: complete cases, Gram blocks, propensities, outcome fits, folds.
 
-Everything is computed at its first use and kept. The same data and settings give the same bytes; another order of the
-rows, other column names, another chunk size or another number of threads gives the same numbers within 1e-10.
+Everything is computed at first use and cached. The same data and settings give the same bytes; row order, column names,
+block size and number of threads change results by at most 1e-10.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,11 +25,11 @@ from cqox.estimators.sample import Sample, complete_rows, is_mapped, role_arrays
 __all__ = ["Plan"]
 
 _GROUPS = {"x": "covariates", "w": "propensity_covariates", "z": "instrument", "t": "treatment", "y": "y"}
-"""Short names of the columns of a frame, and the roles behind them."""
+"""Short names of the column groups of a frame, and their roles."""
 
 
 class Plan:
-    """The shared work of one contrast of one analysis; not for use by several threads at once."""
+    """The shared computations of one contrast of one analysis; not thread-safe."""
 
     def __init__(self, data: Data, settings: Settings) -> None:
         self.data = data
@@ -42,19 +42,20 @@ class Plan:
         return cast("Result", self._kept[key])
 
     def share[Result](self, key: object, make: Callable[[], Result]) -> Result:
-        """What `make` returns, computed at the first use of the key: for what the estimators of one family share."""
+        """Return the cached result of `make`, computed at first use of the key; for what one family's estimators
+        share."""
         return self._once(("shared", key), make)
 
     def has(self, role: str) -> bool:
-        """Whether the mapping names this role."""
+        """Return whether the mapping names this role."""
         return is_mapped(self.data, role)
 
     def label(self, role: str) -> str:
-        """The column names behind a role, for a sentence."""
+        """Return the column names of a role, quoted for a sentence."""
         return ", ".join(self.data.names.get(role, ())) or role
 
     def labels(self, role: str) -> tuple[str, ...]:
-        """One label for each column of a role's matrix."""
+        """Return one label for each column of a role's matrix."""
         (matrix,) = role_arrays(self.data, role) or (np.empty((0, 0)),)
         width = matrix.shape[1] if matrix.ndim == 2 else 1
         given = self.data.names.get(role, ())
@@ -64,7 +65,7 @@ class Plan:
 
     @property
     def units_repeat(self) -> bool:
-        """Whether some unit has several rows."""
+        """Return whether some unit has several rows."""
         unit = self.data.unit
         if unit is None:
             return False
@@ -72,13 +73,13 @@ class Plan:
 
     @property
     def clusters_are_units(self) -> bool:
-        """Whether, with no cluster mapped, units stand for several rows each and so are the clusters."""
+        """Return whether the units serve as clusters: no cluster is mapped and units have several rows each."""
         return self.units_repeat and not self.data.clusters
 
     def sample(self, *roles: str) -> Sample:
-        """The rows without a missing value in any of these roles; those that are not mapped do not count.
+        """Return the complete cases of these roles; roles that are not mapped are ignored.
 
-        Weights and clusters are always among them.
+        Weights and clusters are always included.
         """
         always = ("weights", "cluster", *(("unit_id",) if self.clusters_are_units else ()))
         arrays = {id(array): array for role in (*roles, *always) for array in role_arrays(self.data, role)}
@@ -89,7 +90,7 @@ class Plan:
         return self._once(("complete", id(array)), lambda: complete_rows([array], self.data.n))
 
     def clusters(self, sample: Sample) -> Clusters:
-        """The groups within which the errors of a sample's rows may be correlated."""
+        """Return the clusters: groups within which the errors of a sample's rows may be correlated."""
         return self._once(("clusters", id(sample)), lambda: self._clusters(sample))
 
     def _clusters(self, sample: Sample) -> Clusters:
@@ -107,25 +108,26 @@ class Plan:
         )
 
     def weights(self, sample: Sample) -> Vector | None:
-        """(n,) sampling weights of a sample's rows, scaled to mean 1."""
+        """Return the (n,) sampling weights of a sample's rows, scaled to mean 1."""
         if self.data.weights is None:
             return None
         taken = sample.take(self.data.weights)
         return np.asarray(taken / taken.mean())
 
     def treated(self, sample: Sample) -> Vector:
-        """(n,) the treatment of a sample's rows."""
+        """Return the (n,) treatment of a sample's rows."""
         return self._once(("treated", id(sample)), lambda: sample.take(_present(self.data.treatment)))
 
     def arm_rows(self, sample: Sample) -> tuple[int, int]:
-        """How many untreated and treated rows a sample has."""
+        """Return the numbers of untreated and treated rows of a sample."""
         treated = int(np.count_nonzero(self.treated(sample)))
         return sample.n - treated, treated
 
     def frame(self, groups: str, sample: Sample, effects: Sequence[Codes] = (), *, folded: bool = False) -> Frame:
-        """The standardised columns of some groups (letters of x, w, z, t, y), with effects absorbed where given.
+        """Return the standardised columns of some groups (letters of x, w, z, t, y), with fixed effects absorbed if
+        given.
 
-        Where it is not there yet, the cross-products of a `folded` one by fold and arm come with it, for `blocks`.
+        When the frame is built and is `folded`, its cross-products by fold and arm are computed too, for `blocks`.
         """
         key = ("frame", groups, id(sample), tuple(id(codes) for codes in effects))
         return self._once(key, lambda: self._frame(groups, sample, effects, folded=folded))
@@ -144,7 +146,8 @@ class Plan:
         )  # fmt: skip
 
     def folds(self, split: int = 0) -> NDArray[np.uint8]:
-        """(n,) the fold of each row in one split, keyed by seed, split and `row_key`, never by position."""
+        """Return the (n,) fold of each row in one split, derived from seed, split and `row_key`, never from
+        position."""
         settings = self.settings
         return self._once(
             ("folds", split),
@@ -152,7 +155,7 @@ class Plan:
         )
 
     def blocks(self, frame: Frame, split: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(folds, 2, m, m) cross-products of a frame's columns by fold and arm, and (folds, 2) rows in each.
+        """Return (folds, 2, m, m) cross-products of a frame's columns by fold and arm, and (folds, 2) row counts.
 
         A treatment that is not binary has one arm.
         """
@@ -168,33 +171,33 @@ class Plan:
         return products.reshape(folds, -1, width, width), counts.reshape(folds, -1)
 
     def _folds_and_arms(self, sample: Sample, split: int) -> tuple[NDArray[np.uint8], int]:
-        """(n,) the fold of each row and, where there are two, its arm, and how many pairs there are."""
+        """Return the (n,) fold of each row, crossed with its arm if there are two, and the number of groups."""
         codes, folds = sample.take(self.folds(split)), self.settings.folds
         if self.data.treatment_kind != "binary":
             return codes, folds
         return codes * np.uint8(2) + self.treated(sample).astype(np.uint8), 2 * folds
 
     def outcome_sample(self) -> Sample:
-        """The rows that outcome regressions use."""
+        """Return the rows that outcome regressions use."""
         return self.sample("y", "treatment", "covariates")
 
     def adjustment_sample(self) -> Sample:
-        """The rows that the adjusted regression uses."""
+        """Return the rows that the adjusted regression uses."""
         return self.sample("y", "treatment", "covariates", "fixed_effects")
 
     def propensity_sample(self) -> Sample:
-        """The rows that weighting uses."""
+        """Return the rows that weighting uses."""
         return self.sample("y", "treatment", "pscore" if self.has("pscore") else "propensity_covariates")
 
     def doubly_robust_sample(self) -> Sample:
-        """The rows that estimators of both an outcome and a treatment model use."""
+        """Return the rows that estimators with both an outcome and a treatment model use."""
         return self.sample("y", "treatment", "covariates", "pscore" if self.has("pscore") else "propensity_covariates")
 
     def propensity(self, sample: Sample | None = None) -> Propensity:
-        """Each row's probability of treatment: the known one, else a logit fitted on the sample.
+        """Return each row's propensity score: the given one, else that of a logit fitted on the sample.
 
         Raises:
-            UnusableData: the treatment is not binary, nothing is mapped to fit it by, or the fit separates the arms.
+            UnusableData: the treatment is not binary, no covariate is mapped, or the covariates separate the arms.
         """
         rows = sample or self.propensity_sample()
         return self._once(("propensity", id(rows)), lambda: self._propensity(rows))
@@ -207,13 +210,13 @@ class Plan:
             e = sample.scatter(sample.take(data.pscore), np.nan)
             return Propensity(e=e, known=True, sample=sample, coefficients={})
         if not self.has("propensity_covariates"):
-            raise UnusableData("It needs 'covariates', 'propensity_covariates' or 'pscore' to model the treatment by.")
+            raise UnusableData("It needs 'covariates', 'propensity_covariates' or 'pscore' to model the treatment.")
         same = data.propensity_covariates is data.covariates
         frame = self.frame("xty", sample) if same else self.frame("wt", sample)
         return fitted_propensity(fit_logit(frame, self.treated(sample)))
 
     def out_of_fold(self, logit: Logit, split: int) -> Vector:
-        """(n,) each row's probability of treatment by the logit fitted without its fold."""
+        """Return each row's (n,) propensity score by the logit fitted without its fold."""
         return self._once(("out of fold", id(logit), split), lambda: self._out_of_fold(logit, split))
 
     def _out_of_fold(self, logit: Logit, split: int) -> Vector:
@@ -222,7 +225,7 @@ class Plan:
         return cross_fit_logit(logit, self.treated(frame.sample), frame.sample.take(self.folds(split)), products)
 
     def outcome(self, sample: Sample | None = None) -> ArmFits:
-        """The linear outcome regression of each arm on the covariates.
+        """Return the linear outcome regression of each arm on the covariates.
 
         Raises:
             UnusableData: the treatment is not binary, or an arm has fewer rows than the regression has coefficients.

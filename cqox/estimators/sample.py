@@ -1,4 +1,4 @@
-"""Which rows an estimator uses: those that are complete in its roles."""
+"""The rows that an estimator uses: the complete cases of its roles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ ROLE_ARRAYS: dict[str, str] = {
     "proxy_outcome": "proxy_outcome",
     "cost": "cost",
 }
-"""Role to the field of `Data` that holds a value of it for each row."""
+"""Role to the field of `Data` that holds its value in each row."""
 
 _PARAMETERS: dict[str, str] = {
     "intervention_time": "intervention_time",
@@ -44,12 +44,12 @@ _PARAMETERS: dict[str, str] = {
     "latitude": "location",
     "longitude": "location",
 }
-"""Role to the field of `Data` of what describes the design, not the rows one by one."""
+"""Role to the field of `Data`, for roles that describe the design and not single rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The rows complete in some roles.
+    """The complete cases of some roles.
 
     Attributes:
         total: rows of the data.
@@ -62,11 +62,11 @@ class Sample:
     index: NDArray[np.intp] | None
 
     def take[Scalar: np.generic](self, array: NDArray[Scalar]) -> NDArray[Scalar]:
-        """These rows of an array; the array itself where every row is used."""
+        """Return these rows of an array; the array itself where every row is used."""
         return array if self.index is None else array[self.index]
 
     def scatter(self, values: Vector, fill: float = 0.0) -> Vector:
-        """(total,) the values at their rows and `fill` elsewhere."""
+        """Return (total,) the values at their rows and `fill` elsewhere."""
         if self.index is None:
             return values
         full = np.full(self.total, fill)
@@ -75,14 +75,14 @@ class Sample:
 
 
 def is_mapped(data: Data, role: str) -> bool:
-    """Whether the mapping names a role."""
+    """Return whether the mapping names a role."""
     if role in _PARAMETERS:
         return getattr(data, _PARAMETERS[role]) is not None
     return bool(role_arrays(data, role))
 
 
 def role_arrays(data: Data, role: str) -> tuple[NDArray[np.generic], ...]:
-    """The arrays behind a role; empty where it is not mapped."""
+    """Return the arrays of a role; empty where it is not mapped."""
     value = getattr(data, ROLE_ARRAYS[role])
     if value is None or (role == "y" and data.y_kind == "none"):
         return ()
@@ -92,7 +92,7 @@ def role_arrays(data: Data, role: str) -> tuple[NDArray[np.generic], ...]:
 
 
 def complete_rows(arrays: Sequence[NDArray[np.generic]], n: int) -> NDArray[np.bool_] | None:
-    """(n,) whether a row has a value in each array; None where all rows have. Codes miss below 0, numbers at NaN."""
+    """Return (n,) whether each row is complete; None if all are. Codes are missing below 0, numbers at NaN."""
     complete: NDArray[np.bool_] | None = None
     for array in arrays:
         present = _present(array)
@@ -121,6 +121,6 @@ def _finite_rows(matrix: Matrix) -> NDArray[np.bool_]:
 
 
 def listed(labels: Sequence[str], most: int = 8) -> str:
-    """The labels for a sentence, the first few by name."""
+    """Return the labels for a sentence, at most the first few by name."""
     shown = ", ".join(labels[:most])
     return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"

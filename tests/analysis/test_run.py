@@ -220,7 +220,7 @@ def test_a_table_larger_than_memory_gives_the_same_report(table: Path, monkeypat
     for left, right in zip(within.report["estimates"], beyond.report["estimates"], strict=True):
         assert {**left, "seconds": None} == {**right, "seconds": None}
     assert beyond.report["diagnostics"] == within.report["diagnostics"]
-    assert [path.name for path in table.parent.iterdir() if path.name.startswith("cqox-room")] == []
+    assert [path.name for path in table.parent.iterdir() if path.name.startswith("cqox-array")] == []
 
 
 def test_a_rule_that_raises_ends_its_own_estimator_alone(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,14 @@ import numpy as np
 from cqox.estimators.estimate import Estimate
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
-    Title,
+    EstimateId,
     effective_rows,
-    estimated,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
 )
-from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.inference.standard_errors import influence_se
 from cqox.estimators.nuisance.arm_regressions import arm_contributions, contrast_of_arms, fit_arms, mean_columns
 from cqox.estimators.nuisance.propensity import given_probabilities, score_correction
 from cqox.estimators.numerics.gram import grouped_gram
@@ -38,12 +38,12 @@ def _aipw(plan: Plan) -> Estimate:
     contributions = (scores - value) / sample.n
     if weights is not None:
         contributions = contributions * weights
-    uncertainty = asymptotic(
-        contributions, plan.clusters(sample), plan.settings, name="influence function", exposed=plan.treated(sample)
+    uncertainty = influence_se(
+        contributions, plan.clusters(sample), plan.settings, name="influence function", arm_codes=plan.treated(sample)
     )
     own = np.where(t > 0, 1 / e, 1 / (1 - e)) * (1.0 if weights is None else weights)
-    return estimated(
-        Title("aipw", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId("aipw", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         n_effective=effective_rows(own[t > 0], sample.n) + effective_rows(own[t == 0], sample.n),
         diagnostics={"mean_treated_score": float(np.average(mu1, weights=weights))},
         notes=(*arms.notes, *propensity.notes),
@@ -66,11 +66,11 @@ def _ipwra(plan: Plan) -> Estimate:
     if not propensity.known:
         slopes = parts * np.where(t > 0, e - 1, e)
         contributions = contributions + score_correction(propensity, t, slopes)
-    uncertainty = asymptotic(
-        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    uncertainty = influence_se(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
     )
-    return estimated(
-        Title("ipwra", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId("ipwra", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         n_effective=effective_rows(inverse[t > 0], sample.n) + effective_rows(inverse[t == 0], sample.n),
         notes=(*arms.notes, *propensity.notes),
         warnings=(*arms.warnings, *propensity.warnings, *pooled_periods(plan)),

@@ -10,7 +10,7 @@ import numpy as np
 
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
-from cqox.estimators.numerics.array_store import room
+from cqox.estimators.numerics.array_store import empty
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import solve
 from cqox.estimators.numerics.row_blocks import Partial
@@ -55,13 +55,13 @@ def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[str, str]) -> T
         UnusableData: no weights meet the means.
     """
     own = arm if frame.weights is None else arm * frame.weights
-    own = np.divide(own, own.sum(), out=room(frame.n))
+    own = np.divide(own, own.sum(), out=empty(frame.n))
     weights, moments = _dual(frame, own, target, whose)
     k, y = frame.at["x"].stop, frame.column("y")
     spread = moments - np.outer(moments[0], moments[0])
     slopes = solve(spread[1:k, 1:k], spread[1:k, [y]]).coefficients[:, 0]
     mean = float(moments[0, y])
-    residuals = room(frame.n)
+    residuals = empty(frame.n)
 
     def work(s: slice) -> None:
         block = frame.matrix[:, s]
@@ -103,7 +103,7 @@ def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[str, str]) ->
 def _weighted(frame: Frame, base: Vector, multipliers: Vector, target: Vector) -> tuple[float, Vector]:
     """The objective at some multipliers, and the (n,) weights that belong to it, of sum 1."""
     size = len(target)
-    exponents = room(frame.n)
+    exponents = empty(frame.n)
     offset = float(multipliers @ target)
 
     def work(s: slice) -> float:

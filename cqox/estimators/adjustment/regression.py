@@ -15,15 +15,15 @@ from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.least_squares import JACKKNIFE_CELLS, focus, leverages, regress
 from cqox.estimators.inference.make_estimate import (
-    Title,
-    estimated,
+    EstimateId,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
     varying_outcome,
 )
 from cqox.estimators.inference.refit import without_each_cluster
-from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, asymptotic, regression
+from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, influence_se, regression_se
 from cqox.estimators.nuisance.arm_regressions import ArmFits, arm_contributions, contrast_of_arms, mean_columns
 from cqox.estimators.numerics.gram import grouped_gram, solve
 from cqox.estimators.plan import Plan
@@ -43,12 +43,12 @@ def _difference_in_means(plan: Plan) -> Estimate:
     frame = plan.frame("ty", sample)
     regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
     treated = plan.treated(sample)
-    fit = regress(frame, regressors, _last(len(regressors)), exposed=treated)
+    fit = regress(frame, regressors, _last(len(regressors)), arm_codes=treated)
     fit = replace(fit, satterthwaite=partial(_satterthwaite, fit, treated > 0, plan.weights(sample)))
-    uncertainty = regression(fit, plan.clusters(sample), plan.settings, default="HC2")
+    uncertainty = regression_se(fit, plan.clusters(sample), plan.settings, default="HC2")
     untreated_rows, treated_rows = plan.arm_rows(sample)
-    return estimated(
-        Title("difference_in_means", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
+    return make_estimate(
+        EstimateId("difference_in_means", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
         diagnostics={"n_treated": treated_rows, "n_untreated": untreated_rows}, warnings=pooled_periods(plan),
     )  # fmt: skip
 
@@ -89,10 +89,10 @@ def _ols_adjustment(plan: Plan) -> Estimate:
     regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
     clusters = plan.clusters(sample)
     arms = plan.treated(sample) if plan.data.treatment_kind == "binary" else None
-    fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, exposed=arms)
+    fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, arm_codes=arms)
     if effects:
         fit = replace(fit, jackknife=partial(without_each_cluster, plan, sample, effects))
-    uncertainty = regression(fit, clusters, plan.settings)
+    uncertainty = regression_se(fit, clusters, plan.settings)
     statistic = fit.value / np.sqrt(fit.iid_variance) if fit.iid_variance > 0 else 0.0
     degrees = sample.n - fit.parameters
     diagnostics: dict[str, Json] = {
@@ -100,8 +100,8 @@ def _ols_adjustment(plan: Plan) -> Estimate:
         "partial_r2": float(statistic**2 / (statistic**2 + degrees)),
         "residual_degrees_of_freedom": degrees,
     }
-    return estimated(
-        Title("ols_adjustment", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
+    return make_estimate(
+        EstimateId("ols_adjustment", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
         diagnostics=diagnostics, notes=frame.notes, warnings=pooled_periods(plan),
     )  # fmt: skip
 
@@ -117,15 +117,15 @@ def _lin_interacted(plan: Plan) -> Estimate:
         value=value,
         contributions=parts,
         parameters=k,
-        parameters_beside_clusters=k,
+        parameters_not_nested=k,
         iid_variance=squares / (sample.n - k) * scale**2 * spread,
         leverage=lambda: _arm_leverages(arms, treated),
         jackknife=partial(_lin_without_each, arms, treated, mean),
-        exposed=treated,
+        arm_codes=treated,
     )
-    uncertainty = regression(fit, plan.clusters(sample), plan.settings)
-    return estimated(
-        Title("lin_interacted", _FAMILY, "ATE"), plan, sample, value, parts, uncertainty,
+    uncertainty = regression_se(fit, plan.clusters(sample), plan.settings)
+    return make_estimate(
+        EstimateId("lin_interacted", _FAMILY, "ATE"), plan, sample, value, parts, uncertainty,
         diagnostics={"parameters": k}, notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
@@ -168,11 +168,11 @@ def g_computation(plan: Plan, *, target: str) -> Estimate:
         share = share * weights
     effects = sample.take(arms.treated) - sample.take(arms.control)
     contributions = share * (effects - value) / share.sum() + parts
-    uncertainty = asymptotic(
-        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    uncertainty = influence_se(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
     )
-    return estimated(
-        Title(f"g_computation_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId(f"g_computation_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
         notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 

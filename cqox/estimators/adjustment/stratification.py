@@ -13,14 +13,14 @@ from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
-    Title,
+    EstimateId,
     effective_rows,
-    estimated,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
 )
-from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.inference.standard_errors import influence_se
 from cqox.estimators.nuisance.propensity import Propensity, given_probabilities
 from cqox.estimators.numerics.ties import tie_groups
 from cqox.estimators.plan import Plan
@@ -69,8 +69,8 @@ def _propensity_strata(plan: Plan) -> Estimate:
     residuals = np.where(t > 0, 1.0, -1.0) * (y - means.ravel()[cells])
     within = weights * residuals * unbiased.ravel()[cells]
     contributions = within + weights / weights.sum() * (differences - value)[strata.codes]
-    uncertainty = asymptotic(
-        contributions, plan.clusters(sample), plan.settings, name=_METHOD, exposed=plan.treated(sample)
+    uncertainty = influence_se(
+        contributions, plan.clusters(sample), plan.settings, name=_METHOD, arm_codes=plan.treated(sample)
     )
     alternates = {**uncertainty.alternates, "within strata": float(np.sqrt(within @ within))}
     treated, control = _arm_weights(strata, t, weights)
@@ -82,8 +82,8 @@ def _propensity_strata(plan: Plan) -> Estimate:
             f"Strata with fewer than {_FEWEST} rows of an arm were joined to their neighbours and {left} left; what "
             "the covariates still differ by within them biases the estimate.",
         )
-    return estimated(
-        Title("propensity_strata", _FAMILY, "ATE"), plan, sample, value, contributions,
+    return make_estimate(
+        EstimateId("propensity_strata", _FAMILY, "ATE"), plan, sample, value, contributions,
         replace(uncertainty, alternates=alternates),
         n_effective=effective_rows(treated, sample.n) + effective_rows(control, sample.n),
         diagnostics={"strata": _described(propensity, strata, means), "propensity": _source(propensity)},

@@ -19,14 +19,14 @@ from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.cluster_arms import clusters_by_arm
 from cqox.estimators.inference.make_estimate import (
-    Title,
+    EstimateId,
     effective_rows,
-    estimated,
     finite,
+    make_estimate,
     no_absorbing,
     pooled_periods,
 )
-from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.nuisance.propensity import Propensity, fitted_propensity, score_correction
 from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.numerics.gram import grouped_gram, solve
@@ -117,12 +117,12 @@ def _transported(plan: Plan, *, use: Use) -> Estimate:
             e = found.treatment.used
             contributions[inside] += score_correction(found.treatment, t, moved * np.where(t > 0, e - 1.0, e))
     scale = float(frame.scale[frame.column("y")])
-    uncertainty = asymptotic(contributions * scale, plan.clusters(found.sample), plan.settings, name=_METHOD)
+    uncertainty = influence_se(contributions * scale, plan.clusters(found.sample), plan.settings, name=_METHOD)
     uncertainty = _with_clusters_of_arms(plan, found, uncertainty)
     effective, diagnostics, warnings = _described(plan, found, inverse_odds, use)
     warnings += [*control.warnings, *treated.warnings]
-    return estimated(
-        Title(_NAMES[use], _FAMILY, _ESTIMAND), plan, found.sample, (treated.value - control.value + mean) * scale,
+    return make_estimate(
+        EstimateId(_NAMES[use], _FAMILY, _ESTIMAND), plan, found.sample, (treated.value - control.value + mean) * scale,
         contributions * scale, uncertainty, n_effective=None if use == "outcomes" else effective,
         diagnostics=diagnostics, notes=frame.notes, warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
@@ -130,16 +130,16 @@ def _transported(plan: Plan, *, use: Use) -> Estimate:
 
 def _with_clusters_of_arms(plan: Plan, found: _Populations, uncertainty: Uncertainty) -> Uncertainty:
     """The uncertainty with what is to be said of the arms' clusters in the source: of one there is no error."""
-    exposed = np.full(found.sample.n, -1.0)
-    exposed[found.source] = found.within.sample.take(_mapped(plan.data.treatment))
-    by_arm = clusters_by_arm(plan.clusters(found.sample).codes, exposed)
+    arm_codes = np.full(found.sample.n, -1.0)
+    arm_codes[found.source] = found.within.sample.take(_mapped(plan.data.treatment))
+    by_arm = clusters_by_arm(plan.clusters(found.sample).codes, arm_codes)
     if by_arm is None:
         return uncertainty
-    told = replace(uncertainty, by_arm=by_arm)
+    details = replace(uncertainty, by_arm=by_arm)
     doubt, refusal = by_arm.doubt(), None if plan.settings.se == "CRV1" else by_arm.refusal()
-    if doubt is None or not told.clustered or told.standard_error is None:
-        return told
-    return replace(told, warnings=(doubt, *told.warnings)) if refusal is None else told.without_error(refusal)
+    if doubt is None or not details.clustered or details.standard_error is None:
+        return details
+    return replace(details, warnings=(doubt, *details.warnings)) if refusal is None else details.without_error(refusal)
 
 
 def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: Vector) -> _Arm:
@@ -207,7 +207,7 @@ def _described(
     rows = int(np.count_nonzero(inside))
     effective = effective_rows(weighting, rows)
     differences = _differences(found, weighting)
-    told: dict[str, Json] = {
+    details: dict[str, Json] = {
         "source_rows": rows,
         "target_rows": found.sample.n - rows,
         "ess_source": effective,
@@ -225,7 +225,7 @@ def _described(
     if use != "outcomes":
         warnings += [*found.belonging.warnings, *found.treatment.warnings]
     arms = np.bincount(found.within.sample.take(_mapped(plan.data.treatment)).astype(np.intp), minlength=2)
-    told["source_rows_by_arm"] = {"untreated": int(arms[0]), "treated": int(arms[1])}
+    details["source_rows_by_arm"] = {"untreated": int(arms[0]), "treated": int(arms[1])}
     coefficients = found.within.at["x"].stop
     if not plan.has("cluster") and arms.min() < _ROWS_PER_COEFFICIENT * coefficients:
         warnings.append(
@@ -242,13 +242,13 @@ def _described(
             f"After weighting, source and target still differ in {listed(apart, 3)} by more than {_FAR_APART} standard "
             "deviations: the model of who is in the source does not hold."
         )
-    return effective, told, warnings
+    return effective, details, warnings
 
 
 def _differences(found: _Populations, weighting: Vector) -> dict[str, tuple[float | None, float | None]]:
     """Standardised differences of the covariates between target and source, before and after weighting."""
     whole, inside, weights = found.everybody, found.source, found.weights
-    told = {}
+    details = {}
     for column in range(1, whole.at["x"].stop):
         values = whole.matrix[column]
         target, source = values[~inside], values[inside]
@@ -257,8 +257,8 @@ def _differences(found: _Populations, weighting: Vector) -> dict[str, tuple[floa
         before = goal - float(np.average(source, weights=weights[inside]))
         after = goal - float(np.average(source, weights=weighting))
         varies = spread > _ROUNDING
-        told[whole.labels[column]] = (finite(before / spread), finite(after / spread)) if varies else (None, None)
-    return told
+        details[whole.labels[column]] = (finite(before / spread), finite(after / spread)) if varies else (None, None)
+    return details
 
 
 def _mapped(array: Vector | None) -> Vector:

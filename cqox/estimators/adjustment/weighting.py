@@ -15,14 +15,14 @@ from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
-    Title,
+    EstimateId,
     effective_rows,
-    estimated,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
 )
-from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.inference.standard_errors import influence_se
 from cqox.estimators.nuisance.arm_regressions import mean_columns
 from cqox.estimators.nuisance.propensity import given_probabilities, score_correction
 from cqox.estimators.numerics.frame import Frame
@@ -54,8 +54,8 @@ def hajek(plan: Plan, *, target: Target) -> Estimate:
     contributions = (treated + control) * spread
     if not propensity.known:
         contributions = contributions + score_correction(propensity, t, slopes * spread)
-    uncertainty = asymptotic(
-        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    uncertainty = influence_se(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
     )
     diagnostics = {
         **_weight_diagnostics(treated, control, means),
@@ -64,8 +64,8 @@ def hajek(plan: Plan, *, target: Target) -> Estimate:
     name = "overlap_weights" if target == "ATO" else f"ipw_{target.lower()}"
     # Weights that vanish where the other arm is absent need no warning of it.
     doubts = () if target == "ATO" else propensity.warnings
-    return estimated(
-        Title(name, _FAMILY, target), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId(name, _FAMILY, target), plan, sample, value, contributions, uncertainty,
         n_effective=effective_rows(treated, sample.n) + effective_rows(control, sample.n),
         diagnostics=diagnostics, notes=propensity.notes, warnings=(*doubts, *pooled_periods(plan)),
     )  # fmt: skip
@@ -125,14 +125,14 @@ def entropy_balancing(plan: Plan, *, target: Population) -> Estimate:
 
     frame.rows.each(work)
     contributions *= scale
-    uncertainty = asymptotic(
-        contributions, plan.clusters(sample), plan.settings, name="M-estimation", exposed=plan.treated(sample)
+    uncertainty = influence_se(
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
     )
     origin = float(frame.centre[frame.column("y")])
     means = origin + scale * treated.mean, origin + scale * control.mean
     notes, ess = frame.notes, [effective_rows(each.weights, sample.n) for each in tilts]
-    return estimated(
-        Title(f"entropy_balancing_{target.lower()}", _FAMILY, target), plan, sample, value * scale, contributions,
+    return make_estimate(
+        EstimateId(f"entropy_balancing_{target.lower()}", _FAMILY, target), plan, sample, value * scale, contributions,
         uncertainty, n_effective=sum(ess),
         diagnostics=_weight_diagnostics(treated.weights, control.weights, means), notes=notes,
         warnings=pooled_periods(plan),

@@ -25,16 +25,16 @@ from cqox.estimators.dose.models import (
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
-    Title,
+    EstimateId,
     effective_rows,
-    estimated,
     finite,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     varying_outcome,
 )
 from cqox.estimators.inference.multiplier import banded
-from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.inference.standard_errors import influence_se
 from cqox.estimators.numerics.row_blocks import Partial
 from cqox.estimators.plan import Plan
 
@@ -84,15 +84,16 @@ def _average_derivative(plan: Plan) -> Estimate:
     frame.rows.each(contribute)
     scale = float(frame.scale[frame.column("y")] / frame.scale[frame.column("t")])
     contributions *= scale
-    told: dict[str, Json] = {
+    details: dict[str, Json] = {
         "dose_r2": models.r2,
         "correction": float(weights @ corrected / total) * scale,
         "unadjusted": not plan.has("covariates"),
     }
-    return estimated(
-        Title("dose_average_derivative", _FAMILY, "average derivative"), plan, sample, value * scale, contributions,
-        asymptotic(contributions, plan.clusters(sample), plan.settings, name="M-estimation"),
-        diagnostics=told, notes=(*frame.notes, *_randomised(plan)), warnings=pooled_periods(plan),
+    return make_estimate(
+        EstimateId("dose_average_derivative", _FAMILY, "average derivative"), plan, sample, value * scale,
+        contributions,
+        influence_se(contributions, plan.clusters(sample), plan.settings, name="M-estimation"),
+        diagnostics=details, notes=(*frame.notes, *_randomised(plan)), warnings=pooled_periods(plan),
     )  # fmt: skip
 
 
@@ -124,9 +125,9 @@ def _curve(plan: Plan) -> Estimate:
         contributions[order[each.start : each.stop]] += sign * each.contributions
     contributions += (third - first) * base[1]
     contributions *= scale / distance
-    uncertainty = asymptotic(contributions, clusters, settings, name="sandwich")
+    uncertainty = influence_se(contributions, clusters, settings, name="sandwich")
     doses = grid * float(frame.scale[t]) + float(frame.centre[t])
-    told, effective, warnings = _described(plan, models, stable, lines)
+    details, effective, warnings = _described(plan, models, stable, lines)
     table = banded(
         [
             {
@@ -142,17 +143,17 @@ def _curve(plan: Plan) -> Estimate:
         degrees=uncertainty.degrees,
         seed=settings.seed,
     )
-    told |= {
+    details |= {
         "bandwidth": bandwidth * float(frame.scale[t]),
         "from_dose": float(doses[-2]),
         "to_dose": float(doses[-1]),
         "curve": table["averages"],
         "band_critical_value": table["critical_value"],
     }
-    return estimated(
-        Title("dose_curve", _FAMILY, "slope between the dose's quartiles"), plan, sample,
+    return make_estimate(
+        EstimateId("dose_curve", _FAMILY, "slope between the dose's quartiles"), plan, sample,
         float(values[-1] - values[-2]) / distance, contributions, uncertainty, n_effective=effective,
-        diagnostics=told, notes=(*frame.notes, *_randomised(plan)), warnings=(*warnings, *pooled_periods(plan)),
+        diagnostics=details, notes=(*frame.notes, *_randomised(plan)), warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 
@@ -179,7 +180,7 @@ def _described(
     effective = min(effective_rows(weighting, rows), float(rows))
     away = models.deviation / math.sqrt(models.variance)
     skewness = float(models.weights @ (away * away * away) / models.weights.sum())
-    told: dict[str, Json] = {
+    details: dict[str, Json] = {
         "dose_r2": models.r2,
         "dose_skewness": skewness,
         "ess_share": effective / rows,
@@ -202,7 +203,7 @@ def _described(
             f"Weighted by how unlikely their doses are, {rows} rows count as {effective:.1f}: some doses were hardly "
             "possible for the units that had them."
         )
-    return told, effective, warnings
+    return details, effective, warnings
 
 
 def _randomised(plan: Plan) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""Anderson-Rubin confidence sets: valid however weak the instruments are, and so not always an interval.
+"""Anderson-Rubin confidence sets: valid for arbitrarily weak instruments, and therefore not always intervals.
 
-The test of an effect b regresses y - b·t on covariates and instruments and asks whether the instruments' coefficients
-are zero. Its statistic is a ratio of quadratics in b, so that the set's ends are roots, found exactly, not on a grid.
+The test of an effect b regresses y - b·t on covariates and instruments and tests whether the instruments' coefficients
+are zero. Its statistic is a ratio of quadratics in b, so that the bounds of the set are roots, found exactly and not on
+a grid.
 """
 
 import math
@@ -19,7 +20,7 @@ __all__ = ["ConfidenceSet", "Moments", "confidence_set"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moments:
-    """What the test needs of the data, covariates partialled out and instruments made orthonormal.
+    """Moments of the test, with covariates partialled out and instruments made orthonormal.
 
     The moment at b is g(b) = y - b·t; its variance is yy - b·(yt + yt') + b²·tt.
 
@@ -37,7 +38,7 @@ class Moments:
     degrees: float
 
     def statistic(self, effect: float) -> float:
-        """The F statistic at an effect."""
+        """Return the F statistic at an effect."""
         moment = self.y - effect * self.t
         variance = self.yy - effect * (self.yt + self.yt.T) + effect**2 * self.tt
         try:
@@ -46,7 +47,7 @@ class Moments:
             return math.inf
 
     def ends(self, critical: float) -> list[float]:
-        """The effects at which the statistic may cross a critical value, ascending."""
+        """Return the effects at which the statistic may cross a critical value, ascending."""
         q = critical * len(self.y)
         constant = q * self.yy - np.outer(self.y, self.y)
         cross = np.outer(self.y, self.t)
@@ -67,7 +68,7 @@ class ConfidenceSet:
     Attributes:
         variance: of the moments: homoskedastic, HC1 or CRV1.
         kind: `interval`, `two rays`, `union` of several pieces, `ray`, `whole line` or `empty`.
-        pieces: their ends, infinite where they have none.
+        pieces: their bounds, infinite where unbounded.
     """
 
     variance: str
@@ -76,23 +77,23 @@ class ConfidenceSet:
 
     @property
     def bounded(self) -> bool:
-        """Whether every piece has both ends."""
+        """True if every piece has two finite bounds."""
         return all(math.isfinite(end) for piece in self.pieces for end in piece)
 
     def scaled(self, factor: float) -> "ConfidenceSet":
-        """The set in other units; a negative factor turns it around."""
+        """Return the set in other units; a negative factor reverses it."""
         pieces = [(low * factor, high * factor) for low, high in self.pieces]
         turned = sorted((min(piece), max(piece)) for piece in pieces)
         return ConfidenceSet(variance=self.variance, kind=self.kind, pieces=tuple(turned))
 
     def json(self) -> dict[str, Json]:
-        """The set for a report; an end at infinity is None."""
+        """Return the set for a report; an infinite bound is None."""
         pieces: list[Json] = [[end if math.isfinite(end) else None for end in piece] for piece in self.pieces]
         return {"variance": self.variance, "kind": self.kind, "intervals": pieces}
 
 
 def confidence_set(moments: Moments, alpha: float, variance: str) -> ConfidenceSet:
-    """The set at level 1 - alpha."""
+    """Return the confidence set at level 1 - alpha."""
     critical = f_quantile(1 - alpha, len(moments.y), moments.degrees)
     ends = [-math.inf, *moments.ends(critical), math.inf]
     inside = [moments.statistic(_between(low, high)) <= critical for low, high in pairwise(ends)]
@@ -125,7 +126,7 @@ def _between(low: float, high: float) -> float:
 
 
 def _quadratic_eigenvalues(constant: Matrix, linear: Matrix, square: Matrix) -> Vector:
-    """The b at which constant + b·linear + b²·square is singular."""
+    """Return the b at which constant + b·linear + b²·square is singular."""
     from scipy import linalg
 
     m = len(constant)

@@ -1,4 +1,4 @@
-"""What an interval rests on in each arm: its rows, or its clusters, and what to say where they are few."""
+"""The sample size of each arm, in rows or clusters, and warnings where it is small."""
 
 from dataclasses import dataclass, replace
 
@@ -11,16 +11,16 @@ from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
 
-__all__ = ["RowsByArm", "allowing_for_few_clusters", "doubtful_rows", "exposed_over_time", "rows_by_arm"]
+__all__ = ["RowsByArm", "allowing_for_few_clusters", "arm_codes_over_time", "doubtful_rows", "rows_by_arm"]
 
 _OF_MODELS = ("weighting", "doubly_robust", "double_ml", "meta_learners")
-"""Families whose errors are those of large samples, with models of treatment or of outcomes in each arm."""
+"""Families with large-sample errors and models of treatment or of outcomes in each arm."""
 
 _OF_ARMS = (*_OF_MODELS, "regression", "stratification", "matching", "causal_forest")
 """Families that compare the rows of two arms."""
 
 _OVER_TIME = ("did", "did_staggered", "panel_matching")
-"""Families that compare changes under treatment with those of others at the same time."""
+"""Families that compare changes under treatment with changes of controls in the same period."""
 
 _ROWS_PER_COEFFICIENT = 10
 _FEW_ROWS = 10
@@ -32,9 +32,9 @@ class RowsByArm:
     """The rows of each arm.
 
     Attributes:
-        untreated: how many are not treated.
-        treated: how many are.
-        constant: the arms, by name, whose outcome never varies.
+        untreated: number of untreated rows.
+        treated: number of treated rows.
+        constant: the arms, by name, whose outcome is constant.
     """
 
     untreated: int
@@ -43,23 +43,23 @@ class RowsByArm:
 
 
 def rows_by_arm(plan: Plan, sample: Sample, family: str, estimand: str) -> RowsByArm | None:
-    """The rows of each arm; None for an estimator that does not compare the rows of two."""
+    """Return the row counts of each arm; None for an estimator that does not compare the rows of two arms."""
     if not _compares_rows(plan, family, estimand):
         return None
 
     def make() -> tuple[Sample, RowsByArm]:
         y, treated = sample.take(plan.data.y), plan.treated(sample) > 0
-        # The first rows tell nearly always; all of them are looked at where they do not.
+        # The first rows nearly always decide; all of them are read only where they do not.
         constant = _constant(y[:_FIRST_ROWS], treated[:_FIRST_ROWS]) and _constant(y, treated)
         rows = plan.arm_rows(sample)
         return sample, RowsByArm(untreated=rows[0], treated=rows[1], constant=constant)
 
-    # With the sample, so that no other comes to have its id.
+    # Keep a reference to the sample, so that no other object reuses its id.
     return plan.share(("rows by arm", id(sample)), make)[1]
 
 
 def _constant(y: Vector, treated: NDArray[np.bool_]) -> tuple[str, ...]:
-    """The arms, by name, in which y never varies."""
+    """Return the arms, by name, in which y is constant."""
     arms = (("untreated", ~treated), ("treated", treated))
     return tuple(name for name, inside in arms if not ((y != y[np.argmax(inside)]) & inside).any())
 
@@ -69,10 +69,10 @@ def _compares_rows(plan: Plan, family: str, estimand: str) -> bool:
 
 
 def doubtful_rows(arms: RowsByArm, plan: Plan, family: str, uncertainty: Uncertainty) -> list[str]:
-    """Warnings where the rows of an arm are too few, or too alike, for what an interval takes for granted."""
+    """Return warnings where an arm has too few rows, or no outcome variance, for the interval's assumptions."""
     doubts = [
-        f"The outcome is the same in all {getattr(arms, name)} {name} rows: that it might have differed counts for "
-        "nothing, so that the interval is too narrow."
+        f"The outcome is the same in all {getattr(arms, name)} {name} rows: the arm's variance is estimated as zero, "
+        "so that the interval is too narrow."
         for name in arms.constant
     ]
     if plan.has("cluster"):
@@ -82,18 +82,18 @@ def doubtful_rows(arms: RowsByArm, plan: Plan, family: str, uncertainty: Uncerta
     coefficients = plan.data.covariates.shape[1] + 1
     if models and rows >= _FEW_ROWS and rows < _ROWS_PER_COEFFICIENT * coefficients:
         doubts.append(
-            f"The {name} arm has {rows} rows for {coefficients} coefficients: the interval is right in large samples "
-            "and may be too narrow here; ols_adjustment allows for few rows."
+            f"The {name} arm has {rows} rows for {coefficients} coefficients: the interval is asymptotic and may be "
+            "too narrow here; ols_adjustment has a small-sample correction."
         )
     elif rows < _FEW_ROWS and uncertainty.method == "HC2":
         doubts.append(
-            f"The {name} arm has {rows} rows: the interval allows for so few where outcomes are normally distributed, "
-            "and may be too narrow where they are not."
+            f"The {name} arm has {rows} rows: the interval is corrected for small samples if outcomes are normally "
+            "distributed, and may be too narrow if they are not."
         )
     elif rows < _FEW_ROWS and (models or not uncertainty.clustered):
         doubts.append(
-            f"The {name} arm has {rows} rows: the interval is right in large samples and may be too narrow here; "
-            "difference_in_means with HC2 allows for so few."
+            f"The {name} arm has {rows} rows: the interval is asymptotic and may be too narrow here; "
+            "difference_in_means with HC2 has a small-sample correction."
         )
     return doubts
 
@@ -101,7 +101,7 @@ def doubtful_rows(arms: RowsByArm, plan: Plan, family: str, uncertainty: Uncerta
 def allowing_for_few_clusters(
     uncertainty: Uncertainty, plan: Plan, sample: Sample, family: str, estimand: str
 ) -> Uncertainty:
-    """The uncertainty with the clusters of each arm, and where an arm has one, a clustered error by request alone."""
+    """Add the clusters of each arm to the uncertainty; with one in an arm, keep a clustered error only on request."""
     if uncertainty.by_arm is not None:
         return uncertainty
     by_arm = _clusters(plan, sample, family, estimand)
@@ -117,20 +117,20 @@ def allowing_for_few_clusters(
 def _clusters(plan: Plan, sample: Sample, family: str, estimand: str) -> ClustersByArm | None:
     codes = plan.clusters(sample).codes
     if family in _OVER_TIME:
-        return clusters_by_arm(codes, exposed_over_time(plan, sample, staggered=family == "did_staggered"))
+        return clusters_by_arm(codes, arm_codes_over_time(plan, sample, staggered=family == "did_staggered"))
     return clusters_by_arm(codes, plan.treated(sample)) if _compares_rows(plan, family, estimand) else None
 
 
-def exposed_over_time(plan: Plan, sample: Sample, *, staggered: bool) -> Vector | None:
-    """(n,) 1 where the row is treated, 0 where it is not while others are, -1 in periods in which nobody is.
+def arm_codes_over_time(plan: Plan, sample: Sample, *, staggered: bool) -> Vector | None:
+    """Return (n,) 1 where the row is treated, 0 where it is not while others are, -1 in periods without treatment.
 
     Args:
         plan: the request's plan.
         sample: the rows.
-        staggered: whether `cohort` and `post`, where mapped, say who is treated by now, as in the staggered designs.
+        staggered: True if `cohort` and `post`, where mapped, define the current treatment, as in the staggered designs.
 
     Returns:
-        None where no treatment of two levels is mapped.
+        None where no binary treatment is mapped.
     """
     data = plan.data
     if staggered and data.cohort is not None and data.time is not None and data.time_values is not None:

@@ -1,4 +1,4 @@
-"""Errors of sums whose terms are correlated in space: Conley 1999 with all pairs within a distance, as in fixest."""
+"""Spatial standard errors: Conley (1999) with all pairs within a distance, as in fixest."""
 
 import math
 
@@ -17,15 +17,15 @@ _ASKED, _MOST_NEIGHBOURS = 2_000, 50
 
 
 def default_bandwidth(location: Matrix, row_key: NDArray[np.uint64]) -> float:
-    """Kilometres within which the median row has 2·n^(1/3) others, at most fifty.
+    """Return the kilometres within which the median row has 2·n^(1/3) others, at most fifty.
 
     Args:
         location: (n, 2) latitude and longitude in degrees.
-        row_key: (n,) which with the places choose the rows that are asked, where there are many; rows of a cluster
-            share one, and its places are not those of all.
+        row_key: (n,) which, with the location, selects the rows to evaluate if there are many; rows of a cluster share
+            one key, and its locations do not represent all.
 
     Raises:
-        UnusableData: most rows are in one place.
+        UnusableData: most rows have the same location.
     """
     from scipy.spatial import cKDTree
 
@@ -40,17 +40,17 @@ def default_bandwidth(location: Matrix, row_key: NDArray[np.uint64]) -> float:
     chord, _ = cKDTree(points).query(asked, k=[others + 1])
     reach = float(np.median(_arc(chord)))
     if reach <= 0:
-        raise UnusableData("Most rows are in one place; give options.conley_bandwidth in kilometres.")
+        raise UnusableData("Most rows have the same location; give options.conley_bandwidth in kilometres.")
     return reach
 
 
 def conley_variance(
     contributions: Vector, location: Matrix, bandwidth: float, *, most_pairs: int = MOST_PAIRS
 ) -> tuple[float, int]:
-    """The variance of the sum of the contributions, and how many pairs are within the bandwidth.
+    """Return the variance of the sum of the contributions, and the number of pairs within the bandwidth.
 
-    Pairs count wholly up to the bandwidth, on great circles, and the variance may be negative: a kernel that falls with
-    the distance never is, and counts too little of the pairs that matter. There is no finite-sample factor.
+    The kernel is uniform over great-circle distances, and the variance may be negative: a kernel that decreases with
+    distance gives no negative variance, but underweights the pairs that matter. There is no finite-sample factor.
 
     Raises:
         UnusableData: there are too many pairs.
@@ -77,5 +77,5 @@ def _on_sphere(location: Matrix) -> Matrix:
 
 
 def _arc(chord: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Kilometres along the sphere between points so far apart through it."""
+    """Return the great-circle kilometres between points at some chord distance."""
     return np.asarray(2.0 * EARTH_KM * np.arcsin(np.clip(chord / 2.0, 0.0, 1.0)))

@@ -1,4 +1,4 @@
-"""One combination of the coefficients of a regression, with all that its standard errors need."""
+"""One linear combination of the coefficients of a regression, with the inputs of its standard errors."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ __all__ = ["ACROSS_CLUSTERS", "JACKKNIFE_CELLS", "check_identified", "focus", "l
 
 _REFINE = 1e-12
 JACKKNIFE_CELLS = 20_000_000
-ACROSS_CLUSTERS = "fixed effects of many levels reach across clusters and would be fitted anew without each"
+ACROSS_CLUSTERS = "fixed effects of many levels span clusters and would have to be estimated again without each"
 
 
 def focus(frame: Frame, name: str, label: str) -> NDArray[np.intp]:
-    """Positions of the regressors `x` and, after them, one column of interest.
+    """Return the positions of the regressors `x` and, after them, one column of interest.
 
     Raises:
-        UnusableData: the regressors determine that column, or there are too few rows.
+        UnusableData: the column is collinear with the regressors, or there are too few rows.
     """
     regressors = np.append(np.arange(frame.at["x"].start, frame.at["x"].stop), frame.column(name)).astype(np.intp)
     if frame.absorbed is not None:
@@ -34,7 +34,7 @@ def focus(frame: Frame, name: str, label: str) -> NDArray[np.intp]:
 
 
 def check_identified(frame: Frame, regressors: NDArray[np.intp], label: str) -> None:
-    """Refuse a regression whose last column its other columns determine, or that has more columns than rows.
+    """Refuse a regression with a collinear last column, or with more columns than rows.
 
     Raises:
         UnusableData: for either reason.
@@ -50,8 +50,8 @@ def check_identified(frame: Frame, regressors: NDArray[np.intp], label: str) -> 
     if products[last, last] <= 1e-14 * frame.n or last not in independent(products):
         within = " within the fixed effects" if frame.absorbed is not None else ""
         raise UnusableData(
-            f"{label} is determined by the other variables{within}, so that no effect of its own can be told apart; "
-            "leave out the covariates that repeat it."
+            f"{label} is collinear with the other variables{within}, so that its coefficient is not identified; "
+            "leave out the covariates that determine it."
         )
 
 
@@ -62,18 +62,18 @@ def regress(
     *,
     response: str = "y",
     clusters: Sequence[Codes] = (),
-    exposed: Vector | None = None,
+    arm_codes: Vector | None = None,
 ) -> Linear:
-    """The least-squares fit of a response on some columns of a frame, and one combination of its coefficients.
+    """Fit a response on some columns of a frame by least squares; return one combination of the coefficients.
 
     Args:
         frame: the columns.
-        regressors: positions of the regressors, none determined by the others.
+        regressors: positions of the regressors, linearly independent.
         contrast: (k,) weights of the coefficients, in raw units.
         response: the name of the response in the frame.
-        clusters: what absorbed effects may be nested in.
-        exposed: (n,) 1 where the row is treated, 0 where it is compared with those, -1 where it is neither; None where
-            there are no arms.
+        clusters: clusters in which absorbed effects may be nested.
+        arm_codes: (n,) 1 where the row is treated, 0 where it is a control of such rows, -1 otherwise; None where there
+            are no arms.
     """
     target = frame.column(response)
     products = frame.products[np.ix_(regressors, regressors)]
@@ -86,17 +86,17 @@ def regress(
     )
     absorbed = frame.absorbed
     k = len(regressors) + (absorbed.degrees if absorbed is not None else 0)
-    beside = len(regressors) + (absorbed.degrees_beside(clusters) if absorbed is not None else 0)
+    not_nested = len(regressors) + (absorbed.degrees_not_nested(clusters) if absorbed is not None else 0)
     n = frame.n
     return Linear(
         value=float(direction @ coefficients),
         contributions=contributions,
         parameters=k,
-        parameters_beside_clusters=beside,
+        parameters_not_nested=not_nested,
         iid_variance=squares / (n - k) * float(direction @ influence),
         leverage=None if absorbed is not None else lambda: leverages(frame, regressors, solution.inverse),
         jackknife=lambda codes, count: _without_each(frame, regressors, target, direction, codes, count),
-        exposed=exposed,
+        arm_codes=arm_codes,
     )
 
 
@@ -108,10 +108,10 @@ def residual_pass(
     inverse: Matrix,
     influence: Vector,
 ) -> tuple[Vector, float, Vector]:
-    """(n,) contributions of the rows to a combination, the weighted sum of squared residuals, and the coefficients.
+    """Return (n,) contributions to a combination, the weighted residual sum of squares, and the coefficients.
 
-    The residuals' own cross-products with the regressors tell how far cross-product algebra was off; where that is more
-    than rounding, the coefficients are corrected by it and the pass is repeated.
+    The cross-products of residuals and regressors show the error of the cross-product algebra; if that is more than
+    rounding, the coefficients are corrected by one step of iterative refinement.
     """
     contributions = np.empty(frame.n)
     weights = frame.weights
@@ -137,7 +137,7 @@ def residual_pass(
 
 
 def leverages(frame: Frame, regressors: NDArray[np.intp], inverse: Matrix) -> Vector:
-    """(n,) diagonal of the hat matrix."""
+    """Return the (n,) diagonal of the hat matrix."""
     result = np.empty(frame.n)
 
     def work(s: slice) -> None:
@@ -152,7 +152,7 @@ def _without_each(
     frame: Frame, regressors: NDArray[np.intp], target: int, direction: Vector, codes: Codes, count: int
 ) -> Vector | str:
     absorbed = frame.absorbed
-    if absorbed is not None and absorbed.degrees_beside([codes]) > 1:
+    if absorbed is not None and absorbed.degrees_not_nested([codes]) > 1:
         return ACROSS_CLUSTERS
     used = np.append(regressors, target)
     if count * len(used) ** 2 > JACKKNIFE_CELLS:

@@ -1,4 +1,5 @@
-"""From a number and its uncertainty to the `Estimate` that is reported, and the conditions that estimators share."""
+"""Construction of the reported `Estimate` from a value and its uncertainty, and applicability rules shared by
+families."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,16 +12,16 @@ from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.inference.arm_sizes import allowing_for_few_clusters, doubtful_rows, rows_by_arm
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.numerics.absorb import compress, is_nested
-from cqox.estimators.numerics.array_store import room
+from cqox.estimators.numerics.array_store import empty
 from cqox.estimators.numerics.quantiles import critical_value, two_sided
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
 
 __all__ = [
-    "Title",
+    "EstimateId",
     "effective_rows",
-    "estimated",
     "finite",
+    "make_estimate",
     "no_absorbing",
     "only_panel_effects",
     "pooled_periods",
@@ -30,16 +31,16 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Title:
-    """What an estimate is called."""
+class EstimateId:
+    """Name, family and estimand of an estimate."""
 
     name: str
     family: str
     estimand: str
 
 
-def estimated(
-    title: Title,
+def make_estimate(
+    identity: EstimateId,
     plan: Plan,
     sample: Sample,
     value: float,
@@ -51,10 +52,10 @@ def estimated(
     notes: Iterable[str] = (),
     warnings: Iterable[str] = (),
 ) -> Estimate:
-    """The estimate with its interval and p-value.
+    """Return the estimate with its interval and p-value.
 
     Args:
-        title: what it is called.
+        identity: its name, family and estimand.
         plan: the request's plan, for the level of the interval.
         sample: the rows used.
         value: the point estimate.
@@ -62,19 +63,19 @@ def estimated(
         uncertainty: its standard error.
         n_effective: effective rows; by the sampling weights where None.
         diagnostics: numbers about the estimate.
-        notes: what was done, put among the diagnostics.
-        warnings: doubts, after those about the standard error.
+        notes: what was done, reported among the diagnostics.
+        warnings: caveats, reported after those about the standard error.
     """
-    uncertainty = allowing_for_few_clusters(uncertainty, plan, sample, title.family, title.estimand)
+    uncertainty = allowing_for_few_clusters(uncertainty, plan, sample, identity.family, identity.estimand)
     error = uncertainty.standard_error
     doubts = [*uncertainty.warnings, *warnings]
-    arms = rows_by_arm(plan, sample, title.family, title.estimand)
+    arms = rows_by_arm(plan, sample, identity.family, identity.estimand)
     if arms is not None and error is not None:
-        doubts += doubtful_rows(arms, plan, title.family, uncertainty)
+        doubts += doubtful_rows(arms, plan, identity.family, uncertainty)
     lower = upper = p_value = None
     if error is None:
         if not uncertainty.warnings:
-            doubts.insert(0, "There is no variation to estimate a standard error from.")
+            doubts.insert(0, "There is no variation from which to estimate a standard error.")
     else:
         half = critical_value(plan.settings.alpha, uncertainty.degrees) * error
         lower, upper, p_value = value - half, value + half, two_sided(value / error, uncertainty.degrees)
@@ -90,9 +91,9 @@ def estimated(
     if remarks:
         details["notes"] = list(remarks)
     return Estimate(
-        name=title.name,
-        family=title.family,
-        estimand=title.estimand,
+        name=identity.name,
+        family=identity.family,
+        estimand=identity.estimand,
         status="warning" if doubts else "ok",
         estimate=value,
         standard_error=error,
@@ -109,7 +110,7 @@ def estimated(
 
 
 def _influence(sample: Sample, contributions: Vector) -> Vector:
-    values = room(sample.total)
+    values = empty(sample.total)
     if sample.index is None:
         return np.multiply(contributions, sample.n, out=values)
     values[:] = 0.0
@@ -119,19 +120,19 @@ def _influence(sample: Sample, contributions: Vector) -> Vector:
 
 
 def effective_rows(weights: Vector | None, n: int) -> float:
-    """Kish's (Σw)²/Σw²; n without weights."""
+    """Return Kish's effective sample size (Σw)²/Σw²; n without weights."""
     if weights is None:
         return float(n)
     return float(weights.sum() ** 2 / (weights @ weights))
 
 
 def finite(value: float) -> float | None:
-    """The number, or None where JSON could not hold it."""
+    """Return the number, or None if it is not finite, as JSON requires."""
     return value if math.isfinite(value) else None
 
 
 def varying_outcome(plan: Plan, sample: Sample) -> str | None:
-    """A reason where the outcome of the sample never varies, or the sample is too small to tell."""
+    """Return a reason if the outcome of the sample is constant, or the sample is too small; None otherwise."""
     if sample.n < 4:
         return f"Only {sample.n} rows are complete in the columns that it uses; at least 4 are needed."
     y = sample.take(plan.data.y)
@@ -141,7 +142,7 @@ def varying_outcome(plan: Plan, sample: Sample) -> str | None:
 
 
 def two_arms(plan: Plan, sample: Sample) -> str | None:
-    """A reason where the sample does not hold two rows of each arm with a varying outcome."""
+    """Return a reason if the sample does not hold two rows of each arm with a varying outcome; None otherwise."""
     reason = varying_outcome(plan, sample)
     if reason is not None:
         return reason
@@ -152,17 +153,17 @@ def two_arms(plan: Plan, sample: Sample) -> str | None:
 
 
 def pooled_periods(plan: Plan) -> tuple[str, ...]:
-    """A warning where rows of different periods are compared as if they were of one."""
+    """Return a warning if rows of different periods or several rows per unit are pooled."""
     seen = np.empty(0) if plan.data.time is None else plan.data.time[plan.data.time >= 0]
     if plan.has("post") or (len(seen) and seen.max() > seen.min()):
-        return ("Rows of several periods are pooled: a change over time passes for an effect of treatment.",)
+        return ("Rows of several periods are pooled: a change over time is confounded with the treatment effect.",)
     if plan.units_repeat:
-        return ("Units have several rows: what is compared is rows, as if they were units of their own.",)
+        return ("Units have several rows: rows are compared as if they were units of their own.",)
     return ()
 
 
 def only_panel_effects(plan: Plan, sample: Sample) -> str | None:
-    """A reason where fixed effects are mapped that a comparison of changes within units by period does not take out."""
+    """Return a reason if fixed effects are mapped that differences within units by period do not remove."""
     for effect in plan.data.fixed_effects:
         codes, _ = compress(sample.take(effect))
         panel = [compress(sample.take(each)) for each in (plan.data.unit, plan.data.time) if each is not None]
@@ -172,7 +173,7 @@ def only_panel_effects(plan: Plan, sample: Sample) -> str | None:
 
 
 def no_absorbing(plan: Plan) -> str | None:
-    """A reason where fixed effects are mapped, for an estimator that cannot absorb them."""
+    """Return a reason if fixed effects are mapped, for an estimator that cannot absorb them."""
     if plan.has("fixed_effects"):
         return (
             "Fixed effects are absorbed by ols_adjustment, iv_2sls and twfe only; "

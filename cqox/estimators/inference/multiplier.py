@@ -1,7 +1,7 @@
-"""How far the largest of several estimates strays: the multiplier bootstrap of their contributions.
+"""Simultaneous bands: the multiplier bootstrap of the largest t statistic of several estimates.
 
-With standard normal multipliers the bootstrapped vector is, given the data, exactly normal with the covariance of the
-summed contributions; so it is drawn from that covariance, at a cost that does not grow with the rows.
+With standard normal multipliers the bootstrap vector is, given the data, exactly normal with the covariance of the
+summed contributions; so it is drawn from that covariance, at a cost that does not depend on the number of rows.
 """
 
 import math
@@ -20,9 +20,9 @@ _MOST = 400
 
 
 def uniform_critical_value(covariance: Matrix, alpha: float, degrees: float | None, seed: int) -> float | None:
-    """How many standard errors a band must reach to hold all of the estimates at once; None where there are too many.
+    """Return the critical value of a simultaneous band, in standard errors; None if there are too many estimates.
 
-    Never below the critical value of a single interval.
+    It is never below the critical value of a single interval.
 
     Args:
         covariance: (k, k) of the estimates.
@@ -58,24 +58,24 @@ def banded(
     seed: int,
     reasons: Sequence[str | None] = (),
 ) -> dict[str, Json]:
-    """Each estimate with its interval and with the band that holds all of them at once, for a report.
+    """Return each estimate with its pointwise interval and its simultaneous band, for a report.
 
     Args:
-        keys: what each estimate is for.
+        keys: identifies each estimate.
         values: (k,) the estimates.
-        covariance: (k, k) of them; 0 where an estimate is so by definition, NaN where it is not known.
+        covariance: (k, k) of them; 0 where an estimate is fixed by definition, NaN where it is unknown.
         alpha: one minus the level.
-        degrees: of freedom of the t distribution of each, or (k,) one by one; None for the normal. The band takes the
-            fewest of them for all, so that no interval reaches beyond it.
+        degrees: of freedom of the t distribution of each, or (k,) one by one; None for the normal. The band uses the
+            smallest, so that every band contains its interval.
         seed: of the band's draws.
-        reasons: (k,) why an estimate has no error, which the band then does not hold either; None where it has one.
+        reasons: (k,) why an estimate has no standard error, and so no part in the band; None where it has one.
     """
-    untold = np.asarray([reason is not None for reason in reasons] or [False] * len(values), dtype=np.bool_)
-    covariance = np.where(untold[:, None] | untold, 0.0, covariance)
+    undefined = np.asarray([reason is not None for reason in reasons] or [False] * len(values), dtype=np.bool_)
+    covariance = np.where(undefined[:, None] | undefined, 0.0, covariance)
     known = bool(np.isfinite(covariance).all())
     each = list(degrees) if isinstance(degrees, Sequence) else [degrees] * len(values)
-    told = [own for own, variance in zip(each, np.diag(covariance).tolist(), strict=True) if variance > 0]
-    fewest = min((own for own in told or each if own is not None), default=None)
+    identified = [own for own, variance in zip(each, np.diag(covariance).tolist(), strict=True) if variance > 0]
+    fewest = min((own for own in identified or each if own is not None), default=None)
     uniform = uniform_critical_value(covariance, alpha, fewest, seed) if known else None
     rows: list[Json] = []
     for at, key in enumerate(keys):
@@ -87,19 +87,19 @@ def banded(
                 row[f"{name}{end}"] = None if error is None or reach is None else value + sign * reach * error
         if isinstance(degrees, Sequence) and error is not None and each[at] is not None:
             row["degrees_of_freedom"] = each[at]
-        if untold[at]:
+        if undefined[at]:
             row["reason"] = reasons[at]
         rows.append(row)
     return {"critical_value": uniform, "averages": rows}
 
 
 def _square_root(correlation: Matrix) -> Matrix:
-    """The symmetric root, which moves little where the matrix does, unlike its eigenvectors."""
+    """Return the symmetric root, which is continuous in the matrix, unlike its eigenvectors."""
     values, vectors = np.linalg.eigh(correlation)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
 def _quantile(drawn: Vector, level: float) -> float:
-    """The order statistic of a bootstrap: with B draws the level's place among B + 1."""
+    """Return the order statistic of a bootstrap quantile: with B draws the level's rank among B + 1."""
     place = min(max(math.ceil(level * (len(drawn) + 1)) - 1, 0), len(drawn) - 1)
     return float(np.partition(drawn, place)[place])

@@ -1,6 +1,6 @@
-"""Fits without each cluster where fixed effects reach across them: as dummies, for they are estimated anew each time.
+"""Leave-one-cluster-out fits with fixed effects that span clusters: as dummies, estimated again without each cluster.
 
-Effects nested in the clusters are absorbed, since what they leave of a cluster does not depend on the other clusters.
+Effects nested in the clusters are absorbed, since their residuals in a cluster do not depend on the other clusters.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ _MOST_DUMMIES = 200
 def without_each_cluster(
     plan: Plan, sample: Sample, effects: Sequence[Codes], codes: Codes, count: int
 ) -> Vector | str:
-    """(count,) coefficients of the treatment beside covariates and effects without each of (n,) coded clusters.
+    """Return (count,) treatment coefficients, given covariates and effects, without each of the coded clusters.
 
     Args:
         plan: the request's plan.
         sample: its rows.
         effects: (total,) codes of each fixed effect.
-        codes: clusters, numbered below `count`.
-        count: how many there are.
+        codes: (n,) clusters, numbered below `count`.
+        count: number of clusters.
 
     Returns:
-        The coefficients, or a clause that says why there are none.
+        The coefficients, or a clause that gives the reason for their absence.
     """
     data = plan.data
     assert data.treatment is not None

@@ -1,8 +1,8 @@
-"""Errors that depend on each other along time: how much they do, and what that does to a regression's standard error.
+"""Serial correlation of regression errors: its autoregressive estimate, and its effect on a standard error.
 
-Newey and West's estimator with few lags is far too small for a contrast of trends: its lags miss most of the
-dependence, and residuals are less dependent than errors. The autoregression here has the coefficients under which the
-residuals of the regression would be expected to be as dependent as they are.
+Newey and West's estimator with few lags is far too small for a contrast of trends: it omits most of the dependence, and
+residuals are less dependent than errors. The autoregression here has the coefficients under which the expected
+autocorrelation of the residuals equals the observed one.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ __all__ = [
 
 _MOST_LAGS = 4
 _LONGEST = 600
-"""Residuals of more periods than this are as good as errors."""
+"""With more periods than this, residuals are treated as errors."""
 
 _NEAR_UNIT_ROOT = 0.97
 _ROUNDS, _PRECISION = 20, 1e-6
@@ -32,12 +32,12 @@ _FEWEST_DEGREES = 2.0
 
 
 def automatic_lag(periods: int) -> int:
-    """Newey and West's (1994) rule of thumb, ⌊4(T/100)^(2/9)⌋."""
+    """Return Newey and West's (1994) rule of thumb, ⌊4(T/100)^(2/9)⌋."""
     return int(np.floor(4 * (periods / 100) ** (2 / 9)))
 
 
 def newey_west(contributions: Vector, lags: int, parameters: int) -> float:
-    """The variance of a sum of contributions in the order of time, Bartlett's weights, with T/(T−K)."""
+    """Return the Newey-West variance of a sum of contributions in time order: Bartlett weights, factor T/(T−K)."""
     periods = len(contributions)
     total = float(contributions @ contributions)
     for lag in range(1, min(lags, periods - 1) + 1):
@@ -46,12 +46,12 @@ def newey_west(contributions: Vector, lags: int, parameters: int) -> float:
 
 
 def durbin_watson(residuals: Vector) -> float:
-    """The sum of squared steps over the sum of squares: 2 without dependence, towards 0 with positive dependence."""
+    """Return the Durbin-Watson statistic: 2 without serial correlation, towards 0 with positive correlation."""
     return float(np.square(np.diff(residuals)).sum() / (residuals @ residuals))
 
 
 def ljung_box(residuals: Vector, lags: int, fitted: int = 0) -> tuple[float, float]:
-    """Ljung and Box's statistic over so many lags, and its p-value."""
+    """Return Ljung and Box's statistic of this many lags, and its p-value."""
     from scipy import special
 
     periods, size = len(residuals), float(residuals @ residuals)
@@ -61,7 +61,7 @@ def ljung_box(residuals: Vector, lags: int, fitted: int = 0) -> tuple[float, flo
 
 
 def innovations(residuals: Vector, order: int) -> Vector:
-    """(periods - order,) what an autoregression by Yule and Walker's equations leaves of the residuals."""
+    """Return the (periods - order,) residuals of an autoregression fitted by the Yule-Walker equations."""
     raw = np.array([residuals[lag:] @ residuals[: len(residuals) - lag] for lag in range(order + 1)])
     coefficients = _yule_walker(raw[1:] / raw[0])
     filtered = residuals[order:].copy()
@@ -72,13 +72,13 @@ def innovations(residuals: Vector, order: int) -> Vector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autoregression:
-    """How errors depend on earlier ones.
+    """The autoregressive dependence of the errors.
 
     Attributes:
         coefficients: (order,) on the errors before.
-        covariances: (periods,) of the errors by distance in time.
-        degrees: of freedom of a standard error from these covariances, which are estimated themselves.
-        effective: independent errors that tell as much about their mean.
+        covariances: (periods,) autocovariances of the errors by lag.
+        degrees: of freedom of a standard error from these covariances, which are themselves estimates.
+        effective: effective number of independent periods for the mean.
     """
 
     coefficients: Vector
@@ -87,25 +87,25 @@ class Autoregression:
     effective: float
 
     def variance(self, weights: Vector) -> float:
-        """Of Σ weights·errors, (periods,) weights in the order of time."""
-        # The sums of products at each distance are a convolution.
+        """Return the variance of Σ weights·errors, (periods,) weights in time order."""
+        # The sums of products at each lag are a convolution.
         size = 2 * len(weights)
         spectrum = np.abs(np.fft.rfft(weights, size)) ** 2
         products = np.fft.irfft(spectrum, size)[: len(weights)]
         return float(self.covariances[0] * products[0] + 2 * (self.covariances[1:] @ products[1:]))
 
     def covariance(self, weights: Matrix) -> Matrix:
-        """(m, m) of Σ weights·errors for several rows of (m, periods) weights."""
+        """Return the (m, m) covariance of Σ weights·errors for several rows of (m, periods) weights."""
         from scipy import linalg
 
         return np.asarray(weights @ linalg.matmul_toeplitz(self.covariances, weights.T))
 
 
 def autoregression(residuals: Vector, basis: Matrix) -> Autoregression:
-    """The dependence of the errors behind a regression's residuals.
+    """Return the serial dependence of the errors behind a regression's residuals.
 
     Args:
-        residuals: (periods,) in the order of time, not all 0.
+        residuals: (periods,) in time order, not all 0.
         basis: (periods, k) an orthonormal basis of the regressors.
     """
     periods = len(residuals)
@@ -133,7 +133,7 @@ def autoregression(residuals: Vector, basis: Matrix) -> Autoregression:
 
 
 def _order(seen: Vector, periods: int) -> int:
-    """The order from 1 on of the least Bayesian information criterion."""
+    """Return the order, from 1 on, with the smallest Bayesian information criterion."""
     values = []
     for order in range(1, len(seen)):
         rest = 1 - float(_yule_walker(seen[1 : order + 1]) @ seen[1 : order + 1])
@@ -148,7 +148,7 @@ def _yule_walker(correlations: Vector) -> Vector:
 
 
 def _stationary(correlations: Vector) -> tuple[Vector, Vector]:
-    """The autoregression of these correlations, which are drawn towards 0 until there is one without a unit root."""
+    """Return the autoregression of these correlations, shrunk towards 0 until it has no unit root."""
     for _ in range(200):
         try:
             coefficients = _yule_walker(correlations)
@@ -163,7 +163,7 @@ def _stationary(correlations: Vector) -> tuple[Vector, Vector]:
 
 
 def _correlations(coefficients: Vector, periods: int) -> Vector:
-    """(periods,) autocorrelations of an autoregression, from its response to single shocks."""
+    """Return (periods,) autocorrelations of an autoregression, from its impulse responses."""
     from scipy import signal
 
     length = periods + 400
@@ -176,8 +176,9 @@ def _correlations(coefficients: Vector, periods: int) -> Vector:
 
 
 def _expected(correlations: Vector, basis: Matrix, order: int) -> tuple[Vector, float]:
-    """Autocorrelations that residuals have in expectation where errors have these, and their sum of squares by that of
-    one error."""
+    """Return the expected autocorrelations of residuals given those of errors, and their variance relative to the
+    errors'.
+    """
     periods = len(basis)
     if periods > _LONGEST:
         return correlations[1 : order + 1], float(periods - basis.shape[1])
@@ -190,9 +191,10 @@ def _expected(correlations: Vector, basis: Matrix, order: int) -> tuple[Vector, 
 
 
 def _degrees(coefficients: Vector, periods: int, parameters: int) -> float:
-    """Satterthwaite's degrees of freedom: of a variance that goes with 1/(1−s)², s the coefficients' sum.
+    """Return Satterthwaite's degrees of freedom of a variance proportional to 1/(1−s)², s the coefficients' sum.
 
-    The coefficients are as uncertain as from so many errors as the regression has left.
+    The sampling variance of the coefficients is that of as many errors as the regression has residual degrees of
+    freedom.
     """
     total, left = float(np.clip(coefficients.sum(), 0.0, 0.95)), periods - parameters
     relative = 4 * len(coefficients) * (1 + total) / ((1 - total) * left) + 2 / left

@@ -1,9 +1,9 @@
-"""Standard errors by the conventions of `engine.md`, from the contributions of the rows to an estimate.
+"""Standard errors by the conventions of `docs/standard-errors.md`, from the rows' contributions to an estimate.
 
-A row's contribution u is such that the estimate minus the truth is about Σu; Σu² is then HC0, and every other standard
-error is a sum of the same contributions. Clusters: G/(G-1)·(N-1)/(N-K) and t(G-1); several dimensions by
+A row's contribution u is such that the estimate minus the true value is about Σu; Σu² is then HC0, and every other
+standard error is a sum of the same contributions. Clusters: G/(G-1)·(N-1)/(N-K) and t(G-1); several dimensions by
 Cameron-Gelbach-Miller with the smallest G throughout, as fixest does. Few clusters: the jackknife, with degrees of
-freedom by `_cluster_arms`. `docs/standard-errors.md` says which is taken when.
+freedom by `cluster_arms`. `docs/standard-errors.md` says which one is the default.
 """
 
 import math
@@ -29,47 +29,47 @@ __all__ = [
     "UNIDENTIFIED",
     "Linear",
     "Uncertainty",
-    "asymptotic",
-    "regression",
+    "influence_se",
+    "regression_se",
 ]
 
 SMALL_SAMPLE = 250
 _CHEAP_LEVERAGE = 400_000
 
-UNIDENTIFIED = "some cluster cannot be left out"
+UNIDENTIFIED = "the model is not identified without some cluster"
 TOO_MANY = "there are too many clusters and coefficients to fit without each cluster"
-"""Why there are no values without each cluster."""
+"""Reasons for the absence of leave-one-cluster-out estimates, as clauses."""
 
 type Kind = Literal["iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
-    """What a regression knows about one combination of its coefficients.
+    """One linear combination of the coefficients of a regression, with the inputs of its standard errors.
 
     Attributes:
         value: the combination, in units of y.
         contributions: (n,) of the rows.
-        parameters: coefficients in all, absorbed effects included.
-        parameters_beside_clusters: the same without effects nested in the clusters.
-        iid_variance: under equal error variances.
-        leverage: gives the (n,) leverages; None where the method has none (absorbed effects, instruments).
-        jackknife: gives the values without each of (n,) coded clusters, or says why there are none, as a clause.
-        exposed: (n,) 1 where the row is treated, 0 where it is compared with such, -1 where neither, for counting
-            clusters of either kind; other values are amounts, which have no arms.
-        assigned: (n,) 1 and 0 where the row was assigned to either value of an instrument, whose arms these are; None
-            without one such instrument.
-        satterthwaite: gives the degrees of freedom of HC2; None for those of the residuals.
+        parameters: number of coefficients, absorbed effects included.
+        parameters_not_nested: the number without effects nested in the clusters.
+        iid_variance: the variance under homoskedastic, independent errors.
+        leverage: returns the (n,) leverages; None where the method has none (absorbed effects, instruments).
+        jackknife: returns the values without each of (n,) coded clusters, or the reason for their absence, as a clause.
+        arm_codes: (n,) 1 where the row is treated, 0 where it is a control of such rows, -1 otherwise, to count
+            clusters by arm; other values are amounts, which have no arms.
+        assigned: (n,) 1 and 0 by the value of a binary instrument, whose arms these are; None without a single such
+            instrument.
+        satterthwaite: returns the degrees of freedom of HC2; None for those of the residuals.
     """
 
     value: float
     contributions: Vector
     parameters: int
-    parameters_beside_clusters: int
+    parameters_not_nested: int
     iid_variance: float
     leverage: Callable[[], Vector] | None
     jackknife: Callable[[Codes, int], Vector | str]
-    exposed: Vector | None = None
+    arm_codes: Vector | None = None
     assigned: Vector | None = None
     satterthwaite: Callable[[], float] | None = None
 
@@ -80,12 +80,12 @@ class Uncertainty:
 
     Attributes:
         standard_error: on the scale of the estimate; None where the variance is not positive.
-        method: its name in the field.
+        method: its name in the literature.
         degrees: of freedom of the t distribution; None for the normal.
-        alternates: other standard errors by name, those that cost nothing.
+        alternates: other standard errors by name, at no additional cost.
         notes: choices made, each a sentence.
-        warnings: doubts, each a sentence; where there is no error, why.
-        by_arm: clusters of each arm, where they were counted.
+        warnings: caveats, each a sentence; without a standard error, the reason.
+        by_arm: number of clusters of each arm, if counted.
     """
 
     standard_error: float | None
@@ -98,29 +98,29 @@ class Uncertainty:
 
     @property
     def clustered(self) -> bool:
-        """Whether the error allows for clusters."""
+        """True if the standard error is clustered."""
         return self.method.startswith("CRV")
 
     def without_error(self, why: str) -> "Uncertainty":
-        """The same without the error and without what was said of it; it stays among the alternates."""
+        """Return the uncertainty without the standard error and its notes; the error stays among the alternates."""
         return replace(self, standard_error=None, degrees=None, warnings=(why,))
 
 
-def asymptotic(
-    contributions: Vector, clusters: Clusters, settings: Settings, *, name: str, exposed: Vector | None = None
+def influence_se(
+    contributions: Vector, clusters: Clusters, settings: Settings, *, name: str, arm_codes: Vector | None = None
 ) -> Uncertainty:
-    """The uncertainty of an estimator that has an influence function and no finite-sample theory.
+    """Return the uncertainty of an estimator from its influence function, without finite-sample theory.
 
-    The plain sum of squares is robust to heteroskedasticity already, so that every choice among iid and HC0 to HC3
-    means the same here; the report keeps the name of what was computed.
+    The plain sum of squares is already robust to heteroskedasticity, so that iid and HC0 to HC3 all mean the same here;
+    the report names the error that was computed.
 
     Args:
         contributions: (n,) of the rows.
         clusters: groups of rows whose errors may be correlated.
         settings: which standard error was asked for.
         name: of the error for independent rows.
-        exposed: (n,) 1 where the row is treated and 0 where it is not, of an estimator that compares the rows of both;
-            few clusters are then allowed for. None for others.
+        arm_codes: (n,) 1 where the row is treated and 0 where it is not, if the estimator compares the rows of both;
+            few clusters are then corrected for. None for other estimators.
     """
     plain = math.sqrt(float(contributions @ contributions))
     alternates = {name: plain}
@@ -141,13 +141,13 @@ def asymptotic(
     variance = positive_variance(contributions, clusters, warnings)
     if variance > 0:
         alternates["CRV1"] = math.sqrt(variance)
-    left_out = linear_jackknife(contributions, clusters, exposed) if asked == "auto" and variance > 0 else None
+    left_out = linear_jackknife(contributions, clusters, arm_codes) if asked == "auto" and variance > 0 else None
     kind = "CRV1" if left_out is None else "CRV3L"
     if left_out is None:
         warnings += _few(clusters)
     else:
         alternates[kind] = math.sqrt(float(left_out.sum()))
-    degrees, remarks = cluster_degrees(exposed, clusters, left_out)
+    degrees, remarks = cluster_degrees(arm_codes, clusters, left_out)
     found = Uncertainty(
         standard_error=alternates.get(kind),
         method=f"{kind} ({name}){_by_unit(clusters)}",
@@ -159,26 +159,27 @@ def asymptotic(
     return found if variance > 0 else found.without_error(_no_error(variance, clustered=plain > 0))
 
 
-def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: Kind | None = None) -> Uncertainty:
-    """The uncertainty of a regression coefficient.
+def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, default: Kind | None = None) -> Uncertainty:
+    """Return the uncertainty of a regression coefficient.
 
     Args:
         fit: the regression.
         clusters: groups of rows whose errors may be correlated.
         settings: which standard error was asked for.
-        default: without clusters, for `auto`; where None, HC3 under 250 rows (if there are leverages) and HC1 else.
+        default: without clusters, for `auto`; where None, HC3 under 250 rows (if there are leverages) and HC1
+            otherwise.
     """
     n, u = len(fit.contributions), fit.contributions
     small: Kind = "HC3" if n < SMALL_SAMPLE and fit.leverage is not None else "HC1"
-    by_arm = clusters_by_arm(clusters.codes, fit.exposed)
+    by_arm = clusters_by_arm(clusters.codes, fit.arm_codes)
     chosen, notes, warnings = _choice(by_arm, clusters, settings, default or small)
     if chosen in ("CRV1", "CRV3") and clusters.fewest < 2:
         return _one_cluster(chosen)
     variances = _without_clusters(fit, leverages=chosen in ("HC2", "HC3"))
     if clusters.fewest >= 2:
-        beside = fit.parameters_beside_clusters
-        told = warnings if chosen == "CRV1" else []
-        variances["CRV1"] = positive_variance(u, clusters, told) * (n - 1) / max(n - beside, 1)
+        parameters = fit.parameters_not_nested
+        warned = warnings if chosen == "CRV1" else []
+        variances["CRV1"] = positive_variance(u, clusters, warned) * (n - 1) / max(n - parameters, 1)
     by_cluster: Vector | None = None
     if chosen == "CRV3":
         jackknife = _jackknife(fit, clusters)
@@ -192,7 +193,7 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
             variances["CRV3"] = beyond_rounding(float(jackknife.sum()), u)
     elif chosen not in variances:
         why = "leverages are not computed here" if fit.leverage is None else "a row is fitted exactly"
-        # What was asked for and is not given is a doubt; a convention that does not apply is a remark.
+        # A request that cannot be met is a warning; a default that does not apply is a note.
         (notes if settings.se == "auto" else warnings).append(
             f"There is no {chosen}, as {why}; the standard error is HC1."
         )
@@ -218,23 +219,23 @@ def regression(fit: Linear, clusters: Clusters, settings: Settings, *, default: 
 
 
 def _degrees(fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[str]]:
-    """The degrees of freedom of an error and, where they are Welch's over the clusters, a sentence that says so.
+    """Return the degrees of freedom of an error and, if they are Welch's over the clusters, a note that says so.
 
     Args:
         fit: the regression.
         chosen: its error.
         clusters: groups of its rows.
-        by_cluster: (clusters,) what each has of the variance, where few clusters were allowed for without being asked.
+        by_cluster: (clusters,) terms of the variance, if the correction for few clusters is the default.
     """
     if chosen == "HC2" and fit.satterthwaite is not None:
         return fit.satterthwaite(), []
     if chosen not in ("CRV1", "CRV3"):
         return float(len(fit.contributions) - fit.parameters), []
-    return cluster_degrees(fit.exposed if fit.assigned is None else fit.assigned, clusters, by_cluster)
+    return cluster_degrees(fit.arm_codes if fit.assigned is None else fit.assigned, clusters, by_cluster)
 
 
 def _without_clusters(fit: Linear, *, leverages: bool) -> dict[str, float]:
-    """The variances for independent rows; HC2 and HC3 where they exist and are asked for or cheap."""
+    """Return the variances for independent rows; HC2 and HC3 if they exist and are requested or cheap."""
     u, n, k = fit.contributions, len(fit.contributions), fit.parameters
     plain = float(u @ u)
     variances = {"iid": fit.iid_variance, "HC0": plain, "HC1": plain * n / (n - k)}
@@ -269,7 +270,7 @@ def _choice(
 
 
 def _few(clusters: Clusters) -> list[str]:
-    """A warning of few clusters, for the variance that does not allow for it."""
+    """Return a warning of few clusters, for a variance without a correction for them."""
     if clusters.fewest >= FEW_CLUSTERS:
         return []
     return [
@@ -278,11 +279,11 @@ def _few(clusters: Clusters) -> list[str]:
 
 
 def _unclustered(clusters: Clusters, settings: Settings) -> list[str]:
-    """A warning where a standard error was asked for that takes rows of a cluster as independent."""
+    """Return a warning if the requested standard error treats rows of a cluster as independent."""
     if not clusters.codes or settings.se in ("auto", "CRV1", "CRV3"):
         return []
     rows = "rows of a mapped cluster" if clusters.mapped else "the rows of a unit"
-    return [f"options.se = {settings.se} takes {rows} as independent; leave it out for errors that allow for them."]
+    return [f"options.se = {settings.se} treats {rows} as independent; leave it out for clustered errors."]
 
 
 def _few_treated(by_arm: ClustersByArm | None) -> list[str]:
@@ -291,14 +292,14 @@ def _few_treated(by_arm: ClustersByArm | None) -> list[str]:
 
 
 def _jackknife(fit: Linear, clusters: Clusters) -> Vector | str:
-    """(clusters,) what each has of the variance by leaving it out, or why there is no such variance, as a clause."""
+    """Return (clusters,) terms of the jackknife variance, or the reason for its absence, as a clause."""
     count = clusters.counts[0]
     values = fit.jackknife(clusters.codes[0], count)
     return values if isinstance(values, str) else np.asarray((count - 1) / count * np.square(values - fit.value))
 
 
 def _no_error(variance: float, *, clustered: bool) -> str:
-    """Why a variance that is not positive gives no standard error."""
+    """Return the reason why a variance that is not positive gives no standard error."""
     if variance == 0 and clustered:
         return (
             "The contributions of each cluster's rows sum to 0 but for rounding, as where every cluster has a "

@@ -19,15 +19,15 @@ from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.conley import conley_variance, default_bandwidth
 from cqox.estimators.inference.least_squares import focus, regress
 from cqox.estimators.inference.make_estimate import (
-    Title,
+    EstimateId,
     effective_rows,
-    estimated,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
     varying_outcome,
 )
-from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic, regression
+from cqox.estimators.inference.standard_errors import Uncertainty, influence_se, regression_se
 from cqox.estimators.interference.exposures import Measured, Network, measured, network
 from cqox.estimators.nuisance.propensity import score_correction
 from cqox.estimators.plan import Plan
@@ -73,7 +73,7 @@ def _on_network(plan: Plan, effect: Effect) -> Estimate:
         alternates={"Aronow-Samii bound": float(np.sqrt(max(variance, 0.0)))},
         notes=_other_errors(plan),
     )
-    told, warnings = _described(found.classes, _own_chance(found), found.rule, (plus, minus))
+    details, warnings = _described(found.classes, _own_chance(found), found.rule, (plus, minus))
     for level in (plus, minus):
         impossible = int(np.sum(found.chances[level] <= 0))
         if impossible:
@@ -82,15 +82,15 @@ def _on_network(plan: Plan, effect: Effect) -> Estimate:
                 "class says nothing of them."
             )
     isolated, unknown = found.left_out
-    told |= {
+    details |= {
         "left_out_without_neighbours": isolated,
         "left_out_with_unknown_neighbours": unknown,
         "dependent_pairs": len(found.pairs),
         "probabilities": _source(plan, known=found.known),
     }
-    return estimated(
-        Title(f"exposure_{effect}", _FAMILY, _ESTIMANDS[effect]), plan, found.sample, one[0] - zero[0], None,
-        uncertainty, n_effective=effective_rows(weights, found.sample.n), diagnostics=told,
+    return make_estimate(
+        EstimateId(f"exposure_{effect}", _FAMILY, _ESTIMANDS[effect]), plan, found.sample, one[0] - zero[0], None,
+        uncertainty, n_effective=effective_rows(weights, found.sample.n), diagnostics=details,
         warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
@@ -170,16 +170,16 @@ def _by_measure(plan: Plan, effect: Effect) -> Estimate:
         means.append(float(share @ y))
         moved += sign * share * (y - means[-1])
     contributions = moved + _fitted(found, moved)
-    uncertainty = asymptotic(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
-    told, warnings = _described(classes, found.chances, found.rule, (plus, minus))
-    told["probabilities"] = _source(plan, known=plan.data.pscore is not None)
+    uncertainty = influence_se(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
+    details, warnings = _described(classes, found.chances, found.rule, (plus, minus))
+    details["probabilities"] = _source(plan, known=plan.data.pscore is not None)
     notes = list(found.notes)
     if not plan.data.clusters:
         notes.append("Errors take rows as independent; map 'cluster' where neighbours' outcomes move together.")
     used = np.where((classes == plus) | (classes == minus), weights, 0.0)
-    return estimated(
-        Title(f"exposure_{effect}", _FAMILY, _ESTIMANDS[effect]), plan, sample, means[0] - means[1], contributions,
-        uncertainty, n_effective=effective_rows(used, sample.n), diagnostics=told, notes=notes,
+    return make_estimate(
+        EstimateId(f"exposure_{effect}", _FAMILY, _ESTIMANDS[effect]), plan, sample, means[0] - means[1], contributions,
+        uncertainty, n_effective=effective_rows(used, sample.n), diagnostics=details, notes=notes,
         warnings=(*warnings, *found.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
@@ -205,7 +205,7 @@ def _described(
 ) -> tuple[dict[str, Json], list[str]]:
     counts = np.bincount(classes, minlength=4)
     least = [float(chances[classes == level].min()) if counts[level] else None for level in range(4)]
-    told: dict[str, Json] = {
+    details: dict[str, Json] = {
         "exposed_where": rule,
         "rows": {name: int(count) for name, count in zip(_CLASSES, counts, strict=True)},
         "smallest_probability": dict(zip(_CLASSES, least, strict=True)),
@@ -219,7 +219,7 @@ def _described(
             warnings.append(
                 f"Some rows were {_CLASSES[level]} with a probability of {rare:.2g}: single rows decide the mean."
             )
-    return told, warnings
+    return details, warnings
 
 
 def _exposure_rule(plan: Plan, *, effect: Effect) -> str | None:
@@ -268,20 +268,20 @@ def _spatial(plan: Plan) -> Estimate:
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
     clusters = plan.clusters(sample)
-    fit = regress(frame, regressors, contrast, clusters=clusters.codes, exposed=plan.treated(sample))
-    told: dict[str, Json] = {"parameters": fit.parameters}
+    fit = regress(frame, regressors, contrast, clusters=clusters.codes, arm_codes=plan.treated(sample))
+    details: dict[str, Json] = {"parameters": fit.parameters}
     if plan.settings.se != "auto":
-        uncertainty = regression(fit, clusters, plan.settings)
+        uncertainty = regression_se(fit, clusters, plan.settings)
     else:
         location = sample.take(plan.data.location)
         given = plan.settings.conley_bandwidth
         reach = given or default_bandwidth(location, sample.take(plan.data.row_key))
         variance, pairs = conley_variance(fit.contributions, location, reach)
         degrees = sample.n - fit.parameters
-        told |= {"bandwidth_km": reach, "pairs_within": pairs, "bandwidth": "given" if given else "by rule"}
+        details |= {"bandwidth_km": reach, "pairs_within": pairs, "bandwidth": "given" if given else "by rule"}
         plain = float(fit.contributions @ fit.contributions) * sample.n / degrees
         wider = _wider(fit.contributions, location, reach, variance)
-        told["error_at_twice_the_bandwidth"] = wider and wider * float(np.sqrt(variance * sample.n / degrees))
+        details["error_at_twice_the_bandwidth"] = wider and wider * float(np.sqrt(variance * sample.n / degrees))
         doubts = () if variance > 0 else ("The estimated spatial variance is not positive; widen the bandwidth.",)
         if wider is not None and wider > _STILL_GROWS:
             doubts = (
@@ -296,9 +296,9 @@ def _spatial(plan: Plan) -> Estimate:
             notes=("'cluster' is not used: errors are correlated by distance.",) if plan.data.clusters else (),
             warnings=doubts,
         )
-    return estimated(
-        Title("spatial_ols", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
-        diagnostics=told, notes=frame.notes, warnings=pooled_periods(plan),
+    return make_estimate(
+        EstimateId("spatial_ols", _FAMILY, "ATE"), plan, sample, fit.value, fit.contributions, uncertainty,
+        diagnostics=details, notes=frame.notes, warnings=pooled_periods(plan),
     )  # fmt: skip
 
 

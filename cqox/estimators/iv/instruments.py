@@ -18,8 +18,8 @@ from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator, Law
 from cqox.estimators.inference.clusters import Clusters
 from cqox.estimators.inference.least_squares import ACROSS_CLUSTERS, JACKKNIFE_CELLS
-from cqox.estimators.inference.make_estimate import Title, estimated, pooled_periods, two_arms, varying_outcome
-from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, regression
+from cqox.estimators.inference.make_estimate import EstimateId, make_estimate, pooled_periods, two_arms, varying_outcome
+from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, regression_se
 from cqox.estimators.iv import specification
 from cqox.estimators.iv.moments import (
     Partialled,
@@ -55,7 +55,7 @@ class _Shared:
         rows: two-stage least squares row by row.
         clusters: groups of rows whose errors may be correlated.
         parameters: coefficients, absorbed effects included.
-        beside: the same without effects nested in the clusters.
+        not_nested: the same without effects nested in the clusters.
         diagnostics: strength, sets and tests.
         warnings: what they give cause to doubt.
     """
@@ -66,7 +66,7 @@ class _Shared:
     rows: RowPass
     clusters: Clusters
     parameters: int
-    beside: int
+    not_nested: int
     diagnostics: dict[str, Json]
     warnings: tuple[str, ...]
 
@@ -93,15 +93,16 @@ def _computed(plan: Plan, frame: Frame, sample: Sample) -> _Shared:
     variables = Variables(rows=frame.rows, matrix=frame.matrix, weights=frame.weights)
     rows = row_pass(variables, parts, clusters)
     k = parts.covariates + 1 + (absorbed.degrees if absorbed is not None else 0)
-    beside = parts.covariates + 1 + (absorbed.degrees_beside(clusters.codes) if absorbed is not None else 0)
+    not_nested = parts.covariates + 1 + (absorbed.degrees_not_nested(clusters.codes) if absorbed is not None else 0)
     scale = float(frame.scale[frame.column("y")] / frame.scale[frame.column("t")])
     moved, weak = specification.strength(parts, rows, n, k - 1, clusters)
     agreeing, contradicted = specification.overidentification(parts, rows, n, plan.settings.alpha)
-    needed = specification.endogeneity(parts, rows, n, (k, beside), clusters, plan.settings)
+    needed = specification.endogeneity(parts, rows, n, (k, not_nested), clusters, plan.settings)
     sets, odd = specification.anderson_rubin(parts, rows, n, k - 1, clusters, plan.settings.alpha, scale)
     return _Shared(
-        frame=frame, variables=variables, parts=parts, rows=rows, clusters=clusters, parameters=k, beside=beside,
-        diagnostics={**moved, **agreeing, **needed, **sets}, warnings=(*weak, *contradicted, *odd),
+        frame=frame, variables=variables, parts=parts, rows=rows, clusters=clusters, parameters=k,
+        not_nested=not_nested, diagnostics={**moved, **agreeing, **needed, **sets},
+        warnings=(*weak, *contradicted, *odd),
     )  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def _limited(parts: Partialled, rows: int) -> float:
 
 
 def _instrumented(
-    plan: Plan, title: Title, groups: str, sample: Sample, effects: Sequence[Codes], kappa: Kappa = _two_stage
+    plan: Plan, identity: EstimateId, groups: str, sample: Sample, effects: Sequence[Codes], kappa: Kappa = _two_stage
 ) -> Estimate:
     shared = _shared(plan, groups, sample, effects)
     frame, parts, scale = shared.frame, shared.parts, shared.scale
@@ -129,18 +130,18 @@ def _instrumented(
         value=parts.value(chosen) * scale,
         contributions=contributions * scale,
         parameters=shared.parameters,
-        parameters_beside_clusters=shared.beside,
+        parameters_not_nested=shared.not_nested,
         iid_variance=squares / (frame.n - shared.parameters) / parts.denominator(chosen) * scale**2,
         leverage=None,
         jackknife=lambda codes, count: _without_each(frame, codes, count, scale, kappa),
         assigned=_assigned(plan, sample),
     )
-    uncertainty = regression(fit, shared.clusters, plan.settings)
+    uncertainty = regression_se(fit, shared.clusters, plan.settings)
     diagnostics = dict(shared.diagnostics)
     if kappa is not _two_stage:
         diagnostics["kappa"] = chosen
-    return estimated(
-        title, plan, sample, fit.value, fit.contributions, uncertainty, diagnostics=diagnostics,
+    return make_estimate(
+        identity, plan, sample, fit.value, fit.contributions, uncertainty, diagnostics=diagnostics,
         notes=frame.notes, warnings=(*shared.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
@@ -156,7 +157,7 @@ def _assigned(plan: Plan, sample: Sample) -> Vector | None:
 
 def _without_each(frame: Frame, codes: Codes, count: int, scale: float, kappa: Kappa) -> Vector | str:
     absorbed = frame.absorbed
-    if absorbed is not None and absorbed.degrees_beside([codes]) > 1:
+    if absorbed is not None and absorbed.degrees_not_nested([codes]) > 1:
         return ACROSS_CLUSTERS
     if count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
         return TOO_MANY
@@ -171,8 +172,8 @@ def _without_each(frame: Frame, codes: Codes, count: int, scale: float, kappa: K
 
 
 def _with_covariates(plan: Plan, *, name: str, kappa: Kappa) -> Estimate:
-    title = Title(name, _FAMILY, "LATE")
-    return _instrumented(plan, title, "xzty", _two_stage_sample(plan), plan.data.fixed_effects, kappa)
+    identity = EstimateId(name, _FAMILY, "LATE")
+    return _instrumented(plan, identity, "xzty", _two_stage_sample(plan), plan.data.fixed_effects, kappa)
 
 
 def _fuller(plan: Plan) -> Estimate:
@@ -185,7 +186,7 @@ def _fuller(plan: Plan) -> Estimate:
 
 
 def _wald(plan: Plan) -> Estimate:
-    return _instrumented(plan, Title("iv_wald", _FAMILY, "LATE"), "zty", _wald_sample(plan), ())
+    return _instrumented(plan, EstimateId("iv_wald", _FAMILY, "LATE"), "zty", _wald_sample(plan), ())
 
 
 def _two_stage_sample(plan: Plan) -> Sample:

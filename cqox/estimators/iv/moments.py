@@ -259,9 +259,9 @@ def _exogeneity(data: Variables, parts: Partialled) -> tuple[Vector, float]:
     contributions = np.empty(data.matrix.shape[1])
 
     def work(s: slice) -> Partial:
-        along, beside, residual = combine @ data.matrix[:, s]
+        along, across, residual = combine @ data.matrix[:, s]
         weighted = residual if weights is None else residual * weights[s]
-        np.multiply(weighted, beside / left_squares - along / parts.strength, out=contributions[s])
+        np.multiply(weighted, across / left_squares - along / parts.strength, out=contributions[s])
         return (np.asarray(weighted @ residual),)
 
     (squares,) = data.rows.total(work)

@@ -14,14 +14,14 @@ from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
-    Title,
-    estimated,
+    EstimateId,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
     varying_outcome,
 )
-from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, regression
+from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, regression_se
 from cqox.estimators.iv.proxy_checks import Proxies, agreement, strength
 from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.numerics.gram import grouped_gram, independent, solve
@@ -64,18 +64,18 @@ def _two_stage(plan: Plan) -> Estimate:
         value=fit.value * scale,
         contributions=influence * scale,
         parameters=k,
-        parameters_beside_clusters=k,
+        parameters_not_nested=k,
         iid_variance=float(squares) / (frame.n - k) * fit.variance * scale**2,
         leverage=None,
         jackknife=lambda codes, count: _without_each(frame, place, codes, count, scale),
-        exposed=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
+        arm_codes=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
     )
-    uncertainty = regression(linear, plan.clusters(sample), plan.settings)
-    told, warnings = _checks(plan, frame, place, residual, float(squares))
-    told["without_proxies"] = _adjusted(frame.products, place) * scale
-    return estimated(
-        Title("proximal_2sls", _FAMILY, "ATE"), plan, sample, linear.value, linear.contributions, uncertainty,
-        diagnostics=told, notes=frame.notes, warnings=(*warnings, *pooled_periods(plan)),
+    uncertainty = regression_se(linear, plan.clusters(sample), plan.settings)
+    details, warnings = _checks(plan, frame, place, residual, float(squares))
+    details["without_proxies"] = _adjusted(frame.products, place) * scale
+    return make_estimate(
+        EstimateId("proximal_2sls", _FAMILY, "ATE"), plan, sample, linear.value, linear.contributions, uncertainty,
+        diagnostics=details, notes=frame.notes, warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 
@@ -131,24 +131,24 @@ def _checks(
 ) -> tuple[dict[str, Json], list[str]]:
     """How much the one kind of proxy tells of the other, and whether surplus proxies agree."""
     proxies, clusters = Proxies.of(frame, place.exogenous, place.z, place.w, place.y), plan.clusters(_sample(plan))
-    told = strength(proxies, clusters)
+    details = strength(proxies, clusters)
     warnings = []
-    robust = told["effective_f"]
-    least = told["first_stage_f"] if robust is None else robust
+    robust = details["effective_f"]
+    least = details["first_stage_f"] if robust is None else robust
     if isinstance(least, float) and least < _WEAK_F:
         warnings.append(
             f"Weak proxies: '{plan.label('proxy_treatment')}' tells little of '{plan.label('proxy_outcome')}' "
             f"({'' if robust is None else 'effective '}F = {least:.2f}, below {_WEAK_F:g}), so that the interval "
             "cannot be trusted."
         )
-    told |= agreement(proxies, residual, squares, clusters)
-    p_value = told.get("hansen_j_p_value")
+    details |= agreement(proxies, residual, squares, clusters)
+    p_value = details.get("hansen_j_p_value")
     if isinstance(p_value, float) and p_value < plan.settings.alpha:
         warnings.append(
             f"The treatment's proxies contradict each other (Hansen's J, p = {p_value:.3g}): one of them may reach the "
             "outcome by another way than the confounder."
         )
-    return told, warnings
+    return details, warnings
 
 
 def _without_each(frame: Frame, place: _Places, codes: Codes, count: int, scale: float) -> Vector | str:

@@ -9,7 +9,7 @@ from cqox.estimators.estimate import Json
 from cqox.estimators.inference.anderson_rubin import ConfidenceSet, Moments, confidence_set
 from cqox.estimators.inference.clusters import Clusters
 from cqox.estimators.inference.make_estimate import finite
-from cqox.estimators.inference.standard_errors import Linear, regression
+from cqox.estimators.inference.standard_errors import Linear, regression_se
 from cqox.estimators.iv.moments import Partialled, RowPass
 from cqox.estimators.numerics.quantiles import chi_square_survival, f_survival, noncentral_quantile, two_sided
 
@@ -165,10 +165,10 @@ def endogeneity(
     if variance <= 1e-20 * parts.yy / parts.tt:
         return {}
     fit = Linear(
-        value=value, contributions=contributions, parameters=k, parameters_beside_clusters=parameters[1] + 1,
+        value=value, contributions=contributions, parameters=k, parameters_not_nested=parameters[1] + 1,
         iid_variance=variance, leverage=None, jackknife=lambda codes, count: "a test has no use for it",
     )  # fmt: skip
-    uncertainty = regression(fit, clusters, settings)
+    uncertainty = regression_se(fit, clusters, settings)
     statistic = value**2 / variance
     found: dict[str, Json] = {
         "wu_hausman": {"statistic": statistic, "degrees": [1, n - k], "p_value": f_survival(statistic, 1, n - k)}

@@ -9,8 +9,8 @@ from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate
 from cqox.estimators.inference.make_estimate import (
-    Title,
-    estimated,
+    EstimateId,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
@@ -38,8 +38,8 @@ def boosted_partially_linear(plan: Plan) -> Estimate:
     """The coefficient of what boosted trees leave of the outcome on what they leave of the treatment."""
     sample = plan.outcome_sample()
     value, contributions, uncertainty, diagnostics = over_splits(plan, sample, partial(_plr_split, plan, sample))
-    return estimated(
-        Title("dml_plr_boosted", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId("dml_plr_boosted", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         diagnostics=diagnostics, warnings=pooled_periods(plan),
     )  # fmt: skip
 
@@ -67,9 +67,9 @@ def boosted_interactive(plan: Plan, *, target: str) -> Estimate:
     )
     diagnostics |= {"clipped_rows": max(clipped), "propensity": "given" if plan.has("pscore") else "boosted"}
     notes, warnings = clipping(max(clipped), sample.n)
-    return estimated(
-        Title(f"dml_irm_{target.lower()}_boosted", _FAMILY, target), plan, sample, value, contributions, uncertainty,
-        diagnostics=diagnostics, notes=notes, warnings=(*warnings, *pooled_periods(plan)),
+    return make_estimate(
+        EstimateId(f"dml_irm_{target.lower()}_boosted", _FAMILY, target), plan, sample, value, contributions,
+        uncertainty, diagnostics=diagnostics, notes=notes, warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 

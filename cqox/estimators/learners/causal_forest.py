@@ -15,7 +15,7 @@ from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.inference.clusters import Clusters
-from cqox.estimators.inference.make_estimate import Title, estimated, no_absorbing, pooled_periods, two_arms
+from cqox.estimators.inference.make_estimate import EstimateId, make_estimate, no_absorbing, pooled_periods, two_arms
 from cqox.estimators.learners.best_linear_predictor import best_linear
 from cqox.estimators.learners.effect_tables import coefficient_table, judgement_table, spread_table
 from cqox.estimators.learners.heterogeneity import Judged, judge
@@ -70,8 +70,8 @@ def _causal_forest(plan: Plan) -> Estimate:
         ),
     }
     notes, warnings = clipping(found.clipped, sample.n)
-    return estimated(
-        Title("causal_forest", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId("causal_forest", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         diagnostics=diagnostics, notes=(*frame.notes, *notes), warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
 

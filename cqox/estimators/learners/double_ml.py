@@ -14,8 +14,8 @@ from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator, Law
 from cqox.estimators.inference.clusters import Clusters
 from cqox.estimators.inference.make_estimate import (
-    Title,
-    estimated,
+    EstimateId,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
@@ -46,8 +46,8 @@ def _partially_linear(plan: Plan) -> Estimate:
     sample = plan.outcome_sample()
     frame = plan.frame("xty", sample, folded=True)
     value, contributions, uncertainty, diagnostics = over_splits(plan, sample, partial(_plr_split, plan, frame))
-    return estimated(
-        Title("dml_plr", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId("dml_plr", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         diagnostics=diagnostics, notes=frame.notes, warnings=pooled_periods(plan),
     )  # fmt: skip
 
@@ -82,8 +82,8 @@ def _instrumented(plan: Plan) -> Estimate:
     )
     # What is said of the instruments is that of the split whose estimate is the median, or just below it.
     _, about, warnings = sorted(said, key=lambda each: each[0])[(len(said) - 1) // 2]
-    return estimated(
-        Title("dml_pliv", _FAMILY, "LATE"), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId("dml_pliv", _FAMILY, "LATE"), plan, sample, value, contributions, uncertainty,
         diagnostics={**diagnostics, **about}, notes=frame.notes, warnings=(*warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
@@ -132,8 +132,8 @@ def interactive(plan: Plan, *, target: str) -> Estimate:
     diagnostics["clipped_rows"] = max(clipped)
     diagnostics["propensity"] = "given" if propensity.known else "logit"
     notes, warnings = clipping(max(clipped), sample.n)
-    return estimated(
-        Title(f"dml_irm_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId(f"dml_irm_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
         diagnostics=diagnostics, notes=(*frame.notes, *propensity.notes, *notes),
         warnings=(*propensity.warnings, *warnings, *pooled_periods(plan)),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.clusters import Clusters
-from cqox.estimators.inference.make_estimate import Title, estimated, no_absorbing, pooled_periods, two_arms
+from cqox.estimators.inference.make_estimate import EstimateId, make_estimate, no_absorbing, pooled_periods, two_arms
 from cqox.estimators.learners.best_linear_predictor import best_linear
 from cqox.estimators.learners.effect_models import (
     by_arms,
@@ -33,7 +33,7 @@ from cqox.estimators.nuisance.arm_regressions import arm_contributions
 from cqox.estimators.nuisance.cross_fitting import check_folds, over_splits
 from cqox.estimators.nuisance.orthogonal_scores import clipping, effect_scores, out_of_fold_propensity
 from cqox.estimators.nuisance.propensity import Propensity, given_probabilities
-from cqox.estimators.numerics.array_store import settled
+from cqox.estimators.numerics.array_store import spill
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import solve_each
 from cqox.estimators.numerics.row_blocks import Partial
@@ -77,8 +77,8 @@ def _learned(plan: Plan, *, learner: Learner) -> Estimate:
         judgement_table(found.judged, unit, alpha, degrees) if found.judged else {"reason": found.reason}
     )
     notes, warnings = clipping(found.clipped, sample.n)
-    return estimated(
-        Title(learner, _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty, diagnostics=diagnostics,
+    return make_estimate(
+        EstimateId(learner, _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty, diagnostics=diagnostics,
         notes=(*frame.notes, *propensity.notes, *notes),
         warnings=(*propensity.warnings, *warnings, *pooled_periods(plan)),
     )  # fmt: skip
@@ -137,7 +137,7 @@ def _through_arms(plan: Plan, frame: Frame) -> Vector:
         mean = frame.products[0, : frame.at["x"].stop] / frame.products[0, 0]
         parts, _ = arm_contributions(arms, mean, plan.treated(frame.sample))
         parts /= float(frame.scale[frame.column("y")])
-        return settled(parts)
+        return spill(parts)
 
     return plan.share(("through arms", id(frame)), make)
 
@@ -147,9 +147,9 @@ def _single(plan: Plan) -> Estimate:
     frame = plan.frame("xty", sample)
     value, contributions, uncertainty, diagnostics = over_splits(plan, sample, partial(_single_split, plan, frame))
     note = "A linear model of covariates and treatment gives one effect for all; t_learner lets it vary."
-    return estimated(
-        Title("s_learner", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty, diagnostics=diagnostics,
-        notes=(*frame.notes, note), warnings=pooled_periods(plan),
+    return make_estimate(
+        EstimateId("s_learner", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
+        diagnostics=diagnostics, notes=(*frame.notes, note), warnings=pooled_periods(plan),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from cqox.estimators.matching.abadie_imbens import Arms
-from cqox.estimators.numerics.array_store import settled
+from cqox.estimators.numerics.array_store import spill
 from cqox.estimators.numerics.neighbors import Arm, Line, Space, other_arm
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
@@ -35,8 +35,8 @@ def arms_of(plan: Plan, sample: Sample) -> Arms:
         scale = float(np.abs(y - centre).max())
         rows = np.flatnonzero(~treated), np.flatnonzero(treated)
         y = (y - centre) / scale
-        outcomes = settled(y[rows[0]]), settled(y[rows[1]])
-        return Arms(rows=(settled(rows[0]), settled(rows[1])), y=outcomes, scale=scale)
+        outcomes = spill(y[rows[0]]), spill(y[rows[1]])
+        return Arms(rows=(spill(rows[0]), spill(rows[1])), y=outcomes, scale=scale)
 
     return plan.share(("arms", id(sample)), make)
 

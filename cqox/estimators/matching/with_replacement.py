@@ -16,9 +16,9 @@ from cqox.estimators.data import Settings, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
-    Title,
+    EstimateId,
     effective_rows,
-    estimated,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
@@ -191,8 +191,8 @@ def _answer(
         "ess_treated": ess[1],
         **diagnostics,
     }
-    return estimated(
-        Title(f"{name}_{target.lower()}", _FAMILY, target), plan, sample, value * arms.scale, None, uncertainty,
+    return make_estimate(
+        EstimateId(f"{name}_{target.lower()}", _FAMILY, target), plan, sample, value * arms.scale, None, uncertainty,
         n_effective=sum(ess), diagnostics=details, notes=notes, warnings=(*doubts, *pooled_periods(plan)),
     )  # fmt: skip
 

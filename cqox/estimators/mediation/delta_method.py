@@ -15,7 +15,7 @@ from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Settings, Vector
 from cqox.estimators.inference.clusters import Clusters
 from cqox.estimators.inference.least_squares import JACKKNIFE_CELLS, leverages
-from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, Uncertainty, regression
+from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, Uncertainty, regression_se
 from cqox.estimators.mediation.equations import Equations, equal_variance, fit_equations
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import grouped_gram
@@ -38,7 +38,7 @@ class Fitted:
         moves: (q, n) each row's contribution to their coefficients.
         clusters: groups of rows whose errors may be correlated.
         settings: which standard error was asked for.
-        exposed: (n,) the treatment of two levels; None for an amount.
+        arm_codes: (n,) the treatment of two levels; None for an amount.
         kept: the coefficients without each cluster, once they were asked for.
     """
 
@@ -47,10 +47,10 @@ class Fitted:
     moves: Matrix
     clusters: Clusters
     settings: Settings
-    exposed: Vector | None
+    arm_codes: Vector | None
     kept: dict[str, Matrix | str] = field(default_factory=dict)
 
-    def estimated(self, values: Values, gradient: Vector) -> tuple[float, Uncertainty, Vector]:
+    def estimate(self, values: Values, gradient: Vector) -> tuple[float, Uncertainty, Vector]:
         """A function of the coefficients with its (q,) gradient: its value, error and (n,) contributions of the rows.
 
         All are in units of y.
@@ -60,14 +60,14 @@ class Fitted:
             value=float(values(fit.theta)) * fit.unit,
             contributions=gradient @ self.moves * fit.unit,
             parameters=len(fit.second),
-            parameters_beside_clusters=len(fit.second),
+            parameters_not_nested=len(fit.second),
             iid_variance=equal_variance(frame, fit, gradient) * fit.unit**2,
             # Those of the outcome's equation, which are never below those of the mediators'.
             leverage=lambda: leverages(frame, fit.second, fit.inverse_second),
             jackknife=partial(self._without_each, values),
-            exposed=self.exposed,
+            arm_codes=self.arm_codes,
         )
-        return linear.value, regression(linear, self.clusters, self.settings), linear.contributions
+        return linear.value, regression_se(linear, self.clusters, self.settings), linear.contributions
 
     def _without_each(self, values: Values, codes: Codes, count: int) -> Vector | str:
         if "thetas" not in self.kept:

@@ -14,8 +14,8 @@ from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
-    Title,
-    estimated,
+    EstimateId,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     two_arms,
@@ -56,22 +56,22 @@ def _mediated(plan: Plan, *, effect: Effect) -> Estimate:
     shared = plan.share("mediation", lambda: _computed(plan))
     fitted = shared.fitted
     value, uncertainty, contributions = _estimate(fitted, effect, 0.5)
-    told = dict(shared.diagnostics)
-    told["proportion_mediated"] = _share(fitted.fit)
-    told["quasi_bayesian"] = _simulated(fitted, effect, uncertainty)
+    details = dict(shared.diagnostics)
+    details["proportion_mediated"] = _share(fitted.fit)
+    details["quasi_bayesian"] = _simulated(fitted, effect, uncertainty)
     if plan.settings.mediation_interaction and effect != "total":
         for treated, name in ((0.0, "untreated"), (1.0, "treated")):
-            told[f"{effect}_{name}"] = _row(plan, *_estimate(fitted, effect, treated)[:2])
-    title = Title(f"mediation_{effect}", _FAMILY, _ESTIMANDS[effect])
-    return estimated(
-        title, plan, _sample(plan), value, contributions, uncertainty, diagnostics=told,
+            details[f"{effect}_{name}"] = _row(plan, *_estimate(fitted, effect, treated)[:2])
+    identity = EstimateId(f"mediation_{effect}", _FAMILY, _ESTIMANDS[effect])
+    return make_estimate(
+        identity, plan, _sample(plan), value, contributions, uncertainty, diagnostics=details,
         notes=(*fitted.frame.notes, *_outcome_kind(plan)), warnings=(*shared.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 
 def _estimate(fitted: Fitted, effect: Effect, treated: float) -> tuple[float, Uncertainty, Vector]:
     fit = fitted.fit
-    return fitted.estimated(
+    return fitted.estimate(
         lambda theta: effect_value(fit, theta, effect, treated), effect_gradient(fit, effect, treated)
     )
 
@@ -82,15 +82,15 @@ def _computed(plan: Plan) -> _Shared:
     fit = fit_equations(frame, frame.products, mediators, interacted=plan.settings.mediation_interaction)
     fitted = Fitted(
         frame=frame, fit=fit, moves=row_moves(frame, fit), clusters=plan.clusters(sample), settings=plan.settings,
-        exposed=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
+        arm_codes=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
     )  # fmt: skip
     effects: tuple[Effect, ...] = ("acme", "ade", "total")
-    told: dict[str, Json] = {name: float(effect_value(fit, fit.theta, name)) * fit.unit for name in effects}
-    told["paths"] = _paths(plan, fitted)
+    details: dict[str, Json] = {name: float(effect_value(fit, fit.theta, name)) * fit.unit for name in effects}
+    details["paths"] = _paths(plan, fitted)
     tested = interaction(fitted)
-    told["interaction"] = tested
-    told["sensitivity"] = correlated_errors(fitted)
-    return _Shared(fitted=fitted, diagnostics=told, warnings=_left_out(plan, tested))
+    details["interaction"] = tested
+    details["sensitivity"] = correlated_errors(fitted)
+    return _Shared(fitted=fitted, diagnostics=details, warnings=_left_out(plan, tested))
 
 
 def _share(fit: Equations) -> float | None:
@@ -121,7 +121,7 @@ def _paths(plan: Plan, fitted: Fitted) -> list[Json]:
         def through(theta: Vector | Matrix, a: int = at_a, b: int = at_b, d: int = at_d) -> Vector:
             return np.asarray(theta[..., a] * (theta[..., b] + 0.5 * theta[..., d]))
 
-        value, uncertainty, _ = fitted.estimated(through, gradient)
+        value, uncertainty, _ = fitted.estimate(through, gradient)
         rows.append(
             {
                 "mediator": label,

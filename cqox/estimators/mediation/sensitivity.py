@@ -32,14 +32,14 @@ def interaction(shared: Fitted) -> dict[str, Json]:
         return {"reason": f"{clusters.fewest} clusters are too few to test it by."}
     crossed = Fitted(
         frame=frame, fit=fit, moves=row_moves(frame, fit), clusters=clusters, settings=shared.settings,
-        exposed=shared.exposed,
+        arm_codes=shared.arm_codes,
     )  # fmt: skip
     d = fit.theta[fit.at["d"]]
-    told: dict[str, Json] = {"coefficients": (d * fit.unit).tolist()}
+    details: dict[str, Json] = {"coefficients": (d * fit.unit).tolist()}
     p_value = _none_differs(crossed)
     if p_value is None:
-        return {**told, "reason": "There are no standard errors to test it by."}
-    return {**told, "p_value": p_value, "modelled": shared.settings.mediation_interaction}
+        return {**details, "reason": "There are no standard errors to test it by."}
+    return {**details, "p_value": p_value, "modelled": shared.settings.mediation_interaction}
 
 
 def _none_differs(crossed: Fitted) -> float | None:
@@ -48,7 +48,7 @@ def _none_differs(crossed: Fitted) -> float | None:
     count, q = crossed.fit.at["d"].stop - place, len(crossed.fit.theta)
     statistics, scales, degrees = np.empty(count), np.empty(count), 0.0
     for at in range(count):
-        value, uncertainty, _ = crossed.estimated(*_line(np.eye(q)[place + at]))
+        value, uncertainty, _ = crossed.estimate(*_line(np.eye(q)[place + at]))
         if uncertainty.standard_error is None or uncertainty.degrees is None:
             return None
         statistics[at], scales[at] = value / uncertainty.standard_error, uncertainty.standard_error
@@ -58,7 +58,7 @@ def _none_differs(crossed: Fitted) -> float | None:
         for other in range(at):
             both = np.zeros(q)
             both[[place + at, place + other]] = 1.0 / scales[[at, other]]
-            error = crossed.estimated(*_line(both))[1].standard_error
+            error = crossed.estimate(*_line(both))[1].standard_error
             # A variance of a sum of two of variance 1.
             correlations[at, other] = correlations[other, at] = (0.0 if error is None else error**2) / 2 - 1.0
     try:
@@ -142,7 +142,7 @@ def correlated_errors(shared: Fitted) -> dict[str, Json]:
 def _reach(shared: Fitted, plain: float) -> float | None:
     """Half of an interval over its plain error, such that the effect without correlation has the interval reported."""
     fit = shared.fit
-    _, uncertainty, _ = shared.estimated(lambda theta: effect_value(fit, theta, "acme"), effect_gradient(fit, "acme"))
+    _, uncertainty, _ = shared.estimate(lambda theta: effect_value(fit, theta, "acme"), effect_gradient(fit, "acme"))
     if uncertainty.standard_error is None or plain <= 0:
         return None
     return critical_value(shared.settings.alpha, uncertainty.degrees) * uncertainty.standard_error / plain

@@ -1,4 +1,4 @@
-"""Linear outcome regressions, one for each arm."""
+"""Linear outcome regressions by arm."""
 
 from dataclasses import dataclass
 
@@ -16,18 +16,18 @@ __all__ = ["ArmFits", "arm_contributions", "contrast_of_arms", "fit_arms", "mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmFits:
-    """What each arm's regression predicts for every row.
+    """Predictions of each arm's regression for every row.
 
     Attributes:
         control, treated: (n,) predictions by row of the data, in units of y, NaN for rows not used.
         sample: the rows used.
-        notes: what was done to the columns, each a sentence.
-        warnings: doubts about the predictions, each a sentence.
+        notes: preprocessing of the columns, each a sentence.
+        warnings: caveats about the predictions, each a sentence.
         frame: the columns.
         coefficients: (k, 2) of the control and of the treated arm, standardised.
         inverses: inverse cross-products of the arms' columns.
-        parameters: coefficients of each arm.
-        rows: rows of each arm.
+        parameters: number of coefficients of each arm.
+        rows: number of rows of each arm.
     """
 
     control: Vector
@@ -43,7 +43,7 @@ class ArmFits:
 
 
 def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
-    """The regressions of `y` on `x` from (2, m, m) cross-products of the arms.
+    """Fit the regressions of `y` on `x` from (2, m, m) cross-products of the arms.
 
     Raises:
         UnusableData: an arm has no more rows than coefficients.
@@ -60,7 +60,7 @@ def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
         lost = [frame.labels[column] for column in np.setdiff1d(np.arange(k), fit.kept)]
         if lost:
             warnings.append(
-                f"In the {name} arm some columns do not vary on their own, so that predictions for it extrapolate: "
+                f"In the {name} arm some columns are collinear or constant, so that predictions for it extrapolate: "
                 f"{listed(lost)}."
             )
     coefficients = np.column_stack([fit.coefficients[:, 0] for fit in fits])
@@ -86,7 +86,7 @@ def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
 
 
 def mean_columns(frame: Frame, over: Vector | None) -> Vector:
-    """(k,) weighted mean of the standardised columns `x` over some rows: all, or as a (n,) share of each."""
+    """Return the (k,) weighted mean of the columns `x` over some rows: all, or given as a (n,) share of each."""
     weight = frame.weights
     if over is not None:
         weight = over if weight is None else over * weight
@@ -97,7 +97,7 @@ def mean_columns(frame: Frame, over: Vector | None) -> Vector:
 
 
 def contrast_of_arms(arms: ArmFits, mean: Vector) -> float:
-    """The difference of the arms' predictions at a point of the standardised columns, in units of y."""
+    """Return the difference of the arms' predictions at a point of the standardised columns, in units of y."""
     scale = arms.frame.scale[arms.frame.column("y")]
     return float(mean @ (arms.coefficients[:, 1] - arms.coefficients[:, 0]) * scale)
 
@@ -105,7 +105,7 @@ def contrast_of_arms(arms: ArmFits, mean: Vector) -> float:
 def arm_contributions(
     arms: ArmFits, mean: Vector, treated: Vector, weights: Vector | None = None
 ) -> tuple[Vector, float]:
-    """What each row contributes, through its arm's coefficients, to the contrast at a point.
+    """Return each row's contribution, through its arm's coefficients, to the contrast at a point.
 
     Args:
         arms: the regressions.

@@ -1,6 +1,6 @@
-"""Predictions of each row by fits without its fold, and the median over several ways to cut the folds.
+"""Cross-fitting: predictions of each row by fits without its fold, and the median over several sample splits.
 
-Leaving a fold out costs a subtraction of its cross-products, so that cross-fitting costs about one fit.
+Leaving a fold out means subtracting its cross-products, so that cross-fitting costs about one fit.
 """
 
 import math
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cqox.errors import UnusableData
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Json
-from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.numerics.blocked_matmul import combined
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import solve_each
@@ -27,7 +27,7 @@ INFLUENCE = "influence function"
 
 
 def arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64]:
-    """(folds, 2, m) what predicts the standardised outcome of each arm without each fold."""
+    """Return (folds, 2, m) coefficients that predict the standardised outcome of each arm without each fold."""
     blocks, counts = plan.blocks(frame, split)
     check_folds(counts, frame, ("untreated", "treated"))
     k, y = frame.at["x"].stop, frame.column("y")
@@ -41,10 +41,10 @@ def arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64
 def partialled_out(
     plan: Plan, frame: Frame, split: int, columns: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What linear fits without each fold leave of some columns.
+    """Partial out regressors: return the residual coefficients of some columns in linear fits without each fold.
 
     Returns:
-        (folds, columns, m) what makes the residuals of the variables, and (folds, m, m) cross-products of these.
+        (folds, columns, m) coefficients of the residuals in the variables, and (folds, m, m) cross-products of these.
     """
     blocks, counts = plan.blocks(frame, split)
     check_folds(counts.sum(axis=1)[:, None], frame, ("remaining",))
@@ -81,7 +81,7 @@ def check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[str, ...]
 def own_fold(
     block: NDArray[np.float64], combine: NDArray[np.float64], folds: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """(r, n) combinations of a block's variables, each row's by the (folds, r, m) coefficients of its fold."""
+    """Return (r, n) combinations of a block's variables, by the (folds, r, m) coefficients of each row's fold."""
     n_folds, r, m = combine.shape
     n = block.shape[1]
     by_fold = combine.transpose(1, 0, 2).reshape(r * n_folds, m)
@@ -93,44 +93,44 @@ def own_fold(
 def over_splits(
     plan: Plan, sample: Sample, estimate: Callable[[int], tuple[float, Vector]], *, compares_arms: bool = True
 ) -> tuple[float, Vector, Uncertainty, dict[str, Json]]:
-    """The median over the splits, with a variance that includes how far each of them is from it.
+    """Return the median over the splits, with a variance that includes each split's deviation from it.
 
     Args:
         plan: the request's plan.
         sample: the rows.
-        estimate: gives the value and the (n,) contributions of a split.
-        compares_arms: whether treated rows are compared with untreated ones, rather than those of an instrument.
+        estimate: returns the value and the (n,) contributions of a split.
+        compares_arms: True if treated rows are compared with untreated ones, rather than the arms of an instrument.
     """
     settings, clusters = plan.settings, plan.clusters(sample)
-    exposed = plan.treated(sample) if compares_arms and plan.data.treatment_kind == "binary" else None
+    arm_codes = plan.treated(sample) if compares_arms and plan.data.treatment_kind == "binary" else None
     values: list[float] = []
-    told: list[Uncertainty] = []
+    by_split: list[Uncertainty] = []
     total = np.zeros(sample.n)
     for split in range(settings.repetitions):
         value, contributions = estimate(split)
         values.append(value)
-        told.append(asymptotic(contributions, clusters, settings, name=INFLUENCE, exposed=exposed))
+        by_split.append(influence_se(contributions, clusters, settings, name=INFLUENCE, arm_codes=arm_codes))
         total += contributions
-    middle = float(np.median(values))
+    median = float(np.median(values))
     diagnostics: dict[str, Json] = {"folds": settings.folds, "repetitions": settings.repetitions}
-    uncertainty = told[0]
+    uncertainty = by_split[0]
     if settings.repetitions > 1:
-        uncertainty = _of_all(told, np.asarray(values) - middle)
+        uncertainty = _combined(by_split, np.asarray(values) - median)
         diagnostics["estimates_by_split"] = [float(value) for value in values[:100]]
-    return middle, total / settings.repetitions, uncertainty, diagnostics
+    return median, total / settings.repetitions, uncertainty, diagnostics
 
 
-def _of_all(told: Sequence[Uncertainty], away: Vector) -> Uncertainty:
-    """What the splits tell together: the median of their variances, with the degrees of freedom of that split.
+def _combined(by_split: Sequence[Uncertainty], deviations: Vector) -> Uncertainty:
+    """Combine the splits: the median of their variances, with the degrees of freedom of the median split.
 
     Args:
-        told: by each.
-        away: (splits,) from the median estimate.
+        by_split: the uncertainty of each split.
+        deviations: (splits,) from the median estimate.
     """
-    errors = [each.standard_error for each in told]
+    errors = [each.standard_error for each in by_split]
     known = [error for error in errors if error is not None]
     if len(known) < len(errors):
-        return told[errors.index(None)]
-    variances = np.square(known) + np.square(away)
-    middle = told[int(np.argsort(variances)[(len(told) - 1) // 2])]
-    return replace(middle, standard_error=math.sqrt(float(np.median(variances))), alternates={})
+        return by_split[errors.index(None)]
+    variances = np.square(known) + np.square(deviations)
+    median = by_split[int(np.argsort(variances)[(len(by_split) - 1) // 2])]
+    return replace(median, standard_error=math.sqrt(float(np.median(variances))), alternates={})

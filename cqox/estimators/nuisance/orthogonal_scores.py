@@ -1,4 +1,4 @@
-"""Doubly robust scores of each row's effect, every nuisance from fits without the row's fold."""
+"""Doubly robust (orthogonal) scores of each row's effect, with cross-fitted nuisance functions."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,18 @@ from cqox.estimators.plan import Plan
 __all__ = ["CLIP", "EffectScores", "clipping", "effect_scores", "out_of_fold_propensity"]
 
 CLIP = 0.01
-"""Probabilities of treatment are kept this far from 0 and 1."""
+"""Propensity scores are clipped to this distance from 0 and 1."""
 
 _MUCH_CLIPPED = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectScores:
-    """One split's scores.
+    """The scores of one sample split.
 
     Attributes:
         values: (n,) in units of the standardised outcome; their mean is the average effect.
-        clipped: rows whose probability of treatment was moved.
+        clipped: number of rows with a clipped propensity score.
     """
 
     values: Vector
@@ -32,13 +32,13 @@ class EffectScores:
 
 
 def effect_scores(plan: Plan, frame: Frame, propensity: Propensity, split: int) -> EffectScores:
-    """The scores of a frame's rows in one split.
+    """Return the scores of a frame's rows in one split.
 
     Raises:
         UnusableData: a fold cannot be left out.
     """
     if split:
-        # Only what every request asks for is kept: many splits of many rows would fill the memory.
+        # Only the first split, which every request needs, is cached: many splits of many rows would fill the memory.
         return _effect_scores(plan, frame, propensity, split)
     return plan.share(("scores", id(frame), id(propensity)), lambda: _effect_scores(plan, frame, propensity, 0))
 
@@ -63,13 +63,13 @@ def _effect_scores(plan: Plan, frame: Frame, propensity: Propensity, split: int)
 
 
 def out_of_fold_propensity(plan: Plan, propensity: Propensity, split: int) -> Vector:
-    """(n,) each row's probability of treatment: the known one, else by the logit without its fold."""
+    """Return (n,) propensity scores: the given ones, else those of the logit without the row's fold."""
     return propensity.used if propensity.logit is None else plan.out_of_fold(propensity.logit, split)
 
 
 def clipping(clipped: int, rows: int) -> tuple[list[str], list[str]]:
-    """What is to be said of rows whose probability was moved: notes, or warnings where they are many."""
+    """Return the notes and warnings on clipped rows: a note, or a warning if they are many."""
     if not clipped:
         return [], []
-    moved = f"{clipped} probabilities of treatment outside [{CLIP}, {1 - CLIP}] were moved to its ends."
+    moved = f"{clipped} propensity scores outside [{CLIP}, {1 - CLIP}] were clipped to its ends."
     return ([], [moved]) if clipped > _MUCH_CLIPPED * rows else ([moved], [])

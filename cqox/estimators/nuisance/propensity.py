@@ -1,4 +1,4 @@
-"""Each row's probability of treatment, as every family and diagnostic reads it."""
+"""Propensity scores, as all families and diagnostics read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,18 +16,18 @@ _EXTREME = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propensity:
-    """Each row's probability of treatment.
+    """The propensity score of each row.
 
     Attributes:
         e: (n,) by row of the data, NaN for rows not used.
-        known: whether it was given (`pscore`) rather than fitted.
+        known: True if it was given (`pscore`) rather than fitted.
         sample: the rows used.
         coefficients: of the logit by column label, in the columns' own units; empty where it was given.
-        dropped: labels of the columns that were constant or repeat others.
-        notes: what was done to the columns, each a sentence.
-        warnings: doubts about overlap, each a sentence.
+        dropped: labels of the constant or collinear columns left out.
+        notes: preprocessing of the columns, each a sentence.
+        warnings: caveats about overlap, each a sentence.
         logit: the fit; None where it was given.
-        kept: what was computed from it and may be asked for again.
+        kept: cache of results derived from the fit.
     """
 
     e: Vector
@@ -42,7 +42,7 @@ class Propensity:
 
     @property
     def inverse(self) -> Matrix:
-        """(k, k) inverse information of the fit."""
+        """The (k, k) inverse information of the fit."""
         if self.logit is None:
             return np.empty((0, 0))
         if "inverse" not in self.kept:
@@ -51,18 +51,18 @@ class Propensity:
 
     @property
     def used(self) -> Vector:
-        """(sample.n,) the probabilities of the rows used."""
+        """The (sample.n,) probabilities of the rows used."""
         return self.sample.take(self.e)
 
 
 def fitted_propensity(logit: Logit, *, of: str = "treatment") -> Propensity:
-    """The propensities of a fitted logit, which are those of treatment unless told otherwise."""
+    """Return the propensity scores of a fitted logit; `of` names the modelled variable."""
     frame, e = logit.frame, logit.probabilities
     extreme = int(((e < _EXTREME) | (e > 1 - _EXTREME)).sum())
     warnings: tuple[str, ...] = ()
     if extreme:
         rows = "1 row has" if extreme == 1 else f"{extreme} rows have"
-        warnings = (f"{rows} a probability of {of} within {_EXTREME:g} of 0 or 1: they have no counterparts.",)
+        warnings = (f"{rows} a probability of {of} within {_EXTREME:g} of 0 or 1: the overlap condition fails there.",)
     return Propensity(
         e=frame.sample.scatter(e, np.nan),
         known=False,
@@ -76,7 +76,7 @@ def fitted_propensity(logit: Logit, *, of: str = "treatment") -> Propensity:
 
 
 def given_probabilities(propensity: Propensity) -> str | None:
-    """A reason where a given probability is not strictly between 0 and 1."""
+    """Return a reason if a given probability is not strictly between 0 and 1; None otherwise."""
     used = propensity.used
     outside = int(((used <= 0) | (used >= 1)).sum())
     if outside:
@@ -85,7 +85,7 @@ def given_probabilities(propensity: Propensity) -> str | None:
 
 
 def score_correction(propensity: Propensity, treated: Vector, slopes: Vector) -> Vector:
-    """(n,) what the rows contribute to an estimate through the fitted logit.
+    """Return (n,) each row's contribution to an estimate through the fitted logit.
 
     Args:
         propensity: a fitted one.

@@ -1,1 +1,1 @@
-"""Matrix algebra on blocks of rows, likelihoods, searches and temporary storage; nothing here knows a design."""
+"""Linear algebra on blocks of rows, likelihoods, optimisers, neighbour search and temporary storage; no designs."""

@@ -1,8 +1,8 @@
-"""Fixed effects taken out of columns exactly, without a dummy for each level.
+"""Exact absorption of fixed effects from columns, without dummy variables.
 
-The effect with the most levels is swept out by group means; what the others then need is a system of their size, solved
-directly where it is small and by conjugate gradients where it is not. No alternating projections, so there is no
-tolerance at which they stop short.
+The effect with the most levels is removed by group means. The remaining effects need a linear system of their own size,
+solved directly where it is small and by conjugate gradients where it is not. There are no alternating projections, and
+so no convergence tolerance of theirs.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ _ITERATIONS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absorption:
-    """What was absorbed.
+    """The absorbed fixed effects.
 
     Attributes:
         codes: each effect's (n,) codes, numbered without gaps.
-        levels: how many levels each has.
+        levels: number of levels of each.
     """
 
     codes: tuple[Codes, ...]
@@ -34,11 +34,12 @@ class Absorption:
 
     @property
     def degrees(self) -> int:
-        """Coefficients that the effects stand for: all levels less one for each effect after the first."""
+        """Return the degrees of freedom of the effects: all levels, less one for each effect after the first."""
         return sum(self.levels) - (len(self.levels) - 1)
 
-    def degrees_beside(self, clusters: Sequence[Codes]) -> int:
-        """The same without those of effects nested in a cluster, of which the constant alone stays (fixest's rule)."""
+    def degrees_not_nested(self, clusters: Sequence[Codes]) -> int:
+        """Return the degrees of freedom without effects nested in a cluster, of which only the constant counts
+        (fixest)."""
         nested = [
             levels
             for codes, levels in zip(self.codes, self.levels, strict=True)
@@ -48,7 +49,7 @@ class Absorption:
 
 
 def compress(codes: Codes) -> tuple[Codes, int]:
-    """The codes renumbered without gaps in their order, and how many levels there are."""
+    """Return the codes renumbered without gaps in their order, and the number of levels."""
     present = np.bincount(codes) > 0
     if present.all():
         return codes, len(present)
@@ -56,17 +57,17 @@ def compress(codes: Codes) -> tuple[Codes, int]:
 
 
 def is_nested(inner: Codes, outer: Codes, levels: int) -> bool:
-    """Whether each of the inner codes, numbered below `levels`, lies within one of the outer codes."""
+    """Return whether each of the inner codes, numbered below `levels`, lies within one of the outer codes."""
     first = np.empty(levels, dtype=outer.dtype)
     first[inner] = outer
     return bool(np.all(first[inner] == outer))
 
 
 def absorb(columns: Matrix, effects: Sequence[Codes], weights: Vector | None) -> Absorption:
-    """Replace each row of a (k, n) matrix, in place, by what the effects leave of it in a weighted least-squares fit.
+    """Replace each row of a (k, n) matrix, in place, by its residual on the effects in a weighted least-squares fit.
 
     Raises:
-        UnusableData: the effects are too entangled to be told apart numerically.
+        UnusableData: the fixed effects are numerically collinear.
     """
     coded = [compress(codes) for codes in effects]
     absorption = Absorption(codes=tuple(c for c, _ in coded), levels=tuple(levels for _, levels in coded))
@@ -97,7 +98,7 @@ class _Sweep:
 
 
 class _System:
-    """The normal equations of the other effects once the largest is swept out."""
+    """The normal equations of the other effects after the largest is absorbed."""
 
     def __init__(self, sweep: _Sweep, others: Sequence[tuple[Codes, int]]) -> None:
         self.sweep, self.others = sweep, others
@@ -108,7 +109,7 @@ class _System:
             self.inverse = _inverse(self._matrix())
 
     def fitted(self, column: Vector) -> Vector:
-        """(n,) what all effects together explain of a column."""
+        """Return the (n,) fitted values of a column on all effects together."""
         means = self.sweep.means(column)
         right = self._sums(column - means[self.sweep.codes])
         other = self._spread(self.inverse @ right if self.dense else self._conjugate_gradients(right))
@@ -144,7 +145,7 @@ class _System:
         return np.asarray(own - across.T @ (across / sweep.total[:, None]))
 
     def _conjugate_gradients(self, right: Vector) -> Vector:
-        """The solution for one right side; the system is consistent, so its null space does no harm."""
+        """Return the solution for one right-hand side; the system is consistent, so its null space is harmless."""
         solution, residual = np.zeros_like(right), right.copy()
         scaled = residual / self.diagonal
         direction, power = scaled, float(residual @ scaled)
@@ -160,11 +161,11 @@ class _System:
             scaled = residual / self.diagonal
             power, last = float(residual @ scaled), power
             direction = scaled + (power / last) * direction
-        raise UnusableData("The fixed effects are too entangled to be told apart; map fewer of them.")
+        raise UnusableData("The fixed effects are collinear up to rounding; map fewer of them.")
 
 
 def _inverse(matrix: Matrix) -> Matrix:
-    """A generalised inverse of a singular positive semi-definite matrix."""
+    """Return a generalised inverse of a singular positive semi-definite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     large = values > 1e-11 * values[-1]
     return np.asarray((vectors[:, large] / values[large]) @ vectors[:, large].T)

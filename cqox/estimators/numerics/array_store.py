@@ -1,8 +1,8 @@
-"""Arrays of a whole sample, which go to a file where an analysis is larger than memory should hold.
+"""Arrays of a whole sample, backed by memory or, for analyses larger than memory, by unlinked temporary files.
 
-A file-backed array is written through the page cache, which the kernel gives away when it needs memory. Row passes let
-go of the pages that they have been over, so that what a process holds is the vectors in use and a few blocks. The file
-has no name from the start, and is gone with the array or the process.
+A file-backed array is written through the page cache, which the kernel reclaims under memory pressure. Row passes drop
+the pages that they have read, so that resident memory holds the vectors in use and a few blocks. The file never has a
+name in the directory and disappears with the array or the process.
 """
 
 import mmap
@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 
-__all__ = ["in_files", "let_go", "room", "settled"]
+__all__ = ["drop_pages", "empty", "in_files", "spill"]
 
 _SMALLEST = 2**21
-"""Bytes below which a file is not worth its pages."""
+"""Bytes below which an array stays in memory."""
 
 _mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
-_folder: ContextVar[Path | None] = ContextVar("cqox_room_folder", default=None)
+_folder: ContextVar[Path | None] = ContextVar("cqox_array_folder", default=None)
 
 
 @contextmanager
 def in_files(folder: Path | None) -> Iterator[None]:
-    """Within it, large arrays of `room` are backed by files in the folder; by memory where it is None."""
+    """Back large arrays of `empty` by files in the folder inside the context; by memory where it is None."""
     token = _folder.set(folder)
     try:
         yield
@@ -38,19 +38,19 @@ def in_files(folder: Path | None) -> Iterator[None]:
         _folder.reset(token)
 
 
-def room(*shape: int) -> NDArray[np.float64]:
-    """An uninitialised array for values of a whole sample.
+def empty(*shape: int) -> NDArray[np.float64]:
+    """Return an uninitialised array for values of a whole sample.
 
     Raises:
-        UnusableData: there is no space left for its file.
+        UnusableData: the disk has no space for its file.
     """
     size = int(np.prod(shape)) * 8
     folder = _folder.get()
     if folder is None or size < _SMALLEST:
         return np.empty(shape)
-    with tempfile.TemporaryFile(dir=folder, prefix="cqox-room-") as file:
+    with tempfile.TemporaryFile(dir=folder, prefix="cqox-array-") as file:
         try:
-            # Space that is not there must be missed here: a page that cannot be written later ends the process.
+            # Reserve the space here: a page fault without disk space would kill the process with SIGBUS.
             os.posix_fallocate(file.fileno(), 0, size)
             pages = mmap.mmap(file.fileno(), size)
         except OSError as error:
@@ -62,17 +62,18 @@ def room(*shape: int) -> NDArray[np.float64]:
     return np.frombuffer(pages, dtype=np.float64).reshape(shape)
 
 
-def settled[Scalar: np.generic](values: NDArray[Scalar]) -> NDArray[Scalar]:
-    """The values themselves in memory, else a copy in a file: for vectors that are kept while others are computed."""
+def spill[Scalar: np.generic](values: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return the values if they are in memory, else a copy in a file: for vectors that outlive the current
+    computation."""
     if _folder.get() is None or values.nbytes < _SMALLEST:
         return values
-    kept = room(-(-values.nbytes // 8)).view(values.dtype)[: values.size].reshape(values.shape)
+    kept = empty(-(-values.nbytes // 8)).view(values.dtype)[: values.size].reshape(values.shape)
     kept[...] = values
-    let_go()
+    drop_pages()
     return kept
 
 
-def let_go() -> None:
-    """Unmap the pages of every file-backed array; what is read or written next comes back from the page cache."""
+def drop_pages() -> None:
+    """Drop the resident pages of every file-backed array; later reads and writes come from the page cache."""
     for pages in list(_mapped):
         pages.madvise(mmap.MADV_DONTNEED)

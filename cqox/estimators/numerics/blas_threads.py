@@ -1,7 +1,7 @@
-"""One BLAS thread while an estimator's row passes use the cores.
+"""A single BLAS thread while an estimator's row passes use the cores.
 
-A BLAS that starts threads of its own beside those of a pass has twice as many as there are cores. They wait for each
-other, and those of the BLAS go on spinning after each call: on two cores 1.2 to 1.5 times the time of the work.
+A BLAS with threads of its own, in addition to those of a pass, oversubscribes the cores. The threads wait for each
+other, and BLAS threads spin after each call: on two cores this takes 1.2 to 1.5 times as long.
 """
 
 from contextlib import AbstractContextManager
@@ -15,10 +15,10 @@ __all__ = ["one_blas_thread"]
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """Within it, what the BLAS computes it computes on the thread that asks.
+    """Run BLAS calls inside the context on the calling thread only.
 
-    The setting is the process's. Of several threads that ask at a time, threadpoolctl (from 3.8 on) lets one set it and
-    put it back; it does nothing for the others, whose passes may then be slower.
+    The setting is per process. If several threads enter at a time, threadpoolctl (since 3.8) lets the first set and
+    restore it and ignores the others, whose passes may then be slower.
     """
     limit: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
     return limit
@@ -26,7 +26,8 @@ def one_blas_thread() -> AbstractContextManager[object]:
 
 @cache
 def _controller() -> "ThreadpoolController":
-    """Found once, for looking through the libraries of the process takes a millisecond; numpy's is there by now."""
+    """Return the controller, created once: scanning the loaded libraries takes a millisecond; numpy's is loaded by
+    now."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

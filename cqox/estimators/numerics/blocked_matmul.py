@@ -1,8 +1,8 @@
-"""Products along the rows of a block, strip by strip.
+"""Matrix products along the rows of a block, strip by strip.
 
-The BLAS multiplies small matrices where they lie and packs larger ones first, which costs more than the arithmetic on a
-few variables and many rows. A strip is small enough, and all strips of a block go to it in one call: numpy keeps the
-interpreter to itself while a single small result is made, but not for many.
+The BLAS multiplies small matrices in place and packs larger ones first, which costs more than the arithmetic for few
+variables and many rows. A strip is small enough for the first, and all strips of a block are passed in one call,
+because numpy holds the GIL while it makes a single small result but not while it makes many.
 """
 
 import numpy as np
@@ -14,14 +14,14 @@ __all__ = ["combined", "cross", "squares"]
 
 _STRIP = 512
 _SHORT = 4 * _STRIP
-"""Fewer rows than this are one strip."""
+"""Blocks with fewer rows than this are one strip."""
 
 _FEW = 24
-"""Up to so many variables a product of strips costs less than the half of it that symmetry leaves to compute."""
+"""Up to this number of variables, strips are faster than a symmetric product, which computes half of it."""
 
 
 def _strips(block: Matrix) -> tuple[NDArray[np.float64], int]:
-    """The (strips, m, 512) whole strips of an (m, n) block, as a view, and the rows that they hold."""
+    """Return the (strips, m, 512) complete strips of an (m, n) block, as a view, and the rows that they cover."""
     m, n = block.shape
     count = n // _STRIP
     held = count * _STRIP
@@ -29,7 +29,7 @@ def _strips(block: Matrix) -> tuple[NDArray[np.float64], int]:
 
 
 def cross(left: Matrix, right: Matrix) -> Matrix:
-    """(a, b) products of (a, n) with (b, n) along the rows."""
+    """Return (a, b) products of (a, n) with (b, n) along the rows."""
     if left.shape[1] < _SHORT:
         return left @ right.T
     (a, held), (b, _) = _strips(left), _strips(right)
@@ -40,11 +40,11 @@ def cross(left: Matrix, right: Matrix) -> Matrix:
 
 
 def squares(block: Matrix) -> Matrix:
-    """(m, m) products of a block's m variables with each other."""
+    """Return (m, m) products of a block's m variables with each other."""
     m = len(block)
     if not 1 < m <= _FEW:
         return block @ block.T
-    # One variable short on the left: of equal operands numpy makes a symmetric product, which strips do not speed up.
+    # Omit one variable on the left: for equal operands numpy calls the symmetric product, which strips do not speed up.
     products = np.empty((m, m))
     products[:-1] = cross(block[:-1], block)
     products[-1, :-1] = products[:-1, -1]
@@ -53,7 +53,7 @@ def squares(block: Matrix) -> Matrix:
 
 
 def combined(coefficients: Matrix, block: Matrix, out: Matrix | None = None) -> Matrix:
-    """(r, n) combinations of a block's m variables by (r, m) coefficients."""
+    """Return (r, n) linear combinations of a block's m variables by (r, m) coefficients."""
     r, n = len(coefficients), block.shape[1]
     result = np.empty((r, n)) if out is None else out
     if n < _SHORT:

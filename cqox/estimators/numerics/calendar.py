@@ -1,4 +1,4 @@
-"""Time as people count it: periods that are months, quarters, years or weeks are evenly spaced, though not in days."""
+"""Calendar time: months, quarters, years and weeks are evenly spaced periods, although not in days."""
 
 import math
 import re
@@ -25,7 +25,7 @@ class Counted:
 
     Attributes:
         values: (periods,) ascending, in units.
-        unit: what they are counted in; `number` where the periods are numbers, `period` where they are words.
+        unit: the calendar unit; `number` where the periods are numbers, `period` where they are words.
     """
 
     values: Vector
@@ -33,16 +33,16 @@ class Counted:
 
     @property
     def whole(self) -> Codes | None:
-        """(periods,) whole units, where they are of a calendar in which each period is one or several of them."""
+        """Return (periods,) integer calendar units, if each period spans one or several of them; else None."""
         return None if self.unit in ("day", "period", "number") else np.rint(self.values).astype(np.int64)
 
 
 def counted(values: Vector, labels: Sequence[str] | None) -> Counted:
-    """The periods by their calendar: on the same day of each month (or all on its last) they count months.
+    """Return the periods on their calendar: dates on the same day of each month (or all month ends) count in months.
 
     Args:
         values: (periods,) ascending; days since 1970 where the labels are dates.
-        labels: what people call each period; None where that is its number.
+        labels: the user's label of each period; None where that is its number.
     """
     if labels is None:
         return Counted(values=values, unit="number")
@@ -69,7 +69,7 @@ def _are_dates(values: Vector, labels: Sequence[str]) -> bool:
 
 
 def _months(days: Codes) -> Codes | None:
-    """(periods,) months since 1970, where all periods are on one day of theirs; None where they are not."""
+    """Return (periods,) months since 1970, if all periods are on the same day of the month; None if not."""
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
     if len(months) < 2:

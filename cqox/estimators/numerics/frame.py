@@ -1,7 +1,7 @@
-"""The columns of a regression, centred and scaled once, in the order that every row pass reads them.
+"""The columns of a regression, centred and scaled once, in the memory layout that every row pass reads.
 
-Cross-products of raw columns (income squared beside a dummy) lose half of the digits; those of centred and scaled
-columns do not. The scales come from a stride of the rows: they condition the algebra and do not enter any result.
+Cross-products of raw columns (squared income and a dummy) lose half of the digits; those of centred and scaled columns
+do not. The scales are estimated from a stride of the rows: they condition the algebra and do not enter any result.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.absorb import Absorption, absorb
-from cqox.estimators.numerics.array_store import room
+from cqox.estimators.numerics.array_store import empty
 from cqox.estimators.numerics.gram import gram, gram_partial, grouped_gram_partial, independent
 from cqox.estimators.numerics.row_blocks import Partial, Rows
 from cqox.estimators.sample import Sample, listed
@@ -22,7 +22,7 @@ __all__ = ["Frame", "build_frame"]
 
 _STRIDE_ROWS = 512
 _CACHED = 2**19
-"""Values in a block."""
+"""Values per block."""
 
 _ABSORBED = 1e-14
 """A column counts as absorbed when fixed effects leave less than this share of its squares."""
@@ -30,21 +30,21 @@ _ABSORBED = 1e-14
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Standardised columns of the rows of a sample.
+    """Standardised columns of a sample's rows.
 
     Attributes:
         sample: the rows.
         rows: the same rows as blocks.
-        matrix: (m, n) a variable in each row, so that a pass over the data runs along memory; ones first, or zeros
+        matrix: (m, n) one variable per row, so that a pass over the data is contiguous in memory; ones first, or zeros
             where fixed effects are absorbed.
-        at: name of a group of columns to its place in the matrix; `x` begins with the column of ones.
+        at: name of a column group to its slice of the matrix; `x` begins with the column of ones.
         centre, scale: (m,) such that a raw column is centre + scale · standardised.
         weights: (n,) sampling weights.
         products: (m, m) cross-products of the whole matrix.
         labels: (m,) of the columns.
-        dropped: labels of the columns left out as constant or made of others.
-        notes: the same in sentences.
-        absorbed: what the fixed effects cost, where there are any.
+        dropped: labels of the columns left out as constant or collinear.
+        notes: the same as sentences.
+        absorbed: the absorbed fixed effects, if any.
         grouped: (g, m, m) cross-products within groups of rows and (g,) rows in each, where groups were given.
     """
 
@@ -64,15 +64,15 @@ class Frame:
 
     @property
     def n(self) -> int:
-        """Rows."""
+        """Return the number of rows."""
         return self.sample.n
 
     def column(self, name: str) -> int:
-        """Position of a group that has a single column."""
+        """Return the position of a single-column group."""
         return int(self.at[name].start)
 
     def width(self, name: str) -> int:
-        """Columns in a group."""
+        """Return the number of columns of a group."""
         return int(self.at[name].stop - self.at[name].start)
 
 
@@ -86,12 +86,12 @@ def build_frame(
     effects: Sequence[Codes] = (),
     within: tuple[NDArray[np.integer], int] | None = None,
 ) -> Frame:
-    """The frame of some groups of raw (total, k) columns with their labels.
+    """Return the frame of some groups of raw (total, k) columns with their labels.
 
-    Groups may lose columns that are constant or that earlier ones make, but for those of one column other than `x`:
-    the caller looks at these itself. `x` is created where it is not given. Sampling weights are scaled to mean 1.
-    `within` are (n,) groups of rows, and how many there are, whose cross-products will be wanted: they take one pass
-    with those of all rows. Fixed effects do not go with them.
+    Constant and collinear columns are dropped from each group, except from single-column groups other than `x`, which
+    the caller checks. `x` is created if absent. Sampling weights are scaled to mean 1. `within` are (n,) groups of
+    rows, and their number, whose cross-products are computed in the same pass as those of all rows. It cannot be
+    combined with fixed effects.
     """
     groups = groups if "x" in groups else {"x": (np.empty((sample.total, 0)), ()), **groups}
     at, centre, scale = _laid_out(sample, groups)
@@ -131,7 +131,7 @@ def build_frame(
 
 
 def _alone(absorbed: Absorption) -> tuple[str, ...]:
-    """What is to be said of rows that share a level of an effect with no other row."""
+    """Return a note on singletons: rows that share a level of a fixed effect with no other row."""
     alone = np.zeros(len(absorbed.codes[0]), dtype=np.bool_)
     for codes, levels in zip(absorbed.codes, absorbed.levels, strict=True):
         alone |= np.bincount(codes, minlength=levels)[codes] == 1
@@ -139,18 +139,18 @@ def _alone(absorbed: Absorption) -> tuple[str, ...]:
     if not count:
         return ()
     rows = "1 row is the only one of its level" if count == 1 else f"{count} rows are each the only one of a level"
-    return (f"{rows} of a fixed effect: they say nothing of the effect and still count in n.",)
+    return (f"{rows} of a fixed effect: such singletons do not identify the effect and still count in n.",)
 
 
 def _cached_rows(width: int, block: int) -> int:
-    """Rows in a block of so many variables, for it to stay in a core's cache while a pass reads it more than once."""
+    """Return the rows per block for this many variables, so that a block stays in a core's cache over several reads."""
     return min(block, max(_CACHED // width // 512 * 512, 512))
 
 
 def _laid_out(
     sample: Sample, groups: Mapping[str, tuple[Matrix, Sequence[str]]]
 ) -> tuple[dict[str, slice], Vector, Vector]:
-    """Each group's place in the matrix, after a row of ones, and the (m,) centres and scales."""
+    """Return each group's slice of the matrix, after a row of ones, and the (m,) centres and scales."""
     at, start = {}, 1
     for name, (columns, _) in groups.items():
         stop = start + columns.shape[1]
@@ -160,12 +160,12 @@ def _laid_out(
 
 
 def _empty(variables: int, rows: int) -> Matrix:
-    """A matrix whose rows do not all begin at the same place of the cache, as powers of two would make them."""
-    return room(variables, (rows | 63) + 9)[:, :rows]
+    """Return a matrix with padded rows, so that they do not map to the same cache sets, as powers of two would."""
+    return empty(variables, (rows | 63) + 9)[:, :rows]
 
 
 def _standard(groups: Sequence[Matrix], sample: Sample) -> tuple[Vector, Vector]:
-    """(m,) centres and scales of a column of ones and of every group's columns; scale 0 marks a constant."""
+    """Return (m,) centres and scales of a column of ones and of every group's columns; scale 0 marks a constant."""
     step = max(1, sample.n // _STRIDE_ROWS)
     rows = slice(None, None, step) if sample.index is None else sample.index[::step]
     strided = np.concatenate([columns[rows].T for columns in groups])
@@ -182,7 +182,7 @@ def _standard(groups: Sequence[Matrix], sample: Sample) -> tuple[Vector, Vector]
 
 
 def _column(groups: Sequence[Matrix], position: int) -> Vector:
-    """One column of groups that stand side by side."""
+    """Return one column of adjacent groups."""
     for columns in groups:
         if position < columns.shape[1]:
             return columns[:, position]
@@ -193,7 +193,7 @@ def _column(groups: Sequence[Matrix], position: int) -> Vector:
 def _filling(
     matrix: Matrix, groups: Sequence[Matrix], sample: Sample, centre: Vector, scale: Vector
 ) -> Callable[[slice], None]:
-    """What writes a block of the standardised groups to the matrix."""
+    """Return the function that writes a block of the standardised groups to the matrix."""
     factors = 1.0 / np.where(scale > 0, scale, np.inf)[:, None]
     ends = accumulate((columns.shape[1] for columns in groups), initial=1)
     places = [slice(*pair) for pair in pairwise(ends)]
@@ -210,7 +210,7 @@ def _filling(
 
 
 def _filled(rows: Rows, fill: Callable[[slice], None], matrix: Matrix, weights: Vector | None) -> Matrix:
-    """(m, m) cross-products of the matrix, each block taken as soon as it is filled."""
+    """Return (m, m) cross-products of the matrix, each block taken as soon as it is filled."""
 
     def work(s: slice) -> Partial:
         fill(s)
@@ -228,7 +228,7 @@ def _filled_by_group(
     codes: NDArray[np.integer],
     count: int,
 ) -> tuple[NDArray[np.float64], Vector]:
-    """(g, m, m) cross-products within each group, and (g,) rows in each."""
+    """Return (g, m, m) cross-products within each group, and (g,) row counts."""
 
     def work(s: slice) -> Partial:
         fill(s)
@@ -239,7 +239,7 @@ def _filled_by_group(
 
 
 def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence[str]]]) -> Frame:
-    """The frame without the columns of its wider groups that add nothing."""
+    """Return the frame without the collinear columns of its multi-column groups."""
     candidates = [
         column
         for name in groups
@@ -259,7 +259,7 @@ def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence
     constant = tuple(frame.labels[column] for column in gone if frame.scale[column] == 0)
     others = tuple(label for label in dropped if label not in constant)
     notes = [f"Left out because they never vary: {listed(constant)}."] if constant else []
-    notes += [f"Left out because other columns determine them: {listed(others)}."] if others else []
+    notes += [f"Left out as collinear with other columns: {listed(others)}."] if others else []
     stay = np.setdiff1d(np.arange(len(frame.labels)), gone)
     at = {
         name: slice(int(np.searchsorted(stay, place.start)), int(np.searchsorted(stay, place.stop)))

@@ -1,4 +1,4 @@
-"""Cross-products of columns, whole and by group, and what is solved from them."""
+"""Cross-products of columns, in total and by group, and least-squares solutions from them."""
 
 from dataclasses import dataclass
 
@@ -24,18 +24,18 @@ __all__ = [
 ]
 
 _TOLERANCE = 1e-10
-"""A column counts as a combination of earlier ones when less than this share of its squares is left beside them."""
+"""A column counts as collinear with earlier ones if its residual sum of squares on them is below this share."""
 
 
 def gram_partial(block: Matrix, weights: Vector | None) -> Partial:
-    """(m, m) weighted cross-products of a block's m variables, a variable in each row."""
+    """Return (m, m) weighted cross-products of a block's m variables, one variable per row."""
     if weights is not None:
         block = np.multiply(block, np.sqrt(weights), out=scratch("weighted", *block.shape))
     return (squares(block),)
 
 
 def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int) -> Partial:
-    """(groups, m, m) weighted cross-products within each group of a block's columns, and (groups,) their counts."""
+    """Return (groups, m, m) weighted cross-products within each group of a block's columns, and (groups,) counts."""
     order = np.argsort(groups, kind="stable")
     ordered = scratch("ordered", *block.shape)
     for variable, target in zip(block, ordered, strict=True):
@@ -52,7 +52,7 @@ def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[
 
 
 def gram(rows: Rows, matrix: Matrix, weights: Vector | None) -> Matrix:
-    """(m, m) weighted cross-products of m variables over all rows."""
+    """Return (m, m) weighted cross-products of m variables over all rows."""
     (products,) = rows.total(lambda s: gram_partial(matrix[:, s], None if weights is None else weights[s]))
     return products
 
@@ -60,7 +60,7 @@ def gram(rows: Rows, matrix: Matrix, weights: Vector | None) -> Matrix:
 def grouped_gram(
     rows: Rows, matrix: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int
 ) -> tuple[NDArray[np.float64], Vector]:
-    """(groups, m, m) weighted cross-products by group, and (groups,) rows in each."""
+    """Return (groups, m, m) weighted cross-products by group, and (groups,) row counts."""
     products, counts = rows.total(
         lambda s: grouped_gram_partial(matrix[:, s], None if weights is None else weights[s], groups[s], n_groups)
     )
@@ -68,7 +68,7 @@ def grouped_gram(
 
 
 def independent(products: Matrix) -> NDArray[np.intp]:
-    """Positions of the columns that no combination of earlier ones makes, from their cross-products."""
+    """Return the positions of the columns that are not collinear with earlier ones, from their cross-products."""
     diagonal = np.diag(products)
     if _all_independent(products):
         return np.arange(len(diagonal))
@@ -83,7 +83,7 @@ def independent(products: Matrix) -> NDArray[np.intp]:
 
 
 def independent_each(products: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(g, k) which columns each of g fits can use, from (g, k, k) cross-products."""
+    """Return (g, k) the usable columns of each of g fits, from (g, k, k) cross-products."""
     if _all_independent(products):
         return np.ones(products.shape[:2], dtype=np.bool_)
     used = np.zeros(products.shape[:2], dtype=np.bool_)
@@ -105,7 +105,7 @@ class Solution:
     """A least-squares fit from cross-products.
 
     Attributes:
-        coefficients: (k, r), 0 for columns that others make.
+        coefficients: (k, r), 0 for collinear columns.
         inverse: (k, k) inverse of the cross-products, 0 in the rows and columns left out.
         kept: positions of the columns used.
     """
@@ -116,7 +116,7 @@ class Solution:
 
 
 def solve(products: Matrix, right: Matrix) -> Solution:
-    """The coefficients of (k, k) cross-products against (k, r) right sides, leaving dependent columns out."""
+    """Return the solution of (k, k) cross-products and (k, r) right-hand sides, leaving collinear columns out."""
     kept = independent(products)
     if len(kept) == len(products):
         return Solution(*_solved(products, right), kept=kept)
@@ -129,19 +129,19 @@ def solve(products: Matrix, right: Matrix) -> Solution:
 
 
 def solve_independent(products: Matrix, right: Matrix) -> Solution:
-    """The same where it is known already that no column is a combination of the others."""
+    """Return the solution for columns already known to be linearly independent."""
     return Solution(*_solved(products, right), kept=np.arange(len(products)))
 
 
 def solve_each(products: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(g, k, r) coefficients of g fits at a time, each as `solve` gives them."""
+    """Return (g, k, r) coefficients of g fits at a time, each as `solve` gives them."""
     if _all_independent(products):
         return np.asarray(np.linalg.solve(products, right))
     return np.stack([solve(*each).coefficients for each in zip(products, right, strict=True)])
 
 
 def _solved(products: Matrix, right: Matrix) -> tuple[Matrix, Matrix]:
-    """(k, r) coefficients and the (k, k) inverse, from one factorisation."""
+    """Return (k, r) coefficients and the (k, k) inverse, from one factorisation."""
     both = np.linalg.solve(products, np.concatenate((right, np.eye(len(products))), axis=1))
     width = right.shape[1]
     inverse = both[:, width:]

@@ -1,4 +1,4 @@
-"""Logistic regression on blocks of rows, whole and leave-one-fold-out."""
+"""Logistic regression on blocks of rows, on the full sample and leave-one-fold-out."""
 
 from dataclasses import dataclass
 
@@ -32,8 +32,8 @@ class Logit:
         frame: the variables.
         coefficients: (k,) on the standardised variables.
         probabilities: (n,) fitted.
-        nearly: (k, k) the information at the coefficients up to a few per cent, for fits of nearly the same rows to
-            begin from.
+        nearly: (k, k) the approximate information at the coefficients, within a few per cent, as a starting value for
+            fits of nearly the same rows.
     """
 
     frame: Frame
@@ -42,7 +42,7 @@ class Logit:
     nearly: Matrix
 
     def raw_coefficients(self) -> dict[str, float]:
-        """The coefficients by label, for variables in their own units."""
+        """Return the coefficients by label, for variables in their own units."""
         frame = self.frame
         x = frame.at["x"]
         slopes = self.coefficients[1:] / frame.scale[1 : x.stop]
@@ -51,17 +51,17 @@ class Logit:
         return {frame.labels[0]: intercept, **dict(zip(labels, slopes.tolist(), strict=True))}
 
     def inverse(self) -> Matrix:
-        """(k, k) inverse of the information at the coefficients."""
+        """Return the (k, k) inverse of the information at the coefficients."""
         return _inverse(_information(self.frame, self.probabilities))
 
 
 def expit(eta: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / (1 + exp(-eta)) for finite values of any size, in the place of eta."""
+    """Return 1 / (1 + exp(-eta)) for finite values of any size, in place of eta."""
     return _of_negative(np.negative(eta, out=eta))
 
 
 def _of_negative(eta: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same for -eta, which costs a product with negative coefficients nothing."""
+    """Return the same for -eta, which costs nothing extra: the product uses negated coefficients."""
     with np.errstate(over="ignore"):
         np.exp(eta, out=eta)
     eta += 1.0
@@ -69,7 +69,7 @@ def _of_negative(eta: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def gradient_partial(z: Matrix, treated: Vector, weights: Vector | None, probabilities: Vector) -> Partial:
-    """(k,) gradient of the log likelihood of a block of k variables, a variable in each row."""
+    """Return the (k,) gradient of the log likelihood of a block of k variables, one variable per row."""
     residual = treated - probabilities
     if weights is not None:
         residual *= weights
@@ -77,7 +77,7 @@ def gradient_partial(z: Matrix, treated: Vector, weights: Vector | None, probabi
 
 
 def information_partial(z: Matrix, weights: Vector | None, probabilities: Vector) -> Partial:
-    """(k, k) information of a block."""
+    """Return the (k, k) information of a block."""
     return gram_partial(z, _curvature(probabilities, weights))
 
 
@@ -107,14 +107,14 @@ def _inverse(information: Matrix) -> Matrix:
 
 
 def fit_logit(frame: Frame, treated: Vector) -> Logit:
-    """The logit of the frame's 0/1 variable `t` on the variables `x`, to a mean gradient of 1e-12.
+    """Fit the logit of the frame's 0/1 variable `t` on the variables `x`, to a mean gradient of 1e-12.
 
     Args:
         frame: the variables.
         treated: (n,) the 0/1 values of `t`.
 
     Raises:
-        UnusableData: the variables tell the two arms apart without error.
+        UnusableData: the variables separate the two arms perfectly.
     """
     k = frame.at["x"].stop
     z = frame.matrix[:k]
@@ -128,8 +128,8 @@ def fit_logit(frame: Frame, treated: Vector) -> Logit:
     )
     if float(np.abs(treated - probabilities).max()) < _SEPARATED:
         raise UnusableData(
-            "The covariates of the treatment model tell treated from untreated rows without error, so that no row has "
-            "a counterpart; leave out the ones that follow from the treatment."
+            "The covariates of the treatment model separate treated from untreated rows perfectly, so that no row has "
+            "a counterpart; leave out the covariates that follow from the treatment."
         )
     return Logit(frame=frame, coefficients=coefficients, probabilities=probabilities, nearly=nearly)
 
@@ -145,10 +145,10 @@ def _fit(
     products: Matrix,
     nearly: Matrix | None = None,
 ) -> tuple[Vector, Vector, Matrix]:
-    """(k,) the coefficients that maximise the likelihood, the (n,) probabilities by them, and about their information.
+    """Return the (k,) maximum likelihood coefficients, the (n,) fitted probabilities, and an approximate information.
 
-    `products` are the cross-products of the variables up to a factor. An information that is about right may be given,
-    for the steps to improve on.
+    `products` are the cross-products of the variables up to a factor. An approximate information may be given, which
+    the steps refine.
     """
     probabilities = np.empty(rows.n)
 
@@ -182,13 +182,14 @@ def _fit(
     if not climb.run(gradients, inverses, enough * rows.n, first):
         raise UnusableData(
             f"The logit of the treatment does not converge in {ITERATIONS} steps: some covariates, or a combination "
-            "of them, predict the treatment almost without error; leave these out."
+            "of them, separate the arms almost perfectly; leave these out."
         )
     return climb.coefficients[0], probabilities, climb.information()
 
 
 def _discriminant(frame: Frame) -> Vector:
-    """(k,) what the logit would be were the variables normal within each arm: near it for most data, and free."""
+    """Return (k,) the discriminant-analysis logit, exact for variables normal within each arm: a cheap starting
+    value."""
     k, t = frame.at["x"].stop, frame.column("t")
     products, right = frame.products[:k, :k], frame.products[:k, t]
     slopes = np.linalg.solve(products, right)
@@ -203,13 +204,13 @@ def _discriminant(frame: Frame) -> Vector:
 
 
 def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[Vector, Matrix | None]:
-    """The fit on a stride of the rows, from which the whole needs few passes, with about the information of the whole;
-    where it began and none if the stride has no fit.
+    """Fit a stride of the rows, as a starting value, with the approximate information of all rows; return the starting
+    value itself and no information if the stride has no fit.
     """
     k = len(start)
     z = np.array(frame.matrix[:k, ::step], order="C")
     weights = None if frame.weights is None else np.array(frame.weights[::step])
-    # Few variables are multiplied sooner than another thread begins.
+    # For few variables the product is done before another thread starts.
     rows = Rows(n=z.shape[1], block=_START_BLOCK, threads=frame.rows.threads if k > _FEW else 1)
     products = gram(rows, z, weights)
     try:
@@ -220,28 +221,28 @@ def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[V
 
 
 def _carried_over(information: Matrix, products: Matrix, others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """About the (k, k) information of other rows, from that of some rows and the cross-products of both.
+    """Return the approximate (k, k) information of other rows, from that of some rows and the cross-products of both.
 
-    The rows count by their share. How the others' cross-products differ from that share is known, and the information
-    differs by nearly the same, as often as a row counts in it: what is left is how the two differ in p(1 - p).
+    The information is scaled by the number of rows, and corrected by the known difference of the cross-products times
+    the mean p(1 - p). What remains is the difference of p(1 - p) between the two sets of rows.
     """
     share = others[..., :1, :1] / products[0, 0]
     return np.asarray(share * information + information[0, 0] / products[0, 0] * (others - share * products))
 
 
 def cross_fit_logit(fit: Logit, treated: Vector, folds: NDArray[np.integer], products: NDArray[np.float64]) -> Vector:
-    """(n,) the probability of each row from the logit fitted without its fold, to a mean gradient of 1e-10.
+    """Return (n,) the probability of each row from the logit fitted without its fold, to a mean gradient of 1e-10.
 
-    All fits begin at the whole fit; each pass over the rows serves all of them.
+    All fits start at the full-sample fit; each pass over the rows serves all of them.
 
     Args:
-        fit: the logit of all rows.
+        fit: the full-sample logit.
         treated: (n,) the 0/1 values of `t`.
         folds: (n,) the fold of each row.
         products: (folds, k, k) cross-products of the variables within each fold.
 
     Raises:
-        UnusableData: without one of the folds the covariates predict the treatment without error.
+        UnusableData: without one of the folds the covariates separate the arms.
     """
     work = _WithoutFolds(fit, treated, folds, products)
     if not work.climb.run(work.gradients, work.inverses, _FOLD_GRADIENT * fit.frame.n):
@@ -269,7 +270,7 @@ class _WithoutFolds:
         self.climb.step(np.where(complete, gradient.sum(axis=0) - gradient, 0.0))
 
     def _shares(self, fit: Logit) -> Matrix:
-        """(folds, k) gradients of each fold's rows at the whole fit."""
+        """Return (folds, k) gradients of each fold's rows at the full-sample fit."""
         frame = self.frame
 
         def work(s: slice) -> Partial:
@@ -285,7 +286,7 @@ class _WithoutFolds:
         return gradient
 
     def gradients(self) -> Matrix:
-        """(folds, k) gradient of each fit; keeps each row's probability without its fold."""
+        """Return the (folds, k) gradient of each fit; store each row's probability without its fold."""
         frame, coefficients = self.frame, self.climb.coefficients
 
         def work(s: slice) -> Partial:
@@ -303,7 +304,7 @@ class _WithoutFolds:
         return gradients
 
     def inverses(self) -> NDArray[np.float64]:
-        """(folds, k, k) inverse information of each fit at its present coefficients."""
+        """Return the (folds, k, k) inverse information of each fit at its current coefficients."""
         frame, coefficients = self.frame, self.climb.coefficients
 
         def work(s: slice) -> Partial:
@@ -316,7 +317,7 @@ class _WithoutFolds:
         return self._inverted(information)
 
     def _inverted(self, information: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The inverses on the variables that each fit uses, 0 elsewhere."""
+        """Return the inverses on the variables that each fit uses, 0 elsewhere."""
         if self.used.all():
             try:
                 return np.asarray(np.linalg.inv(information))

@@ -1,8 +1,8 @@
-"""The nearest rows of an arm, with every row that is as near as the last of them: on a line, and in space.
+"""Nearest-neighbour search with ties, among the rows of an arm: on the line and in space.
 
-On a line the rows near to a score are a stretch of the sorted ones, so that sums over them are differences of running
-sums. In space rows that stand at the same place are one cell, and a tree of the cells finds the near ones. Either way
-the answer to a search is a `Neighbors`: sums over each row's near rows, and their transpose.
+On the line the neighbours of a score are a contiguous range of the sorted rows, so that sums over them are differences
+of cumulative sums. In space, rows with equal coordinates form a cell, and a k-d tree of the cells finds the nearest.
+Either search returns `Neighbors`: sums over each row's neighbours, and their transpose.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators.data import Matrix, Vector
-from cqox.estimators.numerics.array_store import let_go, room, settled
+from cqox.estimators.numerics.array_store import drop_pages, empty, spill
 from cqox.estimators.numerics.ties import TIE
 
 if TYPE_CHECKING:
@@ -24,69 +24,70 @@ type Arm = Literal[0, 1]
 """Untreated or treated."""
 
 _BLOCK = 65_536
-"""Rows that are looked for at a time on a line."""
+"""Queries per batch on the line."""
 
 _SPARE = 4
 _NEAR = 1e-9
-"""Distances in space that differ by less count as equal; they are of the order of 1."""
+"""Distances in space that differ by less count as ties; they are of the order of 1."""
 
 
 def other_arm(arm: Arm) -> Arm:
-    """The arm that this one is compared with."""
+    """Return the arm that this one is compared with."""
     return 0 if arm else 1
 
 
 class Neighbors(Protocol):
-    """For each row of one arm, a set of rows of an arm, maybe the same."""
+    """For each row of one arm, a set of neighbours in an arm, possibly the same one."""
 
     @property
     def counts(self) -> Vector:
-        """(queries,) how many rows are in each set; 0 where it was not looked for or nothing is near enough."""
+        """Return (queries,) set sizes; 0 where the row was not searched or has no neighbour within the caliper."""
         ...
 
     def sums(self, values: Vector) -> Vector:
-        """(queries,) sums of (targets,) values over each set."""
+        """Return (queries,) sums of (targets,) values over each set."""
         ...
 
     def spread(self, values: Vector) -> Vector:
-        """(targets,) sums of (queries,) values over the sets that a row is in."""
+        """Return (targets,) sums of (queries,) values over the sets that contain a row."""
         ...
 
     def one(self, query_keys: NDArray[np.uint64], target_keys: NDArray[np.uint64]) -> NDArray[np.intp]:
-        """(queries,) one row of each set, -1 where it is empty.
+        """Return (queries,) one row of each set, -1 where it is empty.
 
-        Queries whose sets are the same take different rows of it as far as there are. The (queries,) and (targets,)
-        keys decide who takes which, so that the order of the rows does not.
+        Queries with the same set get different rows of it as long as there are any. The (queries,) and (targets,) keys
+        decide the assignment, so that row order does not.
         """
         ...
 
 
 class Search(Protocol):
-    """Finds near rows; keeps what it found."""
+    """Finds nearest neighbours and caches the results."""
 
     def nearest(
         self, query: Arm, target: Arm, least: int, *, within: float | None = None, only: NDArray[np.bool_] | None = None
     ) -> Neighbors:
-        """The nearest rows of the target arm to each row of the query arm.
+        """Return the nearest rows of the target arm to each row of the query arm.
 
         Args:
-            query: whose neighbours; a row is its own nearest where it is the target arm, too.
-            target: who may be a neighbour.
-            least: how many to find, and all that are as near as the last of them.
-            within: the farthest that they may be; None for any distance.
-            only: (queries,) rows to look for; the others may come out without neighbours. All where None.
+            query: the arm whose neighbours are searched; a row is its own nearest neighbour if it is the target arm,
+                too.
+            target: the arm of the neighbours.
+            least: how many to find, in addition to ties with the last of them.
+            within: the caliper; None for no maximum distance.
+            only: (queries,) rows to search for; the others may come out without neighbours. All where None.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stretches:
-    """Sets that are stretches of the sorted rows of the target arm.
+    """Sets that are contiguous ranges of the sorted rows of the target arm.
 
     Attributes:
         order: (targets,) positions that sort them.
         values: (targets,) their scores, sorted.
-        left, right: (queries,) ends of each stretch.
+        left, right: (queries,) ends of each range.
     """
 
     order: NDArray[np.intp]
@@ -119,7 +120,7 @@ class _Stretches:
         place = self.left.astype(np.intp)
         several = np.flatnonzero(size > 1)
         if len(several):
-            # Equal scores are in a set together or not at all, so that keys may order them.
+            # Tied scores are in a set together or not at all, so that keys may order them.
             groups = np.cumsum(np.diff(self.values, prepend=self.values[:1]) > TIE)
             order = order[np.lexsort((target_keys[order], groups))]
             sets = self.left[several] * np.int64(len(order) + 1) + self.right[several]
@@ -128,18 +129,18 @@ class _Stretches:
 
 
 class Line:
-    """Rows by their score."""
+    """Search by a scalar score."""
 
     def __init__(self, control: Vector, treated: Vector) -> None:
-        orders = tuple(settled(np.argsort(values, kind="stable")) for values in (control, treated))
+        orders = tuple(spill(np.argsort(values, kind="stable")) for values in (control, treated))
         self._orders = orders
-        self._sorted = settled(control[orders[0]]), settled(treated[orders[1]])
+        self._sorted = spill(control[orders[0]]), spill(treated[orders[1]])
         self._found: dict[tuple[Arm, Arm, int, float | None], _Stretches] = {}
 
     def nearest(
         self, query: Arm, target: Arm, least: int, *, within: float | None = None, only: NDArray[np.bool_] | None = None
     ) -> Neighbors:
-        """The nearest rows of the target arm to each row of the query arm, as `Search` says."""
+        """Return the nearest rows of the target arm to each row of the query arm, as `Search` specifies."""
         key = (query, target, least, within)
         if key not in self._found:
             self._found[key] = self._stretches(query, target, least, within)
@@ -147,9 +148,9 @@ class Line:
 
     def _stretches(self, query: Arm, target: Arm, least: int, within: float | None) -> _Stretches:
         among, order = self._sorted[target], self._orders[query]
-        # Many searches are kept, and so are their ends; of more rows than this can count there is no matching.
-        left, right = room(len(order)).view(np.int32).reshape(2, len(order))
-        # Sorted queries walk through the sorted targets once, which a cache likes.
+        # Many searches are cached, and so are their ends; int32 is enough, as matching refuses larger samples.
+        left, right = empty(len(order)).view(np.int32).reshape(2, len(order))
+        # Sorted queries walk through the sorted targets once, which is cache-friendly.
         for s in _blocks(len(order)):
             sought = self._sorted[query][s]
             reach = _reach(sought, among, min(least, len(among)))
@@ -157,7 +158,7 @@ class Line:
                 np.minimum(reach, within, out=reach)
             left[order[s]] = np.searchsorted(among, sought - reach - TIE, "left")
             right[order[s]] = np.searchsorted(among, sought + reach + TIE, "right")
-        let_go()
+        drop_pages()
         return _Stretches(order=self._orders[target], values=among, left=left, right=right)
 
 
@@ -166,7 +167,7 @@ def _blocks(n: int) -> list[slice]:
 
 
 def _turns(sets: NDArray[np.integer], keys: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """(queries,) the place of each query among those with the same set, in the order of their keys."""
+    """Return (queries,) the rank of each query among those with the same set, in the order of their keys."""
     order = np.lexsort((keys, sets))
     ordered = sets[order]
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
@@ -176,7 +177,7 @@ def _turns(sets: NDArray[np.integer], keys: NDArray[np.uint64]) -> NDArray[np.in
 
 
 def _reach(sought: Vector, among: Vector, least: int) -> Vector:
-    """(queries,) the distance to the `least`-th nearest of some sorted values, by bisection for where these begin."""
+    """Return (queries,) the distance to the `least`-th nearest of some sorted values, by bisection on its start."""
     last = len(among) - least
     middle = np.searchsorted(among, sought)
     low, high = np.clip(middle - least, 0, last), np.minimum(middle, last)
@@ -190,7 +191,7 @@ def _reach(sought: Vector, among: Vector, least: int) -> Vector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cells:
-    """The rows of an arm by the place where they stand.
+    """The rows of an arm grouped by their coordinates.
 
     Attributes:
         codes: (n,) the cell of each row.
@@ -209,7 +210,7 @@ class _Lists:
 
     Attributes:
         query, target: the cells of both arms.
-        looked: (lists,) which cells of the query arm have one, ascending.
+        looked: (lists,) which cells of the query arm have a list, ascending.
         lengths: (lists,) cells in each list, at least 1.
         members: the lists, one after the other.
         counts: (queries,) rows in each row's set.
@@ -254,7 +255,7 @@ class _Lists:
 
 
 class Space:
-    """Rows by their covariates, at Euclidean distances of transformed ones."""
+    """Search by covariates, at Euclidean distances of their linear transformation."""
 
     def __init__(
         self,
@@ -264,7 +265,7 @@ class Space:
         *,
         threads: int,
     ) -> None:
-        """From (dimensions, n) covariates, each arm's rows, and a (dimensions, dimensions) transformation of them."""
+        """Set up from (dimensions, n) covariates, each arm's rows, and a (dimensions, dimensions) transformation."""
         self._columns, self._rows, self._transform = columns, rows, transform
         self._threads = threads
         self._distinct: dict[Arm, bool] = {}
@@ -273,11 +274,11 @@ class Space:
         self._found: dict[tuple[Arm, Arm, int, bytes], _Lists] = {}
 
     def cells(self, arm: Arm) -> int:
-        """How many places the rows of an arm stand at; where each has its own, none of them is looked at."""
+        """Return the number of distinct positions of an arm's rows; skip the search if each row has its own."""
         return len(self._rows[arm]) if self._apart(arm) else len(self._places(arm).sizes)
 
     def _apart(self, arm: Arm) -> bool:
-        """Whether some covariate alone tells all rows of an arm apart."""
+        """Return whether a single covariate already has a distinct value in each row of an arm."""
         if arm not in self._distinct:
             rows = self._rows[arm]
             self._distinct[arm] = any(len(np.unique(column[rows])) == len(rows) for column in self._columns)
@@ -291,7 +292,7 @@ class Space:
     def nearest(
         self, query: Arm, target: Arm, least: int, *, within: float | None = None, only: NDArray[np.bool_] | None = None
     ) -> Neighbors:
-        """The nearest rows of the target arm to each row of the query arm, as `Search` says; `within` is not known."""
+        """Return the nearest rows of the target arm to each row of the query arm; `within` is not supported."""
         key = (query, target, least, b"" if only is None else np.packbits(only).tobytes())
         if key not in self._found:
             self._found[key] = self._lists(query, target, least, only)
@@ -311,7 +312,7 @@ class Space:
         )
 
     def _near(self, places: Matrix, target: Arm, least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Lengths and members of the lists of near cells of some places."""
+        """Return lengths and members of the lists of nearest cells of some positions."""
         cells, tree = self._places(target), self._tree(target)
         size = len(cells.sizes)
         wide = min(least + _SPARE, size)
@@ -341,7 +342,7 @@ class Space:
 
 
 def _cells(columns: Matrix, transform: Matrix, *, apart: bool) -> _Cells:
-    """The cells of (dimensions, n) covariates, in the order of their values; each row's own where they are apart."""
+    """Return the cells of (dimensions, n) covariates, in the order of their values; one per row if all are distinct."""
     n = columns.shape[1]
     if apart:
         return _Cells(codes=np.arange(n), sizes=np.ones(n, dtype=np.intp), places=np.asarray((transform @ columns).T))

@@ -1,4 +1,5 @@
-"""Normal and t probabilities; scipy is loaded at the first use, for it takes longer than most analyses."""
+"""Quantiles and tail probabilities of the normal, t, F and chi-square; scipy is imported at first use, as it is
+slow."""
 
 import math
 
@@ -13,7 +14,7 @@ __all__ = [
 
 
 def critical_value(alpha: float, degrees: float | None) -> float:
-    """The two-sided critical value at level 1 - alpha: normal, or t where degrees of freedom are given."""
+    """Return the two-sided critical value at level 1 - alpha: normal, or t where degrees of freedom are given."""
     from scipy import special
 
     if degrees is None:
@@ -22,7 +23,7 @@ def critical_value(alpha: float, degrees: float | None) -> float:
 
 
 def two_sided(statistic: float, degrees: float | None) -> float:
-    """The two-sided p-value of a z or t statistic."""
+    """Return the two-sided p-value of a z or t statistic."""
     from scipy import special
 
     if degrees is None:
@@ -31,28 +32,28 @@ def two_sided(statistic: float, degrees: float | None) -> float:
 
 
 def f_quantile(probability: float, numerator: float, denominator: float) -> float:
-    """The quantile of an F distribution."""
+    """Return the quantile of an F distribution."""
     from scipy import special
 
     return float(special.fdtri(numerator, denominator, probability))
 
 
 def f_survival(statistic: float, numerator: float, denominator: float) -> float:
-    """The probability of an F statistic at least this large."""
+    """Return the upper tail probability of an F statistic."""
     from scipy import special
 
     return float(special.fdtrc(numerator, denominator, statistic))
 
 
 def chi_square_survival(statistic: float, degrees: float) -> float:
-    """The probability of a chi-square statistic at least this large."""
+    """Return the upper tail probability of a chi-square statistic."""
     from scipy import special
 
     return float(special.chdtrc(degrees, statistic))
 
 
 def noncentral_quantile(probability: float, degrees: float, noncentrality: float) -> float:
-    """The quantile of a noncentral chi-square distribution."""
+    """Return the quantile of a noncentral chi-square distribution."""
     from scipy import special
 
     return float(special.chndtrix(probability, degrees, noncentrality))

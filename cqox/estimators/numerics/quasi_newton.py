@@ -1,9 +1,9 @@
-"""Climbing to the top of concave likelihoods side by side, where a pass over the rows gives a gradient.
+"""Broyden's quasi-Newton method for several concave likelihoods at once, where a pass over the rows gives gradients.
 
-The information is taken once where the climb begins; each step then learns from the last (Broyden), so that a pass over
-the rows needs gradients only; where that is slow the information is taken again, which is Newton's method. A step that
-goes far beyond the top of its line is cut until it does not, so that every climb with a top arrives. It ends at a
-gradient, not at a small step.
+The information is computed once at the start; each step then updates it from the last one (Broyden), so that a pass
+over the rows needs gradients only. Where convergence is slow the information is computed again, which is Newton's
+method. A step that overshoots the maximum of its line is shortened, so that every fit with a maximum converges. The
+stopping rule is on the gradient, not on the step.
 """
 
 from collections.abc import Callable
@@ -17,20 +17,20 @@ __all__ = ["ITERATIONS", "LONGEST_STEP", "Climb", "reach"]
 
 ITERATIONS = 100
 LONGEST_STEP = 8.0
-"""Root mean square that a step may move the combination of the variables by."""
+"""Maximum root mean square change of the linear predictor in one step."""
 
 _SLOW = 0.25
 _BEYOND = 0.5
-"""A step is cut where the likelihood falls at its end by more than this share of how it rose at its beginning."""
+"""A step is shortened if the slope at its end is below minus this share of the slope at its start."""
 
 _NEAREST = 0.1
 
 
 class _Steps:
-    """Where each fit began its last step, and how far it goes along its line.
+    """The line search of each fit: where its last step began, and how far it goes.
 
-    The likelihood is concave, so that its slope along the line falls all the way: the top is between the furthest point
-    where it was seen to rise and the nearest where it was seen to fall.
+    The likelihood is concave, so that its slope along the line decreases: the maximum is between the furthest point
+    with a positive slope and the nearest with a negative one.
 
     Attributes:
         gradients: (f, k) where the steps began.
@@ -47,27 +47,27 @@ class _Steps:
         return self._share[:, None] * self._line
 
     def end(self) -> Matrix:
-        """(f, k) where they end."""
+        """Return (f, k) the end points."""
         return self._begin + self.moved()
 
     def too_far(self, gradients: Matrix) -> NDArray[np.bool_]:
-        """(f,) whether a step went far beyond the top of its line or, having been cut, stays far below it.
+        """Return (f,) whether a step overshot the maximum of its line or, having been shortened, stays far below it.
 
-        Where it did, the next one is set; `begin_anew` takes it.
+        Where it did, the next step length is set; `restart` uses it.
         """
         first, now = ((self._line * each).sum(axis=1) for each in (self.gradients, gradients))
         beyond = now < -_BEYOND * first
         below = np.isfinite(self._falls) & (now > _BEYOND * first)
         self._falls = np.where(beyond, self._share, self._falls)
         self._rises = np.where(below, self._share, self._rises)
-        # Between the two slopes where only one end is known to rise; then halfway, which no curvature can slow down.
+        # Interpolate between the two slopes while only one end has a positive one; then bisect, which always converges.
         secant = np.clip(first / np.where(beyond, first - now, 1.0), _NEAREST, 1.0) * self._share
         halfway = (self._rises + np.where(np.isfinite(self._falls), self._falls, self._rises)) / 2
         self._next = np.where(beyond & (self._rises == 0.0), secant, halfway)
         return beyond | below
 
-    def begin_anew(self, which: NDArray[np.bool_], begin: Matrix, line: Matrix, gradients: Matrix) -> None:
-        """Replace the steps of some fits; the others go as far along their line as is best known."""
+    def restart(self, which: NDArray[np.bool_], begin: Matrix, line: Matrix, gradients: Matrix) -> None:
+        """Replace the steps of some fits; the others continue with the best known step length."""
         new = which[:, None]
         self.gradients = np.where(new, gradients, self.gradients)
         self._begin, self._line = np.where(new, begin, self._begin), np.where(new, line, self._line)
@@ -76,19 +76,19 @@ class _Steps:
 
 
 class Climb:
-    """Fits of the same variables side by side.
+    """Simultaneous fits on the same variables.
 
     Attributes:
         coefficients: (f, k) of the fits.
-        inverses: (f, k, k) inverse information of each, about right.
+        inverses: (f, k, k) approximate inverse information of each.
     """
 
     def __init__(self, coefficients: Matrix, inverses: NDArray[np.float64], products: Matrix) -> None:
-        """Begin at these coefficients.
+        """Start at these coefficients.
 
         Args:
-            coefficients: (f, k) where to begin.
-            inverses: (f, k, k) inverse information there, about right.
+            coefficients: (f, k) starting values.
+            inverses: (f, k, k) approximate inverse information there.
             products: (k, k) cross-products of the variables up to a factor, the first of which is 1 in every row.
         """
         self.coefficients, self.inverses, self._products = coefficients, inverses, products
@@ -101,13 +101,13 @@ class Climb:
         enough: float,
         first: Matrix | None = None,
     ) -> bool:
-        """Climb until no gradient exceeds `enough`; False where that does not come about.
+        """Iterate until no gradient exceeds `enough`; return False if that does not happen.
 
         Args:
-            gradients: gives the (f, k) gradients at the coefficients.
-            inverses: gives the (f, k, k) inverse information at the coefficients.
-            enough: what no gradient may exceed.
-            first: the gradients where it begins, if they are known.
+            gradients: returns the (f, k) gradients at the coefficients.
+            inverses: returns the (f, k, k) inverse information at the coefficients.
+            enough: the tolerance on every gradient.
+            first: the gradients at the starting values, if known.
         """
         before = np.full(len(self.coefficients), np.inf)
         for number in range(ITERATIONS):
@@ -130,27 +130,27 @@ class Climb:
         return False
 
     def step(self, gradients: Matrix, moving: NDArray[np.bool_] | None = None) -> None:
-        """Move fits by their inverse information, less far where the likelihood is nearly flat.
+        """Move the fits by their inverse information, by a shorter step where the likelihood is nearly flat.
 
         Args:
-            gradients: (f, k) where they are.
-            moving: (f,) which fits; the others go on from where they began, by a shorter step. All if absent.
+            gradients: (f, k) at the current coefficients.
+            moving: (f,) which fits move on; the others repeat their last step with a shorter length. All if absent.
         """
         steps = _times(self.inverses, gradients)
         rising = (steps * gradients).sum(axis=1)
         if not (rising > 0.0).all():
-            # An information that is all but singular may point anywhere.
+            # A nearly singular information may give a direction that is not an ascent.
             steep = np.abs(self.inverses.diagonal(axis1=1, axis2=2)) * gradients
             steps = np.where(rising[:, None] > 0.0, steps, steep)
         steps *= np.minimum(1.0, LONGEST_STEP / np.maximum(reach(steps, self._products), 1e-300))[:, None]
         if moving is None or self._steps is None:
             self._steps = _Steps(self.coefficients, steps, gradients)
         else:
-            self._steps.begin_anew(moving, self.coefficients, steps, gradients)
+            self._steps.restart(moving, self.coefficients, steps, gradients)
         self.coefficients = self._steps.end()
 
     def information(self) -> Matrix:
-        """(k, k) what the first fit's steps have shown of its information."""
+        """Return (k, k) the information implied by the updates of the first fit."""
         try:
             learnt = np.linalg.inv(self.inverses[0])
         except np.linalg.LinAlgError:
@@ -172,10 +172,11 @@ class Climb:
 
 
 def reach(coefficients: Matrix, products: Matrix) -> Vector:
-    """(f,) root mean squares of (f, k) combinations of variables with these cross-products, the first of which is 1."""
+    """Return (f,) root mean squares of (f, k) linear combinations of variables with these cross-products, the first of
+    which is 1."""
     return np.asarray(np.sqrt(((coefficients @ products) * coefficients).sum(axis=1).clip(0.0) / products[0, 0]))
 
 
 def _times(matrices: NDArray[np.float64], vectors: Matrix) -> Matrix:
-    """(f, k) products of (f, k, k) with (f, k)."""
+    """Return (f, k) products of (f, k, k) with (f, k)."""
     return np.asarray(np.matmul(matrices, vectors[:, :, None])[:, :, 0])

@@ -1,7 +1,7 @@
-"""The seam of every row pass: blocks of rows → partial statistics → merge.
+"""Map-reduce over rows: blocks of rows → partial statistics → merge.
 
-A partial statistic is a tuple of arrays that add up. Merging is associative and done in the order of the rows, so the
-result does not depend on how many threads worked. A source that is not in memory needs another `Rows`, nothing else.
+A partial statistic is a tuple of arrays that add up. Merging is associative and done in row order, so the result does
+not depend on the number of threads. A data source outside memory needs another `Rows` and nothing else.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators.checkpoint import checkpoint
-from cqox.estimators.numerics.array_store import let_go
+from cqox.estimators.numerics.array_store import drop_pages
 
 __all__ = ["Partial", "Rows", "merge", "merge_all"]
 
@@ -25,29 +25,29 @@ type Partial = tuple[NDArray[np.float64], ...]
 
 
 def merge(left: Partial, right: Partial) -> Partial:
-    """The statistic of both sets of rows together."""
+    """Return the statistic of both sets of rows together."""
     return tuple(a + b for a, b in zip(left, right, strict=True))
 
 
 def merge_all(parts: Iterable[Partial]) -> Partial:
-    """The statistic of all parts, merged from the first to the last."""
+    """Return the statistic of all parts, merged from the first to the last."""
     return reduce(merge, parts)
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that stay, so that a pass does not pay for them and their scratch memory is warm."""
+    """Return a persistent thread pool, so that a pass does not pay for its start and scratch memory stays warm."""
     return ThreadPoolExecutor(threads, thread_name_prefix="cqox-rows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """The rows of a sample, cut into blocks that stay in a core's cache.
+    """The rows of a sample, in blocks that fit into a core's cache.
 
     Attributes:
-        n: how many rows, at least 1.
-        block: rows in a block, at least 1.
-        threads: how many blocks are worked on at a time.
+        n: number of rows, at least 1.
+        block: rows per block, at least 1.
+        threads: number of blocks processed at a time.
     """
 
     n: int
@@ -55,13 +55,13 @@ class Rows:
     threads: int
 
     def blocks(self) -> list[slice]:
-        """The blocks, in the order of the rows."""
+        """Return the blocks, in row order."""
         return [slice(start, min(start + self.block, self.n)) for start in range(0, self.n, self.block)]
 
     def each[Result](self, work: Callable[[slice], Result]) -> list[Result]:
-        """What `work` returns for each block, in the order of the rows; `work` itself must start no pass.
+        """Return the results of `work` for each block, in row order; `work` must not start a pass itself.
 
-        The thread that asks works too; each takes the next block that nobody has taken.
+        The calling thread works too; each thread takes the next free block.
         """
         checkpoint()
         blocks = self.blocks()
@@ -75,7 +75,7 @@ class Rows:
                 for done, number in enumerate(waiting, 1):
                     results[number] = work(blocks[number])
                     if asking and done % every == 0:
-                        let_go()
+                        drop_pages()
             except BaseException:
                 deque(waiting, maxlen=0)
                 raise
@@ -87,11 +87,11 @@ class Rows:
         finally:
             started = [helper for helper in helping if not helper.cancel()]
             wait(started)
-            let_go()
+            drop_pages()
         for helper in started:
             helper.result()
         return [results[number] for number in range(len(blocks))]
 
     def total(self, work: Callable[[slice], Partial]) -> Partial:
-        """The statistic of all rows, where `work` returns that of one block."""
+        """Return the statistic of all rows, where `work` returns that of one block."""
         return merge_all(self.each(work))

@@ -1,7 +1,7 @@
-"""Memory that a thread writes the temporaries of one block after another to.
+"""Per-thread buffers for the temporaries of successive blocks.
 
-Fresh arrays of a megabyte come from the system page by page, which costs more than the arithmetic on them. What is kept
-in scratch must not leave the function that asked for it.
+The system provides fresh arrays of a megabyte page by page, which costs more than the arithmetic on them. A scratch
+array must not leave the function that requested it.
 """
 
 import threading
@@ -16,7 +16,7 @@ _own = threading.local()
 
 
 def scratch(name: str, *shape: int) -> NDArray[np.float64]:
-    """An uninitialised array of this shape; the next call of the same name on the same thread overwrites it."""
+    """Return an uninitialised array of this shape; the next call with the same name and thread overwrites it."""
     size = int(np.prod(shape))
     if size > _LARGEST:
         return np.empty(shape)

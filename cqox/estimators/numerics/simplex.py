@@ -1,11 +1,11 @@
-"""Weights that are at least 0 and sum to 1 and bring columns nearest to a target: the quadratic program of synthetic
-control, solved exactly.
+"""The quadratic program of synthetic control, solved exactly: weights on the simplex that bring columns nearest to a
+target.
 
-For weights w that sum to 1 the misfit Σwⱼxⱼ − b is Dw with dⱼ = xⱼ − b, so that the program is to find the shortest
-vector in the convex hull of the columns of D (with a ridge, of D over √λ·I). Without the sum it is a linear
+For weights w that sum to 1 the residual Σwⱼxⱼ − b is Dw with dⱼ = xⱼ − b, so that the program is to find the shortest
+vector in the convex hull of the columns of D (with a ridge, of D over √λ·I). Without the sum constraint it is a linear
 complementarity problem: v ≥ 0, Gv − 1 ≥ 0, orthogonal to each other, with G = D'D + λI; and w = v/Σv. Block principal
-pivoting (Júdice and Pires 1994) exchanges every infeasible variable at once and is done after a few exchanges, or
-never: then Lawson and Hanson's way of one at a time, which always ends, starts anew.
+pivoting (Júdice and Pires 1994) exchanges all infeasible variables at once. It ends after a few exchanges or not at
+all; in the latter case the active set method of Lawson and Hanson, which always ends, restarts the problem.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from cqox.estimators.data import Matrix, Vector
 __all__ = ["Simplex", "nearest_in_simplex"]
 
 _TINY_RIDGE = 1e-8
-"""Of the columns' mean squared length: among weights that fit equally well, the most even ones."""
+"""Share of the columns' mean squared length: selects the most even among weights that fit equally well."""
 
 _MOST_EXCHANGES = 30
 _TOLERANCE = 1e-10
@@ -26,13 +26,13 @@ _TOLERANCE = 1e-10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simplex:
-    """Weights, and how far they are from optimal.
+    """Weights, and their distance from the optimum.
 
     Attributes:
         weights: (k,) at least 0, sum 1.
         gap: the duality gap of the program in which the columns of D have a mean squared length of 1.
-        steps: changes of the set of columns with weight that it took.
-        active: (k,) whether a weight is free; where to start a program that differs little.
+        steps: changes of the active set.
+        active: (k,) True where a weight is positive; a starting point for a similar program.
     """
 
     weights: Vector
@@ -44,18 +44,18 @@ class Simplex:
 def nearest_in_simplex(
     columns: Matrix, target: Vector, *, ridge: float = 0.0, start: NDArray[np.bool_] | None = None
 ) -> Simplex:
-    """The weights w of the simplex that minimise |columns·w − target|² + ridge·|w|².
+    """Return the weights w of the simplex that minimise |columns·w − target|² + ridge·|w|².
 
     Args:
         columns: (rows, k) with k at least 1.
         target: (rows,).
-        ridge: the penalty, in squared units of the columns; a trifle of it is always there, to make w unique.
-        start: (k,) a guess of the columns with weight.
+        ridge: the penalty, in squared units of the columns; a tiny ridge is always added, to make w unique.
+        start: (k,) a guess of the active set.
     """
     differences = columns - target[:, None]
     size = float(np.einsum("ij,ij->", differences, differences)) / differences.shape[1]
     if not size > 0:
-        # The target and all the columns are one point: every choice fits, and the even one is the shortest.
+        # The target equals all columns: every choice fits, and even weights are the shortest.
         return _even(differences.shape[1])
     differences = differences / np.sqrt(size)
     return _shortest(differences, ridge / size + _TINY_RIDGE, start)
@@ -68,11 +68,11 @@ def _even(count: int) -> Simplex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Program:
-    """G = D'D + ridge·I, as far as it pays to hold it.
+    """G = D'D + ridge·I, stored where that is cheaper than recomputing it.
 
     Attributes:
         d: (rows, k) the differences from the target.
-        gram: (k, k) D'D; None where the columns are many more than the rows.
+        gram: (k, k) D'D; None where there are many more columns than rows.
         ridge: positive.
     """
 
@@ -81,16 +81,16 @@ class _Program:
     ridge: float
 
     def product(self, v: Vector) -> Vector:
-        """(k,) Gv."""
+        """Return (k,) Gv."""
         return np.asarray((self.gram @ v if self.gram is not None else self.d.T @ (self.d @ v)) + self.ridge * v)
 
     def nearest(self) -> NDArray[np.bool_]:
-        """(k,) the columns that are nearest to the target."""
+        """Return (k,) the columns that are nearest to the target."""
         lengths = np.einsum("ij,ij->j", self.d, self.d)
         return np.asarray(lengths == lengths.min())
 
     def solve(self, active: NDArray[np.bool_]) -> Vector:
-        """(k,) v with Gv = 1 over the active columns and 0 elsewhere."""
+        """Return (k,) v with Gv = 1 over the active columns and 0 elsewhere."""
         v = np.zeros(len(active))
         v[active] = self._solve(active)
         return v
@@ -99,7 +99,7 @@ class _Program:
         rows, count = self.d.shape[0], int(np.count_nonzero(active))
         chosen = self.d[:, active]
         if count > rows:
-            # By the smaller of the two systems; what is subtracted is the part of 1 that the rows can reach.
+            # Solve the smaller of the two systems (Woodbury); what is subtracted is the projection of 1 on the rows.
             small = chosen @ chosen.T
             small.flat[:: rows + 1] += self.ridge
             return np.asarray((1.0 - chosen.T @ np.linalg.solve(small, chosen.sum(axis=1))) / self.ridge)
@@ -124,7 +124,7 @@ def _shortest(d: Matrix, ridge: float, start: NDArray[np.bool_] | None) -> Simpl
 
 
 def _by_blocks(program: _Program, active: NDArray[np.bool_]) -> tuple[Vector | None, int]:
-    """v by exchanging all that is infeasible at once, and how many times; None where that goes on for too long."""
+    """Return v by block principal pivoting and the number of exchanges; None for v beyond the maximum number."""
     for step in range(_MOST_EXCHANGES):
         v = program.solve(active)
         slack = program.product(v) - 1.0
@@ -138,7 +138,7 @@ def _by_blocks(program: _Program, active: NDArray[np.bool_]) -> tuple[Vector | N
 
 
 def _one_by_one(program: _Program) -> tuple[Vector, int]:
-    """v by letting in the most infeasible and going no farther than all remain feasible (Lawson and Hanson 1974)."""
+    """Return v by the active set method: add the most infeasible variable, step while feasible (Lawson and Hanson)."""
     v = np.zeros(program.d.shape[1])
     active = np.zeros(len(v), dtype=np.bool_)
     for step in range(3 * len(v) + 10):
@@ -163,5 +163,5 @@ def _one_by_one(program: _Program) -> tuple[Vector, int]:
 
 
 def _precision(v: Vector) -> float:
-    """How exactly a slack is known: the sums behind it cancel."""
+    """Return the rounding error of a slack, from cancellation in its sums."""
     return max(_TOLERANCE, 1e-14 * float(np.abs(v).sum()))

@@ -1,4 +1,4 @@
-"""Which scores are equal but for the rounding of how they were computed."""
+"""Ties of computed scores: values that are equal up to rounding."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,11 @@ from cqox.estimators.data import Vector
 __all__ = ["TIE", "tie_groups"]
 
 TIE = 1e-10
-"""Probabilities closer than this count as equal: rows of equal covariates differ by less where they stand elsewhere."""
+"""Probabilities closer than this count as equal: for rows of equal covariates they differ by rounding only."""
 
 
 def tie_groups(values: Vector) -> tuple[NDArray[np.int64], int]:
-    """(n,) numbers of the groups of equal values, ascending from 0, and how many groups there are."""
+    """Return (n,) group numbers of tied values, ascending from 0, and the number of groups."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     starts = np.empty(len(values), dtype=np.int64)

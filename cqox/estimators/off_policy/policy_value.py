@@ -17,14 +17,14 @@ from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator, Law
 from cqox.estimators.inference.make_estimate import (
-    Title,
+    EstimateId,
     effective_rows,
-    estimated,
     finite,
+    make_estimate,
     no_absorbing,
     varying_outcome,
 )
-from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.off_policy.reward_model import Rewards, fit_rewards
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample, listed
@@ -102,11 +102,11 @@ def _answer(
     sampling = plan.weights(sample)
     contributions = influence / sample.n if sampling is None else influence * sampling / sample.n
     clusters, settings = plan.clusters(sample), plan.settings
-    uncertainty = _unbiased(asymptotic(contributions, clusters, settings, name=_METHOD), plan, sample)
+    uncertainty = _unbiased(influence_se(contributions, clusters, settings, name=_METHOD), plan, sample)
     y = sample.take(plan.data.y)
     logged = _average(plan, sample, y)
     own = (y - logged) / sample.n if sampling is None else (y - logged) * sampling / sample.n
-    lift = _unbiased(asymptotic(contributions - own, clusters, settings, name=_METHOD), plan, sample)
+    lift = _unbiased(influence_se(contributions - own, clusters, settings, name=_METHOD), plan, sample)
     diagnostics: dict[str, Json] = {
         "logged_value": logged,
         "lift": value - logged,
@@ -117,8 +117,8 @@ def _answer(
     warnings: list[str] = []
     effective = None
     if name != "ope_dm":
-        effective, told, warnings = _weight_diagnostics(plan, sample)
-        diagnostics |= told
+        effective, details, warnings = _weight_diagnostics(plan, sample)
+        diagnostics |= details
     if rewards is not None:
         diagnostics["reward_model"] = rewards.kind
     unlogged = _unlogged(plan, sample, policy)
@@ -129,8 +129,8 @@ def _answer(
             + ("the overall mean." if rewards is not None else "nothing; map a policy over the logged actions.")
         )
     notes = [policy.note, *(rewards.notes if rewards is not None else ())]
-    return estimated(
-        Title(name, _FAMILY, _ESTIMAND), plan, sample, value, contributions, uncertainty,
+    return make_estimate(
+        EstimateId(name, _FAMILY, _ESTIMAND), plan, sample, value, contributions, uncertainty,
         n_effective=effective, diagnostics=diagnostics, notes=notes, warnings=warnings,
     )  # fmt: skip
 
@@ -151,9 +151,9 @@ def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Js
     effective = effective_rows(whole, sample.n) if total > 0 else 0.0
     mean = _average(plan, sample, weights)
     spread = (weights - mean) / sample.n if sampling is None else (weights - mean) * sampling / sample.n
-    error = asymptotic(spread, plan.clusters(sample), plan.settings, name=_METHOD).standard_error
+    error = influence_se(spread, plan.clusters(sample), plan.settings, name=_METHOD).standard_error
     clipped = {f"{clip:g}": _average(plan, sample, np.minimum(weights, clip) * y) for clip in _CLIPS}
-    told: dict[str, Json] = {
+    details: dict[str, Json] = {
         "ess": effective,
         "mean_weight": mean,
         "mean_weight_standard_error": error,
@@ -172,7 +172,7 @@ def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Js
             f"The importance weights average {mean:.3f}, not 1: the logged probabilities are not those by which the "
             "actions were chosen, or the target's do not sum to 1 over the logged actions."
         )
-    return effective, told, warnings
+    return effective, details, warnings
 
 
 def _sample(plan: Plan) -> Sample:

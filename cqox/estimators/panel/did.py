@@ -16,18 +16,18 @@ from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
-from cqox.estimators.inference.arm_sizes import exposed_over_time
+from cqox.estimators.inference.arm_sizes import arm_codes_over_time
 from cqox.estimators.inference.least_squares import check_identified, focus, regress
 from cqox.estimators.inference.make_estimate import (
-    Title,
-    estimated,
+    EstimateId,
+    make_estimate,
     no_absorbing,
     only_panel_effects,
     two_arms,
     varying_outcome,
 )
 from cqox.estimators.inference.refit import without_each_cluster
-from cqox.estimators.inference.standard_errors import Uncertainty, regression
+from cqox.estimators.inference.standard_errors import Uncertainty, regression_se
 from cqox.estimators.numerics.absorb import compress
 from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.plan import Plan
@@ -45,7 +45,7 @@ def _two_by_two(plan: Plan) -> Estimate:
     if sample.n == len(_CELLS) and not plan.has("covariates"):
         return _four_rows(plan, sample)
     post = sample.scatter(sample.take(_mapped(plan.data.post)), np.nan)
-    return _four_cells(plan, Title("did_2x2", _FAMILY, "ATT"), sample, _mapped(plan.data.treatment), post, {}, ())
+    return _four_cells(plan, EstimateId("did_2x2", _FAMILY, "ATT"), sample, _mapped(plan.data.treatment), post, {}, ())
 
 
 def _four_rows(plan: Plan, sample: Sample) -> Estimate:
@@ -54,8 +54,8 @@ def _four_rows(plan: Plan, sample: Sample) -> Estimate:
     means = np.zeros(len(_CELLS))
     means[cells] = sample.take(plan.data.y)
     doubt = "There is one row in each of the four cells, so that nothing tells how far rows differ: no standard error."
-    return estimated(
-        Title("did_2x2", _FAMILY, "ATT"), plan, sample, float(means[3] - means[2] - means[1] + means[0]), None,
+    return make_estimate(
+        EstimateId("did_2x2", _FAMILY, "ATT"), plan, sample, float(means[3] - means[2] - means[1] + means[0]), None,
         Uncertainty(standard_error=None, method="none", degrees=None, warnings=(doubt,)),
         diagnostics={
             "cell_means": dict(zip(_CELLS, means.tolist(), strict=True)), "cell_rows": dict.fromkeys(_CELLS, 1),
@@ -73,7 +73,7 @@ def _mapped(array: Vector | None) -> Vector:
 
 def _four_cells(
     plan: Plan,
-    title: Title,
+    identity: EstimateId,
     sample: Sample,
     group: Vector,
     post: Vector,
@@ -100,9 +100,9 @@ def _four_cells(
     check_identified(frame, regressors, "The difference in differences")
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
-    fit = regress(frame, regressors, contrast, exposed=sample.take(group))
+    fit = regress(frame, regressors, contrast, arm_codes=sample.take(group))
     clusters = plan.clusters(sample)
-    uncertainty = regression(fit, clusters, plan.settings)
+    uncertainty = regression_se(fit, clusters, plan.settings)
     cells, y = (2 * sample.take(group) + sample.take(post)).astype(np.int64), sample.take(plan.data.y)
     weights = plan.weights(sample)
     mass = np.bincount(cells, weights, 4)
@@ -113,8 +113,8 @@ def _four_cells(
         "cell_rows": dict[str, Json](rows),
         **diagnostics,
     }
-    return estimated(
-        title, plan, sample, fit.value, fit.contributions, uncertainty,
+    return make_estimate(
+        identity, plan, sample, fit.value, fit.contributions, uncertainty,
         diagnostics=diagnostics, notes=frame.notes, warnings=(*warnings, *(() if clusters.codes else _few(rows))),
     )  # fmt: skip
 
@@ -195,7 +195,7 @@ def _two_by_two_block(plan: Plan) -> Estimate:
         "untreated_units": int((design.treated == 0).sum()),
     }
     warnings = ("Some units miss some periods, so that the groups change over time.",) if design.unbalanced else ()
-    return _four_cells(plan, Title("did_2x2_block", _FAMILY, "ATT"), sample, group, post, diagnostics, warnings)
+    return _four_cells(plan, EstimateId("did_2x2_block", _FAMILY, "ATT"), sample, group, post, diagnostics, warnings)
 
 
 def _twfe_sample(plan: Plan) -> Sample:
@@ -212,10 +212,10 @@ def _two_way(plan: Plan) -> Estimate:
     contrast[-1] = 1.0
     clusters, status = plan.clusters(sample), plan.treated(sample)
     binary = data.treatment_kind == "binary"
-    exposed = exposed_over_time(plan, sample, staggered=False)
-    fit = regress(frame, regressors, contrast, clusters=clusters.codes, exposed=exposed)
+    arm_codes = arm_codes_over_time(plan, sample, staggered=False)
+    fit = regress(frame, regressors, contrast, clusters=clusters.codes, arm_codes=arm_codes)
     fit = replace(fit, jackknife=partial(without_each_cluster, plan, sample, effects))
-    uncertainty = regression(fit, clusters, plan.settings)
+    uncertainty = regression_se(fit, clusters, plan.settings)
     levels: list[Json] = list(frame.absorbed.levels) if frame.absorbed is not None else []
     diagnostics: dict[str, Json] = {"parameters": fit.parameters, "levels_absorbed": levels}
     warnings: list[str] = []
@@ -227,8 +227,8 @@ def _two_way(plan: Plan) -> Estimate:
                 f"{share:.1%} of the treated rows have a negative weight (in all {total:.3f} of 1): if effects differ "
                 "between units or periods, this is not an average of them."
             )
-    return estimated(
-        Title("twfe", _FAMILY, "ATT"), plan, sample, fit.value, fit.contributions, uncertainty,
+    return make_estimate(
+        EstimateId("twfe", _FAMILY, "ATT"), plan, sample, fit.value, fit.contributions, uncertainty,
         diagnostics=diagnostics, notes=frame.notes, warnings=warnings,
     )  # fmt: skip
 

@@ -18,9 +18,9 @@ from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.arm_sizes import allowing_for_few_clusters
 from cqox.estimators.inference.clusters import Clusters
-from cqox.estimators.inference.make_estimate import Title, estimated, only_panel_effects
+from cqox.estimators.inference.make_estimate import EstimateId, make_estimate, only_panel_effects
 from cqox.estimators.inference.multiplier import banded
-from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.panel.aggregation import Family, by_event, contributions, covariance, simple
 from cqox.estimators.panel.comparisons import comparisons
 from cqox.estimators.panel.few_units import UnitDegrees, by_cluster, with_degrees
@@ -29,7 +29,7 @@ from cqox.estimators.panel.group_time_tables import average_degrees, group_time_
 from cqox.estimators.panel.imputation import imputation
 from cqox.estimators.panel.layout import Panel, staggered_panel
 from cqox.estimators.panel.leads import Leads, tested_leads
-from cqox.estimators.panel.undefined_errors import Untold
+from cqox.estimators.panel.undefined_errors import UndefinedErrors
 from cqox.estimators.panel.unit_errors import unit_clusters, unit_covariance, unit_rows
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
@@ -53,8 +53,8 @@ class EventStudy:
         degrees: of freedom of the t distribution, the fewer of the first effect's and of the mean's from the start of
             treatment on; None for the normal.
         leads: the effects before treatment as they can be tested.
-        untold: (k,) why an average has no standard error, though its covariance is there; None where it has one.
-        mean_untold: the same of the mean of those from the start of treatment on.
+        undefined: (k,) why an average has no standard error, though its covariance is there; None where it has one.
+        mean_undefined: the same of the mean of those from the start of treatment on.
     """
 
     events: tuple[int, ...]
@@ -64,8 +64,8 @@ class EventStudy:
     clusters: int
     degrees: float | None
     leads: Leads
-    untold: tuple[str | None, ...]
-    mean_untold: str | None
+    undefined: tuple[str | None, ...]
+    mean_undefined: str | None
 
 
 def event_study(plan: Plan) -> EventStudy:
@@ -82,7 +82,7 @@ def _event_study(plan: Plan) -> EventStudy:
     family = by_event(found, plan.settings.event_window)
     clusters = unit_clusters(plan, found.panel)
     scale, clustered = found.panel.scale, by_cluster(plan.settings, clusters)
-    untold, mean_untold = Untold(found, clusters, plan.settings).of_family(family)
+    undefined, mean_undefined = UndefinedErrors(found, clusters, plan.settings).of_family(family)
     return EventStudy(
         events=family.at,
         estimates=np.asarray([each.value for each in family.averages]) * scale,
@@ -91,8 +91,8 @@ def _event_study(plan: Plan) -> EventStudy:
         clusters=clusters.fewest or found.panel.units,
         degrees=_fewest_degrees(found, family, UnitDegrees(found.panel, clusters, plan.settings)),
         leads=tested_leads(found, family, clusters, anticipation=plan.settings.anticipation, clustered=clustered),
-        untold=tuple(untold),
-        mean_untold=mean_untold,
+        undefined=tuple(undefined),
+        mean_undefined=mean_undefined,
     )
 
 
@@ -106,13 +106,13 @@ def _fewest_degrees(found: GroupTimes, family: Family, by_units: UnitDegrees) ->
 def _callaway_santanna(plan: Plan) -> Estimate:
     found = group_times(plan)
     panel, average, clusters = found.panel, simple(found), unit_clusters(plan, found.panel)
-    parts, untold = contributions(found, average) * panel.scale, Untold(found, clusters, plan.settings)
+    parts, undefined = contributions(found, average) * panel.scale, UndefinedErrors(found, clusters, plan.settings)
     by_units = UnitDegrees(panel, clusters, plan.settings)
-    told = _told(
-        plan, panel.sample, asymptotic(parts, clusters, plan.settings, name="influence function"),
-        untold.of(average),
+    checked = _with_reason(
+        plan, panel.sample, influence_se(parts, clusters, plan.settings, name="influence function"),
+        undefined.of(average),
     )  # fmt: skip
-    uncertainty = with_degrees(told, average_degrees(found, average, by_units))
+    uncertainty = with_degrees(checked, average_degrees(found, average, by_units))
     diagnostics: dict[str, Json] = {
         "design": "panel" if isinstance(panel, Panel) else "repeated cross-sections",
         "compared_with": found.compared_with,
@@ -121,20 +121,20 @@ def _callaway_santanna(plan: Plan) -> Estimate:
         "periods": panel.periods,
         "cohorts": [{"start": cohort.onset.value, "units": cohort.size} for cohort in panel.treated],
         "never_treated_units": panel.units - sum(cohort.size for cohort in panel.treated),
-        **group_time_tables(plan, found, clusters, by_units, untold),
+        **group_time_tables(plan, found, clusters, by_units, undefined),
     }
-    return estimated(
-        Title("did_callaway_santanna", _FAMILY, "ATT"), plan, panel.sample, average.value * panel.scale,
+    return make_estimate(
+        EstimateId("did_callaway_santanna", _FAMILY, "ATT"), plan, panel.sample, average.value * panel.scale,
         unit_rows(panel, parts), uncertainty, diagnostics=diagnostics, notes=found.notes, warnings=found.warnings,
     )  # fmt: skip
 
 
-def _told(plan: Plan, sample: Sample, uncertainty: Uncertainty, untold: str | None) -> Uncertainty:
+def _with_reason(plan: Plan, sample: Sample, uncertainty: Uncertainty, undefined: str | None) -> Uncertainty:
     """The uncertainty, or none of it where there is a reason; where both arms' clusters give one, theirs."""
     allowed = allowing_for_few_clusters(uncertainty, plan, sample, _FAMILY, "ATT")
-    if untold is None or allowed.standard_error is None:
+    if undefined is None or allowed.standard_error is None:
         return allowed
-    return allowed.without_error(untold)
+    return allowed.without_error(undefined)
 
 
 def _imputed(plan: Plan) -> Estimate:
@@ -143,8 +143,10 @@ def _imputed(plan: Plan) -> Estimate:
     parts = found.contributions * panel.scale
     by_units = UnitDegrees(panel, clusters, plan.settings)
     started = by_units.started()
-    told = _told(plan, found.sample, asymptotic(parts, clusters, plan.settings, name="imputation"), found.untold)
-    uncertainty = with_degrees(told, by_units.of(started, ~started, means=int(started.sum())))
+    checked = _with_reason(
+        plan, found.sample, influence_se(parts, clusters, plan.settings, name="imputation"), found.undefined
+    )
+    uncertainty = with_degrees(checked, by_units.of(started, ~started, means=int(started.sum())))
     keys = [
         {"event": event, "treated_rows": rows} for event, rows in zip(found.events, found.treated_rows, strict=True)
     ]
@@ -158,7 +160,7 @@ def _imputed(plan: Plan) -> Estimate:
             keys,
             found.effects * panel.scale,
             found.by_event * panel.scale,
-            found.event_untold,
+            found.event_undefined,
             clusters,
             _degrees(by_units, found.events, by_cohort=True),
         ),
@@ -167,13 +169,13 @@ def _imputed(plan: Plan) -> Estimate:
             leads,
             found.lead_effects * panel.scale,
             found.by_lead * panel.scale,
-            found.lead_untold,
+            found.lead_undefined,
             clusters,
             _degrees(by_units, found.leads, by_cohort=False),
         ),
     }
-    return estimated(
-        Title("did_imputation", _FAMILY, "ATT"), plan, found.sample, found.estimate * panel.scale,
+    return make_estimate(
+        EstimateId("did_imputation", _FAMILY, "ATT"), plan, found.sample, found.estimate * panel.scale,
         unit_rows(panel, parts)[found.rows], uncertainty, diagnostics=diagnostics, notes=found.notes,
         warnings=found.warnings,
     )  # fmt: skip
@@ -190,7 +192,7 @@ def _imputed_family(
     keys: Sequence[Mapping[str, Json]],
     values: Vector,
     rows: Matrix,
-    untold: Sequence[str | None],
+    undefined: Sequence[str | None],
     clusters: Clusters,
     degrees: Sequence[float | None],
 ) -> dict[str, Json]:
@@ -201,7 +203,7 @@ def _imputed_family(
     return banded(
         [keys[at] for at in shown], values[shown],
         unit_covariance(rows[shown], clusters, clustered=by_cluster(settings, clusters)), alpha=settings.alpha,
-        degrees=[degrees[at] for at in shown], seed=settings.seed, reasons=[untold[at] for at in shown],
+        degrees=[degrees[at] for at in shown], seed=settings.seed, reasons=[undefined[at] for at in shown],
     )  # fmt: skip
 
 

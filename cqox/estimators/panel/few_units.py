@@ -37,43 +37,43 @@ def degrees_of_freedom(settings: Settings, clusters: Clusters) -> float | None:
 
 
 def degrees_of_units(
-    exposed: Vector, clusters: Clusters, settings: Settings, *, means: int = 1
+    arm_codes: Vector, clusters: Clusters, settings: Settings, *, means: int = 1
 ) -> tuple[float | None, list[str]]:
     """The degrees of freedom of an effect and, where they are Welch's, a sentence that says so.
 
     Args:
-        exposed: (units,) 1 where the unit is treated in the effect's sample, 0 where it is compared with, -1 where
+        arm_codes: (units,) 1 where the unit is treated in the effect's sample, 0 where it is compared with, -1 where
             neither.
         clusters: of the units.
         settings: which standard error was asked for.
         means: from how many means the residuals of the treated are taken, each of which takes one of their clusters.
     """
     most = degrees_of_freedom(settings, clusters)
-    by_arm = clusters_by_arm(clusters.codes, exposed) if _allows(settings, clusters) else None
+    by_arm = clusters_by_arm(clusters.codes, arm_codes) if _allows(settings, clusters) else None
     if most is None or by_arm is None or by_arm.doubt() is None:
         return most, []
     word = "clusters" if clusters.mapped else "units"
-    found = _fewest(exposed, clusters, (by_arm.treated - means) / max(by_arm.treated - 1, 1))
+    found = _fewest(arm_codes, clusters, (by_arm.treated - means) / max(by_arm.treated - 1, 1))
     if found is None or found >= most:
         return most, []
     return found, [
         f"The t distribution has {found:.1f} degrees of freedom, the fewest that Welch's can be over the treated "
-        f"{word} and those that they are compared with; the {word} less 1 are {most:.0f}."
+        f"{word} and those that they are compared with; the number of {word} less 1 is {most:.0f}."
     ]
 
 
-def _fewest(exposed: Vector, clusters: Clusters, left: float) -> float | None:
+def _fewest(arm_codes: Vector, clusters: Clusters, left: float) -> float | None:
     """The fewest that Welch's can be: those where all of the variance is of one kind of clusters.
 
     Args:
-        exposed: as above.
+        arm_codes: as above.
         clusters: of the units.
         left: the share of the treated clusters' own degrees of freedom that is left beside several means.
     """
     each = list[float]()
     for arm, share in ((1, left), (0, 1.0)):
-        held = np.bincount(clusters.codes[0], exposed == arm, clusters.counts[0]) > 0
-        own = degrees_by_arm(clusters.codes[0], exposed, held.astype(np.float64), clusters.weights)
+        held = np.bincount(clusters.codes[0], arm_codes == arm, clusters.counts[0]) > 0
+        own = degrees_by_arm(clusters.codes[0], arm_codes, held.astype(np.float64), clusters.weights)
         if own is None:
             return None
         each.append(max(own * share, 1.0))
@@ -118,8 +118,8 @@ class UnitDegrees:
         counted = ClustersByArm(treated=self._count(treated), untreated=self._count(others)) if self._allows else None
         if counted is None or counted.doubt() is None:
             return degrees_of_freedom(self._settings, self._clusters), []
-        exposed = np.asarray(np.repeat(np.where(treated, 1.0, np.where(others, 0.0, -1.0)), self._sizes))
-        return degrees_of_units(exposed, self._clusters, self._settings, means=means)
+        arm_codes = np.asarray(np.repeat(np.where(treated, 1.0, np.where(others, 0.0, -1.0)), self._sizes))
+        return degrees_of_units(arm_codes, self._clusters, self._settings, means=means)
 
     def started(self, step: int | None = None) -> NDArray[np.bool_]:
         """(cohorts,) which start treatment, of those only that are seen so many steps from it where these are given."""

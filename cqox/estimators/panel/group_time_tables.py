@@ -24,7 +24,7 @@ from cqox.estimators.panel.aggregation import (
 )
 from cqox.estimators.panel.few_units import UnitDegrees, by_cluster
 from cqox.estimators.panel.group_time import GroupTimes
-from cqox.estimators.panel.undefined_errors import Untold
+from cqox.estimators.panel.undefined_errors import UndefinedErrors
 from cqox.estimators.plan import Plan
 
 __all__ = ["average_degrees", "group_time_tables"]
@@ -51,7 +51,7 @@ def average_degrees(found: GroupTimes, average: Average, by_units: UnitDegrees) 
 
 
 def group_time_tables(
-    plan: Plan, found: GroupTimes, clusters: Clusters, by_units: UnitDegrees, untold: Untold
+    plan: Plan, found: GroupTimes, clusters: Clusters, by_units: UnitDegrees, undefined: UndefinedErrors
 ) -> dict[str, Json]:
     """The effects by cohort and period, and their averages, each with its error and a band that holds all of a kind.
 
@@ -60,7 +60,7 @@ def group_time_tables(
         found: the effects.
         clusters: of the units.
         by_units: degrees of freedom of the averages.
-        untold: which effects have no error.
+        undefined: which effects have no error.
     """
     values = found.panel.values.tolist()
     events, groups, calendar = by_event(found, plan.settings.event_window), by_group(found), by_calendar(found)
@@ -70,22 +70,22 @@ def group_time_tables(
         ("calendar", calendar, [{"period": values[period]} for period in calendar.at]),
     )
     tables: dict[str, Json] = {
-        "group_time": _cells(plan.settings, found, clusters, untold),
+        "group_time": _cells(plan.settings, found, clusters, undefined),
         "group_time_effects": len(found.cells.cohort),
     }
     for name, family, keys in families:
-        tables[name] = _family(plan.settings, found, family, keys, clusters, by_units, untold)
-    tables["pre_test"] = _pre_test(plan.settings, found, clusters, untold)
+        tables[name] = _family(plan.settings, found, family, keys, clusters, by_units, undefined)
+    tables["pre_test"] = _pre_test(plan.settings, found, clusters, undefined)
     return tables
 
 
-def _cells(settings: Settings, found: GroupTimes, clusters: Clusters, untold: Untold) -> list[Json]:
+def _cells(settings: Settings, found: GroupTimes, clusters: Clusters, undefined: UndefinedErrors) -> list[Json]:
     panel, cells = found.panel, found.cells
     count = min(len(cells.cohort), _MOST_CELLS)
     own = errors(found, clusters, clustered=by_cluster(settings, clusters)) * panel.scale
     rows: list[Json] = []
     for at in range(count):
-        reason = untold.of_cell(at)
+        reason = undefined.of_cell(at)
         row: dict[str, Json] = {
             "cohort": panel.cohorts[int(cells.cohort[at])].onset.value,
             "period": float(panel.values[cells.period[at]]),
@@ -115,13 +115,13 @@ def _family(
     keys: Sequence[Mapping[str, Json]],
     clusters: Clusters,
     by_units: UnitDegrees,
-    untold: Untold,
+    undefined: UndefinedErrors,
 ) -> dict[str, Json]:
     overall = [] if family.overall is None else [family.overall]
     averages, scale, count = [*family.averages, *overall], found.panel.scale, len(family.averages)
     matrix = covariance(found, averages, clusters, clustered=by_cluster(settings, clusters)) * scale**2
     values = np.asarray([each.value for each in averages]) * scale
-    reasons, reason = untold.of_family(family)
+    reasons, reason = undefined.of_family(family)
     degrees = [average_degrees(found, each, by_units)[0] for each in family.averages]
     table: dict[str, Json] = {
         "overall": float(values[-1]) if overall else None,
@@ -140,25 +140,25 @@ def _root(variance: float) -> float | None:
     return float(np.sqrt(variance)) if variance > 0 else None
 
 
-def _pre_test(settings: Settings, found: GroupTimes, clusters: Clusters, untold: Untold) -> dict[str, Json]:
+def _pre_test(settings: Settings, found: GroupTimes, clusters: Clusters, undefined: UndefinedErrors) -> dict[str, Json]:
     """The Wald test that every effect before treatment is 0, by its chi-square as R's did gives it.
 
     Its effects are those of single cohorts and periods; the gate rests on the averages of the event study. Those that
     have no error of their own take no part.
     """
     before = np.flatnonzero((found.cells.event < -settings.anticipation) & ~found.cells.reference)
-    told = before[~untold.cells[before]]
-    table: dict[str, Json] = {"test": _PRE_TEST, "effects": len(told), "statistic": None, "p_value": None}
-    if len(told) < len(before):
-        table["left_out"] = len(before) - len(told)
-    if not 0 < len(told) <= _MOST_TESTED or clusters.fewest == 1:
+    tested = before[~undefined.cells[before]]
+    table: dict[str, Json] = {"test": _PRE_TEST, "effects": len(tested), "statistic": None, "p_value": None}
+    if len(tested) < len(before):
+        table["left_out"] = len(before) - len(tested)
+    if not 0 < len(tested) <= _MOST_TESTED or clusters.fewest == 1:
         return table
-    each = [_alone(found, at) for at in told.tolist()]
+    each = [_alone(found, at) for at in tested.tolist()]
     matrix = covariance(found, each, clusters, clustered=by_cluster(settings, clusters))
     try:
-        statistic = float(found.effects[told] @ np.linalg.solve(matrix, found.effects[told]))
+        statistic = float(found.effects[tested] @ np.linalg.solve(matrix, found.effects[tested]))
     except np.linalg.LinAlgError:
         statistic = np.nan
     if statistic >= 0 and np.linalg.cond(matrix) < 1e12:
-        table["statistic"], table["p_value"] = statistic, chi_square_survival(statistic, len(told))
+        table["statistic"], table["p_value"] = statistic, chi_square_survival(statistic, len(tested))
     return table

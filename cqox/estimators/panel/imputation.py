@@ -46,8 +46,8 @@ class Imputation:
         leads: (m,) steps before the start of treatment, compared with earlier ones.
         lead_effects: (m,) how much the units differ in them.
         by_lead: (m, units) contributions.
-        untold, event_untold, lead_untold: why the estimate, an event or a lead has no standard error, each a sentence;
-            None where it has one.
+        undefined, event_undefined, lead_undefined: why the estimate, an event or a lead has no standard error, each a
+            sentence; None where it has one.
         notes: what was left out, each a sentence.
         warnings: doubts, each a sentence.
     """
@@ -64,9 +64,9 @@ class Imputation:
     leads: tuple[int, ...]
     lead_effects: Vector
     by_lead: Matrix
-    untold: str | None
-    event_untold: tuple[str | None, ...]
-    lead_untold: tuple[str | None, ...]
+    undefined: str | None
+    event_undefined: tuple[str | None, ...]
+    lead_undefined: tuple[str | None, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -127,8 +127,8 @@ def _imputed(plan: Plan) -> Imputation:
     share, lone = found.mass / found.mass.sum(), found.lone
     leads, lead_effects, by_lead = _leads(plan, panel, w, columns)
     support = Support(plan, panel, untreated)
-    untold, *event_untold = support.of_effects(v, cells, events)
-    if lone and untold is None:
+    undefined, *event_undefined = support.of_effects(v, cells, events)
+    if lone and undefined is None:
         warnings.append(
             f"In {lone} cohort{' and period' if lone == 1 else 's and periods'} a single unit is treated, so that "
             "how far such units differ is not known: the standard error may be too small."
@@ -143,8 +143,9 @@ def _imputed(plan: Plan) -> Imputation:
         panel=panel, sample=Sample(total=panel.sample.total, n=len(rows), index=None if whole else index), rows=rows,
         estimate=float(share @ found.effects), contributions=share @ found.contributions, events=tuple(events),
         effects=found.effects, by_event=found.contributions, treated_rows=found.rows,
-        leads=leads, lead_effects=lead_effects, by_lead=by_lead, untold=untold, event_untold=tuple(event_untold),
-        lead_untold=tuple(support.of_leads(since, leads)), notes=tuple(notes), warnings=tuple(warnings),
+        leads=leads, lead_effects=lead_effects, by_lead=by_lead, undefined=undefined,
+        event_undefined=tuple(event_undefined), lead_undefined=tuple(support.of_leads(since, leads)),
+        notes=tuple(notes), warnings=tuple(warnings),
     )  # fmt: skip
 
 

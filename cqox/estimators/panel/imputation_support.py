@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.panel.cohorts import Cohort
 from cqox.estimators.panel.layout import Panel
-from cqox.estimators.panel.undefined_errors import untold
+from cqox.estimators.panel.undefined_errors import undefined_reason
 from cqox.estimators.panel.unit_errors import unit_clusters
 from cqox.estimators.plan import Plan
 
@@ -76,10 +76,10 @@ class Support:
             for cohort, steps in since:
                 inside[steps == lead, cohort.units] = True
             inside &= self._untreated
-            beside = self._untreated & inside.any(axis=1)[:, None] & ~inside
-            counts = [self._counted(np.flatnonzero(each.any(axis=0))) for each in (inside, beside)]
+            compared = self._untreated & inside.any(axis=1)[:, None] & ~inside
+            counts = [self._counted(np.flatnonzero(each.any(axis=0))) for each in (inside, compared)]
             found.append(self._reason(np.ones(1), np.asarray([counts], dtype=np.float64)))
         return found
 
     def _reason(self, weights: Vector, counts: Matrix) -> str | None:
-        return untold(weights, counts, self._settings, self._word)
+        return undefined_reason(weights, counts, self._settings, self._word)

@@ -17,9 +17,9 @@ from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.inference.arm_sizes import allowing_for_few_clusters
 from cqox.estimators.inference.clusters import Clusters
-from cqox.estimators.inference.make_estimate import Title, estimated, no_absorbing, varying_outcome
+from cqox.estimators.inference.make_estimate import EstimateId, make_estimate, no_absorbing, varying_outcome
 from cqox.estimators.inference.multiplier import banded
-from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.inference.standard_errors import influence_se
 from cqox.estimators.numerics.calendar import counted
 from cqox.estimators.numerics.quantiles import chi_square_survival
 from cqox.estimators.panel.few_units import degrees_of_units, with_degrees
@@ -46,7 +46,7 @@ def _panel_matching(plan: Plan) -> Estimate:
     degrees = _degrees(plan, found, clusters)
     uncertainty = with_degrees(
         allowing_for_few_clusters(
-            asymptotic(average, clusters, plan.settings, name="influence function"), plan, panel.sample, _FAMILY,
+            influence_se(average, clusters, plan.settings, name="influence function"), plan, panel.sample, _FAMILY,
             _ESTIMAND,
         ),
         degrees,
@@ -56,8 +56,8 @@ def _panel_matching(plan: Plan) -> Estimate:
     diagnostics["by_lead"] = _table(plan, leads, values, parts, clusters, degrees[0])
     placebo, doubts = _placebo(plan, found, clusters, degrees[0])
     diagnostics["before"] = placebo
-    return estimated(
-        Title("panel_matching", _FAMILY, _ESTIMAND), plan, panel.sample, float(values.mean()),
+    return make_estimate(
+        EstimateId("panel_matching", _FAMILY, _ESTIMAND), plan, panel.sample, float(values.mean()),
         unit_rows(panel, average), uncertainty, diagnostics=diagnostics,
         notes=(*found.notes, *_uneven(plan, found)),
         warnings=(*warnings, *doubts),
@@ -68,7 +68,7 @@ def _described(plan: Plan, found: MatchedSets) -> tuple[dict[str, Json], list[st
     starts, lost = found.starts
     used = starts - lost
     candidates = np.bincount(found.group, ~found.treated)[found.group[found.treated]]
-    told: dict[str, Json] = {
+    details: dict[str, Json] = {
         "lags": found.lags,
         "leads": found.leads,
         "refinement": plan.settings.match_refinement,
@@ -87,7 +87,7 @@ def _described(plan: Plan, found: MatchedSets) -> tuple[dict[str, Json], list[st
             f"{lost} of {starts} starts of treatment are left out: they lack {found.lags} periods before, an outcome, "
             "or a unit of the same history that stays untreated."
         )
-    return told, warnings
+    return details, warnings
 
 
 def _uneven(plan: Plan, found: MatchedSets) -> list[str]:
@@ -107,10 +107,10 @@ def _degrees(plan: Plan, found: MatchedSets, clusters: Clusters) -> tuple[float 
     A unit counts by its part in the weights: that of its starts, or of its places in the sets.
     """
     starts = np.bincount(found.unit, np.where(found.treated, found.shares, 0.0), found.panel.units)
-    beside = np.bincount(found.unit, np.where(found.treated, 0.0, found.shares), found.panel.units)
-    exposed = np.where(starts > 0, 1.0, np.where(beside > 0, 0.0, -1.0))
-    mass = np.where(starts > 0, starts, np.where(beside > 0, beside, 1.0))
-    return degrees_of_units(exposed, replace(clusters, weights=mass), plan.settings)
+    compared = np.bincount(found.unit, np.where(found.treated, 0.0, found.shares), found.panel.units)
+    arm_codes = np.where(starts > 0, 1.0, np.where(compared > 0, 0.0, -1.0))
+    mass = np.where(starts > 0, starts, np.where(compared > 0, compared, 1.0))
+    return degrees_of_units(arm_codes, replace(clusters, weights=mass), plan.settings)
 
 
 def _table(

@@ -18,13 +18,13 @@ from cqox.estimators.panel.aggregation import Average, Family
 from cqox.estimators.panel.group_time import GroupTimes
 from cqox.estimators.panel.unit_errors import cluster_members
 
-__all__ = ["Untold", "cell_counts", "untold"]
+__all__ = ["UndefinedErrors", "cell_counts", "undefined_reason"]
 
 _SIDES = ("treated", "untreated")
 _MOST_LONE = 0.5
 
 
-class Untold:
+class UndefinedErrors:
     """Why effects by cohort and period, and averages of them, have no standard error, where they have none."""
 
     def __init__(self, found: GroupTimes, clusters: Clusters, settings: Settings) -> None:
@@ -61,7 +61,7 @@ class Untold:
         if len(cohorts) > 1:
             together = min((int(np.count_nonzero(own[cohorts].any(axis=0))) for own in self._members), default=2)
             counts = np.stack([np.full(len(counts), float(together)), counts[:, 1]], axis=1)
-        return untold(weights, counts, self._settings, self._word)
+        return undefined_reason(weights, counts, self._settings, self._word)
 
     def of_family(self, family: Family) -> tuple[list[str | None], str | None]:
         """The same of each average of a family, and of the overall one."""
@@ -100,7 +100,7 @@ def _by_rule(settings: Settings) -> bool:
     return settings.se in ("auto", "CRV3")
 
 
-def untold(weights: Vector, counts: Matrix, settings: Settings, word: str) -> str | None:
+def undefined_reason(weights: Vector, counts: Matrix, settings: Settings, word: str) -> str | None:
     """Why a mean of comparisons has no standard error, a sentence; None where it has one.
 
     Args:

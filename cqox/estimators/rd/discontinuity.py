@@ -17,9 +17,9 @@ from cqox.estimators.estimator import Estimator
 from cqox.estimators.inference.anderson_rubin import Moments, confidence_set
 from cqox.estimators.inference.clusters import FEW_CLUSTERS
 from cqox.estimators.inference.make_estimate import (
-    Title,
-    estimated,
+    EstimateId,
     finite,
+    make_estimate,
     no_absorbing,
     pooled_periods,
     varying_outcome,
@@ -42,8 +42,8 @@ _WEAK_F = 10.0
 _NORMAL = 1e12
 """Degrees of freedom that are as good as infinity."""
 
-_SHARP = Title("rd_local_linear", _FAMILY, "ATE at the cutoff")
-_FUZZY = Title("rd_fuzzy", _FAMILY, "LATE at the cutoff")
+_SHARP = EstimateId("rd_local_linear", _FAMILY, "ATE at the cutoff")
+_FUZZY = EstimateId("rd_fuzzy", _FAMILY, "LATE at the cutoff")
 
 
 def sharp(plan: Plan) -> Estimate:
@@ -137,7 +137,7 @@ def _covariates(plan: Plan, sample: Sample) -> Matrix | None:
 
 
 def _answer(
-    plan: Plan, title: Title, found: Study, effect: Effect, more: dict[str, Json], warnings: Sequence[str] = ()
+    plan: Plan, identity: EstimateId, found: Study, effect: Effect, more: dict[str, Json], warnings: Sequence[str] = ()
 ) -> Estimate:
     errors, corrected, scale = effect.errors, effect.corrected, effect.scale
     uncertainty = _uncertainty(plan, found, errors, abs(scale))
@@ -149,8 +149,8 @@ def _answer(
     if plan.has("covariates"):
         notes += plan.frame("x", found.sample).notes
     within = sum(found.jump.within_h)
-    answer = estimated(
-        title, plan, found.sample, corrected, errors.parts * scale, uncertainty, n_effective=float(within),
+    answer = make_estimate(
+        identity, plan, found.sample, corrected, errors.parts * scale, uncertainty, n_effective=float(within),
         diagnostics={**_described(plan, found, corrected, errors, abs(scale)), **more}, notes=notes,
         warnings=(*_doubts(plan, found), *warnings, *pooled_periods(plan)),
     )  # fmt: skip

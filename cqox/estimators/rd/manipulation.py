@@ -7,7 +7,7 @@ import numpy as np
 
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate, Json
-from cqox.estimators.inference.make_estimate import Title, estimated
+from cqox.estimators.inference.make_estimate import EstimateId, make_estimate
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.numerics.quantiles import critical_value
 from cqox.estimators.plan import Plan
@@ -16,7 +16,7 @@ from cqox.estimators.rd.running_variable import MASS, Score, score_of
 
 __all__ = ["DENSITY", "density_test"]
 
-DENSITY = Title("rd_density_test", "discontinuity", "density jump")
+DENSITY = EstimateId("rd_density_test", "discontinuity", "density jump")
 
 _POINTS = 21
 _BARS, _REACH = 20, 2.0
@@ -37,7 +37,7 @@ def density_test(plan: Plan) -> Estimate:
     for sign, where, parts in zip((-1.0, 1.0), score.rows, found.parts, strict=True):
         contributions[where[: len(parts)]] = sign * parts / score.unit
     notes, warnings = _about_density(plan, score)
-    answer = estimated(
+    answer = make_estimate(
         DENSITY, plan, sample, right - left, contributions,
         Uncertainty(standard_error=error or None, method="jackknife", degrees=None, alternates={"jackknife": error}),
         n_effective=float(sum(found.within)), notes=notes, warnings=warnings,

@@ -17,7 +17,7 @@ import numpy as np
 
 from cqox.errors import UnusableData
 from cqox.estimators.data import Data, Matrix, Vector
-from cqox.estimators.inference.standard_errors import Uncertainty, asymptotic
+from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.nuisance.cross_fitting import INFLUENCE
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import solve_each
@@ -128,18 +128,18 @@ def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
             f"{_MOST_ROWS:,}; the robustness values of the regression read the rows in blocks."
         )
     sample = sample_frame(plan, name).sample
-    told = partial(
-        asymptotic, clusters=plan.clusters(sample), settings=plan.settings, name=INFLUENCE,
-        exposed=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
+    uncertainty_of = partial(
+        influence_se, clusters=plan.clusters(sample), settings=plan.settings, name=INFLUENCE,
+        arm_codes=plan.treated(sample) if plan.data.treatment_kind == "binary" else None,
     )  # fmt: skip
     found: list[_Line] = []
     variances: list[tuple[float, float]] = []
     for split in splits(plan):
         short = MODELS[name](plan, split)
-        found.append(_line(short, told))
+        found.append(_line(short, uncertainty_of))
         variances.append((short.outcome, short.riesz))
     lines = tuple(found)
-    degrees = told(short.contributions).degrees
+    degrees = uncertainty_of(short.contributions).degrees
     critical = critical_value(2 * plan.settings.alpha, degrees)
     estimate = float(np.median([line.estimate for line in lines]))
     side = -1 if estimate >= 0 else 1
@@ -175,9 +175,9 @@ def _robustness(left: Callable[[float], float]) -> float:
     return 2.0 / (1.0 + math.sqrt(1.0 + 4.0 / high**2))
 
 
-def _line(short: Short, told: Callable[[Vector], Uncertainty]) -> _Line:
+def _line(short: Short, uncertainty_of: Callable[[Vector], Uncertainty]) -> _Line:
     def variance(contributions: Vector) -> float:
-        error = told(contributions).standard_error
+        error = uncertainty_of(contributions).standard_error
         return 0.0 if error is None else error**2
 
     own, of_bias = variance(short.contributions), variance(short.of_bias)

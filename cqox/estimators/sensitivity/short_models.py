@@ -15,7 +15,7 @@ from cqox.errors import UnusableData
 from cqox.estimators.data import Vector
 from cqox.estimators.nuisance.cross_fitting import arm_coefficients, own_fold, partialled_out
 from cqox.estimators.nuisance.orthogonal_scores import CLIP, out_of_fold_propensity
-from cqox.estimators.numerics.array_store import settled
+from cqox.estimators.numerics.array_store import spill
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.plan import Plan
 
@@ -90,7 +90,7 @@ def _arms(plan: Plan, split: int) -> tuple[Vector, Vector, Vector]:
         difference[s] = (mu1 - mu0) * scale
 
     frame.rows.each(work)
-    return settled(residual), settled(difference), settled(np.clip(p, CLIP, 1 - CLIP))
+    return spill(residual), spill(difference), spill(np.clip(p, CLIP, 1 - CLIP))
 
 
 def _interactive(plan: Plan, split: int, *, target: str) -> Short:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator, Law
-from cqox.estimators.inference.make_estimate import Title, estimated, finite, no_absorbing
+from cqox.estimators.inference.make_estimate import EstimateId, finite, make_estimate, no_absorbing
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.panel.block_panel import BlockPanel, block_panel
 from cqox.estimators.plan import Plan
@@ -60,7 +60,7 @@ _FEW_TREATED = 10
 _EFFORT = 2e8
 """Products of numbers that the placebos, and the conformal test, may each take: about half a second."""
 
-_POOR_FIT, _POOR_BESIDE, _POOR_AT_LEAST = 0.5, 5.0, 0.1
+_POOR_FIT, _POOR_AGAINST_DONORS, _POOR_AT_LEAST = 0.5, 5.0, 0.1
 
 
 def _panel(plan: Plan) -> BlockPanel:
@@ -132,7 +132,7 @@ def _synthetic(plan: Plan, name: str, weigh: Weigh, more: dict[str, Json], *, pa
             **more,
             "placebo_in_space": space,
             "placebo_in_time": in_time(panel, weigh),
-            "conformal": _told(interval, settings.alpha),
+            "conformal": _conformal_table(interval, settings.alpha),
             "notes": list(dict.fromkeys(notes)),
         },
         warnings=tuple(dict.fromkeys(warnings)),
@@ -175,8 +175,8 @@ def _poor_fit(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo]) -> list[
     misfit = root_mean_square(fit.gaps[:before])
     others = sorted(root_mean_square(placebo.gaps[:before]) for placebo in placebos)
     usual = float(np.median(others)) if others else 0.0
-    beside = misfit > max(_POOR_BESIDE * usual, _POOR_AT_LEAST) if others else False
-    if misfit <= _POOR_FIT and not beside:
+    unusual = misfit > max(_POOR_AGAINST_DONORS * usual, _POOR_AT_LEAST) if others else False
+    if misfit <= _POOR_FIT and not unusual:
         return []
     return [
         f"No donor fits: before treatment the synthetic control misses by {misfit:.2f} standard deviations of the "
@@ -196,7 +196,7 @@ def _choices(plan: Plan, panel: BlockPanel) -> list[str]:
     return notes
 
 
-def _told(interval: Conformal | None, alpha: float) -> dict[str, Json]:
+def _conformal_table(interval: Conformal | None, alpha: float) -> dict[str, Json]:
     if interval is None:
         return {"reason": "The panel is too large."}
     return {
@@ -243,8 +243,8 @@ def _double(plan: Plan) -> Estimate:
     }
     if len(placebos):
         diagnostics["p_value_placebo"] = rank_p(np.abs(placebos), abs(value))
-    return estimated(
-        Title("synthetic_did", _FAMILY, "ATT"), plan, Sample(total=plan.data.n, n=panel.rows, index=None),
+    return make_estimate(
+        EstimateId("synthetic_did", _FAMILY, "ATT"), plan, Sample(total=plan.data.n, n=panel.rows, index=None),
         value * panel.scale, None, uncertainty, n_effective=effective_rows(panel, weights.unit),
         diagnostics=diagnostics, notes=(*panel.notes, *_choices(plan, panel)), warnings=warnings,
     )  # fmt: skip

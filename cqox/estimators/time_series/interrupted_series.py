@@ -12,7 +12,7 @@ import numpy as np
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator, Law
-from cqox.estimators.inference.make_estimate import Title, estimated, no_absorbing
+from cqox.estimators.inference.make_estimate import EstimateId, make_estimate, no_absorbing
 from cqox.estimators.inference.serial_correlation import (
     Autoregression,
     automatic_lag,
@@ -70,21 +70,21 @@ def _segmented(plan: Plan) -> Estimate:
         name: _change(series, coefficients, contrast, weights(contrast), errors, per)
         for name, (contrast, per) in changes.items()
     }
-    told = _seasons(series, lines, seasons)
+    details = _seasons(series, lines, seasons)
     diagnostics |= {
         "time_unit": series.unit,
         "first_period_after": series.start,
         "periods_before": series.before,
         "periods_after": len(series.y) - series.before,
         "residuals": _dependence(residuals, errors, lags),
-        "seasons": told,
+        "seasons": details,
         "periods": _path(series, fitted, fitted - lines[:, 2:] @ coefficients[2:4]),
     }
-    return estimated(
-        Title("interrupted_series", _FAMILY, "ATT"), plan, sample, float(average @ coefficients) * series.scale, None,
-        uncertainty, n_effective=float(len(residuals)) if errors is None else errors.effective,
+    return make_estimate(
+        EstimateId("interrupted_series", _FAMILY, "ATT"), plan, sample, float(average @ coefficients) * series.scale,
+        None, uncertainty, n_effective=float(len(residuals)) if errors is None else errors.effective,
         diagnostics=diagnostics, notes=_notes(plan, series, residuals, errors),
-        warnings=[*_doubts(plan, series, residuals, errors), *_unadjusted(plan, series, told)],
+        warnings=[*_doubts(plan, series, residuals, errors), *_unadjusted(plan, series, details)],
     )  # fmt: skip
 
 
@@ -154,25 +154,25 @@ def _seasons(series: Segments, lines: Matrix, seasons: Matrix) -> dict[str, Json
     if not series.cycles:
         return {"adjusted": False, **(others or {"reason": "No cycle is known of which two are seen."})}
     tested = _judged(follows(series.y, lines, seasons), 1)
-    told: dict[str, Json] = {
-        "adjusted": True, "terms": seasons.shape[1], "cycles": _told(series, series.cycles), **tested,
+    details: dict[str, Json] = {
+        "adjusted": True, "terms": seasons.shape[1], "cycles": _cycles(series, series.cycles), **tested,
     }  # fmt: skip
-    return {**told, "others": others} if others else told
+    return {**details, "others": others} if others else details
 
 
-def _others(series: Segments, beside: Matrix) -> dict[str, Json]:
+def _others(series: Segments, regressors: Matrix) -> dict[str, Json]:
     """The most telling cycle that the series follows beside (periods, k) regressors; empty where none is known."""
-    known = candidates(series.time, series.calendar, beside.shape[1])
+    known = candidates(series.time, series.calendar, regressors.shape[1])
     tests = [
         (cycle, tested)
         for cycle in known
         if not any(_is_within(cycle, own) for own in series.cycles)
-        and (tested := follows(series.y, beside, harmonics(series.time, [cycle], beside))) is not None
+        and (tested := follows(series.y, regressors, harmonics(series.time, [cycle], regressors))) is not None
     ]
     if not tests:
         return {}
     cycle, tested = min(tests, key=lambda pair: pair[1][2])
-    return {"cycles": _told(series, [cycle]), **_judged(tested, len(tests))}
+    return {"cycles": _cycles(series, [cycle]), **_judged(tested, len(tests))}
 
 
 def _is_within(cycle: Cycle, own: Cycle) -> bool:
@@ -181,7 +181,7 @@ def _is_within(cycle: Cycle, own: Cycle) -> bool:
     return 1 <= times <= _HARMONICS and abs(own.length / cycle.length / times - 1) < _SAME
 
 
-def _told(series: Segments, cycles: Sequence[Cycle]) -> list[Json]:
+def _cycles(series: Segments, cycles: Sequence[Cycle]) -> list[Json]:
     return [{"length": cycle.length, "unit": series.unit, "pairs": cycle.pairs} for cycle in cycles]
 
 
@@ -255,9 +255,9 @@ def _length(series: Segments, length: float) -> str:
     return f"{length:.4g} {unit}{'s'[: length != 1]}"
 
 
-def _unadjusted(plan: Plan, series: Segments, told: dict[str, Json]) -> list[str]:
+def _unadjusted(plan: Plan, series: Segments, details: dict[str, Json]) -> list[str]:
     """A doubt where the series follows seasons that are not adjusted for."""
-    others = told.get("others") if series.cycles else told
+    others = details.get("others") if series.cycles else details
     if not isinstance(others, dict):
         return []
     p_value, cycles = others.get("p_value"), others.get("cycles")

@@ -106,13 +106,13 @@ def chosen(
     return tuple(found)
 
 
-def candidates(time: Vector, unit: str, beside: int = _LINES) -> tuple[Cycle, ...]:
+def candidates(time: Vector, unit: str, regressors: int = _LINES) -> tuple[Cycle, ...]:
     """The cycles that a series may follow though nobody adjusts for them: those of which it has seen two in all.
 
     Args:
         time: (periods,).
         unit: what it is counted in.
-        beside: regressors that they would be adjusted for beside.
+        regressors: the number of other regressors in the model.
     """
     resolved = (_resolved(time, each) for each in _OF_CALENDARS.get(unit, () if unit == "year" else _OF_NUMBERS))
     return tuple(
@@ -120,7 +120,7 @@ def candidates(time: Vector, unit: str, beside: int = _LINES) -> tuple[Cycle, ..
         for cycle in resolved
         if cycle is not None
         and float(np.ptp(time)) >= _BEFORE * cycle.length
-        and _short(time, beside - _LINES + 2 * cycle.pairs) is None
+        and _short(time, regressors - _LINES + 2 * cycle.pairs) is None
     )
 
 
@@ -137,15 +137,15 @@ def _short(time: Vector, columns: int) -> str | None:
     return f"{len(time)} periods are too few for two lines and {columns} terms of seasons; {needed} are needed."
 
 
-def harmonics(time: Vector, cycles: Sequence[Cycle], beside: Matrix) -> Matrix:
+def harmonics(time: Vector, cycles: Sequence[Cycle], regressors: Matrix) -> Matrix:
     """(periods, terms) sines and cosines of the cycles.
 
     Args:
         time: (periods,).
         cycles: whose.
-        beside: (periods, k) other regressors; a term that these and the terms before determine is left out.
+        regressors: (periods, k) other regressors; a term that these and the terms before determine is left out.
     """
-    kept, basis = list[Vector](), np.linalg.qr(beside)[0]
+    kept, basis = list[Vector](), np.linalg.qr(regressors)[0]
     for cycle in cycles:
         for turn in range(1, cycle.pairs + 1):
             angle = 2 * np.pi * turn / cycle.length * time
@@ -159,17 +159,17 @@ def harmonics(time: Vector, cycles: Sequence[Cycle], beside: Matrix) -> Matrix:
     return np.column_stack(kept) if kept else np.empty((len(time), 0))
 
 
-def follows(y: Vector, beside: Matrix, terms: Matrix) -> tuple[float, tuple[int, int], float] | None:
+def follows(y: Vector, regressors: Matrix, terms: Matrix) -> tuple[float, tuple[int, int], float] | None:
     """The F statistic, degrees of freedom and p-value of terms beside other regressors.
 
     The smaller of two statistics: under autoregressive errors, whose estimate makes too much of short series, and under
     independent ones. None where there are no terms, or no error is left beside them.
     """
-    periods, k = beside.shape
+    periods, k = regressors.shape
     count = terms.shape[1]
     if not count:
         return None
-    basis, triangle = np.linalg.qr(np.hstack([beside, terms]))
+    basis, triangle = np.linalg.qr(np.hstack([regressors, terms]))
     residuals = y - basis @ (basis.T @ y)
     left = float(residuals @ residuals)
     if left <= 1e-20 * periods:

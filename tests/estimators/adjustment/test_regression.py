@@ -208,7 +208,7 @@ def test_a_treatment_that_the_covariates_determine_is_skipped_with_its_name():
     x = np.column_stack([data.covariates, 1 - data.treatment])
     result = run(ENTRIES["ols_adjustment"], Plan(replace(data, covariates=x, propensity_covariates=x), Settings()))
     assert result.status == "skipped"
-    assert "'t' is determined by the other variables" in result.reason
+    assert "'t' is collinear with the other variables" in result.reason
 
 
 def test_more_coefficients_than_rows_are_skipped_with_both_numbers():

@@ -107,7 +107,7 @@ def test_few_treated_clusters_have_welchs_degrees_of_freedom_over_the_clusters(n
         assert result.diagnostics["degrees_of_freedom"] == pytest.approx(1 / expected, rel=1e-6)
     assert result.se_method == "CRV3"
     assert 2 < result.diagnostics["degrees_of_freedom"] < (39 if name == "proximal_2sls" else 12)
-    assert any("Welch's over the clusters of the two arms; the clusters less 1 are 39" in note
+    assert any("Welch's over the clusters of the two arms; the number of clusters less 1 is 39" in note
                for note in result.diagnostics["notes"])  # fmt: skip
     half = stdtrit(result.diagnostics["degrees_of_freedom"], 0.975) * result.standard_error
     assert result.ci_upper - result.estimate == pytest.approx(half, rel=1e-12)
@@ -292,7 +292,7 @@ def test_few_clusters_are_a_warning_wherever_the_error_does_not_allow_for_them(n
 @pytest.mark.parametrize("name", ["ols_adjustment", "difference_in_means", "aipw"])
 def test_an_error_that_forgets_the_clusters_is_a_warning(name: str):
     asked = answer(name, clustered(60), se="HC1")
-    assert "options.se = HC1 takes rows of a mapped cluster as independent" in " ".join(asked.warnings)
+    assert "options.se = HC1 treats rows of a mapped cluster as independent" in " ".join(asked.warnings)
     assert not any("independent" in warning for warning in answer(name, clustered(60)).warnings)
 
 
@@ -301,7 +301,7 @@ def test_dimensions_whose_combination_is_not_positive_are_added(name: str):
     for seed in range(400):
         data = clustered(3, second=3, n=90, seed=seed)
         result = answer(name, data)
-        if any("errs on the wide side" in warning for warning in result.warnings):
+        if any("is conservative" in warning for warning in result.warnings):
             break
     else:
         raise AssertionError("no seed gives such a sample")

@@ -6,7 +6,7 @@ import pytest
 
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, entries, run
-from cqox.estimators.inference.standard_errors import asymptotic
+from cqox.estimators.inference.standard_errors import influence_se
 from cqox.estimators.learners.double_ml import _irm_split
 from cqox.estimators.nuisance.cross_fitting import over_splits
 from cqox.estimators.numerics.logit import fit_logit
@@ -230,7 +230,7 @@ def test_extreme_probabilities_are_clipped_with_a_warning():
     treatment = (np.random.default_rng(1).random(data.n) < 1 / (1 + np.exp(-lean))).astype(float)
     result = answer("dml_irm_ate", replace(data, treatment=treatment))
     assert result.diagnostics["clipped_rows"] > 0
-    assert any("were moved to its ends" in warning for warning in result.warnings)
+    assert any("were clipped to its ends" in warning for warning in result.warnings)
 
 
 def test_the_partially_linear_model_takes_an_amount_of_treatment():
@@ -334,7 +334,7 @@ def test_of_several_splits_the_error_and_its_degrees_of_freedom_are_those_in_the
         for split, (treated, untreated) in enumerate([(1.0, 9.0), (5.0, 1.0), (1.0, 1.0)])
     }
     each = [
-        asymptotic(own[split], plan.clusters(sample), plan.settings, name="", exposed=plan.treated(sample))
+        influence_se(own[split], plan.clusters(sample), plan.settings, name="", arm_codes=plan.treated(sample))
         for split in own
     ]
     errors = [told.standard_error for told in each]

@@ -52,10 +52,10 @@ def test_degrees_count_the_constant_once_and_nested_effects_not_at_all():
     unit, time = np.repeat(np.arange(30), 4), np.tile(np.arange(4), 30)
     absorption = absorb(np.zeros((1, 120)), [unit, time], None)
     assert absorption.degrees == 30 + 4 - 1
-    assert absorption.degrees_beside([unit]) == 4
-    assert absorption.degrees_beside([unit // 3]) == 4
-    assert absorption.degrees_beside([time]) == 30
-    assert absorption.degrees_beside([]) == 33
+    assert absorption.degrees_not_nested([unit]) == 4
+    assert absorption.degrees_not_nested([unit // 3]) == 4
+    assert absorption.degrees_not_nested([time]) == 30
+    assert absorption.degrees_not_nested([]) == 33
 
 
 def test_codes_are_renumbered_in_their_order():

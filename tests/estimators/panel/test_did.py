@@ -157,7 +157,7 @@ def test_repeated_rows_of_a_unit_in_a_period_are_refused_with_their_numbers():
 def test_a_treatment_that_never_changes_within_units_is_skipped():
     data = panel()
     constant = replace(data, treatment=(data.unit < 40).astype(float))
-    assert "determined by the other variables within the fixed effects" in refused("twfe", constant)
+    assert "collinear with the other variables within the fixed effects" in refused("twfe", constant)
 
 
 def test_units_seen_once_have_no_level_of_their_own():
@@ -196,7 +196,7 @@ def test_units_that_are_too_many_to_be_fitted_anew_leave_no_jackknife():
     data = panel(units=300)
     result = answer("twfe", replace(data, clusters=(data.time,)))
     assert result.se_method == "CRV1"
-    assert any("reach across clusters" in warning for warning in result.warnings)
+    assert any("span clusters" in warning for warning in result.warnings)
     assert any("6 clusters" in warning for warning in result.warnings)
 
 

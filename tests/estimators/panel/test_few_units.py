@@ -75,7 +75,7 @@ def test_few_of_a_kind_have_welchs_degrees_of_freedom_and_the_error_that_others_
     assert result.p_value == pytest.approx(2 * stats.t.sf(abs(result.estimate) / result.standard_error, degrees))
     word = "clusters" if members > 1 else "units"
     assert any(
-        f"{degrees:.1f} degrees of freedom" in note and f"the {word} less 1 are {treated + others - 1}" in note
+        f"{degrees:.1f} degrees of freedom" in note and f"the number of {word} less 1 is {treated + others - 1}" in note
         for note in result.diagnostics["notes"]
     )
 

@@ -37,7 +37,7 @@ def told(result: Estimate, table: str, key: str) -> dict[object, dict[str, Json]
     return {row[key]: row for row in (found["averages"] if isinstance(found, dict) else found)}
 
 
-def assert_untold(row: dict[str, Json], saying: str) -> None:
+def assert_undefined(row: dict[str, Json], saying: str) -> None:
     assert row["standard_error"] is None
     assert all(row.get(end) is None for end in ("lower", "upper", "band_lower", "band_upper"))
     assert saying in row["reason"]
@@ -56,20 +56,20 @@ def test_cells_and_averages_of_one_treated_unit_have_no_error_but_a_reason(base:
         if row["base"] == row["period"]:
             assert "reason" not in row
         elif row["cohort"] == 2:
-            assert_untold(row, "Only 1 unit is treated")
+            assert_undefined(row, "Only 1 unit is treated")
         else:
             assert row["standard_error"] > 0
             assert "reason" not in row
     groups = told(result, "group", "cohort")
-    assert_untold(groups[2.0], "Only 1 unit is treated")
+    assert_undefined(groups[2.0], "Only 1 unit is treated")
     assert groups[5.0]["band_lower"] < groups[5.0]["lower"] or groups[5.0]["band_lower"] == groups[5.0]["lower"]
     events = told(result, "dynamic", "event")
     for event in (3, 4, 5):
-        assert_untold(events[event], "Only 1 unit is treated")
+        assert_undefined(events[event], "Only 1 unit is treated")
     for event in (-4, 0, 1, 2):
         assert events[event]["standard_error"] > 0
     calendar = told(result, "calendar", "period")
-    assert_untold(calendar[2.0], "Only 1 unit is treated")
+    assert_undefined(calendar[2.0], "Only 1 unit is treated")
     assert calendar[6.0]["standard_error"] > 0
     assert result.standard_error > 0
 
@@ -133,7 +133,7 @@ def test_single_units_of_several_cohorts_tell_of_each_other():
     events = told(result, "dynamic", "event")
     assert result.standard_error > 0
     assert all(events[event]["standard_error"] > 0 for event in range(4))
-    assert_untold(events[5], "Only 1 unit is treated")
+    assert_undefined(events[5], "Only 1 unit is treated")
     assert all("reason" in row for row in result.diagnostics["group"]["averages"])
     assert result.diagnostics["group"]["overall_standard_error"] > 0
 
@@ -144,14 +144,16 @@ def test_one_mapped_cluster_counts_as_one_unit(name: str):
     start = np.nan_to_num(data.cohort, nan=99)
     one_early = np.where(start == 2, 0, 1 + data.unit)
     result = answer(name, replace(data, clusters=(one_early,)))
-    assert_untold(told(result, "dynamic", "event")[5], "Only 1 cluster is treated")
+    assert_undefined(told(result, "dynamic", "event")[5], "Only 1 cluster is treated")
     assert told(result, "dynamic", "event")[0]["standard_error"] > 0
     beside = np.where(start == 99, 0, 1 + data.unit)
     result = answer(name, replace(data, clusters=(beside,)))
     late = told(result, "dynamic", "event")[5]
-    assert_untold(late, "Only 1 cluster is untreated")
+    assert_undefined(late, "Only 1 cluster is untreated")
     two = (np.arange(data.n) * 0 + data.unit, beside)
-    assert_untold(told(answer(name, replace(data, clusters=two)), "dynamic", "event")[5], "Only 1 cluster is untreated")
+    assert_undefined(
+        told(answer(name, replace(data, clusters=two)), "dynamic", "event")[5], "Only 1 cluster is untreated"
+    )
 
 
 def test_imputed_effects_and_leads_of_one_unit_have_no_error():
@@ -160,9 +162,9 @@ def test_imputed_effects_and_leads_of_one_unit_have_no_error():
     assert all(events[event]["standard_error"] > 0 for event in range(6))
     assert leads[-1]["standard_error"] > 0
     for lead in (-3, -4, -5):
-        assert_untold(leads[lead], "Only 1 unit is treated")
+        assert_undefined(leads[lead], "Only 1 unit is treated")
     early = answer(IMPUTED, cohorts(ONE_EARLY))
-    assert_untold(told(early, "dynamic", "event")[5], "Only 1 unit is treated")
+    assert_undefined(told(early, "dynamic", "event")[5], "Only 1 unit is treated")
 
 
 def test_gaps_can_leave_a_cell_with_one_unit():
@@ -170,10 +172,10 @@ def test_gaps_can_leave_a_cell_with_one_unit():
     gone = np.isin(data.unit, [0, 1]) & (data.time == 7)
     result = answer(GROUP_TIME, data.rows(np.flatnonzero(~gone)))
     cells = {row["period"]: row for row in result.diagnostics["group_time"]}
-    assert_untold(cells[7.0], "Only 1 unit is treated")
+    assert_undefined(cells[7.0], "Only 1 unit is treated")
     assert cells[6.0]["standard_error"] > 0
     imputed = told(answer(IMPUTED, data.rows(np.flatnonzero(~gone))), "dynamic", "event")
-    assert_untold(imputed[3], "Only 1 unit is treated")
+    assert_undefined(imputed[3], "Only 1 unit is treated")
 
 
 def test_the_test_before_treatment_leaves_such_effects_out():
