@@ -1,7 +1,7 @@
 """Estimators that combine a linear outcome regression by arm with a logit for the treatment, without sample splits.
 
-Both assume that treatment is as good as random given the covariates and that every kind of unit could have been in
-either arm; one of the two models may be wrong.
+Both assume that treatment is as good as random given the covariates, and overlap of the arms; one of the two models may
+be misspecified.
 """
 
 import numpy as np
@@ -79,7 +79,7 @@ def _ipwra(plan: Plan) -> Estimate:
 
 def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to weight by."
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' for the weights."
     sample = plan.doubly_robust_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):
@@ -94,8 +94,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="aipw",
         family=_FAMILY,
         estimand="ATE",
-        summary="Outcome regressions by arm, corrected by weighted residuals; treatment is as good as random given the "
-        "covariates, and the outcome or the treatment model is right.",
+        summary="Outcome regressions by arm, corrected by inverse-probability-weighted residuals; treatment is as good "
+        "as random given the covariates, and the outcome or the treatment model is correctly specified.",
         requires=("y", "treatment", "covariates"),
         optional=_OPTIONAL,
         standard_error="the influence function, with both models taken as given",
@@ -111,10 +111,10 @@ ESTIMATORS: tuple[Estimator, ...] = (
         family=_FAMILY,
         estimand="ATE",
         summary="Outcome regressions by arm, each weighted by the inverse probability of its treatment; treatment is "
-        "as good as random given the covariates, and one of the two models is right.",
+        "as good as random given the covariates, and one of the two models is correctly specified.",
         requires=("y", "treatment", "covariates"),
         optional=_OPTIONAL,
-        standard_error="M-estimation: both models and the average together",
+        standard_error="M-estimation: both models and the average jointly",
         paper="Wooldridge 2007, Journal of Econometrics 141, section 3",
         doi="10.1016/j.jeconom.2007.02.002",
         checked_against="Stata teffects ipwra, statsmodels TreatmentEffect.ipw_ra",

@@ -1,7 +1,7 @@
-"""Entropy balancing: the weights nearest to the sampling weights that give some rows the means of others.
+"""Entropy balancing: the weights nearest to the sampling weights that balance some rows to given covariate means.
 
-The weights of an arm are s·exp(λ'(x - m)) for its sampling weights s and the means m to be met; λ minimises the convex
-log Σ s·exp(λ'(x - m)), whose gradient is the imbalance that the weights leave.
+The weights of an arm are s·exp(λ'(x - m)) for its sampling weights s and the target means m; λ minimises the convex log
+Σ s·exp(λ'(x - m)), whose gradient is the remaining imbalance.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Tilt:
         weights: (n,) that sum to 1, 0 for rows of the other arm; sampling weights are a factor.
         mean: of the standardised outcome under them.
         slopes: (k,) coefficients of the outcome on the variables after the first, by weighted least squares in the arm.
-        residuals: (n,) standardised outcomes less their mean and what the slopes explain of them, for every row.
+        residuals: (n,) standardised outcomes less their mean and the fitted values of the slopes, for every row.
     """
 
     weights: Vector
@@ -43,12 +43,12 @@ class Tilt:
 
 
 def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[str, str]) -> Tilt:
-    """The weights of an arm under which the means of the variables `x` are the target's.
+    """Return the weights of an arm under which the means of the variables `x` equal the target's.
 
     Args:
         frame: the variables, with the outcome `y`.
         arm: (n,) 1 for the rows to be weighted, else 0.
-        target: (k,) the means to be met, of the variables after the first.
+        target: (k,) the target means of the variables after the first.
         whose: the arm and the population, for a sentence.
 
     Raises:
@@ -72,9 +72,9 @@ def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[str, str]) -> T
 
 
 def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[str, str]) -> tuple[Vector, Matrix]:
-    """(n,) weights that sum to 1 and meet the target, and the (m, m) moments of the frame under them."""
+    """Return (n,) balancing weights that sum to 1, and the (m, m) moments of the frame under them."""
     size = len(target)
-    # The objective is never below log of the smallest base weight where weights exist that meet the target.
+    # The objective is never below log of the smallest base weight if the target can be met.
     floor = float(np.log(base[base > 0].min())) - 1e-6
     multipliers = np.zeros(size)
     value, weights = _weighted(frame, base, multipliers, target)
@@ -101,7 +101,7 @@ def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[str, str]) ->
 
 
 def _weighted(frame: Frame, base: Vector, multipliers: Vector, target: Vector) -> tuple[float, Vector]:
-    """The objective at some multipliers, and the (n,) weights that belong to it, of sum 1."""
+    """Return the objective at some multipliers, and its (n,) weights, of sum 1."""
     size = len(target)
     exponents = empty(frame.n)
     offset = float(multipliers @ target)
@@ -114,7 +114,7 @@ def _weighted(frame: Frame, base: Vector, multipliers: Vector, target: Vector) -
     highest = max(frame.rows.each(work))
     weights = exponents
     weights -= highest
-    # Rows of the other arm may lie far beyond the highest of this one.
+    # Rows of the other arm may lie far beyond the largest value of this one: avoid overflow.
     np.minimum(weights, 0.0, out=weights)
     np.exp(weights, out=weights)
     weights *= base
@@ -124,7 +124,7 @@ def _weighted(frame: Frame, base: Vector, multipliers: Vector, target: Vector) -
 
 
 def _moments(frame: Frame, weights: Vector) -> Matrix:
-    """(m, m) cross-products of the frame's variables under weights that sum to 1."""
+    """Return (m, m) cross-products of the frame's variables under weights that sum to 1."""
 
     def work(s: slice) -> Partial:
         block = frame.matrix[:, s]
@@ -142,6 +142,6 @@ def _check(frame: Frame, imbalance: Vector, whose: tuple[str, str]) -> None:
     worst = [frame.labels[1 + place] for place in np.argsort(-off, kind="stable") if off[place] > max(_MET, _FAR)]
     named = worst or [frame.labels[1 + int(np.argmax(off))]]
     raise UnusableData(
-        f"No weights of the {arm} rows give them the covariate means of {population}: these lie outside what the "
-        f"{arm} rows reach, most of all in {listed(named, 3)}. Leave such covariates out, or compare fewer rows."
+        f"No weights of the {arm} rows give them the covariate means of {population}: these lie outside the convex "
+        f"hull of the {arm} rows, most of all in {listed(named, 3)}. Leave such covariates out, or compare fewer rows."
     )

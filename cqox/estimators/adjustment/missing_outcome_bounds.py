@@ -1,8 +1,9 @@
-"""What can be said of an effect when outcomes are missing: bounds that hold whatever the missing outcomes are.
+"""Bounds on an effect with missing outcomes, valid for any values of the missing outcomes.
 
-Worst-case bounds assume nothing of who is missing (Manski 1990, American Economic Review 80(2); Horowitz and Manski
-2000, doi:10.1080/01621459.2000.10473902). Trimming bounds assume that treatment moves everybody's chance of being
-observed in one direction (Lee 2009, doi:10.1111/j.1467-937X.2009.00536.x). Both take treatment as randomly assigned.
+Worst-case bounds make no assumption on attrition (Manski 1990, American Economic Review 80(2); Horowitz and Manski
+2000, doi:10.1080/01621459.2000.10473902). Trimming bounds assume monotonicity: treatment changes each unit's
+probability of being observed in one direction (Lee 2009, doi:10.1111/j.1467-937X.2009.00536.x). Both assume random
+assignment.
 """
 
 import math
@@ -19,14 +20,14 @@ __all__ = ["Bounds", "trimming_bounds", "worst_case_bounds"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """An identified interval and how far it may be off.
+    """An identified interval and its sampling uncertainty.
 
     Attributes:
-        lower, upper: the ends of the interval that the effect must lie in.
+        lower, upper: the bounds of the identified set.
         lower_se, upper_se: their standard errors.
-        ci_lower, ci_upper: covers the effect, not the whole interval, at the level asked for (Imbens and Manski 2004,
+        ci_lower, ci_upper: covers the effect, not the whole interval, at the requested level (Imbens and Manski 2004,
             doi:10.1111/j.1468-0262.2004.00555.x).
-        estimand: whose effect it is.
+        estimand: the population of the effect.
         trimmed: share of the better observed arm that was trimmed; None for worst-case bounds.
     """
 
@@ -43,7 +44,7 @@ class Bounds:
 def worst_case_bounds(
     y: Vector, treated: Vector, weights: Vector | None, outcome_range: tuple[float, float] | None, alpha: float
 ) -> Bounds:
-    """Bounds on the ATE with each missing outcome at the worst end of its range.
+    """Return bounds on the ATE with each missing outcome at the worst end of its range.
 
     Args:
         y: (n,) the outcome, NaN where missing.
@@ -73,11 +74,11 @@ def worst_case_bounds(
 
 
 def trimming_bounds(y: Vector, treated: Vector, weights: Vector | None, alpha: float) -> Bounds:
-    """Bounds on the effect among those who are observed in either arm.
+    """Return trimming bounds on the effect among the always-observed.
 
-    The arm that is observed more often is trimmed at its top, then at its bottom, until as large a share is left of it
-    as is observed of the other. Standard errors come from the influence function of the trimmed mean (Lee 2009,
-    proposition 3), the estimated share included.
+    The arm with the higher response rate is trimmed at its top, then at its bottom, to the response rate of the other.
+    Standard errors come from the influence function of the trimmed mean (Lee 2009, proposition 3), including that of
+    the estimated share.
 
     Args:
         y: (n,) the outcome, NaN where missing.
@@ -117,7 +118,7 @@ def _check_arms(seen: np.ndarray, treated: Vector) -> None:
 
 
 def _mean(values: Vector, w: Vector) -> tuple[float, Vector]:
-    """A weighted mean and its influence function over all rows."""
+    """Return a weighted mean and its influence function over all rows."""
     mean = float(w @ values / w.sum())
     return mean, w * (values - mean) * (len(w) / w.sum())
 
@@ -129,13 +130,14 @@ def _difference(values: Vector, treated: Vector, w: Vector) -> tuple[float, floa
 
 
 def _share_influence(seen: np.ndarray, arm: np.ndarray, w: Vector, share: float) -> Vector:
-    """Influence function of the logarithm of an arm's observed share."""
+    """Return the influence function of the logarithm of an arm's response rate."""
     within = w * arm
     return np.asarray(within * (seen - share) * (len(w) / within.sum()) / share)
 
 
 def _trimmed(values: Vector, w: Vector, kept: float, change: Vector) -> tuple[float, Vector]:
-    """The mean of the lowest `kept` of a weighted sample, a row on the edge counted in part, and its influence."""
+    """Return the mean of the lowest `kept` of a weighted sample, a row at the cut counted in part, and its
+    influence."""
     order = np.lexsort((w, values))
     mass = w[order]
     before = np.cumsum(mass) - mass
@@ -165,7 +167,7 @@ def _bounds(
 
 
 def _reach(width: float, error: float, alpha: float) -> float:
-    """Standard errors to go beyond the ends so that the effect is covered at any place between them."""
+    """Return the critical value of Imbens and Manski, which covers the effect anywhere between the bounds."""
     from scipy import optimize, special
 
     two_sided = critical_value(alpha, None)

@@ -1,7 +1,7 @@
 """Outcome regressions: difference in means, covariate adjustment, Lin's interacted regression, g-computation.
 
-All assume that treatment is as good as random given the covariates (given nothing, for the difference in means), and
-all but the first that the outcome is linear in them, in each arm of its own for Lin's and g-computation.
+All assume that treatment is as good as random given the covariates (unconditionally for the difference in means), and
+all but the first that the outcome is linear in them, by arm for Lin's estimator and g-computation.
 """
 
 from dataclasses import replace
@@ -54,11 +54,11 @@ def _difference_in_means(plan: Plan) -> Estimate:
 
 
 def _satterthwaite(fit: Linear, treated: NDArray[np.bool_], weights: Vector | None) -> float:
-    """Degrees of freedom of HC2: Welch's without sampling weights.
+    """Return the degrees of freedom of HC2: Welch's without sampling weights.
 
     The variance of each arm's mean is a quadratic form ε'Mε in its errors; with equal variances and normal errors it
-    has tr(M)²/tr(M²) degrees of freedom, which are the arm's rows less 1 where their weights are equal. Those of the
-    sum are Welch's (1947) and Satterthwaite's, as in Imbens and Kolesár 2016, doi 10.1162/REST_a_00552, section 3.
+    has tr(M)²/tr(M²) degrees of freedom, which are the arm's rows less 1 for equal weights. Those of the sum are
+    Welch's (1947) and Satterthwaite's, as in Imbens and Kolesár 2016, doi 10.1162/REST_a_00552, section 3.
     """
     variances, inverses = [], []
     for arm in (treated, ~treated):
@@ -69,12 +69,12 @@ def _satterthwaite(fit: Linear, treated: NDArray[np.bool_], weights: Vector | No
     total = sum(variances)
     if total <= 0:
         return float(len(treated) - fit.parameters)
-    # By shares, for squares of variances may not be representable.
+    # Use shares, because squares of variances may overflow.
     return 1.0 / sum((each / total) ** 2 * inverse for each, inverse in zip(variances, inverses, strict=True))
 
 
 def _trace_ratio(p: Vector) -> float:
-    """tr(M²)/tr(M)² of M = (I - p1')'D(I - p1'), the diagonal of D being p²/(1 - p)."""
+    """Return tr(M²)/tr(M)² of M = (I - p1')'D(I - p1'), the diagonal of D being p²/(1 - p)."""
     d = np.square(p) / (1.0 - p)
     pp, pd, dd, sum_d = float(p @ p), float(p @ d), float(d @ d), float(d.sum())
     trace = sum_d - 2.0 * pd + sum_d * pp
@@ -131,14 +131,14 @@ def _lin_interacted(plan: Plan) -> Estimate:
 
 
 def _arm_leverages(arms: ArmFits, treated: Vector) -> Vector:
-    """(n,) leverages of the interacted regression, which are those of each row's own arm."""
+    """Return (n,) leverages of the interacted regression, which are those of each row's own arm."""
     columns = np.arange(arms.frame.at["x"].stop)
     control, other = (leverages(arms.frame, columns, inverse) for inverse in arms.inverses)
     return np.where(treated > 0, other, control)
 
 
 def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes, count: int) -> Vector | str:
-    """(count,) the contrast at the whole sample's mean without each cluster."""
+    """Return (count,) the contrast at the full-sample mean without each cluster."""
     frame = arms.frame
     k, y = frame.at["x"].stop, frame.column("y")
     if 2 * count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
@@ -156,7 +156,7 @@ def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes
 
 
 def g_computation(plan: Plan, *, target: str) -> Estimate:
-    """The mean difference of the arms' predictions over all rows (ATE), the treated (ATT) or the untreated (ATC)."""
+    """Return the mean difference of the arms' predictions over all rows (ATE), the treated (ATT) or untreated (ATC)."""
     sample = plan.outcome_sample()
     arms, treated = plan.outcome(sample), plan.treated(sample)
     over = {"ATE": None, "ATT": treated, "ATC": 1.0 - treated}[target]
@@ -195,7 +195,7 @@ def _by_arms(plan: Plan) -> str | None:
 
 
 _REGRESSION_ERROR = "HC1, HC3 under 250 rows; CRV1 with t(G-1) when clustered, CRV3 with few clusters"
-_STACKED_ERROR = "M-estimation: the influence function of predictions and arm regressions together"
+_STACKED_ERROR = "M-estimation: the influence function of predictions and arm regressions jointly"
 _MORE = ("weights", "cluster")
 _ADJUSTS = "treatment is as good as random given the covariates"
 
@@ -220,10 +220,10 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="ols_adjustment",
         family=_FAMILY,
         estimand="ATE",
-        summary=f"Coefficient of the treatment in a linear regression on the covariates; {_ADJUSTS}, with one effect.",
+        summary=f"Coefficient of the treatment in a linear regression on the covariates; {_ADJUSTS}, one effect.",
         requires=("y", "treatment"),
         optional=("covariates", "fixed_effects", *_MORE),
-        standard_error=f"{_REGRESSION_ERROR}; beside fixed effects never HC2 or HC3",
+        standard_error=f"{_REGRESSION_ERROR}; never HC2 or HC3 with absorbed fixed effects",
         paper="Angrist and Pischke 2009, Mostly Harmless Econometrics, equation 3.2.7",
         checked_against="statsmodels OLS and WLS, pyfixest",
         laws=CROSS_SECTION_LAWS | {"scale_treatment"},
@@ -235,7 +235,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="lin_interacted",
         family=_FAMILY,
         estimand="ATE",
-        summary=f"Regression on treatment, centred covariates and their products; {_ADJUSTS}, a line for each arm.",
+        summary=f"Regression on treatment, centred covariates and their products; {_ADJUSTS}, outcomes linear by arm.",
         requires=("y", "treatment", "covariates"),
         optional=_MORE,
         standard_error=_REGRESSION_ERROR,

@@ -1,7 +1,7 @@
-"""Stratification on the propensity score: arms are compared within strata of it, and the differences averaged.
+"""Propensity score stratification: differences of means within strata of the score, averaged over the strata.
 
 Assumes that treatment is as good as random given the covariates of the treatment model, that this model (a logit) is
-right, and that within a stratum the score matters no more: five strata leave about a tenth of its bias.
+correctly specified, and that the score is irrelevant within strata: five strata leave about a tenth of its bias.
 """
 
 from dataclasses import dataclass, replace
@@ -35,12 +35,12 @@ _METHOD = "within and between strata"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Strata:
-    """Rows by stratum of the score, from the lowest.
+    """Rows by propensity score stratum, from the lowest.
 
     Attributes:
         codes: (n,) the stratum of each row.
-        count: how many strata there are.
-        merged: how many more there were before those that lacked rows of an arm were joined to their neighbours.
+        count: number of strata.
+        merged: number of strata that were merged into neighbours because they lacked rows of an arm.
         rows, mass: (count, 2) rows and sampling weights of the untreated and the treated.
     """
 
@@ -52,7 +52,7 @@ class _Strata:
 
     @property
     def share(self) -> Vector:
-        """(count,) of all rows, by sampling weights."""
+        """The (count,) share of each stratum, by sampling weights."""
         return np.asarray(self.mass.sum(axis=1) / self.mass.sum())
 
 
@@ -64,7 +64,7 @@ def _propensity_strata(plan: Plan) -> Estimate:
     means = np.bincount(cells, weights * y, 2 * strata.count).reshape(-1, 2) / strata.mass
     differences = means[:, 1] - means[:, 0]
     value = float(strata.share @ differences)
-    # The unbiased variance of each cell; the average over strata also moves with their shares in the sample.
+    # The unbiased variance of each cell; the average over strata also varies with their sample shares.
     unbiased = np.sqrt(strata.rows / (strata.rows - 1.0)) / strata.mass * strata.share[:, None]
     residuals = np.where(t > 0, 1.0, -1.0) * (y - means.ravel()[cells])
     within = weights * residuals * unbiased.ravel()[cells]
@@ -79,8 +79,8 @@ def _propensity_strata(plan: Plan) -> Estimate:
         left = "1 stratum is" if strata.count == 1 else f"{strata.count} strata are"
         warnings = (
             *warnings,
-            f"Strata with fewer than {_FEWEST} rows of an arm were joined to their neighbours and {left} left; what "
-            "the covariates still differ by within them biases the estimate.",
+            f"Strata with fewer than {_FEWEST} rows of an arm were merged with their neighbours and {left} left; "
+            "residual confounding within them biases the estimate.",
         )
     return make_estimate(
         EstimateId("propensity_strata", _FAMILY, "ATE"), plan, sample, value, contributions,
@@ -92,7 +92,7 @@ def _propensity_strata(plan: Plan) -> Estimate:
 
 
 def stratum_weights(plan: Plan) -> tuple[Sample, Vector, Vector]:
-    """The rows, and the (n,) weights of the treated and of the untreated that the strata amount to."""
+    """Return the rows, and the (n,) implied weights of the treated and of the untreated."""
     sample = plan.propensity_sample()
     return sample, *_arm_weights(_strata(plan, sample), plan.treated(sample), _weights(plan, sample))
 
@@ -129,16 +129,16 @@ def _strata(plan: Plan, sample: Sample) -> _Strata:
 
 
 def _cut(e: Vector, weights: Vector, count: int) -> NDArray[np.integer]:
-    """(n,) which of `count` equal shares of the rows each is in, by its score.
+    """Return (n,) the score quantile group of each row, of `count` groups with equal shares.
 
-    Rows of equal scores stand together at the middle of the shares that they take up (Hazen's definition of a
-    quantile), so that neither repeating all rows nor turning the score around changes who is with whom. A place on an
-    edge counts to the share nearer to the middle; on the edge in the middle, to that of the nearer neighbour.
+    Tied rows take the midpoint of their cumulative shares (Hazen's definition of a quantile), so that neither repeating
+    all rows nor reversing the score changes the groups. A point on a boundary falls into the group nearer to the
+    middle; on the middle boundary, into that of the nearer neighbour.
     """
     groups, size = tie_groups(e)
     mass = np.bincount(groups, weights, size)
     place = (np.cumsum(mass) - mass / 2) * (count / mass.sum())
-    # A sum of weights in another order must not move a row across an edge.
+    # Another summation order of the weights must not move a row across a boundary.
     place = np.round(place, 9)
     stratum = np.floor(place)
     stratum -= (place == stratum) & (place > count / 2)
@@ -151,12 +151,12 @@ def _cut(e: Vector, weights: Vector, count: int) -> NDArray[np.integer]:
 
 
 def _codes_of(count: int) -> np.dtype[np.integer]:
-    """The narrowest type that holds the number of each stratum of each arm."""
+    """Return the narrowest integer type that holds the number of each stratum and arm."""
     return np.min_scalar_type(2 * count - 1)
 
 
 def _joined(rows: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(strata,) numbers without gaps once those that lack rows of an arm are joined to neighbours, from the ends in."""
+    """Return (strata,) numbers without gaps after strata that lack rows of an arm are merged, from the ends inwards."""
     groups = [[stratum] for stratum in range(len(rows)) if rows[stratum].sum() > 0]
     while len(groups) > 1:
         short = [place for place, group in enumerate(groups) if rows[group].sum(axis=0).min() < _FEWEST]
@@ -196,7 +196,7 @@ def _source(propensity: Propensity) -> str:
 
 def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to stratify by."
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' for the strata."
     sample = plan.propensity_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):
@@ -211,11 +211,11 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="propensity_strata",
         family=_FAMILY,
         estimand="ATE",
-        summary="Average of the differences of means within strata of the probability of treatment, fifths unless told "
-        "otherwise; treatment is as good as random given the covariates, and within a stratum given nothing.",
+        summary="Average of the differences of means within strata of the propensity score, fifths by default; "
+        "treatment is as good as random given the covariates, and as good as random within a stratum.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "pscore", "weights", "cluster"),
-        standard_error="the variances within strata, and that of their shares; the score is taken as given",
+        standard_error="the variances within strata, and that of their shares; the score is taken as known",
         paper="Rosenbaum and Rubin 1984, JASA 79, sections 2 and 3; Hernán and Robins, What If, section 15.3",
         doi="10.1080/01621459.1984.10478078",
         checked_against="statsmodels OLS saturated in the strata; post-stratification where the score has few values",

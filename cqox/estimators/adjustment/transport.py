@@ -1,9 +1,10 @@
-"""Transport: the effect in a target population, from treatment and outcomes that only a source population has.
+"""Transportability: the effect in a target population, from treatment and outcomes observed in a source population
+only.
 
-All assume that treatment is as good as random given the covariates within the source, that the covariates hold whatever
-moves the effect and differs between the populations, and that every kind of unit of the target is also in the source.
-Weighting needs the model of who is in the source (a logit), g-computation that of the outcome (linear in each arm); the
-doubly robust estimate needs one of the two.
+All assume that treatment is as good as random given the covariates within the source, that the covariates include all
+effect modifiers whose distribution differs between the populations, and overlap of target and source. Weighting needs a
+model of membership in the source (a logit), g-computation one of the outcome (linear in each arm); the doubly robust
+estimate needs one of the two.
 """
 
 from dataclasses import dataclass, replace
@@ -43,7 +44,7 @@ _FEW = 0.2
 _FAR_APART = 0.1
 _ROWS_PER_COEFFICIENT = 10
 _ROUNDING = 1e-12
-"""A standard deviation in the target, of columns that are standardised over both populations, below which it is 0."""
+"""A standard deviation in the target, of columns standardised over both populations, below which it counts as 0."""
 
 type Use = Literal["weights", "outcomes", "both"]
 
@@ -56,15 +57,15 @@ _NAMES: dict[Use, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Populations:
-    """Source and target together, with what is fitted on them.
+    """Source and target together, with the models fitted on them.
 
     Attributes:
         sample: the rows of both.
-        source: (n,) whether a row of the sample belongs to the source.
+        source: (n,) True if a row of the sample belongs to the source.
         weights: (n,) sampling weights of mean 1.
         everybody: the covariates of both.
         within: the covariates, treatment and outcome of the source.
-        belonging: each row's probability of the source.
+        belonging: each row's probability of membership in the source.
         treatment: each source row's probability of treatment.
     """
 
@@ -79,14 +80,14 @@ class _Populations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arm:
-    """What one arm of the source says of its mean in the target, all standardised.
+    """One arm of the source: the parts of its estimated mean in the target, all standardised.
 
     Attributes:
-        value: the weighted mean of its residuals.
-        line: (k,) its regression.
-        moved: (source rows,) contributions by way of the weights.
-        fitted: (source rows,) contributions by way of the regression's coefficients.
-        warnings: doubts about its predictions.
+        value: the weighted mean of the residuals.
+        line: (k,) coefficients of the regression.
+        moved: (source rows,) contributions through the weights.
+        fitted: (source rows,) contributions through the regression's coefficients.
+        warnings: caveats about its predictions.
     """
 
     value: float
@@ -109,7 +110,7 @@ def _transported(plan: Plan, *, use: Use) -> Estimate:
     moved = treated.moved - control.moved
     contributions[inside] = moved + treated.fitted - control.fitted
     if use != "outcomes":
-        # A weight falls with the odds of the source, and with the probability of the row's arm.
+        # A weight is the odds of the target, divided by the probability of the row's arm.
         slopes = np.zeros(found.sample.n)
         slopes[inside] = -moved
         contributions += score_correction(found.belonging, inside.astype(np.float64), slopes)
@@ -129,7 +130,8 @@ def _transported(plan: Plan, *, use: Use) -> Estimate:
 
 
 def _with_clusters_of_arms(plan: Plan, found: _Populations, uncertainty: Uncertainty) -> Uncertainty:
-    """The uncertainty with what is to be said of the arms' clusters in the source: of one there is no error."""
+    """Return the uncertainty with the warnings about clusters by arm in the source; without an error if one has only
+    1."""
     arm_codes = np.full(found.sample.n, -1.0)
     arm_codes[found.source] = found.within.sample.take(_mapped(plan.data.treatment))
     by_arm = clusters_by_arm(plan.clusters(found.sample).codes, arm_codes)
@@ -143,7 +145,7 @@ def _with_clusters_of_arms(plan: Plan, found: _Populations, uncertainty: Uncerta
 
 
 def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: Vector) -> _Arm:
-    """The arm of the source rows `own`, where the covariates' mean in the target is the (k,) goal.
+    """Return the arm of the source rows `own`, where the covariates' mean in the target is the (k,) goal.
 
     Raises:
         UnusableData: it has too few rows for a regression.
@@ -173,20 +175,20 @@ def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: 
         reach = reach - frame.matrix[:k] @ share
     fitted = np.where(own, weights * residual, 0.0) * ((inverse @ reach) @ frame.matrix[:k])
     doubt = (
-        f"In the {'treated' if arm else 'untreated'} rows of the source some columns do not vary on their own, so that "
-        f"predictions extrapolate: {listed(lost)}."
+        f"In the {'treated' if arm else 'untreated'} rows of the source some columns are collinear or constant, so "
+        f"that predictions extrapolate: {listed(lost)}."
     )
     return _Arm(value=value, line=line, moved=moved, fitted=fitted, warnings=(doubt,) if lost else ())
 
 
 def _inverse_odds(found: _Populations) -> Vector:
-    """(source rows,) odds of the target: how many units of the target a row of the source stands for."""
+    """Return (source rows,) odds of the target: the number of target units that a source row represents."""
     belonging = found.belonging.used[found.source]
     return np.asarray((1.0 - belonging) / belonging)
 
 
 def _target_columns(found: _Populations) -> Matrix:
-    """(k, target rows) the covariates of the target, standardised as those of the source are."""
+    """Return (k, target rows) the covariates of the target, standardised as those of the source are."""
     whole, within = found.everybody, found.within
     k = within.at["x"].stop
     place = [whole.labels.index(label) for label in within.labels[:k]]
@@ -201,7 +203,7 @@ def _target_columns(found: _Populations) -> Matrix:
 def _described(
     plan: Plan, found: _Populations, inverse_odds: Vector, use: Use
 ) -> tuple[float, dict[str, Json], list[str]]:
-    """Effective source rows, how alike the populations are, and doubts."""
+    """Return the effective number of source rows, the balance of the populations, and warnings."""
     inside, weights = found.source, found.weights
     weighting = weights[inside] * inverse_odds
     rows = int(np.count_nonzero(inside))
@@ -219,8 +221,8 @@ def _described(
     unseen = [label for label in found.within.dropped if label not in found.everybody.dropped]
     if unseen:
         warnings.append(
-            f"In the source {listed(unseen, 3)} does not vary on its own, and in the target it does: what units that "
-            "the source has none of would gain is not in these data."
+            f"In the source {listed(unseen, 3)} does not vary on its own, and in the target it does: the effect on "
+            "units that the source does not contain is not identified."
         )
     if use != "outcomes":
         warnings += [*found.belonging.warnings, *found.treatment.warnings]
@@ -230,23 +232,23 @@ def _described(
     if not plan.has("cluster") and arms.min() < _ROWS_PER_COEFFICIENT * coefficients:
         warnings.append(
             f"The {'treated' if arms[1] <= arms[0] else 'untreated'} arm of the source has {arms.min()} rows for "
-            f"{coefficients} coefficients: the interval is right in large samples and may be too narrow here."
+            f"{coefficients} coefficients: the interval is asymptotic and may be too narrow here."
         )
     if effective < _FEW * rows:
         warnings.append(
-            f"Weighted to the target, the {rows} source rows count as {effective:.1f}: the populations are far apart."
+            f"Weighted to the target, the {rows} source rows count as {effective:.1f} effective rows: overlap is poor."
         )
     apart = [label for label, (_, after) in differences.items() if after is not None and abs(after) > _FAR_APART]
     if apart and use != "outcomes":
         warnings.append(
             f"After weighting, source and target still differ in {listed(apart, 3)} by more than {_FAR_APART} standard "
-            "deviations: the model of who is in the source does not hold."
+            "deviations: the model of membership in the source is misspecified."
         )
     return effective, details, warnings
 
 
 def _differences(found: _Populations, weighting: Vector) -> dict[str, tuple[float | None, float | None]]:
-    """Standardised differences of the covariates between target and source, before and after weighting."""
+    """Return standardised mean differences of the covariates between target and source, before and after weighting."""
     whole, inside, weights = found.everybody, found.source, found.weights
     details = {}
     for column in range(1, whole.at["x"].stop):
@@ -270,7 +272,7 @@ def _populations(plan: Plan) -> _Populations:
 
 
 def _rows(plan: Plan) -> tuple[Sample, Sample]:
-    """The rows of both populations that are complete in what they are used for, and those of the source."""
+    """Return the complete cases of both populations, and those of the source."""
 
     def make() -> tuple[Sample, Sample]:
         covered, complete = plan.sample("sample", "covariates"), _complete_source(plan)
@@ -374,7 +376,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     _entry(
         "weights",
-        "Difference of the source's means, each row weighted by its odds of the target over its chance of its arm.",
+        "Difference of the source's means, each row weighted by its odds of the target over its arm's probability.",
         "section 5.2",
     ),
     _entry(

@@ -1,8 +1,9 @@
-"""Weighting: by the inverse probability of treatment, by the overlap of the arms, and by entropy balancing.
+"""Weighting: inverse probability of treatment weights, overlap weights, and entropy balancing.
 
 All assume that treatment is as good as random given the covariates of the treatment model, and the first two that this
-model (a logit) is right. Inverse probabilities need every kind of unit in either arm; overlap weights look where both
-arms are; entropy balancing needs no probability, but an outcome linear in the covariates or weights of its own form.
+model (a logit) is correctly specified. Inverse probability weighting needs overlap of the arms; overlap weights target
+the population in which the arms overlap; entropy balancing needs no propensity score, but an outcome linear in the
+covariates or weights of its functional form.
 """
 
 from functools import partial
@@ -33,14 +34,14 @@ __all__ = ["ESTIMATORS", "balanced_weights", "balancing_weights", "entropy_balan
 
 _FAMILY = "weighting"
 _BLOCK = 65_536
-"""Rows whose weights are computed at a time."""
+"""Number of rows whose weights are computed at a time."""
 
 type Target = Literal["ATE", "ATT", "ATC", "ATO"]
 type Population = Literal["ATE", "ATT", "ATC"]
 
 
 def hajek(plan: Plan, *, target: Target) -> Estimate:
-    """The difference of weighted means, with weights that give both arms the covariates of the target population."""
+    """Return the difference of weighted means, with weights that balance both arms to the target population."""
     sample = plan.propensity_sample()
     propensity = plan.propensity(sample)
     t, y = plan.treated(sample), sample.take(plan.data.y)
@@ -62,7 +63,7 @@ def hajek(plan: Plan, *, target: Target) -> Estimate:
         "propensity": "given" if propensity.known else "logit",
     }
     name = "overlap_weights" if target == "ATO" else f"ipw_{target.lower()}"
-    # Weights that vanish where the other arm is absent need no warning of it.
+    # Weights that vanish where there is no overlap need no warning about it.
     doubts = () if target == "ATO" else propensity.warnings
     return make_estimate(
         EstimateId(name, _FAMILY, target), plan, sample, value, contributions, uncertainty,
@@ -82,7 +83,8 @@ def _weight_diagnostics(treated: Vector, control: Vector, means: tuple[float, fl
 
 
 def balancing_weights(target: Target, t: Vector, e: Vector) -> tuple[Vector, Vector, Vector]:
-    """(n,) weights of the treated rows, of the untreated rows, and the derivative of a row's weight by its logit."""
+    """Return (n,) weights of the treated rows, of the untreated rows, and the derivative of the weights by the
+    logit."""
     treated, control, slopes = (np.empty(len(t)) for _ in range(3))
     for start in range(0, len(t), _BLOCK):
         s = slice(start, start + _BLOCK)
@@ -105,14 +107,14 @@ def _balancing_block(target: Target, t: Vector, e: Vector) -> tuple[Vector, Vect
 
 
 def entropy_balancing(plan: Plan, *, target: Population) -> Estimate:
-    """The difference of weighted means, by the least uneven weights that balance the covariates' means exactly."""
+    """Return the difference of weighted means under entropy balancing weights."""
     sample = _balanced_sample(plan)
     frame = _balanced_frame(plan, sample)
     t = plan.treated(sample)
     control, treated = tilts = _tilts(plan, frame, t, target)
     value, scale = treated.mean - control.mean, float(frame.scale[frame.column("y")])
     # Stacked moments: the arms' means, the multipliers, and the population's means of the covariates, on which both
-    # arms' means depend by the slopes of the outcome.
+    # arms' means depend through the slopes of the outcome.
     contributions = treated.weights * treated.residuals - control.weights * control.residuals
     share = _population(target, t) * (1.0 if frame.weights is None else frame.weights)  # a copy, to be scaled
     k = frame.at["x"].stop
@@ -140,7 +142,7 @@ def entropy_balancing(plan: Plan, *, target: Population) -> Estimate:
 
 
 def balanced_weights(plan: Plan, target: Population) -> tuple[Sample, Vector, Vector]:
-    """The rows of entropy balancing, and its (n,) weights of the treated and of the untreated.
+    """Return the rows of entropy balancing, and its (n,) weights of the treated and of the untreated.
 
     Raises:
         UnusableData: no weights balance the covariates.
@@ -160,12 +162,12 @@ def _balanced_frame(plan: Plan, sample: Sample) -> Frame:
 
 
 def _population(target: Population, t: Vector) -> Vector:
-    """(n,) 1 for the rows whose covariate means are to be met."""
+    """Return (n,) 1 for the rows of the target population of the covariate means."""
     return {"ATE": np.ones_like(t), "ATT": t, "ATC": 1.0 - t}[target]
 
 
 def _tilts(plan: Plan, frame: Frame, t: Vector, target: Population) -> tuple[Tilt, Tilt]:
-    """The weights of the untreated and of the treated."""
+    """Return the weights of the untreated and of the treated."""
 
     def both() -> tuple[Tilt, Tilt]:
         means = mean_columns(frame, _population(target, t))[1:]
@@ -177,7 +179,7 @@ def _tilts(plan: Plan, frame: Frame, t: Vector, target: Population) -> tuple[Til
 
 def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to weight by."
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' for the weights."
     sample = plan.propensity_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):
@@ -189,7 +191,7 @@ def _rule(plan: Plan) -> str | None:
 
 def _balancing_rule(plan: Plan, *, target: Population) -> str | None:
     if not plan.has("propensity_covariates"):
-        return "It needs 'covariates' or 'propensity_covariates' to balance; it has no use for a 'pscore'."
+        return "It needs 'covariates' or 'propensity_covariates' to balance; it does not use a 'pscore'."
     sample = _balanced_sample(plan)
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None:
@@ -225,16 +227,16 @@ def _balancing_entry(target: Population, population: str, right: str, flipped: P
         name=f"entropy_balancing_{target.lower()}",
         family=_FAMILY,
         estimand=target,
-        summary=f"Difference of means under the least uneven weights that give both arms the covariate means of "
+        summary=f"Difference of means under the maximum entropy weights that give both arms the covariate means of "
         f"{population} exactly; treatment is as good as random given the covariates, and outcomes are linear in them "
         f"or {right}.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "weights", "cluster"),
-        standard_error="M-estimation: the weights, the means to be met and the means of the outcome together",
+        standard_error="M-estimation: the weights, the target means and the means of the outcome jointly",
         paper="Hainmueller 2012, Political Analysis 20, equations 5 to 7; error by Zhao and Percival 2017, "
         "doi:10.1515/jci-2016-0010",
         doi="10.1093/pan/mpr025",
-        checked_against="the moments to be met, scipy's constrained optimum, a numerical sandwich",
+        checked_against="the balance conditions, scipy's constrained optimum, a numerical sandwich",
         laws=CROSS_SECTION_LAWS,
         rule=partial(_balancing_rule, target=target),
         compute=partial(entropy_balancing, target=target),
@@ -249,8 +251,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="overlap_weights",
         family=_FAMILY,
         estimand="ATO",
-        summary="Difference of means weighted by the probability of the other arm, which speaks for the units that "
-        "either arm could have had; treatment is as good as random given the covariates.",
+        summary="Difference of means weighted by the probability of the other arm, which targets the population in "
+        "which the arms overlap; treatment is as good as random given the covariates.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "pscore", "weights", "cluster"),
         standard_error=_SCORE_ERROR,

@@ -1,1 +1,1 @@
-"""Matching with replacement, and the pairs that sensitivity analyses read."""
+"""Matching with replacement, and the matched pairs of sensitivity analyses."""

@@ -1,10 +1,10 @@
-"""Matching with replacement, and its standard errors by Abadie and Imbens.
+"""Matching estimators with replacement, and their Abadie-Imbens standard errors.
 
-A row's missing outcome is the mean of its matches, all that are as near as the last of them included. With K the sum of
-the shares of others' means that a row makes up, and K' the sum of their squares, the variance of the estimate is that
-of the rows' effects and, for rows that stand in for others, (K² + 2K - K')σ² where they were matched themselves and
-(K² - K')σ² where not (Abadie and Imbens 2006, doi:10.1111/j.1468-0262.2006.00655.x; with ties, Abadie, Drukker, Herr
-and Imbens 2004, Stata Journal 4). A score that was fitted changes it once more (2016, doi:10.3982/ECTA11293).
+A row's missing outcome is imputed by the mean of its matches, ties with the last of them included. With K the sum of a
+row's shares in the means of others, and K' the sum of their squares, the variance of the estimate is that of the rows'
+effects plus, for rows used as matches, (K² + 2K - K')σ² if they were matched themselves and (K² - K')σ² if not (Abadie
+and Imbens 2006, doi:10.1111/j.1468-0262.2006.00655.x; with ties, Abadie, Drukker, Herr and Imbens 2004, Stata Journal
+4). An estimated score changes it once more (2016, doi:10.3982/ECTA11293).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,13 +31,13 @@ __all__ = [
 
 BOTH: tuple[Arm, Arm] = (0, 1)
 SIGNS: tuple[float, float] = (-1.0, 1.0)
-"""Of an arm's own outcome in an effect."""
+"""Weight of a row's own outcome in its effect, by arm."""
 
 type Pair = tuple[Vector, Vector]
 """One vector for the untreated rows and one for the treated."""
 
 type Marks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
-"""The same, of truth values."""
+"""The same for booleans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +56,11 @@ class Arms:
 
     @property
     def n(self) -> int:
-        """Rows of both arms."""
+        """Number of rows of both arms."""
         return len(self.rows[0]) + len(self.rows[1])
 
     def together(self, values: Pair) -> Vector:
-        """(n,) values of both arms, by row of the sample."""
+        """Return (n,) values of both arms, by row of the sample."""
         result = np.empty(self.n)
         for rows, own in zip(self.rows, values, strict=True):
             result[rows] = own
@@ -69,14 +69,14 @@ class Arms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
-    """Who was matched with whom.
+    """The matched sets.
 
     Attributes:
         sets: by arm whose rows were matched, the matches of its rows.
-        kept: whether a row has a match; not where it was not to be matched.
+        kept: True if a row has a match; False where it was not to be matched.
         usage: K of each row.
         squares: K' of each row.
-        used: whether a row is a match of another.
+        used: True if a row is a match of another.
     """
 
     sets: Mapping[Arm, Neighbors]
@@ -87,12 +87,12 @@ class Matched:
 
     @property
     def n(self) -> float:
-        """Rows that have a match, over which effects are averaged."""
+        """Number of rows that have a match, over which effects are averaged."""
         return float(self.kept[0].sum() + self.kept[1].sum())
 
 
 def matched(search: Search, arms: Arms, queries: Sequence[Arm], least: int, within: float | None = None) -> Matched:
-    """The matches of the rows of some arms in the other arm."""
+    """Return the matches of the rows of some arms in the other arm."""
     usage, squares = ([np.zeros(len(y)) for y in arms.y] for _ in range(2))
     kept, used = ([np.zeros(len(y), dtype=np.bool_) for y in arms.y] for _ in range(2))
     sets: dict[Arm, Neighbors] = {}
@@ -114,18 +114,18 @@ def matched(search: Search, arms: Arms, queries: Sequence[Arm], least: int, with
 
 
 def averages(found: Neighbors, values: Vector) -> Vector:
-    """(queries,) means of (targets,) values over each set, 0 where it is empty."""
+    """Return (queries,) means of (targets,) values over each set, 0 where it is empty."""
     return found.sums(values) * _per(1.0, found.counts)
 
 
 def matching_variance(match: Matched, effects: Pair, value: float, variances: Pair) -> float:
-    """The variance of the mean effect of the rows that have a match, for known distances.
+    """Return the variance of the mean effect of the matched rows, for known distances.
 
     Args:
-        match: who was matched.
-        effects: of each row, its outcome less the mean of its matches or the reverse; not looked at without a match.
+        match: the matched sets.
+        effects: of each row, its outcome less the mean of its matches or the reverse; ignored without a match.
         value: their mean.
-        variances: of each row's outcome given its place, needed where a row is used.
+        variances: conditional variance of each row's outcome, needed where a row is used.
     """
     total = 0.0
     for arm in BOTH:
@@ -142,7 +142,8 @@ def matching_variance(match: Matched, effects: Pair, value: float, variances: Pa
 
 
 def outcome_variances(search: Search, arms: Arms, match: Matched, least: int) -> Pair:
-    """Of each row that is used, the variance of the outcomes of the `least` nearest of its arm, itself among them."""
+    """Return the conditional variance of each used row's outcome, from the `least` nearest of its arm, itself
+    included."""
 
     def variances(arm: Arm) -> Vector:
         found = search.nearest(arm, arm, least, only=match.used[arm])
@@ -160,21 +161,21 @@ def outcome_variances(search: Search, arms: Arms, match: Matched, least: int) ->
 def score_adjustment(
     logit: Logit, inverse: Matrix, search: Search, arms: Arms, own: Arm | None, value: float, least: int
 ) -> float:
-    """What fitting the score adds to the variance, standardised; negative for the mean effect on all rows.
+    """Return the effect of estimating the score on the variance, standardised; negative for the ATE.
 
     With V the variance of the logit's coefficients, that is -c'Vc for all rows (theorem 1) and -c'Vc + d'Vd for one arm
     (theorem 2), with d the derivative of the mean effect by the coefficients. Stata estimates d by matching on the
-    covariates in their own units; weighting what the score leaves of the outcomes does it without a choice of units,
-    and is right wherever the logit is.
+    covariates in their own units; weighting the residuals of the outcomes on the score is independent of units, and is
+    consistent if the logit is correctly specified.
 
     Args:
         logit: the fit.
         inverse: (k, k) V.
-        search: finds rows by their scores.
+        search: nearest-neighbour search on the score.
         arms: the rows by arm.
-        own: the arm whose mean effect it is; all rows where None.
+        own: the arm of the mean effect; all rows where None.
         value: the mean effect, standardised.
-        least: rows by which a covariance is estimated.
+        least: number of rows by which a covariance is estimated.
     """
     e = logit.probabilities
     if own is None:
@@ -191,7 +192,7 @@ def score_adjustment(
 
 
 def _one_arm_slopes(e: Vector, search: Search, arms: Arms, own: Arm, value: float, least: int) -> Matrix:
-    """(2, n) whose products with the covariates are the c and the d of `score_adjustment` for one arm."""
+    """Return (2, n) whose products with the covariates are the c and the d of `score_adjustment` for one arm."""
 
     def share(target: Arm, query: Arm) -> Vector:
         lean = _lean(arms, e, query, own == 1)
@@ -211,13 +212,13 @@ def _one_arm_slopes(e: Vector, search: Search, arms: Arms, own: Arm, value: floa
 
 
 def _lean(arms: Arms, e: Vector, arm: Arm, treated: bool) -> Vector:
-    """The probabilities of the rows of an arm to be treated, or not to be."""
+    """Return the probabilities of the rows of an arm to be treated, or to be untreated."""
     score = e[arms.rows[arm]]
     return score if treated else np.subtract(1, score, out=score)
 
 
 def _smoothed(search: Search, arms: Arms, least: int) -> Pair:
-    """(n,) mean outcomes of the untreated and of the treated with scores nearest to each row's, itself left out."""
+    """Return (n,) mean outcomes of the untreated and the treated with the nearest scores, the row itself left out."""
 
     def means(arm: Arm) -> Vector:
         own = search.nearest(arm, arm, least + 1)
@@ -229,10 +230,10 @@ def _smoothed(search: Search, arms: Arms, least: int) -> Pair:
 
 
 def _score_slopes(search: Search, arms: Arms, share: Callable[[Arm, Arm], Vector], least: int) -> Vector:
-    """(n,) whose products with any covariates sum to Σ over rows of share · the covariance of these and the outcome.
+    """Return (n,) whose products with any covariates sum to Σ over rows of share · their covariance with the outcome.
 
-    The covariance at a row is that of the `least` rows of an arm whose scores are nearest to its own, itself among
-    them in its own arm; `share` gives, for the covariances in its first argument, those of the rows of its second.
+    The covariance at a row is that of the `least` rows of an arm with the nearest scores, including the row itself in
+    its own arm; `share` gives, for the covariances in its first argument, those of the rows of its second.
     """
 
     def slopes(target: Arm) -> Vector:
@@ -248,5 +249,5 @@ def _score_slopes(search: Search, arms: Arms, share: Callable[[Arm, Arm], Vector
 
 
 def _per(numerator: float, counts: Vector) -> Vector:
-    """The quotient where counts are positive, else 0."""
+    """Return the quotient where counts are positive, else 0."""
     return np.divide(numerator, counts, out=np.zeros_like(counts), where=counts > 0)

@@ -1,6 +1,6 @@
-"""Pairs of matched rows, of which no row is in two: what comparisons within pairs are made of.
+"""Disjoint matched pairs, for sensitivity analyses that compare within pairs.
 
-They are no estimate of their own: `matching` averages over all rows that are as near, and uses rows several times.
+They are not an estimate of their own: `with_replacement` averages over all ties, and uses rows several times.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ __all__ = ["Pairs", "matched_pairs"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """Pairs of a treated row and one of its nearest untreated rows, no row in two of them.
+    """Pairs of a treated row and one of its nearest untreated rows; no row is in two pairs.
 
     Attributes:
         treated, control: (pairs,) positions of their rows in the data.
-        unmatched: treated rows without a counterpart within the caliper.
-        shared: treated rows whose counterpart is another's.
+        unmatched: number of treated rows without a match within the caliper.
+        shared: number of treated rows whose match belongs to another pair.
     """
 
     treated: NDArray[np.intp]
@@ -31,11 +31,11 @@ class Pairs:
 
 
 def matched_pairs(plan: Plan, name: str) -> Pairs:
-    """The pairs of each treated row with its one nearest untreated row.
+    """Return the pairs of each treated row with its one nearest untreated row.
 
-    Where several rows are as near, each treated row takes one of them, and other treated rows of the same place take
-    others. A row that several treated rows have taken is the counterpart of one of them. Both are drawn by the keys of
-    the rows, so that their order does not matter.
+    Among ties, each treated row takes one, and other treated rows at the same position take others. A row that several
+    treated rows have taken is the match of one of them. Both are drawn by the rows' keys, so that row order does not
+    matter.
 
     Args:
         plan: the request's plan.

@@ -1,6 +1,6 @@
-"""Where the rows of a plan stand for matching: its arms, and the searches of near rows, made once for all their uses.
+"""The arms of a plan and its nearest-neighbour searches, built once and shared.
 
-What is made of the rows found is for `matching` and `matched_pairs`.
+The matched rows are used in `with_replacement` and `pairs`.
 """
 
 from typing import Literal
@@ -18,16 +18,16 @@ __all__ = ["QUERIES", "Target", "arms_of", "scores", "space", "too_many"]
 _COMPARISONS = (2e7, 2e8)
 _COMPARISONS_PER_ROW = 1_500
 _COMPARISONS_NAMED = 2e10
-"""Of a search that a request asks for by name: a minute or two."""
+"""Limit for an estimator that a request names: a minute or two."""
 
 type Target = Literal["ATE", "ATT", "ATC"]
 
 QUERIES: dict[Target, tuple[Arm, ...]] = {"ATE": (0, 1), "ATT": (1,), "ATC": (0,)}
-"""The arms whose rows are matched, by the population that a mean effect is of."""
+"""The arms whose rows are matched, by target population."""
 
 
 def arms_of(plan: Plan, sample: Sample) -> Arms:
-    """The rows of both arms, with their outcomes centred and scaled."""
+    """Return the rows of both arms, with their outcomes centred and scaled."""
 
     def make() -> Arms:
         treated, y = plan.treated(sample) > 0, sample.take(plan.data.y)
@@ -42,13 +42,13 @@ def arms_of(plan: Plan, sample: Sample) -> Arms:
 
 
 def scores(plan: Plan, sample: Sample) -> Line:
-    """The search among the probabilities of treatment."""
+    """Return the search on the propensity score."""
     arms, e = arms_of(plan, sample), plan.propensity(sample).used
     return plan.share(("scores", id(sample)), lambda: Line(e[arms.rows[0]], e[arms.rows[1]]))
 
 
 def space(plan: Plan, sample: Sample) -> Space:
-    """The search among the covariates, by Mahalanobis distance over both arms."""
+    """Return the search on the covariates, by Mahalanobis distance over both arms."""
 
     def make() -> Space:
         frame, arms = plan.frame("xty", sample), arms_of(plan, sample)
@@ -62,18 +62,18 @@ def space(plan: Plan, sample: Sample) -> Space:
 
 
 def too_many(search: Space, sample: Sample, dimensions: int, target: Target, *, named: bool) -> str | None:
-    """A reason where a search would take long; a tree passes over most rows in few dimensions, over none in many.
+    """Return a reason if a search would be slow: a k-d tree prunes in few dimensions only.
 
     Args:
         search: the rows of both arms.
         sample: the rows.
-        dimensions: of the distance.
-        target: the population that the effect is of.
-        named: whether the request names the estimator, which may then take minutes and not only part of a second.
+        dimensions: number of dimensions of the distance.
+        target: the target population.
+        named: True if the request names the estimator, which may then take minutes instead of a fraction of a second.
     """
     cells = search.cells(0), search.cells(1)
     visited = [min(100 * 1.7**dimensions, count) for count in cells]
-    # Each row is looked for among the other arm's; the fewer of both arms, for the variances, among their own.
+    # Each row is searched among the other arm's; for the variances, the smaller arm among its own.
     comparisons = sum(cells[arm] * visited[other_arm(arm)] + min(cells) * max(visited) / 2 for arm in QUERIES[target])
     most = min(max(_COMPARISONS[0], _COMPARISONS_PER_ROW * sample.n), _COMPARISONS[1])
     if named:

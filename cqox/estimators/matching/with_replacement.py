@@ -1,8 +1,8 @@
 """Matching with replacement: on the propensity score, and on the covariates by Mahalanobis distance.
 
-Both assume that treatment is as good as random given the covariates and that every kind of unit (for the ATT, every
-kind of treated unit) could have been in either arm; the first also that the treatment model, a logit, is right. All
-rows that are as near as the last match are matches, so that no order of the rows and no chance decides.
+Both assume that treatment is as good as random given the covariates, and overlap (for the ATT, only for treated units);
+the first also that the treatment model, a logit, is correctly specified. All ties with the last match are matches, so
+that neither row order nor chance matters.
 """
 
 import math
@@ -47,22 +47,22 @@ __all__ = ["ESTIMATORS", "mahalanobis_matching", "matching_weights", "score_matc
 
 _FAMILY = "matching"
 _KNOWN, _FITTED = 3, 2
-"""Rows, itself among them, by which the variance at a row is estimated: two others for known distances as in AI 2006
-and teffects nnmatch, one other for a fitted score as in teffects psmatch."""
+"""Rows, itself included, by which the variance at a row is estimated: two others for known distances as in AI 2006
+and teffects nnmatch, one other for an estimated score as in teffects psmatch."""
 _MOST_ROWS = 3_000_000
 
 type Pair = tuple[Vector, Vector]
 
 
 def score_matching(plan: Plan, *, target: Target) -> Estimate:
-    """The mean difference between rows of the target population and those of the other arm with the nearest scores."""
+    """Return the mean difference between rows of the target population and those of the other arm nearest in score."""
     sample, settings = plan.propensity_sample(), plan.settings
     propensity, arms = plan.propensity(sample), arms_of(plan, sample)
     search = scores(plan, sample)
     match = matched(search, arms, QUERIES[target], settings.matches, settings.caliper)
     if match.n < 2:
         raise UnusableData(
-            f"No row has a counterpart within the caliper of {settings.caliper:g} of its score; widen options.caliper."
+            f"No row has a match within the caliper of {settings.caliper:g} of its score; widen options.caliper."
         )
     effects = _effects(arms, match, None)
     value = _mean(match, effects)
@@ -71,7 +71,7 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
     if propensity.logit is not None:
         own = None if target == "ATE" else QUERIES[target][0]
         fitted = matching_variance(match, effects, value, outcome_variances(search, arms, match, _FITTED))
-        del effects  # of many rows, what follows holds more than the rows themselves
+        del effects  # for many rows, the next steps need the memory
         fitted += score_adjustment(propensity.logit, propensity.inverse, search, arms, own, value, _FITTED)
     uncertainty = _uncertainty(settings, known, fitted, arms.scale)
     return _answer(
@@ -82,8 +82,9 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
 
 
 def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
-    """The mean difference between rows of the target population and the nearest of the other arm, corrected for what a
-    linear regression among the matches says that their covariates still differ by.
+    """Return the mean difference between the target population and its nearest matches, bias-corrected by regression.
+
+    The correction is the difference that a linear regression among the matches predicts from their covariates.
     """
     sample, settings = plan.outcome_sample(), plan.settings
     frame, search = plan.frame("xty", sample), space(plan, sample)
@@ -101,7 +102,7 @@ def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
 
 
 def _lines(frame: Frame, arms: Arms, match: Matched, treated: Vector) -> Pair:
-    """What each arm's regression among its rows that are matches, by how much they are used, predicts for every row.
+    """Return the predictions of each arm's regression among its matches, weighted by use, for every row.
 
     Raises:
         UnusableData: too few rows are matches.
@@ -125,7 +126,8 @@ def _lines(frame: Frame, arms: Arms, match: Matched, treated: Vector) -> Pair:
 
 
 def _effects(arms: Arms, match: Matched, lines: Pair | None) -> Pair:
-    """Each row's outcome less the mean of its matches, or the reverse, both less what a line, if any, says of them."""
+    """Return each row's outcome less the mean of its matches, or the reverse, both less the regression's
+    predictions."""
     effects = [np.zeros(len(y)) for y in arms.y]
     for arm, found in match.sets.items():
         away = other_arm(arm)
@@ -145,15 +147,15 @@ def _mean(match: Matched, effects: Pair) -> float:
 
 
 def _uncertainty(settings: Settings, known: float, fitted: float | None, scale: float) -> Uncertainty:
-    """The error by the variance for a known distance, or by that for a fitted score where there is one."""
+    """Return the standard error for a known distance, or for an estimated score if there is one."""
     notes = []
     if settings.se != "auto":
-        notes.append(f"{settings.se} has no meaning for matches; the standard error is Abadie and Imbens's.")
+        notes.append(f"{settings.se} has no meaning for matching; the standard error is Abadie and Imbens's.")
     variances = {"AI2006": known} if fitted is None else {"AI2006": known, "AI2016": fitted}
     chosen = "AI2006" if fitted is None else "AI2016"
     if fitted is not None and fitted <= 0 < known:
         chosen = "AI2006"
-        notes.append("The adjustment for the fitted score exceeds the variance; the standard error leaves it out.")
+        notes.append("The adjustment for the estimated score exceeds the variance; the standard error leaves it out.")
     variance = variances[chosen]
     return Uncertainty(
         standard_error=math.sqrt(variance) * scale if variance > 0 else None,
@@ -173,8 +175,8 @@ def _answer(
     doubts = [*warnings]
     if lost:
         doubts.append(
-            f"{lost} of {asked} rows have no counterpart within the caliper of {plan.settings.caliper:g} and are left "
-            "out: the estimate speaks for the others."
+            f"{lost} of {asked} rows have no match within the caliper of {plan.settings.caliper:g} and are left "
+            "out: the estimate is for the other rows."
         )
     counts = np.concatenate([found.counts for found in match.sets.values()])
     weights = [match.kept[arm] + match.usage[arm] for arm in BOTH]
@@ -198,12 +200,12 @@ def _answer(
 
 
 def matching_weights(plan: Plan, name: str, target: Target) -> tuple[Sample, Vector, Vector]:
-    """The rows, and the (n,) weights of the treated and of the untreated that matching amounts to.
+    """Return the rows, and the (n,) implied weights of the treated and of the untreated.
 
     Args:
         plan: the request's plan.
         name: `psm` or `nn_mahalanobis`.
-        target: the population.
+        target: the target population.
     """
     settings = plan.settings
     if name == "psm":
@@ -223,16 +225,16 @@ def matching_weights(plan: Plan, name: str, target: Target) -> tuple[Sample, Vec
 
 
 def _independent_rows(plan: Plan, sample: Sample) -> str | None:
-    """A reason where the Abadie-Imbens errors would not hold."""
+    """Return a reason if the Abadie-Imbens errors would not be valid."""
     if plan.has("weights"):
         return (
-            "Matching takes every row for one unit: sampling weights have no place in it. Weighting "
+            "Matching treats every row as one unit and does not support sampling weights. Weighting "
             f"(ipw_ate, ipw_att, entropy_balancing_att) uses '{plan.label('weights')}'; unmapped, matching runs."
         )
     if plan.clusters(sample).codes:
         which = plan.label("cluster") if plan.data.clusters else plan.label("unit_id")
         return (
-            "The standard errors of matching take rows as independent, and those within one "
+            "The standard errors of matching treat rows as independent, and those within one "
             f"'{which}' may not be; weighting and doubly robust estimators allow for clusters."
         )
     return None
@@ -241,14 +243,14 @@ def _independent_rows(plan: Plan, sample: Sample) -> str | None:
 def _enough(plan: Plan, sample: Sample, target: Target) -> str | None:
     if sample.n > _MOST_ROWS:
         return (
-            f"Matching holds all rows and their neighbours in memory at once, which is done for up to {_MOST_ROWS:,}; "
+            f"Matching holds all rows and their neighbours in memory at once, and is limited to {_MOST_ROWS:,} rows; "
             "weighting and doubly robust estimators read the rows in blocks."
         )
     for arm in BOTH:
         rows = plan.arm_rows(sample)[arm]
         if other_arm(arm) in QUERIES[target] and rows < plan.settings.matches:
             return (
-                f"Each row is to have {plan.settings.matches} matches (options.matches), and the "
+                f"Each row needs {plan.settings.matches} matches (options.matches), and the "
                 f"{'treated' if arm else 'untreated'} arm has {rows} complete rows."
             )
     return None
@@ -256,7 +258,7 @@ def _enough(plan: Plan, sample: Sample, target: Target) -> str | None:
 
 def _score_rule(plan: Plan, *, target: Target) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to match by."
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to match on."
     sample = plan.propensity_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample) or _independent_rows(plan, sample)
     reason = reason or _enough(plan, sample, target)
@@ -275,7 +277,7 @@ def _space_rule(plan: Plan, *, target: Target) -> str | None:
         return reason
     dimensions = plan.frame("xty", sample).at["x"].stop - 1
     if not dimensions:
-        return f"None of the covariates ({plan.label('covariates')}) varies, so that there is no distance to match by."
+        return f"None of the covariates ({plan.label('covariates')}) varies, so that there is no distance to match on."
     named = f"nn_mahalanobis_{target.lower()}" in plan.settings.named
     return too_many(space(plan, sample), sample, dimensions, target, named=named)
 
@@ -291,10 +293,10 @@ def _score_entry(target: Target) -> Estimator:
         family=_FAMILY,
         estimand=target,
         summary=f"Mean difference between {_POPULATIONS[target]} and the rows of the other arm with the nearest "
-        "probability of treatment; treatment is as good as random given the covariates.",
+        "propensity score; treatment is as good as random given the covariates.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "pscore"),
-        standard_error=f"{_ERROR} 2016 for a fitted score, 2006 for a given one; never the bootstrap",
+        standard_error=f"{_ERROR} 2016 for an estimated score, 2006 for a given one; never the bootstrap",
         paper="Abadie and Imbens 2016, Econometrica 84, theorems 1 and 2",
         doi="10.3982/ECTA11293",
         checked_against="Stata teffects psmatch (to the digit for the ATE), enumeration of all pairs",

@@ -52,7 +52,7 @@ def test_rows_of_the_source_without_counterparts_in_the_other_arm_are_a_warning(
     kind = np.zeros(900)
     kind[treated[:6]] = kind[np.flatnonzero(data.in_source == 0)[:6]] = 1.0
     warnings = told(data, kind, name)
-    extrapolated = any("untreated rows of the source some columns do not vary" in warning for warning in warnings)
+    extrapolated = any("untreated rows of the source some columns are collinear" in warning for warning in warnings)
     assert extrapolated == (name != "transport_weighting")
     alone = any("6 rows have a probability of treatment within" in warning for warning in warnings)
     assert alone == (name != "transport_g_computation")
@@ -196,7 +196,7 @@ def test_weights_make_the_source_like_the_target(name: str):
 
 def test_a_target_far_from_the_source_is_doubted():
     far = answer(two_populations(3000, shift=2.5), "transport_dr")
-    assert any("populations are far apart" in warning for warning in far.warnings)
+    assert any("overlap is poor" in warning for warning in far.warnings)
 
 
 def test_a_known_probability_of_treatment_is_used():

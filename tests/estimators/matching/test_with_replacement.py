@@ -141,7 +141,7 @@ def test_a_caliper_leaves_out_who_has_no_counterpart_and_says_so(target: str):
     assert result.estimate == pytest.approx(every.estimate(target)[0], rel=1e-9)
     assert result.diagnostics["standard_errors"]["AI2006"] == pytest.approx(every.error(target, 3), rel=1e-8)
     assert result.diagnostics["unmatched_rows"] > 0
-    assert "no counterpart within the caliper of 0.01" in result.warnings[0]
+    assert "no match within the caliper of 0.01" in result.warnings[0]
     nobody = run(ENTRIES[f"psm_{target}"], Plan(data, Settings(caliper=1e-9)))
     assert nobody.status == "skipped"
     assert "options.caliper" in nobody.reason
