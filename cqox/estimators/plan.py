@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def units_repeat(self) -> bool:
-        """Return whether some unit has several rows."""
+        """True if some unit has several rows."""
         unit = self.data.unit
         if unit is None:
             return False
@@ -73,7 +73,7 @@ class Plan:
 
     @property
     def clusters_are_units(self) -> bool:
-        """Return whether the units serve as clusters: no cluster is mapped and units have several rows each."""
+        """True if the units serve as clusters: no cluster is mapped and units have several rows each."""
         return self.units_repeat and not self.data.clusters
 
     def sample(self, *roles: str) -> Sample:

@@ -126,7 +126,7 @@ def test_units_that_are_seen_once_are_no_units():
     left, right = answer(GROUP_TIME, data), answer(GROUP_TIME, replace(data, unit=unit))
     assert (left.estimate, left.standard_error) == (right.estimate, right.standard_error)
     assert left.diagnostics["design"] == "repeated cross-sections"
-    assert any("drawn from one population" in note for note in left.diagnostics["notes"])
+    assert any("sampled from one population" in note for note in left.diagnostics["notes"])
     assert "single row" in refused(IMPUTED, replace(data, unit=unit))
 
 
@@ -179,7 +179,7 @@ def test_clusters_that_are_seen_under_treatment_alone_are_left_out():
     result = answer(GROUP_TIME, path(told))
     without = answer(GROUP_TIME, told.rows(np.flatnonzero(told.clusters[0] != 4)))
     assert result.estimate == pytest.approx(without.estimate, rel=1e-12)
-    assert any("or the first that they are seen in" in note for note in result.diagnostics["notes"])
+    assert any("or the first in which they are observed" in note for note in result.diagnostics["notes"])
 
 
 def test_post_beside_the_treated_group_says_when_it_starts():
@@ -194,9 +194,7 @@ def test_post_beside_the_treated_group_says_when_it_starts():
     assert (left.estimate, left.standard_error) == (right.estimate, right.standard_error)
     by_row = replace(told, post=np.where(np.arange(one.n) % 7 == 0, 1 - told.post, told.post))
     assert "'after' is 1 in some rows of a period" in refused(GROUP_TIME, by_row)
-    assert "must say which rows are of the treated group" in refused(
-        GROUP_TIME, replace(told, treatment=group * told.post)
-    )
+    assert "must mark the rows of the treated group" in refused(GROUP_TIME, replace(told, treatment=group * told.post))
 
 
 def test_data_that_do_not_say_when_a_row_is_treated_say_what_they_need():
@@ -252,7 +250,7 @@ def test_a_single_row_or_cluster_has_no_error_but_a_reason():
     cell = next(row for row in result.diagnostics["group_time"] if (row["cohort"], row["period"]) == (2003, 2006))
     assert (cell["standard_error"], cell["treated_units"]) == (None, 1)
     assert cell["reason"].startswith("Only 1 row is treated")
-    assert any("Fewer than 5 rows are seen in some period of those from 2003" in doubt for doubt in result.warnings)
+    assert any("Fewer than 5 rows are observed in some period of those from 2003" in doubt for doubt in result.warnings)
     joined = np.where(data.cohort == 2003, 999, states())
     result = answer(GROUP_TIME, replace(data, clusters=(joined,)))
     groups = {row["cohort"]: row for row in result.diagnostics["group"]["averages"]}
@@ -265,7 +263,7 @@ def test_covariates_that_leave_no_comparison_are_named_by_their_effects():
     telling = np.where(data.cohort == 2003, 1.0, 0.0) + 1e-3 * np.random.default_rng(0).standard_normal(data.n)
     wider = replace(data, covariates=telling[:, None], propensity_covariates=telling[:, None])
     result = answer(GROUP_TIME, wider)
-    assert any("almost without error" in doubt for doubt in result.warnings)
+    assert any("almost perfectly" in doubt for doubt in result.warnings)
     assert not any(cohort == 2003 for cohort, _ in effects(result))
     few = np.flatnonzero((data.cohort == 2004) & (data.time == 5))
     result = answer(GROUP_TIME, data.rows(np.setdiff1d(np.arange(data.n), few[2:])))

@@ -34,7 +34,7 @@ class Absorption:
 
     @property
     def degrees(self) -> int:
-        """Return the degrees of freedom of the effects: all levels, less one for each effect after the first."""
+        """The degrees of freedom of the effects: all levels, less one for each effect after the first."""
         return sum(self.levels) - (len(self.levels) - 1)
 
     def degrees_not_nested(self, clusters: Sequence[Codes]) -> int:

@@ -33,7 +33,7 @@ class Counted:
 
     @property
     def whole(self) -> Codes | None:
-        """Return (periods,) integer calendar units, if each period spans one or several of them; else None."""
+        """(periods,) integer calendar units, if each period spans one or several of them; else None."""
         return None if self.unit in ("day", "period", "number") else np.rint(self.values).astype(np.int64)
 
 

@@ -64,7 +64,7 @@ class Frame:
 
     @property
     def n(self) -> int:
-        """Return the number of rows."""
+        """The number of rows."""
         return self.sample.n
 
     def column(self, name: str) -> int:

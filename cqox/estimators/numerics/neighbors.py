@@ -41,7 +41,7 @@ class Neighbors(Protocol):
 
     @property
     def counts(self) -> Vector:
-        """Return (queries,) set sizes; 0 where the row was not searched or has no neighbour within the caliper."""
+        """(queries,) set sizes; 0 where the row was not searched or has no neighbour within the caliper."""
         ...
 
     def sums(self, values: Vector) -> Vector:

@@ -1,1 +1,1 @@
-"""Differences in differences, staggered adoption, imputation and matching on treatment histories."""
+"""Difference in differences, staggered adoption, imputation and matching on treatment histories."""

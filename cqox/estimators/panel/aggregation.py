@@ -1,7 +1,7 @@
-"""Averages of effects by cohort and period, their errors and their covariances.
+"""Aggregation of group-time effects, with standard errors and covariances.
 
-Each average weights its effects by the cohorts' sizes, which are estimated too; what that adds to the units'
-contributions is Callaway and Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, section 4 and corollary 2.
+Each average weights its effects by cohort size, which is estimated too; its contribution to the units' influence
+function is Callaway and Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, section 4 and corollary 2.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Average:
     Attributes:
         value: in the panel's scale.
         weights: (cells,) of the effects.
-        by_size: (cohorts,) how it moves with a cohort's size: a unit there contributes its weight times this.
+        by_size: (cohorts,) derivative by a cohort's size: a unit there contributes its weight times this.
     """
 
     value: float
@@ -50,13 +50,13 @@ class Average:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Averages by one thing, and their average.
+    """A family of averages, and their overall average.
 
     Attributes:
-        at: what each is for: steps since the start, places of cohorts, or positions of periods.
-        averages: one for each.
-        overall: of those after the start of treatment; None where there is none.
-        plain: whether that is their plain mean, rather than one by the cohorts' sizes.
+        at: the key of each: event times, cohort numbers, or positions of periods.
+        averages: one for each key.
+        overall: the average after the start of treatment; None where there is none.
+        plain: True if the overall one is their unweighted mean, rather than one by cohort size.
     """
 
     at: tuple[int, ...]
@@ -66,7 +66,7 @@ class Family:
 
 
 def over(found: GroupTimes, kept: NDArray[np.bool_]) -> Average:
-    """Over some effects, by the sizes of their cohorts."""
+    """Return the average of some effects by the sizes of their cohorts."""
     cohort = found.cells.cohort
     mass = np.asarray([each.mass for each in found.panel.cohorts])
     total = float(mass[cohort[kept]].sum())
@@ -78,7 +78,7 @@ def over(found: GroupTimes, kept: NDArray[np.bool_]) -> Average:
 
 
 def _mean(averages: Sequence[Average]) -> Average | None:
-    """The plain mean of averages."""
+    """Return the unweighted mean of averages."""
     if not averages:
         return None
     return Average(
@@ -89,12 +89,12 @@ def _mean(averages: Sequence[Average]) -> Average | None:
 
 
 def simple(found: GroupTimes) -> Average:
-    """Over all effects after the start of treatment."""
+    """Return the average of all effects after the start of treatment."""
     return over(found, found.cells.event >= 0)
 
 
 def by_event(found: GroupTimes, window: int | None) -> Family:
-    """By steps since the start of treatment, no farther from it than a window; overall from the start on."""
+    """Return averages by event time, within the event window; overall from event time 0 on."""
     event = found.cells.event
     inside = np.unique(event if window is None else event[np.abs(event) <= window])
     averages = tuple(over(found, event == at) for at in inside)
@@ -103,7 +103,7 @@ def by_event(found: GroupTimes, window: int | None) -> Family:
 
 
 def by_group(found: GroupTimes) -> Family:
-    """By cohort, each the plain mean over its treated periods; overall by the sizes of the cohorts."""
+    """Return averages by cohort, each the unweighted mean over its treated periods; overall by cohort size."""
     cells, cohorts = found.cells, found.panel.cohorts
     after = cells.event >= 0
     groups = np.unique(cells.cohort[after])
@@ -124,7 +124,7 @@ def by_group(found: GroupTimes) -> Family:
 
 
 def by_calendar(found: GroupTimes) -> Family:
-    """By period, over the cohorts treated by then; overall the plain mean over periods."""
+    """Return averages by period, over the cohorts treated by then; overall the unweighted mean over periods."""
     cells = found.cells
     after = cells.event >= 0
     periods = np.unique(cells.period[after])
@@ -133,7 +133,7 @@ def by_calendar(found: GroupTimes) -> Family:
 
 
 def contributions(found: GroupTimes, average: Average) -> Vector:
-    """(units,) of the units to an average, in the panel's scale."""
+    """Return the (units,) contributions to an average, in the panel's scale."""
     return np.concatenate(
         [
             part.combined(average.weights[None], average.by_size[at : at + 1])[0] @ part.right
@@ -143,7 +143,7 @@ def contributions(found: GroupTimes, average: Average) -> Vector:
 
 
 def covariance(found: GroupTimes, averages: Sequence[Average], clusters: Clusters, *, clustered: bool) -> Matrix:
-    """(k, k) of some averages, in the panel's scale; NaN where there is a single cluster."""
+    """Return the (k, k) covariance of some averages, in the panel's scale; NaN if there is a single cluster."""
     if not averages:
         return np.empty((0, 0))
     weights = np.stack([each.weights for each in averages])
@@ -164,15 +164,16 @@ def corrected_covariance(
     *,
     clustered: bool,
 ) -> Matrix:
-    """(m + k, m + k) of averages that may rest on few units and of others, in the panel's scale.
+    """Return the (m + k, m + k) covariance of averages of few units and of others, in the panel's scale.
 
-    Residuals from the mean of n units are too small by (n-1)/n on average, which `covariance` leaves as it is, as other
-    programs do; it matters where a cohort has few units, and is made up for in the first m. Their cohorts' sizes are
-    taken as given: what these add is 0 where no effect differs from 0, and in few units is noise counted twice.
+    Residual variances of n units are too small by (n-1)/n in expectation, which `covariance` does not correct, as in
+    other programs; this matters where a cohort has few units, and is corrected in the first m. The cohorts' sizes are
+    taken as known there: their contribution is 0 where no effect differs from 0, and with few units it would count
+    noise twice.
 
     Args:
         few: the averages whose cells are corrected.
-        others: those that are not.
+        others: the averages that are not.
         counts: (cells, 2) treated and comparison units, or clusters of them, of each cell.
     """
     stretch = np.sqrt(counts / np.maximum(counts - 1.0, 1.0))
@@ -192,7 +193,7 @@ def corrected_covariance(
 
 
 def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
-    """(cells,) standard errors of the effects themselves; NaN where there is none."""
+    """Return (cells,) standard errors of the effects themselves; NaN where there is none."""
     count = len(found.effects)
     variances = np.zeros(count)
     if not clustered or not clusters.mapped:
@@ -217,7 +218,7 @@ def _factor(clusters: Clusters) -> float:
 
 
 def _of_units(left: Matrix, part: Part) -> Matrix:
-    """(k, k) what the units of a cohort add to a covariance."""
+    """Return the (k, k) contribution of a cohort's units to a covariance."""
     if part.square is not None:
         return np.asarray(left @ part.square @ left.T)
     rows = left @ part.right

@@ -1,9 +1,9 @@
-"""A panel in which all treated units start together and stay treated, laid out as units by periods.
+"""A balanced block panel: all treated units start together and stay treated; units by periods.
 
-Synthetic controls weight whole units, so that units and periods have to be complete. A treated unit that misses a
-period is left out where another is complete; else the periods that treated units miss are left out for all. Donors
-that miss one of the periods that remain are left out. Where `post` is mapped, a unit is treated in the periods after of
-those that `treatment` marks.
+Synthetic controls weight whole units, so that units and periods must be complete. A treated unit with missing periods
+is left out if another is complete; otherwise the periods that treated units miss are left out for all. Donors that miss
+one of the remaining periods are left out. Where `post` is mapped, a unit is treated in those periods after the
+intervention in which `treatment` marks it.
 """
 
 from dataclasses import dataclass, replace
@@ -23,19 +23,19 @@ _MOST_CELLS, _MOST_DONORS = 4_000_000, 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockPanel:
-    """Outcomes of complete units, in an order that no order of the rows changes.
+    """Outcomes of complete units, in an order that does not depend on row order.
 
     Attributes:
         treated: (treated units, periods) outcomes, less `centre` and over `scale`.
-        donors: (donors, periods) the same of the units that are never treated.
-        centre, scale: mean and standard deviation of the donors' outcomes before treatment; their size where they
-            never vary.
+        donors: (donors, periods) the same of the never-treated units.
+        centre, scale: mean and standard deviation of the donors' outcomes before treatment; their magnitude where they
+            are constant.
         times: (periods,) on the scale of the data's `time_values`, ascending.
-        before: periods before treatment, the first ones.
+        before: number of pre-treatment periods, which come first.
         treated_units, donor_units: codes of the units, by row of the matrices.
-        labels: what people call the units, by code; None where nobody told.
+        labels: the user's labels of the units, by code; None where there are none.
         notes: what was left out.
-        warnings: what was left out and changes who is spoken of.
+        warnings: exclusions that change the population of the effect.
     """
 
     treated: Matrix
@@ -52,27 +52,27 @@ class BlockPanel:
 
     @property
     def target(self) -> Vector:
-        """(periods,) the mean of the treated units."""
+        """The (periods,) mean of the treated units."""
         return np.asarray(self.treated.mean(axis=0))
 
     @property
     def after(self) -> int:
-        """Periods with treatment, the last ones."""
+        """The number of periods with treatment, which come last."""
         return len(self.times) - self.before
 
     def donor(self, row: int) -> str | int:
-        """What a donor is called, by its row."""
+        """Return the label of a donor, by its row."""
         code = int(self.donor_units[row])
         return code if self.labels is None else self.labels[code]
 
     @property
     def rows(self) -> int:
-        """Rows of the data that are in it."""
+        """The number of data rows in the panel."""
         return self.treated.size + self.donors.size
 
 
 def block_panel(plan: Plan) -> BlockPanel | str:
-    """The panel of a plan's data, or why there is none; the same object at each call."""
+    """Return the panel of a plan's data, or the reason for its absence; the same object at each call."""
     return plan.share("block panel", lambda: _block_panel(plan))
 
 
@@ -85,7 +85,7 @@ def _block_panel(plan: Plan) -> BlockPanel | str:
     periods, time = np.unique(sample.take(_codes(plan.data.time)), return_inverse=True)
     if len(units) * len(periods) > _MOST_CELLS:
         return (
-            f"{len(units)} units by {len(periods)} periods are more than the {_MOST_CELLS:,} cells that it lays out; "
+            f"{len(units)} units by {len(periods)} periods are more than the limit of {_MOST_CELLS:,} cells; "
             "keep the units that are most like the treated ones."
         )
     status = plan.treated(sample)
@@ -113,8 +113,8 @@ def _block_panel(plan: Plan) -> BlockPanel | str:
 def _unusable(plan: Plan, sample: Sample) -> str | None:
     if plan.has("weights"):
         return (
-            f"It weights whole units by how well they predict the treated ones, which the sampling weights "
-            f"'{plan.label('weights')}' have no part in; leave out 'weights'."
+            f"Its weights of whole units come from their fit to the treated ones, and it does not support the sampling "
+            f"weights '{plan.label('weights')}'; leave out 'weights'."
         )
     return None if sample.n else "No row is complete in outcome, treatment, unit and time."
 
@@ -126,7 +126,7 @@ def _too_many(unit: Codes, status: Vector, units: int) -> str | None:
     if donors <= _MOST_DONORS:
         return None
     return (
-        f"It compares with {_MOST_DONORS} untreated units at most, and there are {donors}: keep those that are most "
+        f"It supports at most {_MOST_DONORS} untreated units, and there are {donors}: keep those that are most "
         "like the treated ones, or see did_2x2_block."
     )
 
@@ -136,7 +136,7 @@ def _codes(codes: Codes | None) -> Codes:
 
 
 def _repeated(sample: Sample, cells: Codes) -> str | None:
-    """A reason where a unit has several rows in one period."""
+    """Return a reason if a unit has several rows in one period."""
     order = np.argsort(cells, kind="stable")
     repeats = np.flatnonzero(np.diff(cells[order]) == 0)
     if not len(repeats):
@@ -147,12 +147,12 @@ def _repeated(sample: Sample, cells: Codes) -> str | None:
 
 
 def _no_block(plan: Plan, unit: Codes, time: Codes, status: Vector, units: int) -> str | None:
-    """A reason where treated units do not all start together and stay treated beside units that never are."""
+    """Return a reason unless all treated units start together, stay treated, and some units are never treated."""
     treated = np.bincount(unit, status, units) > 0
     if treated.all():
-        return "Every unit is treated at some time; it needs units that never are."
+        return "Every unit is treated at some time; it needs never-treated units."
     start = time[status > 0].min()
-    # A unit whose first treated rows are missing is no late starter: only rows that are there can tell.
+    # A unit whose first treated rows are missing is no late starter: only rows that exist count.
     wrong = status != (treated[unit] & (time >= start))
     if wrong.any():
         last_untreated = np.full(units, -1)
@@ -166,7 +166,7 @@ def _no_block(plan: Plan, unit: Codes, time: Codes, status: Vector, units: int) 
             "(did_callaway_santanna compares staggered starts)."
         )
     if not (treated[unit] & (time < start)).any():
-        return f"No treated unit is seen before its treatment in '{plan.label('time')}'."
+        return f"No treated unit is observed before its treatment in '{plan.label('time')}'."
     return None
 
 
@@ -201,8 +201,8 @@ def _complete(
         )
     if np.count_nonzero(donors) < 2:
         return (
-            f"{int(donors.sum())} of {int((~treated).sum())} untreated units are seen in every period that the "
-            "treated ones are; at least 2 are needed."
+            f"{int(donors.sum())} of {int((~treated).sum())} untreated units are observed in every period of the "
+            "treated ones; at least 2 are needed."
         )
     return _laid_out(outcomes[:, periods], treated_kept, donors, before, times[periods], units, keys, notes, warnings)
 
@@ -219,7 +219,7 @@ def _laid_out(
     warnings: list[str],
 ) -> BlockPanel:
     past = outcomes[donors, :before]
-    # Scaled first, so that the squares of outcomes of any size are representable.
+    # Scaled first, so that the squares of outcomes of any magnitude are representable.
     size = float(np.abs(past).max()) or 1.0
     centre = float((past / size).mean()) * size
     scale = float(np.std(past / size)) * size

@@ -1,7 +1,7 @@
-"""What staggered designs share: periods, cohorts that start treatment together, and the rows that can be used.
+"""Staggered adoption designs: periods, cohorts with the same start of treatment, and the usable rows.
 
-A panel follows units over time (`_panel`); repeated cross-sections show different units in each period (`_sections`).
-Nothing is estimated here.
+A panel follows units over time (`layout`); repeated cross-sections observe different units in each period
+(`repeated_cross_sections`). Nothing is estimated here.
 """
 
 import math
@@ -34,11 +34,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """The units whose treatment starts at one time.
+    """A cohort: the units with the same start of treatment.
 
     Attributes:
-        onset: when that is.
-        units: their place among the units of the design.
+        onset: its start of treatment.
+        units: their slice of the design's units.
         mass: the sum of their weights.
     """
 
@@ -48,12 +48,13 @@ class Cohort:
 
     @property
     def start(self) -> int:
-        """Position of the first treated period; the number of periods for units that are not treated within them."""
+        """The position of the first treated period; the number of periods for units that are not treated within
+        them."""
         return self.onset.start
 
     @property
     def size(self) -> int:
-        """How many units there are."""
+        """The number of units."""
         return len(range(self.units.start, self.units.stop))
 
 
@@ -63,17 +64,17 @@ class Staggered(ABC):
 
     Attributes:
         sample: the rows used.
-        scale: units of y in one unit of the outcomes as they are kept.
+        scale: units of y per unit of the stored outcomes.
         cohorts: from the earliest start to the latest, the untreated last.
-        weights: (units,) sampling weights, of a unit's first row where they change.
+        weights: (units,) sampling weights, of a unit's first row where they vary over time.
         values: (periods,) the periods on their numeric scale.
-        labels: what people call the periods of `values`, in their order; empty where that is their number.
-        steps: (periods,) whole steps of the periods from the first, in which time since treatment is counted.
+        labels: the user's labels of the periods of `values`, in order; empty where that is their number.
+        steps: (periods,) whole steps of the periods from the first: the unit of event time.
         notes: what was left out, each a sentence.
     """
 
     word: ClassVar[str]
-    """What a unit is called."""
+    """Return the word for a unit."""
 
     sample: Sample
     scale: float
@@ -85,52 +86,52 @@ class Staggered(ABC):
     notes: tuple[str, ...] = ()
 
     def called(self, period: int) -> str:
-        """What people call a period."""
+        """Return the user's label of a period."""
         return self.labels[period] if self.labels else f"{self.values[period]:.10g}"
 
     @property
     def periods(self) -> int:
-        """How many periods there are."""
+        """The number of periods."""
         return len(self.values)
 
     @property
     def units(self) -> int:
-        """How many units there are."""
+        """The number of units."""
         return len(self.weights)
 
     @property
     def treated(self) -> tuple[Cohort, ...]:
-        """The cohorts that start treatment, of a design without a never-treated cohort all but the last."""
+        """The treated cohorts; without a never-treated cohort all but the last."""
         return tuple(cohort for cohort in self.cohorts if cohort.onset.step < LATEST)
 
     @property
     def comparison_onset(self) -> Onset:
-        """That of units which are not treated within the periods, for the cohort that is treated last."""
+        """The start of units that are not treated within the periods, for the last-treated cohort."""
         return replace(self.cohorts[-1].onset, step=LATEST, value=math.inf, name="never")
 
     def last_before(self, cohort: Cohort, anticipation: int) -> int:
-        """The last period before a cohort's start that anticipation does not touch; -1 where there is none."""
+        """Return the last period before a cohort's start that is free of anticipation; -1 where there is none."""
         return int(np.searchsorted(self.steps, cohort.onset.step - anticipation)) - 1
 
     @abstractmethod
     def until(self, periods: int) -> Self:
-        """The design of the first periods alone, in which the cohort that is treated last counts as untreated."""
+        """Return the design of the first periods alone, in which the last-treated cohort counts as untreated."""
 
     @property
     @abstractmethod
     def first_rows(self) -> NDArray[np.intp]:
-        """(units,) the place in the sample of each unit's first row."""
+        """(units,) the position in the sample of each unit's first row."""
 
     @abstractmethod
     def of_units(self, codes: Codes) -> Codes | None:
-        """(units,) the codes of the units from those of the sample's rows; None where some unit has several."""
+        """Return the (units,) codes from those of the sample's rows; None if some unit has several codes."""
 
 
 def complete_sample(plan: Plan, *units: str) -> Sample:
-    """The rows with all that a staggered design needs.
+    """Return the complete cases of the roles of a staggered design.
 
     Raises:
-        UnusableData: nothing says when treatment starts, or the outcome never varies.
+        UnusableData: no role defines the start of treatment, or the outcome is constant.
     """
     data = plan.data
     design = ["cohort"] if data.cohort is not None else ["treatment", "post"]
@@ -140,7 +141,7 @@ def complete_sample(plan: Plan, *units: str) -> Sample:
         raise UnusableData(
             f"It needs a treatment of two levels, or 'cohort'; '{plan.label('treatment')}' is {data.treatment_kind}."
         )
-    # A missing cohort says that the unit is never treated.
+    # A missing cohort means that the unit is never treated.
     sample = plan.sample("y", *units, "time", "covariates", *(role for role in design if role != "cohort"))
     reason = varying_outcome(plan, sample)
     if reason is not None:
@@ -149,7 +150,7 @@ def complete_sample(plan: Plan, *units: str) -> Sample:
 
 
 def periods_of(plan: Plan, sample: Sample) -> tuple[Codes, Vector, tuple[str, ...]]:
-    """(rows of the sample,) periods numbered without gaps, their (periods,) values, and what people call them.
+    """Return (rows of the sample,) periods numbered without gaps, their (periods,) values, and their labels.
 
     Raises:
         UnusableData: no time is mapped.
@@ -164,7 +165,7 @@ def periods_of(plan: Plan, sample: Sample) -> tuple[Codes, Vector, tuple[str, ..
 
 
 def narrowed(sample: Sample, kept: NDArray[np.bool_]) -> tuple[Sample, NDArray[np.intp]]:
-    """The sample of some of its rows, and (n,) each old row's new place."""
+    """Return the sample of some of its rows, and (n,) each old row's new position."""
     index = np.flatnonzero(kept)
     place = np.cumsum(kept) - 1
     full = index if sample.index is None else sample.index[index]
@@ -172,10 +173,10 @@ def narrowed(sample: Sample, kept: NDArray[np.bool_]) -> tuple[Sample, NDArray[n
 
 
 def cohorts_of(code: Codes, each: Sequence[Onset], weights: Vector) -> tuple[Cohort, ...]:
-    """The cohorts of units in the order of their starts.
+    """Return the cohorts of units in the order of their starts.
 
     Args:
-        code: (units,) ascending, which of the starts is a unit's.
+        code: (units,) ascending, the start of each unit.
         each: the starts.
         weights: (units,) of the units.
     """
@@ -187,7 +188,7 @@ def cohorts_of(code: Codes, each: Sequence[Onset], weights: Vector) -> tuple[Coh
 
 
 def centred(plan: Plan, sample: Sample) -> tuple[Vector, float]:
-    """(rows of the sample,) outcomes, centred and divided by a scale, and that scale."""
+    """Return (rows of the sample,) outcomes, centred and divided by a scale, and that scale."""
     y = sample.take(plan.data.y)
     y = y - float(y.mean())
     scale = max(float(y.max()), -float(y.min())) or 1.0

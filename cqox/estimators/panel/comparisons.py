@@ -1,6 +1,6 @@
-"""Which comparisons a staggered design allows: cohorts, pairs of periods, and whose units serve as the untreated.
+"""The comparisons of a staggered design: cohorts, pairs of periods, and comparison groups.
 
-Nothing of the outcomes is used here but whether they are there.
+Only the presence of outcomes is used here, not their values.
 """
 
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ _MANY_GAPS = 0.1
 _MOSTLY_ONCE = 0.5
 _MOST_CELLS = 6_000
 NOTHING = "No effect after the start of a treatment can be estimated."
-"""What is said where no comparison is left."""
+"""The reason where no comparison is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """The comparisons, by cohort and then by period.
+    """The comparisons (cells), by cohort and then by period.
 
     Attributes:
-        cohort: (cells,) the treated units' place among the panel's cohorts.
+        cohort: (cells,) the treated units' number among the panel's cohorts.
         period, base: (cells,) the periods compared.
-        event: (cells,) steps from the start of treatment to the period.
-        controls: (cells, cohorts) whose units are compared with.
+        event: (cells,) event time: steps from the start of treatment to the period.
+        controls: (cells, cohorts) the comparison cohorts.
     """
 
     cohort: Codes
@@ -45,11 +45,11 @@ class Cells:
 
     @property
     def reference(self) -> NDArray[np.bool_]:
-        """(cells,) whether the cell compares a period with itself, so that it is 0 by definition."""
+        """(cells,) True if the cell is the reference period of its cohort, so that it is 0 by definition."""
         return np.asarray(self.period == self.base)
 
     def of(self, kept: NDArray[np.bool_]) -> "Cells":
-        """Some of the cells."""
+        """Return some of the cells."""
         return Cells(
             cohort=self.cohort[kept],
             period=self.period[kept],
@@ -61,16 +61,15 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparisons:
-    """Who is compared with whom.
+    """The design's comparisons and sample sizes.
 
     Attributes:
-        panel: the panel, or cross-sections; without a never-treated cohort, up to the last period in which some unit is
-            untreated.
-        cells: what is compared.
-        rows: (cells, 2) treated and comparison units, of cross-sections those in the period that has fewer.
-        compared_with: who the comparison units are.
+        panel: the panel, or cross-sections; without a never-treated cohort, up to the last period with untreated units.
+        cells: the comparisons.
+        rows: (cells, 2) treated and comparison units; of cross-sections those in the period with fewer.
+        compared_with: the comparison group.
         notes: choices made, each a sentence.
-        warnings: doubts, each a sentence.
+        warnings: caveats, each a sentence.
     """
 
     panel: Panel | Sections
@@ -82,10 +81,10 @@ class Comparisons:
 
 
 def comparisons(plan: Plan) -> Comparisons:
-    """Who is compared with whom; nothing of the outcomes is used but whether they are there.
+    """Return the comparisons of a design; only the presence of outcomes is used, not their values.
 
     Raises:
-        UnusableData: there is no panel of a staggered design, or nobody to compare with.
+        UnusableData: there is no panel of a staggered design, or no comparison group.
     """
     return plan.share("comparisons", lambda: _comparisons(plan))
 
@@ -117,27 +116,26 @@ def _comparisons(plan: Plan) -> Comparisons:
 
 
 def _gaps(panel: Panel) -> tuple[list[str], list[str]]:
-    """What is noted of rows that are missing, and what is doubtful."""
+    """Return the note on missing rows and the warning where they are many."""
     if panel.present is None:
         return [], []
-    missing, said = 1 - float(panel.present.mean()), "each effect uses the units seen in both of its periods"
+    missing, said = 1 - float(panel.present.mean()), "each effect uses the units observed in both of its periods"
     if missing <= _MANY_GAPS:
         return [f"Some units miss some periods: {said}."], []
     doubts = [
-        f"{missing:.0%} of the units' periods are missing: {said}, so that who is compared changes from effect to "
-        "effect."
+        f"{missing:.0%} of the units' periods are missing: {said}, so that the sample varies from effect to effect."
     ]
     once = float((panel.present.sum(axis=0) == 1).mean())
     if once > _MOSTLY_ONCE:
         doubts.append(
-            f"{once:.0%} of the units are seen in one period alone and take no part; without 'unit_id' all rows are "
+            f"{once:.0%} of the units are observed in one period only and are not used; without 'unit_id' all rows are "
             "compared, as repeated cross-sections."
         )
     return [], doubts
 
 
 def _comparable(plan: Plan) -> tuple[Panel | Sections, str, list[str]]:
-    """The panel or the cross-sections, who is compared with, and what was chosen."""
+    """Return the panel or the cross-sections, the comparison group, and the choices made."""
     panel: Panel | Sections = sections(plan) if are_sections(plan) else staggered_panel(plan)
     asked = plan.settings.control_group
     never = len(panel.treated) < len(panel.cohorts)
@@ -145,15 +143,15 @@ def _comparable(plan: Plan) -> tuple[Panel | Sections, str, list[str]]:
         return panel, asked or "never_treated", []
     if asked == "never_treated":
         raise UnusableData(
-            "Every unit is treated at some time, so that there are none that never are; set options.control_group to "
-            "'not_yet_treated'."
+            "Every unit is treated at some time, so that there are no never-treated units; set options.control_group "
+            "to 'not_yet_treated'."
         )
     last = panel.cohorts[-1]
     until = panel.last_before(last, plan.settings.anticipation) + 1
     if len(panel.cohorts) < 2 or until < 2:
-        raise UnusableData("Every unit is treated from about one time on, so that there is nobody to compare with.")
+        raise UnusableData("Every unit is treated from about one time on, so that there is no comparison group.")
     note = (
-        f"Every unit is treated at some time: those treated last, from {last.onset.name} on, serve as the "
+        f"Every unit is treated at some time: the last-treated units, from {last.onset.name} on, serve as the "
         f"untreated, and the periods after {panel.called(until - 1)} are not used."
     )
     return panel.until(until), "not_yet_treated", [note]
@@ -176,7 +174,7 @@ def _cells(plan: Plan, panel: Staggered, against: str) -> Cells:
             f"than {_MOST_CELLS}; take longer periods."
         )
     if not found:
-        raise UnusableData("No unit is seen before its treatment, so that there is no change to look at.")
+        raise UnusableData("No unit is observed before its treatment, so that there is no change to estimate.")
     cohort, period, base = np.asarray(found, dtype=np.int64).T
     step = np.asarray([each.onset.step for each in panel.cohorts], dtype=np.int64)
     untreated = np.arange(len(panel.cohorts)) >= len(panel.treated)
@@ -189,7 +187,7 @@ def _cells(plan: Plan, panel: Staggered, against: str) -> Cells:
 
 
 def counted(panel: Panel | Sections, cells: Cells) -> NDArray[np.int64]:
-    """(cells, 2) treated and comparison units that are seen in both periods; rows in the period that has fewer."""
+    """Return (cells, 2) treated and comparison units observed in both periods; rows in the period with fewer."""
     places = np.arange(len(cells.cohort))
     if isinstance(panel, Sections):
         rows = [panel.rows[:, when] for when in (cells.period, cells.base)]
@@ -204,16 +202,16 @@ def counted(panel: Panel | Sections, cells: Cells) -> NDArray[np.int64]:
 
 
 def _pairs(present: NDArray[np.bool_]) -> Matrix:
-    """(periods, periods) units seen in both periods."""
+    """Return (periods, periods) numbers of units observed in both periods."""
     seen = present.astype(np.float32)
     return np.asarray(seen @ seen.T, dtype=np.float64)
 
 
 def named(panel: Staggered, cells: Cells, at: int) -> str:
-    """A cell for a sentence: the start of treatment and the period."""
+    """Return a cell for a sentence: the start of treatment and the period."""
     return f"{panel.cohorts[int(cells.cohort[at])].onset.name} in {panel.called(int(cells.period[at]))}"
 
 
 def effects_on(names: list[str]) -> str:
-    """The effects in some cells, for a sentence."""
+    """Return the effects in some cells, for a sentence."""
     return f"the effect{'' if len(names) == 1 else 's'} on the units treated from {listed(names, 6)}"

@@ -1,7 +1,8 @@
-"""Effects by cohort and period from repeated cross-sections, with the contribution of every row to each of them.
+"""Group-time effects from repeated cross-sections, with the contribution of every row to each of them.
 
-The change of a cohort's mean outcome between two periods less that of comparison rows (Callaway and Sant'Anna 2021,
-doi 10.1016/j.jeconom.2020.12.001, supplement on repeated cross-sections), with covariates as in `_two_period_sections`.
+The change of a cohort's mean outcome between two periods less that of comparison rows (Callaway and Sant'Anna 2021, doi
+10.1016/j.jeconom.2020.12.001, supplement on repeated cross-sections), with covariates as in
+`two_period_cross_sections`.
 """
 
 import numpy as np
@@ -23,16 +24,16 @@ _MOST_KEPT = 100_000_000
 def section_effects(
     sections: Sections, cells: Cells, frame: Frame | None, settings: Settings
 ) -> tuple[Vector, tuple[Part, ...], dict[str, list[str]]]:
-    """The effects, the parts of the cohorts, and by reason the names of the effects that cannot be estimated, NaN.
+    """Return the effects, the influence factors of the cohorts, and by reason the effects not estimated (NaN).
 
     Args:
         sections: the rows.
-        cells: what is compared.
+        cells: the comparisons.
         frame: the covariates of the rows' sample; None without.
         settings: how covariates are adjusted for.
 
     Raises:
-        UnusableData: the contributions would take too much room.
+        UnusableData: the contributions would need too much memory.
     """
     kept = (2 * sections.periods + 1) * sections.units if frame is None else _room(sections, cells)
     if kept > _MOST_KEPT:
@@ -83,7 +84,7 @@ def _means(sections: Sections, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
 
 
 def _factors(sections: Sections, cohort: int, means: Matrix) -> Matrix:
-    """(2 periods + 1, rows) of a cohort: weighted residuals by period, weights by period, and weights."""
+    """Return (2 periods + 1, rows) of a cohort: weighted residuals by period, weights by period, and weights."""
     units, periods = sections.cohorts[cohort].units, sections.periods
     right = np.zeros((2 * periods + 1, units.stop - units.start))
     right[-1] = sections.weights[units]
@@ -98,7 +99,7 @@ def _factors(sections: Sections, cohort: int, means: Matrix) -> Matrix:
 def _one_by_one(
     sections: Sections, cells: Cells, frame: Frame, settings: Settings
 ) -> tuple[Vector, tuple[Part, ...], dict[str, list[str]]]:
-    """Each comparison on the rows of its two periods; NaN and a reason where it fails."""
+    """Estimate each comparison on the rows of its two periods; NaN and a reason where it fails."""
     effects = np.where(cells.reference, 0.0, np.nan)
     rows: list[list[tuple[int, Vector]]] = [[] for _ in sections.cohorts]
     failed: dict[str, list[str]] = {}

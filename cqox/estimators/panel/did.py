@@ -1,8 +1,7 @@
-"""Differences in differences: two groups in two periods, block designs, and two-way fixed effects.
+"""Difference in differences: two groups in two periods, block designs, and two-way fixed effects.
 
-All assume that without treatment the outcomes of treated and untreated would have moved in parallel, and that nothing
-happened in anticipation. Two-way fixed effects also assume one effect for all units and periods: where effects differ
-and treatment starts at different times it is a weighted sum of effects, some weights being negative.
+All assume parallel trends and no anticipation. Two-way fixed effects also assume a homogeneous effect: with
+heterogeneous effects and staggered adoption it is a weighted sum of effects with some negative weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,11 +48,14 @@ def _two_by_two(plan: Plan) -> Estimate:
 
 
 def _four_rows(plan: Plan, sample: Sample) -> Estimate:
-    """One row in each cell: their difference in differences, with nothing left to tell its error by."""
+    """Return the difference in differences of one row per cell, whose error variance is not identified."""
     cells = (2 * plan.treated(sample) + sample.take(_mapped(plan.data.post))).astype(np.int64)
     means = np.zeros(len(_CELLS))
     means[cells] = sample.take(plan.data.y)
-    doubt = "There is one row in each of the four cells, so that nothing tells how far rows differ: no standard error."
+    doubt = (
+        "There is one row in each of the four cells, so that the within-cell variance is not identified and there is "
+        "no standard error."
+    )
     return make_estimate(
         EstimateId("did_2x2", _FAMILY, "ATT"), plan, sample, float(means[3] - means[2] - means[1] + means[0]), None,
         Uncertainty(standard_error=None, method="none", degrees=None, warnings=(doubt,)),
@@ -80,7 +82,7 @@ def _four_cells(
     diagnostics: dict[str, Json],
     warnings: Sequence[str],
 ) -> Estimate:
-    """The interaction in a regression on (total,) group, period, their product and the covariates."""
+    """Estimate the interaction in a regression on (total,) group, period, their product and the covariates."""
     product = group * post
     frame = build_frame(
         sample,
@@ -121,7 +123,7 @@ def _four_cells(
 
 def _few(rows: Mapping[str, int]) -> list[str]:
     return [
-        f"Only {count} rows are {name}: the interval is right in large samples and may be too narrow here."
+        f"Only {count} rows are {name}: the interval is asymptotic and may be too narrow here."
         for name, count in rows.items()
         if count < _FEW_ROWS
     ]
@@ -133,12 +135,12 @@ def _none(plan: Plan) -> Matrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
-    """A panel in which all treated units start together and stay treated.
+    """A block design: all treated units start together and stay treated.
 
     Attributes:
-        treated: (units,) whether a unit is ever treated.
+        treated: (units,) True if a unit is ever treated.
         start: code of the first treated period.
-        unbalanced: whether some unit misses some period.
+        unbalanced: True if some unit misses some period.
     """
 
     treated: Vector
@@ -147,13 +149,13 @@ class _Block:
 
 
 def _block_design(plan: Plan, sample: Sample) -> _Block | str:
-    """The block design of a sample, or why it is none."""
+    """Return the block design of a sample, or the reason why it is none."""
     unit, units = compress(sample.take(_coded(plan.data.unit)))
     time = sample.take(_coded(plan.data.time))
     status = plan.treated(sample)
     treated = np.bincount(unit, status, units) > 0
     if treated.all():
-        return "Every unit is treated at some time; it needs units that never are."
+        return "Every unit is treated at some time; it needs never-treated units."
     starts = np.full(units, np.iinfo(np.int64).max)
     np.minimum.at(starts, unit[status > 0], time[status > 0])
     start = int(starts.min())
@@ -164,10 +166,10 @@ def _block_design(plan: Plan, sample: Sample) -> _Block | str:
     if not (treated[unit] & (time < start)).any():
         if plan.has("post"):
             return (
-                f"'{plan.label('treatment')}' does not change within units: with 'post' it says who is treated at some "
-                "time, which did_2x2 takes."
+                f"'{plan.label('treatment')}' does not change within units: with 'post' it marks who is treated at "
+                "some time, which did_2x2 takes."
             )
-        return "No treated unit is seen before its treatment; map 'post' where the start is known."
+        return "No treated unit is observed before its treatment; map 'post' where the start is known."
     periods = compress(time)[1]
     return _Block(treated=treated.astype(np.float64), start=start, unbalanced=sample.n < units * periods)
 
@@ -234,26 +236,28 @@ def _two_way(plan: Plan) -> Estimate:
 
 
 def _check_repeated(plan: Plan, sample: Sample) -> None:
-    """Refuse rows of units nearly all of which are seen once: their levels and the periods' leave nothing to tell by.
+    """Refuse a panel with nearly all units observed once: unit and period effects then leave no degrees of freedom.
 
-    No rule of the design: the units are said to be followed over time, and nothing else may pass for the answer.
+    This is not an applicability rule: the mapping claims that units are followed, and no other estimate should replace
+    it.
 
     Raises:
-        UnusableData: more than half of the units are seen once, and there are no more rows than units and periods.
+        UnusableData: more than half of the units are observed once, and there are no more rows than units and periods.
     """
     unit, units = compress(sample.take(_coded(plan.data.unit)))
     _, periods = compress(sample.take(_coded(plan.data.time)))
     once = int(np.count_nonzero(np.bincount(unit) == 1))
     if sample.n <= units + periods and 2 * once > units:
         raise UnusableData(
-            f"{sample.n} rows of {units} units in {periods} periods leave nothing beside a level for each unit and "
-            f"period: nearly every unit '{plan.label('unit_id')}' is seen once. Where each period has rows of "
+            f"{sample.n} rows of {units} units in {periods} periods leave no degrees of freedom beyond unit and period "
+            f"effects: nearly every unit '{plan.label('unit_id')}' is observed once. Where each period has rows of "
             "different units, leave 'unit_id' out: did_callaway_santanna compares repeated cross-sections."
         )
 
 
 def _negative_weights(frame: Frame, regressors: NDArray[np.intp], status: Vector) -> tuple[float, float]:
-    """The share of treated rows with a negative weight in the estimate, and the sum of these weights (all sum to 1)."""
+    """Return the share of treated rows with a negative weight in the estimate, and the sum of these weights (total
+    1)."""
     t, others = regressors[-1], regressors[:-1]
     residual = frame.matrix[t].copy()
     if len(others):
@@ -282,7 +286,7 @@ def _two_by_two_rule(plan: Plan) -> str | None:
 
 
 def _repeated_cells(plan: Plan, sample: Sample) -> str | None:
-    """A reason where a unit has several rows in one period."""
+    """Return a reason if a unit has several rows in one period."""
     unit, time = sample.take(_coded(plan.data.unit)), sample.take(_coded(plan.data.time))
     cells = unit * (int(time.max(initial=0)) + 1) + time
     order = np.argsort(cells, kind="stable")
@@ -311,7 +315,7 @@ def _twfe_rule(plan: Plan) -> str | None:
     binary = plan.data.treatment_kind == "binary"
     reason = two_arms(plan, sample) if binary else varying_outcome(plan, sample)
     if reason is None and compress(sample.take(_coded(plan.data.unit)))[1] == sample.n:
-        return f"Every unit '{plan.label('unit_id')}' has a single row, so that its own level cannot be taken out."
+        return f"Every unit '{plan.label('unit_id')}' has a single row, so that unit effects are not identified."
     return reason or _repeated_cells(plan, sample)
 
 
@@ -338,8 +342,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="did_2x2_block",
         family=_FAMILY,
         estimand="ATT",
-        summary="The same where a panel shows who is treated from when on: all treated units start together and stay; "
-        "without treatment both groups would have moved in parallel.",
+        summary="The same for a panel that shows the start of treatment: all treated units start together and stay "
+        "treated; parallel trends without treatment.",
         requires=("y", "treatment", "unit_id", "time"),
         optional=("covariates", "weights", "cluster"),
         standard_error=_ERROR,
@@ -354,7 +358,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="twfe",
         family=_FAMILY,
         estimand="ATT",
-        summary="Coefficient of the treatment beside unit and period effects; parallel trends, and one effect for all.",
+        summary="Coefficient of the treatment with unit and period effects; parallel trends, and one effect for all.",
         requires=("y", "treatment", "unit_id", "time"),
         optional=("covariates", "fixed_effects", "weights", "cluster"),
         standard_error=_ERROR,

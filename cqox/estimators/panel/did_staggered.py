@@ -1,10 +1,9 @@
-"""Differences in differences where treatment starts at different times in different units.
+"""Difference in differences with staggered adoption.
 
-All assume that without treatment the outcomes of the units compared would have moved in parallel, and that nothing
-happened in anticipation (or not before the periods that the request allows for it). Callaway and Sant'Anna compare each
-cohort with units that are not treated yet, two periods at a time, and average; imputation fits unit and period levels
-to all untreated rows and compares the treated rows with what these predict. Neither mixes effects with negative
-weights, as two-way fixed effects do where effects differ.
+All assume parallel trends and no anticipation (or none before the periods that the request allows for it). Callaway and
+Sant'Anna compare each cohort with units not yet treated, two periods at a time, and average; imputation fits unit and
+period effects to all untreated rows and compares the treated rows with their predictions. Neither mixes effects with
+negative weights, as two-way fixed effects do with heterogeneous effects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,20 +40,20 @@ _FAMILY = "did_staggered"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventStudy:
-    """Effects by steps since the start of treatment, with their joint uncertainty, in units of y.
+    """An event study: effects by event time, with their joint covariance, in units of y.
 
     Attributes:
-        events: (k,) steps; before the start they are negative.
+        events: (k,) event times; negative before the start.
         estimates: (k,) average effects.
-        covariance: (k, k) of them; 0 for the period that all are compared with, NaN where there is one cluster.
-        differences: (k,) whether a negative step is the change from the step before it, and not the difference from
-            the last step before treatment.
-        clusters: how many clusters, or units, the covariance rests on.
-        degrees: of freedom of the t distribution, the fewer of the first effect's and of the mean's from the start of
-            treatment on; None for the normal.
-        leads: the effects before treatment as they can be tested.
-        undefined: (k,) why an average has no standard error, though its covariance is there; None where it has one.
-        mean_undefined: the same of the mean of those from the start of treatment on.
+        covariance: (k, k) of them; 0 for the reference period, NaN if there is one cluster.
+        differences: (k,) True if a negative event time is the change from the preceding period, and not the difference
+            from the last period before treatment.
+        clusters: number of clusters, or units, of the covariance.
+        degrees: of freedom of the t distribution, the smaller of those of the first effect and of the mean from event
+            time 0 on; None for the normal.
+        leads: the testable effects before treatment.
+        undefined: (k,) why an average has no standard error, despite its covariance; None where it has one.
+        mean_undefined: the same for the mean from event time 0 on.
     """
 
     events: tuple[int, ...]
@@ -69,10 +68,10 @@ class EventStudy:
 
 
 def event_study(plan: Plan) -> EventStudy:
-    """The event study of the group-time effects, as the request's options ask for it.
+    """Return the event study of the group-time effects, by the request's options.
 
     Raises:
-        UnusableData: the data are no staggered design, or nobody is there to compare with.
+        UnusableData: the data are no staggered design, or there is no comparison group.
     """
     return plan.share("event study", lambda: _event_study(plan))
 
@@ -130,7 +129,7 @@ def _callaway_santanna(plan: Plan) -> Estimate:
 
 
 def _with_reason(plan: Plan, sample: Sample, uncertainty: Uncertainty, undefined: str | None) -> Uncertainty:
-    """The uncertainty, or none of it where there is a reason; where both arms' clusters give one, theirs."""
+    """Remove the standard error if there is a reason; a reason from the clusters of both arms comes first."""
     allowed = allowing_for_few_clusters(uncertainty, plan, sample, _FAMILY, "ATT")
     if undefined is None or allowed.standard_error is None:
         return allowed
@@ -182,7 +181,7 @@ def _imputed(plan: Plan) -> Estimate:
 
 
 def _degrees(by_units: UnitDegrees, steps: Sequence[int], *, by_cohort: bool) -> list[float | None]:
-    """Those of effects by steps from the start of treatment, with residuals from each cohort's mean or from one."""
+    """Return the table of effects by event time, with residuals from each cohort's mean or from one."""
     each = [by_units.started(step) for step in steps]
     return [by_units.of(own, ~own, means=int(own.sum()) if by_cohort else 1)[0] for own in each]
 
@@ -214,7 +213,7 @@ def _group_time_rule(plan: Plan) -> str | None:
     if reason is not None:
         return reason
     if plan.has("covariates"):
-        # Which comparisons the covariates leave does not depend on the outcomes.
+        # The comparisons that the covariates allow do not depend on the outcomes.
         group_times(plan)
     return None
 
@@ -237,8 +236,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         family=_FAMILY,
         estimand="ATT",
         summary="Average over cohorts and periods of the change since before treatment, less the same change of units "
-        "not treated yet; without treatment both would have moved in parallel (given the covariates, where mapped). "
-        "Where no unit is seen twice the means of repeated cross-sections are compared, drawn from one population.",
+        "not yet treated; parallel trends without treatment (given the covariates, where mapped). Where no unit is "
+        "observed twice the means of repeated cross-sections are compared, sampled from one population.",
         requires=("y", "time"),
         optional=("unit_id", "cohort", "treatment", "post", "covariates", "weights", "cluster"),
         standard_error=_ERROR + "; rows of repeated cross-sections without clusters as independent",
@@ -254,8 +253,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="did_imputation",
         family=_FAMILY,
         estimand="ATT",
-        summary="Mean over treated rows of the outcome less what unit and period levels of the untreated rows predict; "
-        "without treatment outcomes would have followed those levels (and covariates that change over time).",
+        summary="Mean over treated rows of the outcome less its prediction by unit and period effects of the untreated "
+        "rows; untreated outcomes follow these effects (and time-varying covariates).",
         requires=("y", "unit_id", "time"),
         optional=("cohort", "treatment", "covariates", "weights", "cluster"),
         standard_error="conservative: residuals from the mean effect of each cohort and period; CRV1 by unit or by "

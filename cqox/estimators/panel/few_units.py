@@ -1,13 +1,13 @@
-"""Degrees of freedom of effects over time that rest on few units, or few clusters of them, of either kind.
+"""Degrees of freedom of effects over time with few treated or few comparison units, or clusters of them.
 
-With 3 of 40 units treated, nearly all of the variance is that of the 3, and is known as well as three numbers tell a
-variance. Standard errors stay as other programs have them. Where fewer than 10 clusters are of one kind and no error
-was asked for, the t distribution has the fewest degrees of freedom that Welch's can be over the two kinds, in whatever
-shares these have the variance: those of the kind that is worth less (`_cluster_arms`).
+With 3 of 40 units treated, nearly all of the variance is that of the 3, and is estimated from three numbers. Standard
+errors stay as in other programs. With fewer than 10 clusters on one side and `se` at its default, the t distribution
+has the smallest degrees of freedom that Welch's formula can give for the two sides, for any shares of the variance:
+those of the side with the smaller effective number (`cluster_arms`).
 
-The shares are not taken from the data, as they are for a jackknife. Residuals from the mean of n clusters are too small
-by (n-1)/n, which the error leaves as it is; where few happen to be alike, and the interval is too short, their share
-would be small and the degrees of freedom many.
+The shares are not estimated, unlike for the jackknife. Residual variances of n clusters are too small by (n-1)/n, which
+the error does not correct; where few clusters happen to be similar, and the interval is too short, their estimated
+share would be small and the degrees of freedom too many.
 """
 
 from dataclasses import replace
@@ -27,26 +27,25 @@ __all__ = ["UnitDegrees", "by_cluster", "degrees_of_freedom", "degrees_of_units"
 
 
 def by_cluster(settings: Settings, clusters: Clusters) -> bool:
-    """Whether errors may be correlated within clusters, or within units where none are mapped."""
+    """Return whether errors may be correlated within clusters, or within units where no cluster is mapped."""
     return settings.se in ("auto", "CRV1", "CRV3") and bool(clusters.codes)
 
 
 def degrees_of_freedom(settings: Settings, clusters: Clusters) -> float | None:
-    """Of the t distribution where neither kind has few clusters; None for the normal."""
+    """Return the default degrees of freedom if neither side has few clusters; None for the normal."""
     return float(clusters.fewest - 1) if by_cluster(settings, clusters) and clusters.fewest > 1 else None
 
 
 def degrees_of_units(
     arm_codes: Vector, clusters: Clusters, settings: Settings, *, means: int = 1
 ) -> tuple[float | None, list[str]]:
-    """The degrees of freedom of an effect and, where they are Welch's, a sentence that says so.
+    """Return the degrees of freedom of an effect and, if they are Welch's, a note that says so.
 
     Args:
-        arm_codes: (units,) 1 where the unit is treated in the effect's sample, 0 where it is compared with, -1 where
-            neither.
+        arm_codes: (units,) 1 where the unit is treated in the effect's sample, 0 where it is a control, -1 otherwise.
         clusters: of the units.
         settings: which standard error was asked for.
-        means: from how many means the residuals of the treated are taken, each of which takes one of their clusters.
+        means: number of means from which the residuals of the treated are taken; each takes one degree of freedom.
     """
     most = degrees_of_freedom(settings, clusters)
     by_arm = clusters_by_arm(clusters.codes, arm_codes) if _allows(settings, clusters) else None
@@ -57,18 +56,18 @@ def degrees_of_units(
     if found is None or found >= most:
         return most, []
     return found, [
-        f"The t distribution has {found:.1f} degrees of freedom, the fewest that Welch's can be over the treated "
-        f"{word} and those that they are compared with; the number of {word} less 1 is {most:.0f}."
+        f"The t distribution has {found:.1f} degrees of freedom, the smallest that Welch's formula can give for the "
+        f"treated and the comparison {word}; the number of {word} less 1 is {most:.0f}."
     ]
 
 
 def _fewest(arm_codes: Vector, clusters: Clusters, left: float) -> float | None:
-    """The fewest that Welch's can be: those where all of the variance is of one kind of clusters.
+    """Return the smallest degrees of freedom of Welch's formula: those with all of the variance on one side.
 
     Args:
         arm_codes: as above.
         clusters: of the units.
-        left: the share of the treated clusters' own degrees of freedom that is left beside several means.
+        left: the share of the treated clusters' own degrees of freedom that remains after estimating several means.
     """
     each = list[float]()
     for arm, share in ((1, left), (0, 1.0)):
@@ -81,7 +80,7 @@ def _fewest(arm_codes: Vector, clusters: Clusters, left: float) -> float | None:
 
 
 def with_degrees(uncertainty: Uncertainty, found: tuple[float | None, list[str]]) -> Uncertainty:
-    """A clustered error with its degrees of freedom and what is said of them; others as they are."""
+    """Return a clustered error with its degrees of freedom and their note; other errors unchanged."""
     if uncertainty.standard_error is None or not uncertainty.clustered:
         return uncertainty
     degrees, notes = found
@@ -89,7 +88,7 @@ def with_degrees(uncertainty: Uncertainty, found: tuple[float | None, list[str]]
 
 
 class UnitDegrees:
-    """The degrees of freedom of effects of a staggered design, each by the cohorts that it compares."""
+    """Degrees of freedom of the effects of a staggered design, each by the cohorts that it compares."""
 
     def __init__(self, design: Staggered, clusters: Clusters, settings: Settings) -> None:
         """Set up.
@@ -107,12 +106,12 @@ class UnitDegrees:
     def of(
         self, treated: NDArray[np.bool_], compared: NDArray[np.bool_], *, means: int = 1
     ) -> tuple[float | None, list[str]]:
-        """The degrees of freedom of an effect and, where they are Welch's, a sentence that says so.
+        """Return the degrees of freedom of an effect and, if they are Welch's, a note that says so.
 
         Args:
-            treated: (cohorts,) which are treated in it.
-            compared: (cohorts,) which others these are compared with.
-            means: from how many means the residuals of the treated are taken.
+            treated: (cohorts,) the treated cohorts of the effect.
+            compared: (cohorts,) their comparison cohorts.
+            means: number of means from which the residuals of the treated are taken.
         """
         others = compared & ~treated
         counted = ClustersByArm(treated=self._count(treated), untreated=self._count(others)) if self._allows else None
@@ -122,7 +121,7 @@ class UnitDegrees:
         return degrees_of_units(arm_codes, self._clusters, self._settings, means=means)
 
     def started(self, step: int | None = None) -> NDArray[np.bool_]:
-        """(cohorts,) which start treatment, of those only that are seen so many steps from it where these are given."""
+        """Return (cohorts,) which start treatment; only those observed at these event times, if given."""
         onsets = np.asarray([cohort.onset.step for cohort in self._design.cohorts])
         start = onsets < LATEST
         return start if step is None else start & np.isin(onsets + step, self._design.steps)
@@ -134,5 +133,5 @@ class UnitDegrees:
 
 
 def _allows(settings: Settings, clusters: Clusters) -> bool:
-    """Whether degrees of freedom may be other than the clusters less 1."""
+    """Return whether the degrees of freedom may differ from the number of clusters less 1."""
     return settings.se == "auto" and len(clusters.codes) == 1 and clusters.fewest > 1

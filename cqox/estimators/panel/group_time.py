@@ -1,8 +1,8 @@
-"""Effects by cohort and period, with the contribution of every unit to each of them.
+"""Group-time effects, with the contribution of every unit to each of them.
 
-A cohort's change since before its treatment less the change of comparison units over the same time (Callaway and
-Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, equations 2.4 to 2.9). The contributions of a cohort's units are kept
-as two factors, so that those of averages over many effects cost no more than the panel itself.
+A cohort's change since before its treatment less the change of comparison units over the same periods (Callaway and
+Sant'Anna 2021, doi 10.1016/j.jeconom.2020.12.001, equations 2.4 to 2.9). The contributions of a cohort's units are
+stored as two factors, so that those of averages over many effects need no more memory than the panel itself.
 """
 
 from collections.abc import Iterator
@@ -32,19 +32,18 @@ _MOST_KEPT = 100_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupTimes:
-    """Effects by cohort and period, in the panel's scale.
+    """Group-time effects (by cohort and period), in the panel's scale.
 
     Attributes:
-        panel: the panel, or cross-sections; without a never-treated cohort, up to the last period in which some unit is
-            untreated.
-        cells: what was compared.
+        panel: the panel, or cross-sections; without a never-treated cohort, up to the last period with untreated units.
+        cells: the comparisons.
         effects: (cells,) of each.
-        parts: one for each cohort of the panel.
-        rows: (cells, 2) treated and comparison units, of cross-sections those in the period that has fewer.
-        compared_with: who the comparison units are.
+        parts: influence factors, one for each cohort of the panel.
+        rows: (cells, 2) treated and comparison units; of cross-sections those in the period with fewer.
+        compared_with: the comparison group.
         method: how covariates are adjusted for; `means` where there are none.
         notes: choices made, each a sentence.
-        warnings: doubts, each a sentence.
+        warnings: caveats, each a sentence.
     """
 
     panel: Panel | Sections
@@ -59,10 +58,10 @@ class GroupTimes:
 
 
 def group_times(plan: Plan) -> GroupTimes:
-    """The effects of a request, computed at the first use.
+    """Return the group-time effects of a request, computed at first use.
 
     Raises:
-        UnusableData: there is no panel of a staggered design, or nobody to compare with.
+        UnusableData: there is no panel of a staggered design, or no comparison group.
     """
     return plan.share("group times", lambda: _computed(plan))
 
@@ -101,9 +100,11 @@ def _small(panel: Panel | Sections, cells: Cells, rows: NDArray[np.int64]) -> It
         if size < _SMALL:
             small.append(panel.cohorts[at].onset.name)
     if small:
-        what = "units start treatment in" if isinstance(panel, Panel) else "rows are seen in some period of those from"
+        what = (
+            "units start treatment in" if isinstance(panel, Panel) else "rows are observed in some period of those from"
+        )
         yield (
-            f"Fewer than {_SMALL} {what} {listed(small, 6)}: how far they differ among themselves is hardly known, and "
+            f"Fewer than {_SMALL} {what} {listed(small, 6)}: their variance is poorly estimated, and "
             "the standard errors may be too small."
         )
 
@@ -142,9 +143,9 @@ def _plain(panel: Panel, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
 def _one_by_one(
     plan: Plan, panel: Panel, cells: Cells, frame: Frame | None
 ) -> tuple[Vector, tuple[Part, ...], dict[str, list[str]]]:
-    """Each comparison on the units that are seen in both periods; NaN and a reason where it fails.
+    """Estimate each comparison on the units observed in both periods; NaN and a reason where it fails.
 
-    Covariates and weights that change over time are those of the earlier period.
+    Time-varying covariates and weights are those of the earlier period.
     """
     kept = int(counted(panel, cells).sum())
     if kept > _MOST_KEPT:
@@ -183,7 +184,7 @@ def _one_by_one(
 
 
 def _alike(panel: Panel, cells: Cells, frame: Frame | None) -> Iterator[tuple[int, list[int]]]:
-    """Cells that share units, covariates and weights, and the period of these."""
+    """Return cells that share units, covariates and weights, and the period of these."""
     changing = panel.changing_weights is not None or (frame is not None and _moves(panel, frame))
     groups: dict[tuple[int, ...], list[int]] = {}
     for at in np.flatnonzero(~cells.reference).tolist():
@@ -195,7 +196,7 @@ def _alike(panel: Panel, cells: Cells, frame: Frame | None) -> Iterator[tuple[in
 
 
 def _moves(panel: Panel, frame: Frame) -> bool:
-    """Whether some covariate changes within some unit of a panel without gaps."""
+    """Return whether some covariate varies within some unit of a panel without gaps."""
     return any(
         not (row[panel.position] == row[panel.position[0]]).all() for row in frame.matrix[1 : frame.at["x"].stop]
     )
@@ -204,7 +205,8 @@ def _moves(panel: Panel, frame: Frame) -> bool:
 def _comparison(
     plan: Plan, panel: Panel, cells: Cells, at: int, earlier: int, slices: list[slice], frame: Frame | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp] | None, Comparison]:
-    """The units of a comparison, the treated first; their places among those of the slices where some are not seen."""
+    """Return the units of a comparison, the treated first; their positions in the slices where some are not
+    observed."""
     units = np.concatenate([np.arange(each.start, each.stop) for each in slices])
     treated, seen = slices[0].stop - slices[0].start, None
     if panel.present is not None:

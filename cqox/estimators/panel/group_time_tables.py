@@ -1,6 +1,6 @@
-"""What is reported of effects by cohort and period: each of them, their averages with bands, a test before treatment.
+"""Report tables of group-time effects: the effects, their averages with bands, a pre-treatment test.
 
-Which of them have a standard error is told by `_told_errors`; how far the largest strays by `_multiplier`.
+`undefined_errors` decides which of them have a standard error; `multiplier` computes the bands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,12 +38,12 @@ _PRE_TEST = (
 
 
 def average_degrees(found: GroupTimes, average: Average, by_units: UnitDegrees) -> tuple[float | None, list[str]]:
-    """The degrees of freedom of an average of effects and, where they are Welch's, a sentence that says so.
+    """Return the degrees of freedom of an average of effects and, if they are Welch's, a note that says so.
 
     Args:
         found: the effects.
         average: of some of them.
-        by_units: of the design.
+        by_units: degrees of freedom of the design.
     """
     inside = (average.weights != 0) & ~found.cells.reference
     treated = np.isin(np.arange(len(found.panel.cohorts)), found.cells.cohort[inside])
@@ -53,14 +53,14 @@ def average_degrees(found: GroupTimes, average: Average, by_units: UnitDegrees) 
 def group_time_tables(
     plan: Plan, found: GroupTimes, clusters: Clusters, by_units: UnitDegrees, undefined: UndefinedErrors
 ) -> dict[str, Json]:
-    """The effects by cohort and period, and their averages, each with its error and a band that holds all of a kind.
+    """Return the group-time effects and their averages, each with its error and a simultaneous band.
 
     Args:
         plan: the request's plan.
         found: the effects.
         clusters: of the units.
         by_units: degrees of freedom of the averages.
-        undefined: which effects have no error.
+        undefined: which effects have no standard error.
     """
     values = found.panel.values.tolist()
     events, groups, calendar = by_event(found, plan.settings.event_window), by_group(found), by_calendar(found)
@@ -100,7 +100,7 @@ def _cells(settings: Settings, found: GroupTimes, clusters: Clusters, undefined:
 
 
 def _alone(found: GroupTimes, at: int) -> Average:
-    """One effect as an average of itself."""
+    """Return one effect as an average of itself."""
     return Average(
         value=float(found.effects[at]),
         weights=np.eye(1, len(found.effects), at)[0],
@@ -141,10 +141,10 @@ def _root(variance: float) -> float | None:
 
 
 def _pre_test(settings: Settings, found: GroupTimes, clusters: Clusters, undefined: UndefinedErrors) -> dict[str, Json]:
-    """The Wald test that every effect before treatment is 0, by its chi-square as R's did gives it.
+    """Return the Wald test that every effect before treatment is 0, by its chi-square as in R's did.
 
-    Its effects are those of single cohorts and periods; the gate rests on the averages of the event study. Those that
-    have no error of their own take no part.
+    Its effects are those of single cohorts and periods; the gate uses the averages of the event study. Effects without
+    a standard error are left out.
     """
     before = np.flatnonzero((found.cells.event < -settings.anticipation) & ~found.cells.reference)
     tested = before[~undefined.cells[before]]

@@ -1,8 +1,8 @@
-"""Effects as what treated rows exceed the outcome that untreated rows predict for them.
+"""Imputation estimator: treated outcomes less their predictions from untreated rows.
 
-Unit levels, period levels and slopes of the covariates are fitted to the untreated rows alone; the effect of a treated
-row is its outcome less what these predict. The variance takes the treated rows' residuals from the mean effect of their
-cohort and period, which makes it conservative (Borusyak, Jaravel and Spiess 2024, doi 10.1093/restud/rdae007,
+Unit effects, period effects and slopes of the covariates are fitted to the untreated rows alone; the effect of a
+treated row is its outcome less their prediction. The variance uses the treated rows' residuals from the mean effect of
+their cohort and period, which makes it conservative (Borusyak, Jaravel and Spiess 2024, doi 10.1093/restud/rdae007,
 equations 4 to 6 and section 4.3).
 """
 
@@ -26,7 +26,7 @@ __all__ = ["Imputation", "imputation"]
 
 _MOST_LEADS = 5
 _WITHIN = 1e-12
-"""A covariate counts as constant within units when less than this share of its squares varies there."""
+"""A covariate counts as constant within units if less than this share of its sum of squares is within units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +36,20 @@ class Imputation:
     Attributes:
         panel: the panel.
         sample: the rows used.
-        rows: (sample.n,) their places in the panel's sample.
+        rows: (sample.n,) their positions in the panel's sample.
         estimate: mean effect over the treated rows.
         contributions: (units,) to it.
-        events: (k,) steps since the start of treatment.
+        events: (k,) event times.
         effects: (k,) the mean effect of each.
         by_event: (k, units) contributions.
-        treated_rows: (k,) rows of each.
+        treated_rows: (k,) number of rows of each.
         leads: (m,) steps before the start of treatment, compared with earlier ones.
-        lead_effects: (m,) how much the units differ in them.
+        lead_effects: (m,) differences of the later treated units in them.
         by_lead: (m, units) contributions.
         undefined, event_undefined, lead_undefined: why the estimate, an event or a lead has no standard error, each a
             sentence; None where it has one.
         notes: what was left out, each a sentence.
-        warnings: doubts, each a sentence.
+        warnings: caveats, each a sentence.
     """
 
     panel: Panel
@@ -73,14 +73,14 @@ class Imputation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Levels:
-    """Unit levels, period levels and slopes, fitted to weighted rows.
+    """Unit effects, period effects and slopes, fitted to weighted rows.
 
     Attributes:
-        share: (periods, units) the rows' weights over their unit's; 0 where a row takes no part.
-        free: periods whose level is fitted beside the first one's.
-        columns: (periods, units) of each slope, less the unit's mean over the rows that take part.
+        share: (periods, units) the rows' weights over their unit's; 0 where a row is not used.
+        free: periods with an effect relative to the first one's.
+        columns: (periods, units) of each slope, less the unit's mean over the rows used.
         solution: of the normal equations of free periods and slopes.
-        residuals: (periods, units) of all rows, those that take no part too.
+        residuals: (periods, units) of all rows, including those not used.
         scores: (parameters, units) sums over a unit of weight, residual and variable.
     """
 
@@ -94,7 +94,7 @@ class _Levels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ByEvent:
-    """Mean effects by event as in `Imputation`, the weight of their rows, and how many cells have a single unit."""
+    """Mean effects by event as in `Imputation`, the weight of their rows, and the number of one-unit cells."""
 
     effects: Vector
     contributions: Matrix
@@ -104,10 +104,10 @@ class _ByEvent:
 
 
 def imputation(plan: Plan) -> Imputation:
-    """The imputed effects of a request, computed at the first use.
+    """Return the imputed effects of a request, computed at first use.
 
     Raises:
-        UnusableData: there is no panel of a staggered design, or its untreated rows predict nothing for the treated.
+        UnusableData: there is no panel of a staggered design, or its untreated rows predict no treated row.
     """
     return plan.share("imputation", lambda: _imputed(plan))
 
@@ -130,8 +130,8 @@ def _imputed(plan: Plan) -> Imputation:
     undefined, *event_undefined = support.of_effects(v, cells, events)
     if lone and undefined is None:
         warnings.append(
-            f"In {lone} cohort{' and period' if lone == 1 else 's and periods'} a single unit is treated, so that "
-            "how far such units differ is not known: the standard error may be too small."
+            f"In {lone} cohort{' and period' if lone == 1 else 's and periods'} a single unit is treated, so that the "
+            "variance between such units is not identified: the standard error may be too small."
         )
     since = [(cohort, _since(panel, cohort)) for cohort in panel.treated]
     used = np.zeros(panel.sample.n, dtype=np.bool_)
@@ -150,12 +150,12 @@ def _imputed(plan: Plan) -> Imputation:
 
 
 def _since(panel: Panel, cohort: Cohort) -> Codes:
-    """(periods,) steps since the start of a cohort's treatment."""
+    """Return (periods,) the event time of each period for a cohort."""
     return np.asarray(panel.steps - cohort.onset.step)
 
 
 def _rows(plan: Plan, panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(periods, units) which rows are untreated and which treated; those of anticipation are neither."""
+    """Return (periods, units) the untreated and the treated rows; rows of anticipation are neither."""
     untreated, treated = np.ones(panel.y.shape, dtype=np.bool_), np.zeros(panel.y.shape, dtype=np.bool_)
     for cohort in panel.treated:
         untreated[_since(panel, cohort) >= -plan.settings.anticipation, cohort.units] = False
@@ -169,7 +169,7 @@ def _rows(plan: Plan, panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_
 def _predictable(
     panel: Panel, untreated: NDArray[np.bool_], treated: NDArray[np.bool_], notes: list[str]
 ) -> NDArray[np.bool_]:
-    """The treated rows whose unit and whose period have untreated rows."""
+    """Return the treated rows whose unit and whose period have untreated rows."""
     kept = treated & untreated.any(axis=0) & untreated.any(axis=1)[:, None]
     lost = int(np.count_nonzero(treated & ~kept))
     if lost:
@@ -185,7 +185,7 @@ def _predictable(
 
 
 def _covariates(plan: Plan, panel: Panel, w: Matrix, notes: list[str]) -> list[Matrix]:
-    """(periods, units) of each covariate that varies within units."""
+    """Return (periods, units) of each covariate that varies within units."""
     if not plan.has("covariates"):
         return []
     frame = plan.frame("x", panel.sample)
@@ -202,7 +202,7 @@ def _covariates(plan: Plan, panel: Panel, w: Matrix, notes: list[str]) -> list[M
         else:
             found.append(column)
     if constant:
-        notes.append(f"Without effect here, as they never vary within a unit: {listed(constant)}.")
+        notes.append(f"Absorbed by the unit effects, as they never vary within a unit: {listed(constant)}.")
     return found
 
 
@@ -230,8 +230,8 @@ def _fit(panel: Panel, w: Matrix, columns: Iterable[Matrix]) -> _Levels:
     solution = solve(products, right[:, None])
     if len(free) and not np.isin(np.arange(len(free)), solution.kept).all():
         raise UnusableData(
-            "The untreated rows fall apart into sets of units and periods without anything in common, so that the "
-            "levels of periods cannot be told apart."
+            "The untreated rows form disconnected sets of units and periods, so that the period effects are not "
+            "identified."
         )
     coefficients = solution.coefficients[:, 0]
     periods = np.zeros(len(w))
@@ -246,7 +246,7 @@ def _fit(panel: Panel, w: Matrix, columns: Iterable[Matrix]) -> _Levels:
 
 
 def _treated_cells(panel: Panel, v: Matrix) -> list[Cell]:
-    """The cohorts and periods with treated rows, and the steps since the start that they have."""
+    """Return the cohorts and periods with treated rows, and their event times."""
     return [
         Cell(cohort=cohort, period=period, event=event)
         for cohort in panel.treated
@@ -284,7 +284,8 @@ def _by_event(levels: _Levels, v: Matrix, cells: Sequence[Cell], events: Sequenc
 
 
 def _leads(plan: Plan, panel: Panel, w: Matrix, columns: list[Matrix]) -> tuple[tuple[int, ...], Vector, Matrix]:
-    """Differences of the units treated later in the steps before treatment, fitted to untreated rows alone."""
+    """Return leads: differences of later treated units in the periods before treatment, fitted to untreated rows
+    alone."""
     since = [(cohort, _since(panel, cohort)) for cohort in panel.treated]
     levels = np.unique(np.concatenate([steps[w[:, cohort.units].any(axis=1)] for cohort, steps in since]))[::-1]
     most = min(plan.settings.event_window or _MOST_LEADS, _MOST_LEADS, len(levels) - 1)

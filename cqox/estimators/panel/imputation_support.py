@@ -1,4 +1,4 @@
-"""How many units, or clusters of them, imputed effects and leads rest on, and so which of them have an error."""
+"""Number of units, or clusters of them, behind imputed effects and leads, and which of them have a standard error."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["Cell", "Support"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A cohort in a period after the start of its treatment, and the steps between."""
+    """A cohort in a period after the start of its treatment, and its event time."""
 
     cohort: Cohort
     period: int
@@ -26,7 +26,7 @@ class Cell:
 
 
 class Support:
-    """Who is there to tell errors by: clusters where they are mapped, else units."""
+    """Independent groups of rows: clusters where they are mapped, else units."""
 
     def __init__(self, plan: Plan, panel: Panel, untreated: NDArray[np.bool_]) -> None:
         """Set up.
@@ -34,10 +34,10 @@ class Support:
         Args:
             plan: the request's plan.
             panel: the panel.
-            untreated: (periods, units) the rows that levels are fitted to.
+            untreated: (periods, units) the rows to which unit and period effects are fitted.
 
         Raises:
-            UnusableData: a mapped cluster cuts units in pieces.
+            UnusableData: the units of a mapped cluster change over time.
         """
         clusters = unit_clusters(plan, panel)
         self._panel, self._untreated, self._settings = panel, untreated, plan.settings
@@ -48,12 +48,12 @@ class Support:
         return min((int(np.count_nonzero(np.bincount(codes[units]))) for codes in self._codes), default=len(units))
 
     def of_effects(self, v: Matrix, cells: Sequence[Cell], events: Sequence[int]) -> list[str | None]:
-        """Why the mean effect, and then that of each event, has no standard error; None where it has one.
+        """Return why the mean effect, and then that of each event, has no standard error; None where it has one.
 
         Args:
             v: (periods, units) weights of the treated rows.
             cells: cohorts and periods with such rows.
-            events: steps since the start of treatment.
+            events: event times.
         """
         mass, counts = np.zeros(len(cells)), np.zeros((len(cells), 2))
         for at, cell in enumerate(cells):
@@ -64,10 +64,10 @@ class Support:
         return [self._reason(mass, counts), *(self._reason(mass * (event == step), counts) for step in events)]
 
     def of_leads(self, since: Sequence[tuple[Cohort, Codes]], leads: Sequence[int]) -> list[str | None]:
-        """Why each lead has no standard error; None where it has one.
+        """Return why each lead has no standard error; None where it has one.
 
         Args:
-            since: cohorts with their (periods,) steps since the start.
+            since: cohorts with the (periods,) event times.
             leads: steps before treatment.
         """
         found = list[str | None]()

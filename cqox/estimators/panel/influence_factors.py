@@ -1,6 +1,6 @@
-"""The contributions of a cohort's units to effects by cohort and period, kept as two factors.
+"""The contributions of a cohort's units to group-time effects, stored as two low-rank factors.
 
-Those of averages over many effects then cost no more than the data themselves.
+Contributions to averages over many effects then need no more memory than the data themselves.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Part:
     """The contributions of one cohort's units: `left @ right`.
 
     Attributes:
-        cells: (k,) the effects that they enter, ascending.
-        left: (k, m); None for one that takes the rows of `right` as they are, without the last.
-        right: (m, units); its last row are the units' weights.
-        square: (m, m) `right` by itself transposed; None where that is larger than needed.
+        cells: (k,) the effects to which they contribute, ascending.
+        left: (k, m); None for the identity on the rows of `right` without the last.
+        right: (m, units); its last row holds the units' weights.
+        square: (m, m) `right` times its transpose; None where that is larger than needed.
     """
 
     cells: NDArray[np.intp]
@@ -32,11 +32,11 @@ class Part:
     square: Matrix | None
 
     def combined(self, weights: Matrix, by_size: Vector) -> Matrix:
-        """(a, m) such that its product with `right` are the contributions to (a, cells) weighted effects.
+        """Return (a, m) such that its product with `right` is the contributions to (a, cells) weighted effects.
 
         Args:
             weights: of the effects.
-            by_size: (a,) what a unit's weight contributes besides.
+            by_size: (a,) additional contribution of a unit's weight.
         """
         own = weights[:, self.cells]
         left = np.zeros((len(own), len(self.right)))
@@ -46,5 +46,5 @@ class Part:
 
 
 def part_of(cells: NDArray[np.intp], left: Matrix | None, right: Matrix) -> Part:
-    """The part of these factors, as `Part` describes them."""
+    """Return the part of these factors, as `Part` describes them."""
     return Part(cells=cells, left=left, right=right, square=right @ right.T if len(right) <= _MOST_SQUARED else None)

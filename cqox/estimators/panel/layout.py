@@ -1,6 +1,6 @@
-"""A panel laid out once, periods by units, units sorted by the first period in which they are treated.
+"""A panel as matrices of periods by units, units sorted by the first period in which they are treated.
 
-Who is treated from when on, which rows cannot be used and why, and the outcome as a matrix. Nothing is estimated here.
+It holds the treatment starts, the exclusions with their reasons, and the outcomes. Nothing is estimated here.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from cqox.estimators.sample import Sample, listed
 __all__ = ["Panel", "row_positions", "staggered_panel"]
 
 _MOST_CELLS, _MOST_GAPS = 4_000_000, 4
-"""A panel may be laid out with so many cells, or with so many for each row that there is."""
+"""Maximum number of cells of a panel, in total or per row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,10 @@ class Panel(Staggered):
     """Outcomes by period and unit.
 
     Attributes:
-        position: (periods, units) the place of each unit's row in the sample; of any row where there is none.
-        present: (periods, units) whether there is a row; None where none is missing.
+        position: (periods, units) the position of each unit's row in the sample; of any row where there is none.
+        present: (periods, units) True where there is a row; None where none is missing.
         y: (periods, units) outcomes, centred and divided by `scale`; 0 where there is no row.
-        changing_weights: (periods, units) where they do, 0 where there is no row.
+        changing_weights: (periods, units) time-varying weights, 0 where there is no row.
     """
 
     word = "unit"
@@ -50,7 +50,7 @@ class Panel(Staggered):
     changing_weights: Matrix | None
 
     def until(self, periods: int) -> Self:
-        """The panel of the first periods alone, in which the cohort that is treated last counts as untreated."""
+        """Return the panel of the first periods alone, in which the last-treated cohort counts as untreated."""
         before = np.zeros(self.sample.n, dtype=np.bool_)
         kept, present = self.position[:periods], None if self.present is None else self.present[:periods]
         before[kept if present is None else kept[present]] = True
@@ -70,13 +70,13 @@ class Panel(Staggered):
 
     @property
     def first_rows(self) -> NDArray[np.intp]:
-        """(units,) the place in the sample of each unit's first row."""
+        """(units,) the position in the sample of each unit's first row."""
         if self.present is None:
             return np.asarray(self.position[0])
         return np.asarray(self.position[self.present.argmax(axis=0), np.arange(self.units)])
 
     def of_units(self, codes: Codes) -> Codes | None:
-        """(units,) the codes of the units from those of the sample's rows; None where some unit has several."""
+        """Return the (units,) codes from those of the sample's rows; None if some unit has several codes."""
         first = codes[self.first_rows]
         same = codes[self.position] == first
         if self.present is not None:
@@ -85,11 +85,11 @@ class Panel(Staggered):
 
 
 def staggered_panel(plan: Plan) -> Panel:
-    """The panel of a request, laid out at the first use.
+    """Return the panel of a request, laid out at first use.
 
     Raises:
-        UnusableData: there is none: units repeat within a period, their treatment ends again or has two starts, or the
-            data show no treatment that starts after the first period.
+        UnusableData: there is none: units repeat within a period, their treatment ends again or has two starts, or no
+            treatment starts after the first period.
     """
     return plan.share("staggered panel", lambda: _laid_out(plan))
 
@@ -102,7 +102,7 @@ def _laid_out(plan: Plan) -> Panel:
     time, values, labels = periods_of(plan, sample)
     periods = len(values)
     if units == sample.n:
-        raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change can be seen.")
+        raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change is observed.")
     if units * periods > max(_MOST_CELLS, _MOST_GAPS * sample.n):
         raise UnusableData(
             f"{units} units by {periods} periods are too many to lay out for {sample.n} rows; take longer periods."
@@ -123,14 +123,14 @@ def _laid_out(plan: Plan) -> Panel:
         sample, place = narrowed(sample, ~early[unit])
         position = place[position]
     if not (found.code[order] < len(found.each) - 1).any():
-        raise UnusableData("No unit is treated after the first period, so that there is no change to look at.")
+        raise UnusableData("No unit is treated after the first period, so that there is no change to estimate.")
     panel = _filled(plan, sample, position[:, order], None if present is None else present[:, order],
                     replace(found, code=found.code[order]), values, notes)  # fmt: skip
     return replace(panel, labels=labels)
 
 
 def row_positions(sample: Sample, cell: NDArray[np.int64], periods: int, units: int) -> NDArray[np.intp]:
-    """(periods, units) the row of each unit in each period, -1 where there is none.
+    """Return (periods, units) the row of each unit in each period, -1 where there is none.
 
     Raises:
         UnusableData: a unit has several rows in one period.
@@ -160,7 +160,7 @@ def _starts(
     present: NDArray[np.bool_] | None,
     values: Vector,
 ) -> Vector:
-    """(units,) first treated period on the scale of the values, infinite where there is none."""
+    """Return (units,) the first treated period on the scale of the values, infinite where there is none."""
     data, (periods, units) = plan.data, position.shape
     if data.cohort is not None:
         cohort = sample.take(data.cohort)
@@ -176,7 +176,7 @@ def _starts(
         return first
     status = plan.treated(sample)
     if data.post is not None:
-        # Beside 'post' the treatment may say who is ever treated rather than who is by now.
+        # With 'post' mapped, the treatment may mark ever-treated units rather than current treatment.
         status = status * sample.take(data.post)
     on = status[position] > 0
     if present is not None:

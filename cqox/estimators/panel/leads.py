@@ -1,7 +1,7 @@
-"""What effects before treatment can be tested by: those of cells with several treated units, and how many these are.
+"""Testable leads: effects before treatment, over cells with several treated units.
 
-The residual of a single unit from its own mean is 0, so that a cell with one treated unit has the variance of its
-comparison units alone, and would be found significant by any noise of that unit.
+The residual of a single unit from its own mean is 0, so that the estimated variance of a cell with one treated unit is
+that of its comparison units alone, and a test would reject because of that unit's noise.
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class Leads:
     Where clusters are mapped, units of one cluster count as one.
 
     Attributes:
-        events: (m,) steps, the nearest to treatment last.
+        events: (m,) event times, the nearest to treatment last.
         estimates: (m,) average effects.
         covariance: (m, m) of them, with n/(n-1) for the n units of each cell.
         across: (m, k) covariances with all averages of the event study.
-        support: (groups, m) what each cohort, and at last the comparison units, would add to the variances if all units
-            varied alike.
-        group_degrees: (groups,) degrees of freedom that each of these has.
-        alone: steps that have no such cell.
+        support: (groups, m) the contribution of each cohort, and last of the comparison units, to the variances under
+            equal unit variances.
+        group_degrees: (groups,) degrees of freedom of each of these.
+        alone: event times without such a cell.
     """
 
     events: tuple[int, ...]
@@ -46,14 +46,14 @@ class Leads:
 
 
 def tested_leads(found: GroupTimes, study: Family, clusters: Clusters, *, anticipation: int, clustered: bool) -> Leads:
-    """The leads of an event study.
+    """Return the leads of an event study.
 
     Args:
         found: the effects by cohort and period.
         study: their averages by event.
         clusters: of the panel's units.
-        anticipation: steps before treatment that are no longer before it.
-        clustered: whether errors may be correlated within clusters.
+        anticipation: periods of anticipation, which do not count as before treatment.
+        clustered: True if errors may be correlated within clusters.
     """
     cells, scale = found.cells, found.panel.scale
     counts = cell_counts(found, clusters, clustered=clustered)

@@ -1,8 +1,8 @@
-"""A panel whose treatment may start and end, and the sets of units that share a history of treatment.
+"""Matched sets of panel matching: units with the same treatment history, where treatment may start and end.
 
 Units are compared with those that had the same treatment in each of the last periods and that, unlike them, are not
-treated now. The sets, their refinement by covariates, and the changes of the outcome in them are computed here; what
-becomes of these changes is in `panel_matching`.
+treated now. The sets, their refinement by covariates, and the changes of the outcome in them are computed here;
+`panel_matching` makes the estimate.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from cqox.estimators.plan import Plan
 __all__ = ["MatchedSets", "matched_sets"]
 
 MOST_CELLS, MOST_PAIRS = 4_000_000, 20_000_000
-"""Units times periods of a panel, and pairs of a start and a candidate where candidates are refined."""
+"""Limits on units times periods of a panel, and on pairs of a start and a candidate in refinement."""
 
 LAGS = 4
 NEAREST = 5
@@ -32,19 +32,19 @@ _GRADIENT = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedSets:
-    """Starts of treatment with those who might have started and did not.
+    """Starts of treatment and their candidate controls.
 
     Attributes:
         panel: outcomes by period and unit.
-        lags: periods over which treatment must have been the same.
-        leads: the last period after the start that is looked at.
+        lags: number of periods over which the treatment history must be the same.
+        leads: the last period after the start that is used.
         period, unit: (m,) of each start and of each candidate.
-        group: (m,) code of what must be the same: the period and the history of treatment.
-        treated: (m,) whether it is a start.
+        group: (m,) code of the matched set: the period and the treatment history.
+        treated: (m,) True if it is a start.
         shares: (m,) weights; those of the starts sum to 1, and in each group the others' sum is that of its starts.
-        pairs: where candidates are refined, places of a start and of a candidate, and the pair's part of the weight.
-        starts: how many starts there are, and how many of them have no history, no outcome or nobody to compare with.
-        notes: what was left out or chosen, each a sentence.
+        pairs: with refinement, positions of a start and of a candidate, and the pair's part of the weight.
+        starts: number of starts, and of those without a complete history, without an outcome, and without controls.
+        notes: exclusions and choices, each a sentence.
     """
 
     panel: Panel
@@ -60,7 +60,8 @@ class MatchedSets:
     notes: tuple[str, ...]
 
     def changes(self, lead: int) -> tuple[Vector, NDArray[np.bool_]]:
-        """(m,) the outcome some periods after the start less that of the period before, and whether it is known."""
+        """Return (m,) the outcome some periods after the start less that of the period before, and whether it is
+        observed."""
         at = self.period + lead
         known = at >= 0
         at = np.maximum(at, 0)
@@ -70,11 +71,11 @@ class MatchedSets:
         return y[at, self.unit] - y[self.period - 1, self.unit], known
 
     def effect(self, lead: int) -> tuple[float, Vector] | None:
-        """The mean difference of changes and the (units,) contributions to it; None where some change is not known.
+        """Return the mean difference of changes and its (units,) contributions; None if some change is missing.
 
-        A start contributes what it differs from its set by, less the mean; a candidate its share of what it differs
-        from the mean of its set by. Sets refined to the nearest are centred at the whole set, as the nearest alone say
-        too little of their own spread.
+        A start contributes its difference from its set, less the mean; a candidate its share of its difference from the
+        mean of its set. Refined sets are centred at the whole set, as the nearest candidates alone are too few to
+        estimate their own variance.
         """
         change, known = self.changes(lead)
         if not known.all():
@@ -97,7 +98,7 @@ class MatchedSets:
 
 
 def matched_sets(plan: Plan) -> MatchedSets:
-    """The matched sets of a request, found at the first use.
+    """Return the matched sets of a request, computed at first use.
 
     Raises:
         UnusableData: there are none, or too many.
@@ -113,8 +114,7 @@ def _found(plan: Plan) -> MatchedSets:
     at, _ = np.nonzero(starting)
     if not len(at):
         raise UnusableData(
-            f"'{plan.label('treatment')}' never starts within a unit after its first period, so that no change can be "
-            "seen."
+            f"'{plan.label('treatment')}' never starts within a unit after its first period, so that no change is seen."
         )
     at = at + 1
     allowed = int(np.sort(at)[len(at) // 4])
@@ -150,7 +150,7 @@ def _found(plan: Plan) -> MatchedSets:
 
 
 def _laid_out(plan: Plan) -> tuple[Panel, NDArray[np.bool_]]:
-    """The panel, units in the order of their codes, and (periods, units) who is treated when."""
+    """Return the panel, units in the order of their codes, and (periods, units) treatment."""
     data = plan.data
     refined = plan.settings.match_refinement != "none"
     sample = plan.sample("y", "unit_id", "time", "treatment", *(("covariates",) if refined else ()))
@@ -160,10 +160,10 @@ def _laid_out(plan: Plan) -> tuple[Panel, NDArray[np.bool_]]:
     codes = sample.take(data.time)
     time, periods = compress(codes)
     if units == sample.n:
-        raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change can be seen.")
+        raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change is observed.")
     if units * periods > MOST_CELLS:
         raise UnusableData(
-            f"{units} units by {periods} periods are more than the {MOST_CELLS:,} that it lays out; take longer "
+            f"{units} units by {periods} periods are more than the limit of {MOST_CELLS:,} cells; take longer "
             "periods, or a part of the units."
         )
     position = row_positions(sample, time * units + unit, periods, units)
@@ -186,7 +186,7 @@ def _laid_out(plan: Plan) -> tuple[Panel, NDArray[np.bool_]]:
 
 
 def _usable(present: NDArray[np.bool_], lags: int, leads: int) -> NDArray[np.bool_]:
-    """(periods, units) whether there are rows from `lags` periods before to `leads` after."""
+    """Return (periods, units) whether there are rows from `lags` periods before to `leads` after."""
     periods = len(present)
     usable = np.zeros_like(present)
     if lags + leads >= periods:
@@ -199,7 +199,7 @@ def _usable(present: NDArray[np.bool_], lags: int, leads: int) -> NDArray[np.boo
 
 
 def _histories(on: NDArray[np.bool_], present: NDArray[np.bool_], lags: int) -> Codes:
-    """(periods, units) the treatment of the last periods read as a binary number."""
+    """Return (periods, units) the treatment of the last periods read as a binary number."""
     code = np.zeros(on.shape, dtype=np.int64)
     for lag in range(1, lags + 1):
         code[lag:] = code[lag:] * 2 + on[: len(on) - lag]
@@ -216,7 +216,7 @@ def _shares(
     refinement = plan.settings.match_refinement
     if refinement == "none":
         notes = (
-            ("Covariates are not used; options.match_refinement narrows the sets by them.",)
+            ("Covariates are not used; options.match_refinement refines the sets by them.",)
             if plan.has("covariates")
             else ()
         )
@@ -231,30 +231,30 @@ def _shares(
         return shares + own * (mass / np.bincount(group, own, size))[group], None, note
     pairs = _nearest(features, group, treated, shares)
     return shares + np.bincount(pairs[1], pairs[2], len(shares)), pairs, (
-        f"Of each set the {NEAREST} nearest are kept (and more where several are as near), by the Mahalanobis distance "
+        f"Of each set the {NEAREST} nearest are kept, with ties, by the Mahalanobis distance "
         "of the covariates of the period before.",
     )  # fmt: skip
 
 
 def _features(plan: Plan, panel: Panel, period: Codes, unit: Codes) -> Matrix:
-    """(k, m) the covariates of the period before, standardised, without those made of others.
+    """Return (k, m) the covariates of the period before, standardised, without collinear ones.
 
-    The outcome is not among them: a change since a period in which matches were made alike returns to their own means.
+    The outcome is not among them: outcomes matched in one period revert to their own means afterwards.
     """
     if not plan.has("covariates"):
-        raise UnusableData("match_refinement needs 'covariates' to narrow matched sets by.")
+        raise UnusableData("match_refinement needs 'covariates' to refine matched sets by.")
     raw = panel.sample.take(plan.data.covariates)[panel.position[period - 1, unit]].T
     raw = raw - raw.mean(axis=1, keepdims=True)
     scale = np.sqrt(np.mean(raw**2, axis=1, keepdims=True))
     raw = raw[scale[:, 0] > 1e-12] / scale[scale > 1e-12][:, None]
     kept = independent(raw @ raw.T)
     if not len(kept):
-        raise UnusableData("No covariate varies in the period before the starts, to narrow matched sets by.")
+        raise UnusableData("No covariate varies in the period before the starts, to refine matched sets by.")
     return np.asarray(raw[kept])
 
 
 def _odds(features: Matrix, group: Codes, treated: NDArray[np.bool_], weights: Vector) -> Vector:
-    """(m,) odds of starting by a logit, with a trace of a ridge so that separated sets have odds too."""
+    """Return (m,) odds of starting by a logit with a small ridge, so that separated sets have finite odds."""
     matrix, target = np.vstack([np.ones(features.shape[1]), features]), treated.astype(np.float64)
     mass = float(weights.sum())
     penalty = np.full(len(matrix), _RIDGE * mass)
@@ -282,7 +282,7 @@ def _odds(features: Matrix, group: Codes, treated: NDArray[np.bool_], weights: V
 
 
 def _nearest(features: Matrix, group: Codes, treated: NDArray[np.bool_], shares: Vector) -> tuple[Codes, Codes, Vector]:
-    """Each start with its nearest candidates of the set, ties included, and each pair's part of the start's weight."""
+    """Return each start with its nearest candidates, ties included, and each pair's part of the start's weight."""
     covariance = features @ features.T / features.shape[1]
     white = np.linalg.solve(np.linalg.cholesky(covariance), features).T
     order = np.argsort(group, kind="stable")
@@ -290,7 +290,7 @@ def _nearest(features: Matrix, group: Codes, treated: NDArray[np.bool_], shares:
     sizes = np.bincount(group, treated) * np.bincount(group, ~treated)
     if float(sizes.sum()) > MOST_PAIRS:
         raise UnusableData(
-            f"{int(sizes.sum()):,} pairs of a start and a candidate are more than the {MOST_PAIRS:,} that it compares; "
+            f"{int(sizes.sum()):,} pairs of a start and a candidate are more than the limit of {MOST_PAIRS:,}; "
             "ask for match_refinement 'propensity' or 'none'."
         )
     found: list[tuple[Codes, Codes, Vector]] = []

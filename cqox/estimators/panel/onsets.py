@@ -1,4 +1,4 @@
-"""When treatments start, on the scale of the periods: also between two of them, where that can be counted in steps."""
+"""Starts of treatment on the scale of the periods, including starts between two periods, counted in steps."""
 
 import math
 import re
@@ -16,7 +16,7 @@ __all__ = ["LATEST", "Onset", "Onsets", "onsets"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?")
 LATEST = np.iinfo(np.int64).max // 2
-"""The step of a treatment that does not start."""
+"""The step of a treatment that never starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Onset:
         start: position of the first treated period; the number of periods for units that are not treated within them.
         step: whole steps from the first period to the start, which may lie before the first treated period.
         value: the start on the numeric scale of the periods; infinite where there is none.
-        name: what people call it.
+        name: the user's label of it.
     """
 
     start: int
@@ -41,10 +41,10 @@ class Onsets:
     """The starts of some units' treatments.
 
     Attributes:
-        steps: (periods,) whole steps of the periods from the first, in which time since treatment is counted.
-        each: in their order, that of the untreated last.
-        code: (units,) which of them is a unit's.
-        notes: what was made of starts between two periods, a sentence.
+        steps: (periods,) whole steps of the periods from the first: the unit of event time.
+        each: in chronological order, that of the untreated last.
+        code: (units,) the start of each unit.
+        notes: notes on starts between two periods, each a sentence.
     """
 
     steps: Codes
@@ -53,19 +53,19 @@ class Onsets:
     notes: tuple[str, ...]
 
     def early(self, anticipation: int) -> NDArray[np.bool_]:
-        """(units,) whether a start leaves no period before it, nor before the steps that anticipate it."""
+        """Return (units,) whether a start leaves no period before it, net of the periods of anticipation."""
         return np.asarray([each.step <= anticipation for each in self.each], dtype=np.bool_)[self.code]
 
 
 def onsets(values: Vector, labels: Sequence[str], first: Vector) -> Onsets:
-    """The starts of treatment and the steps that they and the periods are counted in.
+    """Return the starts of treatment and the steps in which they and the periods are counted.
 
-    Of years or months that skip some, steps are years or months (or several of them, where all periods and starts are
-    so far apart); of days and of other scales, one for each period, and a start between two periods is at the later.
+    For years or months with gaps, steps are years or months (or several of them, if all periods and starts are so far
+    apart); for days and other scales, one for each period, and a start between two periods counts as the later one.
 
     Args:
         values: (periods,) ascending.
-        labels: what people call each; empty where that is its number.
+        labels: the user's label of each; empty where that is its number.
         first: (units,) first treated period on the scale of the values, infinite where there is none.
     """
     last = float(values[-1])
@@ -81,9 +81,7 @@ def onsets(values: Vector, labels: Sequence[str], first: Vector) -> Onsets:
         else:
             places, named = joined
             said = [named[at] if named else f"{places[at]:.10g}" for at in np.searchsorted(places, between)]
-            notes = (
-                f"Treatment starts between periods in {listed(said, 6)}; time since treatment is counted from there.",
-            )
+            notes = (f"Treatment starts between periods in {listed(said, 6)}; event time is counted from there.",)
     steps = _steps(places, named)
     used = np.unique(first[np.isfinite(first)])
     each = tuple(
@@ -105,7 +103,7 @@ def onsets(values: Vector, labels: Sequence[str], first: Vector) -> Onsets:
 
 
 def _joined(values: Vector, labels: tuple[str, ...], between: Vector) -> tuple[Vector, tuple[str, ...]] | None:
-    """Periods and starts together, and what people call them; None where they have no unit of time in common."""
+    """Return periods and starts together, and their calendar unit; None if they have none in common."""
     own = _whole(values, labels)
     places = np.union1d(values, between)
     named: tuple[str, ...] = ()
@@ -119,7 +117,7 @@ def _joined(values: Vector, labels: tuple[str, ...], between: Vector) -> tuple[V
 
 
 def _steps(values: Vector, labels: Sequence[str]) -> Codes:
-    """(n,) whole steps from the first of ascending values."""
+    """Return (n,) whole steps from the first of ascending values."""
     found = _whole(values, labels)
     if found is None:
         return np.arange(len(values), dtype=np.int64)
@@ -129,7 +127,7 @@ def _steps(values: Vector, labels: Sequence[str]) -> Codes:
 
 
 def _whole(values: Vector, labels: Sequence[str]) -> tuple[str, Codes] | None:
-    """The unit that ascending values are counted in, and (n,) how many; None where they are not in whole units."""
+    """Return the unit of ascending values, and (n,) the number of units; None if they are not integer units."""
     periods = counted(values, labels or None)
     whole = periods.whole
     if whole is not None:

@@ -1,9 +1,9 @@
-"""Matching on the history of treatment in panels, where treatment may start, end and start again.
+"""Panel matching on treatment history, where treatment may start, end and start again.
 
 Each start of treatment is compared with units that had the same treatment over the periods before and that stay
-untreated in its first period; their changes of the outcome since the period before are differenced. It assumes that,
-given that history (and what matches are refined by), the changes would have been the same without the start. What
-units do after the start is part of its effect: some end their treatment, some candidates start later.
+untreated in its first period; their changes of the outcome since the period before are differenced. It assumes parallel
+trends conditional on that history (and on the refinement covariates). Treatment changes after the start are part of its
+effect: some treated units end their treatment, some controls start later.
 """
 
 import math
@@ -81,7 +81,7 @@ def _described(plan: Plan, found: MatchedSets) -> tuple[dict[str, Json], list[st
     }
     warnings = []
     if used < _FEW:
-        warnings.append(f"Only {used} starts of treatment have somebody to compare with: the interval rests on few.")
+        warnings.append(f"Only {used} starts of treatment have matched controls: inference rests on few starts.")
     if 2 * lost > starts:
         warnings.append(
             f"{lost} of {starts} starts of treatment are left out: they lack {found.lags} periods before, an outcome, "
@@ -91,20 +91,20 @@ def _described(plan: Plan, found: MatchedSets) -> tuple[dict[str, Json], list[st
 
 
 def _uneven(plan: Plan, found: MatchedSets) -> list[str]:
-    """A note where lags and leads, which count periods, are of different lengths."""
+    """Return a note if lags and leads, which count periods, are of different lengths."""
     labels, codes = plan.data.time_labels, plan.data.time
     if labels is not None and codes is not None:
         labels = tuple(labels[code] for code in np.unique(found.panel.sample.take(codes)))
     steps = np.diff(counted(found.panel.values, labels).values)
     if float(steps.max()) <= _UNEVEN * float(steps.min()):
         return []
-    return ["Periods are unevenly spaced; lags and leads count them as they come, whatever lies between."]
+    return ["Periods are unevenly spaced; lags and leads count periods, not time."]
 
 
 def _degrees(plan: Plan, found: MatchedSets, clusters: Clusters) -> tuple[float | None, list[str]]:
-    """The degrees of freedom, by the units that start and those that only ever stand beside such a start.
+    """Return the degrees of freedom, by the units that start and those that only serve as controls.
 
-    A unit counts by its part in the weights: that of its starts, or of its places in the sets.
+    A unit counts by its share in the weights: that of its starts, or of its appearances as a control.
     """
     starts = np.bincount(found.unit, np.where(found.treated, found.shares, 0.0), found.panel.units)
     compared = np.bincount(found.unit, np.where(found.treated, 0.0, found.shares), found.panel.units)
@@ -131,7 +131,7 @@ def _table(
 def _placebo(
     plan: Plan, found: MatchedSets, clusters: Clusters, degrees: float | None
 ) -> tuple[dict[str, Json], list[str]]:
-    """Differences of the same sets between earlier periods and the one before, which no start has caused."""
+    """Return placebo differences of the same sets between earlier periods and the one before the start."""
     tested = [(-lag, effect) for lag in range(2, found.lags + 1) if (effect := found.effect(-lag)) is not None]
     if not tested:
         return {"reason": "The periods before the start are too few to look at."}, []
@@ -149,8 +149,8 @@ def _placebo(
     if p_value is None or p_value >= _NOT_PARALLEL:
         return table, []
     return table, [
-        f"Before the start the matched units already moved apart (p = {p_value:.2g}): the same history of treatment "
-        "does not make them comparable."
+        f"Before the start the matched units already had diverging trends (p = {p_value:.2g}): the same treatment "
+        "history does not make them comparable."
     ]
 
 
@@ -170,8 +170,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="panel_matching",
         family=_FAMILY,
         estimand=_ESTIMAND,
-        summary="Differences in differences within sets of the same treatment history; treatment may start and end. "
-        "Given the history, outcomes would have moved in parallel without the start.",
+        summary="Difference in differences within sets of the same treatment history; treatment may start and end. "
+        "Parallel trends given the history.",
         requires=("y", "treatment", "unit_id", "time"),
         optional=("covariates", "weights", "cluster"),
         standard_error="influence function by unit, CRV1 with t(G-1), or Welch's degrees of freedom where few start "

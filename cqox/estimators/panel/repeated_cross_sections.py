@@ -1,7 +1,7 @@
-"""Repeated cross-sections laid out once: rows of different units in each period, sorted by the start of treatment.
+"""Repeated cross-sections: rows of different units in each period, sorted by the start of treatment.
 
-A row belongs to the cohort that its group starts treatment in, whichever period it is seen in: `cohort` says so, else
-the mapped clusters whose rows start treatment, else `post` beside a treatment that says who is treated at some time.
+A row belongs to the cohort in which its group starts treatment, in any period: by `cohort`, else by the mapped clusters
+whose rows start treatment, else by `post` with a treatment that marks the ever-treated.
 """
 
 from dataclasses import dataclass, replace
@@ -28,20 +28,20 @@ from cqox.estimators.sample import Sample
 __all__ = ["Sections", "are_sections", "cluster_starts", "sections"]
 
 _NOTE = (
-    "Each row is taken as a unit of its own, seen once (repeated cross-sections): every period's rows must be drawn "
+    "Each row is taken as a unit of its own, seen once (repeated cross-sections): every period's rows must be sampled "
     "from one population."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sections(Staggered):
-    """Outcomes of rows, each of which is a unit; sorted by cohort and then by period.
+    """Outcomes of rows, each a unit of its own; sorted by cohort and then by period.
 
     Attributes:
-        position: (units,) the place of each row in the sample.
+        position: (units,) the position of each row in the sample.
         y: (units,) outcomes, centred and divided by `scale`.
         period: (units,) the period of each.
-        bounds: (cohorts, periods + 1) where the rows of a cohort in a period begin, and where its last ones end.
+        bounds: (cohorts, periods + 1) the first row of each cohort and period, and the end of the last.
     """
 
     word = "row"
@@ -53,16 +53,16 @@ class Sections(Staggered):
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """(cohorts, periods) how many there are of each cohort in each period."""
+        """The (cohorts, periods) row counts."""
         return np.diff(self.bounds, axis=1).astype(np.int64)
 
     def inside(self, cohort: int, period: int) -> slice:
-        """The place among the units of a cohort's rows in a period."""
+        """Return the slice of a cohort's rows in a period."""
         low, high = self.bounds[cohort, period : period + 2].tolist()
         return slice(low, high)
 
     def until(self, periods: int) -> Self:
-        """The rows of the first periods alone, in which the cohort that is treated last counts as untreated."""
+        """Return the rows of the first periods alone, in which the last-treated cohort counts as untreated."""
         kept = np.flatnonzero(self.period < periods)
         code = np.repeat(np.arange(len(self.cohorts)), [cohort.size for cohort in self.cohorts])[kept]
         each = (*(cohort.onset for cohort in self.cohorts[:-1]), self.comparison_onset)
@@ -85,24 +85,24 @@ class Sections(Staggered):
 
     @property
     def first_rows(self) -> NDArray[np.intp]:
-        """(units,) the place in the sample of each."""
+        """(units,) the position in the sample of each."""
         return self.position
 
     def of_units(self, codes: Codes) -> Codes | None:
-        """(units,) the codes of the units from those of the sample's rows."""
+        """Return the (units,) codes from those of the sample's rows."""
         return np.asarray(codes[self.position])
 
 
 def are_sections(plan: Plan) -> bool:
-    """Whether no unit is said to be seen twice."""
+    """Return whether no unit identifier repeats."""
     return not plan.units_repeat
 
 
 def sections(plan: Plan) -> Sections:
-    """The cross-sections of a request, laid out at the first use.
+    """Return the cross-sections of a request, laid out at first use.
 
     Raises:
-        UnusableData: nothing says when a row's group starts treatment, or no treatment starts after the first period.
+        UnusableData: no role defines the start of treatment of a row's group, or none starts after the first period.
     """
     return plan.share("staggered sections", lambda: _laid_out(plan))
 
@@ -118,12 +118,12 @@ def _laid_out(plan: Plan) -> Sections:
     if early.any():
         notes.append(
             f"Left out: {int(early.sum())} row{'' if early.sum() == 1 else 's'} of groups treated from the first "
-            "period on, or the first that they are seen in, which show no outcome without treatment."
+            "period on, or the first in which they are observed, which show no outcome without treatment."
         )
         sample, _ = narrowed(sample, ~early)
         code, time = code[~early], time[~early]
     if not (code < len(found.each) - 1).any():
-        raise UnusableData("No row is treated after the first period, so that there is no change to look at.")
+        raise UnusableData("No row is treated after the first period, so that there is no change to estimate.")
     order = _sorted(code, time, len(values))
     y, scale = centred(plan, sample)
     weights = plan.weights(sample)
@@ -137,14 +137,14 @@ def _laid_out(plan: Plan) -> Sections:
 
 
 def _sorted(code: Codes, period: Codes, periods: int) -> NDArray[np.intp]:
-    """(rows,) their order by start, then by period, then as they come."""
+    """Return (rows,) their order by start, then by period, stable."""
     key = code * periods + period
-    # Narrow integers are sorted by their digits, which is several times as fast.
+    # Narrow integers use radix sort, which is several times as fast.
     return np.argsort(key.astype(np.min_scalar_type(int(key.max(initial=0)))), kind="stable")
 
 
 def _bounds(code: Codes, period: Codes, periods: int) -> NDArray[np.intp]:
-    """(cohorts, periods + 1) of rows sorted by start and then by period."""
+    """Return (cohorts, periods + 1) bounds of rows sorted by start and then by period."""
     levels, first = np.unique(code, return_index=True)
     ends = [*first[1:].tolist(), len(code)]
     places = np.arange(periods + 1)
@@ -153,7 +153,7 @@ def _bounds(code: Codes, period: Codes, periods: int) -> NDArray[np.intp]:
 
 
 def _starts(plan: Plan, sample: Sample, time: Codes, values: Vector, notes: list[str]) -> Vector:
-    """(rows,) first treated period of each row's group on the scale of the values, infinite where there is none."""
+    """Return (rows,) the first treated period of each row's group on the scale of the values, infinite if none."""
     data = plan.data
     if data.cohort is not None:
         cohort = sample.take(data.cohort)
@@ -166,7 +166,7 @@ def _starts(plan: Plan, sample: Sample, time: Codes, values: Vector, notes: list
             f"As every unit '{plan.label('unit_id')}' has a single row" if plan.has("unit_id") else "Without 'unit_id'"
         )
         raise UnusableData(
-            f"{once}, '{plan.label('treatment')}' does not say when rows that are not treated yet will be: map "
+            f"{once}, '{plan.label('treatment')}' does not show when untreated rows will be treated: map "
             "'cohort', the first treated period of each row's group, or 'cluster', groups whose rows start treatment "
             "together."
         )
@@ -182,8 +182,8 @@ def _starts(plan: Plan, sample: Sample, time: Codes, values: Vector, notes: list
 
 
 def _from_post(plan: Plan, treated: NDArray[np.bool_], after: NDArray[np.bool_], time: Codes, periods: int) -> Codes:
-    """(rows,) position of the start of a treatment that says who is treated at some time; the number of periods where
-    there is none."""
+    """Return (rows,) the position of the start of a treatment that marks the ever-treated; the number of periods
+    where there is none."""
     start = int(time[after].min()) if after.any() else periods
     if ((time >= start) != after).any():
         raise UnusableData(
@@ -193,19 +193,19 @@ def _from_post(plan: Plan, treated: NDArray[np.bool_], after: NDArray[np.bool_],
     if not (treated & ~after).any():
         raise UnusableData(
             f"No row of '{plan.label('treatment')}' is treated before '{plan.label('post')}': without 'unit_id' it "
-            "must say which rows are of the treated group, in all periods."
+            "must mark the rows of the treated group, in all periods."
         )
     return np.where(treated, start, periods).astype(np.int64)
 
 
 def cluster_starts(treated: NDArray[np.bool_], clusters: Codes, time: Codes, periods: int) -> Codes | None:
-    """(rows,) position of the start of treatment in clusters whose rows start it together.
+    """Return (rows,) the position of the start of treatment in clusters whose rows start it together.
 
     Args:
-        treated: (rows,) who is treated by now.
+        treated: (rows,) current treatment.
         clusters: (rows,) codes.
         time: (rows,) periods, numbered without gaps.
-        periods: how many there are.
+        periods: number of periods.
 
     Returns:
         The first period for clusters that are never seen without treatment, the number of periods for those that are

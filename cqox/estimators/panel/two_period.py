@@ -1,4 +1,4 @@
-"""The effect in one comparison of two periods: treated units against comparison units, with or without covariates.
+"""The effect in one two-period comparison: treated units against comparison units, with or without covariates.
 
 Outcome regression, inverse probability weighting with normalised weights, and both together, each with the units'
 contributions (Sant'Anna and Zhao 2020, doi 10.1016/j.jeconom.2020.06.003, equations 2.2 to 2.5 and section 3).
@@ -24,10 +24,10 @@ _TRIMMED = 0.995
 
 
 class NoComparison(Exception):
-    """These units allow no comparison.
+    """The comparison is not feasible.
 
     Attributes:
-        why: half a sentence that says so.
+        why: the reason as a clause.
     """
 
     def __init__(self, why: str) -> None:
@@ -38,7 +38,7 @@ class NoComparison(Exception):
 class Comparison:
     """Some treated units and their comparison units, for any number of changes of the outcome.
 
-    What depends on covariates and weights alone is computed once.
+    Results that depend on covariates and weights alone are computed once.
     """
 
     def __init__(self, z: Matrix, weights: Vector, treated: int, method: Method) -> None:
@@ -47,11 +47,11 @@ class Comparison:
         Args:
             z: (k, n) a column of ones and the covariates, a variable in each row, the treated units first.
             weights: (n,) sampling weights.
-            treated: how many of the units are treated.
+            treated: number of treated units.
             method: how the covariates are adjusted for.
 
         Raises:
-            NoComparison: the covariates leave none.
+            NoComparison: the covariates allow no comparison.
         """
         if len(z) > 1:
             z = z[independent((z * weights) @ z.T)]
@@ -73,14 +73,16 @@ class Comparison:
             self._leaning = self._other * ((self._regression @ slope) @ z)
 
     def _inverse(self) -> Matrix:
-        """(k, k) inverse of the comparison units' cross-products."""
+        """The (k, k) inverse of the comparison units' cross-products."""
         products = (self._z * self._other) @ self._z.T
         if len(independent(products)) < len(self._z) or np.count_nonzero(self._other) < len(self._z):
-            raise NoComparison("its comparison units are too few or too alike for a regression on the covariates")
+            raise NoComparison(
+                "its comparison units are too few, or their covariates collinear, for the outcome regression"
+            )
         return np.asarray(np.linalg.inv(products))
 
     def effect(self, change: Vector) -> tuple[float, Vector]:
-        """The effect and the (n,) contributions to it, which sum to about the effect less the truth.
+        """Return the effect and its (n,) contributions, which sum to about the effect less the true one.
 
         Args:
             change: (n,) of the outcome between the periods.
@@ -89,7 +91,7 @@ class Comparison:
             return _means(change, self._weights, self._treated)
         rest = change
         if self._regression is not None:
-            # Twice, the second time for what rounding left of the residuals' products with the covariates.
+            # Repeated once, to correct rounding in the residuals' products with the covariates.
             for _ in range(2):
                 rest = rest - (self._regression @ (self._z @ (self._other * rest))) @ self._z
         effect = float(self._own @ rest)
@@ -116,10 +118,10 @@ def _means(change: Vector, weights: Vector, treated: int) -> tuple[float, Vector
 
 
 def tilted(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Vector, Matrix]:
-    """(n,) scores of the logit, (n,) weights of the comparison units that sum to 1, and the logit's information.
+    """Return (n,) scores of the logit, (n,) weights of the comparison units that sum to 1, and its information.
 
     Raises:
-        NoComparison: the covariates tell the arms apart, or leave no comparison unit.
+        NoComparison: the covariates separate the arms, or leave no comparison unit.
     """
     probabilities, information = _logit(z, weights, treated)
     odds = weights * probabilities / (1.0 - np.minimum(probabilities, 1.0 - 1e-6))
@@ -134,7 +136,7 @@ def tilted(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Vector, Ma
 
 
 def _logit(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Matrix]:
-    """(n,) probabilities of being treated and the (k, k) information at them."""
+    """Return (n,) probabilities of treatment and their (k, k) information."""
     total = float(weights.sum())
     share = float(weights[:treated].sum()) / total
     start = np.zeros(len(z))
@@ -159,4 +161,4 @@ def _logit(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Matrix]:
         found = information()
         if len(independent(found)) == len(z):
             return probabilities, found
-    raise NoComparison("the covariates tell its treated units from the comparison units almost without error")
+    raise NoComparison("the covariates separate its treated units from the comparison units almost perfectly")

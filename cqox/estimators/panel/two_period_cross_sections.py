@@ -1,9 +1,9 @@
-"""The effect in one comparison of two periods whose rows are of different units: repeated cross-sections.
+"""The effect in one two-period comparison of repeated cross-sections.
 
 Outcome regression, inverse probability weighting with normalised weights, and both together in the locally efficient
 form, each with the rows' contributions (Sant'Anna and Zhao 2020, doi 10.1016/j.jeconom.2020.06.003, sections 2 and 3,
-what they say of repeated cross-sections; DRDID's reg_did_rc, std_ipw_did_rc and drdid_rc). All take it that both
-periods draw their rows from one population.
+for repeated cross-sections; DRDID's reg_did_rc, std_ipw_did_rc and drdid_rc). All assume that both periods sample one
+population.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class _Line:
     """A weighted regression of the outcome on the covariates in one group of rows.
 
     Attributes:
-        fitted: (n,) what it predicts for all rows.
+        fitted: (n,) predictions for all rows.
         weighted: (n,) residuals times weights, 0 in the rows of other groups.
         inverse: (k, k) of the weighted cross-products.
     """
@@ -33,25 +33,25 @@ class _Line:
     inverse: Matrix
 
     def moved(self, z: Matrix, slope: Vector) -> Vector:
-        """(n,) contributions to what moves by (k,) `slope` with the coefficients."""
+        """Return (n,) contributions to a quantity with derivative (k,) `slope` by the coefficients."""
         return self.weighted * ((self.inverse @ slope) @ z)
 
 
 def section_effect(
     z: Matrix, y: Vector, weights: Vector, treated: int, after: NDArray[np.bool_], method: Method
 ) -> tuple[float, Vector]:
-    """The effect and the (n,) contributions of the rows to it, which sum to about the effect less the truth.
+    """Return the effect and its (n,) contributions by row, which sum to about the effect less the true one.
 
     Args:
         z: (k, n) a column of ones and the covariates, a variable in each row, the treated rows first.
         y: (n,) outcomes.
         weights: (n,) sampling weights.
-        treated: how many of the rows are treated; some of them are before and some after.
-        after: (n,) whether a row is of the later of the two periods.
+        treated: number of treated rows; some of them are before and some after.
+        after: (n,) True if a row is of the later of the two periods.
         method: how the covariates are adjusted for.
 
     Raises:
-        NoComparison: the covariates leave none.
+        NoComparison: the covariates allow no comparison.
     """
     own = np.zeros(len(y), dtype=np.bool_)
     own[:treated] = True
@@ -67,7 +67,7 @@ def section_effect(
     predicted = np.where(after, lines[0].fitted, lines[1].fitted)
     tilt = tilted(z, weights, treated)
     value, contributions = _tilted_means(z, y - predicted, tilt, after, (later, before))
-    # What the treated rows of both periods together tell beyond those of each.
+    # The efficiency gain from pooling the treated rows of both periods.
     for sign, share, when, line, other in (
         (1.0, later, after, lines[2], lines[0]),
         (-1.0, before, ~after, lines[3], lines[1]),
@@ -83,7 +83,7 @@ def section_effect(
 
 
 def _share(weights: Vector, rows: NDArray[np.bool_]) -> Vector:
-    """(n,) weights of some rows that sum to 1."""
+    """Return (n,) weights of some rows that sum to 1."""
     shares = np.where(rows, weights, 0.0)
     return np.asarray(shares / shares.sum())
 
@@ -92,10 +92,12 @@ def _line(z: Matrix, y: Vector, weights: Vector, rows: NDArray[np.bool_], kind: 
     w = np.where(rows, weights, 0.0)
     products = (z * w) @ z.T
     if len(independent(products)) < len(z) or np.count_nonzero(w) < len(z):
-        raise NoComparison(f"its {kind} rows of a period are too few or too alike for a regression on the covariates")
+        raise NoComparison(
+            f"its {kind} rows of a period are too few, or their covariates collinear, for the regression"
+        )
     inverse = np.linalg.inv(products)
     fitted = np.zeros(len(y))
-    # Twice, the second time for what rounding left of the residuals' products with the covariates.
+    # Repeated once, to correct rounding in the residuals' products with the covariates.
     for _ in range(2):
         fitted = fitted + (inverse @ (z @ (w * (y - fitted)))) @ z
     return _Line(fitted=fitted, weighted=w * (y - fitted), inverse=inverse)
@@ -104,7 +106,7 @@ def _line(z: Matrix, y: Vector, weights: Vector, rows: NDArray[np.bool_], kind: 
 def _regressed(
     z: Matrix, y: Vector, of_all: Vector, treated: tuple[Vector, Vector], lines: list[_Line]
 ) -> tuple[float, Vector]:
-    """The treated rows' change of means, less what the comparison rows' regressions predict for all treated rows."""
+    """Return the treated rows' change of means, less its prediction by the comparison rows' regressions."""
     value, contributions = 0.0, np.zeros(len(y))
     for sign, share, line in zip((1.0, -1.0), treated, lines, strict=True):
         for factor, mean, values in ((sign, share, y), (-sign, of_all, line.fitted)):
@@ -122,7 +124,7 @@ def _tilted_means(
     after: NDArray[np.bool_],
     shares: tuple[Vector, Vector],
 ) -> tuple[float, Vector]:
-    """The treated rows' change of means less that of comparison rows weighted to be like them."""
+    """Return the treated rows' change of means less that of comparison rows weighted to their covariates."""
     score, odds, information = tilt
     value, contributions, slope = 0.0, np.zeros(len(y)), np.zeros(len(z))
     for sign, share, when in zip((1.0, -1.0), shares, (after, ~after), strict=True):

@@ -1,10 +1,10 @@
-"""Which effects over time have a standard error: not those whose units of one kind are a single one.
+"""Effects over time without a standard error: those with a single treated or a single comparison unit.
 
-The residual of a single unit from its own mean is 0, so that the variance of a comparison with one treated unit is that
-of its comparison units alone, however far such units differ (MacKinnon and Webb 2017, doi 10.1002/jae.2508). In an
-average over several cohorts by their sizes, each also counts by how far it is from the average, so that such units tell
-of each other. A mean of several effects has no error where more than half of what their units would add to its
-variance, if all varied alike, is of effects that have none.
+The residual of a single unit from its own mean is 0, so that the estimated variance of a comparison with one treated
+unit is that of its comparison units alone, for any variance of such units (MacKinnon and Webb 2017, doi
+10.1002/jae.2508). In an average over several cohorts by size, the deviations of the effects from the average also
+contribute, so that such units contribute to the estimated variance. A mean of several effects has no standard error if
+more than half of its variance, under equal unit variances, is of effects that have none.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _MOST_LONE = 0.5
 
 
 class UndefinedErrors:
-    """Why effects by cohort and period, and averages of them, have no standard error, where they have none."""
+    """Reasons for the absence of a standard error of group-time effects and their averages."""
 
     def __init__(self, found: GroupTimes, clusters: Clusters, settings: Settings) -> None:
         """Set up.
@@ -33,7 +33,7 @@ class UndefinedErrors:
         Args:
             found: the effects by cohort and period.
             clusters: of the units.
-            settings: which standard error was asked for.
+            settings: the requested standard error.
         """
         self._found, self._settings = found, settings
         self._counts = cell_counts(found, clusters, clustered=True)
@@ -43,17 +43,17 @@ class UndefinedErrors:
 
     @property
     def cells(self) -> NDArray[np.bool_]:
-        """(cells,) which effects have none."""
+        """The (cells,) mask of effects without a standard error."""
         return self._lone
 
     def of_cell(self, at: int) -> str | None:
-        """Why an effect has none, a sentence; None where it has one."""
+        """Return why an effect has no standard error, a sentence; None where it has one."""
         if not self._lone[at]:
             return None
         return _reason(self._word, _SIDES[0 if self._counts[at, 0] <= 1 else 1])
 
     def of(self, average: Average) -> str | None:
-        """Why an average over cohorts has none, a sentence; None where it has one."""
+        """Return why an average over cohorts has no standard error, a sentence; None where it has one."""
         if not self._lone.any():
             return None
         weights, counts, cells = average.weights * ~self._found.cells.reference, self._counts, self._found.cells
@@ -64,7 +64,7 @@ class UndefinedErrors:
         return undefined_reason(weights, counts, self._settings, self._word)
 
     def of_family(self, family: Family) -> tuple[list[str | None], str | None]:
-        """The same of each average of a family, and of the overall one."""
+        """Return the reasons for the averages of a family, and for the overall one."""
         each = [self.of(average) for average in family.averages]
         if family.overall is None:
             return each, None
@@ -79,35 +79,35 @@ class UndefinedErrors:
         return each, reason if len(lone) == len(inside) else _mostly(reason)
 
     def _adds(self, family: Family, places: Sequence[int]) -> float:
-        """What the treated units of some averages would add to the variance of their sum if all varied alike."""
+        """Return the variance that the treated units of some averages add to their sum, under equal unit variances."""
         weights = np.stack([family.averages[at].weights for at in places])
         return float(np.sum(weights**2 / np.maximum(self._counts[:, 0], 1.0)))
 
 
 def _reason(word: str, side: str) -> str:
     return (
-        f"Only 1 {word} is {side}: how far it deviates of its own cannot be told from the effect, so that there is no "
-        "standard error (options.se = CRV1 takes it for nothing)."
+        f"Only 1 {word} is {side}: its own deviation is not identified separately from the effect, so that there is no "
+        "standard error (options.se = CRV1 assumes that it is zero)."
     )
 
 
 def _mostly(reason: str) -> str:
-    return f"In most of what it averages {reason[0].lower()}{reason[1:]}"
+    return f"In most of its components {reason[0].lower()}{reason[1:]}"
 
 
 def _by_rule(settings: Settings) -> bool:
-    """False where an error was asked for that takes a single unit's deviation for nothing."""
+    """Return False if the requested error assumes a single unit's deviation to be zero."""
     return settings.se in ("auto", "CRV3")
 
 
 def undefined_reason(weights: Vector, counts: Matrix, settings: Settings, word: str) -> str | None:
-    """Why a mean of comparisons has no standard error, a sentence; None where it has one.
+    """Return why a mean of comparisons has no standard error, a sentence; None where it has one.
 
     Args:
         weights: (cells,) of the comparisons in it.
         counts: (cells, 2) treated and comparison units, or clusters of them, of each comparison.
-        settings: which standard error was asked for.
-        word: what is counted.
+        settings: the requested standard error.
+        word: the word for a unit or cluster.
     """
     kept = weights != 0
     if not _by_rule(settings) or not kept.any():
@@ -123,12 +123,12 @@ def undefined_reason(weights: Vector, counts: Matrix, settings: Settings, word: 
 
 
 def cell_counts(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Matrix:
-    """(cells, 2) treated and comparison units; clusters of them where these are mapped, no more than there are units.
+    """Return (cells, 2) treated and comparison units, or mapped clusters of them if these are fewer.
 
     Args:
         found: the effects by cohort and period.
-        clusters: of the units; of several dimensions the one that has the fewest counts.
-        clustered: whether errors may be correlated within clusters.
+        clusters: of the units; of several dimensions the one with the fewest counts.
+        clustered: True if errors may be correlated within clusters.
     """
     counts = found.rows.astype(np.float64)
     if not clustered:

@@ -1,4 +1,4 @@
-"""From the contributions of a design's units to errors: which units belong together, and what their sums vary by."""
+"""Standard errors from the contributions of a design's units: their clusters, and the covariance of their sums."""
 
 from collections.abc import Sequence
 
@@ -17,10 +17,10 @@ __all__ = ["cluster_members", "unit_clusters", "unit_covariance", "unit_rows"]
 
 
 def unit_clusters(plan: Plan, design: Staggered) -> Clusters:
-    """The clusters of a design's units: those of the mapping, else each unit of a panel by itself.
+    """Return the clusters of a design's units: the mapped ones, else each unit of a panel by itself.
 
     Raises:
-        UnusableData: a mapped cluster cuts units in pieces.
+        UnusableData: the units of a mapped cluster change over time.
     """
     found: list[tuple[Codes, int]] = []
     names = plan.data.names.get("cluster", ())
@@ -41,7 +41,7 @@ def unit_clusters(plan: Plan, design: Staggered) -> Clusters:
 
 
 def cluster_members(design: Staggered, clusters: Clusters) -> Sequence[NDArray[np.bool_]]:
-    """(cohorts, clusters) which clusters have units in which cohorts, for each mapped dimension."""
+    """Return (cohorts, clusters) which clusters have units in which cohorts, for each mapped dimension."""
     members = []
     for codes, count in zip(clusters.codes, clusters.counts, strict=True):
         if not clusters.mapped:
@@ -54,19 +54,19 @@ def cluster_members(design: Staggered, clusters: Clusters) -> Sequence[NDArray[n
 
 
 def unit_rows(design: Staggered, contributions: Vector) -> Vector:
-    """(rows of the sample,) each unit's contribution in the row of its first period, 0 in its other rows."""
+    """Return (rows of the sample,) each unit's contribution in its first row, 0 in its other rows."""
     result = np.zeros(design.sample.n)
     result[design.first_rows] = contributions
     return result
 
 
 def unit_covariance(rows: Matrix, clusters: Clusters, *, clustered: bool) -> Matrix:
-    """(k, k) covariance of estimates from the (k, units) contributions; NaN where there is a single cluster.
+    """Return the (k, k) covariance of estimates from (k, units) contributions; NaN if there is a single cluster.
 
     Args:
         rows: contributions of the units.
         clusters: of the units.
-        clustered: whether errors may be correlated within clusters, for which G/(G-1) is a factor.
+        clustered: True if errors may be correlated within clusters, which brings the factor G/(G-1).
     """
     if not clustered:
         return np.asarray(rows @ rows.T)

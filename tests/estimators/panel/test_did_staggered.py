@@ -100,7 +100,7 @@ def test_where_everybody_is_treated_the_last_cohort_serves_as_the_untreated_and_
     data = staggered(never=False, covariates=False)
     result = answer(GROUP_TIME, data)
     assert result.diagnostics["compared_with"] == "not_yet_treated"
-    assert any("those treated last, from 2006 on" in note for note in result.diagnostics["notes"])
+    assert any("the last-treated units, from 2006 on" in note for note in result.diagnostics["notes"])
     assert max(period for _, period in effects(result)) == 2005
     assert "options.control_group" in refused(GROUP_TIME, data, control_group="never_treated")
     assert answer(IMPUTED, data).n == int((data.time_values[data.time] < 2006).sum())

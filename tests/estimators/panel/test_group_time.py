@@ -109,7 +109,7 @@ def test_with_gaps_each_effect_is_that_of_the_units_seen_in_both_periods():
 
 
 def test_few_gaps_are_noted_and_many_are_a_doubt():
-    said = "each effect uses the units seen in both of its periods"
+    said = "each effect uses the units observed in both of its periods"
     few, many, none = (answer(GROUP_TIME, staggered(dropped=dropped, covariates=False)) for dropped in (0.05, 0.15, 0))
     assert any(said in note for note in few.diagnostics.get("notes", ()))
     assert not any(said in doubt for doubt in few.warnings)
@@ -146,7 +146,7 @@ def test_a_covariate_that_tells_the_arms_apart_is_named_by_its_effects_and_not_e
     telling = np.where(data.cohort == 2003, 1.0, 0.0) + 1e-3 * np.random.default_rng(0).standard_normal(240)[data.unit]
     wider = replace(data, covariates=telling[:, None], propensity_covariates=telling[:, None])
     result = answer(GROUP_TIME, wider)
-    assert any("almost without error" in warning for warning in result.warnings)
+    assert any("almost perfectly" in warning for warning in result.warnings)
     assert not any(cohort == 2003 for cohort, _ in effects(result))
     assert any(cohort == 2004 for cohort, _ in effects(result))
 
@@ -190,7 +190,7 @@ def test_covariates_that_leave_no_comparison_at_all_skip_it_before_it_can_be_the
     data = staggered(covariates=False)
     ever = (~np.isnan(data.cohort)) + 1e-3 * np.random.default_rng(0).standard_normal(240)[data.unit]
     wider = replace(data, covariates=ever[:, None], propensity_covariates=ever[:, None], names=names_for(ever[:, None]))
-    assert "almost without error" in ENTRIES[GROUP_TIME].applies(Plan(wider, Settings()))
+    assert "almost perfectly" in ENTRIES[GROUP_TIME].applies(Plan(wider, Settings()))
     assert ENTRIES[GROUP_TIME].applies(Plan(wider, Settings(did_method="reg"))) is None
 
 

@@ -54,9 +54,7 @@ def test_starts_between_years_are_counted_in_years():
     assert found.each[-1].start == 5
     assert found.early(0).tolist() == [False] * 5 + [True]
     assert found.early(2).tolist() == [True, False, False, False, False, True]
-    assert found.notes == (
-        "Treatment starts between periods in 2003, 2006; time since treatment is counted from there.",
-    )
+    assert found.notes == ("Treatment starts between periods in 2003, 2006; event time is counted from there.",)
 
 
 def test_every_second_year_is_a_step_where_treatment_starts_in_such_years_alone():

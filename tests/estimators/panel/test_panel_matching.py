@@ -118,7 +118,7 @@ def test_refining_by_a_covariate_that_moves_outcomes_removes_its_bias():
 def test_units_that_moved_apart_before_are_told():
     dipped = answer(switching(400, 8, dip=1.5), match_lags=2)
     assert dipped.diagnostics["before"]["p_value"] < 0.001
-    assert any("already moved apart" in warning for warning in dipped.warnings)
+    assert any("already had diverging trends" in warning for warning in dipped.warnings)
     assert answer(switching(400, 8), match_lags=2).diagnostics["before"]["p_value"] > 0.001
 
 
@@ -146,7 +146,7 @@ def test_it_says_why_it_does_not_apply(monkeypatch: pytest.MonkeyPatch):
     assert "never starts" in answer(replace(data, treatment=(data.unit < 10).astype(float))).reason
     assert "No unit is untreated" in answer(data, match_lags=5).reason
     monkeypatch.setattr(matched_sets, "MOST_CELLS", 100)
-    assert "more than the 100" in answer(data).reason
+    assert "more than the limit of 100 cells" in answer(data).reason
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_a_mean_that_is_mostly_of_such_effects_has_none_either():
     for kind in ("dynamic", "calendar"):
         assert result.diagnostics[kind]["overall"] is not None
         assert result.diagnostics[kind]["overall_standard_error"] is None
-        assert "In most of what it averages only 1 unit is treated" in result.diagnostics[kind]["overall_reason"]
+        assert "In most of its components only 1 unit is treated" in result.diagnostics[kind]["overall_reason"]
     assert result.diagnostics["group"]["overall_standard_error"] > 0
     assert "overall_reason" not in result.diagnostics["group"]
 
