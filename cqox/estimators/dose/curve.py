@@ -1,9 +1,9 @@
 """A curve through pseudo-outcomes: local fits with Epanechnikov's kernel, their bandwidth and their covariance.
 
-The bandwidth is that of lines. What is reported at it is a parabola, whose bias is of a higher order, so that intervals
-need no smaller bandwidth; the line's value is told beside it.
+The bandwidth is that of local lines. The reported value is that of a local parabola, whose bias is of a higher order,
+so that intervals need no undersmoothing; the line's value is reported too.
 
-Rows stand in the order of the dose, so that each line is of a slice of them.
+Rows are sorted by dose, so that each local fit is of a slice of them.
 """
 
 import math
@@ -20,7 +20,7 @@ from cqox.estimators.numerics.gram import independent, solve
 __all__ = ["Curve", "Local", "covariance_of_curve", "local_lines", "plug_in_bandwidth"]
 
 _RANGE = (1.2, 7.0)
-"""Least and largest bandwidth, in standard deviations of the dose over the fifth root of the rows."""
+"""Smallest and largest bandwidth, in standard deviations of the dose over the fifth root of the rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +40,15 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Local:
-    """A line and a parabola around a dose.
+    """A local line and a local parabola at a dose.
 
     Attributes:
         at: the dose.
-        value: of the parabola there, which has not the bias of the line.
+        value: of the parabola there, without the first-order bias of the line.
         line: of the line there.
-        start, stop: the rows that it is of.
+        start, stop: bounds of its rows.
         contributions: (stop - start,) of these rows to the value.
-        effective: rows that it counts for, by its weights.
+        effective: effective number of rows, by its weights.
     """
 
     at: float
@@ -61,10 +61,10 @@ class Local:
 
 
 def local_lines(curve: Curve, grid: Vector, bandwidth: float) -> list[Local]:
-    """The line around each dose of a grid.
+    """Return the local fit at each dose of a grid.
 
     Raises:
-        UnusableData: too few different doses are near one of them.
+        UnusableData: too few distinct doses are near one of them.
     """
     found = []
     starts = np.searchsorted(curve.dose, grid - bandwidth, side="right")
@@ -77,7 +77,7 @@ def local_lines(curve: Curve, grid: Vector, bandwidth: float) -> list[Local]:
         s0, s1, s2, s3, s4 = kernel.sum(), tilted.sum(), bent.sum(), bent @ u, bent @ square
         moments = np.array([[s0, s1, s2], [s1, s2, s3], [s2, s3, s4]])
         if len(independent(moments)) < 3:
-            raise UnusableData("Doses lie too far apart for a fit around each; there is no curve between them.")
+            raise UnusableData("Doses are too sparse for a local fit at each point of the curve.")
         inverse, reached = np.linalg.inv(moments), np.array([kernel @ outcome, tilted @ outcome, bent @ outcome])
         coefficients = inverse @ reached
         share = kernel * _polynomial(inverse[0], u)
@@ -106,10 +106,10 @@ def _polynomial(coefficients: Vector, at: Vector) -> Vector:
 
 
 def plug_in_bandwidth(curve: Curve, low: float, high: float) -> float:
-    """The bandwidth at which lines between two doses would err least, were the curve the quartic that fits best.
+    """Return the MSE-optimal bandwidth of lines between two doses under a global quartic fit.
 
-    Fan and Gijbels 1996, Local Polynomial Modelling, equation 4.3. It is kept near the rule for a density, for a
-    quartic that happens to be straight would have no bound.
+    Fan and Gijbels 1996, Local Polynomial Modelling, equation 4.3. It is bounded around the rule for a density, because
+    a quartic that happens to be straight would give no finite bandwidth.
     """
     total = float(curve.weights.sum())
     centre = float(curve.weights @ curve.dose) / total
@@ -136,12 +136,12 @@ def plug_in_bandwidth(curve: Curve, low: float, high: float) -> float:
 def covariance_of_curve(
     lines: list[Local], base: Matrix, tilt: Matrix, clusters: Clusters, order: NDArray[np.intp]
 ) -> Matrix:
-    """(g, g) covariance of the lines' values.
+    """Return the (g, g) covariance of the local values.
 
     Args:
         lines: the g lines.
-        base: (2, n) contributions of the rows to every line, in the order of the dose: the first as they are, the
-            second times the line's own factor.
+        base: (2, n) contributions of the rows to every local value, in dose order: the first unscaled, the second times
+            its factor.
         tilt: (g,) these factors.
         clusters: of the rows, in the sample's order.
         order: (n,) positions of the rows in the order of the dose.

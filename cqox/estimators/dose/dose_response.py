@@ -1,8 +1,8 @@
-"""Amounts of a treatment: the curve of mean outcomes by dose, and its average slope.
+"""Continuous treatments: the dose-response curve and the average derivative.
 
-Assumes that the dose is as good as random given the covariates (given nothing, where none are mapped) and that every
-unit could have had any dose of the curve. Right if either the outcome or the dose is modelled right: the outcome as a
-cubic in the dose whose slopes move with the covariates, the dose as normal around a line of these.
+Assumes that the dose is as good as random given the covariates (unconditionally, where none are mapped) and positivity
+over the range of the curve. Doubly robust: consistent if either model is correctly specified, the outcome as a cubic in
+the dose with slopes linear in the covariates, or the dose as normal around a line of these.
 """
 
 import math
@@ -47,11 +47,11 @@ _FIRST = 4_096
 _SKEWED = 2.0
 _FEW_EFFECTIVE = 0.2
 _DETERMINED = 0.5
-"""Where covariates determine more of a normal dose, the weights of the rows have no variance."""
+"""With a higher share of a normal dose's variance explained by covariates, the weights have infinite variance."""
 
 
 def _average_derivative(plan: Plan) -> Estimate:
-    """The mean slope of the outcome model, corrected by residuals along the score of the dose's density."""
+    """Return the mean slope of the outcome model, corrected by residuals times the score of the dose's density."""
     models, sample = dose_models(plan), dose_sample(plan)
     frame, weights = models.frame, models.weights
     k, total = models.k, float(weights.sum())
@@ -164,7 +164,7 @@ def _weighted_quantiles(curve: Curve, levels: tuple[float, ...]) -> list[float]:
 
 
 def _averaging(models: Models) -> Matrix:
-    """(2, n) what a row's covariates add to the mean over all rows: at a dose of 0, and for each unit of dose."""
+    """Return (2, n) the covariates' contribution to the mean over all rows: at a dose of 0, and per unit of dose."""
     k = models.k
     slopes = np.stack([models.beta[:k], models.beta[k : 2 * k]])
     moved = slopes @ models.frame.matrix[:k] - (slopes @ models.mean)[:, None]
@@ -174,7 +174,7 @@ def _averaging(models: Models) -> Matrix:
 def _described(
     plan: Plan, models: Models, stable: Vector, lines: list[Local]
 ) -> tuple[dict[str, Json], float, list[str]]:
-    """How far units could have had each other's doses, and doubts about it."""
+    """Return the overlap diagnostics of the dose, and warnings."""
     weighting = models.weights * stable
     rows = models.frame.n
     effective = min(effective_rows(weighting, rows), float(rows))
@@ -190,18 +190,18 @@ def _described(
     warnings = []
     if models.r2 > _DETERMINED:
         warnings.append(
-            f"The covariates determine {100 * models.r2:.0f}% of the variance of '{plan.label('treatment')}': units "
-            "that are alike had nearly the same dose, and other doses are extrapolated."
+            f"The covariates explain {100 * models.r2:.0f}% of the variance of '{plan.label('treatment')}': units "
+            "with equal covariates had nearly the same dose, and other doses are extrapolated."
         )
     if abs(skewness) > _SKEWED:
         warnings.append(
             f"'{plan.label('treatment')}' is far from normal around its line (skewness {skewness:.2g}), so that its "
-            "model protects from little; a logarithm of the dose may be nearer."
+            "model adds little robustness; a logarithm of the dose may be closer to normal."
         )
     if effective < _FEW_EFFECTIVE * rows:
         warnings.append(
-            f"Weighted by how unlikely their doses are, {rows} rows count as {effective:.1f}: some doses were hardly "
-            "possible for the units that had them."
+            f"Weighted by their inverse density, {rows} rows count as {effective:.1f}: some doses are nearly "
+            "impossible for the units that had them (poor overlap)."
         )
     return details, effective, warnings
 
@@ -209,7 +209,7 @@ def _described(
 def _randomised(plan: Plan) -> tuple[str, ...]:
     if plan.has("covariates"):
         return ()
-    return ("No covariates are mapped: the dose is taken as given at random.",)
+    return ("No covariates are mapped: the dose is assumed to be randomised.",)
 
 
 def _rule(plan: Plan, *, distinct: int) -> str | None:
@@ -225,7 +225,7 @@ def _rule(plan: Plan, *, distinct: int) -> str | None:
         found = len(np.unique(doses))
     if found < distinct:
         return (
-            f"A curve needs {distinct} different doses; '{plan.label('treatment')}' has {found}. "
+            f"A curve needs {distinct} distinct doses; '{plan.label('treatment')}' has {found}. "
             "dose_average_derivative takes fewer."
         )
     return None
@@ -233,7 +233,7 @@ def _rule(plan: Plan, *, distinct: int) -> str | None:
 
 _ERROR = {
     "average": "M-estimation over the models of outcome and dose",
-    "curve": "sandwich of the local fits and of the averaging over covariates; uniform band by multipliers",
+    "curve": "sandwich of the local fits and of the averaging over covariates; uniform multiplier band",
 }
 
 ESTIMATORS: tuple[Estimator, ...] = (
@@ -241,8 +241,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="dose_average_derivative",
         family=_FAMILY,
         estimand="average derivative",
-        summary="What a little more of the dose does, averaged over the rows as they are: slopes of an outcome model, "
-        "corrected by residuals along the score of the dose; the dose is as good as random given the covariates.",
+        summary="Average derivative of the mean outcome by dose: slopes of an outcome model, corrected by residuals "
+        "times the score of the dose's density; the dose is as good as random given the covariates.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "weights", "cluster"),
         standard_error=_ERROR["average"],
@@ -258,7 +258,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="dose_curve",
         family=_FAMILY,
         estimand="slope between the dose's quartiles",
-        summary="The doubly robust curve of mean outcomes by dose, with a band for all of it; the estimate is its mean "
+        summary="The doubly robust curve of mean outcomes by dose, with a uniform band; the estimate is its mean "
         "slope between the quartiles of the dose, which is as good as random given the covariates.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "weights", "cluster"),

@@ -1,7 +1,7 @@
-"""The two models behind a dose: who gets how much of it, and what it does; and the pseudo-outcomes made of both.
+"""The models of a continuous treatment (dose) and of the outcome, and the pseudo-outcomes from both.
 
 The dose is normal around a line of the covariates. The outcome is a cubic in the dose and a line in the covariates,
-whose slopes move with the dose.
+with interactions.
 """
 
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ class Models:
 
     Attributes:
         frame: covariates, dose and outcome.
-        assignment: the covariates of the dose; the same frame unless others are mapped for it.
+        assignment: the covariates of the dose model; the same frame unless others are mapped for it.
         weights: (n,) sampling weights, of mean 1.
         dose: (n,) standardised.
         line: (k,) of the dose on the covariates.
         inverse_line: (k, k) inverse of their cross-products.
-        deviation: (n,) dose less that line.
+        deviation: (n,) residual of the dose.
         variance: its mean square.
         beta: (2k + 2,) of the outcome's terms.
         inverse: of their cross-products.
         residual: (n,) of the outcome.
         mean: (k,) covariates averaged, the intercept first.
-        r2: how much of the dose the covariates determine.
+        r2: share of the dose's variance that the covariates explain.
     """
 
     frame: Frame
@@ -59,17 +59,17 @@ class Models:
 
     @property
     def k(self) -> int:
-        """Covariates of the outcome, the intercept among them."""
+        """The number of outcome covariates, the intercept included."""
         return len(self.mean)
 
 
 def dose_sample(plan: Plan) -> Sample:
-    """The rows that both models use."""
+    """Return the rows that both models use."""
     return plan.sample("y", "treatment", "covariates", "propensity_covariates")
 
 
 def basis(x: Matrix, z: Vector) -> Matrix:
-    """(2k + 2, n) terms of the outcome: covariates, the dose times each of them, its square and its cube."""
+    """Return (2k + 2, n) terms of the outcome: covariates, the dose times each of them, its square and its cube."""
     k = len(x)
     terms = np.empty((2 * k + 2, len(z)))
     terms[:k] = x
@@ -80,7 +80,7 @@ def basis(x: Matrix, z: Vector) -> Matrix:
 
 
 def slope_basis(x: Matrix, z: Vector) -> Matrix:
-    """(2k + 2, n) their derivatives with respect to the dose."""
+    """Return (2k + 2, n) their derivatives with respect to the dose."""
     k = len(x)
     slopes = np.zeros((2 * k + 2, len(z)))
     slopes[k : 2 * k] = x
@@ -90,7 +90,7 @@ def slope_basis(x: Matrix, z: Vector) -> Matrix:
 
 
 def dose_models(plan: Plan) -> Models:
-    """Both models of a plan's dose, fitted once.
+    """Return both models of a plan's dose, fitted once.
 
     Raises:
         UnusableData: the covariates determine the dose, or there are more terms than rows.
@@ -130,8 +130,8 @@ def _fitted(plan: Plan) -> Models:
     whole = float(weights @ (centred * centred) / weights.sum())
     if variance <= _DETERMINED * whole:
         raise UnusableData(
-            f"The covariates determine the amount of '{plan.label('treatment')}', so that no two units that are alike "
-            "had different amounts of it."
+            f"The covariates determine the amount of '{plan.label('treatment')}', so that no two units with equal "
+            "covariates had different amounts of it."
         )
     return Models(
         frame=frame, assignment=assignment, weights=weights, dose=dose, line=line.coefficients[:, 0],
@@ -141,9 +141,9 @@ def _fitted(plan: Plan) -> Models:
 
 
 def stabilised(models: Models) -> Vector:
-    """(n,) how likely a row's dose is over all rows' covariates, by how likely it is given its own.
+    """Return (n,) stabilised weights: the marginal density of a row's dose over its conditional density.
 
-    The likelihood over all rows is computed on a grid, from the rows' lines in cells.
+    The marginal density is computed on a grid, from the rows' binned lines.
     """
     dose, weights, sd = models.dose, models.weights, np.sqrt(models.variance)
     centre = dose - models.deviation
@@ -158,7 +158,7 @@ def stabilised(models: Models) -> Vector:
 
 
 def _in_cells(values: Vector, weights: Vector, low: float, high: float, cells: int) -> tuple[Vector, Vector]:
-    """(cells,) places, and the share of the rows at each, a row shared out between its two neighbours."""
+    """Return (cells,) positions, and the share of the rows at each, by linear binning."""
     if not high > low:
         return np.array([low]), np.array([1.0])
     place = (values - low) / (high - low) * (cells - 1)
@@ -169,7 +169,7 @@ def _in_cells(values: Vector, weights: Vector, low: float, high: float, cells: i
 
 
 def pseudo_outcomes(models: Models, stable: Vector) -> Vector:
-    """(n,) what a row's outcome would be at its dose for a unit of average covariates; Kennedy et al., equation 2."""
+    """Return (n,) pseudo-outcomes at each row's dose for average covariates; Kennedy et al., equation 2."""
     k, z = models.k, models.dose
     flat = models.beta[:k] @ models.mean
     slope = models.beta[k : 2 * k] @ models.mean

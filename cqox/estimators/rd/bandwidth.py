@@ -1,8 +1,8 @@
-"""The bandwidth that minimises the mean squared error of a jump at a cutoff, as Calonico, Cattaneo and Titiunik do.
+"""MSE-optimal bandwidths of a jump at a cutoff, as Calonico, Cattaneo and Titiunik choose them.
 
 Three steps, each with the plug-in rule h = (V / (B² + R))^(1/(2p+3)): a bandwidth for the third derivative from a fit
 to the whole range, with it one for the second derivative (b), with that one for the jump (h). Variances are estimated
-within a rule-of-thumb bandwidth; R, three variances of the estimated bias, keeps a small bias from asking for all rows.
+within a rule-of-thumb bandwidth; R, three variances of the estimated bias, regularises a small bias.
 """
 
 import math
@@ -23,18 +23,18 @@ _RULE_OF_THUMB = 2.576
 _REGULARISED = 3.0
 
 _BEYOND = 1 + math.sqrt(np.finfo(np.float64).eps)
-"""How far beyond a row a window ends that is to hold it, as in rdrobust: a polynomial of few rows feels the weight."""
+"""Margin of a window beyond its last row, as in rdrobust: a polynomial of few rows is sensitive to the weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bandwidths:
-    """What was chosen, in units of the running variable.
+    """The chosen bandwidths, in units of the running variable.
 
     Attributes:
         h: of the estimate.
         b: of its bias.
-        pilot: within which variances were estimated; None where the bandwidth was given.
-        third: of the third derivative, from which `b` was chosen; the same.
+        pilot: bandwidth of the variance estimates; None where the bandwidth was given.
+        third: bandwidth of the third derivative, from which `b` was chosen; None likewise.
     """
 
     h: float
@@ -54,11 +54,11 @@ class _Error:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """How the values of a side combine to the quantity whose error counts.
+    """The combination of a side's values whose mean squared error is minimised.
 
     Attributes:
-        ratio: whether the second value divides the first.
-        covariates: how many values are adjusted for.
+        ratio: True if the second value divides the first.
+        covariates: number of adjusted covariates.
         residual: how variances are estimated.
     """
 
@@ -70,23 +70,23 @@ class _Rule:
 def mse_bandwidths(
     sides: Sequence[Side], *, spread: float, rows: int, ratio: bool, covariates: int, residual: Residual, distinct: int
 ) -> Bandwidths:
-    """The bandwidths of a local linear jump with a local quadratic correction.
+    """Return the bandwidths of a local linear jump with a local quadratic correction.
 
     Args:
         sides: below and above the cutoff.
         spread: of the running variable, the smaller of its standard deviation and its interquartile range over 1.349.
-        rows: distinct values of the running variable, which are the rows where none repeats.
-        ratio: whether it is a ratio of jumps, of the first value and the second.
-        covariates: how many of the last values are adjusted for.
+        rows: number of distinct values of the running variable: the number of rows if none repeats.
+        ratio: True for a ratio of jumps, of the first value and the second.
+        covariates: number of the last values that are covariates.
         residual: how variances are estimated.
-        distinct: distinct values that the preliminary windows must hold on each side, 0 for no such bound.
+        distinct: distinct values that the preliminary windows must hold on each side, 0 for no bound.
     """
     rule = _Rule(ratio=ratio, covariates=covariates, residual=residual)
     ranges = [float(side.distance[-1]) for side in sides]
     least = max(side.reaching(distinct) * _BEYOND for side in sides) if distinct else 0.0
 
     def within(bandwidth: float, values: int) -> float:
-        """No farther than the data reach, and far enough for a polynomial of so many coefficients."""
+        """Limit a bandwidth to the range of the data, and to enough distinct values for a polynomial of this order."""
         found = min(bandwidth, max(ranges))
         short = [side for side in sides if side.distinct(side.within(found)) < values]
         return max([found, *(side.holding(values) for side in short)])
@@ -103,11 +103,11 @@ def mse_bandwidths(
 def _bandwidth(
     windows: Sequence[Window], wides: Sequence[Window], rule: _Rule, order: int, nu: int, regularised: float
 ) -> float:
-    """Best for the difference of a derivative of both sides by polynomials in windows, their biases by others."""
+    """Return the bandwidth that is optimal for the difference of a derivative of both sides' polynomials."""
     fits = [window.fit(order) for window in windows]
     mixtures = _mixtures(fits, rule, nu)
     left, right = (_error(*each, rule, nu, regularised) for each in zip(windows, fits, wides, mixtures, strict=True))
-    # Distances turn the sign of odd derivatives below the cutoff, but not that of a ratio of two of them.
+    # Distances reverse the sign of odd derivatives below the cutoff, but not that of a ratio of two of them.
     turned = -1.0 if nu % 2 and not rule.ratio else 1.0
     bias = right.bias - turned * left.bias
     square = bias * bias + left.regularisation + right.regularisation
@@ -118,7 +118,7 @@ def _bandwidth(
 
 
 def _error(window: Window, fit: Fit, wide: Window, mixture: Vector, rule: _Rule, nu: int, regularised: float) -> _Error:
-    """The error terms of a derivative of a combination of a side's values."""
+    """Return the MSE terms of a derivative of a combination of a side's values."""
     order = fit.order
     estimator = window.estimator(fit, nu)
     variance = _variance(window, estimator, mixture, rule, fit)
@@ -146,10 +146,10 @@ def _variance(window: Window, estimator: Vector, mixture: Vector, rule: _Rule, f
 
 
 def _mixtures(fits: Sequence[Fit], rule: _Rule, nu: int) -> list[Vector]:
-    """(k,) what the values of each side weigh in its quantity: less the covariates' part, and a ratio to first order.
+    """Return (k,) weights of each side's values in its quantity: net of covariates, and a ratio to first order.
 
-    The ratio of jumps is linearised at the jumps, so that neither the level of the outcome nor which treatment is
-    called 0 has a say; that of derivatives at those of the side.
+    The ratio of jumps is linearised at the jumps, so that neither the level of the outcome nor the coding of the
+    treatment matters; that of derivatives at those of the side.
     """
     parts = [_parts(fit, rule.covariates) for fit in fits]
     if not rule.ratio:
@@ -164,7 +164,7 @@ def _mixtures(fits: Sequence[Fit], rule: _Rule, nu: int) -> list[Vector]:
 
 
 def _parts(fit: Fit, covariates: int) -> Matrix:
-    """(m, k) what a side's values weigh in each that is no covariate: itself, less what the covariates explain."""
+    """Return (m, k) weights of a side's values in each that is no covariate: itself, net of the covariates."""
     k = fit.coefficients.shape[1]
     heads = k - covariates
     parts = np.eye(heads, k)

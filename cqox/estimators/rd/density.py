@@ -1,4 +1,4 @@
-"""The density of a score on each side of a cutoff by local polynomials, and the bandwidths that suit its jump.
+"""The density of a score on each side of a cutoff by local polynomials, and the optimal bandwidths for its jump.
 
 Cattaneo, Jansson and Ma 2020, JASA 115(531): the slope of a polynomial fitted to the empirical distribution function is
 the density, with no bias of its own at a boundary; its variance is that of the rows' projections (the jackknife's).
@@ -18,7 +18,7 @@ from cqox.estimators.rd.local_polynomial import Fit, Side, Window
 __all__ = ["Densities", "densities", "density_bandwidths"]
 
 ORDER = 2
-"""Of the polynomial that the bandwidths are best for; the test uses one more, so that its bias does not matter."""
+"""Polynomial order of the optimal bandwidths; the test uses one more, so that its bias is of a higher order."""
 
 _LEAST = 20
 
@@ -30,8 +30,8 @@ class Densities:
     Attributes:
         values, errors: (2,) densities and their standard errors.
         bandwidths: (2,) of each side.
-        within: rows within them.
-        parts: of each side, contributions of its nearest rows to its density.
+        within: number of rows within them.
+        parts: of each side, contributions of the nearest rows to its density.
         curves: of each side, the density within its bandwidth, as coefficients of powers of the distance.
     """
 
@@ -44,7 +44,7 @@ class Densities:
 
 
 def densities(sides: Sequence[Side], bandwidths: Vector, rows: int) -> Densities:
-    """The densities by polynomials of one order more than the bandwidths are chosen for.
+    """Return the densities by polynomials of one order more than that of the bandwidths.
 
     Args:
         sides: below and above the cutoff, with the distribution function as their only value.
@@ -73,11 +73,12 @@ def _norm(parts: Vector) -> float:
 
 
 def _derivative(window: Window, fit: Fit, order: int, *, above: bool, rows: int) -> tuple[float, Vector]:
-    """A derivative of the distribution function at the cutoff, in the direction of the score, and the rows' parts."""
+    """Return a derivative of the distribution function at the cutoff, in score direction, and the rows'
+    contributions."""
     scale = math.factorial(order) / window.bandwidth**order
     value = float(fit.power(order)[0]) * scale * (1.0 if above or order % 2 == 0 else -1.0)
     estimator = window.estimator(fit, order)
-    # A row takes part in the distribution function of every other row at or above it.
+    # A row contributes to the distribution function at every other row at or above it.
     starts = window.side.starts[: window.side.distinct(window.n)]
     groups = np.add.reduceat(estimator, starts)
     reached = np.cumsum(groups[::-1])[::-1] if above else np.cumsum(groups)
@@ -86,7 +87,7 @@ def _derivative(window: Window, fit: Fit, order: int, *, above: bool, rows: int)
 
 
 def density_bandwidths(sides: Sequence[Side], rows: int, mean: float, deviation: float) -> Vector:
-    """(2,) for each side the median of three: best for its density, for the difference of both, and for their sum.
+    """Return (2,) the median of three bandwidths per side: optimal for its density, the difference, and the sum.
 
     Args:
         sides: below and above the cutoff, with the distribution function as their only value.
@@ -114,7 +115,7 @@ def density_bandwidths(sides: Sequence[Side], rows: int, mean: float, deviation:
     together = [_best(variances.sum(), bias, rows) for bias in (biases[1] - biases[0], biases[1] + biases[0])]
     least = [_least(side, p) for side in sides]
     together = [max(min(each, farthest), *least) for each in together]
-    # A side's own bandwidth ends where the side does; one that both share, where the longer one does.
+    # A side's own bandwidth is limited to its range; a common one, to the longer range.
     apart = [max(min(each, end), low) for each, end, low in zip(apart, ends, least, strict=True)]
     return np.array([median([each, *together]) for each in apart])
 
@@ -127,13 +128,13 @@ def _best(variance: float, bias: float, rows: int) -> float:
 
 
 def _least(side: Side, order: int) -> float:
-    """The distance within which there are so many rows, and as many distinct values."""
+    """Return the distance within which there are this many rows, and as many distinct values."""
     wanted = _LEAST + order + 1
     return max(float(side.distance[min(wanted, side.n) - 1]), side.reaching(wanted))
 
 
 def _pilots(rows: int, mean: float, deviation: float) -> tuple[float, float]:
-    """Bandwidths for the variance and for the bias that would be best if the score were normal."""
+    """Return the optimal bandwidths for the variance and for the bias under a normal score."""
     p = ORDER
     z = mean / deviation
     normal = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
@@ -150,7 +151,7 @@ def _pilots(rows: int, mean: float, deviation: float) -> tuple[float, float]:
 
 @cache
 def _constants(order: int, target: int, *, triangular: bool) -> tuple[float, float]:
-    """The bias and the variance at a boundary of a coefficient of a polynomial fitted to a distribution function."""
+    """Return the boundary bias and variance of a coefficient of a polynomial fitted to a distribution function."""
 
     def moment(power: int) -> float:
         return 1 / ((power + 1) * (power + 2)) if triangular else 1 / (power + 1)

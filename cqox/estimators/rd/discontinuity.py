@@ -1,8 +1,8 @@
 """Regression discontinuity: the jump of an outcome where a score crosses the cutoff that assigns treatment.
 
-Sharp where the cutoff decides alone, fuzzy where it moves the probability of treatment. Both assume that the units
-just below and just above are alike but for the treatment; the test of a jump in the score's density looks for those
-who chose their side. Numbers equal those of rdrobust and rddensity, of which nothing is copied.
+Sharp designs: the cutoff determines the treatment; fuzzy designs: it changes the probability of treatment. Both assume
+continuity: units just below and just above differ in the treatment only. The density test looks for manipulation of the
+score. Numbers equal those of rdrobust and rddensity, of which nothing is copied.
 """
 
 import math
@@ -40,20 +40,20 @@ _FEWEST_VALUES, _FEWEST_VALUES_OF_DENSITY = 5, 10
 _FEW_ROWS, _FEW_VALUES = 20, 10
 _WEAK_F = 10.0
 _NORMAL = 1e12
-"""Degrees of freedom that are as good as infinity."""
+"""Degrees of freedom treated as infinite."""
 
 _SHARP = EstimateId("rd_local_linear", _FAMILY, "ATE at the cutoff")
 _FUZZY = EstimateId("rd_fuzzy", _FAMILY, "LATE at the cutoff")
 
 
 def sharp(plan: Plan) -> Estimate:
-    """The jump of the outcome at the cutoff, with its robust bias-corrected interval."""
+    """Return the jump of the outcome at the cutoff, with its robust bias-corrected interval."""
     found = sharp_study(plan)
     return _answer(plan, _SHARP, found, found.effect(found.jump, compliance(plan).sign), {})
 
 
 def fuzzy(plan: Plan) -> Estimate:
-    """The jump of the outcome over the jump of the treatment, with its robust bias-corrected interval.
+    """Return the ratio of the jumps of outcome and treatment, with its robust bias-corrected interval.
 
     Raises:
         UnusableData: the treatment does not jump at all.
@@ -75,13 +75,13 @@ def fuzzy(plan: Plan) -> Estimate:
     if strength < _WEAK_F:
         warnings.append(
             f"The treatment hardly jumps at the cutoff (F {strength:.3g}, below {_WEAK_F:g}): the interval may be far "
-            "too narrow; the Anderson-Rubin set holds whatever the jump is."
+            "too narrow; the Anderson-Rubin set is valid for any size of the jump."
         )
     return _answer(plan, _FUZZY, found, effect, details, warnings)
 
 
 def _anderson_rubin(plan: Plan, found: Study, degrees: float | None) -> Json:
-    """The effects for which the bias-corrected jump of outcome less effect times treatment is not significant."""
+    """Return the effects at which the bias-corrected jump of outcome less effect times treatment is not significant."""
     pairs = [found.errors(found.jump, mixture).robust ** 2 for mixture in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))]
     cross = (pairs[2] - pairs[0] - pairs[1]) / 2
     moments = Moments(
@@ -92,7 +92,7 @@ def _anderson_rubin(plan: Plan, found: Study, degrees: float | None) -> Json:
 
 
 def sharp_study(plan: Plan) -> Study:
-    """The study of the outcome."""
+    """Return the study of the outcome."""
 
     def make() -> Study:
         sample, strict = _sample(plan), compliance(plan).strict
@@ -105,7 +105,7 @@ def sharp_study(plan: Plan) -> Study:
 
 
 def fuzzy_study(plan: Plan) -> Study:
-    """The study of the outcome and the treatment."""
+    """Return the study of the outcome and the treatment."""
 
     def make() -> Study:
         sample = _sample(plan, "treatment")
@@ -118,7 +118,7 @@ def fuzzy_study(plan: Plan) -> Study:
 
 
 def _given(plan: Plan, score: Score) -> Bandwidths | None:
-    """The bandwidth that was asked for, also for the bias; None where the best one is to be found."""
+    """Return the requested bandwidth, also for the bias; None for the MSE-optimal one."""
     asked = plan.settings.rd_bandwidth
     return None if asked is None else Bandwidths(h=asked / score.unit, b=asked / score.unit)
 
@@ -128,7 +128,7 @@ def _sample(plan: Plan, *more: str) -> Sample:
 
 
 def _covariates(plan: Plan, sample: Sample) -> Matrix | None:
-    """(c, n) the covariates that differ from each other; None where there are none."""
+    """Return (c, n) the linearly independent covariates; None where there are none."""
     if not plan.has("covariates"):
         return None
     frame = plan.frame("x", sample)
@@ -194,7 +194,7 @@ def _uncertainty(plan: Plan, found: Study, errors: Errors, scale: float) -> Unce
 
 
 def _conventions(plan: Plan, found: Study) -> list[str]:
-    """What was decided on the client's behalf."""
+    """Return notes on choices made by default."""
     how, running, cutoff, score = compliance(plan), plan.label("running"), plan.data.cutoff, found.score
     notes = []
     if how.kind == "assumed":
@@ -203,7 +203,7 @@ def _conventions(plan: Plan, found: Study) -> list[str]:
         sign = {(1, False): ">=", (1, True): ">", (-1, False): "<", (-1, True): "<="}[int(how.sign), how.strict]
         notes.append(f"Treated are the rows with {running} {sign} {cutoff:g}, all of them.")
     if score.massed:
-        # No doubt in itself: intervals cover as they should while the bandwidth holds several values on each side.
+        # Not a warning in itself: intervals keep their coverage while the bandwidth holds several values on each side.
         notes.append(
             f"'{running}' has mass points ({sum(score.distinct)} distinct values, {sum(score.n)} rows): preliminary "
             f"bandwidths hold {DISTINCT} of them or more on each side, where there are so many; the bandwidth holds "
@@ -211,7 +211,7 @@ def _conventions(plan: Plan, found: Study) -> list[str]:
         )
     if found.covariates:
         notes.append(
-            "Covariates are adjusted for with the same coefficients on both sides, which cannot move the jump."
+            "Covariates are adjusted for with common coefficients on both sides, which does not change the estimand."
         )
     return notes
 
@@ -254,7 +254,7 @@ def _doubts(plan: Plan, found: Study) -> list[str]:
     if min(local.distinct) < _FEW_VALUES:
         doubts.append(
             f"Within the bandwidth the score takes {local.distinct[0]} distinct values below and {local.distinct[1]} "
-            "above the cutoff: the jump rests on extrapolation between few points."
+            "above the cutoff: the jump depends on extrapolation between few points."
         )
     elif min(local.within_h) < _FEW_ROWS:
         doubts.append(
@@ -277,7 +277,7 @@ def _sharp_rule(plan: Plan) -> str | None:
         return f"The treatment '{plan.label('treatment')}' never varies."
     if how.kind == "imperfect":
         return (
-            f"The cutoff does not decide who is treated: '{plan.label('treatment')}' goes with the side for "
+            f"The cutoff does not determine the treatment: '{plan.label('treatment')}' agrees with the side for "
             f"{how.share:.1%} of the rows. rd_fuzzy divides by the jump of the treatment, and reports the jump of the "
             "outcome too."
         )
@@ -294,7 +294,7 @@ def _fuzzy_rule(plan: Plan) -> str | None:
     if how.kind == "constant":
         return f"The treatment '{plan.label('treatment')}' never varies."
     if how.kind == "perfect":
-        return f"The cutoff alone decides who is treated by '{plan.label('treatment')}': see rd_local_linear."
+        return f"The cutoff alone determines the treatment '{plan.label('treatment')}': see rd_local_linear."
     sample = _sample(plan, "treatment")
     reason = no_absorbing(plan) or varying_outcome(plan, sample)
     if reason is None and np.ptp(plan.treated(sample)) == 0:
@@ -313,7 +313,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         family=_FAMILY,
         estimand=_SHARP.estimand,
         summary="Jump of a local linear regression of the outcome at the cutoff, MSE-optimal bandwidth, robust "
-        "bias-corrected interval; units just below and just above the cutoff differ in nothing but the treatment.",
+        "bias-corrected interval; continuity: units just below and just above the cutoff differ in the treatment only.",
         requires=("y", "running", "cutoff"),
         optional=("covariates", "weights", "cluster"),
         standard_error=_ROBUST,
@@ -332,11 +332,11 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name=_FUZZY.name,
         family=_FAMILY,
         estimand=_FUZZY.estimand,
-        summary="Jump of the outcome over the jump of the treatment at the cutoff, for those whom crossing it moves; "
-        "crossing moves nobody away from treatment and reaches the outcome through it alone.",
+        summary="Jump of the outcome over the jump of the treatment at the cutoff, for the compliers; monotonicity and "
+        "exclusion restriction: crossing the cutoff moves no unit out of treatment and affects outcomes through it.",
         requires=("y", "treatment", "running", "cutoff"),
         optional=("covariates", "weights", "cluster"),
-        standard_error=_ROBUST + "; an Anderson-Rubin set beside it",
+        standard_error=_ROBUST + "; with an Anderson-Rubin set",
         paper="Calonico, Cattaneo and Titiunik 2014, Econometrica 82(6), theorem 3; Hahn, Todd and Van der Klaauw "
         "2001, Econometrica 69(1)",
         doi="10.3982/ECTA11757",
@@ -361,7 +361,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name=DENSITY.name,
         family=_FAMILY,
         estimand=DENSITY.estimand,
-        summary="Jump of the score's density at the cutoff, a test of whether units chose their side; it needs no "
+        summary="Jump of the score's density at the cutoff, a test of manipulation of the score; it needs no "
         "outcome and estimates no effect.",
         requires=("running", "cutoff"),
         standard_error="jackknife, of local cubic fits at bandwidths for local quadratic ones",

@@ -1,9 +1,9 @@
-"""Whether a score of mass points heaps up on the very value at its cutoff, or leaves it out.
+"""A test of heaping at the cutoff for scores with mass points.
 
-A polynomial fitted to the distribution function on one side of a cutoff takes all rows at the cutoff into its
-intercept, so that the test of the density's jump does not see them. Frandsen 2017, Advances in Econometrics 38 ("Party
-bias in union representation elections"): of the rows at three values in a row the middle one holds a third, give or
-take what the curvature of the probabilities allows.
+A polynomial fitted to the distribution function on one side of a cutoff absorbs all rows at the cutoff into its
+intercept, so that the density test ignores them. Frandsen 2017, Advances in Econometrics 38 ("Party bias in union
+representation elections"): of the rows at three successive values the middle one holds a third, up to the curvature of
+the probabilities.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cqox.estimators.rd.running_variable import Score
 __all__ = ["Heap", "heap_at_cutoff"]
 
 _NEAREST = 20
-"""Distinct values on each side by which the step from one to the next is known."""
+"""Distinct values on each side from which the step between values is estimated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +23,11 @@ class Heap:
     """The test.
 
     Attributes:
-        rows: at three values in their order, the middle one the first on the side that is tested, the others its
-            neighbors; where values have no common step, in bins of the usual one.
+        rows: at three successive values, the middle one the first on the side tested, the others its neighbours; where
+            values have no common step, in bins of the usual one.
         step: from value to value, in units of `score.unit`.
-        curvature: k, the bound on how far the probabilities may be from a line.
-        p_value: of the middle rows under the least favourable share that the bound allows.
+        curvature: k, the bound on the deviation of the probabilities from a line.
+        p_value: of the middle rows under the least favourable share within the bound.
     """
 
     rows: tuple[int, int, int]
@@ -37,13 +37,12 @@ class Heap:
 
 
 def heap_at_cutoff(score: Score, *, below: bool = False) -> Heap | None:
-    """The test of the first value at or above the cutoff; None where a side is empty or the score has no mass points.
+    """Test the first value at or above the cutoff; None where a side is empty or the score has no mass points.
 
-    Who wants to be treated and can choose takes the nearest value that is treated, which is the last one below the
-    cutoff (or at it) where those below are treated: `below` tests that one.
+    Units that manipulate the score take the nearest treated value, which is the last one below the cutoff (or at it) if
+    units below are treated: `below` tests that one.
 
-    The bound on the curvature is twice what a normal score with these moments has, and at least what one has in its
-    middle.
+    The bound on the curvature is twice that of a normal score with these moments, and at least that at its mode.
     """
     if not all(score.n) or not score.massed:
         return None
@@ -55,7 +54,7 @@ def heap_at_cutoff(score: Score, *, below: bool = False) -> Heap | None:
         return None
     step = float(np.median(gaps))
     slack = 1e-9 * step + score.tolerance
-    # A bin holds the end that is nearer to the cutoff on the side of the rows at it, the farther one on the other.
+    # On the side of its rows a bin includes its end nearer to the cutoff, on the other side the farther one.
     nearer = slack if float(far[0]) <= slack else -slack
     beyond = int(np.searchsorted(far, step - nearer))
     middle, following = (int(np.searchsorted(near, times * step + nearer)) for times in (1, 2))

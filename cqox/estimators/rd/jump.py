@@ -1,7 +1,7 @@
-"""The jump of a local linear regression at a cutoff, its bias corrected, and what every row contributes to its error.
+"""The jump of a local linear regression at a cutoff, its bias correction, and the rows' contributions to its error.
 
 Calonico, Cattaneo and Titiunik 2014, Econometrica 82(6): the bias is estimated by a local quadratic in a bandwidth of
-its own, and the robust standard error counts the uncertainty of that correction.
+its own, and the robust standard error includes the uncertainty of that correction.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ class Jump:
 
     Attributes:
         h, b: bandwidths.
-        rows: (n,) positions in the sample of the rows that the larger bandwidth reaches, below the cutoff first.
-        below: how many of them are below.
-        within_h, within_b: rows on each side.
+        rows: (n,) positions in the sample of the rows within the larger bandwidth, below the cutoff first.
+        below: number of them below the cutoff.
+        within_h, within_b: number of rows on each side.
         distinct: distinct values of the running variable on each side within h.
         plain, corrected: (m,) the jumps, conventional and bias-corrected.
         intercepts, slopes: (2, m) the conventional lines on each side, by distance from the cutoff.
@@ -51,7 +51,7 @@ class Jump:
     adjusted: Vector
 
     def clustered_apart(self, contributions: Vector, sides: Sequence[Side], parameters: int) -> float:
-        """The variance of a sum of contributions over clusters that are taken as ending at the cutoff."""
+        """Return the variance of a sum of contributions over clusters that are split at the cutoff."""
         total = 0.0
         for side, part in zip(sides, np.split(contributions, [self.below]), strict=True):
             assert side.codes is not None
@@ -60,13 +60,13 @@ class Jump:
 
 
 def jump(sides: Sequence[Side], h: float, b: float, *, covariates: int, residual: Residual) -> Jump:
-    """The jumps of the values that are not covariates.
+    """Return the jumps of the values that are not covariates.
 
     Args:
         sides: below and above the cutoff.
         h: bandwidth of the estimate.
         b: bandwidth of its bias.
-        covariates: how many of the last values are adjusted for, with the same coefficients on both sides.
+        covariates: number of the last values that are covariates, with common coefficients on both sides.
         residual: how variances are estimated.
 
     Raises:
@@ -108,7 +108,8 @@ def jump(sides: Sequence[Side], h: float, b: float, *, covariates: int, residual
 
 
 def _mixtures(lines: Sequence[Fit], covariates: int) -> Matrix:
-    """(m, k) what the values weigh in each head: itself, less the covariates' part by one regression of both sides."""
+    """Return (m, k) weights of the values in each head: itself, net of the covariates by one regression of both
+    sides."""
     k = lines[0].coefficients.shape[1]
     heads = k - covariates
     mixtures = np.eye(heads, k)

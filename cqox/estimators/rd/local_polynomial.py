@@ -1,7 +1,7 @@
-"""Local polynomials on one side of a cutoff: every estimate is a weighted sum of outcomes, its weights a polynomial.
+"""Local polynomial regression on one side of a cutoff: every estimate is a weighted sum of outcomes.
 
-A window is the rows of a side that a bandwidth reaches, with triangular weights, in units of that bandwidth. The rows
-stand in the order of their distance from the cutoff, so that every window is a leading part of its side.
+A window is the rows of a side within a bandwidth, with triangular weights, in units of that bandwidth. The rows are
+sorted by distance from the cutoff, so that every window is a leading slice of its side.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ NEIGHBOURS = 3
 _BLOCK = 16_384
 _SINGULAR = 1e-12
 _EXPLAINED = 1e-12
-"""A variable that a polynomial leaves less than this share of is all explained: the rest is rounding."""
+"""A variable with a smaller residual share counts as fitted exactly: the rest is rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +50,20 @@ class Side:
 
     @property
     def n(self) -> int:
-        """Rows."""
+        """The number of rows."""
         return len(self.distance)
 
     def within(self, bandwidth: float) -> int:
-        """How many rows are nearer than the bandwidth."""
+        """Return the number of rows nearer than the bandwidth."""
         return int(np.searchsorted(self.distance, bandwidth, side="left"))
 
     def distinct(self, rows: int) -> int:
-        """How many distinct distances the nearest rows have."""
+        """Return the number of distinct distances among the nearest rows."""
         return int(np.searchsorted(self.starts, rows, side="left"))
 
     def window(self, bandwidth: float, rows: int | None = None) -> "Window":
-        """The rows nearer than the bandwidth; or so many rows, those beyond it of no weight."""
+        """Return the window of the rows nearer than the bandwidth, or of a number of rows, those beyond it of zero
+        weight."""
         inside = self.within(bandwidth)
         t = self.distance[: inside if rows is None else rows] / bandwidth
         weights = np.maximum(1.0 - t, 0.0)
@@ -71,11 +72,11 @@ class Side:
         return Window(side=self, bandwidth=bandwidth, inside=inside, t=t, weights=weights)
 
     def reaching(self, distinct: int) -> float:
-        """The distance of the so-and-so-manieth distinct value, or the farthest where there are fewer."""
+        """Return the distance of the nth distinct value, or the farthest where there are fewer."""
         return float(self.distance[self.starts[min(distinct, len(self.starts)) - 1]])
 
     def holding(self, distinct: int) -> float:
-        """A bandwidth that gives weight to so many distinct values, or to all where there are fewer."""
+        """Return a bandwidth that gives weight to this many distinct values, or to all where there are fewer."""
         if distinct < len(self.starts):
             return self.reaching(distinct + 1)
         return 1.25 * float(self.distance[-1])
@@ -87,11 +88,11 @@ class Fit:
 
     Attributes:
         order: of the polynomial.
-        reach: the farthest t with a weight; the basis is of t / reach, so that a side that ends within the bandwidth
-            loses no digits.
+        reach: the largest t with a weight; the basis is of t / reach, for precision on a side that ends within the
+            bandwidth.
         inverse: (order + 1, order + 1) of the weighted cross-products of the basis.
         coefficients: (order + 1, k) on the basis, of each of the side's values.
-        partialled: (k, k) weighted cross-products of the values less what the polynomial explains.
+        partialled: (k, k) weighted cross-products of the residuals of the values.
     """
 
     order: int
@@ -101,15 +102,15 @@ class Fit:
     partialled: Matrix
 
     def power(self, nu: int) -> Vector:
-        """(k,) the coefficients of t to the power nu."""
+        """Return (k,) the coefficients of t to the power nu."""
         return np.asarray(self.functional(nu) @ self.coefficients)
 
     def functional(self, nu: int) -> Vector:
-        """(order + 1,) what each member of the basis adds to the coefficient of t to the power nu."""
+        """Return (order + 1,) the coefficient of t to the power nu in each basis polynomial."""
         return _powers(self.order)[:, nu] / self.reach**nu
 
     def evaluated(self, t: Vector, coefficients: Vector) -> Vector:
-        """(n,) a polynomial at t, from its coefficients on the basis."""
+        """Return (n,) a polynomial at t, from its coefficients on the basis."""
         powers = coefficients @ _powers(self.order) / self.reach ** np.arange(self.order + 1)
         total = np.full(len(t), powers[-1])
         for each in powers[-2::-1]:
@@ -123,9 +124,9 @@ class Window:
     """The rows of a side within a bandwidth.
 
     Attributes:
-        side: whose rows.
+        side: the side of the rows.
         bandwidth: in the units of the distance.
-        inside: how many rows are nearer than the bandwidth.
+        inside: number of rows nearer than the bandwidth.
         t: (n,) distances in units of the bandwidth, not negative.
         weights: (n,) of the kernel times those of sampling.
     """
@@ -138,14 +139,14 @@ class Window:
 
     @property
     def n(self) -> int:
-        """Rows."""
+        """The number of rows."""
         return len(self.t)
 
     def fit(self, order: int) -> Fit:
-        """The weighted least-squares polynomial.
+        """Fit the weighted least-squares polynomial.
 
         Raises:
-            UnusableData: there are fewer distinct distances than it has coefficients.
+            UnusableData: there are fewer distinct distances than coefficients.
         """
         distinct = self.side.distinct(self.inside)
         if distinct <= order:
@@ -174,20 +175,20 @@ class Window:
         return Fit(order=order, reach=reach, inverse=inverse, coefficients=coefficients, partialled=left)
 
     def estimator(self, fit: Fit, nu: int) -> Vector:
-        """(n,) weights whose sum with a variable is the coefficient of t to the power nu."""
+        """Return (n,) weights whose sum with a variable is the coefficient of t to the power nu."""
         return np.asarray(self.weights * fit.evaluated(self.t, fit.inverse @ fit.functional(nu)))
 
     def fitted(self, fit: Fit, mixture: Vector) -> Vector:
-        """(n,) what a fit predicts of a combination of the values."""
+        """Return (n,) fitted values of a combination of the values."""
         return fit.evaluated(self.t, fit.coefficients @ mixture)
 
     def mixed(self, mixture: Vector) -> Vector:
-        """(n,) a combination of the side's values."""
+        """Return (n,) a combination of the side's values."""
         values = self.side.values[:, : self.n]
         return values[0] * mixture[0] if len(values) == 1 else mixture @ values
 
     def residuals(self, kind: Residual, mixture: Vector, fit: Fit) -> Vector:
-        """(n,) residuals whose squares estimate the variance of a combination of the values.
+        """Return (n,) residuals whose squares estimate the variance of a combination of the values.
 
         Args:
             kind: by nearest neighbours, or from the fit with a correction by its leverages.
@@ -213,14 +214,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Neighbours:
-    """For each row the rows nearest in the running variable: a run of its neighbours' places, its own among them."""
+    """For each row its nearest neighbours in the running variable: a contiguous range, including the row itself."""
 
     first: NDArray[np.intp]
     last: NDArray[np.intp]
     others: Vector
 
     def residuals(self, values: Vector) -> Vector:
-        """(n,) the row less the mean of its neighbours, of the variance of the row's error alone."""
+        """Return (n,) the row less the mean of its neighbours, scaled to the variance of the row's error alone."""
         centred = values - values.mean()
         sums = np.concatenate([[0.0], np.cumsum(centred)])
         together = sums[self.last] - sums[self.first]
@@ -228,11 +229,11 @@ class _Neighbours:
 
 
 def _neighbours(side: Side, rows: int, wanted: int) -> _Neighbours:
-    """The nearest rows of a window, all of them that are as near as the last."""
+    """Return the nearest rows of a window, including ties with the last."""
     count = int(np.searchsorted(side.starts, rows, side="left"))
     starts = np.append(side.starts[:count], rows)
     sizes = np.diff(starts)
-    # A distance beyond either end, so that no step leads there.
+    # Sentinels beyond either end, so that no step leads there.
     places = np.concatenate([[-np.inf], side.distance[starts[:-1]], [np.inf]])
     own = places[1:-1]
     low, high = np.arange(count), np.arange(count)
@@ -256,7 +257,7 @@ def _neighbours(side: Side, rows: int, wanted: int) -> _Neighbours:
 
 
 def clustered_by_side(contributions: Vector, codes: Codes, rows: int, parameters: int) -> float:
-    """The variance of a sum over one side's clusters, with G/(G-1)·(N-1)/(N-K).
+    """Return the variance of a sum over one side's clusters, with G/(G-1)·(N-1)/(N-K).
 
     Args:
         contributions: (n,) to the sum.
@@ -272,7 +273,7 @@ def clustered_by_side(contributions: Vector, codes: Codes, rows: int, parameters
 
 
 def _basis(t: Vector, order: int) -> Matrix:
-    """(order + 1, n) Legendre polynomials on [0, 1]: powers of t would lose half of the digits."""
+    """Return (order + 1, n) Legendre polynomials on [0, 1]: powers of t would lose half of the digits."""
     basis = np.empty((order + 1, len(t)))
     basis[0] = 1.0
     if order:
@@ -287,7 +288,7 @@ _TABLES: dict[int, Matrix] = {}
 
 
 def _powers(order: int) -> Matrix:
-    """(order + 1, order + 1) the coefficients of the powers of t in each polynomial of the basis."""
+    """Return (order + 1, order + 1) coefficients of the powers of t in each polynomial of the basis."""
     if order not in _TABLES:
         table = np.zeros((order + 1, order + 1))
         table[0, 0] = 1.0
@@ -303,5 +304,5 @@ def _powers(order: int) -> Matrix:
 def _inverse(gram: Matrix) -> Matrix:
     scale = 1.0 / np.sqrt(np.diag(gram))
     if not np.isfinite(scale).all() or np.linalg.eigvalsh(gram * np.outer(scale, scale))[0] < _SINGULAR:
-        raise UnusableData("The running variable is too concentrated on few values to fit a polynomial to it.")
+        raise UnusableData("The running variable has too few distinct values to fit a polynomial to it.")
     return np.asarray(np.linalg.inv(gram * np.outer(scale, scale)) * np.outer(scale, scale))

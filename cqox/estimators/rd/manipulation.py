@@ -1,4 +1,4 @@
-"""The test of manipulation: whether the density of the score jumps at the cutoff, as a catalog entry answers it."""
+"""The manipulation test: a jump of the score's density at the cutoff, as a catalog entry."""
 
 import math
 from dataclasses import replace
@@ -20,11 +20,11 @@ DENSITY = EstimateId("rd_density_test", "discontinuity", "density jump")
 
 _POINTS = 21
 _BARS, _REACH = 20, 2.0
-"""Bars of the histogram on each side, which reach so many bandwidths."""
+"""Histogram bars on each side, and their range in bandwidths."""
 
 
 def density_test(plan: Plan) -> Estimate:
-    """The jump of the score's density at the cutoff: units that choose their side heap up on it."""
+    """Return the jump of the score's density at the cutoff, which manipulation of the score would cause."""
     sample = plan.sample("running")
     score = score_of(plan, sample)
     rows = sum(score.n)
@@ -61,18 +61,18 @@ def density_test(plan: Plan) -> Estimate:
 
 
 def _distribution(score: Score) -> Vector:
-    """(n,) the share of the other rows at or below each row."""
+    """Return (n,) the share of the other rows at or below each row."""
     below, above = score.n
     sizes = [np.diff(np.append(starts, n)) for starts, n in zip(score.starts, score.n, strict=True)]
     found = np.empty(below + above)
-    # The starts of groups count the rows nearer to the cutoff: below it those are the higher ones.
+    # Group starts count the rows nearer to the cutoff: below it those have the higher scores.
     found[score.rows[0]] = np.repeat(below - score.starts[0], sizes[0])
     found[score.rows[1]] = np.repeat(below + score.starts[1] + sizes[1], sizes[1])
     return (found - 1) / (below + above - 1)
 
 
 def _curves(plan: Plan, score: Score, found: Densities) -> list[Json]:
-    """Points of the density on each side, from the cutoff to the end of the bandwidth."""
+    """Return points of the density on each side, from the cutoff to the end of the bandwidth."""
     cutoff, points = plan.data.cutoff or 0.0, list[Json]()
     for name, sign, place in (("below", -1.0, 0), ("above", 1.0, 1)):
         end = min(float(found.bandwidths[place]), float(score.distances[place][-1]))
@@ -86,11 +86,11 @@ def _curves(plan: Plan, score: Score, found: Densities) -> list[Json]:
 
 
 def _bars(plan: Plan, score: Score, found: Densities) -> list[Json]:
-    """A histogram of each side as far as two bandwidths, its bars of one width and whole from the cutoff on."""
+    """Return a histogram of each side over two bandwidths, with bars of equal width that start at the cutoff."""
     cutoff, bars = plan.data.cutoff or 0.0, list[Json]()
     width = _REACH * float(found.bandwidths.max()) / _BARS
     if score.massed:
-        # Bars hold equally many of the values between which the score jumps.
+        # With mass points, every bar holds the same number of values.
         pairs = zip(score.distances, score.starts, strict=True)
         step = min(float(np.median(np.diff(each[starts]))) for each, starts in pairs)
         width = max(1.0, round(width / step)) * step
@@ -114,15 +114,15 @@ def _bars(plan: Plan, score: Score, found: Densities) -> list[Json]:
 
 
 def _about_density(plan: Plan, score: Score) -> tuple[list[str], list[str]]:
-    notes = ["It is a test of the design and estimates no effect: a small p-value says that units chose their side."]
+    notes = ["It tests the design and estimates no effect: a small p-value indicates manipulation of the score."]
     if plan.has("weights"):
-        notes.append(f"It counts rows: the weights '{plan.label('weights')}' have no part in it.")
+        notes.append(f"It counts rows: the weights '{plan.label('weights')}' are not used.")
     warnings = []
     if plan.clusters(plan.sample("running")).codes:
-        warnings.append("The test takes rows as independent; those within a cluster may not be.")
+        warnings.append("The test treats rows as independent; those within a cluster may not be.")
     if score.massed:
         warnings.append(
             f"'{plan.label('running')}' has mass points (up to {max(score.repeated):.0%} of a side's rows repeat a "
-            f"value, at {MASS:.0%} it counts): heaping at round values passes for manipulation."
+            f"value, the threshold is {MASS:.0%}): heaping at round values is mistaken for manipulation."
         )
     return notes, warnings

@@ -1,4 +1,4 @@
-"""A score and its cutoff: who is above and below, how far, and who was treated."""
+"""The running variable (score) and its cutoff: sides, distances, and compliance with the assignment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cqox.estimators.sample import Sample
 __all__ = ["MASS", "Compliance", "Score", "compliance", "populated", "score_of"]
 
 MASS = 0.2
-"""From this share of repeated values on a side on, the score counts as having mass points."""
+"""Share of repeated values on a side from which the score counts as having mass points."""
 
 _FEWEST_ROWS = 20
 _ROUNDING = 64 * np.finfo(np.float64).eps
@@ -23,13 +23,13 @@ _ROUNDING = 64 * np.finfo(np.float64).eps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compliance:
-    """Whether crossing the cutoff decides who is treated.
+    """The relation of the cutoff to the treatment.
 
     Attributes:
         kind: `assumed` where no treatment is mapped, `perfect`, `imperfect`, or `constant` where it never varies.
-        sign: 1 where rows above are the treated ones, -1 where those below are.
-        strict: whether a row at the cutoff belongs to those below it.
-        share: of the rows on the side that their treatment goes with.
+        sign: 1 if rows above are treated, -1 if rows below are.
+        strict: True if a row at the cutoff belongs to those below it.
+        share: share of rows whose treatment agrees with their side.
     """
 
     kind: Literal["assumed", "perfect", "imperfect", "constant"]
@@ -40,10 +40,10 @@ class Compliance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """The rows of a sample in the order of their distance from the cutoff, on each side.
+    """The rows of a sample on each side, sorted by distance from the cutoff.
 
     Attributes:
-        unit: the largest distance, in which distances are counted.
+        unit: the largest distance, the unit of distances.
         rows: positions in the sample, below and above, the nearest first.
         distances: of these rows.
         starts: where each distinct distance begins.
@@ -63,23 +63,23 @@ class Score:
 
     @property
     def n(self) -> tuple[int, int]:
-        """Rows below and above."""
+        """The numbers of rows below and above."""
         return len(self.rows[0]), len(self.rows[1])
 
     @property
     def distinct(self) -> tuple[int, int]:
-        """Distinct values below and above."""
+        """The numbers of distinct values below and above."""
         return len(self.starts[0]), len(self.starts[1])
 
     @property
     def repeated(self) -> tuple[float, float]:
-        """The share of rows on each side whose value another row has already."""
+        """The share of rows on each side that repeat another row's value."""
         shares = [1 - values / max(rows, 1) for values, rows in zip(self.distinct, self.n, strict=True)]
         return shares[0], shares[1]
 
     @property
     def massed(self) -> bool:
-        """Whether the score has mass points."""
+        """True if the score has mass points."""
         return max(self.repeated) >= MASS
 
     def sides(
@@ -90,13 +90,13 @@ class Score:
         *,
         beyond: float | None = None,
     ) -> tuple[Side, Side]:
-        """Both sides.
+        """Return both sides.
 
         Args:
             values: (k, n) of the sample.
             weights: (n,) of sampling.
             codes: (n,) clusters.
-            beyond: rows nearer than this distance, or as near, are left out: at 0 those at the cutoff itself.
+            beyond: rows within this distance are left out: at 0 those at the cutoff itself.
         """
         left, right = (self._side(place, values, weights, codes, beyond) for place in (0, 1))
         return left, right
@@ -121,7 +121,7 @@ class Score:
 
 
 def score_of(plan: Plan, sample: Sample, *, strict: bool = False) -> Score:
-    """The score of a sample's rows; a side may be empty."""
+    """Return the score of a sample's rows; a side may be empty."""
     return plan.share(("score", id(sample), strict), lambda: _score(plan.data, sample, strict))
 
 
@@ -160,7 +160,7 @@ def _starts(distance: Vector) -> NDArray[np.intp]:
 
 
 def _quantile(ordered: Vector, quarters: int) -> float:
-    """A quartile, the mean of two values where it falls between them."""
+    """Return a quartile, the mean of two values where it falls between them."""
     place, rest = divmod(quarters * len(ordered), 4)
     if rest or not place:
         return float(ordered[place])
@@ -168,7 +168,7 @@ def _quantile(ordered: Vector, quarters: int) -> float:
 
 
 def compliance(plan: Plan) -> Compliance:
-    """Whether the treatment, where one is mapped, goes with the side of the cutoff."""
+    """Return how the mapped treatment, if any, relates to the side of the cutoff."""
     return plan.share("compliance", lambda: _compliance(plan))
 
 
@@ -196,7 +196,7 @@ def _above(running: Vector, cutoff: float) -> Sequence[NDArray[np.bool_]]:
 
 
 def populated(plan: Plan, score: Score, values: int) -> str | None:
-    """A reason where a side of the cutoff has too little to fit a polynomial to."""
+    """Return a reason if a side of the cutoff has too few values to fit a polynomial to."""
     running, cutoff = plan.label("running"), plan.data.cutoff
     if sum(score.n) < _FEWEST_ROWS:
         return f"Only {sum(score.n)} rows are complete in the columns that it uses; at least {_FEWEST_ROWS} are needed."

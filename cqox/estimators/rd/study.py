@@ -1,7 +1,7 @@
-"""One regression discontinuity study: an outcome, its bandwidths, its jump, and the error of that jump.
+"""A regression discontinuity study: an outcome, its bandwidths, its jump, and the jump's standard errors.
 
-The estimators read it for the outcome; the diagnostics for each covariate, without the rows next to the cutoff, and at
-other bandwidths.
+The estimators use it for the outcome; the diagnostics for each covariate, for the donut hole without the rows next to
+the cutoff, and at other bandwidths.
 """
 
 import math
@@ -28,7 +28,7 @@ DISTINCT = 10
 """Distinct values of the score that preliminary windows hold on each side where it has mass points."""
 
 _PARAMETERS = (4, 6)
-"""Coefficients of both sides: of the lines, and of the quadratics that correct them."""
+"""Numbers of coefficients of both sides: of the lines, and of the quadratics that correct their bias."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +37,10 @@ class Errors:
 
     Attributes:
         plain, robust: of the conventional estimate, and of the bias-corrected one.
-        apart: the robust one where clusters are taken as ending at the cutoff; None without clusters.
+        apart: the robust one with clusters split at the cutoff; None without clusters.
         degrees: of freedom of the t distribution; None for the normal.
         parts: (rows,) contributions to the bias-corrected estimate, by the sample's rows.
-        clusters: in the window, 0 where rows are independent.
+        clusters: number of clusters in the window, 0 where rows are independent.
     """
 
     plain: float
@@ -57,7 +57,7 @@ class Effect:
 
     Attributes:
         value, corrected: conventional, and bias-corrected, in units of the outcome.
-        scale: what turns the units of the errors into those of the outcome, with the sign of the effect.
+        scale: factor from the units of the errors to those of the outcome, with the sign of the effect.
         errors: its standard errors.
     """
 
@@ -67,7 +67,7 @@ class Effect:
     errors: Errors
 
     def json(self, alpha: float) -> dict[str, Json]:
-        """The conventional estimate with the robust bias-corrected interval and p-value."""
+        """Return the conventional estimate with the robust bias-corrected interval and p-value."""
         error = self.errors.robust * abs(self.scale)
         if not error > 0:
             return {"estimate": self.value, "standard_error": None, "reason": "There is no variation around the jump."}
@@ -91,7 +91,7 @@ class Study:
         values: (k, n) the outcome in units of `scale`, from `centre`; the treatment of a fuzzy design; covariates.
         sides: both sides of the score, with these values.
         weights: (n,) of sampling, None where there are none.
-        covariates: how many of the values are adjusted for.
+        covariates: number of the values that are covariates.
         residual: how variances are estimated.
         codes: clusters of each dimension, by the sample's rows.
         bandwidths: in units of `score.unit`.
@@ -113,7 +113,7 @@ class Study:
     centre: float
 
     def at(self, *, times: float = 1.0, beyond: float | None = None) -> Jump:
-        """The jump at multiples of the bandwidths, or without the rows nearer than a distance or as near.
+        """Return the jump at multiples of the bandwidths, or without the rows within a distance of the cutoff.
 
         Raises:
             UnusableData: too few distinct values of the score are left.
@@ -125,7 +125,7 @@ class Study:
         return jump(sides, h, b, covariates=self.covariates, residual=self.residual)
 
     def errors(self, found: Jump, mixture: Sequence[float]) -> Errors:
-        """The errors of a combination of a jump's heads, in units of `scale`."""
+        """Return the errors of a combination of a jump's heads, in units of `scale`."""
         plain, robust = np.asarray(mixture) @ found.plain_parts, np.asarray(mixture) @ found.corrected_parts
         parts = np.zeros(self.sample.n)
         parts[found.rows] = robust
@@ -147,7 +147,7 @@ class Study:
         )  # fmt: skip
 
     def effect(self, found: Jump, sign: float = 1.0) -> Effect:
-        """The jump of the outcome, or in a fuzzy design its ratio to that of the treatment.
+        """Return the jump of the outcome, or in a fuzzy design its ratio to that of the treatment.
 
         Raises:
             UnusableData: the treatment does not jump at all.
@@ -166,7 +166,7 @@ class Study:
         return Effect(value=value * scale, corrected=corrected * scale, scale=scale, errors=self.errors(found, mixture))
 
     def outcome_jump(self, found: Jump) -> Effect:
-        """The jump of the outcome, whatever the treatment does."""
+        """Return the jump of the outcome, also in a fuzzy design (reduced form)."""
         errors = self.errors(found, [1.0, *[0.0] * (len(found.plain) - 1)])
         return Effect(
             value=float(found.plain[0]) * self.scale, corrected=float(found.corrected[0]) * self.scale,
@@ -178,16 +178,16 @@ def study(
     plan: Plan, sample: Sample, outcome: Vector, *, treatment: Vector | None = None, strict: bool = False,
     covariates: Matrix | None = None, bandwidths: Bandwidths | None = None,
 ) -> Study:  # fmt: skip
-    """The study of an outcome.
+    """Return the study of an outcome.
 
     Args:
         plan: the request's plan.
-        sample: rows complete in the score and all that follows.
+        sample: the complete cases of the score and the other arguments.
         outcome: (n,) of the sample.
         treatment: (n,) of a fuzzy design.
-        strict: whether a row at the cutoff belongs to those below it.
+        strict: True if a row at the cutoff belongs to those below it.
         covariates: (c, n) to adjust for.
-        bandwidths: to be used in place of those that are best for this outcome.
+        bandwidths: bandwidths to use instead of the MSE-optimal ones.
 
     Raises:
         UnusableData: the score has too few distinct values on a side.
@@ -217,7 +217,7 @@ def study(
 
 
 def _clusters(plan: Plan, sample: Sample) -> tuple[Codes, ...]:
-    """The clusters to allow for: none where a standard error for independent rows was asked for."""
+    """Return the clusters; none where a standard error for independent rows was requested."""
     independent = plan.settings.se in ("iid", "HC0", "HC1", "HC2", "HC3")
     return () if independent else plan.clusters(sample).codes
 

@@ -1,8 +1,7 @@
-"""What an estimate would be where there is nothing to estimate: untreated units as if they were treated, earlier
-periods as if they were the start, and residuals moved along time.
+"""Placebo and conformal inference for synthetic controls: placebo units, placebo start dates, and permuted residuals.
 
-The last is the conformal test of Chernozhukov, Wüthrich and Zhu (2021): under the effect supposed the weights are
-fitted to all periods, so that no period's residual is special; where those after the start are, it is rejected.
+The last is the conformal test of Chernozhukov, Wüthrich and Zhu (2021): under the null effect the weights are fitted to
+all periods, so that residuals are exchangeable over time; the test rejects if those after the start are large.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,13 +21,12 @@ _SCAN, _BISECTIONS, _DOUBLINGS = 12, 16, 12
 
 
 def root_mean_square(values: Vector) -> float:
-    """√ of the mean square."""
+    """Return the root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))
 
 
 def placebo_groups(donors: int, size: int, most: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Groups of `size` donors that leave two others at least: every single one, or `most` at random; none where too few
-    are left."""
+    """Return groups of `size` donors that leave at least two others: each single one, or `most` at random."""
     if donors - size < 2:
         return []
     if size == 1:
@@ -39,7 +37,7 @@ def placebo_groups(donors: int, size: int, most: int, rng: np.random.Generator) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placebo:
-    """Untreated units, taken as if they were treated.
+    """Untreated units as placebos.
 
     Attributes:
         group: (k,) rows of the donors.
@@ -53,7 +51,7 @@ class Placebo:
 def placebos_in_space(
     donors: Matrix, before: int, groups: Sequence[NDArray[np.intp]], weigh: Weigh
 ) -> tuple[Placebo, ...]:
-    """The gaps of each group; treated units are no part of it, for what they show may be the effect."""
+    """Return the gaps of each group; treated units are excluded, because their outcomes include the effect."""
     found = []
     for group in groups:
         others = np.delete(donors, group, axis=0)
@@ -68,10 +66,10 @@ class Conformal:
     """The effects that the conformal test does not reject.
 
     Attributes:
-        lower, upper: of the interval; infinite where the test rejects no effect however large.
+        lower, upper: of the interval; infinite where the test rejects no effect on that side.
         p_value: of no effect.
-        orders: in how many the residuals were put.
-        method: what effect is supposed, and how residuals are compared.
+        orders: number of permutations of the residuals.
+        method: the null hypothesis, and the permutations.
     """
 
     lower: float
@@ -92,17 +90,17 @@ class _Test:
     orders: NDArray[np.intp]
 
     def residuals(self, effect: float) -> Vector:
-        """(periods,) under an effect, from weights fitted to all periods."""
+        """Return (periods,) residuals under an effect, from weights fitted to all periods."""
         without = self.target.copy()
         without[self.before :] -= effect
         return without - self.weigh(self.donors, without) @ self.donors
 
     def p_value(self, effect: float) -> float:
-        """The share of orders in which the statistic is as large."""
+        """Return the share of permutations with at least as large a statistic."""
         residuals = self.residuals(effect)
         observed = abs(float(residuals[self.before :].sum()))
         sums = residuals[self.orders].sum(axis=1)
-        # Sums in another order must not turn a tie into a difference.
+        # Another summation order must not break a tie.
         return float(np.mean(np.abs(sums) >= observed - 1e-9 * max(observed, 1e-3)))
 
 
@@ -117,13 +115,13 @@ def conformal(
     seed: int,
     held_out: bool = False,
 ) -> Conformal:
-    """The interval by inverting the test, and the test of no effect.
+    """Return the interval by test inversion, and the test of no effect.
 
     The periods after the start count as one, their mean, whose residual is ranked among those of the periods before:
-    the effect supposed is the average one, whatever its path. A mean varies less than a single period, so that the test
-    is conservative. Where there are too few periods before for a rank to reject at the level, the interval is widened
-    from what the strictest rank rejects to what is not rejected either where the effect is supposed to be the same in
-    all periods, and the sum of the residuals after the start is ranked among sums of as many at random.
+    the null hypothesis is on the average effect, for any path. A mean varies less than a single period, so that the
+    test is conservative. With too few periods before the start for a rank to reject at the level, the interval is the
+    set that the strictest rank does not reject, widened by that of a constant effect under random permutations of the
+    residuals' sum.
 
     Args:
         donors: (donors, periods).
@@ -133,9 +131,9 @@ def conformal(
         centre: an effect to search from, the average gap.
         alpha: one minus the level.
         seed: of the random orders.
-        held_out: rank the average gap among residuals of single periods that the weights were fitted without (Barber et
-            al. 2021, the jackknife) in place of fitting to all periods: for weights so flexible that they follow every
-            period, and a mean of periods less, their own residuals are not alike.
+        held_out: rank the average gap among residuals of single periods predicted by weights fitted without them
+            (Barber et al. 2021, the jackknife) instead of fitting to all periods: for weights so flexible that they fit
+            every period, residuals are not exchangeable.
     """
     strictest = 1 / (before + 1)
     single = _Test(
@@ -169,7 +167,7 @@ def _inverted(test: _Test, centre: float, level: float, method: str) -> Conforma
 
 
 def _held_out(donors: Matrix, target: Vector, weigh: Weigh, centre: float, level: float) -> Conformal:
-    """The average gap give or take what single periods before the start are missed by without their help."""
+    """Return the interval of the average gap by leave-one-out prediction errors of periods before the start."""
     held = np.unique(np.linspace(0, len(target) - 1, min(len(target), _MOST_HELD_OUT)).round().astype(np.intp))
     missed = np.empty(len(held))
     for place, period in enumerate(held):
@@ -184,12 +182,12 @@ def _held_out(donors: Matrix, target: Vector, weigh: Weigh, centre: float, level
 
 
 def _collapsed(outcomes: Matrix, before: int) -> Matrix:
-    """(units, before + 1) with the mean of the periods after the start as the last."""
+    """Return (units, before + 1) with the mean of the periods after the start as the last."""
     return np.column_stack([outcomes[:, :before], outcomes[:, before:].mean(axis=1)])
 
 
 def _random_orders(periods: int, after: int, seed: int) -> NDArray[np.intp]:
-    """(orders, after) the periods whose residuals come to stand after the start; the first order is the true one."""
+    """Return (orders, after) the periods permuted to after the start; the first permutation is the identity."""
     rng = np.random.default_rng(seed)
     count = max(min(_ORDERS, _MOST_CELLS // periods), 2)
     drawn = np.stack([rng.permutation(periods)[:after] for _ in range(count - 1)])
@@ -197,7 +195,7 @@ def _random_orders(periods: int, after: int, seed: int) -> NDArray[np.intp]:
 
 
 def _end(p_value: Callable[[float], float], centre: float, step: float, alpha: float) -> float:
-    """The farthest effect from the centre, on the side of `step`, that is not rejected."""
+    """Return the farthest effect from the centre, on the side of `step`, that is not rejected."""
     inside, reach = 0.0, 1.0
     for _ in range(_DOUBLINGS):
         if p_value(centre + reach * step) <= alpha:
@@ -205,7 +203,7 @@ def _end(p_value: Callable[[float], float], centre: float, step: float, alpha: f
         inside, reach = reach, 2 * reach
     else:
         return float(np.copysign(np.inf, step))
-    # What is not rejected need not be one piece.
+    # The set that is not rejected need not be an interval.
     for far in np.linspace(reach, inside, _SCAN + 1)[1:-1]:
         if p_value(centre + far * step) > alpha:
             inside = float(far)

@@ -1,8 +1,8 @@
-"""Synthetic control: a weighted sum of untreated units that moved as the treated ones did before their treatment.
+"""Synthetic control: a weighted average of untreated units that reproduces the treated units before treatment.
 
-Several treated units are one: their mean. All assume that what moves the treated units moves the donors too (factors
-that the weights reproduce), that no donor is touched by the treatment, and that nothing happened in anticipation.
-Covariates have no part: weights that follow a long past follow what covariates would tell (Botosaru and Ferman 2019).
+Several treated units are averaged. All assume a factor model whose factors the weights reproduce, no interference with
+donors, and no anticipation. Covariates are not used: weights fitted to a long pre-treatment path also balance
+covariates (Botosaru and Ferman 2019).
 """
 
 from collections.abc import Sequence
@@ -55,10 +55,10 @@ __all__ = ["ESTIMATORS"]
 _FAMILY = "synthetic_control"
 _MOST_PLACEBOS = 100
 _FEW_TREATED = 10
-"""Below so many treated units, leaving each out tells little of how the average of them varies."""
+"""With fewer treated units the jackknife does not estimate the variance of their average."""
 
 _EFFORT = 2e8
-"""Products of numbers that the placebos, and the conformal test, may each take: about half a second."""
+"""Multiplications that the placebos, and the conformal test, may each take: about half a second."""
 
 _POOR_FIT, _POOR_AGAINST_DONORS, _POOR_AT_LEAST = 0.5, 5.0, 0.1
 
@@ -71,7 +71,7 @@ def _panel(plan: Plan) -> BlockPanel:
 
 
 def _effort(panel: BlockPanel) -> float:
-    """Products of numbers that one choice of weights takes, about."""
+    """Return the approximate number of multiplications of one fit of the weights."""
     donors, periods = panel.donors.shape
     return float(donors * periods * min(donors, 4 * periods) + 20_000)
 
@@ -108,11 +108,11 @@ def _synthetic(plan: Plan, name: str, weigh: Weigh, more: dict[str, Json], *, pa
     notes += [*panel.notes, *_choices(plan, panel)]
     if placebos:
         notes.append(
-            "The p-value ranks the treated units as if they had been drawn at random; those that donors reproduce "
-            "better than each other are ranked too high (p_value_of_average_gap errs the other way)."
+            "The p-value ranks the treated units as if they had been assigned at random; units that donors reproduce "
+            "better than other units are ranked too high (p_value_of_average_gap errs in the opposite direction)."
         )
     else:
-        warnings.append("There are too few untreated units to take some of them as treated: there is no p-value.")
+        warnings.append("There are too few untreated units for placebos: there is no p-value.")
     scale = panel.scale
     p_value = space["p_value"]
     return Estimate(
@@ -165,8 +165,8 @@ def _without_end(interval: Conformal | None) -> list[str]:
     if np.isfinite([interval.lower, interval.upper]).all():
         return []
     return [
-        "The conformal test rejects no effect however large, so that the interval has no end: there are too few "
-        "periods, or so many donors that they follow any path."
+        "The conformal test rejects no effect of any size, so that the interval is unbounded: there are too few "
+        "periods, or so many donors that they fit any path."
     ]
 
 
@@ -180,7 +180,7 @@ def _poor_fit(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo]) -> list[
         return []
     return [
         f"No donor fits: before treatment the synthetic control misses by {misfit:.2f} standard deviations of the "
-        f"untreated units' outcomes (untreated units are missed by {usual:.2f}), so that the gap afterwards is not the "
+        f"untreated units' outcomes (for untreated units it is {usual:.2f}), so that the gap afterwards is not the "
         "effect alone."
     ]
 
@@ -188,9 +188,9 @@ def _poor_fit(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo]) -> list[
 def _choices(plan: Plan, panel: BlockPanel) -> list[str]:
     notes = []
     if len(panel.treated) > 1:
-        notes.append(f"The {len(panel.treated)} treated units are taken together as their mean.")
+        notes.append(f"The {len(panel.treated)} treated units are averaged.")
     if plan.has("covariates"):
-        notes.append(f"Covariates ({plan.label('covariates')}) are not used: the past outcomes stand for them.")
+        notes.append(f"Covariates ({plan.label('covariates')}) are not used: pre-treatment outcomes serve instead.")
     if plan.settings.se != "auto":
         notes.append(f"{plan.settings.se} has no meaning for this estimator.")
     return notes
@@ -223,7 +223,7 @@ def _double(plan: Plan) -> Estimate:
     error = errors.get(method, 0.0)
     warnings = list(panel.warnings)
     if not errors:
-        warnings.append("There are too few untreated units to take some as treated: there is no standard error.")
+        warnings.append("There are too few untreated units for placebos: there is no standard error.")
     uncertainty = Uncertainty(
         standard_error=error * panel.scale if error > 1e-12 else None,
         method=f"placebo ({len(placebos)} groups of untreated units)" if method == "placebo" else method,
@@ -251,7 +251,7 @@ def _double(plan: Plan) -> Estimate:
 
 
 def _placebo_differences(panel: BlockPanel, groups: Sequence[NDArray[np.intp]], penalty: Penalties) -> Vector:
-    """(groups,) the estimate for untreated units as if they were the treated ones, under the same penalties."""
+    """Return (groups,) placebo estimates of untreated units, under the same penalties."""
     found = []
     for group in groups:
         others, target = np.delete(panel.donors, group, axis=0), panel.donors[group].mean(axis=0)
@@ -261,7 +261,8 @@ def _placebo_differences(panel: BlockPanel, groups: Sequence[NDArray[np.intp]], 
 
 
 def _double_errors(panel: BlockPanel, weights: DoubleWeights, placebos: Vector) -> dict[str, float]:
-    """Standard errors by name: the placebos' spread (algorithm 4), and the jackknife where it tells enough."""
+    """Return standard errors by name: the placebos' spread (algorithm 4), and with enough treated units the
+    jackknife."""
     errors = {"placebo": float(placebos.std())} if len(placebos) > 1 else {}
     treated = len(panel.treated)
     if treated >= _FEW_TREATED or (treated > 1 and not errors):
@@ -272,7 +273,7 @@ def _double_errors(panel: BlockPanel, weights: DoubleWeights, placebos: Vector) 
 
 
 def _jackknife(panel: BlockPanel, weights: DoubleWeights) -> float | None:
-    """Each unit left out in turn, weights as they are (algorithm 3); None where one donor has all the weight."""
+    """Return the jackknife over units with fixed weights (algorithm 3); None where one donor has all the weight."""
     if np.count_nonzero(weights.unit > NEGLIGIBLE) < 2:
         return None
     before, unit = panel.before, weights.unit
@@ -303,8 +304,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="synthetic_control",
         family=_FAMILY,
         estimand="ATT",
-        summary="Gap between the treated units' mean and the weighted mean of untreated ones that followed it best "
-        "before treatment; without treatment they would have gone on together.",
+        summary="Gap between the treated units' mean and the weighted mean of untreated ones with the best "
+        "pre-treatment fit; without treatment the fit would have continued.",
         requires=("y", "treatment", "unit_id", "time"),
         optional=("post",),
         standard_error=_CONFORMAL,
@@ -320,11 +321,11 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="synthetic_control_augmented",
         family=_FAMILY,
         estimand="ATT",
-        summary="The same with what the weighted mean still missed before treatment put right by ridge regression, at "
-        "the price of negative weights; the ridge is chosen by predicting single periods.",
+        summary="The same with the remaining pre-treatment imbalance corrected by ridge regression, which allows "
+        "negative weights; the ridge is chosen by cross-validation over periods.",
         requires=("y", "treatment", "unit_id", "time"),
         optional=("post",),
-        standard_error="none: interval by what held-out periods are missed by (jackknife), p-value by placebo in space",
+        standard_error="none: interval by leave-one-out prediction errors (jackknife), p-value by placebo in space",
         paper="Ben-Michael, Feller and Rothstein 2021, JASA 116, lemma 1",
         doi="10.1080/01621459.2021.1929245",
         checked_against="pysyncon AugSynth",
@@ -336,8 +337,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="synthetic_did",
         family=_FAMILY,
         estimand="ATT",
-        summary="Difference in differences with weights on untreated units, so that they moved in parallel with the "
-        "treated ones, and on the past periods that foretell the later ones.",
+        summary="Difference in differences with weights on untreated units, so that their trend is parallel to the "
+        "treated ones', and on the pre-treatment periods that predict the later ones.",
         requires=("y", "treatment", "unit_id", "time"),
         optional=("post",),
         standard_error="placebo and normal under 10 treated units; from 10 on the jackknife with t(treated - 1)",

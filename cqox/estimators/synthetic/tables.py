@@ -1,4 +1,4 @@
-"""What is reported of a synthetic control: its weights, its path, and how it compares with placebos."""
+"""Report tables of a synthetic control: its weights, its path, and its placebo tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Fit:
 
     @property
     def ratio(self) -> float:
-        """Root mean square of the gaps after the start, over that before."""
+        """The root mean square of the gaps after the start, over that before."""
         return _ratio(self.gaps, self.before)
 
 
@@ -48,7 +48,7 @@ def _ratio(gaps: Vector, before: int) -> float:
 
 
 def effective_rows(panel: BlockPanel, weights: Vector) -> float:
-    """The rows of the treated units, and of as many donors as the weights amount to."""
+    """Return the number of rows of the treated units, and of the effective number of donors."""
     donors = min(1 / float(weights @ weights), len(weights))
     return (len(panel.treated) + donors) * len(panel.times)
 
@@ -71,7 +71,7 @@ def described(panel: BlockPanel, fit: Fit) -> dict[str, Json]:
 
 
 def _weight_table(panel: BlockPanel, weights: Vector) -> list[Json]:
-    """The donors that count, the heaviest first."""
+    """Return the donors with a positive weight, the largest first."""
     order = sorted(range(len(weights)), key=lambda place: (-abs(weights[place]), panel.donor_units[place]))
     return [
         {"unit": panel.donor(place), "weight": float(weights[place])}
@@ -81,7 +81,7 @@ def _weight_table(panel: BlockPanel, weights: Vector) -> list[Json]:
 
 
 def path(panel: BlockPanel, gaps: Vector) -> list[Json]:
-    """What was seen, the synthetic control and the gap by period; means of several periods where they are many."""
+    """Return observed path, synthetic control and gap by period; means of several periods if there are many."""
     pooled = _pooled(len(gaps), MOST_PERIODS)
     seen = panel.target * panel.scale + panel.centre
     columns = (panel.times, seen, seen - gaps * panel.scale, gaps * panel.scale)
@@ -104,7 +104,7 @@ def _means(column: Vector, pooled: int) -> list[float]:
 
 
 def in_space(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo], *, paths: bool) -> dict[str, Json]:
-    """How the treated units' ratio of misfits, after to before the start, ranks among untreated ones'."""
+    """Return the placebo test in space: the rank of the treated units' ratio of mean squared prediction errors."""
     before = panel.before
     if not placebos:
         return {"placebos": 0, "p_value": None, "ratio": finite(fit.ratio)}
@@ -128,7 +128,7 @@ def in_space(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo], *, paths:
 
 
 def _gap_paths(panel: BlockPanel, placebos: Sequence[Placebo]) -> list[Json]:
-    """The placebos' gaps by period, in the order of `periods`, as many as a figure can show."""
+    """Return the placebos' gaps by period, in the order of `periods`, at most as many as a figure can show."""
     pooled = _pooled(panel.donors.shape[1], MOST_PERIODS)
     points = len(_means(panel.times, pooled))
     return [
@@ -146,10 +146,10 @@ def rank_p(values: Vector, own: float) -> float:
 
 
 def in_time(panel: BlockPanel, weigh: Weigh) -> dict[str, Json]:
-    """The gap that opens where half the past is taken for the future."""
+    """Return the placebo test in time: the gap after a placebo start halfway through the pre-treatment periods."""
     start = panel.before // 2
     if start < 2:
-        return {"reason": f"{panel.before} periods before treatment are too few to take some of them as treated."}
+        return {"reason": f"{panel.before} periods before treatment are too few for a placebo start."}
     target, donors = panel.target[: panel.before], panel.donors[:, : panel.before]
     gaps = target - weigh(donors[:, :start], target[:start]) @ donors
     return {

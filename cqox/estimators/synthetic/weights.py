@@ -1,7 +1,6 @@
-"""Weights of untreated units, and of periods, that make up what treated units would have been: the algebra of synthetic
-control, its ridge augmentation and synthetic difference in differences, on complete matrices.
+"""Unit and period weights of synthetic control, its ridge augmentation and synthetic difference in differences.
 
-Outcomes are donors by periods; a target is the mean path of the treated units. Nothing here knows of data or plans.
+Outcomes are donors by periods; a target is the mean path of the treated units. This module knows no data or plans.
 """
 
 from collections.abc import Callable
@@ -25,20 +24,23 @@ __all__ = [
 ]
 
 type Weigh = Callable[[Matrix, Vector], Vector]
-"""(donors, periods) outcomes and a (periods,) target to (donors,) weights that sum to 1."""
+"""Maps (donors, periods) outcomes and a (periods,) target to (donors,) weights that sum to 1."""
 
 _RIDGES, _SMALLEST_RIDGE = 21, 1e-8
 _MOST_HELD_OUT = 60
 
 
 def simplex_weights(donors: Matrix, target: Vector) -> Vector:
-    """The weights, at least 0, whose sum of donors is nearest to the target (Abadie et al. 2010, equation 4)."""
+    """Return the simplex weights whose sum of donors is nearest to the target (Abadie et al. 2010, equation 4)."""
     return nearest_in_simplex(donors.T, target).weights
 
 
 def augmented_weights(donors: Matrix, target: Vector, ridge: float) -> Vector:
-    """Simplex weights with what they miss put right by a ridge regression on the donors (Ben-Michael et al. 2021,
-    lemma 1); some may be negative."""
+    """Return simplex weights with the imbalance corrected by ridge regression, some maybe negative (Ben-Michael et
+    al.).
+
+    Ben-Michael et al. 2021, lemma 1.
+    """
     weights = simplex_weights(donors, target)
     centred = donors - donors.mean(axis=0)
     missed = target - weights @ donors
@@ -52,15 +54,14 @@ def augmented_weights(donors: Matrix, target: Vector, ridge: float) -> Vector:
 
 
 def _ridge_solution(centred: Matrix, missed: Vector, ridges: Vector) -> Matrix:
-    """(periods, ridges) solutions b of (X'X + λI)b = missed for each λ."""
+    """Return (periods, ridges) solutions b of (X'X + λI)b = missed for each λ."""
     _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
-    # Directions in which no donor moves are left out: multiplied by the donors again they count for nothing.
+    # Directions without variation of the donors are left out: multiplied by the donors they are zero.
     return np.asarray(directions.T @ ((directions @ missed)[:, None] / (lengths[:, None] ** 2 + ridges)))
 
 
 def cross_validated_ridge(donors: Matrix, target: Vector) -> float:
-    """The largest ridge whose error in predicting single periods from the others is within one standard error of the
-    least (the default rule of augsynth)."""
+    """Return the largest ridge within one standard error of the least cross-validation error (augsynth)."""
     periods = donors.shape[1]
     largest = float(np.linalg.norm(donors - donors.mean(axis=0), 2)) ** 2
     if periods < 3 or not largest > 0:
@@ -83,7 +84,7 @@ def cross_validated_ridge(donors: Matrix, target: Vector) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Penalties:
-    """How much even weights are preferred (Arkhangelsky et al. 2021, section II).
+    """The regularisation of the weights (Arkhangelsky et al. 2021, section II).
 
     Attributes:
         unit: ζ of the unit weights, in units of the outcome.
@@ -110,16 +111,16 @@ class DoubleWeights:
 
 
 def penalties(donors: Matrix, before: int, treated: int) -> Penalties:
-    """The paper's penalties, for so many treated units over the periods after the first ones."""
+    """Return the paper's penalties, for the number of treated units and of periods after the start."""
     steps = np.diff(donors[:, :before], axis=1)
     noise = float(steps.std(ddof=1)) if steps.size > 1 else 0.0
     return Penalties(unit=(treated * (donors.shape[1] - before)) ** 0.25 * noise, time=1e-6 * noise, noise=noise)
 
 
 def double_weights(donors: Matrix, target: Vector, before: int, penalty: Penalties) -> DoubleWeights:
-    """Weights of units whose past moves as the target's, and of past periods that foretell the later ones.
+    """Return weights of units with a path parallel to the target's, and of periods that predict the later ones.
 
-    Both are up to a constant (equations 4 and 6), which taking out means provides for.
+    Both have an intercept (equations 4 and 6), which subtracting means provides.
     """
     past = donors[:, :before]
     level = past - past.mean(axis=1, keepdims=True)
@@ -130,6 +131,6 @@ def double_weights(donors: Matrix, target: Vector, before: int, penalty: Penalti
 
 
 def double_difference(donors: Matrix, target: Vector, before: int, weights: DoubleWeights) -> float:
-    """The target's change from the weighted past less that of the weighted donors (equation 1)."""
+    """Return the target's change from the weighted past less that of the weighted donors (equation 1)."""
     path = target - weights.unit @ donors
     return float(path[before:].mean() - weights.time @ path[:before])

@@ -1,8 +1,8 @@
 """Interrupted time series: one series before and after an intervention, by a regression in two segments.
 
-Assumes that the trend before would have gone on, that nothing else happened at the same time, and that the periods
-after lie on a line of their own, but for seasons that are the same before and after. Nobody is compared with anybody:
-where there are units without the intervention, differences in differences or a synthetic control assume less.
+Assumes that the pre-intervention trend would have continued, that no other event coincides, and that the periods after
+lie on a line of their own, but for seasons that are the same before and after. There is no comparison group: with
+untreated units, difference in differences or a synthetic control assume less.
 """
 
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ def _segmented(plan: Plan) -> Estimate:
 
 
 def _contrast(design: Matrix, *, before: float = 0.0, level: float = 0.0, slope: float = 0.0) -> Vector:
-    """(coefficients,) what a quantity takes of the slope before, and of the changes of level and slope."""
+    """Return (coefficients,) weights of a quantity on the slope before, and on the changes of level and slope."""
     contrast = np.zeros(design.shape[1])
     contrast[1:4] = before, level, slope
     return contrast
@@ -124,7 +124,7 @@ def _change(
 
 def _dependence(residuals: Vector, errors: Autoregression | None, lags: int) -> dict[str, Json]:
     if errors is None:
-        return {"reason": "The series lies on its two lines without error."}
+        return {"reason": "The two lines fit the series exactly."}
     several, order = _lags_tested(residuals), len(errors.coefficients)
     statistic, p_value = ljung_box(residuals, several)
     left, beyond = _beyond(residuals, errors)
@@ -143,16 +143,16 @@ def _lags_tested(residuals: Vector) -> int:
 
 
 def _beyond(residuals: Vector, errors: Autoregression) -> tuple[float, float]:
-    """Ljung and Box's statistic and p-value of what an autoregression of this order leaves of the residuals."""
+    """Return Ljung and Box's statistic and p-value of the innovations of an autoregression of this order."""
     order = len(errors.coefficients)
     return ljung_box(innovations(residuals, order), _lags_tested(residuals) + order, order)
 
 
 def _seasons(series: Segments, lines: Matrix, seasons: Matrix) -> dict[str, Json]:
-    """Whether the series follows the seasons that are adjusted for, and others: of several cycles the most telling."""
+    """Return the tests of the adjusted seasons, and of the most significant other cycle."""
     others = _others(series, np.hstack([lines, seasons]))
     if not series.cycles:
-        return {"adjusted": False, **(others or {"reason": "No cycle is known of which two are seen."})}
+        return {"adjusted": False, **(others or {"reason": "The series covers no known cycle twice."})}
     tested = _judged(follows(series.y, lines, seasons), 1)
     details: dict[str, Json] = {
         "adjusted": True, "terms": seasons.shape[1], "cycles": _cycles(series, series.cycles), **tested,
@@ -161,7 +161,7 @@ def _seasons(series: Segments, lines: Matrix, seasons: Matrix) -> dict[str, Json
 
 
 def _others(series: Segments, regressors: Matrix) -> dict[str, Json]:
-    """The most telling cycle that the series follows beside (periods, k) regressors; empty where none is known."""
+    """Return the most significant other cycle, given (periods, k) regressors; empty where none is known."""
     known = candidates(series.time, series.calendar, regressors.shape[1])
     tests = [
         (cycle, tested)
@@ -176,7 +176,7 @@ def _others(series: Segments, regressors: Matrix) -> dict[str, Json]:
 
 
 def _is_within(cycle: Cycle, own: Cycle) -> bool:
-    """Whether a cycle is one that is adjusted for, or a low harmonic of it, for which more pairs of it would stand."""
+    """Return whether a cycle is adjusted for, or is a low harmonic of one that more pairs would cover."""
     times = round(own.length / cycle.length)
     return 1 <= times <= _HARMONICS and abs(own.length / cycle.length / times - 1) < _SAME
 
@@ -193,7 +193,7 @@ def _judged(tested: tuple[float, tuple[int, int], float] | None, times: int) -> 
 
 
 def _path(series: Segments, fitted: Vector, counterfactual: Vector) -> list[Json]:
-    """What was seen, both lines, and the line before carried on; means of several periods where they are many."""
+    """Return observed values, both lines, and the counterfactual line; means of several periods if there are many."""
     pooled = -(-len(series.y) // _MOST_PERIODS)
     starts = np.arange(0, len(series.y), pooled)
     counts = np.diff([*starts, len(series.y)])
@@ -215,18 +215,18 @@ def _notes(plan: Plan, series: Segments, residuals: Vector, errors: Autoregressi
     if plan.has("covariates"):
         notes.append(f"Covariates ({plan.label('covariates')}) are not used.")
     if plan.settings.se != "auto":
-        notes.append(f"{plan.settings.se} does not allow for dependence along time and is given beside it only.")
+        notes.append(f"{plan.settings.se} does not allow for serial correlation and is only an alternate.")
     if errors is not None and (p_value := ljung_box(residuals, _lags_tested(residuals))[1]) < _DEPENDENT:
         notes.append(
             f"Residuals are autocorrelated (Durbin-Watson {durbin_watson(residuals):.2f}, Ljung-Box p = "
-            f"{p_value:.2g}): the standard error allows for it, and the series tells as much as "
-            f"{errors.effective:.0f} independent periods."
+            f"{p_value:.2g}): the standard error allows for it; the effective number of independent periods is "
+            f"{errors.effective:.0f}."
         )
     if series.cycles:
-        notes.append(f"Seasons are adjusted for by sines and cosines, as was asked for: {_spoken(series)}.")
+        notes.append(f"Seasons are adjusted for by sines and cosines, as requested: {_spoken(series)}.")
     steps = np.diff(series.time)
     if float(steps.max()) > _UNEVEN * float(steps.min()):
-        notes.append("Periods are unevenly spaced; errors are taken to depend on each other by their order.")
+        notes.append("Periods are unevenly spaced; serial correlation is modelled by their order.")
     return notes
 
 
@@ -234,13 +234,15 @@ def _doubts(plan: Plan, series: Segments, residuals: Vector, errors: Autoregress
     doubts = []
     before, after = series.before, len(residuals) - series.before
     if min(before, after) < _FEW:
-        doubts.append(f"There are {before} periods before and {after} after: below {_FEW}, a trend is hard to tell.")
+        doubts.append(
+            f"There are {before} periods before and {after} after: below {_FEW}, a trend is hard to estimate."
+        )
     if plan.has("unit_id") and series.rows.min() < series.rows.max():
-        doubts.append("Some units miss some periods, so that who is averaged changes over time.")
+        doubts.append("Some units miss some periods, so that the composition of the averages changes over time.")
     if errors is not None and (p_value := _beyond(residuals, errors)[1]) < _DEPENDENT:
         doubts.append(
-            f"Errors depend on each other in ways that an autoregression of order {len(errors.coefficients)} does not "
-            f"describe (Ljung-Box of its innovations, p = {p_value:.2g}): the standard error may miss some of it."
+            f"The serial correlation is not that of an autoregression of order {len(errors.coefficients)} "
+            f"(Ljung-Box of its innovations, p = {p_value:.2g}): the standard error may miss some of it."
         )
     return doubts
 
@@ -256,7 +258,7 @@ def _length(series: Segments, length: float) -> str:
 
 
 def _unadjusted(plan: Plan, series: Segments, details: dict[str, Json]) -> list[str]:
-    """A doubt where the series follows seasons that are not adjusted for."""
+    """Return a warning where the series follows seasons that are not adjusted for."""
     others = details.get("others") if series.cycles else details
     if not isinstance(others, dict):
         return []
@@ -270,7 +272,7 @@ def _unadjusted(plan: Plan, series: Segments, details: dict[str, Json]) -> list[
     cure = f"options.season_length = {length:.6g} adjusts for it{' instead' if series.cycles else ''}"
     if plan.settings.season_pairs == 0:
         cure = "options.season_pairs = 0 leaves it unadjusted"
-    where = "Beside the seasons that are adjusted for the" if series.cycles else "The"
+    where = "In addition to the adjusted seasons, the" if series.cycles else "The"
     return [
         f"{where} series repeats itself every {_length(series, length)} (p = {p_value:.2g}), which can pass for an "
         f"effect: {cure}."
@@ -291,12 +293,12 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="interrupted_series",
         family=_FAMILY,
         estimand="ATT",
-        summary="Average distance, over the periods after an intervention, between a series and the trend that it "
-        "had before; the trend (and seasons, if asked for) would have gone on, and nothing else happened at the time.",
+        summary="Average distance, over the periods after an intervention, between a series and its pre-intervention "
+        "trend; the trend (and seasons, if requested) would have continued, and no other event coincides.",
         requires=("y", "time"),
         optional=("intervention_time", "post", "treatment", "unit_id", "weights"),
         standard_error="autoregressive errors (order by BIC, corrected for the bias of residuals) with Satterthwaite's "
-        "degrees of freedom; Newey-West with its automatic lag is given beside it",
+        "degrees of freedom; Newey-West with its automatic lag as an alternate",
         paper="Wagner, Soumerai, Zhang and Ross-Degnan 2002, J. Clin. Pharm. Ther. 27; seasons: Bernal, Cummins and "
         "Gasparrini 2017, Int. J. Epidemiology 46; Newey and West 1994, Review of Economic Studies 61",
         doi="10.1046/j.1365-2710.2002.00430.x",

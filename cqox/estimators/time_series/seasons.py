@@ -1,8 +1,8 @@
-"""Seasons of a series: pairs of sine and cosine over the cycles of its calendar, and whether a series follows them.
+"""Seasons of a series: Fourier terms over the cycles of its calendar, and tests of them.
 
 Bernal, Cummins and Gasparrini 2017, Int. J. Epidemiology 46(1), adjust an interrupted series by such Fourier terms.
-Adjusted for is what was asked for: never what the outcome shows, and nothing by itself, for a segmented regression is a
-regression on lines. A series that follows seasons nobody asked for is a doubt (`follows`).
+Only requested seasons are adjusted for, independently of the outcome; the default is none, for a segmented regression
+is a regression on lines. A series with other seasons gets a warning (`follows`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ __all__ = ["Cycle", "candidates", "chosen", "follows", "harmonics"]
 
 _YEAR, _WEEK, _DAY = 365.25, 7.0, 1.0
 _USUAL, _OF_A_WEEK = 2, 3
-"""Pairs of a cycle; three are all that seven days have."""
+"""Pairs per cycle; three is the maximum for seven days."""
 
 _BEFORE = 2.0
-"""Cycles to be seen before the intervention: in one alone a season and a trend look alike."""
+"""Cycles to be observed before the intervention: within a single one a season and a trend are confounded."""
 
 _PERIODS_EACH = 3
-"""Periods for each coefficient, below which a calendar's cycle is adjusted for only where its length is asked for."""
+"""Periods for each coefficient, below which a calendar's cycle is adjusted for only if its length is requested."""
 
 _DEGREES = 5
-"""Periods beyond the coefficients, without which nothing is known of the errors."""
+"""Residual degrees of freedom needed to estimate the errors."""
 
 _OWN = 1e-8
 _LINES = 4
@@ -39,7 +39,7 @@ class Cycle:
 
     Attributes:
         length: in units of time.
-        pairs: of sine and cosine, the first of them once around in a cycle.
+        pairs: of sine and cosine, the first with one period per cycle.
     """
 
     length: float
@@ -56,29 +56,29 @@ _OF_CALENDARS: Mapping[str, tuple[Cycle, ...]] = {
         Cycle(length=_YEAR, pairs=_USUAL),
     ),
 }
-"""By the unit of `_calendar.Counted`; years have no seasons."""
+"""By the unit of `calendar.Counted`; years have no seasons."""
 
 _OF_NUMBERS = (
     Cycle(length=12.0, pairs=_USUAL),
     Cycle(length=_WEEK, pairs=_OF_A_WEEK),
     Cycle(length=4.0, pairs=_USUAL),
 )
-"""What is looked for where nothing is known of the periods but their order: months, days and quarters."""
+"""Cycles tested where only the order of the periods is known: months, days and quarters."""
 
 
 def chosen(
     time: Vector, unit: str, *, length: float | None = None, pairs: int | None = None
 ) -> tuple[Cycle, ...] | str:
-    """The cycles to adjust for, none where nothing is asked for, or why what was asked for cannot be done.
+    """Return the cycles to adjust for, none by default, or the reason why a request cannot be met.
 
-    Where pairs are asked for and no length, they are those of the calendar of which two are whole before the
+    If pairs are requested without a length, they are those of the calendar cycles with two complete cycles before the
     intervention, as long as there are three periods for each coefficient.
 
     Args:
         time: (periods,) ascending, negative before the intervention.
-        unit: what it is counted in.
-        length: of the one cycle that was asked for.
-        pairs: of each cycle as asked for, 0 for none.
+        unit: the unit of time.
+        length: of the one requested cycle.
+        pairs: requested pairs of each cycle, 0 for none.
     """
     if pairs == 0 or (pairs is None and length is None):
         return ()
@@ -100,18 +100,18 @@ def chosen(
             columns += 2 * cycle.pairs
     if not found:
         return (
-            "options.season_pairs needs a cycle of the calendar of which two are whole before the intervention, and "
-            f"{_PERIODS_EACH} periods for each coefficient; options.season_length names another."
+            "options.season_pairs needs a calendar cycle that is complete twice before the intervention, and "
+            f"{_PERIODS_EACH} periods for each coefficient; options.season_length sets another."
         )
     return tuple(found)
 
 
 def candidates(time: Vector, unit: str, regressors: int = _LINES) -> tuple[Cycle, ...]:
-    """The cycles that a series may follow though nobody adjusts for them: those of which it has seen two in all.
+    """Return the cycles to test for although they are not adjusted for: those that the series covers twice.
 
     Args:
         time: (periods,).
-        unit: what it is counted in.
+        unit: the unit of time.
         regressors: the number of other regressors in the model.
     """
     resolved = (_resolved(time, each) for each in _OF_CALENDARS.get(unit, () if unit == "year" else _OF_NUMBERS))
@@ -125,7 +125,7 @@ def candidates(time: Vector, unit: str, regressors: int = _LINES) -> tuple[Cycle
 
 
 def _resolved(time: Vector, cycle: Cycle) -> Cycle | None:
-    """The cycle with no more pairs than its periods can tell apart; None where it is shorter than two periods."""
+    """Return the cycle with at most the pairs that its periods identify; None if it is shorter than two periods."""
     pairs = int(cycle.length / (2 * float(np.median(np.diff(time)))) + 1e-9)
     return Cycle(length=cycle.length, pairs=min(cycle.pairs, pairs)) if pairs else None
 
@@ -138,12 +138,12 @@ def _short(time: Vector, columns: int) -> str | None:
 
 
 def harmonics(time: Vector, cycles: Sequence[Cycle], regressors: Matrix) -> Matrix:
-    """(periods, terms) sines and cosines of the cycles.
+    """Return (periods, terms) sines and cosines of the cycles.
 
     Args:
         time: (periods,).
-        cycles: whose.
-        regressors: (periods, k) other regressors; a term that these and the terms before determine is left out.
+        cycles: the cycles.
+        regressors: (periods, k) other regressors; a term collinear with these and the terms before is left out.
     """
     kept, basis = list[Vector](), np.linalg.qr(regressors)[0]
     for cycle in cycles:
@@ -160,10 +160,10 @@ def harmonics(time: Vector, cycles: Sequence[Cycle], regressors: Matrix) -> Matr
 
 
 def follows(y: Vector, regressors: Matrix, terms: Matrix) -> tuple[float, tuple[int, int], float] | None:
-    """The F statistic, degrees of freedom and p-value of terms beside other regressors.
+    """Return the F statistic, degrees of freedom and p-value of terms, given other regressors.
 
-    The smaller of two statistics: under autoregressive errors, whose estimate makes too much of short series, and under
-    independent ones. None where there are no terms, or no error is left beside them.
+    The smaller of two statistics: under autoregressive errors, which overreject in short series, and under independent
+    ones. None where there are no terms, or no residual degrees of freedom.
     """
     periods, k = regressors.shape
     count = terms.shape[1]

@@ -1,7 +1,7 @@
 """One series before and after an intervention, and the regressors of its two segments.
 
-What is read here: which periods are before and after, their means, how their calendar counts them, and which seasons
-are adjusted for. What becomes of it is in `interrupted_series`.
+It reads the periods before and after, their means, their calendar, and the seasons to adjust for. `interrupted_series`
+makes the estimate.
 """
 
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ class Segments:
         y: (periods,) less `centre`, over `scale`.
         values: (periods,) on the scale of the data's `time_values`.
         time: (periods,) since the first period after the intervention, in `unit`.
-        unit: what time is counted in, for a sentence.
-        calendar: what its calendar counts in.
-        before: periods before it.
+        unit: the unit of time, for a sentence.
+        calendar: the unit of its calendar.
+        before: number of periods before it.
         rows: (periods,) rows behind each mean.
-        cycles: whose seasons are adjusted for.
+        cycles: the cycles whose seasons are adjusted for.
     """
 
     y: Vector
@@ -61,12 +61,12 @@ class Segments:
 
     @property
     def seasons(self) -> Matrix:
-        """(periods, terms) of the cycles that are adjusted for."""
+        """(periods, terms) Fourier terms of the adjusted cycles."""
         return harmonics(self.time, self.cycles, self.lines)
 
 
 def sample_of(plan: Plan) -> Sample:
-    """The rows that tell of the series."""
+    """Return the rows of the series."""
     roles = ["y", "time"]
     if plan.data.intervention_time is None:
         roles += [role for role in ("post", "treatment") if plan.has(role)]
@@ -74,14 +74,14 @@ def sample_of(plan: Plan) -> Sample:
 
 
 def _after(plan: Plan, sample: Sample) -> Vector | str:
-    """(n,) 1 from the intervention on, or why that is not known."""
+    """Return (n,) 1 from the intervention on, or the reason why that is unknown."""
     data, time = plan.data, sample.take(_codes(plan.data.time))
     values = data.time_values
     if data.intervention_time is not None and values is not None:
         return (values[time] >= data.intervention_time).astype(np.float64)
     role = next((role for role in ("post", "treatment") if plan.has(role)), None)
     if role is None:
-        return "It needs 'intervention_time' or 'post' to tell before from after."
+        return "It needs 'intervention_time' or 'post' to separate the periods before and after."
     array = data.post if role == "post" else data.treatment
     after = np.empty(0) if array is None else sample.take(array)
     if not np.isin(after, (0.0, 1.0)).all():
@@ -94,7 +94,7 @@ def _codes(codes: Codes | None) -> Codes:
 
 
 def segments(plan: Plan) -> Segments | str:
-    """The series of a request, or why there is none; the same object at each call."""
+    """Return the series of a request, or the reason for its absence; the same object at each call."""
     return plan.share("interrupted series", lambda: _read(plan))
 
 
@@ -123,7 +123,7 @@ def _read(plan: Plan) -> Segments | str:
 
 
 def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) -> str | None:
-    """A reason where units differ in whether they have had the intervention."""
+    """Return a reason if units differ in their exposure to the intervention."""
     data = plan.data
     mixed = bool(((share > 0) & (share < 1)).any())
     if not mixed and data.treatment is not None and plan.has("treatment"):
@@ -132,8 +132,8 @@ def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) ->
     if not mixed:
         return None
     return (
-        "Some rows are untreated while others are treated; it needs one series, or all units treated at once. Units "
-        "that are never treated can be compared with: see did_2x2_block and synthetic_control."
+        "Some rows are untreated while others are treated; it needs one series, or all units treated at once. "
+        "Never-treated units can serve as controls: see did_2x2_block and synthetic_control."
     )
 
 
@@ -151,7 +151,7 @@ def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector,
     mass = rows if weights is None else np.bincount(time, weights)
     means = np.bincount(time, y / size if weights is None else y / size * weights) / mass
     centre, spread = float(means.mean()), float(means.std())
-    # A series without any variation but rounding is left as it is.
+    # A series with only rounding variation is left as it is.
     scale = spread if spread > 1e-12 else 1.0
     return Segments(
         y=(means - centre) / scale,

@@ -243,7 +243,7 @@ def test_a_treatment_that_the_cutoff_decides_is_sharp_in_its_own_direction(below
 def test_imperfect_compliance_is_fuzzy_and_says_so() -> None:
     data = discontinuity(2000, fuzzy=True)
     assert "rd_fuzzy" in refused(data)
-    assert "goes with the side for 8" in refused(data)
+    assert "agrees with the side for 8" in refused(data)
     result = answer(data, "rd_fuzzy")
     assert result.estimand == "LATE at the cutoff"
     told = result.diagnostics

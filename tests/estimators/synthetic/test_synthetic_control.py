@@ -188,7 +188,7 @@ def test_designs_that_it_cannot_read_are_refused_with_what_to_do(name: str):
     ended = replace(data, treatment=data.treatment * (data.time < 25))
     assert "stay treated" in refused(name, ended)
     everyone = replace(data, treatment=(data.time >= 20).astype(float))
-    assert "never are" in refused(name, everyone)
+    assert "never-treated units" in refused(name, everyone)
     assert "at least 2" in refused(name, rows(data, np.flatnonzero(data.unit <= 3)))
     assert "(rows 691)" in refused(name, rows(data, np.append(np.arange(data.n), 5)))
     assert "leave out 'weights'" in refused(name, replace(data, weights=np.ones(data.n)))

@@ -95,7 +95,7 @@ def test_dependence_that_no_autoregression_of_few_lags_describes_is_doubted():
     for place in range(10, 240):
         errors[place] += 0.8 * errors[place - 10]
     result = answer(replace(data, y=data.y + 3 * errors[40:]))
-    assert any("does not describe" in warning for warning in result.warnings)
+    assert any("is not that of an autoregression" in warning for warning in result.warnings)
 
 
 def test_the_standard_error_allows_for_more_than_newey_west_does():
@@ -114,7 +114,7 @@ def test_few_periods_and_uneven_ones_are_said():
 def test_units_that_come_and_go_are_said():
     data = series(units=4)
     thinned = rows(data, np.flatnonzero((data.unit > 0) | (data.time % 3 > 0)))
-    assert any("who is averaged changes" in warning for warning in answer(thinned).warnings)
+    assert any("composition of the averages changes" in warning for warning in answer(thinned).warnings)
 
 
 def test_series_that_it_cannot_read_are_refused_with_what_to_do():
@@ -257,7 +257,7 @@ def test_a_season_beside_those_that_are_adjusted_for_is_a_warning() -> None:
     months = seasonal()
     odd = answer(months, season_length=7.0)
     (warning,) = (each for each in odd.warnings if "repeats itself" in each)
-    assert warning.startswith("Beside the seasons that are adjusted for the series repeats itself every 12 months")
+    assert warning.startswith("In addition to the adjusted seasons, the series repeats itself every 12 months")
     assert "options.season_length = 12 adjusts for it instead" in warning
     told = odd.diagnostics["seasons"]
     assert told["adjusted"] is True
@@ -294,11 +294,11 @@ def test_seasons_that_cannot_be_adjusted_for_are_refused() -> None:
         return str(run(ENTRY, Plan(data, Settings(**settings))).reason)
 
     assert "no longer than the series" in why(series(), season_length=120.0)
-    assert "options.season_length names another" in why(series(), season_pairs=2)
+    assert "options.season_length sets another" in why(series(), season_pairs=2)
     assert "too few for two lines and 8 terms" in why(series(8, 6), season_length=12.0, season_pairs=4)
 
 
 def test_years_have_no_seasons_and_nothing_is_said_of_any() -> None:
     years = calendar(np.datetime64("1930", "Y") + np.arange(90) * np.timedelta64(1, "Y"))
     told = answer(years).diagnostics["seasons"]
-    assert told == {"adjusted": False, "reason": "No cycle is known of which two are seen."}
+    assert told == {"adjusted": False, "reason": "The series covers no known cycle twice."}

@@ -42,7 +42,7 @@ def test_the_calendar_tells_of_cycles_that_are_seen_twice_before(
     if found:
         assert asked == tuple(Cycle(length=length, pairs=pairs) for length, pairs in found)
     else:
-        assert "needs a cycle of the calendar" in asked
+        assert "needs a calendar cycle" in asked
 
 
 def test_what_is_asked_for_goes_before_the_calendar() -> None:
@@ -54,7 +54,7 @@ def test_what_is_asked_for_goes_before_the_calendar() -> None:
     assert "no longer than the series, which takes 49" in chosen(time, "number", length=50.0)
     assert "at least two periods long" in chosen(time, "number", length=1.5)
     assert "15 periods are too few for two lines and 8 terms" in chosen(since(10, 5), "number", length=12.0, pairs=4)
-    assert "options.season_length names another" in chosen(since(60, 30), "number", pairs=2)
+    assert "options.season_length sets another" in chosen(since(60, 30), "number", pairs=2)
 
 
 def test_terms_that_others_determine_are_left_out() -> None:
