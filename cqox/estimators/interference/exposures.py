@@ -1,7 +1,7 @@
-"""Whom a treatment reaches: each row's own treatment and whether its neighbours' reach it, with their probabilities.
+"""Exposure mappings: each row's own treatment and exposure to its neighbours', with their probabilities.
 
-Two sources of them: a network whose rows were treated independently, in which every probability follows from those of
-the treatments; and a measured exposure, whose probability is a share or a logit. The estimates are in `interference`.
+There are two sources: a network with independent treatments, from whose probabilities all others follow; and a measured
+exposure, whose probability is a share or a logit. `spillovers` makes the estimates.
 """
 
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ _FEW_UNEXPOSED = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Rows with neighbours, under treatments given independently.
+    """Rows with neighbours, under independent treatments.
 
     Attributes:
         sample: the rows used: those with an outcome, and neighbours whose treatment is known.
         classes: (n,) 2 · own treatment + exposure.
         chances: (4, n) probability of each class.
-        pairs: (m, 2) places of rows whose classes depend on one another, each pair once.
-        joint: (4, 4, m) probability of both classes at once, of the first and of the second of a pair.
-        known: whether the probabilities of treatment were given.
-        left_out: rows without neighbours, and rows with one whose treatment is not known.
-        rule: when a row is exposed, a phrase.
+        pairs: (m, 2) positions of rows with dependent classes, each pair once.
+        joint: (4, 4, m) joint probability of the classes of the first and of the second of a pair.
+        known: True if the treatment probabilities were given.
+        left_out: numbers of rows without neighbours, and of rows with a neighbour of unknown treatment.
+        rule: the definition of exposure, a phrase.
     """
 
     sample: Sample
@@ -56,12 +56,12 @@ class Measured:
     Attributes:
         sample: the rows used.
         classes: (n,) 2 · own treatment + exposure.
-        chances: (n,) probability of the class that a row is in.
+        chances: (n,) probability of each row's own class.
         treatment: the model of treatment; None where it is a share, or given.
         exposure: of the untreated and of the treated, the model of exposure; None where it is a share.
-        rule: when a row is exposed, a phrase.
-        notes: what was done to the columns of the models.
-        warnings: doubts about their overlap.
+        rule: the definition of exposure, a phrase.
+        notes: preprocessing of the columns of the models.
+        warnings: caveats about their overlap.
     """
 
     sample: Sample
@@ -75,7 +75,7 @@ class Measured:
 
 
 def network(plan: Plan) -> Network:
-    """The network of a request, read at the first use.
+    """Return the network of a request, read at first use.
 
     Raises:
         UnusableData: too few rows have neighbours, or too many depend on one another.
@@ -84,7 +84,7 @@ def network(plan: Plan) -> Network:
 
 
 def measured(plan: Plan) -> Measured:
-    """The measured exposures of a request, read at the first use.
+    """Return the measured exposures of a request, read at first use.
 
     Raises:
         UnusableData: the exposure does not vary, or separates in a model.
@@ -128,14 +128,14 @@ def _network(plan: Plan) -> Network:
 
 
 def _needed(threshold: float | None, degree: Codes) -> Vector:
-    """(n,) how many treated neighbours expose a row."""
+    """Return (n,) the number of treated neighbours that makes a row exposed."""
     if threshold is None:
         return np.ones(len(degree))
     return np.maximum(np.ceil(threshold * degree - 1e-9), 1.0)
 
 
 def _chances(plan: Plan) -> tuple[Vector, bool]:
-    """(n,) each row's probability of treatment, NaN where it is not known, and whether it was given."""
+    """Return (n,) each row's treatment probability, NaN where unknown, and whether it was given."""
     data = plan.data
     assert data.treatment is not None
     if data.pscore is not None:
@@ -148,7 +148,7 @@ def _chances(plan: Plan) -> tuple[Vector, bool]:
 
 
 def _dependent(edges: Edges, place: Codes, index: NDArray[np.intp], n: int) -> Edges:
-    """(m, 2) pairs of used rows of whom one is a neighbour of the other, or that have one in common."""
+    """Return (m, 2) pairs of used rows that are neighbours or share one."""
     touches = np.concatenate([edges, np.stack([index, index], axis=1)])
     touches = touches[np.argsort(touches[:, 1], kind="stable")]
     size = np.bincount(touches[:, 1], minlength=n)
@@ -168,7 +168,7 @@ def _dependent(edges: Edges, place: Codes, index: NDArray[np.intp], n: int) -> E
 def _exact(
     edges: Edges, place: Codes, index: NDArray[np.intp], chance: Vector, pairs: Edges
 ) -> tuple[Matrix, NDArray[np.float64]]:
-    """The probabilities of the classes, and of two at once, where one treated neighbour exposes."""
+    """Return the exact marginal and joint class probabilities, where one treated neighbour exposes."""
     n, used = len(chance), len(index)
     spared = np.log1p(-chance)
     none = np.bincount(place[edges[:, 0]], spared[edges[:, 1]], used)
@@ -186,7 +186,7 @@ def _exact(
     for z in (0, 1):
         for other in (0, 1):
             both = own[z, i] * own[other, j]
-            # A row that sees a treated one is exposed for certain.
+            # A row with a treated neighbour in the pair is exposed with certainty.
             free_i, free_j = ~(sees[0] & (other == 1)), ~(sees[1] & (z == 1))
             spared_i, spared_j = both * np.exp(beside_i) * free_i, both * np.exp(beside_j) * free_j
             spared_both = both * neither * free_i * free_j
@@ -206,14 +206,14 @@ def _among(ordered: Codes, wanted: Codes) -> NDArray[np.bool_]:
 
 
 def _common(edges: Edges, index: NDArray[np.intp], pairs: Edges, spared: Vector, n: int) -> Vector:
-    """(m,) the logarithm of the probability that no neighbour that two rows have in common is treated."""
+    """Return (m,) the log probability that no common neighbour of two rows is treated."""
     links = edges[:, 0] * n + edges[:, 1]
     order = np.argsort(links, kind="stable")
     links, to = links[order], edges[order, 1]
     starts = np.searchsorted(links, index * n)
     sizes = np.searchsorted(links, index * n + n) - starts
     i, j = pairs.T
-    # Walk through the shorter list of the two.
+    # Iterate over the shorter list of the two.
     short, long = np.where(sizes[i] <= sizes[j], i, j), np.where(sizes[i] <= sizes[j], j, i)
     repeats = sizes[short]
     pair = np.repeat(np.arange(len(pairs)), repeats)
@@ -226,10 +226,10 @@ def _common(edges: Edges, index: NDArray[np.intp], pairs: Edges, spared: Vector,
 def _drawn(
     plan: Plan, edges: Edges, needed: Vector, index: NDArray[np.intp], chance: Vector, pairs: Edges
 ) -> tuple[Matrix, NDArray[np.float64]]:
-    """The probabilities of the classes, and of two at once, as shares of drawn assignments; keyed by the seed.
+    """Return Monte-Carlo marginal and joint class probabilities from drawn assignments; keyed by the seed.
 
-    The draws follow the rows' keys, so that the order of the rows does not matter, and their units where rows of a
-    cluster share a key: each was treated by itself. The class that was seen is one draw.
+    The draws follow the rows' keys, so that row order does not matter, and their units if rows of a cluster share a
+    key: each unit was treated by itself. The observed assignment is one draw.
     """
     if len(pairs) > _MOST_DRAWN:
         raise UnusableData(
@@ -252,7 +252,7 @@ def _drawn(
 
 
 def _ranks(data: Data) -> tuple[Codes, int]:
-    """(n,) each row's place by key and unit, the same for rows that share both, and how many places there are."""
+    """Return (n,) each row's rank by key and unit, equal for rows that share both, and the number of ranks."""
     keys, units = data.row_key, np.zeros(data.n, dtype=np.int64) if data.unit is None else data.unit
     order = np.lexsort((units, keys))
     first = (np.diff(keys[order]) != 0) | (np.diff(units[order]) != 0)
@@ -307,10 +307,10 @@ def _measured(plan: Plan) -> Measured:
 
 
 def _exposed(exposure: Vector, plan: Plan) -> tuple[Codes, str]:
-    """(n,) 0/1, and the rule in words: above 0, or at least the median where hardly anybody has none."""
+    """Return (n,) 0/1, and the rule in words: above 0, or at least the median where few rows have 0."""
     name, threshold = plan.label("neighbor_exposure"), plan.settings.exposure_threshold
     if not len(exposure) or float(np.ptp(exposure)) == 0:
-        raise UnusableData(f"'{name}' never varies, so that nobody is more exposed than others.")
+        raise UnusableData(f"'{name}' never varies, so that no row is more exposed than others.")
     if threshold is None and float(np.mean(exposure <= 0)) >= _FEW_UNEXPOSED:
         return (exposure > 0).astype(np.int64), f"'{name}' is above 0"
     least = float(np.median(exposure)) if threshold is None else threshold
@@ -320,7 +320,7 @@ def _exposed(exposure: Vector, plan: Plan) -> tuple[Codes, str]:
 
 
 def _model(plan: Plan, sample: Sample, outcome: Vector, *, of: str) -> Propensity:
-    """A logit of the (n,) 0/1 outcome of a sample, and of what that is, on the covariates."""
+    """Fit a logit of the (n,) 0/1 outcome of a sample on the covariates; `of` names the outcome."""
     data, settings = plan.data, plan.settings
     columns = {
         "x": (data.propensity_covariates, plan.labels("propensity_covariates")),

@@ -1,9 +1,9 @@
-"""Interference: effects where one row's treatment reaches others, and errors where places are correlated.
+"""Spillover effects under interference, and a regression with spatially correlated errors.
 
-Exposure mapping assumes that a row's outcome depends on its own treatment and on whether its neighbours' treatments
-reach it, by a rule that the request can set. On a network treatments were given independently, with known
-probabilities or those of a share or a logit, and errors are those of that design alone. A measured exposure must be as
-good as random given treatment and covariates.
+Exposure mapping assumes that a row's outcome depends on its own treatment and on its exposure to its neighbours'
+treatments, by a rule that the request can set. On a network, treatments are independent, with known probabilities or
+those of a share or a logit, and inference is design-based. A measured exposure must be as good as random given
+treatment and covariates.
 """
 
 from collections.abc import Callable
@@ -96,22 +96,22 @@ def _on_network(plan: Plan, effect: Effect) -> Estimate:
 
 
 def _own_chance(found: Network) -> Vector:
-    """(n,) the probability of the class that each row is in."""
+    """Return (n,) the probability of each row's own class."""
     return np.asarray(found.chances[found.classes, np.arange(found.sample.n)])
 
 
 def _mean(y: Vector, found: Network, level: int) -> tuple[float, Vector]:
-    """The Hajek mean of a class, and the (n,) residuals of its rows over the sum of its weights; 0 in other rows."""
+    """Return the Hajek mean of a class, and the (n,) weighted residuals of its rows; 0 in other rows."""
     weights = _over((found.classes == level).astype(np.float64), found.chances[level])
     mean = float(weights @ y / weights.sum())
     return mean, np.where(found.classes == level, y - mean, 0.0) / weights.sum()
 
 
 def _covariance(found: Network, k: int, l: int, left: Vector, right: Vector) -> float:  # noqa: E741 - the paper's
-    """The covariance of two Hajek means, or the variance of one, where pairs of classes that never meet are bounded.
+    """Return the covariance of two Hajek means, or the variance of one, with bounds for pairs that never co-occur.
 
-    Such a pair adds the squares of both to a variance and takes them from a covariance, by Young's inequality. A row
-    that cannot be in a class has no part in its mean, and so in none of its pairs.
+    Such a pair adds the squares of both to a variance and subtracts them from a covariance, by Young's inequality. A
+    row that cannot be in a class is excluded from its mean, and so from all of its pairs.
 
     Args:
         found: the network.
@@ -136,16 +136,16 @@ def _covariance(found: Network, k: int, l: int, left: Vector, right: Vector) -> 
 
 
 def _over(values: Vector, chances: Vector) -> Vector:
-    """The quotients, 0 where the value is: of rows that are not in a class, some could not have been."""
+    """Return the quotients, 0 where the numerator is: rows outside a class may have probability 0."""
     return np.divide(values, chances, out=np.zeros_like(values), where=values != 0)
 
 
 def _other_errors(plan: Plan) -> tuple[str, ...]:
     notes = []
     if plan.settings.se != "auto":
-        notes.append(f"{plan.settings.se} has no meaning for errors of a design; the standard error is the bound.")
+        notes.append(f"{plan.settings.se} has no meaning for design-based errors; the standard error is the bound.")
     if plan.data.clusters:
-        notes.append("'cluster' is not used: the bound knows which rows depend on one another from 'edges'.")
+        notes.append("'cluster' is not used: 'edges' defines which rows depend on one another.")
     return tuple(notes)
 
 
@@ -175,7 +175,7 @@ def _by_measure(plan: Plan, effect: Effect) -> Estimate:
     details["probabilities"] = _source(plan, known=plan.data.pscore is not None)
     notes = list(found.notes)
     if not plan.data.clusters:
-        notes.append("Errors take rows as independent; map 'cluster' where neighbours' outcomes move together.")
+        notes.append("Errors treat rows as independent; map 'cluster' if neighbours' outcomes are correlated.")
     used = np.where((classes == plus) | (classes == minus), weights, 0.0)
     return make_estimate(
         EstimateId(f"exposure_{effect}", _FAMILY, _ESTIMANDS[effect]), plan, sample, means[0] - means[1], contributions,
@@ -185,7 +185,7 @@ def _by_measure(plan: Plan, effect: Effect) -> Estimate:
 
 
 def _fitted(found: Measured, moved: Vector) -> Vector:
-    """(n,) contributions by way of the models of treatment and exposure; a weight falls as its class is likelier."""
+    """Return (n,) contributions through the treatment and exposure models; weights are inverse probabilities."""
     own, exposed = found.classes // 2, found.classes % 2
     parts = np.zeros(found.sample.n)
     if found.treatment is not None:
@@ -213,23 +213,23 @@ def _described(
     warnings = []
     for level in compared:
         if counts[level] < _FEW_ROWS:
-            warnings.append(f"Only {counts[level]} rows are {_CLASSES[level]}: their mean rests on very few.")
+            warnings.append(f"Only {counts[level]} rows are {_CLASSES[level]}: their mean rests on very few rows.")
         rare = least[level]
         if rare is not None and rare < _RARE:
             warnings.append(
-                f"Some rows were {_CLASSES[level]} with a probability of {rare:.2g}: single rows decide the mean."
+                f"Some rows were {_CLASSES[level]} with a probability of {rare:.2g}: single rows dominate the mean."
             )
     return details, warnings
 
 
 def _exposure_rule(plan: Plan, *, effect: Effect) -> str | None:
     if not (plan.has("edges") or plan.has("neighbor_exposure")):
-        return "It needs 'edges' or 'neighbor_exposure', to know whose treatment reaches whom."
+        return "It needs 'edges' or 'neighbor_exposure', to define the exposure to others' treatment."
     reason = no_absorbing(plan)
     if reason is not None:
         return reason
     if plan.has("edges") and plan.has("weights"):
-        return "Errors of a network's design are about its own rows; leave out 'weights', or map 'neighbor_exposure'."
+        return "A network's design-based errors use no weights; leave out 'weights', or map 'neighbor_exposure'."
     if not plan.has("edges"):
         reason = two_arms(plan, plan.sample("y", "treatment", "neighbor_exposure"))
         if reason is not None:
@@ -246,7 +246,7 @@ def _exposure_rule(plan: Plan, *, effect: Effect) -> str | None:
 
 
 def _placed(plan: Plan) -> Sample:
-    """The rows with all that the spatial regression uses."""
+    """Return the complete cases of the roles that the spatial regression uses."""
 
     def make() -> Sample:
         sample = plan.outcome_sample()
@@ -303,7 +303,7 @@ def _spatial(plan: Plan) -> Estimate:
 
 
 def _wider(contributions: Vector, location: Matrix, reach: float, variance: float) -> float | None:
-    """How many times as large the error is at twice the bandwidth; None where that takes long, or is not positive."""
+    """Return the ratio of the error at twice the bandwidth; None where that is slow, or not positive."""
     try:
         other, _ = conley_variance(contributions, location, 2.0 * reach, most_pairs=_CHEAP_PAIRS)
     except UnusableData:
@@ -342,12 +342,12 @@ def _entry(effect: Effect, summary: str) -> Estimator:
 ESTIMATORS: tuple[Estimator, ...] = (
     _entry(
         "total",
-        "Treated and exposed against neither: Hajek means of the exposure classes. Exposure says all of how others' "
-        "treatments matter.",
+        "Treated and exposed against neither: Hajek means of the exposure classes. Exposure captures all of how "
+        "others' treatments matter.",
     ),
     _entry(
         "direct",
-        "Treated against untreated where no neighbour's treatment reaches: Hajek means of the exposure classes.",
+        "Treated against untreated without exposure: Hajek means of the exposure classes.",
     ),
     _entry(
         "spillover",
@@ -357,7 +357,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="spatial_ols",
         family=_FAMILY,
         estimand="ATE",
-        summary="Regression on treatment and covariates with errors correlated in space, as near as the places are.",
+        summary="Regression on treatment and covariates with Conley standard errors for spatial correlation.",
         requires=("y", "treatment", "latitude", "longitude"),
         optional=("covariates", "weights"),
         standard_error="Conley, all pairs within a great-circle distance, n/(n-k), t(n-k)",

@@ -1,8 +1,7 @@
-"""Instrumental variables: two-stage least squares, limited information and the Wald ratio, always with Anderson-Rubin
-sets.
+"""Instrumental variables: two-stage least squares, LIML, Fuller and the Wald ratio, always with Anderson-Rubin sets.
 
-All assume that the instrument moves the treatment, that it is as good as random given the covariates, that it reaches
-the outcome through the treatment alone, and, for a local average effect, that it moves nobody's treatment backwards.
+All assume relevance, that the instrument is as good as random given the covariates, the exclusion restriction, and, for
+a local average treatment effect, monotonicity.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,18 +45,18 @@ type Kappa = Callable[[Partialled, int], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shared:
-    """What all estimates by the same instruments and covariates have in common.
+    """Results shared by all estimates with the same instruments and covariates.
 
     Attributes:
         frame: the columns.
-        variables: the same, as row passes read them.
+        variables: the columns as the row passes read them.
         parts: their cross-products.
-        rows: two-stage least squares row by row.
+        rows: row-level results of two-stage least squares.
         clusters: groups of rows whose errors may be correlated.
-        parameters: coefficients, absorbed effects included.
-        not_nested: the same without effects nested in the clusters.
+        parameters: number of coefficients, absorbed effects included.
+        not_nested: the number without effects nested in the clusters.
         diagnostics: strength, sets and tests.
-        warnings: what they give cause to doubt.
+        warnings: caveats from them.
     """
 
     frame: Frame
@@ -72,7 +71,7 @@ class _Shared:
 
     @property
     def scale(self) -> float:
-        """Units of the outcome for one of the treatment."""
+        """Units of the outcome per unit of the treatment."""
         frame = self.frame
         return float(frame.scale[frame.column("y")] / frame.scale[frame.column("t")])
 
@@ -87,7 +86,7 @@ def _computed(plan: Plan, frame: Frame, sample: Sample) -> _Shared:
     parts = net_of_covariates(frame, frame.products)
     if parts.strength <= 1e-20 * parts.tt:
         raise UnusableData(
-            f"The instrument '{plan.label('instrument')}' does not move the treatment at all in the complete rows."
+            f"The instrument '{plan.label('instrument')}' has no first stage at all in the complete rows."
         )
     clusters, absorbed, n = plan.clusters(sample), frame.absorbed, frame.n
     variables = Variables(rows=frame.rows, matrix=frame.matrix, weights=frame.weights)
@@ -147,7 +146,7 @@ def _instrumented(
 
 
 def _assigned(plan: Plan, sample: Sample) -> Vector | None:
-    """(n,) which value of the instrument a row has, 1 for the larger; None unless there is one, of two values."""
+    """Return (n,) 1 for the larger value of a single binary instrument, 0 for the other; None for other instruments."""
     if plan.data.instruments.shape[1] != 1:
         return None
     z = sample.take(plan.data.instruments[:, 0])
@@ -177,7 +176,7 @@ def _with_covariates(plan: Plan, *, name: str, kappa: Kappa) -> Estimate:
 
 
 def _fuller(plan: Plan) -> Estimate:
-    """Limited information with Fuller's constant of 1, which gives the estimate moments and no first-order bias."""
+    """Return LIML with Fuller's constant of 1, which has finite moments and no first-order bias."""
     shared = _shared(plan, "xzty", _two_stage_sample(plan), plan.data.fixed_effects)
     first_stage = shared.parameters - 1 + len(shared.parts.z_t)
     return _with_covariates(
@@ -209,7 +208,7 @@ def _wald_rule(plan: Plan) -> str | None:
     if plan.data.instruments.shape[1] != 1:
         return "It takes one instrument; iv_2sls takes several."
     if plan.has("covariates") or plan.has("fixed_effects"):
-        return "It has no place for covariates; iv_2sls has."
+        return "It does not support covariates; iv_2sls does."
     sample = _wald_sample(plan)
     levels = np.unique(sample.take(plan.data.instruments[:, 0]))
     if len(levels) != 2:
@@ -221,7 +220,7 @@ def _arms(plan: Plan, sample: Sample) -> str | None:
     return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
 
 
-_ERROR = "HC1; CRV1 with t(G-1) when clustered, CRV3 with few clusters; Anderson-Rubin sets besides"
+_ERROR = "HC1; CRV1 with t(G-1) when clustered, CRV3 with few clusters; with Anderson-Rubin sets"
 _BOTH = frozenset[Literal["binary", "continuous", "none"]]({"binary", "continuous"})
 
 
@@ -238,8 +237,8 @@ def _entry(
         name=name,
         family=_FAMILY,
         estimand="LATE",
-        summary=f"{summary}: the effect on those whom the instrument moves; it is as good as random given the "
-        "covariates and reaches the outcome through the treatment alone.",
+        summary=f"{summary}: the effect on the compliers; the instrument is as good as random given the "
+        "covariates and affects the outcome through the treatment alone.",
         requires=("y", "treatment", "instrument"),
         optional=("covariates", "fixed_effects", "weights", "cluster"),
         standard_error=_ERROR,
@@ -264,7 +263,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     _entry(
         "iv_liml",
-        "Limited-information maximum likelihood, which many or weak instruments bias less than two-stage least squares",
+        "Limited-information maximum likelihood, less biased than 2SLS with many or weak instruments",
         "Anderson and Rubin 1949; k-class as in Davidson and MacKinnon 2004, section 12.5",
         "10.1214/aoms/1177730090",
         "linearmodels IVLIML",
@@ -272,7 +271,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     _entry(
         "iv_fuller",
-        "Limited information with Fuller's constant of 1, nearly unbiased and less erratic where instruments are weak",
+        "LIML with Fuller's constant of 1, nearly unbiased and less variable with weak instruments",
         "Fuller 1977, Econometrica 45, theorem 1",
         "10.2307/1912683",
         "linearmodels IVLIML with fuller=1",
@@ -285,7 +284,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         family=_FAMILY,
         estimand="LATE",
         summary="The instrument's effect on the outcome over its effect on the treatment; it is as good as random and "
-        "reaches the outcome through the treatment alone.",
+        "affects the outcome through the treatment alone.",
         requires=("y", "treatment", "instrument"),
         optional=("weights", "cluster"),
         standard_error=_ERROR,

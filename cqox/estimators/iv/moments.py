@@ -1,7 +1,7 @@
-"""Cross-products of instruments, treatment and outcome beside the covariates, and one pass over the rows for the rest.
+"""Cross-products of instruments, treatment and outcome net of covariates, and row-level results from one pass.
 
-Any k-class estimate follows from the cross-products alone; what depends on each row's residual (contributions, robust
-variances of the moments) takes the pass. What is reported of both is made by `instruments` and `double_ml`.
+Any k-class estimate follows from the cross-products alone; results that depend on each row's residual (contributions,
+robust variances of the moments) need the pass. `instruments` and `double_ml` report both.
 """
 
 from collections.abc import Callable
@@ -38,11 +38,11 @@ _EXACT = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variables:
-    """Where the rows of the variables are.
+    """The variables by row.
 
     Attributes:
-        rows: their blocks.
-        matrix: (M, n) a variable in each row.
+        rows: their row blocks.
+        matrix: (M, n) one variable per row.
         weights: (n,) sampling weights.
     """
 
@@ -53,14 +53,14 @@ class Variables:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partialled:
-    """Cross-products of instruments, treatment and outcome with the covariates taken out.
+    """Cross-products of instruments, treatment and outcome with the covariates partialled out.
 
     Attributes:
-        combine: (m + 2, M) what makes orthonormal instruments, treatment and outcome, each net of the covariates, of
+        combine: (m + 2, M) coefficients of orthonormal instruments, treatment and outcome, each net of covariates, in
             the variables.
         z_t, z_y: (m,) cross-products with the orthonormal instruments.
         tt, ty, yy: of treatment and outcome.
-        covariates: how many were taken out, the intercept among them.
+        covariates: number of partialled-out covariates, the intercept included.
     """
 
     combine: Matrix
@@ -73,25 +73,25 @@ class Partialled:
 
     @property
     def strength(self) -> float:
-        """Squares of the treatment that the instruments explain."""
+        """Explained sum of squares of the treatment in the first stage."""
         return float(self.z_t @ self.z_t)
 
     def denominator(self, kappa: float) -> float:
-        """t'(I - κM)t, where M takes the instruments out; the explained squares at κ = 1."""
+        """Return t'(I - κM)t, where M is the residual maker of the instruments; the explained squares at κ = 1."""
         return (1.0 - kappa) * self.tt + kappa * self.strength
 
     def value(self, kappa: float = 1.0) -> float:
-        """The k-class coefficient, standardised: two-stage least squares at κ = 1, least squares at 0."""
+        """Return the k-class coefficient, standardised: two-stage least squares at κ = 1, least squares at 0."""
         return ((1.0 - kappa) * self.ty + kappa * float(self.z_t @ self.z_y)) / self.denominator(kappa)
 
 
 def from_products(inner: Matrix, combine: Matrix, covariates: int) -> Partialled:
-    """What follows from (m + 2, m + 2) cross-products of instruments, treatment and outcome net of covariates.
+    """Return the parts from (m + 2, m + 2) cross-products of instruments, treatment and outcome net of covariates.
 
     Args:
         inner: the cross-products.
-        combine: (m + 2, M) what makes the three of the variables; its rows of instruments are made orthonormal.
-        covariates: how many were taken out.
+        combine: (m + 2, M) coefficients of the three in the variables; its rows of instruments are orthonormalised.
+        covariates: number of partialled-out covariates.
     """
     m = len(inner) - 2
     root = np.linalg.cholesky(inner[:m, :m])
@@ -104,7 +104,7 @@ def from_products(inner: Matrix, combine: Matrix, covariates: int) -> Partialled
 
 
 def net_of_covariates(frame: Frame, products: Matrix) -> Partialled:
-    """The cross-products of a frame's `z`, `t` and `y` beside its `x`, from all (M, M) of some of its rows."""
+    """Return cross-products of a frame's `z`, `t` and `y` net of its `x`, from all (M, M) of some of its rows."""
     x = _beside(frame)
     z = frame.at["z"]
     rest = np.asarray([*range(z.start, z.stop), frame.column("t"), frame.column("y")], dtype=np.intp)
@@ -117,8 +117,8 @@ def net_of_covariates(frame: Frame, products: Matrix) -> Partialled:
 
 
 def limited(parts: Partialled) -> float:
-    """The κ of limited-information maximum likelihood: the least ratio of the squares of y - b·t net of the covariates
-    to those net of the instruments as well.
+    """Return the κ of LIML: the least ratio of the squares of y - b·t net of covariates to those net of instruments
+    too.
     """
     if len(parts.z_t) == 1:
         return 1.0
@@ -128,13 +128,13 @@ def limited(parts: Partialled) -> float:
     if np.linalg.det(left) <= _EXACT * parts.yy * parts.tt:
         return 1.0
     root = np.linalg.cholesky(left)
-    # Singular values of what is explained keep the digits that eigenvalues of a difference near 1 would lose.
+    # Singular values of the explained part keep digits that eigenvalues of a difference near 1 would lose.
     ratios = np.linalg.svd(np.linalg.solve(root, explained.T), compute_uv=False)
     return 1.0 + float(ratios[-1]) ** 2
 
 
 def check_instruments(frame: Frame, plan: Plan) -> None:
-    """Refuse instruments that the covariates determine, and samples too small.
+    """Refuse instruments collinear with the covariates, and samples that are too small.
 
     Raises:
         UnusableData: either is the case.
@@ -150,18 +150,18 @@ def check_instruments(frame: Frame, plan: Plan) -> None:
         left = [_left_beside(frame, x, column) for column in columns]
         if not left or min(left) <= 1e-10:
             raise UnusableData(
-                f"The {name} '{plan.label(name)}' is determined by the other variables{within}, "
-                "so that it carries nothing of its own."
+                f"The {name} '{plan.label(name)}' is collinear with the other variables{within}, "
+                "so that it has no variation of its own."
             )
 
 
 def _beside(frame: Frame) -> NDArray[np.intp]:
-    """Positions of the covariates."""
+    """Return the positions of the covariates."""
     return np.arange(0 if frame.absorbed is None else 1, frame.at["x"].stop)
 
 
 def _left_beside(frame: Frame, x: NDArray[np.intp], column: int) -> float:
-    """The share of a column's squares that the covariates leave."""
+    """Return the share of a column's squares that remains net of covariates."""
     own = float(frame.products[column, column])
     if own <= 1e-14 * frame.n:
         return 0.0
@@ -171,15 +171,15 @@ def _left_beside(frame: Frame, x: NDArray[np.intp], column: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowPass:
-    """What one pass over the rows gives.
+    """Row-level results of one pass.
 
     Attributes:
         contributions: (n,) to the two-stage least squares coefficient.
         squares: of its residuals.
-        yy, yt, tt: (m, m) variances of the moments of outcome and treatment, by what the instruments leave of these.
+        yy, yt, tt: (m, m) variances of the moments of outcome and treatment, by their residuals on the instruments.
         ee: (m, m) plain sum of squares of the moments of its residuals; None with one instrument.
-        exogeneity: gives the (n,) contributions to, and the squares left beside, the coefficient of the test that the
-            treatment needs no instrument.
+        exogeneity: returns the (n,) contributions to, and the residual squares of, the coefficient of the endogeneity
+            test.
     """
 
     contributions: Vector
@@ -192,7 +192,7 @@ class RowPass:
 
 
 def row_pass(data: Variables, parts: Partialled, clusters: Clusters) -> RowPass:
-    """Two-stage least squares row by row, with the variances of the moments, clustered by the first dimension."""
+    """Return two-stage least squares by row, with the moments' variances, clustered by the first dimension."""
     m, weights, value, strength = len(parts.z_t), data.weights, parts.value(), parts.strength
     n = data.matrix.shape[1]
     kinds = 3 if m > 1 else 2
@@ -228,7 +228,7 @@ def row_pass(data: Variables, parts: Partialled, clusters: Clusters) -> RowPass:
 
 
 def k_class_contributions(data: Variables, parts: Partialled, kappa: float) -> tuple[Vector, float]:
-    """(n,) contributions to a k-class coefficient, and the squares of its residuals."""
+    """Return (n,) contributions to a k-class coefficient, and the squares of its residuals."""
     m, weights = len(parts.z_t), data.weights
     value, denominator = parts.value(kappa), parts.denominator(kappa)
     combine = np.stack([parts.z_t @ parts.combine[:m], parts.combine[m + 1] - value * parts.combine[m]])
@@ -245,10 +245,10 @@ def k_class_contributions(data: Variables, parts: Partialled, kappa: float) -> t
 
 
 def _exogeneity(data: Variables, parts: Partialled) -> tuple[Vector, float]:
-    """What the rows contribute to the coefficient of the first-stage residual in a regression beside the treatment.
+    """Return the contributions to the coefficient of the first-stage residual in a regression with the treatment.
 
-    The fitted treatment and what is left of it are orthogonal, so that the coefficient is that of the second alone
-    less the two-stage one.
+    The fitted treatment and its residual are orthogonal, so that the coefficient is that of the residual alone less the
+    two-stage one.
     """
     m, weights, slope = len(parts.z_t), data.weights, parts.value()
     left_squares = parts.tt - parts.strength

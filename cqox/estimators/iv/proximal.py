@@ -1,8 +1,9 @@
-"""Proximal causal inference: two proxies of an unmeasured confounder in the place of the confounder.
+"""Proximal causal inference: two proxies instead of an unmeasured confounder.
 
 Assumes a proxy that does not cause the outcome (negative-control exposure), one that the treatment does not cause
-(negative-control outcome), that both tell of every confounder that the covariates leave, and linear models: then
-regressing the outcome on the treatment and on what the first proxy predicts of the second removes the confounding.
+(negative-control outcome), completeness (both proxies depend on every confounder given the covariates), and linear
+models: then regressing the outcome on the treatment and on the first proxy's prediction of the second removes the
+confounding.
 """
 
 from collections.abc import Sequence
@@ -80,7 +81,7 @@ def _two_stage(plan: Plan) -> Estimate:
 
 
 class _Places:
-    """Which variables of the frame play which part."""
+    """Positions of the variables in the frame, by their part."""
 
     def __init__(self, frame: Frame) -> None:
         x = np.arange(frame.at["x"].start, frame.at["x"].stop)
@@ -98,19 +99,19 @@ class _Fit:
     Attributes:
         coefficients: (k,) of the regressors, standardised.
         value: that of the treatment.
-        direction: (l,) combination of the instruments along which a residual moves the value.
+        direction: (l,) combination of the instruments: the derivative of the value by a residual.
         variance: of the value for residuals of unit variance.
     """
 
     def __init__(self, products: Matrix, place: _Places) -> None:
         instruments = products[np.ix_(place.instruments, place.instruments)]
         if len(independent(instruments)) < len(instruments):
-            raise UnusableData("The proxies and the covariates determine each other; leave one of them out.")
+            raise UnusableData("The proxies and the covariates are collinear; leave one of them out.")
         first = np.linalg.solve(instruments, products[np.ix_(place.instruments, place.regressors)])
         second = products[np.ix_(place.regressors, place.instruments)] @ first
         if len(independent(second)) < len(second):
             raise UnusableData(
-                "What the treatment's proxies tell of the outcome's is not enough to tell a coefficient for each."
+                "The treatment's proxies predict too little of the outcome's to identify a coefficient for each."
             )
         inverse = np.linalg.inv(second)
         self.coefficients: Vector = inverse @ (first.T @ products[place.instruments, place.y])
@@ -121,7 +122,7 @@ class _Fit:
 
 
 def _adjusted(products: Matrix, place: _Places) -> float:
-    """The treatment's coefficient in the regression without proxies, standardised."""
+    """Return the treatment's coefficient in the regression without proxies, standardised."""
     fit = solve(products[np.ix_(place.exogenous, place.exogenous)], products[place.exogenous, place.y][:, None])
     return float(fit.coefficients[-1, 0])
 
@@ -129,7 +130,7 @@ def _adjusted(products: Matrix, place: _Places) -> float:
 def _checks(
     plan: Plan, frame: Frame, place: _Places, residual: Vector, squares: float
 ) -> tuple[dict[str, Json], list[str]]:
-    """How much the one kind of proxy tells of the other, and whether surplus proxies agree."""
+    """Return the strength of the proxies and the test of surplus proxies, with warnings."""
     proxies, clusters = Proxies.of(frame, place.exogenous, place.z, place.w, place.y), plan.clusters(_sample(plan))
     details = strength(proxies, clusters)
     warnings = []
@@ -137,7 +138,7 @@ def _checks(
     least = details["first_stage_f"] if robust is None else robust
     if isinstance(least, float) and least < _WEAK_F:
         warnings.append(
-            f"Weak proxies: '{plan.label('proxy_treatment')}' tells little of '{plan.label('proxy_outcome')}' "
+            f"Weak proxies: '{plan.label('proxy_treatment')}' predicts little of '{plan.label('proxy_outcome')}' "
             f"({'' if robust is None else 'effective '}F = {least:.2f}, below {_WEAK_F:g}), so that the interval "
             "cannot be trusted."
         )
@@ -146,7 +147,7 @@ def _checks(
     if isinstance(p_value, float) and p_value < plan.settings.alpha:
         warnings.append(
             f"The treatment's proxies contradict each other (Hansen's J, p = {p_value:.3g}): one of them may reach the "
-            "outcome by another way than the confounder."
+            "outcome in another way than through the confounder."
         )
     return details, warnings
 
@@ -201,8 +202,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="proximal_2sls",
         family=_FAMILY,
         estimand="ATE",
-        summary="Regression on the treatment and on what its proxies predict of the outcome's proxies; together the "
-        "proxies tell of every confounder that the covariates leave.",
+        summary="Regression on the treatment and on the prediction of the outcome's proxies by the treatment's; "
+        "together the proxies capture every confounder not in the covariates.",
         requires=("y", "treatment", "proxy_treatment", "proxy_outcome"),
         optional=("covariates", "weights", "cluster"),
         standard_error="HC1 of the two-stage moments; CRV1 with clusters",

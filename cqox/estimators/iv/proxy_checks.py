@@ -1,8 +1,8 @@
-"""What the proxies of proximal inference tell of each other, and whether surplus ones agree.
+"""Strength of the proxies of proximal inference, and overidentification tests of surplus ones.
 
-The tests that count with errors of equal variances (Cragg and Donald, Sargan) stand beside those that do not need them
-(the effective F of Montiel Olea and Pflueger 2013, doi 10.1080/00401706.2013.806694; Hansen's J of the two-step
-estimate), which sum over clusters where there are some.
+Tests under homoskedasticity (Cragg and Donald, Sargan) are reported together with robust ones (the effective F of
+Montiel Olea and Pflueger 2013, doi 10.1080/00401706.2013.806694; Hansen's J of the two-step estimate), which sum over
+clusters if there are any.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class Proxies:
 
     Attributes:
         frame: the columns.
-        instruments: (m, M) what makes orthonormal proxies of the treatment of the variables.
-        on: (w, M) what proxies of the outcome are left net of treatment, covariates and the proxies of the treatment.
+        instruments: (m, M) coefficients of the treatment's orthonormal proxies in the variables.
+        on: (w, M) coefficients of the outcome's proxies net of treatment, covariates and the treatment's proxies.
         moments: (m, w + 1) cross-products of the first with the proxies of the outcome and the outcome.
         left: (w, w) cross-products of the second.
-        parameters: coefficients of a first stage.
+        parameters: number of coefficients of a first stage.
     """
 
     frame: Frame
@@ -45,7 +45,7 @@ class Proxies:
     def of(
         cls, frame: Frame, exogenous: NDArray[np.intp], z: NDArray[np.intp], w: NDArray[np.intp], y: int
     ) -> "Proxies":
-        """From where treatment and covariates, both kinds of proxies and the outcome stand in the frame."""
+        """Return the proxies from the positions of treatment and covariates, both kinds of proxies and the outcome."""
         m, rest = len(z), np.concatenate([z, w, [y]])
         products = frame.products
         on = solve(products[np.ix_(exogenous, exogenous)], products[np.ix_(exogenous, rest)]).coefficients
@@ -62,7 +62,8 @@ class Proxies:
         )  # fmt: skip
 
     def covariance(self, residual: Vector, clusters: Clusters) -> Matrix:
-        """(m, m) of the orthonormal proxies' sums with (n,) residuals; by the first kind of cluster, where there is."""
+        """Return (m, m) of the orthonormal proxies' sums with (n,) residuals, clustered by the first dimension if
+        any."""
         frame = self.frame
         weighted = residual if frame.weights is None else residual * frame.weights
         moves = np.empty((len(self.instruments), frame.n))
@@ -77,10 +78,10 @@ class Proxies:
 
 
 def strength(proxies: Proxies, clusters: Clusters) -> dict[str, Json]:
-    """How much the proxies of the treatment tell of those of the outcome.
+    """Return the first-stage strength of the treatment's proxies for those of the outcome.
 
     `first_stage_f` is the smallest eigenvalue of Cragg and Donald, with one proxy of the outcome the F of the first
-    stage; `effective_f` is known for one alone.
+    stage; `effective_f` is defined for a single one.
     """
     m, w = len(proxies.instruments), len(proxies.left)
     degrees, explained = proxies.frame.n - proxies.parameters, proxies.moments[:, :-1]
@@ -104,7 +105,7 @@ def strength(proxies: Proxies, clusters: Clusters) -> dict[str, Json]:
 
 
 def agreement(proxies: Proxies, residual: Vector, squares: float, clusters: Clusters) -> dict[str, Json]:
-    """Whether surplus proxies of the treatment imply the same effect: Sargan's test and Hansen's.
+    """Return overidentification tests of surplus proxies of the treatment: Sargan's and Hansen's.
 
     Args:
         proxies: net of treatment and covariates.
@@ -113,7 +114,7 @@ def agreement(proxies: Proxies, residual: Vector, squares: float, clusters: Clus
         clusters: groups of rows whose errors may be correlated.
 
     Returns:
-        Nothing where there is no surplus; None for Hansen's where the moments have no covariance.
+        An empty dict without surplus proxies; None for Hansen's if the moments have no covariance.
     """
     m, w = len(proxies.instruments), len(proxies.left)
     if m <= w:

@@ -1,4 +1,4 @@
-"""What is reported beside an estimate by instruments: its Anderson-Rubin sets, and tests of what it assumes."""
+"""Specification of an instrumental variables estimate: Anderson-Rubin sets, and tests of its assumptions."""
 
 import math
 
@@ -17,22 +17,22 @@ __all__ = ["anderson_rubin", "endogeneity", "overidentification", "strength"]
 
 _WEAK = 10.0
 _NOTHING_LEFT = 1e-12
-"""Of the treatment's variation beside the covariates, where the instruments explain all of it."""
+"""Share of the treatment's variation net of covariates below which the instruments explain all of it."""
 
 
 def anderson_rubin(
     parts: Partialled, rows: RowPass, n: int, others: int, clusters: Clusters, alpha: float, scale: float
 ) -> tuple[dict[str, Json], list[str]]:
-    """The homoskedastic and the robust set, each with the p-value of no effect, and what is odd about the robust one.
+    """Return the homoskedastic and the robust set, each with the p-value of no effect, and warnings on the robust one.
 
     Args:
         parts: the cross-products.
         rows: the variances of the moments.
-        n: how many rows.
-        others: coefficients beside those of the instruments.
+        n: number of rows.
+        others: number of coefficients other than those of the instruments.
         clusters: groups of rows whose errors may be correlated.
         alpha: one minus the level of the sets.
-        scale: units of the outcome for one of the treatment.
+        scale: units of the outcome per unit of the treatment.
     """
     m = len(parts.z_t)
     degrees = float(n - others - m)
@@ -69,7 +69,7 @@ def _oddities(robust: ConfidenceSet) -> list[str]:
 def strength(
     parts: Partialled, rows: RowPass, n: int, others: int, clusters: Clusters
 ) -> tuple[dict[str, Json], list[str]]:
-    """How strongly the instruments move the treatment, and a warning where that is not enough, or is all."""
+    """Return the first-stage strength, and a warning if the instruments are weak, or are the treatment itself."""
     m, moved = len(parts.z_t), parts.strength
     degrees = n - others - m
     residual = (parts.tt - moved) / degrees
@@ -94,9 +94,9 @@ def strength(
         if not isinstance(critical, float) or effective >= critical:
             return diagnostics, []
         return diagnostics, [
-            f"The effective first-stage F is {effective:.2f}, below {critical:.1f}: that the estimate has more than a "
-            "tenth of the bias of the worst case is not rejected (Montiel Olea and Pflueger 2013); the Anderson-Rubin "
-            "set holds however weak the instruments are."
+            f"The effective first-stage F is {effective:.2f}, below {critical:.1f}: a bias of more than a tenth of the "
+            "worst case is not rejected (Montiel Olea and Pflueger 2013); the Anderson-Rubin set is valid however weak "
+            "the instruments are."
         ]
     return diagnostics, [
         f"Weak instrument: the effective first-stage F is {effective:.2f}, below {_WEAK:g}. The estimate is biased and "
@@ -105,9 +105,9 @@ def strength(
 
 
 def overidentification(parts: Partialled, rows: RowPass, n: int, alpha: float) -> tuple[dict[str, Json], list[str]]:
-    """Whether several instruments agree: Sargan's test, and Hansen's J of the two-step estimate, which is robust.
+    """Return overidentification tests: Sargan's, and Hansen's J of the two-step estimate, which is robust.
 
-    A warning says where Hansen's rejects.
+    Hansen's rejection gives a warning.
     """
     m = len(parts.z_t)
     if m == 1 or rows.ee is None:
@@ -122,8 +122,8 @@ def overidentification(parts: Partialled, rows: RowPass, n: int, alpha: float) -
         return found, []
     p_value = chi_square_survival(statistic, m - 1)
     return found, [
-        f"The instruments imply different effects (Hansen's J, p = {p_value:.2g}): one of them reaches the outcome by "
-        "another way, or they move people whose effects differ."
+        f"The instruments imply different effects (Hansen's J, p = {p_value:.2g}): one of them violates the exclusion "
+        "restriction, or their compliers have different effects."
     ]
 
 
@@ -145,15 +145,15 @@ def _chi_square(statistic: float | None, degrees: int) -> Json:
 def endogeneity(
     parts: Partialled, rows: RowPass, n: int, parameters: tuple[int, int], clusters: Clusters, settings: Settings
 ) -> dict[str, Json]:
-    """Whether the treatment needs the instrument: Wu and Hausman's F, and the same by the error that was asked for.
+    """Return endogeneity tests: Wu and Hausman's F, and the same with the requested standard error.
 
     Args:
         parts: the cross-products.
-        rows: the pass, for the contributions to the coefficient that is tested.
-        n: how many rows.
-        parameters: of the regression by instruments, and the same without effects nested in the clusters.
+        rows: the row-level results, for the contributions to the tested coefficient.
+        n: number of rows.
+        parameters: of the regression by instruments, and the number without effects nested in the clusters.
         clusters: groups of rows whose errors may be correlated.
-        settings: which standard error was asked for.
+        settings: the requested standard error.
     """
     k = parameters[0] + 1
     left = parts.tt - parts.strength
@@ -193,7 +193,8 @@ def _robust_f(moment: Vector, variance: Matrix) -> float | None:
 
 
 def _effective_critical(variance: Matrix) -> float:
-    """The 5% critical value of the effective F for a worst-case bias of 10%, by Montiel Olea and Pflueger (2013)."""
+    """Return the 5% critical value of the effective F for a bias of 10% of the worst case (Montiel Olea and
+    Pflueger)."""
     trace, largest = float(np.trace(variance)), float(np.linalg.eigvalsh(variance)[-1])
     bias = 10.0
     square = float(np.sum(variance * variance))

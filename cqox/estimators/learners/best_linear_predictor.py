@@ -1,4 +1,4 @@
-"""The best linear predictor of the effect by the covariates: scores regressed on them, with robust errors."""
+"""Best linear predictor of the effect: scores regressed on the covariates, with robust standard errors."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ __all__ = ["best_linear"]
 
 
 def best_linear(frame: Frame, scores: Vector, clusters: Clusters) -> tuple[Vector, Matrix]:
-    """Coefficients of (n,) scores on a frame's `x`, in the columns' own units, with their covariance.
+    """Return coefficients of (n,) scores on a frame's `x`, in the columns' own units, with their covariance.
 
     HC1; where rows are clustered CRV1 by the first dimension.
 

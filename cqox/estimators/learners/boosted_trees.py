@@ -1,4 +1,4 @@
-"""Double machine learning whose nuisances are boosted trees: slower, and right where a line or a logit is not."""
+"""Double machine learning with boosted trees as nuisance functions: slower, for nonlinear outcomes and treatments."""
 
 from functools import partial
 
@@ -35,7 +35,7 @@ _FEWEST = 20
 
 
 def boosted_partially_linear(plan: Plan) -> Estimate:
-    """The coefficient of what boosted trees leave of the outcome on what they leave of the treatment."""
+    """Return the coefficient of outcome residuals on treatment residuals, both from boosted trees."""
     sample = plan.outcome_sample()
     value, contributions, uncertainty, diagnostics = over_splits(plan, sample, partial(_plr_split, plan, sample))
     return make_estimate(
@@ -53,13 +53,13 @@ def _plr_split(plan: Plan, sample: Sample, split: int) -> tuple[float, Vector]:
     w = np.ones(len(y)) if weights is None else weights
     square = float((w * left) @ left)
     if square <= 1e-14 * float(w @ (t - np.average(t, weights=w)) ** 2):
-        raise UnusableData("The covariates determine the treatment, so that no effect of its own can be told apart.")
+        raise UnusableData("The covariates determine the treatment, so that its effect is not identified.")
     value = float((w * left) @ rest) / square
     return value, _in_place(order, w * left * (rest - value * left) / square)
 
 
 def boosted_interactive(plan: Plan, *, target: str) -> Estimate:
-    """The mean doubly robust score over all rows (ATE) or the treated (ATT), with boosted trees for every nuisance."""
+    """Return the mean doubly robust score over all rows (ATE) or the treated (ATT), with boosted trees throughout."""
     sample = plan.doubly_robust_sample()
     clipped: list[int] = []
     value, contributions, uncertainty, diagnostics = over_splits(
@@ -108,7 +108,7 @@ def _rows(
 
 
 def _in_place(order: NDArray[np.intp], values: Vector) -> Vector:
-    """(n,) values of rows in canonical order, back in the order of the sample."""
+    """Return (n,) values of rows in canonical order, in the order of the sample."""
     found = np.empty_like(values)
     found[order] = values
     return found
@@ -127,14 +127,14 @@ def _check_folds(folds: NDArray[np.integer], arms: list[tuple[NDArray[np.bool_],
 
 
 def boosted_partially_linear_rule(plan: Plan) -> str | None:
-    """Why the partially linear model does not apply."""
+    """Return the reason why the partially linear model does not apply; None if it applies."""
     sample = plan.outcome_sample()
     binary = plan.data.treatment_kind == "binary"
     return lacks("boost") or no_absorbing(plan) or (two_arms if binary else varying_outcome)(plan, sample)
 
 
 def boosted_interactive_rule(plan: Plan) -> str | None:
-    """Why the interactive model does not apply."""
+    """Return the reason why the interactive model does not apply; None if it applies."""
     sample = plan.doubly_robust_sample()
     reason = lacks("boost") or no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):

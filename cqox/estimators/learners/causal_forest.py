@@ -1,7 +1,7 @@
-"""The causal forest: effects of any shape, their average by doubly robust scores, and how far they vary.
+"""Causal forest: nonparametric effects, their average by doubly robust scores, and their heterogeneity.
 
-Assumes that treatment is as good as random given the covariates and that every kind of unit could have been in either
-arm. It runs where a request names it, for it takes long, and needs an extra.
+Assumes that treatment is as good as random given the covariates, and overlap. It runs only on request by name, as it is
+slow, and needs an extra.
 """
 
 from dataclasses import dataclass, field
@@ -32,12 +32,12 @@ __all__ = ["ON_REQUEST"]
 _FAMILY = "causal_forest"
 _FEWEST = 100
 _LEARNS = 0.6
-"""The share of the folds that a forest learns from whose predictions the other folds judge."""
+"""The share of the folds for training a forest; its predictions are evaluated on the other folds."""
 
 
 @dataclass(slots=True)
 class _Found:
-    """What the splits said beside the average effect."""
+    """Results of the splits other than the average effect."""
 
     clipped: int = 0
     spread: dict[str, Json] = field(default_factory=dict)
@@ -114,7 +114,7 @@ def _split(plan: Plan, frame: Frame, clusters: Clusters, found: _Found, split: i
 def _probabilities(
     plan: Plan, frame: Frame, order: NDArray[np.intp], t: Vector, folds: NDArray[np.integer], weights: Vector
 ) -> tuple[Vector, int]:
-    """(n,) probabilities of treatment in canonical order, kept from 0 and 1, and how many had to be moved."""
+    """Return (n,) propensity scores in canonical order, clipped, and the number of clipped ones."""
     sample = frame.sample
     if plan.data.pscore is not None:
         known = sample.take(plan.data.pscore)[order]
@@ -140,8 +140,8 @@ ON_REQUEST: tuple[Estimator, ...] = (
         name="causal_forest",
         family=_FAMILY,
         estimand="ATE",
-        summary="Average of doubly robust scores around the effects that an honest forest predicts, of any shape, with "
-        "a judgement of how far they vary; treatment is as good as random given the covariates. It runs where "
+        summary="Average of doubly robust scores around the nonparametric effects of an honest forest, with an "
+        "evaluation of their heterogeneity; treatment is as good as random given the covariates. It runs where "
         "options.estimators names it and cqox[forest] is installed.",
         requires=("y", "treatment", "covariates"),
         optional=("propensity_covariates", "pscore", "weights", "cluster"),

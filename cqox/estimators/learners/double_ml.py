@@ -1,7 +1,7 @@
-"""Double machine learning with linear and logit nuisances, each row predicted by fits without its fold.
+"""Double machine learning with cross-fitted linear and logit nuisance functions.
 
-Treatment is as good as random given the covariates, or an instrument is. The partially linear models assume one effect
-for all and take any amount of treatment; the interactive one lets effects differ and needs overlap.
+Treatment is as good as random given the covariates, or an instrument is. The partially linear models assume a
+homogeneous effect and take any amount of treatment; the interactive one allows heterogeneity and needs overlap.
 """
 
 from functools import partial
@@ -66,7 +66,7 @@ def _plr_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
 
     cross, square = (float(part) for part in frame.rows.total(work))
     if square <= 1e-14 * frame.n:
-        raise UnusableData("The covariates determine the treatment, so that no effect of its own can be told apart.")
+        raise UnusableData("The covariates determine the treatment, so that its effect is not identified.")
     slope, scale = cross / square, float(frame.scale[y] / frame.scale[t])
     contributions = residuals[0] * (residuals[1] - slope * residuals[0]) * (scale / square)
     return slope * scale, contributions if weights is None else contributions * weights
@@ -80,7 +80,7 @@ def _instrumented(plan: Plan) -> Estimate:
     value, contributions, uncertainty, diagnostics = over_splits(
         plan, sample, partial(_pliv_split, plan, frame, clusters, said), compares_arms=False
     )
-    # What is said of the instruments is that of the split whose estimate is the median, or just below it.
+    # Instrument diagnostics are those of the split with the median estimate, or the one just below it.
     _, about, warnings = sorted(said, key=lambda each: each[0])[(len(said) - 1) // 2]
     return make_estimate(
         EstimateId("dml_pliv", _FAMILY, "LATE"), plan, sample, value, contributions, uncertainty,
@@ -105,7 +105,7 @@ def _pliv_split(
     parts = from_products(inner, np.eye(len(columns)), 0)
     if parts.strength <= 1e-20 * parts.tt:
         raise UnusableData(
-            f"The instrument '{plan.label('instrument')}' does not move the treatment at all beside the covariates."
+            f"The instrument '{plan.label('instrument')}' has no first stage at all, given the covariates."
         )
     scale = float(frame.scale[y] / frame.scale[t])
     rows = row_pass(Variables(rows=frame.rows, matrix=residuals, weights=frame.weights), parts, clusters)
@@ -122,7 +122,7 @@ def _instrumented_sample(plan: Plan) -> Sample:
 
 
 def interactive(plan: Plan, *, target: str) -> Estimate:
-    """The mean doubly robust score over all rows (ATE), the treated (ATT) or the untreated (ATC)."""
+    """Return the mean doubly robust score over all rows (ATE), the treated (ATT) or the untreated (ATC)."""
     sample = plan.doubly_robust_sample()
     frame, propensity = plan.frame("xty", sample, folded=True), plan.propensity(sample)
     clipped: list[int] = []
@@ -155,7 +155,7 @@ def _irm_split(
 def _one_arm(
     plan: Plan, frame: Frame, propensity: Propensity, target: str, clipped: list[int], split: int
 ) -> tuple[float, Vector]:
-    """The mean score over the rows of one arm."""
+    """Return the mean score over the rows of one arm."""
     sample = frame.sample
     folds, t, y = sample.take(plan.folds(split)), plan.treated(sample), frame.column("y")
     combine = arm_coefficients(plan, frame, split)
@@ -199,7 +199,7 @@ def _pliv_rule(plan: Plan) -> str | None:
 
 def _irm_rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to model the treatment by."
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to model the treatment."
     sample = plan.doubly_robust_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):
@@ -217,7 +217,7 @@ def _irm_entry(target: str, population: str, flipped: str) -> Estimator:
         name=f"dml_irm_{target.lower()}",
         family=_FAMILY,
         estimand=target,
-        summary=f"Mean doubly robust score over {population}, every row predicted without its fold; treatment is as "
+        summary=f"Mean doubly robust score over {population}, cross-fitted; treatment is as "
         "good as random given the covariates.",
         requires=("y", "treatment", "covariates"),
         optional=("propensity_covariates", "pscore", "weights", "cluster"),
@@ -237,8 +237,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="dml_plr",
         family=_FAMILY,
         estimand="ATE",
-        summary="Regression of what linear fits leave of the outcome on what they leave of the treatment, every row "
-        "predicted without its fold; treatment is as good as random given the covariates, with one effect.",
+        summary="Regression of outcome residuals on treatment residuals of linear fits, cross-fitted; treatment is as "
+        "good as random given the covariates, with one effect.",
         requires=("y", "treatment", "covariates"),
         optional=("weights", "cluster"),
         standard_error=_ERROR,
@@ -256,12 +256,12 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="dml_pliv",
         family=_FAMILY,
         estimand="LATE",
-        summary="Two-stage least squares on what linear fits leave of outcome, treatment and instruments, every row "
-        "predicted without its fold; the instrument is as good as random given the covariates and reaches the outcome "
-        "through the treatment alone, which has one effect.",
+        summary="Two-stage least squares on residuals of outcome, treatment and instruments of linear fits, "
+        "cross-fitted; the instrument is as good as random given the covariates and affects the outcome through the "
+        "treatment alone, which has one effect.",
         requires=("y", "treatment", "covariates", "instrument"),
         optional=("weights", "cluster"),
-        standard_error=f"{_ERROR}; Anderson-Rubin sets besides",
+        standard_error=f"{_ERROR}; with Anderson-Rubin sets",
         paper=f"{_PAPER}, equations 4.7 and 4.8",
         doi=_DOI,
         checked_against="DoubleML PLIV with linear regression; linearmodels IV2SLS on the residuals",
@@ -281,8 +281,8 @@ def _boosted_entry(target: str, population: str) -> Estimator:
         name=f"dml_irm_{target.lower()}_boosted",
         family=_FAMILY,
         estimand=target,
-        summary=f"Mean doubly robust score over {population} with boosted trees for every nuisance, every row "
-        f"predicted without its fold; treatment is as good as random given the covariates. {_NAMED}",
+        summary=f"Mean doubly robust score over {population} with boosted trees for every nuisance function, "
+        f"cross-fitted; treatment is as good as random given the covariates. {_NAMED}",
         requires=("y", "treatment", "covariates"),
         optional=("propensity_covariates", "pscore", "weights", "cluster"),
         standard_error=_ERROR,
@@ -302,8 +302,8 @@ ON_REQUEST: tuple[Estimator, ...] = (
         name="dml_plr_boosted",
         family=_FAMILY,
         estimand="ATE",
-        summary="Regression of what boosted trees leave of the outcome on what they leave of the treatment, every row "
-        f"predicted without its fold; treatment is as good as random given the covariates, with one effect. {_NAMED}",
+        summary="Regression of outcome residuals on treatment residuals of boosted trees, cross-fitted; treatment is "
+        f"as good as random given the covariates, with one effect. {_NAMED}",
         requires=("y", "treatment", "covariates"),
         optional=("weights", "cluster"),
         standard_error=_ERROR,

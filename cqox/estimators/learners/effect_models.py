@@ -1,8 +1,8 @@
-"""Linear models of each row's effect, fitted without the row's fold and from the folds before it alone.
+"""Linear models of each row's effect, cross-fitted, and from earlier folds alone for evaluation.
 
-Everything comes from cross-products by fold and arm. The models from earlier folds are for judging: what they predict
-is never made from rows that are judged with or after it, so that the errors of judging are a martingale (Luedtke and
-van der Laan 2016; Wager 2024) even where effects do not vary; predictions from all other folds lack this.
+Everything comes from cross-products by fold and arm. Evaluation uses the models from earlier folds: their predictions
+never depend on rows evaluated with or after them, so that evaluation errors are a martingale (Luedtke and van der Laan
+2016; Wager 2024) even without heterogeneity; predictions from all other folds lack this property.
 """
 
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ from cqox.estimators.numerics.row_blocks import Partial
 __all__ = ["Predicted", "Trainings", "by_arms", "by_imputation", "by_scores", "predict", "score_products", "trainings"]
 
 _SPARE = 10
-"""An arm of the folds before has at least this many rows more than coefficients, so that its fit is worth judging."""
+"""Minimum excess of an arm's rows over coefficients in the earlier folds, for a usable fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trainings:
-    """Which folds each model learns from.
+    """The training folds of each model.
 
     Attributes:
-        members: (trainings, folds) whether it does; for each fold one that has all the others, then for each fold one
-            that has those before it.
-        first: the first fold that those before it suffice for; as many as there are folds where none is.
+        members: (trainings, folds) whether the fold is used; for each fold a training on all others, then for each fold
+            one on the earlier ones.
+        first: the first fold with enough earlier rows; the number of folds where there is none.
     """
 
     members: NDArray[np.bool_]
@@ -37,12 +37,12 @@ class Trainings:
 
     @property
     def folds(self) -> int:
-        """How many folds there are."""
+        """The number of folds."""
         return int(self.members.shape[1])
 
 
 def trainings(counts: NDArray[np.float64], k: int) -> Trainings:
-    """The trainings of a split with (folds, 2) rows by arm, for models of k coefficients."""
+    """Return the trainings of a split with (folds, 2) rows by arm, for models of k coefficients."""
     folds = len(counts)
     before = np.cumsum(counts, axis=0) - counts
     enough = np.flatnonzero(before.min(axis=1) >= k + _SPARE)
@@ -55,7 +55,7 @@ type Coefficients = NDArray[np.float64]
 
 
 def by_arms(blocks: NDArray[np.float64], k: int, y: int, plan: Trainings) -> Coefficients:
-    """The difference of the arms' regressions, from (folds, 2, m, m) cross-products."""
+    """Return the difference of the arms' regressions, from (folds, 2, m, m) cross-products."""
     used = _used(plan)
     products = np.einsum("tf,faij->taij", plan.members[used].astype(float), blocks)
     fits = _solved(products[:, :, :k, :k], products[:, :, :k, y])
@@ -65,9 +65,9 @@ def by_arms(blocks: NDArray[np.float64], k: int, y: int, plan: Trainings) -> Coe
 
 
 def by_imputation(blocks: NDArray[np.float64], k: int, y: int, plan: Trainings) -> Coefficients:
-    """Regressions within each arm of the effects that the other arm's regression imputes, the untreated first.
+    """Return regressions by arm of the effects imputed by the other arm's regression, the untreated first.
 
-    What imputes a row's effect is fitted without its fold, where there are other folds to fit it from.
+    The imputation of a row's effect is fitted without its fold, where there are other folds.
     """
     used = np.flatnonzero(_used(plan))
     products, right = blocks[:, :, :k, :k], blocks[:, :, :k, y]
@@ -79,14 +79,14 @@ def by_imputation(blocks: NDArray[np.float64], k: int, y: int, plan: Trainings) 
         other = sides.sum(axis=0) - sides if len(folds) > 1 else sides
         imputing = _solved(rest, other)[:, ::-1]
         imputed = np.einsum("faij,faj->fai", inner, imputing)
-        # The treated have what they got less what is imputed, the untreated the reverse.
+        # For the treated the effect is outcome less imputation, for the untreated the reverse.
         gained = (sides - imputed).sum(axis=0) * np.array([[-1.0], [1.0]])
         found[training] = _solved(inner.sum(axis=0)[None], gained[None])[0]
     return found
 
 
 def by_scores(products: NDArray[np.float64], right: Matrix, plan: Trainings) -> Coefficients:
-    """The regression of scores, from (folds, k, k) cross-products of the columns and (folds, k) with the scores."""
+    """Return the regression of scores, from (folds, k, k) cross-products of the columns and (folds, k) with scores."""
     used = _used(plan)
     members = plan.members[used].astype(float)
     fits = solve_each(np.einsum("tf,fij->tij", members, products), (members @ right)[:, :, None])
@@ -96,7 +96,7 @@ def by_scores(products: NDArray[np.float64], right: Matrix, plan: Trainings) -> 
 
 
 def score_products(frame: Frame, scores: Vector, folds: NDArray[np.integer], n_folds: int) -> Matrix:
-    """(folds, k) cross-products of a frame's `x` with the scores, by fold."""
+    """Return (folds, k) cross-products of a frame's `x` with the scores, by fold."""
     k, weights = frame.at["x"].stop, frame.weights
 
     def work(s: slice) -> Partial:
@@ -116,14 +116,14 @@ def _used(plan: Trainings) -> NDArray[np.bool_]:
 
 
 def _solved(products: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(g, 2, k) coefficients of (g, 2, k, k) cross-products against (g, 2, k) right sides."""
+    """Return (g, 2, k) solutions of (g, 2, k, k) cross-products and (g, 2, k) right-hand sides."""
     g, arms, k = right.shape
     return solve_each(products.reshape(g * arms, k, k), right.reshape(g * arms, k, 1)).reshape(g, arms, k)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicted:
-    """Each row's effect in units of the standardised outcome.
+    """Predicted effects of the rows, in units of the standardised outcome.
 
     Attributes:
         without: (n,) by the model without the row's fold.
@@ -137,7 +137,7 @@ class Predicted:
 def predict(
     frame: Frame, coefficients: Coefficients, folds: NDArray[np.integer], weight: Vector | None = None
 ) -> Predicted:
-    """The effects by the coefficients of each row's fold; the (n,) weight is of the first of two models."""
+    """Return the effects by the coefficients of each row's fold; the (n,) weight is of the first of two models."""
     trainings, r, k = coefficients.shape
     combine = np.zeros((trainings // 2, 2 * r, len(frame.matrix)))
     combine[:, :r, :k] = coefficients[: trainings // 2]

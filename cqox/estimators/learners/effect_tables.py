@@ -1,4 +1,4 @@
-"""What is reported of effects that vary, from what each split of the rows says of them.
+"""Report tables of heterogeneous effects, aggregated over sample splits.
 
 Over several splits a number is the median, its variance the median of those within plus the squared distance from it,
 and a p-value twice the median one (Chernozhukov et al. 2018, definition 3.3; Chernozhukov et al. 2025, section 3).
@@ -22,7 +22,7 @@ _NAMES = ("minimum", "p10", "p25", "median", "p75", "p90", "maximum")
 
 
 class _Scale:
-    """How numbers of the standardised outcome are reported."""
+    """Conversion of numbers of the standardised outcome to report units."""
 
     def __init__(self, unit: float, alpha: float, degrees: float | None) -> None:
         self.unit, self.degrees = unit, degrees
@@ -31,7 +31,7 @@ class _Scale:
     def described(
         self, values: Sequence[float] | Vector, variances: Sequence[float] | Vector, unit: float | None = None
     ) -> dict[str, Json]:
-        """An estimate with its error, interval and p-value, from those of each split."""
+        """Return an estimate with its error, interval and p-value, from those of each split."""
         factor = self.unit if unit is None else unit
         value, variance = _middle(values, variances)
         error = math.sqrt(variance) * factor if variance > 0 else None
@@ -57,7 +57,7 @@ def _middle(values: Sequence[float] | Vector, variances: Sequence[float] | Vecto
 
 
 def spread_table(effects: Vector, weights: Vector | None, unit: float) -> dict[str, Json]:
-    """How the (n,) predicted effects are spread over the rows."""
+    """Return the distribution of the (n,) predicted effects over the rows."""
     found = _quantiles(effects, weights) * unit
     mean = float(np.average(effects, weights=weights))
     off = effects - mean
@@ -71,7 +71,7 @@ def spread_table(effects: Vector, weights: Vector | None, unit: float) -> dict[s
 
 
 def _quantiles(effects: Vector, weights: Vector | None) -> Vector:
-    """Of the (n,) effects at the shares of `_QUANTILES`; a row stands at the middle of its weight."""
+    """Return the weighted quantiles of the (n,) effects at the shares of `_QUANTILES`."""
     if weights is None:
         n = len(effects)
         place = np.arange(0.5, n)
@@ -89,7 +89,7 @@ def coefficient_table(
     alpha: float,
     degrees: float | None,
 ) -> dict[str, Json]:
-    """The coefficients of the best linear predictor with a test that all slopes are zero.
+    """Return the coefficients of the best linear predictor with a test that all slopes are zero.
 
     Args:
         labels: of the (k,) coefficients, the intercept first.
@@ -108,13 +108,13 @@ def coefficient_table(
 
 
 def judgement_table(judged: Sequence[Judged], unit: float, alpha: float, degrees: float | None) -> dict[str, Json]:
-    """Groups by the predicted effect, its slope, and the curve of ranking by it with its areas.
+    """Return groups by predicted effect, its calibration slope, and the TOC curve with its areas.
 
     Args:
-        judged: what each split says.
+        judged: the evaluation of each split.
         unit: of the scores.
         alpha: one minus the level of the intervals.
-        degrees: of freedom, for clusters; fewer where not all of them were judged.
+        degrees: of freedom, for clusters; smaller where not all of them were evaluated.
     """
     degrees = min([each.degrees for each in judged if each.degrees is not None], default=degrees)
     within = min([each.within for each in judged if each.within is not None], default=degrees)
@@ -163,7 +163,7 @@ def _contrasts(judged: Judged) -> tuple[float, int] | None:
 
 
 def _wald(values: Vector, covariance: Matrix) -> tuple[float, int] | None:
-    """The statistic that all values are zero, and its degrees of freedom; None where it has none."""
+    """Return the Wald statistic that all values are zero, and its degrees of freedom; None where it has none."""
     scale = np.sqrt(np.diag(covariance))
     if not len(values) or not np.all(scale > 0):
         return None
@@ -176,9 +176,9 @@ def _wald(values: Vector, covariance: Matrix) -> tuple[float, int] | None:
 
 
 def _equal(found: Sequence[tuple[float, int] | None], degrees: float | None) -> Json:
-    """The test by chi-square statistics of each split; with clusters by F, after Hotelling.
+    """Test by the chi-square statistic of each split; with clusters by F, after Hotelling.
 
-    Chi-square takes a covariance for known that rests on few clusters, and then rejects far too often.
+    Chi-square treats a covariance estimated from few clusters as known, and then rejects far too often.
     """
     known = [each for each in found if each is not None and finite(each[0]) is not None]
     if not known:

@@ -1,8 +1,9 @@
-"""How well predicted effects tell apart whom treatment helps more: groups by them, their slope, and what ranking by
-them is worth, each with its standard error, from doubly robust scores of rows that the predictions have not seen.
+"""Evaluation of predicted effects on held-out rows: group averages, calibration slope, and the TOC curve with its
+areas.
 
-Ranks are within folds, since another fold's predictions are by another model. Rows of equal predictions stand
-together at the middle of the ranks that they take up.
+Standard errors come from doubly robust scores of rows that were not used for the predictions.
+
+Ranks are within folds, since another fold's predictions come from another model. Ties take the midpoint of their ranks.
 """
 
 from dataclasses import dataclass
@@ -19,13 +20,13 @@ GROUPS = 5
 """Groups by the predicted effect."""
 
 _SLICES = 20
-"""Points of the curve; a multiple of the groups."""
+"""Points of the curve; a multiple of the number of groups."""
 
 _FEWEST = 100
-"""Rows below which nothing is judged: twenty in each group."""
+"""Minimum number of rows for an evaluation: twenty in each group."""
 
 _SAME = 1e-9
-"""A spread of predictions below this, in standard deviations of the outcome, is rounding."""
+"""A smaller spread of predictions, in standard deviations of the outcome, is rounding."""
 
 _TIE = 1e-9
 """Predictions closer than this share of their spread count as equal."""
@@ -33,16 +34,16 @@ _TIE = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What predicted effects are worth, in units of the standardised outcome.
+    """The evaluation of predicted effects, in units of the standardised outcome.
 
     Attributes:
-        rows: rows that were judged.
+        rows: number of evaluated rows.
         counts, predicted, groups: (groups,) rows, mean predicted effect and mean score, from the least predicted.
         covariance: (groups, groups) of the mean scores.
         slope, autoc, qini: the slope of the scores on the predictions, and the areas under the curve, plain and with
             weights that grow with the share treated; each with its variance.
-        shares, gains, variances: (slices - 1,) of the curve: how much more than the average those gain who are
-            treated when a share is treated in the order of the predictions.
+        shares, gains, variances: (slices - 1,) of the TOC curve: the mean effect of the treated above the average
+            effect when a share is treated in the order of the predictions.
         degrees, within: of freedom of these variances, and of those of the areas; None where rows are independent.
     """
 
@@ -63,12 +64,12 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ranked:
-    """Judged rows in the order of their predictions within each fold.
+    """Evaluated rows in the order of their predictions within each fold.
 
     Attributes:
         order: positions of the rows in the sample.
         share: weights that add up to one.
-        slices: which of equal slices each row is in, from that of the highest predictions.
+        slices: the quantile slice of each row, from that of the highest predictions.
         score, prediction: less the mean of its fold.
         codes: the cluster of each row, numbered without gaps; None where rows are independent.
         autoc, qini: the areas over all folds, each with its variance.
@@ -94,13 +95,13 @@ def judge(
     weights: Vector | None,
     clusters: Codes | None,
 ) -> Judged:
-    """What (n,) predictions are worth by (n,) scores.
+    """Evaluate (n,) predictions by (n,) scores.
 
     Args:
         scores: of each row's effect.
         predictions: of the same, by models from earlier folds.
-        folds: (n,) of the rows; those before `first` are not judged.
-        first: the first fold that is.
+        folds: (n,) of the rows; those before `first` are not evaluated.
+        first: the first evaluated fold.
         weights: (n,) sampling weights.
         clusters: (n,) codes of groups whose rows may be correlated.
 
@@ -112,7 +113,7 @@ def judge(
     if rows < _FEWEST:
         single = "" if clusters is None else " and no fold has a single cluster"
         raise UnusableData(
-            f"{rows} rows are left to judge predicted effects by, once the folds before theirs suffice to fit "
+            f"{rows} rows are left to evaluate predicted effects, once the folds before theirs suffice to fit "
             f"the models{single}; at least {_FEWEST} are needed."
         )
     ranked = _ranked(scores, predictions, weights, clusters, order, places)
@@ -170,9 +171,9 @@ def _ranked(
 def _order(
     predictions: Vector, folds: NDArray[np.integer], first: int, clusters: Codes | None
 ) -> tuple[NDArray[np.intp], list[slice]]:
-    """Positions of the judged rows, fold by fold and in each the highest prediction first, and where each fold is.
+    """Return positions of the evaluated rows, by fold and with the highest prediction first, and each fold's slice.
 
-    A fold of a single cluster is not judged: nothing in it tells how far clusters deviate from each other.
+    A fold of a single cluster is not evaluated: its between-cluster variance is not identified.
     """
     counts = np.bincount(folds)
     counts[:first] = 0
@@ -190,9 +191,9 @@ def _order(
 def _ranked_fold(
     share: Vector, prediction: Vector, score: Vector, moves: Matrix
 ) -> tuple[NDArray[np.int64], tuple[float, float]]:
-    """The slices of one fold's rows, which are in order, and the fold's parts of the two areas.
+    """Return the slices of one fold's sorted rows, and the fold's parts of the two areas.
 
-    `prediction` and `score` are centred where they are; the rows of `moves` become what each row contributes to the
+    `prediction` and `score` are centred in place; the rows of `moves` are overwritten by each row's contribution to the
     areas.
     """
     mass = float(share.sum())
@@ -208,8 +209,7 @@ def _ranked_fold(
     areas = []
     for move, ranking in zip(moves, (_log_weights, _even_weights), strict=True):
         weight, by_lower, by_upper = ranking(lower, upper)
-        # A row moves the ranks of all that are predicted no more than it, which is as much its contribution as its
-        # own score is.
+        # A row changes the ranks of all rows with no higher prediction, which contributes in addition to its own score.
         to_upper, to_lower = (moved * by_upper)[::-1].cumsum()[::-1], (moved * by_lower)[::-1].cumsum()[::-1]
         ranks = to_upper + np.concatenate([to_lower[1:], [0.0]])
         np.multiply(weight[group], score, out=move)
@@ -217,13 +217,13 @@ def _ranked_fold(
         move += ranks[group]
         move -= share @ move / mass
         move *= share
-    # A sum of weights in another order must not move a row across an edge.
+    # Another summation order of the weights must not move a row across a boundary.
     place = np.floor(np.round((lower + upper) / 2 * _SLICES, 9)).astype(np.int64)
     return np.minimum(place, _SLICES - 1)[group], (areas[0], areas[1])
 
 
 def _log_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]:
-    """The mean of -ln(u) - 1 between two ranks, whose area is the mean gain over all shares; with its derivatives."""
+    """Return the mean of -ln(u) - 1 between two ranks, the weight of AUTOC; with its derivatives."""
     width = upper - lower
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.where(lower > 0, lower * np.log(lower), 0.0)
@@ -233,7 +233,7 @@ def _log_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]:
 
 
 def _even_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]:
-    """The mean of 1/2 - u between two ranks, whose area weights the gains by the shares; with its derivatives."""
+    """Return the mean of 1/2 - u between two ranks, the weight of the Qini coefficient; with its derivatives."""
     half = np.full_like(lower, -0.5)
     return 0.5 - (lower + upper) / 2, half, half
 
@@ -262,9 +262,9 @@ def _groups(ranked: _Ranked, scores: Vector, predictions: Vector) -> tuple[Vecto
 
 
 def _curve(ranked: _Ranked, slope: float) -> tuple[Vector, Vector, Vector]:
-    """The shares, the gains and their variances.
+    """Return the shares, the gains and their variances.
 
-    How much a row at the edge of a share gains, which moving the edge brings in, is read off the line of slope.
+    The marginal effect at the boundary of a share is read off the calibration line.
     """
     mass = np.bincount(ranked.slices, ranked.share, _SLICES)
     present = np.flatnonzero(mass)
@@ -302,6 +302,6 @@ def _variance(contributions: Vector, codes: Codes | None) -> float:
 
 
 def _squares(contributions: Vector, codes: Codes | None) -> float:
-    """The squared contributions of the rows, or of their clusters, summed."""
+    """Return the sum of squared contributions of the rows, or of their clusters."""
     sums = contributions if codes is None else np.bincount(codes, contributions)
     return float(sums @ sums)

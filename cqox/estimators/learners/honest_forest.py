@@ -1,8 +1,8 @@
-"""An honest forest of effects: half of each tree's rows say where to split, the other half what is in the leaves.
+"""An honest forest of effects: half of each tree's rows choose the splits, the other half estimate the leaves.
 
-A tree splits on the effect itself: the regression of what is left of the outcome on what is left of the treatment, as
-a weighted mean of their ratios. A prediction is the same regression with weights that say how often a row shares a
-leaf; trees that used a row, or one of its key, have no say in its own.
+A tree splits on the effect itself: the regression of outcome residuals on treatment residuals, as a weighted mean of
+their ratios. A prediction is the same regression, weighted by how often rows share a leaf; trees that used a row, or
+another row with its key, are excluded from its own prediction.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,10 @@ _FEWEST = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grown:
-    """What a forest predicts.
+    """The predictions of a forest.
 
     Attributes:
-        effects: (n,) of each row, NaN where no tree could say; rows that the forest learnt from have their effects
-            from the trees that did not use them.
+        effects: (n,) of each row, NaN without a prediction; training rows have out-of-bag predictions.
         importance: (p,) the share of the splits' gain by each column.
     """
 
@@ -39,19 +38,19 @@ def grow(
     x: Matrix, treated: Vector, outcome: Vector, keys: NDArray[np.integer], learns: NDArray[np.bool_],
     weights: Vector, seed: int,
 ) -> Grown:  # fmt: skip
-    """A forest of what is left of the outcome on what is left of the treatment.
+    """Fit a forest of outcome residuals on treatment residuals.
 
     Args:
         x: (n, p) columns.
         treated: (n,) the treatment less its probability, nowhere 0.
         outcome: (n,) the outcome less its mean given the columns.
-        keys: (n,) numbers without gaps of what is drawn: the row, or its cluster.
+        keys: (n,) numbers without gaps of the sampling units: the row, or its cluster.
         learns: (n,) rows that trees may use.
         weights: (n,) sampling weights.
-        seed: keys the draws.
+        seed: seed of the subsamples.
 
     Raises:
-        UnusableData: there are too few rows or clusters to draw from.
+        UnusableData: there are too few rows or clusters to sample from.
     """
     narrow = np.ascontiguousarray(x, dtype=np.float32)
     available = np.unique(keys[learns])

@@ -1,8 +1,8 @@
 """Meta-learners: each row's effect from linear and logit nuisances, its average, and how far it varies.
 
-All assume that treatment is as good as random given the covariates. An average comes with its standard error; what
-is said of single effects (groups by the predicted effect, slopes, what ranking is worth) is judged by doubly robust
-scores of rows that the predictions have not seen, and needs either nuisance to be right, not the learner.
+All assume that treatment is as good as random given the covariates. An average comes with its standard error;
+heterogeneity (groups by the predicted effect, slopes, the TOC curve) is evaluated by doubly robust scores of held-out
+rows, and needs either nuisance function to be correctly specified, not the learner.
 """
 
 from collections.abc import Callable
@@ -44,14 +44,14 @@ __all__ = ["ESTIMATORS"]
 _FAMILY = "meta_learners"
 _MOST_ROWS = 3_000_000
 _MOST_SPLITS = 20
-"""Splits whose tables are made; an estimate takes as many as were asked for."""
+"""Number of splits with tables; an estimate uses all requested splits."""
 
 type Learner = Literal["t_learner", "x_learner", "dr_learner"]
 
 
 @dataclass(slots=True)
 class _Found:
-    """What the splits said beside the average effect."""
+    """Results of the splits other than the average effect."""
 
     clipped: int = 0
     spread: dict[str, Json] = field(default_factory=dict)
@@ -87,7 +87,7 @@ def _learned(plan: Plan, *, learner: Learner) -> Estimate:
 def _split(
     plan: Plan, frame: Frame, propensity: Propensity, clusters: Clusters, learner: Learner, found: _Found, split: int
 ) -> tuple[float, Vector]:
-    """One split's average effect and its contributions, in units of y; what it says beside goes to `found`."""
+    """Return one split's average effect and its contributions, in units of y; other results are added to `found`."""
     blocks, counts = plan.blocks(frame, split)
     check_folds(counts, frame, ("untreated", "treated"))
     folds, k, y = frame.sample.take(plan.folds(split)), frame.at["x"].stop, frame.column("y")
@@ -127,9 +127,9 @@ def _split(
 
 
 def _through_arms(plan: Plan, frame: Frame) -> Vector:
-    """(n,) what the rows contribute to the mean of linear effects through the arms' coefficients, standardised.
+    """Return (n,) contributions to the mean of linear effects through the arms' coefficients, standardised.
 
-    Those of the regressions without folds, which are the same to first order.
+    They are those of the regressions without folds, which are equal to first order.
     """
 
     def make() -> Vector:
@@ -163,7 +163,7 @@ def _single_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
     slopes = solve_each(rest[:, used][:, :, used], rest[:, used][:, :, y, None])[:, -1, 0]
     mass = by_fold[:, 0, 0]
     value, scale = float(slopes @ mass / mass.sum()), float(frame.scale[y] / frame.scale[t])
-    # The same to first order as those of the regression without folds.
+    # Equal to first order to those of the regression without folds.
     on_x = solve_each(frame.products[None, :k, :k], frame.products[None, :k][:, :, [t, y]])[0]
     contributions = np.empty(frame.n)
 
@@ -175,17 +175,17 @@ def _single_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
 
     (square,) = frame.rows.total(work)
     if square <= 1e-14 * frame.n:
-        raise UnusableData("The covariates determine the treatment, so that no effect of its own can be told apart.")
+        raise UnusableData("The covariates determine the treatment, so that its effect is not identified.")
     return value * scale, contributions * (scale / float(square))
 
 
 def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to model the treatment by."
+        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to model the treatment."
     sample = plan.doubly_robust_sample()
     if sample.n > _MOST_ROWS:
         return (
-            f"Who is affected more is judged by ranking all rows in memory at once, which is done for up to "
+            f"Effect heterogeneity is evaluated by ranking all rows in memory at once, which is done for up to "
             f"{_MOST_ROWS:,}."
         )
     reason = no_absorbing(plan) or two_arms(plan, sample)
@@ -244,8 +244,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     _entry(
         "t_learner",
-        "Average of effects that are the difference of a linear model in each arm, every row predicted without its "
-        "fold, with a judgement of how far they vary",
+        "Average of effects that are the difference of a linear model in each arm, cross-fitted, with an evaluation of "
+        "their heterogeneity",
         _STACKED,
         f"{_KUENZEL}, equation 3; judged as in Wager 2024, arXiv:2405.05534",
         _KUENZEL_DOI,
@@ -255,8 +255,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     _entry(
         "x_learner",
-        "Average of effects that are linear in what the other arm's model imputes, weighted by the probability of "
-        "treatment, every row predicted without its fold, with a judgement of how far they vary",
+        "Average of effects that are linear in the other arm's imputations, weighted by the propensity score, "
+        "cross-fitted, with an evaluation of their heterogeneity",
         _STACKED,
         f"{_KUENZEL}, equations 7 to 9; judged as in Wager 2024, arXiv:2405.05534",
         _KUENZEL_DOI,

@@ -1,7 +1,7 @@
-"""Trees as nuisances: the one place that loads scikit-learn, which is an extra.
+"""Tree-based nuisance functions: the only module that imports scikit-learn, which is an extra.
 
-What they predict depends on the order of sums, so that another order of the rows may move a split; rows are put in the
-order of their keys first, by which nothing of the table's order is left.
+Predictions depend on the order of sums, so that another row order may change a split; rows are therefore sorted by
+their keys first, which removes the table's order.
 """
 
 from collections.abc import Callable
@@ -17,40 +17,40 @@ __all__ = ["EffectTree", "Model", "boosted", "canonical_order", "effect_tree", "
 
 
 class Model(Protocol):
-    """What learns a mean from rows."""
+    """A regression learner."""
 
     def fit(self, x: Matrix, y: Vector, sample_weight: Vector | None = None) -> object:
-        """Learn from (n, p) columns and (n,) values."""
+        """Fit to (n, p) columns and (n,) values."""
         ...
 
     def predict(self, x: Matrix) -> Vector:
-        """(n,) predicted means."""
+        """Return (n,) predicted means."""
         ...
 
 
 class EffectTree(Protocol):
-    """A tree whose leaves can be told apart."""
+    """A tree that reports the leaf of each row."""
 
     feature_importances_: Vector
 
     def fit(self, x: NDArray[np.float32], y: Vector, sample_weight: Vector | None = None) -> object:
-        """Learn where to split."""
+        """Fit the splits."""
         ...
 
     def apply(self, x: NDArray[np.float32]) -> NDArray[np.intp]:
-        """(n,) the leaf of each row."""
+        """Return (n,) the leaf of each row."""
         ...
 
 
 def lacks(extra: str) -> str | None:
-    """A reason where scikit-learn, which an extra brings, is not installed."""
+    """Return a reason if scikit-learn, which an extra installs, is missing."""
     if find_spec("sklearn") is None:
         return f"It needs scikit-learn, which is not installed here: install cqox[{extra}]."
     return None
 
 
 def boosted(*, probability: bool) -> Model:
-    """Gradient-boosted trees: 100 of depth at most 3, each adding a tenth."""
+    """Return gradient-boosted trees: 100 of depth at most 3, learning rate 0.1."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     chosen = {"max_iter": 100, "max_depth": 3, "learning_rate": 0.1, "early_stopping": False, "random_state": 0}
@@ -79,14 +79,14 @@ class _Probability:
 
 
 def effect_tree(*, leaf: int, seed: int) -> EffectTree:
-    """A regression tree with leaves of at least so many rows, each split looking at two thirds of the columns."""
+    """Return a regression tree with a minimum leaf size, each split trying two thirds of the columns."""
     from sklearn.tree import DecisionTreeRegressor
 
     return cast("EffectTree", DecisionTreeRegressor(min_samples_leaf=leaf, max_features=0.67, random_state=seed))
 
 
 def canonical_order(row_key: NDArray[np.uint64], *columns: Vector) -> NDArray[np.intp]:
-    """(n,) positions of the rows in the order of their keys, and by the columns where keys are equal."""
+    """Return (n,) positions of the rows in the order of their keys, and by the columns where keys are equal."""
     return np.lexsort((*columns, row_key))
 
 
@@ -98,20 +98,20 @@ def out_of_fold(
     learns: NDArray[np.bool_] | None,
     weights: Vector | None,
 ) -> Vector:
-    """(n,) predictions of each row by a model of the rows of all other folds.
+    """Return (n,) cross-fitted predictions: each row by a model of the rows of all other folds.
 
     Args:
-        make: gives a new model.
+        make: returns a new model.
         x: (n, p) columns.
-        y: (n,) what is predicted.
+        y: (n,) the outcome of the model.
         folds: (n,) of the rows.
-        learns: (n,) the rows that models may learn from; all where None.
+        learns: (n,) the rows used for training; all where None.
         weights: (n,) sampling weights.
     """
     from threadpoolctl import threadpool_limits
 
     found = np.empty(len(y))
-    # Two threads wait for each other at every split; on a busy machine that takes longer than the work.
+    # One thread: two threads wait for each other at every split, which takes longer than the work on a busy machine.
     with threadpool_limits(1):
         for fold in np.unique(folds):
             own = folds == fold

@@ -1,7 +1,7 @@
-"""Functions of the coefficients of both equations of mediation, and their errors.
+"""Delta method: functions of the coefficients of both mediation equations, and their standard errors.
 
-Effects, paths and tests all take their standard errors here, so that what is told of an effect is not narrower than
-the effect itself.
+Effects, paths and tests all take their standard errors from here, so that an effect's tests and paths are not narrower
+than the effect itself.
 """
 
 from collections.abc import Callable
@@ -30,16 +30,16 @@ type Values = Callable[[Vector | Matrix], Vector]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """Both equations with what their errors are made of.
+    """Both equations with the inputs of their standard errors.
 
     Attributes:
         frame: the columns.
         fit: the equations.
         moves: (q, n) each row's contribution to their coefficients.
         clusters: groups of rows whose errors may be correlated.
-        settings: which standard error was asked for.
-        arm_codes: (n,) the treatment of two levels; None for an amount.
-        kept: the coefficients without each cluster, once they were asked for.
+        settings: the requested standard error.
+        arm_codes: (n,) the binary treatment; None for an amount.
+        kept: cache of the coefficients without each cluster.
     """
 
     frame: Frame
@@ -51,7 +51,7 @@ class Fitted:
     kept: dict[str, Matrix | str] = field(default_factory=dict)
 
     def estimate(self, values: Values, gradient: Vector) -> tuple[float, Uncertainty, Vector]:
-        """A function of the coefficients with its (q,) gradient: its value, error and (n,) contributions of the rows.
+        """Return a function of the coefficients with its (q,) gradient: value, error and (n,) contributions by row.
 
         All are in units of y.
         """
@@ -91,7 +91,7 @@ class Fitted:
 
 
 def effect_value(fit: Equations, theta: Vector | Matrix, effect: Effect, treated: float = 0.5) -> Vector:
-    """An effect by the coefficients; between mediators of an untreated and a treated unit where these differ."""
+    """Return an effect by the coefficients; the mean of the mediators' values in both arms where these differ."""
     a, b, c, d, m = (theta[..., fit.at[name]] for name in "abcdm")
     if effect == "acme":
         return np.asarray((a * (b + treated * d)).sum(axis=-1))
@@ -101,7 +101,7 @@ def effect_value(fit: Equations, theta: Vector | Matrix, effect: Effect, treated
 
 
 def effect_gradient(fit: Equations, effect: Effect, treated: float = 0.5) -> Vector:
-    """(q,) how an effect moves with the coefficients."""
+    """Return (q,) the derivative of an effect by the coefficients."""
     a, b, d, m = (fit.theta[fit.at[name]] for name in "abdm")
     gradient = np.zeros(len(fit.theta))
     if effect == "total":

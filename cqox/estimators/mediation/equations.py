@@ -1,7 +1,6 @@
-"""The two linear equations of mediation, and how each of their coefficients moves with a row.
+"""The two linear equations of mediation, and each row's contribution to their coefficients.
 
-M = x'α + aT and Y = x'β + cT + bM (+ dTM), for one mediator or several. What becomes of the coefficients is for
-`mediation`.
+M = x'α + aT and Y = x'β + cT + bM (+ dTM), for one mediator or several. `linear` computes the effects.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ __all__ = [
 ]
 
 type Theta = dict[str, slice]
-"""Where each kind of coefficient stands in a vector of all: a, b, c, d, and m, the mediators' means untreated."""
+"""Slices of each kind of coefficient in a vector of all: a, b, c, d, and m, the mediators' means untreated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +45,9 @@ class Equations:
         inverse_first, inverse_second: inverses of the cross-products of their regressors.
         mean: (k,) regressors of a mediator averaged over the rows, with the treatment at 0.
         theta: (q,) all coefficients for raw regressors: a, b, c, d and the mediators' means untreated; outcomes in
-            units of `unit`, so that their size costs no digits.
+            units of `unit`, for precision.
         unit: the outcome's scale.
-        at: where each stands.
+        at: slices of each.
         residual_first: (m, m) sums of products of the mediators' residuals.
         residual_second: sum of squares of the outcome's.
     """
@@ -69,7 +68,7 @@ class Equations:
 
 
 def mediation_frame(plan: Plan, sample: Sample) -> Frame:
-    """The columns of both equations, products of treatment and mediators among them."""
+    """Return the columns of both equations, including the products of treatment and mediators."""
     data = plan.data
     assert data.treatment is not None
     columns: dict[str, tuple[Matrix, Sequence[str]]] = {}
@@ -87,10 +86,10 @@ def mediation_frame(plan: Plan, sample: Sample) -> Frame:
 
 
 def fit_equations(frame: Frame, products: Matrix, mediators: int, *, interacted: bool) -> Equations:
-    """Both equations from cross-products of a frame.
+    """Solve both equations from cross-products of a frame.
 
     Raises:
-        UnusableData: a regressor is determined by the others.
+        UnusableData: a regressor is collinear with the others.
     """
     x, t, y = np.arange(frame.at["x"].start, frame.at["x"].stop), frame.column("t"), frame.column("y")
     m = np.asarray([frame.column(f"m{place}") for place in range(mediators)], dtype=np.intp)
@@ -99,7 +98,7 @@ def fit_equations(frame: Frame, products: Matrix, mediators: int, *, interacted:
     second = np.concatenate([first, m, i])
     if len(independent(products[np.ix_(second, second)])) < len(second):
         raise UnusableData(
-            "Treatment, mediators and covariates determine each other, so that no path of its own can be told apart; "
+            "Treatment, mediators and covariates are collinear, so that no path is identified; "
             "leave out the covariates that repeat a mediator or the treatment."
         )
     inverse_first = np.linalg.inv(products[np.ix_(first, first)])
@@ -126,11 +125,11 @@ def fit_equations(frame: Frame, products: Matrix, mediators: int, *, interacted:
 
 
 def directions(frame: Frame, fit: Equations) -> tuple[Matrix, Matrix]:
-    """By how much residuals move the coefficients.
+    """Return the derivatives of the coefficients by residuals.
 
     Returns:
-        (q, k) combination of the mediators' regressors by which a residual of the mediator of that coefficient moves
-        it, and (q, l) of the outcome's; one of the two is 0 in each row.
+        (q, k) combination of the mediators' regressors: the derivative of each coefficient by a residual of its
+        mediator, and (q, l) of the outcome's; one of the two is 0 in each row.
     """
     q, mediators, k = len(fit.theta), len(fit.responses), len(fit.first)
     left, right = np.zeros((q, k)), np.zeros((q, len(fit.second)))
@@ -147,7 +146,7 @@ def directions(frame: Frame, fit: Equations) -> tuple[Matrix, Matrix]:
 
 
 def residuals(frame: Frame, fit: Equations) -> tuple[Matrix, Vector]:
-    """(m, n) residuals of the mediators and (n,) of the outcome, standardised."""
+    """Return (m, n) residuals of the mediators and (n,) of the outcome, standardised."""
     of_mediators, of_outcome = np.empty((len(fit.responses), frame.n)), np.empty(frame.n)
     y = frame.column("y")
 
@@ -161,7 +160,7 @@ def residuals(frame: Frame, fit: Equations) -> tuple[Matrix, Vector]:
 
 
 def row_moves(frame: Frame, fit: Equations) -> Matrix:
-    """(q, n) each row's contribution to the coefficients: estimates less truth are about the sums."""
+    """Return (q, n) each row's contribution to the coefficients: estimates less true values are about the sums."""
     left, right = directions(frame, fit)
     moves = np.zeros((len(fit.theta), frame.n))
     mediators, k = len(fit.responses), len(fit.first)
@@ -188,7 +187,7 @@ def row_moves(frame: Frame, fit: Equations) -> Matrix:
 
 
 def equal_variance(frame: Frame, fit: Equations, gradient: Vector) -> float:
-    """The variance of a combination of the coefficients where residuals of an equation vary alike everywhere."""
+    """Return the variance of a combination of the coefficients under homoskedastic residuals."""
     left, right = directions(frame, fit)
     n, mediators = frame.n, len(fit.responses)
     outcome = gradient @ right
@@ -203,7 +202,7 @@ def equal_variance(frame: Frame, fit: Equations, gradient: Vector) -> float:
 
 
 def covariance_of(moves: Matrix, clusters: Clusters) -> Matrix:
-    """(q, q) covariance of sums of (q, n) contributions, which may be correlated within the first kind of cluster."""
+    """Return the (q, q) covariance of sums of (q, n) contributions, clustered by the first dimension."""
     if not clusters.codes:
         return np.asarray(moves @ moves.T)
     codes, count = compress(clusters.codes[0])

@@ -1,8 +1,8 @@
-"""Mediation by linear equations: how much of an effect goes through a mediator, and how much does not.
+"""Mediation by linear equations: the indirect effect through a mediator, and the direct effect.
 
 Assumes sequential ignorability: that treatment is as good as random given the covariates, and the mediator given these
-and the treatment, with no confounder of mediator and outcome that the treatment moves; and that both are linear.
-Several mediators are taken together. How wrong the second assumption may be is what the sensitivity ρ says.
+and the treatment, with no confounder of mediator and outcome that the treatment affects; and that both are linear.
+Several mediators are taken together. The sensitivity parameter ρ measures violations of the second assumption.
 """
 
 from dataclasses import dataclass
@@ -39,12 +39,12 @@ _SUSPECT = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shared:
-    """What the three effects have in common.
+    """Results shared by the three effects.
 
     Attributes:
         fitted: the equations.
         diagnostics: numbers about them.
-        warnings: what they give cause to doubt.
+        warnings: caveats from them.
     """
 
     fitted: Fitted
@@ -94,7 +94,7 @@ def _computed(plan: Plan) -> _Shared:
 
 
 def _share(fit: Equations) -> float | None:
-    """Of the total effect, what goes through the mediators; None where that has no meaning."""
+    """Return the proportion mediated of the total effect; None where it is not meaningful."""
     acme, total = float(effect_value(fit, fit.theta, "acme")), float(effect_value(fit, fit.theta, "total"))
     return acme / total if acme * total > 0 and abs(acme) <= abs(total) else None
 
@@ -108,7 +108,7 @@ def _row(plan: Plan, value: float, uncertainty: Uncertainty) -> dict[str, Json]:
 
 
 def _paths(plan: Plan, fitted: Fitted) -> list[Json]:
-    """Each mediator's part of the effect, which is its own where no mediator moves another."""
+    """Return each mediator's part of the effect, which is its own if no mediator affects another."""
     rows: list[Json] = []
     fit = fitted.fit
     d = fit.theta[fit.at["d"]]
@@ -135,21 +135,21 @@ def _paths(plan: Plan, fitted: Fitted) -> list[Json]:
 
 
 def _left_out(plan: Plan, tested: dict[str, Json]) -> tuple[str, ...]:
-    """A warning where a mediator does more in one arm than in the other, and the equations have no product."""
+    """Return a warning if the mediator's effect differs by arm and the equations have no interaction."""
     p_value = tested.get("p_value")
     if not isinstance(p_value, float) or p_value >= _SUSPECT or plan.settings.mediation_interaction:
         return ()
     advice = " (options.mediation_interaction)" if plan.data.treatment_kind == "binary" else ""
     return (
-        f"'{plan.label('mediator')}' moves the outcome differently where treatment is different "
-        f"(p = {p_value:.2g}): the split of the effect needs their product{advice}.",
+        f"The effect of '{plan.label('mediator')}' on the outcome differs by treatment "
+        f"(p = {p_value:.2g}): the decomposition needs their interaction{advice}.",
     )
 
 
 def _simulated(fitted: Fitted, effect: Effect, uncertainty: Uncertainty) -> dict[str, Json]:
-    """The quasi-Bayesian interval: percentiles of the effect over coefficients drawn from their distribution.
+    """Return the quasi-Bayesian interval: percentiles of the effect over draws of the coefficients.
 
-    Their covariance is scaled to the standard error that the effect is reported with.
+    Their covariance is scaled to the reported standard error of the effect.
     """
     error, fit, settings = uncertainty.standard_error, fitted.fit, fitted.settings
     covariance = covariance_of(fitted.moves, fitted.clusters)
@@ -195,7 +195,7 @@ def _rule(plan: Plan) -> str | None:
     if reason is not None:
         return reason
     if plan.settings.mediation_interaction and not binary:
-        return "An interaction with the mediator is modelled for a treatment of two levels; leave the option out."
+        return "An interaction with the mediator is supported for a binary treatment only; leave the option out."
     for place, label in enumerate(plan.labels("mediator")):
         if float(np.ptp(sample.take(plan.data.mediators[:, place]))) == 0:
             return f"The mediator '{label}' never varies in the {sample.n} complete rows."
@@ -216,7 +216,7 @@ def _entry(effect: Effect, summary: str, where: str) -> Estimator:
         summary=f"{summary}; treatment is as good as random given the covariates, and the mediator given both.",
         requires=("y", "treatment", "mediator"),
         optional=("covariates", "weights", "cluster"),
-        standard_error="delta method with HC1, HC3 for few rows; CRV1 with clusters; quasi-Bayesian interval besides",
+        standard_error="delta method with HC1, HC3 for few rows; CRV1 with clusters; with a quasi-Bayesian interval",
         paper=f"Imai, Keele and Yamamoto 2010, Statistical Science 25, {where}",
         doi="10.1214/10-STS321",
         checked_against="products of statsmodels coefficients; statsmodels Mediation, after R mediation",
@@ -228,7 +228,9 @@ def _entry(effect: Effect, summary: str, where: str) -> Estimator:
 
 
 ESTIMATORS: tuple[Estimator, ...] = (
-    _entry("acme", "What treatment does to the outcome by moving the mediator", "theorem 2"),
-    _entry("ade", "What treatment does to the outcome with the mediator where it would be anyway", "theorem 2"),
-    _entry("total", "The whole effect of treatment, mediated and direct, by the same equations", "equation 4"),
+    _entry("acme", "The indirect effect: of treatment on the outcome through the mediator", "theorem 2"),
+    _entry(
+        "ade", "The direct effect: of treatment on the outcome with the mediator held at its own value", "theorem 2"
+    ),
+    _entry("total", "The total effect of treatment, indirect and direct, by the same equations", "equation 4"),
 )

@@ -1,4 +1,4 @@
-"""What the equations of mediation take for granted: no interaction, and errors that are not correlated."""
+"""Checks of the mediation equations: treatment-mediator interaction, and correlated errors."""
 
 import numpy as np
 
@@ -13,18 +13,18 @@ __all__ = ["correlated_errors", "interaction"]
 
 
 def interaction(shared: Fitted) -> dict[str, Json]:
-    """Whether a mediator does more in one arm than in the other: the coefficients of the products, and their test.
+    """Return the interaction coefficients of treatment and mediators, and the test that they are 0.
 
-    The test takes the errors that effects are reported with, and Hotelling's distribution of their degrees of freedom:
-    t where there is one mediator.
+    The test uses the reported standard errors of effects, and Hotelling's distribution with their degrees of freedom: t
+    for one mediator.
     """
     frame, mediators = shared.frame, len(shared.fit.responses)
     try:
         fit = fit_equations(frame, frame.products, mediators, interacted=True)
     except UnusableData:
-        return {"reason": "Products of treatment and mediators are determined by the other variables."}
+        return {"reason": "Products of treatment and mediators are collinear with the other variables."}
     if fit.residual_second <= 1e-20 * frame.products[frame.column("y"), frame.column("y")]:
-        return {"reason": "The equations leave nothing of the outcome to test it by."}
+        return {"reason": "The equations fit the outcome exactly, so that there is no variance to test it by."}
     if frame.n <= len(fit.second) + mediators:
         return {"reason": f"{frame.n} rows are too few to test it by."}
     clusters = shared.clusters
@@ -43,7 +43,7 @@ def interaction(shared: Fitted) -> dict[str, Json]:
 
 
 def _none_differs(crossed: Fitted) -> float | None:
-    """The p-value that all products have coefficients of 0; None where they have no covariance."""
+    """Return the p-value that all interactions are 0; None where they have no covariance."""
     place = crossed.fit.at["d"].start
     count, q = crossed.fit.at["d"].stop - place, len(crossed.fit.theta)
     statistics, scales, degrees = np.empty(count), np.empty(count), 0.0
@@ -70,12 +70,12 @@ def _none_differs(crossed: Fitted) -> float | None:
 
 
 def _line(gradient: Vector) -> tuple[Values, Vector]:
-    """A combination of the coefficients, and its gradient."""
+    """Return a combination of the coefficients, and its gradient."""
     return (lambda theta: np.asarray(theta @ gradient)), gradient
 
 
 def correlated_errors(shared: Fitted) -> dict[str, Json]:
-    """The ACME for each correlation ρ of the equations' errors; Imai, Keele and Yamamoto 2010, theorem 4.
+    """Return the ACME for each correlation ρ of the equations' errors; Imai, Keele and Yamamoto 2010, theorem 4.
 
     With one mediator and no product, b(ρ) = σ₁₂/σ₂₂ − r √(σ₁₁σ₂₂ − σ₁₂²)/σ₂₂ for r = ρ/√(1 − ρ²), where σ are the
     (co)variances of what covariates and treatment leave of outcome (1) and mediator (2). Errors are scaled so that
@@ -83,11 +83,11 @@ def correlated_errors(shared: Fitted) -> dict[str, Json]:
     """
     frame, fit, clusters = shared.frame, shared.fit, shared.clusters
     if len(fit.responses) > 1 or shared.settings.mediation_interaction:
-        return {"reason": "It is known for one mediator without an interaction."}
+        return {"reason": "It is defined for one mediator without an interaction."}
     of_mediators, of_outcome = residuals(frame, fit)
     y, m, k = frame.column("y"), int(fit.responses[0]), len(fit.first)
     e2 = of_mediators[0]
-    # What covariates and treatment alone leave of the outcome.
+    # Residuals of the outcome on covariates and treatment alone.
     e1 = of_outcome + float(fit.beta[k]) * e2
     weights = np.ones(frame.n) if frame.weights is None else frame.weights
     total = float(weights.sum())
@@ -95,7 +95,7 @@ def correlated_errors(shared: Fitted) -> dict[str, Json]:
     s11, s12, s22 = (squares @ weights / total).tolist()
     left = s11 * s22 - s12 * s12
     if left <= 1e-12 * s11 * s22:
-        return {"reason": "Treatment and mediator leave nothing of the outcome to explain."}
+        return {"reason": "Treatment and mediator fit the outcome exactly."}
     spread = np.vstack(
         [shared.moves[fit.at["a"]] / frame.scale[m], weights * (squares - [[s11], [s12], [s22]]) / total]
     )
@@ -140,7 +140,7 @@ def correlated_errors(shared: Fitted) -> dict[str, Json]:
 
 
 def _reach(shared: Fitted, plain: float) -> float | None:
-    """Half of an interval over its plain error, such that the effect without correlation has the interval reported."""
+    """Return the ratio of half an interval to its plain error, such that ρ = 0 gives the reported interval."""
     fit = shared.fit
     _, uncertainty, _ = shared.estimate(lambda theta: effect_value(fit, theta, "acme"), effect_gradient(fit, "acme"))
     if uncertainty.standard_error is None or plain <= 0:
@@ -149,7 +149,7 @@ def _reach(shared: Fitted, plain: float) -> float | None:
 
 
 def _left_of(shared: Fitted, column: int, variance: float, total: float) -> float:
-    """The share of a variable's variance that its equation leaves."""
+    """Return the residual share of a variable's variance in its equation."""
     products = shared.frame.products
     whole = float(products[column, column] - products[0, column] ** 2 / products[0, 0]) / total
     return variance / whole

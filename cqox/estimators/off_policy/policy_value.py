@@ -1,9 +1,9 @@
-"""Off-policy evaluation: what a policy would have earned, from the log of another one.
+"""Off-policy evaluation: the value of a target policy from the log of another one.
 
-All assume that the logging policy chose by the logged probabilities alone and that every action which the target policy
-takes had a chance in the log; the direct method assumes instead that its model of the rewards is right, and the doubly
-robust one is right where either holds. The target policy is the mapped one, else the constant `options.target_action`,
-else uniform over the actions of the log.
+All assume that the logging policy chose by the logged probabilities alone and that every action of the target policy
+has positive probability in the log; the direct method assumes instead that its reward model is correctly specified, and
+the doubly robust one needs either. The target policy is the mapped one, else the constant `options.target_action`, else
+uniform over the actions of the log.
 """
 
 import math
@@ -36,7 +36,7 @@ _ESTIMAND = "policy value"
 _CLIPS = (5.0, 10.0, 100.0)
 _FEW = 0.2
 _FAR_FROM_ONE = 4.0
-"""Standard errors of the mean weight."""
+"""Tolerance of the mean weight, in standard errors."""
 
 _ROUNDING = 1e-9
 
@@ -50,9 +50,9 @@ class _Policy:
 
     Attributes:
         taken: (n,) its probability of the logged action.
-        all: (n, actions) of every action; (actions,) where it is the same in every row; None where only that of the
+        all: (n, actions) of every action; (actions,) where it is the same in every row; None if only that of the
             logged action is known.
-        note: what policy it is, a sentence.
+        note: the source of the policy, a sentence.
     """
 
     taken: Vector
@@ -98,7 +98,7 @@ def _answer(
     plan: Plan, sample: Sample, name: str, value: float, influence: Vector, policy: _Policy,
     rewards: Rewards | None = None,
 ) -> Estimate:  # fmt: skip
-    """The value with its standard error, and how it compares with what the log earned."""
+    """Return the value with its standard error, and the comparison with the logging policy's value."""
     sampling = plan.weights(sample)
     contributions = influence / sample.n if sampling is None else influence * sampling / sample.n
     clusters, settings = plan.clusters(sample), plan.settings
@@ -124,9 +124,9 @@ def _answer(
     unlogged = _unlogged(plan, sample, policy)
     if unlogged:
         warnings.append(
-            f"The target policy takes actions that the log never took ({listed(unlogged)}): what they would earn is "
-            "not in these data, and counts as "
-            + ("the overall mean." if rewards is not None else "nothing; map a policy over the logged actions.")
+            f"The target policy takes actions that the log never took ({listed(unlogged)}): their rewards are not "
+            "identified, and count as "
+            + ("the overall mean." if rewards is not None else "zero; map a policy over the logged actions.")
         )
     notes = [policy.note, *(rewards.notes if rewards is not None else ())]
     return make_estimate(
@@ -136,14 +136,14 @@ def _answer(
 
 
 def _unbiased(uncertainty: Uncertainty, plan: Plan, sample: Sample) -> Uncertainty:
-    """With n - 1 in the place of n, as the standard error of a mean has it, unless another was asked for."""
+    """Return the uncertainty with n - 1 instead of n, as for a mean, unless another error was requested."""
     if uncertainty.standard_error is None or plan.settings.se != "auto" or plan.clusters(sample).codes:
         return uncertainty
     return replace(uncertainty, standard_error=uncertainty.standard_error * math.sqrt(sample.n / (sample.n - 1)))
 
 
 def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Json], list[str]]:
-    """Effective rows, what is told of the importance weights, and doubts about them."""
+    """Return the effective rows, diagnostics of the importance weights, and warnings."""
     weights, y = _ratios(plan, sample), sample.take(plan.data.y)
     sampling = plan.weights(sample)
     whole = weights if sampling is None else weights * sampling
@@ -205,17 +205,17 @@ def _labels(plan: Plan) -> tuple[str, ...]:
 
 
 def _ratios(plan: Plan, sample: Sample) -> Vector:
-    """(n,) target's over logging policy's probability of the logged action."""
+    """Return (n,) importance weights: target over logging policy's probability of the logged action."""
     assert plan.data.pscore is not None
     pscore = plan.data.pscore
     return plan.share(("importance weights", id(sample)), lambda: _policy(plan, sample).taken / sample.take(pscore))
 
 
 def _policy(plan: Plan, sample: Sample) -> _Policy:
-    """The target policy.
+    """Return the target policy.
 
     Raises:
-        UnusableData: the mapped columns are neither one nor one for each action, or the action asked for is not logged.
+        UnusableData: the columns are neither one nor one for each action, or the requested action is not logged.
     """
     return plan.share(("target policy", id(sample)), lambda: _made_policy(plan, sample))
 
@@ -247,7 +247,7 @@ def _made_policy(plan: Plan, sample: Sample) -> _Policy:
 
 
 def _by_action(plan: Plan, columns: Matrix, labels: tuple[str, ...]) -> Matrix:
-    """The policy's columns in the order of the actions: by name where every action ends one column's name.
+    """Return the policy's columns in the order of the actions: by name if every action ends one column's name.
 
     Raises:
         UnusableData: not one column for each action, or probabilities that do not sum to 1.
@@ -289,7 +289,7 @@ def _rule(plan: Plan) -> str | None:
     if reason is not None:
         return reason
     if plan.has("action") and len(_labels(plan)) < 2:
-        return f"The action '{plan.label('action')}' never varies, so that the log holds one policy's value alone."
+        return f"The action '{plan.label('action')}' never varies, so that the log identifies one policy's value only."
     if not float(np.sum(_ratios(plan, sample))) > 0:
         return "The target policy never takes an action that the log took."
     return None
@@ -300,18 +300,18 @@ def _modelled_rule(plan: Plan) -> str | None:
     if reason is not None:
         return reason
     if not plan.has("action"):
-        return "It needs the role 'action', which the mapping does not name, to model the rewards of each action by."
+        return "It needs the role 'action', which the mapping does not name, to model the rewards of each action."
     actions = len(_labels(plan))
     if actions > _MOST_ACTIONS:
-        return f"A model of the rewards is fitted for up to {_MOST_ACTIONS:,} actions; the log has {actions:,}."
+        return f"A reward model supports up to {_MOST_ACTIONS:,} actions; the log has {actions:,}."
     sample = _modelled_sample(plan)
     if _policy(plan, sample).all is None:
         return (
-            "It needs the target policy's probability of every action: map one column for each as 'target_policy'; one "
-            "column says that of the logged action alone."
+            "It needs the target policy's probability of every action: map one column for each as 'target_policy'; a "
+            "single column has that of the logged action only."
         )
     if sample.n <= 2 * (plan.data.covariates.shape[1] + 2):
-        return f"Only {sample.n} complete rows are too few to model the rewards by."
+        return f"Only {sample.n} complete rows are too few to model the rewards."
     return None
 
 
@@ -356,14 +356,14 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     _entry(
         "ope_snips",
-        "The same, divided by the mean weight: a little bias for less variance, and no value beyond the rewards seen.",
+        "The same, divided by the mean weight: small bias, less variance, and no value outside the range of rewards.",
         "Swaminathan and Joachims 2015, NeurIPS 28, equation 4",
         "10.5555/2969442.2969600",
         _self_normalised,
     ),
     _entry(
         "ope_dm",
-        "What a linear model of the rewards predicts under the target policy; right where the model is.",
+        "Prediction of a linear reward model under the target policy; needs a correctly specified model.",
         "Dudik, Erhan, Langford and Li 2014, Statistical Science 29, section 3.1",
         "10.1214/14-STS500",
         _direct,
@@ -371,7 +371,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     _entry(
         "ope_dr",
-        "The direct method with every row predicted without its fold, corrected by weighted residuals of the log.",
+        "The direct method with cross-fitted predictions, corrected by weighted residuals of the log.",
         "Dudik, Erhan, Langford and Li 2014, Statistical Science 29, equation 3.3",
         "10.1214/14-STS500",
         _doubly_robust,

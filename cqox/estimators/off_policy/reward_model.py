@@ -1,4 +1,4 @@
-"""A linear model of the rewards of every action, from cross-products of the rows by fold and action."""
+"""A linear reward model for every action, from cross-products of the rows by fold and action."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ _ROWS_PER_COEFFICIENT = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewards:
-    """What each action is predicted to earn in each row.
+    """Predicted rewards of each action in each row.
 
     Attributes:
-        kind: `by action` where every action has slopes of its own, `additive` where they share them.
+        kind: `by action` if every action has its own slopes, `additive` if they share them.
         frame: the covariates.
-        coefficients: (folds, actions, k) of the standardised reward; one fold where rows predict themselves.
+        coefficients: (folds, actions, k) of the standardised reward; one fold without cross-fitting.
         folds: (n,) of the rows.
         actions: (n,) logged.
         logged: (n,) the prediction for the logged action, in units of the reward.
-        inverses: (actions, k, k) inverses of the cross-products behind the coefficients; of all actions together in
-            the first where slopes are shared. Only where rows predict themselves.
-        shares: (actions, k) mean covariates of each action's rows; only where slopes are shared.
+        inverses: (actions, k, k) inverses of the cross-products of the coefficients; of all actions together in the
+            first with shared slopes. Only without cross-fitting.
+        shares: (actions, k) mean covariates of each action's rows; only with shared slopes.
         counts: (actions,) weighted rows.
         notes: of the frame.
     """
@@ -49,7 +49,7 @@ class Rewards:
     notes: tuple[str, ...]
 
     def value(self, policy: Matrix | Vector | None) -> tuple[Vector, Vector]:
-        """(n,) mean prediction under a policy in each row, and (n,) influence of the fitted coefficients on its mean.
+        """Return (n,) mean predictions under a policy, and the (n,) influence of the fitted coefficients on their mean.
 
         Args:
             policy: (actions,) probabilities, or (n, actions) of each row.
@@ -77,14 +77,14 @@ class Rewards:
         return centre + scale * predicted, influence
 
     def _influence(self, reach: Matrix) -> Vector:
-        """n times what each row's residual adds to the mean prediction by way of the coefficients."""
+        """Return n times each row's contribution to the mean prediction through the coefficients."""
         frame, k = self.frame, self.frame.at["x"].stop
         if len(self.coefficients) > 1:
             return np.zeros(frame.n)
         if self.kind == "by action":
             direction = np.einsum("ak,akj->aj", reach, self.inverses)
         else:
-            # Shared slopes: the covariates' mean under the policy, less that of the rows of the actions it takes.
+            # Shared slopes: the covariates' mean under the policy, less that of the rows of its actions.
             chances = reach[:, 0]
             slopes = self.inverses[0] @ (reach.sum(axis=0) - chances @ self.shares)[1:]
             direction = np.zeros((len(chances), k))
@@ -97,10 +97,10 @@ class Rewards:
 
 
 def fit_rewards(plan: Plan, sample: Sample, actions: Codes, n_actions: int, *, crossed: bool) -> Rewards:
-    """The model, with every row predicted without its fold where asked for.
+    """Return the model, cross-fitted on request.
 
-    An action has slopes of its own where every action has at least five rows for each coefficient, in every fold's
-    complement; else actions differ by a constant. An action without rows earns the overall mean.
+    Actions have their own slopes if every action has at least five rows for each coefficient, in every fold's
+    complement; otherwise they differ by a constant. The prediction for an action without rows is the overall mean.
 
     Raises:
         UnusableData: a fold leaves fewer rows than there are coefficients.
@@ -123,7 +123,7 @@ def fit_rewards(plan: Plan, sample: Sample, actions: Codes, n_actions: int, *, c
     fewest = int(left.sum(axis=1)[rows.sum(axis=1) > 0].min())
     if fewest <= k:
         raise UnusableData(
-            f"A fold of the rows leaves {fewest} to model the rewards by, which is too few for {k} coefficients; map "
+            f"A fold of the rows leaves {fewest} to model the rewards, which is too few for {k} coefficients; map "
             "fewer covariates, or finer clusters."
         )
     own_slopes = bool((left >= _ROWS_PER_COEFFICIENT * k).all())
@@ -145,7 +145,7 @@ def fit_rewards(plan: Plan, sample: Sample, actions: Codes, n_actions: int, *, c
 
 
 def _by_action(products: NDArray[np.float64], k: int) -> tuple[Matrix, NDArray[np.float64], Matrix]:
-    """(actions, k) coefficients, (actions, k, k) inverses, and no shares."""
+    """Return (actions, k) coefficients, (actions, k, k) inverses, and no shares."""
     fits = [solve(each[:k, :k], each[:k, -1:]) for each in products]
     return (
         np.stack([fit.coefficients[:, 0] for fit in fits]),
@@ -155,7 +155,7 @@ def _by_action(products: NDArray[np.float64], k: int) -> tuple[Matrix, NDArray[n
 
 
 def _additive(products: NDArray[np.float64], k: int) -> tuple[Matrix, NDArray[np.float64], Matrix]:
-    """(actions, k) coefficients with shared slopes, their (1, k-1, k-1) inverse, and (actions, k) mean covariates."""
+    """Return (actions, k) coefficients with shared slopes, their (1, k-1, k-1) inverse, and (actions, k) means."""
     counts = products[:, 0, 0]
     present = counts > 0
     mass = np.where(present, counts, 1.0)

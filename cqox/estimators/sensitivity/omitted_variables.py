@@ -1,10 +1,10 @@
-"""How far a confounder left out could move the estimates of double machine learning: bounds and robustness values.
+"""Omitted variable bias of double machine learning estimates: bounds and robustness values.
 
-A confounder that explains a share c_y of the outcome's remaining variance and adds a share c_d/(1 - c_d) to the
-variance of the Riesz representer moves an estimate by at most sqrt(c_y c_d/(1 - c_d)) sqrt(σ²ν²), with σ² the variance
-that outcome regressions leave and ν² that of the representer: Chernozhukov, Cinelli, Newey, Sharma and Syrgkanis 2022,
-"Long story short: omitted variable bias in causal machine learning" (doi 10.3386/w30302), theorems 2 and 4. Checked
-against DoubleML's sensitivity_analysis and sensitivity_benchmark.
+An omitted confounder that explains a share c_y of the outcome's residual variance and adds a share c_d/(1 - c_d) to the
+variance of the Riesz representer biases an estimate by at most sqrt(c_y c_d/(1 - c_d)) sqrt(σ²ν²), with σ² the residual
+variance of the outcome regressions and ν² that of the representer: Chernozhukov, Cinelli, Newey, Sharma and Syrgkanis
+2022, "Long story short: omitted variable bias in causal machine learning" (doi 10.3386/w30302), theorems 2 and 4.
+Checked against DoubleML's sensitivity_analysis and sensitivity_benchmark.
 """
 
 import math
@@ -43,20 +43,20 @@ class _Line:
     bias_variance: float
 
     def end(self, strength: float, side: int, critical: float = 0.0) -> float:
-        """The bound on one side (-1 or 1), or that of its interval."""
+        """Return the bound on one side (-1 or 1), or that of its interval."""
         spread = self.variance + 2 * side * strength * self.covariance + strength**2 * self.bias_variance
         return self.estimate + side * (strength * self.bias + critical * math.sqrt(max(spread, 0.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OmittedVariables:
-    """How sensitive one estimate is.
+    """The sensitivity of one estimate to an omitted confounder.
 
     Attributes:
         estimate: the median over splits.
         outcome_variance, riesz_variance: σ² and ν², medians over splits.
-        robustness_value: the share, the same of outcome and representer, that moves the estimate to no effect.
-        robustness_value_alpha: the one that moves the end of its one-sided interval there.
+        robustness_value: the equal share of outcome and representer at which the bound reaches no effect.
+        robustness_value_alpha: the share at which the bound of its one-sided interval does.
         critical: the one-sided critical value, the median over splits.
         lines: one for each split.
     """
@@ -72,14 +72,14 @@ class OmittedVariables:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """What leaving an observed covariate out costs: a yardstick for confounders.
+    """The bias from omitting an observed covariate: a benchmark for confounders.
 
     Attributes:
         label: of the covariate.
-        outcome: share of the remaining variance of the outcome that it explains, c_y.
+        outcome: share of the residual variance of the outcome that it explains, c_y.
         treatment: share by which it adds to the representer's variance, c_d.
-        adversity: how much of the largest bias its absence does, from -1 to 1.
-        change: of the estimate without it.
+        adversity: ratio of its bias to the maximum bias, from -1 to 1.
+        change: change of the estimate without it.
     """
 
     label: str
@@ -92,15 +92,15 @@ class Gain:
 def bounds(
     found: OmittedVariables, outcome: float, treatment: float
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """The lowest and the highest effect under a confounder of some strength, and the ends of their intervals.
+    """Return the lowest and the highest effect under a confounder of some strength, and their confidence bounds.
 
-    Args:
+    found: the sensitivity of the estimate.
         found: of the estimate.
         outcome: c_y, in [0, 1].
         treatment: c_d, in [0, 1].
 
     Returns:
-        The bounds, and one-sided confidence bounds for them; None where c_d = 1, under which nothing is bounded.
+        The bounds, and one-sided confidence bounds for them; None for c_d = 1, which gives no finite bound.
     """
     if treatment >= 1:
         return None
@@ -112,20 +112,20 @@ def bounds(
 
 
 def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
-    """The sensitivity of one estimate of double machine learning.
+    """Return the sensitivity of one double machine learning estimate.
 
     Args:
         plan: the request's plan.
         name: catalog name, one of `MODELS`.
 
     Raises:
-        UnusableData: the model cannot be fitted, or nothing is left of outcome or treatment.
+        UnusableData: the model cannot be fitted, or no residual variance of outcome or treatment is left.
     """
     rows = sample_frame(plan, name).sample.n
     if rows > _MOST_ROWS:
         raise UnusableData(
-            f"The bounds hold a dozen numbers for each of the {rows:,} rows in memory, which is done for up to "
-            f"{_MOST_ROWS:,}; the robustness values of the regression read the rows in blocks."
+            f"The bounds hold a dozen numbers for each of the {rows:,} rows in memory, with a limit of {_MOST_ROWS:,} "
+            "rows; the robustness values of the regression read the rows in blocks."
         )
     sample = sample_frame(plan, name).sample
     uncertainty_of = partial(
@@ -159,7 +159,7 @@ def _middle(lines: Sequence[_Line], strength: float, side: int, critical: float 
 
 
 def _robustness(left: Callable[[float], float]) -> float:
-    """The equal shares at which what is left of an effect, signed, reaches 0."""
+    """Return the equal shares at which a bound, signed, reaches 0."""
     if left(0.0) <= 0:
         return 0.0
     low, high = 0.0, 1.0
@@ -191,14 +191,14 @@ def _line(short: Short, uncertainty_of: Callable[[Vector], Uncertainty]) -> _Lin
 
 
 def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
-    """What leaving each of the strongest covariates out costs, the strongest first.
+    """Return the bias from omitting each of the strongest covariates, the strongest first.
 
     The partially linear model leaves one out by algebra on cross-products; the interactive ones are fitted again.
 
     Args:
         plan: the request's plan.
         name: catalog name, one of `MODELS`.
-        most: how many covariates to leave out, each by itself.
+        most: number of covariates to omit, each by itself.
 
     Raises:
         UnusableData: a model cannot be fitted.
@@ -239,7 +239,7 @@ def _gain(label: str, long: Sequence[_Fit], short: Sequence[_Fit]) -> Gain:
 
 
 def _of_products(plan: Plan, frame: Frame, split: int, column: int | None) -> _Fit:
-    """The partially linear model of one split without a column, from cross-products alone."""
+    """Return the partially linear model of one split without a column, from cross-products alone."""
     t, y = frame.column("t"), frame.column("y")
     blocks, _ = plan.blocks(frame, split)
     whole = blocks.sum(axis=1)
@@ -261,7 +261,7 @@ def _fits(plan: Plan, name: str) -> list[_Fit]:
 
 
 def _cut(plan: Plan, frame: Frame, column: int | None) -> Plan:
-    """The plan of the frame's rows, with all covariates or without one."""
+    """Return the plan of the frame's rows, with all covariates or without one."""
     if column is None and frame.sample.index is None:
         return plan
 
@@ -273,7 +273,7 @@ def _cut(plan: Plan, frame: Frame, column: int | None) -> Plan:
 
 
 def _without(data: Data, label: str, plan: Plan) -> Data:
-    """The data without the covariate of a label, in both models."""
+    """Return the data without the covariate of a label, in both models."""
     names: dict[str, tuple[str, ...]] = dict(data.names)
     changes: dict[str, Matrix] = {}
     labels = {role: plan.labels(role) for role in ("covariates", "propensity_covariates")}

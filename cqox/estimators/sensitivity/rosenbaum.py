@@ -1,4 +1,4 @@
-"""How much hidden bias in who of a matched pair was treated would change a conclusion: Rosenbaum's bounds.
+"""Rosenbaum bounds: the hidden bias in treatment assignment within matched pairs that changes a conclusion.
 
 With the odds of treatment in a pair at most Γ times those of its other row, the chance that a pair's difference is
 positive, had treatment no effect, lies between 1/(1 + Γ) and Γ/(1 + Γ): Wilcoxon's signed-rank statistic and the
@@ -26,15 +26,15 @@ __all__ = [
 ]
 
 _ENUMERATED = 400
-"""Differences up to which all means of two are looked at."""
+"""Maximum number of differences for which all pairwise means are used."""
 
 _MOST = 4_000
-"""Differences of which quantiles are sought."""
+"""Maximum number of differences for exact quantiles."""
 
 _SAMPLED = 200
 _CLOSE = 1e-9
 _NEAR = 1e-6
-"""Quantiles of more are found to this share of the range or of the means, and are then the mean next to it."""
+"""Relative precision of quantiles of more values, which are then the nearest mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +59,14 @@ class SignedRanks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankBound:
-    """One-sided p-values towards the sign of the differences, the least and the greatest that a Γ allows."""
+    """The smallest and the largest one-sided p-value towards the sign of the differences under a Γ."""
 
     lower: float
     upper: float
 
 
 def signed_ranks(differences: Vector) -> SignedRanks:
-    """The statistic of (pairs,) differences, treated less untreated; at least one is not 0."""
+    """Return the statistic of (pairs,) differences, treated less untreated; at least one is not 0."""
     known = differences[differences != 0]
     size = np.abs(known)
     order = np.argsort(size, kind="stable")
@@ -88,7 +88,7 @@ def signed_ranks(differences: Vector) -> SignedRanks:
 
 
 def rank_bound(ranks: SignedRanks, gamma: float) -> RankBound:
-    """The p-values that hidden bias of at most Γ ≥ 1 allows, by the normal approximation without a correction."""
+    """Return the range of p-values under hidden bias of at most Γ ≥ 1, by the uncorrected normal approximation."""
     p = gamma / (1 + gamma)
     spread = math.sqrt(ranks.squares * p * (1 - p))
 
@@ -99,9 +99,9 @@ def rank_bound(ranks: SignedRanks, gamma: float) -> RankBound:
 
 
 def gamma_of_test(ranks: SignedRanks, alpha: float) -> float | None:
-    """The Γ from which on the two-sided test at level alpha may find nothing; None where it finds nothing at Γ = 1.
+    """Return the smallest Γ at which the two-sided test at level alpha may not reject; None if it does not at Γ = 1.
 
-    Infinite where every difference has the same sign and no Γ is enough.
+    Infinite where every difference has the same sign and no Γ suffices.
     """
     z = critical_value(alpha, None)
     # (T - p Σr)² = z² p(1 - p) Σr², the root with T above its mean.
@@ -113,17 +113,17 @@ def gamma_of_test(ranks: SignedRanks, alpha: float) -> float | None:
 
 
 def gamma_of_estimate(ranks: SignedRanks) -> float:
-    """The Γ from which on the estimate of Hodges and Lehmann may be 0, infinite where none is enough."""
+    """Return the smallest Γ at which the Hodges-Lehmann estimate may be 0, infinite where none suffices."""
     against = ranks.total - ranks.statistic
     return math.inf if against <= 0 else ranks.statistic / against
 
 
 def shift_bounds(differences: Vector, gammas: tuple[float, ...]) -> list[tuple[float, float]]:
-    """The least and the greatest estimate of Hodges and Lehmann that each Γ allows.
+    """Return the smallest and the largest Hodges-Lehmann estimate under each Γ.
 
-    They are quantiles of the means of all pairs of differences: the estimate is where the rank statistic of what an
-    effect leaves equals its expectation. Of many pairs, the means of short runs of the sorted differences stand for
-    them, which moves a bound by less than a hundredth of its standard error.
+    They are quantiles of the means of all pairs of differences: the estimate is the effect at which the rank statistic
+    of the adjusted differences equals its expectation. For many pairs, means of short runs of the sorted differences
+    replace them, which changes a bound by less than a hundredth of its standard error.
     """
     ordered = np.sort(differences)
     if len(ordered) > _MOST:
@@ -147,7 +147,7 @@ class _Means:
         self._means = np.sort((some[first] + some[second]) / 2)
 
     def quantile(self, share: float) -> float:
-        """The value with this share of the means below it; of few, halfway between two where it falls between them."""
+        """Return the value with this share of the means below it; of few, halfway between two values."""
         if self._whole:
             return _between(self._means, share)
         wanted = share * len(self._ordered) * (len(self._ordered) + 1) / 2
@@ -156,7 +156,7 @@ class _Means:
         step, side = 0, 0
         while right - left > _CLOSE * width and above - below > max(_NEAR * wanted, 0.5):
             # Interpolation errs by the square of the bracket where the means are dense: a step of that size beyond it
-            # moves the other end, too. Halving gets over the steps that ties make.
+            # moves the other end, too. Bisection passes the steps that ties make.
             part = 0.5 if step % 4 == 3 else (wanted - below) / (above - below)
             part += side * (step % 4 == 1) * min(0.1, 5 * (right - left) / width)
             middle = left + min(max(part, 1e-4), 1 - 1e-4) * (right - left)
@@ -169,7 +169,7 @@ class _Means:
         return self._nearest(0.5 * (left + right))
 
     def _bracket(self, share: float, wanted: float) -> tuple[float, float, float, float]:
-        """Two values around the quantile, each followed by how many means are below it."""
+        """Return two values around the quantile, each followed by the number of means below it."""
         spread = 0.004
         while spread < 0.5:
             left = _between(self._means, max(share - spread, 0.0))
@@ -183,13 +183,13 @@ class _Means:
         return first, 0.0, last + _CLOSE * (last - first), size
 
     def _below(self, value: float) -> float:
-        """How many of the means are below a value."""
+        """Return the number of means below a value."""
         ordered = self._ordered
         both = float(np.searchsorted(ordered, 2 * value - ordered).sum())
         return (both + float(np.searchsorted(ordered, value))) / 2
 
     def _nearest(self, value: float) -> float:
-        """The mean nearest to a value."""
+        """Return the mean nearest to a value."""
         ordered, last = self._ordered, len(self._ordered) - 1
         other = 2 * value - ordered
         place = np.searchsorted(ordered, other)

@@ -1,7 +1,7 @@
-"""The models of double machine learning without a confounder that is left out, and how it could move them most.
+"""Short models of double machine learning: fits without an omitted confounder, and its maximum bias.
 
 The formulas are those of Chernozhukov, Cinelli, Newey, Sharma and Syrgkanis 2022 (doi 10.3386/w30302), theorem 2 and
-section 5; what becomes of them is in `omitted_variables`.
+section 5; `omitted_variables` computes the bounds.
 """
 
 import math
@@ -26,11 +26,11 @@ _MOST_SPLITS = 11
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Short:
-    """What one split says of the model without the confounder.
+    """The short model of one split.
 
     Attributes:
         estimate: of the effect.
-        outcome: σ², the variance that the outcome regressions leave.
+        outcome: σ², the residual variance of the outcome regressions.
         riesz: ν², the variance of the Riesz representer.
         contributions, of_bias: (n,) influence functions of the estimate and of the largest bias, over n.
     """
@@ -43,12 +43,12 @@ class Short:
 
 
 def sample_frame(plan: Plan, name: str) -> Frame:
-    """The columns of the rows that a model uses."""
+    """Return the columns of the rows that a model uses."""
     return plan.frame("xty", plan.outcome_sample() if name == "dml_plr" else plan.doubly_robust_sample())
 
 
 def splits(plan: Plan) -> range:
-    """The splits that are looked at: what they say differs little, and an estimate may have thousands."""
+    """Number of splits used: they differ little, and an estimate may have thousands."""
     return range(min(plan.settings.repetitions, _MOST_SPLITS))
 
 
@@ -68,7 +68,7 @@ def _partially_linear(plan: Plan, split: int) -> Short:
     square = left[0] * left[0]
     moved = float(np.average(square, weights=frame.weights))
     if moved <= 1e-14 * frame.scale[t] ** 2:
-        raise UnusableData("The covariates determine the treatment, so that no effect of its own can be told apart.")
+        raise UnusableData("The covariates determine the treatment, so that its effect is not identified.")
     estimate = float(np.average(left[0] * left[1], weights=frame.weights)) / moved
     residual = left[1] - estimate * left[0]
     riesz = 1 / moved
@@ -76,7 +76,7 @@ def _partially_linear(plan: Plan, split: int) -> Short:
 
 
 def _arms(plan: Plan, split: int) -> tuple[Vector, Vector, Vector]:
-    """(n,) what each row's own regression leaves of its outcome, the difference of both, and its probability."""
+    """Return (n,) residuals of each row's arm regression, the difference of the arms, and the propensity score."""
     frame = sample_frame(plan, "dml_irm")
     y, d, scale = frame.column("y"), plan.treated(frame.sample), float(frame.scale[frame.column("y")])
     folds, combine = frame.sample.take(plan.folds(split)), arm_coefficients(plan, frame, split)
@@ -99,7 +99,7 @@ def _interactive(plan: Plan, split: int, *, target: str) -> Short:
     residual, difference, p = (
         _arms(plan, split) if split else plan.share("arms of the first split", lambda: _arms(plan, 0))
     )
-    # In place where it can be: of many rows, every array here is as large as a column.
+    # In place where possible: for many rows, every array here is as large as a column.
     representer = np.where(d > 0, 1 / p, -1 / (1 - p))
     elements = 2 / (p * (1 - p))
     if target == "ATT":
@@ -122,11 +122,11 @@ def _interactive(plan: Plan, split: int, *, target: str) -> Short:
 
 
 def _short(frame: Frame, estimate: float, own: Vector, residual: Vector, riesz: float, of_riesz: Vector) -> Short:
-    """From (n,) own and of_riesz, which are written over."""
+    """Return the model from (n,) own and of_riesz, which are overwritten."""
     of_bias = residual * residual
     outcome = float(np.average(of_bias, weights=frame.weights))
     if not outcome > 0:
-        raise UnusableData("The outcome is fitted exactly, so that nothing is left for a confounder.")
+        raise UnusableData("The outcome is fitted exactly, so that no variance is left for a confounder.")
     of_bias -= outcome
     of_bias *= riesz
     of_riesz *= outcome

@@ -1,6 +1,6 @@
-"""How strong an unmeasured confounder would have to be to change a conclusion: formulas, and their use on a plan.
+"""Sensitivity to unmeasured confounding: E-values, robustness values and benchmarks, as formulas and on a plan.
 
-E-values (VanderWeele and Ding 2017, doi 10.7326/M16-2607) speak of risk ratios; robustness values and benchmarks
+E-values (VanderWeele and Ding 2017, doi 10.7326/M16-2607) use risk ratios; robustness values and benchmarks
 (Cinelli and Hazlett 2020, doi 10.1111/rssb.12348) of shares of variance in a linear regression. Checked against R's
 EValue and sensemakr.
 """
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EValue:
-    """The least association with both treatment and outcome by which a confounder could explain an effect away.
+    """The E-value: the minimum association with treatment and outcome that would explain an effect away.
 
     Attributes:
         risk_ratio: the effect on the scale of risk ratios.
@@ -51,7 +51,7 @@ class EValue:
 
 
 def e_value(risk_ratio: float, lower: float | None = None, upper: float | None = None) -> EValue:
-    """The E-value of a risk ratio with its confidence limits, all positive.
+    """Return the E-value of a risk ratio with its confidence limits, all positive.
 
     Raises:
         ValueError: the ratio is not positive and finite.
@@ -72,7 +72,7 @@ def _e(ratio: float) -> float:
 
 
 def e_value_of_difference(estimate: float, standard_error: float | None, sd_y: float, *, alpha: float = 0.05) -> EValue:
-    """The E-value of a difference in means of a continuous outcome, by RR = exp(0.91·d) with d in standard deviations.
+    """Return the E-value of a difference in means, by RR = exp(0.91·d) with d in standard deviations.
 
     The interval is exp(0.91·d ± 1.78·s) at 95% (VanderWeele and Ding 2017), and as much wider or narrower at 1 - alpha.
 
@@ -90,7 +90,7 @@ def e_value_of_difference(estimate: float, standard_error: float | None, sd_y: f
 
 
 def e_value_of_risks(estimate: float, lower: float | None, upper: float | None, untreated_risk: float) -> EValue | None:
-    """The E-value of a risk difference over the risk without treatment; None where a risk would leave (0, 1]."""
+    """Return the E-value of a risk difference over the untreated risk; None if a risk would leave (0, 1]."""
     if not 0 < untreated_risk <= 1 or not 0 < untreated_risk + estimate <= 1:
         return None
     ratios = [None if end is None else max(untreated_risk + end, 0.0) / untreated_risk for end in (lower, upper)]
@@ -98,18 +98,18 @@ def e_value_of_risks(estimate: float, lower: float | None, upper: float | None, 
 
 
 def partial_r2(statistic: float, degrees: float) -> float:
-    """The share of the outcome's remaining variance that goes with a coefficient of this t statistic (iid)."""
+    """Return the partial R² of a coefficient with this t statistic (iid)."""
     return statistic**2 / (statistic**2 + degrees)
 
 
 def robustness_value(statistic: float, degrees: float, *, q: float = 1.0, alpha: float | None = None) -> float:
-    """How much of the remaining variance of both treatment and outcome a confounder must explain to change the result.
+    """Return the robustness value: the equal partial R² with treatment and outcome that changes the result.
 
     Args:
         statistic: the t statistic, with the iid standard error.
         degrees: its degrees of freedom.
         q: the share of the estimate to explain away.
-        alpha: to make it insignificant at this level rather than to explain it away.
+        alpha: level at which the estimate becomes insignificant; None for explaining it away.
     """
     share = q * abs(statistic) / math.sqrt(degrees)
     limit = 0.0 if alpha is None else critical_value(alpha, degrees - 1) / math.sqrt(degrees - 1)
@@ -124,14 +124,14 @@ def robustness_value(statistic: float, degrees: float, *, q: float = 1.0, alpha:
 def adjusted_estimate(
     estimate: float, standard_error: float, degrees: float, *, r2_treatment: float, r2_outcome: float
 ) -> tuple[float, float]:
-    """The estimate and its standard error had a confounder of this strength been adjusted for, in the worst direction.
+    """Return the estimate and standard error adjusted for a confounder of this strength, in the worst direction.
 
     Args:
         estimate: of the regression.
         standard_error: iid.
         degrees: residual degrees of freedom.
-        r2_treatment: share of the treatment's remaining variance that the confounder explains, in [0, 1).
-        r2_outcome: share of the outcome's remaining variance that it explains.
+        r2_treatment: share of the treatment's residual variance that the confounder explains, in [0, 1).
+        r2_outcome: share of the outcome's residual variance that it explains.
     """
     bias = standard_error * math.sqrt(degrees * r2_outcome * r2_treatment / (1 - r2_treatment))
     error = standard_error * math.sqrt((1 - r2_outcome) / (1 - r2_treatment) * degrees / (degrees - 1))
@@ -139,11 +139,11 @@ def adjusted_estimate(
 
 
 def benchmark_bounds(r2_treatment: float, r2_outcome: float, multiple: float = 1.0) -> tuple[float, float] | None:
-    """The shares that a confounder `multiple` times as strong as an observed covariate could explain at most.
+    """Return the maximum partial R² of a confounder `multiple` times as strong as an observed covariate.
 
     Args:
-        r2_treatment: share of the treatment's variance that the covariate explains beside the others.
-        r2_outcome: share of the outcome's variance that it explains beside the others and the treatment.
+        r2_treatment: partial R² of the covariate with the treatment, given the others.
+        r2_outcome: partial R² of the covariate with the outcome, given the others and the treatment.
         multiple: how many times as strong.
 
     Returns:
@@ -161,12 +161,12 @@ def benchmark_bounds(r2_treatment: float, r2_outcome: float, multiple: float = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """A confounder some times as strong as an observed covariate.
+    """A benchmark: a confounder some times as strong as an observed covariate.
 
     Attributes:
         label: of the covariate.
         multiple: how many times as strong.
-        r2_treatment, r2_outcome: the shares of remaining variance that it could explain at most.
+        r2_treatment, r2_outcome: its maximum partial R².
         estimate, standard_error: adjusted for it, in the worst direction.
     """
 
@@ -188,7 +188,7 @@ class RegressionSensitivity:
         robustness_value: to explain the estimate away.
         robustness_value_alpha: to make it insignificant.
         benchmarks: one for each covariate and multiple, the strongest covariates first.
-        beyond: covariates beside which a confounder as strong would determine the treatment, so that there is none.
+        beyond: covariates for which a confounder as strong would determine the treatment, so that there is none.
     """
 
     estimate: float
@@ -204,12 +204,12 @@ class RegressionSensitivity:
 def regression_sensitivity(
     plan: Plan, *, multiples: tuple[float, ...] = (1.0, 2.0, 3.0), most: int = 10
 ) -> RegressionSensitivity:
-    """How sensitive the regression of outcome on treatment and covariates is to a confounder left out.
+    """Return the sensitivity of the regression of outcome on treatment and covariates to an omitted confounder.
 
     Args:
         plan: the request's plan.
         multiples: strengths of the benchmarks.
-        most: how many covariates to benchmark by.
+        most: number of covariates to benchmark.
 
     Raises:
         UnusableData: there is no such regression.
@@ -225,13 +225,13 @@ def regression_sensitivity(
     absorbed = frame.absorbed.degrees if frame.absorbed is not None else 0
     degrees = frame.n - len(x) - 1 - absorbed
     if degrees < 2 or inner[0, 0] <= 1e-10 * max(frame.products[t, t], 1e-4 * frame.n) or inner[1, 1] <= 0:
-        raise UnusableData("The covariates leave nothing of the treatment, or there are too few rows.")
+        raise UnusableData("The covariates determine the treatment, or there are too few rows.")
     scale = float(frame.scale[y] / frame.scale[t])
     slope = float(inner[0, 1] / inner[0, 0])
     residual = float(inner[1, 1] - slope * inner[0, 1])
     estimate, error = slope * scale, math.sqrt(max(residual, 0.0) / degrees / float(inner[0, 0])) * scale
     if not error > 0:
-        raise UnusableData("The regression fits every row exactly, so that nothing is left for a confounder.")
+        raise UnusableData("The regression fits every row exactly, so that no variance is left for a confounder.")
     statistic = estimate / error
     benchmarks, beyond = _benchmarks(frame, estimate, error, degrees, multiples, most)
     return RegressionSensitivity(
@@ -247,12 +247,12 @@ def regression_sensitivity(
 
 
 def _regressors(frame: Frame) -> NDArray[np.intp]:
-    """Positions of the covariates, with the column of ones unless effects are absorbed."""
+    """Return the positions of the covariates, with the column of ones unless effects are absorbed."""
     return np.arange(0 if frame.absorbed is None else 1, frame.at["x"].stop)
 
 
 def _beside(frame: Frame, x: NDArray[np.intp], columns: list[int]) -> Matrix:
-    """Cross-products of some columns with the regressors x taken out."""
+    """Return cross-products of some columns with the regressors x partialled out."""
     right = frame.products[np.ix_(x, columns)]
     fitted = solve(frame.products[np.ix_(x, x)], right).coefficients
     return np.asarray(frame.products[np.ix_(columns, columns)] - right.T @ fitted)
@@ -284,7 +284,7 @@ def _benchmarks(
 
 
 def variance_shares(frame: Frame, regressors: NDArray[np.intp], target: int) -> Vector:
-    """(k,) the share of a column's variance, beside the other regressors, that each regressor explains."""
+    """Return (k,) the partial R² of each regressor with a column, given the other regressors."""
     products = frame.products[np.ix_(regressors, regressors)]
     right = frame.products[regressors, target]
     fit = solve(products, right[:, None])

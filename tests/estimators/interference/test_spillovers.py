@@ -318,7 +318,7 @@ def test_rows_without_counterparts_are_doubted_where_exposure_is_measured():
 
 def test_rare_classes_are_doubted():
     found = answer(connected(400, degree=14, share=0.3), "exposure_total")
-    assert any("single rows decide" in warning for warning in found.warnings)
+    assert any("single rows dominate" in warning for warning in found.warnings)
 
 
 def judged(name: str, design: str, rows: int, truth: float, drawn: list[Estimate]) -> Validated:

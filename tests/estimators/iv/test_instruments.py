@@ -275,8 +275,8 @@ def test_fixed_effects_are_absorbed_as_dummies_would_be():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda z, x: x[:, :1], "instrument 'z0' is determined"),
-        (lambda z, x: np.ones_like(z), "instrument 'z0' is determined"),
+        (lambda z, x: x[:, :1], "instrument 'z0' is collinear"),
+        (lambda z, x: np.ones_like(z), "instrument 'z0' is collinear"),
     ],
 )
 def test_an_instrument_that_carries_nothing_is_skipped_by_name(change, reason: str):

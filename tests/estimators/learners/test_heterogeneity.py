@@ -174,7 +174,7 @@ def test_few_distinct_predictions_make_fewer_groups():
 
 def test_too_few_rows_or_one_prediction_for_all_are_refused_by_name():
     scores, predictions, folds = rows(120)
-    with pytest.raises(UnusableData, match="rows are left to judge"):
+    with pytest.raises(UnusableData, match="rows are left to evaluate"):
         judged(scores, predictions, folds)
     scores, predictions, folds = rows(400)
     with pytest.raises(UnusableData, match="same for all rows"):

@@ -140,7 +140,7 @@ def test_rewards_are_not_modelled_by_a_fold_that_leaves_no_rows():
     data = logged(60)
     result = answer(replace(data, row_key=np.full(60, 7, dtype=np.uint64)), "ope_dr")
     assert result.status == "skipped"
-    assert "leaves 0 to model the rewards by" in result.reason
+    assert "leaves 0 to model the rewards" in result.reason
 
 
 def test_a_policy_far_from_the_log_is_doubted():
