@@ -290,7 +290,7 @@ class Datasets:
     async def _sample(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
         async with self._making:
             known = await self._files.record(name)
-            if known is not None and known.digest == sample_digest and await self._files.is_whole(name):
+            if known is not None and known.digest == sample_digest and await self._files.is_intact(name):
                 return known
             return await self._make_sample(name, sample_digest, size_bytes)
 

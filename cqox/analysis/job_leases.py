@@ -60,11 +60,11 @@ async def tend_once(store: ResultStore, files: FileStore, untended: Outage | Non
         await store.ping()
         await store.renew_jobs(files.owner, seconds=JOB_LEASE_SECONDS)
         # One at a time, and told of by who buries: the start and the task that tends may both meet a departed one.
-        async with files.settling:
-            for owner in files.departed():
+        async with files.reclaiming:
+            for owner in files.dead_owners():
                 now = datetime.now(UTC).isoformat(timespec="microseconds")
                 count = await store.interrupt_jobs(owner, finished_at=now)
-                if await files.bury(owner):
+                if await files.reclaim(owner):
                     _logger.warning(
                         "The engine %s ended without a farewell; %d of its jobs are interrupted.", owner, count
                     )

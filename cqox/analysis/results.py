@@ -98,13 +98,13 @@ def check_addresses(addresses: StoreAddresses) -> None:
 
 
 @asynccontextmanager
-async def open_store(data_dir: Path, addresses: StoreAddresses, *, anew: bool = False) -> AsyncIterator[ResultStore]:
+async def open_store(data_dir: Path, addresses: StoreAddresses, *, repair: bool = False) -> AsyncIterator[ResultStore]:
     """The result store that the settings name. A server may be away; a file must be usable.
 
     Args:
         data_dir: where the file is.
         addresses: which store.
-        anew: whether a file that is damaged is set aside, and another one begun.
+        repair: whether a file that is damaged is set aside, and another one begun.
 
     Raises:
         StoreUnavailable: the file cannot be used.
@@ -116,7 +116,7 @@ async def open_store(data_dir: Path, addresses: StoreAddresses, *, anew: bool = 
         async with PostgresStore.open(addresses.postgres_url) as postgres:
             yield postgres
     else:
-        async with SqliteStore.open(data_dir / RESULTS_FILE, anew=anew, ballast=Ballast(data_dir)) as sqlite:
+        async with SqliteStore.open(data_dir / RESULTS_FILE, repair=repair, ballast=Ballast(data_dir)) as sqlite:
             yield sqlite
 
 

@@ -174,7 +174,7 @@ class Analyses:
         addresses = addresses or StoreAddresses()
         files = FileStore(data_dir, reserve_bytes=bounds.reserve_bytes)
         async with (
-            open_store(data_dir, addresses, anew=True) as store,
+            open_store(data_dir, addresses, repair=True) as store,
             open_cache(addresses, epoch=lambda: generation_of(store)) as cache,
             WorkerPool.open(
                 work=_WORK,

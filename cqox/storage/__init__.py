@@ -1,6 +1,6 @@
-"""Result cache, result store and data set files: contracts and the backends that need no server.
+"""Result cache, result store and data set files: contracts, and the backends that need no server.
 
-The others are `cqox.storage.postgres` and `cqox.storage.redis`; each loads its driver.
+The other backends are `cqox.storage.postgres` and `cqox.storage.redis`; each imports its driver.
 """
 
 from cqox.storage.ballast import Ballast
@@ -15,7 +15,7 @@ from cqox.storage.contracts import (
 )
 from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
 from cqox.storage.files import FileStore
-from cqox.storage.liveness_lock import Presence
+from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.memory import MemoryCache
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite import SqliteStore
@@ -27,10 +27,10 @@ __all__ = [
     "FileStore",
     "JobRecord",
     "JobStatus",
+    "LivenessLock",
     "MemoryCache",
     "MigrationStatus",
     "Page",
-    "Presence",
     "ResultCache",
     "ResultStore",
     "SqliteStore",

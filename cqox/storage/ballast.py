@@ -1,7 +1,7 @@
-"""Space that is kept back on the disk of a data directory, so that a full one can be cleared.
+"""A reserve file on the disk of a data directory, so that deletions are possible on a full disk.
 
-To delete takes room too: a database writes down what it removes, and opens files to do so. Where the disk is full the
-ballast goes, and comes back once there is room again. Of engines on one volume it is one file.
+Deletions need space too: a database logs what it removes, and opens files to do so. When the disk is full the ballast
+is removed; it is restored once there is space again. Engines on one volume share one ballast file.
 """
 
 import os
@@ -28,23 +28,23 @@ class Ballast:
 
     @property
     def lacking_bytes(self) -> int:
-        """What has to be free beside any reserve, so that the ballast can be taken."""
+        """Space that must be free in addition to any reserve before the ballast can be restored, in bytes."""
         return 0 if self._path.exists() else BALLAST_BYTES
 
     def drop(self) -> bool:
-        """Free the space; whether there was any to free."""
+        """Remove the ballast file; return whether there was one."""
         try:
             self._path.unlink()
         except OSError:
             return False
-        _logger.warning("The disk of the data directory is full: the space kept back for deletions is used now.")
+        _logger.warning("The disk of the data directory is full: the space reserved for deletions is used now.")
         return True
 
     def restore(self) -> None:
-        """Take the space where it is not taken and there is plenty.
+        """Create the ballast file unless it exists or free space is short.
 
         Raises:
-            OSError: the disk takes no writes.
+            OSError: the disk rejects writes.
         """
         if self._path.exists():
             return
@@ -53,7 +53,7 @@ class Ballast:
             return
         scratch = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            # Random, as a file system that compresses or shares blocks would keep no space for zeros.
+            # Random bytes: a file system that compresses or deduplicates would reserve no space for zeros.
             scratch.write_bytes(os.urandom(BALLAST_BYTES))
             scratch.replace(self._path)
         except OSError:

@@ -1,10 +1,10 @@
-"""The one way to call a blocking driver: in a thread, with a cancellation turned into the driver's own cancel.
+"""Calls of blocking drivers in worker threads, with cancellation mapped to the driver's own cancel.
 
-A thread is never abandoned: a cancelled caller first has the driver end the call, then waits for the thread to come
-back, so that no query and no connection runs on unowned.
+A thread is never abandoned: a cancelled caller first interrupts the call through the driver, then waits for the thread
+to return. So no query and no connection outlives its owner.
 
-The threads take their calls from a queue and tell the event loop of several results at once. That costs half of what a
-hand-over to a thread and back costs with `anyio.to_thread`, which is as much as the whole call of a driver.
+The threads take calls from a queue and notify the event loop of several results at once. That costs half of the
+round trip through `anyio.to_thread`, which is as expensive as the driver call itself.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ from anyio.lowlevel import current_token
 
 __all__ = ["Threads"]
 
-type _Soon = Callable[[Callable[[], None]], object]
+type _CallSoon = Callable[[Callable[[], None]], object]
 
 
 class Threads:
-    """The threads of one store: at most `size` of its calls run at once, the others wait in the order they came.
+    """Worker threads of one store: at most `size` calls run at once, the others wait in FIFO order.
 
     A thread is started when it is first needed. All calls come from one event loop.
 
     Args:
-        name: of the store, for the names of the threads.
-        size: as many as the store has connections.
+        name: name of the store; prefix of the thread names.
+        size: number of connections of the store.
     """
 
     def __init__(self, name: str, size: int) -> None:
@@ -42,27 +42,27 @@ class Threads:
         self._unfinished = 0
         self._calls: SimpleQueue[_Call[object] | None] = SimpleQueue()
         self._finished: deque[_Call[object]] = deque()
-        self._told = False
-        self._soon: _Soon | None = None
+        self._notified = False
+        self._call_soon: _CallSoon | None = None
 
     @property
     def unfinished(self) -> int:
-        """How many calls run or wait."""
+        """Number of calls that run or wait."""
         return self._unfinished
 
     async def run[T](self, call: Callable[[], T], *, interrupt: Callable[[], Awaitable[None]]) -> T:
-        """What `call` returns, run in one of the threads.
+        """Run `call` in one of the threads and return its result.
 
         Args:
             call: the blocking call.
             interrupt: makes a running `call` return or raise soon; awaited once, shielded, when the caller is
                 cancelled.
 
-        A cancellation leaves at once where the call has not begun; later it interrupts the call and leaves when the
-        thread is back.
+        A cancellation returns at once if the call has not begun. Otherwise it interrupts the call and waits for the
+        thread.
         """
-        if self._soon is None:
-            self._soon = _soon()
+        if self._call_soon is None:
+            self._call_soon = _current_call_soon()
         pending = _Call(call)
         self._unfinished += 1
         try:
@@ -84,7 +84,7 @@ class Threads:
         return pending.result()
 
     def close(self) -> None:
-        """Let the threads end; nothing may be running."""
+        """Stop the threads; no call may be running."""
         for _ in range(self._started):
             self._calls.put(None)
 
@@ -95,22 +95,22 @@ class Threads:
             pending.make()
             self._finished.append(pending)
             del pending
-            if not self._told:
-                self._told = True
-                assert self._soon is not None
-                # Without its loop nobody waits any more.
+            if not self._notified:
+                self._notified = True
+                assert self._call_soon is not None
+                # The event loop is closed: no caller is waiting.
                 with suppress(RuntimeError):
-                    self._soon(self._tell)
+                    self._call_soon(self._resolve)
 
-    def _tell(self) -> None:
-        # Before it looks: what is added from here on is told anew.
-        self._told = False
+    def _resolve(self) -> None:
+        # Reset before draining: results added from here on trigger another notification.
+        self._notified = False
         while self._finished:
             self._finished.popleft().finished.set()
 
 
 class _Call[T]:
-    """One call: whoever begins it first, its thread or a caller that leaves, decides whether it is made."""
+    """One call: the first of its thread and a leaving caller to `begin` it decides whether it is made."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
@@ -121,7 +121,7 @@ class _Call[T]:
         self.finished = anyio.Event()
 
     def begin(self) -> bool:
-        """Whether nobody has begun it before."""
+        """Return whether this is the first call of `begin`."""
         return self._begun.acquire(blocking=False)
 
     def make(self) -> None:
@@ -132,7 +132,7 @@ class _Call[T]:
 
     def result(self) -> T:
         if self._error is not None:
-            # The exception must not hold on to itself by the frame it is raised in.
+            # Break the reference cycle between the exception and the frame that raises it.
             error, self._error = self._error, None
             try:
                 raise error
@@ -145,8 +145,8 @@ class _Token(Protocol):
     def run_sync_soon(self, call: Callable[[], None], /) -> None: ...
 
 
-def _soon() -> _Soon:
-    """What runs a function in the event loop of this task, called from any thread."""
+def _current_call_soon() -> _CallSoon:
+    """Return the thread-safe function that schedules a callback in the event loop of this task."""
     token = current_token().native_token
     if isinstance(token, asyncio.AbstractEventLoop):
         return token.call_soon_threadsafe

@@ -1,4 +1,4 @@
-"""What a store must do, whatever is behind it. Each contract has one test suite that runs on every backend."""
+"""Contracts of result caches and result stores, independent of the backend; one test suite runs on every backend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ type JobStatus = Literal["running", "succeeded", "failed", "cancelled", "interru
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReport:
-    """A finished analysis as it is kept and answered.
+    """A finished analysis as stored and returned.
 
     Attributes:
         analysis_id: digest of the analysis key (data, normalised request, code version).
         dataset_id: the data set that was analysed.
         created_at: when it was computed, ISO 8601 in UTC.
         status: `ok`, `warning` or `failed`, for listings.
-        verdict: of the decision, for listings.
+        verdict: verdict of the decision, for listings.
         primary: name of the primary estimate, for listings.
         estimate: the primary estimate, for listings.
         report: the report without its provenance, canonical JSON bytes.
-        provenance: where the numbers come from, canonical JSON bytes.
+        provenance: origin of the numbers, canonical JSON bytes.
         figures: figure name to Vega-Lite specification, canonical JSON bytes.
         digest: BLAKE2b digest of the report's bytes, hexadecimal.
     """
@@ -44,18 +44,18 @@ class StoredReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRecord:
-    """A data set as the registry knows it.
+    """A data set as registered.
 
     Attributes:
         dataset_id: digest of its bytes, or the name of a built-in sample.
         digest: digest of its bytes and of any read options that are not the default.
-        name: what its owner calls it.
+        name: name given by the owner.
         rows: number of rows.
         columns: number of columns.
         size_bytes: size of the upload.
         created_at: when it was first uploaded, ISO 8601 in UTC.
         sample: whether it is built in.
-        description: everything else that clients are told, JSON bytes.
+        description: all other fields of the data set that clients receive, JSON bytes.
     """
 
     dataset_id: str
@@ -71,16 +71,16 @@ class DatasetRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """An analysis in the background as the store knows it.
+    """A background analysis as stored.
 
     Attributes:
-        job_id: random.
-        dataset_id: what it analyses.
-        status: where it stands; `interrupted` where the engine that ran it is gone.
-        created_at: when it began, ISO 8601 in UTC.
-        finished_at: when it ended, the same; None while it runs, and where nobody saw it end.
-        analysis_id: the report's, where it succeeded.
-        problem: why it failed, JSON bytes.
+        job_id: random identifier.
+        dataset_id: the data set under analysis.
+        status: current status; `interrupted` if the engine that ran the job has exited.
+        created_at: when it started, ISO 8601 in UTC.
+        finished_at: when it ended, ISO 8601 in UTC; None while it runs, and if no engine recorded the end.
+        analysis_id: id of the report, if it succeeded.
+        problem: reason of the failure, JSON bytes.
     """
 
     job_id: str
@@ -94,11 +94,11 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page[Item]:
-    """A part of a listing, newest first.
+    """One page of a listing, newest first.
 
     Attributes:
         items: the rows of this page.
-        next: give it as `before` for the following page; None on the last.
+        next: cursor to pass as `before` for the following page; None on the last.
     """
 
     items: Sequence[Item]
@@ -106,45 +106,45 @@ class Page[Item]:
 
 
 class ResultCache(Protocol):
-    """Finished reports, near at hand, and claims of names. Losing any of it changes speed alone.
+    """Cache of finished reports, and short leases by name. A loss of any entry affects speed only.
 
-    No method raises for a cache that is down or a value that is damaged: the former holds nothing, and the latter is
-    a miss.
+    Only `erase` and `ping` raise if the cache is down: otherwise a cache that is down is empty, and a damaged value
+    is a miss.
     """
 
     async def get(self, analysis_id: str) -> StoredReport | None:
-        """The report, or None where it is not held."""
+        """Return the cached report, or None on a miss."""
         ...
 
     async def put(self, report: StoredReport) -> None:
-        """Hold the report for a while; may drop others, or this one."""
+        """Cache the report for a limited time; may evict other reports, or this one."""
         ...
 
     async def discard(self, analysis_id: str) -> None:
-        """Hold it no longer."""
+        """Remove the report from the cache."""
         ...
 
     async def erase(self, analysis_ids: Sequence[str]) -> None:
-        """Hold none of these reports any longer, for every engine that shares the cache.
+        """Remove these reports from the cache, for every engine that shares it.
 
         Raises:
-            StoreUnavailable: the cache cannot be reached, so that it may still hold them.
+            StoreUnavailable: the cache cannot be reached, so it may still hold them.
         """
         ...
 
     async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
-        """Claim this name for a while, or prolong the claim; whether the token has it now.
+        """Acquire or renew the lease of this name; return whether the token holds it now.
 
-        A claim that is neither prolonged nor released ends by itself. Where the cache is down everybody has it.
+        A lease that is neither renewed nor released expires. If the cache is down every caller gets the lease.
         """
         ...
 
     async def release(self, analysis_id: str, *, token: str) -> None:
-        """Give the turn back, if the token has it."""
+        """Release the lease if the token holds it."""
         ...
 
     async def ping(self) -> None:
-        """Nothing, if the cache answers.
+        """Check that the cache answers.
 
         Raises:
             StoreUnavailable: it does not.
@@ -153,114 +153,114 @@ class ResultCache(Protocol):
 
 
 class ResultStore(Protocol):
-    """Finished reports, the registry of data sets, and jobs, kept for good; and whose turn it is to compute a report.
+    """Durable store of finished reports, the data set registry and jobs; and of leases to compute a report.
 
-    Every method raises `StoreUnavailable` where the store cannot be reached, and leaves nothing half-done. A
-    cancellation ends the query on the server and gives the connection back or discards it. What is kept is text without
-    NUL; an id that is none is nobody's.
+    Every method raises `StoreUnavailable` if the store cannot be reached, and is atomic. A cancellation ends the query
+    on the server and returns the connection to the pool or discards it. Stored text is free of NUL; an id that is not
+    valid text matches no row.
     """
 
     async def save(self, report: StoredReport) -> bool:
-        """Keep the report unless one of its id is there already, and whole; whether this call inserted it."""
+        """Insert the report unless an intact one with its id is stored; return whether this call inserted it."""
         ...
 
     async def load(self, analysis_id: str) -> StoredReport | None:
-        """The report of this id, if it is kept.
+        """Return the report with this id, or None.
 
         Raises:
-            StoreUnavailable: also where its bytes no longer have its digest.
+            StoreUnavailable: also if its bytes do not match its digest.
         """
         ...
 
     async def reports(
         self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
     ) -> Page[StoredReport]:
-        """Reports, newest first, without their bodies (`report`, `provenance` and `figures` are empty)."""
+        """Return reports, newest first, without their bodies (`report`, `provenance` and `figures` are empty)."""
         ...
 
     async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the ids that are kept."""
+        """Return the subset of the ids that are stored."""
         ...
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Remove reports; the ids of those that were there. An engine that holds one in memory learns of it."""
+        """Delete reports; return the ids of those that existed. Engines that cache one in memory are notified."""
         ...
 
     async def expired_reports(self, *, before: str, limit: int) -> Sequence[str]:
-        """Ids of reports computed before a time, oldest first, unless a job that ended since then refers to them.
+        """Return ids of reports computed before a time, oldest first, unless a job that ended since refers to them.
 
         Args:
             before: ISO 8601 in UTC.
-            limit: how many at most.
+            limit: maximum number of ids.
         """
         ...
 
     async def register(self, record: DatasetRecord) -> DatasetRecord:
-        """Enter the data set unless its id is there already; the row as it now stands."""
+        """Insert the data set unless its id is registered; return the current row."""
         ...
 
     async def dataset(self, dataset_id: str) -> DatasetRecord | None:
-        """The data set of this id, if it is registered."""
+        """Return the data set with this id, or None if it is not registered."""
         ...
 
     async def datasets(self) -> Sequence[DatasetRecord]:
-        """Every data set: samples first, then newest first."""
+        """Return every data set: samples first, then newest first."""
         ...
 
     async def forget(self, dataset_id: str) -> bool:
-        """Strike the data set from the registry; whether it was there. Its reports stay."""
+        """Delete the data set from the registry; return whether it was there. Its reports stay."""
         ...
 
     async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
-        """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`.
+        """Insert or update the job. A final status is never overwritten, except `interrupted`.
 
         Args:
             job: the job.
             owner: the engine that runs it.
-            seconds: how long it counts as running without `renew_jobs`.
+            seconds: duration of the lease: how long the job counts as running without `renew_jobs`.
         """
         ...
 
     async def renew_jobs(self, owner: str, *, seconds: float) -> int:
-        """Say that the owner still runs its jobs; how many those are."""
+        """Renew the leases of the owner's running jobs; return the number of jobs."""
         ...
 
     async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
-        """Mark what the owner ran as interrupted; how many jobs those were.
+        """Mark the running jobs of the owner as interrupted; return the number of jobs.
 
         Args:
-            owner: the engine, which is gone, or does not run this job.
+            owner: an engine that has exited, or that does not run this job.
             finished_at: ISO 8601 in UTC.
-            job_id: only this job; all if absent.
+            job_id: only this job; all jobs if None.
         """
         ...
 
     async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
-        """Strike jobs that ended long ago; how many those were. One that has not ended is never struck.
+        """Delete jobs that ended long ago; return the number of jobs. A job that has not ended is never deleted.
 
-        A job that nobody has renewed for a day is written down as interrupted now, and goes when that is long ago.
-        Turns that have ended by themselves go as well.
+        A job whose lease expired a day ago is marked as interrupted now, and deleted later. Expired leases of
+        computations are deleted as well.
 
         Args:
-            ended_before: ISO 8601 in UTC; what ended earlier goes.
-            most: how many ended jobs stay, the latest ones.
+            ended_before: ISO 8601 in UTC; jobs that ended earlier are deleted.
+            most: how many ended jobs to keep, the latest ones.
             now: ISO 8601 in UTC.
         """
         ...
 
     async def job(self, job_id: str) -> JobRecord | None:
-        """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
+        """Return the job with this id, or None; its status is `interrupted` if its lease has expired."""
         ...
 
     async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
-        """Take the turn to compute something for a while, or prolong it; whether the token has it now.
+        """Acquire or renew the lease to compute a key; return whether the token holds it now.
 
-        A turn that is neither prolonged nor released ends by itself, on the clock of the store.
+        A lease that is neither renewed nor released expires, on the clock of the store.
         """
         ...
 
     async def release_turn(self, key: str, *, token: str) -> None:
-        """Give the turn back, if the token has it."""
+        """Release the lease if the token holds it."""
         ...
 
     async def jobs(
@@ -271,25 +271,25 @@ class ResultStore(Protocol):
         limit: int = 50,
         before: str | None = None,
     ) -> Page[JobRecord]:
-        """Jobs, newest first, with the status that `job` gives them."""
+        """Return jobs, newest first, with the same status as `job`."""
         ...
 
     async def delete_job(self, job_id: str) -> bool:
-        """Remove the record of a job that does not run; whether this call did."""
+        """Delete the record of a job that is not running; return whether this call did."""
         ...
 
     async def delete_jobs_of(self, dataset_id: str) -> int:
-        """Remove the records of all jobs on a data set that do not run; how many those were."""
+        """Delete the records of all jobs on a data set that are not running; return their number."""
         ...
 
     async def ping(self) -> None:
-        """Nothing, if the store answers."""
+        """Check that the store answers."""
         ...
 
     async def migrate(self) -> int:
-        """Bring the schema to the newest step; how many steps that took. Several may do it at once."""
+        """Apply the pending schema migrations; return their number. Safe to call concurrently."""
         ...
 
     async def migrations(self) -> Sequence[MigrationStatus]:
-        """Every step of the schema that this code knows, in order."""
+        """Return every schema migration that this code knows, in order."""
         ...

@@ -1,4 +1,4 @@
-"""What the operating system says of a disk, in words for whoever has to make room on it or to mount it again."""
+"""Disk errors and free space, translated into errors that an operator can act on."""
 
 import errno
 import fcntl
@@ -13,9 +13,9 @@ from cqox.storage.private import private_folder
 
 __all__ = [
     "LEAST_FREE_BYTES",
-    "alone",
     "check_disk",
     "check_room",
+    "exclusive_lock",
     "is_disk_fault",
     "is_full",
     "unavailable",
@@ -23,10 +23,10 @@ __all__ = [
 ]
 
 LEAST_FREE_BYTES = 64 * 2**20
-"""Below this much space, or a twentieth of a small disk, the disk of a data directory is as good as full."""
+"""The disk of a data directory counts as full below this much free space, or below a twentieth of a small disk."""
 
 _LEAST_FREE_SHARE = 20
-_MAKE_ROOM = "Delete data sets or analyses, or make room on that disk."
+_MAKE_ROOM = "Delete data sets or analyses, or free space on that disk."
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -34,33 +34,32 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 
 
 def is_full(error: OSError) -> bool:
-    """Whether there was no room on the disk."""
+    """Return whether the error is that the disk is full."""
     return error.errno in _FULL
 
 
 def is_disk_fault(error: OSError) -> bool:
-    """Whether the disk is at fault, full or not to be written to, and not what was asked of it."""
+    """Return whether the disk is at fault (full, read-only or failing) rather than the request."""
     return error.errno in _FULL | _CLOSED or error.errno == errno.EIO
 
 
 def unavailable(error: OSError) -> StoreUnavailable:
-    """The failure of a file operation in the data directory, as a caller can act on it; no path is named."""
+    """Translate a failed file operation in the data directory into an error without paths."""
     said = os.strerror(error.errno).lower() if error.errno else str(error)
     if error.errno in _FULL:
-        return StorageFull(f"The disk of the data directory is full ({said}): nothing was kept. {_MAKE_ROOM}")
+        return StorageFull(f"The disk of the data directory is full ({said}): nothing was stored. {_MAKE_ROOM}")
     if error.errno in _CLOSED:
-        return StoreUnavailable(f"The data directory cannot be written to ({said}): nothing was kept.")
+        return StoreUnavailable(f"The data directory cannot be written to ({said}): nothing was stored.")
     if error.errno in _GONE:
         return StoreUnavailable(
-            f"The data directory is gone, or is another one ({said}); its engine has to be started anew once it is "
-            "back."
+            f"The data directory is missing or was replaced ({said}); restart its engine once it is back."
         )
     return StoreUnavailable(f"The data directory cannot be used ({said}).")
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Within it no other engine on the volume is within it for the same folder."""
+def exclusive_lock(folder: Path) -> Iterator[None]:
+    """Hold the exclusive lock of a folder across all engines on the volume."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -70,16 +69,16 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def check_disk(folder: Path, reserve_bytes: int | None = None, *, ballast_bytes: int = 0) -> None:
-    """Nothing, if files can be written into this folder and there is room for some.
+    """Check that files can be written into this folder and that space is left.
 
     Args:
         folder: the folder.
         reserve_bytes: see `check_room`.
-        ballast_bytes: the same.
+        ballast_bytes: see `check_room`.
 
     Raises:
-        OSError: they cannot.
-        StorageFull: there is hardly any room.
+        OSError: the folder is not writable.
+        StorageFull: free space is below the reserve.
     """
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"?")
@@ -89,18 +88,18 @@ def check_disk(folder: Path, reserve_bytes: int | None = None, *, ballast_bytes:
 def check_room(
     folder: Path, reserve_bytes: int | None = None, *, wanted_bytes: int = 0, ballast_bytes: int = 0
 ) -> None:
-    """Nothing, if the disk of this folder would keep its reserve.
+    """Check that the disk of this folder keeps its reserve after a write.
 
     Args:
         folder: the folder.
-        reserve_bytes: what is left free for deletions and for the end of what has begun; `LEAST_FREE_BYTES` if absent.
-            Up to that it is a twentieth of the disk at most, so that a small one can be used.
-        wanted_bytes: what is about to be written.
-        ballast_bytes: what the ballast lacks, which is not in the reserve.
+        reserve_bytes: space that stays free for deletions and for running work; `LEAST_FREE_BYTES` if None, but at
+            most a twentieth of the disk, so that a small one can be used.
+        wanted_bytes: size of the planned write.
+        ballast_bytes: missing part of the ballast, which the reserve does not include.
 
     Raises:
-        OSError: the folder is gone.
-        StorageFull: it would not.
+        OSError: the folder is missing.
+        StorageFull: the reserve would be used.
     """
     reserve = LEAST_FREE_BYTES if reserve_bytes is None else reserve_bytes
     about = os.statvfs(folder)
@@ -109,25 +108,25 @@ def check_room(
         reserve = min(reserve, about.f_blocks * about.f_frsize // _LEAST_FREE_SHARE)
     ballast = ballast_bytes if reserve else 0
     if free - wanted_bytes < reserve + ballast:
-        raise StorageFull(_without_room(free=free, wanted=wanted_bytes, reserve=reserve, ballast=ballast))
+        raise StorageFull(_shortage(free=free, wanted=wanted_bytes, reserve=reserve, ballast=ballast))
 
 
-def _without_room(*, free: int, wanted: int, reserve: int, ballast: int) -> str:
-    state = "has no room for that" if wanted else "is nearly full" if free else "is full"
+def _shortage(*, free: int, wanted: int, reserve: int, ballast: int) -> str:
+    state = "has no space for that" if wanted else "is nearly full" if free else "is full"
     shares = [f"{_size(free)} are free" if free else "nothing is free"]
     if wanted:
         shares.append(f"{_size(wanted)} are to be written")
     if reserve:
         shares.append(f"{_size(reserve)} must stay free (CQOX_DISK_RESERVE_BYTES)")
     if ballast:
-        shares.append(f"{_size(ballast)} are to be set aside for deletions")
+        shares.append(f"{_size(ballast)} are to be reserved for deletions")
     *first, last = shares
     listed = f"{', '.join(first)} and {last}" if first else last
     return f"The disk of the data directory {state}: {listed}. {_MAKE_ROOM}"
 
 
 def _size(size_bytes: int) -> str:
-    """Return the size in the unit that shows it with one to three digits before the point."""
+    """Format a size in the unit that gives one to three digits before the decimal point."""
     size, unit = float(size_bytes), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if size < 1000:
@@ -137,17 +136,17 @@ def _size(size_bytes: int) -> str:
 
 
 def usable_directory(folder: Path, *, setting: str) -> None:
-    """Nothing, if the folder is there, or could be made, and a process that starts on it has something to do.
+    """Check that the folder exists or can be created, and that a process can serve from it.
 
-    A full disk is no reason not to start: it can be read, and cleared. Nor is a folder that takes no writes where data
-    sets are in it.
+    A full disk does not prevent a start: its data can be read and deleted. Neither does a read-only folder that
+    contains data sets.
 
     Args:
         folder: the folder.
-        setting: by which name another one is chosen.
+        setting: name of the setting that chooses another folder.
 
     Raises:
-        ValueError: it cannot be used, in one line.
+        ValueError: it cannot be used; the message is one line.
     """
     try:
         private_folder(folder, parents=True, exist_ok=True)
@@ -160,5 +159,5 @@ def usable_directory(folder: Path, *, setting: str) -> None:
             return
         said = os.strerror(error.errno).lower() if error.errno else str(error)
         raise ValueError(
-            f"the data directory {folder} cannot be used ({said}); choose one that can be written to by {setting}"
+            f"the data directory {folder} cannot be used ({said}); choose a writable one with {setting}"
         ) from error

@@ -1,4 +1,4 @@
-"""Single operations on files and folders that the standard library has in parts only."""
+"""File and folder operations that the standard library offers only in parts."""
 
 import os
 import shutil
@@ -10,13 +10,13 @@ __all__ = ["link_or_copy", "remove", "stamp", "sync"]
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
-    """What changes whenever the content of a file does: inode, size and time."""
+    """Return inode, size and modification time, which change with the content of a file."""
     about = path.stat()
     return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def link_or_copy(name: str, target: Path, folder: int) -> None:
-    """Give a file of an open folder another name, or copy it where the file system has no hard links."""
+    """Hard-link a file of an open folder, or copy it if the file system has no hard links."""
     try:
         os.link(name, target, src_dir_fd=folder)
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def link_or_copy(name: str, target: Path, folder: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Flush a file, or the entries of a folder, to the disk (`fsync`)."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -38,5 +38,5 @@ def sync(path: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and what is in it, as far as the disk lets it."""
+    """Remove a folder and its content as far as the disk permits."""
     shutil.rmtree(folder, ignore_errors=True)

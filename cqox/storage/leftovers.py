@@ -1,7 +1,7 @@
-"""What a data directory holds that nobody needs, and the data sets that take their reports along.
+"""Leftovers in a data directory, and markers of erased data sets whose reports are deleted with them.
 
-An erasure is a file named for the data set: a computation that was under way when the data set was erased would
-otherwise leave its report behind, as would an engine that was killed in the middle of erasing hundreds of them.
+A marker is a file named for the data set. Without it, a computation that was running when the data set was erased would
+leave its report, as would an engine that was killed half-way through erasing hundreds of reports.
 """
 
 import shutil
@@ -18,31 +18,31 @@ _DELETED_SECONDS = 600.0
 
 
 class Erasures:
-    """The data sets that were erased of late.
+    """Markers of recently erased data sets.
 
     Args:
-        folder: where they are noted; created with the first of them.
+        folder: the folder of the markers; created with the first one.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def begin(self, dataset_id: str) -> None:
-        """Note that the data set is erased now.
+        """Mark the data set as erased now.
 
         Raises:
-            OSError: the disk does not take the note.
+            OSError: the disk rejects the marker.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._folder / dataset_id).touch(mode=0o600)
 
     def end(self, dataset_id: str) -> None:
-        """Forget it: the data set was uploaded again, or there is nothing left to come."""
+        """Remove the marker: the data set was uploaded again, or no further report can appear."""
         with suppress(OSError):
             (self._folder / dataset_id).unlink(missing_ok=True)
 
     def all(self) -> Mapping[str, float]:
-        """Those that may still leave reports behind, and how many seconds ago they began; older ones are forgotten."""
+        """Return the erased data sets that may still get reports, with the age in seconds; remove older markers."""
         found = dict[str, float]()
         with suppress(OSError):
             for path in sorted(self._folder.iterdir()):
@@ -55,16 +55,16 @@ class Erasures:
 
 
 def sweep(root: Path, kinds: Sequence[str], known: Callable[[], Collection[str]], *, own: str) -> int:
-    """Remove what is of processes that never announced themselves or are forgotten, and deletions that failed.
+    """Remove entries of processes without a known liveness lock, and deletions that failed.
 
     Args:
         root: the data directory.
         kinds: folders in it whose entries are named for their process.
-        known: the processes that live or will be buried; asked once the entries have been listed.
-        own: this process, whose own deletions are removed where they failed.
+        known: returns the processes that live or are still to be reclaimed; called after the entries are listed.
+        own: name of this process, whose own failed deletions are removed.
 
     Returns:
-        How many entries were removed.
+        Number of entries removed.
     """
     entries = [path for kind in kinds for path in _entries(root / kind)]
     living = known()
@@ -85,7 +85,7 @@ def _entries(folder: Path) -> Sequence[Path]:
 
 
 def _age(path: Path) -> float:
-    # A rename does not change the time of what is renamed, but the change of its name does.
+    # A rename keeps the modification time (mtime) and updates the change time (ctime).
     try:
         return time.time() - path.stat().st_ctime
     except OSError:

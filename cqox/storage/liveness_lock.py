@@ -1,6 +1,6 @@
-"""Whether a process that announced itself on a volume still lives, as every process on that volume can see.
+"""Liveness of the processes on a volume, by a file lock that each of them holds.
 
-The kernel keeps a lock on a file for as long as the process lives, however it ends. Nobody has to renew anything.
+The kernel releases the lock when the process exits, in any way. No heartbeat is needed.
 """
 
 import fcntl
@@ -12,18 +12,18 @@ from pathlib import Path
 
 from cqox.storage.private import private_folder
 
-__all__ = ["Presence"]
+__all__ = ["LivenessLock"]
 
 
-class Presence:
-    """One announced life; it ends with `close`, or with the process.
+class LivenessLock:
+    """Liveness lock of one process, held until `close` or the exit of the process.
 
     Args:
-        folder: where all announce themselves; created where there is none.
-        owner: the name of this life, which was never used; a random one if empty.
+        folder: folder of the lock files; created if missing.
+        owner: unique name of this process, never used before; random if empty.
 
     Attributes:
-        owner: the name of this life, never used twice.
+        owner: unique name of this process.
     """
 
     def __init__(self, folder: Path, owner: str = "") -> None:
@@ -31,7 +31,7 @@ class Presence:
         self._folder = folder
         self.owner = owner or secrets.token_hex(8)
         self._path = folder / self.owner
-        # Locked before it gets its name, so that nobody ever sees it unlocked.
+        # Locked before the rename, so that no process ever sees it unlocked.
         scratch = folder / f".{self.owner}"
         self._handle = os.open(scratch, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -42,29 +42,29 @@ class Presence:
             raise
 
     def close(self) -> None:
-        """End it, leaving nothing behind."""
+        """Release the lock and remove its file."""
         if self._handle >= 0:
             with suppress(OSError):
                 self._path.unlink()
             os.close(self._handle)
             self._handle = -1
 
-    def lives(self, owner: str) -> bool:
-        """Whether the life of this name goes on; False for a name that nobody here has announced."""
+    def is_alive(self, owner: str) -> bool:
+        """Return whether a process holds the lock of this name; False for an unknown name."""
         return not self._is_dead(owner) and (self._folder / owner).exists()
 
     def known(self) -> frozenset[str]:
-        """Every life that was announced, ended or not, and is not buried."""
+        """Return every owner with a lock file, dead ones included."""
         return frozenset(path.name.removeprefix(".") for path in self._folder.iterdir())
 
-    def departed(self) -> Iterator[str]:
-        """The lives that ended without `close`, each until `bury`."""
+    def dead_owners(self) -> Iterator[str]:
+        """Yield the owners that exited without `close`, each until `forget`."""
         for path in sorted(self._folder.iterdir()):
             if not path.name.startswith(".") and self._is_dead(path.name):
                 yield path.name
 
-    def bury(self, owner: str) -> bool:
-        """Forget a departed life; whether nobody else has."""
+    def forget(self, owner: str) -> bool:
+        """Remove the lock file of a dead owner; return False if another process did."""
         try:
             (self._folder / owner).unlink()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What lies beside the files of a data set: its record, and the digest of every file."""
+"""Manifest of a data set: its record, and the digest of every file."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Manifest:
     """The manifest of one data set.
 
     Attributes:
-        record: the data set as the registry should know it.
+        record: the data set as it should be registered.
         digests: file name to BLAKE2b digest, for every file but the manifest.
     """
 
@@ -27,13 +27,13 @@ class Manifest:
 
 
 def digest_of(path: Path) -> str:
-    """BLAKE2b of a file's bytes, 32 hexadecimal characters."""
+    """Return the BLAKE2b digest of a file, 32 hexadecimal characters."""
     with path.open("rb") as file:
         return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
 
 
 def write_manifest(folder: Path, record: DatasetRecord) -> None:
-    """Describe the files that are in the folder now."""
+    """Write the manifest of the files that are in the folder now."""
     values = asdict(record) | {"description": record.description.decode()}
     digests = {path.name: digest_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     content = {"record": values, "digests": digests}
@@ -41,7 +41,7 @@ def write_manifest(folder: Path, record: DatasetRecord) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest in the folder; None where there is none or it cannot be read."""
+    """Return the manifest in the folder; None if it is missing or unreadable."""
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         values = content["record"]

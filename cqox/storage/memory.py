@@ -1,4 +1,4 @@
-"""The result cache of one process."""
+"""Result cache in the memory of one process (LRU, bounded in bytes)."""
 
 import sys
 import time
@@ -10,19 +10,19 @@ from cqox.storage.contracts import StoredReport
 __all__ = ["MemoryCache"]
 
 _ENTRY_BYTES = 250
-"""What an entry costs apart from the report: its places in the dictionaries, its key, and the number of its size."""
+"""Overhead of an entry in addition to the report: dictionary slots, key and stored size, in bytes."""
 _BLOCK_BYTES = 16
-"""What the allocator adds to each block of memory."""
+"""Overhead of the allocator per block of memory, in bytes."""
 _MANY_CLAIMS = 1_024
 
 
 class MemoryCache:
-    """Keeps the reports that were used last, up to a total size.
+    """LRU cache of reports, bounded by total size.
 
     Args:
-        max_bytes: the memory that all that is held may take, in bytes: whole objects, and not their text alone.
-        epoch: a number that is another one once the store has lost or deleted some of what it kept; nothing of before
-            is held then.
+        max_bytes: bound on the memory of all entries, in bytes: whole objects rather than their text only.
+        epoch: returns a number that changes once the store has lost or deleted reports; entries of an earlier epoch
+            are dropped.
     """
 
     def __init__(self, *, max_bytes: int = 256 * 1024 * 1024, epoch: Callable[[], int] = lambda: 0) -> None:
@@ -38,16 +38,16 @@ class MemoryCache:
 
     @property
     def size_bytes(self) -> int:
-        """How much memory is held now."""
+        """Memory of all entries now, in bytes."""
         return self._bytes
 
     @property
     def ids(self) -> Sequence[str]:
-        """Of the reports that are held, the one used longest ago first."""
+        """Ids of the cached reports, least recently used first."""
         return list(self._held)
 
     async def get(self, analysis_id: str) -> StoredReport | None:
-        """The report, now the one used last; None where it is not held."""
+        """Return the report and mark it as most recently used; None on a miss."""
         epoch = self._epoch()
         if self._of_epoch != epoch:
             self._of_epoch, self._bytes = epoch, 0
@@ -59,7 +59,7 @@ class MemoryCache:
         return held[0]
 
     async def put(self, report: StoredReport) -> None:
-        """Hold the report, dropping those used longest ago; one larger than the whole cache is not held."""
+        """Cache the report and evict the least recently used; a report larger than the cache is not cached."""
         await self.discard(report.analysis_id)
         size = _size(report)
         if size > self._max_bytes:
@@ -71,36 +71,36 @@ class MemoryCache:
             self._bytes -= dropped
 
     async def discard(self, analysis_id: str) -> None:
-        """Hold it no longer."""
+        """Remove the report from the cache."""
         held = self._held.pop(analysis_id, None)
         if held is not None:
             self._bytes -= held[1]
 
     async def erase(self, analysis_ids: Sequence[str]) -> None:
-        """Hold none of these reports any longer."""
+        """Remove these reports from the cache."""
         for analysis_id in analysis_ids:
             await self.discard(analysis_id)
 
     async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
-        """Take the turn to compute this report for a while, or prolong it; whether the token has it now."""
+        """Acquire or renew the lease to compute this report; return whether the token holds it now."""
         holder, until = self._claims.get(analysis_id, (token, 0.0))
         now = time.monotonic()
         if holder != token and until > now:
             return False
         self._claims[analysis_id] = (token, now + seconds)
         if len(self._claims) > self._most_claims:
-            # Those that nobody has prolonged or released are over; a look at all is made once for as many new ones.
+            # Drop expired leases; the threshold doubles, so the scan is amortised over as many new leases.
             self._claims = {key: claim for key, claim in self._claims.items() if claim[1] > now}
             self._most_claims = max(_MANY_CLAIMS, 2 * len(self._claims))
         return True
 
     async def release(self, analysis_id: str, *, token: str) -> None:
-        """Give the turn back, if the token has it."""
+        """Release the lease if the token holds it."""
         if self._claims.get(analysis_id, ("", 0.0))[0] == token:
             del self._claims[analysis_id]
 
     async def ping(self) -> None:
-        """Nothing: it is there."""
+        """Do nothing: the cache is in this process."""
 
 
 def _size(report: StoredReport) -> int:

@@ -1,4 +1,4 @@
-"""What goes around every call of a store: a circuit, and a limit in time; around the connection, another attempt."""
+"""Resilience policies of store calls: circuit breaker and timeout, and retries where they are requested."""
 
 from cqox.errors import AttemptTimeout
 from cqox.resilience import CircuitBreaker, Policy, Retry, database_timeout, is_database_error
@@ -10,27 +10,26 @@ RECOVERY_SECONDS = 5.0
 
 
 def store_circuit(name: str, *, recovery_seconds: float = RECOVERY_SECONDS) -> CircuitBreaker:
-    """The circuit of one store.
+    """Return the circuit breaker of one store.
 
-    Only what time may cure opens it: a full disk or a database that takes no writes must not end the reads.
+    Only outages that may recover open it: a full disk or a read-only database must not stop reads.
 
     Args:
-        name: what rejections call it, and with `breaker` behind it the admin routes, where the name is the policy's.
-        recovery_seconds: how long it leaves the store alone once it is open.
+        name: name of the circuit in rejections and, with the suffix `breaker`, in the admin routes, where the policy
+            has the bare name.
+        recovery_seconds: how long the circuit stays open before a probe.
     """
-    return CircuitBreaker(
-        name, _FAILURES_IN_A_ROW, recovery_seconds, failures=_says_that_it_is_away, key=f"{name} breaker"
-    )
+    return CircuitBreaker(name, _FAILURES_IN_A_ROW, recovery_seconds, failures=_is_outage, key=f"{name} breaker")
 
 
 def store_policy(circuit: CircuitBreaker, *, name: str = "", seconds: float = 10.0, attempts: int = 1) -> Policy:
-    """The policy of the calls of one store.
+    """Return the policy of the calls of one store.
 
     Args:
-        circuit: of the store.
-        name: what the admin routes call it; that of the circuit if empty.
-        seconds: the limit of a call, all its attempts together.
-        attempts: how often a call may be made; every method of a store may be repeated.
+        circuit: circuit breaker of the store.
+        name: name in the admin routes; that of the circuit if empty.
+        seconds: timeout of a call, all attempts included.
+        attempts: maximum attempts per call; every method of a store is idempotent.
     """
     name, limit = name or circuit.name, database_timeout(seconds)
     if attempts == 1:
@@ -39,5 +38,5 @@ def store_policy(circuit: CircuitBreaker, *, name: str = "", seconds: float = 10
     return Policy(name, circuit, limit, retry)
 
 
-def _says_that_it_is_away(error: Exception) -> bool:
+def _is_outage(error: Exception) -> bool:
     return isinstance(error, AttemptTimeout) or is_database_error(error)

@@ -1,4 +1,4 @@
-"""How busy the connections of a store are, for whoever measures it."""
+"""Utilisation of a store's connection pool, for metrics."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ __all__ = ["PoolUse"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolUse:
-    """The connections of one pool at one moment.
+    """Utilisation of one connection pool at one moment.
 
     Attributes:
-        name: of the pool.
-        used: how many a call has.
-        idle: how many are open and wait for a call.
-        limit: how many there may be.
-        waiting: how many calls wait for one.
+        name: name of the pool.
+        used: connections in use by a call.
+        idle: open connections that wait for a call.
+        limit: maximum number of connections.
+        waiting: calls that wait for a connection.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Folders of mode 0700 and files of 0600, whatever the umask of the process, and older ones brought to that.
+"""Owner-only permissions in a data directory: folders of mode 0700 and files of 0600, independent of the umask.
 
-The root of a data directory shields all below it, so it is tightened before anything else. What lies below is walked
-later, by name relative to an open folder, and changed through a descriptor, so that nobody can put a link in its place
-meanwhile. Symbolic links are not followed; what belongs to other users, and what is another volume mounted below, such
-as that of a secret, is left as it is.
+The root of a data directory protects everything below it, so it is tightened first. The rest is walked later, by name
+relative to an open folder, and changed through a descriptor, so that no other process can substitute a link. Symbolic
+links are not followed. Files of other users and other volumes mounted below, such as that of a secret, stay as they
+are.
 """
 
 import os
@@ -20,7 +20,7 @@ __all__ = ["private_folder", "private_opener", "tighten", "tighten_one"]
 _FOLDER, _FILE = 0o700, 0o600
 _OTHERS = 0o7077
 _MOUNTS = Path("/proc/self/mountinfo")
-# To look names up in a folder that need not be readable.
+# For lookups in a folder without read permission.
 _NAMES_ONLY = os.O_PATH if sys.platform == "linux" else 0
 _MOST_DEPTH = 32
 _YIELD_EVERY = 64
@@ -28,7 +28,7 @@ _logger = getLogger("cqox.storage")
 
 
 def private_folder(folder: Path, *, parents: bool = False, exist_ok: bool = False) -> None:
-    """Create a folder that only this user can enter, as `Path.mkdir`; one that is there keeps its mode."""
+    """Create a folder that only this user can enter, like `Path.mkdir`; an existing one keeps its mode."""
     folder.mkdir(_FOLDER, parents=parents, exist_ok=exist_ok)
 
 
@@ -38,15 +38,15 @@ def private_opener(path: str, flags: int) -> int:
 
 
 def tighten_one(path: Path) -> None:
-    """Take one folder, file or socket from all other users; nothing where it is not ours, a link or not there."""
+    """Remove the access of other users to one folder, file or socket; skip foreign files, links and missing paths."""
     with suppress(OSError), _opened(path.absolute().parent, flags=_NAMES_ONLY) as folder:
         _Walk(frozenset()).fix(path.name, folder, path.name)
 
 
 def tighten(root: Path) -> None:
-    """Take everything of ours in a data directory from all other users; the log says what could not be.
+    """Remove the access of other users to everything in a data directory; log what could not be changed.
 
-    Looks at every file: call it in a thread. Never raises for what it finds.
+    Visits every file: call it in a thread. Never raises for what it finds.
     """
     root = Path(os.path.realpath(root))
     tighten_one(root)
@@ -54,21 +54,24 @@ def tighten(root: Path) -> None:
     with suppress(OSError), _opened(root) as top:
         walk.walk(top, "")
     for count, first, why in (
-        (walk.foreign, walk.first_foreign, "another user owns them, who has to be changed"),
-        (walk.failed, walk.first_failed, "the file system takes no others"),
+        (walk.foreign, walk.first_foreign, "another user owns them and must change them"),
+        (walk.failed, walk.first_failed, "the file system does not support other modes"),
     ):
         if count:
             _logger.warning(
-                "Modes in the data directory that let other users in: %d, such as that of '%s'; %s.", count, first, why
+                "Modes in the data directory that permit access by other users: %d, such as that of '%s'; %s.",
+                count,
+                first,
+                why,
             )
 
 
 class _Walk:
-    """One look at a data directory.
+    """One walk through a data directory.
 
     Attributes:
-        foreign: how many files and folders belong to other users, and the first of them by name.
-        failed: how many could not be changed, likewise.
+        foreign: number of files and folders of other users; `first_foreign` is the path of the first.
+        failed: number of those that could not be changed; `first_failed` likewise.
     """
 
     def __init__(self, mounted: frozenset[str]) -> None:
@@ -82,17 +85,17 @@ class _Walk:
             names = [entry.name for entry in entries]
         for number, name in enumerate(names):
             if number % _YIELD_EVERY == 0:
-                # The event loop waits for the interpreter's lock otherwise.
+                # Release the GIL, so that the event loop is not blocked.
                 time.sleep(0)
             path = f"{place}/{name}" if place else name
             if path not in self._mounted:
-                with suppress(OSError):  # gone meanwhile, or a folder that is not ours to open
+                with suppress(OSError):  # removed meanwhile, or a folder without permission
                     if self.fix(name, folder, path) and depth < _MOST_DEPTH:
                         with _opened(name, within=folder, flags=os.O_NOFOLLOW) as below:
                             self.walk(below, path, depth + 1)
 
     def fix(self, name: str, folder: int, path: str) -> bool:
-        """Tighten what has this name in the folder; whether it is a folder itself."""
+        """Tighten the entry of this name in the folder; return whether it is a folder itself."""
         about = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISLNK(about.st_mode):
             return False
@@ -116,7 +119,7 @@ def _tightened(name: str, folder: int, user: int) -> None:
         about = os.stat(name, dir_fd=folder, follow_symlinks=False)
         os.chmod(name, stat.S_IMODE(about.st_mode) & _FOLDER, dir_fd=folder, follow_symlinks=False)
         return
-    # A descriptor that opens sockets and pipes as well, waits for nobody and releases no lock when it is closed.
+    # O_PATH opens sockets and pipes as well, does not block, and releases no lock when it is closed.
     handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         about = os.fstat(handle)
@@ -136,10 +139,10 @@ def _opened(folder: Path | str, *, within: int | None = None, flags: int = 0) ->
 
 
 def _mounted_below(root: Path) -> Iterator[str]:
-    """Where other volumes are mounted in the folder, relative to it."""
+    """Yield the mount points of other volumes below the folder, relative to it."""
     with suppress(OSError):
         for line in _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-            # Blanks in a path are written as octal escapes.
+            # Whitespace in a path is written as octal escapes.
             place = line.split(" ")[4].replace(r"\040", " ").replace(r"\011", "\t").replace(r"\012", "\n")
             path = Path(place.replace(r"\134", "\\"))
             if path != root and path.is_relative_to(root):

@@ -1,4 +1,4 @@
-"""Records as rows: the columns of each table, in the order of the record's fields, for every SQL backend."""
+"""Conversion of records to rows for the SQL backends: the columns of each table, in the order of the fields."""
 
 import logging
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ __all__ = [
     "position",
     "report_of",
     "row_of",
-    "whole",
+    "verified",
 ]
 
 REPORT = (
@@ -32,91 +32,91 @@ REPORT = (
 DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description"
 JOB = "job_id, dataset_id, status, created_at, finished_at, analysis_id, problem"
 ABANDONED_SECONDS = 86_400.0
-"""How long after its last lease a job still counts as running for the row that is kept of it."""
+"""How long after the expiry of its lease the row of a job still says `running`, in seconds."""
 
 _logger = logging.getLogger("cqox.storage")
 
 
 def is_text(*texts: str | None) -> bool:
-    """Whether every database can hold the texts: nothing is there under an id that none can hold."""
+    """Return whether every database can store the texts; an id that cannot be stored matches no row."""
     given = [text for text in texts if text is not None]
     return not any("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text) for text in given)
 
 
 def row_of(record: StoredReport | DatasetRecord | JobRecord) -> tuple[object, ...]:
-    """The values of a record, in the order of its columns."""
+    """Return the values of a record, in the order of its columns."""
     return tuple(getattr(record, name) for name in record.__dataclass_fields__)
 
 
 def report_of(row: Sequence[object]) -> StoredReport:
-    """The report in a row of the columns `REPORT`."""
+    """Return the report in a row of the columns `REPORT`."""
     return StoredReport(**dict(zip(StoredReport.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A report as it was found in its row.
+    """A report as loaded from its row.
 
     Attributes:
-        report: what the row holds.
-        whole: whether its bytes are those that were kept.
+        report: content of the row.
+        is_intact: whether its bytes match its digest.
     """
 
     report: StoredReport
-    whole: bool
+    is_intact: bool
 
 
 def loaded(row: Sequence[object] | None) -> Loaded | None:
-    """The report in a row of the columns `REPORT`, its digest computed; None where there is no row."""
+    """Return the report in a row of the columns `REPORT` with its digest checked; None without a row."""
     if row is None:
         return None
     report = report_of(row)
     digest = blake2b(report.report, digest_size=len(report.digest) // 2 or 1).hexdigest()
-    return Loaded(report=report, whole=digest == report.digest)
+    return Loaded(report=report, is_intact=digest == report.digest)
 
 
-def whole(found: Loaded | None) -> StoredReport | None:
-    """The report, if there is one.
+def verified(found: Loaded | None) -> StoredReport | None:
+    """Return the report, or None.
 
     Raises:
-        StoreUnavailable: its bytes have another digest.
+        StoreUnavailable: its bytes do not match its digest.
     """
     if found is None:
         return None
-    if not found.whole:
+    if not found.is_intact:
         identity = found.report.analysis_id
-        _logger.error("The stored analysis %s is damaged: its bytes do not have its digest.", identity)
+        _logger.error("The stored analysis %s is damaged: its bytes do not match its digest.", identity)
         raise StoreUnavailable(f"The stored analysis {identity} is damaged.")
     return found.report
 
 
 def dataset_of(row: Sequence[object]) -> DatasetRecord:
-    """The data set in a row of the columns `DATASET`."""
+    """Return the data set in a row of the columns `DATASET`."""
     values = dict(zip(DatasetRecord.__dataclass_fields__, row, strict=True))
     values["sample"] = bool(values["sample"])
     return DatasetRecord(**values)  # type: ignore[arg-type]
 
 
 def job_of(row: Sequence[object]) -> JobRecord:
-    """The job in a row of the columns `JOB`."""
+    """Return the job in a row of the columns `JOB`."""
     return JobRecord(**dict(zip(JobRecord.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
 
 
 def page_of(rows: Sequence[Sequence[object]], limit: int) -> Page[StoredReport]:
-    """A page from up to `limit + 1` rows."""
+    """Return a page from up to `limit + 1` rows."""
     items = [report_of(row) for row in rows[:limit]]
     more = len(rows) > limit and bool(items)
     return Page(items=items, next=f"{items[-1].created_at}|{items[-1].analysis_id}" if more else None)
 
 
 def page_of_jobs(rows: Sequence[Sequence[object]], limit: int) -> Page[JobRecord]:
-    """A page of jobs from up to `limit + 1` rows."""
+    """Return a page of jobs from up to `limit + 1` rows."""
     items = [job_of(row) for row in rows[:limit]]
     more = len(rows) > limit and bool(items)
     return Page(items=items, next=f"{items[-1].created_at}|{items[-1].job_id}" if more else None)
 
 
 def position(before: str) -> tuple[str, str]:
-    """Time and id at which the page before ended."""
+    """Return the time and the id of a page cursor."""
     created_at, _, identity = before.rpartition("|")
     return created_at, identity

@@ -1,4 +1,4 @@
-"""What is told of a schema, whatever the backend."""
+"""Status of schema migrations, for every backend."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ __all__ = ["MigrationStatus"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationStatus:
-    """One step of a schema.
+    """One schema migration.
 
     Attributes:
         number: from 1, in order.
-        name: what it does.
-        applied_at: when it was applied, ISO 8601; None where it is pending; empty where that is not recorded.
+        name: short description.
+        applied_at: when it was applied, ISO 8601; None if pending; empty if not recorded.
     """
 
     number: int

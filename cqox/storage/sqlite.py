@@ -1,4 +1,4 @@
-"""The result store that needs no server: one SQLite file in write-ahead mode."""
+"""Result store in one SQLite file in write-ahead mode; needs no server."""
 
 import logging
 import sqlite3
@@ -25,7 +25,7 @@ from cqox.storage.rows import (
     page_of,
     position,
     row_of,
-    whole,
+    verified,
 )
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite_connections import Connections
@@ -42,9 +42,9 @@ _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 class SqliteStore(SqliteRetention):
     """Reports, the registry of data sets and jobs in one file.
 
-    Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`). Every call sees
-    whether its file is still the one of that name: what is written to a file that has lost its name is kept nowhere.
-    A call that meets damage has the file replaced, where that was asked for, and is made once more.
+    Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`). Every call checks
+    that its connection is to the file at the path: writes to a file that was removed or replaced would be lost. A call
+    that detects damage has the file repaired, if `repair` is set, and is retried once.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class SqliteStore(SqliteRetention):
         *,
         connections: int = 4,
         seconds: float = 10.0,
-        anew: bool = False,
+        repair: bool = False,
         ballast: Ballast | None = None,
     ) -> None:
         """See `open`."""
         super().__init__(path)
         self._path = path
-        self._connections = Connections(path, size=connections, seconds=seconds, anew=anew, ballast=ballast)
-        # Why nothing could be written when that was last tried.
+        self._connections = Connections(path, size=connections, seconds=seconds, repair=repair, ballast=ballast)
+        # Error of the last failed write; empty after a successful one.
         self._unwritten = ""
         policy = store_policy(store_circuit("sqlite"), seconds=seconds)
-        # Guarded once: the frame of a policy is made anew for every `Policy.call`.
+        # Wrapped once: `Policy.call` builds its pipeline again for every call.
         self._guarded = policy(self._run)
 
     @classmethod
@@ -74,43 +74,43 @@ class SqliteStore(SqliteRetention):
         *,
         connections: int = 4,
         seconds: float = 10.0,
-        anew: bool = False,
+        repair: bool = False,
         ballast: Ballast | None = None,
     ) -> AsyncIterator[Self]:
-        """The store in this file, which is created where there is none; closed on leaving.
+        """Open the store in this file, created if missing; close it on exit.
 
         Args:
             path: the file.
-            connections: how many calls run at once.
-            seconds: the limit of one call.
-            anew: whether a file that is no database, or one that is found damaged now or later, is set aside as
-                `<name>.damaged-<time>`, and another one begun with what can still be read of it. A disk that is full
-                or takes no writes is then no reason not to open: what can be read is, and the rest is made up for.
-            ballast: space to use for deletions where the disk is full.
+            connections: maximum number of concurrent calls.
+            seconds: timeout of one call.
+            repair: whether a file that is no database, or is found damaged now or later, is set aside as
+                `<name>.damaged-<time>` and replaced by one with all rows that can still be read. The store then also
+                opens on a full or read-only disk: it reads what it can, and applies migrations later.
+            ballast: reserve space to use for deletions on a full disk.
 
         Raises:
             StoreUnavailable: the file cannot be opened, is no SQLite database, or was written by a newer version.
         """
-        store = cls(path, connections=connections, seconds=seconds, anew=anew, ballast=ballast)
+        store = cls(path, connections=connections, seconds=seconds, repair=repair, ballast=ballast)
         try:
             try:
                 await store.migrate()
             except StoreUnavailable as error:
-                if not anew or not is_disk_fault(error.__cause__):
+                if not repair or not is_disk_fault(error.__cause__):
                     raise
                 store._connections.behind = True
-                _logger.error("Results can be read at best until the disk takes writes: %s", error)
+                _logger.error("Results are read-only at best until the disk accepts writes: %s", error)
             yield store
         finally:
             store._connections.close()
 
     @property
     def epoch(self) -> int:
-        """How often what was kept has been lost with its file, which is looked at now."""
+        """Number of times the stored data has been lost with its file; checks the file now."""
         return self._connections.epoch
 
     async def save(self, report: StoredReport) -> bool:
-        """Keep the report unless one of its id is there already, and whole; whether this call inserted it."""
+        """Insert the report unless an intact one with its id is stored; return whether this call inserted it."""
         statement = f"INSERT INTO reports ({REPORT}) VALUES ({marks(11)}) ON CONFLICT DO NOTHING"
         values, identity = row_of(report), (report.analysis_id,)
 
@@ -119,7 +119,7 @@ class SqliteStore(SqliteRetention):
                 return True
             query = f"SELECT {REPORT} FROM reports WHERE analysis_id = ?"
             found = loaded(connection.execute(query, identity).fetchone())
-            if found is None or found.whole:
+            if found is None or found.is_intact:
                 return False
             connection.execute("DELETE FROM reports WHERE analysis_id = ?", identity)
             return connection.execute(statement, values).rowcount == 1
@@ -127,7 +127,7 @@ class SqliteStore(SqliteRetention):
         return await self._write(insert)
 
     async def load(self, analysis_id: str) -> StoredReport | None:
-        """The report of this id, if it is kept."""
+        """Return the report with this id, or None."""
         if not is_text(analysis_id):
             return None
 
@@ -135,13 +135,13 @@ class SqliteStore(SqliteRetention):
             query = f"SELECT {REPORT} FROM reports WHERE analysis_id = ?"
             return loaded(connection.execute(query, (analysis_id,)).fetchone())
 
-        # Raised here, so that it is no failure of the server.
-        return whole(await self._call(load))
+        # Raised outside the policy: it must not count as a failure of the server.
+        return verified(await self._call(load))
 
     async def reports(
         self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
     ) -> Page[StoredReport]:
-        """Reports, newest first, without their bodies."""
+        """Return reports, newest first, without their bodies."""
         if not is_text(dataset_id, before):
             return Page(items=[], next=None)
         conditions, values = "1 = 1", list[str | int]()
@@ -155,8 +155,8 @@ class SqliteStore(SqliteRetention):
         return page_of(await self._rows(query, *values, limit + 1), limit)
 
     async def register(self, record: DatasetRecord) -> DatasetRecord:
-        """Enter the data set unless its id is there already; the row as it now stands."""
-        # A sample's content follows the code; what a user uploaded is the same bytes under the same id for ever.
+        """Insert the data set unless its id is registered; return the current row."""
+        # The content of a sample changes with the code; an upload has the same bytes under the same id forever.
         conflict = (
             "DO UPDATE SET digest = excluded.digest, name = excluded.name, rows = excluded.rows, "
             "columns = excluded.columns, size_bytes = excluded.size_bytes, description = excluded.description"
@@ -172,27 +172,27 @@ class SqliteStore(SqliteRetention):
             query = f"SELECT {DATASET} FROM datasets WHERE dataset_id = ?"
             return dataset_of(connection.execute(query, (record.dataset_id,)).fetchone())
 
-        # By then its files are kept, which would be in nobody's listing.
+        # Its files are stored by then, and would be missing from every listing.
         return await self._write(enter, essential=True)
 
     async def dataset(self, dataset_id: str) -> DatasetRecord | None:
-        """The data set of this id, if it is registered."""
+        """Return the data set with this id, or None if it is not registered."""
         if not is_text(dataset_id):
             return None
         row = await self._row(f"SELECT {DATASET} FROM datasets WHERE dataset_id = ?", dataset_id)
         return None if row is None else dataset_of(row)
 
     async def datasets(self) -> Sequence[DatasetRecord]:
-        """Every data set: samples first, then newest first."""
+        """Return every data set: samples first, then newest first."""
         query = f"SELECT {DATASET} FROM datasets ORDER BY sample DESC, created_at DESC, dataset_id"
         return [dataset_of(row) for row in await self._rows(query)]
 
     async def forget(self, dataset_id: str) -> bool:
-        """Strike the data set from the registry; whether it was there."""
+        """Delete the data set from the registry; return whether it was there."""
         return is_text(dataset_id) and await self._erase("DELETE FROM datasets WHERE dataset_id = ?", dataset_id) == 1
 
     async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
-        """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`."""
+        """Insert or update the job. A final status is never overwritten, except `interrupted`."""
         put = self._count if job.status == "running" else self._erase
         await put(
             f"INSERT INTO jobs ({JOB}, owner, renewed_until) VALUES ({marks(9)}) ON CONFLICT (job_id) DO UPDATE SET "
@@ -205,12 +205,12 @@ class SqliteStore(SqliteRetention):
         )
 
     async def renew_jobs(self, owner: str, *, seconds: float) -> int:
-        """Say that the owner still runs its jobs; how many those are."""
+        """Renew the leases of the owner's running jobs; return the number of jobs."""
         statement = "UPDATE jobs SET renewed_until = ? WHERE owner = ? AND status = 'running'"
         return await self._count(statement, time.time() + seconds, owner)
 
     async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
-        """Mark what the owner ran as interrupted; how many jobs those were."""
+        """Mark the running jobs of the owner as interrupted; return the number of jobs."""
         statement = (
             "UPDATE jobs SET status = 'interrupted', finished_at = ? "
             "WHERE owner = ? AND status = 'running' AND job_id = coalesce(?, job_id)"
@@ -218,7 +218,7 @@ class SqliteStore(SqliteRetention):
         return await self._erase(statement, finished_at, owner, job_id)
 
     async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
-        """Strike jobs that ended long ago; how many those were. One that has not ended is never struck."""
+        """Delete jobs that ended long ago; return the number of jobs. A job that has not ended is never deleted."""
 
         def retire(connection: sqlite3.Connection) -> int:
             statement = (
@@ -237,7 +237,7 @@ class SqliteStore(SqliteRetention):
         return await self._write(retire, essential=True)
 
     async def job(self, job_id: str) -> JobRecord | None:
-        """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
+        """Return the job with this id, or None; its status is `interrupted` if its lease has expired."""
         if not is_text(job_id):
             return None
         status = "CASE WHEN status = 'running' AND renewed_until < ? THEN 'interrupted' ELSE status END"
@@ -245,18 +245,18 @@ class SqliteStore(SqliteRetention):
         return None if row is None else job_of(row)
 
     async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
-        """Take the turn to compute something for a while, or prolong it; whether the token has it now."""
+        """Acquire or renew the lease to compute a key; return whether the token holds it now."""
         return await self._write(lambda connection: claim_turn(connection, key, token, seconds))
 
     async def release_turn(self, key: str, *, token: str) -> None:
-        """Give the turn back, if the token has it."""
+        """Release the lease if the token holds it."""
         await self._write(lambda connection: release_turn(connection, key, token))
 
     async def ping(self) -> None:
-        """Nothing, if the store answers, and its file is neither damaged beyond repair nor closed to writes.
+        """Check that the store answers, and that its file is neither damaged beyond repair nor read-only.
 
         Raises:
-            StoreUnavailable: it does not, or its file is.
+            StoreUnavailable: it does not answer, or its file is damaged or read-only.
         """
         await self._row("SELECT count(*) FROM sqlite_schema")
         if self._connections.damage:
@@ -265,11 +265,11 @@ class SqliteStore(SqliteRetention):
             raise StoreUnavailable(self._unwritten)
 
     async def migrate(self) -> int:
-        """Bring the schema to the newest step; how many steps that took."""
+        """Apply the pending schema migrations; return their number."""
         return await self._write(migrate, essential=True)
 
     async def migrations(self) -> Sequence[MigrationStatus]:
-        """Every step of the schema; SQLite does not record when it was applied."""
+        """Return every schema migration; SQLite does not record when it was applied."""
         done = await self._call(applied)
         return [
             MigrationStatus(number=number, name=name, applied_at="" if number <= done else None)
@@ -287,7 +287,7 @@ class SqliteStore(SqliteRetention):
         return await self._write(lambda connection: connection.execute(statement, flat).rowcount, essential=essential)
 
     async def _erase(self, statement: str, *values: object) -> int:
-        """The same for what has to be done on a full disk too: it makes room, or says how something ended."""
+        """Execute a statement that must succeed on a full disk too: a deletion, or the end of a job."""
         return await self._count(statement, *values, essential=True)
 
     async def _write[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
@@ -304,13 +304,13 @@ class SqliteStore(SqliteRetention):
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
             if is_damage(error):
                 self._connections.damage = damage_of(error)
-            told = f"The result store {self._path.name} did not do it: {damage_of(error)}."
+            message = f"The result store {self._path.name} failed: {damage_of(error)}."
             if not is_disk_fault(error):
-                raise StoreUnavailable(told) from error
-            self._unwritten = told
+                raise StoreUnavailable(message) from error
+            self._unwritten = message
             if self._connections.is_full(error):
-                raise StorageFull(told) from error
-            raise StoreUnavailable(told) from error
+                raise StorageFull(message) from error
+            raise StoreUnavailable(message) from error
 
 
 _RECORDS = (StoredReport, DatasetRecord, JobRecord)

@@ -1,4 +1,4 @@
-"""The connections of the SQLite store: to the file that has the name now, whatever happens to it meanwhile."""
+"""Connections of the SQLite store to the file at its path, also after the file is removed or replaced."""
 
 import logging
 import os
@@ -37,7 +37,7 @@ from cqox.storage.sqlite_repair import replace_damaged
 __all__ = ["Connections"]
 
 _READ_DAMAGED_SECONDS = 60.0
-# A disk that goes on failing must not be filled with copies of what it has spoilt.
+# A failing disk must not be filled with copies of damaged files.
 _NEXT_REPAIR_SECONDS = 10.0
 _NEXT_TRY_SECONDS = 60.0
 _ROOM_TO_OPEN_BYTES = 2**18
@@ -45,25 +45,24 @@ _logger = logging.getLogger("cqox.storage")
 
 
 class Connections:
-    """The connections to one file, and the threads that use them.
+    """Connections to one file, and the threads that use them.
 
     Args:
         path: the file.
-        size: how many calls run at once.
-        seconds: the limit of one call.
-        anew: whether a damaged file is set aside, and another one begun.
-        ballast: space to use where the disk is full.
+        size: maximum number of concurrent calls.
+        seconds: timeout of one call.
+        repair: whether a damaged file is set aside and replaced.
+        ballast: reserve space to use on a full disk.
 
     Attributes:
-        behind: whether the schema could not be brought to its newest step; that is done with the first connection that
-            can write.
-        damage: what is wrong with the file, where a call has found it damaged and it could not be replaced.
+        behind: whether schema migrations are pending; the first connection that can write applies them.
+        damage: description of the damage, if a call found the file damaged and it could not be replaced.
     """
 
-    def __init__(self, path: Path, *, size: int, seconds: float, anew: bool, ballast: Ballast | None) -> None:
+    def __init__(self, path: Path, *, size: int, seconds: float, repair: bool, ballast: Ballast | None) -> None:
         self._path = path
         self._seconds = seconds
-        self._anew = anew
+        self._may_repair = repair
         self._ballast = ballast
         self._repair_at = 0.0
         self._threads = Threads("sqlite", size)
@@ -75,41 +74,41 @@ class Connections:
         self.behind = False
 
     def close(self) -> None:
-        """Close every connection; nothing may be running."""
+        """Close every connection; no call may be running."""
         self._threads.close()
         while not self._idle.empty():
             self._idle.get().close()
 
     @property
     def epoch(self) -> int:
-        """How often what was kept has been lost with its file, which is looked at now."""
-        # Where a call holds the lock it looks for itself.
+        """Number of times the stored data has been lost with its file; checks the file now."""
+        # A call that holds the lock checks by itself.
         if self._lock.acquire(blocking=False):
             try:
                 if self._file not in (None, LOST, file_at(self._path)):
                     self._file = LOST
-                    self._tell_of_loss()
+                    self._log_loss()
             finally:
                 self._lock.release()
         return self._losses
 
     async def run[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
-        """What `work` returns, called in a thread with a connection to the file that has the name now.
+        """Run `work` in a thread with a connection to the file at the path and return its result.
 
         Args:
-            work: may be called twice.
-            essential: whether the ballast may be used for it, as to delete something.
+            work: the database operations; may be called twice.
+            essential: whether the call may use the ballast, as a deletion does.
         """
         use = self._use()
         try:
             return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
         except sqlite3.DatabaseError as error:
-            if is_damage(error) and self._anew:
-                if not await self._threads.run(partial(self._repair, use.file, error), interrupt=_nothing):
+            if is_damage(error) and self._may_repair:
+                if not await self._threads.run(partial(self._repair, use.file, error), interrupt=_finish_repair):
                     raise
             elif not is_disk_fault(error) or not (essential or use.file is None):
                 raise
-            elif not await self._threads.run(partial(self._make_room, error), interrupt=_nothing):
+            elif not await self._threads.run(partial(self._make_room, error), interrupt=_finish_repair):
                 if use.file is not None:
                     raise
                 return await self._read_only(work, error)
@@ -122,14 +121,14 @@ class Connections:
             return await self._read_only(work, error)
 
     def is_full(self, error: BaseException) -> bool:
-        """Whether it is for want of room that the file cannot be used."""
+        """Return whether the file cannot be used because the disk is full."""
         if code_of(error) == sqlite3.SQLITE_FULL:
             return True
         try:
             about = os.statvfs(self._path.parent)
         except OSError:
             return False
-        # The error of the index of the log, the -shm file, does not say what it lacks.
+        # Errors of the WAL index (the -shm file) do not report their cause.
         no_room = about.f_bavail * about.f_frsize < _ROOM_TO_OPEN_BYTES and not about.f_flag & os.ST_RDONLY
         return no_room and code_of(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
@@ -140,17 +139,17 @@ class Connections:
             return True
         try:
             with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as connection:
-                # What the log holds goes to its place in the file, and the log's space to the disk.
+                # A checkpoint writes the WAL to the file and truncates it.
                 busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 return not busy
         except sqlite3.Error:
             return False
 
     async def _read_only[T](self, work: Callable[[sqlite3.Connection], T], opening: sqlite3.DatabaseError) -> T:
-        """What `work` returns on a connection that asks nothing of the disk, closed afterwards.
+        """Run `work` on a connection that never writes to the disk, closed afterwards; return its result.
 
         Raises:
-            sqlite3.Error: that of opening the file, where it is `work` that cannot do without writing.
+            sqlite3.Error: the error of opening the file, if `work` has to write.
         """
         use = Use(SimpleQueue(), lambda: self._connected_read_only(opening), lambda _: True, seconds=self._seconds)
         try:
@@ -163,7 +162,7 @@ class Connections:
     def _connected_read_only(self, opening: sqlite3.DatabaseError) -> Connection:
         log = self._path.with_name(f"{self._path.name}-wal")
         modes = ["mode=ro"]
-        # It is read as it lies there, which is all of it where nothing is in the log, and nobody can write to it.
+        # Read in place: complete if the WAL is empty, since no connection can write.
         if not log.exists() or not log.stat().st_size:
             modes.append("mode=ro&immutable=1")
         for mode in modes:
@@ -196,13 +195,13 @@ class Connections:
                 return connection
 
     def _connected(self) -> Connection | None:
-        """A new connection; None where the file was replaced while it was made."""
+        """Open a connection; return None if the file was replaced meanwhile."""
         connection = sqlite3.connect(
             private_file(self._path), timeout=BUSY_SECONDS, check_same_thread=False, factory=Connection
         )
         try:
             prepare(connection)
-            # One that is made while the disk takes no writes never writes.
+            # A connection opened on a read-only disk stays read-only.
             connection.reusable = os.access(self._path, os.W_OK)
             connection.file = file_at(self._path)
             if connection.file is None:
@@ -212,9 +211,9 @@ class Connections:
                     connection.close()
                     return None
                 if self._file not in (None, LOST, connection.file):
-                    self._tell_of_loss()
+                    self._log_loss()
                 if self.behind or self._file not in (None, connection.file):
-                    # There is nothing in a new file. Under the lock, so that nobody meets it half made.
+                    # The file is new and empty. Migrated under the lock, so that no call sees it without a schema.
                     migrate(connection)
                     self.behind = False
                 self._file = connection.file
@@ -224,28 +223,28 @@ class Connections:
         return connection
 
     def _is_current(self, connection: Connection) -> bool:
-        """Whether the file that it is connected to still has its name."""
+        """Return whether the file of the connection is still at the path."""
         if connection.file == file_at(self._path):
             return True
         with self._lock:
-            # Not what tells the file from others: once it is closed, that may be given to the next one.
+            # Not the device and inode: they may be reused once the file is closed.
             if self._file == connection.file:
                 self._file = LOST
-                self._tell_of_loss()
+                self._log_loss()
         return False
 
-    def _tell_of_loss(self) -> None:
+    def _log_loss(self) -> None:
         self._losses += 1
         self.damage = ""
         _logger.error(
-            "The file %s was removed, moved or replaced: the reports, data sets and jobs that were in it are kept no "
-            "longer, where they are not in the one that has the name now.",
+            "The file %s was removed, moved or replaced: its reports, data sets and jobs are lost, unless the file now "
+            "at this path contains them.",
             self._path,
         )
 
     def _repair(self, seen: File | None, damage: sqlite3.DatabaseError) -> bool:
-        """Replace the file that a call has found damaged; whether the call may be made again."""
-        # Nobody connects meanwhile, nor asks whether a connection is still good.
+        """Replace a damaged file; return whether the call may be retried."""
+        # The lock blocks new connections and checks of existing ones meanwhile.
         with self._lock:
             if self._file == seen and time.monotonic() < self._repair_at:
                 return False
@@ -269,7 +268,7 @@ class Connections:
     def _is_damaged(self, seen: File | None, there: File) -> bool:
         if seen is not None:
             return seen == there
-        # It could not even be opened, and another engine may have been first since then.
+        # The file could not be opened, and another engine may have repaired it since.
         try:
             check_sqlite(self._path, damaged=False)
         except StoreUnavailable as error:
@@ -277,5 +276,5 @@ class Connections:
         return False
 
 
-async def _nothing() -> None:
-    """What has begun to replace a file goes on to its end."""
+async def _finish_repair() -> None:
+    """Do nothing: a repair that has begun is completed even if the caller is cancelled."""

@@ -1,4 +1,4 @@
-"""The file of the SQLite store: its schema, what tells it from another of its name, and one call on a connection."""
+"""File of the SQLite store: its schema, its identity, and one call on a connection."""
 
 import os
 import sqlite3
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _DISK_FAULTS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
-# A wait for the write lock cannot be interrupted, so it is made of short ones.
+# Waiting for the write lock cannot be interrupted, so it is split into short waits.
 BUSY_SECONDS = 0.1
 
 MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
@@ -98,21 +98,21 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
 )
 
 type File = tuple[int, int]
-"""What tells a file from another one of its name: its device and its inode."""
+"""Identity of a file: device and inode."""
 
 
 LOST: File = (0, 0)
 
 
 class Connection(sqlite3.Connection):
-    """A connection that knows which file it was made to, and whether another call may use it."""
+    """A connection with the identity of its file, and whether another call may use it."""
 
     file: File | None = None
     reusable: bool = True
 
 
 def file_at(path: Path) -> File | None:
-    """Which file has this name now; None where none has."""
+    """Return the identity of the file at this path; None if there is none."""
     try:
         about = path.stat()
     except OSError:
@@ -121,8 +121,8 @@ def file_at(path: Path) -> File | None:
 
 
 def private_file(path: Path) -> Path:
-    """The file, for this user alone: created where there is none, and an older one tightened before its log is made."""
-    # One that is there is not opened: to close it again would release the locks of all connections of this process.
+    """Create the file with owner-only permissions, or tighten an existing one before its WAL is created."""
+    # An existing file is not opened: closing it would release the POSIX locks of all connections of this process.
     with suppress(OSError):
         os.close(private_opener(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
     for ending in ("", "-wal", "-shm"):
@@ -139,26 +139,26 @@ def is_damage(error: BaseException | None) -> bool:
 
 
 def is_disk_fault(error: BaseException | None) -> bool:
-    """Whether the file's disk is full, takes no writes, or fails."""
+    """Return whether the disk of the file is full, read-only or failing."""
     return code_of(error) in _DISK_FAULTS
 
 
 def damage_of(error: BaseException) -> str:
-    """What is wrong with the file, without what is in it."""
-    return "what should be text in it is none" if _is_no_text(error) else str(error)
+    """Describe the damage of the file, without any of its content."""
+    return "a text column contains bytes that are not UTF-8" if _is_no_text(error) else str(error)
 
 
 def _is_no_text(error: BaseException | None) -> bool:
-    # Python's own error, which has no code and quotes the bytes.
+    # Raised by Python itself: it has no error code and quotes the bytes.
     return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
 
 
 def check_sqlite(path: Path, *, damaged: bool = True) -> None:
-    """Nothing, if there is no such file, or a database in it that this version knows.
+    """Check that the file is missing, or a database of a known schema.
 
     Args:
         path: the file.
-        damaged: whether to say nothing of a file that is no database, or a damaged one.
+        damaged: whether to accept a damaged file, or one that is no database.
 
     Raises:
         StoreUnavailable: it cannot be opened, or a newer version wrote it.
@@ -173,17 +173,19 @@ def check_sqlite(path: Path, *, damaged: bool = True) -> None:
         raise StoreUnavailable(f"The result store {path} cannot be used. {error}") from error
     except sqlite3.Error as error:
         busy = code_of(error) == sqlite3.SQLITE_BUSY
-        # What a disk that is full or takes no writes does not let be opened may be read without its help.
+        # A file that a full or read-only disk keeps from opening may still be readable.
         closed = is_disk_fault(error) and path.is_file() and os.access(path, os.R_OK)
         if not busy and not closed and not (damaged and is_damage(error)):
             raise StoreUnavailable(f"The result store {path} cannot be used: {error}.") from error
 
 
 class Use:
-    """One call on one connection, which another thread may end. A connection told to interrupt cannot change hands.
+    """One call on one connection, which another thread may interrupt.
+
+    While an interrupt is in progress the connection cannot be handed to another call.
 
     Attributes:
-        file: to which file the connection was made, None before there was one.
+        file: identity of the connection's file; None before there is a connection.
     """
 
     def __init__(
@@ -227,7 +229,7 @@ class Use:
             with connection:
                 return work(connection)
         except sqlite3.OperationalError as error:
-            # Another one may fare better.
+            # Another connection may succeed.
             if is_disk_fault(error) and code_of(error) != sqlite3.SQLITE_FULL:
                 connection.reusable = False
             raise
@@ -247,12 +249,12 @@ class Use:
 
 
 def marks(count: int) -> str:
-    """As many parameters of a statement, with commas between them."""
+    """Return that many placeholders of a statement, separated by commas."""
     return ", ".join("?" * count)
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Set how the connection writes. A new file can give pages back: that is decided before anything is in it."""
+    """Set how the connection writes. A new file can return pages to the disk, which has to be set while it is empty."""
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -263,7 +265,7 @@ def migrate(connection: sqlite3.Connection) -> int:
     done = 0
     while (number := applied(connection)) < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
-        # Another process may have been first while this one waited for the lock.
+        # Another process may have migrated while this one waited for the lock.
         if applied(connection) == number:
             for statement in MIGRATIONS[number][1]:
                 connection.execute(statement)

@@ -1,4 +1,4 @@
-"""A damaged file of the SQLite store set aside, and another one in its place with what can still be read of it."""
+"""Repair of a damaged SQLite file: set it aside, and put one with all readable rows in its place."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cqox.contract import counted
-from cqox.storage.disk import alone
+from cqox.storage.disk import exclusive_lock
 from cqox.storage.rows import DATASET, JOB, REPORT, loaded
 from cqox.storage.sqlite_file import BUSY_SECONDS, File, code_of, file_at, migrate
 
@@ -23,44 +23,43 @@ _logger = logging.getLogger("cqox.storage")
 
 
 def replace_damaged(path: Path, damage: str, *, is_damaged: Callable[[File], bool], seconds: float) -> bool:
-    """Set the file aside as `<name>.damaged-<time>` and put one in its place that has what can be read of it.
+    """Set the file aside as `<name>.damaged-<time>` and replace it with one that has all readable rows.
 
-    Of several engines that meet the same damage one does it. Whoever still has the old file open finds that it has
-    lost its name; none of them can write to it from when it is read until after it has lost it.
+    If several engines find the same damage, one of them repairs it. Connections to the old file detect that it is no
+    longer at the path; none of them can write to it from the start of the copy until after the swap.
 
     Args:
         path: the file.
-        damage: what SQLite says of it.
-        is_damaged: whether this file of that name is the damaged one, asked when no other engine is at work on it.
-        seconds: for how long to read; what has not been read by then is only in the file that was set aside.
+        damage: description of the damage by SQLite.
+        is_damaged: returns whether the file of this identity is the damaged one; called under the exclusive lock.
+        seconds: time limit of the copy; rows not read by then remain only in the file that is set aside.
 
     Returns:
-        Whether this call did it.
+        Whether this call repaired the file.
 
     Raises:
         OSError: the files cannot be renamed.
-        sqlite3.Error: the new file cannot be written, or somebody writes to the old one all the time; everything is
-            as it was.
+        sqlite3.Error: the new file cannot be written, or the write lock of the old one stays busy; nothing has changed.
     """
-    with alone(path.parent):
+    with exclusive_lock(path.parent):
         there = file_at(path)
         if there is None or not is_damaged(there):
             return False
-        # One name for all: what is left by an engine that died at this work is in nobody's way, and overwritten.
+        # A fixed name: the leftover of an engine that crashed during a repair is overwritten.
         fresh = path.with_name(f"{path.name}.new")
         with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as damaged:
             try:
                 locked = _locked(damaged)
                 saved = _salvaged(damaged, fresh, until=time.monotonic() + seconds)
-                aside = _exchanged(path, fresh)
+                aside = _swapped(path, fresh)
             finally:
                 _remove(fresh)
             if locked:
-                # Who waits for the lock must have given up before it is free: what it wrote would be lost.
+                # Callers that wait for the write lock must time out before it is released: their writes would be lost.
                 time.sleep(2 * BUSY_SECONDS)
     _logger.error(
-        "The result store %s is damaged: %s. It was set aside as %s, and another one begun with what could be read of "
-        "it within %g s: %s.",
+        "The result store %s is damaged: %s. It was set aside as %s and replaced by a file with the rows that could be "
+        "read within %g s: %s.",
         path,
         damage,
         aside,
@@ -74,7 +73,7 @@ def _locked(damaged: sqlite3.Connection) -> bool:
     try:
         damaged.execute("BEGIN IMMEDIATE")
     except sqlite3.DatabaseError as error:
-        # What the other one is about to commit would be in the file that is set aside, and be told to be kept.
+        # A transaction in progress would be reported as committed, but end up in the file that is set aside.
         if code_of(error) == sqlite3.SQLITE_BUSY:
             raise
         return False
@@ -82,9 +81,9 @@ def _locked(damaged: sqlite3.Connection) -> bool:
 
 
 def _salvaged(damaged: sqlite3.Connection, fresh: Path, *, until: float) -> dict[str, int]:
-    """How many rows of each table could be read, and are in the new file."""
+    """Copy the readable rows of each table into the new file; return their numbers."""
     _remove(fresh)
-    # The journal takes the mode of its file, which is for nobody else while it is written.
+    # The journal inherits the mode of its file, which must be owner-only while it is written.
     fresh.touch(mode=0o600)
     saved = dict[str, int]()
     with closing(sqlite3.connect(fresh)) as connection:
@@ -106,7 +105,7 @@ def _rows(damaged: sqlite3.Connection, table: "_Table", *, until: float) -> Iter
     for key in _keys(damaged, table):
         if time.monotonic() > until:
             return
-        # One at a time, from the root: a damaged page hides those that are in it and no others.
+        # Row by row, from the root: a damaged page then hides only the rows in it.
         with suppress(sqlite3.DatabaseError):
             row = damaged.execute(query, (key,)).fetchone()
             if row is not None and table.is_sound(row):
@@ -114,7 +113,7 @@ def _rows(damaged: sqlite3.Connection, table: "_Table", *, until: float) -> Iter
 
 
 def _keys(damaged: sqlite3.Connection, table: "_Table") -> dict[str, None]:
-    """The keys that can be read from the table or from an index of it, in either direction up to a damaged page."""
+    """Return the keys readable from the table or one of its indexes, in both directions up to a damaged page."""
     found = dict[str, None]()
     for source, order in (("NOT INDEXED", table.key), *table.indexes):
         whole = True
@@ -131,15 +130,15 @@ def _keys(damaged: sqlite3.Connection, table: "_Table") -> dict[str, None]:
     return found
 
 
-def _exchanged(path: Path, fresh: Path) -> str:
+def _swapped(path: Path, fresh: Path) -> str:
     name = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     while path.with_name(name).exists():
         name += "-again"
-    with suppress(OSError):  # some volumes know no modes
+    with suppress(OSError):  # some file systems have no modes
         fresh.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
     moved: list[tuple[Path, Path]] = []
     try:
-        # What is not yet in the file itself must not be taken for a part of the new one.
+        # The WAL first: it must not be applied to the new file.
         for ending in reversed(_ENDINGS):
             old, new = path.with_name(path.name + ending), path.with_name(name + ending)
             with suppress(FileNotFoundError):
@@ -147,7 +146,7 @@ def _exchanged(path: Path, fresh: Path) -> str:
                 moved.append((old, new))
         fresh.rename(path)
     except OSError:
-        # The file without its log would lack what was written last.
+        # Without its WAL the file would lack the latest writes.
         for old, new in reversed(moved):
             new.rename(old)
         raise
@@ -161,7 +160,7 @@ def _remove(fresh: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
-    """One table, other sources of its keys, and what tells a row of it from what a damaged page makes up."""
+    """One table, other sources of its keys, and a check for rows corrupted by a damaged page."""
 
     name: str
     key: str
@@ -174,7 +173,7 @@ def _is_report(row: Sequence[object]) -> bool:
     if not all(isinstance(part, str) for part in (*row[:4], row[-1])):
         return False
     found = isinstance(row[7], bytes) and loaded(row)
-    return bool(found and found.whole)
+    return bool(found and found.is_intact)
 
 
 def _is_dataset(row: Sequence[object]) -> bool:

@@ -1,7 +1,7 @@
-"""What the SQLite store deletes and lists to be deleted, and how other engines on the file learn of it.
+"""Deletions and expiry queries of the SQLite store, and their notification to other engines on the file.
 
-Deleted bytes are overwritten (`secure_delete`), and their pages go back to the disk. Each deletion of reports changes
-the time of a small file next to the database, at which an engine looks before it answers from its memory.
+Deleted bytes are overwritten (`secure_delete`), and their pages return to the disk. Each deletion of reports changes
+the modification time of a marker file next to the database, which an engine checks before it answers from its cache.
 """
 
 import os
@@ -26,7 +26,7 @@ _MARKER = "-deletions"
 
 
 class SqliteRetention(ABC):
-    """The part of the SQLite store that deletes.
+    """Deletions and expiry queries of the SQLite store.
 
     Args:
         path: the file of the database.
@@ -37,44 +37,44 @@ class SqliteRetention(ABC):
 
     @abstractmethod
     async def _call[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What the work returns, done in a transaction."""
+        """Run the work in a transaction and return its result."""
 
     @abstractmethod
     async def _write[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
-        """The same for what writes; what is essential is done on a full disk too."""
+        """Run work that writes; essential work is also done on a full disk."""
 
     @property
     def deletions(self) -> int:
-        """A number that is another one once reports have been deleted by any engine on the file; looks at the disk."""
+        """A number that changes once any engine on the file has deleted reports; reads the marker file."""
         try:
             return self._deletions.stat().st_mtime_ns
         except OSError:
             return 0
 
     async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the ids that are kept."""
+        """Return the subset of the ids that are stored."""
         ids = [each for each in analysis_ids if is_text(each)]
         query = f"SELECT analysis_id FROM reports WHERE analysis_id IN ({marks(len(ids))})"
         return frozenset(str(row[0]) for row in await self._call(lambda c: c.execute(query, ids).fetchall()))
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Remove reports; the ids of those that were there."""
+        """Delete reports; return the ids of those that existed."""
         ids = [each for each in analysis_ids if is_text(each)]
         statement = f"DELETE FROM reports WHERE analysis_id IN ({marks(len(ids))}) RETURNING analysis_id"
 
         def delete(connection: sqlite3.Connection) -> list[str]:
             gone = [str(row[0]) for row in connection.execute(statement, ids).fetchall()]
             connection.commit()
-            # Also where nothing was there: the engine that deleted it may have ended before it could say so.
-            self._tell_other_engines()
+            # Also if no row existed: the engine that deleted it may have exited before the notification.
+            self._notify_other_engines()
             if gone:
-                _give_pages_back(connection)
+                _release_pages(connection)
             return gone
 
         return await self._write(delete, essential=True)
 
     async def expired_reports(self, *, before: str, limit: int) -> Sequence[str]:
-        """Ids of reports computed before a time, oldest first, unless a job that ended since then refers to them."""
+        """Return ids of reports computed before a time, oldest first, unless a job that ended since refers to them."""
         query = (
             "SELECT analysis_id FROM reports WHERE created_at < ? AND analysis_id NOT IN (SELECT analysis_id FROM jobs "
             "WHERE analysis_id IS NOT NULL AND coalesce(finished_at, created_at) >= ?) "
@@ -90,7 +90,7 @@ class SqliteRetention(ABC):
         limit: int = 50,
         before: str | None = None,
     ) -> Page[JobRecord]:
-        """Jobs, newest first, with the status that `job` gives them."""
+        """Return jobs, newest first, with the same status as `job`."""
         if not is_text(dataset_id, before):
             return Page(items=[], next=None)
         conditions, values = "1 = 1", list[object]([time.time()])
@@ -108,19 +108,19 @@ class SqliteRetention(ABC):
         return page_of_jobs(await self._call(lambda c: c.execute(query, (*values, limit + 1)).fetchall()), limit)
 
     async def delete_job(self, job_id: str) -> bool:
-        """Remove the record of a job that does not run; whether this call did."""
+        """Delete the record of a job that is not running; return whether this call did."""
         return is_text(job_id) and await self._deleted(f"job_id = ? AND {_ENDED}", job_id) == 1
 
     async def delete_jobs_of(self, dataset_id: str) -> int:
-        """Remove the records of all jobs on a data set that do not run; how many those were."""
+        """Delete the records of all jobs on a data set that are not running; return their number."""
         return await self._deleted(f"dataset_id = ? AND {_ENDED}", dataset_id) if is_text(dataset_id) else 0
 
     async def _deleted(self, conditions: str, value: str) -> int:
         statement = f"DELETE FROM jobs WHERE {conditions}"
         return await self._write(lambda c: c.execute(statement, (value, time.time())).rowcount, essential=True)
 
-    def _tell_other_engines(self) -> None:
-        # A new time needs no room on a full disk.
+    def _notify_other_engines(self) -> None:
+        # A new modification time needs no space on a full disk.
         try:
             os.close(os.open(self._deletions, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             now = max(time.time_ns(), self.deletions + 1)
@@ -128,14 +128,14 @@ class SqliteRetention(ABC):
         except OSError as error:
             kind = StorageFull if is_full(error) else StoreUnavailable
             raise kind(
-                "A deletion could not be made known to other engines on the data directory "
-                f"({os.strerror(error.errno or 0).lower()}): their memories may still hold the report. Delete it again."
+                "A deletion could not be announced to other engines on the data directory "
+                f"({os.strerror(error.errno or 0).lower()}): their caches may still hold the report. Delete it again."
             ) from error
 
 
-def _give_pages_back(connection: sqlite3.Connection) -> None:
-    # Of no effect on a file that an earlier version made: there the pages are used again by what comes next. The log
-    # of writes still holds what was deleted until it is emptied; a reader may keep it from that for a moment.
+def _release_pages(connection: sqlite3.Connection) -> None:
+    # No effect on a file of an earlier version, whose free pages are reused. The WAL still contains the deleted rows
+    # until it is truncated, which a reader may delay.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA incremental_vacuum").fetchall()
         connection.commit()

@@ -1,6 +1,6 @@
-"""Turns in the SQLite store: which of the engines on one volume computes what.
+"""Computation leases in the SQLite store: which engine on the volume computes which report.
 
-A turn is worth nothing after a power cut, so that it is not waited for until it is on the disk.
+A lease has no value after a power failure, so its writes are not flushed.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ __all__ = ["claim_turn", "drop_ended_turns", "release_turn"]
 
 
 def claim_turn(connection: sqlite3.Connection, key: str, token: str, seconds: float) -> bool:
-    """Take the turn for a while, or prolong it; whether the token has it now."""
+    """Acquire or renew the lease; return whether the token holds it now."""
     now = time.time()
     with _not_durable(connection):
         return (
@@ -29,13 +29,13 @@ def claim_turn(connection: sqlite3.Connection, key: str, token: str, seconds: fl
 
 
 def release_turn(connection: sqlite3.Connection, key: str, token: str) -> None:
-    """Give the turn back, if the token has it."""
+    """Release the lease if the token holds it."""
     with _not_durable(connection):
         connection.execute("DELETE FROM turns WHERE key = ? AND token = ?", (key, token))
 
 
 def drop_ended_turns(connection: sqlite3.Connection) -> None:
-    """Remove the turns of engines that died with them."""
+    """Delete expired leases."""
     connection.execute("DELETE FROM turns WHERE held_until < ?", (time.time(),))
 
 
@@ -43,14 +43,14 @@ def drop_ended_turns(connection: sqlite3.Connection) -> None:
 def _not_durable(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("PRAGMA synchronous = NORMAL")
     try:
-        # Committed within, as the level cannot be changed in a transaction.
+        # Committed in this block: the synchronous level cannot be changed in a transaction.
         with connection:
             yield
     finally:
         try:
             connection.execute("PRAGMA synchronous = FULL")
         except sqlite3.Error:
-            # What is kept by the next call must be durable.
+            # Later writes on this connection must be durable.
             if isinstance(connection, Connection):
                 connection.reusable = False
             raise

@@ -63,13 +63,13 @@ async def find(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
         if not files.has(dataset_id):
             yield Finding(kind="missing", what=f"the files of the data set {dataset_id}; upload it again")
     for dataset_id in files.kept():
-        if not await files.is_whole(dataset_id):
+        if not await files.is_intact(dataset_id):
             yield Finding(kind="damaged", what=f"the files of the data set {dataset_id}")
         if dataset_id not in registered and time.time() - files.kept_at(dataset_id) > _GRACE_SECONDS:
             yield Finding(
                 kind="orphan", what=f"the files of the data set {dataset_id}, which no row names", dataset_id=dataset_id
             )
-    for owner in files.departed():
+    for owner in files.dead_owners():
         yield Finding(kind="leftover", what=f"files of the engine {owner}, which is gone", owner=owner)
     drawn = files.drawn()
     stored = {report.analysis_id for report in await _heads(store)}
@@ -102,5 +102,5 @@ async def _remove(store: ResultStore, files: FileStore, finding: Finding) -> boo
     elif finding.owner:
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         await store.interrupt_jobs(finding.owner, finished_at=now)
-        await files.bury(finding.owner)
+        await files.reclaim(finding.owner)
     return finding.kind in ("orphan", "leftover")

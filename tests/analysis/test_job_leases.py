@@ -83,7 +83,7 @@ class Idle:
     owner = "one"
 
     def __init__(self) -> None:
-        self.settling = anyio.Lock()
+        self.reclaiming = anyio.Lock()
 
     async def ping(self) -> None:
         pass
@@ -91,7 +91,7 @@ class Idle:
     async def renew_jobs(self, owner: str, *, seconds: float) -> int:
         return 0
 
-    def departed(self) -> list[str]:
+    def dead_owners(self) -> list[str]:
         return []
 
 

@@ -1,4 +1,4 @@
-"""What is told of an address before anything connects."""
+"""Validation of addresses before any connection."""
 
 import pytest
 
@@ -10,15 +10,15 @@ from cqox.storage import postgres, redis
     [
         ("nonsense", "it must be postgresql://"),
         ("mysql://h/x", "begins with mysql://"),
-        ("postgresql://host:port/x", "'port' is no port"),
-        ("postgresql://host:70000/x", "'70000' is no port"),
-        ("host=h port=0", "'0' is no port"),
+        ("postgresql://host:port/x", "'port' is not a port"),
+        ("postgresql://host:70000/x", "'70000' is not a port"),
+        ("host=h port=0", "'0' is not a port"),
         ("postgresql://h/d?colour=red", "no option 'colour'"),
         ("host=h colour=red", "no option 'colour'"),
         ("postgresql://h/d?sslmode=maybe", 'invalid sslmode value: "maybe"'),
     ],
 )
-def test_an_address_that_is_none_of_postgresql_is_refused_by_name_in_one_line(address: str, said: str) -> None:
+def test_an_invalid_postgresql_address_is_rejected_by_setting_in_one_line(address: str, said: str) -> None:
     with pytest.raises(ValueError, match=r"^POSTGRES_URL cannot be read: ") as caught:
         postgres.check_address(address)
     assert said in str(caught.value)
@@ -36,7 +36,7 @@ def test_an_address_that_is_none_of_postgresql_is_refused_by_name_in_one_line(ad
         "host=h dbname=d user=u",
     ],
 )
-def test_an_address_that_libpq_can_read_is_fine_whether_or_not_anything_is_there(address: str) -> None:
+def test_an_address_that_libpq_can_read_is_accepted_without_connecting(address: str) -> None:
     postgres.check_address(address)
 
 
@@ -47,7 +47,7 @@ def test_an_address_that_libpq_can_read_is_fine_whether_or_not_anything_is_there
         ("http://localhost", "it must be redis://"),
         ("redis:localhost", "it must be redis://"),
         ("redis://localhost:port", "host or port"),
-        ("redis://localhost:0", "'0' is no port"),
+        ("redis://localhost:0", "'0' is not a port"),
         ("redis://[::1", "host or port"),
         ("redis://h/name", "the number of a database"),
         ("redis://h/0?db=x", "'db'"),
@@ -58,7 +58,7 @@ def test_an_address_that_libpq_can_read_is_fine_whether_or_not_anything_is_there
         ("unix://", "no socket"),
     ],
 )
-def test_an_address_that_is_none_of_redis_is_refused_by_name_in_one_line(address: str, said: str) -> None:
+def test_an_invalid_redis_address_is_rejected_by_setting_in_one_line(address: str, said: str) -> None:
     with pytest.raises(ValueError, match=r"^REDIS_URL cannot be read: ") as caught:
         redis.check_address(address)
     assert said in str(caught.value)
@@ -75,7 +75,7 @@ def test_an_address_that_is_none_of_redis_is_refused_by_name_in_one_line(address
         "redis://h/0?protocol=2&health_check_interval=5&client_name=me",
     ],
 )
-def test_an_address_that_redis_py_can_use_is_fine_whether_or_not_anything_is_there(address: str) -> None:
+def test_an_address_that_redis_py_can_use_is_accepted_without_connecting(address: str) -> None:
     redis.check_address(address)
 
 

@@ -6,7 +6,7 @@ import pytest
 from cqox.storage.ballast import BALLAST_BYTES, Ballast
 
 
-def test_the_ballast_takes_its_space_once_and_is_dropped_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_ballast_is_created_once_and_dropped_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ballast = Ballast(tmp_path)
     assert ballast.drop() is False
     ballast.restore()
@@ -21,9 +21,7 @@ def test_the_ballast_takes_its_space_once_and_is_dropped_once(tmp_path: Path, ca
     assert sum("used now" in message for message in caplog.messages) == 1
 
 
-def test_the_ballast_is_not_taken_where_there_is_hardly_any_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ballast_is_not_created_on_a_nearly_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     about = os.statvfs(tmp_path)
     small = os.statvfs_result((about.f_bsize, 4096, 1000, 500, 3 * BALLAST_BYTES // 4096, *tuple(about)[5:10]))
     monkeypatch.setattr(os, "statvfs", lambda _: small)
@@ -31,7 +29,9 @@ def test_the_ballast_is_not_taken_where_there_is_hardly_any_room(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_ballast_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ballast_that_cannot_be_written_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

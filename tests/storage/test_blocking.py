@@ -40,14 +40,14 @@ async def test_the_result_and_the_exception_of_the_call_reach_the_caller_unchang
 
 
 async def test_a_cancellation_interrupts_the_call_and_waits_for_its_thread(one: Threads) -> None:
-    told, back = threading.Event(), threading.Event()
+    interrupted, back = threading.Event(), threading.Event()
 
     def call() -> None:
-        assert told.wait(5)
+        assert interrupted.wait(5)
         back.set()
 
     async def interrupt() -> None:
-        told.set()
+        interrupted.set()
 
     with anyio.fail_after(5), anyio.move_on_after(0.01) as scope:
         await one.run(call, interrupt=interrupt)
@@ -56,7 +56,7 @@ async def test_a_cancellation_interrupts_the_call_and_waits_for_its_thread(one: 
     assert one.unfinished == 0
 
 
-async def test_a_caller_that_waits_for_a_thread_leaves_at_once_and_its_call_is_never_made(one: Threads) -> None:
+async def test_a_cancelled_caller_in_the_queue_returns_at_once_and_its_call_is_never_made(one: Threads) -> None:
     release, made = threading.Event(), list[int]()
     async with anyio.create_task_group() as group:
 
@@ -72,7 +72,7 @@ async def test_a_caller_that_waits_for_a_thread_leaves_at_once_and_its_call_is_n
     assert await one.run(lambda: made, interrupt=never) == []
 
 
-async def test_no_more_calls_than_there_are_threads_run_at_once_and_those_that_wait_keep_their_order() -> None:
+async def test_at_most_as_many_calls_as_threads_run_at_once_and_the_others_wait_in_fifo_order() -> None:
     threads = Threads("bounded", 2)
     lock, running, most, order = threading.Lock(), 0, 0, list[int]()
 
@@ -103,7 +103,7 @@ async def test_no_more_calls_than_there_are_threads_run_at_once_and_those_that_w
             await anyio.sleep(0.001)
 
 
-async def test_a_thread_is_started_when_it_is_needed_and_no_sooner() -> None:
+async def test_threads_are_started_on_demand() -> None:
     threads = Threads("lazy", 8)
     assert alive("lazy") == 0
     for _ in range(5):
@@ -112,7 +112,7 @@ async def test_a_thread_is_started_when_it_is_needed_and_no_sooner() -> None:
     threads.close()
 
 
-async def test_every_result_reaches_the_caller_that_asked_for_it_under_a_storm_of_cancellations() -> None:
+async def test_every_result_reaches_its_own_caller_under_many_cancellations() -> None:
     threads, wrong, left = Threads("storm", 4), list[int](), list[bool]()
 
     async def wait() -> None:

@@ -30,7 +30,7 @@ def everything(root: Path) -> list[str]:
 WHOLE = ["datasets/a/manifest.json", "datasets/a/table.parquet"]
 
 
-async def test_a_kept_data_set_is_there_and_nothing_else_is_left(tmp_path: Path) -> None:
+async def test_a_stored_data_set_exists_and_no_temporary_files_remain(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
     async with files.reading("a") as path:
@@ -39,7 +39,7 @@ async def test_a_kept_data_set_is_there_and_nothing_else_is_left(tmp_path: Path)
     assert await files.record("a") == a_dataset("a")
 
 
-async def test_two_that_keep_the_same_data_set_at_once_both_succeed(tmp_path: Path) -> None:
+async def test_concurrent_uploads_of_the_same_data_set_both_succeed(tmp_path: Path) -> None:
     first, second = FileStore(tmp_path), FileStore(tmp_path)
     async with anyio.create_task_group() as group:
         group.start_soon(kept, first, "a")
@@ -47,7 +47,7 @@ async def test_two_that_keep_the_same_data_set_at_once_both_succeed(tmp_path: Pa
     assert everything(tmp_path) == WHOLE
 
 
-async def test_a_dropped_folder_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_dropped_folder_is_removed(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     folder = files.incoming()
     (folder / "half").write_bytes(b"half")
@@ -55,7 +55,7 @@ async def test_a_dropped_folder_leaves_nothing(tmp_path: Path) -> None:
     assert everything(tmp_path) == []
 
 
-async def test_a_data_set_deleted_by_another_engine_stays_readable_for_who_is_reading_it(tmp_path: Path) -> None:
+async def test_a_data_set_deleted_by_another_engine_stays_readable_for_current_readers(tmp_path: Path) -> None:
     files, other = FileStore(tmp_path), FileStore(tmp_path)
     await kept(files, "a")
     async with files.reading("a") as path:
@@ -65,7 +65,7 @@ async def test_a_data_set_deleted_by_another_engine_stays_readable_for_who_is_re
     assert everything(tmp_path) == []
 
 
-async def test_a_data_set_kept_again_after_its_deletion_stays(tmp_path: Path) -> None:
+async def test_a_data_set_stored_again_after_its_deletion_stays(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
     async with files.reading("a"):
@@ -74,7 +74,7 @@ async def test_a_data_set_kept_again_after_its_deletion_stays(tmp_path: Path) ->
     assert files.has("a")
 
 
-async def test_files_that_are_replaced_stay_as_they_were_for_who_is_reading_them(tmp_path: Path) -> None:
+async def test_replaced_files_stay_unchanged_for_current_readers(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a", b"first")
     async with files.reading("a") as path:
@@ -85,9 +85,7 @@ async def test_files_that_are_replaced_stay_as_they_were_for_who_is_reading_them
 
 
 @pytest.mark.parametrize("harm", [b"tablE", b"tab", b""])
-async def test_a_file_that_has_changed_is_never_read_and_makes_room_for_a_new_upload(
-    tmp_path: Path, harm: bytes
-) -> None:
+async def test_a_file_with_a_wrong_digest_is_never_read_and_can_be_uploaded_again(tmp_path: Path, harm: bytes) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
     async with files.reading("a"):
@@ -100,7 +98,7 @@ async def test_a_file_that_has_changed_is_never_read_and_makes_room_for_a_new_up
     assert everything(tmp_path) == []
 
 
-async def test_what_an_engine_that_was_killed_left_behind_is_found_and_removed(tmp_path: Path) -> None:
+async def test_leftovers_of_a_killed_engine_are_found_and_removed(tmp_path: Path) -> None:
     program = (
         "import os, signal; from pathlib import Path; from cqox.storage import FileStore\n"
         f"files = FileStore(Path({str(tmp_path)!r}))\n"
@@ -111,29 +109,29 @@ async def test_what_an_engine_that_was_killed_left_behind_is_found_and_removed(t
     owner = ended.stdout.decode().strip()
     assert len(everything(tmp_path)) == 2
     files = FileStore(tmp_path)
-    assert files.lives(files.owner)
-    assert not files.lives(owner)
-    assert files.departed() == [owner]
-    await files.bury(owner)
-    assert files.departed() == []
+    assert files.is_alive(files.owner)
+    assert not files.is_alive(owner)
+    assert files.dead_owners() == [owner]
+    await files.reclaim(owner)
+    assert files.dead_owners() == []
     assert everything(tmp_path) == []
 
 
-def test_an_engine_that_leaves_leaves_nothing(tmp_path: Path) -> None:
+def test_a_closed_store_leaves_no_temporary_files(tmp_path: Path) -> None:
     files, other = FileStore(tmp_path), FileStore(tmp_path)
     (files.incoming() / "half").write_bytes(b"half")
     files.close()
     assert everything(tmp_path) == []
-    assert other.departed() == []
-    assert not other.lives(files.owner)
+    assert other.dead_owners() == []
+    assert not other.is_alive(files.owner)
 
 
-async def test_deleting_what_is_not_there_is_no_error(tmp_path: Path) -> None:
+async def test_deleting_a_missing_data_set_is_no_error(tmp_path: Path) -> None:
     await FileStore(tmp_path).delete("a")
 
 
 @pytest.mark.parametrize("name", ["../a", "a/b", "", ".hidden", "a\0b", "x" * 300])
-async def test_a_name_that_could_leave_the_folder_is_not_found(tmp_path: Path, name: str) -> None:
+async def test_a_path_traversal_is_not_found(tmp_path: Path, name: str) -> None:
     files = FileStore(tmp_path)
     with pytest.raises(NotFound):
         files.has(name)
@@ -141,7 +139,7 @@ async def test_a_name_that_could_leave_the_folder_is_not_found(tmp_path: Path, n
         files.figure("a", name, "svg")
 
 
-async def test_a_written_file_is_whole_and_a_missing_one_is_none(tmp_path: Path) -> None:
+async def test_a_written_file_is_complete_and_a_missing_one_is_none(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     path = files.figure("a", "forest", "svg")
     assert await files.read(path) is None
@@ -150,7 +148,7 @@ async def test_a_written_file_is_whole_and_a_missing_one_is_none(tmp_path: Path)
     assert everything(tmp_path) == ["figures/a/forest.svg"]
 
 
-async def test_a_data_set_that_has_lost_its_table_is_whole_again_once_it_is_kept_anew(tmp_path: Path) -> None:
+async def test_a_data_set_without_its_table_is_complete_again_after_a_new_upload(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
     (tmp_path / "datasets/a/table.parquet").unlink()
@@ -163,7 +161,7 @@ async def test_a_data_set_that_has_lost_its_table_is_whole_again_once_it_is_kept
     assert everything(tmp_path) == WHOLE
 
 
-async def test_several_engines_that_keep_what_has_lost_its_table_leave_one_whole(tmp_path: Path) -> None:
+async def test_concurrent_uploads_of_a_data_set_without_its_table_leave_one_complete_copy(tmp_path: Path) -> None:
     engines = [FileStore(tmp_path) for _ in range(4)]
     await kept(engines[0], "a")
     for _ in range(10):
@@ -172,10 +170,10 @@ async def test_several_engines_that_keep_what_has_lost_its_table_leave_one_whole
             for files in engines:
                 group.start_soon(kept, files, "a")
         assert everything(tmp_path) == WHOLE
-        assert await engines[0].is_whole("a")
+        assert await engines[0].is_intact("a")
 
 
-async def test_a_disk_that_is_full_is_a_store_that_is_away_and_leaves_what_was_there(
+async def test_a_full_disk_is_store_unavailable_and_leaves_existing_files_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = FileStore(tmp_path)
@@ -192,7 +190,7 @@ async def test_a_disk_that_is_full_is_a_store_that_is_away_and_leaves_what_was_t
         patched.setattr(Path, "mkdir", full)
         with pytest.raises(StoreUnavailable, match="is full"):
             files.incoming()
-        # Where no other name can be made, it is read under its own.
+        # If no link can be created, the table is read in place.
         async with files.reading("a") as path:
             assert path == tmp_path / "datasets/a/table.parquet"
         with pytest.raises(StoreUnavailable, match="is full"):
@@ -201,25 +199,25 @@ async def test_a_disk_that_is_full_is_a_store_that_is_away_and_leaves_what_was_t
         assert path.read_bytes() == b"table"
 
 
-async def test_a_directory_that_is_gone_is_told_of(tmp_path: Path) -> None:
+async def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     files = FileStore(tmp_path / "data")
     await files.check()
     assert not await files.is_full()
     shutil.rmtree(tmp_path / "data")
-    with pytest.raises(StoreUnavailable, match="is gone"):
+    with pytest.raises(StoreUnavailable, match="is missing"):
         await files.check()
-    with pytest.raises(StoreUnavailable, match="is gone"):
+    with pytest.raises(StoreUnavailable, match="is missing"):
         files.incoming()
 
 
-async def test_a_departed_engine_is_buried_once(tmp_path: Path) -> None:
+async def test_a_dead_engine_is_reclaimed_once(tmp_path: Path) -> None:
     files, other = FileStore(tmp_path), FileStore(tmp_path)
     (tmp_path / "engines/gone").touch()
-    assert await files.bury("gone")
-    assert not await other.bury("gone")
+    assert await files.reclaim("gone")
+    assert not await other.reclaim("gone")
 
 
-async def test_a_data_set_is_deleted_where_there_is_no_room_for_another_name(
+async def test_a_data_set_is_deleted_on_a_disk_without_space_for_a_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = FileStore(tmp_path)
@@ -233,13 +231,13 @@ async def test_a_data_set_is_deleted_where_there_is_no_room_for_another_name(
         patched.setattr(Path, "rename", full)
         await files.delete("a")
     assert everything(tmp_path) == ["datasets/b/manifest.json", "datasets/b/table.parquet"]
-    # A folder for what is deleted may be missing, on a disk that was full from the start.
+    # The folder of deleted data sets may be missing if the disk was full from the start.
     shutil.rmtree(tmp_path / "removed")
     await files.delete("b")
     assert everything(tmp_path) == []
 
 
-async def test_what_cannot_be_deleted_is_not_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_deletion_is_not_reported_as_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
 
@@ -253,7 +251,7 @@ async def test_what_cannot_be_deleted_is_not_said_to_be(tmp_path: Path, monkeypa
     assert files.has("a")
 
 
-async def test_damage_is_told_of_where_it_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_damage_is_reported_if_it_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
     (tmp_path / "datasets/a/table.parquet").write_bytes(b"tablE")
@@ -267,7 +265,7 @@ async def test_damage_is_told_of_where_it_cannot_be_removed(tmp_path: Path, monk
             pass
 
 
-async def test_a_directory_that_takes_no_writes_at_first_is_made_up_for_once_it_does(
+async def test_a_directory_read_only_at_the_start_is_prepared_once_it_is_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def closed(*_: object, **__: object) -> None:
@@ -283,10 +281,10 @@ async def test_a_directory_that_takes_no_writes_at_first_is_made_up_for_once_it_
             _ = files.scratch
         with pytest.raises(StoreUnavailable, match="read-only"):
             await files.check()
-        assert files.departed() == []
+        assert files.dead_owners() == []
     await files.recover()
     await files.check()
-    assert files.lives(files.owner)
+    assert files.is_alive(files.owner)
     await kept(files, "a")
     files.close()
 
@@ -295,7 +293,7 @@ def aged(path: Path, seconds: float) -> None:
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-async def test_a_data_set_is_used_by_its_upload_by_who_reads_it_and_by_who_says_so(tmp_path: Path) -> None:
+async def test_uploads_reads_and_explicit_marks_update_the_last_use_of_a_data_set(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     assert files.used_at("a") == 0
     await kept(files, "a")
@@ -310,7 +308,7 @@ async def test_a_data_set_is_used_by_its_upload_by_who_reads_it_and_by_who_says_
     files.close()
 
 
-async def test_an_erasure_is_known_to_all_on_the_volume_until_the_data_set_comes_back(tmp_path: Path) -> None:
+async def test_an_erasure_is_visible_to_all_engines_until_the_data_set_is_uploaded_again(tmp_path: Path) -> None:
     files, other = FileStore(tmp_path), FileStore(tmp_path)
     assert dict(other.erasures.all()) == {}
     await files.begin_erasure("a")
@@ -323,7 +321,7 @@ async def test_an_erasure_is_known_to_all_on_the_volume_until_the_data_set_comes
     assert not list((tmp_path / "erased").iterdir())
 
 
-async def test_what_forgotten_processes_and_failed_deletions_leave_behind_is_swept(
+async def test_leftovers_of_unknown_processes_and_failed_deletions_are_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files, other = FileStore(tmp_path), FileStore(tmp_path)
@@ -340,7 +338,7 @@ async def test_what_forgotten_processes_and_failed_deletions_leave_behind_is_swe
     assert all((tmp_path / name).exists() for name in stays)
 
 
-async def test_what_is_remembered_of_data_sets_that_were_read_goes_with_them(tmp_path: Path) -> None:
+async def test_verified_stamps_are_dropped_with_their_data_sets(tmp_path: Path) -> None:
     files = FileStore(tmp_path)
     await kept(files, "a")
     async with files.reading("a"):

@@ -78,7 +78,7 @@ async def test_what_is_counted_is_what_is_held(reports: int, body: int) -> None:
     assert held <= cache.size_bytes <= 1.3 * held
 
 
-async def test_the_memory_that_is_held_has_a_bound_however_small_the_reports_are() -> None:
+async def test_the_memory_bound_holds_for_small_reports() -> None:
     cache = MemoryCache(max_bytes=1_000_000)
     tracemalloc.start()
     try:
@@ -91,7 +91,7 @@ async def test_the_memory_that_is_held_has_a_bound_however_small_the_reports_are
     assert held <= 1_000_000
 
 
-async def test_turns_that_nobody_gives_back_are_not_kept_for_ever() -> None:
+async def test_expired_leases_are_dropped() -> None:
     cache = MemoryCache()
     for number in range(20_000):
         assert await cache.claim(f"{number}", token="one", seconds=-1.0)

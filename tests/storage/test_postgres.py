@@ -1,4 +1,4 @@
-"""What only a PostgreSQL server can do to its store: restart, stand still, refuse, lose an answer."""
+"""Faults of a PostgreSQL server: restarts, freezes, refused connections, lost answers."""
 
 import random
 import signal
@@ -22,7 +22,7 @@ on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
 
 @pytest.fixture
 def own_postgres(postgres_server: Postgres) -> Iterator[Postgres]:
-    """The server to break; it runs as usual afterwards."""
+    """The server for tests that break it; restored afterwards."""
     yield postgres_server
     postgres_server.restart()
 
@@ -38,7 +38,7 @@ async def sleeping(store: PostgresStore, seconds: float) -> None:
     await store._call(lambda connection: connection.execute("SELECT pg_sleep(%s)", (seconds,)).fetchone())
 
 
-async def test_a_cancelled_query_ends_on_the_server_and_its_connection_goes_on(postgres_server: Postgres) -> None:
+async def test_a_cancelled_query_ends_on_the_server_and_its_connection_is_reused(postgres_server: Postgres) -> None:
     async with PostgresStore.open(postgres_server.fresh(), size=2) as store:
         await store.ping()
         with anyio.move_on_after(0.3):
@@ -53,7 +53,7 @@ async def test_a_cancelled_query_ends_on_the_server_and_its_connection_goes_on(p
         assert postgres_server.execute(f"SELECT array_agg(pid ORDER BY pid) {CONNECTIONS}") == [before]
 
 
-async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connection(postgres_server: Postgres) -> None:
+async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(postgres_server: Postgres) -> None:
     wrong: list[object] = []
     rng = random.Random(5)
     async with PostgresStore.open(postgres_server.fresh(), size=4) as store:
@@ -84,7 +84,7 @@ async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connect
             await anyio.sleep(0.02)
 
 
-async def test_a_report_whose_first_answer_was_lost_is_there_once_and_counts_as_inserted(
+async def test_a_retry_after_a_lost_answer_inserts_once_and_reports_the_insert(
     postgres_server: Postgres, proxy: Proxy
 ) -> None:
     url = postgres_server.fresh(proxy.port)
@@ -97,7 +97,7 @@ async def test_a_report_whose_first_answer_was_lost_is_there_once_and_counts_as_
         assert await store.load(ONE.analysis_id) == ONE
 
 
-async def test_a_terminated_backend_costs_nothing_but_time(postgres_server: Postgres) -> None:
+async def test_a_terminated_backend_is_retried(postgres_server: Postgres) -> None:
     async with PostgresStore.open(postgres_server.fresh()) as store:
         await store.ping()
         started = anyio.Event()
@@ -118,13 +118,15 @@ async def test_a_terminated_backend_costs_nothing_but_time(postgres_server: Post
 
 @on_trio
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
-async def test_a_restarted_server_is_used_again_without_a_restart_here(own_postgres: Postgres, how: int) -> None:
+async def test_a_restarted_server_is_reconnected_without_a_restart_of_the_engine(
+    own_postgres: Postgres, how: int
+) -> None:
     async with PostgresStore.open(own_postgres.fresh(), recovery_seconds=0.2) as store:
         await store.save(ONE)
         own_postgres.stop(how)
         with anyio.fail_after(5):
             for _ in range(6):
-                with pytest.raises(StoreUnavailable, match="PostgreSQL did not"):
+                with pytest.raises(StoreUnavailable, match="PostgreSQL failed"):
                     await store.save(a_report(2))
         own_postgres.start()
         await _until_usable(store)
@@ -133,7 +135,7 @@ async def test_a_restarted_server_is_used_again_without_a_restart_here(own_postg
 
 
 @on_trio
-async def test_a_server_that_stands_still_is_given_up_in_time_and_used_when_it_moves_again(
+async def test_a_frozen_server_times_out_and_is_used_again_after_recovery(
     postgres_server: Postgres,
 ) -> None:
     async with PostgresStore.open(postgres_server.fresh(), size=2, seconds=1.0, recovery_seconds=0.2) as store:
@@ -149,7 +151,7 @@ async def test_a_server_that_stands_still_is_given_up_in_time_and_used_when_it_m
 
 
 @on_trio
-async def test_where_the_server_has_no_connection_left_the_store_says_so_and_recovers(
+async def test_exhausted_server_connections_are_reported_and_recovered_from(
     postgres_server: Postgres,
 ) -> None:
     url = postgres_server.fresh()
@@ -170,7 +172,7 @@ async def test_where_the_server_has_no_connection_left_the_store_says_so_and_rec
 
 
 @on_trio
-async def test_a_read_only_database_is_read_and_says_why_it_keeps_nothing(postgres_server: Postgres) -> None:
+async def test_a_read_only_database_serves_reads_and_explains_failed_writes(postgres_server: Postgres) -> None:
     url = postgres_server.fresh()
     async with PostgresStore.open(url) as store:
         await store.save(ONE)
@@ -181,14 +183,14 @@ async def test_a_read_only_database_is_read_and_says_why_it_keeps_nothing(postgr
         assert await store.load(ONE.analysis_id) == ONE
 
 
-async def test_a_server_that_is_not_there_is_said_at_once_and_no_obstacle_to_opening() -> None:
+async def test_an_unreachable_server_is_reported_at_once_and_does_not_prevent_opening() -> None:
     with anyio.fail_after(5):
         async with PostgresStore.open("postgresql://cqox@127.0.0.1:1/postgres") as store:
             with pytest.raises(StoreUnavailable, match=r"(?i)refused"):
                 await store.ping()
 
 
-async def test_a_schema_of_a_newer_version_is_left_alone(postgres_server: Postgres) -> None:
+async def test_a_schema_of_a_newer_version_is_not_changed(postgres_server: Postgres) -> None:
     url = postgres_server.fresh()
     async with PostgresStore.open(url) as store:
         await store._call(lambda connection: connection.execute("INSERT INTO cqox_migrations VALUES (99, 'later')"))
@@ -197,9 +199,7 @@ async def test_a_schema_of_a_newer_version_is_left_alone(postgres_server: Postgr
             await store.save(ONE)
 
 
-async def test_a_migration_that_fails_leaves_nothing(
-    postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_migration_is_rolled_back(postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     from psycopg.sql import SQL
 
     from cqox.storage.postgres import schema
@@ -216,7 +216,7 @@ async def test_a_migration_that_fails_leaves_nothing(
             assert found == (None,)
 
 
-async def test_a_page_of_jobs_is_read_in_order_from_an_index(
+async def test_a_page_of_jobs_is_read_in_index_order(
     postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans = list[str]()
@@ -226,7 +226,7 @@ async def test_a_page_of_jobs_is_read_in_order_from_an_index(
             self._connection = connection
 
         def execute(self, query: str, values: tuple[object, ...], *, binary: bool) -> psycopg.Cursor:
-            # Otherwise a table of no rows is read whole and sorted.
+            # Otherwise an empty table is scanned and sorted.
             for way in ("seqscan", "bitmapscan", "sort"):
                 self._connection.execute(f"SET enable_{way} = off")
             plans.extend(row[0] for row in self._connection.execute(f"EXPLAIN {query}", values).fetchall())
@@ -266,7 +266,7 @@ async def test_people_can_query_reports_and_estimates(postgres_server: Postgres)
 
 
 @pytest.mark.parametrize("url", ["postgresql://host:port/x", "nonsense", "postgresql://h/d?colour=red"])
-def test_an_address_that_is_none_is_refused_by_name(url: str) -> None:
+def test_an_invalid_address_is_rejected_by_setting(url: str) -> None:
     with pytest.raises(ValueError, match="POSTGRES_URL cannot be read"):
         PostgresStore(url)
 

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server may do to a call in the middle of it: run out of disk, refuse to serialize, end it."""
+"""Faults of a PostgreSQL server during a call: full disk, serialization failure, terminated backend."""
 
 import random
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def incompressible(number: int, size: int) -> bytes:
     return b'"%s"' % random.Random(number).randbytes(size // 2).hex().encode()
 
 
-async def test_a_full_disk_is_said_ends_no_read_and_is_over_when_there_is_room(small_postgres: Postgres) -> None:
+async def test_a_full_disk_is_reported_permits_reads_and_recovers_once_space_is_freed(small_postgres: Postgres) -> None:
     url = f"{small_postgres.fresh()}%20-cdefault_tablespace%3Dsmall"
     async with PostgresStore.open(url) as store:
         await store.save(ONE)
@@ -61,7 +61,7 @@ async def test_a_full_disk_is_said_ends_no_read_and_is_over_when_there_is_room(s
 
 
 async def saved(store: PostgresStore, number: int) -> bool:
-    """Whether there was room for it."""
+    """Save a report; return False if the disk is full."""
     try:
         return await store.save(a_report(number, body=incompressible(number, 200_000)))
     except StoreUnavailable as error:
@@ -72,7 +72,7 @@ async def saved(store: PostgresStore, number: int) -> bool:
 
 @contextmanager
 def inserting(server: Postgres, schema: str, analysis_id: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A transaction of somebody else that has inserted a report of this id, and is open."""
+    """Yield an open transaction of another client that has inserted a report with this id."""
     with psycopg.connect(server.url, application_name="test") as other:
         other.execute(f"SET search_path = {schema}")
         other.execute(
@@ -92,7 +92,7 @@ async def until_waiting(server: Postgres) -> int:
 
 
 @pytest.mark.parametrize("commits", [True, False])
-async def test_a_serialization_failure_is_tried_again(postgres_server: Postgres, commits: bool) -> None:
+async def test_a_serialization_failure_is_retried(postgres_server: Postgres, commits: bool) -> None:
     url = postgres_server.fresh()
     schema = url.rpartition("%3D")[2]
     two, inserted = a_report(2), list[bool]()
@@ -114,7 +114,7 @@ async def test_a_serialization_failure_is_tried_again(postgres_server: Postgres,
         assert (found.verdict is None) is commits
 
 
-async def test_idle_connections_that_the_server_has_ended_cost_no_attempt(
+async def test_idle_connections_closed_by_the_server_consume_no_attempt(
     postgres_server: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = "FROM pg_stat_activity WHERE application_name = 'cqox'"
@@ -135,7 +135,7 @@ async def test_idle_connections_that_the_server_has_ended_cost_no_attempt(
     assert "[Retry]" not in caplog.text
 
 
-async def test_a_backend_terminated_in_the_middle_of_an_insert_inserts_once(postgres_server: Postgres) -> None:
+async def test_a_backend_terminated_during_an_insert_inserts_once(postgres_server: Postgres) -> None:
     url = postgres_server.fresh()
     two, inserted = a_report(2), list[bool]()
     async with PostgresStore.open(url) as store:
@@ -158,7 +158,7 @@ async def test_a_backend_terminated_in_the_middle_of_an_insert_inserts_once(post
         assert [report.analysis_id for report in (await store.reports()).items] == [two.analysis_id, ONE.analysis_id]
 
 
-async def test_a_backend_terminated_in_the_middle_of_a_migration_leaves_nothing_and_the_next_is_whole(
+async def test_a_backend_terminated_during_a_migration_rolls_back_and_the_next_one_completes(
     postgres_server: Postgres,
 ) -> None:
     url = postgres_server.fresh()
@@ -182,7 +182,7 @@ async def test_a_backend_terminated_in_the_middle_of_a_migration_leaves_nothing_
         assert await store.save(ONE) is True
 
 
-async def test_who_waits_for_another_call_to_make_the_schema_leaves_in_time_and_holds_no_connection(
+async def test_a_caller_that_waits_for_a_migration_times_out_and_holds_no_connection(
     postgres_server: Postgres,
 ) -> None:
     async with PostgresStore.open(postgres_server.fresh(), size=2) as store:
@@ -208,7 +208,7 @@ async def test_who_waits_for_another_call_to_make_the_schema_leaves_in_time_and_
         assert await store.save(ONE) is True
 
 
-async def test_a_statement_that_nobody_ends_is_ended_by_the_server_and_a_dead_connection_by_the_kernel(
+async def test_the_statement_timeout_and_the_tcp_user_timeout_are_set(
     postgres_server: Postgres,
 ) -> None:
     async with PostgresStore.open(postgres_server.fresh(), seconds=2.0) as store:
@@ -218,7 +218,7 @@ async def test_a_statement_that_nobody_ends_is_ended_by_the_server_and_a_dead_co
     assert options["tcp_user_timeout"] == "7000"
 
 
-async def test_while_a_server_is_silent_calls_are_brief_and_no_longer_when_it_speaks(postgres_server: Postgres) -> None:
+async def test_timeouts_are_short_while_the_server_is_silent_and_normal_afterwards(postgres_server: Postgres) -> None:
     async with PostgresStore.open(postgres_server.fresh(), seconds=3.0, recovery_seconds=0.2) as store:
         await store.save(ONE)
         with postgres_server.frozen():
@@ -235,7 +235,7 @@ async def test_while_a_server_is_silent_calls_are_brief_and_no_longer_when_it_sp
         await store._call(lambda connection: connection.execute("SELECT pg_sleep(1.5)").fetchone())
 
 
-async def test_a_call_on_its_way_learns_from_another_that_the_server_is_silent(postgres_server: Postgres) -> None:
+async def test_a_silent_server_shortens_the_deadline_of_pending_calls(postgres_server: Postgres) -> None:
     async with PostgresStore.open(postgres_server.fresh(), recovery_seconds=0.2) as store:
         await store.save(ONE)
         with postgres_server.frozen():
@@ -250,7 +250,7 @@ async def test_a_call_on_its_way_learns_from_another_that_the_server_is_silent(p
         await until_usable(store)
 
 
-async def test_a_probe_that_finds_every_connection_busy_ends_none_of_the_calls(postgres_server: Postgres) -> None:
+async def test_a_probe_with_every_connection_busy_ends_no_call(postgres_server: Postgres) -> None:
     async with PostgresStore.open(postgres_server.fresh(), size=2) as store:
         await store.save(ONE)
         ended = list[object]()

@@ -1,4 +1,4 @@
-"""What is in a data directory is for its own user alone, under any umask, old files and folders included."""
+"""Owner-only permissions in a data directory, under any umask, for old files and folders too."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def open_to_others(root: Path) -> dict[str, str]:
-    """What others may read, write or enter, root included."""
+    """Return the modes of files and folders accessible to other users, the root included."""
     found = {}
     for path in [root, *root.rglob("*")]:
         mode = path.lstat().st_mode
@@ -38,7 +38,7 @@ def modes(folder: Path) -> dict[str, int]:
     return {one.name: one.stat().st_mode & 0o777 for one in folder.iterdir()}
 
 
-async def test_what_the_file_store_makes_is_private(tmp_path: Path) -> None:
+async def test_files_of_the_file_store_are_private(tmp_path: Path) -> None:
     root = tmp_path / "data"
     files = FileStore(root)
     folder = files.incoming()
@@ -49,7 +49,7 @@ async def test_what_the_file_store_makes_is_private(tmp_path: Path) -> None:
         assert open_to_others(root) == {}
 
 
-async def test_a_copy_for_a_reader_is_private_where_there_are_no_links(
+async def test_a_copy_for_a_reader_is_private_without_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_links(*_: object, **__: object) -> None:
@@ -64,7 +64,7 @@ async def test_a_copy_for_a_reader_is_private_where_there_are_no_links(
         assert open_to_others(tmp_path / "data") == {}
 
 
-async def test_the_file_of_results_and_its_log_are_private(tmp_path: Path) -> None:
+async def test_the_database_and_its_wal_are_private(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     async with SqliteStore.open(path) as store:
         await store.save(a_report(1))
@@ -72,7 +72,7 @@ async def test_the_file_of_results_and_its_log_are_private(tmp_path: Path) -> No
     assert found == dict.fromkeys(("results.sqlite", "results.sqlite-wal", "results.sqlite-shm"), 0o600)
 
 
-async def test_an_older_file_of_results_becomes_private_before_its_log_is_made(tmp_path: Path) -> None:
+async def test_an_older_database_becomes_private_before_its_wal_is_created(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     async with SqliteStore.open(path) as store:
         await store.save(a_report(1))
@@ -93,7 +93,7 @@ def older(root: Path) -> None:
     os.mkfifo(root / "pipe")
 
 
-async def test_what_an_older_version_left_is_tightened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_files_of_an_older_version_are_tightened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = tmp_path / "data"
     older(root)
     await FileStore(root).tighten()
@@ -124,7 +124,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert (outside.stat().st_mode & 0o777, (outside / "file").stat().st_mode & 0o777) == (0o755, 0o644)
 
 
-def test_a_data_directory_behind_a_link_is_tightened(tmp_path: Path) -> None:
+def test_a_data_directory_behind_a_symlink_is_tightened(tmp_path: Path) -> None:
     older(tmp_path / "real")
     (tmp_path / "data").symlink_to(tmp_path / "real")
     FileStore(tmp_path / "data")
@@ -132,7 +132,7 @@ def test_a_data_directory_behind_a_link_is_tightened(tmp_path: Path) -> None:
     assert open_to_others(tmp_path / "real") == {}
 
 
-def test_another_volume_below_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_volume_below_is_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "data dir"
     older(root)
     secret = root / "secrets"
@@ -149,7 +149,7 @@ def test_another_volume_below_is_left_as_it_is(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_belongs_to_others_keeps_its_mode_and_is_named_once(
+def test_files_of_other_users_keep_their_mode_and_are_reported_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = tmp_path / "data"
@@ -161,11 +161,11 @@ def test_what_belongs_to_others_keeps_its_mode_and_is_named_once(
         tighten(root)
     assert set(open_to_others(root)) == {"datasets/d", f"datasets/d/{TABLE}"}
     [record] = caplog.records
-    assert "let other users in: 2, such as" in record.getMessage()
+    assert "permit access by other users: 2, such as" in record.getMessage()
     assert "'datasets/d'" in record.getMessage()
 
 
-def test_where_modes_cannot_be_changed_it_is_said_and_nothing_fails(
+def test_modes_that_cannot_be_changed_are_reported_without_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""What only a Redis server can do to its cache: be away, be slow, be full, hold nonsense."""
+"""Faults of a Redis server: outage, latency, full memory, corrupt values."""
 
 import random
 import signal
@@ -27,7 +27,7 @@ async def cache(redis_server: Redis) -> AsyncIterator[RedisCache]:
 
 @pytest.fixture
 def own_redis() -> Iterator[Redis]:
-    """One to break."""
+    """A server for the tests that break it."""
     server = Redis()
     try:
         server.start()
@@ -36,7 +36,7 @@ def own_redis() -> Iterator[Redis]:
         server.close()
 
 
-async def test_a_report_is_held_compressed_and_for_a_while(redis_server: Redis) -> None:
+async def test_a_report_is_cached_compressed_with_a_time_to_live(redis_server: Redis) -> None:
     large = a_report(1, body=b'{"text":"' + b"text " * 20_000 + b'"}')
     async with RedisCache.open(redis_server.url, ttl_seconds=100) as cache:
         await cache.put(large)
@@ -46,7 +46,7 @@ async def test_a_report_is_held_compressed_and_for_a_while(redis_server: Redis) 
         assert 90_000 < client.pttl(KEY) <= 100_000
 
 
-async def test_a_report_that_is_too_large_is_not_held(redis_server: Redis) -> None:
+async def test_a_report_that_is_too_large_is_not_cached(redis_server: Redis) -> None:
     async with RedisCache.open(redis_server.url, max_bytes=1000) as cache:
         await cache.put(a_report(1, body=b'"' + b"x" * 600 + b'"'))
         assert await cache.get(ONE.analysis_id) is None
@@ -73,14 +73,14 @@ def _flipped(value: bytes, at: int) -> bytes:
         encode(a_report(2)),
     ],
 )
-async def test_a_value_that_is_not_this_report_is_a_miss_and_goes(
+async def test_a_value_that_is_not_this_report_is_a_miss_and_deleted(
     cache: RedisCache, redis_server: Redis, value: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with redis_server.client() as client:
         client.set(KEY, value)
         assert await cache.get(ONE.analysis_id) is None
         assert client.exists(KEY) == 0
-    assert f"{ONE.analysis_id} is no report and was deleted" in caplog.text
+    assert f"{ONE.analysis_id} is not a report and was deleted" in caplog.text
     await cache.put(ONE)
     assert await cache.get(ONE.analysis_id) == ONE
 
@@ -93,7 +93,7 @@ async def test_a_value_that_would_expand_beyond_the_bound_is_a_miss(redis_server
         assert await cache.get(bomb.analysis_id) is None
 
 
-async def test_another_type_at_a_key_is_a_miss_and_everybodys_turn(cache: RedisCache, redis_server: Redis) -> None:
+async def test_another_type_at_a_key_is_a_miss_and_grants_every_lease(cache: RedisCache, redis_server: Redis) -> None:
     with redis_server.client() as client:
         client.lpush(KEY, "a", "list")
         client.lpush(f"cqox:1:turn:{ONE.analysis_id}", "a", "list")
@@ -103,7 +103,7 @@ async def test_another_type_at_a_key_is_a_miss_and_everybodys_turn(cache: RedisC
     await cache.release(ONE.analysis_id, token="one")
 
 
-async def test_an_address_that_allows_few_connections_makes_calls_wait_and_not_fail(redis_server: Redis) -> None:
+async def test_calls_wait_for_a_connection_if_the_address_allows_few(redis_server: Redis) -> None:
     async with RedisCache.open(f"{redis_server.url}?max_connections=2") as cache:
         await cache.put(ONE)
         found = list[object]()
@@ -118,14 +118,16 @@ async def test_an_address_that_allows_few_connections_makes_calls_wait_and_not_f
         assert connections(redis_server) == 2
 
 
-async def test_a_connection_that_the_server_has_closed_costs_nothing(cache: RedisCache, redis_server: Redis) -> None:
+async def test_a_connection_closed_by_the_server_is_replaced_without_an_error(
+    cache: RedisCache, redis_server: Redis
+) -> None:
     await cache.put(ONE)
     with redis_server.client() as client:
         client.client_kill_filter(_type="normal", skipme=True)
     assert await cache.get(ONE.analysis_id) == ONE
 
 
-async def test_a_full_server_holds_nothing_more_and_still_answers(own_redis: Redis) -> None:
+async def test_a_full_server_caches_no_more_and_still_answers(own_redis: Redis) -> None:
     own_redis.stop()
     own_redis.start(maxmemory="2mb", maxmemory_policy="noeviction")
     async with RedisCache.open(own_redis.url) as cache:
@@ -139,7 +141,7 @@ async def test_a_full_server_holds_nothing_more_and_still_answers(own_redis: Red
         await cache.ping()
 
 
-async def test_a_server_that_dies_and_comes_back_is_used_again(own_redis: Redis) -> None:
+async def test_a_restarted_server_is_used_again(own_redis: Redis) -> None:
     async with RedisCache.open(own_redis.url, recovery_seconds=0.2) as cache:
         await cache.put(ONE)
         own_redis.stop(signal.SIGKILL)
@@ -155,21 +157,21 @@ async def test_a_server_that_dies_and_comes_back_is_used_again(own_redis: Redis)
         await _until_held(cache)
 
 
-async def test_a_server_that_stands_still_is_left_alone_soon(own_redis: Redis) -> None:
+async def test_a_frozen_server_opens_the_circuit(own_redis: Redis) -> None:
     async with RedisCache.open(own_redis.url, recovery_seconds=2.0) as cache:
         await cache.put(ONE)
         with own_redis.frozen():
             with anyio.fail_after(6):
                 for _ in range(5):
                     assert await cache.get(ONE.analysis_id) is None
-            # The circuit is open: nothing waits any more.
+            # The circuit is open: calls fail fast.
             with anyio.fail_after(0.5):
                 for _ in range(20):
                     assert await cache.get(ONE.analysis_id) is None
         await _until_held(cache)
 
 
-async def test_a_server_that_is_not_there_at_the_start_is_no_error() -> None:
+async def test_a_server_unreachable_at_the_start_is_no_error() -> None:
     async with RedisCache.open("redis://127.0.0.1:1/0") as cache:
         assert await cache.get("a") is None
         await cache.put(ONE)
@@ -177,7 +179,7 @@ async def test_a_server_that_is_not_there_at_the_start_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis://localhost:port"])
-def test_an_address_that_is_none_is_refused_by_name(url: str) -> None:
+def test_an_invalid_address_is_rejected_by_setting(url: str) -> None:
     with pytest.raises(ValueError, match="REDIS_URL cannot be read"):
         RedisCache(url)
 
@@ -187,7 +189,7 @@ def connections(server: Redis) -> int:
         return sum(one["name"] == "cqox" for one in client.client_list())
 
 
-async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connection(redis_server: Redis) -> None:
+async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(redis_server: Redis) -> None:
     reports = [a_report(number) for number in range(8)]
     wrong: list[str] = []
     rng = random.Random(5)
@@ -216,7 +218,7 @@ async def test_a_storm_of_cancellations_mixes_up_no_answers_and_loses_no_connect
             await anyio.sleep(0.02)
 
 
-async def test_connections_that_are_killed_while_they_are_used_mix_up_no_answers(redis_server: Redis) -> None:
+async def test_connections_killed_during_use_mix_up_no_results(redis_server: Redis) -> None:
     reports = [a_report(number) for number in range(8)]
     wrong: list[str] = []
     async with RedisCache.open(redis_server.url, size=4, recovery_seconds=0.2) as cache:
@@ -248,7 +250,7 @@ async def test_connections_that_are_killed_while_they_are_used_mix_up_no_answers
 
 
 async def _until_held(cache: RedisCache) -> None:
-    """The circuit tries again by itself."""
+    """Wait until the circuit has closed again and the report is cached."""
     with anyio.fail_after(10):
         while True:
             await cache.put(replace(ONE))
@@ -257,10 +259,10 @@ async def _until_held(cache: RedisCache) -> None:
             await anyio.sleep(0.2)
 
 
-async def test_what_cannot_be_erased_is_said_and_erased_once_the_server_is_back(own_redis: Redis) -> None:
+async def test_a_failed_erasure_is_reported_and_succeeds_once_the_server_is_back(own_redis: Redis) -> None:
     async with RedisCache.open(own_redis.url, recovery_seconds=0.1) as cache:
         await cache.put(a_report(1))
-        with own_redis.frozen(), pytest.raises(StoreUnavailable, match="may still hold what was to be deleted"):
+        with own_redis.frozen(), pytest.raises(StoreUnavailable, match="may still hold reports to be deleted"):
             await cache.erase([a_report(1).analysis_id])
         with anyio.fail_after(20):
             while True:

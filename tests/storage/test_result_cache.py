@@ -31,13 +31,13 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[ResultCache]:
         replace(ONE, primary="処置", report=b"\x00\xff" * 100, figures=b"", estimate=-1e-300),
     ],
 )
-async def test_what_is_put_is_got_as_it_was(cache: ResultCache, report: object) -> None:
+async def test_a_cached_report_is_returned_unchanged(cache: ResultCache, report: object) -> None:
     await cache.put(report)
     assert await cache.get(ONE.analysis_id) == report
     await cache.ping()
 
 
-async def test_what_was_never_put_or_was_discarded_is_none(cache: ResultCache) -> None:
+async def test_a_missing_or_discarded_report_is_none(cache: ResultCache) -> None:
     for nothing in ("nothing", "", "\0", "\ud800", "x" * 10_000):
         assert await cache.get(nothing) is None
     await cache.put(ONE)
@@ -46,7 +46,7 @@ async def test_what_was_never_put_or_was_discarded_is_none(cache: ResultCache) -
     assert await cache.get(ONE.analysis_id) is None
 
 
-async def test_what_was_erased_is_held_no_longer_and_may_be_put_again(cache: ResultCache) -> None:
+async def test_an_erased_report_is_a_miss_and_may_be_cached_again(cache: ResultCache) -> None:
     for number in range(3):
         await cache.put(a_report(number))
     await cache.erase([a_report(0).analysis_id, a_report(2).analysis_id, "nothing", "\ud800"])
@@ -56,7 +56,7 @@ async def test_what_was_erased_is_held_no_longer_and_may_be_put_again(cache: Res
     assert await cache.get(a_report(0).analysis_id) == a_report(0)
 
 
-async def test_the_turn_is_one_holders_until_it_gives_it_back(cache: ResultCache) -> None:
+async def test_a_lease_has_one_holder_until_it_is_released(cache: ResultCache) -> None:
     assert await cache.claim("a", token="one", seconds=60) is True
     assert await cache.claim("a", token="two", seconds=60) is False
     assert await cache.claim("a", token="one", seconds=60) is True
@@ -67,7 +67,7 @@ async def test_the_turn_is_one_holders_until_it_gives_it_back(cache: ResultCache
     assert await cache.claim("a", token="two", seconds=60) is True
 
 
-async def test_a_turn_that_nobody_prolongs_ends(cache: ResultCache) -> None:
+async def test_a_lease_that_is_not_renewed_expires(cache: ResultCache) -> None:
     assert await cache.claim("a", token="one", seconds=0.05) is True
     with anyio.fail_after(5):
         while not await cache.claim("a", token="two", seconds=60):
@@ -76,7 +76,7 @@ async def test_a_turn_that_nobody_prolongs_ends(cache: ResultCache) -> None:
     assert await cache.claim("a", token="one", seconds=60) is False
 
 
-async def test_of_many_that_claim_at_once_one_has_the_turn(cache: ResultCache) -> None:
+async def test_one_of_many_concurrent_claims_gets_the_lease(cache: ResultCache) -> None:
     had: list[bool] = []
 
     async def claim(number: int) -> None:

@@ -20,7 +20,7 @@ type Opening = Callable[[], AbstractAsyncContextManager[SqliteStore | PostgresSt
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("servers"))])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
-    """Opens one and the same store of the backend."""
+    """Return a function that opens the same store of the backend each time."""
     if request.param == "sqlite":
         return lambda: SqliteStore.open(tmp_path / "results.sqlite")
     url = request.getfixturevalue("postgres_server").fresh()
@@ -43,14 +43,14 @@ async def test_a_report_that_was_never_saved_is_none(store: ResultStore) -> None
     assert await store.load("nothing") is None
 
 
-async def test_the_first_report_of_an_id_stands(store: ResultStore) -> None:
+async def test_the_first_report_of_an_id_is_kept(store: ResultStore) -> None:
     first, second = a_report(1), a_report(1, body=b'{"another":true}')
     assert await store.save(first) is True
     assert await store.save(second) is False
     assert await store.load(first.analysis_id) == first
 
 
-async def test_of_many_saves_of_one_id_at_once_exactly_one_inserts(store: ResultStore) -> None:
+async def test_exactly_one_of_many_concurrent_saves_of_one_id_inserts(store: ResultStore) -> None:
     inserted: list[bool] = []
 
     async def save() -> None:
@@ -62,7 +62,7 @@ async def test_of_many_saves_of_one_id_at_once_exactly_one_inserts(store: Result
     assert sorted(inserted) == [False] * 19 + [True]
 
 
-async def test_pages_follow_each_other_newest_first_and_miss_nothing(store: ResultStore) -> None:
+async def test_pages_are_ordered_newest_first_and_complete(store: ResultStore) -> None:
     for number in range(7):
         await store.save(a_report(number, created_at=f"2026-01-01T00:00:0{number // 2}+00:00"))
     seen: list[str] = []
@@ -75,7 +75,7 @@ async def test_pages_follow_each_other_newest_first_and_miss_nothing(store: Resu
     assert seen == [f"{number:032x}" for number in reversed(range(7))]
 
 
-async def test_a_listing_can_be_limited_to_one_data_set_and_holds_no_bodies(store: ResultStore) -> None:
+async def test_a_listing_can_be_filtered_by_data_set_and_omits_bodies(store: ResultStore) -> None:
     await store.save(a_report(1, dataset_id="a"))
     await store.save(a_report(2, dataset_id="b"))
     page = await store.reports(dataset_id="b")
@@ -83,15 +83,15 @@ async def test_a_listing_can_be_limited_to_one_data_set_and_holds_no_bodies(stor
     assert (page.items[0].report, page.items[0].figures, page.next) == (b"", b"", None)
 
 
-@pytest.mark.parametrize("nobody", ["\0", "a\0b", "\ud800"])
-async def test_nothing_is_there_under_an_id_that_no_database_can_hold(store: ResultStore, nobody: str) -> None:
+@pytest.mark.parametrize("invalid", ["\0", "a\0b", "\ud800"])
+async def test_an_id_that_no_database_can_store_matches_no_row(store: ResultStore, invalid: str) -> None:
     for _ in range(6):
-        assert await store.load(nobody) is None
-        assert await store.dataset(nobody) is None
-        assert await store.job(nobody) is None
-        assert await store.forget(nobody) is False
-        assert (await store.reports(dataset_id=nobody)).items == []
-        assert (await store.reports(before=f"{nobody}|{nobody}")).items == []
+        assert await store.load(invalid) is None
+        assert await store.dataset(invalid) is None
+        assert await store.job(invalid) is None
+        assert await store.forget(invalid) is False
+        assert (await store.reports(dataset_id=invalid)).items == []
+        assert (await store.reports(before=f"{invalid}|{invalid}")).items == []
     await store.ping()
 
 
@@ -124,14 +124,14 @@ async def test_samples_are_listed_first_then_the_newest(store: ResultStore) -> N
     assert [record.dataset_id for record in await store.datasets()] == ["test", "new", "old"]
 
 
-async def test_what_was_acknowledged_is_there_after_opening_anew(open_store: Opening) -> None:
+async def test_acknowledged_writes_survive_a_reopen(open_store: Opening) -> None:
     async with open_store() as store:
         await store.save(a_report(5))
     async with open_store() as store:
         assert await store.load(f"{5:032x}") == a_report(5)
 
 
-async def test_several_that_open_a_new_store_at_once_make_its_schema_once(open_store: Opening) -> None:
+async def test_concurrent_opens_of_a_new_store_migrate_once(open_store: Opening) -> None:
     async def use() -> None:
         async with open_store() as store:
             await store.ping()
@@ -145,20 +145,20 @@ async def test_several_that_open_a_new_store_at_once_make_its_schema_once(open_s
         assert all(step.applied_at is not None for step in await store.migrations())
 
 
-async def test_a_report_whose_bytes_have_changed_is_not_answered(store: ResultStore) -> None:
+async def test_a_report_with_a_wrong_digest_is_not_returned(store: ResultStore) -> None:
     await store.save(replace(a_report(1), digest="0" * 32))
     with pytest.raises(StoreUnavailable, match="damaged"):
         await store.load(f"{1:032x}")
 
 
-async def test_a_report_whose_bytes_have_changed_is_kept_anew(store: ResultStore) -> None:
+async def test_a_report_with_a_wrong_digest_is_replaced_by_a_save(store: ResultStore) -> None:
     await store.save(replace(a_report(1), digest="0" * 32))
     assert await store.save(a_report(1)) is True
     assert await store.load(f"{1:032x}") == a_report(1)
     assert await store.save(a_report(1)) is False
 
 
-async def test_damaged_reports_are_no_failures_of_the_store(store: ResultStore) -> None:
+async def test_damaged_reports_do_not_open_the_circuit(store: ResultStore) -> None:
     await store.save(replace(a_report(1), digest="0" * 32))
     await store.save(a_report(2))
     for _ in range(8):
@@ -168,12 +168,12 @@ async def test_damaged_reports_are_no_failures_of_the_store(store: ResultStore) 
 
 
 @pytest.mark.parametrize("body", [b'"\\u0000"', b"no JSON", b"\xff\x00", b"1e999999"])
-async def test_bytes_that_a_database_cannot_read_as_json_are_kept_all_the_same(store: ResultStore, body: bytes) -> None:
+async def test_bytes_that_a_database_cannot_parse_as_json_are_stored_unchanged(store: ResultStore, body: bytes) -> None:
     assert await store.save(a_report(1, body=body)) is True
     assert await store.load(f"{1:032x}") == a_report(1, body=body)
 
 
-async def test_a_job_is_found_as_it_was_put_and_as_it_ended(store: ResultStore) -> None:
+async def test_a_job_is_returned_as_inserted_and_as_updated(store: ResultStore) -> None:
     assert await store.job("j") is None
     await store.put_job(a_job("j"), owner="one", seconds=60)
     assert await store.job("j") == a_job("j")
@@ -182,14 +182,14 @@ async def test_a_job_is_found_as_it_was_put_and_as_it_ended(store: ResultStore) 
     assert await store.job("j") == ended
 
 
-async def test_how_a_job_ended_stands_when_its_beginning_is_told_late(store: ResultStore) -> None:
+async def test_a_final_status_is_not_overwritten_by_a_late_insert(store: ResultStore) -> None:
     ended = replace(a_job("j"), status="succeeded", finished_at="2026-01-01T00:00:01+00:00", analysis_id="a")
     await store.put_job(ended, owner="one", seconds=60)
     await store.put_job(a_job("j"), owner="one", seconds=60)
     assert await store.job("j") == ended
 
 
-async def test_the_jobs_of_an_engine_that_is_gone_are_interrupted_and_no_others(store: ResultStore) -> None:
+async def test_only_the_jobs_of_the_dead_engine_are_interrupted(store: ResultStore) -> None:
     for name, owner in (("mine", "one"), ("also", "one"), ("other", "two")):
         await store.put_job(a_job(name), owner=owner, seconds=60)
     await store.put_job(replace(a_job("also"), status="cancelled", finished_at="then"), owner="one", seconds=60)
@@ -199,7 +199,7 @@ async def test_the_jobs_of_an_engine_that_is_gone_are_interrupted_and_no_others(
     assert await store.job("other") == a_job("other")
 
 
-async def test_a_job_that_nobody_renews_is_interrupted_and_may_still_say_how_it_ended(store: ResultStore) -> None:
+async def test_a_job_with_an_expired_lease_is_interrupted_and_may_still_end(store: ResultStore) -> None:
     await store.put_job(a_job("j"), owner="one", seconds=-1)
     assert await store.job("j") == replace(a_job("j"), status="interrupted")
     assert await store.renew_jobs("one", seconds=60) == 1
@@ -215,7 +215,7 @@ def ended(name: str, at: str, status: JobStatus = "succeeded") -> JobRecord:
     return replace(a_job(name), status=status, finished_at=at)
 
 
-async def test_one_job_of_an_engine_can_be_interrupted_and_none_of_another(store: ResultStore) -> None:
+async def test_a_single_job_of_an_engine_can_be_interrupted(store: ResultStore) -> None:
     for name, owner in (("a", "one"), ("b", "one"), ("c", "two")):
         await store.put_job(a_job(name), owner=owner, seconds=60)
     assert await store.interrupt_jobs("one", finished_at="2026-01-02", job_id="a") == 1
@@ -224,7 +224,7 @@ async def test_one_job_of_an_engine_can_be_interrupted_and_none_of_another(store
     assert [job and job.status for job in found] == ["interrupted", "running", "running"]
 
 
-async def test_a_turn_is_held_by_one_until_it_is_given_back(store: ResultStore) -> None:
+async def test_a_computation_lease_has_one_holder_until_it_is_released(store: ResultStore) -> None:
     assert await store.claim_turn("k", token="one", seconds=60)
     assert await store.claim_turn("k", token="one", seconds=60)
     assert not await store.claim_turn("k", token="two", seconds=60)
@@ -235,7 +235,7 @@ async def test_a_turn_is_held_by_one_until_it_is_given_back(store: ResultStore) 
     assert await store.claim_turn("k", token="two", seconds=60)
 
 
-async def test_a_turn_that_is_not_prolonged_ends_and_leaves_nothing(store: ResultStore) -> None:
+async def test_a_computation_lease_that_is_not_renewed_expires_and_is_deleted(store: ResultStore) -> None:
     assert await store.claim_turn("k", token="dead", seconds=0.05)
     assert await store.claim_turn("j", token="dead", seconds=0.05)
     await anyio.sleep(0.2)
@@ -247,7 +247,7 @@ async def test_a_turn_that_is_not_prolonged_ends_and_leaves_nothing(store: Resul
     assert [tuple(row) for row in rows] == [("k",)]
 
 
-async def test_of_many_that_claim_a_turn_at_once_one_has_it(open_store: Opening) -> None:
+async def test_one_of_many_concurrent_claims_gets_the_computation_lease(open_store: Opening) -> None:
     async with open_store() as one, open_store() as two:
         held = list[bool]()
 
@@ -260,7 +260,7 @@ async def test_of_many_that_claim_a_turn_at_once_one_has_it(open_store: Opening)
     assert sorted(held) == [False] * 19 + [True]
 
 
-async def test_jobs_that_ended_long_ago_are_struck_and_none_that_runs(store: ResultStore) -> None:
+async def test_jobs_that_ended_long_ago_are_deleted_and_running_jobs_stay(store: ResultStore) -> None:
     for name in ("runs", "also"):
         await store.put_job(a_job(name), owner="one", seconds=60)
     for number, status in enumerate(("succeeded", "failed", "cancelled", "interrupted")):
@@ -274,7 +274,7 @@ async def test_jobs_that_ended_long_ago_are_struck_and_none_that_runs(store: Res
     assert await store.renew_jobs("one", seconds=60) == 2
 
 
-async def test_of_ended_jobs_the_latest_stay_up_to_a_number(store: ResultStore) -> None:
+async def test_the_latest_ended_jobs_are_kept_up_to_a_number(store: ResultStore) -> None:
     for number in range(6):
         await store.put_job(ended(f"j{number}", f"2026-01-0{number + 1}T00:00:00+00:00"), owner="one", seconds=60)
     await store.put_job(a_job("runs"), owner="one", seconds=60)
@@ -283,7 +283,7 @@ async def test_of_ended_jobs_the_latest_stay_up_to_a_number(store: ResultStore) 
     assert await store.job("runs") == a_job("runs")
 
 
-async def test_a_job_abandoned_for_more_than_a_day_is_interrupted_now_and_struck_only_when_that_is_long_ago(
+async def test_a_job_abandoned_for_a_day_is_interrupted_now_and_deleted_later(
     store: ResultStore,
 ) -> None:
     await store.put_job(a_job("a"), owner="gone", seconds=-100_000)
@@ -312,7 +312,7 @@ async def test_deleted_reports_are_gone_and_may_be_saved_again(store: ResultStor
     assert await store.stored([]) == frozenset()
 
 
-async def test_of_many_deletions_of_one_report_at_once_none_fails(store: ResultStore) -> None:
+async def test_concurrent_deletions_of_one_report_all_succeed(store: ResultStore) -> None:
     for number in range(20):
         await store.save(a_report(number))
     ids = [a_report(number).analysis_id for number in range(20)]
@@ -363,7 +363,7 @@ async def test_jobs_are_listed_newest_first_page_by_page_and_by_data_set_and_sta
     assert (await store.jobs(before="\0")).items == []
 
 
-async def test_the_record_of_a_job_goes_once_it_has_ended_and_its_id_may_come_again(store: ResultStore) -> None:
+async def test_the_record_of_an_ended_job_can_be_deleted_and_its_id_reused(store: ResultStore) -> None:
     await store.put_job(a_job("runs"), owner="one", seconds=60)
     await store.put_job(a_job("lost"), owner="two", seconds=-60)
     await store.put_job(ended("done", "2026-01-01"), owner="one", seconds=60)
@@ -374,7 +374,7 @@ async def test_the_record_of_a_job_goes_once_it_has_ended_and_its_id_may_come_ag
     assert await store.job("done") == a_job("done")
 
 
-async def test_the_records_of_the_ended_jobs_of_one_data_set_go_together(store: ResultStore) -> None:
+async def test_the_records_of_the_ended_jobs_of_a_data_set_are_deleted_together(store: ResultStore) -> None:
     for name, dataset_id in (("a1", "a"), ("a2", "a"), ("b1", "b")):
         await store.put_job(replace(ended(name, "2026"), dataset_id=dataset_id), owner="one", seconds=60)
     await store.put_job(replace(a_job("runs"), dataset_id="a"), owner="one", seconds=60)
@@ -383,7 +383,7 @@ async def test_the_records_of_the_ended_jobs_of_one_data_set_go_together(store: 
     assert sorted(job.job_id for job in (await store.jobs()).items) == ["b1", "runs"]
 
 
-async def test_a_full_disk_is_said_ends_no_read_and_is_over_when_there_is_room(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_permits_reads_and_recovers_once_space_is_freed(tmp_path: Path) -> None:
     async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
         await store.save(a_report(1))
         (pages,) = await store._call(lambda connection: connection.execute("PRAGMA page_count").fetchone())
@@ -396,14 +396,14 @@ async def test_a_full_disk_is_said_ends_no_read_and_is_over_when_there_is_room(t
         assert await store.save(a_report(2)) is True
 
 
-async def test_a_file_that_is_no_database_is_store_unavailable(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_store_unavailable(tmp_path: Path) -> None:
     (tmp_path / "r.sqlite").write_bytes(b"this is no database" * 100)
     with pytest.raises(StoreUnavailable, match="not a database"):
         async with SqliteStore.open(tmp_path / "r.sqlite"):
             pass
 
 
-async def test_a_storm_of_cancellations_leaves_every_connection_usable(store: ResultStore) -> None:
+async def test_many_cancellations_leave_every_connection_usable(store: ResultStore) -> None:
     rng, wrong = random.Random(5), list[object]()
     for number in range(8):
         await store.save(a_report(number))

@@ -1,4 +1,4 @@
-"""What only a store in a file has to cope with: the file itself."""
+"""Faults of the SQLite file: removed, replaced, damaged."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def set_aside(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("alone", [False, True])
-async def test_a_file_that_is_removed_under_the_store_is_begun_anew_and_what_is_kept_then_is_kept(
+async def test_a_file_removed_under_the_store_is_created_again_and_later_writes_are_kept(
     alone: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "results.sqlite"
@@ -47,7 +47,7 @@ async def test_a_file_that_is_removed_under_the_store_is_begun_anew_and_what_is_
         assert await again.load(a_report(2).analysis_id) == a_report(2)
 
 
-async def test_many_calls_at_once_that_find_their_file_removed_all_find_the_new_one(tmp_path: Path) -> None:
+async def test_concurrent_calls_on_a_removed_file_all_use_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     async with SqliteStore.open(path) as store:
         async with anyio.create_task_group() as group:
@@ -61,7 +61,7 @@ async def test_many_calls_at_once_that_find_their_file_removed_all_find_the_new_
         assert len((await store.reports(limit=100)).items) == 40
 
 
-async def test_a_file_that_another_engine_has_begun_is_the_one_that_is_used(tmp_path: Path) -> None:
+async def test_a_file_created_by_another_engine_is_used(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     async with SqliteStore.open(path) as one:
         await one.save(a_report(1))
@@ -73,7 +73,7 @@ async def test_a_file_that_another_engine_has_begun_is_the_one_that_is_used(tmp_
             assert await other.load(a_report(3).analysis_id) == a_report(3)
 
 
-async def test_a_store_whose_directory_is_gone_is_away_and_says_so(tmp_path: Path) -> None:
+async def test_a_store_without_its_directory_is_unavailable_and_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     async with SqliteStore.open(folder / "results.sqlite") as store:
@@ -89,7 +89,7 @@ async def test_a_store_whose_directory_is_gone_is_away_and_says_so(tmp_path: Pat
         await store.ping()
 
 
-async def test_a_file_that_is_no_database_is_set_aside_where_that_is_asked_for_and_stays_where_it_is_not(
+async def test_a_file_that_is_not_a_database_is_set_aside_only_with_repair(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "results.sqlite"
@@ -99,7 +99,7 @@ async def test_a_file_that_is_no_database_is_set_aside_where_that_is_asked_for_a
         async with SqliteStore.open(path):
             pass
     assert path.read_bytes() == b"\xff" * 16_384
-    async with SqliteStore.open(path, anew=True) as store:
+    async with SqliteStore.open(path, repair=True) as store:
         assert await store.save(a_report(1))
         assert store.epoch == 1
         await store.ping()
@@ -108,12 +108,12 @@ async def test_a_file_that_is_no_database_is_set_aside_where_that_is_asked_for_a
     assert any(aside.name in message for message in caplog.messages)
 
 
-async def test_of_two_engines_that_start_on_a_damaged_file_neither_sets_the_new_one_aside(tmp_path: Path) -> None:
+async def test_two_engines_that_start_on_a_damaged_file_repair_it_once(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     path.write_bytes(b"\xff" * 16_384)
 
     async def begin(number: int) -> None:
-        async with SqliteStore.open(path, anew=True) as store:
+        async with SqliteStore.open(path, repair=True) as store:
             await store.save(a_report(number))
 
     async with anyio.create_task_group() as group:
@@ -124,7 +124,7 @@ async def test_of_two_engines_that_start_on_a_damaged_file_neither_sets_the_new_
         assert len((await store.reports()).items) == 3
 
 
-async def test_damage_that_a_call_meets_is_told_by_ping(tmp_path: Path) -> None:
+async def test_damage_found_by_a_call_is_reported_by_ping(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     async with SqliteStore.open(path, connections=1) as store:
         await store.save(a_report(1))
@@ -140,7 +140,7 @@ async def test_damage_that_a_call_meets_is_told_by_ping(tmp_path: Path) -> None:
             await store.ping()
 
 
-def test_a_file_of_a_newer_version_or_one_that_cannot_be_opened_is_told_of_in_one_line(tmp_path: Path) -> None:
+def test_an_unusable_file_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     check_sqlite(path)
     assert not path.exists()
@@ -155,7 +155,7 @@ def test_a_file_of_a_newer_version_or_one_that_cannot_be_opened_is_told_of_in_on
         check_sqlite(path)
 
 
-async def test_what_is_kept_is_on_the_disk_also_after_turns(tmp_path: Path) -> None:
+async def test_writes_are_durable_also_after_leases(tmp_path: Path) -> None:
     async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
         for _ in range(2):
             (level,) = await store._call(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
@@ -164,7 +164,7 @@ async def test_what_is_kept_is_on_the_disk_also_after_turns(tmp_path: Path) -> N
             await store.release_turn("k", token="one")
 
 
-async def test_a_page_of_jobs_is_read_in_order_from_an_index(tmp_path: Path) -> None:
+async def test_a_page_of_jobs_is_read_in_index_order(tmp_path: Path) -> None:
     asked = list[str]()
     async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
         await store._call(lambda connection: connection.set_trace_callback(asked.append))
@@ -193,7 +193,7 @@ async def test_an_older_file_gets_the_index_and_keeps_its_jobs(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("number", "kind"), [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EACCES, StoreUnavailable)]
 )
-async def test_a_deletion_that_cannot_be_made_known_is_a_failure_of_the_store(
+async def test_a_deletion_that_cannot_be_announced_is_store_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StoreUnavailable]
 ) -> None:
     def failing(*_: object, **__: object) -> None:
@@ -203,7 +203,7 @@ async def test_a_deletion_that_cannot_be_made_known_is_a_failure_of_the_store(
         await store.save(a_report(1))
         with monkeypatch.context() as broken:
             broken.setattr("cqox.storage.sqlite_retention.os.utime", failing)
-            with pytest.raises(StoreUnavailable, match="could not be made known to other engines") as caught:
+            with pytest.raises(StoreUnavailable, match="could not be announced to other engines") as caught:
                 await store.delete_reports([a_report(1).analysis_id])
             assert type(caught.value) is kind
         before = store.deletions

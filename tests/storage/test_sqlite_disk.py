@@ -1,4 +1,4 @@
-"""A store in a file on a disk that is full or takes no writes, on a real file system."""
+"""SQLite store on a full or read-only disk, on a real file system."""
 
 import textwrap
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         made.close()
 
 
-def told(disk: SmallDisk, folder: Path, body: str) -> list[str]:
-    """What the body prints, which is the inside of a coroutine."""
+def printed_by(disk: SmallDisk, folder: Path, body: str) -> list[str]:
+    """Run the body in a coroutine of a subprocess; return the lines it prints."""
     program = f"""
 import os, shutil, subprocess, trio
 from contextlib import suppress
@@ -59,8 +59,8 @@ trio.run(main)
     return disk.run(program).split()
 
 
-def test_the_ballast_is_for_what_is_essential_and_reads_go_on(disk: SmallDisk, tmp_path: Path) -> None:
-    answers = told(
+def test_the_ballast_is_for_essential_writes_and_reads_continue(disk: SmallDisk, tmp_path: Path) -> None:
+    answers = printed_by(
         disk,
         tmp_path / "disk",
         """
@@ -69,8 +69,8 @@ def test_the_ballast_is_for_what_is_essential_and_reads_go_on(disk: SmallDisk, t
             await said(store.save(large[0]))
         ballast.restore()
         fill()
-        # Without the ballast it could not even be opened.
-        async with SqliteStore.open(path, anew=True, ballast=ballast) as store:
+        # Without the ballast the file could not be opened.
+        async with SqliteStore.open(path, repair=True, ballast=ballast) as store:
             print(await store.load(large[0].analysis_id) == large[0], ballast.drop())
             fill()
             await said(store.save(large[1]))
@@ -91,8 +91,8 @@ def test_the_ballast_is_for_what_is_essential_and_reads_go_on(disk: SmallDisk, t
     assert answers[6:] == ["StorageFull", "True", "None", "False", "True"]
 
 
-def test_the_log_of_the_database_makes_room_once_the_ballast_is_gone(disk: SmallDisk, tmp_path: Path) -> None:
-    answers = told(
+def test_a_wal_checkpoint_frees_space_once_the_ballast_is_used(disk: SmallDisk, tmp_path: Path) -> None:
+    answers = printed_by(
         disk,
         tmp_path / "disk",
         """
@@ -110,8 +110,8 @@ def test_the_log_of_the_database_makes_room_once_the_ballast_is_gone(disk: Small
     assert answers == ["True"] * 60
 
 
-def test_a_full_disk_without_ballast_is_read_and_clears_up(disk: SmallDisk, tmp_path: Path) -> None:
-    answers = told(
+def test_a_full_disk_without_ballast_serves_reads_and_recovers(disk: SmallDisk, tmp_path: Path) -> None:
+    answers = printed_by(
         disk,
         tmp_path / "disk",
         """
@@ -119,7 +119,7 @@ def test_a_full_disk_without_ballast_is_read_and_clears_up(disk: SmallDisk, tmp_
             await store.register(a_dataset("a"))
             await said(store.save(large[0]))
         fill()
-        async with SqliteStore.open(path, anew=True, ballast=ballast) as store:
+        async with SqliteStore.open(path, repair=True, ballast=ballast) as store:
             print(await store.load(large[0].analysis_id) == large[0])
             await said(store.forget("a"))
             await said(store.ping())
@@ -132,10 +132,8 @@ def test_a_full_disk_without_ballast_is_read_and_clears_up(disk: SmallDisk, tmp_
 
 
 @pytest.mark.parametrize("crashed", [False, True])
-def test_a_file_on_a_disk_that_takes_no_writes_is_read_with_what_is_in_its_log(
-    disk: SmallDisk, tmp_path: Path, crashed: bool
-) -> None:
-    answers = told(
+def test_a_file_on_a_read_only_disk_is_read_with_its_wal(disk: SmallDisk, tmp_path: Path, crashed: bool) -> None:
+    answers = printed_by(
         disk,
         tmp_path / "disk",
         f"""
@@ -146,7 +144,7 @@ def test_a_file_on_a_disk_that_takes_no_writes_is_read_with_what_is_in_its_log(
                     shutil.copy(each, str(each).replace("results", "copied"))
         name = folder / ("copied.sqlite" if {crashed} else "results.sqlite")
         remount("ro")
-        async with SqliteStore.open(name, anew=True) as store:
+        async with SqliteStore.open(name, repair=True) as store:
             print(await store.load(large[0].analysis_id) == large[0])
             await said(store.save(large[1]))
             await said(store.ping())

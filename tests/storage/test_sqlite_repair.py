@@ -1,4 +1,4 @@
-"""A file of results that is damaged within: what is kept of it, and that calls go on."""
+"""Repair of a damaged SQLite file: rows that survive, and calls that continue."""
 
 import sqlite3
 import sys
@@ -28,7 +28,7 @@ def set_aside(folder: Path) -> list[Path]:
 
 
 def pages_of(path: Path, name: str, kind: str = "%") -> list[int]:
-    """The pages of a table or an index, in the order of the file."""
+    """Return the pages of a table or an index, in file order."""
     with closing(sqlite3.connect(path)) as connection:
         try:
             query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype LIKE ? ORDER BY pageno"
@@ -69,16 +69,16 @@ async def kept(store: SqliteStore) -> int:
     return sum(one is not None for one in found)
 
 
-@pytest.mark.parametrize(("kind", "said"), [("leaf", "malformed"), ("overflow", "should be text")])
-async def test_a_page_that_is_overwritten_under_a_store_costs_what_was_in_it_and_the_store_goes_on(
+@pytest.mark.parametrize(("kind", "said"), [("leaf", "malformed"), ("overflow", "not UTF-8")])
+async def test_an_overwritten_page_loses_only_its_own_rows_and_the_store_continues(
     kind: str, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
-    async with SqliteStore.open(path, anew=True) as store:
+    async with SqliteStore.open(path, repair=True) as store:
         pages = pages_of(path, "reports", kind)
         overwrite(path, *pages[len(pages) // 2 : len(pages) // 2 + 3])
-        # Of a page that holds the rest of a report alone only the digest tells.
+        # Damage of an overflow page is detected only by the digest of the report.
         assert 90 <= await readable(store) < len(REPORTS)
         assert store.epoch == 1
         await store.ping()
@@ -88,38 +88,38 @@ async def test_a_page_that_is_overwritten_under_a_store_costs_what_was_in_it_and
         assert await store.dataset("a") == a_dataset("a")
         assert await store.job("j") == a_job("j")
     (aside,) = set_aside(tmp_path)
-    (told,) = [message for message in caplog.messages if aside.name in message]
-    assert said in told
-    assert "1 data set, 1 job" in told
+    (message,) = [message for message in caplog.messages if aside.name in message]
+    assert said in message
+    assert "1 data set, 1 job" in message
     assert names(tmp_path) <= {path.name, *(f"{aside.name}{ending}" for ending in ("", "-wal", "-shm"))}
 
 
 @pytest.mark.parametrize("name", ["reports_by_time", "reports_by_dataset"])
-async def test_an_index_that_is_damaged_costs_nothing(name: str, tmp_path: Path) -> None:
+async def test_a_damaged_index_loses_no_rows(name: str, tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     overwrite(path, *pages_of(path, name))
-    async with SqliteStore.open(path, anew=True) as store:
+    async with SqliteStore.open(path, repair=True) as store:
         page = await store.reports(dataset_id="d" if name == "reports_by_dataset" else None, limit=200)
         assert len(page.items) == len(REPORTS)
         assert await kept(store) == len(REPORTS)
 
 
-async def test_a_damaged_top_of_the_table_costs_the_reports_and_not_the_data_sets(tmp_path: Path) -> None:
+async def test_a_damaged_root_page_loses_the_reports_and_not_the_data_sets(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     overwrite(path, pages_of(path, "reports")[0])
-    async with SqliteStore.open(path, anew=True) as store:
+    async with SqliteStore.open(path, repair=True) as store:
         assert await kept(store) == 0
         assert await store.save(REPORTS[0])
         assert await store.datasets() == [a_dataset("a")]
 
 
-async def test_what_is_still_in_the_log_of_writes_is_kept_too(tmp_path: Path) -> None:
+async def test_rows_in_the_wal_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     overwrite(path, pages_of(path, "reports_by_dataset")[0])
-    async with SqliteStore.open(path, anew=True) as store:
+    async with SqliteStore.open(path, repair=True) as store:
         await store.register(a_dataset("b"))
         await store.put_job(a_job("k"), owner="one", seconds=600)
         assert len((await store.reports(dataset_id="d", limit=200)).items) == len(REPORTS)
@@ -127,12 +127,12 @@ async def test_what_is_still_in_the_log_of_writes_is_kept_too(tmp_path: Path) ->
         assert await store.job("k") == a_job("k")
 
 
-async def test_calls_of_two_engines_that_meet_the_same_damage_set_one_file_aside_and_lose_no_write(
+async def test_two_engines_that_find_the_same_damage_repair_it_once_and_lose_no_write(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
-    async with SqliteStore.open(path, anew=True) as one, SqliteStore.open(path, anew=True) as other:
+    async with SqliteStore.open(path, repair=True) as one, SqliteStore.open(path, repair=True) as other:
         overwrite(path, *pages_of(path, "reports_by_dataset"))
         new = [a_report(1000 + number) for number in range(40)]
         saved: list[str] = []
@@ -152,7 +152,7 @@ async def test_calls_of_two_engines_that_meet_the_same_damage_set_one_file_aside
     assert len(set_aside(tmp_path)) == 1
 
 
-async def test_a_file_that_cannot_be_replaced_is_tried_now_and_then_and_told_of(
+async def test_a_failed_repair_is_retried_at_intervals_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "results.sqlite"
@@ -162,7 +162,7 @@ async def test_a_file_that_cannot_be_replaced_is_tried_now_and_then_and_told_of(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    async with SqliteStore.open(path, anew=True) as store:
+    async with SqliteStore.open(path, repair=True) as store:
         monkeypatch.setattr(Path, "rename", fail)
         for _ in range(3):
             with pytest.raises(StoreUnavailable, match="malformed"):
@@ -177,7 +177,7 @@ async def test_a_file_that_cannot_be_replaced_is_tried_now_and_then_and_told_of(
 
 
 @pytest.mark.parametrize("failing", ["results.sqlite", "results.sqlite.new"])
-async def test_a_replacement_that_fails_half_way_leaves_what_was_written_last_where_it_was(
+async def test_a_failed_swap_restores_the_file_and_its_wal(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, rename = tmp_path / "results.sqlite", Path.rename
@@ -201,7 +201,7 @@ async def test_a_replacement_that_fails_half_way_leaves_what_was_written_last_wh
         assert await kept(store) == len(REPORTS)
 
 
-async def test_a_file_that_somebody_is_writing_to_is_not_replaced_under_them(
+async def test_a_file_with_a_transaction_in_progress_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_repair, "_LOCK_SECONDS", 0.2)
@@ -221,13 +221,13 @@ async def test_a_file_that_somebody_is_writing_to_is_not_replaced_under_them(
         assert await kept(store) == len(REPORTS)
 
 
-async def test_what_an_engine_has_left_that_died_while_it_replaced_a_file_does_not_stay(tmp_path: Path) -> None:
+async def test_the_leftover_of_an_engine_that_crashed_during_a_repair_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     code = (
         "import os, pathlib, sys\n"
         "from cqox.storage import sqlite_repair\n"
-        "sqlite_repair._exchanged = lambda *_: os._exit(9)\n"
+        "sqlite_repair._swapped = lambda *_: os._exit(9)\n"
         "sqlite_repair.replace_damaged(pathlib.Path(sys.argv[1]), 'so', is_damaged=lambda _: True, seconds=10)\n"
     )
     ended = await anyio.run_process([sys.executable, "-c", code, str(path)], check=False)
@@ -240,7 +240,7 @@ async def test_what_an_engine_has_left_that_died_while_it_replaced_a_file_does_n
     assert not any(name.startswith("results.sqlite.new") for name in names(tmp_path))
 
 
-async def test_the_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+async def test_the_new_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     path.chmod(0o640)
@@ -248,7 +248,7 @@ async def test_the_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-async def test_reading_what_is_left_ends_in_time(tmp_path: Path) -> None:
+async def test_the_copy_of_readable_rows_ends_in_time(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=-1)
@@ -258,10 +258,10 @@ async def test_reading_what_is_left_ends_in_time(tmp_path: Path) -> None:
     assert len(set_aside(tmp_path)) == 1
 
 
-async def test_a_disk_that_goes_on_failing_is_not_filled_with_copies(tmp_path: Path) -> None:
+async def test_a_failing_disk_is_not_filled_with_copies(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
-    async with SqliteStore.open(path, anew=True) as store:
+    async with SqliteStore.open(path, repair=True) as store:
         overwrite(path, *pages_of(path, "reports_by_dataset"))
         assert len((await store.reports(dataset_id="d", limit=200)).items) == len(REPORTS)
         overwrite(path, *pages_of(path, "reports_by_dataset"))

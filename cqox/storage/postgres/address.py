@@ -1,6 +1,6 @@
-"""Whether an address of PostgreSQL can be used at all, told before anything connects.
+"""Validation of a PostgreSQL address before any connection.
 
-Messages never repeat the address: it may hold a password.
+Messages never repeat the address: it may contain a password.
 """
 
 import re
@@ -19,7 +19,7 @@ _NOWHERE = "/nonexistent"
 
 
 def check_address(conninfo: str) -> None:
-    """Nothing, if libpq can read the URL or key-value string. Nothing is connected.
+    """Check that libpq can read the URL or key-value string, without connecting.
 
     Raises:
         ValueError: it cannot; the message is one line and names the setting.
@@ -35,14 +35,14 @@ def check_address(conninfo: str) -> None:
         raise ValueError(f"POSTGRES_URL cannot be read: {reason}.") from None
     for port in filter(None, str(options.get("port", "")).split(",")):
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise ValueError(f"POSTGRES_URL cannot be read: '{port}' is no port.")
+            raise ValueError(f"POSTGRES_URL cannot be read: '{port}' is not a port.")
     reason = _refused_value(conninfo)
     if reason:
         raise ValueError(f"POSTGRES_URL cannot be read: {reason}.")
 
 
 def _refused_value(conninfo: str) -> str:
-    # libpq reads the values of its options only when it connects: it is sent to where there is no server.
+    # libpq validates option values only when it connects: connect to a socket path that does not exist.
     nowhere = make_conninfo(conninfo, host=_NOWHERE, hostaddr="", port="")
     message = pq.PGconn.connect_start(nowhere.encode()).get_error_message().strip()
     return message.splitlines()[0] if message.startswith("invalid ") else ""

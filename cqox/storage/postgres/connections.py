@@ -1,8 +1,8 @@
-"""Connections to PostgreSQL: a bounded pool, and calls that can be ended from outside.
+"""Connections to PostgreSQL: a bounded pool, and calls that can be cancelled from outside.
 
-What must stay true: a connection that was told to cancel goes back to the pool only if the query is known to have ended
-by that very cancel; otherwise a late cancel could hit the next query, and the connection is closed. While a cancel is
-on its way the connection cannot change hands.
+Invariant: a connection with a cancel request returns to the pool only if its query is known to have ended by that
+request. Otherwise a late cancel could hit the next query, and the connection is closed. While a cancel request is in
+progress the connection cannot be handed to another call.
 """
 
 import logging
@@ -35,7 +35,7 @@ _SILENT_CANCEL_SECONDS = 0.2
 _CONNECT_SECONDS = 5
 _FIRST_LOOK_SECONDS = 0.01
 _LOOK_SECONDS = 0.1
-# What the pool warns of is told to the caller here, once.
+# The caller reports the pool's warnings, once.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
@@ -46,17 +46,17 @@ class _Refusal:
 
 
 class Connections:
-    """At most `size` connections to one database, opened as they are needed.
+    """At most `size` connections to one database, opened on demand.
 
     Args:
         conninfo: URL or key-value string.
-        size: how many there may be; as many calls run at once.
+        size: maximum number of connections and of concurrent calls.
         seconds: how long a call waits for a connection.
-        statement_seconds: the server ends a statement after that; a second line behind the limit of the call.
+        statement_seconds: statement timeout of the server, a second limit in addition to the timeout of the call.
 
     Attributes:
-        silent: whether the server has let the last call run into its limit. Calls are then ended without waiting for
-            it to agree.
+        silent: whether the last call timed out without an answer. Later calls are then ended without waiting for the
+            server to confirm the cancel.
     """
 
     def __init__(self, conninfo: str, *, size: int, seconds: float, statement_seconds: float) -> None:
@@ -83,27 +83,27 @@ class Connections:
             max_size=size,
             open=False,
             configure=self._configure,
-            # The pool's own pauses between attempts double up to minutes; here the next call makes the next attempt.
+            # The pool's backoff doubles up to minutes; here every call makes a new attempt.
             reconnect_timeout=0.0,
             name="results",
         )
 
     @property
     def exhausted(self) -> bool:
-        """Whether every connection is lent."""
+        """True while every connection is in use."""
         return self._lent >= self._size
 
     def open(self) -> None:
-        """Begin to connect; returns at once, also where the server is away."""
+        """Start connecting; return at once, also if the server is unreachable."""
         self._pool.open()
 
     def close(self) -> None:
-        """Close every connection; blocks for up to a second."""
+        """Close every connection; block for up to a second."""
         self._threads.close()
         self._pool.close(timeout=1.0)
 
     async def run[T](self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, called in a thread with a connection in autocommit mode.
+        """Run `work` in a thread with a connection in autocommit mode and return its result.
 
         A cancellation ends the query on the server.
         """
@@ -111,7 +111,7 @@ class Connections:
         return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
 
     def use(self) -> PoolUse:
-        """How busy the connections are; any thread may ask."""
+        """Return the utilisation of the pool; safe from any thread."""
         lent, held = self._lent, self._pool.get_stats()
         return PoolUse(
             name="postgres",
@@ -121,12 +121,12 @@ class Connections:
             waiting=max(0, self._threads.unfinished - lent),
         )
 
-    def take(self, abandoned: Callable[[], bool]) -> Connection:
-        """A connection that was alive a moment ago; `give` it back.
+    def acquire(self, abandoned: Callable[[], bool]) -> Connection:
+        """Return a connection that was alive a moment ago; `release` it afterwards.
 
         Raises:
-            psycopg.Error: there is none; at once where the server refuses and no connection is lent that could come
-                back.
+            psycopg.Error: there is none; at once if the server refuses connections and none is in use that could be
+                released.
         """
         began, look = monotonic(), _FIRST_LOOK_SECONDS
         while True:
@@ -147,8 +147,8 @@ class Connections:
             connection.close()
             self._pool.putconn(connection)
 
-    def give(self, connection: Connection) -> None:
-        """Take the connection back; a closed or broken one is replaced."""
+    def release(self, connection: Connection) -> None:
+        """Return the connection to the pool; a closed or broken one is replaced."""
         with self._lock:
             self._lent -= 1
         self._pool.putconn(connection)
@@ -159,15 +159,15 @@ class Connections:
             raise type(refusal.error)(str(refusal.error))
 
     def _configure(self, connection: Connection) -> None:
-        # Not a start-up option: connection poolers in front of the server refuse those.
+        # Not a start-up option: connection poolers in front of the server reject those.
         milliseconds = int(1000 * self._statement_seconds)
         connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(milliseconds),))
 
     def _connection_class(self) -> type[Connection]:
         connections = self
 
-        class Noting(psycopg.Connection[TupleRow]):
-            """Notes why the server cannot be reached: the pool logs it, and tells its callers of a timeout alone."""
+        class RefusalRecorder(psycopg.Connection[TupleRow]):
+            """Records why the server cannot be reached: the pool logs it, and raises only a timeout."""
 
             @classmethod
             def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # noqa: ANN401 - as in the base class
@@ -177,11 +177,11 @@ class Connections:
                     connections._refusal = _Refusal(at=monotonic(), error=error)
                     raise
 
-        return Noting
+        return RefusalRecorder
 
 
 class _Use:
-    """One call on one connection, which another thread may end."""
+    """One call on one connection, which another thread may interrupt."""
 
     def __init__(self, connections: Connections, cancels: CapacityLimiter) -> None:
         self._connections = connections
@@ -192,12 +192,12 @@ class _Use:
         self._connection: Connection | None = None
 
     def run[T](self, work: Callable[[Connection], T]) -> T:
-        connection = self._connections.take(lambda: self._cancelled)
+        connection = self._connections.acquire(lambda: self._cancelled)
         cancel_arrived = False
         try:
             with self._lock:
                 if self._cancelled:
-                    raise PoolTimeout("the caller has left")
+                    raise PoolTimeout("the caller was cancelled")
                 self._connection = connection
             return work(connection)
         except QueryCanceled:
@@ -209,7 +209,7 @@ class _Use:
                     connection.close()
                 self._connection = None
             self._ended.set()
-            self._connections.give(connection)
+            self._connections.release(connection)
 
     async def interrupt(self) -> None:
         self._cancelled = True
@@ -236,8 +236,8 @@ def _shut_down(connection: Connection) -> None:
 
 
 def _is_alive(connection: Connection) -> bool:
-    # An idle connection with something to read was told something: nearly always that it is over. libpq knows only once
-    # it has read the end of it, which may come later than the words. No round trip.
+    # An idle connection with readable data has nearly always been closed by the server. libpq notices only once it has
+    # read the end of file, which may arrive after the server's last message. No round trip.
     try:
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)

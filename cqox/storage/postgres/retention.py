@@ -1,4 +1,4 @@
-"""What the PostgreSQL store deletes and lists to be deleted."""
+"""Deletions and expiry queries of the PostgreSQL store."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ __all__ = ["PostgresRetention"]
 type _Connection = psycopg.Connection[TupleRow]
 
 _ENDED: LiteralString = "(status <> 'running' OR renewed_until < clock_timestamp())"
-# A volatile clock would keep the planner from reading a page in the order of an index.
+# A volatile clock would keep the planner from reading a page in index order.
 _STATUS: LiteralString = (
     "CASE WHEN status = 'running' AND renewed_until < statement_timestamp() "
     "THEN 'interrupted' ELSE status END AS status"
@@ -23,25 +23,25 @@ _STATUS: LiteralString = (
 
 
 class PostgresRetention(ABC):
-    """The part of the PostgreSQL store that deletes. A call that is repeated says the same as one that was not."""
+    """Deletions and expiry queries of the PostgreSQL store. A retried call returns the same as a single one."""
 
     @abstractmethod
     async def _call[T](self, work: Callable[[_Connection], T]) -> T:
-        """What the work returns, done on a connection in autocommit mode."""
+        """Run the work on a connection in autocommit mode and return its result."""
 
     async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the ids that are kept."""
+        """Return the subset of the ids that are stored."""
         ids = [each for each in analysis_ids if is_text(each)]
         query: LiteralString = "SELECT analysis_id FROM reports WHERE analysis_id = ANY(%s)"
         return frozenset(str(row[0]) for row in await self._call(lambda c: c.execute(query, (ids,)).fetchall()))
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Remove reports; the ids of those that were there."""
+        """Delete reports; return the ids of those that existed."""
         ids = [each for each in analysis_ids if is_text(each)]
         gone: dict[str, None] = {}
 
         def delete(connection: _Connection) -> list[str]:
-            # What was there is asked first: an attempt whose answer was lost leaves nothing for the next one to name.
+            # Existing ids are selected first: after an attempt whose answer was lost, RETURNING would be empty.
             there = connection.execute("SELECT analysis_id FROM reports WHERE analysis_id = ANY(%s)", (ids,)).fetchall()
             gone.update(dict.fromkeys(str(row[0]) for row in there))
             connection.execute("DELETE FROM reports WHERE analysis_id = ANY(%s)", (ids,))
@@ -50,7 +50,7 @@ class PostgresRetention(ABC):
         return await self._call(delete)
 
     async def expired_reports(self, *, before: str, limit: int) -> Sequence[str]:
-        """Ids of reports computed before a time, oldest first, unless a job that ended since then refers to them."""
+        """Return ids of reports computed before a time, oldest first, unless a job that ended since refers to them."""
         query: LiteralString = (
             "SELECT analysis_id FROM reports WHERE created_at < %s AND NOT EXISTS (SELECT 1 FROM jobs "
             "WHERE jobs.analysis_id = reports.analysis_id AND coalesce(finished_at, jobs.created_at) >= %s) "
@@ -67,7 +67,7 @@ class PostgresRetention(ABC):
         limit: int = 50,
         before: str | None = None,
     ) -> Page[JobRecord]:
-        """Jobs, newest first, with the status that `job` gives them."""
+        """Return jobs, newest first, with the same status as `job`."""
         if not is_text(dataset_id, before):
             return Page(items=[], next=None)
         conditions: LiteralString = "true"
@@ -90,14 +90,14 @@ class PostgresRetention(ABC):
         return page_of_jobs(rows, limit)
 
     async def delete_job(self, job_id: str) -> bool:
-        """Remove the record of a job that does not run; whether this call did."""
+        """Delete the record of a job that is not running; return whether this call did."""
         if not is_text(job_id):
             return False
         ended: LiteralString = f"FROM jobs WHERE job_id = %s AND {_ENDED}"
         was_there: list[bool] = []
 
         def delete(connection: _Connection) -> bool:
-            # As for reports.
+            # Selected first, as for reports.
             there: LiteralString = f"SELECT 1 {ended}"
             was_there.append(connection.execute(there, (job_id,)).fetchone() is not None)
             statement: LiteralString = f"DELETE {ended}"
@@ -107,7 +107,7 @@ class PostgresRetention(ABC):
         return await self._call(delete)
 
     async def delete_jobs_of(self, dataset_id: str) -> int:
-        """Remove the records of all jobs on a data set that do not run; how many those were."""
+        """Delete the records of all jobs on a data set that are not running; return their number."""
         if not is_text(dataset_id):
             return 0
         statement: LiteralString = f"DELETE FROM jobs WHERE dataset_id = %s AND {_ENDED}"

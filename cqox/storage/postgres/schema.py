@@ -1,4 +1,4 @@
-"""The schema of the PostgreSQL store: ordered migrations, each in a transaction of its own, under an advisory lock."""
+"""Schema of the PostgreSQL store: ordered migrations, each in its own transaction, under an advisory lock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ _LOCK = int.from_bytes(b"cqox")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One step of the schema. A step that has been released never changes.
+    """One schema migration. A released migration never changes.
 
     Attributes:
-        name: what it does.
+        name: short description.
         script: SQL statements.
     """
 
@@ -28,7 +28,7 @@ class Migration:
     script: SQL
 
 
-# Text sorts by its bytes, as in SQLite, so that pages are the same everywhere.
+# Text is collated by its bytes, as in SQLite, so that pages are the same in every store.
 MIGRATIONS: Sequence[Migration] = (
     Migration(
         name="reports, data sets and jobs",
@@ -108,7 +108,7 @@ MIGRATIONS: Sequence[Migration] = (
     ),
     Migration(
         name="turns to compute",
-        # Worth nothing after a crash: unlogged, a turn costs no wait for the disk.
+        # Leases have no value after a crash: in an unlogged table they need no flush.
         script=SQL("""
             CREATE UNLOGGED TABLE turns (
                 key text COLLATE "C" PRIMARY KEY,
@@ -123,7 +123,7 @@ MIGRATIONS: Sequence[Migration] = (
 
 
 def migrate(connection: psycopg.Connection[TupleRow]) -> int:
-    """Bring the schema to the newest step; how many steps that took. Several may call it at once.
+    """Apply the pending schema migrations; return their number. Safe to call concurrently.
 
     Args:
         connection: in autocommit mode.
@@ -139,7 +139,7 @@ def migrate(connection: psycopg.Connection[TupleRow]) -> int:
                 "CREATE TABLE IF NOT EXISTS cqox_migrations (number integer PRIMARY KEY, name text NOT NULL, "
                 "applied_at timestamptz NOT NULL DEFAULT now())"
             )
-            # Another process may have been first while this one waited for the lock.
+            # Another process may have migrated while this one waited for the lock.
             number = _applied(connection)
             if number < len(MIGRATIONS):
                 step = MIGRATIONS[number]
@@ -152,7 +152,7 @@ def migrate(connection: psycopg.Connection[TupleRow]) -> int:
 
 
 def migration_status(connection: psycopg.Connection[TupleRow]) -> Sequence[MigrationStatus]:
-    """Every step that this code knows, and when it was applied."""
+    """Return every migration that this code knows, and when it was applied."""
     times = dict[int, str]()
     if _has_table(connection):
         rows = connection.execute("SELECT number, applied_at FROM cqox_migrations").fetchall()

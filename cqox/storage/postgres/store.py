@@ -1,4 +1,4 @@
-"""The result store on a PostgreSQL server: the statements. How they get there is in `connections`."""
+"""Statements of the result store on a PostgreSQL server; `connections` executes them."""
 
 import logging
 import secrets
@@ -31,7 +31,7 @@ from cqox.storage.rows import (
     page_of,
     position,
     row_of,
-    whole,
+    verified,
 )
 from cqox.storage.schema import MigrationStatus
 
@@ -43,16 +43,16 @@ _HEAD = REPORT.replace(" report, provenance, figures,", " ''::bytea, ''::bytea, 
 _DATASET_MARKS = ", ".join(["%s"] * 9)
 _JOB_MARKS = ", ".join(["%s"] * 7)
 _BRIEF_SECONDS = 1.0
-"""The limit of a call to a server that has just let one pass in silence: who waits is not kept from the next step."""
+"""Timeout of a call to a server that has just failed to answer one, in seconds: callers soon take their fallback."""
 
 _logger = logging.getLogger("cqox.storage")
 
 
 class PostgresStore(PostgresRetention):
-    """Reports, the registry of data sets and jobs in a PostgreSQL database, for any number of engines.
+    """Reports, the data set registry and jobs in a PostgreSQL database shared by any number of engines.
 
-    Open it with `PostgresStore.open`. The schema is brought up to date by the first call that reaches the server, so
-    that an engine may start while its database is away.
+    Open it with `PostgresStore.open`. The first call that reaches the server applies pending schema migrations, so an
+    engine may start while its database is unreachable.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class PostgresStore(PostgresRetention):
         check_address(conninfo)
         self._connections = Connections(conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5)
         circuit = store_circuit("postgres", recovery_seconds=recovery_seconds)
-        # Guarded once: the frame of a policy is made anew for every `Policy.call`.
+        # Wrapped once: `Policy.call` builds its pipeline again for every call.
         self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._reach)
         brief = store_policy(circuit, name="postgres brief", seconds=min(seconds, _BRIEF_SECONDS))
         self._run_briefly = brief(self._reach)
-        # When each call of now began: what one learns of the server shortens the wait of the others.
+        # Start of each pending call: once the server is known to be silent, the deadlines of all are shortened.
         self._waiting: dict[CancelScope, float] = {}
         self._migrated = False
         self._migrating = Lock()
@@ -76,13 +76,13 @@ class PostgresStore(PostgresRetention):
     async def open(
         cls, conninfo: str, *, size: int = 8, seconds: float = 10.0, recovery_seconds: float = RECOVERY_SECONDS
     ) -> AsyncIterator[Self]:
-        """The store in this database; opens whether or not the server can be reached, and closes on leaving.
+        """Open the store in this database, also if the server is unreachable; close it on exit.
 
         Args:
             conninfo: URL (`postgresql://user:password@host:5432/name`) or key-value string, as libpq reads it.
-            size: how many connections there may be.
-            seconds: the limit of one call.
-            recovery_seconds: how long a server that fails is left alone.
+            size: maximum number of connections.
+            seconds: timeout of one call.
+            recovery_seconds: how long the circuit stays open before a probe.
 
         Raises:
             ValueError: `conninfo` cannot be read.
@@ -96,13 +96,13 @@ class PostgresStore(PostgresRetention):
                 await to_thread.run_sync(store._connections.close, limiter=CapacityLimiter(1))
 
     def pool_use(self) -> PoolUse:
-        """How busy the connections are; any thread may ask."""
+        """Return the utilisation of the pool; safe from any thread."""
         return self._connections.use()
 
     async def save(self, report: StoredReport) -> bool:
-        """Keep the report unless one of its id is there already, and whole; whether this call inserted it.
+        """Insert the report unless an intact one with its id is stored; return whether this call inserted it.
 
-        The row names the call that inserted it: a call whose first answer was lost finds out on its next attempt.
+        The row names the call that inserted it, so that a retry after a lost answer recognises its own insert.
         """
         insertion = secrets.token_hex(16)
 
@@ -116,7 +116,7 @@ class PostgresStore(PostgresRetention):
         return await self._call(insert)
 
     async def load(self, analysis_id: str) -> StoredReport | None:
-        """The report of this id, if it is kept."""
+        """Return the report with this id, or None."""
         if not is_text(analysis_id):
             return None
 
@@ -124,13 +124,13 @@ class PostgresStore(PostgresRetention):
             query: LiteralString = f"SELECT {REPORT} FROM reports WHERE analysis_id = %s"
             return loaded(connection.execute(query, (analysis_id,), binary=True).fetchone())
 
-        # Raised here, so that it is no failure of the server.
-        return whole(await self._call(load))
+        # Raised outside the policy: it must not count as a failure of the server.
+        return verified(await self._call(load))
 
     async def reports(
         self, *, dataset_id: str | None = None, limit: int = 50, before: str | None = None
     ) -> Page[StoredReport]:
-        """Reports, newest first, without their bodies."""
+        """Return reports, newest first, without their bodies."""
         if not is_text(dataset_id, before):
             return Page(items=[], next=None)
         conditions: LiteralString = "true"
@@ -147,9 +147,9 @@ class PostgresStore(PostgresRetention):
         return page_of(await self._rows(query, *values, limit + 1), limit)
 
     async def register(self, record: DatasetRecord) -> DatasetRecord:
-        """Enter the data set unless its id is there already; the row as it now stands."""
-        # A sample's content follows the code; what a user uploaded is the same bytes under the same id for ever, and
-        # is "updated" to what it is only to have the row returned by the statement that decides.
+        """Insert the data set unless its id is registered; return the current row."""
+        # The content of a sample changes with the code. An upload has the same bytes under the same id forever; it is
+        # updated to itself only for the RETURNING clause.
         changes: LiteralString = (
             "digest = excluded.digest, name = excluded.name, rows = excluded.rows, columns = excluded.columns, "
             "size_bytes = excluded.size_bytes, description = excluded.description"
@@ -164,23 +164,23 @@ class PostgresStore(PostgresRetention):
         return record if row is None else dataset_of(row)
 
     async def dataset(self, dataset_id: str) -> DatasetRecord | None:
-        """The data set of this id, if it is registered."""
+        """Return the data set with this id, or None if it is not registered."""
         if not is_text(dataset_id):
             return None
         row = await self._row(f"SELECT {DATASET} FROM datasets WHERE dataset_id = %s", dataset_id)
         return None if row is None else dataset_of(row)
 
     async def datasets(self) -> Sequence[DatasetRecord]:
-        """Every data set: samples first, then newest first."""
+        """Return every data set: samples first, then newest first."""
         query: LiteralString = f"SELECT {DATASET} FROM datasets ORDER BY sample DESC, created_at DESC, dataset_id"
         return [dataset_of(row) for row in await self._rows(query)]
 
     async def forget(self, dataset_id: str) -> bool:
-        """Strike the data set from the registry; whether it was there."""
+        """Delete the data set from the registry; return whether it was there."""
         return is_text(dataset_id) and await self._count("DELETE FROM datasets WHERE dataset_id = %s", dataset_id) == 1
 
     async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
-        """Enter the job, or how it has ended; how a job ended stands, unless that was `interrupted`."""
+        """Insert or update the job. A final status is never overwritten, except `interrupted`."""
         await self._count(
             f"INSERT INTO jobs ({JOB}, owner, renewed_until) "
             f"VALUES ({_JOB_MARKS}, %s, clock_timestamp() + make_interval(secs => %s)) "
@@ -193,7 +193,7 @@ class PostgresStore(PostgresRetention):
         )
 
     async def renew_jobs(self, owner: str, *, seconds: float) -> int:
-        """Say that the owner still runs its jobs; how many those are."""
+        """Renew the leases of the owner's running jobs; return the number of jobs."""
         return await self._count(
             "UPDATE jobs SET renewed_until = clock_timestamp() + make_interval(secs => %s) "
             "WHERE owner = %s AND status = 'running'",
@@ -202,7 +202,7 @@ class PostgresStore(PostgresRetention):
         )
 
     async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
-        """Mark what the owner ran as interrupted; how many jobs those were."""
+        """Mark the running jobs of the owner as interrupted; return the number of jobs."""
         return await self._count(
             "UPDATE jobs SET status = 'interrupted', finished_at = %s "
             "WHERE owner = %s AND status = 'running' AND job_id = coalesce(%s, job_id)",
@@ -212,7 +212,7 @@ class PostgresStore(PostgresRetention):
         )
 
     async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
-        """Strike jobs that ended long ago; how many those were. One that has not ended is never struck."""
+        """Delete jobs that ended long ago; return the number of jobs. A job that has not ended is never deleted."""
 
         def retire(connection: _Connection) -> int:
             connection.execute(
@@ -231,10 +231,10 @@ class PostgresStore(PostgresRetention):
         return await self._call(retire)
 
     async def job(self, job_id: str) -> JobRecord | None:
-        """The job of this id, if there was one; `interrupted` where its owner has not renewed it in time."""
+        """Return the job with this id, or None; its status is `interrupted` if its lease has expired."""
         if not is_text(job_id):
             return None
-        # The server's clock decides for all engines, whatever theirs show.
+        # The server's clock decides for all engines, independent of their own clocks.
         status: LiteralString = (
             "CASE WHEN status = 'running' AND renewed_until < clock_timestamp() THEN 'interrupted' ELSE status END"
         )
@@ -243,8 +243,8 @@ class PostgresStore(PostgresRetention):
         return None if row is None else job_of(row)
 
     async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
-        """Take the turn to compute something for a while, or prolong it; whether the token has it now."""
-        # The server's clock decides for all engines. A row without its connection outlives pools and dead engines.
+        """Acquire or renew the lease to compute a key; return whether the token holds it now."""
+        # The server's clock decides for all engines. Unlike an advisory lock, a row works through connection poolers.
         count = await self._count(
             "INSERT INTO turns AS held (key, token, held_until) "
             "VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s)) ON CONFLICT (key) DO UPDATE SET "
@@ -257,11 +257,11 @@ class PostgresStore(PostgresRetention):
         return count == 1
 
     async def release_turn(self, key: str, *, token: str) -> None:
-        """Give the turn back, if the token has it."""
+        """Release the lease if the token holds it."""
         await self._count("DELETE FROM turns WHERE key = %s AND token = %s", key, token)
 
     async def ping(self) -> None:
-        """Nothing, if the store answers.
+        """Check that the store answers.
 
         Raises:
             StoreUnavailable: it does not.
@@ -269,11 +269,11 @@ class PostgresStore(PostgresRetention):
         await self._call(lambda connection: connection.execute("SELECT 1").fetchone(), brief=True)
 
     async def migrate(self) -> int:
-        """Bring the schema to the newest step; how many steps that took."""
+        """Apply the pending schema migrations; return their number."""
         return await self._guarded(migrate)
 
     async def migrations(self) -> Sequence[MigrationStatus]:
-        """Every step of the schema, and when it was applied."""
+        """Return every schema migration, and when it was applied."""
         return await self._guarded(migration_status)
 
     async def _row(self, query: LiteralString, *values: object) -> TupleRow | None:
@@ -290,7 +290,7 @@ class PostgresStore(PostgresRetention):
 
     async def _reach[T](self, work: Callable[[_Connection], T], *, migrated: bool) -> T:
         if migrated and not self._migrated:
-            # Who waits for another call to make the schema holds neither a thread nor a connection, and may leave.
+            # Calls that wait for the migration hold neither a thread nor a connection, and can be cancelled.
             async with self._migrating:
                 if not self._migrated:
                     await self._connections.run(migrate)
@@ -298,7 +298,7 @@ class PostgresStore(PostgresRetention):
         return await self._connections.run(work)
 
     async def _guarded[T](self, work: Callable[[_Connection], T], *, brief: bool = False, migrated: bool = False) -> T:
-        # A schema may take longer to make than anybody should wait for anything else.
+        # A migration may take longer than the timeout of any other call.
         brief = brief or (self._connections.silent and self._migrated)
         scope, asked = CancelScope(), False
         self._waiting[scope] = current_time()
@@ -313,18 +313,18 @@ class PostgresStore(PostgresRetention):
                 done = await (self._run_briefly if brief else self._run)(asking, migrated=migrated)
                 self._connections.silent = False
                 return done
-            raise StoreUnavailable("PostgreSQL did not do it: it has stopped answering.")
+            raise StoreUnavailable("PostgreSQL failed: it has stopped answering.")
         except (psycopg.Error, AttemptTimeout, Rejected) as error:
-            # A call that waited for another to give its connection back tells nothing of the server.
+            # A timeout while waiting for a free connection is no evidence about the server.
             if isinstance(error, AttemptTimeout) and (asked or not self._connections.exhausted):
-                self._fall_silent()
+                self._mark_silent()
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
             unavailable = StorageFull if isinstance(error, psycopg.errors.DiskFull) else StoreUnavailable
-            raise unavailable(f"PostgreSQL did not do it: {reason}.") from error
+            raise unavailable(f"PostgreSQL failed: {reason}.") from error
         finally:
             del self._waiting[scope]
 
-    def _fall_silent(self) -> None:
+    def _mark_silent(self) -> None:
         self._connections.silent = True
         if self._migrated:
             for scope, began in self._waiting.items():
@@ -344,7 +344,7 @@ def _insert(connection: _Connection, report: StoredReport, insertion: str, docum
         return True
     query: LiteralString = f"SELECT {REPORT} FROM reports WHERE analysis_id = %s"
     found = loaded(connection.execute(query, (report.analysis_id,), binary=True).fetchone())
-    if found is None or found.whole:
+    if found is None or found.is_intact:
         return False
     with connection.transaction():
         connection.execute("DELETE FROM reports WHERE analysis_id = %s", (report.analysis_id,))

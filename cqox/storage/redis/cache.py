@@ -1,7 +1,7 @@
-"""The result cache on a Redis server, shared by any number of engines.
+"""Result cache on a Redis server, shared by any number of engines.
 
-Redis that is down, slow, full or holds nonsense makes answers slower and never wrong: what fails here is logged and
-counts as nothing held.
+A Redis server that is down, slow, full or corrupt makes answers slower and never wrong: failures are logged and count
+as a miss.
 """
 
 import logging
@@ -37,7 +37,7 @@ _logger = logging.getLogger("cqox.storage")
 
 
 class RedisCache:
-    """Reports and turns in Redis. Open it with `RedisCache.open`."""
+    """Cached reports and computation leases in Redis. Open it with `RedisCache.open`."""
 
     def __init__(
         self,
@@ -55,15 +55,15 @@ class RedisCache:
             socket_timeout=_SOCKET_SECONDS,
             socket_connect_timeout=_SOCKET_SECONDS,
             max_connections=size,
-            # Once more on a connection that the server has closed meanwhile; not after a wait that was in vain.
+            # Retry once on a connection that the server has closed meanwhile; not after a timeout.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             client_name="cqox",
         )
-        # The URL may ask for fewer, and redis-py fails a call that finds none.
+        # The URL may set a lower limit, and redis-py raises if no connection is free.
         self._size = min(size, self._client.connection_pool.max_connections)
         self._threads = Threads("redis", self._size)
         self._policy = store_policy(store_circuit("redis", recovery_seconds=recovery_seconds), seconds=_CALL_SECONDS)
-        # Guarded once: the frame of a policy is made anew for every `Policy.call`.
+        # Wrapped once: `Policy.call` builds its pipeline again for every call.
         self._call = self._policy(self._run)
         self._ttl = int(1000 * ttl_seconds)
         self._max_bytes = max_bytes
@@ -79,14 +79,14 @@ class RedisCache:
         max_bytes: int = 64 * 1024 * 1024,
         recovery_seconds: float = RECOVERY_SECONDS,
     ) -> AsyncIterator[Self]:
-        """The cache on this server; opens whether or not it can be reached, and closes on leaving.
+        """Open the cache on this server, also if it is unreachable; close it on exit.
 
         Args:
             url: as redis-py reads it, such as `redis://host:6379/0`.
-            size: how many connections there may be.
-            ttl_seconds: how long a report is held after it was put.
-            max_bytes: a larger report is not held, and not believed.
-            recovery_seconds: how long a server that fails is left alone.
+            size: maximum number of connections.
+            ttl_seconds: time to live of a report.
+            max_bytes: a larger report is not cached, and a larger value is treated as damaged.
+            recovery_seconds: how long the circuit stays open before a probe.
 
         Raises:
             ValueError: the URL cannot be read.
@@ -100,7 +100,7 @@ class RedisCache:
                 await to_thread.run_sync(cache._client.close, limiter=CapacityLimiter(1))
 
     async def get(self, analysis_id: str) -> StoredReport | None:
-        """The report, or None where it is not held; a value that is damaged or foreign is logged and deleted."""
+        """Return the cached report, or None on a miss; a damaged or foreign value is logged and deleted."""
         key = _report_key(analysis_id)
 
         def get() -> StoredReport | None:
@@ -110,14 +110,14 @@ class RedisCache:
             except (DamagedValue, redis.ResponseError) as error:
                 if isinstance(error, redis.ResponseError) and "WRONGTYPE" not in str(error):
                     raise
-                _logger.warning("The cached value of %s is no report and was deleted: %s", analysis_id, error)
+                _logger.warning("The cached value of %s is not a report and was deleted: %s", analysis_id, error)
                 self._client.delete(key)
                 return None
 
         return await self._try(get, None)
 
     async def put(self, report: StoredReport) -> None:
-        """Hold the report until its time is over; one that is too large is not held."""
+        """Cache the report until its time to live ends; one that is too large is not cached."""
         if len(report.report) + len(report.provenance) + len(report.figures) > self._max_bytes // 2:
             return
 
@@ -127,7 +127,7 @@ class RedisCache:
         await self._try(put, None)
 
     async def discard(self, analysis_id: str) -> None:
-        """Hold it no longer."""
+        """Remove the report from the cache."""
 
         def discard() -> None:
             self._client.delete(_report_key(analysis_id))
@@ -135,10 +135,10 @@ class RedisCache:
         await self._try(discard, None)
 
     async def erase(self, analysis_ids: Sequence[str]) -> None:
-        """Hold none of these reports any longer.
+        """Remove these reports from the cache.
 
         Raises:
-            StoreUnavailable: Redis does not answer, so that it may still hold them.
+            StoreUnavailable: Redis does not answer, so it may still hold them.
         """
         keys = [_report_key(analysis_id) for analysis_id in analysis_ids]
 
@@ -150,10 +150,10 @@ class RedisCache:
                 await self._call(erase)
         except (redis.RedisError, AttemptTimeout, Rejected) as error:
             reason = str(error).rstrip(".") or type(error).__name__
-            raise StoreUnavailable(f"Redis may still hold what was to be deleted: {reason}.") from error
+            raise StoreUnavailable(f"Redis may still hold reports to be deleted: {reason}.") from error
 
     async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
-        """Take the turn to compute this report for a while, or prolong it; whether the token has it now."""
+        """Acquire or renew the lease to compute this report; return whether the token holds it now."""
 
         def claim() -> bool:
             return bool(self._client.eval(_CLAIM, 1, _turn_key(analysis_id), token, str(int(1000 * seconds))))
@@ -161,7 +161,7 @@ class RedisCache:
         return await self._try(claim, True)
 
     async def release(self, analysis_id: str, *, token: str) -> None:
-        """Give the turn back, if the token has it."""
+        """Release the lease if the token holds it."""
 
         def release() -> None:
             self._client.eval(_RELEASE, 1, _turn_key(analysis_id), token)
@@ -169,7 +169,7 @@ class RedisCache:
         await self._try(release, None)
 
     async def ping(self) -> None:
-        """Nothing, if the cache answers.
+        """Check that the cache answers.
 
         Raises:
             StoreUnavailable: it does not.
@@ -184,7 +184,7 @@ class RedisCache:
             raise StoreUnavailable(f"Redis does not answer: {error}.") from error
 
     def pool_use(self) -> PoolUse:
-        """How busy the connections are; any thread may ask."""
+        """Return the utilisation of the pool; safe from any thread."""
         (idle, _), (used, _) = self._client.connection_pool.get_connection_count()
         waiting = max(0, self._threads.unfinished - used)
         return PoolUse(name="redis", used=used, idle=idle, limit=self._size, waiting=waiting)
@@ -195,7 +195,7 @@ class RedisCache:
         except CircuitOpen:
             return otherwise
         except (redis.RedisError, AttemptTimeout, Rejected) as error:
-            _logger.warning("The cache is done without: %s", str(error) or type(error).__name__)
+            _logger.warning("The cache is skipped: %s", str(error) or type(error).__name__)
             return otherwise
 
     async def _run[T](self, call: Callable[[], T]) -> T:
@@ -203,7 +203,7 @@ class RedisCache:
 
 
 async def _wait_for_socket_timeout() -> None:
-    """Do nothing: the socket's own timeout ends the call soon, and redis-py then drops the connection."""
+    """Do nothing: the socket timeout soon ends the call, and redis-py then closes the connection."""
 
 
 def _report_key(analysis_id: str) -> bytes:
@@ -215,5 +215,5 @@ def _turn_key(analysis_id: str) -> bytes:
 
 
 def _bytes(value: bytes | str) -> bytes:
-    # A client that decodes no answers gives bytes; redis-py's types allow for one that does.
+    # A client with decode_responses off returns bytes; redis-py's types also allow str.
     return value if isinstance(value, bytes) else value.encode()

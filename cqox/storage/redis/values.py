@@ -1,4 +1,4 @@
-"""A report as one value of a cache: compressed, versioned, and checked before anything in it is believed.
+"""Serialisation of a report as one cache value: compressed, versioned, and verified before it is parsed.
 
 magic and version (5 bytes) | BLAKE2b-16 of the rest | zstd of: length of the head (4 bytes) | head, JSON | bodies
 """
@@ -21,11 +21,11 @@ _LEVEL = 1
 
 
 class DamagedValue(ValueError):
-    """The bytes are not a report that this version has written."""
+    """Bytes that are not a report written by this version."""
 
 
 def encode(report: StoredReport) -> bytes:
-    """The report as bytes."""
+    """Serialise the report."""
     bodies = [getattr(report, name) for name in _BODIES]
     head = {name: getattr(report, name) for name in _HEAD} | {"lengths": [len(body) for body in bodies]}
     text = json.dumps(head, separators=(",", ":")).encode()
@@ -34,25 +34,25 @@ def encode(report: StoredReport) -> bytes:
 
 
 def decode(value: bytes, analysis_id: str, *, max_bytes: int) -> StoredReport:
-    """The report that `encode` made these bytes of.
+    """Deserialise a report written by `encode`.
 
     Args:
         value: the bytes.
-        analysis_id: the report that they should be.
-        max_bytes: how large it may be.
+        analysis_id: id of the expected report.
+        max_bytes: maximum size of the report.
 
     Raises:
-        DamagedValue: they are something else.
+        DamagedValue: the bytes are anything else.
     """
     if value[: len(_MAGIC)] != _MAGIC:
         raise DamagedValue("it was not written by this version of CQOx")
     packed = value[_START:]
     if blake2b(packed, digest_size=_DIGEST_BYTES).digest() != value[len(_MAGIC) : _START]:
-        raise DamagedValue("its bytes have changed")
+        raise DamagedValue("its digest does not match")
     try:
         report = _unpacked(packed, max_bytes)
     except (zstandard.ZstdError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedValue(f"its content is none of ours: {error}") from error
+        raise DamagedValue(f"its content cannot be parsed: {error}") from error
     if report.analysis_id != analysis_id:
         raise DamagedValue(f"it is the analysis {report.analysis_id}")
     return report

@@ -173,7 +173,7 @@ def test_an_engine_without_a_usable_directory_ends_with_one_line(start, tmp_path
     assert service.end() == 2
     assert len(service.lines) == 1
     assert service.lines[0].startswith(f"engine: the data directory {tmp_path / below} cannot be used")
-    assert service.lines[0].endswith("choose one that can be written to by CQOX_DATA_DIR")
+    assert service.lines[0].endswith("choose a writable one with CQOX_DATA_DIR")
 
 
 def test_an_engine_sets_a_damaged_file_of_results_aside_and_goes_on(start, tmp_path: Path) -> None:
