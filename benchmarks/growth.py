@@ -28,21 +28,21 @@ _PICTURE = Path(__file__).parent.parent / "docs" / "images" / "growth.svg"
 _ONCE = """
 import json, statistics, sys, time
 from pathlib import Path
-from cqox.analysis.run import analyze, rehearse
+from cqox.analysis.run import analyze, warm_up
 from cqox.contract import AnalyzeRequest
 covariates = int(sys.argv[2])
 def most_bytes():
     # Not ru_maxrss: that begins with what the process held that started this one.
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(fields["VmHWM"].split()[0]) * 1024
-rehearse()
+warm_up()
 before = most_bytes()
 mapping = {"y": "y", "treatment": "w", "covariates": [f"x{at}" for at in range(covariates)]}
 walls = []
 for seed in range(4):
     request = AnalyzeRequest.model_validate({"dataset_id": "t", "mapping": mapping, "options": {"seed": seed}})
     began = time.perf_counter()
-    found = analyze(Path(sys.argv[1]), request, threads=2, tell=lambda step: None)
+    found = analyze(Path(sys.argv[1]), request, threads=2, on_step=lambda step: None)
     json.dumps(found.report)
     walls.append(time.perf_counter() - began)
 print(json.dumps({"seconds": statistics.median(walls[1:]), "bytes": most_bytes() - before}))

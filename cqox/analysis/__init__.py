@@ -1,1 +1,1 @@
-"""Where numerics and concurrency meet: a request becomes a plan, runs in a worker process, and becomes a report."""
+"""Analysis pipeline: a request becomes a plan, runs in a worker process, and becomes a report."""

@@ -1,9 +1,8 @@
-"""Which computation may run: a few at once, a short queue, and an early no for who would wait in vain.
+"""Admission control: a bounded number of computations, a short queue, and early rejection.
 
-A request that cannot be served within its deadline is refused when it arrives, with an honest `retry_after`, instead of
-being kept until it is too late: what is computed for somebody who has left is lost to everybody, and costs a worker
-besides. One whose turn comes too late all the same is refused then. What a computation takes is learnt from those that
-finished, and from those that were cut while they took longer than that.
+A request that would miss its deadline is rejected on arrival, with an estimated `retry_after`: a computation whose
+caller has left wastes a worker. A queued request that runs out of time is rejected when its turn comes. The service
+time is estimated from computations that finished, and from those cancelled after a longer time.
 """
 
 import math
@@ -18,7 +17,7 @@ from cqox.telemetry import metric_definitions, metrics
 __all__ = ["Admission"]
 
 _WEIGHT_OF_THE_NEWEST = 0.2
-# One that takes very long says little about the next.
+# One outlier must not dominate the estimate.
 _MOST_TIMES_THE_KNOWN = 4.0
 _CAUTION = 1.3
 _DEVIATIONS = 2.0
@@ -29,13 +28,13 @@ def _for_ever() -> float:
 
 
 class Admission:
-    """Slots for computations.
+    """Concurrency slots for computations, with a bounded queue.
 
     Args:
-        size: how many run at once.
-        max_queued: how many may wait.
-        name: what refusals call it.
-        now: seconds on a clock that only goes forward.
+        size: maximum number of concurrent computations.
+        max_queued: maximum length of the queue.
+        name: name in rejections.
+        now: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -52,21 +51,21 @@ class Admission:
 
     @property
     def service_seconds(self) -> float | None:
-        """What a computation has taken of late, in seconds; None before the first one has finished."""
+        """Estimated service time of a computation, in seconds; None before the first one has finished."""
         return self._service_seconds
 
     @property
     def running(self) -> int:
-        """How many hold a slot."""
+        """Number of slots in use."""
         return self._bulkhead.snapshot().running
 
     @property
     def queued(self) -> int:
-        """How many wait for one."""
+        """Number of callers in the queue."""
         return self._bulkhead.snapshot().queued
 
     def refuse_if_full(self) -> None:
-        """Nothing, if there is a free slot or a place in the queue.
+        """Raise unless a slot or a place in the queue is free.
 
         Raises:
             BulkheadFull: there is neither.
@@ -75,7 +74,7 @@ class Admission:
             raise self._refusal("BulkheadFull", self.expected_wait())
 
     def expected_wait(self) -> float:
-        """Seconds that who comes now would wait for a slot; 0.0 where one is free or nothing is known yet."""
+        """Return the expected wait of a new caller for a slot, in seconds; 0.0 if one is free or none has finished."""
         state = self._bulkhead.snapshot()
         if state.running < self._size or self._service_seconds is None:
             return 0.0
@@ -83,18 +82,18 @@ class Admission:
 
     @asynccontextmanager
     async def slot(self, *, seconds_left: Callable[[], float] = _for_ever) -> AsyncIterator[None]:
-        """Hold a slot for as long as the block runs, waiting for one within the queue.
+        """Hold a slot while the block runs; wait for one in the queue.
 
         Args:
-            seconds_left: how long the caller will still be waited for; asked when it comes and when its turn comes.
+            seconds_left: returns the remaining deadline of the caller; called on arrival and when its turn comes.
 
-        A cancellation while waiting gives the place in the queue up.
+        A cancellation while waiting leaves the queue.
 
         Raises:
-            BulkheadFull: the queue is full, or waiting and computing would outlast `seconds_left`.
+            BulkheadFull: the queue is full, or waiting and computing would exceed `seconds_left`.
         """
         wait = self.expected_wait()
-        # A slot that is free costs nobody else anything; whoever queues must also have the time to compute.
+        # A free slot is granted regardless; a queued caller must also have the time to compute.
         if wait > 0.0 and self._cautious(wait) > seconds_left():
             raise self._refusal("Admission", wait)
         entered = False
@@ -107,7 +106,7 @@ class Admission:
                 try:
                     yield
                 except BaseException as error:
-                    # One that failed says nothing of what the next one takes; one that was cut would have taken longer.
+                    # A failure is no sample of the service time; a cancelled computation is a lower bound of it.
                     if not isinstance(error, Exception) and self._now() - began > (self._service_seconds or 0.0):
                         self._learn(self._now() - began)
                     raise

@@ -1,4 +1,4 @@
-"""A stored report as it goes to a client."""
+"""Response body of a stored report."""
 
 import hashlib
 from collections import OrderedDict
@@ -14,13 +14,13 @@ _MAX_BEGINNINGS = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A report as it goes to a client.
+    """A report with its provenance, as sent to a client.
 
     Attributes:
-        analysis_id: its id.
-        body: the whole report, JSON bytes.
-        sha256: the SHA-256 of the body, 32 bytes.
-        hit: whether it was there already.
+        analysis_id: id of the report.
+        body: the complete report, JSON bytes.
+        sha256: SHA-256 of the body, 32 bytes.
+        hit: whether it was cached or stored before the request.
         stored: whether it can be read again later.
     """
 
@@ -32,20 +32,20 @@ class Answer:
 
     @classmethod
     def of(cls, report: StoredReport, *, hit: bool, stored: bool, trace_id: str | None) -> "Answer":
-        """The report with the provenance that this client is told.
+        """Return the report with the provenance of this request.
 
-        The report's bytes are kept as they are; only the provenance says how this client came by them.
+        The bytes of the report stay unchanged; only the provenance differs between requests.
         """
-        told = canonical_json({"cache": "hit" if hit else "miss", "trace_id": trace_id, "stored": stored})
+        provenance = canonical_json({"cache": "hit" if hit else "miss", "trace_id": trace_id, "stored": stored})
         beginning = b'%b,"provenance":%b,' % (report.report[:-1], report.provenance[:-1])
-        end = told[1:] + b"}"
+        end = provenance[1:] + b"}"
         digest = _beginnings.hashed(report, beginning).copy()
         digest.update(end)
         return cls(analysis_id=report.analysis_id, body=beginning + end, sha256=digest.digest(), hit=hit, stored=stored)
 
 
-class _Beginnings:
-    """SHA-256 of what all answers of one report begin with: those that are asked for again and again cost no second."""
+class _PrefixHashes:
+    """SHA-256 states of the common prefix of all answers of one report, cached for repeated requests."""
 
     def __init__(self) -> None:
         self._hashed = OrderedDict[tuple[str, str, bytes], "hashlib._Hash"]()
@@ -62,4 +62,4 @@ class _Beginnings:
         return found
 
 
-_beginnings = _Beginnings()
+_beginnings = _PrefixHashes()

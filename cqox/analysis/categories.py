@@ -1,7 +1,7 @@
-"""Numbers that are codes: columns declared so by `options.categorical`, and those that look so and were not declared.
+"""Numeric columns that are category codes: declared by `options.categorical`, or suspected and reported.
 
-A code (a region from 1 to 8, a class of diseases) is taken for an amount by its type alone. Nothing is changed for what
-a column looks like: it is said, and the client declares.
+A code (a region from 1 to 8, a class of diseases) has the type of an amount. A suspected code is never changed: a note
+reports it, and the client declares it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ __all__ = ["with_categories"]
 
 _ADJUSTED = ("covariates", "propensity_covariates")
 _FEWEST = 3
-"""Levels below which it makes no difference to an estimate whether they are codes."""
+"""Number of levels below which it makes no difference to an estimate whether they are codes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Declared:
-    """A column whose values are codes of categories."""
+    """A column declared as categorical."""
 
     name: str
     original_name: str
@@ -33,17 +33,17 @@ class _Declared:
 def with_categories(
     frame: Rows, columns: Columns, roles: RoleMapping, asked: Sequence[str] | None, notes: list[str]
 ) -> Columns:
-    """What is known of the columns, those that were declared categories of the kind `category`.
+    """Return the column descriptions, with declared columns of the kind `category`.
 
     Args:
         frame: the mapped columns.
-        columns: what is known of every column of the table, by name.
-        roles: canonical role to what plays it.
-        asked: `options.categorical`, the names of columns or their headers as the file has them.
-        notes: told what was declared, to no use too, and which covariates look like codes and were not.
+        columns: description of every column of the table, by name.
+        roles: canonical role to mapped columns or value.
+        asked: `options.categorical`, names of columns or their headers in the file.
+        notes: receives a note on the declared columns, used or not, and on covariates that look like undeclared codes.
 
     Raises:
-        InvalidRequest: a name that no column has, or the column of a role that takes amounts alone.
+        InvalidRequest: a name without a column, or the column of a role that takes only amounts.
     """
     headers = {name: info.original_name for name, info in columns.items()} if asked else {}
     names = categorical_columns(asked or (), roles, headers)
@@ -55,24 +55,24 @@ def with_categories(
         enter = (
             "enters by its levels and not as an amount" if len(used) == 1 else "enter by their levels, not as amounts"
         )
-        notes.append(f"As asked by options.categorical, {listed(used)} {enter}.")
+        notes.append(f"As requested by options.categorical, {listed(used)} {enter}.")
     if idle:
-        notes.append(f"options.categorical names columns that play no role, to no effect: {listed(idle)}.")
+        notes.append(f"options.categorical names columns without a role, which has no effect: {listed(idle)}.")
     found = {name: _Declared(name=name, original_name=columns[name].original_name) for name in used}
     notes += _suspected(frame, roles, found)
     return {**columns, **found}
 
 
 def _suspected(frame: Rows, roles: RoleMapping, declared: Mapping[str, ColumnInfo]) -> list[str]:
-    """A note on the covariates that look like codes: whole numbers, each twice on average, and a name that says so."""
+    """Yield a note on covariates that look like codes: whole numbers, each twice on average, with a suggestive name."""
     adjusted = dict.fromkeys(name for role in _ADJUSTED for name in names_in(roles.get(role, ())))
     suspected = [name for name in adjusted if name not in declared and names_codes(name) and _repeats(frame, name)]
     if not suspected:
         return []
     names = ", ".join(f'"{name}"' for name in suspected)
     return [
-        "By name and whole numbers, these covariates look like codes of categories, and they enter as amounts: "
-        f"[{names}]. Put those that are codes into options.categorical."
+        "By name and whole numbers, these covariates look like category codes, but they enter as amounts: "
+        f"[{names}]. List those that are codes in options.categorical."
     ]
 
 

@@ -1,7 +1,7 @@
-"""One computation: a place, a worker process, and the report that comes of it, kept.
+"""One computation: admission, a run in a worker process, and storage of its report.
 
-What lives here: what happens once for each key. What does not: who shares it (`flights`), and where reports are found
-(`results`).
+This module contains the work done once per key. `single_flight` shares it between callers, and `results` finds stored
+reports.
 """
 
 import time
@@ -14,8 +14,8 @@ from cqox.analysis.admission import Admission
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.key import canonical_json, code_version, digest
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.results import Found, Results
-from cqox.analysis.single_flight import Underway
+from cqox.analysis.results import LookedUp, Results
+from cqox.analysis.single_flight import Waiters
 from cqox.analysis.workers import Progress, Reply, WorkerPool, member_objects
 from cqox.contract import AnalyzeRequest
 from cqox.storage import DatasetRecord, StoredReport
@@ -26,14 +26,14 @@ __all__ = ["Computation"]
 
 
 class Computation:
-    """How this engine computes a report.
+    """Computation of reports by one engine.
 
     Args:
         pool: the worker processes.
-        datasets: the tables that can be analysed.
-        results: where reports go.
-        admission: how many compute at once.
-        quarantine: which keys are refused for what they did to their workers.
+        datasets: the available data sets.
+        results: the finished reports.
+        admission: bound on concurrent computations.
+        quarantine: keys rejected after repeated worker crashes.
         threads: threads of one computation.
     """
 
@@ -54,21 +54,21 @@ class Computation:
         self._quarantine = quarantine
         self._threads = threads
 
-    async def run(self, request: AnalyzeRequest, record: DatasetRecord, key: str, underway: Underway) -> Found:
-        """The report, computed here unless another engine has the turn, and kept.
+    async def run(self, request: AnalyzeRequest, record: DatasetRecord, key: str, waiters: Waiters) -> LookedUp:
+        """Compute and store the report, unless another engine holds the computation lease; then wait for its report.
 
-        A cancellation ends the worker's task and gives the place and the turn back.
+        A cancellation ends the task of the worker and releases the slot and the lease.
 
         Raises:
-            InputError: the request or the data must be corrected; also where the computation ended its worker twice.
-            BulkheadFull: too many computations wait, or this one could not begin in time.
+            InputError: the request or the data must be corrected; also if the computation crashed its worker twice.
+            BulkheadFull: too many computations wait, or this one could not start before its deadline.
         """
 
         async def compute() -> StoredReport:
             arrived = time.perf_counter()
-            async with self._admission.slot(seconds_left=underway.seconds_left):
+            async with self._admission.slot(seconds_left=waiters.seconds_left):
                 metrics.record(metric_definitions.QUEUE_WAIT, time.perf_counter() - arrived)
-                return await self._compute(request, record, key, underway.tell)
+                return await self._compute(request, record, key, waiters.report)
 
         return await self._results.once(key, compute)
 

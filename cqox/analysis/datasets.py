@@ -1,6 +1,6 @@
-"""The data sets of one engine: uploads read and kept, the built-in ones, and which column may play which role.
+"""Data sets of one engine: uploads, built-in samples, and suggested roles of columns.
 
-Loads no numerics itself: files are read in the worker processes.
+Imports no numerics: the worker processes read files.
 """
 
 import logging
@@ -32,17 +32,17 @@ _logger = logging.getLogger("cqox.analysis")
 
 
 class Datasets:
-    """The tables that can be analysed.
+    """Registry and files of the available data sets.
 
     Args:
         pool: the worker processes, which read files.
         store: the registry.
-        files: where tables are.
-        quarantine: which uploads are refused for what they did to their workers.
-        limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
-        samples: whether `prepare_samples` will be called; until it is done no data set is called unknown.
-        now: seconds on a clock that only goes forward.
-        epoch: a number that is another one once the registry has lost what was in it.
+        files: the files of the data sets.
+        quarantine: uploads rejected after repeated worker crashes.
+        limits: settings of `cqox.datasets.Limits` by name; missing ones have its defaults.
+        samples: whether `prepare_samples` will be called; until it has finished no data set is reported as unknown.
+        now: monotonic clock, in seconds.
+        epoch: returns a number that changes once the registry has lost its content.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Datasets:
         self._quarantine = quarantine
         self._limits = limits
         self._now = now
-        # Whoever asks the registry for each of many cached reports waits longer for it than for the reports.
+        # For cached reports a registry lookup would take longer than the report itself.
         self._met: dict[str, tuple[DatasetRecord, float]] = {}
         self._noted: dict[str, float] = {}
         self._samples_there = anyio.Event()
@@ -76,19 +76,19 @@ class Datasets:
 
     @property
     def scratch(self) -> Path:
-        """A folder for files on their way in, on the file system where data sets are kept."""
+        """Folder for uploads in progress, on the file system of the data sets."""
         return self._files.scratch
 
     async def prepare_samples(self, group: TaskGroup) -> None:
-        """See that the built-in data sets are there; what disk or registry do not take now, `group` tries again.
+        """Create and register the built-in data sets; `group` retries what the disk or the registry rejects now.
 
-        Any other failure is raised, here and to those that wait for a data set.
+        Any other failure is raised, here and to callers that wait for a data set.
         """
         try:
             await self._prepare()
         except StoreUnavailable as error:
-            _logger.warning("The built-in data sets are made or registered later: %s", error)
-            group.start_soon(self._prepare_later, name="make and register the built-in data sets")
+            _logger.warning("Creating or registering the built-in data sets is postponed: %s", error)
+            group.start_soon(self._prepare_later, name="create and register the built-in data sets")
         except Exception as error:
             self._samples_failure = error
             self._samples_there.set()
@@ -98,9 +98,9 @@ class Datasets:
     async def add(
         self, path: Path, *, name: str, content_digest: str, size_bytes: int, options: Mapping[str, JsonValue]
     ) -> DatasetRecord:
-        """Read an uploaded file and keep it as a data set; the same bytes are the same data set. The file goes.
+        """Read an uploaded file and store it as a data set; the same bytes are the same data set. The file is removed.
 
-        A cancellation leaves nothing behind.
+        A cancellation leaves no files.
 
         Raises:
             UnreadableFile, LimitExceeded, UnusableData: the file is at fault.
@@ -132,19 +132,19 @@ class Datasets:
         return await self._entered(record)
 
     async def get_for_analysis(self, dataset_id: str) -> DatasetRecord:
-        """The same as `get`, which for a second may miss that another engine has deleted it.
+        """Return the data set as `get` does, from a cache that may miss a deletion by another engine for a second.
 
-        A data set never changes, and an analysis that finds its files gone says so.
+        A data set never changes, and an analysis without its files raises an error.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such data set.
         """
         record, until = self._met.get(dataset_id, (None, 0.0))
         now = self._now()
         if record is None or until <= now:
             record = await self.get(dataset_id)
             await self._note_use(dataset_id)
-            # A description may be large: none is held for longer than it is believed, and it ends in that order.
+            # A description may be large: entries are dropped once they expire, in the order of insertion.
             self._met.pop(dataset_id, None)
             while self._met and (len(self._met) >= _MET or next(iter(self._met.values()))[1] <= now):
                 del self._met[next(iter(self._met))]
@@ -152,7 +152,7 @@ class Datasets:
         return record
 
     async def _note_use(self, dataset_id: str) -> None:
-        # An analysis that is answered from a cache is a use as well.
+        # An analysis answered from a cache counts as a use too.
         now = self._now()
         if now - self._noted.get(dataset_id, -_NOTE_SECONDS) >= _NOTE_SECONDS:
             self._noted.pop(dataset_id, None)
@@ -162,11 +162,11 @@ class Datasets:
             await self._files.use(dataset_id)
 
     async def get(self, dataset_id: str) -> DatasetRecord:
-        """The data set of this id. On a fresh engine the built-in ones are waited for before one is called unknown.
+        """Return the data set with this id. Unknown ones are reported only once the built-in ones exist.
 
         Raises:
-            NotFound: there is none.
-            WorkersUnavailable: it may be a built-in one, and those could not be made.
+            NotFound: there is no such data set.
+            WorkersUnavailable: it may be a built-in one, and creating those failed.
         """
         record = await self._find(dataset_id)
         if record is None and not self._samples_there.is_set():
@@ -174,7 +174,7 @@ class Datasets:
             record = await self._find(dataset_id)
         if record is None and self._samples_failure is not None:
             raise WorkersUnavailable(
-                "The built-in data sets could not be made; the log says why."
+                "The built-in data sets could not be created; see the log for the reason."
             ) from self._samples_failure
         if record is None:
             known = [other.dataset_id for other in await self._store.datasets()]
@@ -188,15 +188,15 @@ class Datasets:
         return record
 
     async def all(self) -> Sequence[DatasetRecord]:
-        """Every data set: the built-in ones first, then the newest first."""
+        """Return every data set: the built-in ones first, then newest first."""
         found = await self._store.datasets()
-        return await self._store.datasets() if await self._register_anew() else found
+        return await self._store.datasets() if await self._register_again() else found
 
     async def delete(self, dataset_id: str) -> None:
-        """Remove a data set; its reports stay, and analyses that are reading it finish.
+        """Delete a data set; its reports stay, and running analyses finish.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such data set.
             InvalidRequest: it is built in.
         """
         await self.get_deletable(dataset_id)
@@ -205,17 +205,17 @@ class Datasets:
         except StoreUnavailable:
             if not await self._files.is_full():
                 raise
-            # A registry on a full disk cannot strike it before there is room.
+            # On a full disk the registry cannot delete the row before space is freed.
             await self._files.delete(dataset_id)
             await self._store.forget(dataset_id)
         self._met.pop(dataset_id, None)
         await self._files.delete(dataset_id)
 
     async def get_deletable(self, dataset_id: str) -> DatasetRecord:
-        """The data set of this id, which can be deleted.
+        """Return the data set with this id if it can be deleted.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such data set.
             InvalidRequest: it is built in.
         """
         record = await self.get(dataset_id)
@@ -224,15 +224,15 @@ class Datasets:
         return record
 
     async def check_room(self, wanted_bytes: int = 0) -> None:
-        """Nothing, if there is room for a file of this size; see `FileStore.check_room`."""
+        """Raise unless there is space for a file of this size; see `FileStore.check_room`."""
         await self._files.check_room(wanted_bytes)
 
     @asynccontextmanager
     async def reading(self, record: DatasetRecord) -> AsyncIterator[Path]:
-        """The path of the table, readable until the block is left; a built-in one that is not whole is made anew.
+        """Yield the path of the table, readable until the block exits; a damaged built-in one is created again.
 
         Raises:
-            NotFound: the files of an upload are gone, or no longer what was kept.
+            NotFound: the files of an upload are missing or damaged.
         """
         async with AsyncExitStack() as stack:
             try:
@@ -241,12 +241,12 @@ class Datasets:
                 if not record.sample:
                     raise
                 await self._sample(record.dataset_id, record.digest, record.size_bytes)
-                _logger.error("%s. It is built in, and was made anew.", error.detail.partition(";")[0])
+                _logger.error("%s. It is built in, and was created again.", error.detail.partition(";")[0])
                 path = await stack.enter_async_context(self._files.reading(record.dataset_id))
             yield path
 
     async def infer(self, dataset_id: str) -> Mapping[str, object]:
-        """Which columns may play which roles, as `cqox.contract.Inference`."""
+        """Suggest roles for the columns, as `cqox.contract.Inference`."""
         record = await self.get(dataset_id)
         async with self.reading(record) as path:
             reply = await self._pool.run("infer", {"path": str(path)})
@@ -256,27 +256,27 @@ class Datasets:
         try:
             entered = await self._store.register(record)
         except StorageFull:
-            # Files that no row names could not be deleted by anybody, and would keep the disk full.
+            # Files without a row could not be deleted by any request, and would fill the disk.
             if await self._store.dataset(record.dataset_id) is None:
                 await self._files.delete(record.dataset_id)
             raise
         if not self._files.has(record.dataset_id):
-            raise StoreUnavailable(f"The data set '{record.dataset_id}' was deleted while it was uploaded.")
+            raise StoreUnavailable(f"The data set '{record.dataset_id}' was deleted during its upload.")
         return entered
 
     async def _find(self, dataset_id: str) -> DatasetRecord | None:
         try:
             found = await self._store.dataset(dataset_id)
-            return await self._store.dataset(dataset_id) if await self._register_anew() else found
+            return await self._store.dataset(dataset_id) if await self._register_again() else found
         except StoreUnavailable:
-            # An analysis needs the files and what they tell of themselves, and no registry.
+            # An analysis needs the files and their manifest, but not the registry.
             record = await self._files.record(dataset_id)
             if record is None:
                 raise
             return record
 
-    async def _register_anew(self) -> bool:
-        """Enter what has files where the registry has lost its own; whether it had."""
+    async def _register_again(self) -> bool:
+        """Register data sets from their files after a loss of the registry; return whether it was lost."""
         epoch = self._epoch()
         if epoch == self._of_epoch:
             return False
@@ -307,13 +307,13 @@ class Datasets:
 
     async def _prepare(self) -> None:
         reply = await self._pool.run("samples", {})
-        # All files first: without a registry they can be analysed.
+        # All files first: they can be analysed without a registry.
         records = [
             await self._sample(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
             for sample in reply.objects("samples")
         ]
         for record in records:
-            # A row that is right already is not written again, which a full disk would not let be.
+            # A row that is up to date is not written again, since a full disk would reject the write.
             if await self._store.dataset(record.dataset_id) != record:
                 await self._store.register(record)
 

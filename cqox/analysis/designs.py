@@ -1,4 +1,4 @@
-"""What the roles of special designs make of their columns: scores, actions, neighbours, places, populations.
+"""Columns of design-specific roles: scores, actions, neighbours, locations, populations.
 
 Roles that are compared with each other are checked here too.
 """
@@ -23,11 +23,11 @@ _SOURCE = {"source", "study", "trial", "rct", "experiment", "randomised", "rando
 _TARGET = {"target", "population", "external", "real world", "対象", "対象集団", "母集団"}
 
 _COMPARED = (("time", "cohort"), ("time", "intervention_time"), ("running", "cutoff"))
-"""Roles whose values are on one scale."""
+"""Pairs of roles whose values must be on one scale."""
 
 
 class DesignRoles(TypedDict):
-    """Fields of `cqox.estimators.data.Data` that only some designs fill."""
+    """Fields of `cqox.estimators.data.Data` that only some designs set."""
 
     intervention_time: float | None
     running: Vector | None
@@ -47,7 +47,7 @@ class DesignRoles(TypedDict):
 
 
 def design_roles(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[str]) -> DesignRoles:
-    """The arrays of the roles that belong to one design each.
+    """Return the arrays of the design-specific roles.
 
     Raises:
         InvalidRequest: a column cannot play its role.
@@ -73,11 +73,11 @@ def design_roles(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[
 
 
 def check_scales(frame: Rows, roles: RoleMapping) -> None:
-    """Refuse to compare dates with numbers.
+    """Reject comparisons of dates with numbers.
 
     Raises:
-        InvalidRequest: of two roles that are compared with each other, one holds dates and the other does not, or they
-            cannot be read.
+        InvalidRequest: of two roles that are compared, one contains dates and the other does not, or they cannot be
+            parsed.
     """
     roles = with_months(frame, roles)
     for role, other in _COMPARED:
@@ -86,16 +86,16 @@ def check_scales(frame: Rows, roles: RoleMapping) -> None:
         held = time_column(frame, roles) if role == "time" else frame[str(roles[role])]
         if ROLES[other].arity == "scalar":
             dated = isinstance(roles[other], str)
-            told = f"'{other}' is {'a date' if dated else 'a number'}"
+            compared = f"'{other}' is {'a date' if dated else 'a number'}"
         else:
-            beside = cohort_column(frame, roles)
-            if beside.null_count() == beside.len():
+            column = cohort_column(frame, roles)
+            if column.null_count() == column.len():
                 continue
-            dated = beside.dtype.is_temporal()
-            told = f"'{beside.name}' holds {_holds(beside)}"
+            dated = column.dtype.is_temporal()
+            compared = f"'{column.name}' holds {_holds(column)}"
         if held.dtype.is_temporal() != dated:
             raise InvalidRequest(
-                f"'{held.name}' holds {_holds(held)} and {told}; give both as dates or both as numbers.",
+                f"'{held.name}' holds {_holds(held)} and {compared}; give both as dates or both as numbers.",
                 field=f"mapping.{other}",
             )
 
@@ -107,7 +107,7 @@ def _holds(series: pl.Series) -> str:
 
 
 def scalar(roles: RoleMapping, role: str) -> float | None:
-    """What a role is set to, None where it is not: a number, or the days since 1970 of a date."""
+    """Return the value of a role, a number or the days since 1970 of a date; None if it is not mapped."""
     if role not in roles:
         return None
     given = roles[role]
@@ -147,14 +147,14 @@ def _policy(frame: Rows, roles: RoleMapping) -> Matrix:
         wrong = int(np.sum((policy[:, place] < 0) | (policy[:, place] > 1)))
         if wrong:
             raise InvalidRequest(
-                f"'{name}' has {counted(wrong, 'value')} outside of 0 to 1, where every probability of an action lies.",
+                f"'{name}' has {counted(wrong, 'value')} outside [0, 1]; every probability of an action must be in it.",
                 field="mapping.target_policy",
             )
     return policy
 
 
 def _population(series: pl.Series, notes: list[str]) -> Vector:
-    """1 where the row belongs to the source population; words are understood, of two numbers the larger is it."""
+    """Return 1 for rows of the source population and 0 otherwise, by known words or the larger of two numbers."""
     distinct = series.drop_nulls().unique().sort().to_list()
     if len(distinct) == 2 and not series.dtype.is_numeric():
         words = [folded(level) for level in distinct]
@@ -184,10 +184,10 @@ def _location(frame: Rows, roles: RoleMapping) -> Matrix | None:
 
 
 def _edges(frame: Rows, roles: RoleMapping, notes: list[str]) -> Edges:
-    """Each row with the rows of its neighbours, which are named by their `unit_id`."""
+    """Return the neighbours of each row, which are identified by their `unit_id`."""
     if "unit_id" not in roles:
         raise InvalidRequest(
-            "'edges' names neighbours by their id; map the column of ids as 'unit_id'.", field="mapping"
+            "'edges' identifies neighbours by their id; map the column of ids as 'unit_id'.", field="mapping"
         )
     unit, listed = frame[str(roles["unit_id"])], frame[str(roles["edges"])]
     if unit.drop_nulls().n_unique() < unit.drop_nulls().len():
@@ -204,8 +204,8 @@ def _edges(frame: Rows, roles: RoleMapping, notes: list[str]) -> Edges:
     found = named.join(ids, on="name", how="left", maintain_order="left")
     unknown = int(found["to"].null_count())
     if unknown == found.height:
-        raise UnusableData(f"No neighbour that '{listed.name}' names is an id of '{unit.name}'.", field="mapping.edges")
+        raise UnusableData(f"No neighbour in '{listed.name}' is an id in '{unit.name}'.", field="mapping.edges")
     if unknown:
-        notes.append(f"{unknown} neighbours that '{listed.name}' names have no row and are left out.")
+        notes.append(f"{unknown} neighbours in '{listed.name}' have no row and are ignored.")
     pairs = found.drop_nulls().select("from", "to").filter(pl.col("from") != pl.col("to"))
     return pairs.to_numpy().astype(np.int64).reshape(-1, 2)

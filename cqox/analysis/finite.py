@@ -1,7 +1,7 @@
-"""Numbers that JSON can hold: what overflowed becomes null, and where that was is told.
+"""JSON-safe numbers: NaN and infinities become null, with a warning that names their paths.
 
-An estimator that leaves the range of floating point numbers has no number to give; that is seen here, where every
-estimate passes. What is made of estimates is gone through once more before it leaves its process.
+Every estimate passes here, so an estimator that overflows floating point is detected in one place. Diagnostics and
+figures are checked once more before they leave the worker process.
 """
 
 import math
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["finite", "finite_estimate", "named"]
 
-_LEFT = "left the range of floating point numbers (about 1e-308 to 1e308); are its columns in units of a sane size?"
-_TOLD = 5
+_LEFT = "exceeded the range of floating-point numbers (about 1e-308 to 1e308); rescale the units of its columns"
+_MOST_NAMED = 5
 
 
 def finite(value: object, where: str = "") -> tuple[object, list[str]]:
-    """The JSON value with null in place of NaN and infinities, and the paths of these; itself where there are none.
+    """Return the JSON value with null in place of NaN and infinities, and their paths; the same object if finite.
 
     Args:
-        value: objects, arrays and what is in them; what is none of JSON is left as it is.
-        where: the path of the value itself.
+        value: objects and arrays with their content; values of other types stay unchanged.
+        where: path of the value itself.
     """
     if isinstance(value, float):
         return (value, []) if math.isfinite(value) else (None, [where])
@@ -39,15 +39,15 @@ def finite(value: object, where: str = "") -> tuple[object, list[str]]:
 
 
 def named(paths: Sequence[str]) -> str:
-    """The paths in words, the first few of many."""
-    more = f" and {len(paths) - _TOLD:,} more" if len(paths) > _TOLD else ""
-    return f"{', '.join(paths[:_TOLD])}{more}"
+    """Format the paths, the first few of many."""
+    more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
+    return f"{', '.join(paths[:_MOST_NAMED])}{more}"
 
 
 def finite_estimate(estimate: "Estimate") -> "Estimate":
-    """The estimate itself where its numbers are finite; `failed` where it or its standard error is not.
+    """Return the estimate itself if its numbers are finite; as `failed` if it or its standard error is not.
 
-    An end of the interval, a p-value or a detail alone that is not finite becomes None, with a warning that names it.
+    Any other number that is not finite (an interval bound, a p-value, a diagnostic) becomes None, with a warning.
     """
     for name in ("estimate", "standard_error"):
         number = getattr(estimate, name)

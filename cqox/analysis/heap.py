@@ -1,7 +1,7 @@
-"""The memory that the C allocator keeps of what a process has freed, given back to the system.
+"""Release of free heap memory to the operating system (glibc `malloc_trim`).
 
-Reports of a hundred kilobytes live for hours between buffers that live for milliseconds, so that the heap is full of
-holes: a process took almost twice of what it held.
+Reports of a hundred kilobytes live for hours between buffers that live for milliseconds, which fragments the heap: a
+process used almost twice the memory of its live objects.
 """
 
 import ctypes
@@ -19,11 +19,11 @@ _PAGE_BYTES = 4096
 
 
 class Heap:
-    """The heap of this process; of no effect where the allocator is not glibc's.
+    """Heap of this process; without effect unless the allocator is glibc's.
 
     Args:
-        resident: the memory that the process has, in bytes.
-        trim: gives back what is free; None where nothing does.
+        resident: returns the resident set size of the process, in bytes.
+        trim: releases free memory; None if the allocator has no such call.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class Heap:
         self._after: int | None = None
         self._limiter = CapacityLimiter(1)
         if self._trim is not None and hasattr(library, "mallopt"):
-            # Threads hold the interpreter's lock while they allocate: a heap for each of them is holes and no gain.
+            # Threads allocate under the GIL: one arena per thread would add fragmentation without a gain.
             library.mallopt(_M_ARENA_MAX, _ARENAS)
 
-    async def give_back(self) -> None:
-        """Give back what is free, if the process has grown since the last time."""
+    async def release(self) -> None:
+        """Release free memory if the process has grown since the last call."""
         if self._trim is None or (self._after is not None and self._resident() < self._after + _GROWN_BYTES):
             return
         await to_thread.run_sync(self._trim, 0, limiter=self._limiter)

@@ -1,8 +1,8 @@
-"""Which body each idempotency key came with first, so that one that comes with another body is noticed.
+"""Idempotency keys and the request body that each was first used with, to detect reuse with another body.
 
-A key does not make a request repeatable: analyses and uploads are that by their content, and a job has an id made of
-its key and body (`job_id`). What is remembered here only tells a client of its mistake. It is bounded in number and in
-time, and shared with the other engines as far as they share a cache.
+A key does not make a request idempotent: analyses and uploads are idempotent by content, and a job id is derived from
+the key and the body (`job_id`). The remembered keys only detect client mistakes. They are bounded in number and in
+time, and shared by engines that share a cache.
 """
 
 import time
@@ -13,20 +13,20 @@ from cqox.analysis.key import digest
 from cqox.errors import InvalidRequest, KeyReused
 from cqox.storage import ResultCache
 
-__all__ = ["Keys", "job_id"]
+__all__ = ["IdempotencyKeys", "job_id"]
 
 _MOST_CHARACTERS = 255
 _DAY_SECONDS = 86_400.0
 
 
-class Keys:
-    """The keys that clients have sent.
+class IdempotencyKeys:
+    """The idempotency keys in use.
 
     Args:
-        cache: where engines meet: the turn of a key is held by a body.
-        remembered: how many keys this engine keeps in mind; those used longest ago are forgotten first.
-        seconds: how long after its last use a key is kept in mind.
-        now: seconds on a clock that only goes forward.
+        cache: shared by the engines: the lease of a key is held by the digest of a body.
+        remembered: maximum number of keys in this engine; the least recently used are evicted.
+        seconds: how long a key is remembered after its last use.
+        now: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -45,22 +45,22 @@ class Keys:
         self._remembered = remembered
         self._seconds = seconds
         self._now = now
-        # The key used last is on the right.
+        # Most recently used last.
         self._bodies: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._bodies)
 
     async def bind(self, key: str, body: str) -> None:
-        """Say that the key came with this body.
+        """Bind the key to this body.
 
         Args:
-            key: as the client sent it.
-            body: a digest of what the client sent with it.
+            key: the key as sent by the client.
+            body: digest of the request with that key.
 
         Raises:
-            InvalidRequest: it is no key.
-            KeyReused: it came with another body before.
+            InvalidRequest: the key is malformed.
+            KeyReused: the key was used with another body.
         """
         if not key or len(key) > _MOST_CHARACTERS or not (key.isascii() and key.isprintable()):
             raise InvalidRequest(
@@ -74,7 +74,7 @@ class Keys:
         self._bodies[name] = (body, self._now() + self._seconds)
         self._bodies.move_to_end(name)
         if not await self._cache.claim(name, token=body, seconds=self._seconds):
-            # Another call with this key may have been told the same meanwhile.
+            # A concurrent call may have bound this key meanwhile.
             self._bodies.pop(name, None)
             raise KeyReused(key)
 
@@ -89,5 +89,5 @@ class Keys:
 
 
 def job_id(key: str, body: str) -> str:
-    """The id of the job that a request with this key and body is, on every engine and whenever it is sent."""
+    """Return the id of the job for this key and body, the same on every engine at any time."""
     return digest(f"{key}\n{body}".encode())

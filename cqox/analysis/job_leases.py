@@ -1,4 +1,4 @@
-"""What an engine does beside its answers: it says that it lives, and settles the jobs of engines that do not."""
+"""Job leases: renew those of this engine, and mark the jobs of dead engines as interrupted."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,33 +11,33 @@ from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
-__all__ = ["JOB_LEASE_SECONDS", "tend", "tend_once"]
+__all__ = ["JOB_LEASE_SECONDS", "maintain", "maintain_once"]
 
 JOB_LEASE_SECONDS = 30.0
-"""How long a job counts as running without a sign of life from its engine, where nobody sees the engine end."""
+"""Duration of a job lease: how long a job counts as running without a renewal by its engine."""
 
 _EVERY_SECONDS = 5.0
-_UNTENDED = "The jobs could not be tended"
+_FAILED = "Maintaining the job leases failed"
 _EXPIRE_EVERY_SECONDS = 3600.0
 _logger = logging.getLogger("cqox.analysis")
 
 
-async def tend(
+async def maintain(
     store: ResultStore, files: FileStore, *chores: Callable[[], Awaitable[None]], expire: Callable[[], Awaitable[None]]
 ) -> None:
-    """Renew this engine's jobs, settle those of engines that are gone and delete what is old, while the task runs.
+    """Renew this engine's job leases, interrupt the jobs of dead engines and delete expired data, until cancelled.
 
     Args:
-        store: where jobs are.
-        files: who lives on the volume.
-        chores: what else is tried again and again; none raises anything.
-        expire: deletes what is old, at the start and once an hour; it raises nothing.
+        store: the result store, which contains the jobs.
+        files: the file store, which knows the live engines on the volume.
+        chores: further periodic work; must not raise.
+        expire: deletes expired data, at the start and every hour; must not raise.
     """
-    untended = Outage(_UNTENDED)
+    outage = Outage(_FAILED)
     expired_at = -_EXPIRE_EVERY_SECONDS
     while True:
-        with telemetry.fresh_span("tend the jobs once"):
-            await tend_once(store, files, untended)
+        with telemetry.fresh_span("maintain the job leases once"):
+            await maintain_once(store, files, outage)
             for chore in chores:
                 await chore()
             if anyio.current_time() - expired_at >= _EXPIRE_EVERY_SECONDS:
@@ -46,29 +46,31 @@ async def tend(
         await anyio.sleep(_EVERY_SECONDS)
 
 
-async def tend_once(store: ResultStore, files: FileStore, untended: Outage | None = None) -> None:
-    """The same, once. Where the store or the volume fails, what is left is done the next time.
+async def maintain_once(store: ResultStore, files: FileStore, outage: Outage | None = None) -> None:
+    """Maintain the job leases once. If the store or the volume fails, the rest is left to the next run.
 
     Args:
-        store: where jobs are.
-        files: who lives on the volume.
-        untended: is told of failures; a new one, which tells the log of each, if absent.
+        store: the result store, which contains the jobs.
+        files: the file store, which knows the live engines on the volume.
+        outage: receives failures; if None, a new one that logs each of them.
     """
-    untended = untended or Outage(_UNTENDED)
+    outage = outage or Outage(_FAILED)
     try:
-        # A short call, so that others learn soon of a store that stands still.
+        # A fast call, so that a frozen store is detected early.
         await store.ping()
         await store.renew_jobs(files.owner, seconds=JOB_LEASE_SECONDS)
-        # One at a time, and told of by who buries: the start and the task that tends may both meet a departed one.
+        # Serialised, and logged by the caller that reclaims: start-up and this task may find the same dead engine.
         async with files.reclaiming:
             for owner in files.dead_owners():
                 now = datetime.now(UTC).isoformat(timespec="microseconds")
                 count = await store.interrupt_jobs(owner, finished_at=now)
                 if await files.reclaim(owner):
                     _logger.warning(
-                        "The engine %s ended without a farewell; %d of its jobs are interrupted.", owner, count
+                        "The engine %s exited without releasing its lease; %d of its jobs are interrupted.",
+                        owner,
+                        count,
                     )
     except (StoreUnavailable, OSError) as error:
-        untended.failed("The jobs could not be tended: %s", error)
+        outage.failed("Maintaining the job leases failed: %s", error)
     else:
-        untended.over()
+        outage.recovered()

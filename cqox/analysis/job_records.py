@@ -1,7 +1,7 @@
-"""Record jobs in the store: each before it begins, and its end for as long as it takes.
+"""Durable job records: the start of a job before it runs, and its end with retries.
 
-What must stay true: a job that was acknowledged is in the store; a record that says `running` belongs to a job that
-runs, or is corrected as soon as the store answers. The corrections that wait are bounded in number.
+Invariants: an acknowledged job is in the store; a record of status `running` belongs to a job that runs, or is
+corrected as soon as the store answers. The number of pending corrections is bounded.
 """
 
 import logging
@@ -21,7 +21,7 @@ from cqox.storage import JobRecord, ResultStore
 __all__ = ["RECORDING_SECONDS", "JobRecords"]
 
 RECORDING_SECONDS = 5.0
-"""How long a client waits for its job to be recorded, and a job for its end to be."""
+"""How long a client waits for the record of its job, and a job for the record of its end, in seconds."""
 
 _MOST_WAITING = 10_000
 _MOST_AT_ONCE = 1_000
@@ -29,13 +29,13 @@ _logger = logging.getLogger("cqox.analysis")
 
 
 class JobRecords:
-    """The records of the jobs of one engine.
+    """Records of the jobs of one engine.
 
     Args:
-        store: where they are kept.
-        owner: the name of the engine.
-        seconds: the limit of one recording.
-        most: how many corrections may wait for the store; the oldest are dropped first.
+        store: the result store.
+        owner: name of the engine.
+        seconds: timeout of one write.
+        most: maximum number of pending corrections; the oldest are dropped first.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class JobRecords:
         self._owner = owner
         self._seconds = seconds
         self._most = most
-        # The end of a job; None for one that never began, whose record may say that it runs.
+        # The final record of a job; None for one that never started, whose record may say that it runs.
         self._waiting: dict[str, JobRecord | None] = {}
         self._locks: dict[str, tuple[anyio.Lock, int]] = {}
         self._unrecorded = Outage("A job could not be recorded")
 
     @asynccontextmanager
     async def exclusive(self, job_id: str | None) -> AsyncIterator[None]:
-        """Let one caller at a time decide whether the job of this id begins; a job without a given id waits for none.
+        """Serialise the decisions whether the job with this id starts; without an id there is nothing to wait for.
 
-        A cancellation gives the place up.
+        A cancellation leaves the queue.
         """
         if job_id is None:
             yield
@@ -70,31 +70,31 @@ class JobRecords:
                 self._locks[job_id] = lock, users - 1
 
     def is_waiting(self, job_id: str) -> bool:
-        """Whether the store has not taken yet how the job of this id ended, or that it never began."""
+        """Return whether the end of the job, or that it never started, is still to be recorded."""
         return job_id in self._waiting
 
     async def begin(self, record: JobRecord) -> None:
-        """Record a job that is about to begin. It is durable when this returns; the job must not run otherwise.
+        """Record a job that is about to start. The record is durable on return; otherwise the job must not run.
 
-        A cancellation leaves a record, if any, that `settle` marks as interrupted.
+        A cancellation may leave a record, which `settle` marks as interrupted.
 
         Raises:
-            StoreUnavailable: the store did not take it in time.
+            StoreUnavailable: the store did not record it in time.
         """
         self._waiting.pop(record.job_id, None)
         try:
             await self._put(record)
         except BaseException as error:
-            # A call that was sent may have been carried out, and the next to ask must not find a job that runs nowhere.
+            # The call may have been executed, and the next caller must not find a job that no engine runs.
             if not never_sent(error):
                 self._wait(record.job_id, None)
             if isinstance(error, StoreUnavailable):
-                self._unrecorded.failed("The job %s could not be recorded and was refused: %s", record.job_id, error)
+                self._unrecorded.failed("The job %s could not be recorded and was rejected: %s", record.job_id, error)
             raise
 
     async def end(self, record: JobRecord) -> None:
-        """Record how a job has ended; where the store does not take it in time, `settle` tries again."""
-        # From the start, so that an end that is being recorded counts as one that is not recorded yet.
+        """Record the end of a job; if the store does not record it in time, `settle` retries."""
+        # From the start: an end that is being recorded counts as pending.
         self._wait(record.job_id, record)
         try:
             await self._put(record)
@@ -106,7 +106,7 @@ class JobRecords:
             self._settled(record.job_id, record)
 
     async def settle(self) -> None:
-        """Record what the store has not taken so far, up to the first failure."""
+        """Write the pending corrections, up to the first failure."""
         for job_id, record in list(self._waiting.items())[:_MOST_AT_ONCE]:
             if self._waiting.get(job_id, self) is not record:
                 continue
@@ -124,7 +124,7 @@ class JobRecords:
     async def _put(self, record: JobRecord) -> None:
         with anyio.move_on_after(self._seconds):
             await self._store.put_job(record, owner=self._owner, seconds=JOB_LEASE_SECONDS)
-            self._unrecorded.over()
+            self._unrecorded.recovered()
             return
         raise StoreUnavailable(f"The job could not be recorded within {self._seconds:g} s.")
 
@@ -133,9 +133,9 @@ class JobRecords:
         if len(self._waiting) > self._most:
             dropped = next(iter(self._waiting))
             del self._waiting[dropped]
-            _logger.error("What became of the job %s will not be recorded: too many wait for the store.", dropped)
+            _logger.error("The end of the job %s will not be recorded: too many corrections are pending.", dropped)
 
     def _settled(self, job_id: str, record: JobRecord | None) -> None:
-        # A job of the same id may have begun or ended meanwhile.
+        # A job with the same id may have started or ended meanwhile.
         if self._waiting.get(job_id, self) is record:
             del self._waiting[job_id]

@@ -1,8 +1,8 @@
-"""Analyses that go on without whoever asked for them, and what they have to tell.
+"""Background analyses, independent of the client that started them, and their messages.
 
-A job lives in the app's group of tasks. It ends when it is done, when it is cancelled, or when the process ends; a
-client that only listens changes nothing. What happened is kept as numbered messages, so that a listener who comes late
-or comes back misses nothing.
+A job runs in the task group of the app. It ends when it is done, when it is cancelled, or when the process exits; a
+client that only listens does not affect it. Its events are stored as numbered messages, so that a listener that joins
+late or reconnects misses none.
 """
 
 import secrets
@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 import anyio
 
-from cqox.analysis.single_flight import Tell
+from cqox.analysis.single_flight import OnStep
 from cqox.analysis.weight import weight_of
 from cqox.errors import NotFound
 from cqox.tasks import TaskGroup
@@ -26,24 +26,24 @@ type JobState = Literal["running", "succeeded", "failed", "cancelled", "interrup
 
 
 class Owner(Protocol):
-    """The part of a cancel scope that tells whether the process's owner cut what ran in it."""
+    """Cancel scope of the process, of which a job only needs to know whether it was cancelled."""
 
     @property
     def cancel_called(self) -> bool: ...
 
 
 type Shift = Callable[[str], AbstractContextManager[Owner]]
-"""Opens the scope that a job runs in, given its description; whoever owns the process may cancel it."""
+"""Opens the cancel scope of a job, given its description; the process may cancel it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """Something that happened to a job.
+    """An event of a job.
 
     Attributes:
         number: from 1, in order.
-        event: `step`, or the state in which the job ended.
-        body: what there is to tell, JSON values.
+        event: `step`, or the final state of the job.
+        body: content, JSON values.
     """
 
     number: int
@@ -53,20 +53,20 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a job ended well: the id of its report, which is found where all reports are."""
+    """Result of a successful job: the id of its report."""
 
     analysis_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a job has ended, as it is recorded before anybody is told.
+    """End of a job, recorded before its listeners are notified.
 
     Attributes:
-        state: the state in which it ended.
+        state: final state.
         finished_at: ISO 8601 in UTC.
-        outcome: the report, where it succeeded.
-        failure: why it failed, where it did.
+        outcome: the report, if it succeeded.
+        failure: the error, if it failed.
     """
 
     state: JobState
@@ -76,21 +76,21 @@ class Ending:
 
 
 type Ended = Callable[["Job", Ending], Awaitable[None]]
-"""Called shielded with a job that has ended, before its listeners are; it must return soon and raise nothing."""
+"""Called shielded with an ended job before its listeners are notified; must return soon and not raise."""
 
 
 class Job:
-    """One analysis in the background.
+    """One background analysis.
 
     Attributes:
-        job_id: random, so that nobody can guess another's, unless one is given.
-        dataset_id: what it analyses.
-        state: where it stands.
+        job_id: random and unguessable, unless given.
+        dataset_id: the data set under analysis.
+        state: current state.
         created_at: ISO 8601 in UTC.
-        finished_at: the same; None while it runs.
-        outcome: the report, where it succeeded.
-        failure: why it failed, where it did.
-        messages: what has happened so far.
+        finished_at: ISO 8601 in UTC; None while it runs.
+        outcome: the report, if it succeeded.
+        failure: the error, if it failed.
+        messages: all messages so far.
         recorded: whether it is recorded in the store.
     """
 
@@ -110,35 +110,35 @@ class Job:
 
     @classmethod
     def ended(cls, job_id: str, dataset_id: str, state: JobState, body: Mapping[str, object]) -> "Job":
-        """A job that ended in an earlier process, with the message of its end."""
+        """Return a job that ended in an earlier process, with the message of its end."""
         job = cls(dataset_id, job_id)
         job._end(Ending(state=state, finished_at=_now()), body)
         return job
 
     @property
     def done(self) -> bool:
-        """Whether it has ended."""
+        """True once the job has ended."""
         return self.state != "running"
 
     @property
     def size_bytes(self) -> int:
-        """How much memory its messages take; 0 while it runs."""
+        """Memory of its messages, in bytes; 0 while it runs."""
         if self.done and not self._weight:
             self._weight = sum(weight_of(message.body) for message in self.messages)
         return self._weight
 
     def cancel(self) -> None:
-        """End it, unless it has ended."""
+        """Cancel the job unless it has ended."""
         self._scope.cancel("the job was cancelled")
 
-    def tell(self, step: Mapping[str, object]) -> None:
-        """Add a step to the messages."""
+    def add_step(self, step: Mapping[str, object]) -> None:
+        """Append a step to the messages."""
         self._say("step", step)
 
     async def listen(self, after: int = 0) -> AsyncIterator[Message]:
-        """Every message beyond the number, as it comes, the one that ends the job included.
+        """Yield every message after this number as it arrives, up to the final one.
 
-        A cancellation changes nothing for the job.
+        A cancellation does not affect the job.
         """
         seen = max(0, after)
         while await self.wait_beyond(seen):
@@ -147,22 +147,22 @@ class Job:
                 yield message
 
     async def wait_beyond(self, number: int) -> bool:
-        """Wait until there is a message beyond the number; False where there will be none."""
+        """Wait for a message after this number; return False if there will be none."""
         while len(self.messages) <= number:
             if self.done:
                 return False
             await self._changed.wait()
         return True
 
-    async def run(self, work: Callable[[Tell], Awaitable[Outcome]], shift: Shift, ended: Ended | None = None) -> None:
-        """Do the work and record how it ended. Raises nothing but cancellations from outside."""
+    async def run(self, work: Callable[[OnStep], Awaitable[Outcome]], shift: Shift, ended: Ended | None = None) -> None:
+        """Run the work and record its end. Raises nothing but cancellations from outside."""
         ending: Ending | None = None
         try:
             with shift(f"job {self.job_id}") as owner, self._scope:
-                ending = Ending(state="succeeded", outcome=await work(self.tell), finished_at=_now())
+                ending = Ending(state="succeeded", outcome=await work(self.add_step), finished_at=_now())
             if ending is None:
                 ending = Ending(state="interrupted" if owner.cancel_called else "cancelled", finished_at=_now())
-        except Exception as error:  # noqa: BLE001 - the supervised root of a job: it is told to who asks
+        except Exception as error:  # noqa: BLE001 - the supervised root of a job: its listeners are notified
             ending = Ending(state="failed", failure=error, finished_at=_now())
         finally:
             ending = ending or Ending(state="interrupted", finished_at=_now())
@@ -185,14 +185,14 @@ class Job:
 
 
 class Jobs:
-    """The jobs of one engine.
+    """Jobs of one engine.
 
     Args:
-        group: where they run; it must live as long as the app.
-        shift: opens the scope that a job runs in.
-        remembered: how many ended jobs are kept with their messages; the oldest go first. One that runs never goes.
-        max_bytes: how much memory the messages of those may take.
-        ended: records the end of each job that was launched.
+        group: task group of the jobs; it must live as long as the app.
+        shift: opens the cancel scope of a job.
+        remembered: maximum number of ended jobs with messages; the oldest are dropped first. Running jobs never are.
+        max_bytes: bound on the memory of those messages.
+        ended: records the end of each launched job.
     """
 
     def __init__(
@@ -211,14 +211,13 @@ class Jobs:
         self._ended = ended
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
-    def start(self, dataset_id: str, work: Callable[[Tell], Awaitable[Outcome]], *, job_id: str | None = None) -> Job:
-        """A job that has begun and is recorded nowhere, such as one whose client listens to it.
+    def start(self, dataset_id: str, work: Callable[[OnStep], Awaitable[Outcome]], *, job_id: str | None = None) -> Job:
+        """Start a job without a record in the store, such as one whose client listens to it.
 
         Args:
-            dataset_id: what it analyses.
-            work: what it does.
-            job_id: its id, where it must be this one; a job of that id that runs or has ended is that job, unless it
-                was interrupted.
+            dataset_id: the data set under analysis.
+            work: the work of the job.
+            job_id: id of the job; a running or ended job with this id is returned instead, unless it was interrupted.
         """
         known = None if job_id is None else self._jobs.pop(job_id, None)
         job = Job(dataset_id, job_id) if known is None or known.state == "interrupted" else known
@@ -228,21 +227,21 @@ class Jobs:
         self._begin(job, work, None)
         return job
 
-    def launch(self, job: Job, work: Callable[[Tell], Awaitable[Outcome]]) -> None:
-        """Begin a job that is recorded as running; its end will be recorded too. One of its id that was goes."""
+    def launch(self, job: Job, work: Callable[[OnStep], Awaitable[Outcome]]) -> None:
+        """Start a job that is recorded as running, and record its end later. Replaces an earlier job with its id."""
         self._jobs.pop(job.job_id, None)
         job.recorded = True
         self._begin(job, work, self._ended)
 
     def find(self, job_id: str) -> Job | None:
-        """The job of this id, if this engine runs or has run it and still remembers."""
+        """Return the job with this id if this engine still remembers it, or None."""
         return self._jobs.get(job_id)
 
     def get(self, job_id: str) -> Job:
-        """The job of this id.
+        """Return the job with this id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such job.
         """
         job = self._jobs.get(job_id)
         if job is None:
@@ -250,28 +249,28 @@ class Jobs:
         return job
 
     def forget(self, job_id: str) -> None:
-        """Remember the job no longer, if it has ended."""
+        """Drop the job if it has ended."""
         job = self._jobs.get(job_id)
         if job is not None and job.done:
             del self._jobs[job_id]
 
     def forget_of(self, dataset_id: str) -> None:
-        """Remember no longer any job on this data set that has ended."""
+        """Drop all ended jobs on this data set."""
         for job in list(self._jobs.values()):
             if job.dataset_id == dataset_id:
                 self.forget(job.job_id)
 
     @property
     def running(self) -> int:
-        """How many have not ended."""
+        """Number of jobs that have not ended."""
         return sum(not job.done for job in self._jobs.values())
 
     @property
     def size_bytes(self) -> int:
-        """How much memory the messages of ended jobs take."""
+        """Memory of the messages of ended jobs, in bytes."""
         return sum(job.size_bytes for job in list(self._jobs.values()))
 
-    def _begin(self, job: Job, work: Callable[[Tell], Awaitable[Outcome]], ended: Ended | None) -> None:
+    def _begin(self, job: Job, work: Callable[[OnStep], Awaitable[Outcome]], ended: Ended | None) -> None:
         self._jobs[job.job_id] = job
         self._forget_some()
         self._group.start_soon(job.run, work, self._shift, ended, name="job")

@@ -1,4 +1,4 @@
-"""What makes two analyses the same: the data, the request, and the code that answers it."""
+"""Identity of an analysis: digest of the data, the request and the code version."""
 
 import hashlib
 import json
@@ -17,22 +17,22 @@ _DECIDING = ("analysis", "contract", "datasets", "diagnostics", "estimators", "f
 
 
 def canonical_json(value: object) -> bytes:
-    """The value as JSON bytes, the same for the same value: fields as ordered, no spaces, UTF-8.
+    """Serialise the value canonically: fields in the given order, no spaces, UTF-8.
 
     Raises:
-        ValueError: it holds NaN or an infinity.
+        ValueError: it contains NaN or an infinity.
     """
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def digest(content: bytes) -> str:
-    """BLAKE2b of the bytes, 32 hexadecimal characters."""
+    """Return the BLAKE2b digest of the bytes, 32 hexadecimal characters."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 @cache
 def code_version() -> str:
-    """The release and a digest of every source file that can change a number or a word of a report."""
+    """Return the release and a digest of every source file that can change a number or a word of a report."""
     root = Path(__file__).parents[1]
     sources = hashlib.blake2b(digest_size=6)
     for name in _DECIDING:
@@ -42,7 +42,7 @@ def code_version() -> str:
 
 
 def analysis_id(dataset_digest: str, roles: RoleMapping, options: Options) -> str:
-    """The id of the report that this request on these data gives, under any spelling of the request."""
+    """Return the id of the report of this request on these data, independent of the spelling of the request."""
     mapping: Mapping[str, JsonValue] = {
         role: list(value) if isinstance(value, tuple) else value for role, value in roles.items()
     }

@@ -1,4 +1,4 @@
-"""The levels of a treatment: which one is the reference, and which contrasts are made."""
+"""Levels of a treatment: choice of the reference level, and contrasts."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -34,9 +34,9 @@ class Level:
     """One contrast.
 
     Attributes:
-        label: the levels compared, None where there is only one contrast.
-        values: (n,) 0 for the reference and 1 for the level, or the amount; NaN where missing. None without treatment.
-        rows: (n,) which rows take part; None for all.
+        label: the levels compared, None for a single contrast.
+        values: (n,) 0 for the reference and 1 for the level, or the amount; NaN if missing. None without treatment.
+        rows: (n,) mask of the rows of the contrast; None for all.
     """
 
     label: str | None
@@ -46,12 +46,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """What the treatment column says.
+    """Contrasts of a treatment column.
 
     Attributes:
         kind: two levels to compare, an amount, or no treatment column.
         contrasts: at least one.
-        notes: what was chosen by rule.
+        notes: choices made by rule.
     """
 
     kind: Literal["binary", "continuous", "none"]
@@ -62,27 +62,27 @@ class Levels:
     def single(
         cls, values: Vector | None, *, kind: Literal["binary", "continuous", "none"], notes: tuple[str, ...]
     ) -> Self:
-        """A treatment with one contrast."""
+        """Return a treatment with one contrast."""
         return cls(kind=kind, contrasts=(Level(label=None, values=values, rows=None),), notes=notes)
 
 
 def treatment_levels(
     series: pl.Series, *, amount: bool, category: bool = False, reference: str | float | bool | None
 ) -> Levels:
-    """The contrasts of a treatment column.
+    """Return the contrasts of a treatment column.
 
     Two levels of any type make one contrast. A text column, and a numeric one of up to five whole values, make one
     contrast for each level beyond the reference; any other numeric column is an amount.
 
     Args:
         series: the column.
-        amount: take a numeric column of more than two values as an amount, however few they are.
-        category: take none as an amount, however many they are.
-        reference: the level to compare with; chosen by `choose_reference` if None.
+        amount: treat a numeric column of more than two values as an amount, however few they are.
+        category: never treat the column as an amount, however many values it has.
+        reference: the reference level; chosen by `choose_reference` if None.
 
     Raises:
         UnusableData: fewer than two levels, or more than fifty.
-        InvalidRequest: the reference asked for is no level.
+        InvalidRequest: the requested reference is not a level.
     """
     distinct = series.drop_nulls().unique().sort().to_list()
     if len(distinct) < 2:
@@ -95,13 +95,13 @@ def treatment_levels(
     is_amount = amount or len(distinct) > _MAX_NUMERIC_LEVELS or not whole
     if is_number and len(distinct) > 2 and is_amount and not category:
         codes = whole and not amount and len(distinct) <= MAX_LEVELS
-        cure = " Name it in options.categorical to have its levels compared." if codes else ""
+        cure = " Name it in options.categorical to compare its levels." if codes else ""
         if reference is not None:
             raise InvalidRequest(
                 f"The treatment '{series.name}' is an amount, which has no reference level.{cure}",
                 field="options.reference_level",
             )
-        note = f"The treatment '{series.name}' is taken as an amount: effects are for one unit more of it.{cure}"
+        note = f"The treatment '{series.name}' is treated as an amount: effects are per unit of it.{cure}"
         return Levels.single(_floats(series), kind="continuous", notes=(note,))
     if len(distinct) > MAX_LEVELS:
         raise UnusableData(
@@ -112,25 +112,25 @@ def treatment_levels(
     others = [level for level in distinct if level != chosen]
     note = f"Treatment '{series.name}': the reference level is '{_text(chosen)}' ({why})."
     if is_number and len(others) > 1 and not category:
-        note += " Map it as 'dose' to have it taken as an amount."
+        note += " Map it as 'dose' to treat it as an amount."
     contrasts = tuple(_contrast(series, chosen, level, alone=len(others) == 1) for level in others)
     return Levels(kind="binary", contrasts=contrasts, notes=(note, *_alike(series.name, distinct)))
 
 
 def choose_reference(distinct: list[object], asked: str | float | bool | None) -> tuple[object, str]:
-    """The level to compare with, and the rule that chose it.
+    """Return the reference level and the rule that chose it.
 
     Args:
         distinct: the levels, sorted.
-        asked: the client's choice, if any.
+        asked: the choice of the client, if any.
 
     Raises:
-        InvalidRequest: the client's choice is no level.
+        InvalidRequest: the choice of the client is not a level.
     """
     if asked is not None:
         for level in distinct:
             if level == asked or _text(level) == _text(asked):
-                return level, "as asked"
+                return level, "as requested"
         levels = [_text(level) for level in distinct]
         raise InvalidRequest(
             f"The treatment has no level '{_text(asked)}'. It has: {listed(levels, 10)}.",
@@ -150,15 +150,15 @@ def choose_reference(distinct: list[object], asked: str | float | bool | None) -
 
 
 def _alike(name: str, levels: Sequence[object]) -> Iterator[str]:
-    """Levels that are probably one word in two spellings: they are compared apart, which is said."""
+    """Yield a note on levels that are probably two spellings of one word; they stay separate levels."""
     spellings: dict[str, list[str]] = {}
     for level in levels:
         spellings.setdefault(folded(level), []).append(f"'{_text(level)}'")
     for same in spellings.values():
         if len(same) > 1:
             yield (
-                f"Treatment '{name}': {' and '.join(same)} differ in case, width or blanks alone and are taken as "
-                "different levels; write them alike if they are one."
+                f"Treatment '{name}': {' and '.join(same)} differ only in case, width or spaces and are treated as "
+                "different levels; use one spelling if they are the same."
             )
 
 
@@ -184,5 +184,5 @@ def _text(level: object) -> str:
 
 
 def folded(level: object) -> str:
-    """The level as a word to look up, whatever its case or width."""
+    """Return the level as a lookup key, independent of case and width."""
     return unicodedata.normalize("NFKC", _text(level)).strip().lower()

@@ -1,4 +1,4 @@
-"""One file, one analysis, no server: what `cqox analyze` does."""
+"""Analysis of one local file without a server, for `cqox analyze`."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class LocalAnalysis:
     """A finished analysis of a file.
 
     Attributes:
-        report: the report as the API would answer it, with paths of written figures in place of addresses.
+        report: the report as the API returns it, with paths of written figures in place of URLs.
         figures: figure name to the files written.
     """
 
@@ -48,25 +48,25 @@ async def analyze_file(
     """Read a file, analyse it in a worker process, and write its figures.
 
     Args:
-        path: the file, in any format that an upload may have.
+        path: the file, in any upload format.
         mapping: as in a request.
         options: as in a request.
-        read_options: how to read the file, as in an upload.
-        figures: folder for the figures, created where there is none; None to write none.
-        formats: what to write of each figure.
-        bounds: how much the computation may use.
-        progress: told of each step; the first is `file`, with `notes` on how the file and the mapped columns were read.
+        read_options: options of the file reader, as in an upload.
+        figures: folder for the figures, created if missing; None to write none.
+        formats: formats of each figure.
+        bounds: resource limits of the computation.
+        progress: called with each step; the first is `file`, with `notes` on reading the file and the mapped columns.
 
-    A cancellation ends the worker process and leaves nothing but figures that were written already.
+    A cancellation ends the worker process; figures already written stay.
 
     Raises:
         InputError: the file, the mapping or an option must be corrected.
-        WorkerLost: the computation died.
+        WorkerLost: the worker process crashed.
     """
     asked = parse_model(
         AnalyzeRequest, {"dataset_id": "file", "mapping": dict(mapping), "options": dict(options or {})}
     )
-    # An exception goes around the task group of the workers, which would wrap it in an ExceptionGroup.
+    # Carried out of the workers' task group, which would wrap it in an ExceptionGroup.
     failure: CqoxError | None = None
     with tempfile.TemporaryDirectory(prefix="cqox-") as scratch:
         async with Analyses.open(Path(scratch), bounds, samples=False) as analyses:
@@ -90,7 +90,7 @@ async def analyze_file(
 
 
 def _notes_on(description: Mapping[str, JsonValue], mapping: Mapping[str, JsonValue]) -> list[str]:
-    """What was decided in reading: of the file, and of the columns that are mapped."""
+    """Return the notes on reading the file and the mapped columns."""
     mapped = {str(name) for given in mapping.values() for name in (given if isinstance(given, list) else [given])}
     notes = [str(note) for note in _list(description.get("notes"))]
     for column in _list(description.get("columns")):

@@ -1,4 +1,4 @@
-"""What can be told of a mapping from names alone, before any data are read and without the libraries that read them."""
+"""Validation of a mapping by column names, before any data are read and without numeric libraries."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,36 +7,36 @@ from cqox.errors import InvalidRequest
 
 __all__ = ["BY_LEVELS", "categorical_columns", "check_mapping", "columns_of", "names_in", "unknown_column"]
 
-_COLUMNS_TOLD = 30
+_MOST_SHOWN = 30
 
 BY_LEVELS = (
     "treatment", "covariates", "propensity_covariates", "instrument", "mediator", "proxy_treatment", "proxy_outcome",
 )  # fmt: skip
-"""Roles of which words are taken by their levels and numbers as amounts."""
+"""Roles whose words enter by their levels and whose numbers enter as amounts."""
 
 _CODES = ("unit_id", "cluster", "fixed_effects", "action", "edges", "sample", "post")
-"""Roles of which numbers are no amounts anyhow."""
+"""Roles whose numbers are never amounts."""
 
 _DESIGNS = (
     {"treatment"}, {"dose"}, {"running", "cutoff"}, {"time", "cohort"}, {"time", "intervention_time"}, {"time", "post"},
     {"action", "reward"}, {"action", "y"}, {"reward", "target_policy"},
 )  # fmt: skip
-"""Roles that say who was treated, alone or together."""
+"""Roles that define who was treated, alone or together."""
 
 # A unit may also be the cluster, a period the post indicator, and so on.
 _ALONE = ("y", "reward", "treatment", "instrument", "weights", "pscore", "log_propensity")
-"""Roles that may not share a column."""
+"""Sets of roles that may not share a column."""
 
 _TOGETHER = (("running", "cutoff"), ("latitude", "longitude"), ("proxy_treatment", "proxy_outcome"))
-"""Roles of which neither is of use without the other."""
+"""Pairs of roles that need each other."""
 
 
 def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
-    """Check names alone, before any data is read.
+    """Check a mapping by names, before any data are read.
 
     Raises:
-        InvalidRequest: a column that does not exist, half of a design, no outcome, no treatment where the design gives
-            none, or one column in two roles that exclude each other.
+        InvalidRequest: a column that does not exist, an incomplete design, no outcome, no treatment in a design that
+            needs one, or one column in two roles that exclude each other.
     """
     for role, mapped in roles.items():
         if ROLES[role].arity == "scalar":
@@ -58,15 +58,15 @@ def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
 
 
 def categorical_columns(asked: Sequence[str], roles: RoleMapping, columns: Mapping[str, str]) -> list[str]:
-    """The columns that `options.categorical` declares, each once.
+    """Return the columns declared by `options.categorical`, each once.
 
     Args:
-        asked: their names, or their headers as the file has them.
-        roles: canonical role to what plays it.
-        columns: the name of every column of the table, with its header in the file.
+        asked: names of columns, or their headers in the file.
+        roles: canonical role to mapped columns or value.
+        columns: name of every column of the table to its header in the file.
 
     Raises:
-        InvalidRequest: a name that no column has, or the column of a role that takes numbers and no categories.
+        InvalidRequest: a name without a column, or the column of a role that takes numbers and no categories.
     """
     names: dict[str, None] = {}
     for word in asked:
@@ -78,7 +78,7 @@ def categorical_columns(asked: Sequence[str], roles: RoleMapping, columns: Mappi
         parts = [role for role in roles if ROLES[role].arity != "scalar" and name in names_in(roles[role])]
         if parts and not {*BY_LEVELS, *_CODES} & set(parts):
             raise InvalidRequest(
-                f"The column '{name}' is mapped as {parts[0]}, which takes numbers and no categories; take it out of "
+                f"The column '{name}' is mapped as {parts[0]}, which takes numbers and no categories; remove it from "
                 "options.categorical.",
                 field="options.categorical",
             )
@@ -86,24 +86,24 @@ def categorical_columns(asked: Sequence[str], roles: RoleMapping, columns: Mappi
 
 
 def unknown_column(word: str, where: str, columns: Sequence[str], *, field: str) -> InvalidRequest:
-    """What to say of a name that no column has: the nearest names, the first few of all, and every one as a choice.
+    """Return the error for an unknown column name, with the nearest names, the first few, and all as choices.
 
     Args:
-        word: the name.
-        where: how the request uses it.
-        columns: the names that there are.
-        field: of the request.
+        word: the unknown name.
+        where: its use in the request.
+        columns: the existing names.
+        field: field of the request.
     """
     near = near_words(word, columns)
-    parts = [part.strip() for part in word.split(",", _COLUMNS_TOLD)]
+    parts = [part.strip() for part in word.split(",", _MOST_SHOWN)]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     if len(parts) > 1 and all(part in columns for part in parts):
-        hint = f" Of several columns make a list: [{', '.join(f'"{part}"' for part in parts)}]."
+        hint = f" For several columns use a list: [{', '.join(f'"{part}"' for part in parts)}]."
     word = shortened(word)
     ordered = [*near, *(name for name in columns if name not in near)]
-    more = f" and {len(ordered) - _COLUMNS_TOLD:,} more" if len(ordered) > _COLUMNS_TOLD else ""
+    more = f" and {len(ordered) - _MOST_SHOWN:,} more" if len(ordered) > _MOST_SHOWN else ""
     return InvalidRequest(
-        f"The data set has no column '{word}' ({where}).{hint} It has: {', '.join(ordered[:_COLUMNS_TOLD])}{more}.",
+        f"The data set has no column '{word}' ({where}).{hint} It has: {', '.join(ordered[:_MOST_SHOWN])}{more}.",
         field=field,
         choices=ordered,
     )
@@ -129,19 +129,19 @@ def _check_shared(roles: RoleMapping) -> None:
 
 
 def _check_whole(roles: RoleMapping) -> None:
-    """Refuse half of a design.
+    """Reject an incomplete design.
 
     Raises:
-        InvalidRequest: a role is mapped without the one that it needs.
+        InvalidRequest: a role is mapped without the role that it needs.
     """
     needs = [*_TOGETHER, *((other, role) for role, other in _TOGETHER), ("intervention_time", "time")]
     for role, other in needs:
         if role in roles and other not in roles:
-            raise InvalidRequest(f"'{role}' needs '{other}' beside it; map both.", field=f"mapping.{other}")
+            raise InvalidRequest(f"'{role}' requires '{other}'; map both.", field=f"mapping.{other}")
 
 
 def names_in(mapped: object) -> tuple[str, ...]:
-    """The columns that a role is mapped to; none for a scalar."""
+    """Return the columns that a role is mapped to; empty for a scalar."""
     if isinstance(mapped, str):
         return (mapped,)
     if isinstance(mapped, tuple):
@@ -150,7 +150,7 @@ def names_in(mapped: object) -> tuple[str, ...]:
 
 
 def columns_of(roles: RoleMapping) -> list[str]:
-    """Every column that is mapped, once."""
+    """Return every mapped column, once."""
     names: dict[str, None] = {}
     for role, mapped in roles.items():
         if ROLES[role].arity != "scalar":

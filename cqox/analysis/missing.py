@@ -1,4 +1,4 @@
-"""Covariates with gaps, kept by the missing-indicator method."""
+"""Missing covariate values: the missing-indicator method."""
 
 from dataclasses import replace
 
@@ -11,16 +11,16 @@ __all__ = ["with_indicators"]
 
 
 def with_indicators(covariates: Covariates, *, role: str, notes: list[str]) -> Covariates:
-    """The covariates with each gap filled by its column's mean, and beside them a 0/1 column for each pattern of gaps.
+    """Fill each gap with the mean of its column, and add a 0/1 column for each pattern of missing values.
 
-    No row is lost for a missing covariate. Estimates are those of a model in which that a value is missing tells what
-    the value would have told: valid under random assignment (White and Thompson 2005, doi:10.1002/sim.1981), and in
-    observational data only where missingness itself is what confounds.
+    No row is dropped for a missing covariate. The model includes the missingness indicators in place of the missing
+    values: valid under random assignment (White and Thompson 2005, doi:10.1002/sim.1981), and in observational data
+    only if missingness itself is the confounder.
 
     Args:
         covariates: the design matrix, NaN at gaps.
-        role: for the note.
-        notes: told how many columns were filled.
+        role: role named in the note.
+        notes: receives a note on the number of filled columns.
     """
     matrix = covariates.matrix
     missing = np.isnan(matrix)
@@ -35,10 +35,10 @@ def with_indicators(covariates: Covariates, *, role: str, notes: list[str]) -> C
         label = covariates.labels[column].partition("=")[0]
         patterns.setdefault(absent.tobytes(), (f"{label} missing", absent.astype(np.float64)))
     filled_in = "1 column" if len(gaps) == 1 else f"{len(gaps)} columns"
-    marked = "1 column that says where was" if len(patterns) == 1 else f"{len(patterns)} columns that say where were"
+    marked = "1 missingness indicator was" if len(patterns) == 1 else f"{len(patterns)} missingness indicators were"
     notes.append(
-        f"As asked by options.missing, gaps in {filled_in} of '{role}' are filled with the column's mean, and {marked} "
-        "added."
+        f"As requested by options.missing, gaps in {filled_in} of '{role}' are filled with the column's mean, and "
+        f"{marked} added."
     )
     added = np.column_stack([indicator for _, indicator in patterns.values()])
     return replace(

@@ -1,8 +1,7 @@
-"""A table and a mapping become the arrays that estimators read, one set for each contrast of the treatment.
+"""Preparation of the estimators' arrays from a table and a mapping, one set per contrast of the treatment.
 
-Mistakes that only the data show are found here and named: a constant treatment, dates beside numbers, no weight above
-0. Those that names alone show are found in `cqox.analysis.mapping`, and what each role does to its column is in
-`cqox.analysis.roles`.
+Errors that need the data are raised here: a constant treatment, dates compared with numbers, no positive weight. Those
+visible from names are raised in `cqox.analysis.mapping`, and `cqox.analysis.roles` converts the column of each role.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from cqox.analysis.roles import (
     period_codes,
     probability,
 )
-from cqox.analysis.row_hash import row_keys
+from cqox.analysis.row_hash import row_hashes
 from cqox.analysis.time_roles import cohort_column, time_column, timing_notes, with_months
 from cqox.contract import ROLES, Options, RoleMapping
 from cqox.errors import InvalidRequest, UnusableData
@@ -43,8 +42,8 @@ class Contrast:
     """One comparison: a level of the treatment with the reference level, or the treatment as an amount.
 
     Attributes:
-        label: the levels compared, None where there is only one comparison to make.
-        data: the rows that take part.
+        label: the levels compared, None for a single comparison.
+        data: the rows of the comparison.
     """
 
     label: str | None
@@ -53,11 +52,11 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request made numeric.
+    """A request as numeric arrays.
 
     Attributes:
         contrasts: at least one.
-        notes: what was chosen on the client's behalf.
+        notes: choices made by rule.
     """
 
     contrasts: tuple[Contrast, ...]
@@ -65,18 +64,18 @@ class Prepared:
 
 
 def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options) -> Prepared:
-    """The arrays of each contrast.
+    """Return the arrays of each contrast.
 
     Args:
         frame: the mapped columns.
-        columns: what is known of every column of the table, by name.
-        roles: canonical role to what plays it.
+        columns: description of every column of the table, by name.
+        roles: canonical role to mapped columns or value.
         options: the request's options.
 
     Raises:
         InvalidRequest: a column cannot play its role, dates would be compared with numbers, or an option names a column
-            that there is not.
-        UnusableData: the outcome or the treatment does not vary, or no row has a weight above 0.
+            that does not exist.
+        UnusableData: the outcome or the treatment does not vary, or no row has a positive weight.
     """
     notes: list[str] = []
     columns = with_categories(frame, columns, roles, options.categorical, notes)
@@ -101,7 +100,7 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
 def _outcome(frame: Rows, roles: RoleMapping, notes: list[str]) -> Vector | None:
     role = next((role for role in ("y", "reward") if role in roles), None)
     if role is None:
-        notes.append("No outcome is mapped: only what can be said of the design without one is computed.")
+        notes.append("No outcome is mapped: only diagnostics that need no outcome are computed.")
         return None
     series = frame[str(roles[role])]
     y = numeric(series, role=role) if series.dtype.is_numeric() else binary(series, role=role, notes=notes)
@@ -126,11 +125,11 @@ def _treatment(frame: Rows, columns: Columns, roles: RoleMapping, options: Optio
 
 
 def started(frame: Rows, roles: RoleMapping) -> Vector:
-    """(n,) 1 from the period on in which a unit's treatment starts, else 0; NaN where the period is missing.
+    """Return (n,) 1 from the period in which a unit's treatment starts, else 0; NaN if the period is missing.
 
     Args:
         frame: the columns of `time` and `cohort`, at least.
-        roles: canonical role to what plays it, these two among them.
+        roles: canonical role to mapped columns or value, these two among them.
     """
     time, cohort = numeric(time_column(frame, roles), role="time"), _cohort(frame, roles)
     assert cohort is not None
@@ -144,7 +143,7 @@ def _cohort(frame: Rows, roles: RoleMapping) -> Vector | None:
         return None
     series = cohort_column(frame, roles)
     cohort = numeric(series, role="cohort")
-    # Some write 0 for units that are never treated; dates are days since 1970, and those before it are dates too.
+    # Some data sets code never-treated units as 0; dates are days since 1970, and negative days are valid dates.
     never = ~np.isfinite(cohort) if series.dtype.is_temporal() else (cohort <= 0) | ~np.isfinite(cohort)
     return np.where(never, np.nan, cohort)
 
@@ -162,7 +161,7 @@ def _base(
     propensity = adjusting("propensity_covariates") if "propensity_covariates" in names else covariates
     instruments = covariate_matrix(frame, columns, names.get("instrument", ()), role="instrument", notes=notes)
     if "unit_id" not in roles:
-        notes.append("No unit_id is mapped: every row is taken as a unit of its own.")
+        notes.append("No unit_id is mapped: every row is treated as a separate unit.")
     periods = period_codes(time_column(frame, roles)) if "time" in roles else None
     post = binary(frame[str(roles["post"])], role="post", notes=notes) if "post" in roles else None
     if post is None and periods is not None and "intervention_time" in roles:
@@ -180,7 +179,7 @@ def _base(
         "fixed_effects": tuple(series.name for series in absorbed),
     }
     if "dose" in labels:
-        # A dose that is mapped alone is the treatment.
+        # A dose without a treatment is the treatment.
         labels.setdefault("treatment", labels["dose"])
     return Data(
         n=frame.height,
@@ -201,7 +200,7 @@ def _base(
         weights=_weights(frame, roles),
         fixed_effects=tuple(group_codes(series) for series in absorbed),
         **design_roles(frame, columns, roles, notes),
-        row_key=row_keys(frame, roles),
+        row_key=row_hashes(frame, roles),
         names={role: value for role, value in labels.items() if value},
     )
 
@@ -225,12 +224,12 @@ def _weights(frame: Rows, roles: RoleMapping) -> Vector | None:
             field="mapping.weights",
         )
     if not (weights > 0).any():
-        raise UnusableData(f"No row has a weight above 0 in '{roles['weights']}'.", field="mapping.weights")
+        raise UnusableData(f"No row has a positive weight in '{roles['weights']}'.", field="mapping.weights")
     return weights
 
 
 def _counting(data: Data, notes: list[str]) -> NDArray[np.bool_] | None:
-    """(n,) which rows have no weight of 0; None where all of them."""
+    """Return (n,) the mask of rows with a nonzero weight; None if all are."""
     if data.weights is None:
         return None
     counting: NDArray[np.bool_] = data.weights != 0
@@ -238,7 +237,7 @@ def _counting(data: Data, notes: list[str]) -> NDArray[np.bool_] | None:
     if not count:
         return None
     notes.append(
-        "1 row has weight 0 and is left out." if count == 1 else f"{count} rows have weight 0 and are left out."
+        "1 row has weight 0 and is excluded." if count == 1 else f"{count} rows have weight 0 and are excluded."
     )
     return counting
 

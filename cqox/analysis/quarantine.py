@@ -1,4 +1,4 @@
-"""Keys whose computation ends its worker process: tried once more, then refused without another try."""
+"""Quarantine of keys whose computation crashes its worker process: one retry, then rejection."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -9,11 +9,11 @@ __all__ = ["Quarantine"]
 
 
 class Quarantine:
-    """Remembers which keys lost their worker.
+    """Counts worker crashes by key.
 
     Args:
-        strikes: how many lost workers put a key into quarantine.
-        remembered: how many keys are kept in mind; those that failed longest ago are forgotten first.
+        strikes: number of crashes that put a key into quarantine.
+        remembered: maximum number of keys; those with the oldest failures are evicted.
     """
 
     def __init__(self, *, strikes: int = 2, remembered: int = 10_000) -> None:
@@ -24,18 +24,18 @@ class Quarantine:
         self._lost: OrderedDict[str, int] = OrderedDict()
 
     async def guard[T](self, key: str, compute: Callable[[], Awaitable[T]]) -> T:
-        """What `compute` returns, called again if its worker was lost, until the key is in quarantine.
+        """Return the result of `compute`, called again if its worker was lost, until the key is in quarantine.
 
         Raises:
             UnusableData: the key is in quarantine.
-            Exception: what else `compute` raised. Where no worker starts that is `WorkersUnavailable`, and no strike
-                against the key.
+            Exception: any other error of `compute`. If no worker starts it is `WorkersUnavailable`, which does not
+                count against the key.
         """
         while True:
             if self._lost.get(key, 0) >= self._strikes:
                 raise UnusableData(
-                    f"This computation lost its worker process {self._lost[key]} times and is not tried again. The log "
-                    "of the engine says how they ended; another mapping, or fewer rows or columns, may pass."
+                    f"This computation lost its worker process {self._lost[key]} times and is not retried. The "
+                    "engine's log contains the reasons; another mapping, or fewer rows or columns, may succeed."
                 )
             try:
                 result = await compute()

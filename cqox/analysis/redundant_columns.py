@@ -1,6 +1,6 @@
-"""Whether a column is another one once more: in other units, on another scale, or under other words.
+"""Redundant columns: copies of another column in other units, on another scale, or with other labels.
 
-Judged on about twenty thousand evenly spaced rows, so that a column of millions costs no more than it takes to read.
+Compared on about twenty thousand evenly spaced rows, so that a column of millions costs no more than reading it.
 """
 
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ import polars as pl
 from cqox.analysis.roles import numeric
 from cqox.estimators.data import Vector
 
-__all__ = ["Sampled", "likeness", "sampled"]
+__all__ = ["Sampled", "redundancy", "sampled"]
 
 _SAME = 0.999
-"""Correlation, of values or of ranks, beyond which one column repeats another."""
+"""Correlation of values or of ranks above which one column is redundant with another."""
 
 _ALIKE = 0.98
-"""Rank correlation in a few rows below which it is not worth while to look at more."""
+"""Rank correlation in a few rows below which no more rows are compared."""
 
 _FEWEST = 10
-"""Rows below which columns may agree by chance."""
+"""Number of rows below which columns may agree by chance."""
 
 _FEW = 500
 _SAMPLED = 20_000
@@ -28,11 +28,11 @@ _SAMPLED = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled:
-    """Rows of a column.
+    """Sampled rows of a column.
 
     Attributes:
-        series: as they are.
-        amounts: as numbers, NaN where missing; None where they are words.
+        series: the values.
+        amounts: the values as numbers, NaN if missing; None for words.
     """
 
     series: pl.Series
@@ -40,18 +40,18 @@ class Sampled:
 
 
 def sampled(column: pl.Series | Vector) -> Sampled:
-    """The rows of a column by which it is compared with others; NaN is no value."""
+    """Return the rows of a column that are compared with other columns; NaN counts as missing."""
     series = column if isinstance(column, pl.Series) else pl.Series(column).fill_nan(None)
     rows = series.gather_every(-(-max(1, series.len()) // _SAMPLED))
     is_amount = rows.dtype.is_numeric() or rows.dtype == pl.Boolean or rows.dtype.is_temporal()
     return Sampled(series=rows, amounts=numeric(rows, role="covariates") if is_amount else None)
 
 
-def likeness(column: Sampled, other: Sampled) -> str | None:
-    """By what the column shows to be the other once more, such as `correlation 1`; None where it is not.
+def redundancy(column: Sampled, other: Sampled) -> str | None:
+    """Return the evidence that one column is a copy of the other, such as `correlation 1`; None without any.
 
-    Amounts are where their values or their ranks correlate by more than 0.999; words where each level goes with one
-    level, or one number, of the other.
+    Numbers are redundant if their values or their ranks correlate above 0.999; words if each level corresponds to one
+    level, or one number, of the other column.
     """
     if column.amounts is not None and other.amounts is not None:
         return _same_amounts(column.amounts, other.amounts)
@@ -70,7 +70,7 @@ def _same_amounts(column: Vector, other: Vector) -> str | None:
     if abs(correlation) > _SAME:
         return f"correlation {correlation:.4g}"
     step = -(-len(one) // _FEW)
-    # Of a table of thousands of columns nearly all are dismissed by a few rows.
+    # In a table of thousands of columns nearly all pairs are ruled out by a few rows.
     if abs(_rank_correlation(one[::step], two[::step])) < _ALIKE:
         return None
     ranks = _rank_correlation(one, two)
@@ -84,13 +84,13 @@ def _rank_correlation(one: Vector, other: Vector) -> float:
 
 
 def _ranks(values: Vector) -> Vector:
-    """(n,) ranks from 0, equal values at the mean of theirs."""
+    """Return (n,) ranks from 0, with mid-ranks for ties."""
     _, level, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts + 1) / 2)[level])
 
 
 def _correlation(one: Vector, other: Vector) -> float:
-    """The correlation; 0 where one of the two does not vary."""
+    """Return the correlation; 0 if one of the two is constant."""
     left, right = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((left @ left) * (right @ right)))
     return float(left @ right) / scale if scale > 0 else 0.0

@@ -1,4 +1,4 @@
-"""What was found, in the words of the contract. Nothing is computed here but counts."""
+"""Assembly of a report from its findings. No computation but counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ __all__ = ["Finding", "assemble"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one contrast of the treatment gave.
+    """Results of one contrast of the treatment.
 
     Attributes:
-        label: the levels compared, None where there is only one contrast.
-        plan: the plan that the estimators shared.
-        estimates: one for each estimator that was asked, in the catalog's order.
+        label: the levels compared, None for a single contrast.
+        plan: the plan shared by the estimators.
+        estimates: one per requested estimator, in catalog order.
         diagnostics: by name.
         gates: by name.
         decision: on the primary estimate.
@@ -34,10 +34,10 @@ class Finding:
 def assemble(
     roles: RoleMapping, options: Options, findings: Sequence[Finding], *, notes: Sequence[str]
 ) -> dict[str, object]:
-    """The report but for its id, figures and provenance.
+    """Assemble the report without its id, figures and provenance.
 
-    Diagnostics, gates and decision at the top are those of the contrast with the most rows; those of the others stand
-    under `diagnostics.contrasts`.
+    Diagnostics, gates and decision at the top level are those of the contrast with the most rows; the others are in
+    `diagnostics.contrasts`.
     """
     main = max(findings, key=lambda finding: finding.plan.data.n)
     rows = [(finding, estimate) for finding in findings for estimate in finding.estimates]
@@ -47,7 +47,7 @@ def assemble(
     said = [*notes, *_of_primary(main)]
     diagnostics: dict[str, object] = dict(main.diagnostics)
     if len(findings) > 1:
-        said.append(f"Gates and decision are of the contrast with the most rows, {main.label}.")
+        said.append(f"Gates and decision refer to the contrast with the most rows, {main.label}.")
         diagnostics["contrasts"] = {
             str(finding.label): {
                 "diagnostics": dict(finding.diagnostics),
@@ -73,10 +73,10 @@ def assemble(
 
 
 def _of_primary(finding: Finding) -> list[str]:
-    """What the estimate that decides has to say of itself, such as which policy it values."""
+    """Return the notes of the primary estimate, such as the policy that it evaluates."""
     primary = finding.decision.primary
-    told = next((each.diagnostics.get("notes") for each in finding.estimates if each.name == primary), None)
-    return [f"{primary}: {note}" for note in told if isinstance(note, str)] if isinstance(told, list | tuple) else []
+    notes = next((each.diagnostics.get("notes") for each in finding.estimates if each.name == primary), None)
+    return [f"{primary}: {note}" for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
 
 
 def _status(estimates: Sequence[Estimate]) -> Literal["ok", "warning", "failed"]:

@@ -1,6 +1,6 @@
-"""Finished reports: where they are found, where they are kept, and which engine computes one that is nowhere.
+"""Finished reports: lookup in caches and store, durable storage, and leases for their computation.
 
-Caches and stores may be away; then answers are slower, or are given without being stored, and say so.
+If caches or stores are unreachable, answers are slower, or are returned without being stored, and say so.
 """
 
 import logging
@@ -24,7 +24,7 @@ from cqox.tasks import open_task_group
 
 __all__ = [
     "RESULTS_FILE",
-    "Found",
+    "LookedUp",
     "Results",
     "StoreAddresses",
     "check_addresses",
@@ -41,11 +41,11 @@ _TURN_SECONDS = 10.0
 _PROLONG_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 0.05
 _PAUSE_SECONDS = 0.5
-# A store that stands still must not hold up what is at hand: it is asked no more for a while.
+# A frozen store must not delay cached reports: its circuit opens for a while.
 _CONFIRM_SECONDS = 0.5
 _TRUST_SECONDS = 5.0
 RESULTS_FILE = "results.sqlite"
-"""The file of results in a data directory, where no address names another store."""
+"""File of the SQLite store in a data directory, used unless PostgreSQL is configured."""
 
 _UNSTORED_BYTES = 64 * 1024 * 1024
 _MOST_UNSTORED = 10_000
@@ -53,7 +53,7 @@ _MOST_UNSTORED = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreAddresses:
-    """Where results are kept.
+    """Addresses of the result store and cache.
 
     Attributes:
         postgres_url: the PostgreSQL database; a SQLite file in the data directory if empty.
@@ -65,7 +65,7 @@ class StoreAddresses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class LookedUp:
     """A report, and whether it can be read again later."""
 
     report: StoredReport
@@ -73,19 +73,19 @@ class Found:
 
 
 def check_file(data_dir: Path) -> None:
-    """Nothing, if the file of results in this folder can be used, or set aside where it is damaged.
+    """Check that the SQLite file in this folder can be used, or set aside if damaged.
 
     Raises:
-        StoreUnavailable: it cannot, in one line.
+        StoreUnavailable: it cannot; the message is one line.
     """
     check_sqlite(data_dir / RESULTS_FILE)
 
 
 def check_addresses(addresses: StoreAddresses) -> None:
-    """Nothing, if the addresses can be read; whether anything answers there is not asked.
+    """Check that the addresses are valid, without connecting.
 
     Raises:
-        ValueError: one cannot; the message names the setting.
+        ValueError: one is not; the message names the setting.
     """
     if addresses.postgres_url:
         from cqox.storage import postgres
@@ -99,16 +99,16 @@ def check_addresses(addresses: StoreAddresses) -> None:
 
 @asynccontextmanager
 async def open_store(data_dir: Path, addresses: StoreAddresses, *, repair: bool = False) -> AsyncIterator[ResultStore]:
-    """The result store that the settings name. A server may be away; a file must be usable.
+    """Open the configured result store. A server may be unreachable; a file must be usable.
 
     Args:
-        data_dir: where the file is.
-        addresses: which store.
-        repair: whether a file that is damaged is set aside, and another one begun.
+        data_dir: folder of the SQLite file.
+        addresses: which store to open.
+        repair: whether a damaged file is set aside and replaced.
 
     Raises:
         StoreUnavailable: the file cannot be used.
-        ValueError: the URL cannot be read.
+        ValueError: the URL is invalid.
     """
     if addresses.postgres_url:
         from cqox.storage.postgres import PostgresStore
@@ -121,30 +121,30 @@ async def open_store(data_dir: Path, addresses: StoreAddresses, *, repair: bool 
 
 
 def epoch_of(store: ResultStore) -> int:
-    """A number that is another one once the store has lost what was in it; that of a server is not known here."""
+    """Return a number that changes once the store has lost its content; constant for a server."""
     return store.epoch if isinstance(store, SqliteStore) else 0
 
 
 def is_server(store: ResultStore) -> bool:
-    """Whether engines that share no disk may share the store, so that none learns from a file what another deleted."""
+    """Return whether engines without a common disk may share the store, so that no marker file announces deletions."""
     return not isinstance(store, SqliteStore)
 
 
 def generation_of(store: ResultStore) -> int:
-    """A number that is another one once the store has lost or deleted reports; that of a server is not known here."""
+    """Return a number that changes once the store has lost or deleted reports; constant for a server."""
     return (store.epoch << 64) + store.deletions if isinstance(store, SqliteStore) else 0
 
 
 @asynccontextmanager
 async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = lambda: 0) -> AsyncIterator[ResultCache]:
-    """The result cache that the settings name. A server may be away.
+    """Open the configured result cache. A server may be unreachable.
 
     Args:
-        addresses: which cache.
-        epoch: of the store; a cache in memory holds nothing that is of an earlier one.
+        addresses: which cache to open.
+        epoch: epoch of the store; a cache in memory drops entries of an earlier one.
 
     Raises:
-        ValueError: the URL cannot be read.
+        ValueError: the URL is invalid.
     """
     if addresses.redis_url:
         from cqox.storage.redis import RedisCache
@@ -155,23 +155,23 @@ async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = la
         yield MemoryCache(epoch=epoch)
 
 
-class _Turn(Enum):
-    """Whose turn it is to compute a report."""
+class _Lease(Enum):
+    """State of the lease to compute a report."""
 
     HELD = auto()
     TAKEN = auto()
     UNSHARED = auto()
-    """Nobody knows: the store does not answer."""
+    """Unknown: the store does not answer."""
 
 
 class Results:
-    """The finished reports of all engines that share a store and a cache.
+    """Finished reports of all engines that share a store and a cache.
 
     Args:
-        store: where reports are kept.
-        cache: where they are near at hand.
-        confirm: whether what the cache holds may have been deleted by another engine, so that the store is asked.
-        room: raises `StorageFull` where a new report would take the disk's reserve.
+        store: the result store.
+        cache: the result cache.
+        confirm: whether the store is asked if a cached report still exists, since another engine may have deleted it.
+        room: raises `StorageFull` if a new report would use the disk's reserve.
     """
 
     def __init__(
@@ -188,44 +188,44 @@ class Results:
         self._room = room
         self._trusted_until = 0.0
         self._unanswered = Outage("The result store did not answer")
-        self._unshared = Outage("An analysis was computed without a turn")
+        self._unshared = Outage("An analysis was computed without a lease")
         self._unkept = Outage("An analysis could not be stored", level=logging.ERROR)
-        # The shared cache holds what is stored and nothing else, so that a hit there can be read again later.
+        # The shared cache contains only stored reports, so that a hit there can be read again later.
         self._unstored = MemoryCache(max_bytes=_UNSTORED_BYTES)
         self._unkept_keys: dict[str, None] = {}
-        # For each report that is being offered to the store again: what is erased meanwhile.
+        # Ids that were erased while their report is being offered to the store again.
         self._offered: dict[object, set[str]] = {}
         self._erasing = Counter[str]()
 
-    async def find(self, key: str) -> Found | None:
-        """The report of this id, if it is anywhere that answers."""
+    async def find(self, key: str) -> LookedUp | None:
+        """Return the report with this id from any cache or store that answers, or None."""
         try:
             return await self.load(key)
         except StoreUnavailable as error:
             self._unanswered.failed("The result store was asked for %s and did not answer: %s", key, error)
             return None
 
-    async def load(self, key: str) -> Found | None:
-        """The report of this id, if there is one.
+    async def load(self, key: str) -> LookedUp | None:
+        """Return the report with this id, or None.
 
         Raises:
-            StoreUnavailable: it is not at hand, and the store cannot be asked.
+            StoreUnavailable: it is not cached, and the store cannot be reached.
         """
         cached = await self._cache.get(key)
         if cached is not None and await self._is_confirmed(key):
-            return Found(report=cached, stored=True)
+            return LookedUp(report=cached, stored=True)
         unstored = await self._unstored.get(key)
         if unstored is not None:
-            return Found(report=unstored, stored=await self._offer(unstored))
+            return LookedUp(report=unstored, stored=await self._offer(unstored))
         stored = await self._store.load(key)
-        self._unanswered.over()
+        self._unanswered.recovered()
         if stored is None:
             return None
         await self._hold(stored)
-        return Found(report=stored, stored=True)
+        return LookedUp(report=stored, stored=True)
 
     async def keep(self, report: StoredReport) -> bool:
-        """Keep the report; whether it is stored. One that is not is held here and offered again when it is found."""
+        """Store the report; return whether it is stored. If not, it stays in memory and is offered again later."""
         try:
             if self._room is not None:
                 await self._room()
@@ -237,14 +237,14 @@ class Results:
             if len(self._unkept_keys) > _MOST_UNSTORED:
                 del self._unkept_keys[next(iter(self._unkept_keys))]
             return False
-        self._unkept.over()
+        self._unkept.recovered()
         self._unkept_keys.pop(report.analysis_id, None)
         await self._unstored.discard(report.analysis_id)
         await self._hold(report)
         return True
 
     async def settle(self) -> None:
-        """Store what could not be stored so far, up to the first failure."""
+        """Store the pending reports, up to the first failure."""
         for key in list(self._unkept_keys):
             report = await self._unstored.get(key)
             if report is None:
@@ -253,7 +253,7 @@ class Results:
                 return
 
     async def _offer(self, report: StoredReport) -> bool:
-        """Keep a report that is held here, unless it is erased meanwhile; whether it is stored."""
+        """Store a pending report unless it is erased meanwhile; return whether it is stored."""
         if report.analysis_id in self._erasing:
             return False
         offer, erased = object(), set[str]()
@@ -269,16 +269,16 @@ class Results:
         return False
 
     async def erase(self, keys: Sequence[str]) -> frozenset[str]:
-        """Delete the reports from the store and from every cache; the ids of those that there were.
+        """Delete the reports from the store and from every cache; return the ids of those that existed.
 
-        A computation of one that runs meanwhile goes on, and its report is kept when it is done.
+        A computation in progress continues, and its report is stored.
 
         Raises:
-            StoreUnavailable: a store or a shared cache cannot be asked. Some may be deleted by then; repeating the call
-                deletes the rest.
+            StoreUnavailable: a store or a shared cache cannot be reached. Some reports may be deleted; repeating the
+                call deletes the rest.
         """
-        # Before, so that nothing is deleted where the cache would go on answering it; and after, because another
-        # engine may have read it from the store and put it back in between.
+        # Before, so that no deleted report is served from the cache; and after, since another engine may have read it
+        # from the store and cached it again in between.
         await self._cache.erase(keys)
         for erased in self._offered.values():
             erased.update(keys)
@@ -297,22 +297,22 @@ class Results:
         return frozenset(gone)
 
     async def is_held(self, key: str) -> bool:
-        """Whether there is a report of this id, here or in the store.
+        """Return whether the report with this id exists, here or in the store.
 
         Raises:
-            StoreUnavailable: the store cannot be asked.
+            StoreUnavailable: the store cannot be reached.
         """
         return await self._unstored.get(key) is not None or bool(await self._store.stored([key]))
 
     def log_unstored(self) -> None:
-        """Log how many reports end with this engine, because no store has taken them."""
+        """Log the number of reports that are lost when this engine exits, because no store accepted them."""
         if self._unkept_keys:
-            self._unkept.over()
+            self._unkept.recovered()
             count = len(self._unkept_keys)
-            _logger.error("Reports that were answered, could not be stored and are lost with this engine: %d.", count)
+            _logger.error("Reports that were returned, could not be stored and are lost with this engine: %d.", count)
 
     def unstored_bytes(self) -> int:
-        """Memory that is taken by reports that no store has taken so far."""
+        """Memory of reports that no store has accepted so far, in bytes."""
         return self._unstored.size_bytes
 
     async def _hold(self, report: StoredReport) -> None:
@@ -325,7 +325,7 @@ class Results:
             await self._cache.discard(report.analysis_id)
 
     async def _is_confirmed(self, key: str) -> bool:
-        """Whether a cached report may be answered; where the store does not say, it may."""
+        """Return whether a cached report may be returned; True if the store does not answer."""
         if not self._confirm or time.monotonic() < self._trusted_until:
             return True
         kept = True
@@ -340,48 +340,48 @@ class Results:
             await self._cache.discard(key)
         return kept
 
-    async def once(self, key: str, compute: Callable[[], Awaitable[StoredReport]]) -> Found:
-        """The report of this id: computed and kept here, or what another engine has computed meanwhile.
+    async def once(self, key: str, compute: Callable[[], Awaitable[StoredReport]]) -> LookedUp:
+        """Compute and store the report with this id, or return the one computed by another engine.
 
-        Of the engines that share a store one has the turn. It prolongs its turn while it computes; the others look for
-        the result, and one of them is next where it gives up or dies. Where the store is away everybody computes. A
-        cancellation gives the turn back.
+        Of the engines that share a store one holds the computation lease. It renews the lease while it computes; the
+        others poll for the result, and one of them takes over if it fails or dies. If the store is unreachable every
+        engine computes. A cancellation releases the lease.
 
         Raises:
-            Exception: what `compute` raised.
+            Exception: any error of `compute`.
         """
         token, pause = secrets.token_hex(8), _FIRST_PAUSE_SECONDS
-        # A claim that is cancelled may have taken the turn all the same.
-        turn: _Turn | None = None
+        # A cancelled claim may have acquired the lease nonetheless.
+        lease: _Lease | None = None
         try:
-            while (turn := await self._claim(key, token)) is _Turn.TAKEN:
+            while (lease := await self._claim(key, token)) is _Lease.TAKEN:
                 await anyio.sleep(pause)
                 pause = min(2 * pause, _PAUSE_SECONDS)
                 found = await self.find(key)
                 if found is not None:
                     return found
-            # Another engine may have finished between the look and the claim; it stores before it gives its turn back.
-            stored = await self._stored(key) if turn is _Turn.HELD else None
+            # Another engine may have finished between the lookup and the claim; it stores before it releases the lease.
+            stored = await self._stored(key) if lease is _Lease.HELD else None
             if stored is not None:
-                return Found(report=stored, stored=True)
-            report = await self._prolonging(key, token, compute)
-            return Found(report=report, stored=await self.keep(report))
+                return LookedUp(report=stored, stored=True)
+            report = await self._renewing(key, token, compute)
+            return LookedUp(report=report, stored=await self.keep(report))
         finally:
-            # A store that did not answer is not waited for again.
-            if turn is not _Turn.UNSHARED:
+            # A store that did not answer is not asked again.
+            if lease is not _Lease.UNSHARED:
                 with CancelScope(shield=True), suppress(StoreUnavailable):
                     await self._store.release_turn(key, token=token)
 
-    async def _claim(self, key: str, token: str) -> "_Turn":
+    async def _claim(self, key: str, token: str) -> "_Lease":
         try:
             held = await self._store.claim_turn(key, token=token, seconds=_TURN_SECONDS)
         except StoreUnavailable as error:
             self._unshared.failed(
-                "The analysis %s is computed without a turn, perhaps by other engines as well: %s", key, error
+                "The analysis %s is computed without a lease, possibly by other engines as well: %s", key, error
             )
-            return _Turn.UNSHARED
-        self._unshared.over()
-        return _Turn.HELD if held else _Turn.TAKEN
+            return _Lease.UNSHARED
+        self._unshared.recovered()
+        return _Lease.HELD if held else _Lease.TAKEN
 
     async def _stored(self, key: str) -> StoredReport | None:
         try:
@@ -389,17 +389,17 @@ class Results:
         except StoreUnavailable:
             return None
 
-    async def _prolonging(self, key: str, token: str, compute: Callable[[], Awaitable[StoredReport]]) -> StoredReport:
+    async def _renewing(self, key: str, token: str, compute: Callable[[], Awaitable[StoredReport]]) -> StoredReport:
         computed: list[StoredReport] = []
         failures: list[Exception] = []
 
-        async def prolong() -> None:
+        async def renew() -> None:
             while True:
                 await anyio.sleep(_PROLONG_SECONDS)
                 await self._claim(key, token)
 
         async with open_task_group("turn") as group:
-            group.start_soon(prolong, name="prolong the turn")
+            group.start_soon(renew, name="renew the computation lease")
             try:
                 computed.append(await compute())
             except Exception as error:  # noqa: BLE001 - raised below, out of the group, as it is

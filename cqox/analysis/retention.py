@@ -1,6 +1,6 @@
-"""What is deleted and when: on request, and once it is as old as the settings say.
+"""Retention: deletion on request, and by age as configured.
 
-By default nothing is. What is deleted is gone from the store, from every cache, and from the disk of figures.
+By default nothing expires. Deleted reports are removed from the store, from every cache, and from the disk of figures.
 """
 
 import logging
@@ -18,27 +18,27 @@ from cqox.contract import counted
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
-__all__ = ["Keep", "Retention"]
+__all__ = ["Retention", "RetentionPeriods"]
 
 _MOST_JOBS = 100_000
-"""How many ended jobs can be asked for, the latest ones."""
+"""Maximum number of ended jobs that stay readable, the latest ones."""
 
 _BATCH = 100
 _PAUSE_SECONDS = 0.02
-# A figure that is drawn just now may be of a report that is about to be stored.
+# A figure rendered just now may belong to a report that is about to be stored.
 _GRACE_SECONDS = 300.0
 _BEGUN_SECONDS = 60.0
 _logger = logging.getLogger("cqox.analysis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """How many days things are kept; 0 for good.
+class RetentionPeriods:
+    """Retention periods in days; 0 to keep forever.
 
     Attributes:
-        reports: after they were computed, or a job that refers to them has ended.
-        datasets: after they were last uploaded or analysed.
-        jobs: after they ended.
+        reports: from their computation, or the end of a job that refers to them.
+        datasets: from their last upload or analysis.
+        jobs: from their end.
     """
 
     reports: float = 0.0
@@ -47,18 +47,18 @@ class Keep:
 
 
 class Retention:
-    """Deletes reports, data sets and jobs.
+    """Deletion of reports, data sets and jobs.
 
     Args:
-        store: reports, the registry of data sets and jobs.
-        results: reports, wherever they are.
-        files: tables and drawn figures.
+        store: reports, the data set registry and jobs.
+        results: reports in store and caches.
+        files: tables and rendered figures.
         datasets: the data sets.
-        keep: for how long things are kept.
+        keep: the retention periods.
     """
 
     def __init__(
-        self, *, store: ResultStore, results: Results, files: FileStore, datasets: Datasets, keep: Keep
+        self, *, store: ResultStore, results: Results, files: FileStore, datasets: Datasets, keep: RetentionPeriods
     ) -> None:
         self._store = store
         self._results = results
@@ -72,13 +72,13 @@ class Retention:
         self._listeners.append(listener)
 
     async def delete_report(self, key: str) -> None:
-        """Delete a report, its figures and what caches hold of it.
+        """Delete a report and its figures, from the store and from every cache.
 
-        A computation of it that runs at this moment goes on, and its report is kept.
+        A computation in progress continues, and its report is stored.
 
         Raises:
-            NotFound: there is none.
-            StoreUnavailable: a store or a cache cannot be asked; it may be there still.
+            NotFound: there is no such report.
+            StoreUnavailable: a store or a cache cannot be reached; the report may still exist.
         """
         if not await self._erased([key]):
             raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")
@@ -87,9 +87,9 @@ class Retention:
         """Delete a data set, and with `reports` also its reports, their figures and its ended jobs.
 
         Raises:
-            NotFound: there is none, and nothing of it.
+            NotFound: neither the data set nor anything that belongs to it exists.
             InvalidRequest: it is built in.
-            StoreUnavailable: a store or a cache cannot be asked; repeating the call deletes the rest.
+            StoreUnavailable: a store or a cache cannot be reached; repeating the call deletes the rest.
         """
         if not reports:
             await self._datasets.delete(dataset_id)
@@ -100,7 +100,7 @@ class Retention:
         except NotFound as error:
             missing = error
         else:
-            # First, so that whatever ends this engine from here on, another one goes on with it.
+            # First, so that another engine completes the erasure if this one crashes from here on.
             await self._files.begin_erasure(record.dataset_id)
             with suppress(NotFound):
                 await self._datasets.delete(dataset_id)
@@ -109,21 +109,21 @@ class Retention:
             raise missing
 
     async def settle_erasures(self) -> None:
-        """Delete what data sets have left behind that were erased while they were analysed; once, raising nothing."""
+        """Delete reports of data sets that were erased during their analysis, once; never raises."""
         for dataset_id, age in self._files.erasures.all().items():
             try:
                 if await self._store.dataset(dataset_id) is None:
                     await self._erase_reports_of(dataset_id)
                 elif age > _BEGUN_SECONDS:
-                    # It could not be deleted, or was uploaded again to another disk.
+                    # Deletion failed, or the data set was uploaded again on another disk.
                     self._files.erasures.end(dataset_id)
             except StoreUnavailable:
                 return
 
     async def expire(self) -> None:
-        """Delete what is older than the settings allow, and leftovers on the disk; raising nothing.
+        """Delete data older than the retention periods, and leftovers on the disk; never raises.
 
-        Where a store is away the rest is left for the next time.
+        If a store is unreachable the rest is left to the next run.
         """
         counts: dict[str, int] = {}
         trouble: StoreUnavailable | OSError | None = None
@@ -140,10 +140,10 @@ class Retention:
             except (StoreUnavailable, OSError) as error:
                 trouble = error
         if any(counts.values()):
-            told = ", ".join(counted(count, what) for what, count in counts.items() if count)
-            _logger.info("Deleted what is kept no longer: %s.", told)
+            deleted = ", ".join(counted(count, what) for what, count in counts.items() if count)
+            _logger.info("Deleted expired data: %s.", deleted)
         if trouble is not None:
-            _logger.warning("What is kept no longer could not all be deleted, which is tried again: %s", trouble)
+            _logger.warning("Expired data could not all be deleted, which is retried: %s", trouble)
 
     async def _expire_jobs(self) -> int:
         now = datetime.now(UTC)
@@ -173,7 +173,7 @@ class Retention:
         return count
 
     async def _is_in_use(self, dataset_id: str, before: str) -> bool:
-        # Files that are not on this disk may be on that of another engine, which knows when they were used.
+        # Without files on this disk, another engine may have them, and knows when they were used.
         used_at = self._files.used_at(dataset_id)
         if not used_at or _stamp(datetime.fromtimestamp(used_at, UTC)) >= before:
             return True
@@ -205,7 +205,7 @@ class Retention:
         try:
             gone = await self._results.erase(keys)
         except StorageFull:
-            # A file of results on a full disk needs a little room to be smaller: drawn figures can be drawn again.
+            # On a full disk a deletion from SQLite needs some space first: figures can be rendered again.
             for key in keys:
                 await self._files.erase(key)
             gone = await self._results.erase(keys)

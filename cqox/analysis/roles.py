@@ -1,4 +1,4 @@
-"""What a role makes of its column: numbers, codes, a design matrix."""
+"""Conversion of columns by role: numbers, codes, a design matrix."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ _MICROSECONDS_OF_A_DAY = 86_400e6
 
 _MOST_NAMES = 5_000
 _FEW_STRAYS = 0.1
-"""Share of the cells of a column up to which those that are no numbers are named."""
+"""Share of a column's cells up to which the non-numeric ones are listed."""
 
 
 class ColumnInfo(Protocol):
-    """The part of a column's description that decides how it is used."""
+    """The fields of a column description that determine its use."""
 
     @property
     def name(self) -> str: ...
@@ -64,7 +64,7 @@ class Covariates:
     """Columns as a design matrix.
 
     Attributes:
-        matrix: (n, k), NaN where a value is missing.
+        matrix: (n, k), NaN for missing values.
         labels: one for each column of the matrix.
         absorbed: columns with too many levels for a matrix, to be absorbed as fixed effects.
     """
@@ -79,9 +79,9 @@ class Periods:
     """A time column.
 
     Attributes:
-        codes: (n,) periods numbered in their order, -1 where missing.
+        codes: (n,) periods numbered in order, -1 if missing.
         values: (periods,) their values on a numeric scale; days since 1970 for dates.
-        labels: what people call each period, None where that is its number.
+        labels: display label of each period, None if that is its number.
     """
 
     codes: Codes
@@ -90,10 +90,10 @@ class Periods:
 
 
 def numeric(series: pl.Series, *, role: str) -> Vector:
-    """The column as numbers.
+    """Return the column as numbers.
 
     Raises:
-        InvalidRequest: it holds words.
+        InvalidRequest: it contains words.
     """
     if series.dtype == pl.Boolean or series.dtype.is_numeric():
         return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
@@ -102,14 +102,14 @@ def numeric(series: pl.Series, *, role: str) -> Vector:
         return (microseconds / _MICROSECONDS_OF_A_DAY).fill_null(float("nan")).to_numpy()
     examples = ", ".join(f"'{value}'" for value in series.drop_nulls().unique().sort().head(3).to_list())
     raise InvalidRequest(
-        f"The column '{series.name}' cannot be {role}: that takes numbers, and it holds words ({examples}, ...)."
+        f"The column '{series.name}' cannot be {role}: that takes numbers, and it contains words ({examples}, ...)."
         f"{_stray_words(series)}",
         field=f"mapping.{role}",
     )
 
 
 def _stray_words(series: pl.Series) -> str:
-    """Which cells keep a column from being numbers, where they are few."""
+    """Describe the few cells that are not numbers in a column of numbers."""
     if series.dtype != pl.String:
         return ""
     filled = series.drop_nulls()
@@ -124,7 +124,7 @@ def _stray_words(series: pl.Series) -> str:
 
 
 def binary(series: pl.Series, *, role: str, notes: list[str]) -> Vector:
-    """The column as 0 and 1; of two words, the one that means no is 0.
+    """Return the column as 0 and 1; of two words, the one that means no is 0.
 
     Raises:
         InvalidRequest: more than two values.
@@ -152,7 +152,7 @@ def binary(series: pl.Series, *, role: str, notes: list[str]) -> Vector:
 
 
 def group_codes(series: pl.Series) -> Codes:
-    """The column's levels numbered in their sorted order, -1 where missing."""
+    """Return the column's levels as codes in sorted order, -1 if missing."""
     levels = series.drop_nulls().unique().sort()
     joined = (
         series.to_frame("level")
@@ -163,14 +163,14 @@ def group_codes(series: pl.Series) -> Codes:
 
 
 def level_names(series: pl.Series, codes: Codes) -> tuple[str, ...] | None:
-    """The levels behind codes of `group_codes`, as text; None where they are too many to be read by anybody."""
+    """Return the levels behind codes of `group_codes`, as text; None if there are too many to display."""
     if codes.max(initial=-1) >= _MOST_NAMES:
         return None
     return tuple(str(level) for level in series.drop_nulls().unique().sort())
 
 
 def period_codes(series: pl.Series) -> Periods:
-    """The column's values as ordered periods; words are ordered as text and numbered 0, 1, ..."""
+    """Return the column's values as ordered periods; words are sorted as text and numbered 0, 1, ..."""
     codes = group_codes(series)
     levels = series.drop_nulls().unique().sort()
     if levels.dtype.is_numeric() or levels.dtype == pl.Boolean:
@@ -181,7 +181,7 @@ def period_codes(series: pl.Series) -> Periods:
 
 
 def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
-    """The known probability of treatment, from `pscore` or `log_propensity`; None where neither is mapped.
+    """Return the known probability of treatment, from `pscore` or `log_propensity`; None if neither is mapped.
 
     Raises:
         InvalidRequest: values outside (0, 1), or above 0 for a logarithm.
@@ -192,8 +192,8 @@ def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
         wrong = int(np.sum(logs > 0))
         if wrong:
             raise InvalidRequest(
-                f"'{name}' has {counted(wrong, 'value')} above 0; the logarithm of a probability is at most 0. Where "
-                "it holds probabilities, map the column as 'pscore'.",
+                f"'{name}' has {counted(wrong, 'value')} above 0; the logarithm of a probability is at most 0. If "
+                "it contains probabilities, map the column as 'pscore'.",
                 field="mapping.log_propensity",
             )
         return np.exp(logs)
@@ -201,24 +201,24 @@ def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
         return None
     name = str(roles["pscore"])
     scores = numeric(frame[name], role="pscore")
-    logged = "action" in roles  # a logging policy may have been sure of what it took
+    logged = "action" in roles  # a deterministic logging policy takes its action with probability 1
     wrong = int(np.sum((scores <= 0) | ((scores > 1) if logged else (scores >= 1))))
     if wrong:
         raise InvalidRequest(
-            f"'{name}' has {counted(wrong, 'value')} outside of what the probability of "
-            + ("a logged action can be: above 0 and at most 1." if logged else "treatment can be: between 0 and 1."),
+            f"'{name}' has {counted(wrong, 'value')} outside the range of the probability of "
+            + ("a logged action: above 0 and at most 1." if logged else "treatment: between 0 and 1."),
             field="mapping.pscore",
         )
     return scores
 
 
 def covariate_matrix(frame: Rows, columns: Columns, names: Sequence[str], *, role: str, notes: list[str]) -> Covariates:
-    """The columns as a design matrix: numbers as they are, dates as days, words one column for each further level.
+    """Return the columns as a design matrix: numbers, dates as days, words as dummies.
 
-    Numbers and dates of the kind `category` are codes, and enter as words do; their levels are in their own order.
+    Numbers and dates of the kind `category` are codes, and enter as words do, with levels in their own order.
 
     Raises:
-        InvalidRequest: a column of free text or of an id that is different in almost every row.
+        InvalidRequest: a column of free text, or of an id that differs in almost every row.
     """
     makers: list[Callable[[], Vector]] = []
     labels: list[str] = []
@@ -240,7 +240,7 @@ def covariate_matrix(frame: Rows, columns: Columns, names: Sequence[str], *, rol
 
 
 def is_category(columns: Columns, name: str) -> bool:
-    """Whether a column holds categories whatever its type: words that repeat, or codes that were declared to be so."""
+    """Return whether a column is categorical: words that repeat, or values declared as codes."""
     info = columns.get(name)
     return info is not None and info.kind == "category"
 
@@ -250,7 +250,7 @@ def _numbers(frame: Rows, name: str, role: str) -> Vector:
 
 
 def _indicator(frame: Rows, name: str, level: object) -> Vector:
-    """1 where the column is at the level, NaN where it has no value."""
+    """Return 1 for rows at the level, NaN for missing values."""
     return (frame[name] == level).cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
@@ -266,18 +266,18 @@ def _add_levels(
     levels = series.drop_nulls().unique().sort().to_list()
     if len(levels) > MAX_LEVELS:
         known = series.len() - series.null_count()
-        # What is different in most rows tells rows apart, and no categories.
+        # Values that differ in most rows are identifiers or free text rather than categories.
         if role != "covariates" or len(levels) > known / 2:
             what = "words" if series.dtype in (pl.String, pl.Enum) else "levels"
             raise InvalidRequest(
                 f"The column '{series.name}' has {len(levels)} different {what} in {known} rows, too many to adjust "
-                f"for as {role}; leave it out, or group them into at most {MAX_LEVELS} levels.",
+                f"for as {role}; remove it, or group them into at most {MAX_LEVELS} levels.",
                 field=f"mapping.{role}",
             )
         absorbed.append(series)
         notes.append(
             f"The covariate '{series.name}' has {len(levels)} levels and is absorbed as a fixed effect, which few "
-            f"estimators do; grouped into at most {MAX_LEVELS} levels it can be adjusted for by all."
+            f"estimators support; grouped into at most {MAX_LEVELS} levels all estimators can adjust for it."
         )
         return
     for level in levels[1:]:

@@ -1,7 +1,7 @@
-"""A stable 64-bit key for every row, from which folds are made.
+"""Stable 64-bit hash of every row, from which folds are assigned.
 
-The same data give the same keys in any row order, column order, column names, partition and file format, on every
-machine and in every version of every library: the key is built from canonical values by BLAKE2b and SplitMix64 alone.
+The same data give the same hashes in any row order, column order, column names, partition and file format, on every
+machine and in every version of every library: the hash is built from canonical values by BLAKE2b and SplitMix64 only.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from cqox.analysis.roles import Rows
 from cqox.contract import ROLES, RoleMapping
 
-__all__ = ["row_keys"]
+__all__ = ["row_hashes"]
 
-type Keys = NDArray[np.uint64]
+type RowHashes = NDArray[np.uint64]
 
 _TOLERANCE = 1e-9
 _BLOCK_ROWS = 131_072
-# A file of words and a file of truth values say the same.
+# Words and booleans of the same meaning hash equally.
 _TRUTH = {"false": 0.0, "true": 1.0}
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -28,32 +28,32 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 _MISSING = np.uint64(0x5851F42D4C957F2D)
 
 
-def row_keys(frame: Rows, roles: RoleMapping) -> Keys:
-    """The key of each row: of its cluster, else of its unit, else of the content of its mapped columns.
+def row_hashes(frame: Rows, roles: RoleMapping) -> RowHashes:
+    """Return the hash of each row: of its cluster, else of its unit, else of the content of its mapped columns.
 
-    Rows that share a cluster (the first, where there are several) or a unit share a key, and so a fold. A column that
-    never varies, and a covariate that repeats what those before it say, are left out of the content: they change no
-    estimate, so they must not move a fold.
+    Rows that share a cluster (the first, if there are several) or a unit share a hash, and so a fold. Constant columns
+    and covariates that are linear in earlier ones are excluded from the content: they change no estimate, so they must
+    not move a fold.
     """
     for role in ("cluster", "unit_id"):
         if role in roles:
             mapped = roles[role]
             name = mapped[0] if isinstance(mapped, tuple) else str(mapped)
-            return _mixed(_bits(frame[name]) ^ _salt(role))
+            return _splitmix64(_bits(frame[name]) ^ _salt(role))
     total = np.zeros(frame.height, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for role, mapped in roles.items():
             if ROLES[role].arity == "scalar":
                 continue
             names = mapped if isinstance(mapped, tuple) else (str(mapped),)
-            for name in _telling(frame, names):
-                # A sum does not depend on the order of the columns, a salt by role not on their names.
-                total += _mixed(_bits(frame[name]) ^ _salt(role))
-    return _mixed(total)
+            for name in _informative(frame, names):
+                # A sum is independent of the order of the columns, a salt by role of their names.
+                total += _splitmix64(_bits(frame[name]) ^ _salt(role))
+    return _splitmix64(total)
 
 
-def _telling(frame: Rows, names: Sequence[str]) -> list[str]:
-    """The columns that vary and, if they are numbers, do not follow linearly from those before them."""
+def _informative(frame: Rows, names: Sequence[str]) -> list[str]:
+    """Return the columns that vary and, if numeric, are not collinear with earlier ones."""
     varying = [name for name in names if _varies(frame[name])]
     numbers = [name for name in varying if frame[name].dtype.is_numeric()]
     repeats: set[str] = set()
@@ -64,7 +64,7 @@ def _telling(frame: Rows, names: Sequence[str]) -> list[str]:
 
 
 def _correlations(frame: Rows, names: Sequence[str]) -> NDArray[np.float64]:
-    """(k, k) cross-products of the columns, centred and at unit length, over the rows that have them all."""
+    """Return (k, k) cross-products of the columns, centred and of unit length, over the complete rows."""
     count, sums = 0, np.zeros(len(names))
     for block in _complete_blocks(frame, names):
         count, sums = count + len(block), sums + block.sum(axis=0)
@@ -91,7 +91,7 @@ def _varies(series: pl.Series) -> bool:
 
 
 def _independent(gram: NDArray[np.float64]) -> list[bool]:
-    """Which columns are linearly independent of those before them, from their cross-products at unit length."""
+    """Return which columns are linearly independent of earlier ones, from their cross-products at unit length."""
     kept: list[int] = []
     verdicts: list[bool] = []
     for column in range(len(gram)):
@@ -105,13 +105,13 @@ def _independent(gram: NDArray[np.float64]) -> list[bool]:
     return verdicts
 
 
-def _bits(series: pl.Series) -> Keys:
+def _bits(series: pl.Series) -> RowHashes:
     if series.dtype == pl.Date:
         series = series.cast(pl.Int32)
     elif series.dtype.is_temporal():
         series = series.cast(pl.Datetime("us")).cast(pl.Int64)
     if series.dtype.is_numeric() or series.dtype == pl.Boolean:
-        # Adding 0.0 turns -0.0 into 0.0; an integer and the same number as a float have the same key.
+        # Adding 0.0 turns -0.0 into 0.0; an integer and the equal float have the same hash.
         floats = series.cast(pl.Float64).fill_null(float("nan")).to_numpy() + 0.0
         return np.where(np.isnan(floats), _MISSING, floats.view(np.uint64))
     levels = series.unique().drop_nulls()
@@ -127,8 +127,8 @@ def _salt(role: str) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.blake2b(role.encode(), digest_size=8).digest()))
 
 
-def _mixed(values: Keys) -> Keys:
-    """SplitMix64's finaliser (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195)."""
+def _splitmix64(values: RowHashes) -> RowHashes:
+    """Apply SplitMix64's finaliser (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195)."""
     with np.errstate(over="ignore"):
         values = values + _GOLDEN
         values = (values ^ (values >> np.uint64(30))) * _FIRST

@@ -1,7 +1,7 @@
-"""One comprehensive analysis, from a table on disk to a report: what a worker process does.
+"""One complete analysis, from a table on disk to a report, as run in a worker process.
 
-Synchronous; progress is told to a callable. Which estimators there are is the catalog's knowledge, what they say
-together is `cqox.diagnostics`', how it looks is `cqox.figures`'; here they are put in order.
+Synchronous; progress is reported through a callback. `cqox.estimators` lists the estimators, `cqox.diagnostics` judges
+their agreement, and `cqox.figures` draws them; this module is the sequence of these steps.
 """
 
 import ctypes
@@ -28,32 +28,32 @@ from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, applicabl
 from cqox.estimators.numerics.array_store import in_files
 from cqox.figures import Figure
 
-__all__ = ["Finished", "Step", "analyze", "rehearse"]
+__all__ = ["Finished", "StepCallback", "analyze", "warm_up"]
 
 _MOST_CELLS = 6_000_000
-"""Cells of the mapped columns up to which an analysis is done in memory; beyond, its large arrays are in files."""
+"""Number of mapped cells up to which an analysis runs in memory; beyond, its large arrays are in files."""
 
 _LARGEST, _SMALLEST = 1e75, 1e-75
-"""Sizes of numbers beyond which fourth powers of them, which errors and diagnostics take, are no longer numbers."""
+"""Magnitudes beyond which fourth powers, which errors and diagnostics need, overflow or underflow."""
 
 _NAMES_ONLY = ("unit_id", "cluster", "fixed_effects", "edges")
-"""Roles whose values are compared and not computed with."""
+"""Roles whose values are only compared."""
 
 _WITHOUT_COVARIATES = ("interrupted_series", "synthetic_control")
 """Families that adjust for no covariates."""
 
 _HINT = (
-    "No covariates are mapped, so nothing is adjusted for. {} could be: map those that were measured before treatment "
-    "as 'covariates' (one measured after it would bias the estimate), or set options.covariates to 'auto'."
+    "No covariates are mapped, so nothing is adjusted for. Candidate covariates: {}; map those measured before "
+    "treatment as 'covariates' (one measured after it would bias the estimate), or set options.covariates to 'auto'."
 )
 
 _OF_VALUES = (
     "Percentages ", "The unit ", "Numbers ", "The comma ", "Commas ", "Points ", "▲ ", "Moments ", "Dates ",
 )  # fmt: skip
-"""How the notes begin that say what values a column's cells were taken for."""
+"""Prefixes of the notes on how a column's cells were parsed."""
 
-type Step = Callable[[dict[str, object]], None]
-"""Told of each step as it is reached: a JSON object with `step`, and what belongs to it."""
+type StepCallback = Callable[[dict[str, object]], None]
+"""Called with each step as it is reached: a JSON object with `step` and its data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,9 @@ class Finished:
     Attributes:
         report: the report without `analysis_id`, `figures` and `provenance`, JSON values.
         specs: figure name to Vega-Lite specification.
-        rows: rows of the data set.
-        rows_used: the most rows that an estimator used.
-        seconds: how long each step took.
+        rows: number of rows of the data set.
+        rows_used: maximum number of rows used by an estimator.
+        seconds: duration of each step.
     """
 
     report: dict[str, object]
@@ -75,8 +75,8 @@ class Finished:
     seconds: dict[str, float]
 
 
-def rehearse() -> None:
-    """Go through a whole analysis of a few made-up rows, so that the first real one waits for no import."""
+def warm_up() -> None:
+    """Run a complete analysis of a few synthetic rows, so that the first real one waits for no import."""
     rows = 64
     x = [float(number * 37 % 29) for number in range(rows)]
     w = [float(number * 17 % 7 < 3) for number in range(rows)]
@@ -92,41 +92,41 @@ def rehearse() -> None:
 
 
 class _Clock:
-    """Times the steps and tells of them."""
+    """Times the steps and reports them."""
 
-    def __init__(self, tell: Step) -> None:
-        self._tell = tell
+    def __init__(self, on_step: StepCallback) -> None:
+        self._on_step = on_step
         self._since = perf_counter()
         self.seconds: dict[str, float] = {}
 
-    def done(self, step: str, **told: object) -> float:
+    def done(self, step: str, **fields: object) -> float:
         now = perf_counter()
         spent, self._since = now - self._since, now
         self.seconds[step] = round(self.seconds.get(step, 0.0) + spent, 6)
-        self._tell({"step": step, "seconds": round(spent, 6), **told})
+        self._on_step({"step": step, "seconds": round(spent, 6), **fields})
         return spent
 
 
-def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) -> Finished:
-    """Everything that these data can honestly support.
+def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepCallback) -> Finished:
+    """Run every analysis that these data support.
 
     Args:
-        path: the table, as kept by `cqox.datasets`.
-        request: the client's request; its `dataset_id` is not looked at.
+        path: the table, as stored by `cqox.datasets`.
+        request: the client's request; its `dataset_id` is ignored.
         threads: threads for row passes.
-        tell: told of each step and of each estimate as it comes.
+        on_step: called with each step, and with each estimate as it is computed.
 
     Raises:
         InvalidRequest: the mapping or an option names something that does not exist or cannot play its role.
         UnusableData: the outcome or the treatment does not vary.
     """
-    clock = _Clock(tell)
+    clock = _Clock(on_step)
     table = describe(path)
     columns = {column.name: column for column in table.columns}
     roles, aliases = request.roles()
     check_mapping(roles, list(columns))
     notes = [f"'{word}' is read as the role '{role}'." for word, role in aliases.items()]
-    # Of a first treated period infinity says that there is none.
+    # In a column of first treated periods infinity means never treated.
     cohort = roles.get("cohort")
     _refuse_infinite(columns, [name for name in columns_of(roles) if name != cohort])
     if isinstance(cohort, str) and columns[cohort].infinite:
@@ -144,20 +144,20 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, tell: Step) ->
         frame = open_columns(path, mapped) if large else load_columns(path, mapped)
         clock.done("read", rows=table.rows)
         prepared = prepare(frame, columns, roles, request.options)
-        del frame  # the arrays are all that is needed from here on
+        del frame  # only the arrays are needed from here on
         if large:
-            _give_back()
+            _release_heap()
         clock.done("plan", contrasts=len(prepared.contrasts))
         notes += prepared.notes
         finished = _finished(prepared, request.options, roles, notes, free, table.rows, threads, clock)
         del prepared
         if large:
-            _give_back()
+            _release_heap()
         return finished
 
 
-def _give_back() -> None:
-    """Return to the system what glibc's allocator holds of arrays that are gone; other allocators have no such call."""
+def _release_heap() -> None:
+    """Release freed arrays from glibc's heap to the operating system; other allocators have no such call."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -188,16 +188,16 @@ def _finished(
 
 
 def _finite(report: dict[str, object], specs: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """Report and figures with null for what is no number, and a warning in the report that names it."""
-    (told, lost), (drawn, left_out) = finite(report), finite(specs, "figures")
-    assert isinstance(told, dict)
+    """Return report and figures with null for non-finite numbers, and a warning in the report that names them."""
+    (kept, lost), (drawn, left_out) = finite(report), finite(specs, "figures")
+    assert isinstance(kept, dict)
     assert isinstance(drawn, dict)
     if lost or left_out:
-        warnings = told["warnings"]
+        warnings = kept["warnings"]
         assert isinstance(warnings, list)
-        words = f"Not finite, and null for it: {named([*lost, *left_out])}."
-        told = {**told, "warnings": [*warnings, words]}
-    return told, drawn
+        words = f"Not finite, replaced by null: {named([*lost, *left_out])}."
+        kept = {**kept, "warnings": [*warnings, words]}
+    return kept, drawn
 
 
 def _find(
@@ -243,7 +243,7 @@ def _find(
 def _refuted(
     diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primary: judge.Primary, options: Options
 ) -> dict[str, Gate]:
-    """The gate on refutations by its name; none unless they were asked for."""
+    """Return the gate on refutations by its name; empty unless refutations were requested."""
     chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     gate = refutation_gate(diagnostics, chosen, replications=options.refute)
     return {} if gate is None else {"refutation": gate}
@@ -296,7 +296,7 @@ def _settings(options: Options, threads: int) -> Settings:
 
 
 def _chosen(options: Options) -> tuple[Estimator, ...]:
-    """The estimators to run, in the catalog's order; that they exist was seen when the request was parsed."""
+    """Return the estimators to run, in catalog order; their names were validated with the request."""
     usual = {estimator.name: estimator for estimator in catalog()}
     known = {estimator.name: estimator for estimator in entries()} | usual
     wanted = {*(usual if options.estimators is None else options.estimators), options.primary}
@@ -308,8 +308,8 @@ def _refuse_infinite(columns: Mapping[str, Column], names: Sequence[str]) -> Non
         rows = columns[name].infinite
         if rows:
             raise UnusableData(
-                f"The column '{name}' says infinity in {rows} rows, which no estimate can use. Leave those cells "
-                "empty, or write the largest value that they can have.",
+                f"The column '{name}' has infinite values in {rows} rows, which no estimator supports. Leave those "
+                "cells empty, or replace them by the largest possible value.",
                 field="mapping",
             )
 
@@ -324,15 +324,15 @@ def _refuse_extreme(columns: Mapping[str, Column], roles: RoleMapping) -> None:
             size = _size(columns[name])
             word = "divided by" if size > _LARGEST else "multiplied by"
             raise UnusableData(
-                f"The values of the column '{name}' reach {size:.3g}, so that their powers are beyond what floating "
-                f"point numbers can hold. Send them in other units, {word} a constant, between {_SMALLEST:g} and "
-                f"{_LARGEST:g} in size.",
+                f"The values of the column '{name}' reach {size:.3g}, so that their powers exceed the range of "
+                f"floating-point numbers. Rescale the column ({word} a constant) to between {_SMALLEST:g} and "
+                f"{_LARGEST:g} in magnitude.",
                 field=f"mapping.{role}",
             )
 
 
 def _candidates(path: Path, columns: Mapping[str, Column], roles: RoleMapping) -> Candidates:
-    """The columns that could be covariates, none of them too large, too small or infinite to compute with."""
+    """Return the columns that could be covariates, without those that are infinite or of extreme magnitude."""
     mapped = columns_of(roles)
     beyond = [
         name for name, column in columns.items() if name not in mapped and (column.infinite or _is_extreme(column))
@@ -348,15 +348,15 @@ def _is_extreme(column: Column) -> bool:
 
 
 def _size(column: Column) -> float:
-    """The largest number in the column without its sign; 0 where it holds none."""
+    """Return the largest absolute value in the column; 0 if it has no numbers."""
     ends = [end for end in (column.minimum, column.maximum) if isinstance(end, int | float)]
     return float(max((abs(end) for end in ends), default=0))
 
 
 def _taken(free: Candidates) -> str:
-    """What `options.covariates = "auto"` came to."""
+    """Return a note on the covariates chosen by `options.covariates = "auto"`."""
     if free.names:
-        return f"As asked by options.covariates, the estimates adjust for {', '.join(free.names)}."
+        return f"As requested by options.covariates, the estimates adjust for {', '.join(free.names)}."
     return "options.covariates is 'auto', but no column without a role could be a covariate: nothing is adjusted for."
 
 
@@ -366,5 +366,5 @@ def _takes_no_covariates(finding: Finding) -> bool:
 
 
 def _readings(columns: Mapping[str, Column], names: Sequence[str]) -> list[str]:
-    """What reading the file made of the numbers and dates of these columns."""
+    """Return the notes on parsing the numbers and dates of these columns."""
     return [f"'{name}': {note}" for name in names for note in columns[name].notes if note.startswith(_OF_VALUES)]

@@ -1,6 +1,6 @@
-"""What one engine does: request → cache → store → worker → report.
+"""One engine: request → cache → store → worker → report.
 
-Loads no numerics itself: those live in the worker processes.
+Imports no numerics: those are in the worker processes.
 """
 
 import json
@@ -20,14 +20,14 @@ from cqox.analysis.answer import Answer
 from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.heap import Heap
-from cqox.analysis.idempotency import Keys
-from cqox.analysis.job_leases import tend, tend_once
+from cqox.analysis.idempotency import IdempotencyKeys
+from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.analysis.job_records import JobRecords
 from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.log_throttle import Outage
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import (
-    Found,
+    LookedUp,
     Results,
     StoreAddresses,
     epoch_of,
@@ -36,8 +36,8 @@ from cqox.analysis.results import (
     open_cache,
     open_store,
 )
-from cqox.analysis.retention import Keep, Retention
-from cqox.analysis.single_flight import Flights, Tell
+from cqox.analysis.retention import Retention, RetentionPeriods
+from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.errors import NotFound, StoreUnavailable
@@ -50,7 +50,7 @@ from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 __all__ = ["Analyses", "Bounds"]
 
 _WORK = "cqox.analysis.work"
-# Reading an upload or drawing a figure does not wait for analyses.
+# Workers for uploads and figures, in addition to those for analyses.
 _LIGHT_PLACES = 1
 _LAST_SECONDS = 3.0
 _FILES_LARGER_THAN_EXPANDED = 2
@@ -58,17 +58,17 @@ _FILES_LARGER_THAN_EXPANDED = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much an engine takes on.
+    """Resource limits of an engine.
 
     Attributes:
-        analyses: how many computations run at once.
-        queued: how many may wait for a place.
+        analyses: maximum number of concurrent computations.
+        queued: maximum number of queued computations.
         threads: threads of one computation.
-        worker_memory_bytes: what one may use beyond its own code, 0 for no bound.
-        file_limits: settings of `cqox.datasets.Limits` by name; those left out have its defaults.
-        task_seconds: how long anybody waits for one computation at most, 0 for no bound.
-        reserve_bytes: space that is left free on the disk of the data directory; 64 MiB if absent.
-        keep: for how long things are kept.
+        worker_memory_bytes: memory limit of one in addition to its code, 0 for none.
+        file_limits: settings of `cqox.datasets.Limits` by name; missing ones have its defaults.
+        task_seconds: timeout of one computation for all callers, 0 for none.
+        reserve_bytes: space to keep free on the disk of the data directory; 64 MiB if None.
+        keep: the retention periods.
     """
 
     analyses: int
@@ -78,10 +78,10 @@ class Bounds:
     file_limits: Mapping[str, int]
     task_seconds: float = 0.0
     reserve_bytes: int | None = None
-    keep: Keep = Keep()  # noqa: RUF009 - it is frozen
+    keep: RetentionPeriods = RetentionPeriods()  # noqa: RUF009 - it is frozen
 
     def of_a_worker(self) -> ProcessLimits:
-        """Return what the kernel holds each worker process to; wider than what the engine itself sees to."""
+        """Return the kernel limits of a worker process; wider than the limits that the engine enforces itself."""
         return ProcessLimits(
             memory_bytes=self.worker_memory_bytes,
             cpu_seconds=math.ceil(self.task_seconds * (self.threads + 1)),
@@ -90,18 +90,18 @@ class Bounds:
 
 
 class Analyses:
-    """What an engine does, whatever protocol asks for it. Open it with `Analyses.open`.
+    """Services of one engine, independent of the protocol. Open it with `Analyses.open`.
 
     Attributes:
-        group: the tasks that outlive requests.
+        group: tasks that outlive requests.
         pool: the worker processes.
-        store: finished reports, the registry of data sets, and jobs.
-        cache: finished reports near at hand.
-        datasets: the tables that can be analysed.
-        admission: how many computations run, and who may wait.
-        keys: the idempotency keys that clients have sent.
+        store: finished reports, the data set registry, and jobs.
+        cache: cached reports.
+        datasets: the available data sets.
+        admission: admission control of computations.
+        keys: the idempotency keys in use.
         records: the records of this engine's jobs.
-        retention: what is deleted, and when.
+        retention: deletion on request and by age.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Analyses:
             room=None if self._on_server else files.check_room,
         )
         self.records = JobRecords(self.store, files.owner)
-        self.keys = Keys(self.cache)
+        self.keys = IdempotencyKeys(self.cache)
         quarantine = Quarantine()
         self.datasets = Datasets(
             pool=pool,
@@ -152,24 +152,24 @@ class Analyses:
             quarantine=quarantine,
             threads=bounds.threads,
         )
-        # Waiters come and go; the computation is nobody's child.
-        self._flights = Flights[Found](group)
+        # A computation belongs to no single caller: waiters may join and leave.
+        self._single_flight = SingleFlight[LookedUp](group)
         self._catalog: Sequence[JsonValue] | None = None
-        self._undrawn = Outage("A figure could not be kept")
-        self._unknown = Outage("Whether there is a job already could not be found out")
+        self._undrawn = Outage("A figure could not be stored")
+        self._unknown = Outage("A lookup of an existing job failed")
 
     @classmethod
     @asynccontextmanager
     async def open(
         cls, data_dir: Path, bounds: Bounds, addresses: StoreAddresses | None = None, *, samples: bool = True
     ) -> AsyncIterator[Self]:
-        """The analyses whose data sets are under a folder. The workers begin to start; `warm` waits for them.
+        """Open the analyses of a data directory. The workers start in the background; `warm` waits for them.
 
         Args:
             data_dir: the folder.
-            bounds: how much is taken on.
-            addresses: where results are kept; in the folder, with a cache in memory, by default.
-            samples: whether there are built-in data sets; `warm` then makes them.
+            bounds: resource limits.
+            addresses: result store and cache; by default in the folder and in memory.
+            samples: whether there are built-in data sets; `warm` then creates them.
         """
         addresses = addresses or StoreAddresses()
         files = FileStore(data_dir, reserve_bytes=bounds.reserve_bytes)
@@ -187,28 +187,30 @@ class Analyses:
                 analyses = cls(
                     group=group, pool=pool, store=store, cache=cache, files=files, bounds=bounds, samples=samples
                 )
-                # What an erased data set left is deleted after what was still to be recorded of it.
-                chores = (analyses._settle, analyses.retention.settle_erasures, Heap().give_back)
+                # Reports of erased data sets are deleted after pending records are written.
+                chores = (analyses._settle, analyses.retention.settle_erasures, Heap().release)
                 expire = analyses.retention.expire
-                group.start_soon(partial(tend, analyses.store, files, *chores, expire=expire), name="tend the jobs")
+                group.start_soon(
+                    partial(maintain, analyses.store, files, *chores, expire=expire), name="maintain the job leases"
+                )
                 group.start_soon(files.tighten, name="tighten the data directory")
                 with analyses._watched():
                     yield analyses
                 group.cancel_scope.cancel()
-            # Nothing runs any more: the last chance of what the store has not taken so far.
+            # No job runs any more: the last attempt to write pending records.
             with anyio.move_on_after(_LAST_SECONDS):
                 await analyses._settle()
             analyses._results.log_unstored()
         files.close()
 
     async def warm(self) -> None:
-        """Wait for a warm worker and see that the built-in data sets are there."""
-        await tend_once(self.store, self._files)
+        """Wait for a warm worker and create the built-in data sets."""
+        await maintain_once(self.store, self._files)
         await self.datasets.prepare_samples(self.group)
         await self.catalog()
 
     async def catalog(self) -> Sequence[JsonValue]:
-        """Every estimator, described."""
+        """Return the description of every estimator."""
         if self._catalog is None:
             self._catalog = (await self.pool.run("catalog", {})).array("estimators")
         return self._catalog
@@ -218,22 +220,22 @@ class Analyses:
         request: AnalyzeRequest,
         *,
         seconds: float = math.inf,
-        progress: Tell | None = None,
+        progress: OnStep | None = None,
         trace_id: str | None = None,
     ) -> Answer:
-        """The report on this request, computed unless it is there already; together with all who ask for the same.
+        """Return the report of this request or compute it; concurrent equal requests share one computation.
 
         Args:
             request: the request.
-            seconds: how long the caller will wait. It must leave by itself: the computation may be kept for others.
-            progress: told of every step.
-            trace_id: for the provenance.
+            seconds: how long the caller will wait. It must leave by itself: the computation may continue for others.
+            progress: called with every step.
+            trace_id: trace id for the provenance.
 
-        A cancellation leaves the computation, and ends it if nobody else waits for it.
+        A cancellation leaves the computation, which is cancelled if no other caller waits for it.
 
         Raises:
-            InputError: the request or the data must be corrected; also where the computation ended its worker twice.
-            BulkheadFull: too many computations wait, or this one could not begin in time.
+            InputError: the request or the data must be corrected; also if the computation crashed its worker twice.
+            BulkheadFull: too many computations wait, or this one could not start before its deadline.
         """
         roles, _ = request.roles()
         record = await self.datasets.get_for_analysis(request.dataset_id)
@@ -241,34 +243,34 @@ class Analyses:
         found = await self._results.find(key)
         if found is not None:
             return Answer.of(found.report, hit=True, stored=found.stored, trace_id=trace_id)
-        computed, _ = await self._flights.join(
+        computed, _ = await self._single_flight.join(
             key,
             lambda underway: self._computation.run(request, record, key, underway),
             deadline=anyio.current_time() + seconds,
-            tell=progress,
+            on_step=progress,
         )
         return Answer.of(computed.report, hit=False, stored=computed.stored, trace_id=trace_id)
 
     async def report(self, key: str) -> StoredReport:
-        """The report of this id.
+        """Return the report with this id.
 
         Raises:
-            NotFound: there is none.
-            StoreUnavailable: the store cannot be asked.
+            NotFound: there is no such report.
+            StoreUnavailable: the store cannot be reached.
         """
-        return (await self._found(key)).report
+        return (await self._look_up(key)).report
 
     async def read(self, key: str, *, trace_id: str | None = None) -> Answer:
-        """The stored report of this id as it goes to a client."""
-        found = await self._found(key)
+        """Return the stored report with this id as an answer to a client."""
+        found = await self._look_up(key)
         return Answer.of(found.report, hit=True, stored=found.stored, trace_id=trace_id)
 
     async def reports(self, *, dataset_id: str | None, limit: int, before: str | None) -> Page[StoredReport]:
-        """Stored reports, newest first, without their bodies."""
+        """Return stored reports, newest first, without their bodies."""
         return await self.store.reports(dataset_id=dataset_id, limit=limit, before=before)
 
     async def figure(self, key: str, name: str, suffix: str) -> bytes:
-        """A figure of a report; SVG and PNG are drawn at the first call and kept.
+        """Return a figure of a report; SVG and PNG are rendered at the first call and stored.
 
         Raises:
             NotFound: no such report, figure or format.
@@ -281,7 +283,7 @@ class Analyses:
             return canonical_json(specs[name])
         if suffix not in ("svg", "png"):
             raise NotFound(
-                f"A figure comes as svg, png or json, not as '{suffix[:20]}'.", choices=["svg", "png", "json"]
+                f"A figure is available as svg, png or json, not as '{suffix[:20]}'.", choices=["svg", "png", "json"]
             )
         path = self._files.figure(key, name, suffix)
         drawn: bytes | None = None
@@ -292,25 +294,25 @@ class Analyses:
             with self._without_keeping(key, name):
                 await self._files.check_room()
                 await self._files.write(path, drawn)
-                self._undrawn.over()
+                self._undrawn.recovered()
                 if not await self._results.is_held(key):
-                    # It was deleted while the figure was drawn.
+                    # The report was deleted while the figure was rendered.
                     await self._files.erase(key)
         return drawn
 
     async def check_disk(self) -> None:
-        """Nothing, if the data directory takes files and has room for some.
+        """Check that the data directory is writable and has space left.
 
         Raises:
-            StoreUnavailable: it does not, or has hardly any.
+            StoreUnavailable: it is not, or free space is below the reserve.
         """
         await self._files.check()
 
     async def check_room(self) -> None:
-        """Nothing, if a new job and its report can be kept.
+        """Check that a new job and its report can be stored.
 
         Raises:
-            StorageFull: they would take what is reserved on the disk of the data directory.
+            StorageFull: they would use the reserve on the disk of the data directory.
         """
         if not self._on_server:
             await self._files.check_room()
@@ -318,15 +320,15 @@ class Analyses:
     async def jobs(
         self, *, dataset_id: str | None, status: JobStatus | None, limit: int, before: str | None
     ) -> Page[JobRecord]:
-        """Recorded jobs, newest first."""
+        """Return recorded jobs, newest first."""
         return await self.store.jobs(dataset_id=dataset_id, status=status, limit=limit, before=before)
 
     async def job(self, job_id: str) -> JobRecord:
-        """A job that this engine does not run: an earlier one, or another engine's.
+        """Return a job that this engine does not run: an earlier one, or another engine's.
 
         Raises:
-            NotFound: there was none.
-            StoreUnavailable: the store cannot be asked.
+            NotFound: there is no such job.
+            StoreUnavailable: the store cannot be reached.
         """
         record = await self.store.job(job_id)
         if record is None:
@@ -334,34 +336,34 @@ class Analyses:
         return record
 
     async def known_job(self, job_id: str) -> JobRecord | None:
-        """The same; None where there was none, where it was interrupted, and where the store cannot be asked."""
+        """Return such a job; None if there is none, if it was interrupted, or if the store cannot be reached."""
         try:
             record = await self.store.job(job_id)
             if record is not None and record.status == "running":
-                # Unless its engine has died a moment ago.
-                await tend_once(self.store, self._files)
+                # Its engine may have died a moment ago.
+                await maintain_once(self.store, self._files)
                 record = await self.store.job(job_id)
         except StoreUnavailable as error:
-            self._unknown.failed("Whether there is a job %s already could not be found out: %s", job_id, error)
+            self._unknown.failed("A lookup of the existing job %s failed: %s", job_id, error)
             return None
-        self._unknown.over()
+        self._unknown.recovered()
         return None if record is None or record.status == "interrupted" else record
 
     async def _settle(self) -> None:
         await self._files.recover()
-        # A job that succeeded leads to its report, which comes first.
+        # Reports first: a job that succeeded refers to its report.
         await self._results.settle()
         await self.records.settle()
 
     @contextmanager
     def _without_keeping(self, key: str, name: str) -> Iterator[None]:
-        # A figure that is drawn can be shown, wherever it is or is not kept.
+        # A rendered figure can be returned even if it cannot be stored.
         try:
             yield
         except StoreUnavailable as error:
-            self._undrawn.failed("The figure %s of %s is drawn and could not be kept: %s", name, key, error)
+            self._undrawn.failed("The figure %s of %s was rendered and could not be stored: %s", name, key, error)
 
-    async def _found(self, key: str) -> Found:
+    async def _look_up(self, key: str) -> LookedUp:
         found = await self._results.load(key)
         if found is None:
             raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")

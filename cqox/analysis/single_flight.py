@@ -1,12 +1,12 @@
-"""Identical computations at once are one computation.
+"""Single flight: concurrent computations of the same key run once.
 
-The idea is Go's `singleflight` with structured lifetimes: a flight is a task of a group that outlives requests, and it
-exists for its waiters. It runs under the longest deadline among those that wait now; a waiter that leaves takes its
-deadline along, and the last one to leave ends the flight. Nobody inherits another's cancellation, deadline or
-traceback.
+The idea is Go's `singleflight` with structured lifetimes: a flight is a task of a group that outlives requests, and
+exists for its waiters. It runs under the latest deadline among its current waiters; a waiter that leaves takes its
+deadline along, and the last one to leave cancels the flight. No waiter inherits the cancellation, deadline or
+traceback of another.
 
-What must stay true: a key has at most one flight that accepts waiters; a flight without waiters is being cancelled;
-every waiter gets the value, or an exception object of its own.
+Invariants: a key has at most one flight that accepts waiters; a flight without waiters is being cancelled; every waiter
+gets the value, or an exception object of its own.
 """
 
 import math
@@ -18,62 +18,62 @@ import anyio
 from cqox import telemetry
 from cqox.tasks import TaskGroup
 
-__all__ = ["Flights", "Tell", "Underway", "fresh"]
+__all__ = ["OnStep", "SingleFlight", "Waiters", "fresh"]
 
-type Tell = Callable[[Mapping[str, object]], None]
-"""Takes a step of the computation; called in the event loop, must not block."""
+type OnStep = Callable[[Mapping[str, object]], None]
+"""Receives a step of the computation; called in the event loop, must not block."""
 
 
-class Underway(Protocol):
-    """What a computation knows of those who wait for it."""
+class Waiters(Protocol):
+    """The waiters of a computation, as the computation sees them."""
 
-    def tell(self, step: Mapping[str, object]) -> None:
-        """Tell all of them of a step."""
+    def report(self, step: Mapping[str, object]) -> None:
+        """Report a step to all waiters."""
         ...
 
     def seconds_left(self) -> float:
-        """How long the most patient of them will still wait."""
+        """Return the time until the latest deadline of the waiters, in seconds."""
         ...
 
 
-type Compute[T] = Callable[[Underway], Awaitable[T]]
+type Compute[T] = Callable[[Waiters], Awaitable[T]]
 
 
 class _Waiter:
-    __slots__ = ("deadline", "tell")
+    __slots__ = ("deadline", "on_step")
 
-    def __init__(self, deadline: float, tell: Tell | None) -> None:
+    def __init__(self, deadline: float, on_step: OnStep | None) -> None:
         self.deadline = deadline
-        self.tell = tell
+        self.on_step = on_step
 
 
 class _Flight[T]:
     def __init__(self) -> None:
         self.scope = anyio.CancelScope()
-        self.landed = anyio.Event()
+        self.finished = anyio.Event()
         self.waiters: set[_Waiter] = set()
-        self.told: list[Mapping[str, object]] = []
+        self.steps: list[Mapping[str, object]] = []
         self.value: list[T] = []
         self.failure: Exception | None = None
 
-    def board(self, waiter: _Waiter) -> None:
+    def add(self, waiter: _Waiter) -> None:
         self.waiters.add(waiter)
         self._set_deadline()
-        if waiter.tell is not None:
-            for step in self.told:
-                waiter.tell(step)
+        if waiter.on_step is not None:
+            for step in self.steps:
+                waiter.on_step(step)
 
-    def leave(self, waiter: _Waiter) -> None:
+    def remove(self, waiter: _Waiter) -> None:
         self.waiters.discard(waiter)
         self._set_deadline()
         if not self.waiters:
-            self.scope.cancel("nobody waits any more")
+            self.scope.cancel("no waiters are left")
 
-    def tell(self, step: Mapping[str, object]) -> None:
-        self.told.append(step)
+    def report(self, step: Mapping[str, object]) -> None:
+        self.steps.append(step)
         for waiter in list(self.waiters):
-            if waiter.tell is not None:
-                waiter.tell(step)
+            if waiter.on_step is not None:
+                waiter.on_step(step)
 
     def seconds_left(self) -> float:
         return self.scope.deadline - anyio.current_time()
@@ -83,11 +83,11 @@ class _Flight[T]:
             self.scope.deadline = max(waiter.deadline for waiter in self.waiters)
 
 
-class Flights[T]:
-    """The computations under way, by key.
+class SingleFlight[T]:
+    """Runs one computation per key at a time.
 
     Args:
-        group: where they run; it must outlive every waiter.
+        group: task group of the computations; it must outlive every waiter.
     """
 
     def __init__(self, group: TaskGroup) -> None:
@@ -98,44 +98,44 @@ class Flights[T]:
         return len(self._flights)
 
     async def join(
-        self, key: str, compute: Compute[T], *, deadline: float = math.inf, tell: Tell | None = None
+        self, key: str, compute: Compute[T], *, deadline: float = math.inf, on_step: OnStep | None = None
     ) -> tuple[T, bool]:
-        """What `compute` returns, and whether this call started it.
+        """Return the result of `compute`, and whether this call started it.
 
         Args:
-            key: what makes two computations the same.
-            compute: called once for all that wait; it is handed what it may tell them and how long they wait.
-            deadline: how long this waiter counts, on the event loop's clock (`anyio.current_time`). The waiter must
-                leave by itself: its own cancel scope is the caller's.
-            tell: told of every step, those before it joined included.
+            key: identity of the computation.
+            compute: called once for all waiters, which it receives as an argument.
+            deadline: deadline of this waiter, on the event loop's clock (`anyio.current_time`). The waiter must leave
+                by itself: its own cancel scope is the caller's.
+            on_step: called with every step, including those before this waiter joined.
 
-        A cancellation leaves the flight, and ends it if nobody else waits.
+        A cancellation leaves the flight, and cancels it if no waiter is left.
 
         Raises:
-            Exception: what `compute` raised, a fresh object for each waiter with the original as its cause.
+            Exception: the error of `compute`, a separate object for each waiter with the original as its cause.
         """
         flight = self._flights.get(key)
-        # One whose time is over still winds down: it has no value for those who come now.
+        # A cancelled flight that still winds down accepts no waiters: start another one.
         if started := flight is None or flight.scope.cancel_called:
             flight = self._flights[key] = _Flight[T]()
-        waiter = _Waiter(deadline, tell)
-        flight.board(waiter)
+        waiter = _Waiter(deadline, on_step)
+        flight.add(waiter)
         if started:
-            # It lives in the app's group because others may join; whoever began it waits for it all the same.
+            # A task of the app's group, since others may join; its span still belongs to the caller that started it.
             with telemetry.waited_for():
-                self._group.start_soon(self._fly, key, flight, compute, name="computation")
+                self._group.start_soon(self._run, key, flight, compute, name="computation")
         try:
-            await flight.landed.wait()
+            await flight.finished.wait()
         finally:
-            flight.leave(waiter)
+            flight.remove(waiter)
             if not flight.waiters and self._flights.get(key) is flight:
-                # Who comes now must not board a flight that is ending.
+                # New callers must not join a flight that is being cancelled.
                 del self._flights[key]
         if flight.failure is not None:
             raise fresh(flight.failure) from flight.failure
         return flight.value[0], started
 
-    async def _fly(self, key: str, flight: _Flight[T], compute: Compute[T]) -> None:
+    async def _run(self, key: str, flight: _Flight[T], compute: Compute[T]) -> None:
         try:
             with flight.scope:
                 flight.value.append(await compute(flight))
@@ -147,11 +147,11 @@ class Flights[T]:
             if self._flights.get(key) is flight:
                 del self._flights[key]
         if flight.value or flight.failure is not None:
-            flight.landed.set()
+            flight.finished.set()
 
 
 def fresh[E: Exception](error: E) -> E:
-    """Another exception of the same class, message and attributes, without traceback, cause and context."""
+    """Return a copy of the exception without traceback, cause and context."""
     copy = type(error).__new__(type(error))
     copy.args = error.args
     copy.__dict__.update(error.__dict__)

@@ -1,7 +1,7 @@
-"""Which columns without a role could be covariates, and which could not although their names and kinds allow it.
+"""Suggested covariates: columns without a role that could be adjusted for, and reasons to exclude the others.
 
-What names and kinds say is `cqox.datasets`' knowledge. Here values are looked at: a column that does not vary, or that
-is the outcome or the treatment once more, in other units or on another scale, tells nothing that may be adjusted for.
+`cqox.datasets` judges names and kinds; this module judges values. A constant column, or a copy of the outcome or the
+treatment in other units or on another scale, is excluded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,21 +14,21 @@ import polars as pl
 from cqox.analysis.designs import check_scales, scalar
 from cqox.analysis.mapping import columns_of
 from cqox.analysis.prepare import started
-from cqox.analysis.redundant_columns import Sampled, likeness, sampled
+from cqox.analysis.redundant_columns import Sampled, redundancy, sampled
 from cqox.analysis.roles import numeric
 from cqox.contract import RoleMapping
 from cqox.datasets import Column, ColumnsOnDisk, Inference, infer_roles
 
-__all__ = ["Candidates", "covariate_candidates", "without_repeats"]
+__all__ = ["Candidates", "covariate_candidates", "drop_redundant_covariates"]
 
 _CELLS = 2_000_000
-"""Cells that are read at once."""
+"""Number of cells read at once."""
 
-_CONSTANT = "the same in every row"
-_OUTCOME = "so near the outcome '{}' that they may be it in other units"
-_TREATMENT = "so near the treatment '{}' that the two cannot be told apart"
+_CONSTANT = "constant"
+_OUTCOME = "redundant with the outcome '{}', possibly in other units"
+_TREATMENT = "redundant with the treatment '{}'"
 _REFERENCES = {"y": _OUTCOME, "reward": _OUTCOME, "treatment": _TREATMENT, "dose": _TREATMENT, "action": _TREATMENT}
-"""Roles that a covariate must not repeat, with the reason as the notes have it."""
+"""Roles that a covariate must not duplicate, with the reason given in the notes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +36,18 @@ class Candidates:
     """Columns that could be covariates.
 
     Attributes:
-        names: those that could.
-        excluded: reason to the columns that could not for it, each with what was found in parentheses where that
-            differs between them.
+        names: the suggested columns.
+        excluded: reason of exclusion to its columns, each with the evidence in parentheses if it differs between them.
     """
 
     names: tuple[str, ...]
     excluded: Mapping[str, Sequence[str]]
 
     def notes(self, verb: str) -> list[str]:
-        """A sentence for each reason, such as `Not suggested as covariates, the same in every row: flat.`
+        """Return a sentence for each reason, such as `Not suggested as covariates, constant: flat.`
 
         Args:
-            verb: what was not done to the columns: `suggested` or `taken`.
+            verb: `suggested` or `taken`.
         """
         return [
             f"Not {verb} as covariates, {reason}: {', '.join(columns)}." for reason, columns in self.excluded.items()
@@ -57,11 +56,11 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reference:
-    """What a covariate must not repeat.
+    """Values that a covariate must not duplicate.
 
     Attributes:
-        words: why a column that does is none, as the notes have it.
-        rows: those that are compared.
+        words: reason of exclusion given in the notes.
+        rows: the sampled rows.
     """
 
     words: str
@@ -69,19 +68,19 @@ class _Reference:
 
 
 def covariate_candidates(path: Path, columns: Sequence[Column], roles: RoleMapping) -> Candidates:
-    """The columns without a role that could be covariates; none where covariates are mapped, or there is no outcome.
+    """Return the columns without a role that could be covariates; none if covariates are mapped or no outcome is.
 
-    Left out with a reason is what is constant, what repeats the outcome or the treatment (a correlation beyond 0.999 of
-    values or of ranks, or the same levels under other words), and in a panel what is constant within every unit: unit
-    effects hold it already, and it may say when a unit is treated.
+    Excluded with a reason are constant columns, copies of the outcome or the treatment (a correlation above 0.999 of
+    values or of ranks, or the same levels under other labels), and in a panel columns that are constant within every
+    unit: unit effects absorb them, and they may encode when a unit is treated.
 
     Args:
-        path: the table, as kept by `cqox.datasets`.
+        path: the table, as stored by `cqox.datasets`.
         columns: all of its columns.
-        roles: canonical role to what plays it.
+        roles: canonical role to mapped columns or value.
 
     Raises:
-        InvalidRequest: columns that are compared with each other hold dates and numbers.
+        InvalidRequest: of two columns that are compared, one contains dates and the other numbers.
     """
     if "covariates" in roles or not {"y", "reward"} & roles.keys():
         return Candidates(names=(), excluded={})
@@ -103,7 +102,7 @@ def covariate_candidates(path: Path, columns: Sequence[Column], roles: RoleMappi
         for name in (name for name in frame.columns if name != unit):
             reason, found = _repeats(sampled(frame[name]), references)
             if reason is None and name in still:
-                reason = f"constant within every '{unit}' (its effect holds them, and they may say when it is treated)"
+                reason = f"constant within every '{unit}' (absorbed by its effect, and possibly coding its treatment)"
             if reason is None:
                 names.append(name)
             else:
@@ -111,8 +110,8 @@ def covariate_candidates(path: Path, columns: Sequence[Column], roles: RoleMappi
     return Candidates(names=tuple(names), excluded=excluded)
 
 
-def without_repeats(path: Path, columns: Sequence[Column], inference: Inference) -> Inference:
-    """The guess without covariates that repeat its outcome or its treatment, and notes on them."""
+def drop_redundant_covariates(path: Path, columns: Sequence[Column], inference: Inference) -> Inference:
+    """Return the inference without covariates that duplicate its outcome or its treatment, with notes on them."""
     roles = {role: given for role, given in inference.mapping.items() if role in ("y", "treatment")}
     if "y" not in roles or "covariates" not in inference.mapping:
         return inference
@@ -122,7 +121,7 @@ def without_repeats(path: Path, columns: Sequence[Column], inference: Inference)
     mapping = {role: given for role, given in inference.mapping.items() if role != "covariates"}
     if kept:
         mapping["covariates"] = kept
-    # What is constant is among the notes of the guess already.
+    # Constant columns are among the notes of the inference already.
     repeats = {reason: names for reason, names in found.excluded.items() if reason != _CONSTANT}
     notes = replace(found, excluded=repeats).notes("suggested")
     ordered = {role: mapping[role] for role in inference.mapping if role in mapping}
@@ -130,7 +129,7 @@ def without_repeats(path: Path, columns: Sequence[Column], inference: Inference)
 
 
 def _read(table: ColumnsOnDisk, names: Sequence[str], unit: str | None) -> Iterator[pl.DataFrame]:
-    """The columns, some at a time, with that of the units beside them."""
+    """Yield the columns in batches, each with the column of the units."""
     width = max(1, _CELLS // max(1, table.height))
     for start in range(0, len(names), width):
         some = [*names[start : start + width], *([unit] if unit else [])]
@@ -138,7 +137,7 @@ def _read(table: ColumnsOnDisk, names: Sequence[str], unit: str | None) -> Itera
 
 
 def _constant_within(frame: pl.DataFrame, unit: str) -> set[str]:
-    """The columns that change within no unit; none where no unit has several rows."""
+    """Return the columns that vary within no unit; empty if no unit has several rows."""
     known = frame.filter(pl.col(unit).is_not_null())
     if known[unit].n_unique() == known.height:
         return set()
@@ -161,15 +160,15 @@ def _references(table: ColumnsOnDisk, roles: RoleMapping) -> list[_Reference]:
     if "running" in roles and cutoff is not None:
         running = numeric(table[str(roles["running"])], role="running")
         side = np.where(np.isnan(running), np.nan, running >= cutoff)
-        words = f"which tell the side of the cutoff of '{roles['running']}'"
+        words = f"equivalent to the side of the cutoff of '{roles['running']}'"
         found.append(_Reference(words=words, rows=sampled(side)))
     return found
 
 
 def _repeats(column: Sampled, references: Sequence[_Reference]) -> tuple[str | None, str]:
-    """What the column repeats, if anything, and by what that shows."""
+    """Return the reason why the column is a duplicate, or None, and the evidence."""
     for reference in references:
-        found = likeness(column, reference.rows)
+        found = redundancy(column, reference.rows)
         if found is not None:
             return reference.words, f" ({found})"
     return None, ""

@@ -1,7 +1,7 @@
-"""The roles that say when: periods, first treated periods and the time of an intervention, brought to one scale.
+"""Time roles: periods, first treated periods and intervention times, converted to one scale.
 
 Months written as whole numbers (200312, then 200401) become dates: as numbers December and January would be 89 apart.
-Words of a cohort that say never, and infinity, become missing, which is how a unit that is never treated is kept.
+Words in a cohort column that mean never, and infinity, become missing, which represents a never-treated unit.
 """
 
 import math
@@ -25,31 +25,31 @@ _NEVER = {
     "controls", "inf", "+inf", "infinity", "+infinity", "∞", "未処置", "未導入", "未実施", "処置なし", "介入なし",
     "対象外", "対照", "なし", "無し", "無",
 }  # fmt: skip
-"""Words in a column of first treated periods that say that there is none."""
+"""Words in a column of first treated periods that mean never treated."""
 
 
 def time_column(frame: _Rows, roles: RoleMapping) -> pl.Series:
-    """The periods; as dates where they are whole numbers of the form YYYYMM."""
+    """Return the periods; as dates if they are whole numbers of the form YYYYMM."""
     series = frame[str(roles["time"])]
     months = compact_months(series)
     return series if months is None else months
 
 
 def cohort_column(frame: _Rows, roles: RoleMapping) -> pl.Series:
-    """The first treated periods, missing where the column says that there is none.
+    """Return the first treated periods, missing for never-treated units.
 
     Raises:
-        InvalidRequest: it holds words that are no period, numbers that are no months beside a time that is in them, or
-            numbers that may say never or a period.
+        InvalidRequest: the column contains words that are not periods, numbers that are not months while the periods
+            are months, or numbers that could be periods or mean never.
     """
     return _cohort(frame, roles)[0]
 
 
 def with_months(frame: _Rows, roles: RoleMapping) -> RoleMapping:
-    """The roles with an `intervention_time` of the form YYYYMM as a date, where the periods are dates.
+    """Return the roles with an `intervention_time` of the form YYYYMM as a date, if the periods are dates.
 
     Raises:
-        InvalidRequest: periods are months of that form, and it is a number that is none.
+        InvalidRequest: the periods are months of that form, and it is a number that is not a month.
     """
     given = roles.get("intervention_time")
     if isinstance(given, str) or given is None or "time" not in roles:
@@ -63,13 +63,13 @@ def with_months(frame: _Rows, roles: RoleMapping) -> RoleMapping:
     if raw.dtype.is_temporal():
         return roles
     raise InvalidRequest(
-        f"'intervention_time' is {given}, and '{raw.name}' holds months such as {_example(raw)}; write it like them.",
+        f"'intervention_time' is {given}, and '{raw.name}' contains months such as {_example(raw)}; use the same form.",
         field="mapping.intervention_time",
     )
 
 
 def timing_notes(frame: _Rows, roles: RoleMapping) -> list[str]:
-    """What was understood of these roles, each a sentence."""
+    """Return notes on the conversion of these roles."""
     notes: list[str] = []
     if "time" in roles:
         raw = frame[str(roles["time"])]
@@ -101,9 +101,9 @@ def _cohort(frame: _Rows, roles: RoleMapping) -> tuple[pl.Series, list[str]]:
 
 
 def _check_never(cohort: pl.Series, time: pl.Series) -> None:
-    """Refuse first treated periods of 0 or less, which say never, where treatment could start in such a period.
+    """Reject first treated periods of 0 or less, which mean never, if treatment could start in such a period.
 
-    In the first period it could not: who is treated in all periods has nothing to be compared by.
+    In the first period it could not: a unit treated in all periods has no periods to compare with.
     """
     first = time.min() if time.dtype.is_numeric() else None
     if not isinstance(first, int | float) or first >= 0:
@@ -111,15 +111,15 @@ def _check_never(cohort: pl.Series, time: pl.Series) -> None:
     doubtful = cohort.filter((cohort > first) & (cohort <= 0)).unique().sort()
     if len(doubtful):
         raise InvalidRequest(
-            f"'{cohort.name}' holds {listed([f'{value:.10g}' for value in doubtful], 6)}: 0 and less say that a unit "
-            f"is never treated, and '{time.name}' has such periods too, from {first:.10g} on. Leave the cells of units "
-            "that are never treated empty, and add a number to the periods of both columns that makes all positive.",
+            f"'{cohort.name}' contains {listed([f'{value:.10g}' for value in doubtful], 6)}: 0 and less mean that a "
+            f"unit is never treated, and '{time.name}' has such periods too, from {first:.10g} on. Leave the cells of "
+            "never-treated units empty, and add a constant to the periods of both columns that makes all positive.",
             field="mapping.cohort",
         )
 
 
 def _without_never(series: pl.Series) -> tuple[pl.Series, list[str]]:
-    """Words as numbers or dates, those that say never as missing."""
+    """Parse words as numbers or dates, and those that mean never as missing."""
     words = series.cast(pl.String)
     levels = words.drop_nulls().unique(maintain_order=True).to_list()
     never = [word for word in levels if folded(word).replace("-", " ").replace("_", " ") in _NEVER]
@@ -129,12 +129,12 @@ def _without_never(series: pl.Series) -> tuple[pl.Series, list[str]]:
     dates = read_dates(rest)[0] if len(strays) else None
     if len(strays) and dates is None:
         if len(strays) == len(rest):
-            # There is not one period among them: the column itself is the wrong one, and is refused as such.
+            # No word is a period: the wrong column is mapped, and is rejected as such.
             return series, []
         odd = listed([f"'{word}'" for word in strays.to_list()], 6)
         raise InvalidRequest(
-            f"'{series.name}' cannot be cohort: beside first treated periods it holds {odd}. Leave those cells empty, "
-            "or write 'never', where a unit is never treated.",
+            f"'{series.name}' cannot be cohort: in addition to first treated periods it contains {odd}. Leave those "
+            "cells empty, or write 'never', if a unit is never treated.",
             field="mapping.cohort",
         )
     values = numbers if dates is None else dates.values
@@ -149,10 +149,10 @@ def _never_note(name: str, counts: dict[str, int]) -> str:
 
 
 def _in_months(cohort: pl.Series, time: pl.Series) -> pl.Series:
-    """Numbers of the form YYYYMM as dates; as they are where they are none and the periods are dates by themselves."""
+    """Convert numbers of the form YYYYMM to dates; unchanged if they are not and the periods are calendar dates."""
     numbers = cohort.cast(pl.Float64)
     months = first_days(numbers)
-    # 0 and less, and a number beyond every period, say that a unit is never treated.
+    # 0 and less, and a number after every period, mean that a unit is never treated.
     latest = time.max() if time.dtype.is_numeric() else None
     beyond = numbers > (latest if isinstance(latest, int | float) else math.inf)
     wrong = numbers.is_not_null() & months.is_null() & (numbers > 0) & ~beyond
@@ -161,8 +161,8 @@ def _in_months(cohort: pl.Series, time: pl.Series) -> pl.Series:
     if time.dtype.is_temporal():
         return cohort
     raise InvalidRequest(
-        f"'{cohort.name}' holds {listed([f'{value:.10g}' for value in numbers.filter(wrong).unique().sort()], 6)}, and "
-        f"'{time.name}' holds months such as {_example(time)}; write its months like them.",
+        f"'{cohort.name}' contains {listed([f'{value:.10g}' for value in numbers.filter(wrong).unique().sort()], 6)}, "
+        f"and '{time.name}' contains months such as {_example(time)}; use the same form for its months.",
         field="mapping.cohort",
     )
 

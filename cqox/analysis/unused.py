@@ -1,4 +1,4 @@
-"""Roles that a client mapped for nothing, and why: a design that lacks a role would be passed over in silence."""
+"""Unused roles: mapped roles that no estimate used, reported so that an incomplete design is not ignored silently."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,19 +9,19 @@ from cqox.estimators import Estimate, Estimator
 __all__ = ["unused_roles"]
 
 _OF_NO_DESIGN = ("unit_id", "cluster", "weights")
-"""Roles that say how rows count, whatever is estimated."""
+"""Roles that determine how rows are weighted or grouped, independent of the design."""
 
 
 def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Sequence[Estimate]) -> list[str]:
-    """A sentence for each mapped role whose estimators all gave no number.
+    """Return a sentence for each mapped role whose estimators all gave no number.
 
-    Roles that say who was treated (time and cohort, say) are told of too: that rows are compared by them is not yet a
-    use of the design that they describe.
+    Includes roles that define the treatment (time and cohort, for example): an estimator that compares rows by them
+    does not yet use the design that they describe.
 
     Args:
-        roles: canonical role to what plays it.
-        chosen: the estimators that were asked.
-        estimates: what they answered, for every contrast.
+        roles: canonical role to mapped columns or value.
+        chosen: the requested estimators.
+        estimates: their results, for every contrast.
     """
     gave = {estimate.name for estimate in estimates if estimate.estimate is not None}
     used = {role for entry in chosen if entry.name in gave for role in (*entry.requires, *entry.optional)}
@@ -32,7 +32,7 @@ def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Seq
     in_use = {entry.family for entry in chosen if entry.name in gave}
 
     def fit(entry: Estimator, role: str) -> tuple[bool, bool, int, int]:
-        """A family in use, then one made for the role, then most of what is unused, then least that is missing."""
+        """Rank: a family in use, then one that requires the role, then most unused roles, then fewest missing ones."""
         return (
             entry.family not in in_use,
             role not in entry.requires,
@@ -40,16 +40,14 @@ def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Seq
             sum(each not in roles for each in entry.requires),
         )
 
-    told: dict[str, list[str]] = {}
+    reasons_of: dict[str, list[str]] = {}
     for role in unused:
         asking = [entry for entry in silent if role in (*entry.requires, *entry.optional)]
         if not asking:
             continue
         nearest = min(asking, key=partial(fit, role=role))
-        told.setdefault(f"{nearest.name} was not computed. {reasons[nearest.name]}", []).append(role)
-    return [
-        f"Nothing was computed that is made for the design of {_words(names)}: {why}" for why, names in told.items()
-    ]
+        reasons_of.setdefault(f"{nearest.name} was not computed. {reasons[nearest.name]}", []).append(role)
+    return [f"No estimate uses the design of {_words(names)}: {why}" for why, names in reasons_of.items()]
 
 
 def _words(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""How much memory a value takes that came from JSON."""
+"""Memory usage of values parsed from JSON."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ __all__ = ["weight_of"]
 
 
 def weight_of(value: object) -> int:
-    """The memory of a value and of all that it holds, in bytes; what is in it twice counts twice."""
+    """Return the memory of a value with its content, in bytes; shared parts count each time."""
     total, rest = 0, [value]
     while rest:
         each = rest.pop()

@@ -1,11 +1,11 @@
-"""The tasks that a worker process knows, by name. Everything here runs inside a worker and loads numerics."""
+"""Tasks of a worker process, by name. All functions run inside a worker and load numerics."""
 
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from cqox.analysis.run import Step, analyze, rehearse
-from cqox.analysis.suggested_covariates import without_repeats
+from cqox.analysis.run import StepCallback, analyze, warm_up
+from cqox.analysis.suggested_covariates import drop_redundant_covariates
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import (
     Limits,
@@ -29,49 +29,49 @@ type _Arguments = dict[str, object]
 type _Answer = tuple[dict[str, object], bytes]
 
 
-def perform(name: str, arguments: object, tell: Step, check: Callable[[], None] = lambda: None) -> _Answer:
-    """What the task of this name returns: JSON values, and bytes beside them.
+def perform(name: str, arguments: object, on_step: StepCallback, check: Callable[[], None] = lambda: None) -> _Answer:
+    """Run the task of this name and return its result: JSON values, and binary data.
 
     Args:
-        name: the name of the task.
-        arguments: an object.
-        tell: called with each step.
-        check: called where the task may be abandoned; it raises where it should be.
+        name: name of the task.
+        arguments: a JSON object.
+        on_step: called with each step.
+        check: called at cancellation points; raises if the task is abandoned.
 
     Raises:
         InputError: the client's input is at fault.
     """
     if not isinstance(arguments, dict):
-        raise InvalidRequest(f"The arguments of the task '{name}' are no object.")
+        raise InvalidRequest(f"The arguments of the task '{name}' are not an object.")
     with abandonable(check):
-        return _TASKS[name](arguments, tell)
+        return _TASKS[name](arguments, on_step)
 
 
 def warm() -> None:
-    """Load what the first task would otherwise wait for."""
-    rehearse()
+    """Load everything that the first task would otherwise wait for."""
+    warm_up()
 
 
-def _ingest(arguments: _Arguments, tell: Step) -> _Answer:
-    """A file as a client sent it becomes a table in `folder`, and its description."""
+def _ingest(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    """Convert an uploaded file to a table in `folder`, and return its description."""
     source, folder = Path(str(arguments["path"])), Path(str(arguments["folder"]))
     options = parse_options(arguments.get("options"))
     limits = Limits(**arguments["limits"]) if isinstance(arguments.get("limits"), dict) else Limits()  # type: ignore[arg-type]
     table = read_table(source, name=str(arguments["name"]), limits=limits, options=options)
-    tell({"step": "read", "rows": table.rows})
+    on_step({"step": "read", "rows": table.rows})
     write_parquet(table, folder / "table.parquet")
     return _description(table), b""
 
 
-def _sample(arguments: _Arguments, tell: Step) -> _Answer:
-    """A built-in data set becomes a table in `folder`, and its description."""
+def _sample(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    """Create a built-in data set as a table in `folder`, and return its description."""
     name = str(arguments["name"])
     table = read_table(sample_path(name), name=name, limits=Limits(), options=ReadOptions())
     write_parquet(table, Path(str(arguments["folder"])) / "table.parquet")
     return _description(table), b""
 
 
-def _samples(arguments: _Arguments, tell: Step) -> _Answer:
+def _samples(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     from cqox.datasets import dataset_id
 
     return {
@@ -87,10 +87,10 @@ def _samples(arguments: _Arguments, tell: Step) -> _Answer:
 
 
 def parse_options(given: object) -> ReadOptions:
-    """Read options from JSON values, absent ones at their defaults.
+    """Parse read options from JSON values, with defaults for missing ones.
 
     Raises:
-        InvalidRequest: an option that does not exist.
+        InvalidRequest: an unknown option.
     """
     if not isinstance(given, dict):
         return ReadOptions()
@@ -115,17 +115,17 @@ def _description(table: Table) -> dict[str, object]:
     }
 
 
-def _infer(arguments: _Arguments, tell: Step) -> _Answer:
+def _infer(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     path = Path(str(arguments["path"]))
     columns = describe_table(path).columns
-    return without_repeats(path, columns, infer_roles(columns)).to_json(), b""
+    return drop_redundant_covariates(path, columns, infer_roles(columns)).to_json(), b""
 
 
-def _analyze(arguments: _Arguments, tell: Step) -> _Answer:
+def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     request = parse_model(AnalyzeRequest, arguments["request"])  # type: ignore[arg-type]
     threads = arguments.get("threads")
     finished = analyze(
-        Path(str(arguments["path"])), request, threads=threads if isinstance(threads, int) else 1, tell=tell
+        Path(str(arguments["path"])), request, threads=threads if isinstance(threads, int) else 1, on_step=on_step
     )
     return {
         "report": finished.report,
@@ -136,14 +136,14 @@ def _analyze(arguments: _Arguments, tell: Step) -> _Answer:
     }, b""
 
 
-def _render(arguments: _Arguments, tell: Step) -> _Answer:
+def _render(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     spec = arguments["spec"]
     if not isinstance(spec, dict):
-        raise InvalidRequest("A figure's specification is an object.")
+        raise InvalidRequest("A figure's specification must be an object.")
     return {}, render_svg(spec) if arguments["format"] == "svg" else render_png(spec)
 
 
-def _catalog(arguments: _Arguments, tell: Step) -> _Answer:
+def _catalog(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     usual = catalog()
     return {
         "estimators": [
@@ -165,7 +165,7 @@ def _catalog(arguments: _Arguments, tell: Step) -> _Answer:
     }, b""
 
 
-_TASKS: dict[str, Callable[[_Arguments, Step], _Answer]] = {
+_TASKS: dict[str, Callable[[_Arguments, StepCallback], _Answer]] = {
     "analyze": _analyze,
     "catalog": _catalog,
     "infer": _infer,

@@ -11,7 +11,7 @@ from cqox import telemetry
 from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
 from cqox.analysis.mapping import categorical_columns, check_mapping
-from cqox.analysis.single_flight import Tell
+from cqox.analysis.single_flight import OnStep
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.resilience.propagation.http import deadline_from_headers
 from cqox.storage import StoredReport
@@ -154,12 +154,12 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
 
 def _work(
     state: State, asked: AnalyzeRequest, time_up: AnalysisTimeUp | JobTimeUp, *, report: list[bytes] | None = None
-) -> Callable[[Tell], Awaitable[Outcome]]:
+) -> Callable[[OnStep], Awaitable[Outcome]]:
     seconds = time_up.seconds
 
-    async def work(tell: Tell) -> Outcome:
+    async def work(on_step: OnStep) -> Outcome:
         with trio.move_on_after(seconds):
-            answer = await state.analyses.analyze(asked, seconds=seconds, progress=tell, trace_id=_trace_id())
+            answer = await state.analyses.analyze(asked, seconds=seconds, progress=on_step, trace_id=_trace_id())
             if report is not None:
                 report.append(answer.body)
             return Outcome(analysis_id=answer.analysis_id)

@@ -8,7 +8,7 @@ import trio
 
 from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.results import StoreAddresses, check_addresses, check_file
-from cqox.analysis.retention import Keep
+from cqox.analysis.retention import RetentionPeriods
 from cqox.analysis.service import Analyses, Bounds
 from cqox.errors import StoreUnavailable
 from cqox.storage import usable_directory
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> App:
         },
         task_seconds=max(settings.analysis_seconds, settings.job_seconds),
         reserve_bytes=settings.disk_reserve_bytes,
-        keep=Keep(
+        keep=RetentionPeriods(
             reports=settings.keep_reports_days, datasets=settings.keep_datasets_days, jobs=settings.keep_jobs_days
         ),
     )

@@ -47,7 +47,7 @@ def codes() -> pd.DataFrame:
 
 def report(path: Path, mapping: dict[str, object], **options: object) -> dict[str, object]:
     request = parse_model(AnalyzeRequest, {"dataset_id": "t", "mapping": mapping, "options": options})
-    return analyze(path, request, threads=1, tell=lambda _: None).report
+    return analyze(path, request, threads=1, on_step=lambda _: None).report
 
 
 def comparable(found: dict[str, object]) -> str:
@@ -70,7 +70,7 @@ def test_codes_give_every_number_that_the_same_data_give_as_words(
     expected = report(table(words), MAPPING, missing=missing)
     assert found["options"]["categorical"] == CATEGORICAL
     assert found["notes"][0] == (
-        "As asked by options.categorical, region, icd code enter by their levels, not as amounts."
+        "As requested by options.categorical, region, icd code enter by their levels, not as amounts."
     )
     assert found["notes"][1:] == expected["notes"]
     assert comparable(found).replace("region=", "region=r").replace("code=", "code=c") == comparable(expected)
@@ -129,7 +129,9 @@ def test_codes_declared_as_an_instrument_are_a_column_for_each_level(table: Tabl
 
 def test_a_column_is_named_by_its_header_in_the_file_too(table: Table, codes: pd.DataFrame) -> None:
     found = report(table(codes), MAPPING, categorical=["icd\ncode"], estimators=["ols_adjustment"])
-    assert found["notes"][0] == "As asked by options.categorical, icd code enters by its levels and not as an amount."
+    assert (
+        found["notes"][0] == "As requested by options.categorical, icd code enters by its levels and not as an amount."
+    )
 
 
 def test_a_column_that_there_is_not_is_named_with_the_nearest(table: Table, codes: pd.DataFrame) -> None:
@@ -145,7 +147,7 @@ def test_a_column_that_there_is_not_is_named_with_the_nearest(table: Table, code
 def test_a_column_of_an_amount_is_no_category(table: Table, codes: pd.DataFrame, role: str, column: str) -> None:
     mapping = {"y": "y", "treatment": "w", role: column} | ({"cutoff": 15} if role == "running" else {})
     with pytest.raises(
-        InvalidRequest, match=rf"'{column}' is mapped as {role}, which takes numbers and no categories; take it out"
+        InvalidRequest, match=rf"'{column}' is mapped as {role}, which takes numbers and no categories; remove it"
     ):
         report(table(codes), mapping, categorical=[column])
 
@@ -156,7 +158,7 @@ def test_a_column_without_a_role_is_told_of_and_one_that_is_codes_anyhow_is_not(
     mapping = {"y": "y", "treatment": "w", "cluster": "region"}
     found = report(table(codes), mapping, categorical=["region", "icd code"], estimators=["difference_in_means"])
     plain = report(table(codes), mapping, estimators=["difference_in_means"])
-    assert found["notes"][0] == "options.categorical names columns that play no role, to no effect: icd code."
+    assert found["notes"][0] == "options.categorical names columns without a role, which has no effect: icd code."
     assert (found["notes"][1:], comparable(found)) == (plain["notes"], comparable(plain))
 
 
@@ -164,10 +166,10 @@ def test_covariates_that_look_like_codes_are_told_of_and_left_as_they_are(table:
     path = table(codes)
     chosen = ["ols_adjustment"]
     assert report(path, MAPPING, estimators=chosen)["notes"][0] == (
-        "By name and whole numbers, these covariates look like codes of categories, and they enter as amounts: "
-        '["region", "icd code"]. Put those that are codes into options.categorical.'
+        "By name and whole numbers, these covariates look like category codes, but they enter as amounts: "
+        '["region", "icd code"]. List those that are codes in options.categorical.'
     )
-    assert ': ["region"]. Put' in report(path, MAPPING, estimators=chosen, categorical=["icd code"])["notes"][1]
+    assert ': ["region"]. List' in report(path, MAPPING, estimators=chosen, categorical=["icd code"])["notes"][1]
 
 
 def test_what_is_no_amount_or_different_in_most_rows_does_not_look_like_codes(

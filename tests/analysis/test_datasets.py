@@ -105,7 +105,7 @@ async def test_who_waits_for_samples_that_cannot_be_made_learns_it_at_once(tmp_p
                 asking.start_soon(ask)
                 asking.start_soon(prepare)
                 pool.go_on.set()
-    assert raised == ["The built-in data sets could not be made; the log says why."]
+    assert raised == ["The built-in data sets could not be created; see the log for the reason."]
 
 
 async def test_what_is_unknown_once_the_samples_are_there_is_unknown(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_latitude_needs_a_longitude():
     ],
 )
 def test_half_of_a_design_is_refused_with_what_it_lacks(half: dict[str, object], other: str):
-    with pytest.raises(InvalidRequest, match=f"needs '{other}' beside it") as caught:
+    with pytest.raises(InvalidRequest, match=f"requires '{other}'") as caught:
         prepared(PEOPLE, {"y": "y", "treatment": "w", **half})
     assert caught.value.field == f"mapping.{other}"
 
@@ -98,7 +98,7 @@ def test_a_time_and_a_start_are_a_design():
 
 def test_a_policy_is_a_probability():
     frame = pl.DataFrame({"a": ["x", "y", "x"], "r": [0, 1, 1], "p": [0.5, 0.2, 1.5]})
-    with pytest.raises(InvalidRequest, match="'p' has 1 value outside of 0 to 1"):
+    with pytest.raises(InvalidRequest, match=r"'p' has 1 value outside \[0, 1\]"):
         prepared(frame, {"action": "a", "reward": "r", "target_policy": ["p"]})
     data, _ = prepared(frame.with_columns(p=pl.lit(0.5)), {"action": "a", "reward": "r", "target_policy": ["p"]})
     assert data.action.tolist() == [0, 1, 0]

@@ -30,7 +30,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(table: Path, mapping: dict[str, object], **options: object) -> Finished:
     request = parse_model(AnalyzeRequest, {"dataset_id": "t", "mapping": mapping, "options": options})
-    finished = analyze(table, request, threads=1, tell=lambda _: None)
+    finished = analyze(table, request, threads=1, on_step=lambda _: None)
     json.dumps(finished.report, allow_nan=False)
     json.dumps(finished.specs, allow_nan=False)
     return finished

@@ -38,7 +38,7 @@ def test_an_estimate_that_overflowed_has_failed_with_a_reason_and_no_number(chan
     found = finite_estimate(replace(SOUND, **changed))
     assert found.status == "failed"
     assert found.reason is not None
-    assert "range of floating point numbers" in found.reason
+    assert "range of floating-point numbers" in found.reason
     numbers = (found.estimate, found.standard_error, found.ci_lower, found.ci_upper, found.p_value, found.n_effective)
     assert numbers == (None,) * 6
     assert found.diagnostics == {}
@@ -48,4 +48,4 @@ def test_an_end_or_a_detail_that_overflowed_is_null_with_a_warning_that_names_it
     found = finite_estimate(replace(SOUND, ci_upper=math.inf, diagnostics={"kappa": math.inf, "r2": 0.5}))
     assert (found.status, found.estimate, found.ci_lower, found.ci_upper) == ("warning", 1.0, 0.6, None)
     assert found.diagnostics == {"kappa": None, "r2": 0.5}
-    assert found.warnings[0].startswith("ci_upper, diagnostics.kappa left the range")
+    assert found.warnings[0].startswith("ci_upper, diagnostics.kappa exceeded the range")

@@ -1,7 +1,7 @@
 import anyio
 import pytest
 
-from cqox.analysis.idempotency import Keys, job_id
+from cqox.analysis.idempotency import IdempotencyKeys, job_id
 from cqox.errors import InvalidRequest, KeyReused
 from cqox.storage import MemoryCache
 
@@ -17,7 +17,7 @@ class Clock:
 
 
 async def test_a_key_goes_with_one_body_and_another_is_refused_by_name() -> None:
-    keys = Keys(MemoryCache())
+    keys = IdempotencyKeys(MemoryCache())
     for _ in range(2):
         await keys.bind("mine", "body")
     with pytest.raises(KeyReused, match="'mine' was sent before with another body"):
@@ -28,7 +28,7 @@ async def test_a_key_goes_with_one_body_and_another_is_refused_by_name() -> None
 
 async def test_engines_that_share_a_cache_share_their_keys() -> None:
     cache = MemoryCache()
-    one, other = Keys(cache), Keys(cache)
+    one, other = IdempotencyKeys(cache), IdempotencyKeys(cache)
     await one.bind("mine", "body")
     with pytest.raises(KeyReused):
         await other.bind("mine", "another")
@@ -53,7 +53,7 @@ class Taken(MemoryCache):
 
 
 async def test_two_that_come_at_once_with_a_key_of_another_body_are_both_refused() -> None:
-    keys, refused = Keys(Taken()), list[str]()
+    keys, refused = IdempotencyKeys(Taken()), list[str]()
 
     async def bind() -> None:
         with pytest.raises(KeyReused) as caught:
@@ -70,7 +70,7 @@ async def test_two_that_come_at_once_with_a_key_of_another_body_are_both_refused
 
 async def test_only_so_many_keys_are_kept_and_the_one_used_longest_ago_goes_first() -> None:
     cache = MemoryCache()
-    keys = Keys(cache, remembered=2)
+    keys = IdempotencyKeys(cache, remembered=2)
     for key in ("a", "b", "a", "c"):
         await keys.bind(key, "body")
     assert len(keys) == 2
@@ -82,7 +82,7 @@ async def test_only_so_many_keys_are_kept_and_the_one_used_longest_ago_goes_firs
 
 async def test_a_key_is_free_again_when_its_time_is_over() -> None:
     clock, cache = Clock(), MemoryCache()
-    keys = Keys(cache, seconds=10, now=clock)
+    keys = IdempotencyKeys(cache, seconds=10, now=clock)
     await keys.bind("mine", "body")
     clock.time = 9.0
     await keys.bind("mine", "body")
@@ -97,7 +97,7 @@ async def test_a_key_is_free_again_when_its_time_is_over() -> None:
 @pytest.mark.parametrize("key", ["", "a" * 256, "鍵", "a\nb"])
 async def test_what_is_no_key_is_refused(key: str) -> None:
     with pytest.raises(InvalidRequest, match="1 to 255"):
-        await Keys(MemoryCache()).bind(key, "body")
+        await IdempotencyKeys(MemoryCache()).bind(key, "body")
 
 
 def test_a_job_has_one_id_for_each_key_and_body() -> None:
@@ -108,4 +108,4 @@ def test_a_job_has_one_id_for_each_key_and_body() -> None:
 @pytest.mark.parametrize("settings", [{"remembered": 0}, {"seconds": 0.0}])
 def test_bounds_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="not 0"):
-        Keys(MemoryCache(), **settings)  # type: ignore[arg-type]
+        IdempotencyKeys(MemoryCache(), **settings)  # type: ignore[arg-type]

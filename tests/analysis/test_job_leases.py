@@ -6,7 +6,7 @@ import anyio
 import pytest
 from trio.testing import MockClock
 
-from cqox.analysis.job_leases import tend, tend_once
+from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.storage import FileStore, ResultStore, SqliteStore
 from tests.storage.records import a_job
 
@@ -27,7 +27,7 @@ async def test_the_jobs_of_an_engine_that_departed_are_settled_and_its_files_rem
     files = FileStore(tmp_path)
     (tmp_path / "incoming/gone-1").mkdir(parents=True)
     await store.put_job(a_job("j"), owner="gone", seconds=3600)
-    await tend_once(store, files)
+    await maintain_once(store, files)
     found = await store.job("j")
     assert found is not None
     assert found.status == "interrupted"
@@ -42,11 +42,11 @@ async def test_a_volume_that_fails_is_left_for_the_next_time(
     await store.put_job(a_job("j"), owner="gone", seconds=3600)
     # A folder cannot be opened for writing.
     (tmp_path / "engines/gone").mkdir()
-    await tend_once(store, files)
-    assert "could not be tended: [Errno" in caplog.text
+    await maintain_once(store, files)
+    assert "Maintaining the job leases failed: [Errno" in caplog.text
     (tmp_path / "engines/gone").rmdir()
     (tmp_path / "engines/gone").touch()
-    await tend_once(store, files)
+    await maintain_once(store, files)
     files.close()
     found = await store.job("j")
     assert found is not None
@@ -58,9 +58,9 @@ async def test_a_store_that_is_away_is_left_for_the_next_time(tmp_path: Path, ca
 
     files = FileStore(tmp_path)
     async with PostgresStore.open("postgresql://cqox@127.0.0.1:1/postgres") as away:
-        await tend_once(away, files)
+        await maintain_once(away, files)
     files.close()
-    assert "could not be tended" in caplog.text
+    assert "Maintaining the job leases failed" in caplog.text
 
 
 async def test_an_engine_that_departed_is_told_of_once_by_whoever_tends_at_the_same_time(
@@ -71,10 +71,10 @@ async def test_an_engine_that_departed_is_told_of_once_by_whoever_tends_at_the_s
     await store.put_job(a_job("j"), owner="gone", seconds=3600)
     async with anyio.create_task_group() as group:
         for _ in range(3):
-            group.start_soon(tend_once, store, files)
+            group.start_soon(maintain_once, store, files)
     files.close()
-    told = [message for message in caplog.messages if "without a farewell" in message]
-    assert told == ["The engine gone ended without a farewell; 1 of its jobs are interrupted."]
+    messages = [message for message in caplog.messages if "without releasing its lease" in message]
+    assert messages == ["The engine gone exited without releasing its lease; 1 of its jobs are interrupted."]
 
 
 class Idle:
@@ -107,6 +107,6 @@ async def test_chores_are_done_each_time_and_what_is_old_is_deleted_once_an_hour
 
     idle = Idle()
     with anyio.move_on_after(2 * 3600 + 60):
-        await tend(cast("ResultStore", idle), cast("FileStore", idle), chore, expire=expire)
+        await maintain(cast("ResultStore", idle), cast("FileStore", idle), chore, expire=expire)
     assert done.count("expire") == 3
     assert done.count("chore") > 100 * done.count("expire")

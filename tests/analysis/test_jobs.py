@@ -5,7 +5,7 @@ import anyio
 import pytest
 
 from cqox.analysis.jobs import Ending, Job, Jobs, Outcome
-from cqox.analysis.single_flight import Tell
+from cqox.analysis.single_flight import OnStep
 from cqox.errors import InvalidRequest, NotFound
 from cqox.tasks import open_task_group
 
@@ -28,18 +28,18 @@ class Owner:
         self._scopes[f"job {job.job_id}"].cancel()
 
 
-async def succeed(tell: Tell) -> Outcome:
-    tell({"step": "read"})
+async def succeed(on_step: OnStep) -> Outcome:
+    on_step({"step": "read"})
     await anyio.lowlevel.checkpoint()
-    tell({"step": "plan"})
+    on_step({"step": "plan"})
     return Outcome(analysis_id="a1")
 
 
-async def fail(tell: Tell) -> Outcome:
+async def fail(on_step: OnStep) -> Outcome:
     raise InvalidRequest("no")
 
 
-async def last(tell: Tell) -> Outcome:
+async def last(on_step: OnStep) -> Outcome:
     await anyio.sleep_forever()
     raise AssertionError
 
@@ -115,7 +115,7 @@ async def test_a_listener_that_leaves_changes_nothing_for_the_job() -> None:
 async def test_a_job_of_a_given_id_is_started_once_and_again_only_where_it_was_interrupted() -> None:
     owner, runs = Owner(), list[int]()
 
-    async def count(tell: Tell) -> Outcome:
+    async def count(on_step: OnStep) -> Outcome:
         runs.append(len(runs))
         if len(runs) < 3:
             await anyio.sleep_forever()
@@ -192,9 +192,9 @@ async def test_a_job_that_is_launched_takes_the_place_of_an_earlier_one_of_its_i
 
 
 async def test_the_steps_of_ended_jobs_take_no_more_memory_than_they_may() -> None:
-    async def talk(tell: Tell) -> Outcome:
+    async def talk(on_step: OnStep) -> Outcome:
         for number in range(50):
-            tell({"step": f"estimate.{number}", "estimate": {"estimate": number / 7, "names": ["a" * 100] * 3}})
+            on_step({"step": f"estimate.{number}", "estimate": {"estimate": number / 7, "names": ["a" * 100] * 3}})
         return Outcome(analysis_id="a1")
 
     async with open_task_group() as app:

@@ -31,7 +31,7 @@ from cqox.analysis.run import analyze
 from cqox.contract import AnalyzeRequest
 mapping = {"y": "y", "treatment": "w", "covariates": [f"x{at}" for at in range(10)]}
 request = AnalyzeRequest.model_validate({"dataset_id": "large", "mapping": mapping})
-found = analyze(Path(sys.argv[1]) / "table.parquet", request, threads=2, tell=lambda step: None)
+found = analyze(Path(sys.argv[1]) / "table.parquet", request, threads=2, on_step=lambda step: None)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 estimates = {each["name"]: each for each in found.report["estimates"]}
 print(json.dumps({"peak_kib": peak, "estimates": estimates}))

@@ -70,10 +70,10 @@ def test_whole_numbers_that_are_codes_are_levels_however_many_and_their_referenc
     codes = pl.Series("arm", [number % 7 + 1 for number in range(70)])
     amount = treatment_levels(codes, amount=False, reference=None)
     assert amount.kind == "continuous"
-    assert "Name it in options.categorical to have its levels compared." in amount.notes[0]
+    assert "Name it in options.categorical to compare its levels." in amount.notes[0]
     levels = treatment_levels(codes, amount=False, category=True, reference=3)
     assert [level.label for level in levels.contrasts] == [f"{code} vs 3" for code in (1, 2, 4, 5, 6, 7)]
-    assert levels.notes == ("Treatment 'arm': the reference level is '3' (as asked).",)
+    assert levels.notes == ("Treatment 'arm': the reference level is '3' (as requested).",)
     with pytest.raises(InvalidRequest, match=r"no reference level\. Name it in options\.categorical"):
         treatment_levels(codes, amount=False, reference=3)
     with pytest.raises(UnusableData, match="70 levels; at most 50"):
@@ -108,5 +108,5 @@ def test_two_words_for_no_leave_the_choice_to_the_order() -> None:
 
 def test_levels_that_differ_in_case_or_width_alone_are_said_to_be_taken_apart() -> None:
     notes = levels_of(["Yes", "No", "no", "Ｎｏ", "Yes"]).notes
-    assert notes[1].startswith("Treatment 'w': 'No' and 'no' and 'Ｎｏ' differ in case, width or blanks alone")
+    assert notes[1].startswith("Treatment 'w': 'No' and 'no' and 'Ｎｏ' differ only in case, width or spaces")
     assert len(levels_of(["Yes", "No"]).notes) == 1

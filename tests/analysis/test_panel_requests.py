@@ -17,7 +17,7 @@ def analyzed(folder: Path, lines: list[str], mapping: dict[str, object], **optio
     source.write_text("\n".join(lines), encoding="utf-8")
     write_parquet(read_table(source, name="t", limits=Limits(), options=ReadOptions()), folder / "t.parquet")
     request = parse_model(AnalyzeRequest, {"dataset_id": "t", "mapping": mapping, "options": options})
-    finished = analyze(folder / "t.parquet", request, threads=1, tell=lambda _: None)
+    finished = analyze(folder / "t.parquet", request, threads=1, on_step=lambda _: None)
     json.dumps([finished.report, finished.specs], allow_nan=False)
     return finished
 

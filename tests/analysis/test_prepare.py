@@ -42,7 +42,7 @@ def test_a_column_that_does_not_exist_is_named_with_the_nearest() -> None:
 
 def test_columns_in_one_text_are_said_to_be_a_list() -> None:
     with pytest.raises(
-        InvalidRequest, match=r"no column 'a, b' \(mapped as covariates\). Of several columns make a list:"
+        InvalidRequest, match=r"no column 'a, b' \(mapped as covariates\). For several columns use a list:"
     ):
         check_mapping({"y": "y", "treatment": "w", "covariates": ("a, b",)}, ["y", "w", "a", "b"])
 
@@ -138,7 +138,7 @@ def test_rows_of_weight_0_are_left_out_of_every_contrast() -> None:
     frame = pl.DataFrame({"y": [1.0, 2.0, 3.0, 4.0, 6.0], "arm": list("abcab"), "s": [1.0, 2.0, 1.0, 0.0, 0.0]})
     found = prepared(frame, {"y": "y", "treatment": "arm", "weights": "s"})
     assert [contrast.data.y.tolist() for contrast in found.contrasts] == [[1.0, 2.0], [1.0, 3.0]]
-    assert "2 rows have weight 0 and are left out." in found.notes
+    assert "2 rows have weight 0 and are excluded." in found.notes
 
 
 def test_a_contrast_holds_only_the_rows_of_its_two_levels_in_every_array() -> None:
@@ -175,10 +175,10 @@ def test_weights_below_zero_are_refused_and_zero_leaves_the_row_out() -> None:
     roles = {"y": "y", "treatment": "w", "weights": "s"}
     found = prepared(frame, roles)
     np.testing.assert_array_equal(found.contrasts[0].data.weights, [1, 2])
-    assert "1 row has weight 0 and is left out." in found.notes
+    assert "1 row has weight 0 and is excluded." in found.notes
     gap = frame.with_columns(s=pl.Series([1.0, None, 2.0]))
     np.testing.assert_array_equal(prepared(gap, roles).contrasts[0].data.weights, [1, np.nan, 2])
-    with pytest.raises(UnusableData, match="above 0 in 's'"):
+    with pytest.raises(UnusableData, match="positive weight in 's'"):
         prepared(frame.with_columns(s=pl.lit(0.0)), roles)
     with pytest.raises(InvalidRequest, match="negative"):
         prepared(frame.with_columns(s=-pl.col("s")), roles)
@@ -244,7 +244,7 @@ def test_gaps_in_covariates_can_be_marked_instead_of_losing_the_rows() -> None:
     np.testing.assert_array_equal(data.covariates[:, 4], [0, 1, 0, 1])
     np.testing.assert_array_equal(data.covariates[:, 5], [1, 0, 0, 0])
     assert data.propensity_covariates is data.covariates
-    assert any("gaps in 3 columns" in note and "2 columns that say where were" in note for note in result.notes)
+    assert any("gaps in 3 columns" in note and "2 missingness indicators were added" in note for note in result.notes)
     one = prepared(frame, {**roles, "covariates": ("a", "d")}, missing="indicator").notes
-    assert any("gaps in 1 column of" in note and "1 column that says where was added" in note for note in one)
+    assert any("gaps in 1 column of" in note and "1 missingness indicator was added" in note for note in one)
     assert np.isnan(prepared(frame, roles).contrasts[0].data.covariates).any()

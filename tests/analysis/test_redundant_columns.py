@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cqox.analysis.redundant_columns import likeness, sampled
+from cqox.analysis.redundant_columns import redundancy, sampled
 
 RNG = np.random.default_rng(2)
 SKEWED = np.exp(3 * RNG.standard_normal(400))
@@ -25,27 +25,27 @@ LEVELS = RNG.integers(0, 3, 400)
     ],
 )
 def test_amounts_are_alike_by_their_values_or_by_their_order(other: np.ndarray, found: str | None) -> None:
-    assert likeness(sampled(other), sampled(SKEWED)) == found
-    assert likeness(sampled(SKEWED), sampled(other)) == found
+    assert redundancy(sampled(other), sampled(SKEWED)) == found
+    assert redundancy(sampled(SKEWED), sampled(other)) == found
 
 
 def test_words_are_alike_where_each_goes_with_one_level() -> None:
     words = pl.Series([("red", "blue", "green")[level] for level in LEVELS])
     numbers, merged = pl.Series(LEVELS), pl.Series(["red" if level else "blue" for level in LEVELS])
-    assert likeness(sampled(words), sampled(numbers)) == "the same levels"
-    assert likeness(sampled(numbers), sampled(words)) == "the same levels"
-    assert likeness(sampled(merged), sampled(numbers)) is None
+    assert redundancy(sampled(words), sampled(numbers)) == "the same levels"
+    assert redundancy(sampled(numbers), sampled(words)) == "the same levels"
+    assert redundancy(sampled(merged), sampled(numbers)) is None
     names = pl.Series([f"name {number}" for number in range(400)])
-    assert likeness(sampled(names), sampled(SKEWED)) is None
+    assert redundancy(sampled(names), sampled(SKEWED)) is None
 
 
 def test_equal_values_share_their_rank() -> None:
     coarse = SKEWED.round(1)
-    assert likeness(sampled(np.log(1 + coarse)), sampled(coarse)) == "the same order"
-    assert likeness(sampled((SKEWED > 1).astype(float)), sampled(SKEWED)) is None
+    assert redundancy(sampled(np.log(1 + coarse)), sampled(coarse)) == "the same order"
+    assert redundancy(sampled((SKEWED > 1).astype(float)), sampled(SKEWED)) is None
 
 
 def test_many_rows_are_compared_by_some_of_them() -> None:
     many = np.arange(1_000_000.0)
     assert sampled(many).series.len() == 20_000
-    assert likeness(sampled(many**9), sampled(many)) == "the same order"
+    assert redundancy(sampled(many**9), sampled(many)) == "the same order"

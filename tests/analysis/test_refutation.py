@@ -40,9 +40,9 @@ def test_an_estimate_that_every_refuter_leaves_standing_passes() -> None:
     ("name", "changed", "words"),
     [
         ("placebo_treatment", {"sd": 0.6, "p_value": 0.1}, "10% of the effects are as large as 1"),
-        ("dummy_outcome", {"mean": 0.15}, "0.15 on average and not 0"),
-        ("random_common_cause", {"mean": 1.15}, "1.15 on average where it was 1"),
-        ("data_subset", {"mean": 0.85}, "80% of the rows the effect is 0.85"),
+        ("dummy_outcome", {"mean": 0.15}, "the mean effect is 0.15 and not 0"),
+        ("random_common_cause", {"mean": 1.15}, "1.15 instead of 1"),
+        ("data_subset", {"mean": 0.85}, "80% of the rows the mean effect is 0.85"),
     ],
 )
 def test_a_refuter_that_contradicts_by_little_is_a_doubt_that_says_what_it_found(
@@ -88,7 +88,7 @@ def test_a_refuter_without_a_number_is_a_doubt() -> None:
     found = refutation_gate(diagnostics, PRIMARY, replications=50)
     assert found is not None
     assert (found.status, found.value) == ("warn", 1.0)
-    assert "dummy_outcome could not be tried (No number: singular)" in str(found.reason)
+    assert "dummy_outcome could not be run (No number: singular)" in str(found.reason)
 
 
 def test_what_cannot_be_refuted_says_why_it_does_not_apply() -> None:

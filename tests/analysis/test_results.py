@@ -176,7 +176,7 @@ async def test_without_a_store_everybody_computes_at_once_and_the_log_says_so(
 
         with anyio.fail_after(5):
             assert (await Results(store, MemoryCache()).once(KEY, compute)).stored is False
-    assert any("is computed without a turn" in message for message in caplog.messages)
+    assert any("is computed without a lease" in message for message in caplog.messages)
 
 
 async def test_a_report_that_could_not_be_stored_is_answered_and_stored_when_it_is_asked_for_again(
@@ -219,8 +219,8 @@ async def test_an_outage_of_the_store_writes_a_few_lines_however_many_analyses_i
     assert [message.partition(":")[0] for message in caplog.messages] == [
         f"The result store was asked for {a_report(0).analysis_id} and did not answer",
         f"The analysis {a_report(0).analysis_id} could not be stored",
-        "The result store did not answer 50 times in 0.0 s, and that is over.",
-        "An analysis could not be stored 50 times in 0.0 s, and that is over.",
+        "The result store did not answer 50 times in 0.0 s; it has recovered.",
+        "An analysis could not be stored 50 times in 0.0 s; it has recovered.",
     ]
 
 

@@ -14,7 +14,7 @@ import pytest
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Results
-from cqox.analysis.retention import Keep, Retention
+from cqox.analysis.retention import Retention, RetentionPeriods
 from cqox.analysis.workers import WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
 from cqox.storage import DatasetRecord, FileStore, JobRecord, MemoryCache, SqliteStore
@@ -68,13 +68,15 @@ class House:
 
 
 @asynccontextmanager
-async def house(root: Path, keep: Keep | None = None) -> AsyncIterator[House]:
+async def house(root: Path, keep: RetentionPeriods | None = None) -> AsyncIterator[House]:
     files = FileStore(root)
     async with SqliteStore.open(root / "results.sqlite") as store:
         results = Results(store, MemoryCache())
         pool = cast("WorkerPool", None)
         datasets = Datasets(pool=pool, store=store, files=files, quarantine=Quarantine(), limits={}, samples=False)
-        retention = Retention(store=store, results=results, files=files, datasets=datasets, keep=keep or Keep())
+        retention = Retention(
+            store=store, results=results, files=files, datasets=datasets, keep=keep or RetentionPeriods()
+        )
         yield House(root=root, store=store, files=files, results=results, retention=retention)
     files.close()
 
@@ -167,18 +169,18 @@ async def test_reports_expire_after_their_days_unless_a_younger_job_refers_to_th
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    async with house(tmp_path, Keep(reports=30)) as made:
+    async with house(tmp_path, RetentionPeriods(reports=30)) as made:
         old = [await made.report(number, 31) for number in range(250)]
         young, referred = await made.report(300, 29), await made.report(301, 31)
         await made.store.put_job(ended("j", 1, analysis_id=referred), owner="one", seconds=60)
         await made.retention.expire()
         assert await made.there() == (sorted([young, referred]), [], ["j"], sorted([young, referred]))
         assert await made.results.load(old[0]) is None
-        assert caplog.messages == ["Deleted what is kept no longer: 250 reports."]
+        assert caplog.messages == ["Deleted expired data: 250 reports."]
 
 
 async def test_jobs_expire_after_their_days_and_a_running_one_never(tmp_path: Path) -> None:
-    async with house(tmp_path, Keep(jobs=30)) as made:
+    async with house(tmp_path, RetentionPeriods(jobs=30)) as made:
         for name, days in (("old", 31), ("young", 29)):
             await made.store.put_job(ended(name, days), owner="one", seconds=60)
         await made.store.put_job(replace(a_job("runs"), created_at=days_ago(1000)), owner="one", seconds=60)
@@ -187,7 +189,7 @@ async def test_jobs_expire_after_their_days_and_a_running_one_never(tmp_path: Pa
 
 
 async def test_data_sets_expire_after_their_last_use_and_their_reports_stay(tmp_path: Path) -> None:
-    async with house(tmp_path, Keep(datasets=30)) as made:
+    async with house(tmp_path, RetentionPeriods(datasets=30)) as made:
         await made.dataset("old", 40)
         await made.dataset("read", 40, used=20)
         await made.dataset("analysed", 40)
@@ -206,7 +208,7 @@ async def test_data_sets_expire_after_their_last_use_and_their_reports_stay(tmp_
 
 
 async def test_a_data_set_that_is_being_read_is_read_to_its_end_and_does_not_expire(tmp_path: Path) -> None:
-    async with house(tmp_path, Keep(datasets=30)) as made:
+    async with house(tmp_path, RetentionPeriods(datasets=30)) as made:
         await made.dataset("a", 40)
         async with made.files.reading("a") as path:
             await made.retention.expire()
@@ -228,7 +230,7 @@ async def test_figures_of_what_is_not_stored_are_removed_once_they_are_not_just_
 async def test_a_store_that_is_away_costs_a_line_and_the_rest_is_deleted_the_next_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with house(tmp_path, Keep(reports=30, datasets=30)) as made:
+    async with house(tmp_path, RetentionPeriods(reports=30, datasets=30)) as made:
         await made.dataset("old", 40)
         await made.report(1, 40)
 
@@ -238,7 +240,7 @@ async def test_a_store_that_is_away_costs_a_line_and_the_rest_is_deleted_the_nex
         for part in ("erase",):
             monkeypatch.setattr(made.results, part, away)
         await made.retention.expire()
-        assert "could not all be deleted, which is tried again: away" in caplog.text
+        assert "could not all be deleted, which is retried: away" in caplog.text
         assert (await made.there())[1] == []
         monkeypatch.undo()
         await made.retention.expire()

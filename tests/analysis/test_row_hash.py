@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 
-from cqox.analysis.row_hash import row_keys
+from cqox.analysis.row_hash import row_hashes
 
 ROLES = {"y": "y", "treatment": "w", "covariates": ("a", "b")}
 FRAME = pl.DataFrame({"y": [1.5, 2.0, None], "w": ["x", "y", "x"], "a": [1, 2, 3], "b": [0.0, -0.0, 7.5]})
@@ -10,41 +10,41 @@ PINNED = [13006755638549052313, 2916446384607985523, 13038881886242824266]
 
 def test_keys_are_the_same_today_and_tomorrow() -> None:
     # Written down once: a change of any library, or of ours, that moves a fold must be seen.
-    assert row_keys(FRAME, ROLES).tolist() == PINNED
+    assert row_hashes(FRAME, ROLES).tolist() == PINNED
 
 
 def test_keys_follow_their_rows_in_any_order() -> None:
     order = [2, 0, 1]
-    np.testing.assert_array_equal(row_keys(FRAME[order], ROLES), row_keys(FRAME, ROLES)[order])
+    np.testing.assert_array_equal(row_hashes(FRAME[order], ROLES), row_hashes(FRAME, ROLES)[order])
 
 
 def test_names_order_and_number_types_of_columns_do_not_matter() -> None:
     renamed = FRAME.rename({"y": "結果", "w": "処置", "a": "甲", "b": "乙"}).select("乙", "甲", "処置", "結果")
     floats = renamed.with_columns(pl.col("甲").cast(pl.Float64))
     roles = {"y": "結果", "treatment": "処置", "covariates": ("乙", "甲")}
-    np.testing.assert_array_equal(row_keys(floats, roles), row_keys(FRAME, ROLES))
+    np.testing.assert_array_equal(row_hashes(floats, roles), row_hashes(FRAME, ROLES))
 
 
 def test_zero_has_one_key_whatever_its_sign() -> None:
     frame = pl.DataFrame({"y": [0.0, -0.0]})
-    keys = row_keys(frame, {"y": "y"})
+    keys = row_hashes(frame, {"y": "y"})
     assert keys[0] == keys[1]
 
 
 def test_rows_of_a_cluster_or_unit_share_a_key_and_others_do_not() -> None:
     frame = pl.DataFrame({"y": [1.0, 2.0, 3.0], "g": ["a", "a", "b"], "u": [1, 2, 2]})
-    by_cluster = row_keys(frame, {"y": "y", "cluster": ("g",), "unit_id": "u"})
+    by_cluster = row_hashes(frame, {"y": "y", "cluster": ("g",), "unit_id": "u"})
     assert by_cluster[0] == by_cluster[1] != by_cluster[2]
-    by_unit = row_keys(frame, {"y": "y", "unit_id": "u"})
+    by_unit = row_hashes(frame, {"y": "y", "unit_id": "u"})
     assert by_unit[0] != by_unit[1] == by_unit[2]
 
 
 def test_distinct_rows_have_distinct_keys() -> None:
     frame = pl.DataFrame({"y": np.random.default_rng(0).normal(size=20_000)})
-    assert len(set(row_keys(frame, {"y": "y"}).tolist())) == 20_000
+    assert len(set(row_hashes(frame, {"y": "y"}).tolist())) == 20_000
 
 
 def test_a_covariate_that_repeats_another_or_never_varies_moves_no_fold() -> None:
     more = FRAME.with_columns(twice=pl.col("a") * 2 + 1, same=pl.lit(4))
     roles = {**ROLES, "covariates": ("a", "b", "twice", "same")}
-    np.testing.assert_array_equal(row_keys(more, roles), row_keys(FRAME, ROLES))
+    np.testing.assert_array_equal(row_hashes(more, roles), row_hashes(FRAME, ROLES))

@@ -33,7 +33,7 @@ def infinite(tmp_path: Path) -> Path:
 
 
 def test_a_mapped_column_that_holds_infinity_is_refused_by_name_and_others_do_no_harm(infinite: Path) -> None:
-    with pytest.raises(UnusableData, match="'x' says infinity in 2 rows"):
+    with pytest.raises(UnusableData, match="'x' has infinite values in 2 rows"):
         run(infinite, {"y": "y", "treatment": "w", "covariates": ["x"]})
     finished, _ = run(infinite, {"y": "y", "treatment": "w"})
     assert finished.rows_used == 5
@@ -42,7 +42,7 @@ def test_a_mapped_column_that_holds_infinity_is_refused_by_name_and_others_do_no
 def run(table: Path, mapping: dict[str, object], **options: object):
     told: list[dict[str, object]] = []
     request = parse_model(AnalyzeRequest, {"dataset_id": "t", "mapping": mapping, "options": options})
-    return analyze(table, request, threads=1, tell=told.append), told
+    return analyze(table, request, threads=1, on_step=told.append), told
 
 
 def test_a_report_holds_json_values_alone_and_one_estimate_for_each_estimator(table: Path) -> None:
@@ -106,7 +106,7 @@ def test_rows_of_weight_0_are_no_missing_data(tmp_path: Path) -> None:
     finished, _ = run(kept(tmp_path, lines), {"y": "y", "treatment": "w", "weights": "s"})
     assert finished.report["gates"]["missingness"]["status"] == "pass"
     assert finished.rows_used == 40
-    assert "60 rows have weight 0 and are left out." in finished.report["notes"]
+    assert "60 rows have weight 0 and are excluded." in finished.report["notes"]
 
 
 def test_a_column_that_is_constant_within_units_is_not_named_as_a_covariate_of_a_panel(tmp_path: Path) -> None:
@@ -117,9 +117,9 @@ def test_a_column_that_is_constant_within_units_is_not_named_as_a_covariate_of_a
             lines.append(f"{unit},{t},{int(t >= start)},{start},{unit * 7 % 11 + t},{(unit * 13 + t * 29) % 17 / 3}")
     table = kept(tmp_path, lines)
     panel, _ = run(table, {"y": "y", "treatment": "w", "unit_id": "id", "time": "t"})
-    (hint,) = [note for note in panel.report["notes"] if "could be" in note]
-    assert "start" not in hint.partition("could be")[0]
-    assert "age" in hint.partition("could be")[0]
+    (hint,) = [note for note in panel.report["notes"] if "Candidate covariates" in note]
+    assert "start" not in hint.partition("Candidate covariates")[2].partition(";")[0]
+    assert "age" in hint.partition("Candidate covariates")[2].partition(";")[0]
 
 
 def test_what_is_left_out_of_the_covariates_is_named_with_the_reason_whether_hinted_at_or_asked_for(
@@ -132,8 +132,8 @@ def test_what_is_left_out_of_the_covariates_is_named_with_the_reason_whether_hin
         lines.append(f"{y},{int(w)},{x},{y * 1000},7")
     table = kept(tmp_path, lines)
     hinted, _ = run(table, {"y": "y", "treatment": "w"})
-    (hint,) = [note for note in hinted.report["notes"] if "could be" in note]
-    assert "adjusted for. x could be" in hint
+    (hint,) = [note for note in hinted.report["notes"] if "Candidate covariates" in note]
+    assert "adjusted for. Candidate covariates: x;" in hint
     left = [note for note in hinted.report["notes"] if note.startswith("Not suggested as covariates")]
     assert [note.rpartition(": ")[2] for note in left] == ["flat.", "again (correlation 1)."]
     asked, _ = run(table, {"y": "y", "treatment": "w"}, covariates="auto")
@@ -300,7 +300,7 @@ def test_an_estimate_that_overflows_has_failed_and_the_others_stand(
     json.dumps([finished.report, finished.specs, told], allow_nan=False)
     statuses = {estimate["name"]: estimate["status"] for estimate in finished.report["estimates"]}
     assert (statuses["ols_adjustment"], statuses["aipw"]) == ("failed", "ok")
-    assert any(error.startswith("ols_adjustment: Its computation left") for error in finished.report["errors"])
+    assert any(error.startswith("ols_adjustment: Its computation exceeded") for error in finished.report["errors"])
 
 
 def test_what_is_not_finite_anywhere_in_a_report_is_null_and_a_warning_names_it(
@@ -315,4 +315,4 @@ def test_what_is_not_finite_anywhere_in_a_report_is_null_and_a_warning_names_it(
     finished, _ = run(table, {"y": "y", "treatment": "w"})
     json.dumps([finished.report, finished.specs], allow_nan=False)
     assert finished.report["diagnostics"]["outcome"] == {"sd": None, "mean": 1.0}
-    assert "Not finite, and null for it: diagnostics.outcome.sd." in finished.report["warnings"]
+    assert "Not finite, replaced by null: diagnostics.outcome.sd." in finished.report["warnings"]

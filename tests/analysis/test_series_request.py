@@ -27,7 +27,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(table: Path, mapping: dict[str, object], **options: object) -> Finished:
     body = {"dataset_id": "t", "mapping": {"y": "sales", **mapping}, "options": options}
-    finished = analyze(table, parse_model(AnalyzeRequest, body), threads=1, tell=lambda _: None)
+    finished = analyze(table, parse_model(AnalyzeRequest, body), threads=1, on_step=lambda _: None)
     json.dumps([finished.report, finished.specs], allow_nan=False)
     return finished
 

@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping
 import anyio
 import pytest
 
-from cqox.analysis.single_flight import Flights, Underway, fresh
+from cqox.analysis.single_flight import SingleFlight, Waiters, fresh
 from cqox.errors import BulkheadFull, InvalidRequest
 from cqox.tasks import open_task_group
 
@@ -19,9 +19,9 @@ class Computation:
         self.finish = anyio.Event()
         self.failure: Exception | None = None
 
-    async def __call__(self, underway: Underway) -> int:
+    async def __call__(self, waiters: Waiters) -> int:
         self.runs += 1
-        underway.tell({"step": "started"})
+        waiters.report({"step": "started"})
         try:
             await self.finish.wait()
         except anyio.get_cancelled_exc_class():
@@ -29,18 +29,18 @@ class Computation:
             raise
         if self.failure is not None:
             raise self.failure
-        underway.tell({"step": "ended"})
+        waiters.report({"step": "ended"})
         return 42
 
 
 async def test_many_that_ask_at_once_share_one_run() -> None:
     computation, answers = Computation(), list[tuple[int, bool]]()
 
-    async def ask(flights: Flights[int]) -> None:
+    async def ask(flights: SingleFlight[int]) -> None:
         answers.append(await flights.join("k", computation))
 
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
         async with open_task_group() as requests:
             for _ in range(20):
                 requests.start_soon(ask, flights)
@@ -55,14 +55,14 @@ async def test_other_keys_fly_on_their_own_and_a_key_flies_again_after_landing()
     computation = Computation()
     computation.finish.set()
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
         for key in ("a", "b", "a"):
             assert await flights.join(key, computation) == (42, True)
     assert computation.runs == 3
 
 
 async def ask_within(
-    scope: anyio.CancelScope, flights: Flights[int], computation: Computation, answers: list[int]
+    scope: anyio.CancelScope, flights: SingleFlight[int], computation: Computation, answers: list[int]
 ) -> None:
     with scope:
         answers.append((await flights.join("k", computation, deadline=scope.deadline))[0])
@@ -72,7 +72,7 @@ async def test_the_first_to_ask_may_leave_and_the_others_still_get_the_value() -
     computation, answers = Computation(), list[int]()
     first, second = anyio.CancelScope(), anyio.CancelScope()
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
         async with open_task_group() as requests:
             for scope in (first, second):
                 requests.start_soon(ask_within, scope, flights, computation, answers)
@@ -88,7 +88,7 @@ async def test_the_first_to_ask_may_leave_and_the_others_still_get_the_value() -
 async def test_the_last_to_leave_ends_the_computation_and_the_next_starts_anew() -> None:
     computation = Computation()
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
         with anyio.move_on_after(0.01):
             await flights.join("k", computation)
         await anyio.wait_all_tasks_blocked()
@@ -101,7 +101,7 @@ async def test_the_last_to_leave_ends_the_computation_and_the_next_starts_anew()
 async def test_who_comes_while_the_last_one_leaves_does_not_board_the_ending_flight() -> None:
     computation = Computation()
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
         async with open_task_group() as requests:
             requests.start_soon(flights.join, "k", computation)
             await anyio.wait_all_tasks_blocked()
@@ -115,7 +115,7 @@ async def test_who_comes_while_a_flight_whose_time_is_over_winds_down_gets_one_o
     ending, ended, left = anyio.Event(), anyio.Event(), anyio.CancelScope()
     computation, answers = Computation(), list[tuple[int, bool]]()
 
-    async def slow_to_end(underway: Underway) -> int:
+    async def slow_to_end(waiters: Waiters) -> int:
         try:
             await anyio.sleep_forever()
         finally:
@@ -125,7 +125,7 @@ async def test_who_comes_while_a_flight_whose_time_is_over_winds_down_gets_one_o
         raise AssertionError
 
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
 
         async def late() -> None:
             with left:
@@ -153,7 +153,7 @@ async def test_who_comes_while_a_flight_whose_time_is_over_winds_down_gets_one_o
 async def test_the_flight_runs_under_the_longest_deadline_of_those_who_wait_now() -> None:
     computation = Computation()
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
         now = anyio.current_time()
         short, long = anyio.CancelScope(deadline=now + 100), anyio.CancelScope(deadline=now + 500)
         async with open_task_group() as requests:
@@ -177,7 +177,7 @@ async def test_each_waiter_gets_an_exception_object_of_its_own() -> None:
     computation.failure = InvalidRequest("no", field="f", choices=["a"])
 
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
 
         async def ask() -> None:
             try:
@@ -199,14 +199,14 @@ async def test_every_waiter_is_told_every_step_however_late_it_joined() -> None:
     computation = Computation()
     told: list[list[str]] = [[], []]
 
-    def telling(number: int) -> Callable[[Mapping[str, object]], None]:
+    def recording(number: int) -> Callable[[Mapping[str, object]], None]:
         return lambda step: told[number].append(str(step["step"]))
 
     async with open_task_group() as app:
-        flights = Flights[int](app)
+        flights = SingleFlight[int](app)
 
         async def ask(number: int) -> None:
-            await flights.join("k", computation, tell=telling(number))
+            await flights.join("k", computation, on_step=recording(number))
 
         async with open_task_group() as requests:
             requests.start_soon(ask, 0)

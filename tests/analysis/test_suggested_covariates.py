@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cqox.analysis.suggested_covariates import Candidates, covariate_candidates, without_repeats
+from cqox.analysis.suggested_covariates import Candidates, covariate_candidates, drop_redundant_covariates
 from cqox.contract import RoleMapping
 from cqox.datasets import Limits, ReadOptions, Table, infer_roles, read_table, write_parquet
 
@@ -47,7 +47,7 @@ def test_the_outcome_in_other_units_is_no_covariate_and_says_what_it_was_told_by
     candidates = found(tmp_path, {**BASE, "again": values})
     assert candidates.names == ("x",)
     ((reason, columns),) = candidates.excluded.items()
-    assert reason.startswith("so near the outcome 'y'")
+    assert reason.startswith("redundant with the outcome 'y'")
     assert columns == [f"again ({shown})"]
 
 
@@ -63,7 +63,7 @@ def test_the_treatment_once_more_is_no_covariate(tmp_path: Path, values: Sequenc
     candidates = found(tmp_path, {**BASE, "again": values})
     assert candidates.names == ("x",)
     assert candidates.excluded == {
-        "so near the treatment 'w' that the two cannot be told apart": [f"again ({shown})"],
+        "redundant with the treatment 'w'": [f"again ({shown})"],
     }
 
 
@@ -82,7 +82,7 @@ def test_gaps_hide_no_repetition_and_a_few_rows_prove_none(tmp_path: Path) -> No
 
 def test_a_constant_is_named_as_one(tmp_path: Path) -> None:
     candidates = found(tmp_path, {**BASE, "flat": [7] * N})
-    assert candidates.notes("taken") == ["Not taken as covariates, the same in every row: flat."]
+    assert candidates.notes("taken") == ["Not taken as covariates, constant: flat."]
 
 
 def panel(units: int = 30, periods: int = 6) -> dict[str, list[object]]:
@@ -119,16 +119,14 @@ def test_a_treatment_that_follows_from_the_cohort_is_no_covariate(tmp_path: Path
     roles: RoleMapping = {"y": "y", "unit_id": "id", "time": "t", "cohort": "start"}
     candidates = found(tmp_path, columns, roles)
     assert candidates.names == ("age",)
-    assert candidates.excluded["so near the treatment 't >= start' that the two cannot be told apart"] == [
-        "since (correlation 1)"
-    ]
+    assert candidates.excluded["redundant with the treatment 't >= start'"] == ["since (correlation 1)"]
 
 
 def test_the_side_of_the_cutoff_is_no_covariate(tmp_path: Path) -> None:
     columns = {"score": X, "above": (X >= 0.5).astype(int), "x2": X[::-1], "y": Y}
     candidates = found(tmp_path, columns, {"y": "y", "running": "score", "cutoff": 0.5})
     assert candidates.names == ("x2",)
-    assert candidates.excluded == {"which tell the side of the cutoff of 'score'": ["above (correlation 1)"]}
+    assert candidates.excluded == {"equivalent to the side of the cutoff of 'score'": ["above (correlation 1)"]}
 
 
 def test_many_columns_are_read_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +143,7 @@ def test_covariates_that_are_mapped_leave_nothing_to_suggest(tmp_path: Path) -> 
 
 def test_a_guess_at_the_roles_maps_no_covariate_that_repeats_its_outcome(tmp_path: Path) -> None:
     path, table = kept(tmp_path, {**BASE, "again": 2 * Y, "flat": [7] * N})
-    guess = without_repeats(path, table.columns, infer_roles(table.columns))
+    guess = drop_redundant_covariates(path, table.columns, infer_roles(table.columns))
     assert guess.mapping == {"y": "y", "treatment": "w", "covariates": ("x",)}
     assert "again (correlation 1)" in guess.notes[-1]
     assert sum("flat" in note for note in guess.notes) == 1

@@ -58,7 +58,7 @@ def test_infinity_means_never_treated() -> None:
 
 
 def test_other_words_of_a_cohort_are_named() -> None:
-    with pytest.raises(InvalidRequest, match=r"it holds 'soon'\. Leave those cells empty") as caught:
+    with pytest.raises(InvalidRequest, match=r"it contains 'soon'\. Leave those cells empty") as caught:
         made([2003, 2004, 2005], ["2004", "soon"])
     assert caught.value.field == "mapping.cohort"
     with pytest.raises(InvalidRequest, match="words"):
@@ -101,7 +101,7 @@ def test_what_says_never_beside_months_is_kept(never: object) -> None:
 
 
 def test_a_cohort_that_is_no_month_beside_months_is_named() -> None:
-    with pytest.raises(InvalidRequest, match="'first' holds 200313, and 't' holds months such as 200402"):
+    with pytest.raises(InvalidRequest, match="'first' contains 200313, and 't' contains months such as 200402"):
         made(YEAR_ENDS, [200313, 0])
 
 
@@ -151,7 +151,7 @@ def test_scales_are_compared_as_they_are_read() -> None:
 
 @pytest.mark.parametrize("start", [0, -1])
 def test_a_start_that_may_say_never_too_is_refused_by_name(start: int) -> None:
-    with pytest.raises(InvalidRequest, match=f"'first' holds {start}: 0 and less say that a unit is never treated"):
+    with pytest.raises(InvalidRequest, match=f"'first' contains {start}: 0 and less mean that a unit is never treated"):
         made([-2, -1, 0, 1], [start, None])
 
 

@@ -22,8 +22,7 @@ def test_a_role_without_a_use_is_told_of_by_an_estimator_of_the_design_in_use() 
     lacking = gave("lin_interacted", "It needs the role 'treatment'.")
     (note,) = told(roles, lacking, gave("ope_ips"), gave("ope_dr", "It needs one column for each action."))
     assert note == (
-        "Nothing was computed that is made for the design of 'covariates': ope_dr was not computed. It needs one "
-        "column for each action."
+        "No estimate uses the design of 'covariates': ope_dr was not computed. It needs one column for each action."
     )
 
 
@@ -32,7 +31,7 @@ def test_the_estimator_that_needs_most_of_them_and_lacks_least_says_why() -> Non
     estimates = (gave("rd_fuzzy", "It needs a treatment."), gave("rd_local_linear", "No row is above 99."))
     notes = told(roles, *estimates)
     assert notes == [
-        "Nothing was computed that is made for the design of 'y', 'running' and 'cutoff': "
+        "No estimate uses the design of 'y', 'running' and 'cutoff': "
         "rd_local_linear was not computed. No row is above 99."
     ]
 

@@ -129,7 +129,7 @@ def report_of(name: str) -> dict[str, object]:
         frame.write_csv(source)
         write_parquet(read_table(source, name="t", limits=Limits(), options=ReadOptions()), target)
         request = parse_model(AnalyzeRequest, {"dataset_id": "t", "mapping": mapping, "options": options})
-        finished = analyze(target, request, threads=1, tell=lambda _: None)
+        finished = analyze(target, request, threads=1, on_step=lambda _: None)
     report = json.loads(json.dumps(finished.report, allow_nan=False))
     return {key: _facts(value) for key, value in report.items() if key not in _NOT_NUMBERS}
 

@@ -184,7 +184,7 @@ async def test_under_load_no_task_of_the_application_is_without_a_span(
     assert len(instrument.seen) >= 60
     wanted = {"request body", "event loop lag"}
     if service == "engine":
-        wanted |= {"computation", "job", "prolong the turn", "tend the jobs"}
+        wanted |= {"computation", "job", "renew the computation lease", "maintain the job leases"}
     assert wanted < set(instrument.seen)
     assert instrument.without == []
 

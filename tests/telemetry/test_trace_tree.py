@@ -224,8 +224,9 @@ def test_what_an_engine_does_all_the_time_makes_no_endless_trace(services: Servi
     services.environment |= {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{receiver.http_url}/v1/traces"}
     services.start("engine")
     services.wait_ready("engine")
-    received = receiver.wait_for(lambda received: any(span.name == "tend the jobs once" for span in received.spans))
-    once = next(span for span in received.spans if span.name == "tend the jobs once")
+    name = "maintain the job leases once"
+    received = receiver.wait_for(lambda received: any(span.name == name for span in received.spans))
+    once = next(span for span in received.spans if span.name == name)
     assert once.parent_id == ""
     assert "UPDATE" in {span.name for span in received.spans if span.parent_id == once.span_id}
 

@@ -1,4 +1,4 @@
-"""Worker processes: killable, warm, bounded, one task at a time."""
+"""Worker processes: warm, killable, with resource limits, one task at a time."""
 
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.pool import WorkerPool

@@ -1,7 +1,7 @@
-"""What a worker process runs: read a task, do it, answer, again; until its parent is gone.
+"""Main loop of a worker process: read a task, run it, answer; until the parent exits.
 
 Started by `cqox.analysis.workers.process` as `python -m cqox.analysis.workers.child SOCKET LIFELINE LIMITS WORK`, where
-WORK names a module with `warm()` and `perform(name, arguments, tell, check)`.
+WORK names a module with `warm()` and `perform(name, arguments, on_step, check)`.
 """
 
 import errno
@@ -34,24 +34,24 @@ _logger = logging.getLogger("cqox.analysis.workers")
 
 
 class Work(Protocol):
-    """The module that holds the tasks."""
+    """Interface of the module of tasks."""
 
     def warm(self) -> None:
-        """Load what the first task would otherwise wait for."""
+        """Load everything that the first task would otherwise wait for."""
         ...
 
     def perform(
-        self, name: str, arguments: object, tell: Callable[[dict[str, object]], None], check: Callable[[], None]
+        self, name: str, arguments: object, on_step: Callable[[dict[str, object]], None], check: Callable[[], None]
     ) -> tuple[dict[str, object], bytes]:
-        """Return what the task of this name comes to: JSON values, and bytes beside them.
+        """Run the task of this name and return its result: JSON values, and binary data.
 
-        It calls `check` wherever it may be abandoned, and lets pass what that raises.
+        It calls `check` at cancellation points, and lets its exceptions propagate.
         """
         ...
 
 
 class _WarnedOnce(logging.Filter):
-    """Lets every warning of Python through once, in one line: what a library warns of is told for each computation."""
+    """Passes each Python warning once, in one line; libraries repeat it for every computation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class _WarnedOnce(logging.Filter):
 
 
 def _log_warnings() -> None:
-    """Have warnings take the road of the log instead of going to standard error as they are."""
+    """Route Python warnings to the log instead of standard error."""
     logging.captureWarnings(True)
     warnings.formatwarning = _in_one_line
     logging.getLogger("py.warnings").addFilter(_WarnedOnce())
@@ -80,7 +80,7 @@ def _in_one_line(
 
 
 class _LogFrames(logging.Handler):
-    """Hands log records to the parent, which knows where logs go."""
+    """Sends log records to the parent, which has the configured handlers."""
 
     def __init__(self, link: Link) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _LogFrames(logging.Handler):
 
 
 def main(arguments: list[str]) -> None:
-    """Serve tasks until the parent closes the socket or dies."""
+    """Serve tasks until the parent closes the socket or exits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     show("start")
     handle, lifeline = (int(argument) for argument in arguments[:2])
@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[log])
     _log_warnings()
 
-    work: Work = importlib.import_module(arguments[3])  # numerics load here, ahead of need
+    work: Work = importlib.import_module(arguments[3])  # loads the numerics before the first task
     work.warm()
     limit_memory(limits)
     show("idle")
@@ -116,7 +116,7 @@ def main(arguments: list[str]) -> None:
         show(str(task.body["name"]))
         limit_cpu(limits)
         answer = _answer(work, task, link)
-        # Before the answer, upon which the next task may come at once.
+        # Before the answer: the next task may arrive immediately after it.
         show("idle")
         link.send(answer)
 
@@ -139,21 +139,21 @@ def _answer(work: Work, task: Frame, link: Link) -> bytes:
     except TaskCancelled:
         return encode(Frame(kind="cancelled", job=task.job))
     except InputError as error:
-        told: dict[str, object] = {"detail": error.detail, "field": error.field, "choices": list(error.choices)}
+        details: dict[str, object] = {"detail": error.detail, "field": error.field, "choices": list(error.choices)}
         name = type(error).__name__
     except MemoryError:
-        told, name = {"detail": "out of memory"}, "MemoryError"
+        details, name = {"detail": "out of memory"}, "MemoryError"
     except OSError as error:
         if error.errno == errno.EFBIG:
-            told, name = {"detail": "file too large"}, "FileTooLarge"
+            details, name = {"detail": "file too large"}, "FileTooLarge"
         elif is_disk_fault(error):
             fault = unavailable(error)
-            told, name = {"detail": str(fault)}, type(fault).__name__
+            details, name = {"detail": str(fault)}, type(fault).__name__
         else:
-            told, name = _unforeseen(error)
-    except Exception as error:  # noqa: BLE001 - the supervised root of the process: the parent is told, and goes on
-        told, name = _unforeseen(error)
-    return encode(Frame(kind="error", job=task.job, body={"error": name, **told}))
+            details, name = _unforeseen(error)
+    except Exception as error:  # noqa: BLE001 - the supervised root of the process: the error is sent to the parent
+        details, name = _unforeseen(error)
+    return encode(Frame(kind="error", job=task.job, body={"error": name, **details}))
 
 
 def _unforeseen(error: Exception) -> tuple[dict[str, object], str]:
@@ -161,14 +161,14 @@ def _unforeseen(error: Exception) -> tuple[dict[str, object], str]:
 
 
 def _encoded(frame: Frame) -> bytes:
-    """The frame as bytes. What a task should not have told, NaN or an infinity, is null, and the log says so."""
+    """Encode the frame; replace NaN and infinities, a fault of the task, by null and log them."""
     try:
         return encode(frame)
     except ValueError:
         body, paths = finite(frame.body)
         if not paths or not isinstance(body, dict):
             raise
-        _logger.warning("A %s held numbers that are not finite, null for it: %s.", frame.kind, named(paths))
+        _logger.warning("A %s contained numbers that are not finite, replaced by null: %s.", frame.kind, named(paths))
         return encode(replace(frame, body=body))
 
 

@@ -1,7 +1,7 @@
-"""What a worker process gives up before it reads the first byte that a stranger sent.
+"""Confinement of a worker process before it reads untrusted data.
 
-Called in the process itself while it has one thread: threads inherit all of it. What the kernel does not have, or what
-a container forbids, is left out; the engine's log says what is in force.
+Called in the process itself while it has one thread: threads inherit all of it. Restrictions that the kernel or the
+container does not support are skipped; the engine's log lists those in force.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ __all__ = ["confine", "limit_cpu", "limit_memory", "show"]
 _PR_SET_NAME, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 15, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION = 0x20080522
-# Of root's: to read and write files of other owners, which its data may be.
+# Kept of root's capabilities: access to files of other owners, which the data sets may be.
 _CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3
 _FILES = 512
 _INSTRUCTION_BYTES = 8
@@ -29,10 +29,10 @@ class _Program(ctypes.Structure):
 
 
 def confine(limits: ProcessLimits) -> list[str]:
-    """Give up what computing does not need; return the names of what is in force.
+    """Drop privileges that computing does not need; return the names of the restrictions in force.
 
-    They are `no-new-privileges`, `no-network`, `no-capabilities` and `no-dumps`. A worker without network can start no
-    process and touch no other process either.
+    They are `no-new-privileges`, `no-network`, `no-capabilities` and `no-dumps`. A worker without network can neither
+    start processes nor access others.
     """
     _bound(resource.RLIMIT_CORE, 0)
     _bound(resource.RLIMIT_NOFILE, _FILES)
@@ -49,7 +49,7 @@ def confine(limits: ProcessLimits) -> list[str]:
 
 
 def limit_cpu(limits: ProcessLimits) -> None:
-    """Have the kernel end the process once the task that begins now has used the CPU time of one task."""
+    """Set the CPU limit to the time used so far plus the CPU time of one task."""
     if limits.cpu_seconds > 0:
         used = resource.getrusage(resource.RUSAGE_SELF)
         most = int(used.ru_utime + used.ru_stime) + 1 + limits.cpu_seconds
@@ -58,9 +58,9 @@ def limit_cpu(limits: ProcessLimits) -> None:
 
 
 def limit_memory(limits: ProcessLimits) -> None:
-    """Bound what the process may use from now on."""
-    # RLIMIT_DATA counts what can be written to. RLIMIT_AS would also count address space that is only reserved, of
-    # which the JavaScript engine that draws figures takes gigabytes.
+    """Limit the memory that the process may use from now on."""
+    # RLIMIT_DATA counts writable memory. RLIMIT_AS would also count reserved address space, of which the JavaScript
+    # engine that renders figures reserves gigabytes.
     if limits.memory_bytes <= 0:
         return
     with open("/proc/self/status", encoding="ascii") as status:
@@ -69,7 +69,7 @@ def limit_memory(limits: ProcessLimits) -> None:
 
 
 def show(state: str) -> None:
-    """Name the process, for `ps` and `top`: an operator sees which worker computes, and which only starts."""
+    """Set the process title, for `ps` and `top`: it shows which worker computes and which is starting."""
     ctypes.CDLL(None).prctl(_PR_SET_NAME, f"cqox:{state}".encode(errors="replace"), 0, 0, 0)
 
 
@@ -95,7 +95,7 @@ def _refuse_privileges(library: ctypes.CDLL) -> bool:
 
 def _filter_system_calls(library: ctypes.CDLL) -> bool:
     machine = os.uname().machine
-    # A 32-bit Python on a 64-bit kernel has other numbers.
+    # A 32-bit Python on a 64-bit kernel uses other system call numbers.
     if machine not in ARCHITECTURES or ctypes.sizeof(ctypes.c_void_p) != 8:
         return False
     code = seccomp_filter(machine, os.getpid())

@@ -1,7 +1,6 @@
-"""What a worker process gets of the engine's environment: what names places, languages and numeric libraries.
+"""Environment of a worker process: only variables of paths, locales and numeric libraries.
 
-Everything else stays behind. The engine's settings hold passwords and tokens, and a worker reads bytes that strangers
-sent.
+The engine's settings contain passwords and tokens, and a worker reads untrusted data.
 """
 
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 __all__ = ["worker_environment"]
 
 _NAMES = frozenset({"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "TMPDIR", "TZ", "TZDIR"})
-# Of the interpreter, of coverage measurement and of a clock that tests set; of the C library, BLAS and the data frames.
+# Of the interpreter, coverage measurement and a test clock; of the C library, BLAS and polars.
 _PREFIXES = (
     "PYTHON", "LC_", "COVERAGE_", "FAKETIME", "FONTCONFIG_", "MALLOC_", "GLIBC_TUNABLES", "OPENBLAS_", "OMP_", "GOMP_",
     "MKL_", "BLIS_", "NPY_", "NUMEXPR_", "POLARS_", "RAYON_", "RUST_", "_RJEM_MALLOC_CONF", "XDG_CACHE_HOME",
@@ -20,8 +19,8 @@ def worker_environment(environ: Mapping[str, str], *, threads: int) -> dict[str,
     """Return the environment of a worker process.
 
     Args:
-        environ: the engine's.
-        threads: threads for its row passes and for reading tables.
+        environ: environment of the engine.
+        threads: threads for row passes and for reading tables.
     """
     kept = {name: value for name, value in environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
     return {

@@ -1,4 +1,4 @@
-"""How much one worker process may use."""
+"""Resource limits of one worker process."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,12 +8,12 @@ __all__ = ["ProcessLimits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessLimits:
-    """Bounds that the kernel holds a worker process to; 0 means that there is none.
+    """Kernel limits of a worker process; 0 for none.
 
     Attributes:
-        memory_bytes: what it may use beyond its own code.
+        memory_bytes: memory in addition to its own code.
         cpu_seconds: CPU time of one task. A backstop for an engine that cannot end a task itself.
-        file_bytes: the largest file that it may write.
+        file_bytes: maximum size of a file that it writes.
     """
 
     memory_bytes: int = 0
@@ -21,11 +21,11 @@ class ProcessLimits:
     file_bytes: int = 0
 
     def to_argument(self) -> str:
-        """Return the limits as one word of a command line."""
+        """Serialise the limits as one command-line argument."""
         return f"{self.memory_bytes},{self.cpu_seconds},{self.file_bytes}"
 
     @classmethod
     def from_argument(cls, word: str) -> Self:
-        """Return the limits that `to_argument` wrote."""
+        """Parse the limits from an argument of `to_argument`."""
         memory_bytes, cpu_seconds, file_bytes = (int(number) for number in word.split(","))
         return cls(memory_bytes=memory_bytes, cpu_seconds=cpu_seconds, file_bytes=file_bytes)

@@ -1,4 +1,4 @@
-"""The worker's end of its private socket: frames in, frames out, blocking."""
+"""Worker side of the private socket: blocking frames in and out."""
 
 import socket
 import threading
@@ -13,11 +13,11 @@ _RECEIVE_BYTES = 256 * 1024
 
 
 class TaskCancelled(BaseException):
-    """The engine no longer wants the task; no part of the task may take this for a failure of its own."""
+    """The engine has abandoned the task; no part of the task may handle this as an error of its own."""
 
 
 class Link:
-    """The private socket to the parent."""
+    """Private socket to the parent."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -26,16 +26,16 @@ class Link:
         self._whole = threading.Lock()
 
     def send(self, message: bytes) -> None:
-        """Send an encoded frame, not mixed with those of other threads."""
+        """Send an encoded frame atomically with respect to other threads."""
         with self._whole:
             self._connection.sendall(message)
 
     def tasks(self) -> Iterator[Frame]:
-        """Yield each task, until the parent closes the socket."""
+        """Yield each task until the parent closes the socket."""
         while True:
             while self._frames:
                 frame = self._frames.popleft()
-                # The cancellation of a task that had answered already comes when it is of no use any more.
+                # A cancellation that arrives after the answer has no effect.
                 if frame.kind == "task":
                     yield frame
             data = self._connection.recv(_RECEIVE_BYTES)
@@ -44,7 +44,7 @@ class Link:
             self._frames.extend(self._decoder.feed(data))
 
     def raise_if_cancelled(self, job: int) -> None:
-        """Return at once unless the parent has cancelled this job.
+        """Raise if the parent has cancelled this job.
 
         Raises:
             TaskCancelled: it has.

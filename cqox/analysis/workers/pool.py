@@ -1,10 +1,10 @@
-"""A bounded set of warm worker processes.
+"""Bounded pool of warm worker processes.
 
-Every slot has one task that keeps a process alive in it: start, wait until it ends, start again. A caller takes an idle
-process, in the order of the calls, runs one task on it, and gives it back.
+Every slot has one supervising task: start a process, wait until it exits, restart it. A caller acquires an idle
+process, in FIFO order, runs one task on it, and returns it.
 
-A caller that is cancelled leaves its task behind. Most tasks notice that within milliseconds and end by themselves, so
-that a storm of cancellations costs no processes; the process of one that does not is killed.
+A cancelled caller leaves its task behind. Most tasks notice that within milliseconds and end by themselves, so that
+many cancellations cost no processes; the process of a task that does not is killed.
 """
 
 import logging
@@ -30,7 +30,7 @@ _FAILURES_TO_GIVE_UP = 3
 _MAX_PAUSE_SECONDS = 5.0
 _UNLIMITED = ProcessLimits()
 GRACE_SECONDS = 0.06
-"""How much CPU time an abandoned task may use before its process is killed."""
+"""CPU time that an abandoned task may use before its process is killed, in seconds."""
 
 
 class _Claim:
@@ -51,10 +51,10 @@ class WorkerPool:
     """Processes that run named tasks, at most `size` at a time.
 
     Args:
-        work: the module that holds the tasks, see `cqox.analysis.workers.child.Work`.
-        size: how many tasks may run at once.
-        spares: warm processes beyond that, so that a killed one is replaced at once.
-        limits: how much one process may use.
+        work: module of the tasks, see `cqox.analysis.workers.child.Work`.
+        size: maximum number of concurrent tasks.
+        spares: additional warm processes, so that a killed one is replaced at once.
+        limits: resource limits of one process.
         threads: threads of one process.
     """
 
@@ -70,13 +70,13 @@ class WorkerPool:
         self._limits = limits
         self._threads = threads
         self._running = anyio.CapacityLimiter(size)
-        # All at once they would take the CPU from each other, and the first would be warm as late as the last.
+        # Concurrent starts would compete for the CPU, and delay the first warm process.
         self._starting = anyio.CapacityLimiter(max(1, (os.process_cpu_count() or 1) // 2))
         self._idle: deque[WorkerProcess] = deque()
         self._claims: deque[_Claim] = deque()
         self._warmed = anyio.Event()
         self._group: TaskGroup | None = None
-        # How many starts in a row have failed, and until when others count as failures of the same moment.
+        # Number of consecutive failed starts, and until when further failures count as the same one.
         self._failures = 0
         self._try_again_at = -math.inf
         self._confined: tuple[str, ...] | None = None
@@ -87,12 +87,12 @@ class WorkerPool:
     async def open(
         cls, *, work: str, size: int, spares: int = 1, limits: ProcessLimits = _UNLIMITED, threads: int = 1
     ) -> AsyncIterator[Self]:
-        """A pool that begins to start its processes; all of them are ended on leaving."""
+        """Open a pool that starts its processes in the background; end all of them on exit."""
         pool = cls(work=work, size=size, spares=spares, limits=limits, threads=threads)
         async with open_task_group() as group:
             pool._group = group
             for slot in range(pool._slots):
-                group.start_soon(pool._tend, name=f"worker slot {slot}")
+                group.start_soon(pool._supervise, name=f"worker slot {slot}")
             try:
                 yield pool
             finally:
@@ -100,27 +100,27 @@ class WorkerPool:
 
     @property
     def idle(self) -> int:
-        """How many processes are warm and free."""
+        """Number of warm idle processes."""
         return len(self._idle)
 
     @property
     def busy(self) -> int:
-        """How many tasks are running."""
+        """Number of running tasks."""
         return self._running.borrowed_tokens
 
     async def ready(self) -> None:
-        """Wait until a process is warm and free."""
+        """Wait until a process is warm and idle."""
         while not self._idle:
             await self._warmed.wait()
 
     async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
-        """What the task returns, see `WorkerProcess.run`. Waits for a place and a warm process first.
+        """Run a task and return its result, see `WorkerProcess.run`. Waits for a slot and a warm process first.
 
-        A cancellation leaves at once and gives the place up. A task that had begun ends by itself within
+        A cancellation returns at once and releases the slot. A task that had started ends by itself within
         `GRACE_SECONDS` of CPU time, or its process is killed.
 
         Raises:
-            WorkersUnavailable: processes do not start, so that the task was not tried.
+            WorkersUnavailable: processes do not start, so the task was not run.
         """
         async with self._running:
             worker = await self._take()
@@ -137,7 +137,7 @@ class WorkerPool:
         self._offer(worker)
 
     async def _take(self) -> WorkerProcess:
-        """The next process that is free; in the order of the calls."""
+        """Acquire the next idle process, in FIFO order."""
         join = self._claims.append
         while True:
             while self._idle:
@@ -145,7 +145,7 @@ class WorkerPool:
                 if worker.alive:
                     return worker
             if self._failures >= _FAILURES_TO_GIVE_UP:
-                raise WorkersUnavailable("Worker processes do not start; the log says why.")
+                raise WorkersUnavailable("Worker processes do not start; see the log for the reason.")
             claim = _Claim()
             join(claim)
             try:
@@ -158,11 +158,11 @@ class WorkerPool:
                 raise
             if claim.worker is not None and claim.worker.alive:
                 return claim.worker
-            # The one that was granted has died, which must not cost the place in the queue.
+            # The granted process has died: the caller keeps its place in the queue.
             join = self._claims.appendleft
 
     def _offer(self, worker: WorkerProcess) -> None:
-        """Hand a free process to whoever has waited longest, or keep it."""
+        """Grant an idle process to the caller that has waited longest, or keep it idle."""
         if not worker.alive:
             return
         if self._claims:
@@ -172,7 +172,7 @@ class WorkerPool:
         self._warmed.set()
         self._warmed = anyio.Event()
 
-    async def _tend(self) -> None:
+    async def _supervise(self) -> None:
         while True:
             async with self._starting:
                 worker, began = None, anyio.current_time()
@@ -195,10 +195,10 @@ class WorkerPool:
             self.restarts += 1
 
     def _start_failed(self, error: Exception, began: float) -> None:
-        """Count a failed start once for all that began before the pause after the last one was over.
+        """Count concurrent failed starts as one: those that began before the end of the backoff after the last one.
 
-        Processes that start at the same moment fail of the same trouble, which says nothing of whether it lasts; and
-        however many slots there are, callers learn after as many rounds that nothing starts.
+        Processes that start together fail for the same reason, which is no evidence that it persists. So callers learn
+        after the same number of rounds that no process starts, independent of the number of slots.
         """
         if began >= self._try_again_at:
             self._failures += 1
@@ -210,7 +210,7 @@ class WorkerPool:
                 self._claims.popleft().settled.set()
 
     def _say_how_confined(self, worker: WorkerProcess) -> None:
-        """Log once what workers have given up, and again where another one has given up something else."""
+        """Log the restrictions of workers once, and again if those of another worker differ."""
         if worker.confined == self._confined:
             return
         self._confined = worker.confined
@@ -218,7 +218,7 @@ class WorkerPool:
             _logger.info("Worker processes are confined: %s.", ", ".join(worker.confined))
         else:
             _logger.warning(
-                "Worker processes, which read the files of clients, are not cut off from the network and from other "
-                "processes: this system has no seccomp filters for them. In force: %s.",
+                "Worker processes, which read the files of clients, are not isolated from the network and from other "
+                "processes: this system does not support seccomp filters for them. In force: %s.",
                 ", ".join(worker.confined) or "nothing",
             )

@@ -1,4 +1,4 @@
-"""One worker process, seen from the engine."""
+"""Engine side of one worker process."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ from cqox.telemetry import TraceContext
 __all__ = ["Progress", "TaskFailed", "WorkerProcess"]
 
 type Progress = Callable[[Mapping[str, object]], None]
-"""Called in the event loop with each step that a worker reports; must not block."""
+"""Called in the event loop with each step reported by a worker; must not block."""
 
 _RECEIVE_BYTES = 256 * 1024
 _REAP_SECONDS = 1.0
@@ -39,25 +39,24 @@ _START_SECONDS = 120.0
 _MOST_TIMES_THE_CPU = 10
 _ENDS = frozenset({"result", "error", "cancelled"})
 _OUT_OF_MEMORY = (
-    "it needs more memory than one may use here. Map fewer columns, send fewer rows, or have CQOX_WORKER_MEMORY_BYTES "
-    "raised."
+    "it needs more memory than the limit. Map fewer columns, send fewer rows, or have CQOX_WORKER_MEMORY_BYTES raised."
 )
 _logger = logging.getLogger("cqox.analysis.workers")
 
 
 class TaskFailed(CqoxError):
-    """A task raised something that nobody foresaw; the trace is in the log."""
+    """A task raised an unexpected exception; the traceback is in the log."""
 
 
 class _InWorker(Exception):
-    """The traceback that a worker sent as text, for the log, which shows an exception in lines of its own."""
+    """Traceback of a worker as text, for the log, which displays an exception on separate lines."""
 
 
 class WorkerProcess:
-    """A process that does one task at a time, for as long as it lives.
+    """A process that runs one task at a time.
 
     Attributes:
-        confined: what it has given up, see `cqox.analysis.workers.confinement.confine`.
+        confined: restrictions in force, see `cqox.analysis.workers.confinement.confine`.
     """
 
     def __init__(self, process: Process, stream: UNIXSocketStream, lifeline: int, limits: ProcessLimits) -> None:
@@ -74,17 +73,17 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, *, work: str, limits: ProcessLimits, threads: int) -> Self:
-        """A process that has loaded what it needs and waits for its first task.
+        """Start a process and wait until it has loaded its modules and is ready for its first task.
 
         Args:
-            work: the module that holds its tasks, see `cqox.analysis.workers.child.Work`.
-            limits: how much it may use.
-            threads: threads for its row passes and for reading tables.
+            work: module of the tasks, see `cqox.analysis.workers.child.Work`.
+            limits: resource limits.
+            threads: threads for row passes and for reading tables.
 
         A cancellation ends the process.
 
         Raises:
-            WorkerLost: it ended before it was ready.
+            WorkerLost: it exited before it was ready.
         """
         ours, theirs = socket.socketpair()
         lifeline, held = os.pipe()
@@ -92,7 +91,7 @@ class WorkerProcess:
         handles = (theirs.fileno(), lifeline)
         command = [sys.executable, "-m", "cqox.analysis.workers.child", *map(str, handles), limits.to_argument(), work]
         try:
-            # Cut off half-way, a start would leave a process that nobody knows.
+            # Shielded: a cancelled start would leak the process.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
                     command,
@@ -103,7 +102,7 @@ class WorkerProcess:
                     start_new_session=True,
                     pass_fds=handles,
                 )
-                # The process leads a group of its own. It arms the pipe itself too, but it may be stopped before.
+                # The process leads its own group. It arms the lifeline itself too, but it may be stopped before.
                 arm(lifeline, process.pid)
         except BaseException:
             ours.close()
@@ -135,25 +134,25 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process can be given a task: it has neither ended nor been told to."""
+        """True while the process accepts tasks: it has neither exited nor been killed."""
         return not self._doomed and self._process.returncode is None
 
     @property
     def abandoned(self) -> bool:
-        """Whether the process is still at a task whose caller has left: it needs `settle`, and takes no task."""
+        """True while the process still runs a task of a cancelled caller: it needs `settle`, and accepts no task."""
         return self._abandoned is not None and self.alive
 
     async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
-        """What the task returns.
+        """Run a task and return its result.
 
-        A cancellation leaves the process `abandoned`; whatever else ends the call kills it.
+        A cancellation leaves the process `abandoned`; any other exception kills it.
 
         Raises:
-            InputError: the task refused its input; the same class and words as raised in the process.
-            LimitExceeded: it ran into its memory bound.
-            StoreUnavailable: it could not write where data sets are.
-            TaskFailed: it raised something else.
-            WorkerLost: the process ended, or answered another job.
+            InputError: the task rejected its input; the same class and message as raised in the process.
+            LimitExceeded: it exceeded its memory limit.
+            StoreUnavailable: it could not write to the data directory.
+            TaskFailed: it raised any other exception.
+            WorkerLost: the process exited, or answered another job.
         """
         with telemetry.span(f"worker {name}", {"process.pid": self.pid}) as span:
             return await self._run(name, arguments, progress, span.context if span.recording else None)
@@ -164,7 +163,7 @@ class WorkerProcess:
         self._jobs += 1
         job = self._jobs
         last: Mapping[str, object] = {}
-        # A caller that has left by now must not cost a process; nor must one that leaves in the midst of a frame.
+        # A caller cancelled before this point must not cost a process, nor one cancelled in the middle of a frame.
         await anyio.lowlevel.checkpoint_if_cancelled()
         try:
             body: dict[str, object] = {"name": name, "arguments": dict(arguments)}
@@ -194,7 +193,7 @@ class WorkerProcess:
                     self._abandoned = None
                     break
         except BaseException as error:
-            # A process that has broken a rule is nothing to go on with.
+            # A process that violates the protocol cannot be reused.
             if self._abandoned is None or not isinstance(error, anyio.get_cancelled_exc_class()):
                 self.kill()
             telemetry.unfinished(last)
@@ -202,13 +201,13 @@ class WorkerProcess:
         raise _raised(name, frame)
 
     async def settle(self, seconds: float) -> None:
-        """Have an abandoned task end by itself, and kill the process where it does not in time.
+        """Let an abandoned task end by itself, and kill the process if it does not in time.
 
-        A process that is `alive` afterwards takes tasks again. A cancellation kills it.
+        A process that is `alive` afterwards accepts tasks again. A cancellation kills it.
 
         Args:
-            seconds: how much CPU time the task may use to reach a point at which it can be left. On a machine that is
-                busy elsewhere that takes longer, but ten times as long at most.
+            seconds: CPU time that the task may use to reach a cancellation point; at most ten times as long in wall
+                time, on a busy machine.
         """
         try:
             with anyio.move_on_after(_MOST_TIMES_THE_CPU * seconds):
@@ -218,13 +217,13 @@ class WorkerProcess:
                     with anyio.move_on_after(seconds / 4):
                         await self._discard()
         except CqoxError:
-            pass  # It has ended meanwhile, and nobody waits for its task.
+            pass  # It has exited meanwhile, and no caller waits for its task.
         finally:
             if self._abandoned is not None:
                 self.kill()
 
     async def _discard(self) -> None:
-        """Receive what an abandoned task still sends, until it has ended."""
+        """Discard frames of an abandoned task until it has ended."""
         while self._abandoned is not None:
             frame = await self._receive()
             if frame.kind == "log":
@@ -236,19 +235,19 @@ class WorkerProcess:
 
     def _cpu_seconds(self) -> float:
         try:
-            # The number by which Linux calls the CPU clock of another process.
+            # Linux encodes the CPU clock of another process in this clock id.
             return time.clock_gettime((~self.pid << 3) | 2)
         except OSError:
             return math.inf
 
     def kill(self) -> None:
-        """End the process now."""
+        """Kill the process."""
         self._doomed = True
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
 
     async def ended(self) -> None:
-        """Wait until the process has ended, then let go of what belonged to it."""
+        """Wait until the process has exited, then release its resources."""
         await self._process.wait()
         await anyio.aclose_forcefully(self._stream)
         if self._lifeline >= 0:
@@ -273,13 +272,13 @@ class WorkerProcess:
                     raise await self._lost() from error
                 raise
             except FrameError as error:
-                raise WorkerLost(f"Worker {self.pid} sent what is no message: {error}.") from error
+                raise WorkerLost(f"Worker {self.pid} sent an invalid frame: {error}.") from error
         return self._frames.pop(0)
 
     async def _lost(self) -> CqoxError:
         wanted = self._doomed
         if not wanted:
-            # What is seen before the kill is how it ended by itself.
+            # A status seen before the kill is how it exited by itself.
             with anyio.move_on_after(_REAP_SECONDS, shield=True):
                 await self._process.wait()
         how = _how_ended(self._process.returncode)
@@ -289,11 +288,11 @@ class WorkerProcess:
         if not wanted:
             _logger.error("The worker process %d was lost in the middle of its task: %s.", self.pid, how)
         if self._process.returncode == -signal.SIGABRT and self._limits.memory_bytes:
-            # An allocation that fails in Rust or C++ aborts; it does not raise.
+            # A failed allocation in Rust or C++ aborts the process instead of raising.
             return LimitExceeded(f"The computation was aborted, most likely because {_OUT_OF_MEMORY}")
         if self._process.returncode == -signal.SIGXCPU:
             return LimitExceeded(
-                "The computation was ended because it used all the CPU time that one may use here. Map fewer columns, "
+                "The computation was ended because it exceeded the CPU time limit. Map fewer columns, "
                 "send fewer rows, or name fewer estimators."
             )
         return WorkerLost(f"The worker process {self.pid} ended in the middle of its task.")
@@ -301,9 +300,9 @@ class WorkerProcess:
 
 def _how_ended(status: int | None) -> str:
     if status is None:
-        return "it closed its connection and went on"
+        return "it closed its connection without exiting"
     if status < 0:
-        return f"it was ended by {signal.Signals(-status).name}"
+        return f"it was killed by {signal.Signals(-status).name}"
     return f"it exited with status {status}"
 
 
@@ -312,7 +311,7 @@ def _raised(name: str, frame: Frame) -> Exception:
     if kind == "MemoryError":
         return LimitExceeded(f"The computation was ended because {_OUT_OF_MEMORY}")
     if kind == "FileTooLarge":
-        return LimitExceeded("The computation was ended because a file of it became larger than one may be here.")
+        return LimitExceeded("The computation was ended because one of its files exceeded the size limit.")
     if kind in ("StoreUnavailable", "StorageFull"):
         return StorageFull(detail) if kind == "StorageFull" else StoreUnavailable(detail)
     known = getattr(cqox.errors, kind, None)

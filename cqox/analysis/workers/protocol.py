@@ -1,7 +1,7 @@
-"""The messages between an engine and its worker processes, as bytes.
+"""Wire protocol between an engine and its worker processes.
 
-A frame is two lengths (big-endian, 4 and 8 bytes), a JSON header and a payload. The header always names the job that
-the frame belongs to, so that an answer can never be taken for another job's. Pure: no input or output in here.
+A frame is two lengths (big-endian, 4 and 8 bytes), a JSON header and a payload. The header always names the job of the
+frame, so that an answer is never mistaken for that of another job. No I/O in this module.
 """
 
 import json
@@ -20,7 +20,7 @@ _MAX_PAYLOAD = 1024 * 1024 * 1024
 
 
 class FrameError(Exception):
-    """The bytes are no frame: the two ends no longer understand each other."""
+    """The bytes are not a frame: the peers use different protocols."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +28,10 @@ class Frame:
     """One message.
 
     Attributes:
-        kind: what it is.
-        job: the job it belongs to; 0 for `ready`, which belongs to none.
+        kind: type of the message.
+        job: number of its job; 0 for `ready`, which belongs to none.
         body: JSON values.
-        payload: bytes that are passed on as they are, such as a picture.
+        payload: binary data, such as an image.
     """
 
     kind: Kind
@@ -41,10 +41,10 @@ class Frame:
 
 
 def encode(frame: Frame) -> bytes:
-    """The frame as bytes.
+    """Serialise the frame.
 
     Raises:
-        ValueError: the body holds NaN or an infinity, which JSON cannot carry.
+        ValueError: the body contains NaN or an infinity, which JSON cannot represent.
     """
     header = json.dumps(
         {"kind": frame.kind, "job": frame.job, "body": frame.body}, allow_nan=False, separators=(",", ":")
@@ -53,22 +53,22 @@ def encode(frame: Frame) -> bytes:
 
 
 class Decoder:
-    """Makes frames of bytes as they arrive, in pieces of any size."""
+    """Incremental decoder of frames from pieces of any size."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that are complete now.
+        """Yield the frames that are complete now.
 
         Raises:
-            FrameError: these bytes cannot be a frame.
+            FrameError: the bytes are not a frame.
         """
         self._buffer += data
         while len(self._buffer) >= _LENGTHS.size:
             header_length, payload_length = _LENGTHS.unpack_from(self._buffer)
             if header_length > _MAX_HEADER or payload_length > _MAX_PAYLOAD:
-                raise FrameError(f"a frame of {header_length} + {payload_length} bytes is too long to be one")
+                raise FrameError(f"a frame of {header_length} + {payload_length} bytes exceeds the maximum length")
             end_of_header = _LENGTHS.size + header_length
             end = end_of_header + payload_length
             if len(self._buffer) < end:
@@ -84,7 +84,7 @@ def _frame(header: bytes, payload: bytes) -> Frame:
         fields = json.loads(header)
         kind, job, body = fields["kind"], fields["job"], fields["body"]
     except (ValueError, KeyError, TypeError) as error:
-        raise FrameError(f"the header of a frame cannot be read: {error}") from error
+        raise FrameError(f"the header of a frame cannot be parsed: {error}") from error
     if kind not in _KINDS or not isinstance(job, int) or not isinstance(body, dict):
-        raise FrameError(f"a frame of kind {kind!r} for job {job!r} is not known")
+        raise FrameError(f"a frame of unknown kind {kind!r} for job {job!r}")
     return Frame(kind=kind, job=job, body=body, payload=payload)

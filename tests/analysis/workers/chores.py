@@ -55,27 +55,27 @@ def warm() -> None:
 def perform(
     name: str,
     arguments: dict[str, object],
-    tell: Callable[[dict[str, object]], None],
+    on_step: Callable[[dict[str, object]], None],
     check: Callable[[], None],
 ) -> tuple[dict[str, object], bytes]:
     match name:
         case "echo":
             return {"pid": os.getpid(), **arguments}, b"payload"
         case "burn":
-            tell({"step": "burning", "pid": os.getpid()})
+            on_step({"step": "burning", "pid": os.getpid()})
             end = time.monotonic() + float(str(arguments["seconds"]))
             while time.monotonic() < end:
                 pass
             return {"pid": os.getpid()}, b""
         case "stride":
-            tell({"step": "striding", "pid": os.getpid()})
+            on_step({"step": "striding", "pid": os.getpid()})
             end = time.monotonic() + float(str(arguments["seconds"]))
             while time.monotonic() < end:
                 check()
             return {"pid": os.getpid()}, b""
         case "steps":
             for number in range(3):
-                tell({"step": number})
+                on_step({"step": number})
             logging.getLogger("chores").warning("three steps taken")
             return {}, b""
         case "refuse":
@@ -101,7 +101,7 @@ def perform(
         case "not-json":
             return {"value": object()}, b""
         case "not-finite":
-            tell({"step": "dividing", "estimate": float("inf")})
+            on_step({"step": "dividing", "estimate": float("inf")})
             return {"values": [1.0, float("nan")], "rows": {"n": 3}}, b""
         case "warn":
             for _ in range(3):

@@ -84,8 +84,8 @@ async def test_numbers_that_are_not_finite_arrive_as_null_and_the_log_names_them
     assert steps == [{"step": "dividing", "estimate": None}]
     assert reply.body == {"values": [1.0, None], "rows": {"n": 3}}
     assert [message for message in caplog.messages if "finite" in message] == [
-        "A progress held numbers that are not finite, null for it: estimate.",
-        "A result held numbers that are not finite, null for it: values.1.",
+        "A progress contained numbers that are not finite, replaced by null: estimate.",
+        "A result contained numbers that are not finite, replaced by null: values.1.",
     ]
 
 

@@ -31,7 +31,7 @@ async def told(answer: Response) -> str:
 def ended(steps: Sequence[str]) -> Job:
     job = Job("d", "j")
     for step in steps:
-        job.tell({"step": step})
+        job.add_step({"step": step})
     job._end(Ending(state="succeeded", finished_at="now"), {"analysis_id": "a"})
     return job
 
@@ -41,7 +41,7 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
     import trio
 
     job = Job("d", "j")
-    job.tell({"step": "read"})
+    job.add_step({"step": "read"})
     answers: list[str] = []
 
     async def listen() -> None:
@@ -51,7 +51,7 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen)
             await trio.testing.wait_all_tasks_blocked()
-            job.tell({"step": "plan"})
+            job.add_step({"step": "plan"})
             job._end(Ending(state="succeeded", finished_at="now"), {"analysis_id": "a"})
     assert "read" not in answers[0]
     assert "id: 2\nevent: step" in answers[0]

@@ -105,7 +105,7 @@ def test_a_figure_that_cannot_be_kept_is_answered_all_the_same(engine, tmp_path:
     for _ in range(3):
         answer = engine.client.get(next(iter(report["figures"].values())))
         assert (answer.status_code, answer.content[:4]) == (200, b"<svg")
-    told = [line for line in engine.lines if "drawn and could not be kept" in line]
+    told = [line for line in engine.lines if "rendered and could not be stored" in line]
     assert len(told) == 1
 
 

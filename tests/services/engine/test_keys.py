@@ -4,7 +4,7 @@ from typing import cast
 import pytest
 from werkzeug.datastructures import Headers
 
-from cqox.analysis.idempotency import Keys
+from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.errors import KeyReused
 from cqox.storage import MemoryCache
 from services.engine.keys import held_key, value_digest
@@ -19,13 +19,13 @@ def request_with(**headers: str) -> IncomingRequest:
     return IncomingRequest("POST", "http", "/", b"", fields, "", "1.1", scope, send_push_promise=None)
 
 
-def state_with(keys: Keys) -> State:
+def state_with(keys: IdempotencyKeys) -> State:
     return cast("State", SimpleNamespace(analyses=SimpleNamespace(keys=keys)))
 
 
 @pytest.mark.trio
 async def test_a_key_of_a_client_is_held_to_its_body_and_that_of_a_gateway_costs_no_memory() -> None:
-    keys = Keys(MemoryCache())
+    keys = IdempotencyKeys(MemoryCache())
     state = state_with(keys)
     mine = request_with(Idempotency_Key="mine")
     assert await held_key(state, mine, {"a": 1}) == "mine"

@@ -40,7 +40,7 @@ async def test_a_stream_counts_until_it_ends_or_is_dropped_before_it_began():
     del answer
     assert listeners.count(job.job_id) == 0
     answer = event_stream(job, request_id="r", listener=listeners.join(job.job_id))
-    job.tell({"step": "read"})
+    job.add_step({"step": "read"})
     async with answer.response as body:
         assert b"read" in await anext(aiter(body))
         assert listeners.count(job.job_id) == 1

@@ -254,7 +254,7 @@ def test_what_is_older_than_the_settings_allow_is_deleted_and_by_default_nothing
     days = {f"CQOX_KEEP_{what}_DAYS": "30" for what in ("REPORTS", "DATASETS", "JOBS")}
     third = start("-m", "services.engine", **days)
     with ready(third) as client:
-        third.wait_line("Deleted what is kept no longer: 1 job, 3 reports, 1 data set")
+        third.wait_line("Deleted expired data: 1 job, 3 reports, 1 data set")
         assert there(client) == (0, 0, 0)
         names = {each["dataset_id"] for each in client.get("/api/datasets").json()["datasets"]}
         assert "test" in names
