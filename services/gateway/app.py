@@ -1,4 +1,4 @@
-"""The gateway's app: what clients talk to. It computes nothing and holds nothing."""
+"""The gateway's app, which clients connect to. It computes nothing and stores nothing."""
 
 import os
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.gateway.policies import EnginePolicies
 from services.gateway.replicas import Replicas
-from services.gateway.routes import Upstream, add_routes
+from services.gateway.routes import EngineAccess, add_routes
 from services.gateway.tls import CERTIFICATES, client_context
 from services.http.endpoints.admin import add_admin
 from services.http.endpoints.docs import add_docs
@@ -21,27 +21,27 @@ __all__ = ["app", "create_app"]
 
 
 def create_app(settings: Settings) -> App:
-    """The gateway; it connects to its engine when there is something to ask.
+    """Create the gateway's app; it connects to an engine when the first request needs one.
 
     Raises:
-        SettingsError: engines are to be reached by TLS, and the certificates to check them by cannot be read.
+        SettingsError: an engine's URL is https, and the trusted certificates cannot be read.
     """
     if any(url.startswith("https:") for url in settings.engine_urls):
         _check_certificates()
     gateway = App(__name__, title="Gateway", settings=settings)
-    upstream = Upstream()
+    engines = EngineAccess()
 
     @gateway.resource
     @asynccontextmanager
     async def engine() -> AsyncIterator[None]:
         async with Replicas.open(settings.engine_urls, max_answer_bytes=settings.max_answer_bytes) as replicas:
-            upstream.policies = EnginePolicies(replicas)
+            engines.policies = EnginePolicies(replicas)
             yield
 
     async def engine_answers() -> None:
-        await upstream.policies.ping()
+        await engines.policies.ping()
 
-    add_routes(gateway, upstream)
+    add_routes(gateway, engines)
     add_admin(gateway)
     add_health(gateway, {"engine": engine_answers})
     add_docs(gateway)
@@ -53,7 +53,7 @@ def _check_certificates() -> None:
     try:
         client_context()
     except OSError as error:
-        # The first that is set is the one that is read.
+        # OpenSSL reads the first variable that is set.
         given = next((f"{name}={os.environ[name]}" for name in CERTIFICATES if os.environ.get(name)), "")
         raise SettingsError(f"{given or 'the public authorities'} cannot be read as certificates: {error}.") from error
 

@@ -1,4 +1,4 @@
-"""Checks of an answer's body while it is received: its checksum, those of its events, or its `Content-Digest`."""
+"""Integrity checks of a response body while it is received: checksum, per-event checksums, or `Content-Digest`."""
 
 import hashlib
 from collections.abc import Iterable
@@ -14,25 +14,25 @@ _CHECKSUM = CHECKSUM.lower().encode()
 
 
 class BodyMismatch(Exception):
-    """The body is not the one that the engine sent to this request."""
+    """The body differs from the one that the engine sent for this request."""
 
 
 class BodyCheck(Protocol):
-    """Sees a body piece by piece. Both methods raise `BodyMismatch`."""
+    """An incremental check of a body. Both methods raise `BodyMismatch`."""
 
     def take(self, data: bytes) -> bytes:
-        """The next piece; returns what of it, and of those before, may be handed on."""
+        """Check the next chunk; return the bytes received so far that are verified and may be forwarded."""
 
     def finish(self) -> None:
-        """The body has ended."""
+        """Check the complete body."""
 
 
 def check_for(headers: Iterable[tuple[bytes, bytes]], exchange: str) -> BodyCheck | None:
-    """The check that the head of an answer announces, None where it announces none.
+    """Return the check that the response headers announce, None where they announce none.
 
     Args:
         headers: names in lower case with their values.
-        exchange: what the request called the exchange.
+        exchange: the request's exchange id.
     """
     digests, checksum = list[bytes](), ""
     for name, value in headers:
@@ -44,7 +44,7 @@ def check_for(headers: Iterable[tuple[bytes, bytes]], exchange: str) -> BodyChec
         return _EventsCheck(exchange)
     digest = b", ".join(digests).decode("latin1")
     if BodyChecksum.is_one(checksum):
-        # It is of the digest too, which so need not be computed again on the way.
+        # The checksum covers the digest field, so the digest need not be computed again here.
         return _ChecksumCheck(checksum, BodyChecksum(exchange, digest))
     announced = sha256_of(digest) if digest else None
     return None if announced is None else _DigestCheck(announced)
@@ -61,7 +61,7 @@ class _ChecksumCheck:
 
     def finish(self) -> None:
         if str(self._received) != self._announced:
-            raise BodyMismatch("the body of its answer is not the one that its checksum is of")
+            raise BodyMismatch("the body of its answer does not match its checksum")
 
 
 class _DigestCheck:
@@ -75,7 +75,7 @@ class _DigestCheck:
 
     def finish(self) -> None:
         if self._received.digest() != self._announced:
-            raise BodyMismatch("the body of its answer is not the one that its Content-Digest is of")
+            raise BodyMismatch("the body of its answer does not match its Content-Digest")
 
 
 class _EventsCheck:

@@ -1,4 +1,4 @@
-"""How long a request may take, and what its client is told of that once the time is up."""
+"""The deadline granted to a request, and the error detail that its client receives once it has passed."""
 
 import json
 import time
@@ -20,34 +20,34 @@ _FIELD = REQUEST_TIMEOUT_MS.lower().encode()
 _TIME_UP = 504
 _SHOWN = 40
 _MOST_OF_IT = 0.9
-"""Share of the time from which on a deadline that an engine tells of is the request's and none of its own."""
+"""Share of the granted time after which an engine's 504 is attributed to the request's own deadline."""
 
 
 class TimeUp(DeadlineExceeded):
-    """The deadline of a request has passed, told so that its client can do better.
+    """The deadline of a request has passed; the message says how to get more time.
 
     Attributes:
-        words: when that was, and how more time can be had.
+        detail: when it passed, and how more time can be granted.
     """
 
-    def __init__(self, seconds: float, words: str) -> None:
+    def __init__(self, seconds: float, detail: str) -> None:
         super().__init__(seconds)
-        self.words = words
+        self.detail = detail
 
     def __str__(self) -> str:
-        return self.words
+        return self.detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """The time that a request has.
+    """The time granted to a request.
 
     Attributes:
         seconds: from now.
-        most: the longest that a request of this kind is granted, in seconds.
-        ignored: what `X-Request-Timeout-Ms` said that is no whole number of milliseconds, empty where it did not.
-        otherwise: how the same can be had without this deadline, a sentence; empty where it cannot.
-        since: when that was, on the monotonic clock.
+        most: the longest time that a request of this kind is granted, in seconds.
+        ignored: the value of `X-Request-Timeout-Ms` that is no whole number of milliseconds, empty where it is valid.
+        otherwise: a sentence on how to get the same result without this deadline; empty where there is no other way.
+        since: when the time was granted, on the monotonic clock.
     """
 
     seconds: float
@@ -57,8 +57,8 @@ class Granted:
     since: float = field(default_factory=time.monotonic)
 
     @property
-    def words(self) -> str:
-        """The `detail` of the problem that the end of the time is."""
+    def detail(self) -> str:
+        """The `detail` of the problem sent once the deadline has passed."""
         milliseconds = f"{self.most * 1000:.0f}"
         if self.seconds < self.most:
             whose = f"The request asked for no more: {REQUEST_TIMEOUT_MS} may say up to {milliseconds} here."
@@ -67,20 +67,20 @@ class Granted:
         sentences = [f"The deadline of {self.seconds:g} s has passed.", whose]
         if self.ignored:
             sentences.append(
-                f"What {REQUEST_TIMEOUT_MS} said, '{self.ignored}', is no whole number of milliseconds and was ignored."
+                f"{REQUEST_TIMEOUT_MS} was '{self.ignored}', which is no whole number of milliseconds, and was ignored."
             )
         return " ".join([*sentences, *([self.otherwise] if self.otherwise else [])])
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Tell the client of a deadline that passes inside the block in these words."""
+    def translate(self) -> Iterator[None]:
+        """Raise `TimeUp` with this detail in place of a `DeadlineExceeded` from the block."""
         try:
             yield
         except DeadlineExceeded as error:
-            raise TimeUp(self.seconds, self.words) from error
+            raise TimeUp(self.seconds, self.detail) from error
 
-    def explained(self, reply: Reply) -> Reply:
-        """The engine's answer, in these words where it says that the deadline has passed, and it is this one."""
+    def annotate(self, reply: Reply) -> Reply:
+        """Return the reply, with this detail where it is a 504 problem caused by this deadline."""
         if reply.status != _TIME_UP or time.monotonic() - self.since < _MOST_OF_IT * self.seconds:
             return reply
         try:
@@ -89,18 +89,18 @@ class Granted:
             return reply
         if not isinstance(problem, dict) or problem.get("type") != "deadline-exceeded":
             return reply
-        body = json.dumps({**problem, "detail": self.words}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        body = json.dumps({**problem, "detail": self.detail}, ensure_ascii=False).encode("utf-8", "backslashreplace")
         headers = tuple((name, value) for name, value in reply.headers if name != _DIGEST)
         return replace(reply, body=body, headers=headers)
 
 
 def granted(fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: str = "") -> Granted:
-    """How long the request with these header fields may take; a value that cannot be read is on its log lines.
+    """Return the time granted to the request with these header fields; an invalid value is bound to its log lines.
 
     Args:
         fields: names in lower case with their values.
-        most: the longest that is granted, in seconds.
-        otherwise: how the same can be had without this deadline, a sentence.
+        most: the longest time that is granted, in seconds.
+        otherwise: a sentence on how to get the same result without this deadline.
     """
     ignored = _unreadable(fields)
     if ignored:

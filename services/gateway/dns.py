@@ -1,7 +1,7 @@
-"""Which addresses stand behind the name of an engine: one for each of several engines that share it.
+"""Resolution of an engine's host name to one address for each engine behind it.
 
-A service that was scaled in Docker Compose, or a headless one in Kubernetes, is one name with as many addresses as it
-has engines; they come and go with it.
+A scaled service in Docker Compose, or a headless service in Kubernetes, is one name with as many addresses as it
+has engines. The addresses change as engines start and stop.
 """
 
 import ipaddress
@@ -13,11 +13,11 @@ import trio
 __all__ = ["Resolve", "addresses", "can_have_several"]
 
 type Resolve = Callable[[str, int], Awaitable[frozenset[str]]]
-"""The addresses of several engines under a host and port, none where it has but one; OSError where nobody knows it."""
+"""Return the addresses of a host and port, empty where it has only one; OSError where it cannot be resolved."""
 
 
 async def addresses(host: str, port: int) -> frozenset[str]:
-    """Those of the first family that has several, since one engine may have an address of each.
+    """Resolve a host to the addresses of the first family that has several; one engine may have one of each family.
 
     Raises:
         OSError: the name cannot be resolved.
@@ -31,7 +31,10 @@ async def addresses(host: str, port: int) -> frozenset[str]:
 
 
 def can_have_several(url: str) -> bool:
-    """Whether its host is a name whose engines can be told apart; a certificate is for the name, not for an address."""
+    """Return whether the URL's host is a name that may resolve to several engines.
+
+    Not for https: a certificate is issued for the name, not for an address.
+    """
     parsed = httpx.URL(url)
     try:
         ipaddress.ip_address(parsed.host)

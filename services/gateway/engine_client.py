@@ -1,8 +1,8 @@
-"""The gateway's way to its engine: one pool of kept connections for as long as the app serves.
+"""HTTP client of one engine: one pool of keep-alive connections for as long as the app serves.
 
-What lives here: what is sent and what comes back, byte for byte. What does not: how long and how often it is tried,
-which is for `policies`; exceptions of the transport leave here as httpx raises them, because policies tell by them
-whether a request was ever sent.
+It sends requests and returns responses byte for byte. Timeouts and retries belong to `policies`; transport errors
+propagate as httpx raises them, because the policies determine from them
+whether a request was sent at all.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -28,8 +28,8 @@ __all__ = [
     "Call",
     "EngineClient",
     "Headers",
-    "Promise",
     "Reply",
+    "ResponseContract",
     "Streamed",
     "end_to_end",
 ]
@@ -37,18 +37,18 @@ __all__ = [
 type Headers = tuple[tuple[bytes, bytes], ...]
 """Names in lower case with their values, in order; a name may come more than once."""
 
-type Promise = Mapping[int, tuple[str, ...]]
-"""Good statuses, each with the media types that the body may be of; none where there is no body."""
+type ResponseContract = Mapping[int, tuple[str, ...]]
+"""Success statuses, each with the allowed media types of the body; none where there is no body."""
 
 MAX_ANSWER_BYTES = 64 * 2**20
-"""The largest answer that is held whole, where nothing else is said; what comes bit by bit has no bound."""
+"""Default bound on a buffered response body; streamed responses have no bound."""
 
 _CONNECT_SECONDS = 2.0
-# Below the 65 s for which the engine keeps a connection: the side that closes first must be the one that sends.
+# Below the engine's keep-alive timeout of 65 s: the side that sends requests must be the one that closes first.
 _KEEP_ALIVE_SECONDS = 30.0
 _KEPT_CONNECTIONS = 64
 _KNOWN_TARGETS = 256
-# Only connecting has a bound of its own: how long an answer may take is for the deadline around the call.
+# Only connecting has a timeout of its own: the deadline around the call bounds the response.
 _TIMEOUT = httpx.Timeout(None, connect=_CONNECT_SECONDS).as_dict()
 
 _EXCHANGE = EXCHANGE.lower().encode()
@@ -70,7 +70,7 @@ _HOP_BY_HOP = frozenset(
 
 
 class AnswerTooLarge(EngineUnavailable):
-    """The engine sends more than the gateway would hold; the connection is closed."""
+    """The response body exceeds the gateway's buffer limit; the connection is closed."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"The engine's answer is larger than the {max_bytes:,} bytes that are held.")
@@ -78,32 +78,32 @@ class AnswerTooLarge(EngineUnavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What to ask the engine.
+    """A request to the engine.
 
     Attributes:
         method: the HTTP method.
-        target: path and query as the client wrote them, still percent-encoded.
-        headers: those that the engine should see.
-        content: the body; a stream can be sent once only.
-        promise: what the answer must be where all goes well; None where that is not looked at.
+        target: path and query as the client sent them, still percent-encoded.
+        headers: the header fields to forward to the engine.
+        content: the body; a stream can be sent only once.
+        contract: the success responses that are allowed; None to skip the check.
     """
 
     method: str
     target: bytes
     headers: Headers = ()
     content: bytes | AsyncIterable[bytes] = b""
-    promise: Promise | None = None
+    contract: ResponseContract | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the engine answered, whole.
+    """A complete response of the engine.
 
     Attributes:
         status: the HTTP status.
-        headers: those that a client should see.
-        body: the body as it was sent, whatever its encoding.
-        framed: whether the answer itself says where it ends; else the end of the connection is all that does.
+        headers: the header fields to return to the client.
+        body: the body as sent, without decoding its content encoding.
+        framed: whether the response is delimited by length or chunks; otherwise by the end of the connection.
     """
 
     status: int
@@ -112,21 +112,21 @@ class Reply:
     framed: bool = True
 
     def header(self, name: bytes) -> str:
-        """The value of a header, empty where there is none."""
+        """Return the value of a header, empty where it is absent."""
         return next((value.decode("latin1") for key, value in self.headers if key == name), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streamed:
-    """What the engine answers bit by bit.
+    """A streamed response of the engine.
 
     Attributes:
         status: the HTTP status.
-        headers: those that a client should see.
-        chunks: the body as it comes.
-        close: gives the connection up; whoever opened the stream calls it.
+        headers: the header fields to return to the client.
+        chunks: the body as it arrives.
+        close: releases the connection; the opener of the stream calls it.
         framed: see `Reply`.
-        max_bytes: the largest body that is held whole.
+        max_bytes: the largest body that is buffered.
     """
 
     status: int
@@ -138,19 +138,19 @@ class Streamed:
 
     @classmethod
     def of(cls, reply: Reply) -> Self:
-        """An answer that is there already."""
+        """Wrap a complete reply as a stream."""
 
-        async def told() -> AsyncGenerator[bytes]:
+        async def body() -> AsyncGenerator[bytes]:
             yield reply.body
 
-        chunks = told()
+        chunks = body()
         return cls(status=reply.status, headers=reply.headers, chunks=chunks, close=chunks.aclose, framed=reply.framed)
 
-    async def whole(self) -> Reply:
-        """The answer with the rest of its body; the stream is closed.
+    async def read_all(self) -> Reply:
+        """Buffer the rest of the body and close the stream.
 
         Raises:
-            AnswerTooLarge: it is, or says that it will be, larger than `max_bytes`.
+            AnswerTooLarge: the body is, or its Content-Length announces that it is, larger than `max_bytes`.
         """
         held, size_bytes = list[bytes](), 0
         try:
@@ -171,7 +171,7 @@ class Streamed:
 
 
 class EngineClient:
-    """One engine, reached through one pool. Open it with `EngineClient.open`."""
+    """A client of one engine with one connection pool. Open it with `EngineClient.open`."""
 
     def __init__(
         self, transport: httpx.AsyncBaseTransport, url: str, *, max_answer_bytes: int = MAX_ANSWER_BYTES
@@ -187,31 +187,31 @@ class EngineClient:
     async def open(
         cls, url: str, address: str | None = None, *, max_answer_bytes: int = MAX_ANSWER_BYTES
     ) -> AsyncIterator[Self]:
-        """A client of the engine at `url`; leaving the block closes its connections.
+        """Open a client of the engine at `url`; leaving the block closes its connections.
 
         Args:
-            url: where it is.
-            address: which of the addresses of its name to connect to; whichever answers where there is none.
-            max_answer_bytes: the largest answer that is held whole.
+            url: base URL of the engine.
+            address: the address to connect to; None resolves the host name on each connect.
+            max_answer_bytes: the largest response body that is buffered.
         """
         async with TracedTransport(_transport(httpx.URL(url), address)) as transport:
             yield cls(transport, url, max_answer_bytes=max_answer_bytes)
 
     async def send(self, call: Call) -> Reply:
-        """Send one request and read its whole answer. A cancellation closes the connection, so that the engine stops.
+        """Send one request and read the complete response. Cancellation closes the connection and stops the engine.
 
         Raises:
-            httpx.TransportError: the engine could not be reached, or was lost before the answer was whole, or answered
-                another request.
-            AnswerTooLarge: the answer is larger than is held.
+            httpx.TransportError: the engine is unreachable, the connection broke before the end of the response, or the
+                response belongs to another request.
+            AnswerTooLarge: the body is larger than the buffer limit.
         """
-        return await (await self.begin(call)).whole()
+        return await (await self.begin(call)).read_all()
 
     async def begin(self, call: Call) -> Streamed:
-        """Send one request and wait for the head of its answer; the caller closes it.
+        """Send one request and wait for the response headers; the caller closes the stream.
 
         Raises:
-            httpx.TransportError: the engine could not be reached, or was lost, or answered another request.
+            httpx.TransportError: the engine is unreachable, the connection broke, or the response is foreign.
         """
         request = httpx.Request(
             call.method,
@@ -221,7 +221,7 @@ class EngineClient:
             extensions={"timeout": _TIMEOUT},
         )
         await propagate(request)
-        # Without httpx's client: it would keep the cookies of one user for the next, and follow what is not for it.
+        # Not httpx.AsyncClient: it would share cookies between users and follow redirects.
         response = await self._transport.handle_async_request(request)
         stream = response.stream
         assert isinstance(stream, httpx.AsyncByteStream)
@@ -239,7 +239,7 @@ class EngineClient:
 
 
 def _fields(call: Call) -> list[tuple[bytes, bytes]]:
-    # Of this attempt alone, and near the beginning: an engine that cannot read all of the head may yet find it.
+    # A new id for each attempt, sent first: an engine that cannot parse the whole head may still find it.
     own = [(_EXCHANGE, new_exchange().encode())]
     if call.content and isinstance(call.content, bytes):
         own.append((_CONTENT_DIGEST, content_digest(call.content).encode()))
@@ -260,10 +260,10 @@ def _transport(url: httpx.URL, address: str | None) -> httpx.AsyncBaseTransport:
 
 
 def end_to_end(headers: Sequence[tuple[bytes, bytes]], *, without: frozenset[bytes] = frozenset()) -> Headers:
-    """The headers that are meant for the far end: not for this hop, and none that `Connection` names.
+    """Return the end-to-end header fields: no hop-by-hop fields, and none that `Connection` names.
 
     Args:
-        headers: names with their values.
+        headers: field names with their values.
         without: more names to leave out, in lower case.
     """
     lowered = [(name.lower(), value) for name, value in headers]

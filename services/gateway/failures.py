@@ -1,4 +1,4 @@
-"""What an answer of the engine means to the policies around the call: fine, a failure, or no verdict on the engine."""
+"""Classification of engine responses for the resilience policies: success, failure, or neutral."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,13 @@ import httpx
 
 from cqox.errors import CqoxError, EngineUnavailable, ServiceError
 from cqox.resilience.retry.retry_after import retry_after_of
-from services.gateway.engine_client import Promise, Reply
-from services.gateway.response_contract import problem_of, unkept
+from services.gateway.engine_client import Reply, ResponseContract
+from services.gateway.response_contract import problem_of, violation
 from services.gateway.transport import ForeignAnswer
 
 __all__ = [
     "FAIR_SHARE_SECONDS",
     "AnswerUnusable",
-    "Answered",
     "EngineBusy",
     "EngineFailed",
     "EngineLost",
@@ -23,33 +22,34 @@ __all__ = [
     "EngineStalled",
     "EngineUnasked",
     "EngineUnreached",
+    "ResponseHead",
     "checked",
-    "lost",
-    "worth_another_try",
+    "is_retryable",
+    "translate",
 ]
 
 _DRAINING = "draining"
 _NOTHING_TRIED = "workers-unavailable"
 _CORRUPTED = "content-digest-mismatch"
 _NOT_HTTP = "bad-request"
-"""The type of what an engine refuses before it is a request; what the gateway sends is one."""
+"""Problem type of a malformed request, which the gateway never sends."""
 _OF_ONE_JOB = "too-many-listeners"
-"""The type of a 429 that says nothing of the engine's load: no other engine could do better."""
+"""Problem type of a 429 that does not reflect the engine's load: no other engine could accept it either."""
 
 _BEHIND_THE_ENGINE = frozenset({"store-unavailable", "worker-lost", "circuit-open", "rejected", "unavailable"})
-"""Types of a 503 that say that the engine lives and has tried: something that it needs is away."""
+"""Problem types of a 503 from a live engine one of whose dependencies is unavailable."""
 _NO_ROOM = "insufficient-storage"
-"""The type of a 507: the engine is well, and its client or operator has to delete something."""
+"""Problem type of a 507: the engine is healthy, and its client or operator has to free storage."""
 
 FAIR_SHARE_SECONDS = 1.0
-"""A time that is shorter is too short to judge an engine by."""
+"""Shortest time limit whose expiry counts as a failure of the engine."""
 
 
-class Answered:
-    """The head of an answer, as the retry reads it.
+class ResponseHead:
+    """The response headers, in the form that the retry policy reads.
 
     Attributes:
-        headers: by name in lower case; the first of a name.
+        headers: values by lower-case name; the first value of a repeated field.
     """
 
     __slots__ = ("headers",)
@@ -61,12 +61,12 @@ class Answered:
 
 
 class EngineFailed(EngineUnavailable):
-    """The engine answered that it failed.
+    """The engine answered with a server error.
 
     Attributes:
-        reply: its answer.
-        response: the head of it; the retry reads `Retry-After` there.
-        retry_after: seconds that it asks to wait, 0.0 where it asks for nothing.
+        reply: its response.
+        response: the headers, from which the retry policy reads `Retry-After`.
+        retry_after: seconds of `Retry-After`, 0.0 where it is absent.
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -74,38 +74,38 @@ class EngineFailed(EngineUnavailable):
         where = f"its log has the request id {request_id}" if request_id else "it did not say to which request"
         super().__init__(f"The engine failed with {reply.status}; {where}.")
         self.reply = reply
-        self.response = Answered(reply)
+        self.response = ResponseHead(reply)
         self.retry_after = retry_after_of(self) or 0.0
 
 
 class AnswerUnusable(EngineUnavailable):
-    """The engine, or whatever is on its port, answered what is no answer to the request."""
+    """The engine, or another server on its port, sent a response that does not fit the request."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"The engine's answer cannot be used: {why}.")
 
 
 class EngineLost(EngineUnavailable):
-    """The engine was lost before its answer was whole."""
+    """The connection to the engine broke before its response was complete."""
 
 
 class EngineUnreached(EngineLost):
-    """No connection to the engine could be made, so that nothing was sent."""
+    """No connection to the engine could be opened, so nothing was sent."""
 
 
 class EngineStalled(EngineUnavailable):
-    """The engine no longer answered its liveness probe while it had a request to answer."""
+    """The engine stopped answering its liveness probe while a request was in flight."""
 
 
 class EngineUnasked(ServiceError):
-    """An engine could not be asked for what the others do not know. No failure to a circuit: they are well."""
+    """An engine that might hold the resource could not be queried. Not counted by circuits: the others are healthy."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"No engine that answers knows of it, and one could not be asked: {error}")
 
 
 class EngineMisdirected(ServiceError):
-    """The engine does not answer to the name by which the gateway knows it. No failure to a circuit: it is well."""
+    """The engine does not accept the host name in the gateway's URL. Not counted by circuits: it is healthy."""
 
     def __init__(self, host: str) -> None:
         super().__init__(
@@ -115,28 +115,28 @@ class EngineMisdirected(ServiceError):
 
 
 class EngineBusy(CqoxError):
-    """The engine is well and took nothing: it refuses for load, cannot compute now, or is shutting down.
+    """The engine is healthy but did not accept the request: it sheds load, has no workers, or is shutting down.
 
-    No failure to a circuit.
+    Not counted by circuits.
 
     Attributes:
-        reply: its answer, which goes to the client if no other engine takes the request.
-        response: the head of it; the retry reads `Retry-After` there.
+        reply: its response, which goes to the client if no other engine accepts the request.
+        response: the headers, from which the retry policy reads `Retry-After`.
         draining: whether it is shutting down.
     """
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(f"The engine answered {reply.status} and took nothing.")
         self.reply = reply
-        self.response = Answered(reply)
+        self.response = ResponseHead(reply)
         self.draining = problem_of(reply).get("type") == _DRAINING
 
 
 class EngineOutOfTime(CqoxError):
-    """The time was up, which says nothing about the engine: it had too little, or was busy answering others.
+    """The deadline passed without evidence against the engine: the time was too short, or it answered other requests.
 
     Attributes:
-        reply: its answer, where it gave one.
+        reply: its response, if there is one.
     """
 
     def __init__(self, reply: Reply | None = None) -> None:
@@ -145,28 +145,32 @@ class EngineOutOfTime(CqoxError):
 
 
 class EngineSilent(EngineUnavailable):
-    """The time was up, and the engine answered nobody meanwhile."""
+    """The deadline passed, and the engine answered no request in the meantime."""
 
 
 def checked(
-    reply: Reply, *, seconds: float, answers_others: bool = False, promise: Promise | None = None, host: str = ""
+    reply: Reply,
+    *,
+    seconds: float,
+    answers_others: bool = False,
+    contract: ResponseContract | None = None,
+    host: str = "",
 ) -> Reply:
-    """The reply, if it is an answer to the request, whatever its status.
+    """Return the reply where it is a valid response to the request; raise its failure otherwise.
 
     Args:
-        reply: what the engine answered.
-        seconds: how much time there was when it was asked.
-        answers_others: whether it has answered another request since.
-        promise: what it must be where all goes well; None where that is not looked at.
-        host: what the engine was called when it was asked.
+        reply: the engine's response.
+        seconds: the time that remained when the request was sent.
+        answers_others: whether the engine has answered another request since.
+        contract: the success responses that are allowed; None to skip the check.
+        host: the host name sent to the engine.
 
     Raises:
-        EngineMisdirected: 421, which is about our request and not about the client's.
+        EngineMisdirected: 421, which concerns the gateway's request and not the client's.
         EngineBusy: 429, or 503 because the engine is shutting down or has no workers.
-        EngineOutOfTime: 504, and there had been less time than an engine's fair share, or it answered others.
-        EngineFailed: another 5xx, unless it is a 503 that says which part behind the engine is away, or a 507 that
-            says that a store has no room.
-        AnswerUnusable: a status that is none, or not what was promised, or it answers what was not sent.
+        EngineOutOfTime: 504, and the time was below `FAIR_SHARE_SECONDS`, or the engine answered other requests.
+        EngineFailed: another 5xx, except a 503 that names an unavailable dependency and a 507 of a full store.
+        AnswerUnusable: an invalid status, a violated contract, or a response to a different body.
     """
     status = reply.status
     if status == 429 and problem_of(reply).get("type") != _OF_ONE_JOB:
@@ -174,14 +178,18 @@ def checked(
     if status == 421:
         raise EngineMisdirected(host)
     if status == 400 and problem_of(reply).get("type") in (_CORRUPTED, _NOT_HTTP):
-        # The gateway has compared what it was sent: it was changed on the way from here.
+        # The gateway verified the client's body, so it was changed between gateway and engine.
         raise AnswerUnusable("it received another body than was sent")
     if 400 <= status < 500:
         return reply
     if 500 <= status < 600:
         return _excused(reply, seconds=seconds, answers_others=answers_others)
     why = (
-        f"it has the status {status}" if not 200 <= status < 300 else "" if promise is None else unkept(reply, promise)
+        f"it has the status {status}"
+        if not 200 <= status < 300
+        else ""
+        if contract is None
+        else violation(reply, contract)
     )
     if why:
         raise AnswerUnusable(why)
@@ -201,8 +209,8 @@ def _excused(reply: Reply, *, seconds: float, answers_others: bool) -> Reply:
     raise EngineFailed(reply)
 
 
-def lost(error: httpx.TransportError) -> EngineUnavailable:
-    """An exception of the transport in the words of the gateway."""
+def translate(error: httpx.TransportError) -> EngineUnavailable:
+    """Translate an httpx transport error into an error of the gateway."""
     if isinstance(error, ForeignAnswer):
         return AnswerUnusable(str(error))
     if isinstance(error, httpx.ConnectTimeout):
@@ -212,10 +220,10 @@ def lost(error: httpx.TransportError) -> EngineUnavailable:
     return EngineLost(f"The engine was lost before its answer was whole: {error or type(error).__name__}.")
 
 
-def worth_another_try(error: Exception) -> bool:
-    """Whether the same request may fare better in a moment, or elsewhere.
+def is_retryable(error: Exception) -> bool:
+    """Return whether the request may succeed on a retry, later or at another engine.
 
-    A 504 has used the time up.
+    A 504 is not retried: the time is used up.
     """
     if isinstance(error, EngineFailed):
         return error.reply.status != 504

@@ -1,14 +1,14 @@
-"""How long and how often the gateway tries its engines: everything between a route and a replica.
+"""Resilience policies around the gateway's calls of its engines, from the route down to the replica.
 
-Each kind of call has a policy of its own, so that a slow one cannot starve another; an operator finds them in the
-registry under the names of the functions that they go around. Outermost first:
+Each kind of call has a policy of its own, so that a slow kind cannot starve another. The registry lists them under the
+names of the functions that they wrap. Outermost first:
 
     deadline     of the whole call, set by the route: the service's, or the client's where that is shorter
-    shed         the less critical are refused before the rest
-    bulkhead     so many at once and so many waiting; of uploads, those whose bytes flow (`upload_places`)
-    breaker      counts requests, not attempts; tested by the liveness probe, never by a user's request
-    retry        where the request is safe to repeat: with jitter, a budget, Retry-After, and another engine if there is
-    attempt      one replica, watched while it computes (`replicas`)
+    shed         rejects less critical requests first
+    bulkhead     bounds concurrent and queued calls; of uploads, those whose bytes flow (`upload_places`)
+    breaker      counts requests, not attempts; probed by the liveness check, never by a user's request
+    retry        for idempotent requests: with jitter, a budget, Retry-After, and another engine where there is one
+    attempt      one replica, whose liveness is watched meanwhile (`replicas`)
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -36,7 +36,7 @@ from cqox.resilience import (
 from cqox.resilience.limits.bulkhead import Bulkhead
 from cqox.tasks import open_task_group
 from services.gateway.engine_client import Call, Reply, Streamed
-from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, EngineSilent, worth_another_try
+from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, EngineSilent, is_retryable
 from services.gateway.replica import Replica
 from services.gateway.replicas import Replicas
 from services.gateway.upload_places import UploadPlace, UploadPlaces
@@ -46,22 +46,22 @@ __all__ = ["READ_SECONDS", "EnginePolicies"]
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
 READ_SECONDS = 30.0
-"""Deadline of what computes nothing, in seconds."""
+"""Deadline of requests that run no analysis, in seconds."""
 
 _PROBE_SECONDS = 2.0
 _SHARES = {Criticality.SHEDDABLE: 0.5, Criticality.SHEDDABLE_PLUS: 0.75, Criticality.CRITICAL: 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Room:
-    """How many calls of one kind run at once, and how many more may wait."""
+class _Capacity:
+    """Bounds on the concurrent and queued calls of one kind."""
 
     running: int
     queued: int
 
 
 class _EngineBudget(RetryBudget):
-    """A budget that an operator finds in the registry."""
+    """A retry budget that is listed in the registry."""
 
     def setting_names(self) -> frozenset[str]:
         """See `Part.setting_names`."""
@@ -69,11 +69,11 @@ class _EngineBudget(RetryBudget):
 
 
 class EnginePolicies:
-    """Calls of the engines, by what they may cost.
+    """Calls of the engines, each kind under its own policy.
 
-    Every method raises `ServiceError` where no engine can be reached, all fail or are lost, `Rejected` where a
-    policy let nothing through, and `DeadlineExceeded` where the time is up; any other answer of an engine is returned
-    as it is. A cancellation cancels the engine's work.
+    Every method raises `ServiceError` where no engine is reachable or all fail, `Rejected` where a policy rejects the
+    call, and `DeadlineExceeded` where the deadline passes; any other response of an engine is returned unchanged.
+    Cancellation cancels the engine's work.
 
     Args:
         replicas: the engines.
@@ -88,18 +88,18 @@ class EnginePolicies:
             return Retry(
                 3,
                 base_delay=base_delay,
-                exceptions=worth_another_try,
+                exceptions=is_retryable,
                 budget=budget,
                 idempotent=True,
                 name=name,
             )
 
-        many = _Room(running=64, queued=128)
+        many = _Capacity(running=64, queued=128)
         analyze = self._policy("_call_engine_analyze", many, retry("_call_engine_analyze", 1.0))
         read = self._policy("_call_engine_read", many, retry("_call_engine_read", 0.2))
         upload = self._policy("_call_engine_upload", None)
         stream = self._policy("_call_engine_stream", many, retry("_call_engine_stream", 1.0))
-        # The registry holds them weakly.
+        # The registry holds only weak references.
         self._policies = (analyze, read, upload, stream)
         self._budget = budget
         self._places = UploadPlaces("_call_engine_upload", running=8, queued=16, shares=_SHARES)
@@ -108,9 +108,9 @@ class EnginePolicies:
         self._find = read(replicas.find)
         self._upload = upload(replicas.send)
         self._begin = stream(replicas.begin)
-        self._begin_found = stream(replicas.begin_found)
+        self._find_stream = stream(replicas.find_stream)
 
-    def _policy(self, name: str, room: _Room | None, *retry: Retry) -> Policy:
+    def _policy(self, name: str, room: _Capacity | None, *retry: Retry) -> Policy:
         breaker = CircuitBreaker(
             name,
             failure_threshold=5,
@@ -132,21 +132,21 @@ class EnginePolicies:
             return await _answered(self._analyze(call, []), seconds)
 
     async def read(self, call: Call, *, seconds: float = READ_SECONDS) -> Reply:
-        """Ask for what is there already, or takes moments to make, within `seconds`."""
+        """Send a request that any engine can answer without an analysis, within `seconds`."""
         with deadline(seconds):
             return await _answered(self._read(call, []), seconds)
 
     async def find(self, call: Call, *, seconds: float = READ_SECONDS) -> Reply:
-        """Ask for what only one of the engines knows of, within `seconds`."""
+        """Send a request for a resource that only one engine holds, within `seconds`."""
         with deadline(seconds):
             return await _answered(self._find(call), seconds)
 
     def upload_place(self) -> UploadPlace:
-        """The place of an upload that is about to arrive; whoever sees it stall has it left."""
+        """Return a bulkhead slot for an upload, not taken yet; the reader of the body releases it during a stall."""
         return self._places.place()
 
     async def upload(self, call: Call, *, seconds: float, place: UploadPlace | None = None) -> Reply:
-        """Hand a file on while it arrives; it can be sent once only. `seconds` count from the last byte sent."""
+        """Forward a file while it arrives, without retries. `seconds` count from the last byte sent."""
         place = place or self.upload_place()
         try:
             with trio.move_on_after(seconds) as scope:
@@ -166,19 +166,19 @@ class EnginePolicies:
         finally:
             place.leave()
 
-    def analyze_bit_by_bit(self, call: Call, *, seconds: float) -> AbstractAsyncContextManager[Streamed]:
-        """Run an analysis and follow it; see `follow`. Once it has begun, the engine keeps to `seconds`."""
+    def analyze_stream(self, call: Call, *, seconds: float) -> AbstractAsyncContextManager[Streamed]:
+        """Run an analysis and stream its events; see `follow`. After the headers, the engine enforces `seconds`."""
         return self._stream(lambda: self._begin(call, []), seconds)
 
     def follow(self, call: Call, *, seconds: float = READ_SECONDS) -> AbstractAsyncContextManager[Streamed]:
-        """Follow what only one of the engines knows of: a context manager with an answer that comes bit by bit.
+        """Stream events of a resource that only one engine holds, as a context manager.
 
-        It must begin within `seconds`; then it has no deadline but the client's patience.
+        The response must begin within `seconds`; the stream itself has no deadline.
         """
-        return self._stream(lambda: self._begin_found(call), seconds)
+        return self._stream(lambda: self._find_stream(call), seconds)
 
     async def ping(self) -> None:
-        """Nothing, if an engine lives."""
+        """Raise `EngineUnavailable` unless an engine passes its liveness probe."""
         if not await self._any_lives():
             count = len(self._replicas.all())
             raise EngineUnavailable(
@@ -187,14 +187,14 @@ class EnginePolicies:
 
     @asynccontextmanager
     async def _stream(self, begin: Callable[[], Awaitable[Streamed]], seconds: float) -> AsyncIterator[Streamed]:
-        with deadline(seconds), _deadline_told(seconds):
+        with deadline(seconds), _as_deadline_exceeded(seconds):
             try:
                 streamed = await begin()
             except (EngineBusy, EngineOutOfTime) as error:
                 if error.reply is None:
                     raise
                 streamed = Streamed.of(error.reply)
-        # A listener holds no place: the engine bounds those of a job, and connections are what bounds them all.
+        # A stream holds no slot: the engine bounds the listeners of a job, and the connection limit bounds them all.
         try:
             yield streamed
         finally:
@@ -218,7 +218,7 @@ class EnginePolicies:
 
 
 async def _answered(call: Awaitable[Reply], seconds: float) -> Reply:
-    with _deadline_told(seconds):
+    with _as_deadline_exceeded(seconds):
         try:
             return await call
         except EngineBusy as error:
@@ -234,8 +234,8 @@ async def _answered(call: Awaitable[Reply], seconds: float) -> Reply:
 
 
 @contextmanager
-def _deadline_told(seconds: float) -> Iterator[None]:
-    # What the end of the time says about the engine is for the circuits; the client is told that it has ended.
+def _as_deadline_exceeded(seconds: float) -> Iterator[None]:
+    # The circuits have counted the error by its type; the client receives a deadline error in any case.
     try:
         yield
     except (EngineOutOfTime, EngineSilent):

@@ -1,7 +1,7 @@
-"""One engine behind the gateway: its connections, its circuit, and whether it still answers.
+"""One engine behind the gateway: its connections, its circuit and its liveness.
 
-An engine that stops answering is noticed by one task for each: while it has requests to answer, its liveness is asked
-for every few seconds. From the first miss on it is the last choice; two misses end every attempt that waits for it.
+One task for each engine detects that it has stalled: while requests are in flight, it probes the liveness every few
+seconds. From the first missed probe on, the engine is chosen last; two missed probes cancel every attempt at it.
 """
 
 import math
@@ -25,7 +25,7 @@ from services.gateway.failures import (
     EngineSilent,
     EngineStalled,
     checked,
-    lost,
+    translate,
 )
 from services.gateway.response_contract import EVENTS
 
@@ -40,11 +40,11 @@ _EJECTED_SECONDS = 10.0
 _FAILURES_TO_EJECT = 5
 
 
-class _Sign(Enum):
-    """What a liveness probe has found.
+class _ProbeResult(Enum):
+    """The result of a liveness probe.
 
-    A refused connection is no reason to give an attempt up: an engine that drains has closed its door and still works
-    on what it has, and the connections of one that died are closed by its kernel.
+    A refused connection does not cancel attempts: a draining engine has closed its listener and still serves requests
+    in flight, and the kernel closes the connections of a process that died.
     """
 
     ALIVE = "alive"
@@ -56,9 +56,9 @@ class Replica:
     """One engine.
 
     Attributes:
-        url: where it is, as it was set; with its address, where the name has several.
-        breaker: counts its attempts.
-        misses: liveness probes in a row that it left unanswered; above 0 it is the last choice.
+        url: its URL as configured, followed by its address where the name has several.
+        breaker: counts attempts at this engine.
+        misses: consecutive liveness probes without an answer; above 0 it is chosen last.
     """
 
     def __init__(self, url: str, client: EngineClient) -> None:
@@ -82,21 +82,21 @@ class Replica:
 
     @property
     def in_flight(self) -> int:
-        """Attempts that wait for it, and streams of it that are open."""
+        """Number of attempts in flight and of open streams."""
         return self._in_flight
 
     async def wait_idle(self) -> None:
-        """Wait until nothing waits for it and no stream of it is open."""
+        """Wait until no attempt is in flight and no stream is open."""
         while self._in_flight:
             self._ended = trio.Event()
             await self._ended.wait()
 
     async def ask_live(self) -> bool:
-        """Whether it answers its liveness probe within a second."""
-        return await self._probe() is _Sign.ALIVE
+        """Return whether the engine answers its liveness probe within a second."""
+        return await self._probe() is _ProbeResult.ALIVE
 
     async def send(self, call: Call) -> Reply:
-        """One attempt.
+        """Make one attempt.
 
         Raises:
             CqoxError: one of `failures`.
@@ -106,20 +106,20 @@ class Replica:
             return self._judged(call, await self._client.send(call), began, seconds)
 
     async def begin(self, call: Call) -> Streamed:
-        """One attempt, up to the head of an answer that comes bit by bit; the caller closes it.
+        """Make one attempt, up to the headers of a streamed response; the caller closes it.
 
         Raises:
-            CqoxError: one of `failures`, as its chunks do.
+            CqoxError: one of `failures`; its chunks raise them as well.
         """
         began, seconds = trio.current_time(), remaining()
         with ExitStack() as stack:
             stack.enter_context(self._counted())
             with self._watched(seconds):
                 streamed = await self._client.begin(call)
-                if not _flows(streamed, call):
-                    return Streamed.of(self._judged(call, await streamed.whole(), began, seconds))
+                if not _is_event_stream(streamed, call):
+                    return Streamed.of(self._judged(call, await streamed.read_all(), began, seconds))
                 self._answered_at = trio.current_time()
-            # The stream counts until it is closed, whether somebody waits for its next chunk or not.
+            # The stream counts as in flight until it is closed, even while nobody reads its next chunk.
             open_until = stack.pop_all()
         chunks = self._chunks(streamed.chunks)
 
@@ -138,7 +138,7 @@ class Replica:
                 reply,
                 seconds=seconds,
                 answers_others=self._answered_at > began,
-                promise=call.promise,
+                contract=call.contract,
                 host=self._host,
             )
         except (EngineBusy, EngineMisdirected):
@@ -148,7 +148,7 @@ class Replica:
         return reply
 
     async def watch(self) -> None:
-        """Notice that the engine has stalled, for as long as this task runs."""
+        """Probe the engine's liveness while requests are in flight, and cancel its attempts once it has stalled."""
         while True:
             if not self._in_flight and not self.misses:
                 self._occupied = trio.Event()
@@ -156,10 +156,10 @@ class Replica:
             await trio.sleep(_ASK_EVERY_SECONDS if not self.misses else _ASK_EVERY_SECONDS - _MISS_AFTER_SECONDS)
             if not self._in_flight and not self.misses:
                 continue
-            sign = await self._probe()
-            if sign is _Sign.ALIVE:
+            result = await self._probe()
+            if result is _ProbeResult.ALIVE:
                 self.misses = 0
-            elif sign is _Sign.CLOSED:
+            elif result is _ProbeResult.CLOSED:
                 self.misses = 1
             else:
                 self.misses += 1
@@ -167,15 +167,15 @@ class Replica:
                 for scope in list(self._waiting):
                     scope.cancel("the engine stopped answering")
 
-    async def _probe(self) -> "_Sign":
+    async def _probe(self) -> "_ProbeResult":
         with trio.move_on_after(_MISS_AFTER_SECONDS):
             try:
-                return _Sign.ALIVE if (await self._client.send(_LIVE)).status == 200 else _Sign.SILENT
+                return _ProbeResult.ALIVE if (await self._client.send(_LIVE)).status == 200 else _ProbeResult.SILENT
             except httpx.ConnectError:
-                return _Sign.CLOSED
+                return _ProbeResult.CLOSED
             except (httpx.TransportError, DeadlineExceeded, AnswerTooLarge):
-                return _Sign.SILENT
-        return _Sign.SILENT
+                return _ProbeResult.SILENT
+        return _ProbeResult.SILENT
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -189,14 +189,14 @@ class Replica:
 
     @contextmanager
     def _watched(self, seconds: float = math.inf) -> Iterator[None]:
-        # A moment before the deadline around the call, which would be taken for a verdict on the engine.
+        # Just before the deadline around the call, whose expiry the breaker would count as a failure of the engine.
         began = trio.current_time()
         with trio.CancelScope(deadline=began + max(0.0, seconds - _MOMENT_SECONDS)) as scope:
             self._waiting.add(scope)
             try:
                 yield
             except httpx.TransportError as error:
-                raise lost(error) from error
+                raise translate(error) from error
             finally:
                 self._waiting.discard(scope)
         if scope.cancelled_caught:
@@ -215,9 +215,9 @@ class Replica:
             yield data
 
 
-def _flows(streamed: Streamed, call: Call) -> bool:
-    # What has been promised bit by bit is handed on so; anything else is short, and judged whole.
-    if streamed.status >= 300 or call.promise is None:
+def _is_event_stream(streamed: Streamed, call: Call) -> bool:
+    # Only event streams of the contract are streamed; other responses are short, and are checked when complete.
+    if streamed.status >= 300 or call.contract is None:
         return streamed.status < 300
     given = next((value for name, value in streamed.headers if name == b"content-type"), b"").lower()
-    return EVENTS in call.promise.get(streamed.status, ()) and given.startswith(EVENTS.encode())
+    return EVENTS in call.contract.get(streamed.status, ()) and given.startswith(EVENTS.encode())

@@ -1,10 +1,10 @@
-"""The engines behind the gateway: which one takes an attempt, and which are left alone for a while.
+"""The engines behind the gateway: load balancing, ejection and service discovery.
 
-Each has a circuit of its own, which counts attempts: one that keeps failing is ejected and comes back by a probe. Where
-all are ejected, all are tried again, so that a wrong verdict can never make an outage.
+Each engine has a circuit that counts attempts: an engine that keeps failing is ejected, and a successful probe readmits
+it. Where all are ejected, the least loaded is tried anyway, so that false positives cannot cause an outage.
 
-A name that has several addresses stands for as many engines. It is asked again every few seconds; an engine whose
-address is gone gets nothing new and ends what it has; it is taken back if its address returns before.
+A name with several addresses stands for as many engines and is resolved again every few seconds. An engine whose
+address is gone gets no new requests and finishes those in flight; it is readmitted if its address returns first.
 """
 
 import math
@@ -36,8 +36,8 @@ _FIRST_ANSWER_SECONDS = 1.0
 _LEAVES_AFTER_SECONDS = 60.0
 
 
-class _Worth(IntEnum):
-    """What an engine's answer says of something that one of the engines holds."""
+class _Knowledge(IntEnum):
+    """How much an engine's response shows of a resource that one engine holds, in ascending order."""
 
     UNKNOWN = 0
     ELSEWHERE = 1
@@ -47,11 +47,11 @@ class _Worth(IntEnum):
 
 
 class _Engine:
-    """One engine of a place.
+    """One engine of an upstream.
 
     Attributes:
         replica: the engine.
-        leaving: what runs while its address is gone, until it ends; None while the address is there.
+        leaving: cancel scope of its removal while its address is gone; None while the address resolves.
         ended: set once its connections may be closed.
     """
 
@@ -63,14 +63,14 @@ class _Engine:
         self.ended = trio.Event()
 
     def take_back(self) -> None:
-        """Keep it: its address is there again."""
+        """Cancel its removal, because its address resolves again."""
         if self.leaving is not None:
             self.leaving.cancel()
             self.leaving = None
 
 
-class _Place:
-    """An address of the settings and the engines that it stands for: one by name, or one for each of its addresses."""
+class _Upstream:
+    """A configured URL and its engines: one for the name, or one for each of its addresses."""
 
     def __init__(self, url: str, group: TaskGroup, max_answer_bytes: int) -> None:
         self._url = url
@@ -83,21 +83,21 @@ class _Place:
     def replicas(self) -> tuple[Replica, ...]:
         return tuple(engine.replica for engine in self._engines.values() if engine.leaving is None)
 
-    async def look(self, resolve: Resolve, seconds: float = math.inf) -> None:
-        """Stand for the engines that are there now; for those that were, where the name cannot be resolved."""
+    async def refresh(self, resolve: Resolve, seconds: float = math.inf) -> None:
+        """Resolve the name and reconcile the engines with its addresses; keep them where it cannot be resolved."""
         parsed = httpx.URL(self._url)
         found = None
         with trio.move_on_after(seconds):
             try:
                 found = await resolve(parsed.host, parsed.port or 80)
-            except Exception as error:  # noqa: BLE001 - whatever the resolver does, the engines are there
+            except Exception as error:  # noqa: BLE001 - the engines stay, however the resolver fails
                 if self._resolved:
                     _log.warning("the name of %s cannot be resolved now: %r", self._url, error)
         self._resolved = found is not None
         if found is not None or not self._engines:
-            await self.settle(found or frozenset())
+            await self.reconcile(found or frozenset())
 
-    async def settle(self, found: frozenset[str]) -> None:
+    async def reconcile(self, found: frozenset[str]) -> None:
         wanted: set[str | None] = set(found or (None,))
         there = {address for address, engine in self._engines.items() if engine.leaving is None}
         if wanted == there:
@@ -116,10 +116,10 @@ class _Place:
 
     async def _leave(self, address: str | None, leaving: trio.CancelScope) -> None:
         with leaving:
-            # Who has chosen it already may yet ask it.
+            # A task that has chosen it already may still send a request.
             await trio.sleep(_LEAVES_AFTER_SECONDS)
             await self._engines[address].replica.wait_idle()
-            # It may have been taken back between the end of its last request and here.
+            # It may have been readmitted between the end of its last request and here.
             if not leaving.cancel_called:
                 self._engines.pop(address).ended.set()
 
@@ -139,7 +139,7 @@ class Replicas:
 
     def __init__(self, replicas: Sequence[Replica] = ()) -> None:
         self._replicas = tuple(replicas)
-        self._places: list[_Place] = []
+        self._upstreams: list[_Upstream] = []
         self._turn = 0
 
     @classmethod
@@ -147,40 +147,40 @@ class Replicas:
     async def open(
         cls, urls: Sequence[str], *, resolve: Resolve = addresses, max_answer_bytes: int = MAX_ANSWER_BYTES
     ) -> AsyncIterator[Self]:
-        """Clients of the engines at these addresses; leaving the block closes their connections.
+        """Open clients of the engines at these URLs; leaving the block closes their connections.
 
         Args:
             urls: of the engines; a name may stand for several.
-            resolve: asked for the addresses of names, and again every five seconds.
-            max_answer_bytes: the largest answer that is held whole.
+            resolve: returns the addresses of a name; called again every five seconds.
+            max_answer_bytes: the largest response body that is buffered.
         """
         replicas = cls()
         async with open_task_group("engines", detached=True) as group:
             for url in urls:
-                place = _Place(url, group, max_answer_bytes)
-                replicas._places.append(place)
+                upstream = _Upstream(url, group, max_answer_bytes)
+                replicas._upstreams.append(upstream)
                 if can_have_several(url):
-                    await place.look(resolve, _FIRST_ANSWER_SECONDS)
-                    group.start_soon(replicas._follow, place, resolve, name=f"addresses of {url}")
+                    await upstream.refresh(resolve, _FIRST_ANSWER_SECONDS)
+                    group.start_soon(replicas._refresh_periodically, upstream, resolve, name=f"addresses of {url}")
                 else:
-                    await place.settle(frozenset())
-            replicas._gather()
+                    await upstream.reconcile(frozenset())
+            replicas._collect()
             yield replicas
             group.cancel_scope.cancel()
 
     def all(self) -> tuple[Replica, ...]:
-        """Every engine."""
+        """Return every engine."""
         return self._replicas
 
     async def send(self, call: Call, tried: list[Replica]) -> Reply:
-        """One attempt, at the engine with the least to do among those that were not tried yet and are not ejected.
+        """Make one attempt at the least loaded engine that was not tried yet and is not ejected.
 
-        An engine that took nothing of it costs no attempt: the next one is asked at once. Where all refuse for load,
-        that is the answer: they are well, and the client knows best whether to come back.
+        An engine that did not accept the request costs no attempt: the next one is tried at once. Where all shed load,
+        their response is returned: they are healthy, and the client decides whether to retry.
 
         Args:
-            call: what to ask.
-            tried: engines that have had an attempt of this request; those asked are added.
+            call: the request.
+            tried: engines that have had an attempt of this request; those tried now are added.
 
         Raises:
             CqoxError: one of `failures`.
@@ -193,7 +193,7 @@ class Replicas:
             return error.reply
 
     async def begin(self, call: Call, tried: list[Replica]) -> Streamed:
-        """The same for an answer that comes bit by bit; the caller closes it."""
+        """Make one attempt as `send` does, for a streamed response; the caller closes it."""
         try:
             return await self._attempt(Replica.begin, call, tried)
         except EngineBusy as error:
@@ -202,17 +202,17 @@ class Replicas:
             return Streamed.of(error.reply)
 
     async def find(self, call: Call) -> Reply:
-        """What the engine answers that knows best: for what only one of them holds, such as a job.
+        """Query all engines for a resource that only one of them holds, such as a job, and return the best response.
 
-        All are asked until one knows it at first hand. Next best is what another one has it recorded as.
+        The search ends at the engine that holds it. The second best response is another engine's record of it.
 
         Raises:
-            CqoxError: one of `failures`; no engine knew of it, and this one could not be asked.
+            CqoxError: one of `failures`; no engine knew the resource, and this one could not be queried.
         """
         return await self._search(Replica.send, call)
 
-    async def begin_found(self, call: Call) -> Streamed:
-        """The same for an answer that comes bit by bit; the caller closes it."""
+    async def find_stream(self, call: Call) -> Streamed:
+        """Query all engines as `find` does, for a streamed response; the caller closes it."""
         return await self._search(Replica.begin, call)
 
     async def _attempt[Answer](
@@ -252,13 +252,13 @@ class Replicas:
                     failure = error
                     continue
                 lesser: Answer | None = answer
-                if best is None or _worth(answer) > _worth(best):
+                if best is None or _knowledge(answer) > _knowledge(best):
                     best, lesser = answer, best
                 if isinstance(lesser, Streamed):
                     await lesser.close()
-                if _worth(best) is _Worth.FIRST_HAND:
+                if _knowledge(best) is _Knowledge.FIRST_HAND:
                     return best
-            if best is not None and (failure is None or _worth(best) is _Worth.SECOND_HAND):
+            if best is not None and (failure is None or _knowledge(best) is _Knowledge.SECOND_HAND):
                 return best
             assert failure is not None
             raise failure if best is None else EngineUnasked(failure) from failure
@@ -269,32 +269,32 @@ class Replicas:
             raise
 
     def _by_load(self, tried: Collection[Replica]) -> list[Replica]:
-        # The turn breaks ties, so that engines with nothing to do take turns.
+        # Round-robin breaks ties between idle engines.
         self._turn += 1
         count = len(self._replicas)
         order = [self._replicas[(self._turn + offset) % count] for offset in range(count)]
         return sorted(order, key=lambda replica: (replica in tried, replica.misses > 0, replica.in_flight))
 
-    async def _follow(self, place: _Place, resolve: Resolve) -> None:
+    async def _refresh_periodically(self, upstream: _Upstream, resolve: Resolve) -> None:
         while True:
             await trio.sleep(_ASK_NAMES_SECONDS)
-            await place.look(resolve)
-            self._gather()
+            await upstream.refresh(resolve)
+            self._collect()
 
-    def _gather(self) -> None:
-        self._replicas = tuple(replica for place in self._places for replica in place.replicas)
+    def _collect(self) -> None:
+        self._replicas = tuple(replica for upstream in self._upstreams for replica in upstream.replicas)
 
 
-def _worth(answer: Reply | Streamed) -> _Worth:
+def _knowledge(answer: Reply | Streamed) -> _Knowledge:
     if answer.status == 404:
-        return _Worth.UNKNOWN
+        return _Knowledge.UNKNOWN
     if answer.status == 409:
-        return _Worth.ELSEWHERE
+        return _Knowledge.ELSEWHERE
     if answer.status >= 500:
-        return _Worth.CANNOT_TELL
-    return _Worth.SECOND_HAND if any(name == _SECOND_HAND for name, _ in answer.headers) else _Worth.FIRST_HAND
+        return _Knowledge.CANNOT_TELL
+    return _Knowledge.SECOND_HAND if any(name == _SECOND_HAND for name, _ in answer.headers) else _Knowledge.FIRST_HAND
 
 
 def _can_be_sent_again(call: Call, failure: EngineBusy | EngineMisdirected | EngineUnreached) -> bool:
-    # A stream can be sent once, and has been begun wherever there was a connection.
+    # A stream can be sent once, and it has begun wherever there was a connection.
     return isinstance(call.content, bytes) or isinstance(failure, EngineUnreached)

@@ -1,19 +1,19 @@
-"""What the contract promises for an operation where all goes well, and whether an answer keeps it.
+"""Validation of success responses against the contract of their operation.
 
-Whatever listens on the engine's port may answer: a portal, a proxy, half an engine. Its 200 must not pass for ours.
+A captive portal, a proxy or a broken engine may listen on the engine's port. Its 200 must not reach a client.
 """
 
 import json
 from collections.abc import Mapping
 
-from services.gateway.engine_client import Promise, Reply
+from services.gateway.engine_client import Reply, ResponseContract
 from services.http.contract.api import Operation
 from services.http.request.digests import CONTENT_DIGEST, sha256_of
 
-__all__ = ["EVENTS", "media_of", "problem_of", "promised", "unkept"]
+__all__ = ["EVENTS", "expected", "media_of", "problem_of", "violation"]
 
 EVENTS = "text/event-stream"
-"""The media type of what comes bit by bit."""
+"""Media type of an event stream."""
 
 _DIGEST = CONTENT_DIGEST.lower().encode()
 _JSON = "application/json"
@@ -23,13 +23,13 @@ _PARSED_BYTES = 2**12
 _LOOK_BYTES = 64
 
 
-def promised(operation: Operation, parameters: Mapping[str, str], *, events: bool = True) -> Promise:
-    """The good statuses of an operation, each with the media types that its body may be of; none without a body.
+def expected(operation: Operation, parameters: Mapping[str, str], *, events: bool = True) -> ResponseContract:
+    """Return the success statuses of an operation, each with the media types allowed for its body.
 
     Args:
         operation: one of the contract.
-        parameters: those of the path.
-        events: whether the client takes an event stream.
+        parameters: the path parameters.
+        events: whether the client accepts an event stream.
     """
     figure = _FIGURES.get(parameters.get("suffix", ""))
     if figure:
@@ -41,12 +41,12 @@ def promised(operation: Operation, parameters: Mapping[str, str], *, events: boo
 
 
 def media_of(reply: Reply) -> str:
-    """The media type of a body, in lower case and without parameters; empty where it has none."""
+    """Return the media type of a body, in lower case and without parameters; empty where it has none."""
     return reply.header(b"content-type").partition(";")[0].strip().lower()
 
 
 def problem_of(reply: Reply) -> Mapping[str, object]:
-    """The members of the problem that the body is; empty where it is none."""
+    """Return the members of a problem body (RFC 9457); empty where the body is no problem."""
     if len(reply.body) > _PROBLEM_BYTES:
         return {}
     try:
@@ -56,13 +56,13 @@ def problem_of(reply: Reply) -> Mapping[str, object]:
     return found if isinstance(found, dict) and isinstance(found.get("type"), str) else {}
 
 
-def unkept(reply: Reply, promise: Promise) -> str:
-    """What is wrong with an answer that is no 4xx or 5xx, in words that go on a sentence; empty where nothing is.
+def violation(reply: Reply, contract: ResponseContract) -> str:
+    """Return how a response below 400 violates the contract, as a clause; empty where it does not.
 
-    JSON is parsed where it is short or where only the end of the connection says that it is whole; of longer ones the
-    first and the last character are looked at.
+    JSON is parsed where it is short or delimited by the end of the connection; of a longer body only the first and
+    last characters are checked.
     """
-    media = promise.get(reply.status)
+    media = contract.get(reply.status)
     if media is None:
         return f"it has the status {reply.status}, which the contract does not have"
     if not media:
@@ -72,7 +72,7 @@ def unkept(reply: Reply, promise: Promise) -> str:
         return f"it is {given[:50] or 'of no type'} and not {' or '.join(media)}"
     if given == _JSON and not _is_json(reply):
         return "its JSON is cut or broken"
-    # The transport has compared the one that there is.
+    # The transport has verified the digest where there is one.
     return "" if sha256_of(reply.header(_DIGEST)) is not None else "its body comes without its Content-Digest"
 
 

@@ -1,4 +1,4 @@
-"""The gateway's routes: each operation of the contract is handed to the engine under the policy that fits it."""
+"""The gateway's routes: each operation of the contract is forwarded to an engine under its policy."""
 
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -12,9 +12,9 @@ from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 
 from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from services.gateway.deadlines import Granted, granted
-from services.gateway.engine_client import Call, Headers, Promise, Reply, Streamed, end_to_end
+from services.gateway.engine_client import Call, Headers, Reply, ResponseContract, Streamed, end_to_end
 from services.gateway.policies import READ_SECONDS, EnginePolicies
-from services.gateway.response_contract import problem_of, promised
+from services.gateway.response_contract import expected, problem_of
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operation, register
 from services.http.request.bodies import chunks_of, declared_length, read_body, read_json_bytes
 from services.http.request.digests import CONTENT_DIGEST
@@ -24,13 +24,13 @@ from services.http.request.uploads import FORM_BYTES
 from services.http.response.problems import describe
 from services.http.server.app import App
 
-__all__ = ["Upstream", "add_routes"]
+__all__ = ["EngineAccess", "add_routes"]
 
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
 _REFUSED = 429
 _HEAD_BYTES = 14 * 2**10
-"""The largest head that is handed on: an engine reads 16 KiB, and the gateway adds fields of its own."""
+"""Largest request head that is forwarded: an engine reads 16 KiB, and the gateway adds fields of its own."""
 
 _TIME_UP = 504
 _NO_ROOM = 507
@@ -56,10 +56,10 @@ _FORWARDED = frozenset(
         b"baggage",
     }
 )
-"""What an engine reads of a request; all else ends here.
+"""Request header fields that are forwarded to an engine; all others are dropped.
 
-That is credentials under whatever name, and what proxies and browsers say of where a request comes from, which the
-gateway has judged. Deadline, attempt and criticality are written for each attempt.
+Dropped are credentials under any name, and fields of proxies and browsers about the origin of a request, which the
+gateway has checked. Deadline, attempt and criticality are written for each attempt.
 """
 
 _RETURNED = frozenset(
@@ -80,31 +80,31 @@ _RETURNED = frozenset(
         b"x-trace-url",
     }
 )
-"""What a client gets of an engine's head; the rest is of this connection, or of whatever stands in between."""
+"""Response header fields that are returned to the client; others belong to this hop or to an intermediary."""
 
 
-class Upstream:
-    """The engine as routes see it; `policies` is there while the app serves."""
+class EngineAccess:
+    """The routes' access to the engines; `policies` is set while the app serves."""
 
     policies: EnginePolicies
 
 
-def add_routes(app: App, upstream: Upstream) -> None:
-    """Put every operation of the contract on the app."""
+def add_routes(app: App, engines: EngineAccess) -> None:
+    """Register every operation of the contract on the app."""
     settings = app.settings
 
     async def asked(what: Operation, parameters: Mapping[str, str]) -> Call:
         request = current_request()
-        # An engine would refuse what does not say that it is JSON, but only after it has been sent there.
+        # Reject a body that is not declared as JSON here: an engine would do so only after receiving it.
         read = read_json_bytes if isinstance(what.body, type) else read_body
         body = await read(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
-        return _call(request, body, promised(what, parameters, events=request.wants_events))
+        return _call(request, body, expected(what, parameters, events=request.wants_events))
 
     @contextmanager
     def serving_within(most: float, otherwise: str = "") -> Iterator[Granted]:
         fields = current_request().call_fields
         given = granted(fields, most=most, otherwise=otherwise)
-        with given.told(), serving(fields):
+        with given.translate(), serving(fields):
             if given.seconds <= 0:
                 raise DeadlineExceeded(0.0)
             yield given
@@ -113,50 +113,50 @@ def add_routes(app: App, upstream: Upstream) -> None:
         call = await asked(operation("analyze"), {})
         with serving_within(settings.analysis_seconds, _AS_A_JOB) as given:
             if current_request().wants_events:
-                streaming = upstream.policies.analyze_bit_by_bit(call, seconds=given.seconds)
-                return await _streamed(streaming, given, last_words=True)
-            return _answer(await upstream.policies.analyze(call, seconds=given.seconds), given)
+                streaming = engines.policies.analyze_stream(call, seconds=given.seconds)
+                return await _streamed(streaming, given, final_event=True)
+            return _answer(await engines.policies.analyze(call, seconds=given.seconds), given)
 
     def reading(what: Operation) -> Handler:
         async def read(**parameters: str) -> TrioResponse:
             call = await asked(what, parameters)
             with serving_within(READ_SECONDS) as given:
-                return _answer(await upstream.policies.read(call, seconds=given.seconds), given)
+                return _answer(await engines.policies.read(call, seconds=given.seconds), given)
 
         return read
 
     def finding(what: Operation) -> Handler:
         async def find(**parameters: str) -> TrioResponse:
             with serving_within(READ_SECONDS) as given:
-                call = _call(current_request(), b"", promised(what, parameters))
-                return _answer(await upstream.policies.find(call, seconds=given.seconds), given)
+                call = _call(current_request(), b"", expected(what, parameters))
+                return _answer(await engines.policies.find(call, seconds=given.seconds), given)
 
         return find
 
     async def follow(**parameters: str) -> ResponseReturnValue:
         with serving_within(READ_SECONDS) as given:
-            call = _call(current_request(), b"", promised(operation("job_events"), parameters))
-            # A job may outlive the connection that its events came by: no last word of ours would be true of it.
-            return await _streamed(upstream.policies.follow(call, seconds=given.seconds), given, last_words=False)
+            call = _call(current_request(), b"", expected(operation("job_events"), parameters))
+            # A job may outlive the connection that carried its events, so a final event from here could be false.
+            return await _streamed(engines.policies.follow(call, seconds=given.seconds), given, final_event=False)
 
     async def upload_dataset() -> TrioResponse:
         request = current_request()
-        # The engine counts the file itself.
+        # The engine enforces the limit on the file itself.
         most = settings.max_upload_bytes + FORM_BYTES
         length = declared_length(request, max_bytes=most, what="file")
-        place = upstream.policies.upload_place()
+        place = engines.policies.upload_place()
         chunks = chunks_of(request, max_bytes=most, pace=settings.body_pace, what="file", stalled=place.leave)
         headers = () if length is None else ((b"content-length", str(length).encode()),)
-        call = _call(request, b"", promised(operation("upload_dataset"), {}))
+        call = _call(request, b"", expected(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)
         with serving_within(settings.analysis_seconds) as given:
-            return _answer(await upstream.policies.upload(call, seconds=given.seconds, place=place), given)
+            return _answer(await engines.policies.upload(call, seconds=given.seconds, place=place), given)
 
     handlers: dict[str, Handler] = {each.name: reading(each) for each in OPERATIONS if each.group not in OWN_GROUPS}
     special: dict[str, Handler] = {
         "analyze": analyze,
         "upload_dataset": upload_dataset,
-        # A report that is not yet stored is with the engine that computed it.
+        # The engine that computed a report holds it until it is stored.
         "delete_analysis": finding(operation("delete_analysis")),
         "read_job": finding(operation("read_job")),
         "cancel_job": finding(operation("cancel_job")),
@@ -165,11 +165,11 @@ def add_routes(app: App, upstream: Upstream) -> None:
     register(app, handlers | special)
 
 
-def _call(request: IncomingRequest, body: bytes, promise: Promise) -> Call:
-    """The request as the engine should see it.
+def _call(request: IncomingRequest, body: bytes, contract: ResponseContract) -> Call:
+    """Build the call of the engine from the client's request.
 
     Raises:
-        RequestHeaderFieldsTooLarge: an engine might not read its head (werkzeug's, 431).
+        RequestHeaderFieldsTooLarge: the head may exceed an engine's limit (werkzeug's, 431).
     """
     scope = request.scope
     query = scope["query_string"]
@@ -178,37 +178,37 @@ def _call(request: IncomingRequest, body: bytes, promise: Promise) -> Call:
     )
     if size_bytes > _HEAD_BYTES:
         raise RequestHeaderFieldsTooLarge(
-            f"The head of the request has more than the {_HEAD_BYTES:,} bytes that are handed on; send fewer or "
+            f"The head of the request has more than the {_HEAD_BYTES:,} bytes that are forwarded; send fewer or "
             "shorter header fields."
         )
     own = [(b"x-request-id", request.request_id.encode())]
     if request.method == "POST" and "Idempotency-Key" not in request.headers:
         own.append((b"idempotency-key", own_key().encode()))
     return Call(
-        # The connection drops the body of an answer to HEAD; its length must still be that of GET.
+        # The connection drops the body of a response to HEAD; Content-Length must still be that of GET.
         method="GET" if request.method == "HEAD" else request.method,
         target=scope["raw_path"] + (b"?" + query if query else b""),
         headers=(*_forwarded(list(scope["headers"])), *own),
         content=body,
-        promise=promise,
+        contract=contract,
     )
 
 
 def _forwarded(headers: list[tuple[bytes, bytes]]) -> Headers:
-    """Fields of the request that are for the engine."""
+    """Return the request header fields that are forwarded to the engine."""
     return tuple((name, value) for name, value in end_to_end(headers) if name in _FORWARDED)
 
 
 def _answer(reply: Reply, given: Granted) -> TrioResponse:
-    """The engine's answer for the client; one that refuses or fails is on the log and says when to come back.
+    """Return the engine's response to the client; log a rejection or failure and set its `Retry-After`.
 
     Raises:
-        DeadlineExceeded: a 504 that is no problem of ours, such as that of a proxy.
-        RateLimited: a 429 that is none.
+        DeadlineExceeded: a 504 without a problem body, such as that of a proxy.
+        RateLimited: a 429 without a problem body.
     """
     if reply.status < 500 and reply.status != _REFUSED:
         return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
-    reply = given.explained(reply)
+    reply = given.annotate(reply)
     problem = problem_of(reply)
     if not problem and reply.status == _REFUSED:
         raise RateLimited("the engine", retry_after=_seconds(reply.header(b"retry-after")))
@@ -233,14 +233,14 @@ def _seconds(retry_after: str) -> float:
 
 
 async def _streamed(
-    streaming: AbstractAsyncContextManager[Streamed], given: Granted, *, last_words: bool
+    streaming: AbstractAsyncContextManager[Streamed], given: Granted, *, final_event: bool
 ) -> TrioResponse:
-    # The head is awaited here, so that an engine that is away is a problem and no empty stream.
+    # Await the headers here, so that an unavailable engine gives a problem and not an empty stream.
     stack = AsyncExitStack()
     streamed = await stack.enter_async_context(streaming)
     if streamed.status >= 400:
         async with stack:
-            return _answer(await streamed.whole(), given)
+            return _answer(await streamed.read_all(), given)
     request = current_request()
 
     async def chunks() -> AsyncGenerator[bytes]:
@@ -251,8 +251,8 @@ async def _streamed(
                     yield data
                     last = (last + data)[-len(_EVENT_END) :]
             except EngineUnavailable as error:
-                # Within an event the words would be taken for the rest of it.
-                if not last_words or last != _EVENT_END:
+                # In the middle of an event the client would parse the final event as the rest of it.
+                if not final_event or last != _EVENT_END:
                     raise
                 _log.warning("the stream of %s ended before its last event: %s", request.path, error)
                 yield _last_event(error, request)
@@ -272,6 +272,6 @@ def _with_headers(response: TrioResponse, headers: Headers) -> TrioResponse:
             continue
         response.headers.add(name.decode("latin1"), value.decode("latin1"))
     if current_request().method == "HEAD":
-        # It is of the content that is sent (RFC 9530, appendix B.2), and none is.
+        # The digest covers the content that is sent (RFC 9530, appendix B.2), and a response to HEAD has none.
         response.headers.remove(CONTENT_DIGEST)
     return response

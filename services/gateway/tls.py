@@ -1,7 +1,7 @@
-"""TLS on a connection to an engine, which can say whether anything of the engine's is still unread.
+"""TLS on a connection to an engine, with non-blocking access to unread data.
 
-Trio's `SSLStream` has no way to tell without waiting what has come and was not asked for; on a kept connection the next
-request would take it for its answer.
+Trio's `SSLStream` cannot report unsolicited data without blocking; on a keep-alive connection the next request would
+read it as its response.
 """
 
 import ssl
@@ -14,16 +14,16 @@ import trio
 __all__ = ["CERTIFICATES", "TlsStream", "client_context"]
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Variables that name the authorities whose word is taken, in place of the public ones."""
+"""Environment variables of the trusted certificate authorities, in place of the public ones."""
 
 _READ_BYTES = 2**16
 
 
 def client_context() -> ssl.SSLContext:
-    """What engines' certificates are checked by: `SSL_CERT_FILE` or `SSL_CERT_DIR`, or else the public authorities.
+    """Return an SSL context that trusts `SSL_CERT_FILE` or `SSL_CERT_DIR`, or else the public authorities.
 
     Raises:
-        OSError: a file that is named cannot be read, or is none of certificates.
+        OSError: a named file cannot be read, or holds no certificates.
     """
     context = httpx.create_ssl_context(trust_env=True)
     context.set_alpn_protocols(["http/1.1"])
@@ -31,15 +31,15 @@ def client_context() -> ssl.SSLContext:
 
 
 class TlsStream:
-    """The client's side of TLS; one task at a time.
+    """The client side of a TLS connection; for one task at a time.
 
     Args:
         stream: the connection.
-        context: how to check the engine's certificate.
-        server_name: for whom it must be; a dot at its end is for the resolver, and in no certificate.
+        context: verifies the engine's certificate.
+        server_name: the name that the certificate must match; a trailing dot is for the resolver and is removed.
 
     Attributes:
-        ended: whether the engine has said that nothing more will come, as far as was looked.
+        ended: whether a close_notify or end of stream was read.
     """
 
     def __init__(self, stream: trio.SocketStream, context: ssl.SSLContext, server_name: str) -> None:
@@ -50,17 +50,17 @@ class TlsStream:
         self.ended = False
 
     async def do_handshake(self) -> None:
-        """Agree with the engine, and check who it is.
+        """Perform the handshake and verify the engine's certificate.
 
         Raises:
-            ssl.SSLError: it is somebody else, or speaks no TLS.
+            ssl.SSLError: the certificate is not trusted or does not match, or the peer does not speak TLS.
             trio.BrokenResourceError: the connection is lost.
         """
         await self._until(self._tls.do_handshake)
         await self._flush()
 
     async def send_all(self, data: bytes) -> None:
-        """Send all of it.
+        """Send all of `data`.
 
         Raises:
             trio.BrokenResourceError: the connection is lost.
@@ -73,21 +73,21 @@ class TlsStream:
         await self._flush()
 
     async def receive_some(self, max_bytes: int = _READ_BYTES) -> bytes:
-        """What has come, at least one byte; none where the engine has ended.
+        """Receive at least one byte; return none at the end of the stream.
 
         Raises:
-            trio.BrokenResourceError: the connection is lost, or what comes is no TLS.
+            trio.BrokenResourceError: the connection is lost, or the data is not TLS.
         """
         try:
             return await self._until(lambda: self._tls.read(max_bytes))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            # HTTP says itself where an answer ends, and many servers close without a word of TLS.
+            # HTTP delimits responses itself, and many servers close without close_notify.
             return b""
         except ssl.SSLError as error:
             raise trio.BrokenResourceError from error
 
-    def at_hand(self) -> bytes:
-        """What has come and was not asked for; afterwards `ended` is known."""
+    def read_pending(self) -> bytes:
+        """Return unread data without blocking, and update `ended`."""
         found = bytearray()
         while True:
             try:
@@ -113,7 +113,7 @@ class TlsStream:
                 else:
                     self._incoming.write_eof()
             except ssl.SSLError:
-                # What is wrong is for the other side to hear as well: its log is where it is looked for.
+                # Send the alert, so that the peer's log names the error as well.
                 with suppress(trio.BrokenResourceError):
                     await self._flush()
                 raise

@@ -1,13 +1,13 @@
-"""HTTP/1.1 to one engine, as a transport of httpx: kept connections, and nothing else that a pool could do.
+"""An httpx transport for HTTP/1.1 to one engine, with a pool of keep-alive connections.
 
-Httpx's own pool looks at all its connections and waiting requests whenever one comes or goes, which costs the gateway
-more than all its policies. What is spoken on the wire is h11's business here as it is there, and every failure leaves
-as httpx's exception of that kind, because policies tell by them what was sent.
+The pool of httpx scans all connections and waiting requests whenever one is added or removed, which costs the gateway
+more than all its policies. As in httpx, h11 implements the protocol. Every failure is raised as httpx's exception of
+that kind, because the policies determine from it whether the request was sent.
 
-HTTP/1.1 pairs answers with requests by their order alone: one answer too many on a kept connection, and every request
-after it gets that of another client. So each request names its exchange (`EXCHANGE`), which its answer must repeat, a
-body must pass the check that its head announces (`body_checks`), and a connection is closed at the first byte that is
-not part of the answer that it waits for.
+HTTP/1.1 matches responses to requests by order alone: after one surplus response on a keep-alive connection, every
+request gets the response to another. So each request carries an exchange id (`EXCHANGE`) that its response must repeat,
+a body must pass the check that its headers announce (`body_checks`), and a connection is closed at the first byte that
+is not part of the expected response.
 """
 
 import re
@@ -35,24 +35,24 @@ _READ_BYTES = 2**16
 _QUOTED = re.compile(r":? *bytearray\(.*", re.DOTALL)
 _EXCHANGE = EXCHANGE.lower().encode()
 _RECEIVED = RECEIVED.lower().encode()
-_OF_ANYBODY = frozenset({b"retry-after"})
-"""What is kept of a failure that does not say to which request it belongs: nothing that was meant for one client."""
+_UNATTRIBUTED_HEADERS = frozenset({b"retry-after"})
+"""Header fields kept of a failure without an exchange id: none that could belong to another client."""
 
 
 class ForeignAnswer(httpx.RemoteProtocolError):
-    """What came is not the answer to the request that was sent, or not as the engine sent it."""
+    """The response belongs to another request, or was changed on the way."""
 
 
 class EngineTransport(httpx.AsyncBaseTransport):
-    """Sends each request on a kept connection where one is idle, else on a new one. A cancellation closes it.
+    """A connection pool for one engine, which reuses idle connections. Cancellation closes the connection in use.
 
     Args:
         host: name or address of the engine.
         port: its port.
-        connect_seconds: how long a connection may take to be made.
-        keep_seconds: how long an idle connection is kept.
-        kept: how many idle connections are kept.
-        tls: how to check the engine's certificate, None where TLS is not spoken.
+        connect_seconds: timeout of opening a connection.
+        keep_seconds: keep-alive time of an idle connection.
+        kept: the most idle connections.
+        tls: verifies the engine's certificate; None for plain TCP.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
         self._connect_seconds = connect_seconds
         self._keep_seconds = keep_seconds
         self._kept = kept
-        # The one used last is on the right, and is used next.
+        # A stack: the most recently used is on the right, and is reused first.
         self._idle: deque[_Connection] = deque()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -88,7 +88,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
             raise
         if not own:
             connection.close()
-            kept = [(name, value) for name, value in head.headers if name in _OF_ANYBODY]
+            kept = [(name, value) for name, value in head.headers if name in _UNATTRIBUTED_HEADERS]
             return httpx.Response(head.status_code, headers=kept, stream=_Body(None, self, None))
         return httpx.Response(
             head.status_code,
@@ -102,17 +102,17 @@ class EngineTransport(httpx.AsyncBaseTransport):
         while self._idle:
             self._idle.pop().close()
 
-    def give_back(self, connection: "_Connection") -> None:
-        """Keep a connection for the next request, where it can bear one."""
-        connection.take_in()
-        if connection.left_over:
+    def release(self, connection: "_Connection") -> None:
+        """Return a connection to the pool where it can be reused, and close it otherwise."""
+        connection.read_pending()
+        if connection.excess_bytes:
             _log.warning(
                 "the engine at %s:%d sent %d bytes beyond its answer: the connection is closed",
                 self._host,
                 self._port,
-                connection.left_over,
+                connection.excess_bytes,
             )
-        if not connection.renew() or connection.has_unread:
+        if not connection.start_next_cycle() or connection.has_unread:
             connection.close()
             return
         connection.idle_since = time.monotonic()
@@ -121,7 +121,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
             self._idle.popleft().close()
 
     def report(self, error: ForeignAnswer) -> None:
-        """Log what came in place of an answer."""
+        """Log a foreign answer."""
         _log.warning("the engine at %s:%d: %s; the connection is closed", self._host, self._port, error)
 
     async def _connect(self, request: httpx.Request) -> "_Connection":
@@ -150,7 +150,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
     def _take(self) -> "_Connection | None":
         while self._idle:
             connection = self._idle.pop()
-            # What can be read from an idle connection is its end, or nothing that was asked for.
+            # Readable data on an idle connection is its end or unsolicited.
             if not self._is_stale(connection) and not connection.has_unread:
                 return connection
             connection.close()
@@ -175,12 +175,12 @@ class _Connection:
 
     @property
     def has_unread(self) -> bool:
-        """Whether something has come, or the connection has ended."""
+        """True while received data or the end of the connection is unread."""
         return self.stream.socket.is_readable()
 
     @property
     def sending(self) -> bool:
-        """Whether the request has not been sent whole."""
+        """True while the request is not completely sent."""
         return self._http.our_state is h11.SEND_BODY
 
     async def send(self, request: httpx.Request) -> None:
@@ -202,7 +202,7 @@ class _Connection:
         await self._send(self._wire(h11.EndOfMessage()))
 
     async def _is_answered(self) -> bool:
-        """Whether the engine has answered or gone before the whole request was sent; what came is read."""
+        """Read received data; return whether the engine has answered or closed before the request was complete."""
         while self.has_unread:
             try:
                 data = await self.stream.receive_some(_READ_BYTES)
@@ -234,22 +234,22 @@ class _Connection:
         event = await self._event()
         return bytes(event.data) if isinstance(event, h11.Data) else None
 
-    def take_in(self) -> None:
-        """Let what has come through TLS, and was not asked for, count: data as left over, and the end as the end."""
-        if isinstance(self.stream, TlsStream) and (data := self.stream.at_hand()):
+    def read_pending(self) -> None:
+        """Feed unread TLS data to the parser, so that surplus bytes and the end of the stream are seen."""
+        if isinstance(self.stream, TlsStream) and (data := self.stream.read_pending()):
             self._http.receive_data(data)
 
     @property
-    def left_over(self) -> int:
-        """How many bytes came beyond the whole answer, which the next request would take for its own."""
+    def excess_bytes(self) -> int:
+        """Number of bytes after the end of the response, which the next request would read as its own."""
         if self._http.their_state not in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
             return 0
         return len(self._http.trailing_data[0])
 
-    def renew(self) -> bool:
-        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE or self.left_over:
+    def start_next_cycle(self) -> bool:
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE or self.excess_bytes:
             return False
-        # TLS can end while the connection below it stays open, where nothing can be read from it.
+        # TLS can end while the TCP connection stays open without readable data.
         if isinstance(self.stream, TlsStream) and self.stream.ended:
             return False
         self._http.start_next_cycle()
@@ -278,7 +278,7 @@ class _Connection:
         try:
             await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            # An engine that refuses an upload answers before it has read it all: the answer is what counts.
+            # An engine that rejects an upload answers before reading all of it; use that response.
             return False
         return True
 
@@ -295,7 +295,7 @@ class _Body(httpx.AsyncByteStream):
         self._transport = transport
         self._check = check
 
-    # No generator: one that is given up half-way would be left to the garbage collector.
+    # Not a generator: an abandoned one would be closed only by the garbage collector.
     def __aiter__(self) -> Self:
         return self
 
@@ -327,17 +327,17 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._transport.give_back(connection)
+            self._transport.release(connection)
 
 
 def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection) -> bool:
-    """Whether this is the answer to the request; False where it is a failure that does not say whose it is.
+    """Return whether the response belongs to the request; False for a failure without an exchange id.
 
-    Such a one is of what stands between gateway and engine, or of an engine that saw no request: what it means can be
-    judged by its status, and nothing of it may reach a client.
+    Such a failure comes from an intermediary, or from an engine that could not parse the request. Its status can be
+    classified, but none of its content may reach a client.
 
     Raises:
-        ForeignAnswer: it is the answer to another request, or does not say to which.
+        ForeignAnswer: it belongs to another request, or has no exchange id.
     """
     sent = request.headers.get(EXCHANGE, "").encode()
     if not sent:
@@ -354,7 +354,7 @@ def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection)
             raise ForeignAnswer(f"it answered {head.status_code} before the request was sent whole")
         return True
     received = [value for name, value in head.headers if name == _RECEIVED]
-    # Who refuses need not have read what it refuses, and what has no use for a body does not read it.
+    # A rejection need not have read the body, and a handler that uses no body does not read it.
     needed = good and request.method == "POST" and connection.sent
     if (received or needed) and received != [str(connection.sent).encode()]:
         raise ForeignAnswer(f"it answered {head.status_code} to another body than was sent")
@@ -363,7 +363,7 @@ def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection)
 
 @contextmanager
 def _protocol_errors(end: str) -> Iterator[None]:
-    # What h11 says of the end of a connection is about its own states, and it quotes what it could not read.
+    # Messages of h11 describe its own states at the end of a connection, and quote data that it could not parse.
     try:
         yield
     except h11.RemoteProtocolError as error:

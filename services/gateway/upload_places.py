@@ -1,7 +1,7 @@
-"""Places for uploads, which only those hold whose bytes flow.
+"""Bulkhead slots for uploads, held only while their bytes flow.
 
-An upload takes its place once its first bytes or all of a short one are there, loses it where it stalls, and takes one
-again when it goes on: a client that stands still keeps nobody out.
+An upload takes its slot once its first bytes, or all of a short file, have arrived. It releases the slot when it stalls
+and takes one again when it resumes, so that a stalled client does not block others.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
@@ -16,17 +16,17 @@ __all__ = ["UploadPlace", "UploadPlaces"]
 
 _FIRST_BYTES = 2**16
 _AGAIN_SECONDS = 10.0
-"""How long an upload that goes on may wait for a place; the engine would take it for a stalled one."""
+"""Longest wait of a resumed upload for a slot; after that the engine would treat it as stalled."""
 
 
 class UploadPlaces:
-    """So many uploads at once, and so many that wait; an operator finds them in the registry.
+    """A bulkhead and load shedder for uploads, listed in the registry.
 
     Args:
-        name: what rejections and measures call them.
-        running: how many there are.
-        queued: how many uploads may wait for one.
-        shares: how much of both each level of criticality may use.
+        name: their name in rejections and metrics.
+        running: number of slots.
+        queued: most uploads that wait for a slot.
+        shares: share of both that each level of criticality may use.
     """
 
     def __init__(self, name: str, *, running: int, queued: int, shares: Mapping[Criticality, float]) -> None:
@@ -35,22 +35,22 @@ class UploadPlaces:
         registry.add(f"{name} places", self.bulkhead)
 
     def place(self) -> "UploadPlace":
-        """The place of one upload, not taken yet."""
+        """Return the slot of one upload, not taken yet."""
         return UploadPlace(self)
 
 
 class UploadPlace:
-    """The place of one upload; for one task."""
+    """The slot of one upload; for one task."""
 
     def __init__(self, places: UploadPlaces) -> None:
         self._places = places
         self.held = False
 
     async def take(self) -> None:
-        """Have a place, waiting for one in the queue; nothing happens where it is held.
+        """Take a slot, waiting in the queue for one; do nothing where it is held already.
 
         Raises:
-            BulkheadFull: the queue is full too.
+            BulkheadFull: the slots and the queue are full.
             Shed: the call is too uncritical for the load.
         """
         if self.held:
@@ -65,21 +65,21 @@ class UploadPlace:
         self.held = True
 
     def leave(self) -> None:
-        """Give the place to the next."""
+        """Release the slot to the next upload."""
         if self.held:
             self.held = False
             self._places.bulkhead.__exit__(None, None, None)
             self._places.shed.__exit__(None, None, None)
 
     async def admitted(self, content: AsyncIterable[bytes], moved: Callable[[], None]) -> AsyncGenerator[bytes]:
-        """Take the place as soon as the content flows; return it, to be sent on from its first byte.
+        """Take the slot as soon as the content flows; return the content from its first byte.
 
         Args:
             content: the bytes as they arrive.
-            moved: called whenever some have come.
+            moved: called whenever some have arrived.
 
         Raises:
-            BulkheadFull: there is no place; so does what is returned, where it cannot be had again after a stall.
+            BulkheadFull: there is no slot; the returned generator raises it where none is free after a stall.
             Shed: likewise.
         """
         source, first, size_bytes = aiter(content), list[bytes](), 0
@@ -98,7 +98,7 @@ class UploadPlace:
                 await self._take_again()
                 yield piece
                 moved()
-            # What the engine does with the whole of it is what the places are for.
+            # The slots bound the engine's work on complete files.
             await self._take_again()
 
         return flow()

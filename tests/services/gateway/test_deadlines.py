@@ -41,32 +41,32 @@ def test_a_value_that_is_no_number_is_ignored_and_kept_to_be_told(
     assert (found.seconds, found.ignored) == (seconds, ignored)
 
 
-def test_the_words_tell_a_deadline_that_the_client_set_from_the_longest_that_there_is() -> None:
+def test_the_detail_distinguishes_the_clients_deadline_from_the_services_limit() -> None:
     asked = Granted(seconds=2.0, most=120.0)
-    assert asked.words == (
+    assert asked.detail == (
         "The deadline of 2 s has passed. The request asked for no more: X-Request-Timeout-Ms may say up to 120000 here."
     )
     longest = Granted(seconds=30.0, most=30.0, ignored="soon", otherwise="Ask for a job.")
-    assert longest.words == (
+    assert longest.detail == (
         "The deadline of 30 s has passed. No request of this kind is granted more: X-Request-Timeout-Ms may say up to "
-        "30000 here. What X-Request-Timeout-Ms said, 'soon', is no whole number of milliseconds and was ignored. "
+        "30000 here. X-Request-Timeout-Ms was 'soon', which is no whole number of milliseconds, and was ignored. "
         "Ask for a job."
     )
 
 
-def test_a_deadline_that_passes_here_is_told_in_these_words() -> None:
-    with pytest.raises(TimeUp) as caught, over().told():
+def test_a_deadline_that_passes_in_the_gateway_is_raised_with_the_detail() -> None:
+    with pytest.raises(TimeUp) as caught, over().translate():
         raise DeadlineExceeded(2.0)
-    assert str(caught.value) == over().words
+    assert str(caught.value) == over().detail
     assert caught.value.seconds == 2.0
-    with pytest.raises(KeyError), over().told():
+    with pytest.raises(KeyError), over().translate():
         raise KeyError
 
 
-def test_a_deadline_that_the_engine_noticed_is_told_in_the_same_words_and_nothing_else_changes() -> None:
-    told = over().explained(late())
-    assert json.loads(told.body) == {**json.loads(late().body), "detail": over().words}
-    assert (told.status, told.headers) == (504, late().headers)
+def test_an_engines_deadline_problem_gets_the_same_detail_and_nothing_else_changes() -> None:
+    reply = over().annotate(late())
+    assert json.loads(reply.body) == {**json.loads(late().body), "detail": over().detail}
+    assert (reply.status, reply.headers) == (504, late().headers)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_a_deadline_that_the_engine_noticed_is_told_in_the_same_words_and_nothin
     ],
 )
 def test_every_other_answer_stays_as_it_is(reply: Reply) -> None:
-    assert over().explained(reply) is reply
+    assert over().annotate(reply) is reply
 
 
 def test_a_shorter_deadline_of_the_engines_own_stays_as_it_said() -> None:
     reply = late()
-    assert Granted(seconds=60.0, most=120.0).explained(reply) is reply
+    assert Granted(seconds=60.0, most=120.0).annotate(reply) is reply

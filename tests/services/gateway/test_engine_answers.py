@@ -94,16 +94,16 @@ async def test_a_status_that_nobody_promised_is_a_failure(autojump_clock, status
 @pytest.mark.trio
 @pytest.mark.parametrize("how", ["analyze", "stream"])
 async def test_an_answer_that_is_not_what_was_promised_is_a_failure(autojump_clock, how):
-    promise = {200: ("application/json", "text/event-stream")}
+    contract = {200: ("application/json", "text/event-stream")}
     portal = reply(body=b"<html>", content_type="text/html")
-    call = Call(method="POST", target=b"/x", promise=promise)
+    call = Call(method="POST", target=b"/x", contract=contract)
     made = policies(engine := Engine(portal))
 
     async def ask() -> None:
         if how == "analyze":
             await made.analyze(call, seconds=120)
         else:
-            async with made.analyze_bit_by_bit(call, seconds=120):
+            async with made.analyze_stream(call, seconds=120):
                 pass
 
     for _ in range(5):

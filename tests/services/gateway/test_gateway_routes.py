@@ -165,7 +165,7 @@ def test_a_client_whose_time_is_up_is_told_how_to_have_more_and_what_was_ignored
     detail = answer.json()["detail"]
     assert detail.startswith("The deadline of 0.3 s has passed. The request asked for no more: ")
     assert "X-Request-Timeout-Ms may say up to 120000 here." in detail
-    assert "'abc', is no whole number of milliseconds and was ignored" in detail
+    assert "'abc', which is no whole number of milliseconds, and was ignored" in detail
     assert "Prefer: respond-async" in detail
     assert '"ignored_timeout": "abc"' in gateway.wait_line(f"POST {ANALYZE} 504")
 

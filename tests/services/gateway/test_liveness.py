@@ -167,12 +167,12 @@ async def test_an_engine_is_asked_whether_it_lives_while_a_stream_of_it_is_open(
 @pytest.mark.trio
 async def test_a_stream_begins_under_the_same_rules_and_keeps_none_of_its_deadline(autojump_clock):
     made = policies(engine := Engine(REFUSED, reply(body=b"events")))
-    async with made.analyze_bit_by_bit(CALL, seconds=10) as streamed:
+    async with made.analyze_stream(CALL, seconds=10) as streamed:
         await trio.sleep(100)
         assert [data async for data in streamed.chunks] == [b"events"]
     assert len(engine.calls) == 2
     engine.acts = [reply(429, body=b"later")]
-    async with made.analyze_bit_by_bit(CALL, seconds=10) as streamed:
+    async with made.analyze_stream(CALL, seconds=10) as streamed:
         assert (streamed.status, [data async for data in streamed.chunks]) == (429, [b"later"])
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from services.gateway.engine_client import Reply
-from services.gateway.response_contract import problem_of, promised, unkept
+from services.gateway.response_contract import expected, problem_of, violation
 from services.http.contract.api import operation
 from services.http.request.digests import content_digest
 
@@ -44,24 +44,24 @@ def reply(body: bytes = b'{"a": 1}', *, status: int = 200, kind: str = "applicat
     ],
 )
 def test_an_analysis_is_json_and_whole(given, words):
-    assert unkept(given, promised(operation("analyze"), {}, events=False)) == words
+    assert violation(given, expected(operation("analyze"), {}, events=False)) == words
 
 
 def test_who_takes_events_may_get_them_or_json():
-    promise = promised(operation("analyze"), {})
-    assert unkept(reply(b"data: x\n\n", kind="text/event-stream"), promise) == ""
-    assert unkept(reply(), promise) == ""
+    contract = expected(operation("analyze"), {})
+    assert violation(reply(b"data: x\n\n", kind="text/event-stream"), contract) == ""
+    assert violation(reply(), contract) == ""
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [("svg", "image/svg+xml"), ("png", "image/png")])
 def test_a_figure_is_of_the_type_that_its_name_says(suffix, kind):
-    promise = promised(operation("read_figure"), {"suffix": suffix})
-    assert unkept(reply(b"\x89", kind=kind), promise) == ""
-    assert unkept(reply(), promise) == f"it is application/json and not {kind}"
+    contract = expected(operation("read_figure"), {"suffix": suffix})
+    assert violation(reply(b"\x89", kind=kind), contract) == ""
+    assert violation(reply(), contract) == f"it is application/json and not {kind}"
 
 
 def test_what_has_no_body_needs_no_type():
-    assert unkept(reply(b"", status=204, kind=""), promised(operation("delete_dataset"), {})) == ""
+    assert violation(reply(b"", status=204, kind=""), expected(operation("delete_dataset"), {})) == ""
 
 
 @pytest.mark.parametrize(
