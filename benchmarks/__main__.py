@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks._page import kept_as
 
-# One thread of BLAS for everybody, and before anything loads it: its own threads cost more than they give at this size.
+# One BLAS thread for all, set before BLAS is loaded: at these sizes its threads cost more than they gain.
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    """Run them one after the other; each prints its own table."""
+    """Run the benchmarks sequentially; each prints its own table."""
     known = sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]) if module.name[0] != "_")
     asked = parser(known).parse_args()
     for name in asked.names or known:
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def parser(known: Sequence[str]) -> argparse.ArgumentParser:
-    """What the command line may say; an unknown name is an error that lists the known ones."""
+    """Return the parser of the command line; it rejects unknown names and lists the known ones."""
 
     def named(text: str) -> str:
         if text not in known:
@@ -49,9 +49,9 @@ def parser(known: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def about(name: str) -> str:
-    """The first line of a benchmark's docstring; the module is not loaded for it."""
-    told = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8")))
-    return (told or "").partition("\n")[0]
+    """Return the first line of a benchmark's docstring without importing the module."""
+    docstring = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8")))
+    return (docstring or "").partition("\n")[0]
 
 
 if __name__ == "__main__":

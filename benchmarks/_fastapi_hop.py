@@ -1,4 +1,4 @@
-"""The same hop as somebody would write it on FastAPI: one route, one long-lived httpx client, no policies."""
+"""A minimal gateway on FastAPI as the peer: one route, one long-lived httpx client, no policies."""
 
 import os
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ app = FastAPI(lifespan=_client)
 
 @app.post("/api/analyze/comprehensive")
 async def analyze(request: Request) -> Response:
-    """Hand the body on and the answer back."""
+    """Forward the body and return the response."""
     answer = await request.app.state.client.post(
         "/api/analyze/comprehensive",
         content=await request.body(),

@@ -1,7 +1,7 @@
-"""The same algebra in plain numpy: what remains of an estimator without roles, checks, tests and a contract.
+"""The same algebra in plain numpy, as a lower bound: estimators without roles, checks, tests and contract.
 
-One thread, 16,384 rows at a time, no regard for weights, clusters, gaps or collinear columns. What comes back
-is the effect and its standard error; x is (n, p), the rest (n,).
+One thread, 16,384 rows at a time, without support for weights, clusters, missing values or collinear columns. Each
+returns the effect and its standard error; x is (n, p), the rest (n,).
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def two_stage(x: Array, t: Array, y: Array, z: Array) -> tuple[float, float]:
 
 
 def ipw(x: Array, t: Array, y: Array) -> tuple[float, float]:
-    """Normalised inverse probability weighting, its error corrected for the estimated propensity."""
+    """Normalised inverse probability weighting; its standard error accounts for the estimated propensity."""
     beta, information = _logit(x, t, np.zeros(x.shape[1] + 1))
     sums = np.zeros(4)
     propensity = np.empty(len(x))
@@ -105,7 +105,7 @@ def irm(x: Array, t: Array, y: Array) -> tuple[float, float]:
 
 
 def _logit(x: Array, t: Array, beta: Array, kept: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:
-    """Newton's steps for the propensity until the gradient is nil, from a start; with the information there."""
+    """Fit the propensity by Newton's method from a starting value; return it with the information matrix."""
     while True:
         gradient, information = np.zeros(len(beta)), np.zeros((len(beta), len(beta)))
         for rows in _chunks(len(x)):
@@ -126,7 +126,7 @@ def _chunks(n: int) -> Iterator[slice]:
 
 
 def _columns(x: Array, rows: slice, *first: Array) -> Array:
-    """The columns that are named, then a constant and the covariates."""
+    """Stack the given columns, a constant and the covariates."""
     found = np.empty((rows.stop - rows.start, len(first) + 1 + x.shape[1]))
     for at, column in enumerate(first):
         found[:, at] = column

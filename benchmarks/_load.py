@@ -1,4 +1,4 @@
-"""Load on loopback from threads with plain sockets: cheap enough not to be what is measured."""
+"""A load generator on loopback with threads and plain sockets, cheap enough not to distort the measurement."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ __all__ = ["Connection", "Load", "closed_loop", "open_loop", "percentile"]
 
 
 class Connection:
-    """One kept connection to a service on this machine."""
+    """A keep-alive connection to a service on this machine."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -18,14 +18,14 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, path: str, body: bytes = b"", **headers: str) -> None:
-        """Send a request: POST where there is a body, which is JSON unless said otherwise, else GET."""
+        """Send a request: POST with a body, JSON by default, or GET without one."""
         headers = ({"Content_Type": "application/json"} if body else {}) | headers
         fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}"
         self._socket.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     def receive(self) -> tuple[int, bytes]:
-        """Status and body of the answer; opens a new connection where the service closes this one."""
+        """Receive status and body of the response; reconnect where the service closes the connection."""
         data = b""
         while b"\r\n\r\n" not in data:
             data += self._more()
@@ -39,12 +39,12 @@ class Connection:
         return int(head[9:12]), body
 
     def ask(self, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """Send a request and wait for its answer."""
+        """Send a request and wait for its response."""
         self.send(path, body, **headers)
         return self.receive()
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self._socket.close()
 
     def _more(self) -> bytes:
@@ -56,23 +56,23 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What came of it: seconds of each answer by status, and of the whole."""
+    """Results of a load run: latencies by status, and the total time, in seconds."""
 
     answers: Sequence[tuple[int, float]]
     seconds: float
 
     def of(self, status: int) -> list[float]:
-        """How long the answers of that status took, in seconds, sorted."""
+        """Return the sorted latencies of responses with that status, in seconds."""
         return sorted(seconds for code, seconds in self.answers if code == status)
 
     @property
     def per_second(self) -> float:
-        """Answers of status 200 per second."""
+        """Throughput: responses of status 200 per second."""
         return len(self.of(200)) / self.seconds
 
 
 def closed_loop(port: int, path: str, body: Callable[[], bytes], *, connections: int, seconds: float) -> Load:
-    """So many clients, each of which asks again as soon as it is answered."""
+    """Run a closed loop: each client sends its next request as soon as it has the response."""
     answers: list[tuple[int, float]] = []
     end = time.perf_counter() + seconds
 
@@ -89,7 +89,7 @@ def closed_loop(port: int, path: str, body: Callable[[], bytes], *, connections:
 def open_loop(
     port: int, path: str, body: Callable[[], bytes], *, per_second: float, seconds: float, **headers: str
 ) -> Load:
-    """Requests that come at their rate, however long the answers take."""
+    """Run an open loop: requests are sent at a constant rate, independent of the latency."""
     answers: list[tuple[int, float]] = []
 
     def run(delay: float) -> None:
@@ -105,7 +105,7 @@ def open_loop(
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which that share of the sorted values lies."""
+    """Return a quantile of sorted values."""
     return values[min(len(values) - 1, int(len(values) * share))]
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks print, kept in `docs/speed.md`."""
+"""Storage of benchmark output in `docs/speed.md`."""
 
 import contextlib
 import io
@@ -12,14 +12,14 @@ PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
 
 @contextlib.contextmanager
 def kept_as(name: str) -> Iterator[None]:
-    """Show what is printed and put it into the page's block of that name, if all goes well and the page has one."""
+    """Print output as usual, and after success store it in the page's block of that name, if there is one."""
     both = _Both()
     with contextlib.redirect_stdout(both):
         yield
     block = re.compile(rf"(<!-- {name} -->\n```text\n).*?(^```$)", re.DOTALL | re.MULTILINE)
-    told = both.getvalue().strip("\n") + "\n"
+    output = both.getvalue().strip("\n") + "\n"
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(block.sub(lambda found: found[1] + told + found[2], page), encoding="utf-8")
+    PAGE.write_text(block.sub(lambda found: found[1] + output + found[2], page), encoding="utf-8")
 
 
 class _Both(io.StringIO):

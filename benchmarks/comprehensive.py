@@ -1,7 +1,7 @@
-"""A whole comprehensive call over HTTP, warm: how long, and where the time goes.
+"""Latency of a warm comprehensive analysis over HTTP, with a breakdown by step.
 
-Two real services on free ports, a table of 10,000 rows and 10 covariates, another seed at each call so that nothing is
-answered from the cache. Target: a median of at most 0.5 s, figures' specifications and JSON included.
+Two real services on free ports, a table of 10,000 rows and 10 covariates, a new seed for each call so that none is a
+cache hit. Target: a median of at most 0.5 s, including figure specifications and JSON.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Estimators against the libraries that people use for them, in one process and one run.
+"""Speed of the estimators against peer libraries, in one process and one run.
 
-Ours is the whole way from arrays to an `Estimate` with a fresh plan; the peer's is its fit with the standard error that
-it equals. Nuisances, folds and repetitions are the same. Medians of 5 once warm; ratios are what counts.
+Ours is the complete path from arrays to an `Estimate` with a new plan; the peer's is its fit with the equivalent
+standard error. Nuisances, folds and repetitions are the same. Medians of 5 warm runs; only the ratios are comparable.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Race:
 
 
 def cross_section(rows: int, covariates: int = COVARIATES) -> Data:
-    """Confounded by covariates."""
+    """Simulate a cross-section confounded by covariates."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((rows, covariates))
     t = (rng.random(rows) < 1 / (1 + np.exp(-0.5 * x[:, 0]))).astype(float)
@@ -48,7 +48,7 @@ def cross_section(rows: int, covariates: int = COVARIATES) -> Data:
 
 
 def instrumented(rows: int, covariates: int = COVARIATES) -> Data:
-    """Covariates and one instrument."""
+    """Simulate a cross-section with covariates and one instrument."""
     rng = np.random.default_rng(1)
     x, z, u = rng.standard_normal((rows, covariates)), rng.standard_normal((rows, 1)), rng.standard_normal(rows)
     t = 0.5 * z[:, 0] + x[:, 0] + u + rng.standard_normal(rows)
@@ -61,7 +61,7 @@ def instrumented(rows: int, covariates: int = COVARIATES) -> Data:
 
 
 def panel(rows: int) -> Data:
-    """Units over ten periods, some of them missed, staggered starts."""
+    """Simulate an unbalanced panel of ten periods with staggered adoption."""
     rng = np.random.default_rng(2)
     unit, when = np.repeat(np.arange(rows // 9), 10), np.tile(np.arange(10), rows // 9)
     keep = np.sort(rng.permutation(len(unit))[:rows])
@@ -77,7 +77,7 @@ def panel(rows: int) -> Data:
 
 
 def ours(name: str, data: Data, **settings: object) -> Callable[[], object]:
-    """Our way, with a new plan each time."""
+    """Run our estimator with a new plan each time."""
     entry = next(entry for entry in catalog() if entry.name == name)
     threads = len(os.sched_getaffinity(0))
 
@@ -121,7 +121,7 @@ def against_doubleml(rows: int, covariates: int = COVARIATES) -> Iterator[Race]:
 
 
 def _with_an_instrument(rows: int, covariates: int) -> Iterator[Race]:
-    """The partially linear model with an instrument; ours computes both Anderson-Rubin sets besides."""
+    """The partially linear IV model; ours also computes both Anderson-Rubin sets."""
     import doubleml
     from sklearn.linear_model import LinearRegression
 
@@ -134,7 +134,7 @@ def _with_an_instrument(rows: int, covariates: int) -> Iterator[Race]:
 
 
 def against_linearmodels(rows: int, covariates: int = COVARIATES) -> Iterator[Race]:
-    """Two-stage least squares and limited information; ours computes both Anderson-Rubin sets besides."""
+    """Two-stage least squares and LIML; ours also computes both Anderson-Rubin sets."""
     from linearmodels.iv import IV2SLS, IVLIML
 
     data = instrumented(rows, covariates)
@@ -150,7 +150,7 @@ def against_linearmodels(rows: int, covariates: int = COVARIATES) -> Iterator[Ra
 
 
 def against_pyfixest(rows: int) -> Iterator[Race]:
-    """Unit and period effects with errors clustered by unit."""
+    """Two-way fixed effects with standard errors clustered by unit."""
     import pandas as pd
     import pyfixest as pf
 
@@ -164,7 +164,7 @@ def against_pyfixest(rows: int) -> Iterator[Race]:
 
 
 def starts(rows: int) -> Data:
-    """Units over ten periods, half of them treated from one of five periods on."""
+    """Simulate a panel of ten periods in which half of the units adopt in one of five periods."""
     rng = np.random.default_rng(3)
     unit, when = np.repeat(np.arange(rows // 10), 10), np.tile(np.arange(10), rows // 10)
     first = rng.choice([3, 4, 5, 6, 7, 99], rows // 10, p=[0.1, 0.1, 0.1, 0.1, 0.1, 0.5])[unit]
@@ -177,7 +177,7 @@ def starts(rows: int) -> Data:
 
 
 def against_csdid(rows: int) -> Iterator[Race]:
-    """Effects by cohort and period with the simple average; ours makes every other average and its band besides."""
+    """Group-time effects with the simple average; ours also computes every other aggregation and its band."""
     import pandas as pd
     from csdid.att_gt import ATTgt
 
@@ -213,7 +213,7 @@ def against_csdid(rows: int) -> Iterator[Race]:
 
 
 def crossing(rows: int) -> Data:
-    """A score that assigns treatment at 0."""
+    """Simulate a running variable that assigns treatment at 0."""
     rng = np.random.default_rng(3)
     score = rng.uniform(-1, 1, rows)
     y = np.sin(3 * score) + (score >= 0) + rng.standard_normal(rows)
@@ -221,7 +221,7 @@ def crossing(rows: int) -> Data:
 
 
 def against_rdrobust(rows: int) -> Iterator[Race]:
-    """A sharp discontinuity with its bandwidths chosen, and the density test."""
+    """Sharp regression discontinuity with bandwidth selection, and the density test."""
     import rddensity
     import rdrobust
 
@@ -237,7 +237,7 @@ def against_rdrobust(rows: int) -> Iterator[Race]:
 
 
 def factors(donors: int, periods: int) -> Data:
-    """One treated unit, the first, for the last third of the periods, and donors that share three factors with it."""
+    """Simulate one treated unit, the first, in the last third of the periods, and donors with three common factors."""
     rng = np.random.default_rng(3)
     y = rng.standard_normal((donors + 1, 3)) @ rng.standard_normal((3, periods)).cumsum(axis=1)
     y[0] = rng.dirichlet(np.ones(donors)) @ y[1:]
@@ -256,10 +256,10 @@ def factors(donors: int, periods: int) -> Data:
 
 
 def against_pysyncon(donors: int, periods: int) -> Iterator[Race]:
-    """Synthetic control on past outcomes, each with the same fit of every donor as a placebo.
+    """Synthetic control on past outcomes, with a placebo fit for every donor.
 
-    Ours has the conformal interval and the placebo in time besides; the peer is given its importances of periods, which
-    it would search for otherwise.
+    Ours also computes the conformal interval and the in-time placebo; the peer is given its predictor weights, which it
+    would optimise otherwise.
     """
     import pandas as pd
     from pysyncon import AugSynth, Dataprep, Synth
@@ -304,7 +304,7 @@ def against_pysyncon(donors: int, periods: int) -> Iterator[Race]:
 
 
 def against_the_floor(rows: int, covariates: int = COVARIATES) -> Iterator[Race]:
-    """The same algebra in plain numpy on one thread; ours has checks, diagnostics, weights and gaps besides."""
+    """Plain numpy on one thread as a lower bound; ours adds checks, diagnostics, weights and missing values."""
     data, moved = cross_section(rows, covariates), instrumented(rows, covariates)
     table = (data.covariates, data.treatment, data.y)
     for name, floor, given, arrays in (
@@ -320,7 +320,7 @@ def against_the_floor(rows: int, covariates: int = COVARIATES) -> Iterator[Race]
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The median of some runs, after one and as many more as fit into a fifth of a second to warm up."""
+    """Return the median time of some runs, after warm-up runs of at least a fifth of a second."""
     warm = time.perf_counter() + _WARM
     work()
     while time.perf_counter() < warm:
@@ -334,7 +334,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def races() -> Iterator[tuple[int, Race]]:
-    """Every comparison, with its number of covariates."""
+    """Yield every comparison with its number of covariates."""
     general = (against_statsmodels, against_doubleml, against_linearmodels, against_the_floor)
     for rows in (10_000, 100_000, 1_000_000):
         for against in general:

@@ -1,8 +1,8 @@
-"""The gateway: what it costs, beside the same hop on uvicorn, FastAPI and httpx, and how it behaves at its limits.
+"""Throughput, added latency and overload of the gateway, against the same hop on uvicorn, FastAPI and httpx.
 
 Real services on loopback; every part is bounded in count and time. Targets: at 16 connections at least 1.2 times the
-throughput of the peer, with every policy on; a drain with an idle client within 0.5 s; at three times the capacity
-90% of it in good answers, the circuit closed.
+throughput of the peer, with all policies; a drain with an idle client within 0.5 s; at three times the capacity a
+goodput of 90% of it, with the circuit closed.
 """
 
 import itertools
@@ -52,7 +52,7 @@ def _throughput(gateway: int, hop: int) -> None:
     ours: list[Load] = []
     theirs: list[Load] = []
     cpu: dict[int, list[float]] = {gateway: [], hop: []}
-    # The workers of a fresh engine load what they need beside the first requests.
+    # The workers of a new engine import their modules during the first requests.
     for port in (gateway, hop):
         closed_loop(port, ANALYZE, lambda: CACHED, connections=_CONNECTIONS, seconds=_ROUND_SECONDS)
     for _ in range(_ROUNDS):
@@ -94,7 +94,7 @@ def _added_latency(engine: int, gateway: int, hop: int) -> None:
 
 
 def _overload(gateway: int) -> None:
-    # Enough clients to keep both places and a short queue busy.
+    # Enough clients to keep both slots and a short queue busy.
     capacity = closed_loop(gateway, ANALYZE, fresh, connections=6, seconds=5.0).per_second
     load = open_loop(
         gateway,
@@ -149,7 +149,7 @@ def _drain(folder: str, engine: int) -> None:
 
 
 def fresh(repetitions: int = 40) -> bytes:
-    """The body of an analysis that nothing has computed yet."""
+    """Return the body of an analysis that is not in the cache."""
     options = {"seed": next(_seeds), "repetitions": repetitions, "estimators": ["dml_irm_ate"]}
     return json.dumps({"dataset_id": "test", "mapping": _MAPPING, "options": options}).encode()
 
@@ -192,7 +192,7 @@ def _start(folder: str, *arguments: str, **variables: str) -> subprocess.Popen[b
 
 
 def wait(port: int, path: str, status: int) -> None:
-    """Return once the service on this port answers so."""
+    """Wait until the service on this port answers with this status."""
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end:
         try:
@@ -208,14 +208,14 @@ def wait(port: int, path: str, status: int) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listens on."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _listening(port: int) -> int:
-    """The process that listens on the port."""
+    """Return the process that listens on the port."""
     state = next(
         line.split()[9]
         for line in Path("/proc/net/tcp").read_text().splitlines()
@@ -241,7 +241,7 @@ def _waited_for(find: Callable[[], int | None]) -> int:
 
 
 def _computing(parent: int) -> int | None:
-    """The child that runs an analysis: workers are named for what they do."""
+    """Return the child that runs an analysis: process names of workers show their task."""
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             name, _, fields = entry.read_text().partition("(")[2].rpartition(")")
@@ -253,13 +253,13 @@ def _computing(parent: int) -> int | None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process so far, in seconds."""
+    """Return the CPU time of a process, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _computes(pid: int) -> bool:
-    """Whether a worker is still at its analysis: one that was left goes on to the next task, or is killed."""
+    """Return whether a worker still runs its analysis: an abandoned one gets the next task or is killed."""
     try:
         name, _, fields = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
     except OSError:

@@ -1,8 +1,8 @@
-"""How time and memory of a comprehensive analysis grow with rows and covariates; draws `docs/images/growth.svg`.
+"""Time and memory of a comprehensive analysis by rows and covariates; draws `docs/images/growth.svg`.
 
-Each point is a process of its own that reads a kept table and makes the whole report with its figures, as a worker
-does, without the services around it. Medians of 3 analyses after one to warm up; memory is the most that the process
-held beyond what it held before its first analysis.
+Each point is a process that reads a stored table and produces the complete report with its figures, as a worker does,
+without the services. Medians of 3 analyses after one for warm-up; memory is the peak above the process's memory before
+its first analysis.
 """
 
 import json

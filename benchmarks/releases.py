@@ -1,11 +1,11 @@
-"""This checkout beside another one of CQOx: CPU per request and goodput under overload, in alternating rounds.
+"""Comparison of this checkout with another one: CPU per request and goodput under overload, in alternating rounds.
 
     git worktree add --detach /tmp/before v0.1.0
     python -m benchmarks.releases --before /tmp/before
 
-Both run with the interpreter and the packages of this one. Each round asks one and then the other, and the next round
-in the opposite order, so that a drift of the machine's speed reaches both alike. Threads: one gateway, one engine and
-its workers on each side; the load runs on the same CPUs.
+Both run with this checkout's interpreter and packages. Each round measures both, in alternating order, so that a drift
+of the machine's speed affects both equally. Each side has one gateway, one engine and its workers; the load generator
+runs on the same CPUs.
 """
 
 import argparse
@@ -38,7 +38,7 @@ class _Side:
 
 
 def main() -> None:
-    """Print both figures of both checkouts and the intervals of their ratios."""
+    """Print both measurements of both checkouts and confidence intervals of their ratios."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.releases", description=__doc__)
     parser.add_argument("--before", type=Path, required=True, help="the other checkout")
     parser.add_argument("--rounds", type=int, default=12)

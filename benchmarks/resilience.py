@@ -1,8 +1,8 @@
-"""What a policy costs on the success path, beside the libraries that people use for it, in one process and one run.
+"""Overhead of policies on the success path, compared with peer libraries, in one process and one run.
 
-Everything is measured in blocks of a few milliseconds of process time that take turns, so that a busy machine slows all
-of them alike. A figure is the median over the rounds; a ratio is the median of the ratios to the bare call of the same
-round. The callee does nothing, and the loop that calls it is part of every figure.
+Each is measured in interleaved blocks of a few milliseconds of process time, so that a busy machine slows all of them
+equally. A time is the median over the rounds; a ratio is the median of the ratios to the bare call of the same round.
+The callee does nothing, and the loop that calls it is part of every time.
 """
 
 import asyncio
@@ -46,13 +46,13 @@ type Around = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One way to make the call.
+    """One measured way to make the call.
 
     Attributes:
-        what: the row.
+        what: its row in the table.
         call: the guarded callee.
-        target: the largest ratio to the bare call that is aimed at; None for a peer, or where none was set.
-        around: what the block runs inside of.
+        target: the largest accepted ratio to the bare call; None for a peer, or without a target.
+        around: returns a context manager around the block.
     """
 
     what: str
@@ -63,10 +63,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one entry costs.
+    """The measured cost of one entry.
 
     Attributes:
-        entry: what was measured.
+        entry: the measured entry.
         nanoseconds: process time per call.
         ratio: to the bare call of the same round.
     """
@@ -77,17 +77,17 @@ class Cost:
 
 
 async def answer() -> int:
-    """The awaited callee."""
+    """The coroutine function that is called."""
     return 1
 
 
 def answer_sync() -> int:
-    """The plain callee."""
+    """The plain function that is called."""
     return 1
 
 
 def identity(function: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
-    """A wrapper that does nothing: what any decorator costs at least."""
+    """Wrap a coroutine function without effect: the lower bound of any decorator."""
 
     async def wrapper(*args: Any, **kwargs: Any) -> int:
         return await function(*args, **kwargs)
@@ -96,7 +96,7 @@ def identity(function: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[i
 
 
 def identity_sync(function: Callable[[], int]) -> Callable[[], int]:
-    """The same for a plain function."""
+    """Wrap a plain function without effect."""
 
     def wrapper(*args: Any, **kwargs: Any) -> int:
         return function(*args, **kwargs)
@@ -105,7 +105,7 @@ def identity_sync(function: Callable[[], int]) -> Callable[[], int]:
 
 
 def in_bare_scope(world: str) -> Callable[[], Awaitable[int]]:
-    """The callee in a cancel scope of the loop: what any timeout costs at least."""
+    """Call in a cancel scope of the event loop: the lower bound of any timeout."""
     new_scope: Callable[..., Any] = trio.CancelScope if world == "trio" else anyio.CancelScope
     deadline_at = anyio.current_time if world == "asyncio" else trio.current_time
 
@@ -117,12 +117,12 @@ def in_bare_scope(world: str) -> Callable[[], Awaitable[int]]:
 
 
 def consecutive() -> CircuitBreaker:
-    """A breaker that counts failures in a row."""
+    """A breaker that counts consecutive failures."""
     return CircuitBreaker("consecutive")
 
 
 def windowed() -> CircuitBreaker:
-    """A breaker that watches a rate over 30 s."""
+    """A breaker with a failure rate over 30 s."""
     return CircuitBreaker("windowed", failure_rate=FailureRate(seconds=30.0))
 
 
@@ -132,12 +132,12 @@ def retry(budget: RetryBudget | None = None) -> Retry:
 
 
 def stack() -> Policy:
-    """What a call to another service wants at least: a breaker over a window, a retry, a timeout."""
+    """The minimal stack for a remote call: a breaker with a window, a retry, a timeout."""
     return Policy("stack", windowed(), retry(), Timeout(ATTEMPT_SECONDS))
 
 
 def ours(function: Callable[[], Any], world: str) -> list[Entry]:
-    """The parts of `cqox.resilience`, with the targets of each world."""
+    """Return the entries of `cqox.resilience`, with the targets of each event loop."""
     sync = world == "sync"
     wide = Policy("wide", Bulkhead(10), windowed(), retry(RetryBudget()), Timeout(ATTEMPT_SECONDS))
     return [
@@ -166,7 +166,7 @@ def ours(function: Callable[[], Any], world: str) -> list[Entry]:
 
 
 def peers(function: Callable[[], Any], world: str) -> list[Entry]:
-    """The peers that run in this world, each as its documentation has it."""
+    """Return the peers that support this event loop, each used as documented."""
     entries = [
         Entry(what="circuitbreaker", call=circuitbreaker.CircuitBreaker()(function)),
         Entry(what="nopanic breaker", call=nopanic.circuit_breaker()(function)),
@@ -178,7 +178,7 @@ def peers(function: Callable[[], Any], world: str) -> list[Entry]:
         Entry(what="tenacity", call=_tenacity()(function)),
     ]
     if world == "sync":
-        return entries  # the stacks would need a timeout, which is a thread for each call in nopanic
+        return entries  # nopanic implements a timeout as a thread for each call, so its stack is left out
     nopanic_stack = nopanic.compose(
         nopanic.circuit_breaker(), nopanic.retry(attempts=3), nopanic.timeout(ATTEMPT_SECONDS)
     )
@@ -214,7 +214,7 @@ def _pybreaker(function: Callable[[], Any], world: str) -> Callable[[], Any]:
         return breaker(function)
 
     async def guarded() -> int:
-        # Its decorator hands a coroutine through unawaited, so that no failure of one would be seen.
+        # Its decorator returns the coroutine unawaited, so that it would not count failures.
         with breaker.calling():
             return await function()
 
@@ -222,7 +222,7 @@ def _pybreaker(function: Callable[[], Any], world: str) -> Callable[[], Any]:
 
 
 async def block(entry: Entry, calls: int) -> float:
-    """Seconds of process time for `calls` awaited calls."""
+    """Return the seconds of process time for `calls` awaited calls."""
     call = entry.call
     with entry.around():
         began = time.process_time_ns()
@@ -232,7 +232,7 @@ async def block(entry: Entry, calls: int) -> float:
 
 
 def block_sync(entry: Entry, calls: int) -> float:
-    """The same for plain calls."""
+    """Return the seconds of process time for `calls` plain calls."""
     call = entry.call
     with entry.around():
         began = time.process_time_ns()
@@ -242,7 +242,7 @@ def block_sync(entry: Entry, calls: int) -> float:
 
 
 async def measure(entries: list[Entry], run_block: Callable[[Entry, int], Awaitable[float]]) -> list[Cost]:
-    """Measure `entries` in turn; the first is the bare call."""
+    """Measure the entries in interleaved blocks; the first is the bare call."""
     calls = []
     for entry in entries:
         await run_block(entry, 50)
@@ -262,7 +262,7 @@ async def measure(entries: list[Entry], run_block: Callable[[Entry, int], Awaita
 
 
 def costs_in(world: str) -> tuple[list[Cost], list[Cost]]:
-    """Ours, the bare call and the identity wrapper first, and the peers, all from one run."""
+    """Measure the bare call, the identity wrapper, our entries and the peers in one run."""
     sync = world == "sync"
     function: Callable[[], Any] = answer_sync if sync else answer
     wrapped: Callable[[], Any] = identity_sync(answer_sync) if sync else identity(answer)
@@ -281,7 +281,7 @@ def costs_in(world: str) -> tuple[list[Cost], list[Cost]]:
 
 
 async def measure_sync(entries: list[Entry]) -> list[Cost]:
-    """`measure` for plain calls, each block on a thread of its own, where no event loop runs."""
+    """Measure plain calls, each block on a thread without an event loop."""
 
     async def in_thread(entry: Entry, calls: int) -> float:
         return await asyncio.to_thread(block_sync, entry, calls)
@@ -290,7 +290,7 @@ async def measure_sync(entries: list[Entry]) -> list[Cost]:
 
 
 def main() -> None:
-    """Print a table for each world."""
+    """Print a table for each event loop."""
     print(f"\nResilience: process time per successful call, Python {platform.python_version()}, {platform.machine()}")
     print(f"Medians of {ROUNDS} interleaved blocks; the ratio is to the bare call of the same round")
     for world in ("asyncio", "trio", "sync"):

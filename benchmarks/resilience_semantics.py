@@ -1,8 +1,8 @@
-"""What circuit breakers and retries do where it matters, found by running them: ours beside the peers, on asyncio.
+"""Observed behaviour of circuit breakers and retries in critical cases: ours and the peers, on asyncio.
 
-Each breaker opens after two failures and tests after a tenth of a second. Whether a circuit is open is asked by calling
-through it and looking whether the callee was reached, so that nothing depends on what a library says about itself.
-Each retry makes three attempts and hardly pauses between them.
+Each breaker opens after two failures and probes after a tenth of a second. A circuit counts as open if a call through
+it does not reach the callee, so that results do not depend on a library's own reports. Each retry makes three attempts
+with minimal delays.
 """
 
 import asyncio
@@ -87,12 +87,12 @@ BREAKERS = {
 
 
 class Dependency:
-    """Does what each call says, and counts who reached it."""
+    """A callee that behaves as each call specifies, and counts the calls that reach it."""
 
     def __init__(self, guard: Guard) -> None:
         self.reached = 0
 
-        # A plain function: not every peer takes a method.
+        # A plain function: not every peer accepts a method.
         async def work(gate: asyncio.Event | None, fails: bool) -> str:
             self.reached += 1
             if gate is not None:
@@ -104,36 +104,36 @@ class Dependency:
         self._call = guard(work)
 
     async def call(self, gate: asyncio.Event | None = None, *, fails: bool = False) -> object:
-        """What the call returned or raised."""
+        """Make a call and return its result or exception."""
         try:
             return await self._call(gate, fails)
-        except Exception as error:  # noqa: BLE001 - what it was is for the question to judge
+        except Exception as error:  # noqa: BLE001 - the caller evaluates the exception
             return error
 
     def start(self, gate: asyncio.Event, *, fails: bool = False) -> asyncio.Task[object]:
-        """A call that waits for `gate`."""
+        """Start a call that waits for `gate`."""
         return asyncio.ensure_future(self.call(gate, fails=fails))
 
     async def is_reached(self) -> bool:
-        """Whether a call comes through."""
+        """Return whether a call reaches the callee."""
         before = self.reached
         await self.call()
         return self.reached > before
 
     async def trip(self) -> None:
-        """Fail often enough."""
+        """Open the circuit by failures."""
         for _ in range(THRESHOLD):
             await self.call(fails=True)
 
 
 async def cancel(task: asyncio.Task[object]) -> None:
-    """Cancel a task and wait for its end."""
+    """Cancel a task and wait until it has ended."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def cancelled_calls_leave_it_closed(guard: Guard) -> bool:
-    """A caller that gives up says nothing about the dependency."""
+    """A caller's cancellation does not count as a failure of the dependency."""
     dependency = Dependency(guard)
     for _ in range(2 * THRESHOLD):
         task = dependency.start(asyncio.Event())
@@ -143,7 +143,7 @@ async def cancelled_calls_leave_it_closed(guard: Guard) -> bool:
 
 
 async def half_open_admits_one(guard: Guard) -> bool:
-    """Of ten callers at once after the recovery time, one reaches the dependency."""
+    """Of ten concurrent callers after the recovery time, one reaches the dependency."""
     dependency = Dependency(guard)
     await dependency.trip()
     await asyncio.sleep(1.2 * RECOVERY_SECONDS)
@@ -156,7 +156,7 @@ async def half_open_admits_one(guard: Guard) -> bool:
 
 
 async def a_cancelled_probe_gives_its_place_back(guard: Guard) -> bool:
-    """After a probe was cancelled the next caller may test at once, and closes the circuit."""
+    """After a cancelled probe the next caller may probe at once, and closes the circuit."""
     dependency = Dependency(guard)
     await dependency.trip()
     await asyncio.sleep(1.2 * RECOVERY_SECONDS)
@@ -167,12 +167,12 @@ async def a_cancelled_probe_gives_its_place_back(guard: Guard) -> bool:
 
 
 async def a_probe_that_hangs_does_not_block_recovery(guard: Guard) -> bool:
-    """A probe that never answers loses its place: after a while another caller may test."""
+    """A probe that hangs loses its permit: after a while another caller may probe."""
     dependency = Dependency(guard)
     await dependency.trip()
     await asyncio.sleep(1.2 * RECOVERY_SECONDS)
     task = dependency.start(asyncio.Event())
-    # Nothing bounds the probe here, so that ours holds its lease for at least a second.
+    # The probe has no timeout here, so ours holds its permit for at least a second.
     await asyncio.sleep(1.3)
     reached = await dependency.is_reached()
     await cancel(task)
@@ -180,7 +180,7 @@ async def a_probe_that_hangs_does_not_block_recovery(guard: Guard) -> bool:
 
 
 async def late_failures_leave_a_recovered_circuit_closed(guard: Guard) -> bool:
-    """Calls from before the outage that fail after the recovery say nothing about the present."""
+    """Calls from before the outage that fail after the recovery do not count."""
     dependency = Dependency(guard)
     gate = asyncio.Event()
     old = [dependency.start(gate, fails=True) for _ in range(THRESHOLD)]
@@ -194,14 +194,14 @@ async def late_failures_leave_a_recovered_circuit_closed(guard: Guard) -> bool:
 
 
 async def the_call_that_trips_raises_its_own_error(guard: Guard) -> bool:
-    """Also on the call that opens the circuit the callee's exception reaches the caller."""
+    """The callee's exception reaches the caller also on the call that opens the circuit."""
     dependency = Dependency(guard)
     await dependency.call(fails=True)
     return type(await dependency.call(fails=True)) is ConnectionError
 
 
 async def a_rejection_has_no_context(guard: Guard) -> bool:
-    """A rejection drags no exception of another call along, which would keep its frames alive."""
+    """A rejection does not reference an exception of another call, which would keep its frames alive."""
     dependency = Dependency(guard)
     await dependency.trip()
     rejection = await dependency.call()
@@ -221,7 +221,7 @@ QUESTIONS = (
 
 
 def trips_on_trio(guard: Guard) -> bool:
-    """It opens on Trio, and lets a call through again."""
+    """The breaker opens and recovers on Trio."""
 
     async def main() -> bool:
         reached = 0
@@ -257,17 +257,17 @@ RETRIES: dict[str, Retrying] = {
 
 
 class TooMany(Exception):
-    """What an HTTP client raises for a 429 that asks for a second."""
+    """An HTTP client's exception for a 429 with `Retry-After: 1`."""
 
     class response:
-        """Its response."""
+        """The response."""
 
         status_code = 429
         headers = {"Retry-After": "1", "retry-after": "1"}  # noqa: RUF012
 
 
 async def the_last_error_reaches_the_caller(retrying: Retrying) -> bool:
-    """What the callee raised last is what the caller gets, the same object."""
+    """The caller gets the callee's last exception, the same object."""
     last = ConnectionError("down")
 
     @retrying(Exception)
@@ -276,13 +276,13 @@ async def the_last_error_reaches_the_caller(retrying: Retrying) -> bool:
 
     try:
         await call()
-    except Exception as error:  # noqa: BLE001 - the question is what it is
+    except Exception as error:  # noqa: BLE001 - the exception is the result
         return error is last
     return False
 
 
 async def a_cancellation_is_never_retried(retrying: Retrying) -> bool:
-    """Not even where every BaseException is to be retried."""
+    """A cancellation is not retried even where every BaseException is to be retried."""
     attempts = 0
 
     @retrying(BaseException)
@@ -298,7 +298,7 @@ async def a_cancellation_is_never_retried(retrying: Retrying) -> bool:
 
 
 async def retry_after_of_a_response_is_honoured(retrying: Retrying) -> bool:
-    """A server that asks for a second gets it."""
+    """A retry waits for the `Retry-After` of the response."""
     attempts, began = 0, time.monotonic()
 
     @retrying(TooMany)
@@ -313,7 +313,7 @@ async def retry_after_of_a_response_is_honoured(retrying: Retrying) -> bool:
 
 
 async def a_stream_is_retried_before_its_first_item(retrying: Retrying) -> bool:
-    """An async generator that fails before it has given anything is begun again."""
+    """An async generator that fails before its first item is restarted."""
     attempts = 0
 
     @retrying(ConnectionError)
@@ -338,11 +338,11 @@ RETRY_QUESTIONS = (
 
 
 def answer(question: Callable[[Any], Any], subject: object) -> str:
-    """Yes, no, or what it raised instead."""
+    """Return yes, no, or the name of the exception."""
     try:
         answered = question(subject)
         return "yes" if (answered if isinstance(answered, bool) else asyncio.run(_within(answered))) else "no"
-    except Exception as error:  # noqa: BLE001 - a peer that breaks is an answer, too
+    except Exception as error:  # noqa: BLE001 - an exception of a peer is a result as well
         return type(error).__name__
 
 

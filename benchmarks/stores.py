@@ -1,12 +1,11 @@
-"""What a store costs: p50 and p99 of a cache hit, an insert and a read, per backend, and the bare driver beside it.
+"""Latency of the stores: p50 and p99 of a cache hit, an insert and a read, per backend and for the bare driver.
 
     python -m benchmarks stores
 
 PostgreSQL and Redis are started here, on loopback. "Bare" is psycopg's pool, or redis-py's client, with the same
-statements and bytes and none of the policies, cancellation and checks of a store: once in as many plain threads as
-there are clients, which is what the driver can do, and once called from Trio by `trio.to_thread`, which is what a
-program like this one would do without a store. They take turns; each ratio is the median of its rounds. On a machine
-with other work the ratio of CPU seconds per call is the one to trust.
+statements and bytes but without the policies, cancellation and checks of a store: once in one plain thread per client,
+which is the driver's maximum, and once from Trio by `trio.to_thread`, as a program without our stores would do. Rounds
+alternate; each ratio is the median of its rounds. On a busy machine the ratio of CPU seconds per call is more reliable.
 """
 
 import functools
@@ -60,11 +59,11 @@ ONE = a_report()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """Calls made for a while.
+    """One round of calls.
 
     Attributes:
-        taken: seconds of each call.
-        cpu_seconds: what the process has used meanwhile.
+        taken: latency of each call in seconds.
+        cpu_seconds: CPU time of the process during the round.
     """
 
     taken: Sequence[float]
@@ -76,7 +75,7 @@ class Round:
 
 
 async def of_store(call: Call, clients: int) -> Round:
-    """Calls by so many tasks."""
+    """Run calls from concurrent tasks."""
     taken = list[float]()
 
     async def client() -> None:
@@ -93,7 +92,7 @@ async def of_store(call: Call, clients: int) -> Round:
 
 
 def of_threads(call: Callable[[], object], clients: int) -> Round:
-    """Calls by so many plain threads."""
+    """Run calls from plain threads."""
     taken = list[float]()
 
     def client() -> None:
@@ -171,7 +170,7 @@ class BarePostgres:
 
 
 def _got(client: redis.Redis, key: str) -> StoredReport:
-    # A driver that hands out bytes has not answered yet: what is compared ends with a report.
+    # A driver returns bytes: decode them, so that both sides end with a report.
     return decode(bytes(client.get(key) or b""), ONE.analysis_id, max_bytes=1 << 26)
 
 
@@ -195,7 +194,7 @@ async def compare(folder: Path, postgres: Postgres, server: Redis) -> None:
 
 
 def main() -> None:
-    """Measure and print; one report and its figures are 2 x 24 kB."""
+    """Measure and print; a report with its figures is 2 x 24 kB."""
     postgres, server = Postgres(), Redis()
     try:
         postgres.start(fsync="on")

@@ -1,7 +1,7 @@
-"""Telemetry: what it costs a request and a task, with a collector, with a dead one, and switched off.
+"""Overhead of telemetry for a request and a task: with a collector, with a dead one, and disabled.
 
-Real services on loopback, the three settings in turns, so that each sees the same machine. Targets: at most 25 µs for a
-task's span; with a dead collector no slower than with a live one, but for what the spans themselves cost.
+Real services on loopback with interleaved settings, so that each sees the same machine. Targets: at most 25 µs for a
+task's span; with a dead collector no slower than with a live one, except for the cost of the spans themselves.
 """
 
 import asyncio
@@ -135,7 +135,7 @@ def _requests() -> None:
                 costs[label].append((pair.cpu_seconds() - before) / len(load.answers))
     print(f"A cached analysis through gateway and engine, {_CONNECTIONS} connections, {_ROUNDS} rounds in turns")
     rates = {label: statistics.median(load.per_second for load in rounds) for label, rounds in loads.items()}
-    # The CPU of both services is what the machine's other work blurs least.
+    # The CPU time of both services is least affected by other load on the machine.
     spent = {label: statistics.median(rounds) * 1e3 for label, rounds in costs.items()}
     for label, rounds in loads.items():
         late = statistics.median(percentile(load.of(200), 0.99) for load in rounds) * 1e3
@@ -147,13 +147,13 @@ def _requests() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """Gateway and engine, running."""
+    """A running gateway and engine."""
 
     port: int
     processes: tuple[int, ...]
 
     def cpu_seconds(self) -> float:
-        """What both have used so far; Linux alone."""
+        """Return the CPU time of both so far; Linux only."""
         ticks = 0
         for process in self.processes:
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

@@ -22,7 +22,7 @@ def test_help_says_what_can_be_run_and_runs_nothing(flag: str) -> None:
     assert "--page" in done.stdout
     for name in ("comprehensive", "estimators", "gateway", "stores"):
         assert f"\n  {name} " in done.stdout
-    assert "  Estimators against the libraries that people use for them" in done.stdout
+    assert "  Speed of the estimators against peer libraries" in done.stdout
 
 
 def test_what_does_not_exist_is_named_with_what_does() -> None:
