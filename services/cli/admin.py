@@ -1,4 +1,4 @@
-"""`cqox admin`: see and steer the policies of a service that runs. How it is reached is in `admin_client`."""
+"""`cqox admin`: show and change the policies of a running service; `admin_client` connects to it."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,22 +9,20 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="admin",
-    help="Policies of a service that runs: circuits, budgets and limits. It is asked on the unix socket of this "
-    "user's service (CQOX_ADMIN_SOCKET, or in CQOX_DATA_DIR), or with --url on its port, with the token in "
-    "CQOX_ADMIN_TOKEN or CQOX_ADMIN_TOKEN_FILE. Changes last until the service ends. Each command ends with 0 where "
-    "all is well, with 1 where the service cannot be reached or refuses, and with 2 for a wrong option or setting.",
+    help="Policies of a running service: circuits, budgets and limits. Connects to the unix socket of this user's "
+    "service (CQOX_ADMIN_SOCKET, or in CQOX_DATA_DIR), or with --url to its port, with the token in "
+    "CQOX_ADMIN_TOKEN or CQOX_ADMIN_TOKEN_FILE. Changes last until the service stops. Exit status: 0 for success, "
+    "1 where the service cannot be reached or rejects the request, 2 for a wrong option or setting.",
     no_args_is_help=True,
 )
 
 _Service = Annotated[
     Literal["gateway", "engine"] | None,
-    typer.Option("--service", help="Which of the services of this machine; the gateway if absent."),
+    typer.Option("--service", help="The service to connect to; the gateway if absent."),
 ]
-_Socket = Annotated[
-    Path | None, typer.Option("--socket", help="Its admin socket, where that is not where the settings say.")
-]
+_Socket = Annotated[Path | None, typer.Option("--socket", help="Path of its admin socket, if not as in the settings.")]
 _Url = Annotated[
-    str | None, typer.Option("--url", help="Its address, such as http://localhost:8082; asks with the token.")
+    str | None, typer.Option("--url", help="Its URL, such as http://localhost:8082; authenticates with the token.")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Name = Annotated[str, typer.Argument(metavar="POLICY", help="Its name in `cqox admin policies`.")]
@@ -32,7 +30,7 @@ _Name = Annotated[str, typer.Argument(metavar="POLICY", help="Its name in `cqox 
 
 @app.command()
 def policies(service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None) -> None:
-    """Show every policy: its circuit, what runs and waits, and what it has refused."""
+    """Show every policy: its circuit, running, queued and rejected calls."""
     from services.cli.admin_client import Target, show_policies
 
     raise typer.Exit(show_policies(Target(service=service, socket=socket, url=url), as_json=json))
@@ -42,13 +40,13 @@ def policies(service: _Service = None, json: _Json = False, socket: _Socket = No
 def isolate(
     name: _Name, service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None
 ) -> None:
-    """Open the circuits of a policy: refuse every call until `reset`."""
+    """Open the circuits of a policy: reject every call until `reset`."""
     _act("isolate", name, service=service, json=json, socket=socket, url=url)
 
 
 @app.command()
 def reset(name: _Name, service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None) -> None:
-    """Close the circuits of a policy, and let them decide by themselves again."""
+    """Close the circuits of a policy, and return them to normal operation."""
     _act("reset", name, service=service, json=json, socket=socket, url=url)
 
 
@@ -56,7 +54,7 @@ def reset(name: _Name, service: _Service = None, json: _Json = False, socket: _S
 def disable(
     name: _Name, service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None
 ) -> None:
-    """Let every call through the circuits of a policy until `reset`, and judge none."""
+    """Let every call through the circuits of a policy until `reset`, without counting results."""
     _act("disable", name, service=service, json=json, socket=socket, url=url)
 
 
@@ -64,7 +62,7 @@ def disable(
 def observe(
     name: _Name, service: _Service = None, json: _Json = False, socket: _Socket = None, url: _Url = None
 ) -> None:
-    """Judge calls, but let every call through the circuits of a policy until `reset`."""
+    """Count results, but let every call through the circuits of a policy until `reset`."""
     _act("observe_only", name, service=service, json=json, socket=socket, url=url)
 
 

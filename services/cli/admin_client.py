@@ -1,4 +1,4 @@
-"""Asks a running service for its policies and has it change them, for `cqox admin`."""
+"""Client of the administration API of a running service, for `cqox admin`."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from services.cli.policies_shown import policies_table
 from services.config.configuration import SettingsError, load
-from services.config.settings import socket_beside
+from services.config.settings import shared_socket_path
 from services.http.contract.api import operation
 
 __all__ = ["Target", "change_settings", "force", "show_policies"]
@@ -24,12 +24,12 @@ _ROOT = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The service to ask.
+    """The service to connect to.
 
     Attributes:
-        service: `gateway` or `engine`; None for the gateway, or whatever answers where one path is all that is known.
-        socket: its admin socket; where the settings say if None.
-        url: its address, where it is to be asked on its port.
+        service: `gateway` or `engine`; None for the gateway, or for any service at a given socket or URL.
+        socket: path of its admin socket; from the settings if None.
+        url: its URL, to connect to its port.
     """
 
     service: str | None = None
@@ -38,7 +38,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """What to call the service."""
+        """Name of the service."""
         return self.service or "gateway"
 
 
@@ -46,18 +46,18 @@ def show_policies(target: Target, *, as_json: bool) -> int:
     """Print every policy.
 
     Returns:
-        0, or 1 where the service cannot be asked, or 2 for an option or a setting that cannot be used.
+        0, or 1 where the service cannot be reached, or 2 for an invalid option or setting.
     """
     return _run(target, None, as_json=as_json)
 
 
 def force(target: Target, name: str, action: str, *, as_json: bool) -> int:
-    """Force the circuits of a policy, and print how it stands then; returns as `show_policies` does."""
+    """Force the circuits of a policy and print its new state; returns as `show_policies` does."""
     return _run(target, {"policy": name, "action": action}, as_json=as_json)
 
 
 def change_settings(target: Target, name: str, settings: Sequence[str], *, as_json: bool) -> int:
-    """Change settings, each given as NAME=VALUE, and print how the policy stands then; returns as `show_policies`."""
+    """Change settings, each given as NAME=VALUE, and print the policy's new state; returns as `show_policies` does."""
     changes: dict[str, JsonValue] = {}
     for setting in settings:
         key, sign, text = setting.partition("=")
@@ -68,7 +68,7 @@ def change_settings(target: Target, name: str, settings: Sequence[str], *, as_js
 
 
 class _Unusable(Exception):
-    """The service cannot be asked; `status` is that of the command."""
+    """The service cannot be reached; `status` is the exit status of the command."""
 
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
@@ -105,7 +105,7 @@ def _settings_of(change: Mapping[str, JsonValue] | None) -> Mapping[str, JsonVal
 
 def _client(target: Target) -> httpx.Client:
     if target.url is None:
-        # No secret is needed there, so that none has to be readable.
+        # The socket needs no secret, so no secret file has to be readable.
         path = _socket(target)
         return httpx.Client(
             transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost", timeout=_SECONDS, trust_env=False
@@ -121,7 +121,7 @@ def _client(target: Target) -> httpx.Client:
     token = load(os.environ, secrets=("admin_token",)).settings.admin_token
     if not token:
         raise _Unusable("--url needs the token of the service in CQOX_ADMIN_TOKEN or CQOX_ADMIN_TOKEN_FILE.", _USAGE)
-    # As bytes: a token may be any text.
+    # As bytes, because a token may contain any characters.
     fields = [(b"Authorization", f"Bearer {token}".encode())]
     return httpx.Client(base_url=url, headers=fields, timeout=_SECONDS, trust_env=False)
 
@@ -131,15 +131,15 @@ def _socket(target: Target) -> Path:
     if path is None:
         settings = load(os.environ, secrets=()).settings
         path = settings.admin_socket_of(target.name)
-        beside = socket_beside(settings, target.name)
-        path = beside if beside.exists() else path
+        shared = shared_socket_path(settings, target.name)
+        path = shared if shared.exists() else path
     try:
         owner = path.lstat().st_uid
     except FileNotFoundError:
         others = sorted(str(other) for other in path.parent.glob("*.sock") if other.is_socket())
         there = f" There is {', '.join(others)}: name one with --socket." if others else ""
         raise _Unusable(
-            f"There is no socket {path}: no {target.name} runs with that setting, or it could not make one, which "
+            f"There is no socket {path}: no {target.name} runs with that setting, or it could not create one, which "
             f"its log says. Set CQOX_ADMIN_SOCKET or CQOX_DATA_DIR as it has them, or use --socket or --url.{there}"
         ) from None
     except OSError as error:
@@ -184,10 +184,10 @@ def _object(answer: httpx.Response) -> Mapping[str, JsonValue]:
 
 
 def _value(text: str) -> JsonValue:
-    """The text as JSON where it is some, else as a word."""
+    """Parse the text as JSON where possible, else return it as a string."""
     try:
         value: JsonValue = json.loads(text)
-        # Python reads and writes numbers that are no JSON.
+        # Python parses NaN and Infinity, which JSON does not have.
         json.dumps(value, allow_nan=False)
     except ValueError:
         return text

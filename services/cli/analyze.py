@@ -1,4 +1,4 @@
-"""`cqox analyze`: one file, one analysis, no server."""
+"""`cqox analyze`: an analysis of one file without a server."""
 
 import csv
 import json
@@ -36,15 +36,15 @@ _INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the command line asks for.
+    """The arguments of the command line.
 
     Attributes:
         path: the file.
-        roles: role name to what was given for it, one string for each flag.
-        options: `name=value` strings, options of the analysis.
-        read_options: `name=value` strings, how to read the file.
+        roles: values by role name, one string for each use of the flag.
+        options: options of the analysis as `name=value` strings.
+        read_options: options of reading the file as `name=value` strings.
         figures: folder for the figures; None writes none.
-        formats: what to write of each figure.
+        formats: formats to write of each figure.
         as_json: print the report as JSON instead of tables.
     """
 
@@ -61,8 +61,8 @@ def analyze(wanted: Wanted) -> int:
     """Run the analysis; progress goes to standard error, the result to standard output.
 
     Returns:
-        The exit status: 0 for a report, 1 where the data cannot be used or no estimate came out, 2 where the command
-        line must be corrected, 130 after Ctrl-C.
+        The exit status: 0 for a report, 1 where the data cannot be used or there is no estimate, 2 for an invalid
+        command line, 130 after Ctrl-C.
     """
     progress = _Progress(Console(stderr=True, highlight=False))
     try:
@@ -81,10 +81,10 @@ def analyze(wanted: Wanted) -> int:
 
 
 def mapping_of(roles: Mapping[str, Sequence[str]]) -> dict[str, JsonValue]:
-    """The mapping of a request from flags; names of several columns are separated by commas, quoted as in CSV.
+    """Build the mapping of a request from flags; column names are separated by commas, quoted as in CSV.
 
     Raises:
-        InvalidRequest: a role of one column was given several.
+        InvalidRequest: several columns were given for a role of one column.
     """
     mapping: dict[str, JsonValue] = {}
     for name, given in roles.items():
@@ -100,7 +100,7 @@ def mapping_of(roles: Mapping[str, Sequence[str]]) -> dict[str, JsonValue]:
 
 
 def pairs_of(given: Sequence[str], flag: str) -> dict[str, str]:
-    """`name=value` strings as a mapping.
+    """Parse `name=value` strings to a mapping.
 
     Raises:
         InvalidRequest: one of them has no equals sign.
@@ -118,7 +118,7 @@ def pairs_of(given: Sequence[str], flag: str) -> dict[str, str]:
 def _computed(
     wanted: Wanted, settings: Settings, options: Mapping[str, JsonValue], progress: "_Progress"
 ) -> LocalAnalysis | None:
-    """The analysis, None where somebody pressed Ctrl-C."""
+    """Run the analysis; return None after Ctrl-C."""
     result = None
     with suppress(KeyboardInterrupt):
         result = trio.run(_run, wanted, settings, options, progress, strict_exception_groups=True)
@@ -174,7 +174,7 @@ def _read_options(given: Sequence[str]) -> dict[str, JsonValue]:
 
 
 def _value(name: str, text: str) -> JsonValue:
-    """The option's value from JSON or plain text; several values from JSON or separated by commas."""
+    """Parse an option's value as JSON or plain text; a list as JSON or separated by commas."""
     try:
         value: JsonValue = json.loads(text)
     except ValueError:
@@ -191,7 +191,7 @@ def _takes_several(name: str) -> bool:
 
 
 class _Progress:
-    """The step at hand: a line that changes on a terminal, elsewhere a line for each step that was not skipped."""
+    """Progress output: one updated line on a terminal, elsewhere a line for each step that was not skipped."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -200,21 +200,21 @@ class _Progress:
         if console.is_terminal:
             self._status.start()
 
-    def step(self, told: Mapping[str, object]) -> None:
-        """Show one step that is done; notes on it stay where they can be read."""
-        notes = told.get("notes")
+    def step(self, message: Mapping[str, object]) -> None:
+        """Show one finished step; its notes stay on the terminal."""
+        notes = message.get("notes")
         for note in notes if isinstance(notes, list) else ():
-            self._console.print(Text(f"{told.get('step')}: {note}", style="yellow"), soft_wrap=True)
+            self._console.print(Text(f"{message.get('step')}: {note}", style="yellow"), soft_wrap=True)
         if notes is not None:
             return
-        if told.get("status") == "skipped" and not self._console.is_terminal:
+        if message.get("status") == "skipped" and not self._console.is_terminal:
             return
-        seconds = told.get("seconds")
+        seconds = message.get("seconds")
         spent = f" ({seconds:.3g} s)" if isinstance(seconds, float) else ""
-        self._show(f"{told.get('step', 'working')}{spent}")
+        self._show(f"{message.get('step', 'working')}{spent}")
 
     def fail(self, error: CqoxError, status: int) -> int:
-        """End with an error that people can act on."""
+        """Stop and print an error; return the exit status."""
         self.end()
         detail = error.detail if isinstance(error, InputError) else str(error)
         self._console.print(Text(detail, style="red"), soft_wrap=True)
@@ -223,7 +223,7 @@ class _Progress:
         return status
 
     def end(self) -> None:
-        """Take the changing line away."""
+        """Remove the updated line."""
         self._status.stop()
 
     def _line(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The `cqox` command and its subcommands. What each does is in a module of its own, imported when it is called."""
+"""The `cqox` command line. Each subcommand imports its own module when it is called."""
 
 import inspect
 from collections.abc import Callable
@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 app = typer.Typer(
     name="cqox",
-    help="Causal answers with honest uncertainty: services, one-off analyses and what there is to estimate with.",
+    help="Causal estimates with honest uncertainty: run the services, analyse one file, list the estimators.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,7 +28,7 @@ app.add_typer(db.app)
 
 
 def main() -> None:
-    """Run the command line of this process; it ends the process with the command's exit status."""
+    """Run the command line; exit the process with the command's status."""
     app(prog_name="cqox")
 
 
@@ -51,7 +51,7 @@ def _root(
 
 @app.command()
 def estimators() -> None:
-    """List the estimators: what each estimates, needs and was checked against."""
+    """List the estimators with their estimands, requirements and validation."""
     from services.cli.estimators import print_estimators
 
     print_estimators()
@@ -128,7 +128,7 @@ def _parameters_of_up() -> list[inspect.Parameter]:
 
 
 def _parameters_of_analyze() -> list[inspect.Parameter]:
-    figures = typer.Option("--figures", help="Folder for the figures; FILE-figures beside the file if absent.")
+    figures = typer.Option("--figures", help="Folder for the figures; FILE-figures in the file's folder if absent.")
     formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
     options = (
         "An option of the analysis, such as seed=7 or se=HC3; several values are separated by commas, as in "
@@ -168,7 +168,7 @@ def _parameters_of_analyze() -> list[inspect.Parameter]:
 def _command(
     name: str, function: Callable[..., None], parameters: list[inspect.Parameter], help: str, epilog: str | None = None
 ) -> None:
-    """Add a command whose flags are made from a table, so that the table stays the only place where they are."""
+    """Add a command whose flags are generated from a table, which stays their only definition."""
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app.command(name, help=help, epilog=epilog)(function)

@@ -1,4 +1,4 @@
-"""`cqox db`: the result store and the data sets of this machine's settings. What each command does is imported late."""
+"""`cqox db`: maintenance of the result store and the data sets. Each command imports its own module when called."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,15 +10,15 @@ __all__ = ["app"]
 app = typer.Typer(
     name="db",
     help="The result store and the data sets: schema, consistency, export. Settings are those of the engine: "
-    "POSTGRES_URL, CQOX_DATA_DIR. Each command ends with 0 where all is well, with 1 where it found something or could "
-    "not do it, and with 2 for a wrong option or setting.",
+    "POSTGRES_URL, CQOX_DATA_DIR. Exit status: 0 for success, 1 for findings or failure, 2 for a wrong option or "
+    "setting.",
     no_args_is_help=True,
 )
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the schema to the newest step. Engines do it too, when they start."""
+    """Apply all pending migrations of the schema. Engines do the same at start."""
     from services.cli.db_schema import migrate
 
     raise typer.Exit(migrate())
@@ -26,7 +26,7 @@ def migrate() -> None:
 
 @app.command()
 def status() -> None:
-    """Show which steps of the schema are applied. Ends with 1 where one is pending."""
+    """Show the migrations of the schema. Exit status 1 where one is pending."""
     from services.cli.db_schema import status
 
     raise typer.Exit(status())
@@ -38,7 +38,7 @@ def check(
         bool, typer.Option("--remove", help="Remove the orphans: files that no row and no engine needs.")
     ] = False,
 ) -> None:
-    """Compare rows and files: missing, damaged and orphaned ones. Reads all of them. Ends with 1 where it finds any."""
+    """Find missing, damaged and orphaned rows and files, by reading all of them. Exit status 1 for findings."""
     from services.cli.db_check import check
 
     raise typer.Exit(check(remove=remove))

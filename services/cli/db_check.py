@@ -1,4 +1,4 @@
-"""`cqox db check`: whether rows and files belong together."""
+"""`cqox db check`: the consistency of database rows and files."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -12,20 +12,20 @@ from services.config.settings import Settings
 
 __all__ = ["Finding", "check", "find"]
 
-# A file that was kept just now may be about to be registered.
+# A file that was just stored may not be registered yet.
 _GRACE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that does not belong together.
+    """An inconsistency.
 
     Attributes:
         kind: `missing`, `damaged`, `orphan` or `leftover`.
-        what: what it is, in words.
-        dataset_id: the files to remove, where it is an orphan.
-        owner: the departed engine to bury, where it is a leftover.
-        analysis_id: the drawn figures to remove, where they are the orphan.
+        what: its description.
+        dataset_id: data set of the orphaned files.
+        owner: the dead engine that owns a leftover.
+        analysis_id: analysis of the orphaned figures.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Finding:
 
 
 def check(*, remove: bool) -> int:
-    """Print what was found; 1 where that is anything, unless it was all removed."""
+    """Print the findings; return 1 where any is left."""
 
     async def command(store: ResultStore, settings: Settings) -> int:
         files = FileStore(settings.data_dir)
@@ -48,7 +48,7 @@ def check(*, remove: bool) -> int:
                 left += not gone
                 print(f"{finding.kind}: {finding.what}{' (removed)' if gone else ''}")
             if not findings:
-                print("Rows and files belong together.")
+                print("Rows and files are consistent.")
             return 1 if left else 0
         finally:
             files.close()
@@ -57,7 +57,7 @@ def check(*, remove: bool) -> int:
 
 
 async def find(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
-    """Everything that does not belong together, found by reading all rows and files."""
+    """Find every inconsistency, by reading all rows and files."""
     registered = {record.dataset_id for record in await store.datasets()}
     for dataset_id in sorted(registered):
         if not files.has(dataset_id):

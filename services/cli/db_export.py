@@ -1,4 +1,4 @@
-"""`cqox db export`: stored analyses as JSON lines or Parquet."""
+"""`cqox db export`: export of stored analyses as JSON lines or Parquet."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ _JSON = ("report", "provenance")
 
 
 def export(file: Path, *, form: Form, dataset_id: str | None) -> int:
-    """Write the file whole or not at all; it says how many analyses there are."""
+    """Write the file atomically and print the number of analyses."""
 
     async def command(store: ResultStore, settings: Settings) -> int:
         stored = _all(store, dataset_id)

@@ -1,4 +1,4 @@
-"""`cqox db migrate` and `cqox db status`."""
+"""`cqox db migrate` and `cqox db status`: migrations of the schema."""
 
 from rich.console import Console
 from rich.table import Table
@@ -11,12 +11,12 @@ __all__ = ["migrate", "status"]
 
 
 def migrate() -> int:
-    """Bring the schema to the newest step."""
+    """Apply all pending migrations."""
     return run(_migrate)
 
 
 def status() -> int:
-    """Show the steps; 1 where one is pending."""
+    """Show the migrations; return 1 where one is pending."""
     return run(_status)
 
 

@@ -1,4 +1,4 @@
-"""Runs one command on the result store that the settings name."""
+"""Running a command with the configured result store."""
 
 import logging
 import os
@@ -19,9 +19,9 @@ _USAGE = 2
 
 
 def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
-    """What the command returns; 1 where the store or a file cannot be used, 2 for a setting that cannot be."""
+    """Run a command on the store; return its status, 1 for an unusable store or file, or 2 for an invalid setting."""
     console = Console(stderr=True, highlight=False)
-    # What goes wrong ends the command with one message; the attempts before it are no news.
+    # An error ends the command with one message; log lines of retries before it are suppressed.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         settings = load(os.environ).settings

@@ -1,4 +1,4 @@
-"""One real analysis through the gateway, and where to look next."""
+"""The demonstration: one analysis through the gateway, with links to its results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ __all__ = ["Demonstration", "show"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demonstration:
-    """What the gateway answered.
+    """The gateway's response.
 
     Attributes:
-        gateway_url: where it was asked.
+        gateway_url: URL of the gateway.
         status: the HTTP status.
         answer: the report, or the problem.
     """
@@ -31,14 +31,14 @@ class Demonstration:
 
     @classmethod
     async def run(cls, client: httpx.AsyncClient, gateway_url: str) -> Self:
-        """Ask for the analysis that the documentation shows as its example."""
+        """Request the example analysis of the documentation."""
         analyze = operation("analyze")
         response = await client.post(f"{gateway_url}{analyze.path}", json=analyze.example)
         return cls(gateway_url=gateway_url, status=response.status_code, answer=response.json())
 
 
 def show(console: Console, demonstration: Demonstration) -> bool:
-    """Print the report and where to look next; False where there is a problem instead of a report."""
+    """Print the report and its links; return False where the response is a problem."""
     answer, url = demonstration.answer, demonstration.gateway_url
     if demonstration.status != 200:
         text = f"The analysis was answered {demonstration.status}: {answer.get('detail')}"

@@ -27,5 +27,5 @@ def print_estimators() -> None:
             table.add_row(Text(family, style="dim"))
         cells = (entry.name, entry.estimand, entry.summary, ", ".join(entry.requires), entry.checked_against)
         table.add_row(*map(Text, cells))
-    # A pipe has no width: lines are not folded for a program that reads them.
+    # A pipe has no width: do not fold lines for a program that reads them.
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)

@@ -1,4 +1,4 @@
-"""How policies look on a terminal."""
+"""Terminal output of policies."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,7 +15,7 @@ _STYLES = {"closed": "green", "open": "red", "half_open": "yellow"}
 
 
 def policies_table(policies: Mapping[str, JsonValue]) -> Table:
-    """One line for each policy: its circuit, how much runs and waits out of how much, and how much was refused."""
+    """Return a table of policies: circuit, running and queued calls with their limits, and rejections."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("policy", "circuit"):
         table.add_column(heading, no_wrap=True)
@@ -34,7 +34,7 @@ def policies_table(policies: Mapping[str, JsonValue]) -> Table:
 
 
 def _states(entry: JsonValue) -> Iterator[_State]:
-    """The states of the parts of a policy, or of the one part that the entry is."""
+    """Yield the states of the parts of a policy, or of a single part."""
     if not isinstance(entry, dict):
         return
     parts = entry.get("parts")

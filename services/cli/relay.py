@@ -1,5 +1,6 @@
-"""Lines of services on their way to the terminal: printed by a thread of their own, so that a terminal that is stopped,
-or a pipe that nobody reads, stops neither the services nor their supervisor.
+"""Output of services to the terminal on a thread of its own.
+
+A stopped terminal or an unread pipe so blocks neither the services nor their supervisor.
 """
 
 import threading
@@ -17,27 +18,27 @@ class Relay:
     """A queue of lines and the thread that prints them in order.
 
     Args:
-        tell: prints one; may wait for ever.
+        output: prints a line; may block for ever.
     """
 
-    def __init__(self, tell: Callable[[Text], None]) -> None:
-        self._tell = tell
+    def __init__(self, output: Callable[[Text], None]) -> None:
+        self._output = output
         self._queue: SimpleQueue[Text | threading.Event] = SimpleQueue()
         self._lost = 0
         threading.Thread(target=self._run, name="relay", daemon=True).start()
 
     def put(self, line: Text) -> None:
-        """Queue a line, or count it as lost where too many wait; never waits."""
+        """Queue a line, or drop and count it where the queue is full; never blocks."""
         if self._queue.qsize() >= _MOST_LINES:
             self._lost += 1
             return
         if self._lost:
             lost, self._lost = self._lost, 0
-            self._queue.put(Text(f"{lost} lines were left out here: nobody read what was printed.", style="bold"))
+            self._queue.put(Text(f"{lost} lines were dropped here: the output was not read.", style="bold"))
         self._queue.put(line)
 
     def flush(self, seconds: float) -> bool:
-        """Wait until everything that was queued before is printed, or for so long; whether it is."""
+        """Wait up to `seconds` until all queued lines are printed; return whether they are."""
         reached = threading.Event()
         self._queue.put(reached)
         return reached.wait(seconds)
@@ -48,4 +49,4 @@ class Relay:
                 case threading.Event() as reached:
                     reached.set()
                 case line:
-                    self._tell(line)
+                    self._output(line)

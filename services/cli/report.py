@@ -1,4 +1,4 @@
-"""How a report looks on a terminal."""
+"""Terminal output of a report."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,11 +11,11 @@ __all__ = ["estimates_table", "show_report"]
 
 
 def show_report(console: Console, report: Mapping[str, JsonValue], *, alpha: float = 0.05) -> None:
-    """Print the estimates, why others are missing, what is to be known about them, and the decision.
+    """Print the estimates, the reasons of missing ones, notes and warnings, and the decision.
 
     Args:
-        console: where to.
-        report: as the API answers it.
+        console: the output.
+        report: as the API returns it.
         alpha: 1 - alpha is the confidence level of its intervals.
     """
     estimates = _objects(report["estimates"])
@@ -34,7 +34,7 @@ def show_report(console: Console, report: Mapping[str, JsonValue], *, alpha: flo
 
 
 def estimates_table(estimates: Sequence[Mapping[str, JsonValue]], *, alpha: float = 0.05) -> Table:
-    """Estimates that have a number, with their intervals; a mark stands at those with a warning."""
+    """Return a table of the estimates with a value, with their intervals; `!` marks a warning."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     contrasts = any(one.get("contrast") for one in estimates)
     for heading in ("estimator", "estimand", *(["contrast"] if contrasts else [])):
@@ -71,7 +71,7 @@ def _show_without_number(console: Console, estimates: Sequence[Mapping[str, Json
 
 
 def _grouped(warnings: Sequence[JsonValue]) -> list[str]:
-    """What several estimators warn of is said once, after their names."""
+    """Merge equal warnings of several estimators to one line with their names."""
     names: dict[str, list[str]] = {}
     for warning in warnings:
         name, _, said = str(warning).partition(": ")

@@ -1,11 +1,11 @@
-"""Child processes that start and end together, in order, with one signal each.
+"""Supervision of child processes that start and stop together, in order.
 
-Every child is the leader of a session of its own, so that a Ctrl-C in the terminal reaches the supervisor alone, which
-passes it on once. Children end in the opposite order of their start, one fully before the next.
+Every child leads a session of its own, so that Ctrl-C in the terminal reaches only the supervisor, which forwards the
+signal once. Children stop in reverse order, each completely before the next.
 
-A child that ends by itself before all are in order ends the rest: whoever has just typed the command reads why. Later
-it is started again, after a pause that doubles while it keeps dying soon, and the others go on without it; one that
-dies soon several times in a row, or for a setting that cannot be used, ends the rest.
+A child that exits before all are ready stops the rest, with the reason on the terminal. Later it is restarted with
+exponential backoff while the others keep running. A child that crashes soon after its start several times in a row, or
+exits for an invalid setting, stops the rest.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ _LAST_WORDS_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _FAILED = 1
 _USAGE = 2
-# Opened here: between fork and exec another thread's lock on the loader is never given back.
+# Opened here: between fork and exec, a loader lock held by another thread would never be released.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -40,10 +40,10 @@ class Program:
     """One child.
 
     Attributes:
-        name: what people call it.
+        name: its name in messages.
         command: program and arguments.
         environment: the whole environment.
-        stop_seconds: how long it may take to end once it has been told to.
+        stop_seconds: longest time from its stop signal to its exit.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restarts:
-    """When a child that has ended by itself is started again.
+    """The restart policy of children that exit by themselves.
 
     Attributes:
-        first_pause: seconds before the first time; each further one in a row takes twice as long.
-        longest_pause: seconds, at most.
-        soon: a child that has lived for less than so many seconds has died soon.
-        most_soon: how many deaths in a row, each soon, are one too many.
+        first_pause: seconds before the first restart; doubled for each consecutive one.
+        longest_pause: the longest pause, in seconds.
+        soon: a child that exits within this many seconds of its start counts as crashing.
+        most_soon: number of consecutive crashes after which all children are stopped.
     """
 
     first_pause: float = 1.0
@@ -69,7 +69,7 @@ class Restarts:
     most_soon: int = 5
 
     def pause(self, soon: int) -> float:
-        """Seconds to wait after so many deaths in a row."""
+        """Return the seconds to wait after a number of consecutive crashes."""
         return min(self.first_pause * 2.0 ** (soon - 1), self.longest_pause)
 
 
@@ -83,7 +83,7 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            # Started from the main thread, which lives as long as the process: the signal follows the thread.
+            # PR_SET_PDEATHSIG follows the creating thread: this is the main thread, which lives as long as the process.
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
         assert self.process.stdout is not None
@@ -94,7 +94,7 @@ class _Child:
         self.silent = trio.Event()
 
     async def relay(self, write: Callable[[str], None]) -> None:
-        """Pass each line on until the child closes its output."""
+        """Forward each line until the child closes its output."""
         rest = b""
         async with trio.lowlevel.FdStream(self._output) as stream:
             while data := await stream.receive_some():
@@ -111,15 +111,15 @@ class _Child:
         self.ended.set()
 
     def kill(self) -> None:
-        """End the child and whatever it has started, at once."""
+        """Kill the child and its process group."""
         if self.process.poll() is None:
-            # While a thread waits for it `poll` cannot tell that it has ended.
+            # While another thread waits for it, `poll` does not notice its exit.
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def _line(self, line: bytes, write: Callable[[str], None]) -> None:
-        # What a library of a child prints by itself passes no log.
+        # Output that a child's libraries print directly is not escaped by its logging.
         text = escaped(line.decode("utf-8", "replace"))
         self.lines.append(text)
         write(text)
@@ -164,7 +164,7 @@ class _Supervisor:
         return child
 
     async def _keep(self, group: TaskGroup, place: int) -> None:
-        """Watch the child in this place, and put another one there where it ends by itself."""
+        """Wait for the child at this position, and restart it where it exits by itself."""
         soon = 0
         while True:
             child, began = self._children[place], trio.current_time()
@@ -193,7 +193,7 @@ class _Supervisor:
                 return
 
     async def _start_again(self, group: TaskGroup, place: int, soon: int) -> int:
-        """Put another child in this place, unless all are stopped first; how many deaths in a row that were."""
+        """Start a new child at this position unless all are stopped first; return the number of consecutive crashes."""
         program = self._children[place].program
         while True:
             with trio.move_on_after(self._restarts.pause(soon)):
@@ -203,7 +203,7 @@ class _Supervisor:
             try:
                 self._children[place] = self._start(group, program)
             except OSError as error:
-                # For want of memory or processes, of which there may be more in a moment: as bad as a death.
+                # Spawn failures (ENOMEM, EAGAIN) count as crashes and are retried.
                 soon += 1
                 said = f"The {program.name} cannot be started again: {error}"
                 if soon >= self._restarts.most_soon:
@@ -251,17 +251,17 @@ async def supervise(
     write: Callable[[str], None],
     restarts: Restarts | None = None,
 ) -> int:
-    """Run programs until a signal arrives, one of them cannot be kept running, or `attend` gives up; then end them all.
+    """Run programs until a signal arrives, one of them fails for good, or `attend` returns False; then stop them all.
 
     Args:
-        programs: what to start, in this order; they end in the opposite one.
-        attend: runs beside them; False gives up, True says that they are in order and leaves them running.
-        say: tells people what happened.
-        write: takes each line that a program prints.
-        restarts: when a program that ends by itself is started again, once they are in order.
+        programs: the programs in start order; they stop in reverse order.
+        attend: runs concurrently; True means that they are ready and keep running, False stops them.
+        say: prints messages of the supervisor.
+        write: prints lines of the programs.
+        restarts: the restart policy once they are ready.
 
     Returns:
-        0 where a signal ended it and every program ended cleanly, else 1.
+        0 where a signal ended it and every program exited cleanly, else 1.
     """
     return await _Supervisor(say, write, restarts or Restarts()).run(programs, attend)
 

@@ -1,4 +1,4 @@
-"""`cqox up`: gateway and engine on this machine, and the demonstration."""
+"""`cqox up`: gateway and engine on this machine, with an optional demonstration."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from services.cli.demo import Demonstration, show
 from services.cli.relay import Relay
 from services.cli.supervisor import Program, supervise
 from services.config.configuration import SettingsError, load
-from services.config.settings import Settings, socket_beside, table
+from services.config.settings import Settings, shared_socket_path, table
 from services.http.server.sockets import AddressUnusable, listen, url_of
 from services.http.server.startup import become_private
 
@@ -32,35 +32,35 @@ _USAGE = 2
 
 
 class Output(Console):
-    """Where all lines go: services go on where nobody reads them any more, or where their disk is full."""
+    """The terminal output, which never fails: services keep running with a closed pipe or a full disk."""
 
     def on_broken_pipe(self) -> None:
-        """Be silent from now on, where rich would end the process and with it the services."""
+        """Discard all further output, where rich would exit the process and stop the services."""
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        # What is still in the buffer of the file would be an error at the end of the process.
+        # Data left in the buffer would raise an error at interpreter exit.
         os.dup2(nowhere, self.file.fileno())
         os.close(nowhere)
 
-    def tell(self, text: Text) -> None:
-        """Print it, or drop it where it cannot be written."""
+    def write_line(self, text: Text) -> None:
+        """Print a line, or drop it where it cannot be written."""
         try:
             self.print(text, soft_wrap=True)
         except OSError:
             self.quiet = True
-            self.print()  # forgets what is still to be written
+            self.print()  # clears the buffer
             self.quiet = False
 
 
 def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
-    """Serve until Ctrl-C.
+    """Run gateway and engine until Ctrl-C.
 
     Args:
-        demo: whether to run one analysis and show it.
+        demo: whether to run the demonstration.
         overrides: settings from flags, by environment name.
 
     Returns:
-        The exit status: 0 after a clean drain, 1 where something failed, 2 for a setting that cannot be used.
+        The exit status: 0 after a clean drain, 1 after a failure, 2 for an invalid setting.
     """
     become_private()
     console = Output(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
@@ -101,7 +101,7 @@ class _PortTaken(Exception):
 
 
 def _free(host: str, port: int, flag: str) -> str:
-    """The URL at which a service can listen there; found out before anything starts, to say it clearly."""
+    """Check that a service can listen there, before anything starts; return its URL."""
     try:
         sockets = listen(host, port)
     except AddressUnusable as error:
@@ -115,7 +115,7 @@ def _free(host: str, port: int, flag: str) -> str:
 
 
 def _without_files_of(overrides: Mapping[str, str]) -> dict[str, str]:
-    """The environment, without the variables that name a file for what a flag says."""
+    """Return the environment without the `…_FILE` variables of settings that are given as flags."""
     files = {setting.file_variable for setting in table() if setting.variable in overrides}
     return {variable: text for variable, text in os.environ.items() if variable not in files}
 
@@ -123,14 +123,14 @@ def _without_files_of(overrides: Mapping[str, str]) -> dict[str, str]:
 class _Session:
     def __init__(self, console: Output, settings: Settings, *, gateway_url: str, engine_url: str, demo: bool) -> None:
         self._console = console
-        self._relay = Relay(console.tell)
+        self._relay = Relay(console.write_line)
         self._settings = settings
         self._gateway_url = gateway_url
         self._engine_url = engine_url
         self._demo = demo
 
     def programs(self, overrides: Mapping[str, str]) -> tuple[Program, ...]:
-        """The engine, then the gateway, with the settings of this command."""
+        """Return the engine and the gateway, in start order, with the settings of this command."""
         environment = {
             **_without_files_of(overrides),
             **overrides,
@@ -147,26 +147,26 @@ class _Session:
                 name=name,
                 command=(sys.executable, "-m", f"services.{name}"),
                 environment=environment
-                | {"CQOX_HOST": host, "CQOX_ADMIN_SOCKET": str(socket_beside(self._settings, name))},
+                | {"CQOX_HOST": host, "CQOX_ADMIN_SOCKET": str(shared_socket_path(self._settings, name))},
                 stop_seconds=stop,
             )
             for name, host in hosts.items()
         )
 
     def say(self, message: str) -> None:
-        """Tell the user."""
+        """Print a message of the supervisor."""
         self._relay.put(Text(message, style="bold"))
 
     def write(self, line: str) -> None:
-        """Pass on a line of a service."""
+        """Print a line of a service."""
         self._relay.put(Text(line, style="dim" if self._console.is_terminal else ""))
 
     def flush(self) -> None:
-        """Wait until what was said is printed, but not for long: nobody may be reading."""
+        """Wait briefly until all messages are printed; the output may not be read."""
         self._relay.flush(_LAST_WORDS_SECONDS)
 
     async def attend(self) -> bool:
-        """Wait until both are ready, show the demonstration where it was asked for, and say where to look next."""
+        """Wait until both are ready, run the demonstration if requested, and print the URLs."""
         async with httpx.AsyncClient(trust_env=False, timeout=self._settings.analysis_seconds + 5) as client:
             for name, url in (("engine", self._engine_url), ("gateway", self._gateway_url)):
                 with self._progress(f"Waiting until the {name} is ready ..."):

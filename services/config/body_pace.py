@@ -1,4 +1,4 @@
-"""How slowly a client may send the body of a request."""
+"""Minimum transfer rate of request bodies."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ __all__ = ["BodyPace"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyPace:
-    """The bounds on how slowly a body may come.
+    """Bounds on the transfer rate and duration of a request body.
 
     Attributes:
-        bytes_per_second: the least on average over any window; 0 bounds the pauses alone.
-        window_seconds: the window, and so the longest pause; the first one is free.
-        most_seconds: how long a whole body may take.
+        bytes_per_second: the lowest average rate over any window; 0 bounds only the pauses.
+        window_seconds: length of the window, and so the longest pause; the first window is exempt.
+        most_seconds: the longest time for a complete body.
     """
 
     bytes_per_second: int = 1024
@@ -21,5 +21,5 @@ class BodyPace:
 
     @property
     def window_bytes(self) -> float:
-        """The least that must come within a window."""
+        """The fewest bytes that must arrive within a window."""
         return max(1.0, self.bytes_per_second * self.window_seconds)

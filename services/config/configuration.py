@@ -1,4 +1,4 @@
-"""Settings from the environment and from flags, refused at the start where they make no sense."""
+"""Loading and validation of settings from the environment and from flags."""
 
 import argparse
 import difflib
@@ -31,23 +31,23 @@ __all__ = [
 _MOST_BYTES = 2**63
 _KUBERNETES_VALUE = re.compile(r"^(tcp|udp|sctp)://")
 _KUBERNETES_NAME = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$")
-# Where the test suite finds its reference data; exported, it must not keep a service from starting.
+# Read by the test suite only; it must not prevent a service from starting where it is exported.
 _OF_TESTS = frozenset({"CQOX_REFERENCE_DIR"})
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?$", re.IGNORECASE)
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
 class SettingsError(CqoxError):
-    """A setting has a value that cannot be used, or a variable named CQOX_… is none of ours."""
+    """A setting has an invalid value, or a CQOX_… variable is unknown."""
 
 
 class HelpRequested(Exception):
-    """Somebody asked for `--help`; the message is the text to print."""
+    """`--help` was given; the message is the text to print."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Settings, and what there is to say about how they came about.
+    """Settings, with notes on how they were loaded.
 
     Attributes:
         settings: the settings in force.
@@ -61,15 +61,15 @@ class Loaded:
 def load(
     environ: Mapping[str, str], overrides: Mapping[str, str] | None = None, *, secrets: Collection[str] | None = None
 ) -> Loaded:
-    """The settings that an environment and flags ask for.
+    """Load settings from an environment and flags.
 
     Args:
         environ: the environment; an empty value counts as absent.
-        overrides: values by environment name that win over the environment, such as flags.
-        secrets: the fields of `Settings` whose files are read where a `…_FILE` variable names one; all if None.
+        overrides: values by environment name that take precedence over the environment, such as flags.
+        secrets: the fields of `Settings` whose `…_FILE` variables are read; all if None.
 
     Raises:
-        SettingsError: a value cannot be used, or a CQOX_… variable does not exist; the nearest valid name is given.
+        SettingsError: a value is invalid, or a CQOX_… variable is unknown; the message has the nearest valid name.
     """
     known = {setting.variable: setting for setting in table()}
     given, notes = _ours(environ, known)
@@ -91,10 +91,10 @@ def load(
 
 
 def adopt_telemetry_secrets(environ: MutableMapping[str, str]) -> None:
-    """Put headers that are given as files where OpenTelemetry reads them: into the environment.
+    """Set the exporter headers that are given as files in the environment, where OpenTelemetry reads them.
 
     Raises:
-        SettingsError: a file cannot be used, or a header is given both ways.
+        SettingsError: a file cannot be used, or a variable is set both ways.
     """
     try:
         environ.update(telemetry_secrets(environ))
@@ -103,7 +103,7 @@ def adopt_telemetry_secrets(environ: MutableMapping[str, str]) -> None:
 
 
 def about_secrets(service: Service) -> str:
-    """What a help text says of the secrets of a command."""
+    """Return the part of a help text on the secrets of a command."""
     secret = [setting for setting in table() if setting.secret and service in setting.services]
     without = " ".join(f"{one.help} ({one.variable}; default {one.default})" for one in secret if not one.flag)
     return (
@@ -113,22 +113,22 @@ def about_secrets(service: Service) -> str:
 
 
 def about_others(service: Service) -> str:
-    """Return what a help text says of the settings that it does not list."""
+    """Return the part of a help text on settings that it does not list."""
     if service == "up":
         return (
             "ENGINE_URL is set by this command; it and the settings of one service alone are listed by "
-            "python -m services.gateway --help and python -m services.engine --help. Those of traces and measures "
+            "python -m services.gateway --help and python -m services.engine --help. Those of traces and metrics "
             "(OTEL_..., JAEGER_ENDPOINT) are in docs/telemetry.md."
         )
     other = "engine" if service == "gateway" else "gateway"
     return (
-        f"The {other} has settings of its own: python -m services.{other} --help. Those of traces and measures "
+        f"The {other} has settings of its own: python -m services.{other} --help. Those of traces and metrics "
         "(OTEL_..., JAEGER_ENDPOINT) are in docs/telemetry.md."
     )
 
 
 def no_flag(setting: Setting) -> str:
-    """Why a secret has no flag, and what to use instead."""
+    """Return why a secret has no flag, and what to use instead."""
     return (
         f"{former_flag(setting)} is gone: every user of this machine can read a command line. Set {setting.variable}, "
         f"or {setting.file_variable} to the path of a file that holds it."
@@ -138,11 +138,11 @@ def no_flag(setting: Setting) -> str:
 def load_command_line(
     service: Literal["gateway", "engine"], arguments: Sequence[str], environ: Mapping[str, str]
 ) -> Loaded:
-    """The settings of `python -m services.<service>`.
+    """Load the settings of `python -m services.<service>`.
 
     Raises:
         HelpRequested: `--help` was among the arguments.
-        SettingsError: a flag or a variable is unknown or has a value that cannot be used.
+        SettingsError: a flag or a variable is unknown or has an invalid value.
     """
     parser = _Parser(
         prog=f"python -m services.{service}",
@@ -165,7 +165,7 @@ def load_command_line(
     if found.pop("help"):
         raise HelpRequested(parser.format_help())
     if unknown:
-        # Without their values, which may be secrets.
+        # Omit the values, which may be secrets.
         names = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
         parser.error(f"there is no flag {names[0]}" if names else "there is a word that belongs to no flag")
     flags = {variable: text for variable, text in found.items() if text is not None}
@@ -178,7 +178,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def former_flag(setting: Setting) -> str:
-    """The flag of a secret, which is refused."""
+    """Return the flag of a secret, which is rejected."""
     return "--" + setting.variable.removeprefix("CQOX_").lower().replace("_", "-")
 
 
@@ -250,7 +250,7 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
 
 
 def _is_text(text: str) -> bool:
-    # The environment brings bytes that are not UTF-8 as halves of surrogate pairs.
+    # Bytes of the environment that are not UTF-8 decode as lone surrogates.
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -294,8 +294,8 @@ def _check_hosts(text: str) -> None:
 
 
 def _check_address(url: str) -> None:
-    """Nothing, if requests can be made to it; else ValueError, such as for 256.1.1.1 or a name of no letters."""
-    # Not above: it takes long to import, and most processes that read settings make no requests.
+    """Raise ValueError unless httpx accepts the URL; it rejects 256.1.1.1 or an empty host, for instance."""
+    # Imported here: it takes long to import, and most processes that load settings send no requests.
     import httpx
 
     try:
@@ -305,7 +305,7 @@ def _check_address(url: str) -> None:
 
 
 def _parts_of(url: str) -> SplitResult | None:
-    """The parts of an address; None where it has no host, or a port that is none."""
+    """Split a URL; return None where it has no host or an invalid port."""
     try:
         parts = urlsplit(url)
         return parts if parts.hostname and parts.port != 0 else None

@@ -1,8 +1,8 @@
-"""The names that a service answers to, compared with the `Host` of a request.
+"""The allow-list of host names that the `Host` of a request is checked against.
 
-DNS rebinding points a name that an attacker owns at this machine; the browser then sends that name as `Host`. So IP
-addresses and loopback names are always allowed, since neither can be rebound, and every other name has to be listed.
-Ports are never compared. Pure: nothing here knows of requests.
+DNS rebinding points an attacker's name at this machine; the browser then sends that name as `Host`. So IP addresses and
+loopback names, which cannot be rebound, are always allowed, and every other name has to be listed. Ports are never
+compared.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ from cqox.errors import InputError
 __all__ = ["SETTING", "AllowedHosts", "Authority", "ForeignHost", "parse_authority"]
 
 SETTING = "CQOX_ALLOWED_HOSTS"
-"""The environment variable of the list."""
+"""The environment variable of the allow-list."""
 
 _MOST_NAME_CHARACTERS = 253
 _MOST_BYTES = 320
@@ -26,16 +26,16 @@ _LAST_PORT = 65_535
 
 
 class ForeignHost(InputError):
-    """The request is for a host name that the service does not answer to."""
+    """The request's host name is not allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Host and port of a URL.
+    """Host and port of a URL (RFC 3986 authority without user information).
 
     Attributes:
         host: the name in lower case without a trailing dot, or the address in its canonical form without brackets.
-        port: None where none is given.
+        port: None where it is absent.
         is_address: whether the host is an IP address.
     """
 
@@ -45,14 +45,14 @@ class Authority:
 
     @property
     def is_loopback_name(self) -> bool:
-        """Whether the name always means this machine (RFC 6761 §6.3)."""
+        """True for names that always resolve to this machine (RFC 6761 §6.3)."""
         return self.host == "localhost" or self.host.endswith(".localhost")
 
 
 def parse_authority(value: bytes) -> Authority | None:
-    """Host and port of a `Host` field; None where it is malformed.
+    """Parse a `Host` field; return None where it is malformed.
 
-    Names are as DNS carries them, with underscores: no percent-encoding, no user, and IDNA names as `xn--…`.
+    Names are in DNS form, with underscores allowed: no percent-encoding, no user, and IDNA names as `xn--…`.
     """
     if len(value) > _MOST_BYTES:
         return None
@@ -64,7 +64,7 @@ def parse_authority(value: bytes) -> Authority | None:
         return None
     if match["address"] is not None:
         literal = match["address"].decode("ascii")
-        # Brackets are for IPv6 alone.
+        # Only IPv6 addresses are in brackets.
         address = _canonical(literal) if ":" in literal else ""
         return Authority(address, port, is_address=True) if address else None
     name = match["name"].decode("ascii").lower()
@@ -75,15 +75,15 @@ def parse_authority(value: bytes) -> Authority | None:
 
 
 class AllowedHosts:
-    """Host names that a service answers to.
+    """Host names that requests may be addressed to.
 
     Args:
         listed: names separated by commas: `cqox.example.com`, `*.example.com` for all names below it, `engine-*` for
-            all names of one label that begin so, `*` for every name.
-        listens_on: the name or address that the service listens on; a name is answered to.
+            all names of one label with that prefix, `*` for every name.
+        listens_on: the name or address that the service listens on; a name is allowed.
 
     Raises:
-        ValueError: an entry is no such name; the message says which.
+        ValueError: an entry is no host name; the message names it.
     """
 
     def __init__(self, listed: str = "", *, listens_on: str = "") -> None:
@@ -108,7 +108,7 @@ class AllowedHosts:
             self._names.add(_canonical(bare) or _name_of(entry, entry))
 
     def answers_to(self, authority: Authority) -> bool:
-        """Whether a request for this host is answered."""
+        """Return whether requests for this host are allowed."""
         return (
             authority.is_address
             or authority.is_loopback_name
@@ -118,20 +118,20 @@ class AllowedHosts:
         )
 
     def lists(self, authority: Authority) -> bool:
-        """Whether the list names this host; `*` names nobody."""
+        """Return whether the list contains this host; `*` does not count."""
         host = authority.host
         if host in self._names:
             return True
         if authority.is_address:
             return False
-        # The rest is more than nothing: '.example.com' is no name.
+        # A wildcard matches at least one character: '.example.com' is no name.
         return any(host.endswith(parent) for parent in self._parents) or (
             "." not in host and any(host.startswith(start) and host != start for start in self._beginnings)
         )
 
 
 def _entries(listed: str) -> Iterator[str]:
-    # Compose leaves an empty one where a variable is not set.
+    # Compose passes an empty value where a variable is not set.
     return (entry for part in listed.split(",") if (entry := part.strip().lower()))
 
 
@@ -149,7 +149,7 @@ def _name_of(text: str, entry: str) -> str:
 
 
 def _canonical(text: str) -> str:
-    """The address that a text is; empty where it is none."""
+    """Return an IP address in canonical form; empty where the text is none."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

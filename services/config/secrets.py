@@ -1,6 +1,6 @@
-"""Secrets of the services: read from the files that `…_FILE` variables name, and refused on the command line.
+"""Secrets of the services: read from the files that `…_FILE` variables name, and rejected on the command line.
 
-Messages name the variable and the file, never what the file holds.
+Messages name the variable and the file, never its content.
 """
 
 import re
@@ -16,7 +16,7 @@ _MOST_BYTES = 64 * 2**10
 _MARK = "\ufeff"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECRET_NAME = re.compile(r"password|passwd|secret|token|api_?key", re.IGNORECASE)
-# Names of libpq's key=value form, where spaces around the sign mean nothing.
+# Keywords of a libpq connection string, where spaces around the equals sign are allowed.
 _PAIR = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", re.DOTALL)
 _TELEMETRY = (
     "OTEL_EXPORTER_OTLP_HEADERS",
@@ -31,7 +31,7 @@ class SecretUnusable(CqoxError):
 
 
 def read_secret(variable: str, file: str) -> str:
-    """The secret in the file that a variable names.
+    """Read the secret in the file that a variable names.
 
     Args:
         variable: the variable, such as `POSTGRES_URL_FILE`.
@@ -52,7 +52,7 @@ def read_secret(variable: str, file: str) -> str:
     try:
         text = data.decode().removeprefix(_MARK).strip()
     except UnicodeDecodeError:
-        # Without its cause, which quotes the bytes.
+        # Without the cause, which would quote the bytes.
         raise SecretUnusable(f"{variable}={path} is not UTF-8 text.") from None
     if not text:
         raise SecretUnusable(f"{variable}={path} is empty; write the secret into the file, or unset the variable.")
@@ -62,25 +62,25 @@ def read_secret(variable: str, file: str) -> str:
 
 
 def holds_password(address: str) -> bool:
-    """Whether an address, or a string of key=value pairs as libpq takes it, holds a password."""
+    """Return whether a URL, or a libpq connection string of key=value pairs, holds a password."""
     scheme, sign, rest = address.partition("://")
     if not sign or "=" in scheme:
         return any(_SECRET_NAME.search(name) for name, _ in _PAIR.findall(address))
     head, _, query = rest.partition("?")
     if "/" not in head and "@" not in head and scheme.startswith("postgres"):
-        # libpq looks for the end of user and password first, and takes a question mark in them for a character.
+        # libpq parses user and password first, and allows a question mark in them.
         head = rest
-    # The last sign, because a password may hold one that is not escaped.
+    # The last '@', because a password may contain an unescaped one.
     if head.rpartition("@")[0].partition(":")[2]:
         return True
     return any(_SECRET_NAME.search(name) for name, _ in parse_qsl(query, keep_blank_values=False))
 
 
 def telemetry_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """Headers of OpenTelemetry's exporters that are given as files, by the variables that OpenTelemetry itself reads.
+    """Read the OpenTelemetry exporter headers that are given as files, by OpenTelemetry's own variable names.
 
     Raises:
-        SecretUnusable: a file cannot be used, or a header is given both ways.
+        SecretUnusable: a file cannot be used, or a variable is set both ways.
     """
     found: dict[str, str] = {}
     for variable in _TELEMETRY:

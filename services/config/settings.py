@@ -1,7 +1,7 @@
-"""Every setting of the services, in one table: the fields of `Settings`.
+"""The table of all settings of the services: the fields of `Settings`.
 
-What lives here: names, types, defaults, units, bounds and help. How values are read from the environment and from
-flags is in `services.config.configuration`.
+It holds names, types, defaults, units, bounds and help texts. `services.config.configuration` reads the values from the
+environment and from flags.
 """
 
 import os
@@ -12,13 +12,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from services.config.body_pace import BodyPace
 
-__all__ = ["Secret", "Service", "Setting", "Settings", "data_home", "socket_beside", "table"]
+__all__ = ["Secret", "Service", "Setting", "Settings", "data_home", "shared_socket_path", "table"]
 
 type Service = Literal["gateway", "engine", "up"]
 """A command that takes settings; `up` is `cqox up`, which starts the other two."""
 
 type Secret = Literal["", "address", "token"]
-"""What must be kept secret of a value: nothing, a password that an address may hold, or all of it."""
+"""Which part of a value is secret: none, a password that an address may hold, or all of it."""
 
 _EVERYWHERE: tuple[Service, ...] = ("gateway", "engine", "up")
 _GIB = 2**30
@@ -39,7 +39,7 @@ class _About:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the services run. Every field has a default that works."""
+    """The configuration of the services. Every field has a working default."""
 
     host: Annotated[
         str, _About("CQOX_HOST", "Name or address to listen on; 0.0.0.0 or :: for every network of the machine.")
@@ -48,8 +48,8 @@ class Settings:
         str,
         _About(
             "CQOX_ALLOWED_HOSTS",
-            "Host names to answer to, separated by commas, such as cqox.example.com or *.example.com; * for all. IP "
-            "addresses, localhost and a name in CQOX_HOST are answered to anyway.",
+            "Allowed host names, separated by commas, such as cqox.example.com or *.example.com; * for all. IP "
+            "addresses, localhost and a name in CQOX_HOST are always allowed.",
             shown="none",
         ),
     ] = ""
@@ -70,7 +70,7 @@ class Settings:
         str,
         _About(
             "ENGINE_URL",
-            "Where the gateway finds its engine, or several engines separated by commas.",
+            "URL of the engine, or URLs of several engines separated by commas.",
             services=("gateway",),
             shown="http://127.0.0.1:CQOX_ENGINE_PORT",
         ),
@@ -144,7 +144,7 @@ class Settings:
         int,
         _About(
             "CQOX_DISK_RESERVE_BYTES",
-            "Space left free on the disk of the data directory: what would take it is refused with 507.",
+            "Space to leave free on the disk of the data directory; requests that would use it are rejected with 507.",
             unit="bytes",
             minimum=0,
             services=("engine", "up"),
@@ -187,7 +187,7 @@ class Settings:
         float,
         _About(
             "CQOX_UPLOAD_IDLE_SECONDS",
-            "Window over which a body must keep its pace, and so the longest pause; the first window is free.",
+            "Window of the minimum rate of a body, and so the longest pause; the first window is exempt.",
             unit="seconds",
             minimum=0.1,
         ),
@@ -196,20 +196,22 @@ class Settings:
         int,
         _About(
             "CQOX_BODY_MIN_BYTES_PER_SECOND",
-            "Least pace of a body over that window; what comes more slowly is 408. 0 bounds the pauses alone.",
+            "Minimum rate of a body over that window; a slower body is rejected with 408. 0 bounds only the pauses.",
             minimum=0,
         ),
     ] = 1024
     body_seconds: Annotated[
         float,
-        _About("CQOX_BODY_MAX_SECONDS", "How long a client may take to send a whole body.", unit="seconds", minimum=1),
+        _About(
+            "CQOX_BODY_MAX_SECONDS", "Longest time for a client to send a complete body.", unit="seconds", minimum=1
+        ),
     ] = 3600.0
     max_connections: Annotated[
         int,
         _About(
             "CQOX_MAX_CONNECTIONS",
-            "Connections that are open at once, within the limit of descriptors; beyond them the one that has stood "
-            "still for longest is closed.",
+            "Most open connections, within the limit of descriptors; beyond it the connection that has been stalled "
+            "for longest is closed.",
             minimum=1,
         ),
     ] = 10_000
@@ -217,7 +219,7 @@ class Settings:
         int,
         _About(
             "CQOX_CONNECTIONS_PER_CLIENT",
-            "Beyond how many connections of one address its oldest one that stands still is closed; 0 for no bound.",
+            "Most connections of one address; beyond it its oldest stalled connection is closed; 0 for no limit.",
             minimum=0,
             services=("gateway", "up"),
         ),
@@ -239,7 +241,7 @@ class Settings:
         int,
         _About(
             "CQOX_QUEUED_ANALYSES",
-            "Analyses that may wait for one of those places; beyond them, or beyond their deadline, they are refused.",
+            "Most analyses that wait for a slot; beyond it, or where one would miss its deadline, they are rejected.",
             minimum=0,
             services=("engine", "up"),
         ),
@@ -277,7 +279,7 @@ class Settings:
         Path,
         _About(
             "CQOX_ADMIN_SOCKET",
-            "Unix socket of `cqox admin`, for this user alone; {service} in it stands for gateway or engine.",
+            "Unix socket of `cqox admin`, accessible to this user only; {service} stands for gateway or engine.",
             shown="admin-{service}.sock in the data directory",
         ),
     ] = Path()
@@ -294,14 +296,14 @@ class Settings:
         float,
         _About(
             "CQOX_DRAIN_DELAY",
-            "After SIGTERM or SIGINT: how long to say 'not ready' before new connections are refused.",
+            "After SIGTERM or SIGINT: how long to report 'not ready' before new connections are refused.",
             unit="seconds",
             minimum=0,
         ),
     ] = 0.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        _About("CQOX_LOG_LEVEL", "The least severe messages that are logged: debug, info, warning or error."),
+        _About("CQOX_LOG_LEVEL", "Lowest level that is logged: debug, info, warning or error."),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "console", "json"],
@@ -311,7 +313,7 @@ class Settings:
         float,
         _About(
             "CQOX_TRACE_TASKS",
-            "Share of tasks that get a span of their own where traces are recorded, from 0 to 1.",
+            "Share of tasks that get their own span in recorded traces, from 0 to 1.",
             minimum=0,
             maximum=1,
         ),
@@ -320,14 +322,14 @@ class Settings:
         str,
         _About(
             "CQOX_TRACE_URL",
-            "Where people look at a trace, with {trace_id} in its place; answers then carry the link.",
+            "URL of a trace in a trace viewer, with {trace_id} for its id; responses then have the link.",
             shown="none",
         ),
     ] = ""
 
     @property
     def body_pace(self) -> BodyPace:
-        """How slowly the body of a request may come."""
+        """Bounds on the transfer rate of request bodies."""
         return BodyPace(
             bytes_per_second=self.body_bytes_per_second,
             window_seconds=self.upload_idle_seconds,
@@ -336,7 +338,7 @@ class Settings:
 
     @property
     def engine_urls(self) -> tuple[str, ...]:
-        """The engines, at least one."""
+        """URLs of the engines, at least one."""
         return tuple(url.strip() for url in self.engine_url.split(",") if url.strip())
 
     def __post_init__(self) -> None:
@@ -348,23 +350,23 @@ class Settings:
             object.__setattr__(self, "admin_socket", self.data_dir / "admin-{service}.sock")
 
     def admin_socket_of(self, service: str) -> Path:
-        """Path of the admin socket of this service."""
+        """Return the path of the admin socket of a service."""
         return Path(str(self.admin_socket).replace("{service}", service))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One line of the table.
+    """One row of the table of settings.
 
     Attributes:
         name: the field of `Settings`.
         variable: the environment variable.
         flag: the command-line flag; empty where the value is a secret.
-        file_variable: the environment variable that names a file with the value; empty where that is no secret.
-        secret: what must be kept secret of the value.
+        file_variable: the environment variable that names a file with the value; empty where it is no secret.
+        secret: which part of the value is secret.
         kind: the type of the value.
-        choices: the valid words, where only some words are valid.
-        default: the default as people should see it, with its unit.
+        choices: the valid words of an enumeration; empty otherwise.
+        default: the default for display, with its unit.
         unit: `bytes`, `seconds`, `days` or empty.
         minimum: the smallest valid number.
         maximum: the largest valid number.
@@ -388,15 +390,15 @@ class Setting:
 
 
 def table() -> tuple[Setting, ...]:
-    """Every setting, in the order in which people should read them."""
+    """Return every setting, in display order."""
     hints = get_type_hints(Settings, include_extras=True)
     return tuple(_line(field.name, hints[field.name], field.default) for field in fields(Settings))
 
 
-def socket_beside(settings: Settings, service: str) -> Path:
-    """Path of the admin socket of a service where both run with the same settings, as `cqox up` starts them.
+def shared_socket_path(settings: Settings, service: str) -> Path:
+    """Return the path of a service's admin socket where both run with the same settings, as under `cqox up`.
 
-    Where the setting names one file for both, it is the gateway's, and the engine's is beside it.
+    Where the setting names one file for both, the gateway uses it, and the engine a file in the same directory.
     """
     path = settings.admin_socket_of(service)
     if service == "gateway" or path != settings.admin_socket:
@@ -405,7 +407,7 @@ def socket_beside(settings: Settings, service: str) -> Path:
 
 
 def data_home(environ: Mapping[str, str]) -> Path:
-    """The data directory of a user who names none, by the XDG rules."""
+    """Return the default data directory by the XDG base directory specification."""
     home = environ.get("XDG_DATA_HOME", "")
     return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "cqox"
 

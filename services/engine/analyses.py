@@ -1,4 +1,4 @@
-"""Handlers of analyses: the comprehensive one, those that are stored, their figures, and the catalog of estimators."""
+"""Handlers of analyses: computing one, stored reports, figures, and the catalog of estimators."""
 
 import json
 import re
@@ -32,7 +32,7 @@ _FIGURE_TYPES = {"svg": "image/svg+xml", "png": "image/png", "json": "applicatio
 
 
 def handlers(state: State) -> dict[str, Handler]:
-    """The operations on analyses, by name."""
+    """Return the handlers of the operations on analyses, by name."""
 
     async def analyze() -> Response:
         request = current_request()
@@ -76,7 +76,7 @@ def handlers(state: State) -> dict[str, Handler]:
     async def read_figure(analysis_id: str, name: str, suffix: str) -> Response:
         content = await state.analyses.figure(analysis_id, name, suffix)
         answer = Response(content, 200, content_type=_FIGURE_TYPES[suffix])
-        # What has an id by its content never changes.
+        # An analysis id is derived from its content, so its figures never change.
         answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
         return answer
 
@@ -95,48 +95,48 @@ def handlers(state: State) -> dict[str, Handler]:
 
 async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> Response:
     await _check(state, asked)
-    # Of several requests with one key the first records the job, and the others find it.
+    # Of several requests with one key the first records the job, and the others find the record.
     async with state.analyses.records.exclusive(wanted):
-        told = await _known(state, wanted) or await _begun(state, asked, wanted)
-    answer = json_answer(told, 202)
-    answer.headers["Location"] = f"/api/jobs/{told['job_id']}"
+        description = await _existing(state, wanted) or await _started(state, asked, wanted)
+    answer = json_answer(description, 202)
+    answer.headers["Location"] = f"/api/jobs/{description['job_id']}"
     answer.headers["Preference-Applied"] = "respond-async"
     return answer
 
 
-async def _known(state: State, wanted: str | None) -> dict[str, object] | None:
-    """The job that the request is already, unless it was interrupted."""
+async def _existing(state: State, wanted: str | None) -> dict[str, object] | None:
+    """Return the job that this request has already started, unless it was interrupted."""
     if wanted is None:
         return None
     job = await remembered(state, wanted)
     if job is not None:
         return None if job.state == "interrupted" else described(job)
-    # Its record may say that it runs, and this engine knows better.
+    # The stored record may still say that it runs; the end of the job waits to be recorded.
     if state.analyses.records.is_waiting(wanted):
         return None
-    # Another engine may run it, or have run it, or this one before it was started anew.
+    # Another engine may run it or have run it, or this engine before a restart.
     known = await state.analyses.known_job(wanted)
     return None if known is None else recorded(known)
 
 
-async def _begun(state: State, asked: AnalyzeRequest, wanted: str | None) -> dict[str, object]:
-    """A job that is recorded and has begun.
+async def _started(state: State, asked: AnalyzeRequest, wanted: str | None) -> dict[str, object]:
+    """Record a job and start it.
 
     Raises:
-        StoreUnavailable: it could not be recorded, and does not run.
+        StoreUnavailable: the job could not be recorded, and was not started.
     """
-    # Better than a job that fails for it in a moment.
+    # Reject now rather than accept a job that would fail at once.
     state.analyses.admission.refuse_if_full()
     await state.analyses.check_room()
     job = Job(asked.dataset_id, wanted)
     await state.analyses.records.begin(record_of(job))
-    # No checkpoint comes between the two, so that what is recorded runs.
+    # No checkpoint between recording and launching, so that every recorded job runs.
     state.jobs.launch(job, _work(state, asked, JobTimeUp(state.settings.job_seconds)))
     return described(job)
 
 
 async def _check(state: State, asked: AnalyzeRequest) -> None:
-    # What can be told from names alone is told now, and not by a job that has failed already.
+    # Validate column names now, so that an invalid request is rejected and does not become a failed job.
     roles, _ = asked.roles()
     record = await state.analyses.datasets.get(asked.dataset_id)
 
@@ -148,7 +148,7 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
         check_mapping(roles, list(headers))
         categorical_columns(asked.options.categorical or (), roles, headers)
 
-    # In a thread: to find the nearest of thousands of names takes a while, which is nobody else's.
+    # In a thread: close matches among thousands of names take a while, which would block the event loop.
     await trio.to_thread.run_sync(check, limiter=state.names)
 
 
@@ -157,9 +157,9 @@ def _work(
 ) -> Callable[[OnStep], Awaitable[Outcome]]:
     seconds = time_up.seconds
 
-    async def work(on_step: OnStep) -> Outcome:
+    async def work(progress: Tell) -> Outcome:
         with trio.move_on_after(seconds):
-            answer = await state.analyses.analyze(asked, seconds=seconds, progress=on_step, trace_id=_trace_id())
+            answer = await state.analyses.analyze(asked, seconds=seconds, progress=progress, trace_id=_trace_id())
             if report is not None:
                 report.append(answer.body)
             return Outcome(analysis_id=answer.analysis_id)

@@ -1,4 +1,4 @@
-"""Answers in JSON, as compact as they come."""
+"""JSON responses in compact form."""
 
 import json
 
@@ -12,7 +12,7 @@ __all__ = ["json_answer", "json_bytes", "no_content", "report_answer"]
 
 
 def json_answer(value: object, status: int = 200) -> Response:
-    """The value as a JSON answer.
+    """Return a value as a JSON response.
 
     Raises:
         ValueError: it holds NaN or an infinity.
@@ -22,21 +22,21 @@ def json_answer(value: object, status: int = 200) -> Response:
 
 
 def json_bytes(body: bytes, status: int = 200) -> Response:
-    """JSON that is there already."""
+    """Return encoded JSON as a response."""
     return Response(body, status, content_type="application/json")
 
 
 def report_answer(report: Answer) -> Response:
-    """A report, with its digest."""
+    """Return a report with its `Content-Digest`."""
     answer = json_bytes(report.body)
     if current_request().method != "HEAD":
-        # It is of the content that is sent (RFC 9530, appendix B.2), and to HEAD none is.
+        # The digest covers the content that is sent (RFC 9530, appendix B.2), and a response to HEAD has none.
         answer.headers[CONTENT_DIGEST] = digest_field(report.sha256)
     return answer
 
 
 def no_content() -> Response:
-    """An answer without a body, and so without a type of one."""
+    """Return a 204 response without a body or content type."""
     answer = Response("", 204)
     del answer.headers["Content-Type"]
     return answer

@@ -1,4 +1,4 @@
-"""The engine: it computes. Its routes are those of the gateway, under its own port."""
+"""The engine's app, which computes. It serves the same routes as the gateway, on its own port."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -29,10 +29,10 @@ __all__ = ["app", "create_app"]
 
 
 def create_app(settings: Settings) -> App:
-    """The engine's app; it opens its stores and workers when it is served.
+    """Create the engine's app; it opens its stores and workers when it is served.
 
     Raises:
-        SettingsError: an address of a store cannot be read, or the data directory or its file of results not be used.
+        SettingsError: a store URL is invalid, or the data directory or its result file cannot be used.
     """
     addresses = StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url)
     try:
@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> App:
 
     @contextmanager
     def shift(what: str) -> Iterator[trio.CancelScope]:
-        # A job counts as in flight: a drain waits for it, and cuts it at the end of the grace.
+        # A job counts as in flight: a drain waits for it, and cancels it at the end of the grace period.
         with engine_app.in_flight.admit(what, background=True) as ticket, ticket.scope:
             yield ticket.scope
 

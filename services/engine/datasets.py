@@ -1,4 +1,4 @@
-"""Handlers of data sets: upload, listing, description, deletion, and which column may play which role."""
+"""Handlers of data sets: upload, listing, description, deletion and role inference."""
 
 import json
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ _READ_OPTIONS = ("encoding", "delimiter", "sheet", "decimal", "na")
 
 
 def handlers(state: State) -> dict[str, Handler]:
-    """The operations on data sets, by name."""
+    """Return the handlers of the operations on data sets, by name."""
 
     async def upload_dataset() -> Response:
         settings, request = state.settings, current_request()
-        # Before the file is sent, and again while it is received; one that is too large is told of first.
+        # Check the disk before the file is received, and again meanwhile; the size limit is reported first.
         length = request.content_length or 0
         await state.analyses.datasets.check_room(length if length <= settings.max_upload_bytes else 0)
         async with receive_upload(
@@ -108,6 +108,6 @@ def _summary(record: DatasetRecord) -> dict[str, object]:
 
 
 def _described(record: DatasetRecord) -> bytes:
-    # The description of thousands of columns is JSON already; read and written anew it would hold up everybody else.
+    # The stored description is JSON already; parsing and encoding thousands of columns would block the event loop.
     summary = {name: value for name, value in _summary(record).items() if name not in ("rows", "columns")}
     return json.dumps(summary, ensure_ascii=False).encode()[:-1] + b"," + record.description[1:]

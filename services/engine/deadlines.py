@@ -1,4 +1,4 @@
-"""What a client is told once the time of its analysis is up: when that was, and how more time can be had."""
+"""Deadline errors of analyses and jobs; their messages say how to get more time."""
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS
@@ -7,11 +7,11 @@ __all__ = ["AnalysisTimeUp", "JobTimeUp"]
 
 
 class AnalysisTimeUp(DeadlineExceeded):
-    """An analysis that somebody waits for took longer than its request may.
+    """A synchronous analysis exceeded the deadline of its request.
 
     Args:
-        seconds: what it was given.
-        most: what a request may ask for, in seconds.
+        seconds: the time granted.
+        most: the longest time that a request may ask for, in seconds.
     """
 
     seconds: float
@@ -29,7 +29,7 @@ class AnalysisTimeUp(DeadlineExceeded):
 
 
 class JobTimeUp(DeadlineExceeded):
-    """An analysis in the background took longer than a job may, whatever its request says."""
+    """A job exceeded the deadline of jobs, which its request cannot change."""
 
     seconds: float
 

@@ -1,4 +1,4 @@
-"""Server-Sent Events of jobs: what happened, numbered, and a sign of life where nothing does."""
+"""Server-Sent Events of jobs: numbered messages, and keep-alive comments in between."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -28,16 +28,16 @@ def event_stream(
     owned: bool = False,
     listener: Listener | None = None,
 ) -> Response:
-    """The messages of a job as an event stream that ends when the job does.
+    """Return the messages of a job as an event stream that ends with the job.
 
     Args:
         job: the job.
-        after: the last message that the client has seen; beyond those that there are, the last one that there is.
-        request_id: what the log calls the request.
-        exchange: what the gateway calls the exchange, which gets a checksum with each event; None where none asks.
-        report: holds the report once the job has succeeded, to be sent as a last event of that name.
-        owned: the job is the client's alone: it ends when the client leaves.
-        listener: counts until the stream ends.
+        after: number of the last message that the client has received; capped at the latest message.
+        request_id: the request id in the log.
+        exchange: the gateway's exchange id, for the checksum of each event; None where there is no gateway.
+        report: holds the report once the job has succeeded; it is sent as the last event.
+        owned: whether the job belongs to this client alone, and is cancelled when it disconnects.
+        listener: counted until the stream ends.
     """
 
     async def stream() -> AsyncGenerator[bytes]:
@@ -54,7 +54,9 @@ def event_stream(
                     break
                 for message in job.messages[seen:]:
                     seen = message.number
-                    yield _event(message.event, _told(job, message.event, message.body, request_id), number=seen)
+                    yield _event(
+                        message.event, _message_body(job, message.event, message.body, request_id), number=seen
+                    )
             if report:
                 yield b"event: report\ndata: " + report[0] + b"\n\n"
         finally:
@@ -73,21 +75,21 @@ def event_stream(
 
 
 def last_seen(header: str | None) -> int:
-    """The number in `Last-Event-ID`, 0 where there is none.
+    """Return the number in `Last-Event-ID`, 0 where the header is absent.
 
     Raises:
-        InvalidRequest: it is no number of an event.
+        InvalidRequest: it is not an event number.
     """
     if not header:
         return 0
     if not header.isascii() or not header.isdigit():
         raise InvalidRequest(f"Last-Event-ID is the number of an event, not '{header[:50]}'.", field="Last-Event-ID")
-    # No job has as many events as the longest number that is read here.
+    # No job has as many events as the largest number that is parsed here.
     digits = header.lstrip("0")
     return int(digits or "0") if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
-def _told(job: Job, event: str, body: Mapping[str, object], request_id: str) -> Mapping[str, object]:
+def _message_body(job: Job, event: str, body: Mapping[str, object], request_id: str) -> Mapping[str, object]:
     if event == "failed" and job.failure is not None:
         return describe(job.failure, instance=f"/api/jobs/{job.job_id}", request_id=request_id)
     if event == "succeeded" and job.outcome is not None:

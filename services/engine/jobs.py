@@ -1,4 +1,4 @@
-"""Handlers of jobs: where one stands, its events, its end."""
+"""Handlers of jobs: status, events, cancellation and deletion."""
 
 import json
 from contextlib import suppress
@@ -27,7 +27,7 @@ _ASKING_SECONDS = 0.5
 
 
 def handlers(state: State) -> dict[str, Handler]:
-    """The operations on jobs, by name."""
+    """Return the handlers of the operations on jobs, by name."""
 
     async def list_jobs() -> Response:
         query = query_of("list_jobs")
@@ -54,7 +54,7 @@ def handlers(state: State) -> dict[str, Handler]:
             return _second_hand(json_answer(recorded(record)))
         if job.done:
             if state.analyses.records.is_waiting(job_id):
-                raise StoreUnavailable("How the job ended could not be recorded yet, so that it cannot be deleted.")
+                raise StoreUnavailable("The end of the job is not recorded yet, so the job cannot be deleted.")
             if job.recorded:
                 await state.analyses.store.delete_job(job_id)
             state.jobs.forget(job_id)
@@ -63,7 +63,7 @@ def handlers(state: State) -> dict[str, Handler]:
         async for _ in job.listen(len(job.messages)):
             pass
         if job.state == "cancelled" and state.analyses.records.is_waiting(job_id):
-            raise StoreUnavailable("The job has ended, and that could not be recorded yet: it is tried again.")
+            raise StoreUnavailable("The job has ended, which could not be recorded yet: recording is retried.")
         return json_answer(described(job))
 
     async def job_events(job_id: str) -> Response:
@@ -76,27 +76,28 @@ def handlers(state: State) -> dict[str, Handler]:
                 job, after=after, request_id=request.request_id, exchange=request.exchange, listener=listener
             )
         past = _past(await _ended(state, job_id))
-        # All that is left of it is its end, which has another number here than where it ran: it is told in any case.
+        # Only the end of the job is stored. Its event number differs from that of the engine that ran it, so send it
+        # for any `Last-Event-ID`.
         return _second_hand(event_stream(past, request_id=request.request_id, exchange=request.exchange))
 
     return {"list_jobs": list_jobs, "read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
 
 
 async def remembered(state: State, job_id: str) -> Job | None:
-    """The job of this id as this engine knows it; None where it does not, or it was deleted through another engine."""
+    """Return the job in this engine's memory; None where it has none, or it was deleted through another engine."""
     job = state.jobs.find(job_id)
-    # The store does not know a job that is recorded nowhere, nor yet the end of one whose end it has not taken.
+    # The store knows neither a job that is not recorded, nor an end that waits to be recorded.
     if job is None or not job.done or not job.recorded or state.analyses.records.is_waiting(job_id):
         return job
     asked = False
     record: JobRecord | None = None
-    # A store that stands still must not hold up what is known here.
+    # A stalled store must not delay a response from memory.
     with suppress(StoreUnavailable), trio.move_on_after(_ASKING_SECONDS):
         record = await state.analyses.store.job(job_id)
         asked = True
     if not asked:
         return job
-    # A younger one is another job with the idempotency key of this one, which runs elsewhere.
+    # A newer record is another job with the same idempotency key on another engine.
     if record is None or record.created_at > job.created_at:
         state.jobs.forget(job_id)
         return None
@@ -104,11 +105,11 @@ async def remembered(state: State, job_id: str) -> Job | None:
 
 
 def record_of(job: Job, ending: Ending | None = None) -> JobRecord:
-    """The job as the store keeps it, for who asks after this engine is gone.
+    """Return the record of a job for the store, which outlives this engine.
 
     Args:
         job: the job.
-        ending: how it has ended; it is running if absent.
+        ending: how it ended; None while it is running.
     """
     failure = None if ending is None else ending.failure
     outcome = None if ending is None else ending.outcome
@@ -124,7 +125,7 @@ def record_of(job: Job, ending: Ending | None = None) -> JobRecord:
 
 
 def recorded(record: JobRecord) -> dict[str, object]:
-    """The job as `cqox.contract.JobDescription`, as far as the store tells; its steps are not kept there."""
+    """Return a stored job as `cqox.contract.JobDescription`; steps are not stored."""
     return {
         "job_id": record.job_id,
         "status": record.status,
@@ -149,7 +150,7 @@ async def _ended(state: State, job_id: str) -> JobRecord:
 def _status(given: str | None) -> JobStatus | None:
     if given is not None and given not in JOB_STATUSES:
         raise InvalidRequest(
-            f"'status' is where a job stands, and no job stands at '{shortened(given)}'.",
+            f"'status' is the state of a job, and '{shortened(given)}' is no such state.",
             field="status",
             choices=list(JOB_STATUSES),
         )
@@ -181,7 +182,7 @@ def _links(job_id: str, analysis_id: str | None) -> dict[str, str]:
 
 
 def described(job: Job) -> dict[str, object]:
-    """The job as `cqox.contract.JobDescription`."""
+    """Return a job in memory as `cqox.contract.JobDescription`."""
     steps = [message for message in job.messages if message.event == "step"]
     analysis_id = None if job.outcome is None else job.outcome.analysis_id
     links = _links(job.job_id, analysis_id)

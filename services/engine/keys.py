@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` of a request, held to one body."""
+"""Binding of each `Idempotency-Key` to one request body."""
 
 import json
 
@@ -13,24 +13,24 @@ __all__ = ["held_key", "value_digest"]
 
 
 def value_digest(value: JsonValue) -> str:
-    """A digest of a JSON value, the same however it is written."""
+    """Return a digest of a JSON value that does not depend on its formatting."""
     return digest(json.dumps(value, sort_keys=True).encode())
 
 
 async def held_key(state: State, request: IncomingRequest, body: JsonValue) -> str | None:
-    """The key of the request, which from now on stands for this body; None where it has none.
+    """Bind the request's idempotency key to its body and return the key; None where it has none.
 
     Args:
-        state: what the engine's routes share.
+        state: the engine's shared state.
         request: the request.
-        body: what it asks for.
+        body: the content that the key is bound to.
 
     Raises:
-        InvalidRequest: it is no key.
-        KeyReused: it came with another body before.
+        InvalidRequest: the key is malformed.
+        KeyReused: the key is bound to another body.
     """
     key = request.headers.get("Idempotency-Key")
-    # The gateway never gives one key to two bodies, and gives many.
+    # Keys that the gateway generates are unique, and too many to store.
     if key is not None and not is_own_key(key):
         await state.analyses.keys.bind(key, value_digest(body))
     return key

@@ -1,4 +1,4 @@
-"""How many clients listen to the events of one job: each job has a bound of its own, so that none shuts another out."""
+"""A bound on the event-stream clients of each job, so that one job cannot exhaust the connections."""
 
 import weakref
 from collections import Counter
@@ -12,24 +12,24 @@ _RETRY_SECONDS = 15.0
 
 
 class Listener:
-    """One client that listens; it counts until it leaves, or until nothing refers to it any more."""
+    """One event-stream client; it is counted until `leave` is called or it is garbage-collected."""
 
     __slots__ = ("__weakref__", "_end")
 
     def __init__(self, listeners: "Listeners", job_id: str) -> None:
-        # An answer that is never sent is dropped without a word to its generator.
+        # A response that is never sent is dropped without closing its generator.
         self._end = weakref.finalize(self, listeners.left, job_id)
 
     def leave(self) -> None:
-        """Count no longer."""
+        """End the count of this client."""
         self._end()
 
 
 class Listeners:
-    """Those of all jobs.
+    """The event-stream clients of all jobs.
 
     Args:
-        most: how many listen to one job.
+        most: the most clients of one job.
     """
 
     def __init__(self, most: int = _MOST) -> None:
@@ -37,10 +37,10 @@ class Listeners:
         self._count = Counter[str]()
 
     def join(self, job_id: str) -> Listener:
-        """Count one more.
+        """Count a client of a job.
 
         Raises:
-            TooManyListeners: the job has as many as it may have.
+            TooManyListeners: the job has the most clients already.
         """
         if self.count(job_id) >= self._most:
             raise TooManyListeners(f"job {job_id}", most=self._most, retry_after=_RETRY_SECONDS)
@@ -48,11 +48,11 @@ class Listeners:
         return Listener(self, job_id)
 
     def count(self, job_id: str) -> int:
-        """How many listen to a job."""
+        """Return the number of clients of a job."""
         return self._count.get(job_id, 0)
 
     def left(self, job_id: str) -> None:
-        """Count one fewer."""
+        """Count one client fewer."""
         self._count[job_id] -= 1
         if not self._count[job_id]:
             del self._count[job_id]

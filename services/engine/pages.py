@@ -1,4 +1,4 @@
-"""Read the query of a request: names that its operation knows, and the page of a listing that it asks for."""
+"""Parsing of query parameters and of the page of a listing."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,11 +18,11 @@ def query_of(name: str) -> Mapping[str, str]:
     """Return the query of the current request.
 
     Args:
-        name: of the operation that it asks for.
+        name: of the operation.
 
     Raises:
-        InvalidRequest: it holds a name that the operation does not know. Ignored, a misspelt filter would list
-            everything, a misspelt `erase` would erase nothing, and a limited deletion would be a whole one.
+        InvalidRequest: it has a parameter that the operation does not have. If it were ignored, a misspelt filter
+            would list everything, and a misspelt `erase` would erase nothing.
     """
     query = current_request().args
     known = [each.name for each in operation(name).parameters if each.where == "query"]
@@ -34,7 +34,7 @@ def query_of(name: str) -> Mapping[str, str]:
 
 
 def page_limit(given: str) -> int:
-    """How many rows a page may have.
+    """Parse the largest number of rows of a page.
 
     Raises:
         InvalidRequest: it is no number, or out of bounds.
@@ -51,7 +51,7 @@ def page_limit(given: str) -> int:
 
 
 def page_before(given: str | None) -> str | None:
-    """Return where the page before ended, None for the first page.
+    """Parse the cursor at which the previous page ended; None for the first page.
 
     Raises:
         InvalidRequest: it is not the `next` of a page, which is a time and an id.

@@ -1,4 +1,4 @@
-"""What the engine's routes share."""
+"""The state that the engine's routes share."""
 
 import trio
 
@@ -11,14 +11,14 @@ __all__ = ["State"]
 
 
 class State:
-    """Settings from the start, analyses from when the app is served.
+    """The settings, and the services that are open while the app serves.
 
     Attributes:
         settings: the settings in force.
         analyses: open while the app serves.
-        jobs: analyses in the background; there while the app serves.
-        listeners: who listens to the events of jobs.
-        names: how many requests have their names compared with those of a data set at once.
+        jobs: analyses in the background; set while the app serves.
+        listeners: clients of the event streams of jobs.
+        names: limits concurrent validations of column names.
     """
 
     analyses: Analyses

@@ -37,7 +37,7 @@ _LEAVES_AFTER_SECONDS = 60.0
 
 
 class _Knowledge(IntEnum):
-    """How much an engine's response shows of a resource that one engine holds, in ascending order."""
+    """An engine's knowledge of a resource that one engine holds, in ascending order."""
 
     UNKNOWN = 0
     ELSEWHERE = 1

@@ -335,7 +335,7 @@ def backups(stack: Stack) -> None:
     stack.up("engine-replica", COMPOSE_PROFILES="replicas")
     told = run("deploy/restore.sh", saved)
     holds("a replica is there again after it", inspected("cqox-engine-replica-1", ".State.Running") == "true")
-    holds("rows and files belong together after a restore", "Rows and files belong together." in told)
+    holds("rows and files belong together after a restore", "Rows and files are consistent." in told)
     after = [without_trace(httpx.get(path, trust_env=False)) for path in paths]
     holds(f"all {len(paths)} reports are back as they were", before == after)
 

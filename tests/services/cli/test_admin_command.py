@@ -1,4 +1,4 @@
-"""`cqox admin` against services that run."""
+"""`cqox admin` against running services."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def admin(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def up(folder):
-    """Both services by `cqox up`, with a token on their ports; where the gateway is, and how the command is set."""
+    """Run both services with `cqox up` and a token; return the gateway's URL and the command's environment."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CQOX_")}
     settings = {"CQOX_DATA_DIR": str(folder / "data"), "CQOX_ADMIN_TOKEN": "s3cret"}
     ports = {"CQOX_GATEWAY_PORT": "0", "CQOX_ENGINE_PORT": "0"}
@@ -185,7 +185,7 @@ def test_in_a_container_one_path_is_enough(start, name):
         assert (wrong.returncode, f"That is the {name} and not the {other}" in wrong.stderr) == (2, True)
 
 
-def test_one_path_for_both_is_the_gateways_and_the_engines_is_beside_it(start):
+def test_with_one_socket_path_for_both_the_engines_is_in_the_same_directory(start):
     with tempfile.TemporaryDirectory(dir="/tmp") as made:
         path = f"{made}/steer.sock"
         service = start(*COMMAND[1:-1], "up", CQOX_ADMIN_SOCKET=path)

@@ -27,7 +27,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
-def test_a_file_is_analysed_without_a_server_and_its_figures_written_beside_it(table):
+def test_a_file_is_analysed_without_a_server_and_figures_are_written_next_to_it(table):
     done = run(table, *ROLES_GIVEN, "--option", "alpha=0.1", "--format", "svg", "--format", "json")
     assert done.returncode == 0, done.stderr
     assert "90% interval" in done.stdout
@@ -61,7 +61,7 @@ def test_an_option_of_several_values_takes_them_separated_by_commas(table, given
     assert (report["options"]["outcome_range"], report["options"]["seed"]) == ([-100.0, 100.5], 7)
 
 
-def test_how_the_file_was_read_is_told_also_where_a_column_is_then_missing(tmp_path):
+def test_read_notes_are_printed_even_where_a_column_is_missing(tmp_path):
     table = tmp_path / "t.csv"
     rows = [f"{1000 + number * 37 % 900:,}" for number in range(40)]
     table.write_text("größe,w\n" + "\n".join(f'"{value}",{place % 2}' for place, value in enumerate(rows)), "cp1252")

@@ -70,7 +70,7 @@ def test_a_consistent_store_is_found_so(data_dir: Path, capsys: pytest.CaptureFi
 
     given(data_dir, work)
     assert check(remove=False) == 0
-    assert capsys.readouterr().out == "Rows and files belong together.\n"
+    assert capsys.readouterr().out == "Rows and files are consistent.\n"
 
 
 def test_missing_damaged_and_orphaned_files_are_found_and_only_orphans_removed(

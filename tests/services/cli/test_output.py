@@ -7,13 +7,13 @@ from rich.text import Text
 from services.cli.up import Output
 
 
-def test_lines_that_nobody_reads_any_more_are_dropped():
+def test_lines_to_a_closed_pipe_are_dropped():
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as file:
         output = Output(file=file)
         for _ in range(3):
-            output.tell(Text("a line"))
+            output.write_line(Text("a line"))
         assert output.quiet
 
 
@@ -22,11 +22,11 @@ def test_lines_that_a_full_disk_does_not_take_are_dropped_and_later_ones_are_wri
     with Path("/dev/full").open("w") as full, (tmp_path / "log").open("w+") as kept:
         output = Output(file=full)
         for _ in range(3):
-            output.tell(Text("lost"))
+            output.write_line(Text("lost"))
         os.dup2(kept.fileno(), full.fileno())
         # What the file itself still holds comes first.
         full.flush()
         before = kept.seek(0, os.SEEK_END)
-        output.tell(Text("kept"))
+        output.write_line(Text("kept"))
         kept.seek(before)
         assert kept.read() == "kept\n"

@@ -14,15 +14,15 @@ def test_lines_are_printed_in_order():
     assert printed == [str(number) for number in range(100)]
 
 
-def test_while_nobody_reads_nobody_waits_and_afterwards_it_is_said_how_many_lines_are_missing():
+def test_an_unread_output_never_blocks_and_later_reports_the_number_of_dropped_lines():
     printed: list[str] = []
     readable = threading.Event()
 
-    def tell(line: Text) -> None:
+    def output(line: Text) -> None:
         assert readable.wait(60)
         printed.append(line.plain)
 
-    relay = Relay(tell)
+    relay = Relay(output)
     for number in range(12_000):
         relay.put(Text(str(number)))
     assert not relay.flush(0.01)
@@ -32,4 +32,4 @@ def test_while_nobody_reads_nobody_waits_and_afterwards_it_is_said_how_many_line
     assert relay.flush(60)
     kept = [line for line in printed if line.isdecimal()]
     assert kept == [str(number) for number in range(len(kept))]
-    assert printed[-2:] == [f"{12_000 - len(kept)} lines were left out here: nobody read what was printed.", "later"]
+    assert printed[-2:] == [f"{12_000 - len(kept)} lines were dropped here: the output was not read.", "later"]

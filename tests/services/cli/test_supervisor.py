@@ -13,13 +13,13 @@ from services.cli.supervisor import Program, Restarts, supervise
 CHILD = """
 import os, signal, sys, time
 name, seconds, status = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-def told(number, frame):
-    print(name, "told", signal.Signals(number).name, flush=True)
+def stop(number, frame):
+    print(name, "gets", signal.Signals(number).name, flush=True)
     time.sleep(seconds)
     print(name, "ends", flush=True)
     sys.exit(status)
-signal.signal(signal.SIGTERM, told)
-signal.signal(signal.SIGINT, told)
+signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, stop)
 print(name, "runs", os.getpid(), os.getsid(0), flush=True)
 while True:
     time.sleep(1)
@@ -32,7 +32,7 @@ def child(name: str, *, seconds: float = 0, status: int = 0, stop_seconds: float
 
 
 class Watched:
-    """A supervisor at work, and what it let be seen."""
+    """A running supervisor with its output."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -73,9 +73,9 @@ async def test_one_signal_is_passed_on_once_and_children_end_in_the_opposite_ord
         await watched.until("gateway runs")
         os.kill(os.getpid(), number)
     assert watched.order() == [
-        f"gateway told {number.name}",
+        f"gateway gets {number.name}",
         "gateway ends",
-        f"engine told {number.name}",
+        f"engine gets {number.name}",
         "engine ends",
     ]
     assert (watched.status, watched.said) == (0, [])
@@ -112,7 +112,7 @@ async def test_a_child_that_dies_is_named_with_its_last_lines_and_the_other_is_s
 
 
 @pytest.mark.trio
-async def test_a_child_that_is_killed_before_all_are_in_order_is_told_by_its_signal_and_ends_the_others():
+async def test_a_child_killed_before_all_are_ready_is_reported_with_its_signal_and_stops_the_others():
     watched = Watched()
     async with open_task_group() as group:
         group.start_soon(partial(watched.run, child("engine"), child("gateway"), attend=trio.sleep_forever))
@@ -121,7 +121,7 @@ async def test_a_child_that_is_killed_before_all_are_in_order_is_told_by_its_sig
         os.kill(watched.newest("engine"), signal.SIGKILL)
     assert watched.status == 1
     assert "The engine ended by itself by SIGKILL." in watched.said[0]
-    assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
+    assert watched.order() == ["gateway gets SIGTERM", "gateway ends"]
 
 
 @pytest.mark.trio
@@ -143,7 +143,7 @@ async def test_a_child_that_ends_by_itself_later_is_started_again_and_the_others
     assert [line.partition(" Its last")[0] for line in watched.said] == [
         f"The engine ended by itself {how}; it is started again in {pause} s." for pause in ("0.05", "0.1", "0.2")
     ]
-    assert watched.order() == ["gateway told SIGTERM", "gateway ends", "engine told SIGTERM", "engine ends"]
+    assert watched.order() == ["gateway gets SIGTERM", "gateway ends", "engine gets SIGTERM", "engine ends"]
     assert watched.status == 0
 
 
@@ -159,7 +159,7 @@ async def test_a_child_that_keeps_dying_soon_ends_the_others_with_status_1():
             os.kill(watched.newest("engine"), signal.SIGKILL)
     assert watched.status == 1
     assert "by SIGKILL, soon after its start, 3 times in a row." in watched.said[-1]
-    assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
+    assert watched.order() == ["gateway gets SIGTERM", "gateway ends"]
 
 
 @pytest.mark.trio
@@ -202,7 +202,7 @@ async def test_a_signal_in_the_pause_before_a_start_starts_nothing():
         os.kill(os.getpid(), signal.SIGTERM)
     assert (watched.status, len(watched.said)) == (0, 1)
     assert time.monotonic() - began < 10
-    assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
+    assert watched.order() == ["gateway gets SIGTERM", "gateway ends"]
 
 
 @pytest.mark.trio
@@ -232,7 +232,7 @@ async def test_a_start_that_the_system_refuses_is_tried_again_and_the_others_go_
         await watched.until("engine runs", 2)
         watched.lines.clear()
         os.kill(os.getpid(), signal.SIGTERM)
-    assert watched.order() == ["gateway told SIGTERM", "gateway ends", "engine told SIGTERM", "engine ends"]
+    assert watched.order() == ["gateway gets SIGTERM", "gateway ends", "engine gets SIGTERM", "engine ends"]
     assert watched.status == 0
     assert "is tried again in 0.04 s." in watched.said[1]
 
@@ -253,7 +253,7 @@ async def test_a_child_that_the_system_goes_on_refusing_ends_the_others_in_order
         interpreter.unlink()
         os.kill(watched.newest("engine"), signal.SIGKILL)
     assert watched.status == 1
-    assert watched.order() == ["gateway told SIGTERM", "gateway ends"]
+    assert watched.order() == ["gateway gets SIGTERM", "gateway ends"]
     assert watched.said[-1].startswith("The engine cannot be started again: ")
 
 
@@ -270,11 +270,11 @@ async def test_a_second_signal_kills_at_once():
         await watched.until("engine runs")
         await watched.until("gateway runs")
         os.kill(os.getpid(), signal.SIGINT)
-        await watched.until("gateway told SIGINT")
+        await watched.until("gateway gets SIGINT")
         os.kill(os.getpid(), signal.SIGINT)
     assert watched.status == 1
     assert time.monotonic() - began < 10
-    assert not any("engine told" in line for line in watched.lines)
+    assert not any("engine gets" in line for line in watched.lines)
 
 
 @pytest.mark.trio

@@ -233,7 +233,7 @@ def test_a_flag_of_up_wins_over_the_file_in_the_service_too(start, secret):
 
 
 def of_session(path: Path, service) -> bool:
-    """Whether a process was started by this one, or by one that was."""
+    """Return whether a process is a descendant of this one."""
     pid = int(path.parent.name)
     while pid > 1:
         if pid == service.process.pid:

@@ -23,7 +23,7 @@ def test_what_is_no_number_is_refused(header: str) -> None:
         last_seen(header)
 
 
-async def told(answer: Response) -> str:
+async def body_of(answer: Response) -> str:
     async with answer.response as body:  # type: ignore[union-attr]
         return b"".join([part async for part in body]).decode()  # type: ignore[misc]
 
@@ -45,7 +45,7 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
     answers: list[str] = []
 
     async def listen() -> None:
-        answers.append(await told(event_stream(job, after=10**18, request_id="r")))
+        answers.append(await body_of(event_stream(job, after=10**18, request_id="r")))
 
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
@@ -59,6 +59,6 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
 
 
 @pytest.mark.trio
-async def test_a_client_that_has_seen_all_is_told_nothing_and_one_that_has_not_the_rest() -> None:
-    assert await told(event_stream(ended(["read"]), after=99, request_id="r")) == ""
-    assert (await told(event_stream(ended(["read"]), after=1, request_id="r"))).startswith("id: 2\nevent: succeeded")
+async def test_a_client_that_has_seen_all_events_gets_none_and_any_other_gets_the_rest() -> None:
+    assert await body_of(event_stream(ended(["read"]), after=99, request_id="r")) == ""
+    assert (await body_of(event_stream(ended(["read"]), after=1, request_id="r"))).startswith("id: 2\nevent: succeeded")

@@ -1,4 +1,4 @@
-"""A running engine on a disk that fails it, and asked what would hold up everybody else."""
+"""A running engine with a failing disk, and with requests that could block its event loop."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def asked(seed: int = 0, **options: object) -> dict[str, object]:
 
 @pytest.fixture
 def engine(start):
-    """The engine's process, with a client of it at `client`."""
+    """The engine's process, with an HTTP client as `client`."""
     service = start("-m", "services.engine", CQOX_LOG_FORMAT="json")
     with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:
         while client.get("/health/ready").status_code != 200:
@@ -38,7 +38,7 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
 
 
 def loop_seconds(process: int) -> float:
-    """How long the event loop of a process, its first thread, has computed, however busy the machine is."""
+    """Return the CPU seconds of a process's event loop, its main thread, which do not depend on other load."""
     after_name = Path(f"/proc/{process}/task/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -72,7 +72,7 @@ def test_no_body_holds_up_the_others(engine) -> None:
     assert most < 0.25
 
 
-def test_thousands_of_names_beside_those_of_a_wide_table_hold_up_nobody(engine) -> None:
+def test_matching_thousands_of_names_against_a_wide_table_does_not_block_other_requests(engine) -> None:
     names = [f"a rather long name of a column of which there are many: the {number:04}th" for number in range(3_000)]
     wide = ",".join(["w", "y", *names]) + "\n" + "".join("1,2" + ",3" * len(names) + "\n" for _ in range(3))
     dataset = engine.client.post("/api/datasets?name=wide.csv", content=wide).json()["dataset_id"]
@@ -105,13 +105,11 @@ def test_a_figure_that_cannot_be_kept_is_answered_all_the_same(engine, tmp_path:
     for _ in range(3):
         answer = engine.client.get(next(iter(report["figures"].values())))
         assert (answer.status_code, answer.content[:4]) == (200, b"<svg")
-    told = [line for line in engine.lines if "rendered and could not be stored" in line]
-    assert len(told) == 1
+    lines = [line for line in engine.lines if "drawn and could not be kept" in line]
+    assert len(lines) == 1
 
 
-def test_a_file_of_results_that_is_removed_is_begun_anew_with_the_data_sets_that_there_are(
-    engine, tmp_path: Path
-) -> None:
+def test_a_removed_result_file_is_recreated_with_the_existing_data_sets(engine, tmp_path: Path) -> None:
     client = engine.client
     dataset = client.post("/api/datasets?name=a.csv", content=CSV).json()["dataset_id"]
     first = client.post("/api/analyze/comprehensive", json=asked(1)).json()

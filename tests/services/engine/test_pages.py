@@ -1,4 +1,4 @@
-"""The running engine refuses a query that it would otherwise ignore or answer with nothing."""
+"""A running engine rejects unknown query parameters and invalid pages."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Options that cannot be right are refused by the running engine before anything is accepted."""
+"""A running engine rejects invalid options before it accepts a job."""
 
 import httpx
 import pytest

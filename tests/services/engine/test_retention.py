@@ -1,4 +1,4 @@
-"""A running engine is asked to delete, to list jobs, and to keep a reserve of its disk."""
+"""Deletion, listing of jobs and the disk reserve of a running engine."""
 
 import json
 import os
@@ -47,10 +47,10 @@ def engine(start):
 
 def ended(client: httpx.Client, path: str) -> dict[str, object]:
     end = time.monotonic() + 60
-    while (told := client.get(path).json())["status"] == "running":
+    while (job := client.get(path).json())["status"] == "running":
         assert time.monotonic() < end
         time.sleep(0.02)
-    return told
+    return job
 
 
 def free_bytes(folder: Path) -> int:
@@ -197,7 +197,7 @@ def test_below_the_reserve_writes_are_refused_and_reads_and_deletions_go_on(star
         assert client.get(figure).status_code == 200
         assert not (tmp_path / "data/figures" / known["analysis_id"]).exists()
         assert client.post(ANALYZE, json=asked(1)).json()["provenance"]["cache"] == "hit"
-        # The same request is that job, whatever there is room for.
+        # The same request is that job, even where there is no space for a new one.
         assert client.post(ANALYZE, json=asked(1), headers=key).status_code == 202
         assert "disk" in client.get("/api/health").json()["degraded"]
         for path in (f"/api/analyses/{known['analysis_id']}", f"/api/datasets/{dataset_id}"):

@@ -1,4 +1,4 @@
-"""A running engine and its worker processes: what these hold of it, and what a storm of cancellations costs."""
+"""The worker processes of a running engine: inherited resources, and a storm of cancellations."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ASKED = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
 
 @pytest.fixture
 def engine(start):
-    """The engine's process, with a client of it at `client`; all its workers are warm."""
+    """The engine's process with warm workers and an HTTP client as `client`."""
     service = start("-m", "services.engine", CQOX_LOG_FORMAT="json", **SECRETS)
     with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
         while client.get("/health/ready").status_code != 200 or len(idle(service.process.pid)) < 4:
@@ -41,7 +41,7 @@ def files(process: int) -> list[str]:
 
 
 def answered(engine, seed: int) -> float:
-    """How long a small analysis takes that nobody has asked for yet."""
+    """Return the latency of a small analysis that is not in the cache."""
     began = time.monotonic()
     asked = {**ASKED, "options": {"seed": seed, "estimators": ["difference_in_means"]}}
     assert engine.client.post("/api/analyze/comprehensive", json=asked).status_code == 200
@@ -49,7 +49,7 @@ def answered(engine, seed: int) -> float:
 
 
 def abandon(url: str, seed: int) -> None:
-    """Ask for a whole analysis and leave while it computes."""
+    """Request a complete analysis and disconnect while it computes."""
     address = httpx.URL(url)
     content = json.dumps({**ASKED, "options": {"seed": seed}}).encode()
     with socket.create_connection((address.host, address.port or 80)) as connection:
