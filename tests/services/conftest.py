@@ -1,4 +1,4 @@
-"""Real processes on loopback: a service that tests start, watch and signal."""
+"""Fixtures of real service processes on loopback."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 90.0
 
 
 class Service:
-    """A child process and what it has printed."""
+    """A child process and its output."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
         self.lines: list[str] = []
@@ -43,7 +43,7 @@ class Service:
         self.process.stdout.close()
 
     def wait_line(self, part: str) -> str:
-        """The first line that holds `part`, waited for."""
+        """Wait for the first line that contains `part` and return it."""
         end = time.monotonic() + PATIENCE_SECONDS
         with self._more:
             while True:
@@ -55,33 +55,33 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """URL that the service listens on."""
         return "http://" + self.wait_line("Listening on http://").partition("http://")[2].split()[0].split('"')[0]
 
-    def tell(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         """Send a signal."""
         self.process.send_signal(number)
 
     def end(self) -> int:
-        """Wait for the end; the exit status."""
+        """Wait until the process exits; return its status."""
         status = self.process.wait(PATIENCE_SECONDS)
         self._reader.join(PATIENCE_SECONDS)
         return status
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end; the exit status."""
-        self.tell(number)
+        """Send a signal and wait until the process exits; return its status."""
+        self.send_signal(number)
         return self.end()
 
     def has_in_order(self, *parts: str) -> bool:
-        """Whether lines with these parts were printed, in this order."""
+        """Return whether lines with these parts were printed in this order."""
         rest = iter(self.lines)
         return all(any(part in line for line in rest) for part in parts)
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Starts a program of this Python with environment variables; everything is ended with the test."""
+    """Start programs of this Python with environment variables; all are stopped at the end of the test."""
     running: list[Service] = []
 
     def run(*arguments: str, **variables: str) -> Service:

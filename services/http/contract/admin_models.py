@@ -9,7 +9,7 @@ __all__ = ["PolicyChange", "PolicyListing"]
 
 
 class PolicyListing(BaseModel):
-    """What policies there are and how they stand."""
+    """All policies with their states."""
 
     model_config = ConfigDict(frozen=True)
 

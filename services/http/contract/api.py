@@ -1,7 +1,6 @@
-"""The HTTP contract as one typed table: every path that gateway and engine answer, and the models that it speaks.
+"""The HTTP contract as one typed table: every path of gateway and engine, with its models.
 
-Routes are registered from it, `/openapi.json` is made from it, and the gateway's client is addressed by it, so that a
-path or a model is written down once.
+Routes, `/openapi.json` and the gateway's requests are derived from it, so that each path and model is defined once.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -38,22 +37,22 @@ __all__ = [
 ]
 
 type Handler = Callable[..., Awaitable[ResponseReturnValue]]
-"""A coroutine function that takes the parameters of the path by name."""
+"""A coroutine function that takes the path parameters by name."""
 
-_DATASET = Parameter(name="dataset_id", where="path", meaning="The id that the upload answered, or a sample's name.")
-_ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id that the report names.")
-_JOB = Parameter(name="job_id", where="path", meaning="The id that the 202 answered.")
+_DATASET = Parameter(name="dataset_id", where="path", meaning="The id from the upload's response, or a sample's name.")
+_ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id in the report.")
+_JOB = Parameter(name="job_id", where="path", meaning="The id from the 202 response.")
 _KEY = Parameter(
     name="Idempotency-Key",
     where="header",
-    meaning="Stands for this request: sent again with the same body it is the same request, with another one refused.",
+    meaning="Identifies this request: with the same body it is the same request, with another body it is rejected.",
 )
 _PAGES = (
-    Parameter(name="limit", where="query", kind="integer", meaning="How many at most, 1 to 200; 50 if absent."),
-    Parameter(name="before", where="query", meaning="The `next` of the page before."),
+    Parameter(name="limit", where="query", kind="integer", meaning="The most items, 1 to 200; 50 if absent."),
+    Parameter(name="before", where="query", meaning="The `next` of the previous page."),
 )
 JOB_STATUSES = ("running", "succeeded", "failed", "cancelled", "interrupted")
-"""Where a job may stand."""
+"""The states of a job."""
 _UNAVAILABLE = (429, 503, 504)
 _NO_ROOM = 507
 
@@ -64,10 +63,10 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyze/comprehensive",
         group="Analyses",
         summary="Estimate the effect of a treatment",
-        description="Runs every estimator that the data and the mapping can honestly support. An estimator that does "
-        "not apply is `skipped` with the reason; one that fails is `failed` and the others stand. The same request on "
-        "the same data answers the same report. With `Prefer: respond-async` the analysis runs in the background; with "
-        "`Accept: text/event-stream` each step and each estimate comes as a Server-Sent Event, then the report.",
+        description="Runs every estimator that the data and the mapping can support. An estimator that does not apply "
+        "is `skipped` with the reason; one that fails is `failed`, and the others are kept. The same request on the "
+        "same data returns the same report. With `Prefer: respond-async` the analysis runs in the background; with "
+        "`Accept: text/event-stream` each step and each estimate is sent as a Server-Sent Event, then the report.",
         body=AnalyzeRequest,
         example={
             "dataset_id": "test",
@@ -79,13 +78,13 @@ OPERATIONS: tuple[Operation, ...] = (
                 name="X-Request-Timeout-Ms",
                 where="header",
                 kind="integer",
-                meaning="Milliseconds that the client will wait; the analysis is ended then.",
+                meaning="Milliseconds that the client waits; the analysis is cancelled after that.",
             ),
             _KEY,
         ),
         answers=(
             Answer(meaning="The report.", model=Report, media=("application/json", "text/event-stream")),
-            Answer(status=202, meaning="A job that is recorded and has begun.", model=JobDescription),
+            Answer(status=202, meaning="A job that is recorded and running.", model=JobDescription),
         ),
         problems=(400, 404, 413, 422, *_UNAVAILABLE, _NO_ROOM),
     ),
@@ -118,10 +117,10 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}",
         group="Analyses",
         summary="Delete a stored report",
-        description="With its figures, and from every cache. The same request computes it again; a computation of it "
-        "that runs at that moment goes on, and its report is stored.",
+        description="With its figures, and from every cache. The same request computes it again; a computation that is "
+        "running at that moment continues, and its report is stored.",
         parameters=(_ANALYSIS,),
-        answers=(Answer(status=204, meaning="It is gone."),),
+        answers=(Answer(status=204, meaning="It is deleted."),),
         problems=(400, 404, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
@@ -146,7 +145,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="List analyses in the background, newest first",
         parameters=(
             Parameter(name="dataset_id", where="query", meaning="Only those on this data set."),
-            Parameter(name="status", where="query", choices=JOB_STATUSES, meaning="Only those that stand so."),
+            Parameter(name="status", where="query", choices=JOB_STATUSES, meaning="Only jobs in this state."),
             *_PAGES,
         ),
         answers=(Answer(meaning="One page.", model=JobListing),),
@@ -157,7 +156,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET",
         path="/api/jobs/{job_id}",
         group="Jobs",
-        summary="Tell where an analysis in the background stands",
+        summary="Read the state of an analysis in the background",
         parameters=(_JOB,),
         answers=(Answer(meaning="Its state.", model=JobDescription),),
         problems=(404, *_UNAVAILABLE),
@@ -168,10 +167,10 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/jobs/{job_id}",
         group="Jobs",
         summary="Cancel an analysis in the background, or delete its record",
-        description="A job that runs is cancelled, and how it ended can be asked for. Of one that has ended the record "
-        "is deleted, after which it is not known; its report stays.",
+        description="A running job is cancelled, and its record stays. Of a finished job the record is deleted; its "
+        "report stays.",
         parameters=(_JOB,),
-        answers=(Answer(meaning="Its state, for the last time where it had ended before.", model=JobDescription),),
+        answers=(Answer(meaning="Its state, for the last time where its record is deleted.", model=JobDescription),),
         problems=(400, 404, 409, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
@@ -181,10 +180,13 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Jobs",
         summary="Follow an analysis in the background",
         description="Server-Sent Events from the first step on, or after `Last-Event-ID`: `step` for each step and "
-        "each estimate, then one of `succeeded`, `failed`, `cancelled` and `interrupted`. Who leaves changes nothing.",
+        "each estimate, then one of `succeeded`, `failed`, `cancelled` and `interrupted`. A disconnect does not cancel "
+        "the job.",
         parameters=(
             _JOB,
-            Parameter(name="Last-Event-ID", where="header", kind="integer", meaning="The last event that was seen."),
+            Parameter(
+                name="Last-Event-ID", where="header", kind="integer", meaning="The last event that was received."
+            ),
         ),
         answers=(Answer(meaning="The events.", media=("text/event-stream",)),),
         problems=(400, 404, 409, *_UNAVAILABLE),
@@ -196,19 +198,19 @@ OPERATIONS: tuple[Operation, ...] = (
         aliases=("/api/upload",),
         group="Data sets",
         summary="Upload a table",
-        description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; what it is is "
-        "decided by its content. The field `file` of a form, or the raw body. The same bytes get the same id.",
+        description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; the format is "
+        "detected from the content. The field `file` of a form, or the raw body. The same bytes get the same id.",
         body="file",
         parameters=(
-            Parameter(name="name", where="query", meaning="What to call the data set; the file's name if absent."),
-            Parameter(name="encoding", where="query", meaning="Of text; found out if absent."),
-            Parameter(name="delimiter", where="query", meaning="Between cells; found out if absent."),
-            Parameter(name="decimal", where="query", meaning="The decimal sign, `.` or `,`."),
-            Parameter(name="na", where="query", meaning="The words for a missing value, separated by commas."),
-            Parameter(name="sheet", where="query", meaning="Of a workbook; the first if absent."),
+            Parameter(name="name", where="query", meaning="Name of the data set; the file's name if absent."),
+            Parameter(name="encoding", where="query", meaning="Text encoding; detected if absent."),
+            Parameter(name="delimiter", where="query", meaning="Delimiter of cells; detected if absent."),
+            Parameter(name="decimal", where="query", meaning="Decimal separator, `.` or `,`."),
+            Parameter(name="na", where="query", meaning="Markers of missing values, separated by commas."),
+            Parameter(name="sheet", where="query", meaning="Sheet of a workbook; the first if absent."),
             _KEY,
         ),
-        answers=(Answer(status=201, meaning="The data set, new or known.", model=DatasetDescription),),
+        answers=(Answer(status=201, meaning="The data set, new or existing.", model=DatasetDescription),),
         problems=(400, 408, 413, 415, 422, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
@@ -227,7 +229,9 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Describe a data set",
         parameters=(_DATASET,),
-        answers=(Answer(meaning="Its columns, a preview and roles that columns may play.", model=DatasetDescription),),
+        answers=(
+            Answer(meaning="Its columns, a preview and candidate roles of the columns.", model=DatasetDescription),
+        ),
         problems=(404, *_UNAVAILABLE),
     ),
     Operation(
@@ -243,7 +247,7 @@ OPERATIONS: tuple[Operation, ...] = (
             _DATASET,
             Parameter(name="erase", where="query", choices=("reports",), meaning="What else is deleted."),
         ),
-        answers=(Answer(status=204, meaning="It is gone."),),
+        answers=(Answer(status=204, meaning="It is deleted."),),
         problems=(400, 404, *_UNAVAILABLE, _NO_ROOM),
     ),
     Operation(
@@ -251,8 +255,8 @@ OPERATIONS: tuple[Operation, ...] = (
         method="POST",
         path="/api/roles/infer",
         group="Data sets",
-        summary="Guess which column plays which role",
-        description="The `mapping` of the answer can be sent to `/api/analyze/comprehensive` as it is.",
+        summary="Infer the roles of the columns",
+        description="The `mapping` of the response can be sent to `/api/analyze/comprehensive` unchanged.",
         body=InferRequest,
         example={"dataset_id": "test"},
         answers=(Answer(meaning="A mapping and, for each role, the candidates with reasons.", model=Inference),),
@@ -264,7 +268,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/estimators",
         group="Estimators",
         summary="List the estimators",
-        answers=(Answer(meaning="What each estimates, needs and was checked against.", model=Catalog),),
+        answers=(Answer(meaning="Estimand, requirements and validation of each.", model=Catalog),),
         problems=_UNAVAILABLE,
     ),
     Operation(
@@ -273,8 +277,8 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/admin/policies",
         group="Administration",
         summary="Show the state of every policy",
-        description="Circuits, budgets and limits of the service that is asked. On its port the path exists only where "
-        "`CQOX_ADMIN_TOKEN` is set, and only with that as a bearer token; `cqox admin` asks on a unix socket of the "
+        description="Circuits, budgets and limits of this service. On its port the path exists only where "
+        "`CQOX_ADMIN_TOKEN` is set, and only with that as a bearer token; `cqox admin` uses a unix socket of the "
         "service's owner.",
         answers=(Answer(meaning="Policies by name.", model=PolicyListing),),
         problems=(404,),
@@ -284,7 +288,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="POST",
         path="/api/admin/policies",
         group="Administration",
-        summary="Force a circuit, or change settings of a policy",
+        summary="Force a circuit, or change the settings of a policy",
         description="An action forces the circuits of a policy until `reset`; settings change without losing state.",
         body=PolicyChange,
         example={"policy": "_call_engine_analyze", "action": "isolate"},
@@ -296,15 +300,15 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET",
         path="/api/health",
         group="Health",
-        summary="Tell how the service is",
-        answers=(Answer(meaning="The service answers; `degraded` names what does not.", model=Health),),
+        summary="Show the health of the service",
+        answers=(Answer(meaning="The service answers; `degraded` names unavailable dependencies.", model=Health),),
     ),
     Operation(
         name="live",
         method="GET",
         path="/health/live",
         group="Health",
-        summary="Tell whether the process should be left alone",
+        summary="Check that the process is alive",
         answers=(Answer(meaning="The process answers.", model=Liveness),),
     ),
     Operation(
@@ -312,11 +316,11 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET",
         path="/health/ready",
         group="Health",
-        summary="Tell whether to send requests here",
-        description="503 only while the service starts or drains. A dependency that is down is named in `degraded`: "
-        "one dead part does not take its callers out of rotation.",
+        summary="Check that the service accepts requests",
+        description="503 only while the service starts or drains. An unavailable dependency is named in `degraded` and "
+        "does not make the service unready.",
         answers=(
-            Answer(meaning="Send requests.", model=Health),
+            Answer(meaning="It accepts requests.", model=Health),
             Answer(status=503, meaning="It is starting or draining.", model=Health),
         ),
     ),
@@ -325,29 +329,31 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET",
         path="/metrics",
         group="Measures",
-        summary="Show all measures, for Prometheus",
-        answers=(Answer(meaning="One line for each series.", media=("text/plain", "application/openmetrics-text")),),
+        summary="Show all metrics, for Prometheus",
+        answers=(
+            Answer(meaning="One line for each time series.", media=("text/plain", "application/openmetrics-text")),
+        ),
     ),
 )
-"""Every operation, in the order in which the documentation shows them."""
+"""Every operation, in the order of the documentation."""
 
 OWN_GROUPS = ("Health", "Measures", "Administration")
-"""Groups whose operations each service answers for itself."""
+"""Groups whose operations each service handles itself."""
 
 _BY_NAME = {each.name: each for each in OPERATIONS}
 
 
 def operation(name: str) -> Operation:
-    """The operation of this name."""
+    """Return the operation with this name."""
     return _BY_NAME[name]
 
 
 def register(app: App, handlers: Mapping[str, Handler]) -> None:
-    """Give each operation its handler and the app its paths.
+    """Register the handler of each operation on the app.
 
     Args:
         app: the app.
-        handlers: a handler for every operation but those of `OWN_GROUPS`, by name.
+        handlers: handlers by operation name, for every operation except those of `OWN_GROUPS`.
 
     Raises:
         ValueError: an operation has no handler, or a handler no operation.

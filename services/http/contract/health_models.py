@@ -1,4 +1,4 @@
-"""The answers of the health endpoints, and the version that they and the OpenAPI document name."""
+"""Response models of the health endpoints, and the version shown there and in the OpenAPI document."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,7 +11,7 @@ __all__ = ["Health", "Liveness", "code_version"]
 
 
 class Liveness(BaseModel):
-    """The answer of `/health/live`."""
+    """The response of `/health/live`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -19,19 +19,21 @@ class Liveness(BaseModel):
 
 
 class Health(BaseModel):
-    """The answer of `/api/health` and `/health/ready`."""
+    """The response of `/api/health` and `/health/ready`."""
 
     model_config = ConfigDict(frozen=True)
 
     status: Literal["ok", "degraded", "starting", "draining"]
     service: str
     version: str
-    degraded: Mapping[str, str] = Field(description="What does not answer, and why; the rest works without it.")
-    in_flight: int = Field(description="Requests being answered, this one not counted.")
+    degraded: Mapping[str, str] = Field(
+        description="Dependencies that are unavailable, with the reason; all else works without them."
+    )
+    in_flight: int = Field(description="Requests in flight, without this one.")
     uptime_seconds: float
 
 
 @cache
 def code_version() -> str:
-    """The version of the installed package."""
+    """Return the version of the installed package."""
     return version("cqox")

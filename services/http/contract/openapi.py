@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the table of operations and the models of the contract."""
+"""The OpenAPI 3.1 document, generated from the operations and the models of the contract."""
 
 from http import HTTPStatus
 
@@ -16,17 +16,17 @@ type _Json = dict[str, JsonValue]
 type _References = dict[tuple[type[BaseModel], JsonSchemaMode], _Json]
 
 _INTRODUCTION = """
-Upload a table, say which column plays which role, and get back every causal estimate that the data can honestly
-support, with its uncertainty, diagnostics and figures.
+Upload a table, assign roles to its columns, and get every causal estimate that the data can support, with its
+uncertainty, diagnostics and figures.
 
-Errors are `application/problem+json` (RFC 9457). Their `type` tells programs what happened, `detail` tells people what
-to change, and `choices` lists the valid values where there is such a list. A 429, 503 or 504 is no fault of the
-request; `Retry-After` says when to come back. Every answer carries `X-Request-Id`.
+Errors are `application/problem+json` (RFC 9457). Their `type` identifies the kind of problem, `detail` says what to
+change, and `choices` lists the valid values where there is such a list. A 429, 503 or 504 is no fault of the request;
+`Retry-After` says when to retry. Every response has an `X-Request-Id`.
 """
 
 
 def openapi_document() -> _Json:
-    """The document, as JSON values."""
+    """Return the document as JSON values."""
     references, schemas = _schemas()
     paths: dict[str, _Json] = {}
     for operation in OPERATIONS:

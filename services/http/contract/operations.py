@@ -1,4 +1,4 @@
-"""What an operation of the HTTP contract is: its path, what it takes and what it answers."""
+"""The types of the HTTP contract: operations, their parameters and their responses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ __all__ = ["Answer", "Operation", "Parameter"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A parameter of the path, of the query or of the head of a request."""
+    """A path, query or header parameter."""
 
     name: str
     where: Literal["path", "query", "header"]
@@ -25,13 +25,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a request is answered where all goes well.
+    """A success response of an operation.
 
     Attributes:
         status: the HTTP status.
-        meaning: when, in a few words.
-        model: what the JSON holds; None where there is no body, or `media` says what else there is.
-        media: media types, where the body is not that of the model.
+        meaning: its description.
+        model: model of the JSON body; None where there is no body, or only the types in `media`.
+        media: media types, where the body is not only the model's JSON.
     """
 
     status: int = 200
@@ -42,20 +42,20 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One thing that the API does.
+    """An operation of the API.
 
     Attributes:
-        name: what programs call it.
+        name: its operation id.
         method: the HTTP method.
         path: the path, with `{parameter}`.
-        aliases: other paths that do the same.
-        group: the heading that it is under.
-        summary: one line.
-        description: the rest, in Markdown.
+        aliases: other paths of the same operation.
+        group: its tag in the documentation.
+        summary: a one-line summary.
+        description: details, in Markdown.
         body: the model of the JSON body, or `file` for an upload.
         example: a body that works on a fresh installation.
-        parameters: what else a request may say.
-        answers: the good answers.
+        parameters: its path, query and header parameters.
+        answers: its success responses.
         problems: statuses of the problems that the operation itself raises, apart from 500.
     """
 
@@ -74,7 +74,7 @@ class Operation:
 
     @property
     def refusals(self) -> tuple[int, ...]:
-        """Statuses of the problems that a request meets before the operation: by its host, its page and its type."""
+        """Statuses of the checks before the operation: of host, origin and media type."""
         host = () if self.path in HEALTH_PATHS else (400, 421)
         page = () if self.method in SAFE_METHODS else (403,)
         return (*host, *page, *((415,) if isinstance(self.body, type) else ()))

@@ -1,1 +1,1 @@
-"""What every service answers by itself: health, measures, documentation and administration."""
+"""Endpoints of every service: health, metrics, documentation and administration."""

@@ -1,7 +1,7 @@
-"""Policies as an operator sees and steers them: their state, their circuits forced, their settings changed.
+"""Administration endpoints: show policies, force circuits and change settings.
 
-On the port of the service the paths exist for who holds the token, and for nobody where none is set: from there nobody
-can tell a client on this machine from one behind a proxy on it. The admin socket is for the owner of the service.
+On the service's port the paths need the token and do not exist without one: there, a local client cannot be
+distinguished from one behind a local proxy. The admin socket is accessible only to the owner of the service.
 """
 
 import dataclasses
@@ -38,11 +38,11 @@ _ACTIONS: Mapping[str, Callable[[Registry, str], None]] = {
     "observe_only": Registry.observe_only,
 }
 _OF_CODE = frozenset({"exceptions", "failure_if", "failures", "probe"})
-"""Settings that are types and functions, which no request can spell."""
+"""Settings that are types or functions, which a request cannot express."""
 
 
 def add_admin(app: App) -> None:
-    """Give the app its administration paths: on its port to who holds the token, if there is one, and on its socket."""
+    """Add the administration paths: on the port where a token is set, and on the admin socket."""
     if app.settings.admin_token:
         _add_paths(app, _check_token)
     operated = App(__name__, title=app.title, settings=app.settings)
@@ -76,7 +76,7 @@ def _check_token(app: App, request: IncomingRequest) -> None:
 
 
 def _admit(app: App, request: IncomingRequest) -> None:
-    """Let everybody steer: only the owner of the service reaches the socket."""
+    """Allow every request: only the owner of the service can connect to the socket."""
 
 
 def _steer(body: Mapping[str, JsonValue]) -> None:
@@ -97,7 +97,7 @@ def _steer(body: Mapping[str, JsonValue]) -> None:
 
 
 def _check_names(policy: str, settings: Mapping[str, JsonValue]) -> None:
-    """Refuse settings that the policy does not have or that only code can give, and name those that it takes."""
+    """Reject settings that the policy does not have or that only code can set, and list the valid ones."""
     takes = sorted(each for each in registry[policy].setting_names() if each.rpartition(".")[2] not in _OF_CODE)
     known = {each.rpartition(".")[2] for each in takes}
     for name in settings:

@@ -1,7 +1,7 @@
 """Serve the administration paths on the admin socket.
 
-Apart from the server of the port, so that an operator gets through where that one has no place left. Who reaches the
-socket may steer: its file is for its owner alone, and the kernel says who is at the other end.
+Separate from the server of the port, so that an operator can connect while that one is at its connection limit.
+Authorization is by the socket file's mode, which admits only its owner, and by the peer credentials of the kernel.
 """
 
 import os
@@ -42,10 +42,10 @@ _ROOT = 0
 
 @asynccontextmanager
 async def serve_admin_socket(app: App, path: Path) -> AsyncIterator[None]:
-    """Serve an app at a unix socket for as long as the block runs; without one where it cannot be made.
+    """Serve an app at a unix socket while the block runs; log a warning and go on where it cannot be created.
 
     Args:
-        app: what to serve; its `title` is the name in the log lines.
+        app: the app; its `title` is the name in the log lines.
         path: the file of the socket.
     """
     try:
@@ -92,7 +92,7 @@ async def _serve_connection(app: App, limits: ConnectionLimits, stream: trio.Soc
                     keep_alive_seconds=_KEEP_ALIVE_SECONDS,
                     closing=app.lifecycle.drained.is_set,
                 ).serve()
-    except* Exception:  # noqa: BLE001 - the root of a connection: its failure ends nothing but itself
+    except* Exception:  # noqa: BLE001 - the root of a connection: a failure closes only this connection
         _log.exception("a connection to the admin socket failed")
     finally:
         if place is not None:

@@ -1,6 +1,6 @@
-"""The file of an admin socket: made for its owner alone, never taken from a process that lives, removed at the end.
+"""The file of an admin socket: created for its owner only, never taken from a live process, removed on exit.
 
-What is served there is in `admin_server`.
+`admin_server` serves it.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ _LOCK_PAUSE_SECONDS = 0.01
 
 
 class AdminSocketUnusable(CqoxError):
-    """No admin socket can be made there."""
+    """No admin socket can be created at the path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class AdminSocket:
     Attributes:
         listening: the socket.
         path: its file.
-        note: why it has not the name that was asked for; empty where it has.
+        note: why it has another name than requested; empty where it has that name.
         identity: device and inode of the file.
     """
 
@@ -47,7 +47,7 @@ class AdminSocket:
     identity: tuple[int, int]
 
     def close(self) -> None:
-        """Stop listening, and remove the file unless it is another one by now."""
+        """Stop listening, and remove the file unless it was replaced."""
         with suppress(OSError):
             found = os.lstat(self.path)
             if (found.st_dev, found.st_ino) == self.identity:
@@ -56,22 +56,22 @@ class AdminSocket:
 
 
 def open_admin_socket(wanted: Path, *, data_dir: Path | None = None) -> AdminSocket:
-    """A socket that listens at this path, or at `…-2` and so on where another process has it.
+    """Create a socket that listens at this path, or at `…-2` and so on where another process uses it.
 
-    The file has mode 0600 from its first moment.
+    The file is created with mode 0600.
 
     Args:
         wanted: the path.
-        data_dir: the only folder that is made where it is missing, with mode 0700: any other is a mistyped path.
+        data_dir: the only folder that is created where it is missing, with mode 0700: any other may be a typing error.
 
     Raises:
-        AdminSocketUnusable: no socket can be made there.
+        AdminSocketUnusable: no socket can be created there.
     """
     reasons: list[str] = []
     try:
         if wanted.parent == data_dir:
             wanted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(wanted.parent):
+        with _exclusive_lock(wanted.parent):
             for number in range(1, _MOST_NAMES + 1):
                 path = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
                 _check_length(path)
@@ -102,10 +102,10 @@ def _check_length(path: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from making a socket in this folder meanwhile.
+def _exclusive_lock(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the folder, so that no other process creates a socket there.
 
-    Somebody else may hold that lock for long: it is then done without it.
+    After a timeout the block runs without the lock, which another program may hold for long.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -120,7 +120,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _make_free(path: Path) -> str:
-    """Remove the socket of a process that is gone; why the path stays taken, empty where it is free."""
+    """Remove the socket of a dead process; return why the path stays occupied, empty where it is free."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -132,7 +132,7 @@ def _make_free(path: Path) -> str:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
-            # Nobody listens any more.
+            # No process listens any more.
             try:
                 path.unlink(missing_ok=True)
             except PermissionError:
@@ -146,7 +146,7 @@ def _make_free(path: Path) -> str:
 def _listen(path: Path, *, note: str) -> AdminSocket:
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # On Linux the file gets the mode of the socket; the umask, which is that of all threads, stays as it is.
+        # On Linux the file inherits the mode of the socket; changing the umask would affect all threads.
         with suppress(OSError):
             os.fchmod(one.fileno(), _MODE)
         one.bind(str(path))

@@ -1,6 +1,6 @@
-"""`/openapi.json`, and the page that shows it, from files that come with the package: it works without a network.
+"""`/openapi.json` and the documentation page, from bundled files that need no network.
 
-The page is Swagger UI (Apache License 2.0), kept under `static/swagger-ui` with its licence.
+The page is Swagger UI (Apache License 2.0), bundled under `static/swagger-ui` with its licence.
 """
 
 import json
@@ -33,7 +33,7 @@ _POLICY = (
 
 
 def add_docs(app: App) -> None:
-    """Give the app `/openapi.json`, `/docs` and, at `/`, the way there."""
+    """Add `/openapi.json`, `/docs` and a redirect from `/` to the app."""
 
     async def openapi() -> TrioResponse:
         body = await trio.to_thread.run_sync(_openapi)
@@ -61,7 +61,7 @@ def add_docs(app: App) -> None:
 
 @cache
 def _openapi() -> bytes:
-    # Imported at the first call: the schemas of all models take longer to make than a service may take to start.
+    # Imported at the first call: generating the schemas of all models would delay the start of the service.
     from services.http.contract.openapi import openapi_document
 
     return json.dumps(openapi_document(), ensure_ascii=False).encode()

@@ -1,8 +1,8 @@
-"""Whether the process lives, whether requests should come here, and what it can do without.
+"""Health endpoints: liveness, readiness and unavailable dependencies.
 
-A dependency that is down makes a service `degraded`, never unready: taking every caller of one dead part out of
-rotation would turn a partial failure into a total one. Whoever asks is answered within half a second, also where a
-dependency stands still and a call to it takes longer to give up.
+An unavailable dependency makes a service `degraded`, never unready: taking every caller of one failed dependency out of
+rotation would turn a partial failure into a total one. A response takes at most half a second, even where a dependency
+hangs and a call to it takes longer to time out.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 __all__ = ["Check", "add_health"]
 
 type Check = Callable[[], Awaitable[object]]
-"""Returns where the dependency answers; raises an exception that says why where it does not."""
+"""Return if the dependency answers; raise an exception with the reason if it does not."""
 
 _PATIENCE_SECONDS = 0.5
 _CHECK_SECONDS = 2.0
 
 
 def add_health(app: "App", checks: Mapping[str, Check]) -> None:
-    """Give the app its health paths.
+    """Add the health paths to the app.
 
     Args:
         app: the app.
-        checks: what to ask, by the name of the dependency; each runs among the tasks of the app, once at a time.
+        checks: a check by the name of each dependency; it runs in the app's task group, one at a time.
     """
     probes = [_Probe(name, check) for name, check in checks.items()]
 
@@ -51,7 +51,7 @@ def add_health(app: "App", checks: Mapping[str, Check]) -> None:
 
 
 class _Probe:
-    """What a dependency says; whoever asks while it is being asked waits for the same answer."""
+    """The check of one dependency; concurrent requests share one run of it."""
 
     def __init__(self, name: str, check: Check) -> None:
         self.name = name
@@ -60,7 +60,7 @@ class _Probe:
         self.problem = ""
 
     def begin(self, group: TaskGroup) -> trio.Event:
-        """Set once it has answered."""
+        """Start the check unless it runs already; return an event that is set at its end."""
         if self._answered is None:
             self._answered = trio.Event()
             group.start_soon(self._ask, self._answered, name=f"ask {self.name}")
@@ -73,7 +73,7 @@ class _Probe:
             self.problem = ""
         except trio.TooSlowError:
             self.problem = f"no answer within {_CHECK_SECONDS:g} s"
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a dependency is what is asked for
+        except Exception as error:  # noqa: BLE001 - any failure of a dependency is reported
             self.problem = str(error) or type(error).__name__
         finally:
             self._answered = None

@@ -1,4 +1,4 @@
-"""`/metrics`: all measures as Prometheus reads them."""
+"""`/metrics`: all metrics in Prometheus format."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ __all__ = ["add_metrics"]
 
 
 def add_metrics(app: "App") -> None:
-    """Give the app its `/metrics`."""
+    """Add `/metrics` to the app."""
 
     async def show() -> TrioResponse:
         begun, accept = app.telemetry, current_request().headers.get("Accept", "")

@@ -1,1 +1,1 @@
-"""Spans, measures and log lines of requests."""
+"""Spans, metrics and log lines of requests."""

@@ -1,6 +1,6 @@
-"""One request as a span, as a measure, and as an id that its answer names.
+"""The span, the metrics and the trace id of a request.
 
-What lives here: what HTTP calls things. What does not: spans and measures themselves (`cqox.telemetry`).
+It applies the semantic conventions of HTTP; spans and metrics themselves are in `cqox.telemetry`.
 """
 
 import re
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["PROBES", "Exchange", "link_traces", "route_of", "trace_members"]
 
 PROBES = ("/health", "/api/health", "/metrics")
-"""Paths that are asked so often, and say so little, that nobody wants to see each."""
+"""Paths that are requested too often to trace or log each request."""
 
 _CONVERTER = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
@@ -28,7 +28,7 @@ _trace_url = ""
 
 
 class Exchange:
-    """One request and its answer; a context manager around all that happens for it.
+    """The server span of one request; a context manager around its handling.
 
     Args:
         request: the request.
@@ -37,7 +37,7 @@ class Exchange:
     def __init__(self, request: "IncomingRequest") -> None:
         self._request = request
         self._began = time.perf_counter()
-        # A method that nobody knows must not become a series of its own.
+        # An unknown method must not become a time series of its own.
         self._method = request.method if request.method in _METHODS else "_OTHER"
         probe = request.path.startswith(PROBES)
         self._span = telemetry.server_span(
@@ -58,12 +58,12 @@ class Exchange:
         self._span.__exit__(exc_type, exc, traceback)
 
     def answered(self, status: int | None, *, complete: bool, size_bytes: int) -> None:
-        """Say how the request ended.
+        """Record the end of the request.
 
         Args:
-            status: the status sent; None where the client left before there was one.
-            complete: whether the whole answer was handed to the connection.
-            size_bytes: how much of its body was.
+            status: the status sent; None where the client disconnected before the response.
+            complete: whether the complete response was passed to the connection.
+            size_bytes: number of body bytes passed.
         """
         seen = status or _CLIENT_CLOSED_REQUEST
         labels: dict[str, str | int] = {"http.request.method": self._method, "http.response.status_code": seen}
@@ -93,13 +93,13 @@ class Exchange:
 
 
 def route_of(request: "IncomingRequest") -> str:
-    """The route as the contract writes it, such as `/api/jobs/{job_id}`; empty where none matched."""
+    """Return the route in the contract's form, such as `/api/jobs/{job_id}`; empty where none matched."""
     rule = request.url_rule
     return "" if rule is None else _CONVERTER.sub(r"{\1}", rule.rule)
 
 
 def trace_members() -> dict[str, str]:
-    """The trace of the running request, and where to look at it if that is known, for an answer."""
+    """Return the trace id of the current request, and the trace's URL if configured, as response members."""
     context = telemetry.current()
     if context is None:
         return {}
@@ -110,7 +110,7 @@ def trace_members() -> dict[str, str]:
 
 
 def link_traces(url: str) -> None:
-    """Name this address in every answer from now on; `{trace_id}` stands for the trace. Empty for none."""
+    """Set the URL template that links responses to traces, with `{trace_id}` for the id; empty for none."""
     global _trace_url
     _trace_url = url
 

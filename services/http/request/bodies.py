@@ -1,4 +1,4 @@
-"""The body of a request as JSON, read with bounds on its size, its depth and its pace."""
+"""Reading of request bodies and JSON with bounds on size, nesting depth and transfer rate."""
 
 import codecs
 import hashlib
@@ -37,26 +37,26 @@ __all__ = [
 ]
 
 DEFAULT_PACE = BodyPace()
-"""The pace where no setting says otherwise."""
+"""The default transfer rate bounds."""
 
 _HELD_BYTES = 2**27
-"""How much the bodies that are arriving may take together."""
+"""Memory limit of all bodies being received together."""
 _SMALL_BYTES = 2**16
-"""What each of them may take in any case, so that a small request is never refused for large ones."""
+"""Memory exempt from that limit for each body, so that large requests never cause small ones to be rejected."""
 _GATHER_BYTES = 2**14
 _GATHER_SECONDS = 0.02
 _STALL_SECONDS = 1.0
 _MOST_LEVELS = 100
 _MOST_SEPARATORS = 100_000
-"""Commas and opening brackets, those in strings among them; the contract accepts half as many values."""
+"""Limit on commas and opening brackets, including those in strings; the contract accepts half as many values."""
 _MOST_TOKENS = 4 * _MOST_SEPARATORS
-"""Strings and brackets that JSON of so many separators can hold: two strings for each, and two brackets."""
+"""Most strings and brackets in JSON of that many separators: two strings and two brackets for each."""
 _FIRST_TOKENS = 10 * _MOST_LEVELS
-# The closing quote may be missing: searched for from every quote of a string without an end, it would take hours.
+# The closing quote is optional: searching for it from every quote of an unterminated string would take hours.
 _NESTING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]{1,100}\+)?json")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-# Python knows more, some of which, such as Punycode, take time that grows with the square of the length.
+# Some of Python's other codecs, such as Punycode, take quadratic time.
 _CHARSETS = frozenset(
     {
         *("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be", "utf-32-le"),
@@ -66,14 +66,14 @@ _CHARSETS = frozenset(
 
 
 class NotJson(InputError):
-    """The body is JSON by the contract, and the client sends it as something else."""
+    """The operation takes JSON, and the request has another media type."""
 
 
 def declared_length(request: "IncomingRequest", *, max_bytes: int, what: str) -> int | None:
-    """The length that the client announces, None where it announces none.
+    """Return the request's Content-Length, None where it has none.
 
     Raises:
-        LimitExceeded: it announces more than is accepted, so that nothing need be read.
+        LimitExceeded: it exceeds the limit, so that the body need not be read.
     """
     length = request.content_length
     if length is not None and length > max_bytes:
@@ -89,18 +89,18 @@ async def chunks_of(
     what: str = "body",
     stalled: Callable[[], None] | None = None,
 ) -> AsyncGenerator[bytes]:
-    """The body in pieces as it arrives, tiny ones put together; close it with `aclosing` unless it is read to its end.
+    """Yield the body in chunks as it arrives, tiny ones merged; close it with `aclosing` unless it is exhausted.
 
     Args:
         request: the request.
         max_bytes: the largest body that is accepted.
-        pace: how slowly it may come.
-        what: what is being sent, for messages.
-        stalled: called when less than the pace has come for a moment, and again for each piece until it flows.
+        pace: bounds on its transfer rate.
+        what: name of the content in messages.
+        stalled: called when the rate falls below the bound for a moment, and again for each chunk until it recovers.
 
     Raises:
         LimitExceeded: the body is larger.
-        RequestTimeout: it came too slowly (werkzeug's, 408).
+        RequestTimeout: it arrived too slowly (werkzeug's, 408).
     """
     declared_length(request, max_bytes=max_bytes, what=what)
     now, total, received = trio.current_time(), 0, Received()
@@ -133,14 +133,14 @@ async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, wh
         now = trio.current_time()
         watch.take(0, now - before)
         raise _too_slow(watch, pace, what, over=watch.is_over(now))
-    # Whatever takes it, a piece costs the same whether it is a byte or a page.
+    # The cost of a chunk does not depend on its size, so wait briefly for more.
     if not request.body.has(_GATHER_BYTES):
         with trio.move_on_after(_GATHER_SECONDS):
             await request.body.wait_for(_GATHER_BYTES)
 
 
 async def _arrives(request: "IncomingRequest", deadline: float) -> bool:
-    """Whether the next piece, or the end, is there by then."""
+    """Wait until the deadline for the next chunk or the end; return whether it has arrived."""
     if not request.body.has(1):
         with trio.CancelScope(deadline=deadline):
             await request.body.wait_for(1)
@@ -152,14 +152,14 @@ def _flow(pace: BodyPace, now: float) -> PaceWatch:
 
 
 class _Held:
-    """The memory of all bodies that are arriving in this process."""
+    """The memory of all request bodies being received in this process."""
 
     def __init__(self) -> None:
         self.size_bytes = 0
 
     @contextmanager
     def share(self) -> Iterator["_Share"]:
-        """The part of one body, given back with the block."""
+        """Account for one body, and release its memory at the end of the block."""
         share = _Share(self)
         try:
             yield share
@@ -186,13 +186,13 @@ _held = _Held()
 
 
 async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
-    """The whole body.
+    """Read the complete body.
 
     Raises:
         LimitExceeded: it is larger than `max_bytes`.
-        RequestTimeout: it came too slowly (werkzeug's, 408).
-        BodyCorrupted: the client sent the digest of another one.
-        Shed: the bodies that are arriving take all the memory that there is for them.
+        RequestTimeout: it arrived too slowly (werkzeug's, 408).
+        BodyCorrupted: the body does not match its `Content-Digest`.
+        Shed: the bodies being received exceed their memory limit.
     """
     pieces: list[bytes] = []
     with _held.share() as share:
@@ -203,20 +203,20 @@ async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPac
     given = request.headers.getlist(CONTENT_DIGEST)
     announced = sha256_of(", ".join(given)) if given else None
     if announced is not None and announced != hashlib.sha256(body).digest():
-        raise BodyCorrupted(f"The body is not the one that its {CONTENT_DIGEST} is of; send it again.")
+        raise BodyCorrupted(f"The body does not match its {CONTENT_DIGEST}; send it again.")
     return body
 
 
 async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
-    """The whole body of a request that says that it is JSON; what it holds is not looked at.
+    """Read the complete body of a request of media type JSON, without parsing it.
 
-    A web page may send other types across sites without asking, JSON it may not.
+    Browsers send simple media types across origins without a CORS preflight, but not JSON.
 
     Raises:
-        NotJson: the body is of another media type than `application/json` or `application/…+json`, or of none.
+        NotJson: the media type is not `application/json` or `application/…+json`, or is missing.
         LimitExceeded: it is larger than `max_bytes`.
-        RequestTimeout: it came too slowly (werkzeug's, 408).
-        BodyCorrupted: the client sent the digest of another one.
+        RequestTimeout: it arrived too slowly (werkzeug's, 408).
+        BodyCorrupted: the body does not match its `Content-Digest`.
     """
     given = request.headers.getlist("Content-Type")
     if given and (len(given) > 1 or not _JSON_TYPE.fullmatch(request.mimetype)):
@@ -230,29 +230,29 @@ async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, pace: B
 async def read_json(
     request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE
 ) -> dict[str, JsonValue]:
-    """The body as a JSON object.
+    """Read the body and parse it as a JSON object.
 
     Raises:
-        NotJson: it is sent as another media type.
+        NotJson: it has another media type.
         InvalidRequest: it is empty, no JSON, no object, nested too deep, holds too many values, or names a key twice
             in one object.
         LimitExceeded: it is larger than `max_bytes`.
-        RequestTimeout: it came too slowly (werkzeug's, 408).
-        BodyCorrupted: the client sent the digest of another one.
+        RequestTimeout: it arrived too slowly (werkzeug's, 408).
+        BodyCorrupted: the body does not match its `Content-Digest`.
     """
     body = await read_json_bytes(request, max_bytes=max_bytes, pace=pace)
     return decode_json(body, charset=request.mimetype_params.get("charset", ""))
 
 
 def decode_json(body: bytes, *, charset: str = "") -> dict[str, JsonValue]:
-    """Bytes as a JSON object.
+    """Parse bytes as a JSON object.
 
-    What would hold up the event loop is refused before it is read: bounds on bytes alone would not do, since four
-    megabytes of brackets take seconds.
+    Input that would block the event loop is rejected before parsing. A bound on bytes does not suffice: four megabytes
+    of brackets take seconds.
 
     Args:
         body: the bytes.
-        charset: what the content type says; without it UTF-8, UTF-16 and UTF-32 are told apart by their first bytes.
+        charset: of the content type; if empty, UTF-8, UTF-16 or UTF-32 is detected from the first bytes.
 
     Raises:
         InvalidRequest: they are empty, no JSON, no object, nested too deep, hold too many values, or name a key twice
@@ -279,7 +279,7 @@ def decode_json(body: bytes, *, charset: str = "") -> dict[str, JsonValue]:
 def _decoded(body: bytes, charset: str) -> str:
     encoding = _known(charset) if charset else json.detect_encoding(body)
     try:
-        # Editors begin files with a mark of the byte order, also where the charset is named.
+        # Editors write a byte order mark even where the charset is declared.
         return body.decode(encoding).removeprefix("\ufeff")
     except UnicodeError as error:
         at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
@@ -301,8 +301,8 @@ def _check_shape(text: str) -> None:
     if separators <= _MOST_LEVELS:
         return
     wide = separators > _MOST_SEPARATORS
-    # The parser recurses once for each level: without this a few kilobytes of brackets exhaust its stack. What is
-    # refused for its width is looked at only as far as it takes to tell what is plainly deep.
+    # The parser recurses for each level: without this check a few kilobytes of brackets exhaust its stack. Input that
+    # is rejected for its width is scanned only far enough to report excessive depth instead.
     depth = 0
     for match in islice(_NESTING.finditer(text), _FIRST_TOKENS if wide else _MOST_TOKENS):
         token = match.group()
@@ -317,7 +317,7 @@ def _check_shape(text: str) -> None:
 
 
 def _check_characters(text: str, value: JsonValue) -> None:
-    # JSON can spell half of a surrogate pair, which no encoding can: it would break wherever it is stored.
+    # JSON can escape a lone surrogate, which no encoding can represent: storing it would fail.
     if _SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -356,7 +356,7 @@ def _too_slow(watch: PaceWatch, pace: BodyPace, what: str, *, over: bool) -> Req
 
 
 def too_large(what: str, max_bytes: int) -> LimitExceeded:
-    """Return what to raise for a body, form or file of more than `max_bytes`, with the setting that bounds it."""
+    """Return the error for a body, form or file of more than `max_bytes`, which names the setting."""
     setting = "CQOX_MAX_BODY_BYTES" if what == "body" else "CQOX_MAX_UPLOAD_BYTES"
     return LimitExceeded(
         f"The {what} is larger than the {max_bytes:,} bytes that are accepted. Send less at once, or have {setting} of "

@@ -1,4 +1,4 @@
-"""`Content-Digest` of RFC 9530, by SHA-256: whether a body arrived as it was sent."""
+"""The `Content-Digest` field of RFC 9530 with SHA-256, an integrity check of bodies."""
 
 import base64
 import binascii
@@ -13,17 +13,17 @@ _SHA256 = re.compile(r"(?:^|,)[ \t]*sha-256=:([A-Za-z0-9+/=]{44}):[ \t]*(?=[,;]|
 
 
 def content_digest(body: bytes) -> str:
-    """The value of `Content-Digest` for a body."""
+    """Return the `Content-Digest` value of a body."""
     return digest_field(hashlib.sha256(body).digest())
 
 
 def digest_field(sha256: bytes) -> str:
-    """The value of `Content-Digest` for a body of this SHA-256."""
+    """Return the `Content-Digest` value for a SHA-256 digest."""
     return f"sha-256=:{base64.b64encode(sha256).decode()}:"
 
 
 def sha256_of(value: str) -> bytes | None:
-    """The SHA-256 that a `Content-Digest` holds, 32 bytes; None where it holds none that can be read."""
+    """Parse the SHA-256 digest of a `Content-Digest` value, 32 bytes; None where there is no valid one."""
     found = _SHA256.search(value)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What every request passes before it is routed: the host that it is for, and the page that it comes from."""
+"""Checks of every request before routing: its host, and the origin of the page that sent it."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 __all__ = ["HEALTH_PATHS", "Guard"]
 
 HEALTH_PATHS = frozenset({"/health/live", "/health/ready", "/api/health"})
-"""Paths that are answered under any name: probes use whichever they have, and these hold no data."""
+"""Paths that are served for any host: probes use arbitrary names, and these paths expose no data."""
 
 _KNOWN_HOSTS = 256
 _WATCHED = frozenset({b"host", b"origin", b"sec-fetch-site"})
 
 
 class Guard:
-    """Refuses requests for foreign hosts, and changes that pages of other sites ask for.
+    """A check that rejects requests for foreign hosts, and cross-site requests with unsafe methods.
 
     Args:
-        service: what messages call the service, such as `gateway`.
-        allowed: the names that it answers to.
+        service: name of the service in messages, such as `gateway`.
+        allowed: the allowed host names.
     """
 
     def __init__(self, service: str, allowed: AllowedHosts) -> None:
@@ -33,11 +33,11 @@ class Guard:
         self._parsed = lru_cache(_KNOWN_HOSTS)(parse_authority)
 
     def refusal(self, request: "IncomingRequest") -> InputError | None:
-        """Why the request is refused, None where it is not; a request for a foreign host is marked as one."""
+        """Return the error that rejects the request, None where it is allowed; mark requests for foreign hosts."""
         fields: dict[bytes, bytes] = {}
         for name, value in request.scope["headers"]:
             if name in _WATCHED:
-                # Of a field that came twice, the values become one that is none of ours.
+                # The joined values of a repeated field never equal an allowed one.
                 fields[name] = fields[name] + b", " + value if name in fields else value
         given = fields.get(b"host")
         host = None if given is None else self._authority(given.strip())
@@ -50,7 +50,7 @@ class Guard:
         return None
 
     def _authority(self, value: bytes) -> Authority | None:
-        # What is too long to be a host is not kept.
+        # Do not cache values that are too long for a host name.
         return self._parsed(value) if len(value) < 100 else parse_authority(value)
 
     def _refused_host(
@@ -75,7 +75,7 @@ class Guard:
     def _refused_page(self, origin: bytes | None, site: bytes | None, host: Authority | None) -> InputError | None:
         if (origin is None and site is None) or not is_cross_site(origin, site, host, self._allowed):
             return None
-        # A page without an origin that is an address, such as that of a local file, is no host that could be listed.
+        # An opaque origin, such as that of a local file, has no host that could be listed.
         cure = (
             f"If its host belongs to this service, add the host to {SETTING} of the {self._service}"
             if origin is not None and b"://" in origin

@@ -1,4 +1,4 @@
-"""Check the head of a request before anything answers it, and say what is wrong with one that cannot be read."""
+"""Validation of request heads before dispatch, and error details for malformed ones."""
 
 import re
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ _REQUEST_ID = re.compile(rb"\r?\nx-request-id:[ \t]*([!-~]{1,128})", re.IGNORECA
 
 
 class RefusedRequest(Exception):
-    """The request is answered by a problem, and the connection closed.
+    """The request is rejected with a problem, and the connection closed.
 
     Attributes:
         status: the HTTP status.
-        detail: what to change.
+        detail: the change that the client has to make.
     """
 
     def __init__(self, status: int, detail: str) -> None:
@@ -29,18 +29,18 @@ class RefusedRequest(Exception):
 
     @classmethod
     def of(cls, error: h11.RemoteProtocolError, *, max_head_bytes: int) -> Self:
-        """What h11 could not read, in words that do not quote it: they are about its own states."""
+        """Translate an error of h11, whose messages describe its own states and quote the input."""
         return cls(error.error_status_hint, _explain(error.error_status_hint, str(error), max_head_bytes))
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLine:
-    """What could be read of a request that is none.
+    """The parsed parts of a malformed request.
 
     Attributes:
-        method: its method, "-" where there is none.
-        path: its target without the query, empty where there is none.
-        request_id: the id that the client gave, None where it gave none.
+        method: its method; "-" where it has none.
+        path: its target without the query; empty where it has none.
+        request_id: the client's request id; None where it has none.
     """
 
     method: str
@@ -49,7 +49,7 @@ class RequestLine:
 
     @classmethod
     def of(cls, head: bytes) -> Self:
-        """Read what there is of a head."""
+        """Parse the available part of a head."""
         line, named = _REQUEST_LINE.match(head), _REQUEST_ID.search(head)
         method, target = (part.decode() for part in line.groups()) if line else ("-", "")
         return cls(method, target.partition("?")[0] or target, named[1].decode() if named else None)
@@ -59,14 +59,14 @@ class RequestLine:
 
 
 def check_head(request: h11.Request, *, probes_only: bool) -> Target:
-    """Check what h11 accepts and the service does not, and parse the target.
+    """Reject what h11 accepts and the service does not, and parse the target.
 
     Args:
         request: the request.
-        probes_only: whether the connection has room for nothing but health.
+        probes_only: whether the connection may request only the health paths.
 
     Raises:
-        RefusedRequest: it is answered by a problem, and the connection closed.
+        RefusedRequest: the request is rejected with a problem, and the connection closed.
     """
     if not request.http_version.startswith(b"1."):
         raise RefusedRequest(505, "The service speaks HTTP/1.1; send the request in that version.")
@@ -87,7 +87,7 @@ def check_head(request: h11.Request, *, probes_only: bool) -> Target:
 
 
 def has_body(request: h11.Request) -> bool:
-    """Whether a body follows the head."""
+    """Return whether a body follows the head."""
     fields = request.headers
     return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in fields)
 

@@ -1,6 +1,6 @@
-"""The one file of a multipart form (RFC 7578), taken apart as it streams by.
+"""Streaming extraction of the one file in a multipart form (RFC 7578).
 
-The `multipart` package finds the parts. What is here: which of them is the file, and how much of the rest is held.
+The `multipart` package parses the parts; this module selects the file and bounds the memory of other fields.
 """
 
 from collections.abc import AsyncGenerator, Iterator
@@ -24,11 +24,11 @@ _DISPOSITION = "Content-Disposition"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The head of a part.
+    """The headers of a part.
 
     Attributes:
         name: of the field.
-        filename: what the client calls the file, None where the part is no file.
+        filename: the client's name of the file; None where the part is no file.
     """
 
     name: str
@@ -37,36 +37,36 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A piece of the part whose head came last."""
+    """A chunk of the part whose headers came last."""
 
     data: bytes
 
 
 class MultipartReader:
-    """Turns bytes into the parts of a form; knows nothing of where the bytes come from.
+    """An incremental parser of a form, without I/O.
 
     Args:
         boundary: of the content type.
     """
 
     def __init__(self, boundary: bytes) -> None:
-        # Latin-1 loses no byte, and names of files come in more encodings than the one that the RFC asks for.
-        with _told():
+        # Latin-1 preserves every byte; file names come in more encodings than the RFC allows.
+        with _translated_errors():
             self._parser = PushMultipartParser(
                 boundary, header_charset="latin1", max_header_size=_MOST_LINE_BYTES, max_header_count=_MOST_LINES
             )
         self._parts = 0
 
     def feed(self, data: bytes) -> Iterator[Part | Content]:
-        """What these bytes bring to light, in order; exhaust it before the next call.
+        """Parse bytes and yield the events in order; exhaust the iterator before the next call.
 
         Raises:
-            InvalidRequest: they are no form.
+            InvalidRequest: the form is malformed.
             LimitExceeded: the form has too many parts, or one with a huge head.
         """
         if not data:
             return
-        with _told():
+        with _translated_errors():
             for event in self._parser.parse(data):
                 if isinstance(event, MultipartSegment):
                     yield self._part(event)
@@ -74,19 +74,19 @@ class MultipartReader:
                     yield Content(event)
 
     def end(self) -> None:
-        """Say that nothing follows.
+        """Signal the end of the input.
 
         Raises:
-            InvalidRequest: the closing boundary has not come; what follows it is ignored.
+            InvalidRequest: the closing boundary is missing; data after it is ignored.
         """
-        with _told():
+        with _translated_errors():
             self._parser.close()
 
     def _part(self, segment: MultipartSegment) -> Part:
         self._parts += 1
         if self._parts > _MOST_PARTS:
             raise LimitExceeded(f"The form has more than {_MOST_PARTS} parts.")
-        # The package knows no `filename*`.
+        # The package does not support `filename*`.
         value = segment.header(_DISPOSITION, "").encode("latin1").decode("utf-8", "replace")
         _, options = parse_options_header(value.strip())
         if "name" not in options:
@@ -100,7 +100,7 @@ class FormFile:
     """The `file` field of a form; its attributes are filled while `content` is read.
 
     Attributes:
-        filename: the name that the client gives.
+        filename: the client's name of the file.
         fields: the other fields.
     """
 
@@ -112,7 +112,7 @@ class FormFile:
         self.fields: dict[str, str] = {}
 
     async def content(self) -> AsyncGenerator[bytes]:
-        """The bytes of the file, in pieces.
+        """Yield the bytes of the file in chunks.
 
         Raises:
             InvalidRequest: the form is broken, or has no file or more than one.
@@ -151,10 +151,10 @@ class FormFile:
 
 
 def file_of_form(chunks: AsyncGenerator[bytes], boundary: str) -> FormFile:
-    """The file of a form whose bytes are `chunks`.
+    """Return the file of a form whose bytes are `chunks`.
 
     Raises:
-        InvalidRequest: the content type names no boundary.
+        InvalidRequest: the content type has no boundary.
     """
     if not boundary:
         raise InvalidRequest("The content type multipart/form-data names no boundary; let the client library set it.")
@@ -162,8 +162,8 @@ def file_of_form(chunks: AsyncGenerator[bytes], boundary: str) -> FormFile:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Errors of the package in words of ours."""
+def _translated_errors() -> Iterator[None]:
+    """Translate errors of the package into errors of CQOx."""
     try:
         yield
     except ParserLimitReached:

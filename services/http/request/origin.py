@@ -1,7 +1,7 @@
-"""Which web pages may change something: the `Origin` and `Sec-Fetch-Site` of a request with an unsafe method.
+"""Protection against cross-site request forgery by the `Origin` and `Sec-Fetch-Site` of unsafe requests.
 
-Browsers send a form or a plain text across sites without asking the service, and say in these headers where it comes
-from. Programs send neither. Pure: nothing here knows of requests.
+Browsers send forms and plain text across sites without a CORS preflight, and identify the source in these headers.
+Other clients send neither.
 """
 
 from dataclasses import replace
@@ -12,29 +12,29 @@ from services.config.hosts import AllowedHosts, Authority, parse_authority
 __all__ = ["SAFE_METHODS", "CrossSiteRequest", "is_cross_site"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that change nothing here."""
+"""Methods without side effects (RFC 9110, section 9.2.1)."""
 
 _DEFAULT_PORTS = {b"http": 80, b"https": 443}
 _OWN_SITES = frozenset({b"same-origin", b"none"})
 
 
 class CrossSiteRequest(InputError):
-    """A page of another site asked for something to be changed."""
+    """A page of another site sent a request with an unsafe method."""
 
 
 def is_cross_site(origin: bytes | None, site: bytes | None, host: Authority | None, allowed: AllowedHosts) -> bool:
-    """Whether a page of another origin makes the request.
+    """Return whether a page of another origin sent the request.
 
-    The scheme is not compared, because a proxy may end TLS. Nor is the host where the browser itself says that page
-    and address are of one origin, because a proxy may change it.
+    The scheme is not compared, because a proxy may terminate TLS. The host is not compared where the browser reports
+    the same origin, because a proxy may change it.
 
     Args:
-        origin: the `Origin` field, None where there is none.
-        site: the `Sec-Fetch-Site` field, None where there is none.
-        host: what the `Host` field names, None where there is none.
-        allowed: names whose pages are trusted where they are listed.
+        origin: the `Origin` field; None where it is absent.
+        site: the `Sec-Fetch-Site` field; None where it is absent.
+        host: the parsed `Host` field; None where it is absent.
+        allowed: the allow-list; pages of listed hosts are trusted.
     """
-    # Sandboxed frames and local files have no origin that could be compared.
+    # Sandboxed frames and local files have an opaque origin.
     if origin == b"null":
         return True
     if site in _OWN_SITES:
@@ -44,7 +44,7 @@ def is_cross_site(origin: bytes | None, site: bytes | None, host: Authority | No
     page = _parse_origin(origin)
     if page is None:
         return True
-    # Without a port it is the default one of the scheme that the browser used, which a proxy may not pass on.
+    # Without a port it is the default port of the browser's scheme, which a proxy may not forward.
     if host is not None and (host if host.port is not None else replace(host, port=_default(origin))) == page:
         return False
     return not allowed.lists(page)

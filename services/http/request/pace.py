@@ -1,7 +1,7 @@
-"""How fast a request's body must come: a client that stands still must not hold what others need.
+"""Enforcement of the minimum transfer rate of a request body, so that stalled clients do not hold resources.
 
-A body is judged by the time that was spent waiting for its client, so that one whose reader is slow is not blamed.
-Pure: it is handed its times.
+The rate counts only time spent waiting for the client, so that a slow reader in the service is not held against it.
+Callers pass all times; the module reads no clock.
 """
 
 from collections import deque
@@ -14,27 +14,27 @@ _SLOTS = 16
 
 
 class PaceWatch:
-    """What has come of one body, and how long its client may be waited for.
+    """The transfer rate of one body over a sliding window.
 
     Args:
         pace: the bounds.
-        now: when the body began to be read, in seconds.
+        now: the time at which reading began, in seconds.
     """
 
     def __init__(self, pace: BodyPace, now: float) -> None:
         self._pace = pace
         self._end = now + pace.most_seconds
         self._waited = 0.0
-        # Beginning and end of a slot, in seconds waited, and its bytes. Slots keep tiny pieces from being many entries.
+        # Start and end of a slot, in seconds waited, and its bytes. Slots bound the number of entries for tiny chunks.
         self._slots: deque[list[float]] = deque()
         self.window_bytes = 0.0
 
     def take(self, size_bytes: int, waited: float) -> None:
-        """Count a piece.
+        """Count a chunk.
 
         Args:
             size_bytes: its size.
-            waited: how long it was waited for, in seconds.
+            waited: time spent waiting for it, in seconds.
         """
         self._waited += waited
         last = self._slots[-1] if self._slots else None
@@ -48,11 +48,11 @@ class PaceWatch:
             self.window_bytes -= self._slots.popleft()[2]
 
     def patience(self, now: float) -> float:
-        """How long the client may be waited for from now on, in seconds; 0 or less where it had its time."""
+        """Return the seconds that the client may be waited for from now on; 0 or less where it is too slow."""
         return min(self._until_slow(), self._end - now)
 
     def is_over(self, now: float) -> bool:
-        """Whether the whole body has taken too long."""
+        """Return whether the complete body has taken too long."""
         return now >= self._end
 
     def _until_slow(self) -> float:

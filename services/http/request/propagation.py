@@ -1,4 +1,4 @@
-"""What a request says of the call that it is part of, put in force while it is handled."""
+"""Call context of a request: attempt, criticality, exchange id and idempotency key."""
 
 import re
 import secrets
@@ -22,40 +22,40 @@ __all__ = [
 ]
 
 SECOND_HAND = "X-Second-Hand"
-"""Marks an answer of an engine on what another one may know better."""
+"""Header that marks a response from an engine's record of a resource that another engine may hold."""
 
 EXCHANGE = "X-Cqox-Exchange"
-"""Names one attempt of a gateway; the engine's answer repeats it, so that no other answer passes for it."""
+"""Header with the id of one attempt of a gateway; the engine's response repeats it, which pairs the two."""
 
 RECEIVED = "X-Cqox-Received"
-"""Says on an answer to a gateway what body it is an answer to: the bytes that came, and their CRC-32."""
+"""Response header to a gateway with the size and CRC-32 of the request body that the engine received."""
 
 _OWN_KEY = "gateway-"
 _EXCHANGE = re.compile(r"[0-9a-f]{32}")
 
 
 def new_exchange() -> str:
-    """A value of `EXCHANGE` that nobody can guess. A request id would not do: clients choose it, and may repeat it."""
+    """Return a random value of `EXCHANGE`. A request id does not suffice: clients choose it, and may repeat it."""
     return secrets.token_hex(16)
 
 
 def is_exchange(value: str | None) -> bool:
-    """Whether this is a value of `EXCHANGE`, so that it may be repeated."""
+    """Return whether this is a valid value of `EXCHANGE`."""
     return value is not None and _EXCHANGE.fullmatch(value) is not None
 
 
 def own_key() -> str:
-    """An idempotency key for all attempts of a request whose client gave none."""
+    """Return an idempotency key for all attempts of a request whose client sent none."""
     return _OWN_KEY + secrets.token_hex(16)
 
 
 def is_own_key(key: str) -> bool:
-    """Whether a gateway made this key, so that it came with one body only."""
+    """Return whether a gateway generated this key, so that it is bound to one body only."""
     return key.startswith(_OWN_KEY)
 
 
 class Received:
-    """The value of `RECEIVED` for a body that comes in pieces."""
+    """The value of `RECEIVED`, computed incrementally."""
 
     __slots__ = ("_crc", "_size_bytes")
 
@@ -68,7 +68,7 @@ class Received:
         self._size_bytes += len(data)
 
     def __bool__(self) -> bool:
-        """Whether there was any."""
+        """True if the body is not empty."""
         return self._size_bytes > 0
 
     def __str__(self) -> str:
@@ -77,10 +77,10 @@ class Received:
 
 @contextmanager
 def serving(headers: Iterable[tuple[str | bytes, str | bytes]]) -> Iterator[None]:
-    """Handle a request: calls inside the block know which attempt it is to its client, and how much it matters.
+    """Set the request's attempt number and criticality for calls inside the block.
 
     Args:
-        headers: the fields of the request.
+        headers: the request header fields.
     """
     fields = list(headers)
     with serving_attempt(attempt_from_headers(fields)), criticality(criticality_from_headers(fields)):

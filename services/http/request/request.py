@@ -1,6 +1,6 @@
-"""The request's body as it arrives, in a bounded buffer: a slow reader slows the client and costs no memory.
+"""Requests with a bounded body buffer, which applies backpressure to the client.
 
-Quart's own body is an unbounded queue: a client can fill the memory as fast as its network allows.
+Quart's own body is an unbounded queue, with which a client can exhaust the memory.
 """
 
 from collections import deque
@@ -29,9 +29,9 @@ _CALL_FIELDS = frozenset(
 
 
 class IncomingBody(TrioBody):
-    """Chunks of a body, in order; iterate over it, or await it for the whole.
+    """The chunks of a body, in order; iterate over it, or await it for the complete body.
 
-    Small pieces that nobody has taken yet become one, so that a body that comes byte by byte is no million of chunks.
+    Small unread chunks are merged, so that a body that arrives byte by byte does not become millions of chunks.
     """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
@@ -46,16 +46,16 @@ class IncomingBody(TrioBody):
         self._moved = trio.Event()
 
     def has(self, size_bytes: int) -> bool:
-        """Whether so many bytes, or the last ones, are there without waiting."""
+        """Return whether a number of bytes, or the end of the body, is available without waiting."""
         return self._held >= size_bytes or self.ended
 
     @property
     def ended(self) -> bool:
-        """Whether the client has sent the whole body, or is gone."""
+        """True once the client has sent the complete body or disconnected."""
         return self._ended or self._gone
 
     async def put(self, data: bytes) -> None:
-        """Take a chunk from the connection; wait while the buffer is full."""
+        """Add a chunk from the connection; wait while the buffer is full."""
         while self._held >= _HIGH_WATER_BYTES and not self._discarding:
             await self._moved.wait()
         if data and not self._discarding:
@@ -63,49 +63,49 @@ class IncomingBody(TrioBody):
         self._move()
 
     def set_complete(self) -> None:
-        """Say that no chunk will follow."""
+        """Signal the end of the body."""
         self._ended = True
         self._move()
 
     def disconnect(self) -> None:
-        """Say that the client is gone."""
+        """Signal that the client has disconnected."""
         self._gone = True
         self._move()
 
     def set_result(self, data: bytes) -> None:
-        """Give the whole body at once."""
+        """Set the complete body at once."""
         if data:
             self._hold(data)
         self.set_complete()
 
     def clear(self) -> None:
-        """Forget the body once it was awaited."""
+        """Discard the body once it was awaited."""
         self._data = b""
 
     def discard(self) -> None:
-        """Drop what has arrived and what will, so that nobody waits for a reader that has left."""
+        """Discard buffered and further data, so that the connection does not wait for a reader that has stopped."""
         self._discarding = True
         self._chunks.clear()
         self._held = 0
         self._move()
 
     async def wait_ended(self) -> None:
-        """Return when the client has sent all, or is gone."""
+        """Wait until the client has sent the complete body or disconnected."""
         while not self.ended:
             await self._moved.wait()
 
     async def wait_for(self, size_bytes: int) -> None:
-        """Return when so many bytes can be taken, or no more will come; one task at a time.
+        """Wait until a number of bytes is buffered or the body has ended; for one task at a time.
 
         Args:
-            size_bytes: fewer than what is held before the client has to wait.
+            size_bytes: below the buffer's high-water mark.
         """
         while not self.has(size_bytes):
             self._wanted, self._filled = size_bytes, trio.Event()
             await self._filled.wait()
 
     async def wait_moved(self) -> None:
-        """Return when the client has sent something more, or is gone."""
+        """Wait until the client has sent more data or disconnected."""
         await self._moved.wait()
 
     def __aiter__(self) -> Self:
@@ -154,35 +154,35 @@ class IncomingRequest(TrioRequest):
     body_class = IncomingBody
     body: IncomingBody
     is_foreign = False
-    """Whether it is for a host that is none of ours, so that its answer says nothing of this service."""
+    """Whether its host is not allowed, so that the response must not expose anything of this service."""
     received: Received | None = None
-    """What came, once the body was read to its end."""
+    """Size and checksum of the body, once it was read completely."""
 
     @cached_property
     def request_id(self) -> str:
-        """What the client, the gateway and the engine call this request."""
+        """The id of this request at client, gateway and engine."""
         return request_id_from(self.headers.get("X-Request-Id"))
 
     @cached_property
     def exchange(self) -> str | None:
-        """What a gateway calls this exchange; None where no gateway asks, or what it says is no such name."""
+        """The gateway's exchange id; None where it is absent or malformed."""
         value = self.headers.get(EXCHANGE)
         return value if is_exchange(value) else None
 
     @property
     def call_fields(self) -> list[tuple[bytes, bytes]]:
-        """The header fields that say something of the call that the request is part of; most requests have none."""
+        """The header fields of the call context: timeout, attempt and criticality; most requests have none."""
         return [(name, value) for name, value in self.scope["headers"] if name in _CALL_FIELDS]
 
     @property
     def wants_events(self) -> bool:
-        """Whether the client would rather have Server-Sent Events than JSON."""
-        # To weigh what is accepted costs more than all policies, and hardly any client names such a type.
+        """True if the client prefers Server-Sent Events to JSON."""
+        # Content negotiation costs more than all policies, and hardly any client sends such a type.
         if "text/" not in self.headers.get("Accept", "").lower():
             return False
         return self.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream"
 
 
 def current_request() -> IncomingRequest:
-    """The request that the calling handler answers."""
+    """Return the request of the calling handler."""
     return cast("IncomingRequest", request._get_current_object())

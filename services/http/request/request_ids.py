@@ -1,4 +1,4 @@
-"""The id by which client, gateway and engine name one request."""
+"""The request id that client, gateway and engine share."""
 
 import re
 import uuid
@@ -9,5 +9,5 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def request_id_from(given: str | None) -> str:
-    """Return the client's request id where it can be used, else a new one."""
+    """Return the client's request id where it is valid, else a new one."""
     return given if given and _ACCEPTED.fullmatch(given) else uuid.uuid4().hex

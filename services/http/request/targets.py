@@ -1,4 +1,4 @@
-"""Parse method and target of a request line (RFC 9112, section 3) into what an application is given.
+"""Parsing of method and target of a request line (RFC 9112, section 3) for the ASGI scope.
 
 Pure functions: bytes in, a `Target` or an error out.
 """
@@ -20,7 +20,7 @@ class InvalidTarget(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a request line asks for.
+    """A parsed request target.
 
     Attributes:
         path: the path as the client sent it, still percent-encoded; it begins with a slash.
@@ -34,7 +34,7 @@ class Target:
 
 
 def why_unsupported(method: bytes) -> str:
-    """Return why no path takes this method, empty where one may.
+    """Return why a method is not supported; empty where it may be.
 
     Methods are case-sensitive (RFC 9110, section 9.1); the framework would route `get` as GET.
     """
@@ -77,8 +77,7 @@ def parse_target(method: str, target: bytes) -> Target:
 
 
 def _checked(path: bytes) -> bytes:
-    # Clients resolve these before they send a request, and a service that is asked through another one must read the
-    # same path as that.
+    # Clients resolve dot segments before sending, and services behind a proxy must parse the same path as the proxy.
     if b"/." in path and not {b".", b".."}.isdisjoint(path.split(b"/")):
         raise InvalidTarget("The path of the request has a segment '.' or '..'; send the path that it means.")
     return path

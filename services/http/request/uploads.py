@@ -1,7 +1,6 @@
-"""A file that a client sends, streamed to the disk with bounds; nothing of it is left behind when it fails.
+"""Receiving an uploaded file: streamed to disk within bounds, and removed on failure.
 
-What lives here: receiving. What the bytes mean is for the engine's workers; the name that the client gives is only a
-name and never a path.
+The engine's workers parse the content. The client's file name is a label and never used as a path.
 """
 
 import hashlib
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["FORM_BYTES", "Upload", "receive_upload"]
 
 FORM_BYTES = 2**20
-"""How much larger than the file in it a form may be."""
+"""The most bytes that a form may have in addition to its file."""
 
 _WRITE_BYTES = 2**20
 _DIGEST_BYTES = 16
@@ -37,14 +36,14 @@ _threads = trio.CapacityLimiter(8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A file that has arrived whole.
+    """A completely received file.
 
     Attributes:
-        path: where it is; removed when the `receive_upload` block ends, unless it was moved away.
-        name: what the client calls it, without folders; `upload` where it gives no name.
+        path: its path; removed at the end of the `receive_upload` block, unless it was moved.
+        name: the client's file name without folders; `upload` where there is none.
         size_bytes: its size.
         digest: BLAKE2b of its bytes, 16 bytes in hexadecimal.
-        fields: what came with it, from the query and from other fields of the form.
+        fields: the query parameters and other fields of the form.
     """
 
     path: Path
@@ -65,21 +64,21 @@ async def receive_upload(
 ) -> AsyncIterator[Upload]:
     """Receive the file of a request: the `file` field of a multipart form, or else the raw body named by `?name=`.
 
-    A cancellation, such as that of a client that goes away, removes what has been written.
+    Cancellation, such as by a client's disconnect, removes the partial file.
 
     Args:
         request: the request.
-        directory: an existing directory to write into, on the file system where the file is to stay.
+        directory: an existing directory to write into, on the file system of the final file.
         max_bytes: the largest file that is accepted.
         pace: how slowly it may come.
-        reserve_bytes: space that is left free on the disk of the directory; it may be filled if absent.
+        reserve_bytes: space to leave free on the directory's disk; None to allow filling it.
 
     Raises:
         InvalidRequest: there is no file, or more than one, or the form is broken.
         LimitExceeded: the file is larger.
-        RequestTimeout: it came too slowly (werkzeug's, 408).
-        StorageFull: the disk is full, or would lose its reserve.
-        StoreUnavailable: it takes no writes or is gone.
+        RequestTimeout: it arrived too slowly (werkzeug's, 408).
+        StorageFull: the disk is full, or its reserve would be used.
+        StoreUnavailable: the disk is read-only or missing.
     """
     fields = _query_of(request)
     name = fields.pop("name", "")
@@ -141,7 +140,7 @@ async def _write(
 def _room(directory: Path, reserve_bytes: int | None) -> Callable[[], None]:
     if reserve_bytes is None:
         return lambda: None
-    # As in `_on_disk`.
+    # Imported here for the reason in `_on_disk`.
     from cqox.storage import check_room
 
     return partial(check_room, directory, reserve_bytes)
@@ -152,7 +151,7 @@ def _on_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # The gateway needs a bound of this module and no store.
+        # Imported here, because the gateway uses a constant of this module and needs no store.
         from cqox.storage import unavailable
 
         raise unavailable(error) from error

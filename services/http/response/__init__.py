@@ -1,1 +1,1 @@
-"""What answers carry: problems, headers and checksums."""
+"""Problems, headers and checksums of responses."""

@@ -1,11 +1,11 @@
-"""Checksums of what an engine answers to a gateway, so that nothing of another answer passes for a part of it.
+"""Checksums of an engine's responses to a gateway, which detect data of another response.
 
-A whole body has one in the head, the CRC-32 of the exchange, of the `Content-Digest` and of the body: 25 times as fast
-as SHA-256 where a processor has no instruction for that, and the digest itself is for the client at the far end.
+A complete body has one in the headers: the CRC-32 of the exchange id, the `Content-Digest` and the body. It is 25 times
+as fast as SHA-256 on a processor without SHA instructions; the digest itself is for the client.
 
-A stream has none in its head, since it is not whole when the head is sent. So each event begins with a comment line
-that holds the CRC-32 of the exchange, of the event's position in the stream and of its bytes; a last comment says that
-the stream is whole. A gateway hands on an event once it has checked it, without that line.
+A stream is not complete when its headers are sent. So each event begins with a comment line that holds the CRC-32 of
+the exchange id, the event's position in the stream and its bytes; a final comment marks the end of the stream. A
+gateway verifies each event and forwards it without that line.
 """
 
 import re
@@ -15,10 +15,10 @@ from collections.abc import AsyncGenerator
 __all__ = ["CHECKSUM", "EACH_EVENT", "BodyChecksum", "CheckedEvents", "EventMismatch", "with_checks"]
 
 CHECKSUM = "X-Cqox-Checksum"
-"""On an answer to a gateway: `EACH_EVENT`, or the checksum of the body."""
+"""Response header to a gateway: `EACH_EVENT`, or the checksum of the body."""
 
 EACH_EVENT = "each-event"
-"""The value of `CHECKSUM` for a stream of events that have a checksum each."""
+"""The value of `CHECKSUM` for a stream with a checksum for each event."""
 
 _CRC = re.compile("[0-9a-f]{8}")
 _BLOCK_END = b"\n\n"
@@ -27,11 +27,11 @@ _MAX_EVENT_BYTES = 64 * 2**20
 
 
 class BodyChecksum:
-    """The value of `CHECKSUM` for a body that is taken piece by piece.
+    """The value of `CHECKSUM` for a body, computed incrementally.
 
     Args:
-        exchange: what the gateway calls the exchange.
-        content_digest: the `Content-Digest` of the same answer, empty where there is none.
+        exchange: the gateway's exchange id.
+        content_digest: the `Content-Digest` of the response; empty where there is none.
     """
 
     __slots__ = ("_crc",)
@@ -41,11 +41,11 @@ class BodyChecksum:
 
     @staticmethod
     def is_one(value: str) -> bool:
-        """Whether this is the checksum of a body."""
+        """Return whether the value is the checksum of a body."""
         return _CRC.fullmatch(value) is not None
 
     def take(self, data: bytes) -> None:
-        """Add a piece."""
+        """Add a chunk."""
         self._crc = zlib.crc32(data, self._crc)
 
     def __str__(self) -> str:
@@ -53,15 +53,15 @@ class BodyChecksum:
 
 
 class EventMismatch(Exception):
-    """An event is not the next one of this exchange, or the stream ended before its last one."""
+    """An event is not the next one of this exchange, or the stream ended early."""
 
 
 async def with_checks(events: AsyncGenerator[bytes], exchange: str) -> AsyncGenerator[bytes]:
-    """The events of a stream, each with its checksum, and a mark of the end.
+    """Yield the events of a stream, each with its checksum, and a mark of the end.
 
     Args:
-        events: whole events, each ended by an empty line.
-        exchange: what the gateway calls the exchange.
+        events: complete events, each terminated by an empty line.
+        exchange: the gateway's exchange id.
     """
     number = 0
     try:
@@ -74,10 +74,10 @@ async def with_checks(events: AsyncGenerator[bytes], exchange: str) -> AsyncGene
 
 
 class CheckedEvents:
-    """The receiving side of `with_checks`: takes pieces of any size and gives whole events.
+    """The receiving side of `with_checks`: verifies chunks of any size and returns complete events.
 
     Args:
-        exchange: what the request called the exchange.
+        exchange: the request's exchange id.
     """
 
     __slots__ = ("_exchange", "_number", "_pending", "_searched", "is_whole")
@@ -90,10 +90,10 @@ class CheckedEvents:
         self._searched = 0
 
     def take(self, data: bytes) -> bytes:
-        """The events that are complete with this piece, without their checksums; empty where none is.
+        """Add a chunk; return the verified events that it completes, without their checksums.
 
         Raises:
-            EventMismatch: an event is of another stream, out of its order, or was changed; or it is too large.
+            EventMismatch: an event belongs to another stream, is out of order, was changed or is too large.
         """
         self._pending += data
         passed = bytearray()
@@ -108,10 +108,10 @@ class CheckedEvents:
         return bytes(passed)
 
     def finish(self) -> None:
-        """Check that the stream was whole.
+        """Check that the stream was complete.
 
         Raises:
-            EventMismatch: it ended before its mark of the end.
+            EventMismatch: the stream ended before its end mark.
         """
         if not self.is_whole or self._pending:
             raise EventMismatch("its stream of events ended before the last one")

@@ -1,4 +1,4 @@
-"""What every answer carries whatever made it, and the one log line that every request leaves."""
+"""Common response headers, and the access log."""
 
 import re
 from typing import TYPE_CHECKING
@@ -29,18 +29,18 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Nothing that the API answers needs to load anything, an SVG that somebody opens as a page included.
+    # No response needs to load anything, including an SVG that is opened as a page.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    # What is not of one client alone says so itself.
+    # The default; responses that may be shared or cached set their own.
     "Cache-Control": "no-store",
 }
 _HEADERS_OF_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
-    """Put the ids of request and trace and the security headers on an answer; a header that is there already stays.
+    """Add request id, trace id and security headers to a response, without replacing existing security headers.
 
-    A gateway compares what it called the exchange, what it sent, and the checksum of a body that is whole.
+    For a gateway also add the exchange id, the checksum of the received body, and the checksum of a complete response.
     """
     headers = response.headers
     if request.exchange is not None:
@@ -70,22 +70,22 @@ def _add_checks(exchange: str, method: str, response: "ResponseTypes") -> None:
 
 
 def _security_headers(*, secure: bool) -> dict[str, str]:
-    # A browser must not keep to TLS a host that serves without it, and ignores the header there.
+    # Strict-Transport-Security is only for TLS: without it, browsers ignore the header.
     return _HEADERS | _HEADERS_OF_TLS if secure else _HEADERS
 
 
 def log_access(request: "IncomingRequest", status: int | None, complete: bool, size_bytes: int, seconds: float) -> None:
-    """Log one request with its query, if it has one; probes only at the debug level.
+    """Log one request with its query; probes only at the debug level.
 
     Args:
         request: the request.
-        status: the status sent, None where the client had gone before there was one.
-        complete: whether the whole body was handed to the connection.
-        size_bytes: how much of the body was.
-        seconds: from the request's head to the end of its answer.
+        status: the status sent; None where the client disconnected before the response.
+        complete: whether the complete body was passed to the connection.
+        size_bytes: number of body bytes passed.
+        seconds: from the request's head to the end of its response.
     """
     log = _log.debug if request.path.startswith(PROBES) else _log.info
-    # The path is decoded, and a blank in it is not the one before the status.
+    # Encode spaces of the decoded path, so that they cannot be read as the separator before the status.
     path = request.path.replace(" ", "%20")
     query = _shown_query(request.scope["query_string"])
     log(
@@ -100,9 +100,9 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
 
 
 def _shown_query(query: bytes) -> str:
-    """Return the query in the form in which the log finds the names of secrets and masks what they stand for.
+    """Return the query in the form in which the log recognizes names of secrets and masks their values.
 
-    That is with its question mark and with decoded names. Values stay encoded: a blank would end a secret.
+    It has a question mark and decoded names. Values stay encoded, because a space would end a masked value.
     """
     pairs = query.decode("ascii", "backslashreplace").split("&") if query else ()
     named = (f"{unquote_plus(name)}{sign}{value}" for name, sign, value in (pair.partition("=") for pair in pairs))
@@ -112,12 +112,12 @@ def _shown_query(query: bytes) -> str:
 def headers_of_refusal(
     request_id: str, size_bytes: int, head: bytes = b"", *, secure: bool = False
 ) -> list[tuple[bytes, bytes]]:
-    """The headers of the problem that answers what is no request; the connection ends with it.
+    """Return the headers of a problem that rejects a malformed request; the connection is closed after it.
 
     Args:
-        request_id: what the log calls it.
+        request_id: its request id in the log.
         size_bytes: the length of the problem.
-        head: what there is of the request's, in which a gateway may have named the exchange.
+        head: the available part of the request's head, which may hold a gateway's exchange id.
         secure: whether the connection is encrypted.
     """
     named = _EXCHANGE_FIELD.search(head)
@@ -128,20 +128,20 @@ def headers_of_refusal(
         "Connection": "close",
         "X-Request-Id": request_id,
     }
-    # Where the body of a request could not be read, that request is being answered, and has a trace.
+    # Where only the body is malformed, the request is being handled and has a trace.
     trace = {_TRACE_HEADERS[name]: value for name, value in trace_members().items()}
     fields = own | exchange | trace | _security_headers(secure=secure)
     return [(name.lower().encode(), value.encode()) for name, value in fields.items()]
 
 
 def log_refusal(what: str, status: int, detail: str, *, request_id: str, client: tuple[str, int] | None) -> None:
-    """Log what was answered without ever having become a request.
+    """Log the rejection of a malformed request.
 
     Args:
-        what: method and path, as far as they could be read.
+        what: method and path, as far as they could be parsed.
         status: the status sent.
-        detail: what was wrong.
-        request_id: what the answer calls it.
+        detail: the reason.
+        request_id: the request id in the response.
         client: address and port of the client.
     """
     _log.info(f"{what} {status}", request_id=request_id, client=client[0] if client else None, detail=detail)

@@ -1,7 +1,7 @@
-"""Exceptions as RFC 9457 problem details. The one module that knows HTTP statuses.
+"""Translation of exceptions to RFC 9457 problem details, with their HTTP statuses.
 
-A client's mistake is a 4xx that says what to change. What is not in the table is a bug of ours: a 500 whose body names
-the request id and whose traceback is in the log, once.
+A client error is a 4xx that says what to change. An exception that is not in the table is a bug: a 500 whose body has
+the request id and whose traceback is logged once.
 """
 
 import json
@@ -51,20 +51,20 @@ from services.http.request.origin import CrossSiteRequest
 if TYPE_CHECKING:
     from services.http.request.request import IncomingRequest
 
-__all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "refused", "the_one_to_answer"]
+__all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "refused", "select_error"]
 
 _log = structlog.stdlib.get_logger("cqox.http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of problem.
+    """A kind of problem.
 
     Attributes:
-        type: what programs tell problems apart by, RFC 9457's `type`.
+        type: its identifier, RFC 9457's `type`.
         status: the HTTP status.
-        title: the kind in words.
-        retry_after: seconds to suggest where the error itself knows none; None where trying again does not help.
+        title: a short description.
+        retry_after: default seconds of `Retry-After`, where the error has none; None where a retry does not help.
     """
 
     type: str
@@ -109,24 +109,24 @@ _INTERNAL = Kind(type="internal-error", status=500, title="Something went wrong 
 
 
 def kinds() -> tuple[Kind, ...]:
-    """Every kind of problem that CQOx raises on purpose, by rising status, and the one it does not."""
+    """Return every kind of problem, by ascending status, including the internal error."""
     return tuple(sorted({*_KINDS.values(), _INTERNAL}, key=lambda kind: (kind.status, kind.type)))
 
 
 def kind_of(error: BaseException) -> Kind:
-    """The kind of problem that an exception is; that of its nearest ancestor in the table."""
+    """Return the kind of problem of an exception: that of its nearest ancestor in the table."""
     return next((_KINDS[ancestor] for ancestor in type(error).__mro__ if ancestor in _KINDS), _INTERNAL)
 
 
-def the_one_to_answer(error: BaseException) -> Exception:
-    """The exception that decides the answer; a group is answered by the gravest of its leaves.
+def select_error(error: BaseException) -> Exception:
+    """Select the exception that determines the response; of a group, the most severe of its leaves.
 
     Raises:
-        BaseException: the cancellation within `error`, which always wins: whoever cancels no longer waits for an
-            answer. What else is in the group is logged.
+        BaseException: a cancellation in `error`, which takes precedence, because the canceller no longer waits for a
+            response. The rest of the group is logged.
     """
     if isinstance(error, BaseExceptionGroup):
-        # The condition is asked of groups as well as of leaves.
+        # `split` calls the condition for groups as well as for leaves.
         cancelled, rest = error.split(lambda one: not isinstance(one, Exception | BaseExceptionGroup))
         if cancelled is not None:
             if rest is not None:
@@ -139,19 +139,19 @@ def the_one_to_answer(error: BaseException) -> Exception:
 
 
 def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str] = ()) -> TrioResponse:
-    """The response to a request that ended in `error`; the log is written here where it is our fault.
+    """Return the problem response of a request that failed with `error`, and log server errors.
 
     Args:
         request: the request.
-        error: what it ended in.
-        routes: paths that exist, for the answer to a path that does not.
+        error: the exception.
+        routes: existing paths, for the response to an unknown path.
     """
     if isinstance(error, ClientDisconnectedError):
         raise error
     if isinstance(error, HTTPException):
         return _of_werkzeug(request, error, routes)
     kind = kind_of(error)
-    detail, fields = _told(error, kind, request.request_id)
+    detail, fields = _detail_of(error, kind, request.request_id)
     if kind.status >= _SERVER_ERROR:
         current_span().error(error)
     if kind is _INTERNAL:
@@ -166,26 +166,26 @@ def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str
 
 
 def describe(error: Exception, *, instance: str, request_id: str) -> dict[str, object]:
-    """The members of the problem that an exception is, for answers that hold a problem and are none.
+    """Return the members of an exception's problem, for responses and events that contain one.
 
     Args:
-        error: what happened; the log is the caller's.
-        instance: the path of what it happened to.
-        request_id: what the log calls it.
+        error: the exception; logging it is up to the caller.
+        instance: path of the resource.
+        request_id: the request id in the log.
     """
     kind = kind_of(error)
-    detail, fields = _told(error, kind, request_id)
+    detail, fields = _detail_of(error, kind, request_id)
     return _members(kind, detail, fields, instance=instance, request_id=request_id)
 
 
 def refused(status: int, detail: str, *, instance: str, request_id: str) -> bytes:
-    """The body of the problem that a request is which never became one, because it is no HTTP that can be read.
+    """Return the problem body that rejects a malformed HTTP request.
 
     Args:
         status: the HTTP status.
-        detail: what is wrong with it.
-        instance: the path, as far as one could be read.
-        request_id: what the log calls it.
+        detail: the reason.
+        instance: the path, as far as it could be parsed.
+        request_id: the request id in the log.
     """
     members = _members(_of_status(HTTPStatus(status)), detail, {}, instance=instance, request_id=request_id)
     return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
@@ -196,7 +196,7 @@ def _of_status(status: HTTPStatus) -> Kind:
     return Kind(type=slug, status=status, title=status.phrase)
 
 
-def _told(error: Exception, kind: Kind, request_id: str) -> tuple[str, dict[str, object]]:
+def _detail_of(error: Exception, kind: Kind, request_id: str) -> tuple[str, dict[str, object]]:
     if isinstance(error, InputError):
         return error.detail, {"field": error.field or None, "choices": list(error.choices) or None}
     if kind is _INTERNAL:

@@ -1,4 +1,4 @@
-"""The app that gateway and engine are instances of: Quart-Trio with our connection, problems, resources and tasks."""
+"""The app class of gateway and engine: Quart-Trio with its own connections, problems, resources and tasks."""
 
 import json
 import math
@@ -30,10 +30,10 @@ from services.http.server.telemetry import telemetry_of
 __all__ = ["App", "Resource", "WarmUp"]
 
 type Resource = Callable[[], AbstractAsyncContextManager[object]]
-"""Opens something that the app needs, and closes it at the end."""
+"""Returns a context manager that is open while the app serves."""
 
 type WarmUp = Callable[[], Awaitable[None]]
-"""Makes something ready; the app listens meanwhile and says that it is starting."""
+"""Prepares the app before it is ready; meanwhile it listens and reports that it is starting."""
 
 
 _CONVERTER = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
@@ -45,14 +45,14 @@ class App(QuartTrio):
     Attributes:
         title: `Gateway` or `Engine`, as log lines name it.
         settings: the settings in force.
-        lifecycle: where the process stands.
-        in_flight: the requests being answered.
-        resources: opened in this order before the first request and closed in the opposite one after the last. They
-            must open quickly: the process listens but answers nothing meanwhile.
-        warm_ups: run one after another once the app answers; it is ready when the last has ended.
-        telemetry: traces and measures of the process; begun by whoever serves the app, or with it.
-        clients_are_gateways: whether one address may hold any number of connections, being a gateway's.
-        tasks: the group of tasks that outlive requests; open while the app serves. One that fails ends the process.
+        lifecycle: the stage of the process.
+        in_flight: the requests in flight.
+        resources: opened in this order before the first request and closed in reverse order after the last. They must
+            open quickly: meanwhile the process listens but answers no requests.
+        warm_ups: run sequentially once the app answers; it is ready when the last has finished.
+        telemetry: traces and metrics of the process; started by the server of the app, or with the app.
+        clients_are_gateways: whether one address may hold any number of connections, because it is a gateway's.
+        tasks: the group of tasks that outlive requests; open while the app serves. A failing task ends the process.
     """
 
     asgi_http_class = Connection
@@ -64,11 +64,11 @@ class App(QuartTrio):
 
     def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
         super().__init__(import_name, static_folder=None)
-        # Quart's limits are wholes that know no progress; ours are in `bodies` and `uploads`.
+        # Quart's timeouts ignore progress; the limits are in `bodies` and `uploads`.
         self.config.update(
             MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None, PROPAGATE_EXCEPTIONS=False
         )
-        # A path with a slash too many is no path of ours: werkzeug would answer it with a page that redirects.
+        # A path with a double slash is unknown: werkzeug would answer it with a redirect page.
         self.url_map.merge_slashes = False
         self.json = _FiniteJson(self)
         self.title = title
@@ -85,23 +85,23 @@ class App(QuartTrio):
             yield begun
 
     def resource(self, opened: Resource) -> Resource:
-        """Register what `opened` returns, a context manager, to be open while the app serves; a decorator."""
+        """Register a function whose context manager is open while the app serves; a decorator."""
         self.resources.append(opened)
         return opened
 
     def warm_up(self, warm: WarmUp) -> WarmUp:
-        """Register a coroutine function that has to end before the app is ready; a decorator."""
+        """Register a coroutine function that has to finish before the app is ready; a decorator."""
         self.warm_ups.append(warm)
         return warm
 
     def refusal(self, request: IncomingRequest) -> TrioResponse:
-        """The answer to a request that was cut at the end of the grace."""
+        """Return the response to a request that was cancelled at the end of the grace period."""
         return problems.answer(request, Draining(f"the {self.title.lower()}"))
 
     async def handle_request(self, request: Request) -> ResponseTypes:
-        """Answer a request that is for this service and comes from none but its own pages; refuse any other.
+        """Handle a request, or reject it where its host or origin is not allowed.
 
-        Here and not in a hook, since it comes before every route, those that do not exist included.
+        Here and not in a hook, so that it also runs for unknown paths.
         """
         incoming = cast("IncomingRequest", request)
         refused = self._guard.refusal(incoming)
@@ -112,27 +112,27 @@ class App(QuartTrio):
     async def handle_user_exception(
         self, ctx: AppContext, error: Exception | BaseExceptionGroup[BaseException]
     ) -> HTTPException | TrioResponse:
-        """Answer an exception of a handler with a problem; a cancellation within it goes on its way."""
+        """Answer an exception of a handler with a problem; re-raise a cancellation in it."""
         routes = {_CONVERTER.sub(r"{\1}", rule.rule) for rule in self.url_map.iter_rules()}
-        return problems.answer(_incoming(ctx), problems.the_one_to_answer(error), routes=routes)
+        return problems.answer(_incoming(ctx), problems.select_error(error), routes=routes)
 
     async def handle_exception(self, ctx: AppContext, error: Exception) -> ResponseTypes:
-        """Answer an exception that came from outside of a handler, such as a failing hook."""
-        return problems.answer(_incoming(ctx), problems.the_one_to_answer(error))
+        """Answer an exception from outside of a handler, such as a failing hook, with a problem."""
+        return problems.answer(_incoming(ctx), problems.select_error(error))
 
     def before_serving(self, func: object) -> NoReturn:
-        """Refused: Quart's hooks run unsupervised and in a scope that may be cancelled; see `resource`."""
+        """Raise TypeError: Quart's hooks run unsupervised and in a scope that may be cancelled; see `resource`."""
         raise TypeError("register a resource with App.resource, or a warm-up with App.warm_up")
 
     while_serving = after_serving = before_serving
 
     def add_background_task(self, func: object, *args: object, **kwargs: object) -> NoReturn:
-        """Refused: see `tasks`."""
+        """Raise TypeError; see `tasks`."""
         raise TypeError("start the task in App.tasks")
 
 
 class _FiniteJson(DefaultJSONProvider):
-    """JSON as the contract promises it: UTF-8 as it is, and null where a float is not finite."""
+    """JSON of the contract: unescaped UTF-8, and null for floats that are not finite."""
 
     ensure_ascii = False
     sort_keys = False

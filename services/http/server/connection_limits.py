@@ -1,10 +1,10 @@
-"""Bound how many connections a process holds, and choose which one gives way to a new one.
+"""Connection limits of a process, and the choice of the connection to evict for a new one.
 
-A connection *stands still* while it waits for the first byte of a request and none has arrived, or while its client
-sends or takes fewer than 1 KiB a second. Only such a connection gives way: first of the address that opens a new one,
-then of any, the oldest first. Where there is none, the address that holds more than half of all connections gives one
-up sooner; and event streams, which their clients can continue, give way beyond half of all connections. What waits for
-an answer stays.
+A connection is *stalled* while it waits for the first byte of a request and none has arrived, or while its client sends
+or receives fewer than 1 KiB a second. Only stalled connections are evicted: first of the address that opens a new one,
+then of any, the oldest first. Where there is none, an address with more than half of all connections loses one after a
+shorter stall, and event streams, which clients can resume, are evicted if they are more than half of all connections.
+Connections that wait for a response are kept.
 """
 
 import resource
@@ -18,7 +18,7 @@ import trio
 __all__ = ["Activity", "ConnectionLimits", "Place", "descriptor_bound"]
 
 PROBE_PLACES = 8
-"""Connections beyond the bound that may ask for health and nothing else."""
+"""Connections beyond the limit that may request only the health paths."""
 
 _RESERVED_DESCRIPTORS = 32
 _DESCRIPTORS_PER_CONNECTION = 2
@@ -30,18 +30,18 @@ _MOST_LOOKED_AT = 2048
 
 
 class Activity(Enum):
-    """What a connection waits for."""
+    """The state of a connection by what it waits for."""
 
     IDLE = auto()
     """The first byte of a request."""
     TRANSFERRING = auto()
-    """The rest of a request, or its client to take an answer."""
+    """The rest of a request, or its client to receive a response."""
     ANSWERING = auto()
     """The application."""
 
 
 def descriptor_bound() -> int:
-    """Return how many connections the soft limit of descriptors allows: each may take one more for its answer."""
+    """Return the number of connections that the soft limit of descriptors allows; each may need one more."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         soft = 2**20
@@ -53,15 +53,15 @@ def _nothing_unread() -> bool:
 
 
 class Place:
-    """The place of one connection among all of a process.
+    """The slot of one connection within the limits of the process.
 
     Attributes:
         client: the client's address.
-        scope: cancelled where the connection is evicted.
-        evicted: whether it has given way to another one.
-        has_unread: whether bytes of the client have arrived and wait to be read; not asked of one that sends no more.
-        probes_only: whether it is beyond the bound, so that it may ask for health alone.
-        streams_events: whether its answer is an event stream.
+        scope: cancelled when the connection is evicted.
+        evicted: whether it was evicted.
+        has_unread: returns whether received bytes of the client are unread.
+        probes_only: whether it is beyond the limit, and may request only the health paths.
+        streams_events: whether its response is an event stream.
     """
 
     __slots__ = (
@@ -86,7 +86,7 @@ class Place:
         self.has_unread = has_unread
         self._idle = False
         self._transfers = 0
-        # A transfer that keeps its pace has paid for the time until now; this lags behind for one that does not.
+        # A transfer above the minimum rate has paid for the time until now; for a slower one this lags behind.
         self._paid_until = self._left_at = trio.current_time()
         self.scope = trio.CancelScope()
         self.evicted = False
@@ -95,14 +95,14 @@ class Place:
 
     @property
     def activity(self) -> Activity:
-        """What the connection waits for now."""
+        """The current activity."""
         if self._idle:
             return Activity.IDLE
         return Activity.TRANSFERRING if self._transfers else Activity.ANSWERING
 
     @contextmanager
     def idle(self) -> Iterator[None]:
-        """Wait for the first byte of a request within the block."""
+        """Mark the connection idle within the block, which waits for the first byte of a request."""
         self._idle = True
         self.streams_events = False
         self._limits.touch(self)
@@ -114,9 +114,9 @@ class Place:
 
     @contextmanager
     def transferring(self) -> Iterator[None]:
-        """Wait for bytes of a request, or for the client to take an answer, within the block; several may overlap."""
+        """Mark the connection as transferring within the block; several blocks may overlap."""
         if not self._transfers:
-            # What the service took in between is not the client's time.
+            # The time that the service took in between does not count against the client.
             self._paid_until += trio.current_time() - self._left_at
         self._transfers += 1
         try:
@@ -126,18 +126,18 @@ class Place:
             self._left_at = trio.current_time()
 
     def moved(self, size_bytes: int) -> None:
-        """Record bytes that came from the client or that it has taken."""
+        """Record bytes received from or sent to the client."""
         self._paid_until = min(trio.current_time(), self._paid_until + size_bytes / _BYTES_PER_SECOND)
 
-    def stands_still(self, now: float, seconds: float = _STALL_SECONDS) -> bool:
-        """Return whether the connection waits for its client, and has done so long enough to give way.
+    def is_stalled(self, now: float, seconds: float = _STALL_SECONDS) -> bool:
+        """Return whether the connection has waited for its client long enough to be evicted.
 
         Args:
             now: Trio's clock.
-            seconds: how far a transfer may be behind its pace.
+            seconds: the longest time that a transfer may lag behind the minimum rate.
         """
         if self._idle:
-            # A request that waits for this process to read it has been sent: its client would see it cut.
+            # Unread bytes are a request that was sent: its client would see it aborted.
             return not self.has_unread()
         return self._transfers > 0 and now - self._paid_until >= seconds
 
@@ -146,18 +146,18 @@ class ConnectionLimits:
     """The connections of one process.
 
     Args:
-        most: how many there may be; None for as many as descriptors allow.
-        most_per_client: beyond how many of one address the oldest one that stands still gives way; 0 for no bound.
+        most: the most connections; None for as many as descriptors allow.
+        most_per_client: connections of one address beyond which its oldest stalled one is evicted; 0 for no limit.
 
     Attributes:
-        evicted: how many connections have given way so far.
-        refused: how many were closed unanswered, because every other one was at work.
+        evicted: number of connections evicted so far.
+        refused: number of connections closed without a response, because all others were active.
     """
 
     def __init__(self, *, most: int | None = None, most_per_client: int = 0) -> None:
         self._most = descriptor_bound() if most is None else min(most, descriptor_bound())
         self._most_per_client = most_per_client
-        # Each from the one that has been busy or idle for longest to the one that was opened or became idle last.
+        # In order of the last time that the connection was opened or became idle, oldest first.
         self._places: OrderedDict[Place, None] = OrderedDict()
         self._of_client: dict[str, OrderedDict[Place, None]] = {}
         self._probes: OrderedDict[Place, None] = OrderedDict()
@@ -169,15 +169,15 @@ class ConnectionLimits:
 
     @property
     def most(self) -> int:
-        """How many connections there may be."""
+        """The most connections."""
         return self._most
 
     def admit(self, client: str, *, has_unread: Callable[[], bool] = _nothing_unread) -> Place | None:
-        """Take a place for a new connection; None where it has to be closed. Give it back with `leave`.
+        """Return a slot for a new connection, or None where it has to be closed. Release it with `leave`.
 
         Args:
             client: the client's address.
-            has_unread: whether bytes of the client have arrived and wait to be read.
+            has_unread: returns whether received bytes of the client are unread.
         """
         own = self._of_client.get(client, OrderedDict())
         if self._most_per_client and len(own) >= self._most_per_client:
@@ -203,7 +203,7 @@ class ConnectionLimits:
 
     def _admit_probe(self, client: str, has_unread: Callable[[], bool]) -> Place | None:
         if len(self._probes) >= PROBE_PLACES:
-            # A probe sends its request at once: the first one that has not done so gives way, however short it waited.
+            # A probe sends its request at once: evict the first one that has not, however short it has waited.
             waiting = [place for place in self._probes if place.activity is not Activity.ANSWERING]
             late = next((place for place in waiting if not place.has_unread()), next(iter(waiting), None))
             if late is None:
@@ -215,7 +215,7 @@ class ConnectionLimits:
         return place
 
     def leave(self, place: Place) -> None:
-        """Give a place back; a second time changes nothing."""
+        """Release a slot; idempotent."""
         if place.probes_only:
             self._probes.pop(place, None)
             return
@@ -227,7 +227,7 @@ class ConnectionLimits:
             del self._of_client[place.client]
 
     def touch(self, place: Place) -> None:
-        """Record that the connection of this place began to be idle last."""
+        """Record that the connection of this slot became idle now."""
         if place in self._places:
             self._places.move_to_end(place)
             self._of_client[place.client].move_to_end(place)
@@ -237,7 +237,7 @@ class ConnectionLimits:
         for number, place in enumerate(places):
             if number == _MOST_LOOKED_AT:
                 return False
-            if place.stands_still(now, seconds):
+            if place.is_stalled(now, seconds):
                 self._evict(place)
                 return True
         return False
@@ -245,6 +245,6 @@ class ConnectionLimits:
     def _evict(self, place: Place) -> None:
         place.evicted = True
         place.scope.cancel("another connection needs its place")
-        # Its descriptor goes once its task has run.
+        # Its descriptor is closed once its task has run.
         self.leave(place)
         self.evicted += 1

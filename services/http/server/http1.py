@@ -1,10 +1,11 @@
-"""Serve one connection of HTTP/1.1: its requests one after another, each answered by an ASGI application.
+"""An HTTP/1.1 connection: requests are served sequentially, each by an ASGI application.
 
-One task reads and writes, and the application's calls of `receive` and `send` are the only others, so that nothing is
-queued and no reader outlives a request. Whatever happens here ends this connection and no other.
+Only one task and the application's calls of `receive` and `send` read and write, so that nothing is queued and no
+reader outlives a request. A failure closes only this connection.
 
-Why not Hypercorn's own class: its close runs into a send of another task and ends the server, it answers pipelined
-bytes after `Connection: close` instead of the request before them, and it keeps a connection that its client has left.
+It replaces Hypercorn's class, whose close can conflict with a send of another task and end the server, which answers
+pipelined bytes after `Connection: close` instead of the request before them, and which keeps connections that their
+clients have left.
 """
 
 import math
@@ -33,13 +34,13 @@ __all__ = ["HELD", "NO_BODY", "Application", "Http1Connection", "Stream"]
 _log = structlog.stdlib.get_logger("cqox.connections")
 
 HELD = "cqox.held"
-"""A member of `http.response.start`: the head may wait for the first bytes of the body, which follow at once."""
+"""Member of `http.response.start`: the head may be sent with the first bytes of the body, which follow at once."""
 
 NO_BODY = "cqox.no_body"
-"""An extension of the scope of a request that has no body."""
+"""Extension of the scope of a request without a body."""
 
 HEAD_SECONDS = 15.0
-"""How long a client may take to send the rest of a head after its first byte."""
+"""Timeout from the first byte of a head to its end."""
 
 _READ_BYTES = 2**16
 _HEAD_BYTES = 2**14
@@ -64,16 +65,16 @@ type Application = Callable[
 
 
 class Http1Connection:
-    """The server's side of one connection.
+    """The server side of one connection.
 
     Args:
-        app: answers each request.
+        app: the ASGI application.
         stream: the connection; closed by its owner.
-        scope: members that the scopes of all its requests share.
-        headers: fields that every answer gets.
-        place: its place among the connections of the process.
-        keep_alive_seconds: how long it may be idle.
-        closing: whether the server accepts no more requests.
+        scope: members shared by the scopes of all its requests.
+        headers: returns fields that are added to every response.
+        place: its slot in the connection limits.
+        keep_alive_seconds: keep-alive timeout.
+        closing: returns whether the server has stopped accepting requests.
     """
 
     def __init__(
@@ -112,13 +113,13 @@ class Http1Connection:
         self._bodiless = False
 
     async def serve(self) -> None:
-        """Answer requests until either side ends the connection; nothing more may be sent then."""
+        """Serve requests until either side closes the connection; nothing may be sent after that."""
         while await self._serve_one():
             self._new_request()
         await self._linger()
 
     def close_if_idle(self) -> None:
-        """End the connection unless it has a request to answer."""
+        """Close the connection unless a request is in flight."""
         if self._idle is not None:
             self._idle.cancel("the server accepts no more requests")
 
@@ -134,7 +135,7 @@ class Http1Connection:
         self._request = request
         try:
             await self._app(self._scope_of(request, target), self._receive, self._send)
-        except Exception:  # noqa: BLE001 - the root of one request: the next one on this connection would be confused
+        except Exception:  # noqa: BLE001 - the root of one request: the connection cannot be reused after a failure
             if not self._over:
                 _log.exception("the application failed")
             await self._refuse(500, "The service failed; its log has the cause under this request id.")
@@ -170,20 +171,20 @@ class Http1Connection:
                     self._idle.deadline = trio.current_time() + HEAD_SECONDS
                 self._head = (self._head + data)[:_KEPT_HEAD_BYTES]
                 self._http.receive_data(data)
-        # Either it was idle for too long, or the server is closing.
+        # The keep-alive timeout has passed, or the server is closing.
         self._idle = None
         if self._head and not self._closing():
             raise RefusedRequest(408, f"The head of the request did not arrive within {HEAD_SECONDS:g} s.")
         return None
 
     async def _first_bytes(self) -> bytes | None:
-        """Read what begins the next request; the connection is idle until it is there, and not a moment longer.
+        """Read the first bytes of the next request; the connection is idle exactly until they arrive.
 
-        Bytes that are taken from a socket pass a checkpoint on their way here, at which an idle connection gives way.
+        Bytes read from a socket pass a checkpoint first, at which an idle connection may be evicted.
         """
         with self._place.idle():
             if isinstance(self._stream, trio.SSLStream):
-                # What was decrypted ahead is no longer in the socket.
+                # Bytes that TLS has decrypted already are no longer in the socket.
                 return await self._read()
             with suppress(OSError, trio.ClosedResourceError):
                 await trio.lowlevel.wait_readable(self._socket)
@@ -214,7 +215,7 @@ class Http1Connection:
         return cast("HTTPScope", scope)
 
     async def _receive(self) -> ASGIReceiveEvent:
-        """Return the next piece of the body, then, once it has ended, wait for the client to leave."""
+        """Return the next chunk of the body; after its end, wait for the client to disconnect."""
         if not self._over:
             try:
                 if self._http.their_state is h11.SEND_BODY:
@@ -249,7 +250,7 @@ class Http1Connection:
             elif not await self._more_body():
                 return None
         else:
-            # Thousands of small pieces may be at hand: others have their turn between two messages.
+            # Thousands of small chunks may be buffered: yield to other tasks between messages.
             await trio.lowlevel.checkpoint()
         return {"type": "http.request", "body": b"".join(pieces), "more_body": True}
 
@@ -269,7 +270,7 @@ class Http1Connection:
             )
 
     async def _read(self) -> bytes | None:
-        """Read from the client: empty at the end of what it sends, None where the connection is broken."""
+        """Read from the client; return empty bytes at the end of its input, None for a broken connection."""
         try:
             data = bytes(await self._stream.receive_some(_READ_BYTES))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -279,10 +280,10 @@ class Http1Connection:
         return data
 
     async def _watch(self) -> None:
-        """Return once the client has left; keep what it sends meanwhile for the next request, within a bound."""
+        """Wait until the client disconnects; buffer received bytes for the next request within a bound."""
         ahead = len(self._http.trailing_data[0])
         while True:
-            # After 'Connection: close' nothing that follows is a request (RFC 9112, section 9.6).
+            # Bytes after 'Connection: close' are not a request (RFC 9112, section 9.6).
             last = self._http.their_state is h11.MUST_CLOSE
             while ahead > (_DISCARDED_BYTES if last else _PIPELINED_BYTES):
                 if _hung_up(self._socket):
@@ -303,10 +304,10 @@ class Http1Connection:
                 self._http.receive_data(data)
 
     async def _half_closed(self) -> None:
-        """Return once a client that has closed its side has left altogether.
+        """Wait until a client that has closed its side has disconnected completely.
 
-        It may still read, or may have left: the kernel tells these apart only once something is sent. So interim
-        answers are sent, and a reset is the end. Once the answer has begun, a pause in it is.
+        A half-closed client may still read; the kernel detects that it has left only when data is sent. So interim
+        responses are sent until a reset. Once the response has begun, a pause in it counts as a disconnect.
         """
         since, pause, look = trio.current_time(), 0.0, _FIRST_LOOK_SECONDS
         while not self._is_reset():
@@ -339,9 +340,9 @@ class Http1Connection:
         return (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
 
     async def _send(self, message: ASGISendEvent) -> None:
-        """Send a part of the answer; nothing, where the connection is over."""
+        """Send a part of the response; do nothing where the connection is closed."""
         if self._over:
-            # An endless answer must notice that it is cancelled.
+            # A checkpoint, so that an endless response can be cancelled.
             await trio.lowlevel.checkpoint()
             return
         try:
@@ -350,7 +351,7 @@ class Http1Connection:
             elif message["type"] == "http.response.body":
                 await self._go_on(bytes(message.get("body", b"")), more=message.get("more_body", False))
         except h11.LocalProtocolError as error:
-            # What the application sends is no answer: a header that HTTP does not allow, or a body of another length.
+            # The application sends an invalid response: a header that HTTP does not allow, or a body of another length.
             _log.error("an answer cannot be sent: %s", error)
             await self._refuse(500, "The service failed; its log has the cause under this request id.")
 
@@ -393,11 +394,11 @@ class Http1Connection:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
             finally:
-                # A part of it may have gone: what follows would be taken for the rest.
+                # Part of it may have been sent: the client would read further bytes as the rest.
                 self._over = self._over or not sent
 
     async def _refuse(self, status: int, detail: str) -> None:
-        """Answer by a problem, where no answer has begun, and end the connection."""
+        """Send a problem, unless a response has begun, and close the connection."""
         if self._over or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self._over = self._unread = True
             return
@@ -423,7 +424,7 @@ class Http1Connection:
         return b"".join(b"\n%s: %s\n" % field for field in self._request.headers)
 
     def _say_refused(self, status: int, detail: str) -> tuple[str, str]:
-        """Log the refusal, or leave that to the handler whose request it is; its request id and path."""
+        """Log the rejection unless the request's handler does; return its request id and path."""
         if self._request is not None:
             given = next((value for name, value in self._request.headers if name == b"x-request-id"), b"")
             request_id = str(self._facts.setdefault("request_id", request_id_from(given.decode("latin1"))))
@@ -436,7 +437,7 @@ class Http1Connection:
         return request_id, read.path
 
     async def _linger(self) -> None:
-        """Close our side first and take in what is on its way: a socket closed with unread bytes resets the answer."""
+        """Shut down the sending side and drain the input: closing a socket with unread bytes resets the response."""
         if isinstance(self._stream, trio.SSLStream):
             return
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):

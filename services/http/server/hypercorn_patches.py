@@ -1,8 +1,8 @@
-"""The seam to Hypercorn: what serves a connection of its Trio worker, replaced by our own.
+"""Replacement of the class that serves connections in Hypercorn's Trio worker.
 
-Relied upon, and held by tests: `hypercorn.trio.run.TCPServer` is looked up when a server starts, is called with the
-application, configuration, context, lifespan state and stream, and is awaited; `context.terminated` is an event, set
-when no more connections are accepted.
+It relies on private behaviour of Hypercorn, which tests verify: `hypercorn.trio.run.TCPServer` is looked up when a
+server starts, called with application, configuration, context, lifespan state and stream, and awaited;
+`context.terminated` is an event, set when no more connections are accepted.
 """
 
 import time
@@ -45,17 +45,17 @@ class _Context(Protocol):
 
 
 def serve_connections(limits: ConnectionLimits) -> None:
-    """Have Hypercorn's Trio worker serve connections by `Http1Connection`, in this process and from now on.
+    """Make Hypercorn's Trio worker serve connections with `Http1Connection` in this process from now on.
 
     Args:
-        limits: the connections that the process may hold.
+        limits: the connection limits of the process.
     """
-    # Hypercorn has no hook for what serves a connection.
+    # Hypercorn has no hook for this.
     hypercorn.trio.run.TCPServer = partial(_Connection, _Connections(limits))  # type: ignore[assignment, attr-defined]
 
 
 class _Connections:
-    """The connections of a process, and what went wrong in them."""
+    """The open connections of a process, and the log of their failures."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
@@ -64,14 +64,14 @@ class _Connections:
         self._unlogged = 0
 
     def open_of(self, context: _Context) -> set[Http1Connection]:
-        """Return the open connections of one server; the idle ones end when it accepts no more."""
+        """Return the open connections of one server; idle ones are closed when it stops accepting."""
         if context not in self._open:
             self._open[context] = opened = set[Http1Connection]()
             context.terminated = _Terminated(context.terminated, opened)
         return self._open[context]
 
     def failed(self, error: BaseException) -> None:
-        """Count an exception that a connection has contained, and log it now and then."""
+        """Count an exception of a connection, and log it at a limited rate."""
         metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "failed"})
         self._unlogged += 1
         if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
@@ -80,7 +80,7 @@ class _Connections:
 
 
 class _Terminated:
-    """The event that a server accepts no more, which also ends its idle connections."""
+    """A wrapper of the event that a server stops accepting, which also closes its idle connections."""
 
     def __init__(self, event: _Event, opened: set[Http1Connection]) -> None:
         self.clear, self.wait, self.is_set = event.clear, event.wait, event.is_set
@@ -94,7 +94,7 @@ class _Terminated:
 
 
 class _Connection:
-    """What Hypercorn makes of an accepted connection, and awaits. No exception leaves it but a cancellation."""
+    """The awaitable that Hypercorn creates for an accepted connection. It raises no exception except cancellation."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class _Connection:
                 await self._serve()
             finally:
                 await trio.aclose_forcefully(self._stream)
-        except* Exception as errors:  # noqa: BLE001 - the root of one connection: beyond it the server would end
+        except* Exception as errors:  # noqa: BLE001 - the root of one connection: an exception would end the server
             self._connections.failed(errors)
 
     async def _serve(self) -> None:
@@ -148,7 +148,7 @@ class _Connection:
                 metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "evicted"})
 
     async def _is_ready(self, secured: bool) -> bool:
-        """Agree upon TLS where the connection has it; whether HTTP/1.1 can be spoken."""
+        """Perform the TLS handshake if there is TLS; return whether HTTP/1.1 can be served."""
         if not isinstance(self._stream, trio.SSLStream):
             return True
         try:

@@ -1,6 +1,6 @@
-"""Where a process stands between its start and its end, and which requests are in flight.
+"""The lifecycle stage of the process, and the requests in flight.
 
-What lives here: the facts. Who acts on them is elsewhere: `serving` drains, `health` reports, `connection` counts.
+It holds only state: `serving` drains, `health` reports, `request_task` counts.
 """
 
 import itertools
@@ -15,7 +15,7 @@ __all__ = ["InFlight", "Lifecycle", "Stage", "Ticket"]
 
 
 class Stage(StrEnum):
-    """What the process is doing; the readiness probe shows the word."""
+    """The stage of the process, as the readiness probe reports it."""
 
     STARTING = "starting"
     READY = "ready"
@@ -23,13 +23,13 @@ class Stage(StrEnum):
 
 
 class Lifecycle:
-    """The stages of one process, in order; none comes back.
+    """The stages of a process, each of which is entered once and in order.
 
     Attributes:
-        draining: set once the process has been told to end.
-        drained: set once no request is in flight any more, or the rest was cut.
-        failed: set once a task of the app broke and the process cannot go on; `failure` says how.
-        failure: what broke, None so far.
+        draining: set once the process has received a stop signal.
+        drained: set once no request is in flight any more, or the rest was cancelled.
+        failed: set once a task of the app has failed, so that the process must end.
+        failure: the exception of that task; None so far.
     """
 
     def __init__(self) -> None:
@@ -42,22 +42,22 @@ class Lifecycle:
 
     @property
     def stage(self) -> Stage:
-        """The stage now."""
+        """The current stage."""
         if self.draining.is_set():
             return Stage.DRAINING
         return Stage.READY if self._warm else Stage.STARTING
 
     @property
     def uptime(self) -> float:
-        """Seconds since the process began to start."""
+        """Seconds since the start of the process."""
         return time.monotonic() - self._since
 
     def warmed(self) -> None:
-        """Say that everything that answers a request is up."""
+        """Mark the process ready."""
         self._warm = True
 
     def fail(self, error: BaseException) -> None:
-        """Say that the process cannot go on; the first failure is kept."""
+        """Mark the process failed; the first failure is kept."""
         if self.failure is None:
             self.failure = error
         self.failed.set()
@@ -67,9 +67,9 @@ class Ticket:
     """One request in flight.
 
     Attributes:
-        scope: cancelled when the grace of a drain is over.
+        scope: cancelled at the end of a drain's grace period.
         what: method and path, for the log.
-        background: whether nobody waits for it on a connection of its own; others may be listening to it.
+        background: whether it is a background job, without a connection of its own; clients may follow its events.
     """
 
     __slots__ = ("background", "scope", "what")
@@ -81,7 +81,7 @@ class Ticket:
 
 
 class InFlight:
-    """The requests that have arrived and whose answers have not been sent in full."""
+    """The requests whose responses are not completely sent."""
 
     def __init__(self) -> None:
         self._tickets: dict[int, Ticket] = {}
@@ -95,7 +95,7 @@ class InFlight:
 
     @contextmanager
     def admit(self, what: str, *, background: bool = False) -> Iterator[Ticket]:
-        """Count one request, or one piece of work in the background, for as long as the block runs."""
+        """Count one request or background job while the block runs."""
         number, ticket = next(self._numbers), Ticket(what, background=background)
         if not self._tickets:
             self._idle = trio.Event()
@@ -108,16 +108,16 @@ class InFlight:
                 self._idle.set()
 
     async def wait_idle(self) -> None:
-        """Return when no request is in flight; a cancellation changes nothing."""
+        """Wait until no request is in flight."""
         while self._tickets:
             await self._idle.wait()
 
     def cut_background(self) -> tuple[str, ...]:
-        """Cancel what runs in the background, and say what it was; its listeners can then be told of its end."""
+        """Cancel background jobs, so that their listeners receive the final event; return their names."""
         return self._cut([ticket for ticket in self._tickets.values() if ticket.background])
 
     def cut_all(self) -> tuple[str, ...]:
-        """Cancel what is in flight, and say what it was."""
+        """Cancel all requests in flight; return their names."""
         return self._cut(list(self._tickets.values()))
 
     def _cut(self, left: list[Ticket]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""One HTTP request as Quart answers it, and the life of the app around all of them.
+"""The ASGI handling of one HTTP request by Quart, and the lifespan of the app.
 
-Why Quart-Trio's own classes do not do, each measured:
-- The request body is an unbounded queue, and an answer that comes before the body has been read is lost in a reset.
-- The app's background tasks hold the shutdown for five seconds, and closing hooks run inside the scope that ends them.
+It replaces Quart-Trio's own classes for measured defects:
+- The request body is an unbounded queue, and a response before the end of the body is lost in a reset.
+- Background tasks delay the shutdown by five seconds, and closing hooks run inside the scope that is cancelled.
 """
 
 import time
@@ -48,20 +48,20 @@ _REST_OF_BODY_SECONDS = 0.05
 
 
 class Connection(TrioASGIHTTPConnection):
-    """Serves one request; a client that leaves cancels the handler at once."""
+    """The handling of one request; a client's disconnect cancels the handler at once."""
 
     app: "App"
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Run the request through the app and send the answer."""
+        """Handle the request with the app and send the response."""
         request = cast("IncomingRequest", self._create_request_from_scope(send))
-        # Shared with the connection, which may have to refuse the rest of the body.
+        # Shared with the connection, which may have to reject the rest of the body.
         request.request_id = str(self._facts.setdefault("request_id", request.request_id))
         if NO_BODY in self.scope["extensions"]:
             request.body.set_complete()
-        # One task answers all requests of a connection: what a handler has bound ends with its request.
+        # One task serves all requests of a connection: clear the context variables of the previous request.
         clear_contextvars()
-        # For every line that is written while it is answered, whatever writes it.
+        # Bound to every log line during the request.
         with bound_contextvars(request_id=request.request_id), Exchange(request) as exchange:
             async with open_task_group("request") as group:
                 group.start_soon(self._receive, group, request, receive, name="request body")
@@ -99,7 +99,7 @@ class Connection(TrioASGIHTTPConnection):
             status = cast("int | None", self._facts.get("refused", reply.status))
             exchange.answered(status, complete=reply.complete, size_bytes=reply.size_bytes)
             log_access(request, status, reply.complete, reply.size_bytes, time.perf_counter() - began)
-        # Without the last message Hypercorn closes the connection, so that a cut body cannot pass for a whole one.
+        # Without the final message the connection is closed, so that a truncated body cannot be read as complete.
         if reply.complete:
             await self._linger(request)
             await reply.end()
@@ -107,7 +107,7 @@ class Connection(TrioASGIHTTPConnection):
     async def _linger(self, request: IncomingRequest) -> None:
         if request.body.ended:
             return
-        # Closing a socket with unread data resets it, and the client would lose the answer.
+        # Closing a socket with unread data resets it, and the client would lose the response.
         with trio.move_on_after(_LINGER_SECONDS):
             while not request.body.ended and not self.app.lifecycle.draining.is_set():
                 with trio.move_on_after(_LINGER_PAUSE_SECONDS) as pause:
@@ -117,7 +117,7 @@ class Connection(TrioASGIHTTPConnection):
 
 
 class _Reply:
-    """The answer to one request, and how much of it has been handed to Hypercorn."""
+    """The response to one request, and the number of bytes sent."""
 
     __slots__ = ("_draining", "_send", "complete", "size_bytes", "status")
 
@@ -151,7 +151,7 @@ class _Reply:
                         await self._body(data)
         except ClientDisconnectedError:
             return
-        except Exception as error:  # noqa: BLE001 - the status is sent: all that is left is to cut the connection
+        except Exception as error:  # noqa: BLE001 - the status is sent: only the connection can be closed
             why = str(error) if isinstance(error, CqoxError) else repr(error)
             _log.error("response cut", request_id=request.request_id, path=request.path, error=why)
             return
@@ -175,7 +175,7 @@ class _Reply:
 
 
 class Lifespan:
-    """Opens what the app needs, keeps its background tasks, and closes all in the opposite order."""
+    """The lifespan of the app: opens its resources, runs its background tasks, and closes all in reverse order."""
 
     def __init__(self, app: "App", scope: LifespanScope) -> None:
         self.app = app
@@ -192,13 +192,13 @@ class Lifespan:
                     for opened in self.app.resources:
                         await stack.enter_async_context(opened())
                 except Exception as error:
-                    # Taken before the groups of other resources wrap it.
+                    # Read before the task groups of other resources wrap it.
                     cause = error
                     raise
                 started = True
                 await send({"type": "lifespan.startup.complete"})
                 await self._run_tasks(receive)
-        except* Exception as errors:  # noqa: BLE001 - the root of every task that a resource has of its own
+        except* Exception as errors:  # noqa: BLE001 - the root of the tasks of every resource
             if started:
                 self.app.lifecycle.fail(errors)
                 _log.exception("a resource of the app failed")
@@ -223,7 +223,7 @@ class Lifespan:
                     await app.lifecycle.drained.wait()
                 group.cancel_scope.cancel()
         except* Exception as errors:  # noqa: BLE001 - the root of every task that outlives a request
-            # The app has lost its tasks: whoever serves it is told and ends the process.
+            # The app has lost its tasks: report the failure to the server, which ends the process.
             app.lifecycle.fail(errors)
             _log.exception("a task of the app failed")
             await self._wait_end(receive)

@@ -1,8 +1,9 @@
-"""Serving an app from its first connection to its drain.
+"""Serving of an app from the first connection to the end of its drain.
 
-The order of a drain, each step logged once it is true: the signal; 'not ready' while load balancers look away; the
-listening sockets closed; the requests in flight finished, or cut at the end of the grace; the app closed. The bounds
-nest: grace, then Hypercorn's own grace, then a hard stop that needs no cooperation from the event loop.
+The order of a drain, each step logged once it is done: the signal; 'not ready' while load balancers stop sending; the
+listening sockets closed; the requests in flight finished, or cancelled at the end of the grace period; the app closed.
+The bounds nest: grace period, then Hypercorn's own grace period, then a hard stop that needs no cooperation from the
+event loop.
 """
 
 import logging
@@ -30,13 +31,13 @@ from services.http.observability.logs import flush_logs
 from services.http.server.app import App
 from services.http.server.connection_limits import ConnectionLimits
 from services.http.server.hypercorn_patches import serve_connections
-from services.http.server.sockets import listen, sever, url_of
+from services.http.server.sockets import listen, reset_connections, url_of
 from services.http.server.telemetry import begin_telemetry
 
 __all__ = ["KEEP_ALIVE_SECONDS", "raise_descriptor_limit", "serve"]
 
 KEEP_ALIVE_SECONDS = 65.0
-"""How long an idle connection is kept; clients of ours keep theirs for less."""
+"""Keep-alive timeout; the gateway's client uses a shorter one."""
 
 _SERVER_EXTRA_SECONDS = 2.0
 _SEVER_EXTRA_SECONDS = 0.5
@@ -57,22 +58,22 @@ def serve(
     drain_delay: float = 0.0,
     notes: Sequence[str] = (),
 ) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once.
+    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
 
     Args:
-        app: what to serve; its `title` is the name in the log lines.
-        host: where to listen, unless `sockets` are given.
-        port: where to listen, unless `sockets` are given; 0 takes a free one.
+        app: the app; its `title` is the name in the log lines.
+        host: host to listen on, unless `sockets` are given.
+        port: port to listen on, unless `sockets` are given; 0 chooses a free one.
         sockets: listening sockets, which are owned and closed here.
-        drain_seconds: how long requests in flight may take to finish once the sockets are closed.
+        drain_seconds: grace period of requests in flight once the sockets are closed.
         drain_delay: seconds between the signal and the closing of the sockets.
-        notes: what to log at the start.
+        notes: sentences to log at the start.
 
     Returns:
-        The exit status: 0 where nothing was cut, 1 where a request was or where the app failed.
+        The exit status: 0 where all requests finished, 1 where one was cancelled or the app failed.
 
     Raises:
-        AddressUnusable: nothing can listen there.
+        AddressUnusable: the service cannot listen on the address.
     """
     raise_descriptor_limit()
     settings = app.settings
@@ -83,7 +84,7 @@ def serve(
     server = _Server(app, owned, drain_seconds=drain_seconds, drain_delay=drain_delay)
     for note in notes:
         structlog.stdlib.get_logger("cqox.serving").warning(note)
-    # Around the loop, whose first tasks begin before the app does and whose last ones end after it.
+    # Around the event loop, whose first tasks start before the app and whose last ones end after it.
     app.telemetry = begin_telemetry(app.title, settings)
     app.telemetry.until_stopped(metrics.watch(metric_definitions.CONNECTIONS, lambda: [(len(limits), {})]))
     try:
@@ -107,8 +108,8 @@ class _Config(Config):
         return Sockets([], self._listening, [])
 
 
-class _OneLine(logging.Filter):
-    """Tells now and then, without a traceback, that connections have to wait: Trio tries again ten times a second."""
+class _AcceptErrorFilter(logging.Filter):
+    """A log filter that reports failing accepts at a limited rate: Trio retries them ten times a second."""
 
     _told_at = -math.inf
 
@@ -124,12 +125,12 @@ class _OneLine(logging.Filter):
         return True
 
 
-logging.getLogger("trio.serve_listeners").addFilter(_OneLine())
+logging.getLogger("trio.serve_listeners").addFilter(_AcceptErrorFilter())
 
 
 def raise_descriptor_limit() -> None:
     """Raise the soft limit of descriptors to the hard one."""
-    # Every connection takes a descriptor, and the soft limit is often the 1,024 of programs that use select().
+    # Every connection needs a descriptor, and the soft limit is often 1,024, for programs that use select().
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with suppress(ValueError, OSError):
@@ -184,7 +185,7 @@ class _Server:
     async def _drain(self) -> None:
         await trio.sleep(self._drain_delay)
         self._stop.set()
-        # Hypercorn closes them and tells nobody.
+        # Hypercorn closes the sockets without an event.
         while any(one.fileno() != -1 for one in self._sockets):  # noqa: ASYNC110
             await trio.sleep(_POLL_SECONDS)
         self._say("Stopped accepting new requests")
@@ -200,17 +201,17 @@ class _Server:
             self._say("%s after %g s: %s", cut, self._drain_seconds, ", ".join(left))
         self._say("Shutting down gracefully...")
         self._app.lifecycle.drained.set()
-        # By now Hypercorn has cancelled what it can; what still has a connection is held by a peer that does not read.
+        # Hypercorn has cancelled all that it can; remaining connections are held by peers that do not read.
         await trio.sleep(_SERVER_EXTRA_SECONDS + _SEVER_EXTRA_SECONDS)
-        sever(self._ports)
+        reset_connections(self._ports)
 
     def _end_at_once(self, name: str) -> NoReturn:
         self._say("Received signal %s again, ending at once: %s cut", name, self._in_flight())
         _exit()
 
     def _arm(self, seconds: float) -> None:
-        # A thread, because a peer that stops reading holds Hypercorn in a shielded send, and a handler may hold the
-        # loop: neither can be cancelled.
+        # A thread, because a peer that stops reading blocks Hypercorn in a shielded send, and a handler may block the
+        # event loop: neither can be cancelled.
         timer = threading.Timer(seconds, self._stop_hard)
         timer.daemon = True
         timer.start()

@@ -1,5 +1,4 @@
-"""Listening sockets. They are opened before anything heavy is imported, so that a client that comes early waits in the
-kernel's queue and is not refused."""
+"""Listening sockets, opened before slow imports, so that early clients wait in the accept queue and are not refused."""
 
 import errno
 import os
@@ -10,20 +9,20 @@ from contextlib import suppress
 
 from cqox.errors import CqoxError
 
-__all__ = ["AddressUnusable", "has_unread", "listen", "sever", "url_of"]
+__all__ = ["AddressUnusable", "has_unread", "listen", "reset_connections", "url_of"]
 
 _BACKLOG = 1024
 _STALLED_PEER_MILLISECONDS = 60_000
-# Only Linux says so of a peer that will send no more.
+# Only Linux reports that a peer has shut down its sending side.
 _PEER_HAS_ENDED = getattr(select, "POLLRDHUP", 0)
 
 
 class AddressUnusable(CqoxError):
-    """Nothing can listen there.
+    """The service cannot listen on the address.
 
     Attributes:
-        host: the host that was asked for.
-        port: the port that was asked for.
+        host: the requested host.
+        port: the requested port.
         in_use: whether another process has the port.
     """
 
@@ -41,14 +40,14 @@ class AddressUnusable(CqoxError):
 
 
 def listen(host: str, port: int) -> tuple[socket.socket, ...]:
-    """Sockets that listen on every address of a host, all on one port.
+    """Open sockets that listen on every address of a host, all on one port.
 
     Args:
         host: a name or an address.
-        port: 0 takes a free one.
+        port: 0 chooses a free one.
 
     Raises:
-        AddressUnusable: the port is taken, or the host is no address of this machine.
+        AddressUnusable: the port is in use, or the host is no address of this machine.
     """
     opened: list[socket.socket] = []
     try:
@@ -63,14 +62,14 @@ def listen(host: str, port: int) -> tuple[socket.socket, ...]:
 
 
 def url_of(listening: socket.socket) -> str:
-    """The address of a listening socket as a URL that a client on this machine can use."""
+    """Return the URL of a listening socket for clients on this machine."""
     host, port = listening.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def has_unread(descriptor: int) -> bool:
-    """Return whether bytes have arrived at a socket, and its peer may send more; False where it is closed."""
+    """Return whether a socket has unread bytes and its peer may send more; False where it is closed."""
     if descriptor < 0:
         return False
     poll = select.poll()
@@ -78,11 +77,11 @@ def has_unread(descriptor: int) -> bool:
     return [event for _, event in poll.poll(0)] == [select.POLLIN]
 
 
-def sever(ports: Collection[int]) -> None:
-    """Cut every connection of this process that came in on one of these ports, whoever holds it.
+def reset_connections(ports: Collection[int]) -> None:
+    """Shut down every connection of this process that was accepted on one of these ports.
 
-    What waits for such a connection in this process fails at once, even inside a shielded scope. Does nothing where the
-    system has no /dev/fd.
+    Tasks that wait for such a connection fail at once, even inside a shielded scope. It does nothing on a system
+    without /dev/fd.
     """
     try:
         descriptors = [int(name) for name in os.listdir("/dev/fd")]
@@ -111,8 +110,8 @@ def _listen(family: int, address: tuple[object, ...]) -> socket.socket:
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Inherited by connections: a peer that takes nothing for so long is cut by the kernel, since Hypercorn
-            # waits for it without a bound.
+            # Inherited by connections: the kernel closes the connection of a peer that acknowledges nothing for so
+            # long, for which Hypercorn would wait without a timeout.
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_PEER_MILLISECONDS)
         one.bind(address)
         one.listen(_BACKLOG)

@@ -1,4 +1,4 @@
-"""How a service starts: settings, then its sockets, and only then everything that takes long to import."""
+"""Start of a service: settings, then listening sockets, and only then the imports that take long."""
 
 import gc
 import os
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
 __all__ = ["asgi_app", "become_private", "run_service"]
 
 _PRIVATE_UMASK = 0o077
-"""What a service makes, its workers included, is for its own user alone."""
+"""Files that a service and its workers create are accessible only to its user."""
 
 _USAGE = 2
 
 
 def become_private() -> None:
-    """Keep from other users what this process creates, and from other processes of its user what it holds."""
+    """Restrict created files to this user, and prevent other processes of the user from reading this one's memory."""
     os.umask(_PRIVATE_UMASK)
-    # The environment holds passwords, and the workers that read files of strangers run as the same user.
+    # The environment holds passwords, and workers that parse untrusted files run as the same user.
     refuse_dumps()
 
 
 def run_service(
     service: Literal["gateway", "engine"], arguments: Sequence[str], load: "Callable[[], Callable[[Settings], App]]"
 ) -> int:
-    """Run a service from its start to the end of its drain.
+    """Run a service from start to the end of its drain.
 
     Args:
-        service: which one.
-        arguments: the command line, without the program.
-        load: imports the app's module and returns what makes the app; that raises `SettingsError` for a setting that
-            only the service itself can judge.
+        service: the service.
+        arguments: the command line without the program.
+        load: imports the app's module and returns the app factory; the factory raises `SettingsError` for a setting
+            that only the service can validate.
 
     Returns:
-        The exit status: 0 after a clean drain, 1 where something was cut or the service could not start, 2 where the
-        command line or the environment is wrong.
+        The exit status: 0 after a clean drain, 1 where requests were cancelled or the service could not start, 2 for an
+        invalid command line or environment.
     """
     become_private()
     try:
@@ -66,12 +66,12 @@ def run_service(
         return _USAGE
     settings = loaded.settings
     port = settings.gateway_port if service == "gateway" else settings.engine_port
-    # Nothing is in flight until the loop runs and receives these signals itself. A process that sees the port open may
-    # send one at once.
+    # No request is in flight until the event loop runs and handles these signals itself. A supervisor may send one as
+    # soon as the port is open.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end_early)
     try:
-        # From here on clients wait in the kernel's queue instead of being refused.
+        # From here on clients wait in the kernel's accept queue instead of being refused.
         sockets = listen(settings.host, port)
     except AddressUnusable as error:
         hint = f"Choose another with --{service}-port or CQOX_{service.upper()}_PORT." if error.in_use else ""
@@ -93,7 +93,7 @@ def run_service(
         drain_delay=settings.drain_delay,
         notes=loaded.notes,
     )
-    # The interpreter's last look for garbage takes half a second, and the process is over.
+    # Skip the garbage collection at interpreter exit, which takes half a second.
     gc.freeze()
     return status
 
@@ -105,9 +105,9 @@ def _end_early(number: int, frame: object) -> NoReturn:
 def asgi_app(
     service: Literal["gateway", "engine"], create: "Callable[[Settings], App]"
 ) -> "Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]":
-    """The service for a server other than ours, such as the `hypercorn` command with one Trio worker.
+    """Return the service as an ASGI app for another server, such as the `hypercorn` command with one Trio worker.
 
-    It is made at the first call, from the environment alone: importing the module that holds it has no effect.
+    It is created at the first call from the environment alone, so that importing its module has no side effects.
     """
 
     @cache
@@ -139,7 +139,7 @@ def asgi_app(
         except SettingsError as error:
             if scope["type"] != "lifespan":
                 raise
-            # Any other failure would have the server go on without the app.
+            # After any other failure the server would run without the app.
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return

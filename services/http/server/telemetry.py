@@ -1,4 +1,4 @@
-"""Telemetry of a service from its start to its end, and what is measured by the clock meanwhile."""
+"""Telemetry of a service over its lifetime, with periodic measurements."""
 
 import time
 from collections.abc import AsyncIterator
@@ -23,19 +23,19 @@ _LAG_EVERY_SECONDS = 0.5
 
 
 def begin_telemetry(title: str, settings: Settings) -> Telemetry:
-    """Telemetry of a service by its title, begun as its settings and the environment ask."""
+    """Start the telemetry of a service as configured by its settings and the environment."""
     link_traces(settings.trace_url)
     return start(title.lower(), version=version("cqox"), task_ratio=settings.trace_tasks)
 
 
 @asynccontextmanager
 async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
-    """Telemetry while the app serves: begun here, and ended within its bound, unless whoever serves the app does so."""
+    """Run telemetry while the app serves; start and stop it here unless the server of the app does."""
     owned = app.telemetry is None
     begun = app.telemetry = app.telemetry or begin_telemetry(app.title, app.settings)
     draining = _Draining(app)
     end_active = metrics.watch(metric_definitions.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])
-    # Nobody can scrape a process whose sockets are closed: how long its drain took is told in its last words.
+    # A process with closed sockets cannot be scraped: the last export carries the duration of its drain.
     begun.until_stopped(metrics.watch(metric_definitions.DRAIN_SECONDS, lambda: [(draining.seconds, {})]))
     try:
         async with open_task_group("telemetry", detached=True) as group:

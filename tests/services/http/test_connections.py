@@ -1,4 +1,4 @@
-"""Connections as clients and the kernel leave them: half open, half closed, or with what is no HTTP."""
+"""Half-open and half-closed connections, and connections with malformed HTTP."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.http.server.serving import _OneLine
+from services.http.server.serving import _AcceptErrorFilter
 from tests.services.conftest import PATIENCE_SECONDS
 
 APP = str(Path(__file__).parent / "served_app.py")
@@ -57,7 +57,7 @@ def test_a_client_that_closes_its_side_after_its_request_gets_the_answer(start, 
         connection.sendall(f"GET /slow/{seconds} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
         connection.shutdown(socket.SHUT_WR)
         answer = rest_of(connection)
-    # Interim answers come before it: by them a client that has left is told from one that still reads.
+    # Interim responses come before it: they distinguish a client that has left from one that still reads.
     last = answer[answer.rindex(b"HTTP/1.1 ") :]
     assert last.startswith(b"HTTP/1.1 200")
     assert last.rstrip().endswith(b'{"answer":"slow"}')
@@ -163,7 +163,7 @@ def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(start):
 
 
 def test_no_more_descriptors_is_one_line_without_a_traceback_now_and_then():
-    one_line = _OneLine()
+    one_line = _AcceptErrorFilter()
 
     def accepted() -> logging.LogRecord | None:
         try:

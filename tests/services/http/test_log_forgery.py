@@ -1,4 +1,4 @@
-"""What a stranger sends, logged by a process that really runs: one line, no escape code, no secret, and no waiting."""
+"""Hostile input in the log of a real process: one line each, without escape codes or secrets, and without blocking."""
 
 import json
 import os
@@ -29,7 +29,7 @@ UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Logged:
-    """The app as a process whose output is read, or not."""
+    """The app as a process with output that is read or not."""
 
     def __init__(self, format: str) -> None:
         self.format = format
@@ -92,7 +92,7 @@ def is_record(line: str) -> bool:
 
 
 def spelled(line: str) -> str:
-    """All that a reader of the JSON line gets to see."""
+    """Return the visible text of a JSON line."""
     return "\n".join(str(value) for value in json.loads(line).values())
 
 
@@ -119,7 +119,7 @@ def test_a_500_a_path_and_a_field_neither_forge_lines_nor_steer_a_terminal_nor_s
     assert not UNSAFE.search(shown)
 
 
-def test_while_nobody_reads_its_output_a_service_answers_and_says_afterwards_what_is_lost(service: Logged) -> None:
+def test_with_unread_output_a_service_answers_and_later_logs_the_number_of_lost_entries(service: Logged) -> None:
     assert service.ask("/api/health") == 200
     # Far beyond what a pipe and the queue hold.
     for _ in range(6):
@@ -140,7 +140,7 @@ def test_while_nobody_reads_its_output_a_service_answers_and_says_afterwards_wha
     assert "[Gateway] Shutting down gracefully..." in text
 
 
-def test_a_service_that_nobody_reads_ends_in_time(service: Logged) -> None:
+def test_a_service_with_unread_output_ends_in_time(service: Logged) -> None:
     assert service.ask("/flood/5000", seconds=60.0) == 200
     began = time.monotonic()
     service.process.send_signal(signal.SIGTERM)

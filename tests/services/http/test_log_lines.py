@@ -1,4 +1,4 @@
-"""One record is one bounded line, whatever is logged; logging it neither waits nor raises."""
+"""Every record is one bounded line; logging never blocks or raises."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ ANYTHING = st.recursive(
 
 
 @given(event=ANYTHING, name=st.text(), value=ANYTHING, logger=st.text())
-def test_whatever_is_logged_is_one_line_that_can_be_encoded(event, name: str, value, logger: str) -> None:
+def test_any_logged_content_is_one_line_that_can_be_encoded(event, name: str, value, logger: str) -> None:
     for render in RENDERERS:
         line = render(snapshot(record({"event": event, name: value}, logger=logger)))
         assert line.splitlines() == [line]
@@ -130,7 +130,7 @@ def test_a_long_secret_is_masked_also_where_it_is_cut() -> None:
 
 
 class Pipe:
-    """Where a writer writes, which can be stopped and can fail."""
+    """An output of a writer that can be stopped and can fail."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -169,7 +169,7 @@ def test_lines_are_written_in_order_and_are_out_after_a_flush(put, pipe: Pipe) -
     assert pipe.written.split() == [b"%d" % number for number in range(1_000)]
 
 
-def test_while_nothing_is_read_nobody_waits_and_afterwards_the_number_of_the_lost_is_said(put, pipe: Pipe) -> None:
+def test_unread_output_never_blocks_and_later_the_number_of_lost_entries_is_logged(put, pipe: Pipe) -> None:
     pipe.open.clear()
     for number in range(20_000):
         put(str(number))

@@ -1,4 +1,4 @@
-"""What is refused before it is a request still tells a gateway to which of its exchanges that is the answer."""
+"""Rejections of malformed requests carry the exchange id of the gateway."""
 
 import socket
 import time
@@ -48,7 +48,7 @@ def test_a_refusal_repeats_the_exchange(start, status, pieces):
     assert (b'"trace_id"' in got) is is_request
 
 
-def test_what_names_no_exchange_is_told_of_none(start):
+def test_a_rejection_of_a_request_without_an_exchange_id_has_none(start):
     port = int(start(APP).url.rpartition(":")[2])
     for named in (b"", b"X-Cqox-Exchange: <script>\r\n", b"X-Cqox-Exchange: " + b"0" * 33 + b"\r\n"):
         for path in (b"/now", b"/now\r\nBad header"):

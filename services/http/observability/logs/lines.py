@@ -1,7 +1,7 @@
-"""One entry as one line of the log: JSON, or words for a terminal, where a traceback follows in indented lines.
+"""Rendering of an entry as one log line: JSON, or text for a terminal, with an indented traceback.
 
-Nothing that was logged can end its line, steer the terminal or pass for another entry: lines that begin in the first
-column are ours.
+Logged content cannot break its line, control the terminal or imitate another entry: only entries begin in the first
+column.
 """
 
 import json
@@ -29,11 +29,11 @@ _BRIGHT, _DIM, _CYAN, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
 
 
 def json_line(service: str, *, ascii_only: bool) -> Callable[[Entry], str]:
-    """What renders entries as JSON objects.
+    """Return a function that renders entries as JSON objects.
 
     Args:
-        service: put on every line.
-        ascii_only: whether the line must not hold other characters, which JSON then escapes.
+        service: added to every line.
+        ascii_only: whether non-ASCII characters are escaped.
     """
     encode = json.JSONEncoder(ensure_ascii=ascii_only, allow_nan=False).encode
 
@@ -57,13 +57,13 @@ def json_line(service: str, *, ascii_only: bool) -> Callable[[Entry], str]:
 
 
 def console_line(service: str, *, colors: bool) -> Callable[[Entry], str]:
-    """Make what renders entries as words, with the time of this machine.
+    """Return a function that renders entries as text, in local time.
 
-    The span is left out: a person looks up the trace.
+    The span id is omitted: people look up the trace.
 
     Args:
-        service: put on every line.
-        colors: whether the terminal shows colors.
+        service: added to every line.
+        colors: whether the terminal supports colors.
     """
 
     def colored(color: str, text: str) -> str:
@@ -93,7 +93,7 @@ def console_line(service: str, *, colors: bool) -> Callable[[Entry], str]:
 def _word(value: object) -> str:
     if not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    # Quoted where it could pass for more than one field.
+    # Quoted where it could be read as more than one field.
     plain = value and len(value.translate(_PLAIN)) == len(value)
     return value if plain else '"' + value.replace('"', r"\"") + '"'
 
@@ -105,25 +105,25 @@ def _fields(entry: Entry) -> dict[str, object]:
         if size > _MOST_FIELDS:
             fields["left_out"] = len(entry.fields) - number
             break
-        told, characters = _told(value, _MOST_FIELD)
-        fields[escaped(name)] = told
+        rendered, characters = _rendered(value, _MOST_FIELD)
+        fields[escaped(name)] = rendered
         size += characters
     return fields
 
 
-def _told(value: Value, most: int) -> tuple[object, int]:
-    """The value as JSON has it, and roughly how long it is."""
+def _rendered(value: Value, most: int) -> tuple[object, int]:
+    """Return the value as a JSON value, and its approximate length."""
     match value:
         case Clipped():
             text = shown(value, most)
             return text, len(text)
         case dict():
-            members = {escaped(masked(name)): _told(each, _MOST_NESTED) for name, each in value.items()}
+            members = {escaped(masked(name)): _rendered(each, _MOST_NESTED) for name, each in value.items()}
             size = sum(len(name) + length for name, (_, length) in members.items())
-            return {name: told for name, (told, _) in members.items()}, size
+            return {name: rendered for name, (rendered, _) in members.items()}, size
         case list():
-            items = [_told(each, _MOST_NESTED) for each in value]
-            return [told for told, _ in items], sum(length for _, length in items)
+            items = [_rendered(each, _MOST_NESTED) for each in value]
+            return [rendered for rendered, _ in items], sum(length for _, length in items)
         case float() if not math.isfinite(value):
             return repr(value), 4
         case _:
@@ -131,7 +131,7 @@ def _told(value: Value, most: int) -> tuple[object, int]:
 
 
 def _block(entry: Entry) -> list[str]:
-    """The lines of traceback and stack, each of which can stand in a line of its own."""
+    """Return the escaped lines of traceback and stack."""
     texts = [text_of(entry.failure)] if entry.failure is not None else []
     if entry.stack.text:
         texts.append(entry.stack.text)

@@ -1,4 +1,4 @@
-"""Standard output as the log writes to it: by its descriptor, whole, whatever it is."""
+"""Unbuffered, complete writes of the log to standard output's descriptor."""
 
 import os
 import select
@@ -9,11 +9,11 @@ __all__ = ["Output"]
 
 
 class Output:
-    """Where lines go. What is written is written in full, however long that takes.
+    """The log's standard output. Each write is complete, however long it blocks.
 
     Attributes:
-        encoding: what bytes have to be in.
-        is_terminal: whether a person looks at it.
+        encoding: the encoding of its bytes.
+        is_terminal: whether it is a terminal.
     """
 
     def __init__(self) -> None:
@@ -21,28 +21,28 @@ class Output:
         self.is_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._descriptor = -1
         self._is_torn = False
-        # There is none below a stream that a test or a notebook has put in its place.
+        # A stream that a test or a notebook has substituted has no descriptor.
         with suppress(AttributeError, OSError, ValueError):
             sys.stdout.flush()
             self._descriptor = sys.stdout.fileno()
 
     def write(self, data: bytes) -> None:
-        """Write all of it, which ends with a line; waits for as long as nobody reads.
+        """Write all of the data, which is complete lines; block while the reader is slow.
 
         Raises:
-            OSError: it takes no more.
+            OSError: the descriptor cannot be written to.
         """
         if self._descriptor < 0:
             sys.stdout.write(data.decode(self.encoding))
             sys.stdout.flush()
             return
-        # What an earlier failure left is no beginning of this line.
+        # Terminate a line that an earlier failure left incomplete.
         rest = memoryview(b"\n" + data if self._is_torn else data)
         while rest:
             try:
                 written = os.write(self._descriptor, rest)
             except BlockingIOError:
-                # Whoever shares the pipe or the terminal may have made it so.
+                # Another process on the pipe or terminal may have made it non-blocking.
                 select.select((), (self._descriptor,), ())
                 continue
             rest = rest[written:]

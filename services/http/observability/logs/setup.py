@@ -1,4 +1,4 @@
-"""Where log records go in this process, and when the last of them is out."""
+"""Logging configuration of the process, and the flush at its exit."""
 
 import atexit
 import logging
@@ -28,9 +28,9 @@ def set_up_logging(
     """Configure structlog and the standard library's logging for this process.
 
     Args:
-        level: the least severe messages that are kept.
+        level: the lowest severity that is logged.
         format: `auto` is `console` on a terminal and `json` elsewhere.
-        service: put on every line.
+        service: added to every line.
     """
     global _writer
     flush_logs()
@@ -52,7 +52,7 @@ def set_up_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    # The interpreter would write them to standard error as they are.
+    # The interpreter would write them to standard error unescaped.
     sys.excepthook = _log_crash
     threading.excepthook = _log_crash_of_thread
     sys.unraisablehook = _log_unraisable
@@ -61,9 +61,9 @@ def set_up_logging(
 
 
 def flush_logs(seconds: float = _LAST_WORDS_SECONDS) -> bool:
-    """Wait until everything that was logged is written, for as long as `seconds`; whether it is.
+    """Wait up to `seconds` until all queued entries are written; return whether they are.
 
-    The end of a process calls it, and whoever ends one without an end, as `os._exit` does, has to.
+    It runs at interpreter exit; a caller of `os._exit`, which skips that, has to call it.
     """
     return _writer is None or _writer.flush(seconds)
 
@@ -79,18 +79,18 @@ def _writer_of(format: str, service: str) -> Writer:
 
 
 class _Handler(logging.Handler):
-    """Hands a copy of every record to the writer."""
+    """A handler that passes a snapshot of every record to the writer."""
 
     def __init__(self, writer: Writer) -> None:
         super().__init__()
         self._writer = writer
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue one record; never waits."""
+        """Queue one record without blocking."""
         self._writer.put(snapshot(record))
 
     def flush(self) -> None:
-        """Wait for the writer, as the end of the process does."""
+        """Wait for the writer, as at interpreter exit."""
         self._writer.flush(_LAST_WORDS_SECONDS)
 
 

@@ -1,7 +1,7 @@
-"""A bounded copy of what one call logs, taken by the calling thread: nothing in it can change or grow afterwards.
+"""A bounded, immutable copy of one log record, taken by the calling thread.
 
-Numbers and short texts are taken as they are. Long texts lose their middle, containers what goes beyond their first
-items, and any other object is its `repr`.
+Numbers and short strings are copied unchanged. Long strings lose their middle, containers all but their first items,
+and any other object becomes its `repr`.
 """
 
 import logging
@@ -18,7 +18,7 @@ from cqox.telemetry.texts import NO_TEXT, Clipped, clipped, quoted, safe_str
 __all__ = ["Entry", "Value", "snapshot"]
 
 type Value = Clipped | bool | int | float | list[Value] | dict[str, Value] | None
-"""What a field can be: as JSON has it, with clipped texts."""
+"""A field's value: a JSON value with clipped strings."""
 
 _MOST_FIELDS = 64
 _MOST_ITEMS = 32
@@ -30,19 +30,19 @@ _OF_RECORD = frozenset({"event", "level", "logger", "timestamp", "exc_info", "st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One event.
+    """One log entry.
 
     Attributes:
         at: seconds of the Unix epoch.
-        level: as structlog names it.
+        level: the level's name in structlog.
         logger: the name of the logger.
         event: the message.
-        fields: what was said with it.
+        fields: its structured fields.
         trace: ids of the current trace and span; empty where there is none.
-        failure: the exception that was logged, None without one.
-        stack: the stack that was logged; empty without one.
-        size: roughly how many characters it holds.
-        stands_for: how many entries are lost with it.
+        failure: the logged exception; None without one.
+        stack: the logged stack; empty without one.
+        size: its approximate number of characters.
+        stands_for: number of entries that are lost if this one is.
     """
 
     at: float
@@ -58,8 +58,8 @@ class Entry:
 
 
 def snapshot(record: logging.LogRecord) -> Entry:
-    """What the record says now, in the context of the caller."""
-    # structlog hands its event over as the message, a mapping with the words under `event`.
+    """Copy a record with the context of the caller."""
+    # structlog passes its event as the message: a mapping with the text under `event`.
     given: Mapping[object, object] = record.msg if isinstance(record.msg, dict) else {}
     if "event" in given:
         event, context = safe_str(given["event"]), dict[str, object]()
@@ -89,12 +89,12 @@ def snapshot(record: logging.LogRecord) -> Entry:
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception as error:  # noqa: BLE001 - a call that logs wrongly must not fail for it
-        return f"{safe_str(record.msg)} (its arguments do not fit: {safe_str(error)})"
+    except Exception as error:  # noqa: BLE001 - an invalid logging call must not raise
+        return f"{said_by(record.msg)} (its arguments do not fit: {said_by(error)})"
 
 
 class _Budget:
-    """How much of an entry has been taken so far."""
+    """The size of an entry so far, which bounds further values."""
 
     def __init__(self) -> None:
         self.characters = 0
@@ -135,8 +135,8 @@ class _Budget:
 
     def _items(self, given: tuple[object, ...], depth: int) -> Value:
         taken: list[Value] = []
-        # One header of a list of them.
-        secret = len(given) == 2 and isinstance(given[0], str | bytes) and is_secret_name(safe_str(given[0]))
+        # A name and value pair, such as a header.
+        secret = len(given) == 2 and isinstance(given[0], str | bytes) and is_secret_name(said_by(given[0]))
         for number, value in enumerate(given):
             if number == _MOST_ITEMS or self._values > _MOST_VALUES:
                 taken.append(Clipped(f"{len(given) - number} more", 0))

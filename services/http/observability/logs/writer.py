@@ -1,8 +1,8 @@
-"""Entries rendered and written by a thread of their own, in order, as soon as they come.
+"""A thread that renders and writes entries in order.
 
-Whoever logs never waits for whoever reads: where nobody does, entries are dropped from a bound on, and their number is
-written once something can be written again. The descriptor is written to directly: a thread that hangs in a write to a
-buffered file would hold that file's lock, for which the end of the process waits.
+Logging calls never block on the reader of the output: beyond a bound entries are dropped, and their number is logged
+once the output can be written again. The descriptor is written to directly: a thread that hangs in a write to a
+buffered file would hold that file's lock, for which interpreter exit waits.
 """
 
 import threading
@@ -29,12 +29,12 @@ class _Line(NamedTuple):
 
 
 class Writer:
-    """A queue of entries and the thread that empties it.
+    """A queue of entries and the thread that writes them.
 
     Args:
-        render: makes the line of an entry, without its end.
-        encode: makes bytes of a line.
-        write: writes bytes, all of them; may wait for ever.
+        render: returns the line of an entry, without a newline.
+        encode: encodes a line to bytes.
+        write: writes all bytes; may block for ever.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class Writer:
         self._encode = encode
         self._write = write
         self._queue: SimpleQueue[Entry | threading.Event] = SimpleQueue()
-        # Reentrant, because a signal handler may log in the middle of `put`.
+        # Reentrant, because a signal handler may log inside `put`.
         self._lock = threading.RLock()
-        # A sum for each side of the queue: the thread needs no lock to say what it has taken.
+        # A counter for each side of the queue: the thread needs no lock to update its own.
         self._came = self._taken = 0
         self._lost = 0
         self._reason = ""
@@ -54,7 +54,7 @@ class Writer:
         self._thread.start()
 
     def put(self, entry: Entry) -> None:
-        """Queue an entry, or count it as lost where too much waits to be written; never waits."""
+        """Queue an entry, or drop and count it where the queue is full; never block."""
         with self._lock:
             if self._queue.qsize() >= _MOST_ENTRIES or self._came - self._taken > _MOST_CHARACTERS:
                 self._lost += 1
@@ -66,7 +66,7 @@ class Writer:
             self._queue.put(entry)
 
     def flush(self, seconds: float) -> bool:
-        """Wait until everything that was queued before has been written, or for so long; whether it has been."""
+        """Wait up to `seconds` until all queued entries are written; return whether they are."""
         if threading.current_thread() is self._thread:
             return False
         reached = threading.Event()

@@ -44,7 +44,7 @@ def circuit(listing: dict) -> str:
 
 @contextmanager
 def relay(url: str):
-    """A reverse proxy that adds nothing, as nginx with proxy_pass alone: bytes go to and fro."""
+    """A reverse proxy that adds no headers, as nginx with only proxy_pass: it forwards bytes."""
     target = (httpx.URL(url).host, httpx.URL(url).port)
 
     def pump(source: socket.socket, sink: socket.socket) -> None:

@@ -52,7 +52,7 @@ def test_the_socket_and_a_folder_made_for_it_are_for_their_owner_alone(folder, u
 
 
 def test_the_socket_is_for_its_owner_alone_from_its_first_moment(folder, umask, monkeypatch):
-    # Whatever could be done to the file later is left out.
+    # Later changes of the file are suppressed.
     monkeypatch.setattr(Path, "chmod", lambda *_: pytest.fail("the mode came later"))
     monkeypatch.setattr(os, "umask", lambda _: pytest.fail("the umask is that of every thread"))
     opened = open_admin_socket(folder / "admin.sock")
@@ -159,7 +159,7 @@ def test_of_many_that_start_at_once_each_has_a_socket_of_its_own(folder):
             one.close()
 
 
-def test_nobody_else_replaces_a_socket_meanwhile(folder, monkeypatch):
+def test_no_other_process_replaces_a_socket_meanwhile(folder, monkeypatch):
     leave_behind(folder / "admin.sock")
     seen, remove = [], Path.unlink
 

@@ -28,7 +28,7 @@ def lines_of(format: str) -> list[str]:
 
 
 @pytest.mark.parametrize("format", ["console", "json", "auto"])
-def test_literal_lines_stay_literal_whoever_logs_them(format):
+def test_literal_lines_stay_literal_from_every_logger(format):
     text = "\n".join(lines_of(format))
     assert "[Gateway] Received signal SIGTERM, initiating shutdown..." in text
     assert "[Retry] Attempt 1/3 failed: あ Retrying in 1.23s..." in text

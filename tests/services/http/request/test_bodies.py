@@ -29,7 +29,7 @@ def test_an_object_is_read_as_it_is():
     assert decode_json('{"あ": [1, 2.5, null, true, "x"]}'.encode()) == {"あ": [1, 2.5, None, True, "x"]}
 
 
-def test_other_encodings_of_unicode_are_told_apart():
+def test_other_encodings_of_unicode_are_detected():
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"):
         assert decode_json('{"a": "あ"}'.encode(encoding)) == {"a": "あ"}
 
@@ -71,7 +71,7 @@ def test_a_charset_that_does_not_exist_is_the_clients_mistake():
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "rot13", "utf-7", "a\0b", "\ud800"])
-def test_a_charset_that_nobody_writes_json_in_is_refused_before_anything_is_decoded(charset):
+def test_an_unsupported_charset_is_rejected_before_decoding(charset):
     # Of Python's own, Punycode takes time that grows with the square of the length: half an hour for four megabytes.
     with pytest.raises(InvalidRequest, match="charset"):
         decode_json(b"a" * 2**15 + b"-" + b"b" * 2**15, charset=charset)
@@ -164,7 +164,7 @@ async def test_a_body_larger_than_announced_or_accepted_is_refused():
 
 
 @pytest.mark.trio
-async def test_a_client_that_stands_still_is_told_so_once_its_time_is_up(autojump_clock):
+async def test_a_stalled_client_is_answered_408_once_its_time_is_up(autojump_clock):
     began = trio.current_time()
     with pytest.raises(RequestTimeout, match="1 bytes in 15 s, where 15,360 are the least"):
         await read_body(request_with(b"1", ended=False), max_bytes=10)

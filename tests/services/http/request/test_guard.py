@@ -53,7 +53,7 @@ async def test_a_foreign_host_is_421_on_every_path(method: str, path: str) -> No
 @pytest.mark.trio
 async def test_a_stranger_sees_no_address_of_a_trace(monkeypatch) -> None:
     made_up = {"trace_id": "1" * 32, "trace_url": "http://jaeger.internal/1"}
-    for module in ("problems", "middleware"):
+    for module in ("response.problems", "response.headers"):
         monkeypatch.setattr(f"services.http.{module}.trace_members", lambda: made_up)
     assert tracing.trace_members() != made_up
     for host, path in ((HERE, "/thing"), ("[::1", "/thing"), (HERE, "/health/live")):

@@ -63,7 +63,7 @@ def test_a_foreign_or_malformed_origin_is_refused(origin: str) -> None:
 
 
 @pytest.mark.parametrize("site", [None, "same-origin", "none", "cross-site"])
-def test_an_opaque_origin_is_refused_whatever_else_is_said(site: str | None) -> None:
+def test_an_opaque_origin_is_rejected_for_any_fetch_site(site: str | None) -> None:
     assert refused("null", site)
 
 

@@ -12,7 +12,7 @@ pauses = strategies.lists(
 
 
 def within(pieces: list[tuple[float, int]], now: float, seconds: float) -> int:
-    """Bytes that came in the last seconds, counted one by one."""
+    """Count the bytes of the last seconds directly."""
     return sum(size for at, size in pieces if at > now - seconds)
 
 
@@ -50,7 +50,7 @@ def test_without_a_least_pace_the_pauses_alone_are_bounded():
         assert watch.patience(0.0) == pytest.approx(5)
 
 
-def test_the_whole_is_bounded_whatever_is_waited_for():
+def test_the_total_time_is_bounded_at_any_rate():
     watch = PaceWatch(BodyPace(most_seconds=10), 100.0)
     watch.take(10**6, 0.0)
     assert watch.patience(109.0) == 1

@@ -21,7 +21,7 @@ async def test_chunks_come_out_in_order_and_the_end_is_the_end():
 
 
 @pytest.mark.trio
-async def test_tiny_pieces_that_nobody_took_become_one():
+async def test_tiny_unread_chunks_are_merged():
     body = IncomingBody(None, None)
     for number in range(100_000):
         await body.put(bytes([number % 251]))

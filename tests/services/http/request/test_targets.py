@@ -1,4 +1,4 @@
-"""Targets of request lines: what an application is given, and what is refused."""
+"""Parsing and rejection of request targets."""
 
 import pytest
 from hypothesis import given

@@ -54,7 +54,7 @@ async def test_the_file_of_a_form_arrives_byte_for_byte(tmp_path, step):
 
 
 @pytest.mark.trio
-async def test_a_raw_body_is_named_by_the_query_whatever_its_content_type(tmp_path):
+async def test_a_raw_body_of_any_content_type_is_named_by_the_query(tmp_path):
     request = arrived(
         TABLE.encode(), query=b"name=..%2F..%2Fetc%2Fpasswd&sheet=2", Content_Type="application/x-www-form-urlencoded"
     )

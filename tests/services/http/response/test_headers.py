@@ -56,7 +56,7 @@ async def test_an_answer_that_says_who_may_keep_it_stays_as_it_is(app, path, sai
 
 @pytest.mark.trio
 @pytest.mark.parametrize("path", ["/data", "/missing", "/docs"])
-async def test_browsers_are_told_to_stay_with_tls_where_it_is_spoken_and_only_there(app, path):
+async def test_strict_transport_security_is_sent_over_tls_and_only_there(app, path):
     client = app.test_client()
     assert HSTS not in (await client.get(path)).headers
     assert (await client.get(path, scheme="https")).headers[HSTS] == "max-age=31536000"

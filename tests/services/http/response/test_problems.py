@@ -8,7 +8,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestTimeout
 
 from cqox import errors
 from services.http.request.request import IncomingRequest
-from services.http.response.problems import answer, kind_of, kinds, the_one_to_answer
+from services.http.response.problems import answer, kind_of, kinds, select_error
 
 
 def asked() -> IncomingRequest:
@@ -125,9 +125,9 @@ async def test_unknown_paths_and_methods_name_the_right_ones():
 
 def test_a_group_is_answered_by_its_gravest_leaf():
     mild, away, bug = errors.InvalidRequest("x"), errors.WorkerLost("x"), ValueError("x")
-    assert the_one_to_answer(ExceptionGroup("", [mild])) is mild
-    assert the_one_to_answer(ExceptionGroup("", [mild, ExceptionGroup("", [away])])) is away
-    assert the_one_to_answer(ExceptionGroup("", [away, bug, mild])) is bug
+    assert select_error(ExceptionGroup("", [mild])) is mild
+    assert select_error(ExceptionGroup("", [mild, ExceptionGroup("", [away])])) is away
+    assert select_error(ExceptionGroup("", [away, bug, mild])) is bug
 
 
 @pytest.mark.trio
@@ -138,7 +138,7 @@ async def test_a_cancellation_within_a_group_goes_on_its_way():
             await trio.lowlevel.checkpoint()
         except trio.Cancelled as cancelled:
             with pytest.raises(BaseExceptionGroup) as caught:
-                the_one_to_answer(BaseExceptionGroup("", [ValueError("x"), cancelled]))
+                select_error(BaseExceptionGroup("", [ValueError("x"), cancelled]))
             went_on = caught.value.exceptions
             was = cancelled
             raise

@@ -1,4 +1,4 @@
-"""Which connection gives way to a new one."""
+"""The choice of the connection to evict for a new one."""
 
 import resource
 
@@ -83,9 +83,9 @@ async def test_time_that_the_service_takes_is_not_the_clients(autojump_clock):
             await trio.sleep(1)
         await trio.sleep(60)
     with place.transferring():
-        assert not place.stands_still(trio.current_time())
+        assert not place.is_stalled(trio.current_time())
         await trio.sleep(2.5)
-        assert place.stands_still(trio.current_time())
+        assert place.is_stalled(trio.current_time())
 
 
 async def test_an_address_that_holds_most_connections_gives_one_up_sooner(autojump_clock):

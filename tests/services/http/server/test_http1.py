@@ -1,4 +1,4 @@
-"""One connection on the wire: what a stranger may send without stopping the server, and what is answered."""
+"""One connection on the wire: hostile input, which must not stop the server, and its responses."""
 
 import json
 import signal
@@ -169,14 +169,14 @@ def test_beyond_the_bound_of_connections_at_work_health_is_still_answered(start)
     with ExitStack() as stack:
         # All arrive before one is read, as where the service has much to do; none gives way to the next.
         assert service.url
-        service.tell(signal.SIGSTOP)
+        service.send_signal(signal.SIGSTOP)
         for _ in range(16):
             connection = stack.enter_context(connected(service))
             connection.sendall(b"GET /slow/300.0 HTTP/1.1\r\nHost: x\r\n\r\n")
         for _ in range(8):
             probe = stack.enter_context(connected(service))
             probe.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-        service.tell(signal.SIGCONT)
+        service.send_signal(signal.SIGCONT)
         end = time.monotonic() + PATIENCE_SECONDS
         while in_flight(service) < 16:
             assert time.monotonic() < end

@@ -1,4 +1,4 @@
-"""The seam to Hypercorn: what it must look like for ours to fit, and that nothing leaves a connection."""
+"""The private behaviour of Hypercorn that the patch relies on, and containment of a connection's failures."""
 
 import inspect
 import socket

@@ -1,4 +1,4 @@
-"""The life of an app, told and answered by messages as a server would."""
+"""The lifespan protocol of an app, with messages as from a server."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,7 +15,7 @@ from services.http.server.request_task import Lifespan
 
 
 class Server:
-    """Runs the life of an app as a task; a test says when it is to end."""
+    """A server that runs the lifespan of an app as a task, which the test shuts down."""
 
     def __init__(self, *resources: AbstractAsyncContextManager[None]) -> None:
         self.app = App(__name__, title="Gateway", settings=Settings())
@@ -87,7 +87,7 @@ async def slow_to_open() -> AsyncIterator[None]:
 
 
 @pytest.mark.trio
-async def test_an_app_whose_resources_are_well_ends_when_it_is_told_to(autojump_clock):
+async def test_an_app_with_working_resources_ends_on_the_shutdown_message(autojump_clock):
     closed: list[str] = []
     server = Server(well(closed), well(closed))
     async with trio.open_nursery() as nursery:

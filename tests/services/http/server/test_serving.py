@@ -33,7 +33,7 @@ LINES = (
 
 
 class Asked:
-    """A request made beside the test."""
+    """A request in the background of the test."""
 
     def __init__(self, url: str) -> None:
         self.answer: httpx.Response | Exception | None = None
@@ -85,7 +85,7 @@ def test_a_request_in_flight_finishes_after_the_signal_while_new_connections_are
     service = start(APP)
     asked = Asked(f"{service.url}/slow/5.0")
     wait_in_flight(service.url, 1)
-    service.tell(signal.SIGTERM)
+    service.send_signal(signal.SIGTERM)
     service.wait_line(LINES[2])
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address_of(service.url), 1)
@@ -138,7 +138,7 @@ def test_a_second_signal_ends_at_once(start):
     service = start(APP, DRAIN_SECONDS="600")
     asked = Asked(f"{service.url}/slow/600.0")
     wait_in_flight(service.url, 1)
-    service.tell(signal.SIGTERM)
+    service.send_signal(signal.SIGTERM)
     service.wait_line(LINES[2])
     assert service.stop() == 1
     assert isinstance(asked.wait(), httpx.TransportError)
@@ -148,7 +148,7 @@ def test_a_second_signal_ends_at_once(start):
 def test_readiness_is_refused_during_the_delay_before_the_sockets_close(start):
     service = start(APP, DRAIN_DELAY="5")
     assert httpx.get(f"{service.url}/health/ready").status_code == 200
-    service.tell(signal.SIGTERM)
+    service.send_signal(signal.SIGTERM)
     service.wait_line(LINES[0])
     answer = httpx.get(f"{service.url}/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "draining")
@@ -173,7 +173,7 @@ def test_a_client_that_stops_reading_cannot_hold_the_process(start):
 def test_a_handler_that_blocks_the_loop_cannot_hold_the_process(start):
     service = start(APP, DRAIN_SECONDS="0.1", DRAIN_DELAY="3")
     with socket.create_connection(address_of(service.url)) as connection:
-        service.tell(signal.SIGTERM)
+        service.send_signal(signal.SIGTERM)
         service.wait_line(LINES[0])
         connection.sendall(b"GET /busy/600.0 HTTP/1.1\r\nhost: x\r\n\r\n")
         assert service.end() == 1

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from services.http.server.sockets import AddressUnusable, has_unread, listen, sever, url_of
+from services.http.server.sockets import AddressUnusable, has_unread, listen, reset_connections, url_of
 
 
 def test_a_free_port_is_found_and_accepts():
@@ -19,7 +19,7 @@ def test_all_addresses_of_a_name_share_one_port():
         one.close()
 
 
-def test_a_port_in_use_is_told_apart_from_other_trouble():
+def test_a_port_in_use_is_distinguished_from_other_errors():
     (taken,) = listen("127.0.0.1", 0)
     with taken:
         port = taken.getsockname()[1]
@@ -44,7 +44,7 @@ def test_severing_cuts_the_connections_of_a_port_and_no_others():
         for one in (ours, others):
             one.setblocking(True)
             pairs.append((socket.create_connection(one.getsockname()), one.accept()[0]))
-        sever({ours.getsockname()[1]})
+        reset_connections({ours.getsockname()[1]})
         (cut, cut_here), (kept, kept_here) = pairs
         assert cut.recv(1) == b""
         with pytest.raises(BrokenPipeError):
