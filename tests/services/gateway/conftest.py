@@ -1,4 +1,4 @@
-"""Whatever may listen where an engine should."""
+"""Fixtures of peers that listen on an engine's port."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ from tests.services.gateway.exchanges import answer_to
 
 
 class Raw:
-    """A peer that answers each connection with the same bytes, as an engine would, and closes it; with None never."""
+    """A peer that answers each connection with the same bytes and closes it; with None it never answers."""
 
     def __init__(self, answer: bytes | None) -> None:
         self._answer = answer
@@ -32,7 +32,7 @@ class Raw:
                 connection.sendall(answer_to(connection.recv(65536), self._answer))
 
     def close(self) -> None:
-        """Stop listening, which ends the thread, and hang up."""
+        """Stop listening, which ends the thread, and close the connections."""
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         for connection in self._connections:
@@ -41,7 +41,7 @@ class Raw:
 
 @pytest.fixture
 def raw() -> Iterator[Callable[[bytes | None], Raw]]:
-    """Opens peers, and closes them with the test."""
+    """Open peers that are closed at the end of the test."""
     opened: list[Raw] = []
 
     def make(answer: bytes | None) -> Raw:

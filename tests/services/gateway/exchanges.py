@@ -1,4 +1,4 @@
-"""What an engine adds to its answers for the gateway to compare; for peers that play one."""
+"""The exchange headers that an engine adds to its responses, for peers that simulate one."""
 
 import re
 
@@ -13,13 +13,13 @@ _EXCHANGE = re.compile(rb"\r\nx-cqox-exchange: *([0-9a-f]{32})\r\n", re.IGNORECA
 
 
 def exchange_in(request: bytes) -> bytes:
-    """What the gateway calls the exchange; empty where it does not say."""
+    """Return the gateway's exchange id; empty where it is absent."""
     found = _EXCHANGE.search(request)
     return found[1] if found else b""
 
 
 def answer_to(request: bytes, answer: bytes) -> bytes:
-    """The answer as an engine would send it to this request, its final head completed; what is no answer as it is."""
+    """Complete the final head of a response as an engine would for this request; leave any other bytes unchanged."""
     final = _FINAL.search(answer)
     end = -1 if final is None else answer.find(b"\r\n\r\n", final.start())
     if final is None or end < 0:

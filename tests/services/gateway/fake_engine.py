@@ -1,4 +1,4 @@
-"""An engine that answers as it is told to by the path and the query; a real HTTP server in a process of its own."""
+"""A fake engine, a real HTTP server in its own process, whose responses the path and query control."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ async def app(scope, receive, send):
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
-    told = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
+    wanted = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
     digest, size_bytes, crc = hashlib.blake2b(digest_size=16), 0, 0
     more = scope["path"] != "/health/live"
     while more:
@@ -32,14 +32,14 @@ async def app(scope, receive, send):
         crc = zlib.crc32(message["body"], crc)
         size_bytes += len(message["body"])
         more = message["more_body"]
-    if "sleep" in told:
+    if "sleep" in wanted:
         print(f"working on {scope['path']}", flush=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch, receive, nursery)
-            await trio.sleep(float(told["sleep"]))
+            await trio.sleep(float(wanted["sleep"]))
             nursery.cancel_scope.cancel()
     received = f"{size_bytes}-{crc:08x}".encode()
-    await answer(scope, send, told, received, {"size_bytes": size_bytes, "digest": digest.hexdigest()})
+    await answer(scope, send, wanted, received, {"size_bytes": size_bytes, "digest": digest.hexdigest()})
 
 
 async def watch(receive, nursery):
@@ -48,19 +48,19 @@ async def watch(receive, nursery):
     print("client gone while working", flush=True)
 
 
-async def answer(scope, send, told, received, body):
+async def answer(scope, send, wanted, received, body):
     uploads = scope["method"] == "POST" and scope["path"] in ("/api/datasets", "/api/upload")
-    status = int(told.get("status", "201" if uploads else "200"))
+    status = int(wanted.get("status", "201" if uploads else "200"))
     body |= {
         "method": scope["method"],
         "target": (scope["raw_path"] + b"?" + scope["query_string"]).decode(),
         "headers": [[name.decode(), value.decode("latin1")] for name, value in scope["headers"]],
     }
-    if "pad" in told:
-        body["pad"] = "x" * int(told["pad"])
+    if "pad" in wanted:
+        body["pad"] = "x" * int(wanted["pad"])
     content = json.dumps(body, ensure_ascii=False).encode()
     if status >= 400:
-        content = '{"type": "told",  "detail": "言われた通り"}'.encode()
+        content = '{"type": "scripted",  "detail": "言われた通り"}'.encode()
     headers = [
         (b"content-type", b"application/problem+json; odd=1" if status >= 400 else b"application/json"),
         (b"content-length", str(len(content)).encode()),
@@ -77,8 +77,8 @@ async def answer(scope, send, told, received, body):
     headers.append((b"x-cqox-received", received))
     headers += [(name, value) for name, value in scope["headers"] if name == b"x-cqox-exchange"]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    if "cut" in told:
-        await send({"type": "http.response.body", "body": content[: int(told["cut"])], "more_body": True})
+    if "cut" in wanted:
+        await send({"type": "http.response.body", "body": content[: int(wanted["cut"])], "more_body": True})
         return
     await send({"type": "http.response.body", "body": content, "more_body": False})
 

@@ -1,4 +1,4 @@
-"""Engines that play a script where the engine client would be, and the policies in front of them."""
+"""Scripted engines in place of the engine client, and the policies in front of them."""
 
 from collections.abc import Awaitable, Callable
 
@@ -28,7 +28,7 @@ type Act = Reply | Exception | Callable[[], Awaitable[Reply]]
 
 
 class Engine:
-    """Stands where the engine client does, and plays a script: the last act again and again."""
+    """A scripted engine client, which repeats the last step of its script."""
 
     def __init__(self, *acts: Act, alive: bool = True) -> None:
         self.acts = list(acts) or [reply()]

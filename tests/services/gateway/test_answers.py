@@ -1,4 +1,4 @@
-"""What whatever listens on the engine's port sends, and what the client and the log are told of it."""
+"""Handling of arbitrary responses from the engine's port: the client's response and the log lines."""
 
 import json
 
@@ -73,7 +73,7 @@ def test_a_refusal_of_the_engine_is_a_problem_that_says_when_to_come_back_and_is
     assert (line["event"], line["status"], line["path"]) == (kind, got.status_code, ANALYZE)
 
 
-def test_a_full_disk_of_the_engine_is_told_unchanged_and_does_not_ask_to_come_back(gateway_before):
+def test_a_full_disk_of_the_engine_is_passed_on_unchanged_without_retry_after(gateway_before):
     body = b'{"type": "insufficient-storage", "detail": "The disk is full."}'
     gateway = gateway_before(answer("507 Insufficient Storage", body, "application/problem+json"))
     got = httpx.post(gateway.url + ANALYZE, content=BODY, headers=ONCE)
@@ -81,7 +81,7 @@ def test_a_full_disk_of_the_engine_is_told_unchanged_and_does_not_ask_to_come_ba
     assert "Retry-After" not in got.headers
 
 
-def test_a_504_of_somebody_else_is_told_as_a_problem(gateway_before):
+def test_a_504_of_an_intermediary_becomes_a_problem(gateway_before):
     gateway = gateway_before(answer("504 Gateway Timeout", b"<html>", "text/html"))
     got = httpx.post(gateway.url + ANALYZE, content=BODY, headers=ONCE)
     assert (got.status_code, got.json()["type"]) == (504, "deadline-exceeded")

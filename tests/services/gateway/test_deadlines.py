@@ -34,9 +34,7 @@ def over(seconds: float = 2.0) -> Granted:
         (b"x" * 500, 120.0, "x" * 40),
     ],
 )
-def test_a_value_that_is_no_number_is_ignored_and_kept_to_be_told(
-    value: bytes | None, seconds: float, ignored: str
-) -> None:
+def test_an_invalid_value_is_ignored_and_kept_for_the_detail(value: bytes | None, seconds: float, ignored: str) -> None:
     found = granted([] if value is None else [(HEADER, value)], most=120.0)
     assert (found.seconds, found.ignored) == (seconds, ignored)
 
@@ -78,7 +76,7 @@ def test_an_engines_deadline_problem_gets_the_same_detail_and_nothing_else_chang
         Reply(status=200, headers=(), body=late().body),
     ],
 )
-def test_every_other_answer_stays_as_it_is(reply: Reply) -> None:
+def test_every_other_reply_stays_unchanged(reply: Reply) -> None:
     assert over().annotate(reply) is reply
 
 

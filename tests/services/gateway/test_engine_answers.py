@@ -1,4 +1,4 @@
-"""Which answers of an engine are passed on as they are, and which are failures of the engine."""
+"""Classification of an engine's responses: passed on unchanged, or failures of the engine."""
 
 import httpx
 import pytest
@@ -74,7 +74,7 @@ async def test_an_engine_without_workers_took_nothing_so_that_another_is_asked_a
 
 @pytest.mark.trio
 @pytest.mark.parametrize(
-    "answer", [problem("told"), problem("engine-unavailable"), reply(501), reply(507), reply(599), reply(999)]
+    "answer", [problem("scripted"), problem("engine-unavailable"), reply(501), reply(507), reply(599), reply(999)]
 )
 async def test_any_other_5xx_is_a_failure(autojump_clock, answer):
     made = policies(engine := Engine(answer))
@@ -86,7 +86,7 @@ async def test_any_other_5xx_is_a_failure(autojump_clock, answer):
 
 @pytest.mark.trio
 @pytest.mark.parametrize("status", [302, 304, 999])
-async def test_a_status_that_nobody_promised_is_a_failure(autojump_clock, status):
+async def test_a_status_outside_of_the_contract_is_a_failure(autojump_clock, status):
     with pytest.raises(AnswerUnusable, match=f"cannot be used: it has the status {status}"):
         await analyze(policies(Engine(reply(status))))
 

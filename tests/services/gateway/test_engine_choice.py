@@ -1,4 +1,4 @@
-"""Which of several engines is asked, and where what one of them holds is found."""
+"""Load balancing over several engines, and the search for a resource that one of them holds."""
 
 import math
 from collections.abc import Callable
@@ -148,7 +148,7 @@ async def test_an_engine_that_cannot_be_asked_matters_only_where_no_other_knows_
 
 @pytest.mark.trio
 @pytest.mark.parametrize(("other", "status"), [(404, 503), (409, 503), (200, 200)])
-async def test_an_engine_whose_store_is_away_cannot_tell_that_there_is_no_job(autojump_clock, other, status):
+async def test_an_engine_without_its_store_cannot_rule_out_that_a_job_exists(autojump_clock, other, status):
     for engines in ((problem("store-unavailable"), reply(other)), (reply(other), problem("store-unavailable"))):
         made = policies(*map(Engine, engines))
         assert (await made.find(CALL)).status == status

@@ -1,4 +1,4 @@
-"""Answers that are not those to the request that waits for one; plain and through TLS, on real sockets."""
+"""Foreign answers: responses that belong to another request; plain and over TLS, on real sockets."""
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -58,7 +58,7 @@ async def engine(talk: Talk, scheme: str = "http") -> AsyncIterator[EngineClient
 
 
 def answering(*answers: Callable[[bytes], bytes]) -> Talk:
-    """The first connection is answered so, each later one as it should be."""
+    """Answer the first connection with these bytes, each later one correctly."""
 
     async def talk(stream: trio.abc.Stream, number: int) -> None:
         for answer in answers if number == 1 else [lambda request: answer_to(request, OK)] * 100:
@@ -115,7 +115,7 @@ async def test_a_failure_that_does_not_say_whose_it_is_is_known_by_its_status_al
 
 
 @pytest.mark.trio
-async def test_each_attempt_has_an_exchange_of_its_own_whatever_the_client_says():
+async def test_each_attempt_has_its_own_exchange_id_independent_of_the_client():
     seen = list[bytes]()
 
     def note(request: bytes) -> bytes:

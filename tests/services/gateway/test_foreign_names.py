@@ -1,4 +1,4 @@
-"""An engine that does not answer to the name by which the gateway knows it."""
+"""An engine that does not accept the host name in the gateway's URL."""
 
 import httpx
 import pytest

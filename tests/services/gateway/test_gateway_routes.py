@@ -90,14 +90,14 @@ def test_an_answer_reaches_the_client_without_the_hop(client):
 def test_the_engines_4xx_arrives_byte_for_byte(client, status):
     answer = client.post(f"{ANALYZE}?status={status}", content=BODY)
     assert answer.status_code == status
-    assert answer.content == '{"type": "told",  "detail": "言われた通り"}'.encode()
+    assert answer.content == '{"type": "scripted",  "detail": "言われた通り"}'.encode()
     assert answer.headers["Content-Type"] == "application/problem+json; odd=1"
     assert answer.headers.get("Retry-After") == ("7" if status == 429 else None)
 
 
 def test_a_deadline_that_the_engine_kept_arrives_as_it_said(client):
     answer = client.post(f"{ANALYZE}?status=504", content=BODY)
-    assert (answer.status_code, answer.json()["type"]) == (504, "told")
+    assert (answer.status_code, answer.json()["type"]) == (504, "scripted")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
@@ -158,7 +158,7 @@ def test_an_engine_that_never_answers_is_a_504_at_the_deadline(start, raw):
         assert "X-Request-Timeout-Ms may say up to 500 here." in answer.json()["detail"]
 
 
-def test_a_client_whose_time_is_up_is_told_how_to_have_more_and_what_was_ignored(client, gateway):
+def test_a_passed_deadline_says_how_to_get_more_time_and_which_value_was_ignored(client, gateway):
     path, headers = f"{ANALYZE}?sleep=5", {"x-envoy-expected-rq-timeout-ms": "300", "X-Request-Id": "late"}
     answer = client.post(path, content=BODY, headers={**headers, "X-Request-Timeout-Ms": "abc"})
     assert (answer.status_code, problem_of(answer)["type"]) == (504, "deadline-exceeded")
@@ -278,7 +278,7 @@ def headers_seen(answer: httpx.Response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", ANALYZE), ("GET", "/api/datasets"), ("GET", "/api/jobs/x")])
-def test_what_a_request_says_of_its_call_is_told_to_the_engine_on_every_route(client, method, path):
+def test_the_call_context_of_a_request_is_propagated_to_the_engine_on_every_route(client, method, path):
     said = {"X-Request-Timeout-Ms": "5000", "X-Retry-Attempt": "2", "X-Criticality": "sheddable"}
     headers = headers_seen(client.request(method, path, headers=said))
     assert 4000 < int(headers["x-request-timeout-ms"]) <= 5000

@@ -1,4 +1,4 @@
-"""Engines that are asked whether they live while they have something to answer, and streams that they begin."""
+"""Liveness probes of engines with requests in flight, and streamed responses."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""The rules between a route and an engine for one call: its time, its attempts, its answer; in virtual time."""
+"""The policies around one call of an engine: deadlines, attempts and results; in virtual time."""
 
 import logging
 import re
@@ -120,7 +120,7 @@ async def test_a_failure_is_tried_three_times_with_growing_pauses(autojump_clock
 
 
 @pytest.mark.trio
-async def test_after_the_third_attempt_the_failure_is_told(autojump_clock, caplog):
+async def test_after_the_third_attempt_the_failure_is_raised(autojump_clock, caplog):
     engine = Engine(reply(503, x_request_id="abc", retry_after="2"))
     with caplog.at_level(logging.WARNING), pytest.raises(EngineFailed, match=r"failed with 503.*id abc") as caught:
         await analyze(policies(engine))

@@ -1,4 +1,4 @@
-"""Engines that share a name, on addresses of the loopback network that differ."""
+"""Engines that share a name, on different addresses of the loopback network."""
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
 
 class Names:
-    """Tells what a name stands for, as a test changes it."""
+    """A resolver whose results the test changes."""
 
     def __init__(self, *there: str) -> None:
         self.there: set[str] | None = set(there)
@@ -33,7 +33,7 @@ class Names:
 
 
 class Engine:
-    """Answers what it is asked with its own address, on the port that all share."""
+    """An engine that answers with its own address, on the shared port."""
 
     def __init__(self, address: str, port: int) -> None:
         self.address = address
@@ -260,7 +260,7 @@ async def test_an_engine_that_still_has_a_stream_is_taken_back_however_long_it_w
 
 @pytest.mark.trio
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), UnicodeError("label too long")])
-async def test_engines_outlast_whatever_the_resolver_raises(port, autojump_clock, error):
+async def test_engines_stay_after_any_exception_of_the_resolver(port, autojump_clock, error):
     names, broken = Names(FIRST, SECOND), False
 
     async def resolve(host: str, port: int) -> frozenset[str]:
@@ -282,7 +282,7 @@ async def test_engines_outlast_whatever_the_resolver_raises(port, autojump_clock
 
 
 @pytest.mark.trio
-async def test_a_name_that_nobody_knows_yet_is_one_engine_until_it_is_more(port, monkeypatch):
+async def test_an_unresolvable_name_is_one_engine_until_it_resolves_to_several(port, monkeypatch):
     monkeypatch.setattr("services.gateway.replicas._ASK_NAMES_SECONDS", 0.05)
     names = Names()
     names.there = None

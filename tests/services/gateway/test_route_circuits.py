@@ -1,4 +1,4 @@
-"""The circuit of each route: what opens it, what never does, and what closes it."""
+"""The circuit of each route: opening, closing, and results that are not counted."""
 
 import contextlib
 
@@ -85,7 +85,7 @@ async def test_deadlines_that_gave_it_a_fair_share_do(autojump_clock, act):
 
 @pytest.mark.trio
 async def test_an_engine_that_refuses_for_load_now_and_then_is_well(autojump_clock):
-    """Under overload some requests run out of time; between them, refusals show that the engine is there."""
+    """Under overload some requests time out; rejections in between show that the engine is healthy."""
     made = policies(Engine(*[reply(504), reply(504), reply(504), reply(429)] * 5, reply()))
     for _ in range(20):
         assert (await analyze(made, seconds=3)).status in (429, 504)
@@ -115,7 +115,7 @@ async def test_deadlines_that_pass_while_the_engine_answers_others_never_open_it
 async def test_an_engine_that_says_that_the_time_is_up_while_it_answers_others_is_well(
     autojump_clock, answers_others, counted
 ):
-    """Under overload the engine is faster to say so than the gateway."""
+    """Under overload the engine reports the deadline before the gateway does."""
 
     async def late() -> Reply:
         await trio.sleep(2.9)

@@ -1,4 +1,4 @@
-"""What goes over the wire to an engine, plain or through TLS, against a peer that plays a script on real sockets."""
+"""The transport on the wire, plain and over TLS, against a scripted peer on real sockets."""
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -34,7 +34,7 @@ def certified() -> ssl.SSLContext:
 
 
 class Peer:
-    """Answers the requests of each connection in turn; an empty answer closes it."""
+    """A peer that answers the requests of each connection in order; an empty answer closes it."""
 
     def __init__(
         self, listener: trio.SocketListener, scripts: Sequence[Sequence[bytes]], *, scheme: str = "http"
@@ -203,7 +203,7 @@ async def ask_twice(stale: bytes, scheme: str) -> None:
         ),
     ],
 )
-async def test_what_is_wrong_with_an_answer_is_told_in_words_of_ours(answer, words, scheme):
+async def test_a_malformed_response_is_described_without_quoting_it(answer, words, scheme):
     async with talking([answer], scheme=scheme) as (_, client):
         with pytest.raises(httpx.RemoteProtocolError) as caught:
             await client.send(GET)
@@ -289,7 +289,7 @@ async def test_a_large_body_goes_through_tls_both_ways(scheme):
 
 
 @pytest.mark.trio
-async def test_an_engine_whose_certificate_nobody_vouches_for_is_not_asked(monkeypatch):
+async def test_an_engine_with_an_untrusted_certificate_gets_no_request(monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     async with talking([OK], scheme="https") as (peer, client):
         with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
@@ -334,7 +334,7 @@ async def test_a_connection_whose_tls_has_ended_with_the_answer_is_not_used_agai
 
 
 @pytest.mark.trio
-async def test_an_engine_is_told_that_its_certificate_was_not_taken(monkeypatch):
+async def test_an_engine_receives_an_alert_for_its_untrusted_certificate(monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     said: list[str] = []

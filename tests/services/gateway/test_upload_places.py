@@ -1,4 +1,4 @@
-"""Who holds a place for an upload, in virtual time."""
+"""The bulkhead slots of uploads, in virtual time."""
 
 from collections.abc import AsyncGenerator, Callable
 
@@ -28,7 +28,7 @@ async def short(place: UploadPlace) -> AsyncGenerator[bytes]:
 
 
 def stalling(first: int, seconds: float = 500.0) -> Callable[[UploadPlace], AsyncGenerator[bytes]]:
-    """Sends so many KiB and stands still, as `chunks_of` tells of it."""
+    """Yield some KiB and stall, with the callback of `chunks_of`."""
 
     async def content(place: UploadPlace) -> AsyncGenerator[bytes]:
         yield bytes(first * KIB)
