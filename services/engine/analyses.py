@@ -157,7 +157,7 @@ def _work(
 ) -> Callable[[OnStep], Awaitable[Outcome]]:
     seconds = time_up.seconds
 
-    async def work(progress: Tell) -> Outcome:
+    async def work(progress: OnStep) -> Outcome:
         with trio.move_on_after(seconds):
             answer = await state.analyses.analyze(asked, seconds=seconds, progress=progress, trace_id=_trace_id())
             if report is not None:

@@ -90,7 +90,7 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001 - an invalid logging call must not raise
-        return f"{said_by(record.msg)} (its arguments do not fit: {said_by(error)})"
+        return f"{safe_str(record.msg)} (its arguments do not fit: {safe_str(error)})"
 
 
 class _Budget:
@@ -136,7 +136,7 @@ class _Budget:
     def _items(self, given: tuple[object, ...], depth: int) -> Value:
         taken: list[Value] = []
         # A name and value pair, such as a header.
-        secret = len(given) == 2 and isinstance(given[0], str | bytes) and is_secret_name(said_by(given[0]))
+        secret = len(given) == 2 and isinstance(given[0], str | bytes) and is_secret_name(safe_str(given[0]))
         for number, value in enumerate(given):
             if number == _MOST_ITEMS or self._values > _MOST_VALUES:
                 taken.append(Clipped(f"{len(given) - number} more", 0))
