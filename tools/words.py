@@ -36,7 +36,12 @@ _OPENING = re.compile(r"(What|How|Whether|Nothing, if|Who|Where)\b")
 _QUOTED = re.compile(r"`[^`]*`")
 _ITSELF = {"tools/words.py", "tests/tools/test_words.py"}
 
-BOUNDS: dict[str, int] = {}
+BOUNDS: dict[str, int] = {
+    "cqox/contract": 16,
+    "cqox/datasets": 53,
+    "deploy": 7,
+    "tests": 87,
+}
 """How many findings a place may have at most; none where it is not named."""
 
 
