@@ -17,7 +17,7 @@ __all__ = ["anderson_rubin", "endogeneity", "overidentification", "strength"]
 
 _WEAK = 10.0
 _NOTHING_LEFT = 1e-12
-"""Share of the treatment's variation net of covariates below which the instruments explain all of it."""
+"""Residual share of the treatment, net of covariates, below which the instruments explain all of it."""
 
 
 def anderson_rubin(

@@ -91,7 +91,7 @@ class Fitted:
 
 
 def effect_value(fit: Equations, theta: Vector | Matrix, effect: Effect, treated: float = 0.5) -> Vector:
-    """Return an effect by the coefficients; the mean of the mediators' values in both arms where these differ."""
+    """Return an effect by the coefficients; with an interaction, by default halfway between the arms' effects."""
     a, b, c, d, m = (theta[..., fit.at[name]] for name in "abcdm")
     if effect == "acme":
         return np.asarray((a * (b + treated * d)).sum(axis=-1))

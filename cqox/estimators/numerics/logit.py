@@ -10,7 +10,7 @@ from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.blocked_matmul import combined, cross
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import gram, gram_partial, independent_each
-from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, Climb, reach
+from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, QuasiNewton, reach
 from cqox.estimators.numerics.row_blocks import Partial, Rows
 from cqox.estimators.numerics.scratch_memory import scratch
 
@@ -159,7 +159,7 @@ def _fit(
         def work(s: slice) -> Partial:
             block = z[:, s]
             p = probabilities[s]
-            _of_negative(np.matmul(-climb.coefficients[0], block, out=p))
+            _of_negative(np.matmul(-solver.coefficients[0], block, out=p))
             return gradient_partial(block, treated[s], of(s), p)
 
         (gradient,) = rows.total(work)
@@ -178,13 +178,13 @@ def _fit(
     if nearly is None:
         gradient, nearly = rows.total(opening)
         first = gradient[None]
-    climb = Climb(start[None], _inverse(nearly)[None], products)
-    if not climb.run(gradients, inverses, enough * rows.n, first):
+    solver = QuasiNewton(start[None], _inverse(nearly)[None], products)
+    if not solver.run(gradients, inverses, enough * rows.n, first):
         raise UnusableData(
             f"The logit of the treatment does not converge in {ITERATIONS} steps: some covariates, or a combination "
             "of them, separate the arms almost perfectly; leave these out."
         )
-    return climb.coefficients[0], probabilities, climb.information()
+    return solver.coefficients[0], probabilities, solver.information()
 
 
 def _discriminant(frame: Frame) -> Vector:
@@ -245,7 +245,7 @@ def cross_fit_logit(fit: Logit, treated: Vector, folds: NDArray[np.integer], pro
         UnusableData: without one of the folds the covariates separate the arms.
     """
     work = _WithoutFolds(fit, treated, folds, products)
-    if not work.climb.run(work.gradients, work.inverses, _FOLD_GRADIENT * fit.frame.n):
+    if not work.solver.run(work.gradients, work.inverses, _FOLD_GRADIENT * fit.frame.n):
         raise UnusableData(
             "Without one of the folds the logit of the treatment does not converge; use fewer covariates or folds."
         )
@@ -263,11 +263,11 @@ class _WithoutFolds:
         rest = whole - products
         self.used = independent_each(rest)
         gradient = self._shares(fit)
-        self.climb = Climb(
+        self.solver = QuasiNewton(
             np.where(self.used, fit.coefficients, 0.0), self._inverted(_carried_over(fit.nearly, whole, rest)), whole
         )
         complete = self.used.all(axis=1, keepdims=True)
-        self.climb.step(np.where(complete, gradient.sum(axis=0) - gradient, 0.0))
+        self.solver.step(np.where(complete, gradient.sum(axis=0) - gradient, 0.0))
 
     def _shares(self, fit: Logit) -> Matrix:
         """Return (folds, k) gradients of each fold's rows at the full-sample fit."""
@@ -287,7 +287,7 @@ class _WithoutFolds:
 
     def gradients(self) -> Matrix:
         """Return the (folds, k) gradient of each fit; store each row's probability without its fold."""
-        frame, coefficients = self.frame, self.climb.coefficients
+        frame, coefficients = self.frame, self.solver.coefficients
 
         def work(s: slice) -> Partial:
             z, folds = frame.matrix[: self.k, s], self.folds[s]
@@ -305,7 +305,7 @@ class _WithoutFolds:
 
     def inverses(self) -> NDArray[np.float64]:
         """Return the (folds, k, k) inverse information of each fit at its current coefficients."""
-        frame, coefficients = self.frame, self.climb.coefficients
+        frame, coefficients = self.frame, self.solver.coefficients
 
         def work(s: slice) -> Partial:
             z, folds = frame.matrix[: self.k, s], self.folds[s]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from cqox.estimators.data import Matrix, Vector
 
-__all__ = ["ITERATIONS", "LONGEST_STEP", "Climb", "reach"]
+__all__ = ["ITERATIONS", "LONGEST_STEP", "QuasiNewton", "reach"]
 
 ITERATIONS = 100
 LONGEST_STEP = 8.0
-"""Maximum root mean square change of the linear predictor in one step."""
+"""Maximum root mean square change of the linear combination in one step."""
 
 _SLOW = 0.25
 _BEYOND = 0.5
@@ -75,7 +75,7 @@ class _Steps:
         self._rises, self._falls = np.where(which, 0.0, self._rises), np.where(which, np.inf, self._falls)
 
 
-class Climb:
+class QuasiNewton:
     """Simultaneous fits on the same variables.
 
     Attributes:

@@ -15,7 +15,7 @@ from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.absorb import compress
 from cqox.estimators.numerics.gram import independent
 from cqox.estimators.numerics.logit import expit
-from cqox.estimators.numerics.quasi_newton import Climb
+from cqox.estimators.numerics.quasi_newton import QuasiNewton
 from cqox.estimators.panel.layout import Panel, row_positions
 from cqox.estimators.plan import Plan
 
@@ -260,24 +260,24 @@ def _odds(features: Matrix, group: Codes, treated: NDArray[np.bool_], weights: V
     penalty = np.full(len(matrix), _RIDGE * mass)
     penalty[0] = 0.0
     products = (matrix * weights) @ matrix.T
-    climb = Climb(np.zeros((1, len(matrix))), 4.0 * np.linalg.inv(products + np.diag(penalty))[None], products)
+    solver = QuasiNewton(np.zeros((1, len(matrix))), 4.0 * np.linalg.inv(products + np.diag(penalty))[None], products)
 
     def chances() -> Vector:
-        return expit(climb.coefficients[0] @ matrix)
+        return expit(solver.coefficients[0] @ matrix)
 
     def gradients() -> Matrix:
-        return np.asarray((matrix @ (weights * (target - chances())) - penalty * climb.coefficients[0])[None])
+        return np.asarray((matrix @ (weights * (target - chances())) - penalty * solver.coefficients[0])[None])
 
     def inverses() -> NDArray[np.float64]:
         chance = chances()
         information = (matrix * (weights * chance * (1.0 - chance))) @ matrix.T + np.diag(penalty)
         return np.asarray(np.linalg.pinv(information, hermitian=True)[None])
 
-    if not climb.run(gradients, inverses, _GRADIENT * mass):
+    if not solver.run(gradients, inverses, _GRADIENT * mass):
         raise UnusableData(
             "The logit of who starts does not converge; leave covariates out, or refine by 'mahalanobis'."
         )
-    beta = climb.coefficients[0]
+    beta = solver.coefficients[0]
     return np.asarray(np.exp(np.clip(beta @ matrix, -30.0, 30.0)))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.gram import independent
 from cqox.estimators.numerics.logit import expit
-from cqox.estimators.numerics.quasi_newton import Climb
+from cqox.estimators.numerics.quasi_newton import QuasiNewton
 
 __all__ = ["Comparison", "Method", "NoComparison", "tilted"]
 
@@ -143,10 +143,10 @@ def _logit(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Matrix]:
     start[0] = np.log(share / (1 - share))
     probabilities = np.full(z.shape[1], share)
     products = (z * weights) @ z.T
-    climb = Climb(start[None], np.linalg.inv(products)[None] / (share * (1 - share)), products)
+    solver = QuasiNewton(start[None], np.linalg.inv(products)[None] / (share * (1 - share)), products)
 
     def gradients() -> Matrix:
-        expit(np.matmul(climb.coefficients[0], z, out=probabilities))
+        expit(np.matmul(solver.coefficients[0], z, out=probabilities))
         score = -weights * probabilities
         score[:treated] += weights[:treated]
         return np.asarray((z @ score)[None])
@@ -157,7 +157,7 @@ def _logit(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Matrix]:
     def inverses() -> NDArray[np.float64]:
         return np.asarray(np.linalg.pinv(information(), hermitian=True)[None])
 
-    if climb.run(gradients, inverses, _GRADIENT * total) and float(probabilities.max()) < _NO_OVERLAP:
+    if solver.run(gradients, inverses, _GRADIENT * total) and float(probabilities.max()) < _NO_OVERLAP:
         found = information()
         if len(independent(found)) == len(z):
             return probabilities, found

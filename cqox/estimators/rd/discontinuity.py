@@ -333,7 +333,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         family=_FAMILY,
         estimand=_FUZZY.estimand,
         summary="Jump of the outcome over the jump of the treatment at the cutoff, for the compliers; monotonicity and "
-        "exclusion restriction: crossing the cutoff moves no unit out of treatment and affects outcomes through it.",
+        "exclusion: crossing the cutoff moves no unit out of treatment and affects outcomes only through it.",
         requires=("y", "treatment", "running", "cutoff"),
         optional=("covariates", "weights", "cluster"),
         standard_error=_ROBUST + "; with an Anderson-Rubin set",

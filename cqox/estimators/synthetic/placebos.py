@@ -119,9 +119,9 @@ def conformal(
 
     The periods after the start count as one, their mean, whose residual is ranked among those of the periods before:
     the null hypothesis is on the average effect, for any path. A mean varies less than a single period, so that the
-    test is conservative. With too few periods before the start for a rank to reject at the level, the interval is the
-    set that the strictest rank does not reject, widened by that of a constant effect under random permutations of the
-    residuals' sum.
+    test is conservative. With too few periods before the start for a rank to reject at the level, the interval is
+    widened from the set that the strictest rank does not reject, to cover the constant effects that are not rejected
+    when the sum of the residuals after the start is ranked among sums of as many at random.
 
     Args:
         donors: (donors, periods).
