@@ -1,4 +1,4 @@
-"""How much a body may hold, seen before anything looks at what it says: every later step takes time for each value.
+"""Bounds on the size of a body, checked before its content is read: every later step takes time for each value.
 
 Bodies are validated in the event loop of a service, where a second of work for one request is a second for all.
 """
@@ -25,7 +25,7 @@ MOST_CHARACTERS_TOLD = 100
 
 
 def check_size(body: Mapping[str, JsonValue]) -> None:
-    """Nothing, if a body holds no more than can be looked at in a moment.
+    """Check that a body is small enough to be validated in a moment.
 
     Raises:
         InvalidRequest: a list, an object or the whole has too many values; the field is named.

@@ -114,7 +114,7 @@ def _of_extra(model: type[BaseModel], path: Sequence[str], where: str) -> Invali
 
 
 def _of_mapping(mapping: JsonValue) -> InvalidRequest:
-    """What is wrong with a mapping: it may have two forms, so that the errors of both say little of either."""
+    """Describe an invalid mapping: it may have two forms, and the errors of both say little about either."""
     if isinstance(mapping, dict):
         for role, given in mapping.items():
             if not _is_mapped(given):

@@ -1,6 +1,6 @@
-"""What a client is told: the models of every answer that the API documents.
+"""Models of every answer that the API documents.
 
-Numbers are finite or null; where a number is null, a reason stands beside it.
+Numbers are finite or null; where a number is null, a reason stands next to it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -137,7 +137,7 @@ class Gate(_Answer):
 
 
 class Decision(_Answer):
-    """What the primary estimate and the gates say together."""
+    """The verdict from the primary estimate and the gates."""
 
     verdict: Literal["GO", "CANARY", "HOLD"]
     primary: str | None = Field(description="The one estimate used, fixed before any outcome model ran.")
@@ -150,7 +150,7 @@ class Decision(_Answer):
 
 
 class Provenance(_Answer):
-    """Where the numbers come from."""
+    """The origin of the numbers."""
 
     dataset_digest: str
     rows: int
@@ -234,7 +234,7 @@ class JobDescription(_Answer):
     dataset_id: str
     created_at: str
     finished_at: str | None = None
-    steps: int = Field(description="How many steps have been told of.")
+    steps: int = Field(description="Number of steps reported so far.")
     last_step: str | None = None
     analysis_id: str | None = Field(None, description="The report's id, once it has succeeded.")
     links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")

@@ -1,4 +1,4 @@
-"""What a client may ask: the models of every request body.
+"""Models of every request body.
 
 Shape only; whether the named columns exist and can play their roles is for `cqox.analysis`, which has the data.
 """
@@ -28,7 +28,7 @@ type RoleMapping = Mapping[str, Mapped]
 """Canonical role names to what plays them."""
 
 _Names = Annotated[list[str], FailFast()]
-"""Of ten thousand items that are wrong in the same way one is told of, and no more are looked at."""
+"""Stops at the first error of a list: ten thousand items that are wrong in the same way give one error."""
 
 _REPEATED_TOLD = 5
 _LOOSE_DATE = re.compile(r"^(\d{4})(?:[-/.]|年\s*)(\d{1,2})(?:(?:[-/.]|月\s*)(\d{1,2})日?|月)?(?=$|[T\s])")
@@ -47,7 +47,7 @@ class Assignment(_Strict):
 
 
 class Options(_Strict):
-    """How to analyse; every option has a default that works."""
+    """Options of an analysis; each has a default that works."""
 
     estimators: list[str] | None = Field(
         None,
@@ -138,7 +138,7 @@ class Options(_Strict):
     season_pairs: Annotated[int, Field(ge=0, le=12)] | None = Field(
         None,
         description="Pairs of sine and cosine that stand for the seasons of an interrupted series, usually two, 0 for "
-        "none. Without `season_length` the calendar of dates tells the cycle: a year of quarters, months or weeks, a "
+        "none. Without `season_length` the calendar of dates gives the cycle: a year of quarters, months or weeks, a "
         "week of days, each of which two must be whole before the intervention, with three periods for each "
         "coefficient.",
     )

@@ -155,13 +155,13 @@ _ALL = (
     Role(
         name="proxy_treatment",
         arity="columns",
-        meaning="A negative-control exposure: tells of the confounder, does not cause the outcome.",
+        meaning="A negative-control exposure: a proxy of the confounder that does not cause the outcome.",
         aliases=("nce",),
     ),
     Role(
         name="proxy_outcome",
         arity="columns",
-        meaning="A negative-control outcome: tells of the confounder, is not caused by the treatment.",
+        meaning="A negative-control outcome: a proxy of the confounder that the treatment does not cause.",
         aliases=("nco",),
     ),
     Role(name="cost", arity="column", meaning="What treating the unit costs.", aliases=()),

@@ -28,7 +28,7 @@ def near_words(word: str, valid: Sequence[str]) -> list[str]:
 def unknown_word(
     what: str, word: str, valid: Sequence[str], *, field: str, near: Sequence[str] | None = None, cure: str = ""
 ) -> InvalidRequest:
-    """What to say of a word that stands for nothing.
+    """Describe an unknown word and its nearest valid ones.
 
     Args:
         what: what it should stand for: a role, an option.

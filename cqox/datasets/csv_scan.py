@@ -34,7 +34,7 @@ class Ragged:
 
 @dataclass(slots=True)
 class Shape:
-    """What a scan found.
+    """The result of a scan.
 
     Attributes:
         records: all of them, the header and blank ones included.
@@ -98,7 +98,7 @@ def _lines(source: Source, limits: Limits) -> Iterator[bytes]:
 
 @dataclass(slots=True, kw_only=True)
 class _Scanner:
-    """What has been seen so far, and what the next block needs to know of the ones before it.
+    """The state of a scan between blocks.
 
     Attributes:
         inside: 1 while a quoted field is open.

@@ -74,7 +74,7 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, str]:
 
 
 def _why_none(texts: pl.Series, narrow: pl.Series) -> str:
-    """What keeps texts from being dates that nearly all are, with examples; empty where they are something else."""
+    """Explain why texts that are nearly all dates are kept as text, with examples; empty for other texts."""
     styles = [narrow.str.contains(style) for style in (_ISO, _MONTH, _ERA, _LAST)]
     dated = reduce(or_, styles)
     if int(dated.sum()) < _NEARLY_ALL * dated.len():
@@ -236,7 +236,7 @@ def _year_last(texts: pl.Series) -> tuple[Dates | None, str]:
     elif (second > 12).any():
         order, note = ("a", "b"), "Dates were read as month, day, year."
     else:
-        return None, "Kept as text: dates whose day and month cannot be told apart; write them as year-month-day."
+        return None, "Kept as text: dates whose day and month are ambiguous; write them as year-month-day."
     month, day = order
     dates = _moments(parts.with_columns(parts[month].alias("m"), parts[day].alias("d")))
     if dates is None:

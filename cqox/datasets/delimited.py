@@ -64,7 +64,7 @@ def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = No
 
 
 def _titles(header: Sequence[str], frame: pl.DataFrame) -> int:
-    """How many records of one cell stand above the first full one, which is the header then; 0 where it is the first.
+    """Count the one-cell records above the first full one, which is the header; 0 if it comes first.
 
     A program that saves a sheet as text fills up each record to the width of the table.
     """

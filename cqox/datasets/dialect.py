@@ -18,7 +18,7 @@ _NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How records are cut into fields.
+    """Delimiter and quoting of delimited text.
 
     Attributes:
         delimiter: one character.

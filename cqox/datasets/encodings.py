@@ -52,7 +52,7 @@ _LATIN_WORD = re.compile("[A-Za-z][\u0080-\uffff]{1,2}[a-z]|[a-z][\u0080-\uffff]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextEncoding:
-    """How the bytes of a file are text.
+    """The encoding of a file, and what was found while decoding it.
 
     Attributes:
         name: as reported; Python knows the encoding by it.
@@ -174,7 +174,7 @@ def _wide(source: Source, head: bytes) -> TextEncoding:
 
 
 def _reads_well(source: Source, encoding: str) -> bool:
-    """Whether the text beyond ASCII is Japanese as people write it."""
+    """Return whether the text beyond ASCII is Japanese as people write it."""
     foreign = [character for character in _sample(source, encoding) if character > "\x7f"]
     return sum(map(is_common, foreign)) >= _COMMON_SHARE * len(foreign)
 
@@ -201,7 +201,7 @@ def _cp932_or_euc(source: Source) -> TextEncoding:
 
 
 def _plausible_katakana(runs: list[str]) -> bool:
-    """Whether runs of half-width katakana are what somebody wrote, given that they decode as EUC-JP as well.
+    """Return whether runs of half-width katakana are what somebody wrote, given that they decode as EUC-JP as well.
 
     EUC-JP pairs bytes, so all the runs have an even length: of six different words that is one chance in sixty-four.
     EUC-JP's kana, and many of its kanji, also make runs that break the rules of spelling.
@@ -213,7 +213,7 @@ def _sample(source: Source, encoding: str) -> str:
     parts: list[str] = []
     size = 0
     for text in _texts(source, encoding):
-        # Only lines with something beyond ASCII tell encodings apart.
+        # Only lines with something beyond ASCII distinguish encodings.
         part = text if len(text) < 10_000 else "\n".join(line for line in text.splitlines() if not line.isascii())
         parts.append(part)
         size += len(part)

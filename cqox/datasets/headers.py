@@ -1,4 +1,4 @@
-"""Column names that are unique, visible and in one Unicode form, beside the headers as they stood in the file."""
+"""Column names that are unique, visible and in one Unicode form, next to the headers as they stood in the file."""
 
 import re
 import unicodedata

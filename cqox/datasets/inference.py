@@ -27,7 +27,7 @@ _NUMBERED = re.compile(r"(\D+?[_.-]?)(\d{2}|(?:19|20)\d{2})")
 _LEAST_YEAR = 20
 _NEEDED = ("y", "treatment")
 # Roles that a column takes for itself, in the order in which they choose. `y` is sought before `treatment`: a panel's
-# outcome and treatment may both be 0/1 and only the names tell.
+# outcome and treatment may both be 0/1 and only the names decide.
 _SINGLE = (
     "unit_id",
     "time",
@@ -169,7 +169,7 @@ def _by_kind(role: str, columns: Sequence[Column], taken: set[str]) -> tuple[Rol
 def _latest_of_series(columns: Sequence[Column], taken: set[str]) -> dict[str, str]:
     """Columns that are the latest of a series such as re74, re75, re78, with a sentence that says so.
 
-    Where no name tells of an outcome, the latest measurement of something is more likely that than a covariate.
+    Where no name suggests an outcome, the latest measurement of something is more likely that than a covariate.
     """
     series: dict[str, list[tuple[int, str]]] = {}
     for column in columns:
@@ -215,7 +215,7 @@ def _candidate(role: str, column: Column) -> RoleCandidate | None:
 
 
 def _fit(role: str, column: Column) -> tuple[float, str]:
-    """How well the values suit the role, between 0 and 1, and in words."""
+    """Score how well the values suit the role, between 0 and 1, with the reason in words."""
     kind = column.kind
     match role:
         case "treatment" | "instrument":
@@ -263,7 +263,7 @@ def _between(column: Column, low: float | None, high: float | None) -> bool:
 
 
 def _take_back(mapping: dict[str, str | tuple[str, ...]], taken: set[str], columns: Sequence[Column]) -> None:
-    """Take back what only makes sense beside something else, or that would contradict it."""
+    """Drop roles that require another role which is missing, or contradict one."""
     by_name = {column.name: column for column in columns}
     if "cohort" in mapping and "time" not in mapping:
         taken.discard(str(mapping.pop("cohort")))

@@ -65,7 +65,7 @@ def interpret(cells: pl.Series, *, decimal: str = ".", na_tokens: Sequence[str] 
 
 
 def needs_decimal_comma(cells: pl.Series) -> bool:
-    """Whether a column of text shows that the file's decimal mark is the comma."""
+    """Return whether a column of text shows that the file's decimal mark is the comma."""
     if cells.dtype != pl.String:
         return False
     sample = cells.drop_nulls().head(_SAMPLE)

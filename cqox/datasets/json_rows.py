@@ -28,7 +28,7 @@ type _Cell = str | bool | list[_Cell] | dict[str, _Cell] | None
 
 
 class _Number(str):
-    """The digits of a number, told apart from text only where nested values are written back."""
+    """The digits of a number, distinguished from text only where nested values are written back."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ _DECODER = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_consta
 
 
 def looks_like_json(head: str) -> bool:
-    """Whether the text starts as an object with a key, or as an array of objects."""
+    """Return whether the text starts as an object with a key, or as an array of objects."""
     return _START.match(head) is not None
 
 
@@ -64,7 +64,7 @@ def read_json(source: Source, limits: Limits) -> Raw:
 
 
 def _is_object(line: str) -> bool:
-    """Whether the first line is one row: a whole object, and not an object of arrays."""
+    """Return whether the first line is one row: a whole object, and not an object of arrays."""
     try:
         value = _decoded(line, line=1)
     except UnreadableFile:

@@ -32,5 +32,5 @@ _COMMON = frozenset(_TAUGHT + _FURTHER)
 
 
 def is_common(character: str) -> bool:
-    """Whether the character is kana, punctuation, a full-width letter or a kanji that most texts use."""
+    """Return whether the character is kana, punctuation, a full-width letter or a kanji that most texts use."""
     return character in _COMMON or "\u3001" <= character <= "\u30fe" or "\uff01" <= character <= "\uff5e"

@@ -1,4 +1,4 @@
-"""What kind of variable a column is, by its values and, for ids and dates in digits, by its name."""
+"""The kind of variable of a column, from its values and, for ids and dates in digits, from its name."""
 
 import math
 import re
@@ -36,7 +36,7 @@ _MAX_LEVEL_CHARACTERS = 60
 
 
 def names_an_id(name: str) -> bool:
-    """Whether a column's name says that it holds ids: store_id, 店舗ID, 会員番号, but not paid."""
+    """Return whether a column's name says that it holds ids: store_id, 店舗ID, 会員番号, but not paid."""
     return _ID_NAME.search(name) is not None or _ID_NAME.search(name.lower()) is not None
 
 

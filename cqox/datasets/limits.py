@@ -1,4 +1,4 @@
-"""How much of a file is read at most, and what a client may say about how to read it."""
+"""Limits on the files that are read, and the options of reading that a client may give."""
 
 import codecs
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a file may cost before it is refused; each is checked before the step that would pay for it.
+    """Limits beyond which a file is refused; each is checked before the step that would pay for it.
 
     Attributes:
         max_bytes: size of the file as sent.
@@ -65,7 +65,7 @@ def exceeded(what: str, found: int, limit: int, *, at_least: bool = False) -> Li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """What a client knows better than the reader; None leaves the decision to the content of the file.
+    """Options of reading that a client gives; None leaves the decision to the content of the file.
 
     Attributes:
         encoding: a text encoding by any name that Python knows.

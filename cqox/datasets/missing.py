@@ -3,9 +3,9 @@
 Three tiers, because the same word is missing in one column and a level in another:
 
 - always: what programs write for a missing value (NA, NULL, #N/A, 欠損, ...);
-- marks: a lone dash, dot or question mark, unless it is a level: beside a plus sign, or beside one word (○ and -);
-- words (なし, 不明, None, ...): only where everything else in the column is a number or a date. Beside other words they
-  are levels, as なし is beside あり.
+- marks: a lone dash, dot or question mark, unless it is a level: with a plus sign or one word in the column (○ and -);
+- words (なし, 不明, None, ...): only where everything else in the column is a number or a date. Among other words they
+  are levels, as なし is in a column with あり.
 """
 
 from collections.abc import Sequence

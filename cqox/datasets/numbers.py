@@ -105,7 +105,7 @@ def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
 
 
 def decimal_comma_only(texts: pl.Series) -> bool:
-    """Whether the texts are numbers only if the comma is their decimal mark: 1,5 and 12,25 but not 1,300."""
+    """Return whether the texts are numbers only if the comma is their decimal mark: 1,5 and 12,25 but not 1,300."""
     if not texts.str.contains(",", literal=True).any():
         return False
     sample = texts.head(_SAMPLE).to_list()

@@ -1,6 +1,6 @@
-"""Tables on disk: zstd Parquet beside a sidecar of JSON that describes the columns.
+"""Tables on disk: zstd Parquet with a sidecar of JSON that describes the columns.
 
-The description is computed once, when a table is read; whoever needs it later reads a small file and no data.
+The description is computed once, when a table is read; later readers open a small file and no data.
 """
 
 import json
@@ -22,7 +22,7 @@ _CITED = re.compile(r"\(os error (\d+)\)")
 
 
 def write_parquet(table: Table, path: Path) -> None:
-    """Keep a table at `path`, and its description beside it; the same table gives the same bytes.
+    """Write a table to `path`, and its description to a sidecar; the same table gives the same bytes.
 
     Raises:
         OSError: there is no room for it, or the folder cannot be written to.
@@ -40,7 +40,7 @@ def write_parquet(table: Table, path: Path) -> None:
 
 
 def sidecar(path: Path) -> Path:
-    """Where the description of the table at `path` is."""
+    """Return the path of the description of the table at `path`."""
     return path.with_name(path.name + ".json")
 
 

@@ -1,4 +1,4 @@
-"""What every reader hands on: named columns of whatever type the format had, before any of it is interpreted."""
+"""The output of every reader: named columns in the types of the format, before they are interpreted."""
 
 from dataclasses import dataclass
 

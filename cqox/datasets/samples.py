@@ -1,6 +1,6 @@
 """The built-in data sets: files in `data/`, and the simulations with published seeds that made them.
 
-`python -m cqox.datasets.samples FOLDER` writes them anew. Both are simulated here and carry the project's licence.
+`python -m cqox.datasets.samples FOLDER` writes them again. Both are simulated here and carry the project's licence.
 """
 
 import sys
@@ -47,7 +47,7 @@ def sample_path(name: str) -> Path:
 
 
 def simulate(name: str) -> str:
-    """The built-in data set of this name, made anew, as CSV."""
+    """Simulate the built-in data set of this name, as CSV."""
     makers: Mapping[str, Callable[[np.random.Generator], pl.DataFrame]] = {"test": _test, "mini_retail": _mini_retail}
     return makers[name](np.random.default_rng(SEEDS[name])).write_csv()
 

@@ -1,6 +1,6 @@
 """Numbers that stand for a missing value in files of programs that have no empty cell: -999, 99, -9.
 
-They are told of and never changed: a client who means them names them in `na`.
+They are reported and never changed: a client who means them names them in `na`.
 """
 
 import polars as pl
@@ -19,7 +19,7 @@ def sentinel_note(values: pl.Series) -> list[str]:
     """A note on the numbers of a column that look like codes for a missing value; none where there are none.
 
     A code of sevens, eights or nines alone looks so where at least two rows have it and it lies beyond all that is no
-    such code: below 0 where that is not, or farther from it than that reaches; one digit above 0 only beside two
+    such code: below 0 where that is not, or farther from it than that reaches; one digit above 0 only together with two
     neighbouring numbers, for it is a count as often.
 
     Args:

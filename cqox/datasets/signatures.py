@@ -1,4 +1,4 @@
-"""What a file is, by its content: never by its name or its extension."""
+"""The format of a file, from its content: never from its name or its extension."""
 
 import zipfile
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def compression(head: bytes) -> Compression | None:
 
 
 def container(source: Source) -> Container:
-    """What kind of reader the bytes need.
+    """Return the kind of reader that the bytes need.
 
     Raises:
         UnreadableFile: something else than a table, named.
@@ -116,7 +116,7 @@ def container(source: Source) -> Container:
 
 
 def archive_kind(source: Source) -> _Archive:
-    """What a zip archive holds: a spreadsheet, or one file in `member`.
+    """Return the content of a zip archive: a spreadsheet, or one file in `member`.
 
     Raises:
         UnreadableFile: damaged, encrypted, or of several files.

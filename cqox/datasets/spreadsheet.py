@@ -81,7 +81,7 @@ def _opened(source: Source, sheet: str | int | None) -> tuple[list[str], str, pl
 
 
 def _title_rows(cells: pl.DataFrame) -> int:
-    """How many rows of one cell stand above the first row of several, which is the header then."""
+    """Count the one-cell rows above the first row of several, which is the header."""
     filled = [sum(cell is not None for cell in row) for row in cells.head(_MAX_TITLES + 1).iter_rows()]
     titles = next((index for index, count in enumerate(filled) if count > 1), 0)
     return titles if cells.height > titles + 1 else 0

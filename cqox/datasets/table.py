@@ -1,4 +1,4 @@
-"""What is known of a table once it has been read: its columns, where they came from, and its first rows as JSON."""
+"""A table that has been read: its columns, their origin, and its first rows as JSON."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Column:
         name: unique in its table.
         original_name: the header in the file.
         kind: binary (two values of any type), count (whole, at least 0), real, category (words that repeat), date,
-            text, or id (tells rows or units apart).
+            text, or id (distinguishes rows or units).
         dtype: how it is stored: int64, float64, enum, string, date or datetime. The levels of an enum are in the order
             of their code points.
         count: rows that have a value.
@@ -55,7 +55,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        """Whether the column is stored as numbers."""
+        """True for a column that is stored as numbers."""
         return self.dtype in ("int64", "float64")
 
     def as_dict(self) -> dict[str, JsonValue]:
@@ -135,7 +135,7 @@ class Table:
 
     @property
     def name(self) -> str:
-        """What the client calls the table."""
+        """The name that the client gave the table."""
         return self.description.name
 
     @property
@@ -145,7 +145,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """What is known of each column."""
+        """The columns, with their kinds and statistics."""
         return self.description.columns
 
     @property
@@ -165,7 +165,7 @@ class Table:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was decided for the file as a whole."""
+        """Decisions about the file as a whole."""
         return self.description.notes
 
 

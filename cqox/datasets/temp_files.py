@@ -66,7 +66,7 @@ class Scratch:
         return self._files.enter_context(tempfile.TemporaryFile(dir=self._folder, buffering=BLOCK_BYTES))
 
     def source(self, file: IO[bytes]) -> Source:
-        """What was written to a file of this scratch, for reading."""
+        """Return the content of a temporary file, for reading."""
         file.flush()
         size = file.tell()
         # Opening this path on macOS shares the position with `file`, so every reader has to find it at the start.

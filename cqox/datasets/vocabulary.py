@@ -141,7 +141,7 @@ _KNOWN = _known()
 
 
 def match_role(role: str, name: str) -> tuple[float, str] | None:
-    """How surely a column of this name plays this role, and why; None where the name says nothing of it."""
+    """Score how likely a column of this name has this role, with the reason; None if the name does not say."""
     folded = _folded(name).translate(_SEPARATORS)
     sure = _KNOWN.get(role, {}).get(folded)
     if sure is not None:
@@ -176,12 +176,12 @@ def said_after_treatment(name: str) -> str:
 
 
 def said_before_treatment(name: str) -> bool:
-    """Whether a name says that the column was measured before the treatment."""
+    """Return whether a name says that the column was measured before the treatment."""
     return _BEFORE.search(_folded(name)) is not None
 
 
 def names_codes(name: str) -> bool:
-    """Whether a name says that whole numbers are codes: region, marital_2, prefecture_code, 診療科, but not age.
+    """Return whether a name says that whole numbers are codes: region, marital_2, prefecture_code, 診療科, but not age.
 
     It does where its last word is one of what people number (a region, a race, an industry, a diagnosis; digits at its
     end do not count), or where it says that it holds ids or codes.

@@ -1,4 +1,4 @@
-"""Tells Kibana what there is to look at: `kibana_views.py URL FILE` makes its views, and then FILE.
+"""Create the data views of Kibana: `kibana_views.py URL FILE` makes them, and then FILE.
 
 It stays when it is done: `docker compose up --wait` takes a container that has ended for one that has failed.
 """
@@ -15,7 +15,7 @@ _PAUSE_SECONDS = 5.0
 
 
 def main(url: str, made: Path) -> None:
-    """Make every view, or make it anew, as soon as Kibana lets it."""
+    """Create or replace every view as soon as Kibana accepts it."""
     for name, pattern in VIEWS.items():
         view = {"id": f"cqox-{name}", "name": f"CQOx {name}", "title": pattern, "timeFieldName": "@timestamp"}
         body = json.dumps({"data_view": view, "override": True}).encode()

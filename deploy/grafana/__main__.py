@@ -1,4 +1,4 @@
-"""Writes the dashboard anew: `python -m deploy.grafana`."""
+"""Write the dashboard: `python -m deploy.grafana`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What a panel is, and the questions that panels ask of Prometheus."""
+"""Panels of the dashboard, and their queries to Prometheus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Panel:
 
     Attributes:
         title: a few words.
-        help: what it tells in an incident; one or two sentences.
+        help: what it shows in an incident; one or two sentences.
         queries: what it asks.
         unit: Grafana's name of the unit.
         kind: `timeseries`, `stat` or `state-timeline`.
@@ -90,5 +90,5 @@ def ranks(one: Series, by: str, legend: str, where: str = "") -> list[Query]:
 
 
 def increase(one: Series, by: str, window: str) -> str:
-    """How much a counter has grown within a window, summed by these labels."""
+    """Return the query of a counter's increase within a window, summed by these labels."""
     return f"sum by ({by}) (increase({one.prometheus_name}{{{WHERE}}}[{window}]))"

@@ -109,7 +109,7 @@ def stores() -> Row:
             ),
             Panel(
                 title="Connections of a pool",
-                help="Those that calls have and those that are idle, beside the most there may be.",
+                help="Those in use, those that are idle, and the most there may be.",
                 queries=[
                     Query(
                         expr=level(
