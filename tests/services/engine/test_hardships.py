@@ -89,11 +89,11 @@ def test_a_disk_that_takes_nothing_is_a_503_in_one_line_and_health_says_so(engin
     shutil.rmtree(engine_folder := tmp_path / "data" / "uploads")
     answer = engine.client.post("/api/datasets?name=a.csv", content=CSV)
     assert problem(answer) == (503, "store-unavailable")
-    assert "The data directory is gone" in answer.json()["detail"]
+    assert "The data directory is missing" in answer.json()["detail"]
     assert str(engine_folder) not in answer.text
     health = engine.client.get("/api/health").json()
     assert health["status"] == "degraded"
-    assert "The data directory is gone" in health["degraded"]["disk"]
+    assert "The data directory is missing" in health["degraded"]["disk"]
     assert engine.client.post("/api/analyze/comprehensive", json=asked()).json()["provenance"]["stored"] is True
     assert not any("Traceback" in line or '"exception"' in line for line in engine.lines)
 
@@ -105,7 +105,7 @@ def test_a_figure_that_cannot_be_kept_is_answered_all_the_same(engine, tmp_path:
     for _ in range(3):
         answer = engine.client.get(next(iter(report["figures"].values())))
         assert (answer.status_code, answer.content[:4]) == (200, b"<svg")
-    lines = [line for line in engine.lines if "drawn and could not be kept" in line]
+    lines = [line for line in engine.lines if "rendered and could not be stored" in line]
     assert len(lines) == 1
 
 
