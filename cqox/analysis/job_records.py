@@ -105,6 +105,11 @@ class JobRecords:
         else:
             self._settled(record.job_id, record)
 
+    @property
+    def has_pending(self) -> bool:
+        """True while a correction waits for the store."""
+        return bool(self._waiting)
+
     async def settle(self) -> None:
         """Write the pending corrections, up to the first failure."""
         for job_id, record in list(self._waiting.items())[:_MOST_AT_ONCE]:

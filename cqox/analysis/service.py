@@ -53,6 +53,7 @@ _WORK = "cqox.analysis.work"
 # Workers for uploads and figures, in addition to those for analyses.
 _LIGHT_PLACES = 1
 _LAST_SECONDS = 3.0
+_LAST_PAUSE_SECONDS = 0.2
 _FILES_LARGER_THAN_EXPANDED = 2
 
 
@@ -197,9 +198,12 @@ class Analyses:
                 with analyses._watched():
                     yield analyses
                 group.cancel_scope.cancel()
-            # No job runs any more: the last attempt to write pending records.
+            # No job runs any more: the last attempts to write pending records.
             with anyio.move_on_after(_LAST_SECONDS):
                 await analyses._settle()
+                while analyses.records.has_pending:
+                    await anyio.sleep(_LAST_PAUSE_SECONDS)
+                    await analyses._settle()
             analyses._results.log_unstored()
         files.close()
 
