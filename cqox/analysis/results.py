@@ -243,6 +243,11 @@ class Results:
         await self._hold(report)
         return True
 
+    @property
+    def has_pending(self) -> bool:
+        """True while a report waits for the store."""
+        return bool(self._unkept_keys)
+
     async def settle(self) -> None:
         """Store the pending reports, up to the first failure."""
         for key in list(self._unkept_keys):

@@ -25,6 +25,7 @@ from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.analysis.job_records import JobRecords
 from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.log_throttle import Outage
+from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import (
     LookedUp,
@@ -53,7 +54,6 @@ _WORK = "cqox.analysis.work"
 # Workers for uploads and figures, in addition to those for analyses.
 _LIGHT_PLACES = 1
 _LAST_SECONDS = 3.0
-_LAST_PAUSE_SECONDS = 0.2
 _FILES_LARGER_THAN_EXPANDED = 2
 
 
@@ -198,12 +198,8 @@ class Analyses:
                 with analyses._watched():
                     yield analyses
                 group.cancel_scope.cancel()
-            # No job runs any more: the last attempts to write pending records.
-            with anyio.move_on_after(_LAST_SECONDS):
-                await analyses._settle()
-                while analyses.records.has_pending:
-                    await anyio.sleep(_LAST_PAUSE_SECONDS)
-                    await analyses._settle()
+            # No job runs any more: the last attempts to write what is pending.
+            await write_pending(analyses._settle, analyses._has_pending, seconds=_LAST_SECONDS)
             analyses._results.log_unstored()
         files.close()
 
@@ -352,6 +348,9 @@ class Analyses:
             return None
         self._unknown.recovered()
         return None if record is None or record.status == "interrupted" else record
+
+    def _has_pending(self) -> bool:
+        return self._results.has_pending or self.records.has_pending
 
     async def _settle(self) -> None:
         await self._files.recover()

@@ -9,19 +9,19 @@ from pydantic import JsonValue
 
 from cqox.errors import InvalidRequest
 
-__all__ = ["MOST_CHARACTERS_TOLD", "MOST_COLUMNS", "MOST_ITEMS", "MOST_VALUES", "check_size", "shortened"]
+__all__ = ["MAX_SHOWN_CHARACTERS", "MOST_COLUMNS", "MOST_ITEMS", "MOST_VALUES", "check_size", "shortened"]
 
 MOST_COLUMNS = 10_000
-"""How many columns one role may name, and how many assignments a mapping may be a list of."""
+"""Maximum number of columns of one role, and of assignments in a mapping that is a list."""
 
 MOST_ITEMS = 1_000
-"""How many items any other list may have, and how many members an object."""
+"""Maximum number of items of any other list, and of members of an object."""
 
 MOST_VALUES = 50_000
-"""How many values there may be in all of a body."""
+"""Maximum number of values in a whole body."""
 
-MOST_CHARACTERS_TOLD = 100
-"""How much of a word a message repeats. No role, option, estimator, number or date is longer."""
+MAX_SHOWN_CHARACTERS = 100
+"""Maximum length of a word that a message repeats. No role, option, estimator, number or date is longer."""
 
 
 def check_size(body: Mapping[str, JsonValue]) -> None:
@@ -57,5 +57,5 @@ def check_size(body: Mapping[str, JsonValue]) -> None:
 
 def shortened(word: str) -> str:
     """As much of a word as a message repeats, what cannot be seen in it as an escape."""
-    told = word if len(word) <= MOST_CHARACTERS_TOLD else f"{word[: MOST_CHARACTERS_TOLD - 1]}…"
+    told = word if len(word) <= MAX_SHOWN_CHARACTERS else f"{word[: MAX_SHOWN_CHARACTERS - 1]}…"
     return told if told.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in told)

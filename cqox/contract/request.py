@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, field_validator
 
-from cqox.contract.bounds import MOST_CHARACTERS_TOLD, MOST_COLUMNS, shortened
+from cqox.contract.bounds import MAX_SHOWN_CHARACTERS, MOST_COLUMNS, shortened
 from cqox.contract.estimators import ESTIMATORS, near_estimators
 from cqox.contract.roles import ROLES, ROLES_IN_WORDS, canonical_role, near_roles
 from cqox.contract.words import unknown_word
@@ -311,7 +311,7 @@ def _one(name: str, value: str | float | list[str]) -> str | float:
 
 def _scalar(value: str | float) -> str | float | None:
     """The number, or a date as ISO text in UTC without its zone; None where it is neither."""
-    if isinstance(value, str) and len(value) > MOST_CHARACTERS_TOLD:
+    if isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS:
         return None
     try:
         number = float(value)

@@ -4,7 +4,7 @@ import difflib
 import unicodedata
 from collections.abc import Sequence
 
-from cqox.contract.bounds import MOST_CHARACTERS_TOLD, shortened
+from cqox.contract.bounds import MAX_SHOWN_CHARACTERS, shortened
 from cqox.errors import InvalidRequest
 
 __all__ = ["near_words", "unknown_word"]
@@ -18,7 +18,7 @@ def near_words(word: str, valid: Sequence[str]) -> list[str]:
 
     Those that differ in case, width or blanks alone, and where there are none those that are spelt alike.
     """
-    word = word[:MOST_CHARACTERS_TOLD]
+    word = word[:MAX_SHOWN_CHARACTERS]
     plain = _folded(word)
     same = [name for name in valid if _folded(name) == plain]
     alike = difflib.get_close_matches(word, valid, n=_MOST_NEAR, cutoff=_LEAST_ALIKE)

@@ -1,6 +1,6 @@
 import pytest
 
-from cqox.contract.bounds import MOST_CHARACTERS_TOLD, MOST_COLUMNS, MOST_ITEMS, MOST_VALUES, check_size, shortened
+from cqox.contract.bounds import MAX_SHOWN_CHARACTERS, MOST_COLUMNS, MOST_ITEMS, MOST_VALUES, check_size, shortened
 from cqox.errors import InvalidRequest
 
 
@@ -35,7 +35,7 @@ def test_too_many_values_in_all_are_refused() -> None:
 
 def test_a_long_word_is_told_in_part() -> None:
     assert shortened("short") == "short"
-    assert len(shortened("x" * 1_000_000)) == MOST_CHARACTERS_TOLD
+    assert len(shortened("x" * 1_000_000)) == MAX_SHOWN_CHARACTERS
 
 
 def test_what_cannot_be_seen_in_a_word_is_told_as_an_escape() -> None:
