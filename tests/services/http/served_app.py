@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 import trio
 
 from cqox.tasks import TaskGroup, open_task_group
@@ -20,6 +21,8 @@ from services.http.server.serving import serve
 set_up_logging(level="debug", format="json", service="gateway")
 # Raw requests of tests call it x.
 app = App(__name__, title="Gateway", settings=Settings(allowed_hosts="x"))
+# By the log like all lines of the server: what is printed beside it overtakes lines that its thread has not written.
+log = structlog.stdlib.get_logger("served")
 of_a_resource: list[TaskGroup] = []
 add_health(app, {})
 
@@ -35,8 +38,7 @@ async def slow(seconds: float):
         await trio.sleep(seconds)
     finally:
         if trio.current_effective_deadline() == -float("inf"):
-            sys.stdout.write("handler cancelled\n")
-            sys.stdout.flush()
+            log.info("handler cancelled")
     return {"answer": "slow"}
 
 
@@ -87,8 +89,7 @@ async def resources() -> AsyncIterator[None]:
     async with open_task_group("resource", detached=True) as group:
         of_a_resource.append(group)
         yield
-    sys.stdout.write("resources closed\n")
-    sys.stdout.flush()
+    log.info("resources closed")
 
 
 @app.warm_up

@@ -167,7 +167,7 @@ def test_a_client_that_stops_reading_cannot_hold_the_process(start):
         connection.recv(1000)
         wait_in_flight(service.url, 1)
         assert service.stop() == 1
-    assert service.has_in_order(*LINES, "resources closed")
+    assert service.has_in_order(*LINES, "resources closed"), "\n".join(service.lines)
 
 
 def test_a_handler_that_blocks_the_loop_cannot_hold_the_process(start):
