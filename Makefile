@@ -57,12 +57,13 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lin
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz
 
 .PHONY: check
-check: $(VENV)/.test-ready  ## format, lint, types, import contracts, words
+check: $(VENV)/.test-ready  ## format, lint, types, import contracts, words, messages
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tools.words
+	@$(BIN)/python -m tools.messages
 
 .PHONY: fuzz
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")

@@ -20,7 +20,7 @@ from cqox.analysis.weight import weight_of
 from cqox.errors import NotFound
 from cqox.tasks import TaskGroup
 
-__all__ = ["Ended", "Ending", "Job", "JobState", "Jobs", "Message", "Outcome", "Owner"]
+__all__ = ["Ended", "Ending", "Job", "JobEvent", "JobState", "Jobs", "Outcome", "Owner"]
 
 type JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
 
@@ -37,7 +37,7 @@ type Shift = Callable[[str], AbstractContextManager[Owner]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class JobEvent:
     """An event of a job.
 
     Attributes:
@@ -102,7 +102,7 @@ class Job:
         self.finished_at: str | None = None
         self.outcome: Outcome | None = None
         self.failure: Exception | None = None
-        self.messages: list[Message] = []
+        self.messages: list[JobEvent] = []
         self._scope = anyio.CancelScope()
         self._changed = anyio.Event()
         self.recorded = False
@@ -135,7 +135,7 @@ class Job:
         """Append a step to the messages."""
         self._say("step", step)
 
-    async def listen(self, after: int = 0) -> AsyncIterator[Message]:
+    async def listen(self, after: int = 0) -> AsyncIterator[JobEvent]:
         """Yield every message after this number as it arrives, up to the final one.
 
         A cancellation does not affect the job.
@@ -179,7 +179,7 @@ class Job:
         self._say(ending.state, body)
 
     def _say(self, event: str, body: Mapping[str, object]) -> None:
-        self.messages.append(Message(number=len(self.messages) + 1, event=event, body=body))
+        self.messages.append(JobEvent(number=len(self.messages) + 1, event=event, body=body))
         self._changed.set()
         self._changed = anyio.Event()
 

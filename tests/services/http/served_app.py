@@ -21,7 +21,7 @@ from services.http.server.serving import serve
 set_up_logging(level="debug", format="json", service="gateway")
 # Raw requests of tests call it x.
 app = App(__name__, title="Gateway", settings=Settings(allowed_hosts="x"))
-# By the log like all lines of the server: what is printed beside it overtakes lines that its thread has not written.
+# By the log like all lines of the server: printed text overtakes lines that its thread has not written yet.
 log = structlog.stdlib.get_logger("served")
 of_a_resource: list[TaskGroup] = []
 add_health(app, {})

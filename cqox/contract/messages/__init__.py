@@ -1,0 +1,27 @@
+"""Sentences for readers: a code, its parameters, and a catalog of templates for each language.
+
+A `Message` is the English sentence and remembers its code and parameters, so that every place that takes a string takes
+it, and a report can be shown in another language long after it was written. Standard library only.
+"""
+
+from cqox.contract.messages.catalogs import LANGUAGES, Language, codes, render, template
+from cqox.contract.messages.documents import collect_messages, pointer_of, translate_document
+from cqox.contract.messages.languages import choose_language
+from cqox.contract.messages.message import Message, Parameter, joined, message_from, of
+
+__all__ = [
+    "LANGUAGES",
+    "Language",
+    "Message",
+    "Parameter",
+    "choose_language",
+    "codes",
+    "collect_messages",
+    "joined",
+    "message_from",
+    "of",
+    "pointer_of",
+    "render",
+    "template",
+    "translate_document",
+]

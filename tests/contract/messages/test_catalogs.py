@@ -1,0 +1,58 @@
+import string
+
+import pytest
+
+from cqox.contract.messages import LANGUAGES, codes, render, template
+from cqox.contract.messages.catalogs import fill
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "filled"),
+    [
+        ("{x:count row}", 1, "1 row"),
+        ("{x:count row}", 2000, "2000 rows"),
+        ("{x:count, row}", 2000, "2,000 rows"),
+        ("{x:count analysis/analyses}", 2, "2 analyses"),
+        ("{x:plural is/are}", 1, "is"),
+        ("{x:plural is/are}", 0, "are"),
+        ("{x:list}", ["a", "b", "c"], "a, b, c"),
+        ("{x:list or}", ["a", "b", "c"], "a, b or c"),
+        ("{x:list or quoted}", ["a", "b"], "'a' or 'b'"),
+        ("{x:list and}", ["a"], "a"),
+        ("{x:list quoted}", [], ""),
+        ("{x:join ; }", ["a", 1], "a; 1"),
+        ("{x:.3g}", 1234.5, "1.23e+03"),
+        ("{x!r}", "a", "'a'"),
+    ],
+)
+def test_a_field_is_formatted(text: str, value: object, filled: str) -> None:
+    assert fill(text, {"x": value}) == filled
+
+
+def test_a_list_field_refuses_what_is_no_list() -> None:
+    with pytest.raises(TypeError, match="a list is needed"):
+        fill("{x:list}", {"x": "abc"})
+
+
+def test_a_missing_translation_shows_the_english_marked() -> None:
+    assert render("ja", "text.verbatim", {"text": "a"}) == "a"
+    assert render("ja", "text.gone", {}, english="Gone.") == "[en] Gone."
+    with pytest.raises(KeyError):
+        render("ja", "text.gone", {})
+
+
+def test_no_code_reaches_a_file_outside_the_catalogs() -> None:
+    assert template("en", "../en/text.verbatim") is None
+    assert template("en", "text") is None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_template_is_a_format_string_with_named_fields(language: str) -> None:
+    names = [
+        (code, name)
+        for code in codes(language)  # type: ignore[arg-type]
+        for _, name, _, _ in string.Formatter().parse(template(language, code) or "")  # type: ignore[arg-type]
+        if name is not None
+    ]
+    assert names
+    assert [each for each in names if not each[1].isidentifier()] == []

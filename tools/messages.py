@@ -1,0 +1,188 @@
+"""Check the catalogs of messages against the code: `python -m tools.messages`, part of `make check`.
+
+Every `Message(...)` names a code of the English catalog as a literal and gives exactly the parameters of its template;
+every code of the catalog is used; other languages use no other codes or parameters. Sentences for readers that are
+not in a catalog yet have a bound for each package that only goes down.
+"""
+
+import ast
+import string
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from cqox.contract.messages import LANGUAGES, codes, template
+
+_ROOT = Path(__file__).parents[1]
+_PLACES = ("cqox", "services")
+_INPUT_ERRORS = {
+    "BodyCorrupted",
+    "CrossSiteRequest",
+    "ForeignHost",
+    "InputError",
+    "InvalidRequest",
+    "LimitExceeded",
+    "NotFound",
+    "NotJson",
+    "RunsElsewhere",
+    "UnreadableFile",
+    "UnusableData",
+}
+_SENTENCE = 3
+"""Number of spaces from which on a string is a sentence for a reader, in a package that writes for readers."""
+
+_FOR_READERS = (
+    "cqox/estimators",
+    "cqox/diagnostics",
+    "cqox/analysis",
+    "cqox/datasets",
+    "cqox/figures",
+    "cqox/contract",
+)
+_NOT_FOR_READERS = {"RuntimeError", "ValueError", "TypeError", "KeyError", "AssertionError", "FrameError", "Field"}
+_LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+
+BOUNDS: dict[str, int] = {
+    "cqox/analysis": 155,
+    "cqox/contract": 66,
+    "cqox/datasets": 216,
+    "cqox/diagnostics": 187,
+    "cqox/estimators": 10,
+    "cqox/estimators/adjustment": 68,
+    "cqox/estimators/dose": 20,
+    "cqox/estimators/inference": 39,
+    "cqox/estimators/interference": 34,
+    "cqox/estimators/iv": 38,
+    "cqox/estimators/learners": 53,
+    "cqox/estimators/matching": 21,
+    "cqox/estimators/mediation": 21,
+    "cqox/estimators/nuisance": 6,
+    "cqox/estimators/numerics": 10,
+    "cqox/estimators/off_policy": 29,
+    "cqox/estimators/panel": 125,
+    "cqox/estimators/rd": 43,
+    "cqox/estimators/sensitivity": 8,
+    "cqox/estimators/synthetic": 25,
+    "cqox/estimators/time_series": 30,
+    "cqox/figures": 154,
+    "cqox/storage": 3,
+    "services/cli": 3,
+    "services/engine": 6,
+    "services/http": 34,
+}
+"""How many sentences outside the catalogs a package may have at most; none where it is not named."""
+
+
+def fields_of(text: str) -> frozenset[str]:
+    """Return the names of the fields of a template."""
+    return frozenset(name.split(".")[0].split("[")[0] for _, name, _, _ in string.Formatter().parse(text) if name)
+
+
+def catalog_findings() -> Iterator[str]:
+    """Yield what is wrong between the catalogs of the languages."""
+    english = set(codes("en"))
+    for language in LANGUAGES[1:]:
+        for code in codes(language):
+            ours, theirs = template("en", code), template(language, code)
+            if ours is None:
+                yield f"{language}: {code} is not in the English catalog"
+            elif theirs is not None and not fields_of(theirs) <= fields_of(ours):
+                yield f"{language}: {code} has parameters of its own: {sorted(fields_of(theirs) - fields_of(ours))}"
+    for code in english:
+        if template("en", code) == "":
+            yield f"en: {code} is empty"
+
+
+def call_findings(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Yield line, complaint and code of every `Message(...)`; the complaint is empty where the call is right."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Message"):
+            continue
+        first = node.args[0] if node.args else None
+        if len(node.args) != 1 or not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+            yield node.lineno, "the code of a message is one literal", ""
+            continue
+        text = template("en", first.value)
+        given = {keyword.arg for keyword in node.keywords}
+        if text is None:
+            yield node.lineno, f"{first.value} is not in the English catalog", first.value
+        elif None in given:
+            yield node.lineno, f"{first.value}: parameters are given by name", first.value
+        elif given != fields_of(text):
+            wanted = sorted(fields_of(text))
+            yield node.lineno, f"{first.value} takes {wanted}, not {sorted(map(str, given))}", first.value
+        else:
+            yield node.lineno, "", first.value
+
+
+def sentences(tree: ast.Module, *, for_readers: bool) -> Iterator[int]:
+    """Yield the lines of sentences that are written in the code instead of a catalog."""
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            skipped.add(id(node.value))
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if name in _NOT_FOR_READERS or name in _LOGGING:
+                skipped.update(id(inner) for inner in ast.walk(node))
+            elif (
+                name in _INPUT_ERRORS
+                and node.args
+                and isinstance(node.args[0], ast.JoinedStr | ast.Constant | ast.BinOp)
+            ):
+                yield node.lineno
+                skipped.update(id(inner) for inner in ast.walk(node.args[0]))
+    if not for_readers:
+        return
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            skipped.update(id(inner) for inner in ast.walk(node))
+            texts = [part.value for part in node.values if isinstance(part, ast.Constant)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts = [node.value]
+        else:
+            continue
+        if sum(str(text).count(" ") for text in texts) >= _SENTENCE:
+            yield node.lineno
+
+
+def package_of(path: str) -> str:
+    """Return the package that a file is counted under."""
+    parts = path.split("/")
+    return "/".join(parts[: 3 if parts[1] == "estimators" and len(parts) > 3 else 2])
+
+
+def main() -> int:
+    """Print every finding; return 1 if there is any."""
+    complaints = list(catalog_findings())
+    used: Counter[str] = Counter()
+    outside: dict[str, list[str]] = {}
+    for place in _PLACES:
+        for path in sorted((_ROOT / place).rglob("*.py")):
+            name = str(path.relative_to(_ROOT))
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for line, complaint, code in call_findings(tree):
+                used[code] += 1
+                if complaint:
+                    complaints.append(f"{name}:{line}: {complaint}")
+            for line in sentences(tree, for_readers=name.startswith(_FOR_READERS)):
+                outside.setdefault(package_of(name), []).append(f"{name}:{line}: a sentence outside the catalogs")
+    complaints += [f"en: {code} is used nowhere" for code in codes("en") if not used[code] and code[:5] != "text."]
+    for package in sorted({*outside, *BOUNDS}):
+        found, bound = outside.get(package, []), BOUNDS.get(package, 0)
+        if len(found) > bound or "--all" in sys.argv:
+            complaints += [*found, f"{package}: {len(found)} sentences outside the catalogs; at most {bound} may be"]
+        elif len(found) < bound:
+            complaints.append(
+                f"{package}: {len(found)} sentences outside the catalogs, fewer than {bound}: lower its bound"
+            )
+    for complaint in complaints:
+        print(complaint)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
