@@ -44,7 +44,7 @@ _NOT_FOR_READERS = {"RuntimeError", "ValueError", "TypeError", "KeyError", "Asse
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 BOUNDS: dict[str, int] = {
-    "cqox/analysis": 155,
+    "cqox/analysis": 154,
     "cqox/contract": 66,
     "cqox/datasets": 216,
     "cqox/diagnostics": 187,

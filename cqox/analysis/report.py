@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cqox.contract import Decision, Gate, Options, RoleMapping
+from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 
 __all__ = ["Finding", "assemble"]
@@ -42,17 +43,25 @@ def assemble(
     main = max(findings, key=lambda finding: finding.plan.data.n)
     rows = [(finding, estimate) for finding in findings for estimate in finding.estimates]
     estimates = [estimate for _, estimate in rows]
-    warnings = [f"{estimate.name}: {warning}" for estimate in estimates for warning in estimate.warnings]
-    errors = [f"{estimate.name}: {estimate.reason}" for estimate in estimates if estimate.status == "failed"]
+    warnings = [
+        Message("analysis.of-estimator", estimator=estimate.name, text=warning)
+        for estimate in estimates
+        for warning in estimate.warnings
+    ]
+    errors = [
+        Message("analysis.of-estimator", estimator=estimate.name, text=estimate.reason)
+        for estimate in estimates
+        if estimate.status == "failed"
+    ]
     said = [*notes, *_of_primary(main)]
     diagnostics: dict[str, object] = dict(main.diagnostics)
     if len(findings) > 1:
-        said.append(f"Gates and decision refer to the contrast with the most rows, {main.label}.")
+        said.append(Message("analysis.main-contrast", contrast=main.label))
         diagnostics["contrasts"] = {
             str(finding.label): {
                 "diagnostics": dict(finding.diagnostics),
-                "gates": {name: gate.model_dump(mode="json") for name, gate in finding.gates.items()},
-                "decision": finding.decision.model_dump(mode="json"),
+                "gates": {name: gate.model_dump() for name, gate in finding.gates.items()},
+                "decision": finding.decision.model_dump(),
             }
             for finding in findings
             if finding is not main
@@ -63,8 +72,8 @@ def assemble(
         "status": _status(estimates),
         "estimates": [_estimate(estimate, finding.label) for finding, estimate in rows],
         "results": [_result(estimate) for estimate in estimates],
-        "gates": {name: gate.model_dump(mode="json") for name, gate in main.gates.items()},
-        "decision": main.decision.model_dump(mode="json"),
+        "gates": {name: gate.model_dump() for name, gate in main.gates.items()},
+        "decision": main.decision.model_dump(),
         "diagnostics": diagnostics,
         "notes": list(dict.fromkeys(said)),
         "warnings": list(dict.fromkeys(warnings)),
@@ -76,7 +85,9 @@ def _of_primary(finding: Finding) -> list[str]:
     """Return the notes of the primary estimate, such as the policy that it evaluates."""
     primary = finding.decision.primary
     notes = next((each.diagnostics.get("notes") for each in finding.estimates if each.name == primary), None)
-    return [f"{primary}: {note}" for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
+    if not isinstance(notes, list | tuple):
+        return []
+    return [Message("analysis.of-estimator", estimator=primary, text=note) for note in notes if isinstance(note, str)]
 
 
 def _status(estimates: Sequence[Estimate]) -> Literal["ok", "warning", "failed"]:

@@ -22,6 +22,7 @@ from cqox.analysis.report import Finding, assemble
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unused import unused_roles
 from cqox.contract import ROLES, AnalyzeRequest, Gate, Options, RoleMapping
+from cqox.contract.messages import collect_messages
 from cqox.datasets import Column, describe, load_columns, open_columns
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, applicable, catalog, entries, run
@@ -183,6 +184,7 @@ def _finished(
         notes = [*notes, *hint, *free.notes("suggested")]
     notes = [*notes, *unused_roles(roles, chosen, estimates)]
     report, drawn = _finite(assemble(roles, options, findings, notes=notes), dict(specs))
+    report["messages"] = collect_messages(report)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
     return Finished(report=report, specs=drawn, rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from cqox.analysis.run import StepCallback, analyze, warm_up
 from cqox.analysis.suggested_covariates import drop_redundant_covariates
 from cqox.contract import AnalyzeRequest, parse_model
+from cqox.contract.messages import collect_messages
 from cqox.datasets import (
     Limits,
     ReadOptions,
@@ -103,7 +104,7 @@ def parse_options(given: object) -> ReadOptions:
 
 def _description(table: Table) -> dict[str, object]:
     inference = infer_roles(table.columns)
-    return {
+    description: dict[str, object] = {
         "rows": table.rows,
         "columns": [column.to_json() for column in table.columns],
         "format": table.format,
@@ -113,12 +114,14 @@ def _description(table: Table) -> dict[str, object]:
         "preview": preview(table),
         "roles": {role: [candidate.to_json() for candidate in found] for role, found in inference.candidates.items()},
     }
+    return {**description, "messages": collect_messages(description)}
 
 
 def _infer(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     path = Path(str(arguments["path"]))
     columns = describe_table(path).columns
-    return drop_redundant_covariates(path, columns, infer_roles(columns)).to_json(), b""
+    inference = drop_redundant_covariates(path, columns, infer_roles(columns)).to_json()
+    return {**inference, "messages": collect_messages(inference)}, b""
 
 
 def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:

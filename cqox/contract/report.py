@@ -4,9 +4,11 @@ Numbers are finite or null; where a number is null, a reason stands next to it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidatorFunctionWrapHandler, WrapValidator
+
+from cqox.contract.messages import Message
 
 __all__ = [
     "AnalysisListing",
@@ -29,6 +31,20 @@ __all__ = [
     "Report",
     "RoleCandidate",
 ]
+
+
+def _kept(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    # A field of type `str` would make a plain string of it.
+    return value if isinstance(value, Message) else validate(value)
+
+
+_Sentence = Annotated[str, WrapValidator(_kept)]
+"""A string that may be a `Message`."""
+
+_MESSAGES: Any = Field(
+    default_factory=dict,
+    description="JSON pointer of each sentence to its code and parameters; `?lang=` chooses the language of the text.",
+)
 
 
 class _Answer(BaseModel):
@@ -55,7 +71,7 @@ class RoleCandidate(_Answer):
 
     column: str
     confidence: float = Field(description="Between 0 and 1; an ordering, not a probability.")
-    reasons: Sequence[str] = ()
+    reasons: Sequence[_Sentence] = ()
 
 
 class Inference(_Answer):
@@ -65,7 +81,8 @@ class Inference(_Answer):
     mapping: Mapping[str, str | Sequence[str]]
     candidates: Mapping[str, Sequence[RoleCandidate]]
     missing: Sequence[str] = Field((), description="Roles that an analysis needs and no column seems to play.")
-    notes: Sequence[str] = ()
+    notes: Sequence[_Sentence] = ()
+    messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 
 class DatasetSummary(_Answer):
@@ -96,6 +113,7 @@ class DatasetDescription(_Answer):
     preview: Sequence[Mapping[str, JsonValue]] = ()
     roles: Mapping[str, Sequence[RoleCandidate]] = Field(default_factory=dict)
     sample: bool = False
+    messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 
 class DatasetListing(_Answer):
@@ -132,8 +150,8 @@ class Gate(_Answer):
     status: Literal["pass", "warn", "fail", "not_applicable"]
     value: float | None = None
     threshold: float | None = None
-    rule: str = Field(description="The check in words.")
-    reason: str | None = None
+    rule: _Sentence = Field(description="The check in words.")
+    reason: _Sentence | None = None
 
 
 class Decision(_Answer):
@@ -141,12 +159,12 @@ class Decision(_Answer):
 
     verdict: Literal["GO", "CANARY", "HOLD"]
     primary: str | None = Field(description="The one estimate used, fixed before any outcome model ran.")
-    primary_rule: str
+    primary_rule: _Sentence
     better: Literal["higher", "lower"]
     minimum_effect: float
-    reasons: Sequence[str] = ()
+    reasons: Sequence[_Sentence] = ()
     estimates_computed: int
-    note: str
+    note: _Sentence
 
 
 class Provenance(_Answer):
@@ -180,6 +198,7 @@ class Report(_Answer):
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     errors: Sequence[str] = ()
+    messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
     provenance: Provenance
 
 
@@ -269,6 +288,7 @@ class Problem(_Answer):
     title: str
     status: int
     detail: str
+    messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
     instance: str | None = None
     choices: Sequence[str] | None = None
     field: str | None = None

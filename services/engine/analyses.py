@@ -50,7 +50,7 @@ def handlers(state: State) -> dict[str, Handler]:
             await _check(state, asked)
             made: list[bytes] = []
             job = state.jobs.start(asked.dataset_id, _work(state, asked, time_up, report=made))
-            return event_stream(job, request_id=request.request_id, exchange=request.exchange, report=made, owned=True)
+            return event_stream(job, request, report=made, owned=True)
         with trio.move_on_after(seconds):
             report = await state.analyses.analyze(asked, seconds=seconds, trace_id=_trace_id())
             return report_answer(report)

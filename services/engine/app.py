@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import trio
+from quart import Response
 
 from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.results import StoreAddresses, check_addresses, check_file
@@ -22,6 +23,8 @@ from services.http.endpoints.admin import add_admin
 from services.http.endpoints.docs import add_docs
 from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
+from services.http.request.request import current_request
+from services.http.response.translation import translate_response
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
 
@@ -95,6 +98,11 @@ def create_app(settings: Settings) -> App:
 
     async def disk() -> None:
         await state.analyses.check_disk()
+
+    @engine_app.after_request
+    async def translate(response: Response) -> Response:
+        await translate_response(current_request(), response)
+        return response
 
     register(engine_app, datasets.handlers(state) | analyses.handlers(state) | jobs.handlers(state))
     add_admin(engine_app)

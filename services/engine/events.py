@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from copy import deepcopy
 
 import trio
 from quart import Response
 
-from cqox.analysis.jobs import Job
+from cqox.analysis.jobs import Job, JobEvent
 from cqox.errors import InvalidRequest
 from services.engine.listeners import Listener
+from services.http.request.request import IncomingRequest
 from services.http.response.checksums import CHECKSUM, EACH_EVENT, with_checks
 from services.http.response.problems import describe
+from services.http.response.translation import translate_members, translated
 
 __all__ = ["event_stream", "last_seen"]
 
@@ -20,10 +23,9 @@ _MOST_DIGITS = 18
 
 def event_stream(
     job: Job,
+    request: IncomingRequest,
     *,
     after: int = 0,
-    request_id: str,
-    exchange: str | None = None,
     report: Sequence[bytes] = (),
     owned: bool = False,
     listener: Listener | None = None,
@@ -32,9 +34,8 @@ def event_stream(
 
     Args:
         job: the job.
+        request: the request, whose language the sentences have, and whose exchange id the checksum of each event.
         after: number of the last message that the client has received; capped at the latest message.
-        request_id: the request id in the log.
-        exchange: the gateway's exchange id, for the checksum of each event; None where there is no gateway.
         report: holds the report once the job has succeeded; it is sent as the last event.
         owned: whether the job belongs to this client alone, and is cancelled when it disconnects.
         listener: counted until the stream ends.
@@ -54,17 +55,16 @@ def event_stream(
                     break
                 for message in job.messages[seen:]:
                     seen = message.number
-                    yield _event(
-                        message.event, _message_body(job, message.event, message.body, request_id), number=seen
-                    )
+                    yield _event(message.event, _message_body(job, message, request), number=seen)
             if report:
-                yield b"event: report\ndata: " + report[0] + b"\n\n"
+                yield b"event: report\ndata: " + await translated(report[0], request.language) + b"\n\n"
         finally:
             if owned:
                 job.cancel()
             if listener is not None:
                 listener.leave()
 
+    exchange = request.exchange
     events = stream() if exchange is None else with_checks(stream(), exchange)
     answer = Response(events, 200, content_type="text/event-stream")
     if exchange is not None:
@@ -89,12 +89,16 @@ def last_seen(header: str | None) -> int:
     return int(digits or "0") if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
-def _message_body(job: Job, event: str, body: Mapping[str, object], request_id: str) -> Mapping[str, object]:
-    if event == "failed" and job.failure is not None:
-        return describe(job.failure, instance=f"/api/jobs/{job.job_id}", request_id=request_id)
-    if event == "succeeded" and job.outcome is not None:
-        return {**body, "report": f"/api/analyses/{job.outcome.analysis_id}"}
-    return body
+def _message_body(job: Job, event: JobEvent, request: IncomingRequest) -> Mapping[str, object]:
+    if event.event == "failed":
+        body = deepcopy(dict(event.body))
+        if job.failure is not None:
+            body = describe(job.failure, instance=f"/api/jobs/{job.job_id}", request_id=request.request_id)
+        translate_members(body, request.language)
+        return body
+    if event.event == "succeeded" and job.outcome is not None:
+        return {**event.body, "report": f"/api/analyses/{job.outcome.analysis_id}"}
+    return event.body
 
 
 def _event(name: str, body: Mapping[str, object], *, number: int) -> bytes:

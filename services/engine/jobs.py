@@ -71,14 +71,16 @@ def handlers(state: State) -> dict[str, Handler]:
         after = last_seen(request.headers.get("Last-Event-ID"))
         job = await remembered(state, job_id)
         if job is not None:
-            listener = state.listeners.join(job_id)
-            return event_stream(
-                job, after=after, request_id=request.request_id, exchange=request.exchange, listener=listener
-            )
+            return event_stream(job, request, after=after, listener=state.listeners.join(job_id))
         past = _past(await _ended(state, job_id))
         # Only the end of the job is stored. Its event number differs from that of the engine that ran it, so send it
         # for any `Last-Event-ID`.
-        return _second_hand(event_stream(past, request_id=request.request_id, exchange=request.exchange))
+        return _second_hand(
+            event_stream(
+                past,
+                request,
+            )
+        )
 
     return {"list_jobs": list_jobs, "read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
 

@@ -7,6 +7,7 @@ from cqox.contract import shortened
 from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
 from services.http.contract.api import operation
+from services.http.request.language import LANGUAGE_PARAMETER
 from services.http.request.request import current_request
 
 __all__ = ["page_before", "page_limit", "query_of"]
@@ -27,7 +28,7 @@ def query_of(name: str) -> Mapping[str, str]:
     query = current_request().args
     known = [each.name for each in operation(name).parameters if each.where == "query"]
     for given in query:
-        if given not in known:
+        if given not in (*known, LANGUAGE_PARAMETER):
             cure = "" if known else "The path takes no query."
             raise unknown_word("query parameter", given, known, field=shortened(given), cure=cure)
     return query

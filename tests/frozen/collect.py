@@ -27,7 +27,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _PLACE = re.compile(r"\b(?:cqox|services)(?:\.\w+)*\.(?=\w)")
 _FIRST = 5
 """How many rows of a long table are compared."""
-_NOT_NUMBERS = frozenset({"provenance", "notes", "warnings", "reason", "note", "why", "detail", "label"})
+_NOT_NUMBERS = frozenset({"messages", "provenance", "notes", "warnings", "reason", "note", "why", "detail", "label"})
 
 
 def signatures() -> dict[str, dict[str, str]]:

@@ -24,6 +24,7 @@ from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.link import Link, TaskCancelled
 from cqox.analysis.workers.protocol import Frame, encode
+from cqox.contract.messages import Message, as_json
 from cqox.errors import InputError
 from cqox.storage.disk import is_disk_fault, unavailable
 
@@ -140,6 +141,8 @@ def _answer(work: Work, task: Frame, link: Link) -> bytes:
         return encode(Frame(kind="cancelled", job=task.job))
     except InputError as error:
         details: dict[str, object] = {"detail": error.detail, "field": error.field, "choices": list(error.choices)}
+        if isinstance(error.detail, Message):
+            details["message"] = as_json(error.detail)
         name = type(error).__name__
     except MemoryError:
         details, name = {"detail": "out of memory"}, "MemoryError"

@@ -24,6 +24,7 @@ from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
+from cqox.contract.messages import message_from
 from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext
 
@@ -316,9 +317,9 @@ def _raised(name: str, frame: Frame) -> Exception:
         return StorageFull(detail) if kind == "StorageFull" else StoreUnavailable(detail)
     known = getattr(cqox.errors, kind, None)
     if isinstance(known, type) and issubclass(known, InputError):
-        choices = frame.body.get("choices")
+        choices, message = frame.body.get("choices"), frame.body.get("message")
         return known(
-            detail,
+            message_from(message["code"], message["params"], detail) if isinstance(message, dict) else detail,
             field=str(frame.body.get("field", "")),
             choices=[str(choice) for choice in choices] if isinstance(choices, list) else [],
         )

@@ -7,13 +7,14 @@ it, and a report can be shown in another language long after it was written. Sta
 from cqox.contract.messages.catalogs import LANGUAGES, Language, codes, render, template
 from cqox.contract.messages.documents import collect_messages, pointer_of, translate_document
 from cqox.contract.messages.languages import choose_language
-from cqox.contract.messages.message import Message, Parameter, joined, message_from, of
+from cqox.contract.messages.message import Message, Parameter, as_json, joined, message_from, of
 
 __all__ = [
     "LANGUAGES",
     "Language",
     "Message",
     "Parameter",
+    "as_json",
     "choose_language",
     "codes",
     "collect_messages",

@@ -6,8 +6,10 @@ from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from cqox.contract import Problem
+from cqox.contract.messages import LANGUAGES
 from services.http.contract.api import OPERATIONS, Answer, Operation, Parameter
 from services.http.contract.health_models import code_version
+from services.http.request.language import LANGUAGE_PARAMETER
 from services.http.response.problems import kinds
 
 __all__ = ["openapi_document"]
@@ -22,6 +24,9 @@ uncertainty, diagnostics and figures.
 Errors are `application/problem+json` (RFC 9457). Their `type` identifies the kind of problem, `detail` says what to
 change, and `choices` lists the valid values where there is such a list. A 429, 503 or 504 is no fault of the request;
 `Retry-After` says when to retry. Every response has an `X-Request-Id`.
+
+Sentences are English or Japanese, as `?lang=` or `Accept-Language` say; `messages` maps the JSON pointer of each to its
+code and parameters.
 """
 
 
@@ -57,6 +62,14 @@ def _schemas() -> tuple[_References, _Json]:
     )
 
 
+_LANGUAGE = Parameter(
+    name=LANGUAGE_PARAMETER,
+    where="query",
+    choices=LANGUAGES,
+    meaning="Language of the sentences; if absent, what `Accept-Language` prefers, else English.",
+)
+
+
 def _operation(operation: Operation, references: _References) -> _Json:
     responses: _Json = {str(answer.status): _answer(answer, references) for answer in operation.answers}
     problem: _Json = {"application/problem+json": {"schema": references[Problem, "serialization"]}}
@@ -70,8 +83,9 @@ def _operation(operation: Operation, references: _References) -> _Json:
     }
     if operation.description:
         entry["description"] = operation.description
-    if operation.parameters:
-        entry["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
+    language = (_LANGUAGE,) if operation.path.startswith("/api/") else ()
+    if operation.parameters or language:
+        entry["parameters"] = [_parameter(parameter) for parameter in (*operation.parameters, *language)]
     if operation.body is not None:
         entry["requestBody"] = {"required": True, "content": _body(operation, references)}
     return entry

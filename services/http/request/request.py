@@ -14,6 +14,7 @@ from quart.wrappers.base import ClientDisconnectedError
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
+from cqox.contract.messages import LANGUAGES, Language, choose_language
 from cqox.resilience.propagation.http import CRITICALITY, ENVOY_TIMEOUT_MS, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT
 from services.http.request.propagation import EXCHANGE, Received, is_exchange
 from services.http.request.request_ids import request_id_from
@@ -173,6 +174,13 @@ class IncomingRequest(TrioRequest):
     def call_fields(self) -> list[tuple[bytes, bytes]]:
         """The header fields of the call context: timeout, attempt and criticality; most requests have none."""
         return [(name, value) for name, value in self.scope["headers"] if name in _CALL_FIELDS]
+
+    @cached_property
+    def language(self) -> Language:
+        """The language of the response's sentences: that of the query parameter `lang`, else the preferred one."""
+        asked = self.args.get("lang") if self.query_string else None
+        found = next((language for language in LANGUAGES if language == asked), None)
+        return found or choose_language(self.headers.get("Accept-Language", ""))
 
     @property
     def wants_events(self) -> bool:

@@ -19,6 +19,7 @@ import trio.to_thread
 from cqox.errors import InvalidRequest
 from services.config.body_pace import BodyPace
 from services.http.request.bodies import DEFAULT_PACE, chunks_of, too_large
+from services.http.request.language import LANGUAGE_PARAMETER
 from services.http.request.multipart import file_of_form
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def _query_of(request: "IncomingRequest") -> dict[str, str]:
         if len(values) > 1:
             raise InvalidRequest(f"'{key}' is in the address {len(values)} times; keep one.", field=key)
         found[key] = values[0]
+    # It concerns the response.
+    found.pop(LANGUAGE_PARAMETER, None)
     return found
 
 

@@ -16,6 +16,7 @@ from quart.wrappers.base import ClientDisconnectedError
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from cqox.contract.messages import collect_messages
 from cqox.errors import (
     AttemptTimeout,
     BodyCorrupted,
@@ -47,6 +48,7 @@ from services.config.hosts import ForeignHost
 from services.http.observability.tracing import trace_members
 from services.http.request.bodies import NotJson
 from services.http.request.origin import CrossSiteRequest
+from services.http.response.translation import add_language, translate_members
 
 if TYPE_CHECKING:
     from services.http.request.request import IncomingRequest
@@ -228,18 +230,23 @@ def _response(
     members = _members(kind, detail, fields, instance=request.path, request_id=request.request_id)
     if request.is_foreign:
         members = {name: value for name, value in members.items() if name not in trace_members()}
+    translate_members(members, request.language)
     body = json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
-    return TrioResponse(body, int(kind.status), headers, content_type="application/problem+json")
+    response = TrioResponse(body, int(kind.status), headers, content_type="application/problem+json")
+    add_language(request, response)
+    return response
 
 
 def _members(
     kind: Kind, detail: str, fields: dict[str, object], *, instance: str, request_id: str
 ) -> dict[str, object]:
+    messages = collect_messages({"title": kind.title, "detail": detail})
     return {
         "type": kind.type,
         "title": kind.title,
         "status": int(kind.status),
         "detail": detail,
+        **({"messages": messages} if messages else {}),
         "instance": instance,
         "request_id": request_id,
         **trace_members(),

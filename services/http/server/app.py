@@ -21,6 +21,7 @@ from cqox.telemetry.setup import Telemetry
 from services.config.hosts import AllowedHosts
 from services.config.settings import Settings
 from services.http.request.guard import Guard
+from services.http.request.language import unknown_language
 from services.http.request.request import IncomingRequest
 from services.http.response import problems
 from services.http.server.lifecycle import InFlight, Lifecycle
@@ -99,12 +100,12 @@ class App(QuartTrio):
         return problems.answer(request, Draining(f"the {self.title.lower()}"))
 
     async def handle_request(self, request: Request) -> ResponseTypes:
-        """Handle a request, or reject it where its host or origin is not allowed.
+        """Handle a request, or reject it where its host or origin is not allowed, or its `lang` does not exist.
 
         Here and not in a hook, so that it also runs for unknown paths.
         """
         incoming = cast("IncomingRequest", request)
-        refused = self._guard.refusal(incoming)
+        refused = self._guard.refusal(incoming) or unknown_language(incoming)
         if refused is not None:
             return problems.answer(incoming, refused)
         return await super().handle_request(request)

@@ -6,6 +6,7 @@ from quart import Response
 from cqox.analysis.jobs import Ending, Job
 from cqox.errors import InvalidRequest
 from services.engine.events import event_stream, last_seen
+from tests.services.http.request.test_language import asked
 
 
 @pytest.mark.parametrize(("header", "number"), [(None, 0), ("", 0), ("7", 7), ("007", 7), ("0" * 5_000 + "7", 7)])
@@ -45,7 +46,7 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
     answers: list[str] = []
 
     async def listen() -> None:
-        answers.append(await body_of(event_stream(job, after=10**18, request_id="r")))
+        answers.append(await body_of(event_stream(job, asked(), after=10**18)))
 
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
@@ -60,5 +61,5 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
 
 @pytest.mark.trio
 async def test_a_client_that_has_seen_all_events_gets_none_and_any_other_gets_the_rest() -> None:
-    assert await body_of(event_stream(ended(["read"]), after=99, request_id="r")) == ""
-    assert (await body_of(event_stream(ended(["read"]), after=1, request_id="r"))).startswith("id: 2\nevent: succeeded")
+    assert await body_of(event_stream(ended(["read"]), asked(), after=99)) == ""
+    assert (await body_of(event_stream(ended(["read"]), asked(), after=1))).startswith("id: 2\nevent: succeeded")

@@ -4,6 +4,7 @@ from cqox.analysis.jobs import Job
 from cqox.errors import TooManyListeners
 from services.engine.events import event_stream
 from services.engine.listeners import Listeners
+from tests.services.http.request.test_language import asked
 
 
 def test_each_job_has_a_bound_of_its_own():
@@ -35,11 +36,11 @@ def test_what_is_refused_leaves_no_trace():
 @pytest.mark.trio
 async def test_a_stream_counts_until_it_ends_or_is_dropped_before_it_began():
     listeners, job = Listeners(), Job("test")
-    answer = event_stream(job, request_id="r", listener=listeners.join(job.job_id))
+    answer = event_stream(job, asked(), listener=listeners.join(job.job_id))
     assert listeners.count(job.job_id) == 1
     del answer
     assert listeners.count(job.job_id) == 0
-    answer = event_stream(job, request_id="r", listener=listeners.join(job.job_id))
+    answer = event_stream(job, asked(), listener=listeners.join(job.job_id))
     job.add_step({"step": "read"})
     async with answer.response as body:
         assert b"read" in await anext(aiter(body))
