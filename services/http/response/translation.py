@@ -43,7 +43,7 @@ async def translate_response(request: "IncomingRequest", response: "ResponseType
 
 
 def add_language(request: "IncomingRequest", response: "ResponseTypes") -> None:
-    """Add the headers that a cache needs to tell languages apart."""
+    """Add the headers that a cache needs to keep languages apart."""
     response.headers["Content-Language"] = request.language
     response.headers.add("Vary", "Accept-Language")
 
