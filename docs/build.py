@@ -1,10 +1,13 @@
 """Writes the pages that are made from code: `python docs/build.py`. A test holds the pages to it."""
 
 from pathlib import Path
+from typing import cast
 
+from cqox.contract import Options
 from cqox.estimators import Estimator, entries
 
 _PAGE = Path(__file__).parent / "estimators.md"
+_OPTIONS_PAGE = Path(__file__).parent / "options.md"
 _HEAD = """# Estimators
 
 Made from the catalog by `python docs/build.py`; the API answers the same at `/api/estimators`.
@@ -13,6 +16,41 @@ The comprehensive call runs every estimator that applies. One that does not is `
 different estimands are reported apart and never averaged. What HC, CRV1 and CRV3 mean here, and when each is taken, is
 on the page of [standard errors](standard-errors.md).
 """
+
+_OPTIONS_HEAD = """# Options of an analysis
+
+Made from the request model by `python docs/build.py`. Over HTTP they are members of `options`, on the command line
+`--option NAME=VALUE`, and every one has a default that works.
+
+| option | values | default | meaning |
+|---|---|---|---|
+"""
+
+
+def options_page() -> str:
+    """Return the page of all options."""
+    properties = Options.model_json_schema()["properties"]
+    return _OPTIONS_HEAD + "".join(_option(name, schema) for name, schema in properties.items())
+
+
+def _option(name: str, schema: dict[str, object]) -> str:
+    default = schema.get("default")
+    shown = "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    return f"| `{name}` | {_values(schema)} | {shown} | {str(schema['description']).replace('|', '/')} |\n"
+
+
+def _values(schema: dict[str, object]) -> str:
+    """Return the values that a schema allows, null left out."""
+    if "anyOf" in schema:
+        kinds = cast("list[dict[str, object]]", schema["anyOf"])
+        return ", ".join(_values(kind) for kind in kinds if kind.get("type") != "null")
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in cast("list[str]", schema["enum"]))
+    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    named = [f"{word} {schema[bound]:,}" for bound, word in bounds.items() if bound in schema]
+    kinds_by_name = {"number": "number", "integer": "whole number", "boolean": "`true`, `false`", "string": "text"}
+    kind = kinds_by_name.get(str(schema["type"]), "two numbers" if "prefixItems" in schema else "list of texts")
+    return " ".join([kind, *named])
 
 
 def estimators_page() -> str:
@@ -42,3 +80,4 @@ def _entry(entry: Estimator) -> str:
 
 if __name__ == "__main__":
     _PAGE.write_text(estimators_page(), encoding="utf-8")
+    _OPTIONS_PAGE.write_text(options_page(), encoding="utf-8")

@@ -21,7 +21,7 @@ from cqox.analysis.refutation import refutation_gate
 from cqox.analysis.report import Finding, assemble
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unused import unused_roles
-from cqox.contract import ROLES, AnalyzeRequest, Gate, Options, RoleMapping
+from cqox.contract import ROLES, AnalyzeRequest, EstimationOptions, Gate, Options, RoleMapping
 from cqox.contract.messages import collect_messages
 from cqox.datasets import Column, describe, load_columns, open_columns
 from cqox.errors import UnusableData
@@ -88,7 +88,9 @@ def warm_up() -> None:
     options = Options()  # type: ignore[call-arg]
     prepared = prepare(frame, {}, roles, options)
     clock = _Clock(lambda _: None)
-    _figures([_find(contrast, Settings(), catalog(), options, clock) for contrast in prepared.contrasts])
+    _figures(
+        [_find(contrast, _settings(options, threads=1), catalog(), options, clock) for contrast in prepared.contrasts]
+    )
     draw.warm()
 
 
@@ -267,34 +269,9 @@ def _figures(findings: Sequence[Finding]) -> dict[str, Figure]:
 
 
 def _settings(options: Options, threads: int) -> Settings:
-    return Settings(
-        se=options.se,
-        alpha=options.alpha,
-        seed=options.seed,
-        folds=options.folds,
-        repetitions=options.repetitions,
-        strata=options.strata,
-        matches=options.matches,
-        caliper=options.caliper,
-        control_group=options.control_group,
-        did_method=options.did_method,
-        base_period=options.base_period,
-        named=frozenset(options.estimators or ()) | ({options.primary} if options.primary else frozenset()),
-        anticipation=options.anticipation,
-        event_window=options.event_window,
-        rd_bandwidth=options.rd_bandwidth,
-        season_length=options.season_length,
-        season_pairs=options.season_pairs,
-        mediation_interaction=options.mediation_interaction,
-        match_lags=options.match_lags,
-        match_leads=options.match_leads,
-        match_refinement=options.match_refinement,
-        exposure_threshold=options.exposure_threshold,
-        conley_bandwidth=options.conley_bandwidth,
-        outcome_range=options.outcome_range,
-        target_action=options.target_action,
-        threads=threads,
-    )
+    asked = {name: getattr(options, name) for name in EstimationOptions.model_fields}
+    named = frozenset(options.estimators or ()) | ({options.primary} if options.primary else frozenset())
+    return Settings(**asked, named=named, threads=threads)
 
 
 def _chosen(options: Options) -> tuple[Estimator, ...]:

@@ -28,6 +28,7 @@ from cqox.contract.report import (
 from cqox.contract.request import (
     AnalyzeRequest,
     Assignment,
+    EstimationOptions,
     InferRequest,
     Mapped,
     Options,
@@ -53,6 +54,7 @@ __all__ = [
     "DatasetSummary",
     "Decision",
     "EstimateReport",
+    "EstimationOptions",
     "EstimatorDescription",
     "Gate",
     "InferRequest",

@@ -19,7 +19,7 @@ from cqox.contract.roles import ROLES, ROLES_IN_WORDS, canonical_role, near_role
 from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
 
-__all__ = ["AnalyzeRequest", "Assignment", "InferRequest", "Mapped", "Options", "RoleMapping"]
+__all__ = ["AnalyzeRequest", "Assignment", "EstimationOptions", "InferRequest", "Mapped", "Options", "RoleMapping"]
 
 type Mapped = str | float | tuple[str, ...]
 """What a role is mapped to once normalised: a column, several columns, or a scalar: a number, or a date as ISO text."""
@@ -46,33 +46,14 @@ class Assignment(_Strict):
     column: str | _Names | float
 
 
-class Options(_Strict):
-    """Options of an analysis; each has a default that works."""
+class EstimationOptions(_Strict):
+    """Options of the estimators; each has a default that works.
 
-    estimators: list[str] | None = Field(
-        None,
-        description="Run only these, by catalog name; all that apply if absent. What is named may take longer than "
-        "what runs unasked, as matching on many covariates does.",
-    )
-    primary: str | None = Field(
-        None, description="The estimate that the decision uses, fixed before any outcome model."
-    )
-    better: Literal["higher", "lower"] = Field("higher", description="Which direction of the effect is good.")
-    minimum_effect: float = Field(0.0, description="The smallest effect that matters, in units of y.")
+    They are written here only: the settings of estimators, the command line and OpenAPI take them from this model.
+    """
+
     se: Literal["auto", "iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"] = Field(
         "auto", description="Standard errors; `auto` follows the documented convention of each estimator."
-    )
-    covariates: Literal["mapped", "auto"] = Field(
-        "mapped",
-        description="`auto` also adjusts for the columns that /api/roles/infer would suggest, where none are mapped. "
-        "The notes name those that are left out for their values: constant, constant within every unit of a panel, or "
-        "the outcome or treatment once more.",
-    )
-    categorical: list[str] | None = Field(
-        None,
-        description="Columns whose numbers or dates are codes of categories (a region 1 to 8, a code of a disease): "
-        "each level enters as its own, as the levels of words always do, and not as an amount. In any role that takes "
-        "words; of a treatment the levels are compared. The notes of a report name covariates that look like codes.",
     )
     alpha: Annotated[float, Field(ge=1e-10, lt=0.5)] = Field(
         0.05, description="1 - alpha is the confidence level; from 1e-10 on, below which an interval has no end."
@@ -89,20 +70,10 @@ class Options(_Strict):
     caliper: Annotated[float, Field(gt=0.0, le=1.0)] | None = Field(
         None, description="The farthest that a match may be in the propensity score, as a difference of probabilities."
     )
-    missing: Literal["listwise", "indicator"] = Field(
-        "listwise",
-        description="Rows without a covariate are left out, or kept with the gap filled and marked by a 0/1 column.",
-    )
     outcome_range: tuple[float, float] | None = Field(
         None,
         description="The smallest and largest value that y can have, for bounds where outcomes are missing; the "
         "observed range if absent.",
-    )
-    refute: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        0,
-        description="Times that each refutation of the primary estimate is tried (placebo treatment, dummy outcome, "
-        "random common cause, subset); each takes as long as the estimate. The gate `refutation` says whether it "
-        "stands; every refuter can contradict it from 39 on.",
     )
     control_group: Literal["never_treated", "not_yet_treated"] | None = Field(
         None,
@@ -173,6 +144,50 @@ class Options(_Strict):
         description="The action that the policy to be evaluated always takes, where no target_policy is mapped; "
         "uniform over the logged actions if absent.",
     )
+
+    @field_validator("outcome_range")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError("the first number must be below the second")
+        return value
+
+
+class Options(EstimationOptions):
+    """Options of an analysis; each has a default that works."""
+
+    estimators: list[str] | None = Field(
+        None,
+        description="Run only these, by catalog name; all that apply if absent. What is named may take longer than "
+        "what runs unasked, as matching on many covariates does.",
+    )
+    primary: str | None = Field(
+        None, description="The estimate that the decision uses, fixed before any outcome model."
+    )
+    better: Literal["higher", "lower"] = Field("higher", description="Which direction of the effect is good.")
+    minimum_effect: float = Field(0.0, description="The smallest effect that matters, in units of y.")
+    covariates: Literal["mapped", "auto"] = Field(
+        "mapped",
+        description="`auto` also adjusts for the columns that /api/roles/infer would suggest, where none are mapped. "
+        "The notes name those that are left out for their values: constant, constant within every unit of a panel, or "
+        "the outcome or treatment once more.",
+    )
+    categorical: list[str] | None = Field(
+        None,
+        description="Columns whose numbers or dates are codes of categories (a region 1 to 8, a code of a disease): "
+        "each level enters as its own, as the levels of words always do, and not as an amount. In any role that takes "
+        "words; of a treatment the levels are compared. The notes of a report name covariates that look like codes.",
+    )
+    missing: Literal["listwise", "indicator"] = Field(
+        "listwise",
+        description="Rows without a covariate are left out, or kept with the gap filled and marked by a 0/1 column.",
+    )
+    refute: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="Times that each refutation of the primary estimate is tried (placebo treatment, dummy outcome, "
+        "random common cause, subset); each takes as long as the estimate. The gate `refutation` says whether it "
+        "stands; every refuter can contradict it from 39 on.",
+    )
     reference_level: str | float | bool | None = Field(
         None, description="The level of the treatment to compare with; chosen by rule and reported if absent."
     )
@@ -198,13 +213,6 @@ class Options(_Strict):
     def _once(cls, value: list[str] | None) -> list[str] | None:
         _check_repeated("options.categorical", value or (), field="options.categorical")
         return value or None
-
-    @field_validator("outcome_range")
-    @classmethod
-    def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not value[0] < value[1]:
-            raise ValueError("the first number must be below the second")
-        return value
 
 
 class AnalyzeRequest(_Strict):

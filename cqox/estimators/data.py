@@ -9,6 +9,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract import EstimationOptions
+
 __all__ = ["Codes", "Data", "Edges", "Matrix", "Settings", "Vector"]
 
 type Vector = NDArray[np.float64]
@@ -144,71 +146,15 @@ def _at_rows(value: object, index: NDArray[np.intp]) -> object:
     return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Estimation settings: the numeric part of the request's options, with the same defaults.
+class Settings(EstimationOptions):
+    """Settings of the estimators: the options of a request, and how they are computed.
 
     Attributes:
-        se: standard errors, `auto` for the documented convention of each estimator.
-        alpha: one minus the confidence level, in (0, 0.5).
-        seed: keys every random choice.
-        folds: folds of cross-fitting, at least 2.
-        repetitions: sample splits of cross-fitting, at least 1.
-        strata: strata of the propensity score, at least 2.
-        matches: rows of the other arm that each row is matched to, at least 1; more where distances tie.
-        caliper: the maximum distance of a match in the propensity score, a probability; None for no maximum.
-        target_action: the action that the evaluated policy always takes, where no policy is mapped.
-        outcome_range: the smallest and largest possible value of y, for bounds where outcomes are missing.
-        control_group: the comparison group of the staggered designs: never-treated units, or also not-yet-treated ones;
-            None for the never treated where there are any.
-        did_method: covariate adjustment of these designs: doubly robust, outcome regression, or inverse probability
-            weighting.
-        base_period: the reference period of effects before treatment: the preceding period (`varying`), or the last one
-            before treatment (`universal`).
         named: estimators named in the request, which may be slower than the default ones.
-        anticipation: periods before treatment in which units may already react to it, at least 0.
-        event_window: periods from the start of treatment that an event study covers, at least 1; None for all.
-        rd_bandwidth: bandwidth of a regression discontinuity, positive; None for the MSE-optimal bandwidth.
-        season_length: season length of a series in units of time, positive; None for the length that the calendar
-            implies, where pairs are given.
-        season_pairs: pairs of sine and cosine terms per season, 0 for none; None for the default number where a length
-            is given, else for none.
-        mediation_interaction: True if the mediator's effect on the outcome may differ by arm.
-        match_lags: pre-treatment periods over which panel matching requires the same treatment history, at least 1;
-            None for four, or for as many as three quarters of the starts have.
-        match_leads: the last period after the start of treatment that the average includes; 0 for the first alone.
-        match_refinement: refinement of the matched sets by the covariates of the preceding period.
-        exposure_threshold: the share of treated neighbours (or the value of `neighbor_exposure`) from which on a row is
-            exposed, above 0; None for any treated neighbour (or above 0, or the median where few have none).
-        conley_bandwidth: kilometres within which errors are correlated; None for a rule-of-thumb value.
         chunk_rows: rows per block of a row pass; affects speed and memory, and results by at most 1e-10.
         threads: threads for row passes.
     """
 
-    se: Literal["auto", "iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"] = "auto"
-    alpha: float = 0.05
-    seed: int = 0
-    folds: int = 5
-    repetitions: int = 1
-    strata: int = 5
-    matches: int = 1
-    caliper: float | None = None
-    outcome_range: tuple[float, float] | None = None
-    target_action: str | None = None
-    control_group: Literal["never_treated", "not_yet_treated"] | None = None
-    did_method: Literal["dr", "reg", "ipw"] = "dr"
-    base_period: Literal["varying", "universal"] = "varying"
     named: frozenset[str] = frozenset()
-    anticipation: int = 0
-    event_window: int | None = None
-    rd_bandwidth: float | None = None
-    season_length: float | None = None
-    season_pairs: int | None = None
-    mediation_interaction: bool = False
-    match_lags: int | None = None
-    match_leads: int = 0
-    match_refinement: Literal["none", "mahalanobis", "propensity"] = "none"
-    exposure_threshold: float | None = None
-    conley_bandwidth: float | None = None
     chunk_rows: int = 16_384
     threads: int = 1

@@ -7,14 +7,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_of_estimators_is_what_the_catalog_says_now() -> None:
+@pytest.mark.parametrize("page", ["estimators", "options"])
+def test_a_page_made_from_code_is_what_the_code_says_now(page: str) -> None:
     spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
     assert spec is not None
     assert spec.loader is not None
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
-    written = (ROOT / "docs" / "estimators.md").read_text(encoding="utf-8")
-    assert build.estimators_page() == written, "run: python docs/build.py"
+    written = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert getattr(build, f"{page}_page")() == written, "run: python docs/build.py"
 
 
 @pytest.mark.parametrize(
