@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -67,7 +68,7 @@ class _Shared:
     parameters: int
     not_nested: int
     diagnostics: dict[str, Json]
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
     @property
     def scale(self) -> float:
@@ -85,9 +86,7 @@ def _computed(plan: Plan, frame: Frame, sample: Sample) -> _Shared:
     check_instruments(frame, plan)
     parts = net_of_covariates(frame, frame.products)
     if parts.strength <= 1e-20 * parts.tt:
-        raise UnusableData(
-            f"The instrument '{plan.label('instrument')}' has no first stage at all in the complete rows."
-        )
+        raise UnusableData(Message("iv.no-first-stage", instrument=plan.label("instrument")))
     clusters, absorbed, n = plan.clusters(sample), frame.absorbed, frame.n
     variables = Variables(rows=frame.rows, matrix=frame.matrix, weights=frame.weights)
     rows = row_pass(variables, parts, clusters)
@@ -120,7 +119,7 @@ def _instrumented(
     frame, parts, scale = shared.frame, shared.parts, shared.scale
     chosen = kappa(parts, frame.n)
     if parts.denominator(chosen) <= 0:
-        raise UnusableData("The instruments are too weak for this estimate to exist; see the Anderson-Rubin set.")
+        raise UnusableData(Message("iv.no-finite-estimate"))
     if chosen == 1.0:
         contributions, squares = shared.rows.contributions, shared.rows.squares
     else:
@@ -200,19 +199,19 @@ def _two_stage_rule(plan: Plan) -> str | None:
     sample = _two_stage_sample(plan)
     reason = _arms(plan, sample)
     if reason is None and plan.data.instruments.shape[1] >= sample.n:
-        return f"There are {plan.data.instruments.shape[1]} instruments for {sample.n} complete rows."
+        return Message("iv.too-many-instruments", instruments=plan.data.instruments.shape[1], rows=sample.n)
     return reason
 
 
 def _wald_rule(plan: Plan) -> str | None:
     if plan.data.instruments.shape[1] != 1:
-        return "It takes one instrument; iv_2sls takes several."
+        return Message("iv.one-instrument-only")
     if plan.has("covariates") or plan.has("fixed_effects"):
-        return "It does not support covariates; iv_2sls does."
+        return Message("iv.no-covariates")
     sample = _wald_sample(plan)
     levels = np.unique(sample.take(plan.data.instruments[:, 0]))
     if len(levels) != 2:
-        return f"It needs an instrument of two levels; '{plan.label('instrument')}' has {len(levels)}."
+        return Message("iv.two-levels-only", instrument=plan.label("instrument"), levels=len(levels))
     return _arms(plan, sample)
 
 

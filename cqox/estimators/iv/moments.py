@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.inference.clusters import Clusters
@@ -140,19 +141,25 @@ def check_instruments(frame: Frame, plan: Plan) -> None:
         UnusableData: either is the case.
     """
     z = frame.at["z"]
-    within = " within the fixed effects" if frame.absorbed is not None else ""
     absorbed = frame.absorbed.degrees if frame.absorbed is not None else 0
     needed = frame.at["x"].stop + (z.stop - z.start) + absorbed
     if frame.n <= needed:
-        raise UnusableData(f"{frame.n} complete rows are too few for {needed} coefficients; map fewer covariates.")
+        raise UnusableData(Message("iv.too-few-rows", rows=frame.n, coefficients=needed))
     x = _beside(frame)
-    for name, columns in (("instrument", range(z.start, z.stop)), ("treatment", [frame.column("t")])):
+    for role, columns in (("instrument", range(z.start, z.stop)), ("treatment", [frame.column("t")])):
         left = [_left_beside(frame, x, column) for column in columns]
         if not left or min(left) <= 1e-10:
-            raise UnusableData(
-                f"The {name} '{plan.label(name)}' is collinear with the other variables{within}, "
-                "so that it has no variation of its own."
-            )
+            raise UnusableData(_collinear(role, plan.label(role), within_effects=frame.absorbed is not None))
+
+
+def _collinear(role: str, name: str, *, within_effects: bool) -> Message:
+    if role == "instrument":
+        if within_effects:
+            return Message("iv.instrument-collinear-within-effects", name=name)
+        return Message("iv.instrument-collinear", name=name)
+    if within_effects:
+        return Message("iv.treatment-collinear-within-effects", name=name)
+    return Message("iv.treatment-collinear", name=name)
 
 
 def _beside(frame: Frame) -> NDArray[np.intp]:

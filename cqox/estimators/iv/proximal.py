@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -42,7 +43,7 @@ def _two_stage(plan: Plan) -> Estimate:
     frame = _frame(plan, sample)
     place = _Places(frame)
     if frame.n <= len(place.instruments) + 1:
-        raise UnusableData(f"{frame.n} complete rows are too few for {len(place.instruments)} coefficients.")
+        raise UnusableData(Message("iv.too-few-rows-for-proxies", rows=frame.n, coefficients=len(place.instruments)))
     fit = _Fit(frame.products, place)
     influence, residual = np.empty(frame.n), np.empty(frame.n)
     combine = np.zeros((2, len(frame.matrix)))
@@ -106,13 +107,11 @@ class _Fit:
     def __init__(self, products: Matrix, place: _Places) -> None:
         instruments = products[np.ix_(place.instruments, place.instruments)]
         if len(independent(instruments)) < len(instruments):
-            raise UnusableData("The proxies and the covariates are collinear; leave one of them out.")
+            raise UnusableData(Message("iv.proxies-collinear"))
         first = np.linalg.solve(instruments, products[np.ix_(place.instruments, place.regressors)])
         second = products[np.ix_(place.regressors, place.instruments)] @ first
         if len(independent(second)) < len(second):
-            raise UnusableData(
-                "The treatment's proxies predict too little of the outcome's to identify a coefficient for each."
-            )
+            raise UnusableData(Message("iv.proxies-unidentified"))
         inverse = np.linalg.inv(second)
         self.coefficients: Vector = inverse @ (first.T @ products[place.instruments, place.y])
         at = len(place.exogenous) - 1
@@ -129,27 +128,43 @@ def _adjusted(products: Matrix, place: _Places) -> float:
 
 def _checks(
     plan: Plan, frame: Frame, place: _Places, residual: Vector, squares: float
-) -> tuple[dict[str, Json], list[str]]:
+) -> tuple[dict[str, Json], list[Message]]:
     """Return the strength of the proxies and the test of surplus proxies, with warnings."""
     proxies, clusters = Proxies.of(frame, place.exogenous, place.z, place.w, place.y), plan.clusters(_sample(plan))
     details = strength(proxies, clusters)
-    warnings = []
-    robust = details["effective_f"]
-    least = details["first_stage_f"] if robust is None else robust
-    if isinstance(least, float) and least < _WEAK_F:
-        warnings.append(
-            f"Weak proxies: '{plan.label('proxy_treatment')}' predicts little of '{plan.label('proxy_outcome')}' "
-            f"({'' if robust is None else 'effective '}F = {least:.2f}, below {_WEAK_F:g}), so that the interval "
-            "cannot be trusted."
-        )
+    warnings = _weak(plan, details)
     details |= agreement(proxies, residual, squares, clusters)
     p_value = details.get("hansen_j_p_value")
     if isinstance(p_value, float) and p_value < plan.settings.alpha:
-        warnings.append(
-            f"The treatment's proxies contradict each other (Hansen's J, p = {p_value:.3g}): one of them may reach the "
-            "outcome in another way than through the confounder."
-        )
+        warnings.append(Message("iv.proxies-contradict", p_value=p_value))
     return details, warnings
+
+
+def _weak(plan: Plan, details: dict[str, Json]) -> list[Message]:
+    treatment, outcome = plan.label("proxy_treatment"), plan.label("proxy_outcome")
+    effective, plain = details["effective_f"], details["first_stage_f"]
+    if isinstance(effective, float):
+        if effective < _WEAK_F:
+            return [
+                Message(
+                    "iv.weak-proxies-effective-f",
+                    treatment_proxies=treatment,
+                    outcome_proxies=outcome,
+                    f_statistic=effective,
+                    least=_WEAK_F,
+                )
+            ]
+    elif isinstance(plain, float) and plain < _WEAK_F:
+        return [
+            Message(
+                "iv.weak-proxies",
+                treatment_proxies=treatment,
+                outcome_proxies=outcome,
+                f_statistic=plain,
+                least=_WEAK_F,
+            )
+        ]
+    return []
 
 
 def _without_each(frame: Frame, place: _Places, codes: Codes, count: int, scale: float) -> Vector | str:
@@ -188,10 +203,7 @@ def _frame(plan: Plan, sample: Sample) -> Frame:
 def _rule(plan: Plan) -> str | None:
     z, w = plan.data.proxy_treatment.shape[1], plan.data.proxy_outcome.shape[1]
     if z < w:
-        return (
-            f"It needs at least as many proxies of the treatment as of the outcome; 'proxy_treatment' has {z} and "
-            f"'proxy_outcome' {w}."
-        )
+        return Message("iv.too-few-treatment-proxies", treatment_proxies=z, outcome_proxies=w)
     sample = _sample(plan)
     binary = plan.data.treatment_kind == "binary"
     return no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))

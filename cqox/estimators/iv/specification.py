@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Settings, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.anderson_rubin import ConfidenceSet, Moments, confidence_set
@@ -22,7 +23,7 @@ _NOTHING_LEFT = 1e-12
 
 def anderson_rubin(
     parts: Partialled, rows: RowPass, n: int, others: int, clusters: Clusters, alpha: float, scale: float
-) -> tuple[dict[str, Json], list[str]]:
+) -> tuple[dict[str, Json], list[Message]]:
     """Return the homoskedastic and the robust set, each with the p-value of no effect, and warnings on the robust one.
 
     Args:
@@ -58,17 +59,17 @@ def anderson_rubin(
     return found, _oddities(region)
 
 
-def _oddities(robust: ConfidenceSet) -> list[str]:
+def _oddities(robust: ConfidenceSet) -> list[Message]:
     if not robust.pieces:
-        return ["The robust Anderson-Rubin set is empty: the instruments contradict each other."]
+        return [Message("iv.robust-set-empty")]
     if not robust.bounded:
-        return ["The robust Anderson-Rubin set is unbounded: the instruments do not bound the effect."]
+        return [Message("iv.robust-set-unbounded")]
     return []
 
 
 def strength(
     parts: Partialled, rows: RowPass, n: int, others: int, clusters: Clusters
-) -> tuple[dict[str, Json], list[str]]:
+) -> tuple[dict[str, Json], list[Message]]:
     """Return the first-stage strength, and a warning if the instruments are weak, or are the treatment itself."""
     m, moved = len(parts.z_t), parts.strength
     degrees = n - others - m
@@ -86,25 +87,15 @@ def strength(
     }
     critical = diagnostics["effective_f_critical"]
     if parts.tt - moved <= _NOTHING_LEFT * parts.tt:
-        return diagnostics, [
-            "The instrument is the treatment itself (instruments and covariates determine the treatment): two-stage "
-            "least squares is ordinary least squares."
-        ]
+        return diagnostics, [Message("iv.instrument-is-treatment")]
     if effective >= _WEAK:
         if not isinstance(critical, float) or effective >= critical:
             return diagnostics, []
-        return diagnostics, [
-            f"The effective first-stage F is {effective:.2f}, below {critical:.1f}: a bias of more than a tenth of the "
-            "worst case is not rejected (Montiel Olea and Pflueger 2013); the Anderson-Rubin set is valid however weak "
-            "the instruments are."
-        ]
-    return diagnostics, [
-        f"Weak instrument: the effective first-stage F is {effective:.2f}, below {_WEAK:g}. The estimate is biased and "
-        "its interval too short; rely on the Anderson-Rubin set."
-    ]
+        return diagnostics, [Message("iv.bias-not-rejected", f_statistic=effective, critical=critical)]
+    return diagnostics, [Message("iv.weak-instrument", f_statistic=effective, least=_WEAK)]
 
 
-def overidentification(parts: Partialled, rows: RowPass, n: int, alpha: float) -> tuple[dict[str, Json], list[str]]:
+def overidentification(parts: Partialled, rows: RowPass, n: int, alpha: float) -> tuple[dict[str, Json], list[Message]]:
     """Return overidentification tests: Sargan's, and Hansen's J of the two-step estimate, which is robust.
 
     Hansen's rejection gives a warning.
@@ -121,10 +112,7 @@ def overidentification(parts: Partialled, rows: RowPass, n: int, alpha: float) -
     if statistic is None or chi_square_survival(statistic, m - 1) >= alpha:
         return found, []
     p_value = chi_square_survival(statistic, m - 1)
-    return found, [
-        f"The instruments imply different effects (Hansen's J, p = {p_value:.2g}): one of them violates the exclusion "
-        "restriction, or their compliers have different effects."
-    ]
+    return found, [Message("iv.instruments-contradict", p_value=p_value)]
 
 
 def _hansen(parts: Partialled, variance: Matrix) -> float | None:
@@ -166,7 +154,7 @@ def endogeneity(
         return {}
     fit = Linear(
         value=value, contributions=contributions, parameters=k, parameters_not_nested=parameters[1] + 1,
-        iid_variance=variance, leverage=None, jackknife=lambda codes, count: "a test has no use for it",
+        iid_variance=variance, leverage=None, jackknife=lambda codes, count: Message("iv.no-jackknife-of-a-test"),
     )  # fmt: skip
     uncertainty = regression_se(fit, clusters, settings)
     statistic = value**2 / variance
