@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator
@@ -71,12 +72,7 @@ def fuzzy(plan: Plan) -> Estimate:
         "first_stage_f": finite(strength),
         "anderson_rubin_robust": _anderson_rubin(plan, found, effect.errors.degrees),
     }
-    warnings = []
-    if strength < _WEAK_F:
-        warnings.append(
-            f"The treatment hardly jumps at the cutoff (F {strength:.3g}, below {_WEAK_F:g}): the interval may be far "
-            "too narrow; the Anderson-Rubin set is valid for any size of the jump."
-        )
+    warnings = [Message("rd.weak-jump", f_statistic=strength, least=_WEAK_F)] if strength < _WEAK_F else []
     return _answer(plan, _FUZZY, found, effect, details, warnings)
 
 
@@ -142,12 +138,10 @@ def _answer(
     errors, corrected, scale = effect.errors, effect.corrected, effect.scale
     uncertainty = _uncertainty(plan, found, errors, abs(scale))
     notes = [
-        "The estimate is the conventional one; interval, p-value and standard error are of the bias-corrected one "
-        f"({corrected:.6g}), so that the interval need not be centred on the estimate.",
+        Message("rd.bias-corrected", corrected=corrected),
         *_conventions(plan, found),
+        *(plan.frame("x", found.sample).notes if plan.has("covariates") else ()),
     ]
-    if plan.has("covariates"):
-        notes += plan.frame("x", found.sample).notes
     within = sum(found.jump.within_h)
     answer = make_estimate(
         identity, plan, found.sample, corrected, errors.parts * scale, uncertainty, n_effective=float(within),
@@ -168,21 +162,19 @@ def _method(found: Study) -> str:
 
 
 def _uncertainty(plan: Plan, found: Study, errors: Errors, scale: float) -> Uncertainty:
-    asked, notes, warnings = plan.settings.se, list[str](), list[str]()
+    asked, notes, warnings = plan.settings.se, list[Message](), list[Message]()
     named = f"CCT robust ({_method(found)})"
     alternates = {named: errors.robust * scale, f"conventional ({_method(found)})": errors.plain * scale}
     if errors.apart is not None:
         alternates["CCT robust (CRV1, clusters end at the cutoff)"] = errors.apart * scale
     if found.codes and asked == "CRV3":
-        notes.append("CRV3 is defined for regressions on all rows; the standard error is CRV1.")
-    elif not found.codes and asked in ("iid", "CRV1", "CRV3"):
-        why = "no cluster is mapped" if asked != "iid" else "variances differ along the score"
-        notes.append(f"{asked} was asked for and {why}; the variance is estimated from nearest neighbours.")
+        notes.append(Message("rd.crv3-undefined"))
+    elif not found.codes and asked == "iid":
+        notes.append(Message("rd.variances-differ", standard_error=asked))
+    elif not found.codes and asked in ("CRV1", "CRV3"):
+        notes.append(Message("rd.no-clusters", standard_error=asked))
     if found.codes and errors.clusters < FEW_CLUSTERS:
-        warnings.append(
-            f"There are {errors.clusters} clusters within the bandwidth; below {FEW_CLUSTERS} a cluster-robust "
-            "interval tends to be too narrow."
-        )
+        warnings.append(Message("rd.few-clusters", clusters=errors.clusters, least=FEW_CLUSTERS))
     return Uncertainty(
         standard_error=errors.robust * scale or None,
         method=named if plan.clusters(found.sample).mapped or not found.codes else f"{named} by unit",
@@ -193,26 +185,31 @@ def _uncertainty(plan: Plan, found: Study, errors: Errors, scale: float) -> Unce
     )
 
 
-def _conventions(plan: Plan, found: Study) -> list[str]:
+def _conventions(plan: Plan, found: Study) -> list[Message]:
     """Return notes on choices made by default."""
     how, running, cutoff, score = compliance(plan), plan.label("running"), plan.data.cutoff, found.score
     notes = []
     if how.kind == "assumed":
-        notes.append(f"No treatment is mapped: rows with {running} >= {cutoff:g} are taken as the treated ones.")
+        notes.append(Message("rd.treatment-assumed", score=running, cutoff=cutoff))
     elif how.kind == "perfect":
         sign = {(1, False): ">=", (1, True): ">", (-1, False): "<", (-1, True): "<="}[int(how.sign), how.strict]
-        notes.append(f"Treated are the rows with {running} {sign} {cutoff:g}, all of them.")
+        notes.append(Message("rd.treated-side", score=running, comparison=sign, cutoff=cutoff))
     if score.massed:
         # Not a warning in itself: intervals keep their coverage while the bandwidth holds several values on each side.
+        below, above = found.jump.distinct
         notes.append(
-            f"'{running}' has mass points ({sum(score.distinct)} distinct values, {sum(score.n)} rows): preliminary "
-            f"bandwidths hold {DISTINCT} of them or more on each side, where there are so many; the bandwidth holds "
-            f"{found.jump.distinct[0]} below and {found.jump.distinct[1]} above the cutoff."
+            Message(
+                "rd.mass-points",
+                score=running,
+                values=sum(score.distinct),
+                rows=sum(score.n),
+                least=DISTINCT,
+                values_below=below,
+                values_above=above,
+            )
         )
     if found.covariates:
-        notes.append(
-            "Covariates are adjusted for with common coefficients on both sides, which does not change the estimand."
-        )
+        notes.append(Message("rd.common-coefficients"))
     return notes
 
 
@@ -248,23 +245,16 @@ def _scaled(value: float | None, unit: float) -> float | None:
     return None if value is None else value * unit
 
 
-def _doubts(plan: Plan, found: Study) -> list[str]:
-    local = found.jump
-    doubts = []
-    if min(local.distinct) < _FEW_VALUES:
-        doubts.append(
-            f"Within the bandwidth the score takes {local.distinct[0]} distinct values below and {local.distinct[1]} "
-            "above the cutoff: the jump depends on extrapolation between few points."
-        )
-    elif min(local.within_h) < _FEW_ROWS:
-        doubts.append(
-            f"Only {local.within_h[0]} rows below and {local.within_h[1]} above are within the bandwidth: the normal "
-            "approximation may be poor."
-        )
-    return doubts
+def _doubts(plan: Plan, found: Study) -> list[Message]:
+    values, rows = found.jump.distinct, found.jump.within_h
+    if min(values) < _FEW_VALUES:
+        return [Message("rd.few-values", values_below=values[0], values_above=values[1])]
+    if min(rows) < _FEW_ROWS:
+        return [Message("rd.few-rows", rows_below=rows[0], rows_above=rows[1])]
+    return []
 
 
-def _density_rule(plan: Plan) -> str | None:
+def _density_rule(plan: Plan) -> Message | None:
     return populated(plan, score_of(plan, plan.sample("running")), _FEWEST_VALUES_OF_DENSITY)
 
 
@@ -274,13 +264,9 @@ def _sharp_rule(plan: Plan) -> str | None:
         return nobody
     how = compliance(plan)
     if how.kind == "constant":
-        return f"The treatment '{plan.label('treatment')}' never varies."
+        return Message("rd.constant-treatment", treatment=plan.label("treatment"))
     if how.kind == "imperfect":
-        return (
-            f"The cutoff does not determine the treatment: '{plan.label('treatment')}' agrees with the side for "
-            f"{how.share:.1%} of the rows. rd_fuzzy divides by the jump of the treatment, and reports the jump of the "
-            "outcome too."
-        )
+        return Message("rd.imperfect-compliance", treatment=plan.label("treatment"), share=how.share)
     sample = _sample(plan)
     reason = no_absorbing(plan) or varying_outcome(plan, sample)
     return reason or populated(plan, score_of(plan, sample, strict=how.strict), _FEWEST_VALUES)
@@ -292,13 +278,13 @@ def _fuzzy_rule(plan: Plan) -> str | None:
         return nobody
     how = compliance(plan)
     if how.kind == "constant":
-        return f"The treatment '{plan.label('treatment')}' never varies."
+        return Message("rd.constant-treatment", treatment=plan.label("treatment"))
     if how.kind == "perfect":
-        return f"The cutoff alone determines the treatment '{plan.label('treatment')}': see rd_local_linear."
+        return Message("rd.perfect-compliance", treatment=plan.label("treatment"))
     sample = _sample(plan, "treatment")
     reason = no_absorbing(plan) or varying_outcome(plan, sample)
     if reason is None and np.ptp(plan.treated(sample)) == 0:
-        return f"The treatment '{plan.label('treatment')}' never varies in the {sample.n} complete rows."
+        return Message("rd.constant-treatment-in-rows", treatment=plan.label("treatment"), rows=sample.n)
     return reason or populated(plan, score_of(plan, sample), _FEWEST_VALUES)
 
 

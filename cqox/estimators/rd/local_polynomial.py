@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.absorb import compress
@@ -150,10 +151,7 @@ class Window:
         """
         distinct = self.side.distinct(self.inside)
         if distinct <= order:
-            raise UnusableData(
-                f"A polynomial of order {order} needs at least {order + 1} distinct values of the running variable "
-                f"within its bandwidth on each side; there are {distinct}."
-            )
+            raise UnusableData(Message("rd.too-few-values-within", order=order, least=order + 1, values=distinct))
         values = self.side.values
         width = order + 1
         reach = float(self.t[self.inside - 1])
@@ -304,5 +302,5 @@ def _powers(order: int) -> Matrix:
 def _inverse(gram: Matrix) -> Matrix:
     scale = 1.0 / np.sqrt(np.diag(gram))
     if not np.isfinite(scale).all() or np.linalg.eigvalsh(gram * np.outer(scale, scale))[0] < _SINGULAR:
-        raise UnusableData("The running variable has too few distinct values to fit a polynomial to it.")
+        raise UnusableData(Message("rd.too-few-values"))
     return np.asarray(np.linalg.inv(gram * np.outer(scale, scale)) * np.outer(scale, scale))

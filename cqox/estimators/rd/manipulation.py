@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.inference.make_estimate import EstimateId, make_estimate
@@ -113,16 +114,14 @@ def _bars(plan: Plan, score: Score, found: Densities) -> list[Json]:
     return bars
 
 
-def _about_density(plan: Plan, score: Score) -> tuple[list[str], list[str]]:
-    notes = ["It tests the design and estimates no effect: a small p-value indicates manipulation of the score."]
+def _about_density(plan: Plan, score: Score) -> tuple[list[Message], list[Message]]:
+    notes = [Message("rd.tests-the-design")]
     if plan.has("weights"):
-        notes.append(f"It counts rows: the weights '{plan.label('weights')}' are not used.")
+        notes.append(Message("rd.weights-unused", weights=plan.label("weights")))
     warnings = []
     if plan.clusters(plan.sample("running")).codes:
-        warnings.append("The test treats rows as independent; those within a cluster may not be.")
+        warnings.append(Message("rd.clusters-unused"))
     if score.massed:
-        warnings.append(
-            f"'{plan.label('running')}' has mass points (up to {max(score.repeated):.0%} of a side's rows repeat a "
-            f"value, the threshold is {MASS:.0%}): heaping at round values is mistaken for manipulation."
-        )
+        share = max(score.repeated)
+        warnings.append(Message("rd.heaping-mistaken", score=plan.label("running"), repeated=share, threshold=MASS))
     return notes, warnings

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Data, Matrix, Vector
 from cqox.estimators.plan import Plan
 from cqox.estimators.rd.local_polynomial import Side
@@ -195,17 +196,18 @@ def _above(running: Vector, cutoff: float) -> Sequence[NDArray[np.bool_]]:
     return running >= cutoff, running > cutoff
 
 
-def populated(plan: Plan, score: Score, values: int) -> str | None:
+def populated(plan: Plan, score: Score, values: int) -> Message | None:
     """Return a reason if a side of the cutoff has too few values to fit a polynomial to."""
     running, cutoff = plan.label("running"), plan.data.cutoff
     if sum(score.n) < _FEWEST_ROWS:
-        return f"Only {sum(score.n)} rows are complete in the columns that it uses; at least {_FEWEST_ROWS} are needed."
-    for side, rows, distinct in zip(("below", "at or above"), score.n, score.distinct, strict=True):
-        if not rows:
-            return f"No row has '{running}' {side} the cutoff {cutoff:g}; is the cutoff on the scale of the column?"
-        if distinct < values:
-            return (
-                f"'{running}' has {distinct} distinct value{'' if distinct == 1 else 's'} {side} the cutoff "
-                f"{cutoff:g}; at least {values} on each side are needed to compare its two limits."
-            )
+        return Message("rd.few-complete-rows", rows=sum(score.n), least=_FEWEST_ROWS)
+    below, above = score.n
+    if not below:
+        return Message("rd.no-rows-below", score=running, cutoff=cutoff)
+    if score.distinct[0] < values:
+        return Message("rd.few-values-below", score=running, values=score.distinct[0], cutoff=cutoff, least=values)
+    if not above:
+        return Message("rd.no-rows-above", score=running, cutoff=cutoff)
+    if score.distinct[1] < values:
+        return Message("rd.few-values-above", score=running, values=score.distinct[1], cutoff=cutoff, least=values)
     return None

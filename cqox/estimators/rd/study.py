@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Settings, Vector
 from cqox.estimators.estimate import Json
@@ -70,7 +71,7 @@ class Effect:
         """Return the conventional estimate with the robust bias-corrected interval and p-value."""
         error = self.errors.robust * abs(self.scale)
         if not error > 0:
-            return {"estimate": self.value, "standard_error": None, "reason": "There is no variation around the jump."}
+            return {"estimate": self.value, "standard_error": None, "reason": Message("rd.no-variation")}
         half = critical_value(alpha, self.errors.degrees) * error
         return {
             "estimate": self.value,
@@ -157,7 +158,7 @@ class Study:
         else:
             outcome, treated = (float(each) for each in found.plain)
             if treated == 0:
-                raise UnusableData("The treatment does not jump at the cutoff.")
+                raise UnusableData(Message("rd.no-jump"))
             value = outcome / treated
             bias = found.plain - found.corrected
             corrected = value - float(bias[0] - value * bias[1]) / treated
