@@ -10,12 +10,12 @@ import numpy as np
 
 from cqox.estimators.data import Codes, Vector
 
-__all__ = ["Counted", "counted"]
+__all__ = ["CalendarUnit", "Counted", "counted"]
 
-type _Unit = Literal["year", "quarter", "month", "week", "day", "period", "number"]
+type CalendarUnit = Literal["year", "quarter", "month", "week", "day", "period", "number"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?")
-_MONTHS: tuple[tuple[int, _Unit], ...] = ((12, "year"), (3, "quarter"), (1, "month"))
+_MONTHS: tuple[tuple[int, CalendarUnit], ...] = ((12, "year"), (3, "quarter"), (1, "month"))
 _WEEK = 7
 
 
@@ -29,7 +29,7 @@ class Counted:
     """
 
     values: Vector
-    unit: _Unit
+    unit: CalendarUnit
 
     @property
     def whole(self) -> Codes | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator, Law
@@ -26,6 +27,7 @@ from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.plan import Plan
 from cqox.estimators.time_series.seasons import Cycle, candidates, follows, harmonics
 from cqox.estimators.time_series.segments import Segments, sample_of, segments
+from cqox.estimators.time_series.units import length_in_words
 
 __all__ = ["ESTIMATORS"]
 
@@ -124,7 +126,7 @@ def _change(
 
 def _dependence(residuals: Vector, errors: Autoregression | None, lags: int) -> dict[str, Json]:
     if errors is None:
-        return {"reason": "The two lines fit the series exactly."}
+        return {"reason": Message("time_series.exact-fit")}
     several, order = _lags_tested(residuals), len(errors.coefficients)
     statistic, p_value = ljung_box(residuals, several)
     left, beyond = _beyond(residuals, errors)
@@ -152,7 +154,7 @@ def _seasons(series: Segments, lines: Matrix, seasons: Matrix) -> dict[str, Json
     """Return the tests of the adjusted seasons, and of the most significant other cycle."""
     others = _others(series, np.hstack([lines, seasons]))
     if not series.cycles:
-        return {"adjusted": False, **(others or {"reason": "The series covers no known cycle twice."})}
+        return {"adjusted": False, **(others or {"reason": Message("time_series.no-cycle-twice")})}
     tested = _judged(follows(series.y, lines, seasons), 1)
     details: dict[str, Json] = {
         "adjusted": True, "terms": seasons.shape[1], "cycles": _cycles(series, series.cycles), **tested,
@@ -206,58 +208,52 @@ def _path(series: Segments, fitted: Vector, counterfactual: Vector) -> list[Json
     ]
 
 
-def _notes(plan: Plan, series: Segments, residuals: Vector, errors: Autoregression | None) -> list[str]:
-    notes = [f"The slopes are for one {series.unit}."]
+def _notes(plan: Plan, series: Segments, residuals: Vector, errors: Autoregression | None) -> list[Message]:
+    notes = [Message("time_series.unit-of-slopes", unit=series.unit)]
     if series.rows.max() > 1:
-        notes.append(
-            f"The {int(series.rows.sum())} rows are averaged by period; the standard error is of the averages."
-        )
+        notes.append(Message("time_series.averaged-by-period", rows=int(series.rows.sum())))
     if plan.has("covariates"):
-        notes.append(f"Covariates ({plan.label('covariates')}) are not used.")
+        notes.append(Message("time_series.covariates-unused", covariates=plan.label("covariates")))
     if plan.settings.se != "auto":
-        notes.append(f"{plan.settings.se} does not allow for serial correlation and is only an alternate.")
+        notes.append(Message("time_series.no-serial-correlation", standard_error=plan.settings.se))
     if errors is not None and (p_value := ljung_box(residuals, _lags_tested(residuals))[1]) < _DEPENDENT:
         notes.append(
-            f"Residuals are autocorrelated (Durbin-Watson {durbin_watson(residuals):.2f}, Ljung-Box p = "
-            f"{p_value:.2g}): the standard error allows for it; the effective number of independent periods is "
-            f"{errors.effective:.0f}."
+            Message(
+                "time_series.autocorrelated",
+                durbin_watson=durbin_watson(residuals),
+                p_value=p_value,
+                effective_periods=errors.effective,
+            )
         )
     if series.cycles:
-        notes.append(f"Seasons are adjusted for by sines and cosines, as requested: {_spoken(series)}.")
+        notes.append(
+            Message("time_series.seasons-adjusted", cycles=[_adjusted(series, each) for each in series.cycles])
+        )
     steps = np.diff(series.time)
     if float(steps.max()) > _UNEVEN * float(steps.min()):
-        notes.append("Periods are unevenly spaced; serial correlation is modelled by their order.")
+        notes.append(Message("time_series.uneven-periods"))
     return notes
 
 
-def _doubts(plan: Plan, series: Segments, residuals: Vector, errors: Autoregression | None) -> list[str]:
+def _doubts(plan: Plan, series: Segments, residuals: Vector, errors: Autoregression | None) -> list[Message]:
     doubts = []
     before, after = series.before, len(residuals) - series.before
     if min(before, after) < _FEW:
-        doubts.append(
-            f"There are {before} periods before and {after} after: below {_FEW}, a trend is hard to estimate."
-        )
+        doubts.append(Message("time_series.few-periods", before=before, after=after, least=_FEW))
     if plan.has("unit_id") and series.rows.min() < series.rows.max():
-        doubts.append("Some units miss some periods, so that the composition of the averages changes over time.")
+        doubts.append(Message("time_series.changing-composition"))
     if errors is not None and (p_value := _beyond(residuals, errors)[1]) < _DEPENDENT:
-        doubts.append(
-            f"The serial correlation is not that of an autoregression of order {len(errors.coefficients)} "
-            f"(Ljung-Box of its innovations, p = {p_value:.2g}): the standard error may miss some of it."
-        )
+        doubts.append(Message("time_series.not-autoregressive", order=len(errors.coefficients), p_value=p_value))
     return doubts
 
 
-def _spoken(series: Segments) -> str:
-    cycles = (f"{each.pairs} pair{'s'[: each.pairs > 1]} over {_length(series, each.length)}" for each in series.cycles)
-    return ", ".join(cycles)
+def _adjusted(series: Segments, cycle: Cycle) -> Message:
+    return Message(
+        "time_series.pairs-over-cycle", pairs=cycle.pairs, cycle=length_in_words(series.calendar, cycle.length)
+    )
 
 
-def _length(series: Segments, length: float) -> str:
-    unit = "period" if series.calendar in ("number", "period") else series.unit
-    return f"{length:.4g} {unit}{'s'[: length != 1]}"
-
-
-def _unadjusted(plan: Plan, series: Segments, details: dict[str, Json]) -> list[str]:
+def _unadjusted(plan: Plan, series: Segments, details: dict[str, Json]) -> list[Message]:
     """Return a warning where the series follows seasons that are not adjusted for."""
     others = details.get("others") if series.cycles else details
     if not isinstance(others, dict):
@@ -269,14 +265,12 @@ def _unadjusted(plan: Plan, series: Segments, details: dict[str, Json]) -> list[
     length = cycle["length"] if isinstance(cycle, dict) else None
     if not isinstance(length, float):
         return []
-    cure = f"options.season_length = {length:.6g} adjusts for it{' instead' if series.cycles else ''}"
+    every = length_in_words(series.calendar, length)
     if plan.settings.season_pairs == 0:
-        cure = "options.season_pairs = 0 leaves it unadjusted"
-    where = "In addition to the adjusted seasons, the" if series.cycles else "The"
-    return [
-        f"{where} series repeats itself every {_length(series, length)} (p = {p_value:.2g}), which can pass for an "
-        f"effect: {cure}."
-    ]
+        return [Message("time_series.seasons-left-unadjusted", cycle=every, p_value=p_value)]
+    if series.cycles:
+        return [Message("time_series.other-seasons", cycle=every, p_value=p_value, season_length=length)]
+    return [Message("time_series.unadjusted-seasons", cycle=every, p_value=p_value, season_length=length)]
 
 
 def _rule(plan: Plan) -> str | None:

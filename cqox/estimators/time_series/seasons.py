@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.inference.serial_correlation import autoregression
 from cqox.estimators.numerics.quantiles import f_survival
@@ -68,7 +69,7 @@ _OF_NUMBERS = (
 
 def chosen(
     time: Vector, unit: str, *, length: float | None = None, pairs: int | None = None
-) -> tuple[Cycle, ...] | str:
+) -> tuple[Cycle, ...] | Message:
     """Return the cycles to adjust for, none by default, or the reason why a request cannot be met.
 
     If pairs are requested without a length, they are those of the calendar cycles with two complete cycles before the
@@ -85,10 +86,7 @@ def chosen(
     if length is not None:
         cycle = _resolved(time, Cycle(length=length, pairs=_USUAL if pairs is None else pairs))
         if cycle is None or float(np.ptp(time)) < length:
-            return (
-                f"options.season_length is {length:g}: a cycle is at least two periods long and no longer than the "
-                f"series, which takes {float(np.ptp(time)):g} (in units of time)."
-            )
+            return Message("time_series.unusable-season-length", season_length=length, span=float(np.ptp(time)))
         short = _short(time, 2 * cycle.pairs)
         return short or (cycle,)
     known = [Cycle(length=each.length, pairs=pairs or _USUAL) for each in _OF_CALENDARS.get(unit, ())]
@@ -99,10 +97,7 @@ def chosen(
             found.append(cycle)
             columns += 2 * cycle.pairs
     if not found:
-        return (
-            "options.season_pairs needs a calendar cycle that is complete twice before the intervention, and "
-            f"{_PERIODS_EACH} periods for each coefficient; options.season_length sets another."
-        )
+        return Message("time_series.no-calendar-cycle", periods=_PERIODS_EACH)
     return tuple(found)
 
 
@@ -130,11 +125,11 @@ def _resolved(time: Vector, cycle: Cycle) -> Cycle | None:
     return Cycle(length=cycle.length, pairs=min(cycle.pairs, pairs)) if pairs else None
 
 
-def _short(time: Vector, columns: int) -> str | None:
+def _short(time: Vector, columns: int) -> Message | None:
     needed = _LINES + columns + _DEGREES
     if len(time) >= needed:
         return None
-    return f"{len(time)} periods are too few for two lines and {columns} terms of seasons; {needed} are needed."
+    return Message("time_series.too-few-for-seasons", periods=len(time), terms=columns, needed=needed)
 
 
 def harmonics(time: Vector, cycles: Sequence[Cycle], regressors: Matrix) -> Matrix:

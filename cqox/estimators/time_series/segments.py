@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.inference.make_estimate import varying_outcome
 from cqox.estimators.numerics.absorb import compress
-from cqox.estimators.numerics.calendar import counted
+from cqox.estimators.numerics.calendar import CalendarUnit, counted
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
 from cqox.estimators.time_series.seasons import Cycle, chosen, harmonics
+from cqox.estimators.time_series.units import unit_in_words
 
 __all__ = ["Segments", "sample_of", "segments"]
 
@@ -29,7 +31,7 @@ class Segments:
         y: (periods,) less `centre`, over `scale`.
         values: (periods,) on the scale of the data's `time_values`.
         time: (periods,) since the first period after the intervention, in `unit`.
-        unit: the unit of time, for a sentence.
+        unit: the unit of time in words.
         calendar: the unit of its calendar.
         before: number of periods before it.
         rows: (periods,) rows behind each mean.
@@ -41,8 +43,8 @@ class Segments:
     scale: float
     values: Vector
     time: Vector
-    unit: str
-    calendar: str
+    unit: Message
+    calendar: CalendarUnit
     before: int
     rows: Vector
     cycles: tuple[Cycle, ...]
@@ -73,7 +75,7 @@ def sample_of(plan: Plan) -> Sample:
     return plan.sample(*roles)
 
 
-def _after(plan: Plan, sample: Sample) -> Vector | str:
+def _after(plan: Plan, sample: Sample) -> Vector | Message:
     """Return (n,) 1 from the intervention on, or the reason why that is unknown."""
     data, time = plan.data, sample.take(_codes(plan.data.time))
     values = data.time_values
@@ -81,11 +83,11 @@ def _after(plan: Plan, sample: Sample) -> Vector | str:
         return (values[time] >= data.intervention_time).astype(np.float64)
     role = next((role for role in ("post", "treatment") if plan.has(role)), None)
     if role is None:
-        return "It needs 'intervention_time' or 'post' to separate the periods before and after."
+        return Message("time_series.no-intervention")
     array = data.post if role == "post" else data.treatment
     after = np.empty(0) if array is None else sample.take(array)
     if not np.isin(after, (0.0, 1.0)).all():
-        return f"'{plan.label(role)}' must be 0 before and 1 from the intervention on."
+        return Message("time_series.not-0-before-1-after", column=plan.label(role))
     return after
 
 
@@ -101,9 +103,11 @@ def segments(plan: Plan) -> Segments | str:
 def _read(plan: Plan) -> Segments | str:
     sample = sample_of(plan)
     reason = varying_outcome(plan, sample)
-    after = _after(plan, sample) if reason is None else np.empty(0)
-    if reason is not None or isinstance(after, str):
-        return reason or str(after)
+    if reason is not None:
+        return reason
+    after = _after(plan, sample)
+    if isinstance(after, Message):
+        return after
     time, periods = compress(sample.take(_codes(plan.data.time)))
     places = np.unique(sample.take(_codes(plan.data.time)))
     rows = np.bincount(time, minlength=periods).astype(np.float64)
@@ -113,16 +117,20 @@ def _read(plan: Plan) -> Segments | str:
         return reason
     before = int(np.count_nonzero(share == 0))
     if (np.diff(share) < 0).any():
-        return "The intervention ends again; it needs a series before and after one start."
+        return Message("time_series.intervention-ends")
     if before < _BEFORE or periods - before < _AFTER or periods < _IN_ALL:
-        return (
-            f"There are {before} periods before and {periods - before} after the intervention; at least {_BEFORE} and "
-            f"{_AFTER}, and {_IN_ALL} in all, are needed."
+        return Message(
+            "time_series.too-few-periods",
+            before=before,
+            after=periods - before,
+            least_before=_BEFORE,
+            least_after=_AFTER,
+            least_in_all=_IN_ALL,
         )
     return _means(plan, sample, time, places, rows, before)
 
 
-def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) -> str | None:
+def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) -> Message | None:
     """Return a reason if units differ in their exposure to the intervention."""
     data = plan.data
     mixed = bool(((share > 0) & (share < 1)).any())
@@ -131,20 +139,17 @@ def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) ->
         mixed = bool((status[~np.isnan(status)] != after[~np.isnan(status)]).any())
     if not mixed:
         return None
-    return (
-        "Some rows are untreated while others are treated; it needs one series, or all units treated at once. "
-        "Never-treated units can serve as controls: see did_2x2_block and synthetic_control."
-    )
+    return Message("time_series.untreated-rows")
 
 
-def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector, before: int) -> Segments | str:
+def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector, before: int) -> Segments | Message:
     data, settings = plan.data, plan.settings
     values = places.astype(np.float64) if data.time_values is None else data.time_values[places]
     labels = None if data.time_labels is None else [data.time_labels[at] for at in places.tolist()]
     periods = counted(values, labels)
     since = periods.values - periods.values[before]
     cycles = chosen(since, periods.unit, length=settings.season_length, pairs=settings.season_pairs)
-    if isinstance(cycles, str):
+    if isinstance(cycles, Message):
         return cycles
     y, weights = sample.take(plan.data.y), plan.weights(sample)
     size = float(np.abs(y).max()) or 1.0
@@ -159,7 +164,7 @@ def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector,
         scale=scale * size,
         values=values,
         time=since,
-        unit=f"unit of '{plan.label('time')}'" if periods.unit == "number" else periods.unit,
+        unit=unit_in_words(periods.unit, plan.label("time")),
         calendar=periods.unit,
         before=before,
         rows=rows,
