@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.inference.clusters import Clusters
@@ -77,7 +78,7 @@ def local_lines(curve: Curve, grid: Vector, bandwidth: float) -> list[Local]:
         s0, s1, s2, s3, s4 = kernel.sum(), tilted.sum(), bent.sum(), bent @ u, bent @ square
         moments = np.array([[s0, s1, s2], [s1, s2, s3], [s2, s3, s4]])
         if len(independent(moments)) < 3:
-            raise UnusableData("Doses are too sparse for a local fit at each point of the curve.")
+            raise UnusableData(Message("dose.sparse-doses"))
         inverse, reached = np.linalg.inv(moments), np.array([kernel @ outcome, tilted @ outcome, bent @ outcome])
         coefficients = inverse @ reached
         share = kernel * _polynomial(inverse[0], u)

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.dose.curve import Curve, Local, covariance_of_curve, local_lines, plug_in_bandwidth
@@ -109,7 +110,7 @@ def _curve(plan: Plan) -> Estimate:
     )  # fmt: skip
     low, first, third, high = _weighted_quantiles(curve, (0.05, 0.25, 0.75, 0.95))
     if not third > first:
-        raise UnusableData("More than half of the rows have one dose; there is no curve around it.")
+        raise UnusableData(Message("dose.one-dose-in-most-rows"))
     bandwidth = plug_in_bandwidth(curve, low, high)
     grid = np.concatenate([np.linspace(low, high, _POINTS), [first, third]])
     lines = local_lines(curve, grid, bandwidth)
@@ -173,7 +174,7 @@ def _averaging(models: Models) -> Matrix:
 
 def _described(
     plan: Plan, models: Models, stable: Vector, lines: list[Local]
-) -> tuple[dict[str, Json], float, list[str]]:
+) -> tuple[dict[str, Json], float, list[Message]]:
     """Return the overlap diagnostics of the dose, and warnings."""
     weighting = models.weights * stable
     rows = models.frame.n
@@ -189,27 +190,16 @@ def _described(
     }
     warnings = []
     if models.r2 > _DETERMINED:
-        warnings.append(
-            f"The covariates explain {100 * models.r2:.0f}% of the variance of '{plan.label('treatment')}': units "
-            "with equal covariates had nearly the same dose, and other doses are extrapolated."
-        )
+        warnings.append(Message("dose.explained-by-covariates", share=models.r2, dose=plan.label("treatment")))
     if abs(skewness) > _SKEWED:
-        warnings.append(
-            f"'{plan.label('treatment')}' is far from normal around its line (skewness {skewness:.2g}), so that its "
-            "model adds little robustness; a logarithm of the dose may be closer to normal."
-        )
+        warnings.append(Message("dose.skewed", dose=plan.label("treatment"), skewness=skewness))
     if effective < _FEW_EFFECTIVE * rows:
-        warnings.append(
-            f"Weighted by their inverse density, {rows} rows count as {effective:.1f}: some doses are nearly "
-            "impossible for the units that had them (poor overlap)."
-        )
+        warnings.append(Message("dose.poor-overlap", rows=rows, effective_rows=effective))
     return details, effective, warnings
 
 
-def _randomised(plan: Plan) -> tuple[str, ...]:
-    if plan.has("covariates"):
-        return ()
-    return ("No covariates are mapped: the dose is assumed to be randomised.",)
+def _randomised(plan: Plan) -> tuple[Message, ...]:
+    return () if plan.has("covariates") else (Message("dose.no-covariates"),)
 
 
 def _rule(plan: Plan, *, distinct: int) -> str | None:
@@ -219,15 +209,12 @@ def _rule(plan: Plan, *, distinct: int) -> str | None:
         return reason
     doses = plan.treated(sample)
     if float(np.ptp(doses)) == 0:
-        return f"The dose '{plan.label('treatment')}' never varies in the {sample.n} complete rows."
+        return Message("dose.constant-dose", dose=plan.label("treatment"), rows=sample.n)
     found = len(np.unique(doses[:_FIRST]))
     if found < distinct and sample.n > _FIRST:
         found = len(np.unique(doses))
     if found < distinct:
-        return (
-            f"A curve needs {distinct} distinct doses; '{plan.label('treatment')}' has {found}. "
-            "dose_average_derivative takes fewer."
-        )
+        return Message("dose.few-doses", needed=distinct, dose=plan.label("treatment"), doses=found)
     return None
 
 

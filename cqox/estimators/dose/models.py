@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.frame import Frame
@@ -105,7 +106,7 @@ def _fitted(plan: Plan) -> Models:
     assignment = frame if same else plan.frame("wt", sample)
     k, t, y = frame.at["x"].stop, frame.column("t"), frame.column("y")
     if frame.n <= 2 * k + 3:
-        raise UnusableData(f"{frame.n} complete rows are too few for {2 * k + 2} coefficients; map fewer covariates.")
+        raise UnusableData(Message("dose.too-few-rows", rows=frame.n, coefficients=2 * k + 2))
     weights = np.ones(frame.n) if frame.weights is None else frame.weights
     dose, outcome = frame.matrix[t], frame.matrix[y]
 
@@ -129,10 +130,7 @@ def _fitted(plan: Plan) -> Models:
     centred = dose - float(weights @ dose / weights.sum())
     whole = float(weights @ (centred * centred) / weights.sum())
     if variance <= _DETERMINED * whole:
-        raise UnusableData(
-            f"The covariates determine the amount of '{plan.label('treatment')}', so that no two units with equal "
-            "covariates had different amounts of it."
-        )
+        raise UnusableData(Message("dose.determined-by-covariates", dose=plan.label("treatment")))
     return Models(
         frame=frame, assignment=assignment, weights=weights, dose=dose, line=line.coefficients[:, 0],
         inverse_line=line.inverse, deviation=deviation, variance=variance, beta=beta, inverse=fit.inverse,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.inference.clusters import Clusters
@@ -97,10 +98,7 @@ def fit_equations(frame: Frame, products: Matrix, mediators: int, *, interacted:
     first = np.append(x, t)
     second = np.concatenate([first, m, i])
     if len(independent(products[np.ix_(second, second)])) < len(second):
-        raise UnusableData(
-            "Treatment, mediators and covariates are collinear, so that no path is identified; "
-            "leave out the covariates that repeat a mediator or the treatment."
-        )
+        raise UnusableData(Message("mediation.collinear"))
     inverse_first = np.linalg.inv(products[np.ix_(first, first)])
     inverse_second = np.linalg.inv(products[np.ix_(second, second)])
     alpha = np.linalg.solve(products[np.ix_(first, first)], products[np.ix_(first, m)])

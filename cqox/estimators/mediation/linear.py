@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -49,7 +50,7 @@ class _Shared:
 
     fitted: Fitted
     diagnostics: dict[str, Json]
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 def _mediated(plan: Plan, *, effect: Effect) -> Estimate:
@@ -134,16 +135,14 @@ def _paths(plan: Plan, fitted: Fitted) -> list[Json]:
     return rows
 
 
-def _left_out(plan: Plan, tested: dict[str, Json]) -> tuple[str, ...]:
+def _left_out(plan: Plan, tested: dict[str, Json]) -> tuple[Message, ...]:
     """Return a warning if the mediator's effect differs by arm and the equations have no interaction."""
     p_value = tested.get("p_value")
     if not isinstance(p_value, float) or p_value >= _SUSPECT or plan.settings.mediation_interaction:
         return ()
-    advice = " (options.mediation_interaction)" if plan.data.treatment_kind == "binary" else ""
-    return (
-        f"The effect of '{plan.label('mediator')}' on the outcome differs by treatment "
-        f"(p = {p_value:.2g}): the decomposition needs their interaction{advice}.",
-    )
+    if plan.data.treatment_kind == "binary":
+        return (Message("mediation.needs-interaction-option", mediator=plan.label("mediator"), p_value=p_value),)
+    return (Message("mediation.needs-interaction", mediator=plan.label("mediator"), p_value=p_value),)
 
 
 def _simulated(fitted: Fitted, effect: Effect, uncertainty: Uncertainty) -> dict[str, Json]:
@@ -156,7 +155,7 @@ def _simulated(fitted: Fitted, effect: Effect, uncertainty: Uncertainty) -> dict
     gradient = effect_gradient(fit, effect)
     plain = float(gradient @ covariance @ gradient) * fit.unit**2
     if error is None or plain <= 0:
-        return {"reason": "There is no standard error."}
+        return {"reason": Message("mediation.no-standard-error")}
     values, vectors = np.linalg.eigh(covariance / np.outer(_roots(covariance), _roots(covariance)))
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T * _roots(covariance)
     generator = np.random.Generator(np.random.Philox(settings.seed))
@@ -178,10 +177,8 @@ def _roots(covariance: Matrix) -> Vector:
     return np.where(diagonal > 0, diagonal, 1.0)
 
 
-def _outcome_kind(plan: Plan) -> tuple[str, ...]:
-    if plan.data.y_kind != "binary":
-        return ()
-    return ("The outcome is 0 or 1: effects are differences of its probability by linear equations, not by a logit.",)
+def _outcome_kind(plan: Plan) -> tuple[Message, ...]:
+    return (Message("mediation.binary-outcome"),) if plan.data.y_kind == "binary" else ()
 
 
 def _sample(plan: Plan) -> Sample:
@@ -195,13 +192,13 @@ def _rule(plan: Plan) -> str | None:
     if reason is not None:
         return reason
     if plan.settings.mediation_interaction and not binary:
-        return "An interaction with the mediator is supported for a binary treatment only; leave the option out."
+        return Message("mediation.interaction-needs-binary-treatment")
     for place, label in enumerate(plan.labels("mediator")):
         if float(np.ptp(sample.take(plan.data.mediators[:, place]))) == 0:
-            return f"The mediator '{label}' never varies in the {sample.n} complete rows."
+            return Message("mediation.constant-mediator", mediator=label, rows=sample.n)
     width = plan.data.covariates.shape[1] + 2 + 2 * plan.data.mediators.shape[1]
     if sample.n <= width + 1:
-        return f"{sample.n} complete rows are too few for {width} coefficients."
+        return Message("mediation.too-few-rows", rows=sample.n, coefficients=width)
     return None
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Json
@@ -22,14 +23,14 @@ def interaction(shared: Fitted) -> dict[str, Json]:
     try:
         fit = fit_equations(frame, frame.products, mediators, interacted=True)
     except UnusableData:
-        return {"reason": "Products of treatment and mediators are collinear with the other variables."}
+        return {"reason": Message("mediation.products-collinear")}
     if fit.residual_second <= 1e-20 * frame.products[frame.column("y"), frame.column("y")]:
-        return {"reason": "The equations fit the outcome exactly, so that there is no variance to test it by."}
+        return {"reason": Message("mediation.equations-fit-exactly")}
     if frame.n <= len(fit.second) + mediators:
-        return {"reason": f"{frame.n} rows are too few to test it by."}
+        return {"reason": Message("mediation.too-few-rows-to-test", rows=frame.n)}
     clusters = shared.clusters
     if clusters.codes and clusters.fewest <= mediators + 1:
-        return {"reason": f"{clusters.fewest} clusters are too few to test it by."}
+        return {"reason": Message("mediation.too-few-clusters-to-test", clusters=clusters.fewest)}
     crossed = Fitted(
         frame=frame, fit=fit, moves=row_moves(frame, fit), clusters=clusters, settings=shared.settings,
         arm_codes=shared.arm_codes,
@@ -38,7 +39,7 @@ def interaction(shared: Fitted) -> dict[str, Json]:
     details: dict[str, Json] = {"coefficients": (d * fit.unit).tolist()}
     p_value = _none_differs(crossed)
     if p_value is None:
-        return {**details, "reason": "There are no standard errors to test it by."}
+        return {**details, "reason": Message("mediation.no-standard-errors-to-test")}
     return {**details, "p_value": p_value, "modelled": shared.settings.mediation_interaction}
 
 
@@ -83,7 +84,7 @@ def correlated_errors(shared: Fitted) -> dict[str, Json]:
     """
     frame, fit, clusters = shared.frame, shared.fit, shared.clusters
     if len(fit.responses) > 1 or shared.settings.mediation_interaction:
-        return {"reason": "It is defined for one mediator without an interaction."}
+        return {"reason": Message("mediation.one-mediator-only")}
     of_mediators, of_outcome = residuals(frame, fit)
     y, m, k = frame.column("y"), int(fit.responses[0]), len(fit.first)
     e2 = of_mediators[0]
@@ -95,7 +96,7 @@ def correlated_errors(shared: Fitted) -> dict[str, Json]:
     s11, s12, s22 = (squares @ weights / total).tolist()
     left = s11 * s22 - s12 * s12
     if left <= 1e-12 * s11 * s22:
-        return {"reason": "Treatment and mediator fit the outcome exactly."}
+        return {"reason": Message("mediation.exact-fit")}
     spread = np.vstack(
         [shared.moves[fit.at["a"]] / frame.scale[m], weights * (squares - [[s11], [s12], [s22]]) / total]
     )
