@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Data, Edges, Matrix, Vector
 from cqox.estimators.nuisance.propensity import Propensity, fitted_propensity
@@ -22,6 +23,8 @@ __all__ = ["Measured", "Network", "measured", "network"]
 DRAWS = 1_000
 _MOST_PAIRS, _MOST_DRAWN = 20_000_000, 400_000
 _FEW_UNEXPOSED = 0.05
+_TREATMENT = Message("interference.treatment-itself")
+_EXPOSURE_BY_ARM = (Message("interference.exposure-untreated"), Message("interference.exposure-treated"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Network:
     joint: NDArray[np.float64]
     known: bool
     left_out: tuple[int, int]
-    rule: str
+    rule: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,7 @@ class Measured:
     chances: Vector
     treatment: Propensity | None
     exposure: tuple[Propensity | None, Propensity | None]
-    rule: str
+    rule: Message
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -105,7 +108,7 @@ def _network(plan: Plan) -> Network:
     used = settled & np.isfinite(data.y) & (degree > 0) & ~open_ends
     index = np.flatnonzero(used)
     if len(index) < 4:
-        raise UnusableData(f"Only {len(index)} rows have an outcome and neighbours whose treatment is known.")
+        raise UnusableData(Message("interference.few-known-neighbours", rows=len(index)))
     place = np.full(n, -1, dtype=np.int64)
     place[index] = np.arange(len(index))
     kept = edges[used[here]]
@@ -123,8 +126,14 @@ def _network(plan: Plan) -> Network:
     return Network(
         sample=Sample(total=n, n=len(index), index=index), classes=2 * own + exposed, chances=chances, pairs=pairs,
         joint=joint, known=known, left_out=(isolated, int(np.sum(open_ends))),
-        rule="a neighbour is treated" if threshold is None else f"{threshold:.0%} or more neighbours are treated",
+        rule=_rule(threshold),
     )  # fmt: skip
+
+
+def _rule(threshold: float | None) -> Message:
+    if threshold is None:
+        return Message("interference.a-neighbour-is-treated")
+    return Message("interference.share-of-neighbours-is-treated", threshold=threshold)
 
 
 def _needed(threshold: float | None, degree: Codes) -> Vector:
@@ -144,7 +153,7 @@ def _chances(plan: Plan) -> tuple[Vector, bool]:
         seen = data.treatment[np.isfinite(data.treatment)]
         return np.full(data.n, float(seen.mean())), False
     sample = plan.sample("treatment", "propensity_covariates")
-    return _model(plan, sample, sample.take(data.treatment), of="treatment").e, False
+    return _model(plan, sample, sample.take(data.treatment), of=_TREATMENT).e, False
 
 
 def _dependent(edges: Edges, place: Codes, index: NDArray[np.intp], n: int) -> Edges:
@@ -153,9 +162,7 @@ def _dependent(edges: Edges, place: Codes, index: NDArray[np.intp], n: int) -> E
     touches = touches[np.argsort(touches[:, 1], kind="stable")]
     size = np.bincount(touches[:, 1], minlength=n)
     if float(np.square(size, dtype=np.float64).sum()) > _MOST_PAIRS:
-        raise UnusableData(
-            f"More than {_MOST_PAIRS:,} pairs of rows have a neighbour in common; name fewer neighbours for each row."
-        )
+        raise UnusableData(Message("interference.too-many-common-neighbours", most=_MOST_PAIRS))
     first = np.concatenate([[0], np.cumsum(size)])[touches[:, 1]]
     repeats = size[touches[:, 1]]
     left = np.repeat(np.arange(len(touches)), repeats)
@@ -232,10 +239,7 @@ def _drawn(
     key: each unit was treated by itself. The observed assignment is one draw.
     """
     if len(pairs) > _MOST_DRAWN:
-        raise UnusableData(
-            f"{len(pairs):,} pairs of rows depend on one another, and with exposure_threshold their probabilities are "
-            f"drawn for up to {_MOST_DRAWN:,}; leave it out for the exact ones, of any treated neighbour."
-        )
+        raise UnusableData(Message("interference.too-many-pairs-to-draw", pairs=len(pairs), most=_MOST_DRAWN))
     data = plan.data
     assert data.treatment is not None
     generator = np.random.Generator(np.random.Philox(plan.settings.seed))
@@ -275,9 +279,9 @@ def _measured(plan: Plan) -> Measured:
     if data.pscore is not None:
         e = sample.take(data.pscore)
         if ((e <= 0) | (e >= 1)).any():
-            raise UnusableData(f"Some probabilities in '{plan.label('pscore')}' are not strictly between 0 and 1.")
+            raise UnusableData(Message("interference.probabilities-outside", column=plan.label("pscore")))
     elif models:
-        treatment = _model(plan, sample, own.astype(np.float64), of="treatment")
+        treatment = _model(plan, sample, own.astype(np.float64), of=_TREATMENT)
         e = treatment.used
     else:
         e = np.full(sample.n, float(np.average(own, weights=w)))
@@ -292,7 +296,7 @@ def _measured(plan: Plan) -> Measured:
             full = rows if sample.index is None else sample.index[rows]
             fit = fitted[arm] = _model(
                 plan, Sample(total=data.n, n=len(rows), index=full), exposed[mine].astype(np.float64),
-                of=f"exposure, {'treated' if arm else 'untreated'} as they are,",
+                of=_EXPOSURE_BY_ARM[arm],
             )  # fmt: skip
             q = fit.used
         else:
@@ -306,20 +310,20 @@ def _measured(plan: Plan) -> Measured:
     )  # fmt: skip
 
 
-def _exposed(exposure: Vector, plan: Plan) -> tuple[Codes, str]:
+def _exposed(exposure: Vector, plan: Plan) -> tuple[Codes, Message]:
     """Return (n,) 0/1, and the rule in words: above 0, or at least the median where few rows have 0."""
     name, threshold = plan.label("neighbor_exposure"), plan.settings.exposure_threshold
     if not len(exposure) or float(np.ptp(exposure)) == 0:
-        raise UnusableData(f"'{name}' never varies, so that no row is more exposed than others.")
+        raise UnusableData(Message("interference.constant-exposure", exposure=name))
     if threshold is None and float(np.mean(exposure <= 0)) >= _FEW_UNEXPOSED:
-        return (exposure > 0).astype(np.int64), f"'{name}' is above 0"
+        return (exposure > 0).astype(np.int64), Message("interference.above", exposure=name, threshold=0.0)
     least = float(np.median(exposure)) if threshold is None else threshold
     if not (exposure < least).any():
-        return (exposure > least).astype(np.int64), f"'{name}' is above {least:.3g}"
-    return (exposure >= least).astype(np.int64), f"'{name}' is {least:.3g} or more"
+        return (exposure > least).astype(np.int64), Message("interference.above", exposure=name, threshold=least)
+    return (exposure >= least).astype(np.int64), Message("interference.at-least", exposure=name, threshold=least)
 
 
-def _model(plan: Plan, sample: Sample, outcome: Vector, *, of: str) -> Propensity:
+def _model(plan: Plan, sample: Sample, outcome: Vector, *, of: Message) -> Propensity:
     """Fit a logit of the (n,) 0/1 outcome of a sample on the covariates; `of` names the outcome."""
     data, settings = plan.data, plan.settings
     columns = {

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -38,7 +39,12 @@ __all__ = ["ESTIMATORS"]
 _FAMILY = "interference"
 _FEW_ROWS, _RARE = 10, 0.01
 _STILL_GROWS, _CHEAP_PAIRS = 1.15, 3_000_000
-_CLASSES = ("untreated, not exposed", "untreated, exposed", "treated, not exposed", "treated, exposed")
+_CLASSES = (
+    Message("interference.untreated-not-exposed"),
+    Message("interference.untreated-exposed"),
+    Message("interference.treated-not-exposed"),
+    Message("interference.treated-exposed"),
+)
 
 type Effect = Literal["direct", "spillover", "total"]
 
@@ -78,8 +84,12 @@ def _on_network(plan: Plan, effect: Effect) -> Estimate:
         impossible = int(np.sum(found.chances[level] <= 0))
         if impossible:
             warnings.append(
-                f"{impossible} of {found.sample.n} rows could hardly have been {_CLASSES[level]}: the mean of that "
-                "class says nothing of them."
+                Message(
+                    "interference.impossible-for-rows",
+                    impossible=impossible,
+                    rows=found.sample.n,
+                    exposure_class=_CLASSES[level],
+                )
             )
     isolated, unknown = found.left_out
     details |= {
@@ -140,12 +150,12 @@ def _over(values: Vector, chances: Vector) -> Vector:
     return np.divide(values, chances, out=np.zeros_like(values), where=values != 0)
 
 
-def _other_errors(plan: Plan) -> tuple[str, ...]:
+def _other_errors(plan: Plan) -> tuple[Message, ...]:
     notes = []
     if plan.settings.se != "auto":
-        notes.append(f"{plan.settings.se} has no meaning for design-based errors; the standard error is the bound.")
+        notes.append(Message("interference.design-based-errors", standard_error=plan.settings.se))
     if plan.data.clusters:
-        notes.append("'cluster' is not used: 'edges' defines which rows depend on one another.")
+        notes.append(Message("interference.clusters-unused-on-network"))
     return tuple(notes)
 
 
@@ -173,14 +183,12 @@ def _by_measure(plan: Plan, effect: Effect) -> Estimate:
     uncertainty = influence_se(contributions, plan.clusters(sample), plan.settings, name="M-estimation")
     details, warnings = _described(classes, found.chances, found.rule, (plus, minus))
     details["probabilities"] = _source(plan, known=plan.data.pscore is not None)
-    notes = list(found.notes)
-    if not plan.data.clusters:
-        notes.append("Errors treat rows as independent; map 'cluster' if neighbours' outcomes are correlated.")
+    independent = () if plan.data.clusters else (Message("interference.rows-independent"),)
     used = np.where((classes == plus) | (classes == minus), weights, 0.0)
     return make_estimate(
         EstimateId(f"exposure_{effect}", _FAMILY, _ESTIMANDS[effect]), plan, sample, means[0] - means[1], contributions,
-        uncertainty, n_effective=effective_rows(used, sample.n), diagnostics=details, notes=notes,
-        warnings=(*warnings, *found.warnings, *pooled_periods(plan)),
+        uncertainty, n_effective=effective_rows(used, sample.n), diagnostics=details,
+        notes=(*found.notes, *independent), warnings=(*warnings, *found.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
 
@@ -201,35 +209,33 @@ def _fitted(found: Measured, moved: Vector) -> Vector:
 
 
 def _described(
-    classes: Codes, chances: Vector, rule: str, compared: tuple[int, int]
-) -> tuple[dict[str, Json], list[str]]:
+    classes: Codes, chances: Vector, rule: Message, compared: tuple[int, int]
+) -> tuple[dict[str, Json], list[Message]]:
     counts = np.bincount(classes, minlength=4)
     least = [float(chances[classes == level].min()) if counts[level] else None for level in range(4)]
     details: dict[str, Json] = {
         "exposed_where": rule,
-        "rows": {name: int(count) for name, count in zip(_CLASSES, counts, strict=True)},
-        "smallest_probability": dict(zip(_CLASSES, least, strict=True)),
+        "rows": {str(name): int(count) for name, count in zip(_CLASSES, counts, strict=True)},
+        "smallest_probability": {str(name): value for name, value in zip(_CLASSES, least, strict=True)},
     }
     warnings = []
     for level in compared:
         if counts[level] < _FEW_ROWS:
-            warnings.append(f"Only {counts[level]} rows are {_CLASSES[level]}: their mean rests on very few rows.")
+            warnings.append(Message("interference.few-rows", rows=counts[level], exposure_class=_CLASSES[level]))
         rare = least[level]
         if rare is not None and rare < _RARE:
-            warnings.append(
-                f"Some rows were {_CLASSES[level]} with a probability of {rare:.2g}: single rows dominate the mean."
-            )
+            warnings.append(Message("interference.rare-class", exposure_class=_CLASSES[level], probability=rare))
     return details, warnings
 
 
 def _exposure_rule(plan: Plan, *, effect: Effect) -> str | None:
     if not (plan.has("edges") or plan.has("neighbor_exposure")):
-        return "It needs 'edges' or 'neighbor_exposure', to define the exposure to others' treatment."
+        return Message("interference.no-exposure-mapped")
     reason = no_absorbing(plan)
     if reason is not None:
         return reason
     if plan.has("edges") and plan.has("weights"):
-        return "A network's design-based errors use no weights; leave out 'weights', or map 'neighbor_exposure'."
+        return Message("interference.no-weights-on-network")
     if not plan.has("edges"):
         reason = two_arms(plan, plan.sample("y", "treatment", "neighbor_exposure"))
         if reason is not None:
@@ -238,9 +244,8 @@ def _exposure_rule(plan: Plan, *, effect: Effect) -> str | None:
     for level in _CONTRASTS[effect]:
         rows = int(np.sum(found.classes == level))
         if rows < 2:
-            return (
-                f"{rows} rows are {_CLASSES[level]} (exposed: where {found.rule}); at least 2 are needed. "
-                "options.exposure_threshold sets when a row counts as exposed."
+            return Message(
+                "interference.too-few-in-class", rows=rows, exposure_class=_CLASSES[level], exposed_where=found.rule
             )
     return varying_outcome(plan, found.sample)
 
@@ -264,7 +269,7 @@ def _spatial(plan: Plan) -> Estimate:
     sample = _placed(plan)
     assert plan.data.location is not None
     frame = plan.frame("xty", sample)
-    regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
+    regressors = focus(frame, "t", Message("interference.the-treatment", treatment=plan.label("treatment")))
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
     clusters = plan.clusters(sample)
@@ -282,18 +287,15 @@ def _spatial(plan: Plan) -> Estimate:
         plain = float(fit.contributions @ fit.contributions) * sample.n / degrees
         wider = _wider(fit.contributions, location, reach, variance)
         details["error_at_twice_the_bandwidth"] = wider and wider * float(np.sqrt(variance * sample.n / degrees))
-        doubts = () if variance > 0 else ("The estimated spatial variance is not positive; widen the bandwidth.",)
+        doubts = () if variance > 0 else (Message("interference.no-positive-variance"),)
         if wider is not None and wider > _STILL_GROWS:
-            doubts = (
-                f"The error at twice the bandwidth of {reach:.3g} km is {wider:.2f} times as large: errors are "
-                "correlated farther than that; give a larger options.conley_bandwidth.",
-            )
+            doubts = (Message("interference.correlated-farther", kilometres=reach, ratio=wider),)
         uncertainty = Uncertainty(
             standard_error=float(np.sqrt(variance * sample.n / degrees)) if variance > 0 else None,
             method="Conley",
             degrees=float(degrees),
             alternates={"HC1": float(np.sqrt(plain))},
-            notes=("'cluster' is not used: errors are correlated by distance.",) if plan.data.clusters else (),
+            notes=(Message("interference.clusters-unused-by-distance"),) if plan.data.clusters else (),
             warnings=doubts,
         )
     return make_estimate(
