@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -57,7 +58,7 @@ class _Policy:
 
     taken: Vector
     all: Matrix | Vector | None
-    note: str
+    note: Message
 
 
 def _inverse_propensity(plan: Plan) -> Estimate:
@@ -114,7 +115,7 @@ def _answer(
     }
     if plan.has("action"):
         diagnostics["actions"] = len(_labels(plan))
-    warnings: list[str] = []
+    warnings: list[Message] = []
     effective = None
     if name != "ope_dm":
         effective, details, warnings = _weight_diagnostics(plan, sample)
@@ -124,9 +125,9 @@ def _answer(
     unlogged = _unlogged(plan, sample, policy)
     if unlogged:
         warnings.append(
-            f"The target policy takes actions that the log never took ({listed(unlogged)}): their rewards are not "
-            "identified, and count as "
-            + ("the overall mean." if rewards is not None else "zero; map a policy over the logged actions.")
+            Message("off_policy.unlogged-count-as-mean", actions=listed(unlogged))
+            if rewards is not None
+            else Message("off_policy.unlogged-count-as-zero", actions=listed(unlogged))
         )
     notes = [policy.note, *(rewards.notes if rewards is not None else ())]
     return make_estimate(
@@ -142,7 +143,7 @@ def _unbiased(uncertainty: Uncertainty, plan: Plan, sample: Sample) -> Uncertain
     return replace(uncertainty, standard_error=uncertainty.standard_error * math.sqrt(sample.n / (sample.n - 1)))
 
 
-def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Json], list[str]]:
+def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Json], list[Message]]:
     """Return the effective rows, diagnostics of the importance weights, and warnings."""
     weights, y = _ratios(plan, sample), sample.take(plan.data.y)
     sampling = plan.weights(sample)
@@ -163,15 +164,9 @@ def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Js
     }
     warnings = []
     if effective < _FEW * sample.n:
-        warnings.append(
-            f"The importance weights leave {effective:.1f} effective rows of {sample.n}: the target policy is far from "
-            "the one that was logged."
-        )
+        warnings.append(Message("off_policy.few-effective-rows", effective_rows=effective, rows=sample.n))
     if error is not None and abs(mean - 1.0) > max(_FAR_FROM_ONE * error, _ROUNDING):
-        warnings.append(
-            f"The importance weights average {mean:.3f}, not 1: the logged probabilities are not those by which the "
-            "actions were chosen, or the target's do not sum to 1 over the logged actions."
-        )
+        warnings.append(Message("off_policy.mean-weight-not-1", mean_weight=mean))
     return effective, details, warnings
 
 
@@ -223,26 +218,24 @@ def _policy(plan: Plan, sample: Sample) -> _Policy:
 def _made_policy(plan: Plan, sample: Sample) -> _Policy:
     mapped, asked = plan.data.target_policy, plan.settings.target_action
     if mapped.shape[1] == 1:
-        name = plan.label("target_policy")
-        return _Policy(
-            taken=sample.take(mapped)[:, 0], all=None, note=f"'{name}' is the probability of the logged action."
-        )
+        note = Message("off_policy.probability-of-logged-action", column=plan.label("target_policy"))
+        return _Policy(taken=sample.take(mapped)[:, 0], all=None, note=note)
     actions, labels = sample.take(_actions(plan)), _labels(plan)
     if mapped.shape[1]:
         everything = _by_action(plan, sample.take(mapped), labels)
         taken = everything[np.arange(sample.n), actions]
-        return _Policy(taken=taken, all=everything, note="The target policy has a column for each action.")
+        return _Policy(taken=taken, all=everything, note=Message("off_policy.column-for-each-action"))
     if asked is not None:
         if asked not in labels:
             raise UnusableData(
-                f"options.target_action '{asked}' is no logged action; these are {listed(labels)}.",
+                Message("off_policy.target-action-not-logged", action=asked, logged=listed(labels)),
                 field="options.target_action",
                 choices=list(labels),
             )
         constant = np.asarray([float(label == asked) for label in labels])
-        return _Policy(taken=constant[actions], all=constant, note=f"The target policy always takes '{asked}'.")
+        return _Policy(taken=constant[actions], all=constant, note=Message("off_policy.constant-policy", action=asked))
     uniform = np.full(len(labels), 1.0 / len(labels))
-    note = f"No target_policy is mapped: the uniform policy over the {len(labels)} logged actions is evaluated."
+    note = Message("off_policy.uniform-policy", actions=len(labels))
     return _Policy(taken=uniform[actions], all=uniform, note=note)
 
 
@@ -254,8 +247,12 @@ def _by_action(plan: Plan, columns: Matrix, labels: tuple[str, ...]) -> Matrix:
     """
     if columns.shape[1] != len(labels):
         raise UnusableData(
-            f"'target_policy' has {columns.shape[1]} columns for {len(labels)} actions ({listed(labels)}); map one "
-            "column (the probability of the logged action) or one for each action.",
+            Message(
+                "off_policy.wrong-number-of-columns",
+                columns=columns.shape[1],
+                actions=len(labels),
+                action_names=listed(labels),
+            ),
             field="mapping.target_policy",
         )
     names = plan.data.names.get("target_policy", ())
@@ -266,7 +263,7 @@ def _by_action(plan: Plan, columns: Matrix, labels: tuple[str, ...]) -> Matrix:
     off = float(np.abs(columns.sum(axis=1) - 1.0).max(initial=0.0))
     if off > 1e-6:
         raise UnusableData(
-            f"The probabilities of the target policy sum to 1 in every row but for up to {off:.3g}; correct them.",
+            Message("off_policy.do-not-sum-to-1", difference=off),
             field="mapping.target_policy",
         )
     return columns
@@ -283,15 +280,15 @@ def _unlogged(plan: Plan, sample: Sample, policy: _Policy) -> list[str]:
 
 def _rule(plan: Plan) -> str | None:
     if not plan.has("action") and plan.data.target_policy.shape[1] != 1:
-        return "It needs 'action', the logged action, or 'target_policy', the target's probability of it."
+        return Message("off_policy.no-action-or-policy")
     sample = _sample(plan)
     reason = varying_outcome(plan, sample)
     if reason is not None:
         return reason
     if plan.has("action") and len(_labels(plan)) < 2:
-        return f"The action '{plan.label('action')}' never varies, so that the log identifies one policy's value only."
+        return Message("off_policy.constant-action", action=plan.label("action"))
     if not float(np.sum(_ratios(plan, sample))) > 0:
-        return "The target policy never takes an action that the log took."
+        return Message("off_policy.no-overlap")
     return None
 
 
@@ -300,18 +297,15 @@ def _modelled_rule(plan: Plan) -> str | None:
     if reason is not None:
         return reason
     if not plan.has("action"):
-        return "It needs the role 'action', which the mapping does not name, to model the rewards of each action."
+        return Message("off_policy.no-action")
     actions = len(_labels(plan))
     if actions > _MOST_ACTIONS:
-        return f"A reward model supports up to {_MOST_ACTIONS:,} actions; the log has {actions:,}."
+        return Message("off_policy.too-many-actions", most=_MOST_ACTIONS, actions=actions)
     sample = _modelled_sample(plan)
     if _policy(plan, sample).all is None:
-        return (
-            "It needs the target policy's probability of every action: map one column for each as 'target_policy'; a "
-            "single column has that of the logged action only."
-        )
+        return Message("off_policy.probability-of-every-action")
     if sample.n <= 2 * (plan.data.covariates.shape[1] + 2):
-        return f"Only {sample.n} complete rows are too few to model the rewards."
+        return Message("off_policy.too-few-rows", rows=sample.n)
     return None
 
 

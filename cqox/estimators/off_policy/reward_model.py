@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.frame import Frame, build_frame
@@ -122,10 +123,7 @@ def fit_rewards(plan: Plan, sample: Sample, actions: Codes, n_actions: int, *, c
     left = rows.sum(axis=0) - rows if crossed else rows
     fewest = int(left.sum(axis=1)[rows.sum(axis=1) > 0].min())
     if fewest <= k:
-        raise UnusableData(
-            f"A fold of the rows leaves {fewest} to model the rewards, which is too few for {k} coefficients; map "
-            "fewer covariates, or finer clusters."
-        )
+        raise UnusableData(Message("off_policy.too-few-rows-in-fold", rows=fewest, coefficients=k))
     own_slopes = bool((left >= _ROWS_PER_COEFFICIENT * k).all())
     fits = [_by_action(each, k) if own_slopes else _additive(each, k) for each in rest]
     coefficients = np.stack([fit[0] for fit in fits])
