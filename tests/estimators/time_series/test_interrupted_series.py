@@ -302,3 +302,13 @@ def test_years_have_no_seasons_and_nothing_is_said_of_any() -> None:
     years = calendar(np.datetime64("1930", "Y") + np.arange(90) * np.timedelta64(1, "Y"))
     told = answer(years).diagnostics["seasons"]
     assert told == {"adjusted": False, "reason": "The series covers no known cycle twice."}
+
+
+def test_reasons_warnings_and_notes_can_be_read_in_japanese() -> None:
+    reason = refused(replace(series(), post=series().post * 2, treatment=None))
+    assert reason.in_language("ja") == "「post」は、介入前は0、介入以後は1でなければならない。"
+    odd, adjusted = answer(seasonal(), season_length=7.0), answer(seasonal(), season_pairs=2)
+    (warning,) = (each for each in odd.warnings if "repeats itself" in each)
+    assert "系列は12か月ごとの周期性をもち" in warning.in_language("ja")
+    (note,) = (each for each in adjusted.diagnostics["notes"] if "sines and cosines" in each)
+    assert note.in_language("ja") == "季節性は、指定どおり正弦・余弦項で調整した：周期12か月に2組。"
