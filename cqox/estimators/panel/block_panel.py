@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.inference.make_estimate import varying_outcome
 from cqox.estimators.plan import Plan
@@ -47,8 +48,8 @@ class BlockPanel:
     treated_units: Codes
     donor_units: Codes
     labels: tuple[str, ...] | None
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
+    notes: tuple[Message, ...]
+    warnings: tuple[Message, ...]
 
     @property
     def target(self) -> Vector:
@@ -84,10 +85,7 @@ def _block_panel(plan: Plan) -> BlockPanel | str:
     units, unit = np.unique(sample.take(_codes(plan.data.unit)), return_inverse=True)
     periods, time = np.unique(sample.take(_codes(plan.data.time)), return_inverse=True)
     if len(units) * len(periods) > _MOST_CELLS:
-        return (
-            f"{len(units)} units by {len(periods)} periods are more than the limit of {_MOST_CELLS:,} cells; "
-            "keep the units that are most like the treated ones."
-        )
+        return Message("panel.too-many-cells-keep-units", units=len(units), periods=len(periods), limit=_MOST_CELLS)
     status = plan.treated(sample)
     if plan.data.post is not None:
         status = status * sample.take(plan.data.post)
@@ -110,32 +108,26 @@ def _block_panel(plan: Plan) -> BlockPanel | str:
     return panel if isinstance(panel, str) else replace(panel, labels=plan.data.unit_labels)
 
 
-def _unusable(plan: Plan, sample: Sample) -> str | None:
+def _unusable(plan: Plan, sample: Sample) -> Message | None:
     if plan.has("weights"):
-        return (
-            f"Its weights of whole units come from their fit to the treated ones, and it does not support the sampling "
-            f"weights '{plan.label('weights')}'; leave out 'weights'."
-        )
-    return None if sample.n else "No row is complete in outcome, treatment, unit and time."
+        return Message("panel.no-sampling-weights", weights=plan.label("weights"))
+    return None if sample.n else Message("panel.no-complete-row")
 
 
-def _too_many(unit: Codes, status: Vector, units: int) -> str | None:
+def _too_many(unit: Codes, status: Vector, units: int) -> Message | None:
     if not status.any():
-        return "No complete row is treated."
+        return Message("panel.no-treated-row")
     donors = units - int(np.count_nonzero(np.bincount(unit, status, units)))
     if donors <= _MOST_DONORS:
         return None
-    return (
-        f"It supports at most {_MOST_DONORS} untreated units, and there are {donors}: keep those that are most "
-        "like the treated ones, or see did_2x2_block."
-    )
+    return Message("panel.too-many-untreated-units", limit=_MOST_DONORS, untreated=donors)
 
 
 def _codes(codes: Codes | None) -> Codes:
     return np.empty(0, dtype=np.int64) if codes is None else codes
 
 
-def _repeated(sample: Sample, cells: Codes) -> str | None:
+def _repeated(sample: Sample, cells: Codes) -> Message | None:
     """Return a reason if a unit has several rows in one period."""
     order = np.argsort(cells, kind="stable")
     repeats = np.flatnonzero(np.diff(cells[order]) == 0)
@@ -143,14 +135,14 @@ def _repeated(sample: Sample, cells: Codes) -> str | None:
         return None
     rows = np.sort(order[repeats + 1])
     rows = rows if sample.index is None else sample.index[rows]
-    return f"Some units have several rows in one period (rows {listed([str(row + 1) for row in rows])}); keep one."
+    return Message("panel.repeated-rows", rows=listed([str(row + 1) for row in rows]))
 
 
-def _no_block(plan: Plan, unit: Codes, time: Codes, status: Vector, units: int) -> str | None:
+def _no_block(plan: Plan, unit: Codes, time: Codes, status: Vector, units: int) -> Message | None:
     """Return a reason unless all treated units start together, stay treated, and some units are never treated."""
     treated = np.bincount(unit, status, units) > 0
     if treated.all():
-        return "Every unit is treated at some time; it needs never-treated units."
+        return Message("panel.no-never-treated")
     start = time[status > 0].min()
     # A unit whose first treated rows are missing is no late starter: only rows that exist count.
     wrong = status != (treated[unit] & (time >= start))
@@ -160,49 +152,39 @@ def _no_block(plan: Plan, unit: Codes, time: Codes, status: Vector, units: int) 
         starts = np.full(units, np.iinfo(np.int64).max)
         np.minimum.at(starts, unit[status > 0], time[status > 0])
         if (last_untreated[treated] > starts[treated]).any():
-            return "Treatment ends again in some unit; it needs units that stay treated."
-        return (
-            "Treatment starts at different times in different units; it needs one start for all "
-            "(did_callaway_santanna compares staggered starts)."
-        )
+            return Message("panel.treatment-ends")
+        return Message("panel.several-starts")
     if not (treated[unit] & (time < start)).any():
-        return f"No treated unit is observed before its treatment in '{plan.label('time')}'."
+        return Message("panel.no-unit-before-treatment-in", time=plan.label("time"))
     return None
 
 
 def _complete(
     outcomes: Matrix, treated: NDArray[np.bool_], start: int, times: Vector, units: Codes, keys: NDArray[np.uint64]
-) -> BlockPanel | str:
+) -> BlockPanel | Message:
     known = ~np.isnan(outcomes)
     whole = known.all(axis=1)
-    notes, warnings = list[str](), list[str]()
+    notes, warnings = list[Message](), list[Message]()
     missing = int(np.count_nonzero(treated & ~whole))
     periods = np.ones(len(times), dtype=np.bool_)
     if missing and (treated & whole).any():
-        warnings.append(
-            f"{missing} of {int(treated.sum())} treated units miss some periods and are left out: the effect is that "
-            "on the others."
-        )
+        warnings.append(Message("panel.treated-units-left-out", units=missing, treated=int(treated.sum())))
         treated_kept = treated & whole
     else:
         treated_kept = treated
         periods = known[treated].all(axis=0)
         if missing:
-            notes.append(f"{int((~periods).sum())} periods that a treated unit misses are left out.")
+            notes.append(Message("panel.periods-left-out", periods=int((~periods).sum())))
     donors = ~treated & known[:, periods].all(axis=1)
     left_out = int(np.count_nonzero(~treated & ~donors))
     if left_out:
-        notes.append(f"{left_out} untreated units miss some periods and are left out.")
+        notes.append(Message("panel.untreated-units-left-out", units=left_out))
     before = int(np.count_nonzero(periods[:start]))
     if before < 2 or not periods[start:].any():
-        return (
-            f"The treated units have {before} complete periods before and {int(periods[start:].sum())} after the start "
-            "of treatment; at least 2 and 1 are needed."
-        )
+        return Message("panel.too-few-complete-periods", before=before, after=int(periods[start:].sum()))
     if np.count_nonzero(donors) < 2:
-        return (
-            f"{int(donors.sum())} of {int((~treated).sum())} untreated units are observed in every period of the "
-            "treated ones; at least 2 are needed."
+        return Message(
+            "panel.too-few-complete-units", units=int(donors.sum()), untreated=int(np.count_nonzero(~treated))
         )
     return _laid_out(outcomes[:, periods], treated_kept, donors, before, times[periods], units, keys, notes, warnings)
 
@@ -215,8 +197,8 @@ def _laid_out(
     times: Vector,
     units: Codes,
     keys: NDArray[np.uint64],
-    notes: list[str],
-    warnings: list[str],
+    notes: list[Message],
+    warnings: list[Message],
 ) -> BlockPanel:
     past = outcomes[donors, :before]
     # Scaled first, so that the squares of outcomes of any magnitude are representable.

@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.inference.make_estimate import varying_outcome
@@ -73,8 +74,9 @@ class Staggered(ABC):
         notes: what was left out, each a sentence.
     """
 
-    word: ClassVar[str]
-    """Return the word for a unit."""
+    word: ClassVar[Message]
+    words: ClassVar[Message]
+    """The words for a unit and for units."""
 
     sample: Sample
     scale: float
@@ -83,7 +85,7 @@ class Staggered(ABC):
     values: Vector
     steps: Codes
     labels: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
     def called(self, period: int) -> str:
         """Return the user's label of a period."""
@@ -136,10 +138,10 @@ def complete_sample(plan: Plan, *units: str) -> Sample:
     data = plan.data
     design = ["cohort"] if data.cohort is not None else ["treatment", "post"]
     if data.cohort is None and data.treatment is None:
-        raise UnusableData("It needs 'cohort', the first treated period of each unit, or 'treatment' over time.")
+        raise UnusableData(Message("panel.needs-cohort-or-treatment"))
     if data.cohort is None and data.treatment_kind != "binary":
         raise UnusableData(
-            f"It needs a treatment of two levels, or 'cohort'; '{plan.label('treatment')}' is {data.treatment_kind}."
+            Message("panel.needs-two-levels-or-cohort", treatment=plan.label("treatment"), kind=data.treatment_kind)
         )
     # A missing cohort means that the unit is never treated.
     sample = plan.sample("y", *units, "time", "covariates", *(role for role in design if role != "cohort"))
@@ -157,7 +159,7 @@ def periods_of(plan: Plan, sample: Sample) -> tuple[Codes, Vector, tuple[str, ..
     """
     data = plan.data
     if data.time is None or data.time_values is None:
-        raise UnusableData("It needs the role 'time'.")
+        raise UnusableData(Message("panel.needs-time"))
     codes = sample.take(data.time)
     seen = np.flatnonzero(np.bincount(codes))
     labels = tuple(data.time_labels[at] for at in seen) if data.time_labels else ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message, joined
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix
 from cqox.estimators.panel.cohorts import Staggered
@@ -22,7 +23,7 @@ _FEWEST = 2
 _MANY_GAPS = 0.1
 _MOSTLY_ONCE = 0.5
 _MOST_CELLS = 6_000
-NOTHING = "No effect after the start of a treatment can be estimated."
+NOTHING = Message("panel.no-effect")
 """The reason where no comparison is left."""
 
 
@@ -76,8 +77,8 @@ class Comparisons:
     cells: Cells
     rows: NDArray[np.int64]
     compared_with: str
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
+    notes: tuple[Message, ...]
+    warnings: tuple[Message, ...]
 
 
 def comparisons(plan: Plan) -> Comparisons:
@@ -95,46 +96,49 @@ def _comparisons(plan: Plan) -> Comparisons:
     rows = counted(panel, cells)
     compared = rows[:, 1] >= _FEWEST
     kept = cells.reference | ((rows[:, 0] > 0) & compared)
-    warnings = tuple(
-        f"Without {what}, and so left out: "
-        f"{effects_on([named(panel, cells, int(at)) for at in np.flatnonzero(which)])}."
-        for what, which in (
-            (f"two comparison {panel.word}s", ~kept & ~compared),
-            (f"a treated {panel.word} in both periods", ~kept & compared),
-        )
-        if which.any()
-    )
+    warnings = _left_out(panel, cells, ~kept & ~compared, ~kept & compared)
     if isinstance(panel, Panel):
         said, doubts = _gaps(panel)
-        notes, warnings = [*notes, *said], (*warnings, *doubts)
+        notes, warnings = [*notes, *said], [*warnings, *doubts]
     if not (cells.event[kept] >= 0).any():
-        raise UnusableData(" ".join([*warnings, NOTHING]))
+        raise UnusableData(joined([*warnings, NOTHING]))
     return Comparisons(
         panel=panel, cells=cells.of(kept), rows=rows[kept], compared_with=against, notes=(*panel.notes, *notes),
-        warnings=warnings,
+        warnings=tuple(warnings),
     )  # fmt: skip
 
 
-def _gaps(panel: Panel) -> tuple[list[str], list[str]]:
+def _left_out(
+    panel: Staggered, cells: Cells, without_controls: NDArray[np.bool_], without_treated: NDArray[np.bool_]
+) -> list[Message]:
+    """Return warnings that name the cells left out."""
+
+    def effects(which: NDArray[np.bool_]) -> Message:
+        return effects_on([named(panel, cells, int(at)) for at in np.flatnonzero(which)])
+
+    found = list[Message]()
+    if without_controls.any():
+        found.append(Message("panel.without-controls", units=panel.words, effects=effects(without_controls)))
+    if without_treated.any():
+        found.append(Message("panel.without-treated", unit=panel.word, effects=effects(without_treated)))
+    return found
+
+
+def _gaps(panel: Panel) -> tuple[list[Message], list[Message]]:
     """Return the note on missing rows and the warning where they are many."""
     if panel.present is None:
         return [], []
-    missing, said = 1 - float(panel.present.mean()), "each effect uses the units observed in both of its periods"
+    missing = 1 - float(panel.present.mean())
     if missing <= _MANY_GAPS:
-        return [f"Some units miss some periods: {said}."], []
-    doubts = [
-        f"{missing:.0%} of the units' periods are missing: {said}, so that the sample varies from effect to effect."
-    ]
+        return [Message("panel.some-gaps")], []
+    doubts = [Message("panel.many-gaps", missing=missing)]
     once = float((panel.present.sum(axis=0) == 1).mean())
     if once > _MOSTLY_ONCE:
-        doubts.append(
-            f"{once:.0%} of the units are observed in one period only and are not used; without 'unit_id' all rows are "
-            "compared, as repeated cross-sections."
-        )
+        doubts.append(Message("panel.mostly-observed-once", once=once))
     return [], doubts
 
 
-def _comparable(plan: Plan) -> tuple[Panel | Sections, str, list[str]]:
+def _comparable(plan: Plan) -> tuple[Panel | Sections, str, list[Message]]:
     """Return the panel or the cross-sections, the comparison group, and the choices made."""
     panel: Panel | Sections = sections(plan) if are_sections(plan) else staggered_panel(plan)
     asked = plan.settings.control_group
@@ -142,18 +146,12 @@ def _comparable(plan: Plan) -> tuple[Panel | Sections, str, list[str]]:
     if never:
         return panel, asked or "never_treated", []
     if asked == "never_treated":
-        raise UnusableData(
-            "Every unit is treated at some time, so that there are no never-treated units; set options.control_group "
-            "to 'not_yet_treated'."
-        )
+        raise UnusableData(Message("panel.no-never-treated-set-control-group"))
     last = panel.cohorts[-1]
     until = panel.last_before(last, plan.settings.anticipation) + 1
     if len(panel.cohorts) < 2 or until < 2:
-        raise UnusableData("Every unit is treated from about one time on, so that there is no comparison group.")
-    note = (
-        f"Every unit is treated at some time: the last-treated units, from {last.onset.name} on, serve as the "
-        f"untreated, and the periods after {panel.called(until - 1)} are not used."
-    )
+        raise UnusableData(Message("panel.no-comparison-group"))
+    note = Message("panel.last-treated-serve", start=last.onset.name, period=panel.called(until - 1))
     return panel.until(until), "not_yet_treated", [note]
 
 
@@ -169,12 +167,14 @@ def _cells(plan: Plan, panel: Staggered, against: str) -> Cells:
         else:
             found += [(at, now, min(now - 1, last)) for now in range(1, panel.periods)]
     if len(found) > _MOST_CELLS:
+        starts = len(panel.treated)
         raise UnusableData(
-            f"{len(panel.treated)} starts of treatment and {panel.periods} periods make {len(found)} effects, more "
-            f"than {_MOST_CELLS}; take longer periods."
+            Message(
+                "panel.too-many-effects", starts=starts, periods=panel.periods, effects=len(found), limit=_MOST_CELLS
+            )
         )
     if not found:
-        raise UnusableData("No unit is observed before its treatment, so that there is no change to estimate.")
+        raise UnusableData(Message("panel.no-unit-observed-before"))
     cohort, period, base = np.asarray(found, dtype=np.int64).T
     step = np.asarray([each.onset.step for each in panel.cohorts], dtype=np.int64)
     untreated = np.arange(len(panel.cohorts)) >= len(panel.treated)
@@ -207,11 +207,12 @@ def _pairs(present: NDArray[np.bool_]) -> Matrix:
     return np.asarray(seen @ seen.T, dtype=np.float64)
 
 
-def named(panel: Staggered, cells: Cells, at: int) -> str:
+def named(panel: Staggered, cells: Cells, at: int) -> Message:
     """Return a cell for a sentence: the start of treatment and the period."""
-    return f"{panel.cohorts[int(cells.cohort[at])].onset.name} in {panel.called(int(cells.period[at]))}"
+    start, period = panel.cohorts[int(cells.cohort[at])].onset.name, panel.called(int(cells.period[at]))
+    return Message("panel.effect-name", start=start, period=period)
 
 
-def effects_on(names: list[str]) -> str:
+def effects_on(names: list[Message]) -> Message:
     """Return the effects in some cells, for a sentence."""
-    return f"the effect{'' if len(names) == 1 else 's'} on the units treated from {listed(names, 6)}"
+    return Message("panel.effects-on", effects=len(names), names=listed(names, 6))

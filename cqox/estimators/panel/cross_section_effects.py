@@ -7,6 +7,7 @@ The change of a cohort's mean outcome between two periods less that of compariso
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Settings, Vector
 from cqox.estimators.numerics.frame import Frame
@@ -23,7 +24,7 @@ _MOST_KEPT = 100_000_000
 
 def section_effects(
     sections: Sections, cells: Cells, frame: Frame | None, settings: Settings
-) -> tuple[Vector, tuple[Part, ...], dict[str, list[str]]]:
+) -> tuple[Vector, tuple[Part, ...], dict[Message, list[Message]]]:
     """Return the effects, the influence factors of the cohorts, and by reason the effects not estimated (NaN).
 
     Args:
@@ -38,8 +39,9 @@ def section_effects(
     kept = (2 * sections.periods + 1) * sections.units if frame is None else _room(sections, cells)
     if kept > _MOST_KEPT:
         raise UnusableData(
-            f"{len(cells.cohort)} effects have {kept} contributions of rows, more than {_MOST_KEPT}; take longer "
-            "periods."
+            Message(
+                "panel.too-many-contributions-of-rows", effects=len(cells.cohort), contributions=kept, limit=_MOST_KEPT
+            )
         )
     if frame is None:
         effects, parts = _means(sections, cells)
@@ -98,11 +100,11 @@ def _factors(sections: Sections, cohort: int, means: Matrix) -> Matrix:
 
 def _one_by_one(
     sections: Sections, cells: Cells, frame: Frame, settings: Settings
-) -> tuple[Vector, tuple[Part, ...], dict[str, list[str]]]:
+) -> tuple[Vector, tuple[Part, ...], dict[Message, list[Message]]]:
     """Estimate each comparison on the rows of its two periods; NaN and a reason where it fails."""
     effects = np.where(cells.reference, 0.0, np.nan)
     rows: list[list[tuple[int, Vector]]] = [[] for _ in sections.cohorts]
-    failed: dict[str, list[str]] = {}
+    failed: dict[Message, list[Message]] = {}
     for at in np.flatnonzero(~cells.reference).tolist():
         own, pair = int(cells.cohort[at]), (int(cells.period[at]), int(cells.base[at]))
         cohorts = [own, *np.flatnonzero(cells.controls[at]).tolist()]

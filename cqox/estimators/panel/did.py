@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -36,7 +37,13 @@ __all__ = ["ESTIMATORS"]
 
 _FAMILY = "did"
 _FEW_ROWS = 10
-_CELLS = ("untreated before", "untreated after", "treated before", "treated after")
+_CELLS: Mapping[str, Message] = {
+    "untreated before": Message("panel.untreated-before"),
+    "untreated after": Message("panel.untreated-after"),
+    "treated before": Message("panel.treated-before"),
+    "treated after": Message("panel.treated-after"),
+}
+"""Cells of two groups in two periods by their keys in the diagnostics; the position is 2 * treated + post."""
 
 
 def _two_by_two(plan: Plan) -> Estimate:
@@ -52,10 +59,7 @@ def _four_rows(plan: Plan, sample: Sample) -> Estimate:
     cells = (2 * plan.treated(sample) + sample.take(_mapped(plan.data.post))).astype(np.int64)
     means = np.zeros(len(_CELLS))
     means[cells] = sample.take(plan.data.y)
-    doubt = (
-        "There is one row in each of the four cells, so that the within-cell variance is not identified and there is "
-        "no standard error."
-    )
+    doubt = Message("panel.one-row-per-cell")
     return make_estimate(
         EstimateId("did_2x2", _FAMILY, "ATT"), plan, sample, float(means[3] - means[2] - means[1] + means[0]), None,
         Uncertainty(standard_error=None, method="none", degrees=None, warnings=(doubt,)),
@@ -99,7 +103,7 @@ def _four_cells(
     )
     columns = [*range(frame.at["x"].stop), frame.column("group"), frame.column("post"), frame.column("t")]
     regressors = np.asarray(columns, dtype=np.intp)
-    check_identified(frame, regressors, "The difference in differences")
+    check_identified(frame, regressors, Message("panel.difference-in-differences"))
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
     fit = regress(frame, regressors, contrast, arm_codes=sample.take(group))
@@ -121,9 +125,9 @@ def _four_cells(
     )  # fmt: skip
 
 
-def _few(rows: Mapping[str, int]) -> list[str]:
+def _few(rows: Mapping[str, int]) -> list[Message]:
     return [
-        f"Only {count} rows are {name}: the interval is asymptotic and may be too narrow here."
+        Message("panel.few-rows-in-cell", rows=count, cell=_CELLS[name])
         for name, count in rows.items()
         if count < _FEW_ROWS
     ]
@@ -148,28 +152,25 @@ class _Block:
     unbalanced: bool
 
 
-def _block_design(plan: Plan, sample: Sample) -> _Block | str:
+def _block_design(plan: Plan, sample: Sample) -> _Block | Message:
     """Return the block design of a sample, or the reason why it is none."""
     unit, units = compress(sample.take(_coded(plan.data.unit)))
     time = sample.take(_coded(plan.data.time))
     status = plan.treated(sample)
     treated = np.bincount(unit, status, units) > 0
     if treated.all():
-        return "Every unit is treated at some time; it needs never-treated units."
+        return Message("panel.no-never-treated")
     starts = np.full(units, np.iinfo(np.int64).max)
     np.minimum.at(starts, unit[status > 0], time[status > 0])
     start = int(starts.min())
     if (starts[treated] != start).any():
-        return "Treatment starts at different times in different units; it needs one start for all (see twfe)."
+        return Message("panel.several-starts-see-twfe")
     if (status != (treated[unit] & (time >= start))).any():
-        return "Treatment ends again in some unit; it needs units that stay treated."
+        return Message("panel.treatment-ends")
     if not (treated[unit] & (time < start)).any():
         if plan.has("post"):
-            return (
-                f"'{plan.label('treatment')}' does not change within units: with 'post' it marks who is treated at "
-                "some time, which did_2x2 takes."
-            )
-        return "No treated unit is observed before its treatment; map 'post' where the start is known."
+            return Message("panel.treatment-constant-within-units", treatment=plan.label("treatment"))
+        return Message("panel.no-unit-before-treatment")
     periods = compress(time)[1]
     return _Block(treated=treated.astype(np.float64), start=start, unbalanced=sample.n < units * periods)
 
@@ -185,7 +186,7 @@ def _block_sample(plan: Plan) -> Sample:
 def _two_by_two_block(plan: Plan) -> Estimate:
     sample = _block_sample(plan)
     design = _block_design(plan, sample)
-    if isinstance(design, str):
+    if isinstance(design, Message):
         raise AssertionError(design)
     unit, _ = compress(sample.take(_coded(plan.data.unit)))
     group = sample.scatter(design.treated[unit], np.nan)
@@ -196,7 +197,7 @@ def _two_by_two_block(plan: Plan) -> Estimate:
         "treated_units": int(design.treated.sum()),
         "untreated_units": int((design.treated == 0).sum()),
     }
-    warnings = ("Some units miss some periods, so that the groups change over time.",) if design.unbalanced else ()
+    warnings = (Message("panel.groups-change"),) if design.unbalanced else ()
     return _four_cells(plan, EstimateId("did_2x2_block", _FAMILY, "ATT"), sample, group, post, diagnostics, warnings)
 
 
@@ -209,7 +210,7 @@ def _two_way(plan: Plan) -> Estimate:
     _check_repeated(plan, sample)
     effects = (_coded(data.unit), _coded(data.time), *data.fixed_effects)
     frame = plan.frame("xty", sample, effects)
-    regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
+    regressors = focus(frame, "t", Message("panel.the-treatment", treatment=plan.label("treatment")))
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
     clusters, status = plan.clusters(sample), plan.treated(sample)
@@ -220,15 +221,12 @@ def _two_way(plan: Plan) -> Estimate:
     uncertainty = regression_se(fit, clusters, plan.settings)
     levels: list[Json] = list(frame.absorbed.levels) if frame.absorbed is not None else []
     diagnostics: dict[str, Json] = {"parameters": fit.parameters, "levels_absorbed": levels}
-    warnings: list[str] = []
+    warnings: list[Message] = []
     if binary:
         share, total = _negative_weights(frame, regressors, status)
         diagnostics["negative_weight_share"], diagnostics["negative_weight_sum"] = share, total
         if share > 0:
-            warnings.append(
-                f"{share:.1%} of the treated rows have a negative weight (in all {total:.3f} of 1): if effects differ "
-                "between units or periods, this is not an average of them."
-            )
+            warnings.append(Message("panel.negative-weights", share=share, total=total))
     return make_estimate(
         EstimateId("twfe", _FAMILY, "ATT"), plan, sample, fit.value, fit.contributions, uncertainty,
         diagnostics=diagnostics, notes=frame.notes, warnings=warnings,
@@ -249,9 +247,9 @@ def _check_repeated(plan: Plan, sample: Sample) -> None:
     once = int(np.count_nonzero(np.bincount(unit) == 1))
     if sample.n <= units + periods and 2 * once > units:
         raise UnusableData(
-            f"{sample.n} rows of {units} units in {periods} periods leave no degrees of freedom beyond unit and period "
-            f"effects: nearly every unit '{plan.label('unit_id')}' is observed once. Where each period has rows of "
-            "different units, leave 'unit_id' out: did_callaway_santanna compares repeated cross-sections."
+            Message(
+                "panel.units-observed-once", rows=sample.n, units=units, periods=periods, unit_id=plan.label("unit_id")
+            )
         )
 
 
@@ -277,15 +275,15 @@ def _two_by_two_rule(plan: Plan) -> str | None:
         return reason
     post = sample.take(_mapped(plan.data.post))
     if not np.isin(post, (0.0, 1.0)).all():
-        return f"'{plan.label('post')}' must be 0 before and 1 after the intervention."
+        return Message("panel.post-not-binary", post=plan.label("post"))
     cells = np.bincount((2 * plan.treated(sample) + post).astype(np.int64), minlength=4)
-    empty = [name for name, rows in zip(_CELLS, cells, strict=True) if rows == 0]
+    empty = [cell for cell, rows in zip(_CELLS.values(), cells, strict=True) if rows == 0]
     if empty:
-        return f"No complete rows are {' or '.join(empty)}; all four cells are needed."
+        return Message("panel.empty-cells", cells=empty)
     return None
 
 
-def _repeated_cells(plan: Plan, sample: Sample) -> str | None:
+def _repeated_cells(plan: Plan, sample: Sample) -> Message | None:
     """Return a reason if a unit has several rows in one period."""
     unit, time = sample.take(_coded(plan.data.unit)), sample.take(_coded(plan.data.time))
     cells = unit * (int(time.max(initial=0)) + 1) + time
@@ -295,10 +293,7 @@ def _repeated_cells(plan: Plan, sample: Sample) -> str | None:
         return None
     rows = sorted(order[repeats + 1].tolist())
     numbers = [str(int(row if sample.index is None else sample.index[row]) + 1) for row in rows]
-    return (
-        f"Some units have several rows in one period (rows {listed(numbers)}); keep one, or map unit and time to "
-        "'fixed_effects' for ols_adjustment."
-    )
+    return Message("panel.repeated-rows-or-fixed-effects", rows=listed(numbers))
 
 
 def _block_rule(plan: Plan) -> str | None:
@@ -307,7 +302,7 @@ def _block_rule(plan: Plan) -> str | None:
     if reason is not None:
         return reason
     design = _block_design(plan, sample)
-    return design if isinstance(design, str) else None
+    return design if isinstance(design, Message) else None
 
 
 def _twfe_rule(plan: Plan) -> str | None:
@@ -315,7 +310,7 @@ def _twfe_rule(plan: Plan) -> str | None:
     binary = plan.data.treatment_kind == "binary"
     reason = two_arms(plan, sample) if binary else varying_outcome(plan, sample)
     if reason is None and compress(sample.take(_coded(plan.data.unit)))[1] == sample.n:
-        return f"Every unit '{plan.label('unit_id')}' has a single row, so that unit effects are not identified."
+        return Message("panel.single-rows-unit-effects", unit_id=plan.label("unit_id"))
     return reason or _repeated_cells(plan, sample)
 
 

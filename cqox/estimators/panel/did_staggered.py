@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -63,8 +64,8 @@ class EventStudy:
     clusters: int
     degrees: float | None
     leads: Leads
-    undefined: tuple[str | None, ...]
-    mean_undefined: str | None
+    undefined: tuple[Message | None, ...]
+    mean_undefined: Message | None
 
 
 def event_study(plan: Plan) -> EventStudy:
@@ -128,7 +129,7 @@ def _callaway_santanna(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
-def _with_reason(plan: Plan, sample: Sample, uncertainty: Uncertainty, undefined: str | None) -> Uncertainty:
+def _with_reason(plan: Plan, sample: Sample, uncertainty: Uncertainty, undefined: Message | None) -> Uncertainty:
     """Remove the standard error if there is a reason; a reason from the clusters of both arms comes first."""
     allowed = allowing_for_few_clusters(uncertainty, plan, sample, _FAMILY, "ATT")
     if undefined is None or allowed.standard_error is None:
@@ -191,7 +192,7 @@ def _imputed_family(
     keys: Sequence[Mapping[str, Json]],
     values: Vector,
     rows: Matrix,
-    undefined: Sequence[str | None],
+    undefined: Sequence[Message | None],
     clusters: Clusters,
     degrees: Sequence[float | None],
 ) -> dict[str, Json]:

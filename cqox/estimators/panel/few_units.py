@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Settings, Vector
 from cqox.estimators.inference.cluster_arms import ClustersByArm, clusters_by_arm, degrees_by_arm
 from cqox.estimators.inference.clusters import Clusters
@@ -38,7 +39,7 @@ def degrees_of_freedom(settings: Settings, clusters: Clusters) -> float | None:
 
 def degrees_of_units(
     arm_codes: Vector, clusters: Clusters, settings: Settings, *, means: int = 1
-) -> tuple[float | None, list[str]]:
+) -> tuple[float | None, list[Message]]:
     """Return the degrees of freedom of an effect and, if they are Welch's, a note that says so.
 
     Args:
@@ -51,14 +52,11 @@ def degrees_of_units(
     by_arm = clusters_by_arm(clusters.codes, arm_codes) if _allows(settings, clusters) else None
     if most is None or by_arm is None or by_arm.doubt() is None:
         return most, []
-    word = "clusters" if clusters.mapped else "units"
+    words = Message("panel.clusters") if clusters.mapped else Message("panel.units")
     found = _fewest(arm_codes, clusters, (by_arm.treated - means) / max(by_arm.treated - 1, 1))
     if found is None or found >= most:
         return most, []
-    return found, [
-        f"The t distribution has {found:.1f} degrees of freedom, the smallest that Welch's formula can give for the "
-        f"treated and the comparison {word}; the number of {word} less 1 is {most:.0f}."
-    ]
+    return found, [Message("panel.welch-degrees-of-freedom", degrees=found, units=words, most=most)]
 
 
 def _fewest(arm_codes: Vector, clusters: Clusters, left: float) -> float | None:
@@ -79,7 +77,7 @@ def _fewest(arm_codes: Vector, clusters: Clusters, left: float) -> float | None:
     return min(each)
 
 
-def with_degrees(uncertainty: Uncertainty, found: tuple[float | None, list[str]]) -> Uncertainty:
+def with_degrees(uncertainty: Uncertainty, found: tuple[float | None, list[Message]]) -> Uncertainty:
     """Return a clustered error with its degrees of freedom and their note; other errors unchanged."""
     if uncertainty.standard_error is None or not uncertainty.clustered:
         return uncertainty
@@ -105,7 +103,7 @@ class UnitDegrees:
 
     def of(
         self, treated: NDArray[np.bool_], compared: NDArray[np.bool_], *, means: int = 1
-    ) -> tuple[float | None, list[str]]:
+    ) -> tuple[float | None, list[Message]]:
         """Return the degrees of freedom of an effect and, if they are Welch's, a note that says so.
 
         Args:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message, joined
 from cqox.errors import UnusableData
 from cqox.estimators.data import Vector
 from cqox.estimators.numerics.frame import Frame
@@ -54,7 +55,7 @@ class GroupTimes:
     compared_with: str
     method: str
     notes: tuple[str, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 def group_times(plan: Plan) -> GroupTimes:
@@ -68,12 +69,13 @@ def group_times(plan: Plan) -> GroupTimes:
 
 def _computed(plan: Plan) -> GroupTimes:
     found = comparisons(plan)
-    panel, cells, rows, notes, warnings = found.panel, found.cells, found.rows, found.notes, list(found.warnings)
+    panel, cells, rows, warnings = found.panel, found.cells, found.rows, list(found.warnings)
+    notes: tuple[str, ...] = found.notes
     frame = plan.frame("x", panel.sample) if plan.has("covariates") else None
     method = "means" if frame is None or frame.width("x") < 2 else plan.settings.did_method
     if frame is not None:
         notes = (*notes, *frame.notes)
-    failed: dict[str, list[str]] = {}
+    failed: dict[Message, list[Message]] = {}
     if isinstance(panel, Sections):
         effects, parts, failed = section_effects(panel, cells, frame if method != "means" else None, plan.settings)
     elif method == "means" and panel.present is None and panel.changing_weights is None:
@@ -81,32 +83,31 @@ def _computed(plan: Plan) -> GroupTimes:
     else:
         effects, parts, failed = _one_by_one(plan, panel, cells, frame if method != "means" else None)
     for why, names in failed.items():
-        warnings.append(f"Left out, as {why}: {effects_on(names)}.")
+        warnings.append(Message("panel.left-out", reason=why, effects=effects_on(names)))
     known = np.asarray(~np.isnan(effects))
     cells, rows, effects = cells.of(known), rows[known], effects[known]
     if not (cells.event >= 0).any():
-        raise UnusableData(" ".join([*warnings, NOTHING]))
+        raise UnusableData(joined([*warnings, NOTHING]))
     return GroupTimes(
         panel=panel, cells=cells, effects=effects, parts=parts, rows=rows, compared_with=found.compared_with,
         method=method, notes=notes, warnings=(*warnings, *_small(panel, cells, rows)),
     )  # fmt: skip
 
 
-def _small(panel: Panel | Sections, cells: Cells, rows: NDArray[np.int64]) -> Iterator[str]:
+def _small(panel: Panel | Sections, cells: Cells, rows: NDArray[np.int64]) -> Iterator[Message]:
     small = []
     for at in np.unique(cells.cohort).tolist():
         own = rows[(cells.cohort == at) & ~cells.reference, 0]
         size = panel.cohorts[at].size if isinstance(panel, Panel) else int(own.min(initial=_SMALL))
         if size < _SMALL:
             small.append(panel.cohorts[at].onset.name)
-    if small:
-        what = (
-            "units start treatment in" if isinstance(panel, Panel) else "rows are observed in some period of those from"
-        )
-        yield (
-            f"Fewer than {_SMALL} {what} {listed(small, 6)}: their variance is poorly estimated, and "
-            "the standard errors may be too small."
-        )
+    if not small:
+        return
+    starts = listed(small, 6)
+    if isinstance(panel, Panel):
+        yield Message("panel.few-units-start", fewest=_SMALL, starts=starts)
+    else:
+        yield Message("panel.few-rows-observed", fewest=_SMALL, starts=starts)
 
 
 def _plain(panel: Panel, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
@@ -142,7 +143,7 @@ def _plain(panel: Panel, cells: Cells) -> tuple[Vector, tuple[Part, ...]]:
 
 def _one_by_one(
     plan: Plan, panel: Panel, cells: Cells, frame: Frame | None
-) -> tuple[Vector, tuple[Part, ...], dict[str, list[str]]]:
+) -> tuple[Vector, tuple[Part, ...], dict[Message, list[Message]]]:
     """Estimate each comparison on the units observed in both periods; NaN and a reason where it fails.
 
     Time-varying covariates and weights are those of the earlier period.
@@ -150,12 +151,13 @@ def _one_by_one(
     kept = int(counted(panel, cells).sum())
     if kept > _MOST_KEPT:
         raise UnusableData(
-            f"{len(cells.cohort)} effects with covariates or gaps have {kept} contributions of units, more than "
-            f"{_MOST_KEPT}; take longer periods."
+            Message(
+                "panel.too-many-contributions-of-units", effects=len(cells.cohort), contributions=kept, limit=_MOST_KEPT
+            )
         )
     effects = np.where(cells.reference, 0.0, np.nan)
     rows: list[list[tuple[int, Vector]]] = [[] for _ in panel.cohorts]
-    failed: dict[str, list[str]] = {}
+    failed: dict[Message, list[Message]] = {}
     for earlier, group in _alike(panel, cells, frame):
         own, others = int(cells.cohort[group[0]]), np.flatnonzero(cells.controls[group[0]]).tolist()
         slices = [panel.cohorts[cohort].units for cohort in (own, *others)]

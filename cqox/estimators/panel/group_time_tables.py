@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Settings
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.clusters import Clusters
@@ -31,13 +32,10 @@ __all__ = ["average_degrees", "group_time_tables"]
 
 _MOST_CELLS = 400
 _MOST_TESTED = 200
-_PRE_TEST = (
-    "every effect before treatment by cohort and period is 0, by chi-square, as R's did gives it; no gate rests on it, "
-    "but on diagnostics.event_study.pre_trends"
-)
+_PRE_TEST = Message("panel.pre-treatment-test")
 
 
-def average_degrees(found: GroupTimes, average: Average, by_units: UnitDegrees) -> tuple[float | None, list[str]]:
+def average_degrees(found: GroupTimes, average: Average, by_units: UnitDegrees) -> tuple[float | None, list[Message]]:
     """Return the degrees of freedom of an average of effects and, if they are Welch's, a note that says so.
 
     Args:

@@ -13,6 +13,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.gram import Solution, solve
@@ -64,11 +65,11 @@ class Imputation:
     leads: tuple[int, ...]
     lead_effects: Vector
     by_lead: Matrix
-    undefined: str | None
-    event_undefined: tuple[str | None, ...]
-    lead_undefined: tuple[str | None, ...]
+    undefined: Message | None
+    event_undefined: tuple[Message | None, ...]
+    lead_undefined: tuple[Message | None, ...]
     notes: tuple[str, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,7 @@ def imputation(plan: Plan) -> Imputation:
 
 def _imputed(plan: Plan) -> Imputation:
     panel = staggered_panel(plan)
-    notes, warnings = list(panel.notes), list[str]()
+    notes, warnings = list[str](panel.notes), list[Message]()
     untreated, treated = _rows(plan, panel)
     treated = _predictable(panel, untreated, treated, notes)
     weight = panel.weights if panel.changing_weights is None else panel.changing_weights
@@ -129,10 +130,7 @@ def _imputed(plan: Plan) -> Imputation:
     support = Support(plan, panel, untreated)
     undefined, *event_undefined = support.of_effects(v, cells, events)
     if lone and undefined is None:
-        warnings.append(
-            f"In {lone} cohort{' and period' if lone == 1 else 's and periods'} a single unit is treated, so that the "
-            "variance between such units is not identified: the standard error may be too small."
-        )
+        warnings.append(Message("panel.single-units-treated", cells=lone))
     since = [(cohort, _since(panel, cohort)) for cohort in panel.treated]
     used = np.zeros(panel.sample.n, dtype=np.bool_)
     used[panel.position[untreated | treated]] = True
@@ -174,13 +172,12 @@ def _predictable(
     lost = int(np.count_nonzero(treated & ~kept))
     if lost:
         empty = [panel.called(int(at)) for at in np.flatnonzero(~untreated.any(axis=1))]
-        without = f" (no unit is untreated in {listed(empty, 6)})" if empty else ""
-        notes.append(
-            f"Left out: {lost} treated row{'' if lost == 1 else 's'} whose unit or period has no untreated "
-            f"row{without}."
-        )
+        if empty:
+            notes.append(Message("panel.rows-not-predicted-in-periods", rows=lost, periods=listed(empty, 6)))
+        else:
+            notes.append(Message("panel.rows-not-predicted", rows=lost))
     if not kept.any():
-        raise UnusableData("No treated row has both its unit and its period among the untreated rows.")
+        raise UnusableData(Message("panel.no-row-predicted"))
     return kept
 
 
@@ -202,7 +199,7 @@ def _covariates(plan: Plan, panel: Panel, w: Matrix, notes: list[str]) -> list[M
         else:
             found.append(column)
     if constant:
-        notes.append(f"Absorbed by the unit effects, as they never vary within a unit: {listed(constant)}.")
+        notes.append(Message("panel.absorbed-by-unit-effects", covariates=listed(constant)))
     return found
 
 
@@ -229,10 +226,7 @@ def _fit(panel: Panel, w: Matrix, columns: Iterable[Matrix]) -> _Levels:
             products[a, b] = products[b, a] = np.vdot(weighted, other)
     solution = solve(products, right[:, None])
     if len(free) and not np.isin(np.arange(len(free)), solution.kept).all():
-        raise UnusableData(
-            "The untreated rows form disconnected sets of units and periods, so that the period effects are not "
-            "identified."
-        )
+        raise UnusableData(Message("panel.disconnected-periods"))
     coefficients = solution.coefficients[:, 0]
     periods = np.zeros(len(w))
     periods[free] = coefficients[: len(free)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.panel.cohorts import Cohort
 from cqox.estimators.panel.layout import Panel
@@ -41,13 +42,14 @@ class Support:
         """
         clusters = unit_clusters(plan, panel)
         self._panel, self._untreated, self._settings = panel, untreated, plan.settings
-        self._codes, self._word = clusters.codes if clusters.mapped else (), "cluster" if clusters.mapped else "unit"
+        self._codes = clusters.codes if clusters.mapped else ()
+        self._word = Message("panel.cluster") if clusters.mapped else Message("panel.unit")
         self._against = np.asarray([self._counted(np.flatnonzero(row)) for row in untreated], dtype=np.float64)
 
     def _counted(self, units: NDArray[np.intp]) -> int:
         return min((int(np.count_nonzero(np.bincount(codes[units]))) for codes in self._codes), default=len(units))
 
-    def of_effects(self, v: Matrix, cells: Sequence[Cell], events: Sequence[int]) -> list[str | None]:
+    def of_effects(self, v: Matrix, cells: Sequence[Cell], events: Sequence[int]) -> list[Message | None]:
         """Return why the mean effect, and then that of each event, has no standard error; None where it has one.
 
         Args:
@@ -63,14 +65,14 @@ class Support:
         event = np.asarray([cell.event for cell in cells])
         return [self._reason(mass, counts), *(self._reason(mass * (event == step), counts) for step in events)]
 
-    def of_leads(self, since: Sequence[tuple[Cohort, Codes]], leads: Sequence[int]) -> list[str | None]:
+    def of_leads(self, since: Sequence[tuple[Cohort, Codes]], leads: Sequence[int]) -> list[Message | None]:
         """Return why each lead has no standard error; None where it has one.
 
         Args:
             since: cohorts with the (periods,) event times.
             leads: steps before treatment.
         """
-        found = list[str | None]()
+        found = list[Message | None]()
         for lead in leads:
             inside = np.zeros_like(self._untreated)
             for cohort, steps in since:
@@ -81,5 +83,5 @@ class Support:
             found.append(self._reason(np.ones(1), np.asarray([counts], dtype=np.float64)))
         return found
 
-    def _reason(self, weights: Vector, counts: Matrix) -> str | None:
+    def _reason(self, weights: Vector, counts: Matrix) -> Message | None:
         return undefined_reason(weights, counts, self._settings, self._word)

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.absorb import compress
@@ -42,7 +43,8 @@ class Panel(Staggered):
         changing_weights: (periods, units) time-varying weights, 0 where there is no row.
     """
 
-    word = "unit"
+    word = Message("panel.unit")
+    words = Message("panel.units")
 
     position: NDArray[np.intp]
     present: NDArray[np.bool_] | None
@@ -97,16 +99,14 @@ def staggered_panel(plan: Plan) -> Panel:
 def _laid_out(plan: Plan) -> Panel:
     sample = complete_sample(plan, "unit_id")
     if plan.data.unit is None:
-        raise UnusableData("It needs the roles 'unit_id' and 'time'.")
+        raise UnusableData(Message("panel.needs-unit-and-time"))
     unit, units = compress(sample.take(plan.data.unit))
     time, values, labels = periods_of(plan, sample)
     periods = len(values)
     if units == sample.n:
-        raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change is observed.")
+        raise UnusableData(Message("panel.single-rows", unit_id=plan.label("unit_id")))
     if units * periods > max(_MOST_CELLS, _MOST_GAPS * sample.n):
-        raise UnusableData(
-            f"{units} units by {periods} periods are too many to lay out for {sample.n} rows; take longer periods."
-        )
+        raise UnusableData(Message("panel.too-many-gaps", units=units, periods=periods, rows=sample.n))
     position = row_positions(sample, time * units + unit, periods, units)
     missing = sample.n < units * periods
     present = position >= 0 if missing else None
@@ -116,14 +116,11 @@ def _laid_out(plan: Plan) -> Panel:
     order = order[~early[order]]
     notes = list(found.notes)
     if early.any():
-        notes.append(
-            f"Left out: {int(early.sum())} unit{'' if early.sum() == 1 else 's'} treated from the first period on, "
-            "which show no outcome without treatment."
-        )
+        notes.append(Message("panel.units-treated-from-first-period", units=int(early.sum())))
         sample, place = narrowed(sample, ~early[unit])
         position = place[position]
     if not (found.code[order] < len(found.each) - 1).any():
-        raise UnusableData("No unit is treated after the first period, so that there is no change to estimate.")
+        raise UnusableData(Message("panel.no-unit-treated-later"))
     panel = _filled(plan, sample, position[:, order], None if present is None else present[:, order],
                     replace(found, code=found.code[order]), values, notes)  # fmt: skip
     return replace(panel, labels=labels)
@@ -140,11 +137,7 @@ def row_positions(sample: Sample, cell: NDArray[np.int64], periods: int, units: 
     position[cell] = rows
     repeated = np.flatnonzero(position[cell] != rows)
     if len(repeated):
-        raise UnusableData(
-            f"Some units have several rows in one period (rows {_numbered(sample, repeated)} repeat a later one); keep "
-            "one row for each unit and period. Where they are of different people of one place, map that as 'cluster' "
-            "and not as 'unit_id'."
-        )
+        raise UnusableData(Message("panel.repeated-rows-or-cluster", rows=_numbered(sample, repeated)))
     return position.reshape(periods, units)
 
 
@@ -170,8 +163,7 @@ def _starts(
         other = np.flatnonzero(first[unit] != cohort)
         if len(other):
             raise UnusableData(
-                f"'{plan.label('cohort')}' changes within some units (rows {_numbered(sample, other)}); it must be one "
-                "first treated period for each unit."
+                Message("panel.cohort-changes", cohort=plan.label("cohort"), rows=_numbered(sample, other))
             )
         return first
     status = plan.treated(sample)
@@ -186,10 +178,8 @@ def _starts(
     if present is not None:
         again &= present
     if again.any():
-        raise UnusableData(
-            f"Treatment ends again in some units (rows {_numbered(sample, np.sort(position[again]))}); it needs units "
-            "that stay treated."
-        )
+        rows = _numbered(sample, np.sort(position[again]))
+        raise UnusableData(Message("panel.treatment-ends-in-rows", rows=rows))
     return np.append(values, np.inf)[start]
 
 
@@ -200,7 +190,7 @@ def _filled(
     present: NDArray[np.bool_] | None,
     found: Onsets,
     values: Vector,
-    notes: Sequence[str],
+    notes: Sequence[Message],
 ) -> Panel:
     y, scale = centred(plan, sample)
     wide = y[position]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.absorb import compress
@@ -57,7 +58,7 @@ class MatchedSets:
     shares: Vector
     pairs: tuple[Codes, Codes, Vector] | None
     starts: tuple[int, int]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
     def changes(self, lead: int) -> tuple[Vector, NDArray[np.bool_]]:
         """Return (m,) the outcome some periods after the start less that of the period before, and whether it is
@@ -113,9 +114,7 @@ def _found(plan: Plan) -> MatchedSets:
     starting = on[1:] & present[1:] & ~on[:-1] & present[:-1]
     at, _ = np.nonzero(starting)
     if not len(at):
-        raise UnusableData(
-            f"'{plan.label('treatment')}' never starts within a unit after its first period, so that no change is seen."
-        )
+        raise UnusableData(Message("panel.treatment-never-starts", treatment=plan.label("treatment")))
     at = at + 1
     allowed = int(np.sort(at)[len(at) // 4])
     lags = min(LAGS, allowed) if settings.match_lags is None else settings.match_lags
@@ -136,8 +135,7 @@ def _found(plan: Plan) -> MatchedSets:
     kept = both[group]
     if not kept.any():
         raise UnusableData(
-            f"No unit is untreated while another with the same treatment over the {lags} periods before starts "
-            f"'{plan.label('treatment')}', with outcomes from the period before to {leads} after."
+            Message("panel.no-matched-controls", lags=lags, treatment=plan.label("treatment"), leads=leads)
         )
     period, unit, treated = period[kept], unit[kept], treated[kept]
     group, _ = compress(group[kept])
@@ -155,17 +153,14 @@ def _laid_out(plan: Plan) -> tuple[Panel, NDArray[np.bool_]]:
     refined = plan.settings.match_refinement != "none"
     sample = plan.sample("y", "unit_id", "time", "treatment", *(("covariates",) if refined else ()))
     if data.unit is None or data.time is None or data.time_values is None:
-        raise UnusableData("It needs the roles 'unit_id' and 'time'.")
+        raise UnusableData(Message("panel.needs-unit-and-time"))
     unit, units = compress(sample.take(data.unit))
     codes = sample.take(data.time)
     time, periods = compress(codes)
     if units == sample.n:
-        raise UnusableData(f"Every unit '{plan.label('unit_id')}' has a single row, so that no change is observed.")
+        raise UnusableData(Message("panel.single-rows", unit_id=plan.label("unit_id")))
     if units * periods > MOST_CELLS:
-        raise UnusableData(
-            f"{units} units by {periods} periods are more than the limit of {MOST_CELLS:,} cells; take longer "
-            "periods, or a part of the units."
-        )
+        raise UnusableData(Message("panel.too-many-cells", units=units, periods=periods, limit=MOST_CELLS))
     position = row_positions(sample, time * units + unit, periods, units)
     present = position >= 0 if sample.n < units * periods else None
     y = sample.take(data.y)
@@ -208,32 +203,24 @@ def _histories(on: NDArray[np.bool_], present: NDArray[np.bool_], lags: int) -> 
 
 def _shares(
     plan: Plan, panel: Panel, period: Codes, unit: Codes, group: Codes, treated: NDArray[np.bool_], weights: Vector
-) -> tuple[Vector, tuple[Codes, Codes, Vector] | None, tuple[str, ...]]:
+) -> tuple[Vector, tuple[Codes, Codes, Vector] | None, tuple[Message, ...]]:
     size = int(group.max()) + 1
     shares = np.where(treated, weights, 0.0)
     shares = shares / shares.sum()
     mass = np.bincount(group, shares, size)
     refinement = plan.settings.match_refinement
     if refinement == "none":
-        notes = (
-            ("Covariates are not used; options.match_refinement refines the sets by them.",)
-            if plan.has("covariates")
-            else ()
-        )
+        notes = (Message("panel.covariates-refine-by-option"),) if plan.has("covariates") else ()
         own = np.where(treated, 0.0, weights)
         return shares + own * (mass / np.bincount(group, own, size))[group], None, notes
     features = _features(plan, panel, period, unit)
     if refinement == "propensity":
         own = np.where(treated, 0.0, weights * _odds(features, group, treated, weights))
-        note = (
-            "Within a set, candidates are weighted by the odds of starting, given the covariates of the period before.",
-        )
-        return shares + own * (mass / np.bincount(group, own, size))[group], None, note
+        note = Message("panel.candidates-weighted-by-odds")
+        return shares + own * (mass / np.bincount(group, own, size))[group], None, (note,)
     pairs = _nearest(features, group, treated, shares)
-    return shares + np.bincount(pairs[1], pairs[2], len(shares)), pairs, (
-        f"Of each set the {NEAREST} nearest are kept, with ties, by the Mahalanobis distance "
-        "of the covariates of the period before.",
-    )  # fmt: skip
+    note = Message("panel.nearest-candidates-kept", nearest=NEAREST)
+    return shares + np.bincount(pairs[1], pairs[2], len(shares)), pairs, (note,)
 
 
 def _features(plan: Plan, panel: Panel, period: Codes, unit: Codes) -> Matrix:
@@ -242,14 +229,14 @@ def _features(plan: Plan, panel: Panel, period: Codes, unit: Codes) -> Matrix:
     The outcome is not among them: outcomes matched in one period revert to their own means afterwards.
     """
     if not plan.has("covariates"):
-        raise UnusableData("match_refinement needs 'covariates' to refine matched sets by.")
+        raise UnusableData(Message("panel.refinement-needs-covariates"))
     raw = panel.sample.take(plan.data.covariates)[panel.position[period - 1, unit]].T
     raw = raw - raw.mean(axis=1, keepdims=True)
     scale = np.sqrt(np.mean(raw**2, axis=1, keepdims=True))
     raw = raw[scale[:, 0] > 1e-12] / scale[scale > 1e-12][:, None]
     kept = independent(raw @ raw.T)
     if not len(kept):
-        raise UnusableData("No covariate varies in the period before the starts, to refine matched sets by.")
+        raise UnusableData(Message("panel.refinement-needs-varying-covariates"))
     return np.asarray(raw[kept])
 
 
@@ -274,9 +261,7 @@ def _odds(features: Matrix, group: Codes, treated: NDArray[np.bool_], weights: V
         return np.asarray(np.linalg.pinv(information, hermitian=True)[None])
 
     if not solver.run(gradients, inverses, _GRADIENT * mass):
-        raise UnusableData(
-            "The logit of who starts does not converge; leave covariates out, or refine by 'mahalanobis'."
-        )
+        raise UnusableData(Message("panel.logit-not-converged"))
     beta = solver.coefficients[0]
     return np.asarray(np.exp(np.clip(beta @ matrix, -30.0, 30.0)))
 
@@ -289,10 +274,7 @@ def _nearest(features: Matrix, group: Codes, treated: NDArray[np.bool_], shares:
     edges = np.concatenate([[0], np.cumsum(np.bincount(group))])
     sizes = np.bincount(group, treated) * np.bincount(group, ~treated)
     if float(sizes.sum()) > MOST_PAIRS:
-        raise UnusableData(
-            f"{int(sizes.sum()):,} pairs of a start and a candidate are more than the limit of {MOST_PAIRS:,}; "
-            "ask for match_refinement 'propensity' or 'none'."
-        )
+        raise UnusableData(Message("panel.too-many-pairs", pairs=int(sizes.sum()), limit=MOST_PAIRS))
     found: list[tuple[Codes, Codes, Vector]] = []
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         members = order[low:high]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.numerics.calendar import counted
 from cqox.estimators.sample import listed
@@ -50,7 +51,7 @@ class Onsets:
     steps: Codes
     each: tuple[Onset, ...]
     code: Codes
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
     def early(self, anticipation: int) -> NDArray[np.bool_]:
         """Return (units,) whether a start leaves no period before it, net of the periods of anticipation."""
@@ -71,7 +72,7 @@ def onsets(values: Vector, labels: Sequence[str], first: Vector) -> Onsets:
     last = float(values[-1])
     first = np.where(first <= values[0], values[0], np.where(first > last, np.inf, first))
     between = np.setdiff1d(first[np.isfinite(first)], values)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     places, named = values, tuple(labels)
     if len(between):
         joined = _joined(values, named, between)
@@ -81,7 +82,7 @@ def onsets(values: Vector, labels: Sequence[str], first: Vector) -> Onsets:
         else:
             places, named = joined
             said = [named[at] if named else f"{places[at]:.10g}" for at in np.searchsorted(places, between)]
-            notes = (f"Treatment starts between periods in {listed(said, 6)}; event time is counted from there.",)
+            notes = (Message("panel.starts-between-periods", starts=listed(said, 6)),)
     steps = _steps(places, named)
     used = np.unique(first[np.isfinite(first)])
     each = tuple(

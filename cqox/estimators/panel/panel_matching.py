@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator
@@ -64,7 +65,7 @@ def _panel_matching(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
-def _described(plan: Plan, found: MatchedSets) -> tuple[dict[str, Json], list[str]]:
+def _described(plan: Plan, found: MatchedSets) -> tuple[dict[str, Json], list[Message]]:
     starts, lost = found.starts
     used = starts - lost
     candidates = np.bincount(found.group, ~found.treated)[found.group[found.treated]]
@@ -79,18 +80,15 @@ def _described(plan: Plan, found: MatchedSets) -> tuple[dict[str, Json], list[st
         "starts_left_out": lost,
         "set_size": {"smallest": int(candidates.min()), "median": float(np.median(candidates))},
     }
-    warnings = []
+    warnings = list[Message]()
     if used < _FEW:
-        warnings.append(f"Only {used} starts of treatment have matched controls: inference rests on few starts.")
+        warnings.append(Message("panel.few-starts", starts=used))
     if 2 * lost > starts:
-        warnings.append(
-            f"{lost} of {starts} starts of treatment are left out: they lack {found.lags} periods before, an outcome, "
-            "or a unit of the same history that stays untreated."
-        )
+        warnings.append(Message("panel.starts-left-out", left_out=lost, starts=starts, lags=found.lags))
     return details, warnings
 
 
-def _uneven(plan: Plan, found: MatchedSets) -> list[str]:
+def _uneven(plan: Plan, found: MatchedSets) -> list[Message]:
     """Return a note if lags and leads, which count periods, are of different lengths."""
     labels, codes = plan.data.time_labels, plan.data.time
     if labels is not None and codes is not None:
@@ -98,10 +96,10 @@ def _uneven(plan: Plan, found: MatchedSets) -> list[str]:
     steps = np.diff(counted(found.panel.values, labels).values)
     if float(steps.max()) <= _UNEVEN * float(steps.min()):
         return []
-    return ["Periods are unevenly spaced; lags and leads count periods, not time."]
+    return [Message("panel.uneven-periods")]
 
 
-def _degrees(plan: Plan, found: MatchedSets, clusters: Clusters) -> tuple[float | None, list[str]]:
+def _degrees(plan: Plan, found: MatchedSets, clusters: Clusters) -> tuple[float | None, list[Message]]:
     """Return the degrees of freedom, by the units that start and those that only serve as controls.
 
     A unit counts by its share in the weights: that of its starts, or of its appearances as a control.
@@ -130,11 +128,11 @@ def _table(
 
 def _placebo(
     plan: Plan, found: MatchedSets, clusters: Clusters, degrees: float | None
-) -> tuple[dict[str, Json], list[str]]:
+) -> tuple[dict[str, Json], list[Message]]:
     """Return placebo differences of the same sets between earlier periods and the one before the start."""
     tested = [(-lag, effect) for lag in range(2, found.lags + 1) if (effect := found.effect(-lag)) is not None]
     if not tested:
-        return {"reason": "The periods before the start are too few to look at."}, []
+        return {"reason": Message("panel.too-few-periods-before-start")}, []
     values = np.asarray([effect[0] for _, effect in tested]) * found.panel.scale
     parts = np.stack([effect[1] for _, effect in tested]) * found.panel.scale
     keys: list[dict[str, Json]] = [{"lead": lead} for lead, _ in tested]
@@ -148,10 +146,7 @@ def _placebo(
     table["p_value"] = p_value
     if p_value is None or p_value >= _NOT_PARALLEL:
         return table, []
-    return table, [
-        f"Before the start the matched units already had diverging trends (p = {p_value:.2g}): the same treatment "
-        "history does not make them comparable."
-    ]
+    return table, [Message("panel.diverging-trends", p_value=p_value)]
 
 
 def _rule(plan: Plan) -> str | None:

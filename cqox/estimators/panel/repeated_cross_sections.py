@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.numerics.absorb import compress
@@ -27,10 +28,7 @@ from cqox.estimators.sample import Sample
 
 __all__ = ["Sections", "are_sections", "cluster_starts", "sections"]
 
-_NOTE = (
-    "Each row is taken as a unit of its own, seen once (repeated cross-sections): every period's rows must be sampled "
-    "from one population."
-)
+_NOTE = Message("panel.rows-as-units")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +42,8 @@ class Sections(Staggered):
         bounds: (cohorts, periods + 1) the first row of each cohort and period, and the end of the last.
     """
 
-    word = "row"
+    word = Message("panel.row")
+    words = Message("panel.rows")
 
     position: NDArray[np.intp]
     y: Vector
@@ -116,14 +115,11 @@ def _laid_out(plan: Plan) -> Sections:
     code = found.code
     early = found.early(plan.settings.anticipation)
     if early.any():
-        notes.append(
-            f"Left out: {int(early.sum())} row{'' if early.sum() == 1 else 's'} of groups treated from the first "
-            "period on, or the first in which they are observed, which show no outcome without treatment."
-        )
+        notes.append(Message("panel.rows-treated-from-first-period", rows=int(early.sum())))
         sample, _ = narrowed(sample, ~early)
         code, time = code[~early], time[~early]
     if not (code < len(found.each) - 1).any():
-        raise UnusableData("No row is treated after the first period, so that there is no change to estimate.")
+        raise UnusableData(Message("panel.no-row-treated-later"))
     order = _sorted(code, time, len(values))
     y, scale = centred(plan, sample)
     weights = plan.weights(sample)
@@ -152,7 +148,7 @@ def _bounds(code: Codes, period: Codes, periods: int) -> NDArray[np.intp]:
     return np.asarray(np.stack(inside) if len(levels) else np.empty((0, periods + 1)), dtype=np.intp)
 
 
-def _starts(plan: Plan, sample: Sample, time: Codes, values: Vector, notes: list[str]) -> Vector:
+def _starts(plan: Plan, sample: Sample, time: Codes, values: Vector, notes: list[Message]) -> Vector:
     """Return (rows,) the first treated period of each row's group on the scale of the values, infinite if none."""
     data = plan.data
     if data.cohort is not None:
@@ -162,23 +158,20 @@ def _starts(plan: Plan, sample: Sample, time: Codes, values: Vector, notes: list
     if data.post is not None:
         return endless[_from_post(plan, treated, sample.take(data.post) > 0, time, len(values))]
     if not data.clusters:
-        once = (
-            f"As every unit '{plan.label('unit_id')}' has a single row" if plan.has("unit_id") else "Without 'unit_id'"
-        )
-        raise UnusableData(
-            f"{once}, '{plan.label('treatment')}' does not show when untreated rows will be treated: map "
-            "'cohort', the first treated period of each row's group, or 'cluster', groups whose rows start treatment "
-            "together."
-        )
+        raise UnusableData(_start_unknown(plan))
     name = next(iter(data.names.get("cluster", ())), "cluster")
     start = cluster_starts(treated, sample.take(data.clusters[0]), time, len(values))
     if start is None:
-        raise UnusableData(
-            f"Within some groups of '{name}' some rows are treated and others are not once treatment has started; map "
-            "'cohort', the first treated period of each row's group."
-        )
-    notes.append(f"A row's first treated period is that of its group of '{name}'.")
+        raise UnusableData(Message("panel.groups-partly-treated", cluster=name))
+    notes.append(Message("panel.start-of-group", cluster=name))
     return endless[start]
+
+
+def _start_unknown(plan: Plan) -> Message:
+    treatment = plan.label("treatment")
+    if plan.has("unit_id"):
+        return Message("panel.start-unknown-single-rows", unit_id=plan.label("unit_id"), treatment=treatment)
+    return Message("panel.start-unknown", treatment=treatment)
 
 
 def _from_post(plan: Plan, treated: NDArray[np.bool_], after: NDArray[np.bool_], time: Codes, periods: int) -> Codes:
@@ -186,14 +179,10 @@ def _from_post(plan: Plan, treated: NDArray[np.bool_], after: NDArray[np.bool_],
     where there is none."""
     start = int(time[after].min()) if after.any() else periods
     if ((time >= start) != after).any():
-        raise UnusableData(
-            f"'{plan.label('post')}' is 1 in some rows of a period and 0 in others; without 'unit_id' it must be 1 "
-            "from one period on."
-        )
+        raise UnusableData(Message("panel.post-varies-within-period", post=plan.label("post")))
     if not (treated & ~after).any():
         raise UnusableData(
-            f"No row of '{plan.label('treatment')}' is treated before '{plan.label('post')}': without 'unit_id' it "
-            "must mark the rows of the treated group, in all periods."
+            Message("panel.no-row-treated-before-post", treatment=plan.label("treatment"), post=plan.label("post"))
         )
     return np.where(treated, start, periods).astype(np.int64)
 

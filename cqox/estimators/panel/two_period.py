@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.gram import independent
 from cqox.estimators.numerics.logit import expit
@@ -30,7 +31,7 @@ class NoComparison(Exception):
         why: the reason as a clause.
     """
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: Message) -> None:
         super().__init__(why)
         self.why = why
 
@@ -76,9 +77,7 @@ class Comparison:
         """The (k, k) inverse of the comparison units' cross-products."""
         products = (self._z * self._other) @ self._z.T
         if len(independent(products)) < len(self._z) or np.count_nonzero(self._other) < len(self._z):
-            raise NoComparison(
-                "its comparison units are too few, or their covariates collinear, for the outcome regression"
-            )
+            raise NoComparison(Message("panel.comparison-units-too-few"))
         return np.asarray(np.linalg.inv(products))
 
     def effect(self, change: Vector) -> tuple[float, Vector]:
@@ -129,7 +128,7 @@ def tilted(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Vector, Ma
     odds[:treated] = 0.0
     mass = float(odds.sum())
     if mass <= 0:
-        raise NoComparison("no comparison unit has the covariates of its treated units")
+        raise NoComparison(Message("panel.no-similar-comparison-unit"))
     score = -weights * probabilities
     score[:treated] += weights[:treated]
     return score, odds / mass, information
@@ -161,4 +160,4 @@ def _logit(z: Matrix, weights: Vector, treated: int) -> tuple[Vector, Matrix]:
         found = information()
         if len(independent(found)) == len(z):
             return probabilities, found
-    raise NoComparison("the covariates separate its treated units from the comparison units almost perfectly")
+    raise NoComparison(Message("panel.covariates-separate-units"))

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.gram import independent
 from cqox.estimators.panel.two_period import Method, NoComparison, tilted
 
 __all__ = ["section_effect"]
+
+_COMPARISON_ROWS_TOO_FEW = Message("panel.comparison-rows-too-few")
+_TREATED_ROWS_TOO_FEW = Message("panel.treated-rows-too-few")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +64,10 @@ def section_effect(
     before, later = _share(weights, own & ~after), _share(weights, own & after)
     if method == "ipw":
         return _tilted_means(z, y, tilted(z, weights, treated), after, (later, before))
-    lines = [_line(z, y, weights, ~own & when, "comparison") for when in (after, ~after)]
+    lines = [_line(z, y, weights, ~own & when, _COMPARISON_ROWS_TOO_FEW) for when in (after, ~after)]
     if method == "reg":
         return _regressed(z, y, of_all, (later, before), lines)
-    lines += [_line(z, y, weights, own & when, "treated") for when in (after, ~after)]
+    lines += [_line(z, y, weights, own & when, _TREATED_ROWS_TOO_FEW) for when in (after, ~after)]
     predicted = np.where(after, lines[0].fitted, lines[1].fitted)
     tilt = tilted(z, weights, treated)
     value, contributions = _tilted_means(z, y - predicted, tilt, after, (later, before))
@@ -88,13 +92,11 @@ def _share(weights: Vector, rows: NDArray[np.bool_]) -> Vector:
     return np.asarray(shares / shares.sum())
 
 
-def _line(z: Matrix, y: Vector, weights: Vector, rows: NDArray[np.bool_], kind: str) -> _Line:
+def _line(z: Matrix, y: Vector, weights: Vector, rows: NDArray[np.bool_], too_few: Message) -> _Line:
     w = np.where(rows, weights, 0.0)
     products = (z * w) @ z.T
     if len(independent(products)) < len(z) or np.count_nonzero(w) < len(z):
-        raise NoComparison(
-            f"its {kind} rows of a period are too few, or their covariates collinear, for the regression"
-        )
+        raise NoComparison(too_few)
     inverse = np.linalg.inv(products)
     fitted = np.zeros(len(y))
     # Repeated once, to correct rounding in the residuals' products with the covariates.
@@ -130,7 +132,7 @@ def _tilted_means(
     for sign, share, when in zip((1.0, -1.0), shares, (after, ~after), strict=True):
         against = np.where(when, odds, 0.0)
         if not against.sum() > 0:
-            raise NoComparison("no comparison row of a period has the covariates of its treated rows")
+            raise NoComparison(Message("panel.no-similar-comparison-row"))
         against /= against.sum()
         for factor, mean in ((sign, share), (-sign, against)):
             level = float(mean @ y)

@@ -8,10 +8,12 @@ more than half of its variance, under equal unit variances, is of effects that h
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Settings, Vector
 from cqox.estimators.inference.clusters import Clusters
 from cqox.estimators.panel.aggregation import Average, Family
@@ -22,6 +24,32 @@ __all__ = ["UndefinedErrors", "cell_counts", "undefined_reason"]
 
 _SIDES = ("treated", "untreated")
 _MOST_LONE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lone:
+    """A single unit on one side of an effect, or of most of the effects in a mean.
+
+    Attributes:
+        unit: the word for a unit or cluster.
+        side: one of `_SIDES`.
+        mostly: True if some effects in the mean have a standard error.
+    """
+
+    unit: Message
+    side: str
+    mostly: bool = False
+
+    @property
+    def reason(self) -> Message:
+        """The absence of a standard error, a sentence."""
+        if self.mostly:
+            if self.side == "treated":
+                return Message("panel.mostly-one-treated", unit=self.unit)
+            return Message("panel.mostly-one-untreated", unit=self.unit)
+        if self.side == "treated":
+            return Message("panel.only-one-treated", unit=self.unit)
+        return Message("panel.only-one-untreated", unit=self.unit)
 
 
 class UndefinedErrors:
@@ -39,21 +67,24 @@ class UndefinedErrors:
         self._counts = cell_counts(found, clusters, clustered=True)
         self._members = cluster_members(found.panel, clusters)
         self._lone = (self._counts.min(axis=1) <= 1) & ~found.cells.reference & _by_rule(settings)
-        self._word = "cluster" if clusters.codes and clusters.mapped else found.panel.word
+        self._word = Message("panel.cluster") if clusters.codes and clusters.mapped else found.panel.word
 
     @property
     def cells(self) -> NDArray[np.bool_]:
         """The (cells,) mask of effects without a standard error."""
         return self._lone
 
-    def of_cell(self, at: int) -> str | None:
+    def of_cell(self, at: int) -> Message | None:
         """Return why an effect has no standard error, a sentence; None where it has one."""
         if not self._lone[at]:
             return None
-        return _reason(self._word, _SIDES[0 if self._counts[at, 0] <= 1 else 1])
+        return _Lone(unit=self._word, side=_SIDES[0 if self._counts[at, 0] <= 1 else 1]).reason
 
-    def of(self, average: Average) -> str | None:
+    def of(self, average: Average) -> Message | None:
         """Return why an average over cohorts has no standard error, a sentence; None where it has one."""
+        return _reason(self._lone_of(average))
+
+    def _lone_of(self, average: Average) -> _Lone | None:
         if not self._lone.any():
             return None
         weights, counts, cells = average.weights * ~self._found.cells.reference, self._counts, self._found.cells
@@ -61,22 +92,25 @@ class UndefinedErrors:
         if len(cohorts) > 1:
             together = min((int(np.count_nonzero(own[cohorts].any(axis=0))) for own in self._members), default=2)
             counts = np.stack([np.full(len(counts), float(together)), counts[:, 1]], axis=1)
-        return undefined_reason(weights, counts, self._settings, self._word)
+        return _lone(weights, counts, self._settings, self._word)
 
-    def of_family(self, family: Family) -> tuple[list[str | None], str | None]:
+    def of_family(self, family: Family) -> tuple[list[Message | None], Message | None]:
         """Return the reasons for the averages of a family, and for the overall one."""
-        each = [self.of(average) for average in family.averages]
+        each = [self._lone_of(average) for average in family.averages]
+        return [_reason(lone) for lone in each], _reason(self._lone_of_overall(family, each))
+
+    def _lone_of_overall(self, family: Family, each: Sequence[_Lone | None]) -> _Lone | None:
         if family.overall is None:
-            return each, None
+            return None
         if not family.plain:
-            return each, self.of(family.overall)
+            return self._lone_of(family.overall)
         after = family.overall.weights != 0
         inside = [at for at, average in enumerate(family.averages) if average.weights[after].any()]
         lone = [at for at in inside if each[at] is not None]
         if not lone or self._adds(family, lone) <= _MOST_LONE * self._adds(family, inside):
-            return each, None
-        reason = str(each[lone[0]])
-        return each, reason if len(lone) == len(inside) else _mostly(reason)
+            return None
+        first = each[lone[0]]
+        return first if first is None or len(lone) == len(inside) else replace(first, mostly=True)
 
     def _adds(self, family: Family, places: Sequence[int]) -> float:
         """Return the variance that the treated units of some averages add to their sum, under equal unit variances."""
@@ -84,15 +118,8 @@ class UndefinedErrors:
         return float(np.sum(weights**2 / np.maximum(self._counts[:, 0], 1.0)))
 
 
-def _reason(word: str, side: str) -> str:
-    return (
-        f"Only 1 {word} is {side}: its own deviation is not identified separately from the effect, so that there is no "
-        "standard error (options.se = CRV1 assumes that it is zero)."
-    )
-
-
-def _mostly(reason: str) -> str:
-    return f"In most of its components {reason[0].lower()}{reason[1:]}"
+def _reason(lone: _Lone | None) -> Message | None:
+    return None if lone is None else lone.reason
 
 
 def _by_rule(settings: Settings) -> bool:
@@ -100,7 +127,7 @@ def _by_rule(settings: Settings) -> bool:
     return settings.se in ("auto", "CRV3")
 
 
-def undefined_reason(weights: Vector, counts: Matrix, settings: Settings, word: str) -> str | None:
+def undefined_reason(weights: Vector, counts: Matrix, settings: Settings, word: Message) -> Message | None:
     """Return why a mean of comparisons has no standard error, a sentence; None where it has one.
 
     Args:
@@ -109,6 +136,10 @@ def undefined_reason(weights: Vector, counts: Matrix, settings: Settings, word: 
         settings: the requested standard error.
         word: the word for a unit or cluster.
     """
+    return _reason(_lone(weights, counts, settings, word))
+
+
+def _lone(weights: Vector, counts: Matrix, settings: Settings, word: Message) -> _Lone | None:
     kept = weights != 0
     if not _by_rule(settings) or not kept.any():
         return None
@@ -117,8 +148,7 @@ def undefined_reason(weights: Vector, counts: Matrix, settings: Settings, word: 
         lone = own <= 1
         if float(adds[lone].sum()) <= _MOST_LONE * float(adds.sum()):
             continue
-        reason = _reason(word, side)
-        return reason if lone.all() else _mostly(reason)
+        return _Lone(unit=word, side=side, mostly=not lone.all())
     return None
 
 

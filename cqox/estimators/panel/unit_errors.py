@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.inference.clusters import Clusters, clustered_variance
@@ -28,9 +29,7 @@ def unit_clusters(plan: Plan, design: Staggered) -> Clusters:
         own = design.of_units(design.sample.take(codes))
         if own is None:
             name = names[at] if at < len(names) else "cluster"
-            raise UnusableData(
-                f"Some units change their cluster '{name}' over time; errors can be clustered by groups of whole units."
-            )
+            raise UnusableData(Message("panel.cluster-changes", cluster=name))
         found.append(compress(own))
     weights = design.weights if plan.has("weights") else None
     if not found and isinstance(design, Panel):
