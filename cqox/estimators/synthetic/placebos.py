@@ -11,6 +11,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.synthetic.weights import Weigh
 
@@ -76,7 +77,7 @@ class Conformal:
     upper: float
     p_value: float
     orders: int
-    method: str
+    method: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +147,12 @@ def conformal(
     if held_out:
         found = _held_out(donors[:, :before], target[:before], weigh, centre, max(alpha, strictest))
     else:
-        found = _inverted(single, centre, max(alpha, strictest), "average effect")
+        found = _inverted(single, centre, max(alpha, strictest), Message("synthetic.average-effect"))
     if alpha >= strictest - 1e-9:
         return found
     orders = _random_orders(len(target), len(target) - before, seed)
     several = _Test(donors=donors, target=target, before=before, weigh=weigh, orders=orders)
-    wider = _inverted(several, centre, alpha, "constant effect, random orders")
+    wider = _inverted(several, centre, alpha, Message("synthetic.constant-effect"))
     return replace(
         wider,
         lower=min(found.lower, wider.lower),
@@ -160,7 +161,7 @@ def conformal(
     )
 
 
-def _inverted(test: _Test, centre: float, level: float, method: str) -> Conformal:
+def _inverted(test: _Test, centre: float, level: float, method: Message) -> Conformal:
     scale = max(root_mean_square(test.residuals(centre)), 1e-6)
     lower, upper = (_end(test.p_value, centre, side * scale, level + 1e-9) for side in (-1.0, 1.0))
     return Conformal(lower=lower, upper=upper, p_value=test.p_value(0.0), orders=len(test.orders), method=method)
@@ -177,7 +178,11 @@ def _held_out(donors: Matrix, target: Vector, weigh: Weigh, centre: float, level
     half = float(np.sort(missed)[-max(int(level * orders + 1e-9), 1)])
     p_value = (1 + int(np.count_nonzero(missed >= abs(centre)))) / orders
     return Conformal(
-        lower=centre - half, upper=centre + half, p_value=p_value, orders=orders, method="held-out periods"
+        lower=centre - half,
+        upper=centre + half,
+        p_value=p_value,
+        orders=orders,
+        method=Message("synthetic.held-out-periods"),
     )
 
 

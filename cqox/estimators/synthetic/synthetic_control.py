@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator, Law
@@ -107,12 +108,9 @@ def _synthetic(plan: Plan, name: str, weigh: Weigh, more: dict[str, Json], *, pa
     warnings = [*panel.warnings, *_poor_fit(panel, fit, placebos), *_without_end(interval)]
     notes += [*panel.notes, *_choices(plan, panel)]
     if placebos:
-        notes.append(
-            "The p-value ranks the treated units as if they had been assigned at random; units that donors reproduce "
-            "better than other units are ranked too high (p_value_of_average_gap errs in the opposite direction)."
-        )
+        notes.append(Message("synthetic.p-value-ranks"))
     else:
-        warnings.append("There are too few untreated units for placebos: there is no p-value.")
+        warnings.append(Message("synthetic.no-p-value"))
     scale = panel.scale
     p_value = space["p_value"]
     return Estimate(
@@ -147,10 +145,10 @@ def _groups(plan: Plan, panel: BlockPanel) -> list[NDArray[np.intp]]:
 
 def _conformal(
     plan: Plan, panel: BlockPanel, weigh: Weigh, value: float, *, held_out: bool
-) -> tuple[Conformal | None, list[str]]:
+) -> tuple[Conformal | None, list[Message]]:
     if 80 * _effort(panel) > 10 * _EFFORT:
         donors, periods = panel.donors.shape
-        return None, [f"{donors} donors over {periods} periods are too many for the conformal interval."]
+        return None, [Message("synthetic.too-large-for-interval", donors=donors, periods=periods)]
     settings = plan.settings
     interval = conformal(
         panel.donors, panel.target, panel.before, weigh,
@@ -159,18 +157,15 @@ def _conformal(
     return interval, []
 
 
-def _without_end(interval: Conformal | None) -> list[str]:
+def _without_end(interval: Conformal | None) -> list[Message]:
     if interval is None:
-        return ["There is no interval: see the notes."]
+        return [Message("synthetic.no-interval")]
     if np.isfinite([interval.lower, interval.upper]).all():
         return []
-    return [
-        "The conformal test rejects no effect of any size, so that the interval is unbounded: there are too few "
-        "periods, or so many donors that they fit any path."
-    ]
+    return [Message("synthetic.unbounded-interval")]
 
 
-def _poor_fit(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo]) -> list[str]:
+def _poor_fit(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo]) -> list[Message]:
     before = panel.before
     misfit = root_mean_square(fit.gaps[:before])
     others = sorted(root_mean_square(placebo.gaps[:before]) for placebo in placebos)
@@ -178,27 +173,23 @@ def _poor_fit(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo]) -> list[
     unusual = misfit > max(_POOR_AGAINST_DONORS * usual, _POOR_AT_LEAST) if others else False
     if misfit <= _POOR_FIT and not unusual:
         return []
-    return [
-        f"No donor fits: before treatment the synthetic control misses by {misfit:.2f} standard deviations of the "
-        f"untreated units' outcomes (for untreated units it is {usual:.2f}), so that the gap afterwards is not the "
-        "effect alone."
-    ]
+    return [Message("synthetic.poor-fit", misfit=misfit, usual=usual)]
 
 
-def _choices(plan: Plan, panel: BlockPanel) -> list[str]:
-    notes = []
+def _choices(plan: Plan, panel: BlockPanel) -> list[Message]:
+    notes = list[Message]()
     if len(panel.treated) > 1:
-        notes.append(f"The {len(panel.treated)} treated units are averaged.")
+        notes.append(Message("synthetic.units-averaged", units=len(panel.treated)))
     if plan.has("covariates"):
-        notes.append(f"Covariates ({plan.label('covariates')}) are not used: pre-treatment outcomes serve instead.")
+        notes.append(Message("synthetic.covariates-not-used", covariates=plan.label("covariates")))
     if plan.settings.se != "auto":
-        notes.append(f"{plan.settings.se} has no meaning for this estimator.")
+        notes.append(Message("synthetic.no-such-standard-error", standard_error=plan.settings.se))
     return notes
 
 
 def _conformal_table(interval: Conformal | None, alpha: float) -> dict[str, Json]:
     if interval is None:
-        return {"reason": "The panel is too large."}
+        return {"reason": Message("synthetic.panel-too-large")}
     return {
         "p_value": interval.p_value,
         "orders": interval.orders,
@@ -223,7 +214,7 @@ def _double(plan: Plan) -> Estimate:
     error = errors.get(method, 0.0)
     warnings = list(panel.warnings)
     if not errors:
-        warnings.append("There are too few untreated units for placebos: there is no standard error.")
+        warnings.append(Message("synthetic.no-standard-error"))
     uncertainty = Uncertainty(
         standard_error=error * panel.scale if error > 1e-12 else None,
         method=f"placebo ({len(placebos)} groups of untreated units)" if method == "placebo" else method,

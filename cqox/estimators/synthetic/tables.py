@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.make_estimate import finite
@@ -119,7 +120,7 @@ def in_space(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo], *, paths:
         "p_value": rank_p(ratios, fit.ratio),
         "p_value_well_fitted": rank_p(ratios[kept], fit.ratio) if kept.any() else None,
         "well_fitted": int(kept.sum()),
-        "well_fitted_means": f"misfit before the start at most {_MANY_TIMES:g} times the treated units'",
+        "well_fitted_means": Message("synthetic.well-fitted", times=_MANY_TIMES),
         "p_value_of_average_gap": rank_p(np.abs(effects), abs(float(fit.gaps[before:].mean()))),
     }
     if paths:
@@ -149,7 +150,7 @@ def in_time(panel: BlockPanel, weigh: Weigh) -> dict[str, Json]:
     """Return the placebo test in time: the gap after a placebo start halfway through the pre-treatment periods."""
     start = panel.before // 2
     if start < 2:
-        return {"reason": f"{panel.before} periods before treatment are too few for a placebo start."}
+        return {"reason": Message("synthetic.too-few-periods-before", periods=panel.before)}
     target, donors = panel.target[: panel.before], panel.donors[:, : panel.before]
     gaps = target - weigh(donors[:, :start], target[:start]) @ donors
     return {
