@@ -156,6 +156,15 @@ def test_one_mapped_cluster_counts_as_one_unit(name: str):
     )
 
 
+def test_a_mean_of_means_that_mostly_have_no_error_says_so_once():
+    data = cohorts({3: 5, 5: 5, 7: 30}, never=4)
+    never_treated_in_one = np.where(np.isnan(data.cohort), 0, 1 + data.unit)
+    result = answer(GROUP_TIME, replace(data, clusters=(never_treated_in_one,)), control_group="not_yet_treated")
+    reason = "In most of its components only 1 cluster is untreated"
+    assert_undefined(told(result, "dynamic", "event")[0], reason)
+    assert result.diagnostics["dynamic"]["overall_reason"].startswith(reason)
+
+
 def test_imputed_effects_and_leads_of_one_unit_have_no_error():
     result = answer(IMPUTED, cohorts({2: 12, 6: 1}))
     events, leads = told(result, "dynamic", "event"), told(result, "leads", "event")
