@@ -42,8 +42,16 @@ _FOR_READERS = (
 )
 # Entries of the catalog of estimators are descriptions of methods, in English like the papers that they name.
 _NOT_FOR_READERS = {
-    "AssertionError", "Estimator", "Field", "FrameError", "KeyError", "RuntimeError", "TypeError", "ValueError", "_entry",
-}  # fmt: skip
+    "AssertionError",
+    "Estimator",
+    "Field",
+    "FrameError",
+    "KeyError",
+    "RuntimeError",
+    "TypeError",
+    "ValueError",
+    "_entry",
+}
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 BOUNDS: dict[str, int] = {
