@@ -106,9 +106,16 @@ class _Child:
         self.silent.set()
 
     async def wait(self) -> None:
-        """Return when the child has ended."""
+        """Wait until the child has exited, for those that wait in `finish`."""
         await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
         self.ended.set()
+
+    async def finish(self) -> int:
+        """Wait for the exit of the child and, for a moment, for its last lines; return its exit status."""
+        await self.ended.wait()
+        with trio.move_on_after(_LAST_WORDS_SECONDS):
+            await self.silent.wait()
+        return self.process.returncode
 
     def kill(self) -> None:
         """Kill the child and its process group."""
@@ -161,58 +168,50 @@ class _Supervisor:
     def _start(self, group: TaskGroup, program: Program) -> _Child:
         child = _Child(program)
         group.start_soon(child.relay, self._write)
+        group.start_soon(child.wait)
         return child
 
     async def _keep(self, group: TaskGroup, place: int) -> None:
-        """Wait for the child at this position, and restart it where it exits by itself."""
-        soon = 0
+        """Restart the child at this position where it exits, until it crashes too often or all are stopped."""
+        program, crashes = self._children[place].program, 0
+        failure: OSError | None = None
         while True:
-            child, began = self._children[place], trio.current_time()
-            await child.wait()
-            with trio.move_on_after(_LAST_WORDS_SECONDS):
-                await child.silent.wait()
-            name, code = child.program.name, child.process.returncode
-            if self._stop.is_set():
-                if code != 0:
-                    self._say(f"The {name} ended {_how(code)}.")
-                    self._status = _FAILED
-                return
-            soon = soon + 1 if trio.current_time() - began < self._restarts.soon else 1
-            pause = self._restarts.pause(soon)
-            final = not self._in_order or code == _USAGE or soon >= self._restarts.most_soon
-            then = "." if final else f"; it is started again in {pause:g} s."
-            if final and soon > 1:
-                then = f", soon after its start, {soon} times in a row."
-            last = "\n".join(f"    {line}" for line in child.lines)
-            self._say(f"The {name} ended by itself {_how(code)}{then} Its last lines:\n{last}")
+            began = trio.current_time()
+            if failure is None:
+                code = await self._children[place].finish()
+                if self._stop.is_set():
+                    return
+                crashes = crashes + 1 if trio.current_time() - began < self._restarts.soon else 1
+                final = not self._in_order or code == _USAGE or crashes >= self._restarts.most_soon
+            else:
+                # Spawn failures (ENOMEM, EAGAIN) count as crashes and are retried.
+                crashes += 1
+                final = crashes >= self._restarts.most_soon
+            self._say(self._report(place, failure, None if final else self._restarts.pause(crashes), crashes))
             if final:
                 self._give_up()
                 return
-            soon = await self._start_again(group, place, soon)
-            if self._stop.is_set():
-                return
-
-    async def _start_again(self, group: TaskGroup, place: int, soon: int) -> int:
-        """Start a new child at this position unless all are stopped first; return the number of consecutive crashes."""
-        program = self._children[place].program
-        while True:
-            with trio.move_on_after(self._restarts.pause(soon)):
+            with trio.move_on_after(self._restarts.pause(crashes)):
                 await self._stop.wait()
-            if self._stop.is_set():
-                return soon
+                return
             try:
-                self._children[place] = self._start(group, program)
+                self._children[place], failure = self._start(group, program), None
             except OSError as error:
-                # Spawn failures (ENOMEM, EAGAIN) count as crashes and are retried.
-                soon += 1
-                said = f"The {program.name} cannot be started again: {error}"
-                if soon >= self._restarts.most_soon:
-                    self._say(f"{said}.")
-                    self._give_up()
-                else:
-                    self._say(f"{said}; it is tried again in {self._restarts.pause(soon):g} s.")
-            else:
-                return soon
+                failure = error
+
+    def _report(self, place: int, failure: OSError | None, pause: float | None, crashes: int) -> str:
+        """Return the message on an exit or a failed start, with the pause before the next start, if there is one."""
+        child = self._children[place]
+        name = child.program.name
+        if failure is not None:
+            return f"The {name} cannot be started again: {failure}" + (
+                "." if pause is None else f"; it is tried again in {pause:g} s."
+            )
+        then = "." if pause is None else f"; it is started again in {pause:g} s."
+        if pause is None and crashes > 1:
+            then = f", soon after its start, {crashes} times in a row."
+        lines = "\n".join(f"    {line}" for line in child.lines)
+        return f"The {name} ended by itself {_how(child.process.returncode)}{then} Its last lines:\n{lines}"
 
     def _give_up(self) -> None:
         self._status = _FAILED
@@ -231,16 +230,18 @@ class _Supervisor:
                     self._stop.set()
 
     async def _end(self, child: _Child) -> None:
-        if child.process.poll() is None:
-            child.process.send_signal(self._signal)
-            with trio.move_on_after(child.program.stop_seconds) as patience:
-                await child.ended.wait()
-            if patience.cancelled_caught:
-                self._say(f"The {child.program.name} did not end within {child.program.stop_seconds:g} s: killing it.")
-                child.kill()
-        await child.ended.wait()
-        with trio.move_on_after(_LAST_WORDS_SECONDS):
-            await child.silent.wait()
+        if child.ended.is_set():
+            return
+        child.process.send_signal(self._signal)
+        with trio.move_on_after(child.program.stop_seconds) as patience:
+            await child.ended.wait()
+        if patience.cancelled_caught:
+            self._say(f"The {child.program.name} did not end within {child.program.stop_seconds:g} s: killing it.")
+            child.kill()
+        code = await child.finish()
+        if code != 0:
+            self._say(f"The {child.program.name} ended {_how(code)}.")
+            self._status = _FAILED
 
 
 async def supervise(
