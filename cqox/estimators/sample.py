@@ -6,9 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Data, Matrix, Vector
 
-__all__ = ["ROLE_ARRAYS", "Sample", "complete_rows", "is_mapped", "listed", "role_arrays"]
+__all__ = ["ARMS", "ROLE_ARRAYS", "Sample", "complete_rows", "is_mapped", "listed", "role_arrays"]
+
+ARMS = (Message("estimators.untreated"), Message("estimators.treated"))
+"""The arms for a sentence, by the value of a binary treatment."""
 
 ROLE_ARRAYS: dict[str, str] = {
     "y": "y",
@@ -120,7 +124,8 @@ def _finite_rows(matrix: Matrix) -> NDArray[np.bool_]:
     return finite
 
 
-def listed(labels: Sequence[str], most: int = 8) -> str:
+def listed(labels: Sequence[str], most: int = 8) -> Message:
     """Return the labels for a sentence, at most the first few by name."""
-    shown = ", ".join(labels[:most])
-    return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"
+    if len(labels) <= most:
+        return Message("estimators.names", names=labels)
+    return Message("estimators.names-and-more", names=labels[:most], more=len(labels) - most)
