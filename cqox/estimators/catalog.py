@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import cache
 
+from cqox.contract.messages import Message, of
 from cqox.errors import UnusableData
 from cqox.estimators.adjustment import doubly_robust, regression, stratification, transport, weighting
 from cqox.estimators.checkpoint import checkpoint
@@ -84,16 +85,16 @@ def run(estimator: Estimator, plan: Plan) -> Estimate:
                 return _without_number(estimator, "skipped", reason)
             return estimator.run(plan)
     except UnusableData as error:
-        return _without_number(estimator, "skipped", error.detail)
+        return _without_number(estimator, "skipped", of(error.detail))
     except MemoryError:
-        return _without_number(estimator, "failed", "It needs more memory than a worker may use.")
+        return _without_number(estimator, "failed", Message("estimators.out-of-memory"))
     except Exception as error:  # noqa: BLE001 - the supervised root of an estimator: the others must stand
-        return _without_number(estimator, "failed", f"{type(error).__name__}: {error}")
+        return _without_number(estimator, "failed", of(f"{type(error).__name__}: {error}"))
     finally:
         drop_pages()
 
 
-def _without_number(estimator: Estimator, status: Status, reason: str) -> Estimate:
+def _without_number(estimator: Estimator, status: Status, reason: Message) -> Estimate:
     return Estimate(
         name=estimator.name, family=estimator.family, estimand=estimator.estimand, status=status, reason=reason
     )

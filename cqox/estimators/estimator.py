@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from cqox.contract.messages import Message, of
 from cqox.errors import UnusableData
 from cqox.estimators.estimate import Estimate
 from cqox.estimators.plan import Plan
@@ -46,6 +47,13 @@ CROSS_SECTION_LAWS: frozenset[Law] = frozenset(
 )
 """The laws of every estimator of a two-armed cross-section."""
 
+_KINDS = {
+    "binary": Message("estimators.binary"),
+    "continuous": Message("estimators.continuous"),
+    "none": Message("estimators.no-treatment"),
+}
+"""The kinds of treatment for a sentence."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimator:
@@ -85,23 +93,21 @@ class Estimator:
     compute: Callable[[Plan], Estimate]
     flipped: Callable[[Plan], Estimate] | None = None
 
-    def applies(self, plan: Plan) -> str | None:
+    def applies(self, plan: Plan) -> Message | None:
         """Return None if the estimator applies to the plan's data, else a reason that the user can act on."""
         missing = [role for role in self.requires if not plan.has(role)]
         if missing:
-            roles = " and ".join(f"'{role}'" for role in missing)
-            named = [role for role in missing if plan.data.names.get(role)]
-            if named:
-                return f"It needs {roles}, but no column mapped as {named[0]} is usable: none of them varies."
-            return f"It needs the role{'s' if len(missing) > 1 else ''} {roles}, which the mapping does not name."
-        kind = plan.data.treatment_kind
-        if "treatment" in self.requires and kind not in self.treatment:
-            needed = "of two levels" if "binary" in self.treatment else "that is an amount (map it as 'dose')"
-            return f"It needs a treatment {needed}; '{plan.label('treatment')}' is {kind}."
+            return _missing(missing, [role for role in missing if plan.data.names.get(role)])
+        if "treatment" in self.requires and plan.data.treatment_kind not in self.treatment:
+            label, kind = plan.label("treatment"), _KINDS[plan.data.treatment_kind]
+            if "binary" in self.treatment:
+                return Message("estimators.needs-two-levels", treatment=label, kind=kind)
+            return Message("estimators.needs-amount", treatment=label, kind=kind)
         try:
-            return self.rule(plan)
+            reason = self.rule(plan)
         except UnusableData as error:
-            return error.detail
+            reason = error.detail
+        return None if reason is None else of(reason)
 
     def run(self, plan: Plan) -> Estimate:
         """Return the estimate from the plan's data.
@@ -110,3 +116,13 @@ class Estimator:
             UnusableData: the data cannot support it, for a reason that only the computation can detect.
         """
         return self.compute(plan)
+
+
+def _missing(missing: list[str], constant: list[str]) -> Message:
+    """Return the reason why roles are missing, of which some name only columns that do not vary."""
+    roles = [Message("estimators.role", role=role) for role in missing]
+    if constant:
+        return Message("estimators.constant-role", roles=roles, constant=constant[0])
+    if len(missing) > 1:
+        return Message("estimators.missing-roles", roles=roles)
+    return Message("estimators.missing-role", role=missing[0])

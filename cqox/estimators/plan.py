@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Data, Matrix, Settings, Vector
 from cqox.estimators.inference.clusters import Clusters
@@ -205,12 +206,12 @@ class Plan:
     def _propensity(self, sample: Sample) -> Propensity:
         data = self.data
         if data.treatment_kind != "binary":
-            raise UnusableData("A probability of treatment needs a treatment of two levels.")
+            raise UnusableData(Message("estimators.no-probability-without-two-levels"))
         if data.pscore is not None:
             e = sample.scatter(sample.take(data.pscore), np.nan)
             return Propensity(e=e, known=True, sample=sample, coefficients={})
         if not self.has("propensity_covariates"):
-            raise UnusableData("It needs 'covariates', 'propensity_covariates' or 'pscore' to model the treatment.")
+            raise UnusableData(Message("estimators.needs-covariates-of-treatment"))
         same = data.propensity_covariates is data.covariates
         frame = self.frame("xty", sample) if same else self.frame("wt", sample)
         return fitted_propensity(fit_logit(frame, self.treated(sample)))
@@ -235,7 +236,7 @@ class Plan:
 
     def _outcome(self, sample: Sample) -> ArmFits:
         if self.data.treatment_kind != "binary":
-            raise UnusableData("Outcome regressions by arm need a treatment of two levels.")
+            raise UnusableData(Message("estimators.no-arms-without-two-levels"))
         frame = self.frame("xty", sample)
         products, _ = self.blocks(frame)
         return fit_arms(frame, products.sum(axis=0), self.arm_rows(sample))
@@ -250,5 +251,5 @@ def _sample(masks: Sequence[NDArray[np.bool_]], n: int) -> Sample:
 
 def _present(array: Vector | None) -> Vector:
     if array is None:
-        raise UnusableData("It needs the role 'treatment', which the mapping does not name.")
+        raise UnusableData(Message("estimators.missing-role", role="treatment"))
     return array
