@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 from cqox.estimators.inference.cluster_arms import ClustersByArm, clusters_by_arm
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample
+from cqox.estimators.sample import ARMS, Sample
 
 __all__ = ["RowsByArm", "allowing_for_few_clusters", "arm_codes_over_time", "doubtful_rows", "rows_by_arm"]
 
@@ -34,12 +35,12 @@ class RowsByArm:
     Attributes:
         untreated: number of untreated rows.
         treated: number of treated rows.
-        constant: the arms, by name, whose outcome is constant.
+        constant: the arms whose outcome is constant, as values of the treatment.
     """
 
     untreated: int
     treated: int
-    constant: tuple[str, ...]
+    constant: tuple[int, ...]
 
 
 def rows_by_arm(plan: Plan, sample: Sample, family: str, estimand: str) -> RowsByArm | None:
@@ -58,43 +59,32 @@ def rows_by_arm(plan: Plan, sample: Sample, family: str, estimand: str) -> RowsB
     return plan.share(("rows by arm", id(sample)), make)[1]
 
 
-def _constant(y: Vector, treated: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Return the arms, by name, in which y is constant."""
-    arms = (("untreated", ~treated), ("treated", treated))
-    return tuple(name for name, inside in arms if not ((y != y[np.argmax(inside)]) & inside).any())
+def _constant(y: Vector, treated: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the arms in which y is constant."""
+    arms = ((0, ~treated), (1, treated))
+    return tuple(arm for arm, inside in arms if not ((y != y[np.argmax(inside)]) & inside).any())
 
 
 def _compares_rows(plan: Plan, family: str, estimand: str) -> bool:
     return family in _OF_ARMS and estimand != "LATE" and plan.data.treatment_kind == "binary"
 
 
-def doubtful_rows(arms: RowsByArm, plan: Plan, family: str, uncertainty: Uncertainty) -> list[str]:
+def doubtful_rows(arms: RowsByArm, plan: Plan, family: str, uncertainty: Uncertainty) -> list[Message]:
     """Return warnings where an arm has too few rows, or no outcome variance, for the interval's assumptions."""
-    doubts = [
-        f"The outcome is the same in all {getattr(arms, name)} {name} rows: the arm's variance is estimated as zero, "
-        "so that the interval is too narrow."
-        for name in arms.constant
-    ]
+    by_arm = (arms.untreated, arms.treated)
+    doubts = [Message("inference.constant-arm", rows=by_arm[arm], arm=ARMS[arm]) for arm in arms.constant]
     if plan.has("cluster"):
         return doubts
-    name, rows = ("treated", arms.treated) if arms.treated <= arms.untreated else ("untreated", arms.untreated)
+    smaller = int(arms.treated <= arms.untreated)
+    name, rows = ARMS[smaller], by_arm[smaller]
     models = family in _OF_MODELS and plan.has("covariates")
     coefficients = plan.data.covariates.shape[1] + 1
     if models and rows >= _FEW_ROWS and rows < _ROWS_PER_COEFFICIENT * coefficients:
-        doubts.append(
-            f"The {name} arm has {rows} rows for {coefficients} coefficients: the interval is asymptotic and may be "
-            "too narrow here; ols_adjustment has a small-sample correction."
-        )
+        doubts.append(Message("inference.few-rows-for-models", arm=name, rows=rows, coefficients=coefficients))
     elif rows < _FEW_ROWS and uncertainty.method == "HC2":
-        doubts.append(
-            f"The {name} arm has {rows} rows: the interval is corrected for small samples if outcomes are normally "
-            "distributed, and may be too narrow if they are not."
-        )
+        doubts.append(Message("inference.few-rows-corrected", arm=name, rows=rows))
     elif rows < _FEW_ROWS and (models or not uncertainty.clustered):
-        doubts.append(
-            f"The {name} arm has {rows} rows: the interval is asymptotic and may be too narrow here; "
-            "difference_in_means with HC2 has a small-sample correction."
-        )
+        doubts.append(Message("inference.few-rows", arm=name, rows=rows))
     return doubts
 
 

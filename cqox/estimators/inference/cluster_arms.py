@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Matrix, Vector
+from cqox.estimators.sample import ARMS
 
 __all__ = ["ClustersByArm", "clusters_by_arm", "degrees_by_arm"]
 
@@ -27,22 +28,19 @@ class ClustersByArm:
         return min(self.treated, self.untreated)
 
     @property
-    def poorer(self) -> Literal["treated", "untreated"]:
+    def poorer(self) -> Message:
         """The arm with the smaller number."""
-        return "treated" if self.treated <= self.untreated else "untreated"
+        return ARMS[self.treated <= self.untreated]
 
-    def doubt(self) -> str | None:
+    def doubt(self) -> Message | None:
         """Return a warning if an arm has few clusters; None otherwise."""
         if self.fewer >= _FEW:
             return None
         if self.fewer == 1:
-            return (
-                f"Only 1 cluster is {self.poorer}: its own deviation counts as zero, so that the "
-                "interval is far too narrow."
-            )
-        return f"Only {self.fewer} clusters are {self.poorer}: inference rests on very few clusters."
+            return Message("inference.one-cluster-in-arm", arm=self.poorer)
+        return Message("inference.few-clusters-in-arm", clusters=self.fewer, arm=self.poorer)
 
-    def refusal(self) -> str | None:
+    def refusal(self) -> Message | None:
         """Return why a clustered error is given on request only, if an arm has a single cluster; None otherwise.
 
         The arm's mean is then fitted to its one cluster, whose deviation counts as 0 (MacKinnon and Webb 2017,
@@ -50,10 +48,7 @@ class ClustersByArm:
         """
         if self.fewer != 1:
             return None
-        return (
-            f"Only 1 cluster is {self.poorer}: its own deviation is not identified separately from the effect, so that "
-            "there is no cluster-robust standard error (options.se = CRV1 assumes that it is zero)."
-        )
+        return Message("inference.no-error-with-one-cluster-in-arm", arm=self.poorer)
 
 
 def clusters_by_arm(clusters: Sequence[Codes], arm_codes: Vector | None) -> ClustersByArm | None:

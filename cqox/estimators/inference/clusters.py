@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.inference.cluster_arms import clusters_by_arm, degrees_by_arm
 from cqox.estimators.numerics.absorb import compress
@@ -79,7 +80,7 @@ def beyond_rounding(variance: float, contributions: Vector) -> float:
     return variance if abs(variance) > _ROUNDING * float(contributions @ contributions) else 0.0
 
 
-def positive_variance(contributions: Vector, clusters: Clusters, warnings: list[str]) -> float:
+def positive_variance(contributions: Vector, clusters: Clusters, warnings: list[Message]) -> float:
     """Return `clustered_variance`, or the sum of the variances by dimension where that of several is not positive.
 
     The sum does not subtract the variance of the intersections, and so is never too small (Davezies, D'Haultfœuille and
@@ -88,10 +89,7 @@ def positive_variance(contributions: Vector, clusters: Clusters, warnings: list[
     variance = clustered_variance(contributions, clusters.codes)
     if variance > 0 or len(clusters.codes) < 2:
         return variance
-    warnings.append(
-        "Inclusion and exclusion of the clustering dimensions gives no positive variance; the variances by dimension "
-        "are added instead, which is conservative."
-    )
+    warnings.append(Message("inference.variances-added"))
     factor = clusters.fewest / (clusters.fewest - 1)
     return factor * math.fsum(clustered_variance(contributions, [codes], adjust=False) for codes in clusters.codes)
 
@@ -117,7 +115,7 @@ def linear_jackknife(contributions: Vector, clusters: Clusters, arm_codes: Vecto
     return np.asarray((count - 1) / count * np.square(moved))
 
 
-def cluster_degrees(arms: Vector | None, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[str]]:
+def cluster_degrees(arms: Vector | None, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[Message]]:
     """Return the degrees of freedom of a clustered error and, if they are Welch's, a note that says so.
 
     Args:
@@ -130,7 +128,4 @@ def cluster_degrees(arms: Vector | None, clusters: Clusters, by_cluster: Vector 
         found = degrees_by_arm(clusters.codes[0], arms, by_cluster, clusters.weights)
     if found is None or found >= most:
         return float(most), []
-    return found, [
-        f"The t distribution has {found:.1f} degrees of freedom, Welch's over the clusters of the two arms; "
-        f"the number of clusters less 1 is {most}."
-    ]
+    return found, [Message("inference.welch-degrees", degrees=found, most=most)]

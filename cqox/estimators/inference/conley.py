@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.folds import keyed
@@ -40,7 +41,7 @@ def default_bandwidth(location: Matrix, row_key: NDArray[np.uint64]) -> float:
     chord, _ = cKDTree(points).query(asked, k=[others + 1])
     reach = float(np.median(_arc(chord)))
     if reach <= 0:
-        raise UnusableData("Most rows have the same location; give options.conley_bandwidth in kilometres.")
+        raise UnusableData(Message("inference.same-location"))
     return reach
 
 
@@ -61,10 +62,7 @@ def conley_variance(
     reach = 2.0 * math.sin(min(bandwidth / (2.0 * EARTH_KM), math.pi / 2))
     # Each pair is counted from both ends, and each row with itself.
     if int(tree.count_neighbors(tree, reach)) > 2 * most_pairs:
-        raise UnusableData(
-            f"More than {most_pairs:,} pairs of rows are within {bandwidth:.4g} km; give a smaller "
-            "options.conley_bandwidth."
-        )
+        raise UnusableData(Message("inference.too-many-pairs", most=most_pairs, bandwidth=bandwidth))
     pairs = tree.query_pairs(reach, output_type="ndarray")
     cross = float(contributions[pairs[:, 0]] @ contributions[pairs[:, 1]])
     return float(contributions @ contributions) + 2.0 * cross, len(pairs)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear
@@ -17,7 +18,7 @@ __all__ = ["ACROSS_CLUSTERS", "JACKKNIFE_CELLS", "check_identified", "focus", "l
 
 _REFINE = 1e-12
 JACKKNIFE_CELLS = 20_000_000
-ACROSS_CLUSTERS = "fixed effects of many levels span clusters and would have to be estimated again without each"
+ACROSS_CLUSTERS = Message("inference.effects-across-clusters")
 
 
 def focus(frame: Frame, name: str, label: str) -> NDArray[np.intp]:
@@ -41,18 +42,13 @@ def check_identified(frame: Frame, regressors: NDArray[np.intp], label: str) -> 
     """
     absorbed = frame.absorbed.degrees if frame.absorbed is not None else 0
     if frame.n <= len(regressors) + absorbed:
-        raise UnusableData(
-            f"{frame.n} complete rows are too few for {len(regressors) + absorbed} coefficients; "
-            "map fewer covariates or add rows."
-        )
+        raise UnusableData(Message("inference.too-few-rows", rows=frame.n, coefficients=len(regressors) + absorbed))
     products = frame.products[np.ix_(regressors, regressors)]
     last = len(regressors) - 1
     if products[last, last] <= 1e-14 * frame.n or last not in independent(products):
-        within = " within the fixed effects" if frame.absorbed is not None else ""
-        raise UnusableData(
-            f"{label} is collinear with the other variables{within}, so that its coefficient is not identified; "
-            "leave out the covariates that determine it."
-        )
+        if frame.absorbed is not None:
+            raise UnusableData(Message("inference.collinear-within-effects", variable=label))
+        raise UnusableData(Message("inference.collinear", variable=label))
 
 
 def regress(

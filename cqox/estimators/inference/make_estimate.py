@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.inference.arm_sizes import allowing_for_few_clusters, doubtful_rows, rows_by_arm
@@ -15,7 +16,7 @@ from cqox.estimators.numerics.absorb import compress, is_nested
 from cqox.estimators.numerics.array_store import empty
 from cqox.estimators.numerics.quantiles import critical_value, two_sided
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample
+from cqox.estimators.sample import ARMS, Sample
 
 __all__ = [
     "EstimateId",
@@ -75,7 +76,7 @@ def make_estimate(
     lower = upper = p_value = None
     if error is None:
         if not uncertainty.warnings:
-            doubts.insert(0, "There is no variation from which to estimate a standard error.")
+            doubts.insert(0, Message("inference.no-variation"))
     else:
         half = critical_value(plan.settings.alpha, uncertainty.degrees) * error
         lower, upper, p_value = value - half, value + half, two_sided(value / error, uncertainty.degrees)
@@ -134,10 +135,10 @@ def finite(value: float) -> float | None:
 def varying_outcome(plan: Plan, sample: Sample) -> str | None:
     """Return a reason if the outcome of the sample is constant, or the sample is too small; None otherwise."""
     if sample.n < 4:
-        return f"Only {sample.n} rows are complete in the columns that it uses; at least 4 are needed."
+        return Message("inference.few-complete-rows", rows=sample.n)
     y = sample.take(plan.data.y)
     if float(np.ptp(y)) == 0:
-        return f"The outcome '{plan.label('y')}' never varies in the {sample.n} complete rows."
+        return Message("inference.constant-outcome", outcome=plan.label("y"), rows=sample.n)
     return None
 
 
@@ -146,19 +147,19 @@ def two_arms(plan: Plan, sample: Sample) -> str | None:
     reason = varying_outcome(plan, sample)
     if reason is not None:
         return reason
-    for name, rows in zip(("untreated", "treated"), plan.arm_rows(sample), strict=True):
+    for arm, rows in zip(ARMS, plan.arm_rows(sample), strict=True):
         if rows < 2:
-            return f"The {name} arm has {rows} complete row{'' if rows == 1 else 's'}; at least 2 are needed."
+            return Message("inference.arm-too-small", arm=arm, rows=rows)
     return None
 
 
-def pooled_periods(plan: Plan) -> tuple[str, ...]:
+def pooled_periods(plan: Plan) -> tuple[Message, ...]:
     """Return a warning if rows of different periods or several rows per unit are pooled."""
     seen = np.empty(0) if plan.data.time is None else plan.data.time[plan.data.time >= 0]
     if plan.has("post") or (len(seen) and seen.max() > seen.min()):
-        return ("Rows of several periods are pooled: a change over time is confounded with the treatment effect.",)
+        return (Message("inference.pooled-periods"),)
     if plan.units_repeat:
-        return ("Units have several rows: rows are compared as if they were units of their own.",)
+        return (Message("inference.pooled-rows-of-units"),)
     return ()
 
 
@@ -175,8 +176,5 @@ def only_panel_effects(plan: Plan, sample: Sample) -> str | None:
 def no_absorbing(plan: Plan) -> str | None:
     """Return a reason if fixed effects are mapped, for an estimator that cannot absorb them."""
     if plan.has("fixed_effects"):
-        return (
-            "Fixed effects are absorbed by ols_adjustment, iv_2sls and twfe only; "
-            f"put '{plan.label('fixed_effects')}' among the 'covariates', in few enough levels, to adjust for it here."
-        )
+        return Message("inference.effects-not-absorbed", effects=plan.label("fixed_effects"))
     return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.inference.least_squares import ACROSS_CLUSTERS, focus, regress
 from cqox.estimators.numerics.absorb import compress, is_nested
@@ -64,7 +65,7 @@ def without_each_cluster(
         threads=plan.settings.threads,
         effects=nested,
     )
-    regressors = focus(frame, "t", "The treatment")
+    regressors = focus(frame, "t", Message("inference.the-treatment"))
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
     return regress(frame, regressors, contrast, clusters=(codes,)).jackknife(codes, count)

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Settings, Vector
 from cqox.estimators.inference.cluster_arms import ClustersByArm, clusters_by_arm
 from cqox.estimators.inference.clusters import (
@@ -36,8 +37,8 @@ __all__ = [
 SMALL_SAMPLE = 250
 _CHEAP_LEVERAGE = 400_000
 
-UNIDENTIFIED = "the model is not identified without some cluster"
-TOO_MANY = "there are too many clusters and coefficients to fit without each cluster"
+UNIDENTIFIED = Message("inference.not-identified-without-cluster")
+TOO_MANY = Message("inference.too-many-clusters-to-leave-out")
 """Reasons for the absence of leave-one-cluster-out estimates, as clauses."""
 
 type Kind = Literal["iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"]
@@ -125,19 +126,19 @@ def influence_se(
     plain = math.sqrt(float(contributions @ contributions))
     alternates = {name: plain}
     asked = settings.se
-    notes: list[str] = []
+    notes: list[Message] = []
     if not clusters.codes or asked in ("iid", "HC0", "HC1", "HC2", "HC3"):
         if asked not in ("auto", "HC0"):
-            notes.append(f"{asked} has no meaning of its own for this estimator; the standard error is {name}.")
+            notes.append(Message("inference.error-without-meaning", asked=asked, error=name))
         return Uncertainty(
             standard_error=plain or None, method=name, degrees=None, alternates=alternates, notes=tuple(notes),
             warnings=tuple(_unclustered(clusters, settings)),
         )  # fmt: skip
     if clusters.fewest < 2:
         return _one_cluster(name)
-    warnings: list[str] = []
+    warnings: list[Message] = []
     if asked == "CRV3":
-        notes.append("CRV3 is defined for regressions; the standard error is CRV1.")
+        notes.append(Message("inference.crv3-for-regressions"))
     variance = positive_variance(contributions, clusters, warnings)
     if variance > 0:
         alternates["CRV1"] = math.sqrt(variance)
@@ -185,17 +186,18 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
         jackknife = _jackknife(fit, clusters)
         if isinstance(jackknife, str):
             chosen = "CRV1"
-            warnings.append(f"CRV3 is not computed, as {jackknife}; the standard error is CRV1.")
+            warnings.append(Message("inference.crv3-not-computed", reason=jackknife))
             warnings += _few(clusters)
             by_cluster = np.square(np.bincount(clusters.codes[0], u, clusters.counts[0]))
         else:
             by_cluster = jackknife
             variances["CRV3"] = beyond_rounding(float(jackknife.sum()), u)
     elif chosen not in variances:
-        why = "leverages are not computed here" if fit.leverage is None else "a row is fitted exactly"
         # A request that cannot be met is a warning; a default that does not apply is a note.
         (notes if settings.se == "auto" else warnings).append(
-            f"There is no {chosen}, as {why}; the standard error is HC1."
+            Message("inference.no-leverages", asked=chosen)
+            if fit.leverage is None
+            else Message("inference.row-fitted-exactly", asked=chosen)
         )
         chosen = "HC1"
     grouped = chosen in ("CRV1", "CRV3")
@@ -218,7 +220,7 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
     return found if refusal is None else found.without_error(refusal)
 
 
-def _degrees(fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[str]]:
+def _degrees(fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[Message]]:
     """Return the degrees of freedom of an error and, if they are Welch's over the clusters, a note that says so.
 
     Args:
@@ -249,17 +251,17 @@ def _without_clusters(fit: Linear, *, leverages: bool) -> dict[str, float]:
 
 def _choice(
     by_arm: ClustersByArm | None, clusters: Clusters, settings: Settings, default: Kind
-) -> tuple[Kind, list[str], list[str]]:
-    asked, notes, warnings = settings.se, list[str](), list[str]()
+) -> tuple[Kind, list[Message], list[Message]]:
+    asked, notes, warnings = settings.se, list[Message](), list[Message]()
     if not clusters.codes:
         if asked in ("CRV1", "CRV3"):
             same: Kind = "HC1" if asked == "CRV1" else "HC3"
-            notes.append(f"{asked} was asked for and no cluster is mapped: with each row a cluster it is {same}.")
+            notes.append(Message("inference.no-cluster-mapped", asked=asked, error=same))
             return same, notes, warnings
         return (default if asked == "auto" else asked), notes, warnings
     if len(clusters.codes) > 1 and asked in ("auto", "CRV3"):
         if asked == "CRV3":
-            notes.append("CRV3 is defined for one clustering dimension; the standard error is CRV1.")
+            notes.append(Message("inference.crv3-for-one-dimension"))
         return "CRV1", notes, [*_few(clusters), *_few_treated(by_arm)]
     if asked == "CRV1":
         return asked, notes, [*_few(clusters), *_few_treated(by_arm)]
@@ -269,24 +271,23 @@ def _choice(
     return ("CRV3" if doubts or clusters.fewest < FEW_CLUSTERS else "CRV1"), notes, doubts
 
 
-def _few(clusters: Clusters) -> list[str]:
+def _few(clusters: Clusters) -> list[Message]:
     """Return a warning of few clusters, for a variance without a correction for them."""
     if clusters.fewest >= FEW_CLUSTERS:
         return []
-    return [
-        f"There are {clusters.fewest} clusters; below {FEW_CLUSTERS} a cluster-robust interval tends to be too narrow."
-    ]
+    return [Message("inference.few-clusters", clusters=clusters.fewest, enough=FEW_CLUSTERS)]
 
 
-def _unclustered(clusters: Clusters, settings: Settings) -> list[str]:
+def _unclustered(clusters: Clusters, settings: Settings) -> list[Message]:
     """Return a warning if the requested standard error treats rows of a cluster as independent."""
     if not clusters.codes or settings.se in ("auto", "CRV1", "CRV3"):
         return []
-    rows = "rows of a mapped cluster" if clusters.mapped else "the rows of a unit"
-    return [f"options.se = {settings.se} treats {rows} as independent; leave it out for clustered errors."]
+    if clusters.mapped:
+        return [Message("inference.rows-of-cluster-as-independent", asked=settings.se)]
+    return [Message("inference.rows-of-unit-as-independent", asked=settings.se)]
 
 
-def _few_treated(by_arm: ClustersByArm | None) -> list[str]:
+def _few_treated(by_arm: ClustersByArm | None) -> list[Message]:
     doubt = None if by_arm is None else by_arm.doubt()
     return [] if doubt is None else [doubt]
 
@@ -298,14 +299,11 @@ def _jackknife(fit: Linear, clusters: Clusters) -> Vector | str:
     return values if isinstance(values, str) else np.asarray((count - 1) / count * np.square(values - fit.value))
 
 
-def _no_error(variance: float, *, clustered: bool) -> str:
+def _no_error(variance: float, *, clustered: bool) -> Message:
     """Return the reason why a variance that is not positive gives no standard error."""
     if variance == 0 and clustered:
-        return (
-            "The contributions of each cluster's rows sum to 0 but for rounding, as where every cluster has a "
-            "coefficient of its own: there is no cluster-robust standard error."
-        )
-    return "The estimated variance is not positive, so that there is no standard error."
+        return Message("inference.cluster-sums-zero")
+    return Message("inference.variance-not-positive")
 
 
 def _one_cluster(name: str) -> Uncertainty:
@@ -313,7 +311,7 @@ def _one_cluster(name: str) -> Uncertainty:
         standard_error=None,
         method=name,
         degrees=None,
-        warnings=("All rows are in one cluster, so that there is no cluster-robust standard error.",),
+        warnings=(Message("inference.one-cluster"),),
     )
 
 

@@ -38,6 +38,7 @@ from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import solve_each
 from cqox.estimators.numerics.row_blocks import Partial
 from cqox.estimators.plan import Plan
+from cqox.estimators.sample import ARMS
 
 __all__ = ["ESTIMATORS"]
 
@@ -89,7 +90,7 @@ def _split(
 ) -> tuple[float, Vector]:
     """Return one split's average effect and its contributions, in units of y; other results are added to `found`."""
     blocks, counts = plan.blocks(frame, split)
-    check_folds(counts, frame, ("untreated", "treated"))
+    check_folds(counts, frame, ARMS)
     folds, k, y = frame.sample.take(plan.folds(split)), frame.at["x"].stop, frame.column("y")
     scores = effect_scores(plan, frame, propensity, split)
     found.clipped = max(found.clipped, scores.clipped)
@@ -155,7 +156,7 @@ def _single(plan: Plan) -> Estimate:
 
 def _single_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
     blocks, counts = plan.blocks(frame, split)
-    check_folds(counts, frame, ("untreated", "treated"))
+    check_folds(counts, frame, ARMS)
     k, t, y, weights = frame.at["x"].stop, frame.column("t"), frame.column("y"), frame.weights
     by_fold = blocks.sum(axis=1)
     used = [*range(k), t]

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import solve
 from cqox.estimators.numerics.row_blocks import Partial
-from cqox.estimators.sample import Sample, listed
+from cqox.estimators.sample import ARMS, Sample, listed
 
 __all__ = ["ArmFits", "arm_contributions", "contrast_of_arms", "fit_arms", "mean_columns"]
 
@@ -33,8 +34,8 @@ class ArmFits:
     control: Vector
     treated: Vector
     sample: Sample
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
+    warnings: tuple[Message, ...] = ()
     frame: Frame
     coefficients: Matrix
     inverses: tuple[Matrix, Matrix]
@@ -52,17 +53,12 @@ def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
     fits = [solve(products[arm, :k, :k], products[arm, :k, [y]].T) for arm in (0, 1)]
     warnings = []
     for arm, fit in enumerate(fits):
-        name = ("untreated", "treated")[arm]
-        if rows[arm] <= len(fit.kept):
-            raise UnusableData(
-                f"The {name} arm has {rows[arm]} complete rows for {len(fit.kept)} coefficients; map fewer covariates."
-            )
+        used = len(fit.kept)
+        if rows[arm] <= used:
+            raise UnusableData(Message("nuisance.arm-too-small", arm=ARMS[arm], rows=rows[arm], coefficients=used))
         lost = [frame.labels[column] for column in np.setdiff1d(np.arange(k), fit.kept)]
         if lost:
-            warnings.append(
-                f"In the {name} arm some columns are collinear or constant, so that predictions for it extrapolate: "
-                f"{listed(lost)}."
-            )
+            warnings.append(Message("nuisance.arm-extrapolates", arm=ARMS[arm], columns=listed(lost)))
     coefficients = np.column_stack([fit.coefficients[:, 0] for fit in fits])
     predictions = np.empty((2, frame.n))
 

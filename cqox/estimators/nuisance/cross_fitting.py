@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Json
@@ -19,17 +20,20 @@ from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import solve_each
 from cqox.estimators.numerics.scratch_memory import scratch
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample
+from cqox.estimators.sample import ARMS, Sample
 
-__all__ = ["INFLUENCE", "arm_coefficients", "check_folds", "over_splits", "own_fold", "partialled_out"]
+__all__ = ["INFLUENCE", "REMAINING", "arm_coefficients", "check_folds", "over_splits", "own_fold", "partialled_out"]
 
 INFLUENCE = "influence function"
+
+REMAINING = Message("nuisance.remaining")
+"""The rows without a fold, for a sentence."""
 
 
 def arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64]:
     """Return (folds, 2, m) coefficients that predict the standardised outcome of each arm without each fold."""
     blocks, counts = plan.blocks(frame, split)
-    check_folds(counts, frame, ("untreated", "treated"))
+    check_folds(counts, frame, ARMS)
     k, y = frame.at["x"].stop, frame.column("y")
     rest = blocks.sum(axis=0) - blocks
     combine = np.zeros((len(rest), 2, len(frame.matrix)))
@@ -47,7 +51,7 @@ def partialled_out(
         (folds, columns, m) coefficients of the residuals in the variables, and (folds, m, m) cross-products of these.
     """
     blocks, counts = plan.blocks(frame, split)
-    check_folds(counts.sum(axis=1)[:, None], frame, ("remaining",))
+    check_folds(counts.sum(axis=1)[:, None], frame, (REMAINING,))
     k, wanted = frame.at["x"].stop, list(columns)
     whole = blocks.sum(axis=1)
     rest = whole.sum(axis=0) - whole
@@ -57,13 +61,13 @@ def partialled_out(
     return combine, whole
 
 
-def check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[str, ...]) -> None:
+def check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[Message, ...]) -> None:
     """Refuse folds without which too few rows are left to fit.
 
     Args:
         counts: (folds, arms) rows of each.
         frame: the columns to fit by.
-        arms: their names.
+        arms: their names for a sentence; `REMAINING` where the arms are fitted together.
 
     Raises:
         UnusableData: there are any.
@@ -73,8 +77,14 @@ def check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[str, ...]
         for arm, left in zip(arms, row, strict=True):
             if left <= k:
                 raise UnusableData(
-                    f"Without fold {fold + 1} of {len(counts)} there are {int(left)} {arm} rows for {k} coefficients; "
-                    "use fewer covariates, or more folds."
+                    Message(
+                        "nuisance.too-few-rows-without-fold",
+                        fold=fold + 1,
+                        folds=len(counts),
+                        rows=int(left),
+                        arm=arm,
+                        coefficients=k,
+                    )
                 )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 from cqox.estimators.nuisance.cross_fitting import arm_coefficients, own_fold
 from cqox.estimators.nuisance.propensity import Propensity
@@ -67,9 +68,9 @@ def out_of_fold_propensity(plan: Plan, propensity: Propensity, split: int) -> Ve
     return propensity.used if propensity.logit is None else plan.out_of_fold(propensity.logit, split)
 
 
-def clipping(clipped: int, rows: int) -> tuple[list[str], list[str]]:
+def clipping(clipped: int, rows: int) -> tuple[list[Message], list[Message]]:
     """Return the notes and warnings on clipped rows: a note, or a warning if they are many."""
     if not clipped:
         return [], []
-    moved = f"{clipped} propensity scores outside [{CLIP}, {1 - CLIP}] were clipped to its ends."
+    moved = Message("nuisance.clipped", rows=clipped, low=CLIP, high=1 - CLIP)
     return ([], [moved]) if clipped > _MUCH_CLIPPED * rows else ([moved], [])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.logit import Logit
 from cqox.estimators.sample import Sample
@@ -12,6 +13,7 @@ from cqox.estimators.sample import Sample
 __all__ = ["Propensity", "fitted_propensity", "given_probabilities", "score_correction"]
 
 _EXTREME = 1e-6
+_TREATMENT = Message("nuisance.treatment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,8 @@ class Propensity:
     sample: Sample
     coefficients: Mapping[str, float]
     dropped: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
+    warnings: tuple[Message, ...] = ()
     logit: Logit | None = None
     kept: dict[str, Matrix] = field(default_factory=dict)
 
@@ -55,14 +57,13 @@ class Propensity:
         return self.sample.take(self.e)
 
 
-def fitted_propensity(logit: Logit, *, of: str = "treatment") -> Propensity:
+def fitted_propensity(logit: Logit, *, of: str = _TREATMENT) -> Propensity:
     """Return the propensity scores of a fitted logit; `of` names the modelled variable."""
     frame, e = logit.frame, logit.probabilities
     extreme = int(((e < _EXTREME) | (e > 1 - _EXTREME)).sum())
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
     if extreme:
-        rows = "1 row has" if extreme == 1 else f"{extreme} rows have"
-        warnings = (f"{rows} a probability of {of} within {_EXTREME:g} of 0 or 1: the overlap condition fails there.",)
+        warnings = (Message("nuisance.extreme-probabilities", rows=extreme, event=of, distance=_EXTREME),)
     return Propensity(
         e=frame.sample.scatter(e, np.nan),
         known=False,
@@ -75,12 +76,12 @@ def fitted_propensity(logit: Logit, *, of: str = "treatment") -> Propensity:
     )
 
 
-def given_probabilities(propensity: Propensity) -> str | None:
+def given_probabilities(propensity: Propensity) -> Message | None:
     """Return a reason if a given probability is not strictly between 0 and 1; None otherwise."""
     used = propensity.used
     outside = int(((used <= 0) | (used >= 1)).sum())
     if outside:
-        return f"{outside} of the given probabilities of treatment are not strictly between 0 and 1."
+        return Message("nuisance.given-outside", rows=outside)
     return None
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 
@@ -161,7 +162,7 @@ class _System:
             scaled = residual / self.diagonal
             power, last = float(residual @ scaled), power
             direction = scaled + (power / last) * direction
-        raise UnusableData("The fixed effects are collinear up to rounding; map fewer of them.")
+        raise UnusableData(Message("numerics.collinear-effects"))
 
 
 def _inverse(matrix: Matrix) -> Matrix:

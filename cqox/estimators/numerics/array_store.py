@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 
 __all__ = ["drop_pages", "empty", "in_files", "spill"]
@@ -54,10 +55,7 @@ def empty(*shape: int) -> NDArray[np.float64]:
             os.posix_fallocate(file.fileno(), 0, size)
             pages = mmap.mmap(file.fileno(), size)
         except OSError as error:
-            raise UnusableData(
-                f"The analysis needs {size / 2**20:.0f} MiB more on the disk of the data directory, which has no space "
-                f"left for it ({error.strerror})."
-            ) from error
+            raise UnusableData(Message("numerics.disk-full", mebibytes=size / 2**20, reason=error.strerror)) from error
     _mapped.add(pages)
     return np.frombuffer(pages, dtype=np.float64).reshape(shape)
 

@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.absorb import Absorption, absorb
 from cqox.estimators.numerics.array_store import empty
@@ -58,7 +59,7 @@ class Frame:
     products: Matrix
     labels: tuple[str, ...]
     dropped: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     absorbed: Absorption | None = None
     grouped: tuple[NDArray[np.float64], Vector] | None = None
 
@@ -130,16 +131,13 @@ def build_frame(
     return _without_dependent(frame, groups)
 
 
-def _alone(absorbed: Absorption) -> tuple[str, ...]:
+def _alone(absorbed: Absorption) -> tuple[Message, ...]:
     """Return a note on singletons: rows that share a level of a fixed effect with no other row."""
     alone = np.zeros(len(absorbed.codes[0]), dtype=np.bool_)
     for codes, levels in zip(absorbed.codes, absorbed.levels, strict=True):
         alone |= np.bincount(codes, minlength=levels)[codes] == 1
     count = int(alone.sum())
-    if not count:
-        return ()
-    rows = "1 row is the only one of its level" if count == 1 else f"{count} rows are each the only one of a level"
-    return (f"{rows} of a fixed effect: such singletons do not identify the effect and still count in n.",)
+    return (Message("numerics.singletons", rows=count),) if count else ()
 
 
 def _cached_rows(width: int, block: int) -> int:
@@ -258,8 +256,8 @@ def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence
     dropped = tuple(frame.labels[column] for column in gone)
     constant = tuple(frame.labels[column] for column in gone if frame.scale[column] == 0)
     others = tuple(label for label in dropped if label not in constant)
-    notes = [f"Left out because they never vary: {listed(constant)}."] if constant else []
-    notes += [f"Left out as collinear with other columns: {listed(others)}."] if others else []
+    notes = [Message("numerics.constant-columns", columns=listed(constant))] if constant else []
+    notes += [Message("numerics.collinear-columns", columns=listed(others))] if others else []
     stay = np.setdiff1d(np.arange(len(frame.labels)), gone)
     at = {
         name: slice(int(np.searchsorted(stay, place.start)), int(np.searchsorted(stay, place.stop)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.blocked_matmul import combined, cross
@@ -127,10 +128,7 @@ def fit_logit(frame: Frame, treated: Vector) -> Logit:
         frame.rows, z, treated, frame.weights, start, _GRADIENT, products=products, nearly=nearly
     )
     if float(np.abs(treated - probabilities).max()) < _SEPARATED:
-        raise UnusableData(
-            "The covariates of the treatment model separate treated from untreated rows perfectly, so that no row has "
-            "a counterpart; leave out the covariates that follow from the treatment."
-        )
+        raise UnusableData(Message("numerics.arms-separated"))
     return Logit(frame=frame, coefficients=coefficients, probabilities=probabilities, nearly=nearly)
 
 
@@ -180,10 +178,7 @@ def _fit(
         first = gradient[None]
     solver = QuasiNewton(start[None], _inverse(nearly)[None], products)
     if not solver.run(gradients, inverses, enough * rows.n, first):
-        raise UnusableData(
-            f"The logit of the treatment does not converge in {ITERATIONS} steps: some covariates, or a combination "
-            "of them, separate the arms almost perfectly; leave these out."
-        )
+        raise UnusableData(Message("numerics.logit-diverges", steps=ITERATIONS))
     return solver.coefficients[0], probabilities, solver.information()
 
 
@@ -246,9 +241,7 @@ def cross_fit_logit(fit: Logit, treated: Vector, folds: NDArray[np.integer], pro
     """
     work = _WithoutFolds(fit, treated, folds, products)
     if not work.solver.run(work.gradients, work.inverses, _FOLD_GRADIENT * fit.frame.n):
-        raise UnusableData(
-            "Without one of the folds the logit of the treatment does not converge; use fewer covariates or folds."
-        )
+        raise UnusableData(Message("numerics.logit-diverges-without-fold"))
     return work.probabilities
 
 
