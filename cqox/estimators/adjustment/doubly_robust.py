@@ -6,6 +6,7 @@ be misspecified.
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.estimate import Estimate
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
@@ -79,7 +80,7 @@ def _ipwra(plan: Plan) -> Estimate:
 
 def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' for the weights."
+        return Message("adjustment.needs-covariates-for-weights")
     sample = plan.doubly_robust_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):

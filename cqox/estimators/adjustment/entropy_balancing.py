@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.array_store import empty
@@ -42,14 +43,14 @@ class Tilt:
     residuals: Vector
 
 
-def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[str, str]) -> Tilt:
+def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[Message, Message]) -> Tilt:
     """Return the weights of an arm under which the means of the variables `x` equal the target's.
 
     Args:
         frame: the variables, with the outcome `y`.
         arm: (n,) 1 for the rows to be weighted, else 0.
         target: (k,) the target means of the variables after the first.
-        whose: the arm and the population, for a sentence.
+        whose: the arm and the target population, for a sentence.
 
     Raises:
         UnusableData: no weights meet the means.
@@ -71,7 +72,7 @@ def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[str, str]) -> T
     return Tilt(weights=weights, mean=mean, slopes=slopes, residuals=residuals)
 
 
-def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[str, str]) -> tuple[Vector, Matrix]:
+def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[Message, Message]) -> tuple[Vector, Matrix]:
     """Return (n,) balancing weights that sum to 1, and the (m, m) moments of the frame under them."""
     size = len(target)
     # The objective is never below log of the smallest base weight if the target can be met.
@@ -134,7 +135,7 @@ def _moments(frame: Frame, weights: Vector) -> Matrix:
     return moments
 
 
-def _check(frame: Frame, imbalance: Vector, whose: tuple[str, str]) -> None:
+def _check(frame: Frame, imbalance: Vector, whose: tuple[Message, Message]) -> None:
     off = np.abs(imbalance)
     if off.max(initial=0.0) <= _MET:
         return
@@ -142,6 +143,5 @@ def _check(frame: Frame, imbalance: Vector, whose: tuple[str, str]) -> None:
     worst = [frame.labels[1 + place] for place in np.argsort(-off, kind="stable") if off[place] > max(_MET, _FAR)]
     named = worst or [frame.labels[1 + int(np.argmax(off))]]
     raise UnusableData(
-        f"No weights of the {arm} rows give them the covariate means of {population}: these lie outside the convex "
-        f"hull of the {arm} rows, most of all in {listed(named, 3)}. Leave such covariates out, or compare fewer rows."
+        Message("adjustment.means-outside-hull", arm=arm, population=population, covariates=listed(named, 3))
     )

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Vector
 from cqox.estimators.numerics.quantiles import critical_value
+from cqox.estimators.sample import ARMS
 
 __all__ = ["Bounds", "trimming_bounds", "worst_case_bounds"]
 
@@ -62,7 +64,8 @@ def worst_case_bounds(
     outside = int(np.sum((y[seen] < low) | (y[seen] > high)))
     if outside:
         raise UnusableData(
-            f"{outside} outcomes lie outside options.outcome_range, {low:g} to {high:g}.", field="options.outcome_range"
+            Message("adjustment.outcomes-outside-range", outcomes=outside, low=low, high=high),
+            field="options.outcome_range",
         )
     w = np.ones(len(y)) if weights is None else weights
     ends = []
@@ -108,13 +111,14 @@ def trimming_bounds(y: Vector, treated: Vector, weights: Vector | None, alpha: f
         error = math.sqrt(float(np.sum(total**2))) / len(y)
         ends.append((sign * (side * trimmed - mean), error))
     (lower, lower_se), (upper, upper_se) = sorted(ends)
-    return _bounds(lower, upper, lower_se, upper_se, alpha, "effect on those observed in either arm", 1.0 - kept)
+    estimand = Message("adjustment.effect-on-always-observed")
+    return _bounds(lower, upper, lower_se, upper_se, alpha, estimand, 1.0 - kept)
 
 
 def _check_arms(seen: np.ndarray, treated: Vector) -> None:
-    for level, name in ((0.0, "untreated"), (1.0, "treated")):
+    for level, arm in enumerate(ARMS):
         if not seen[treated == level].any():
-            raise UnusableData(f"No {name} row has an outcome.")
+            raise UnusableData(Message("adjustment.arm-without-outcomes", arm=arm))
 
 
 def _mean(values: Vector, w: Vector) -> tuple[float, Vector]:

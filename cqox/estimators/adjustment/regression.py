@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -41,7 +42,7 @@ def _difference_sample(plan: Plan) -> Sample:
 def _difference_in_means(plan: Plan) -> Estimate:
     sample = _difference_sample(plan)
     frame = plan.frame("ty", sample)
-    regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
+    regressors = focus(frame, "t", _treatment(plan))
     treated = plan.treated(sample)
     fit = regress(frame, regressors, _last(len(regressors)), arm_codes=treated)
     fit = replace(fit, satterthwaite=partial(_satterthwaite, fit, treated > 0, plan.weights(sample)))
@@ -86,7 +87,7 @@ def _ols_adjustment(plan: Plan) -> Estimate:
     sample = plan.adjustment_sample()
     effects = plan.data.fixed_effects
     frame = plan.frame("xty", sample, effects)
-    regressors = focus(frame, "t", f"The treatment '{plan.label('treatment')}'")
+    regressors = focus(frame, "t", _treatment(plan))
     clusters = plan.clusters(sample)
     arms = plan.treated(sample) if plan.data.treatment_kind == "binary" else None
     fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, arm_codes=arms)
@@ -177,6 +178,11 @@ def g_computation(plan: Plan, *, target: str) -> Estimate:
     )  # fmt: skip
 
 
+def _treatment(plan: Plan) -> Message:
+    """Return the name of the treatment at the start of a sentence."""
+    return Message("inference.the-treatment-named", treatment=plan.label("treatment"))
+
+
 def _last(length: int) -> Vector:
     contrast = np.zeros(length)
     contrast[-1] = 1.0
@@ -185,7 +191,7 @@ def _last(length: int) -> Vector:
 
 def _adjusting(plan: Plan) -> str | None:
     if not (plan.has("covariates") or plan.has("fixed_effects")):
-        return "It needs 'covariates' or 'fixed_effects' to adjust for."
+        return Message("adjustment.needs-covariates-or-effects")
     sample = plan.adjustment_sample()
     return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -76,12 +77,7 @@ def _propensity_strata(plan: Plan) -> Estimate:
     treated, control = _arm_weights(strata, t, weights)
     warnings = propensity.warnings
     if strata.merged:
-        left = "1 stratum is" if strata.count == 1 else f"{strata.count} strata are"
-        warnings = (
-            *warnings,
-            f"Strata with fewer than {_FEWEST} rows of an arm were merged with their neighbours and {left} left; "
-            "residual confounding within them biases the estimate.",
-        )
+        warnings = (*warnings, Message("adjustment.strata-merged", fewest=_FEWEST, strata=strata.count))
     return make_estimate(
         EstimateId("propensity_strata", _FAMILY, "ATE"), plan, sample, value, contributions,
         replace(uncertainty, alternates=alternates),
@@ -196,7 +192,7 @@ def _source(propensity: Propensity) -> str:
 
 def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' for the strata."
+        return Message("adjustment.needs-covariates-for-strata")
     sample = plan.propensity_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -33,7 +34,7 @@ from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.numerics.gram import grouped_gram, solve
 from cqox.estimators.numerics.logit import fit_logit
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample, listed
+from cqox.estimators.sample import ARMS, Sample, listed
 
 __all__ = ["ESTIMATORS"]
 
@@ -94,7 +95,7 @@ class _Arm:
     line: Vector
     moved: Vector
     fitted: Vector
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 def _transported(plan: Plan, *, use: Use) -> Estimate:
@@ -158,10 +159,7 @@ def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: 
         products, _ = grouped_gram(frame.rows, frame.matrix, weights, own.astype(np.int64), 2)
         fit = solve(products[1, :k, :k], products[1, :k, [y]].T)
         if int(own.sum()) <= len(fit.kept):
-            raise UnusableData(
-                f"The {'treated' if arm else 'untreated'} rows of the source are too few for {len(fit.kept)} "
-                "coefficients; map fewer covariates."
-            )
+            raise UnusableData(Message("adjustment.source-arm-too-small", arm=ARMS[arm], coefficients=len(fit.kept)))
         line, inverse, reach = fit.coefficients[:, 0], fit.inverse, goal
         lost = [frame.labels[column] for column in np.setdiff1d(np.arange(k), fit.kept)]
     residual = frame.matrix[y] - line @ frame.matrix[:k]
@@ -174,11 +172,8 @@ def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: 
         moved = share * (residual - value)
         reach = reach - frame.matrix[:k] @ share
     fitted = np.where(own, weights * residual, 0.0) * ((inverse @ reach) @ frame.matrix[:k])
-    doubt = (
-        f"In the {'treated' if arm else 'untreated'} rows of the source some columns are collinear or constant, so "
-        f"that predictions extrapolate: {listed(lost)}."
-    )
-    return _Arm(value=value, line=line, moved=moved, fitted=fitted, warnings=(doubt,) if lost else ())
+    doubts = (Message("adjustment.source-arm-extrapolates", arm=ARMS[arm], columns=listed(lost)),) if lost else ()
+    return _Arm(value=value, line=line, moved=moved, fitted=fitted, warnings=doubts)
 
 
 def _inverse_odds(found: _Populations) -> Vector:
@@ -202,7 +197,7 @@ def _target_columns(found: _Populations) -> Matrix:
 
 def _described(
     plan: Plan, found: _Populations, inverse_odds: Vector, use: Use
-) -> tuple[float, dict[str, Json], list[str]]:
+) -> tuple[float, dict[str, Json], list[Message]]:
     """Return the effective number of source rows, the balance of the populations, and warnings."""
     inside, weights = found.source, found.weights
     weighting = weights[inside] * inverse_odds
@@ -217,33 +212,25 @@ def _described(
         "standardised_differences": {label: list(pair) for label, pair in differences.items()},
         "propensity": "given" if found.treatment.known else "logit",
     }
-    warnings = []
+    warnings: list[Message] = []
     unseen = [label for label in found.within.dropped if label not in found.everybody.dropped]
     if unseen:
-        warnings.append(
-            f"In the source {listed(unseen, 3)} does not vary on its own, and in the target it does: the effect on "
-            "units that the source does not contain is not identified."
-        )
+        warnings.append(Message("adjustment.constant-in-source", covariates=listed(unseen, 3)))
     if use != "outcomes":
         warnings += [*found.belonging.warnings, *found.treatment.warnings]
     arms = np.bincount(found.within.sample.take(_mapped(plan.data.treatment)).astype(np.intp), minlength=2)
     details["source_rows_by_arm"] = {"untreated": int(arms[0]), "treated": int(arms[1])}
     coefficients = found.within.at["x"].stop
     if not plan.has("cluster") and arms.min() < _ROWS_PER_COEFFICIENT * coefficients:
+        smaller = ARMS[int(arms[1] <= arms[0])]
         warnings.append(
-            f"The {'treated' if arms[1] <= arms[0] else 'untreated'} arm of the source has {arms.min()} rows for "
-            f"{coefficients} coefficients: the interval is asymptotic and may be too narrow here."
+            Message("adjustment.few-rows-in-source", arm=smaller, rows=arms.min(), coefficients=coefficients)
         )
     if effective < _FEW * rows:
-        warnings.append(
-            f"Weighted to the target, the {rows} source rows count as {effective:.1f} effective rows: overlap is poor."
-        )
+        warnings.append(Message("adjustment.poor-overlap-of-source", rows=rows, effective=effective))
     apart = [label for label, (_, after) in differences.items() if after is not None and abs(after) > _FAR_APART]
     if apart and use != "outcomes":
-        warnings.append(
-            f"After weighting, source and target still differ in {listed(apart, 3)} by more than {_FAR_APART} standard "
-            "deviations: the model of membership in the source is misspecified."
-        )
+        warnings.append(Message("adjustment.populations-differ", covariates=listed(apart, 3), deviations=_FAR_APART))
     return effective, details, warnings
 
 
@@ -323,7 +310,9 @@ def _fitted(plan: Plan) -> _Populations:
         weights=np.ones(both.n) if weights is None else weights,
         everybody=everybody,
         within=within,
-        belonging=fitted_propensity(fit_logit(everybody, inside.astype(np.float64)), of="the source"),
+        belonging=fitted_propensity(
+            fit_logit(everybody, inside.astype(np.float64)), of=Message("adjustment.the-source")
+        ),
         treatment=treatment,
     )
 
@@ -335,13 +324,13 @@ def _rule(plan: Plan) -> str | None:
     both, source = _rows(plan)
     name = plan.label("sample")
     if both.n - source.n < 2:
-        return f"The target population has {both.n - source.n} complete rows in '{name}'; at least 2 are needed."
+        return Message("adjustment.target-too-small", rows=both.n - source.n, column=name)
     t, y = source.take(_mapped(plan.data.treatment)), source.take(plan.data.y)
-    for arm, rows in (("untreated", int(np.sum(t == 0))), ("treated", int(np.sum(t > 0)))):
+    for arm, rows in zip(ARMS, (int(np.sum(t == 0)), int(np.sum(t > 0))), strict=True):
         if rows < 2:
-            return f"The source population has {rows} {arm} rows with an outcome; at least 2 are needed."
+            return Message("adjustment.few-rows-of-arm-in-source", rows=rows, arm=arm)
     if float(np.ptp(y)) == 0:
-        return f"The outcome '{plan.label('y')}' never varies in the {source.n} complete rows of the source."
+        return Message("adjustment.constant-outcome-in-source", outcome=plan.label("y"), rows=source.n)
     return None
 
 

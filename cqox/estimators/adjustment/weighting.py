@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.adjustment.entropy_balancing import Tilt, tilt
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -28,7 +29,7 @@ from cqox.estimators.nuisance.arm_regressions import mean_columns
 from cqox.estimators.nuisance.propensity import given_probabilities, score_correction
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample
+from cqox.estimators.sample import ARMS, Sample
 
 __all__ = ["ESTIMATORS", "balanced_weights", "balancing_weights", "entropy_balancing", "hajek"]
 
@@ -38,6 +39,13 @@ _BLOCK = 65_536
 
 type Target = Literal["ATE", "ATT", "ATC", "ATO"]
 type Population = Literal["ATE", "ATT", "ATC"]
+
+_POPULATIONS: dict[Population, Message] = {
+    "ATE": Message("adjustment.all-rows"),
+    "ATT": Message("adjustment.the-treated"),
+    "ATC": Message("adjustment.the-untreated"),
+}
+"""The target populations for a sentence."""
 
 
 def hajek(plan: Plan, *, target: Target) -> Estimate:
@@ -171,15 +179,15 @@ def _tilts(plan: Plan, frame: Frame, t: Vector, target: Population) -> tuple[Til
 
     def both() -> tuple[Tilt, Tilt]:
         means = mean_columns(frame, _population(target, t))[1:]
-        whose = {"ATE": "all rows", "ATT": "the treated", "ATC": "the untreated"}[target]
-        return tilt(frame, 1.0 - t, means, ("untreated", whose)), tilt(frame, t, means, ("treated", whose))
+        untreated, treated = ((arm, _POPULATIONS[target]) for arm in ARMS)
+        return tilt(frame, 1.0 - t, means, untreated), tilt(frame, t, means, treated)
 
     return plan.share(("entropy balancing", id(frame), target), both)
 
 
 def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' for the weights."
+        return Message("adjustment.needs-covariates-for-weights")
     sample = plan.propensity_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):
@@ -191,7 +199,7 @@ def _rule(plan: Plan) -> str | None:
 
 def _balancing_rule(plan: Plan, *, target: Population) -> str | None:
     if not plan.has("propensity_covariates"):
-        return "It needs 'covariates' or 'propensity_covariates' to balance; it does not use a 'pscore'."
+        return Message("adjustment.needs-covariates-to-balance")
     sample = _balanced_sample(plan)
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None:

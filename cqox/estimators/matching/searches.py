@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.matching.abadie_imbens import Arms
 from cqox.estimators.numerics.array_store import spill
 from cqox.estimators.numerics.neighbors import Arm, Line, Space, other_arm
@@ -61,7 +62,7 @@ def space(plan: Plan, sample: Sample) -> Space:
     return plan.share(("space", id(sample)), make)
 
 
-def too_many(search: Space, sample: Sample, dimensions: int, target: Target, *, named: bool) -> str | None:
+def too_many(search: Space, sample: Sample, dimensions: int, target: Target, *, named: bool) -> Message | None:
     """Return a reason if a search would be slow: a k-d tree prunes in few dimensions only.
 
     Args:
@@ -80,8 +81,10 @@ def too_many(search: Space, sample: Sample, dimensions: int, target: Target, *, 
         most = _COMPARISONS_NAMED
     if comparisons <= most:
         return None
-    cure = "" if named or comparisons > _COMPARISONS_NAMED else "name it in options.estimators to wait for it, "
-    return (
-        f"To find the nearest of {sample.n} rows in {dimensions} dimensions takes about {comparisons:.0e} comparisons, "
-        f"more than {most:.0e}; {cure}map fewer covariates, or match on the propensity score (psm_{target.lower()})."
+    alternative = f"psm_{target.lower()}"
+    cure = Message("matching.reduce-search", alternative=alternative)
+    if not named and comparisons <= _COMPARISONS_NAMED:
+        cure = Message("matching.wait-or-reduce-search", alternative=alternative)
+    return Message(
+        "matching.slow-search", rows=sample.n, dimensions=dimensions, comparisons=comparisons, most=most, cure=cure
     )

@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Settings, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -41,7 +42,7 @@ from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import grouped_gram, solve
 from cqox.estimators.numerics.neighbors import other_arm
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample
+from cqox.estimators.sample import ARMS, Sample
 
 __all__ = ["ESTIMATORS", "mahalanobis_matching", "matching_weights", "score_matching"]
 
@@ -61,9 +62,7 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
     search = scores(plan, sample)
     match = matched(search, arms, QUERIES[target], settings.matches, settings.caliper)
     if match.n < 2:
-        raise UnusableData(
-            f"No row has a match within the caliper of {settings.caliper:g} of its score; widen options.caliper."
-        )
+        raise UnusableData(Message("matching.no-match-within-caliper", caliper=settings.caliper))
     effects = _effects(arms, match, None)
     value = _mean(match, effects)
     known = matching_variance(match, effects, value, outcome_variances(search, arms, match, _KNOWN))
@@ -118,8 +117,7 @@ def _lines(frame: Frame, arms: Arms, match: Matched, treated: Vector) -> Pair:
         used = int(np.count_nonzero(match.used[arm]))
         if used <= len(fit.kept):
             raise UnusableData(
-                f"Only {used} {'treated' if arm else 'untreated'} rows are matches, too few to correct for "
-                f"{len(fit.kept)} coefficients; map fewer covariates, or raise options.matches."
+                Message("matching.too-few-matches", rows=used, arm=ARMS[arm], coefficients=len(fit.kept))
             )
         lines.append((fit.coefficients[:, 0] * (frame.scale[y] / arms.scale)) @ frame.matrix[:k])
     return lines[0], lines[1]
@@ -148,14 +146,14 @@ def _mean(match: Matched, effects: Pair) -> float:
 
 def _uncertainty(settings: Settings, known: float, fitted: float | None, scale: float) -> Uncertainty:
     """Return the standard error for a known distance, or for an estimated score if there is one."""
-    notes = []
+    notes: list[Message] = []
     if settings.se != "auto":
-        notes.append(f"{settings.se} has no meaning for matching; the standard error is Abadie and Imbens's.")
+        notes.append(Message("matching.error-without-meaning", asked=settings.se))
     variances = {"AI2006": known} if fitted is None else {"AI2006": known, "AI2016": fitted}
     chosen = "AI2006" if fitted is None else "AI2016"
     if fitted is not None and fitted <= 0 < known:
         chosen = "AI2006"
-        notes.append("The adjustment for the estimated score exceeds the variance; the standard error leaves it out.")
+        notes.append(Message("matching.no-adjustment-for-score"))
     variance = variances[chosen]
     return Uncertainty(
         standard_error=math.sqrt(variance) * scale if variance > 0 else None,
@@ -174,10 +172,7 @@ def _answer(
     lost = asked - int(match.n)
     doubts = [*warnings]
     if lost:
-        doubts.append(
-            f"{lost} of {asked} rows have no match within the caliper of {plan.settings.caliper:g} and are left "
-            "out: the estimate is for the other rows."
-        )
+        doubts.append(Message("matching.rows-without-match", unmatched=lost, rows=asked, caliper=plan.settings.caliper))
     counts = np.concatenate([found.counts for found in match.sets.values()])
     weights = [match.kept[arm] + match.usage[arm] for arm in BOTH]
     ess = [effective_rows(each, len(each)) for each in weights]
@@ -224,41 +219,29 @@ def matching_weights(plan: Plan, name: str, target: Target) -> tuple[Sample, Vec
     return sample, treated, control
 
 
-def _independent_rows(plan: Plan, sample: Sample) -> str | None:
+def _independent_rows(plan: Plan, sample: Sample) -> Message | None:
     """Return a reason if the Abadie-Imbens errors would not be valid."""
     if plan.has("weights"):
-        return (
-            "Matching treats every row as one unit and does not support sampling weights. Weighting "
-            f"(ipw_ate, ipw_att, entropy_balancing_att) uses '{plan.label('weights')}'; unmapped, matching runs."
-        )
+        return Message("matching.no-sampling-weights", weights=plan.label("weights"))
     if plan.clusters(sample).codes:
         which = plan.label("cluster") if plan.data.clusters else plan.label("unit_id")
-        return (
-            "The standard errors of matching treat rows as independent, and those within one "
-            f"'{which}' may not be; weighting and doubly robust estimators allow for clusters."
-        )
+        return Message("matching.no-clusters", cluster=which)
     return None
 
 
-def _enough(plan: Plan, sample: Sample, target: Target) -> str | None:
+def _enough(plan: Plan, sample: Sample, target: Target) -> Message | None:
     if sample.n > _MOST_ROWS:
-        return (
-            f"Matching holds all rows and their neighbours in memory at once, and is limited to {_MOST_ROWS:,} rows; "
-            "weighting and doubly robust estimators read the rows in blocks."
-        )
+        return Message("matching.too-many-rows", most=_MOST_ROWS)
     for arm in BOTH:
         rows = plan.arm_rows(sample)[arm]
         if other_arm(arm) in QUERIES[target] and rows < plan.settings.matches:
-            return (
-                f"Each row needs {plan.settings.matches} matches (options.matches), and the "
-                f"{'treated' if arm else 'untreated'} arm has {rows} complete rows."
-            )
+            return Message("matching.arm-too-small", matches=plan.settings.matches, arm=ARMS[arm], rows=rows)
     return None
 
 
 def _score_rule(plan: Plan, *, target: Target) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to match on."
+        return Message("matching.needs-covariates")
     sample = plan.propensity_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample) or _independent_rows(plan, sample)
     reason = reason or _enough(plan, sample, target)
@@ -277,7 +260,7 @@ def _space_rule(plan: Plan, *, target: Target) -> str | None:
         return reason
     dimensions = plan.frame("xty", sample).at["x"].stop - 1
     if not dimensions:
-        return f"None of the covariates ({plan.label('covariates')}) varies, so that there is no distance to match on."
+        return Message("matching.constant-covariates", covariates=plan.label("covariates"))
     named = f"nn_mahalanobis_{target.lower()}" in plan.settings.named
     return too_many(space(plan, sample), sample, dimensions, target, named=named)
 
