@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate
@@ -17,11 +18,11 @@ from cqox.estimators.inference.make_estimate import (
     varying_outcome,
 )
 from cqox.estimators.learners.scikit_learn import boosted, canonical_order, lacks, out_of_fold
-from cqox.estimators.nuisance.cross_fitting import over_splits
+from cqox.estimators.nuisance.cross_fitting import REMAINING, TREATMENT_DETERMINED, over_splits
 from cqox.estimators.nuisance.orthogonal_scores import CLIP, clipping
 from cqox.estimators.nuisance.propensity import given_probabilities
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample
+from cqox.estimators.sample import ARMS, Sample
 
 __all__ = [
     "boosted_interactive",
@@ -47,13 +48,13 @@ def boosted_partially_linear(plan: Plan) -> Estimate:
 def _plr_split(plan: Plan, sample: Sample, split: int) -> tuple[float, Vector]:
     order, x, t, y, weights, folds = _rows(plan, sample, plan.data.covariates, split)
     binary = plan.data.treatment_kind == "binary"
-    _check_folds(folds, [(np.ones(len(y), dtype=bool), "remaining")] if not binary else _arms(t))
+    _check_folds(folds, [(np.ones(len(y), dtype=bool), REMAINING)] if not binary else _arms(t))
     left = t - out_of_fold(lambda: boosted(probability=binary), x, t, folds, None, weights)
     rest = y - out_of_fold(lambda: boosted(probability=False), x, y, folds, None, weights)
     w = np.ones(len(y)) if weights is None else weights
     square = float((w * left) @ left)
     if square <= 1e-14 * float(w @ (t - np.average(t, weights=w)) ** 2):
-        raise UnusableData("The covariates determine the treatment, so that its effect is not identified.")
+        raise UnusableData(TREATMENT_DETERMINED)
     value = float((w * left) @ rest) / square
     return value, _in_place(order, w * left * (rest - value * left) / square)
 
@@ -114,16 +115,18 @@ def _in_place(order: NDArray[np.intp], values: Vector) -> Vector:
     return found
 
 
-def _arms(t: Vector) -> list[tuple[NDArray[np.bool_], str]]:
-    return [(t == 0, "untreated"), (t == 1, "treated")]
+def _arms(t: Vector) -> list[tuple[NDArray[np.bool_], Message]]:
+    return [(t == level, arm) for level, arm in enumerate(ARMS)]
 
 
-def _check_folds(folds: NDArray[np.integer], arms: list[tuple[NDArray[np.bool_], str]]) -> None:
+def _check_folds(folds: NDArray[np.integer], arms: list[tuple[NDArray[np.bool_], Message]]) -> None:
     for fold in np.unique(folds):
         for rows, name in arms:
             left = int(np.count_nonzero(rows & (folds != fold)))
             if left < _FEWEST:
-                raise UnusableData(f"Without fold {fold + 1} there are {left} {name} rows; trees need {_FEWEST}.")
+                raise UnusableData(
+                    Message("learners.too-few-rows-for-trees", fold=fold + 1, rows=left, arm=name, fewest=_FEWEST)
+                )
 
 
 def boosted_partially_linear_rule(plan: Plan) -> str | None:

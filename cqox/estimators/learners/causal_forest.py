@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -129,7 +130,7 @@ def _rule(plan: Plan) -> str | None:
     sample = plan.doubly_robust_sample()
     reason = lacks("forest") or no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and min(plan.arm_rows(sample)) < _FEWEST:
-        reason = f"A forest needs {_FEWEST} rows of each arm; one has {min(plan.arm_rows(sample))}."
+        reason = Message("learners.arm-too-small-for-forest", fewest=_FEWEST, rows=min(plan.arm_rows(sample)))
     if reason is None and plan.has("pscore"):
         reason = given_probabilities(plan.propensity(sample))
     return reason

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -29,7 +30,13 @@ from cqox.estimators.learners.boosted_trees import (
     boosted_partially_linear,
     boosted_partially_linear_rule,
 )
-from cqox.estimators.nuisance.cross_fitting import arm_coefficients, over_splits, own_fold, partialled_out
+from cqox.estimators.nuisance.cross_fitting import (
+    TREATMENT_DETERMINED,
+    arm_coefficients,
+    over_splits,
+    own_fold,
+    partialled_out,
+)
 from cqox.estimators.nuisance.orthogonal_scores import CLIP, clipping, effect_scores, out_of_fold_propensity
 from cqox.estimators.nuisance.propensity import Propensity, given_probabilities
 from cqox.estimators.numerics.frame import Frame
@@ -66,7 +73,7 @@ def _plr_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
 
     cross, square = (float(part) for part in frame.rows.total(work))
     if square <= 1e-14 * frame.n:
-        raise UnusableData("The covariates determine the treatment, so that its effect is not identified.")
+        raise UnusableData(TREATMENT_DETERMINED)
     slope, scale = cross / square, float(frame.scale[y] / frame.scale[t])
     contributions = residuals[0] * (residuals[1] - slope * residuals[0]) * (scale / square)
     return slope * scale, contributions if weights is None else contributions * weights
@@ -104,9 +111,7 @@ def _pliv_split(
     inner: Matrix = np.einsum("fri,fij,fsj->rs", combine, whole, combine, optimize=True)
     parts = from_products(inner, np.eye(len(columns)), 0)
     if parts.strength <= 1e-20 * parts.tt:
-        raise UnusableData(
-            f"The instrument '{plan.label('instrument')}' has no first stage at all, given the covariates."
-        )
+        raise UnusableData(Message("learners.no-first-stage", instrument=plan.label("instrument")))
     scale = float(frame.scale[y] / frame.scale[t])
     rows = row_pass(Variables(rows=frame.rows, matrix=residuals, weights=frame.weights), parts, clusters)
     moved, weak = specification.strength(parts, rows, frame.n, 0, clusters)
@@ -192,14 +197,14 @@ def _plr_rule(plan: Plan) -> str | None:
 def _pliv_rule(plan: Plan) -> str | None:
     sample = _instrumented_sample(plan)
     if plan.data.instruments.shape[1] >= sample.n:
-        return f"There are {plan.data.instruments.shape[1]} instruments for {sample.n} complete rows."
+        return Message("learners.too-many-instruments", instruments=plan.data.instruments.shape[1], rows=sample.n)
     binary = plan.data.treatment_kind == "binary"
     return no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))
 
 
 def _irm_rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to model the treatment."
+        return Message("learners.needs-covariates-of-treatment")
     sample = plan.doubly_robust_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):

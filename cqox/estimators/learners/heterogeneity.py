@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 
@@ -111,15 +112,13 @@ def judge(
     order, places = _order(predictions, folds, first, clusters)
     rows = len(order)
     if rows < _FEWEST:
-        single = "" if clusters is None else " and no fold has a single cluster"
-        raise UnusableData(
-            f"{rows} rows are left to evaluate predicted effects, once the folds before theirs suffice to fit "
-            f"the models{single}; at least {_FEWEST} are needed."
-        )
+        if clusters is None:
+            raise UnusableData(Message("learners.few-evaluated-rows", rows=rows, fewest=_FEWEST))
+        raise UnusableData(Message("learners.few-evaluated-rows-in-clusters", rows=rows, fewest=_FEWEST))
     ranked = _ranked(scores, predictions, weights, clusters, order, places)
     spread = float(ranked.share @ ranked.prediction**2)
     if spread <= _SAME**2:
-        raise UnusableData("The predicted effect is the same for all rows.")
+        raise UnusableData(Message("learners.constant-prediction"))
     counts, predicted, groups, covariance = _groups(ranked, scores, predictions)
     slope = float(ranked.share @ (ranked.prediction * ranked.score)) / spread
     shares, gains, variances = _curve(ranked, slope)

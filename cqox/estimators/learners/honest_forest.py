@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.learners.scikit_learn import effect_tree
@@ -55,10 +56,7 @@ def grow(
     narrow = np.ascontiguousarray(x, dtype=np.float32)
     available = np.unique(keys[learns])
     if len(available) < _FEWEST:
-        raise UnusableData(
-            f"A forest draws from at least {_FEWEST} rows, or clusters where rows share one; these are "
-            f"{len(available)}."
-        )
+        raise UnusableData(Message("learners.too-few-units-for-forest", fewest=_FEWEST, units=len(available)))
     above, below = np.zeros(len(x)), np.zeros(len(x))
     importance = np.zeros(x.shape[1])
     for tree in range(TREES):

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -30,7 +31,7 @@ from cqox.estimators.learners.effect_models import (
 from cqox.estimators.learners.effect_tables import coefficient_table, judgement_table, spread_table
 from cqox.estimators.learners.heterogeneity import Judged, judge
 from cqox.estimators.nuisance.arm_regressions import arm_contributions
-from cqox.estimators.nuisance.cross_fitting import check_folds, over_splits
+from cqox.estimators.nuisance.cross_fitting import TREATMENT_DETERMINED, check_folds, over_splits
 from cqox.estimators.nuisance.orthogonal_scores import clipping, effect_scores, out_of_fold_propensity
 from cqox.estimators.nuisance.propensity import Propensity, given_probabilities
 from cqox.estimators.numerics.array_store import spill
@@ -147,7 +148,7 @@ def _single(plan: Plan) -> Estimate:
     sample = plan.outcome_sample()
     frame = plan.frame("xty", sample)
     value, contributions, uncertainty, diagnostics = over_splits(plan, sample, partial(_single_split, plan, frame))
-    note = "A linear model of covariates and treatment gives one effect for all; t_learner lets it vary."
+    note = Message("learners.one-effect-for-all")
     return make_estimate(
         EstimateId("s_learner", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         diagnostics=diagnostics, notes=(*frame.notes, note), warnings=pooled_periods(plan),
@@ -176,19 +177,16 @@ def _single_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
 
     (square,) = frame.rows.total(work)
     if square <= 1e-14 * frame.n:
-        raise UnusableData("The covariates determine the treatment, so that its effect is not identified.")
+        raise UnusableData(TREATMENT_DETERMINED)
     return value * scale, contributions * (scale / float(square))
 
 
 def _rule(plan: Plan) -> str | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return "It needs 'covariates', 'propensity_covariates' or a known 'pscore' to model the treatment."
+        return Message("learners.needs-covariates-of-treatment")
     sample = plan.doubly_robust_sample()
     if sample.n > _MOST_ROWS:
-        return (
-            f"Effect heterogeneity is evaluated by ranking all rows in memory at once, which is done for up to "
-            f"{_MOST_ROWS:,}."
-        )
+        return Message("learners.too-many-rows-to-rank", most=_MOST_ROWS)
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):
         reason = given_probabilities(plan.propensity(sample))

@@ -11,6 +11,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 
 __all__ = ["EffectTree", "Model", "boosted", "canonical_order", "effect_tree", "lacks", "out_of_fold"]
@@ -42,10 +43,10 @@ class EffectTree(Protocol):
         ...
 
 
-def lacks(extra: str) -> str | None:
+def lacks(extra: str) -> Message | None:
     """Return a reason if scikit-learn, which an extra installs, is missing."""
     if find_spec("sklearn") is None:
-        return f"It needs scikit-learn, which is not installed here: install cqox[{extra}]."
+        return Message("learners.needs-scikit-learn", extra=extra)
     return None
 
 

@@ -22,12 +22,24 @@ from cqox.estimators.numerics.scratch_memory import scratch
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import ARMS, Sample
 
-__all__ = ["INFLUENCE", "REMAINING", "arm_coefficients", "check_folds", "over_splits", "own_fold", "partialled_out"]
+__all__ = [
+    "INFLUENCE",
+    "REMAINING",
+    "TREATMENT_DETERMINED",
+    "arm_coefficients",
+    "check_folds",
+    "over_splits",
+    "own_fold",
+    "partialled_out",
+]
 
 INFLUENCE = "influence function"
 
 REMAINING = Message("nuisance.remaining")
 """The rows without a fold, for a sentence."""
+
+TREATMENT_DETERMINED = Message("nuisance.treatment-determined")
+"""The reason where no residual variance of the treatment is left."""
 
 
 def arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from statistics import median
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Data, Matrix, Vector
 from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
@@ -123,10 +124,7 @@ def omitted_variables(plan: Plan, name: str) -> OmittedVariables:
     """
     rows = sample_frame(plan, name).sample.n
     if rows > _MOST_ROWS:
-        raise UnusableData(
-            f"The bounds hold a dozen numbers for each of the {rows:,} rows in memory, with a limit of {_MOST_ROWS:,} "
-            "rows; the robustness values of the regression read the rows in blocks."
-        )
+        raise UnusableData(Message("sensitivity.too-many-rows-for-bounds", rows=rows, most=_MOST_ROWS))
     sample = sample_frame(plan, name).sample
     uncertainty_of = partial(
         influence_se, clusters=plan.clusters(sample), settings=plan.settings, name=INFLUENCE,

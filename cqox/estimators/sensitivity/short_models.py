@@ -11,9 +11,10 @@ from functools import partial
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Vector
-from cqox.estimators.nuisance.cross_fitting import arm_coefficients, own_fold, partialled_out
+from cqox.estimators.nuisance.cross_fitting import TREATMENT_DETERMINED, arm_coefficients, own_fold, partialled_out
 from cqox.estimators.nuisance.orthogonal_scores import CLIP, out_of_fold_propensity
 from cqox.estimators.numerics.array_store import spill
 from cqox.estimators.numerics.frame import Frame
@@ -68,7 +69,7 @@ def _partially_linear(plan: Plan, split: int) -> Short:
     square = left[0] * left[0]
     moved = float(np.average(square, weights=frame.weights))
     if moved <= 1e-14 * frame.scale[t] ** 2:
-        raise UnusableData("The covariates determine the treatment, so that its effect is not identified.")
+        raise UnusableData(TREATMENT_DETERMINED)
     estimate = float(np.average(left[0] * left[1], weights=frame.weights)) / moved
     residual = left[1] - estimate * left[0]
     riesz = 1 / moved
@@ -97,7 +98,7 @@ def _interactive(plan: Plan, split: int, *, target: str) -> Short:
     frame = sample_frame(plan, "dml_irm")
     d = plan.treated(frame.sample)
     residual, difference, p = (
-        _arms(plan, split) if split else plan.share("arms of the first split", lambda: _arms(plan, 0))
+        _arms(plan, split) if split else plan.share(("short model", "arms"), lambda: _arms(plan, 0))
     )
     # In place where possible: for many rows, every array here is as large as a column.
     representer = np.where(d > 0, 1 / p, -1 / (1 - p))
@@ -126,7 +127,7 @@ def _short(frame: Frame, estimate: float, own: Vector, residual: Vector, riesz: 
     of_bias = residual * residual
     outcome = float(np.average(of_bias, weights=frame.weights))
     if not outcome > 0:
-        raise UnusableData("The outcome is fitted exactly, so that no variance is left for a confounder.")
+        raise UnusableData(Message("sensitivity.outcome-fitted-exactly"))
     of_bias -= outcome
     of_bias *= riesz
     of_riesz *= outcome

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.frame import Frame
@@ -215,23 +216,23 @@ def regression_sensitivity(
         UnusableData: there is no such regression.
     """
     if not plan.has("treatment"):
-        raise UnusableData("It needs the role 'treatment', which the mapping does not name.")
+        raise UnusableData(Message("estimators.missing-role", role="treatment"))
     sample = plan.adjustment_sample()
     if sample.n < 4:
-        raise UnusableData(f"Only {sample.n} rows are complete in the columns that it uses.")
+        raise UnusableData(Message("sensitivity.too-few-complete-rows", rows=sample.n))
     frame = plan.frame("xty", sample, plan.data.fixed_effects)
     x, t, y = _regressors(frame), frame.column("t"), frame.column("y")
     inner = _beside(frame, x, [t, y])
     absorbed = frame.absorbed.degrees if frame.absorbed is not None else 0
     degrees = frame.n - len(x) - 1 - absorbed
     if degrees < 2 or inner[0, 0] <= 1e-10 * max(frame.products[t, t], 1e-4 * frame.n) or inner[1, 1] <= 0:
-        raise UnusableData("The covariates determine the treatment, or there are too few rows.")
+        raise UnusableData(Message("sensitivity.no-residual-treatment"))
     scale = float(frame.scale[y] / frame.scale[t])
     slope = float(inner[0, 1] / inner[0, 0])
     residual = float(inner[1, 1] - slope * inner[0, 1])
     estimate, error = slope * scale, math.sqrt(max(residual, 0.0) / degrees / float(inner[0, 0])) * scale
     if not error > 0:
-        raise UnusableData("The regression fits every row exactly, so that no variance is left for a confounder.")
+        raise UnusableData(Message("sensitivity.rows-fitted-exactly"))
     statistic = estimate / error
     benchmarks, beyond = _benchmarks(frame, estimate, error, degrees, multiples, most)
     return RegressionSensitivity(
