@@ -78,7 +78,7 @@ def _ipwra(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return Message("adjustment.needs-covariates-for-weights")
     sample = plan.doubly_robust_sample()

@@ -138,7 +138,7 @@ def _arm_leverages(arms: ArmFits, treated: Vector) -> Vector:
     return np.where(treated > 0, other, control)
 
 
-def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes, count: int) -> Vector | str:
+def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes, count: int) -> Vector | Message:
     """Return (count,) the contrast at the full-sample mean without each cluster."""
     frame = arms.frame
     k, y = frame.at["x"].stop, frame.column("y")
@@ -189,14 +189,14 @@ def _last(length: int) -> Vector:
     return contrast
 
 
-def _adjusting(plan: Plan) -> str | None:
+def _adjusting(plan: Plan) -> Message | None:
     if not (plan.has("covariates") or plan.has("fixed_effects")):
         return Message("adjustment.needs-covariates-or-effects")
     sample = plan.adjustment_sample()
     return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
 
 
-def _by_arms(plan: Plan) -> str | None:
+def _by_arms(plan: Plan) -> Message | None:
     return two_arms(plan, plan.outcome_sample()) or no_absorbing(plan)
 
 

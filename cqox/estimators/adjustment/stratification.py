@@ -190,7 +190,7 @@ def _source(propensity: Propensity) -> str:
     return "given" if propensity.known else "logit"
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return Message("adjustment.needs-covariates-for-strata")
     sample = plan.propensity_sample()

@@ -317,7 +317,7 @@ def _fitted(plan: Plan) -> _Populations:
     )
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     reason = no_absorbing(plan)
     if reason is not None:
         return reason

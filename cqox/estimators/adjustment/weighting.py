@@ -185,7 +185,7 @@ def _tilts(plan: Plan, frame: Frame, t: Vector, target: Population) -> tuple[Til
     return plan.share(("entropy balancing", id(frame), target), both)
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return Message("adjustment.needs-covariates-for-weights")
     sample = plan.propensity_sample()
@@ -197,7 +197,7 @@ def _rule(plan: Plan) -> str | None:
     return reason
 
 
-def _balancing_rule(plan: Plan, *, target: Population) -> str | None:
+def _balancing_rule(plan: Plan, *, target: Population) -> Message | None:
     if not plan.has("propensity_covariates"):
         return Message("adjustment.needs-covariates-to-balance")
     sample = _balanced_sample(plan)

@@ -21,7 +21,7 @@ JACKKNIFE_CELLS = 20_000_000
 ACROSS_CLUSTERS = Message("inference.effects-across-clusters")
 
 
-def focus(frame: Frame, name: str, label: str) -> NDArray[np.intp]:
+def focus(frame: Frame, name: str, label: Message) -> NDArray[np.intp]:
     """Return the positions of the regressors `x` and, after them, one column of interest.
 
     Raises:
@@ -34,7 +34,7 @@ def focus(frame: Frame, name: str, label: str) -> NDArray[np.intp]:
     return regressors
 
 
-def check_identified(frame: Frame, regressors: NDArray[np.intp], label: str) -> None:
+def check_identified(frame: Frame, regressors: NDArray[np.intp], label: Message) -> None:
     """Refuse a regression with a collinear last column, or with more columns than rows.
 
     Raises:
@@ -146,7 +146,7 @@ def leverages(frame: Frame, regressors: NDArray[np.intp], inverse: Matrix) -> Ve
 
 def _without_each(
     frame: Frame, regressors: NDArray[np.intp], target: int, direction: Vector, codes: Codes, count: int
-) -> Vector | str:
+) -> Vector | Message:
     absorbed = frame.absorbed
     if absorbed is not None and absorbed.degrees_not_nested([codes]) > 1:
         return ACROSS_CLUSTERS

@@ -132,7 +132,7 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def varying_outcome(plan: Plan, sample: Sample) -> str | None:
+def varying_outcome(plan: Plan, sample: Sample) -> Message | None:
     """Return a reason if the outcome of the sample is constant, or the sample is too small; None otherwise."""
     if sample.n < 4:
         return Message("inference.few-complete-rows", rows=sample.n)
@@ -142,7 +142,7 @@ def varying_outcome(plan: Plan, sample: Sample) -> str | None:
     return None
 
 
-def two_arms(plan: Plan, sample: Sample) -> str | None:
+def two_arms(plan: Plan, sample: Sample) -> Message | None:
     """Return a reason if the sample does not hold two rows of each arm with a varying outcome; None otherwise."""
     reason = varying_outcome(plan, sample)
     if reason is not None:
@@ -163,7 +163,7 @@ def pooled_periods(plan: Plan) -> tuple[Message, ...]:
     return ()
 
 
-def only_panel_effects(plan: Plan, sample: Sample) -> str | None:
+def only_panel_effects(plan: Plan, sample: Sample) -> Message | None:
     """Return a reason if fixed effects are mapped that differences within units by period do not remove."""
     for effect in plan.data.fixed_effects:
         codes, _ = compress(sample.take(effect))
@@ -173,7 +173,7 @@ def only_panel_effects(plan: Plan, sample: Sample) -> str | None:
     return None
 
 
-def no_absorbing(plan: Plan) -> str | None:
+def no_absorbing(plan: Plan) -> Message | None:
     """Return a reason if fixed effects are mapped, for an estimator that cannot absorb them."""
     if plan.has("fixed_effects"):
         return Message("inference.effects-not-absorbed", effects=plan.label("fixed_effects"))

@@ -93,8 +93,8 @@ class Uncertainty:
     method: str
     degrees: float | None
     alternates: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
+    warnings: tuple[Message, ...] = ()
     by_arm: ClustersByArm | None = None
 
     @property
@@ -102,7 +102,7 @@ class Uncertainty:
         """True if the standard error is clustered."""
         return self.method.startswith("CRV")
 
-    def without_error(self, why: str) -> "Uncertainty":
+    def without_error(self, why: Message) -> "Uncertainty":
         """Return the uncertainty without the standard error and its notes; the error stays among the alternates."""
         return replace(self, standard_error=None, degrees=None, warnings=(why,))
 

@@ -129,14 +129,14 @@ def _check_folds(folds: NDArray[np.integer], arms: list[tuple[NDArray[np.bool_],
                 )
 
 
-def boosted_partially_linear_rule(plan: Plan) -> str | None:
+def boosted_partially_linear_rule(plan: Plan) -> Message | None:
     """Return the reason why the partially linear model does not apply; None if it applies."""
     sample = plan.outcome_sample()
     binary = plan.data.treatment_kind == "binary"
     return lacks("boost") or no_absorbing(plan) or (two_arms if binary else varying_outcome)(plan, sample)
 
 
-def boosted_interactive_rule(plan: Plan) -> str | None:
+def boosted_interactive_rule(plan: Plan) -> Message | None:
     """Return the reason why the interactive model does not apply; None if it applies."""
     sample = plan.doubly_robust_sample()
     reason = lacks("boost") or no_absorbing(plan) or two_arms(plan, sample)

@@ -126,7 +126,7 @@ def _probabilities(
     return e, int(np.count_nonzero(e != known))
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     sample = plan.doubly_robust_sample()
     reason = lacks("forest") or no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and min(plan.arm_rows(sample)) < _FEWEST:

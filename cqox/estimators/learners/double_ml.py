@@ -188,13 +188,13 @@ def _one_arm(
     return value * scale, contributions if frame.weights is None else contributions * frame.weights
 
 
-def _plr_rule(plan: Plan) -> str | None:
+def _plr_rule(plan: Plan) -> Message | None:
     sample = plan.outcome_sample()
     binary = plan.data.treatment_kind == "binary"
     return no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))
 
 
-def _pliv_rule(plan: Plan) -> str | None:
+def _pliv_rule(plan: Plan) -> Message | None:
     sample = _instrumented_sample(plan)
     if plan.data.instruments.shape[1] >= sample.n:
         return Message("learners.too-many-instruments", instruments=plan.data.instruments.shape[1], rows=sample.n)
@@ -202,7 +202,7 @@ def _pliv_rule(plan: Plan) -> str | None:
     return no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))
 
 
-def _irm_rule(plan: Plan) -> str | None:
+def _irm_rule(plan: Plan) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return Message("learners.needs-covariates-of-treatment")
     sample = plan.doubly_robust_sample()

@@ -181,7 +181,7 @@ def _single_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
     return value * scale, contributions * (scale / float(square))
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return Message("learners.needs-covariates-of-treatment")
     sample = plan.doubly_robust_sample()
@@ -193,7 +193,7 @@ def _rule(plan: Plan) -> str | None:
     return reason
 
 
-def _single_rule(plan: Plan) -> str | None:
+def _single_rule(plan: Plan) -> Message | None:
     return no_absorbing(plan) or two_arms(plan, plan.outcome_sample())
 
 
@@ -204,7 +204,7 @@ def _entry(
     paper: str,
     doi: str,
     checked: str,
-    rule: Callable[[Plan], str | None],
+    rule: Callable[[Plan], Message | None],
     compute: Callable[[Plan], Estimate],
 ) -> Estimator:
     return Estimator(

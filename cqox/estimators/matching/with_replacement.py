@@ -166,7 +166,7 @@ def _uncertainty(settings: Settings, known: float, fitted: float | None, scale: 
 
 def _answer(
     plan: Plan, sample: Sample, name: str, target: Target, arms: Arms, match: Matched, value: float,
-    uncertainty: Uncertainty, *, diagnostics: dict[str, Json], notes: Sequence[str], warnings: Sequence[str],
+    uncertainty: Uncertainty, *, diagnostics: dict[str, Json], notes: Sequence[Message], warnings: Sequence[Message],
 ) -> Estimate:  # fmt: skip
     asked = sum(len(arms.y[arm]) for arm in match.sets)
     lost = asked - int(match.n)
@@ -239,7 +239,7 @@ def _enough(plan: Plan, sample: Sample, target: Target) -> Message | None:
     return None
 
 
-def _score_rule(plan: Plan, *, target: Target) -> str | None:
+def _score_rule(plan: Plan, *, target: Target) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return Message("matching.needs-covariates")
     sample = plan.propensity_sample()
@@ -252,7 +252,7 @@ def _score_rule(plan: Plan, *, target: Target) -> str | None:
     return reason
 
 
-def _space_rule(plan: Plan, *, target: Target) -> str | None:
+def _space_rule(plan: Plan, *, target: Target) -> Message | None:
     sample = plan.outcome_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample) or _independent_rows(plan, sample)
     reason = reason or _enough(plan, sample, target)

@@ -57,7 +57,7 @@ class Propensity:
         return self.sample.take(self.e)
 
 
-def fitted_propensity(logit: Logit, *, of: str = _TREATMENT) -> Propensity:
+def fitted_propensity(logit: Logit, *, of: Message = _TREATMENT) -> Propensity:
     """Return the propensity scores of a fitted logit; `of` names the modelled variable."""
     frame, e = logit.frame, logit.probabilities
     extreme = int(((e < _EXTREME) | (e > 1 - _EXTREME)).sum())
