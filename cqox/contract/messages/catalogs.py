@@ -9,7 +9,8 @@ specifications a field takes
 - `{rows:plural is/are}`: only the word;
 - `{names:list}`: the items joined by commas; `{names:list or}`: the last one joined by a word; `{names:list quoted}`:
   each in quotation marks;
-- `{parts:join ; }`: the items with what follows the first space between them.
+- `{parts:join ; }`: the items with what follows the first space between them;
+- `{reason:clause}`: a sentence without its full stop, to go on after it or to stand in parentheses.
 """
 
 import string
@@ -90,6 +91,8 @@ class _Formatter(string.Formatter):
                 return f"{value:,} {_noun(value, rest)}"
             case "plural":
                 return _noun(value, rest)
+            case "clause":
+                return str(value).rstrip(".:。： ")
             case "join":
                 return rest.join(str(item) for item in _items(value))
             case "list":

@@ -21,6 +21,7 @@ from cqox.contract.messages.catalogs import fill
         ("{x:list and}", ["a"], "a"),
         ("{x:list quoted}", [], ""),
         ("{x:join ; }", ["a", 1], "a; 1"),
+        ("not run ({x:clause})", "No number: singular.", "not run (No number: singular)"),
         ("{x:.3g}", 1234.5, "1.23e+03"),
         ("{x!r}", "a", "'a'"),
     ],
