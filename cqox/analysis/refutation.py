@@ -1,35 +1,32 @@
 """Gate on the refutations of the primary estimate; present only if the request asked for refutations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cqox.contract import Gate
-from cqox.diagnostics.tables import NO_PRIMARY, Table, number_in, skip, table_in, text_or
+from cqox.contract.messages import Message
+from cqox.diagnostics.tables import NO_PRIMARY, Table, number_in, reason_or, skip, table_in
 from cqox.estimators import Estimate
 
 __all__ = ["refutation_gate"]
 
-_RULE = (
-    "No requested refuter contradicts the primary: treatments permuted among the rows rarely give an effect as large, "
-    "a random outcome gives none on average, and a random covariate or 80% of the rows give estimates "
-    "around it (which takes 39 replications to reject). The number of those that contradict it, or gave no "
-    "number, is at most 0; fails if one differs by more than the primary's standard error, or if its interval "
-    "excludes zero although the effect is less than one standard deviation of the effects of permuted treatments."
-)
-_REFUTERS: Mapping[str, str] = {
-    "placebo_treatment": "with the treatment permuted among the rows, {share:.0%} of the effects are as large as {of}",
-    "dummy_outcome": "with a random outcome the mean effect is {mean:.4g} and not 0",
-    "random_common_cause": "with an added random covariate the mean effect is {mean:.4g} instead of {of}",
-    "data_subset": "on 80% of the rows the mean effect is {mean:.4g} instead of {of}",
+_RULE = Message("gates.refutation-rule")
+_REFUTERS: Mapping[str, Callable[[float, float, float], Message]] = {
+    "placebo_treatment": lambda share, _, estimate: Message("gates.placebo-effects", share=share, estimate=estimate),
+    "dummy_outcome": lambda _, mean, __: Message("gates.effect-on-random-outcome", mean=mean),
+    "random_common_cause": lambda _, mean, estimate: Message(
+        "gates.effect-with-random-covariate", mean=mean, estimate=estimate
+    ),
+    "data_subset": lambda _, mean, estimate: Message("gates.effect-on-subset", mean=mean, estimate=estimate),
 }
-"""Message template of each refuter that contradicts an estimate."""
+"""Sentence on a refuter that contradicts the estimate, from its p-value, its mean effect and the estimate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Doubt:
     """A refuter that contradicts the estimate: the reason, and whether the gate fails."""
 
-    words: str
+    words: Message
     grave: bool
 
 
@@ -46,11 +43,11 @@ def refutation_gate(diagnostics: Table, chosen: Estimate | None, *, replications
     if chosen is None or chosen.estimate is None:
         return skip(_RULE, NO_PRIMARY)
     if replications == 1:
-        return skip(_RULE, "One replication gives no distribution; set options.refute to 100, for example.")
+        return skip(_RULE, Message("gates.one-replication"))
     found = table_in(diagnostics, "refutations")
     tried = [name for name in _REFUTERS if table_in(found, name)]
     if not tried:
-        return skip(_RULE, text_or(found.get("reason"), "No refuter was run."))
+        return skip(_RULE, reason_or(found.get("reason"), Message("gates.no-refuter")))
     doubts = [doubt for name in tried if (doubt := _doubt(name, table_in(found, name), chosen, chosen.estimate))]
     value, threshold = float(len(doubts)), 0.0
     if not doubts:
@@ -66,11 +63,10 @@ def _doubt(name: str, found: Table, chosen: Estimate, estimate: float) -> _Doubt
     if stands is True:
         return None
     if stands is None:
-        why = text_or(found.get("reason"), "The estimator gave no number on the changed data.")
-        return _Doubt(words=f"{name} could not be run ({why.rstrip('.: ')})", grave=False)
+        why = reason_or(found.get("reason"), Message("gates.no-number-on-changed-data"))
+        return _Doubt(words=Message("gates.refuter-not-run", refuter=name, reason=why), grave=False)
     mean, share = number_in(found.get("mean")) or 0.0, number_in(found.get("p_value")) or 0.0
-    words = f"{name}: {_REFUTERS[name].format(share=share, mean=mean, of=f'{estimate:.4g}')}"
-    return _Doubt(words=words, grave=_is_grave(name, found, mean, chosen, estimate))
+    return _Doubt(words=_REFUTERS[name](share, mean, estimate), grave=_is_grave(name, found, mean, chosen, estimate))
 
 
 def _is_grave(name: str, found: Table, mean: float, chosen: Estimate, estimate: float) -> bool:
@@ -86,7 +82,7 @@ def _excludes_zero(chosen: Estimate) -> bool:
     return (lower is not None and lower > 0) or (upper is not None and upper < 0)
 
 
-def _reason(chosen: Estimate, doubts: Sequence[_Doubt]) -> str:
+def _reason(chosen: Estimate, doubts: Sequence[_Doubt]) -> Message:
     """Join the doubts into one sentence, the grave ones first."""
     ordered = sorted(doubts, key=lambda doubt: not doubt.grave)
-    return f"{chosen.name} is contradicted by {'; '.join(doubt.words for doubt in ordered)}."
+    return Message("gates.contradicted", primary=chosen.name, doubts=[doubt.words for doubt in ordered])

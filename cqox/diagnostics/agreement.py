@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.sensitivity import outcome_scale, unconfounded
 from cqox.diagnostics.tables import number_in
 from cqox.estimators import Estimate, Json, Plan, Vector
@@ -49,7 +50,7 @@ def agreement(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
             groups.setdefault((estimate.estimand, kind), []).append(estimate)
     found = [_group(plan, estimand, group) for (estimand, _), group in groups.items() if len(group) > 1]
     if not found:
-        return {"reason": "No two estimates share an estimand and the kind of identifying assumption."}
+        return {"reason": Message("diagnostics.no-two-comparable")}
     return {"groups": found}
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Plan
@@ -21,12 +22,12 @@ def attrition(plan: Plan) -> dict[str, Json]:
     """
     data = plan.data
     if data.treatment_kind != "binary" or not plan.has("y"):
-        raise UnusableData("Bounds under missing outcomes need an outcome and a binary treatment.")
+        raise UnusableData(Message("diagnostics.attrition-needs"))
     sample = plan.sample("treatment")
     y, treated = sample.take(data.y), plan.treated(sample)
     missing = np.isnan(y)
     if not missing.any():
-        raise UnusableData("No row with a treatment has a missing outcome.")
+        raise UnusableData(Message("diagnostics.no-missing-outcome"))
     rows = [int(np.count_nonzero(missing & (treated == level))) for level in (0.0, 1.0)]
     sizes = [int(np.count_nonzero(treated == level)) for level in (0.0, 1.0)]
     share = [lost / size if size else 0.0 for lost, size in zip(rows, sizes, strict=True)]
@@ -40,7 +41,7 @@ def attrition(plan: Plan) -> dict[str, Json]:
         "p_value": number(two_sided((share[1] - share[0]) / error, None)) if error > 0 else None,
         "worst_case": _as_json(worst),
         "trimming": _as_json(trimming_bounds(y, treated, weights, plan.settings.alpha)),
-        "assumes": "Treatment is as good as randomly assigned; no covariates are used.",
+        "assumes": Message("diagnostics.attrition-assumes"),
     }
 
 

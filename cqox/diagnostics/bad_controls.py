@@ -3,10 +3,11 @@
 import numpy as np
 
 from cqox.contract import Gate
+from cqox.contract.messages import Message
 from cqox.datasets import said_after_treatment
 from cqox.diagnostics.json_values import number
 from cqox.diagnostics.sensitivity import unconfounded
-from cqox.diagnostics.tables import NO_PRIMARY, Table, skip, table_in, text_or
+from cqox.diagnostics.tables import NO_PRIMARY, Table, reason_or, skip, table_in
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
 from cqox.estimators.numerics.absorb import compress
@@ -28,7 +29,7 @@ def bad_controls(plan: Plan) -> dict[str, Json]:
         UnusableData: no covariate is mapped.
     """
     if not plan.has("covariates"):
-        raise UnusableData("No covariates are mapped.")
+        raise UnusableData(Message("diagnostics.no-covariates"))
     labels = plan.labels("covariates")
     named = {label: word for label in labels if (word := said_after_treatment(label.partition("=")[0]))}
     found: dict[str, Json] = {"by_name": [{"covariate": label, "word": word} for label, word in named.items()]}
@@ -44,17 +45,17 @@ def bad_controls(plan: Plan) -> dict[str, Json]:
 def _responding(plan: Plan) -> list[Json]:
     data = plan.data
     if data.unit is None or data.time is None or data.treatment is None or not plan.units_repeat:
-        raise UnusableData("The test of a covariate's response to treatment needs units observed over time.")
+        raise UnusableData(Message("diagnostics.bad-controls-need-panel"))
     # Same rows and frame as two-way fixed effects, so that both are computed once.
     sample = plan.sample("y", "treatment", "unit_id", "time", "covariates", "fixed_effects")
     unit, units = compress(sample.take(data.unit))
     if sample.n < 4 or units == sample.n:
-        raise UnusableData("No unit has complete rows in two or more periods.")
+        raise UnusableData(Message("diagnostics.no-unit-in-two-periods"))
     frame = plan.frame("xty", sample, (data.unit, data.time, *data.fixed_effects))
     t = frame.matrix[frame.column("t")]
     squares = frame.products[frame.column("t"), frame.column("t")]
     if squares <= 1e-10 * frame.n:
-        raise UnusableData("Treatment is collinear with unit and period effects.")
+        raise UnusableData(Message("diagnostics.treatment-collinear"))
     weights = np.ones(frame.n) if frame.weights is None else frame.weights
     columns = range(1, frame.at["x"].stop)
     critical = critical_value(plan.settings.alpha / max(len(columns), 1), max(units - 1, 1))
@@ -76,19 +77,18 @@ def _responding(plan: Plan) -> list[Json]:
 
 def bad_controls_gate(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Check that the primary estimate does not adjust for a post-treatment covariate."""
-    rule = "No covariate appears, by its name or by its response to treatment, to be a post-treatment variable."
+    rule = Message("gates.bad-controls-rule")
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     found = table_in(diagnostics, "bad_controls")
     suspected = found.get("suspected")
     if not isinstance(suspected, list):
-        return skip(rule, text_or(found.get("reason"), "No covariates are mapped."))
+        return skip(rule, reason_or(found.get("reason"), Message("gates.no-covariates")))
     if chosen.name == "difference_in_means" or not (unconfounded(chosen) or chosen.family.startswith("did")):
-        return skip(rule, f"The primary, {chosen.name}, does not adjust for covariates.")
+        return skip(rule, Message("gates.no-adjustment", primary=chosen.name))
     if not suspected:
         return Gate(status="pass", value=0.0, threshold=0.0, rule=rule)
-    names = ", ".join(f"'{name}'" for name in suspected[:5])
     return Gate(
         status="warn", value=float(len(suspected)), threshold=0.0, rule=rule,
-        reason=f"{names} may be affected by the treatment; remove covariates measured after it.",
+        reason=Message("gates.bad-controls", covariates=suspected[:5]),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.diagnostics.weightings import Weighting
 from cqox.errors import UnusableData
@@ -22,10 +23,7 @@ __all__ = ["balance"]
 
 _BLOCKS_HELD = 16
 _ROUNDING = 9
-_DEFINITION = (
-    "Difference of means over the standard deviation before weighting: of the treated for the ATT, else pooled over "
-    "both arms."
-)
+_DEFINITION = Message("diagnostics.balance-definition")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +49,13 @@ def balance(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
         UnusableData: the treatment is not binary, or no covariates are mapped.
     """
     if plan.data.treatment_kind != "binary":
-        raise UnusableData("Balance compares two arms, and the treatment is not binary.")
+        raise UnusableData(Message("diagnostics.balance-needs-binary"))
     groups = _groups(plan)
     if not groups:
-        raise UnusableData("No covariates are mapped, so balance cannot be computed.")
+        raise UnusableData(Message("diagnostics.balance-needs-covariates"))
     sample = found[0].sample if found else plan.sample("y", "treatment", *groups)
     if min(plan.arm_rows(sample)) < 2:
-        raise UnusableData("An arm has fewer than 2 rows with complete covariates.")
+        raise UnusableData(Message("diagnostics.arm-of-one-row"))
     rows: list[dict[str, Json]] = []
     for role, matrix in groups.items():
         moments = _moments(plan, sample, matrix, found)
@@ -164,9 +162,9 @@ def _row(label: str, moments: _Moments, at: int, found: Sequence[Weighting]) -> 
         row[f"after_{weighting.name}"] = _standardized(after[1] - after[0], scales[weighting.target])
     if any(value is None for value in row.values()):
         row["reason"] = (
-            "It has missing values in these rows."
+            Message("diagnostics.missing-in-these-rows")
             if not np.isfinite(treated - control)
-            else "It is constant in the rows that give the standard deviation, so its difference is not standardised."
+            else Message("diagnostics.constant-in-scale")
         )
     return row
 
@@ -178,7 +176,7 @@ def _standardized(difference: float, scale: float) -> float | None:
 def _largest(rows: Sequence[dict[str, Json]], key: str) -> Json:
     found = [(abs(value), row["name"]) for row in rows if isinstance(value := row[key], float)]
     if not found:
-        return {"value": None, "reason": "No covariate varies."}
+        return {"value": None, "reason": Message("diagnostics.no-covariate-varies")}
     # Exact balance leaves rounding errors only, which must not decide the order of names.
     value, name = max(found, key=lambda pair: round(pair[0], _ROUNDING))
     return {"value": value, "name": name}

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators import Json, Plan
 
 __all__ = ["cluster_counts"]
@@ -12,7 +13,7 @@ def cluster_counts(plan: Plan) -> dict[str, Json]:
     sample = plan.sample("y", "treatment") if plan.has("treatment") else plan.sample("y")
     clusters = plan.clusters(sample)
     if not clusters.codes:
-        return {"reason": "No cluster is mapped and no unit has several rows, so rows are treated as independent."}
+        return {"reason": Message("diagnostics.no-clusters")}
     names = plan.data.names.get("cluster" if clusters.mapped else "unit_id", ())
     dimensions: list[Json] = [
         {

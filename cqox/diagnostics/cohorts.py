@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Plan, Sample, Vector
 from cqox.estimators.panel.repeated_cross_sections import cluster_starts
@@ -103,15 +104,15 @@ def cohorts(plan: Plan) -> Cohorts:
     """
     data, sample = plan.data, timed_sample(plan)
     if data.time is None and data.post is None:
-        raise UnusableData("Neither 'time' nor 'post' is mapped, so the data have no time dimension.")
+        raise UnusableData(Message("diagnostics.no-time-dimension"))
     if sample.n == 0:
-        raise UnusableData("No row is complete in the roles of the panel.")
+        raise UnusableData(Message("diagnostics.no-complete-panel-row"))
     timed = _periods(plan, sample)
     starts = starts_by_row(plan, sample)
     if starts is not None:
         return _by_start(timed, starts)
     if data.treatment_kind != "binary":
-        raise UnusableData("The treatment is not binary, so there are no treatment cohorts.")
+        raise UnusableData(Message("diagnostics.no-cohorts"))
     start = None
     if data.post is not None:
         after = timed.values[timed.periods[sample.take(data.post) > 0]]
@@ -131,7 +132,11 @@ def _periods(plan: Plan, sample: Sample) -> Cohorts:
             scale = "date" if all(_DATE.fullmatch(name) for name in names) else "words"
     else:
         assert data.post is not None
-        periods, values, names = sample.take(data.post).astype(np.int64), np.asarray([0.0, 1.0]), ("before", "after")
+        periods, values, names = (
+            sample.take(data.post).astype(np.int64),
+            np.asarray([0.0, 1.0]),
+            (Message("diagnostics.before"), Message("diagnostics.after")),
+        )
         scale = "words"
     group = np.zeros(sample.n, dtype=np.int64)
     return Cohorts(

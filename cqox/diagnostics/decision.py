@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cqox.contract import Decision, Gate
+from cqox.contract.messages import Message
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.tables import number_in
 from cqox.estimators import Estimate
@@ -28,7 +29,7 @@ class _Gain:
     standard_error: float | None
     lower: float | None
     upper: float | None
-    interval: str
+    interval: Message
 
 
 def decide(
@@ -59,14 +60,12 @@ def decide(
     )  # fmt: skip
 
 
-def _note(computed: int) -> str:
-    if computed < 2:
-        many = "1 estimate was computed" if computed else "No estimate was computed"
-        return f"{many}. The decision uses the primary alone."
-    return (
-        f"{computed} estimates were computed from the same rows: they are not independent, and their number adds no "
-        "evidence. The decision uses the primary alone; the others serve the agreement gate."
-    )
+def _note(computed: int) -> Message:
+    if computed == 0:
+        return Message("verdict.no-estimate-computed")
+    if computed == 1:
+        return Message("verdict.one-estimate-computed")
+    return Message("verdict.estimates-computed", number=computed)
 
 
 def _verdict(
@@ -76,14 +75,13 @@ def _verdict(
     better: str,
     minimum: float,
     alpha: float,
-) -> tuple[Verdict, list[str]]:
+) -> tuple[Verdict, list[Message]]:
     if chosen is None or chosen.estimate is None:
         if chosen is None:
             design = {name: gate for name, gate in gates.items() if name != "computation"}
-            none = f"There is no estimate of an effect to decide on. {primary.rule}"
+            none = Message("verdict.nothing-to-decide-on", rule=primary.rule)
             return "HOLD", [none, *_named(design, "fail"), *_named(design, "warn")]
-        why = f"{chosen.name} was {chosen.status}"
-        return "HOLD", [why if chosen.reason is None else f"{why}: {chosen.reason}"]
+        return "HOLD", [_without_number(chosen)]
     gain = _gain(chosen, chosen.estimate, better, alpha)
     evidence, said = _evidence(gain, minimum, alpha)
     failed, warned = _named(gates, "fail"), _named(gates, "warn")
@@ -93,29 +91,38 @@ def _verdict(
     if evidence == "GO" and warned:
         return "CANARY", reasons
     if evidence == "GO":
-        reasons.append("Every gate that applies passes.")
+        reasons.append(Message("verdict.all-gates-pass"))
     return evidence, reasons
 
 
-def _named(gates: Mapping[str, Gate], status: str) -> list[str]:
-    word = {"fail": "fails", "warn": "warns"}[status]
-    return [
-        f"The gate {name} {word}: {gate.reason or gate.rule}" for name, gate in gates.items() if gate.status == status
-    ]
+def _without_number(chosen: Estimate) -> Message:
+    if chosen.reason is None:
+        return Message("verdict.primary-not-computed", primary=chosen.name, status=chosen.status)
+    return Message(
+        "verdict.primary-not-computed-reason", primary=chosen.name, status=chosen.status, reason=chosen.reason
+    )
+
+
+def _named(gates: Mapping[str, Gate], status: Literal["warn", "fail"]) -> list[Message]:
+    found = [(name, gate.reason or gate.rule) for name, gate in gates.items() if gate.status == status]
+    if status == "fail":
+        return [Message("verdict.gate-fails", gate=name, reason=reason) for name, reason in found]
+    return [Message("verdict.gate-warns", gate=name, reason=reason) for name, reason in found]
 
 
 def _gain(chosen: Estimate, value: float, better: str, alpha: float) -> _Gain:
-    lower, upper, interval, error = chosen.ci_lower, chosen.ci_upper, "interval", chosen.standard_error
+    lower, upper, error = chosen.ci_lower, chosen.ci_upper, chosen.standard_error
+    interval = Message("verdict.interval")
     if chosen.family == "off_policy":
         # The gain of a policy is its value minus the value of the logged policy.
         lift, error = number_in(chosen.diagnostics["lift"]), number_in(chosen.diagnostics["lift_standard_error"])
         value, half = lift or 0.0, None if error is None else critical_value(alpha, None) * error
         lower, upper = (None, None) if half is None else (value - half, value + half)
-        interval = "interval over the logged policy"
+        interval = Message("verdict.interval-over-logged-policy")
     if "anderson_rubin_robust" in chosen.diagnostics:
         found = _anderson_rubin(chosen)
         if found is not None:
-            (lower, upper), interval = found, "Anderson-Rubin set"
+            (lower, upper), interval = found, Message("verdict.anderson-rubin-set")
     if better == "lower":
         value, lower, upper = -value, None if upper is None else -upper, None if lower is None else -lower
     return _Gain(estimate=value, standard_error=error, lower=lower, upper=upper, interval=interval)
@@ -134,18 +141,25 @@ def _anderson_rubin(chosen: Estimate) -> tuple[float | None, float | None] | Non
     return low, high
 
 
-def _evidence(gain: _Gain, minimum: float, alpha: float) -> tuple[Verdict, str]:
-    bounds = ", ".join("unbounded" if end is None else f"{end:.4g}" for end in (gain.lower, gain.upper))
-    seen = f"The gain is {gain.estimate:.4g}, its {100 * (1 - alpha):.6g}% {gain.interval} [{bounds}]"
+def _evidence(gain: _Gain, minimum: float, alpha: float) -> tuple[Verdict, Message]:
+    seen = Message(
+        "verdict.gain",
+        gain=gain.estimate,
+        level=100 * (1 - alpha),
+        interval=gain.interval,
+        lower=_bound(gain.lower),
+        upper=_bound(gain.upper),
+    )
     if gain.lower is None and gain.upper is None:
-        return "HOLD", f"{seen}: no effect is ruled out."
+        return "HOLD", Message("verdict.no-effect-ruled-out", gain=seen)
     if gain.lower is not None and gain.lower > minimum:
-        return "GO", f"{seen}: all of it is above the minimum effect of {minimum:g}."
+        return "GO", Message("verdict.all-above-minimum", gain=seen, minimum=minimum)
     if gain.upper is not None and gain.upper <= minimum:
-        return "HOLD", f"{seen}: none of it is above the minimum effect of {minimum:g}."
+        return "HOLD", Message("verdict.none-above-minimum", gain=seen, minimum=minimum)
     if gain.standard_error is not None and gain.estimate - minimum >= gain.standard_error:
-        return "CANARY", (
-            f"{seen}: the estimate is at least one standard error above the minimum effect of {minimum:g}, but the "
-            f"{gain.interval} does not exclude less."
-        )
-    return "HOLD", f"{seen}: it contains the minimum effect of {minimum:g}."
+        return "CANARY", Message("verdict.estimate-above-minimum", gain=seen, minimum=minimum, interval=gain.interval)
+    return "HOLD", Message("verdict.contains-minimum", gain=seen, minimum=minimum)
+
+
+def _bound(end: float | None) -> Message:
+    return Message("verdict.unbounded") if end is None else Message("verdict.bound", value=end)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from cqox.contract import Gate
+from cqox.contract.messages import Message, joined
 from cqox.diagnostics.primary import TESTS
-from cqox.diagnostics.tables import NO_PRIMARY, Table, skip, table_in, text_or
+from cqox.diagnostics.tables import NO_PRIMARY, Table, skip, table_in
 from cqox.estimators import Estimate, Estimator, Json, Plan, entries
 
 __all__ = ["design_gate", "design_use"]
@@ -61,7 +62,9 @@ def design_use(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
                 sum(not plan.has(role) for role in entry.requires),
             ),
         )
-        table["unused_reason"] = f"{nearest.name} was not computed. {asked[nearest.name].reason}"
+        table["unused_reason"] = Message(
+            "diagnostics.estimator-not-computed", estimator=nearest.name, reason=asked[nearest.name].reason
+        )
     return table
 
 
@@ -88,18 +91,15 @@ def _made_for(role: str, entry: Estimator) -> bool:
 
 def design_gate(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Check that the mapped design was used."""
-    rule = "Every role that describes a design is used by a computed estimate."
+    rule = Message("gates.design-rule")
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     found = table_in(diagnostics, "design")
     mapped, unused = found.get("roles"), found.get("unused")
     if not isinstance(mapped, list) or not isinstance(unused, list) or not mapped:
-        return skip(rule, "No design role beyond treatment and covariates is mapped.")
+        return skip(rule, Message("gates.no-design-role"))
     if not unused:
         return Gate(status="pass", value=0.0, threshold=0.0, rule=rule)
-    quoted = [f"'{role}'" for role in unused]
-    names = " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
-    return Gate(
-        status="fail", value=float(len(unused)), threshold=0.0, rule=rule,
-        reason=f"No estimate uses the design of {names}. {text_or(found.get('unused_reason'), '')}".rstrip(),
-    )  # fmt: skip
+    none, why = Message("gates.design-unused", roles=unused), found.get("unused_reason")
+    reason = joined([none, why]) if isinstance(why, str) else none
+    return Gate(status="fail", value=float(len(unused)), threshold=0.0, rule=rule, reason=reason)

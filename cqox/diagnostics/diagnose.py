@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.agreement import agreement
 from cqox.diagnostics.attrition import attrition
 from cqox.diagnostics.bad_controls import bad_controls
@@ -86,13 +87,16 @@ def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
     except UnusableData as error:
         return {"reason": error.detail}
     except Exception as error:  # noqa: BLE001 - supervised root: a failed diagnostic keeps the estimates
-        return {"failed": True, "reason": f"{type(error).__name__}: {error}"}
+        return {
+            "failed": True,
+            "reason": Message("diagnostics.exception", exception=type(error).__name__, text=str(error)),
+        }
     finally:
         drop_pages()
 
 
 def _no_weights() -> dict[str, Json]:
-    return {"reason": "No computed estimate weights the rows."}
+    return {"reason": Message("diagnostics.no-weighting")}
 
 
 def _with_weights(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
@@ -119,7 +123,7 @@ def _instruments(estimates: Sequence[Estimate]) -> dict[str, Json]:
         for estimate in estimates
         if "effective_f" in estimate.diagnostics and estimate.estimate is not None
     }
-    return found or {"reason": "No computed estimate uses an instrument."}
+    return found or {"reason": Message("diagnostics.no-instrument")}
 
 
 def _negative_weights(estimates: Sequence[Estimate]) -> dict[str, Json]:
@@ -130,4 +134,4 @@ def _negative_weights(estimates: Sequence[Estimate]) -> dict[str, Json]:
                 "share_of_treated_rows": estimate.diagnostics["negative_weight_share"],
                 "sum": estimate.diagnostics["negative_weight_sum"],
             }
-    return {"reason": "No two-way fixed effects estimate of a binary treatment was computed."}
+    return {"reason": Message("diagnostics.no-twfe")}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.binned_means import binned_means
 from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
@@ -37,7 +38,7 @@ def discontinuity(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         UnusableData: no score and cutoff are mapped.
     """
     if not (plan.has("running") and plan.has("cutoff")):
-        raise UnusableData("No score ('running') with a 'cutoff' is mapped.")
+        raise UnusableData(Message("diagnostics.no-cutoff"))
     found: dict[str, Json] = {"manipulation": _manipulation(plan, estimates)}
     names = {estimate.name for estimate in estimates if estimate.estimate is not None}
     if "rd_local_linear" in names:
@@ -45,7 +46,7 @@ def discontinuity(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     elif "rd_fuzzy" in names:
         of, sign = fuzzy_study(plan), 1.0
     else:
-        return {**found, "reason": "No regression discontinuity was estimated."}
+        return {**found, "reason": Message("diagnostics.no-discontinuity")}
     return {
         "of": "rd_local_linear" if "rd_local_linear" in names else "rd_fuzzy",
         **found,
@@ -91,7 +92,7 @@ def _heap(plan: Plan) -> Json:
     score = score_of(plan, sample, strict=crossing.strict)
     found = heap_at_cutoff(score, below=crossing.sign < 0)
     if found is None or plan.data.running is None:
-        return {"reason": "The score has no mass points."}
+        return {"reason": Message("diagnostics.no-mass-points")}
     nearest = sample.take(plan.data.running)[score.rows[0 if crossing.sign < 0 else 1][0]]
     return {
         "value": float(nearest) if found.rows[1] else plan.data.cutoff,
@@ -109,7 +110,7 @@ def _covariates(plan: Plan, of: Study) -> Json:
         UnusableData: no covariate is mapped, or none varies around the cutoff.
     """
     if not plan.has("covariates"):
-        raise UnusableData("No covariates are mapped, so their continuity is not tested.")
+        raise UnusableData(Message("diagnostics.continuity-needs-covariates"))
     labels, sample = plan.labels("covariates"), of.sample
     most = max(1, min(_MOST_COVARIATES, _MOST_CELLS // max(sample.n, 1)))
     rows: list[Json] = []
@@ -120,7 +121,7 @@ def _covariates(plan: Plan, of: Study) -> Json:
         if isinstance(value := jump.get("p_value"), float):
             values.append(value)
     if not values:
-        raise UnusableData("No covariate varies around the cutoff.")
+        raise UnusableData(Message("diagnostics.no-covariate-at-cutoff"))
     return {
         "tested": len(values),
         "not_tested": len(labels) - len(values),
@@ -132,7 +133,7 @@ def _covariates(plan: Plan, of: Study) -> Json:
 
 def _jump(plan: Plan, of: Study, values: Vector) -> dict[str, Json]:
     if np.ptp(values) == 0:
-        return {"reason": "It is constant."}
+        return {"reason": Message("diagnostics.constant")}
     try:
         found = study(plan, of.sample, values, strict=compliance(plan).strict)
     except UnusableData as error:

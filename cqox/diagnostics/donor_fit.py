@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from cqox.contract import Gate
+from cqox.contract.messages import Message
 from cqox.diagnostics.tables import NO_PRIMARY, above, number_in, skip
 from cqox.estimators import Estimate, Json
 
@@ -26,7 +27,7 @@ def donor_fit(estimates: Sequence[Estimate]) -> dict[str, Json]:
         for estimate in estimates
         if estimate.family == _FAMILY and estimate.estimate is not None
     }
-    return found or {"reason": "No synthetic control estimate was computed."}
+    return found or {"reason": Message("diagnostics.no-synthetic-control")}
 
 
 def _described(estimate: Estimate) -> dict[str, Json]:
@@ -53,17 +54,14 @@ def _described(estimate: Estimate) -> dict[str, Json]:
 
 def donor_fit_gate(chosen: Estimate | None) -> Gate:
     """Check the pre-treatment fit of the primary's synthetic control."""
-    rule = (
-        f"The pre-treatment root mean squared error of the synthetic control is at most {_MISFIT} standard deviations "
-        f"of the untreated units' outcomes; fails above {_MISFIT_FAILS:g}."
-    )
+    rule = Message("gates.donor-fit-rule", most=_MISFIT, fails=_MISFIT_FAILS)
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.family != _FAMILY:
-        return skip(rule, f"The primary, {chosen.name}, is not a synthetic control.")
+        return skip(rule, Message("gates.no-synthetic-control", primary=chosen.name))
     value = number_in(chosen.diagnostics.get("pre_fit"))
     if value is None:
-        return skip(rule, "The pre-treatment fit was not computed.")
+        return skip(rule, Message("gates.no-fit"))
     status = above(value, _MISFIT, _MISFIT_FAILS)
-    reason = None if status == "pass" else f"Poor pre-treatment fit: the RMSE is {value:.2f} standard deviations."
+    reason = None if status == "pass" else Message("gates.poor-fit", rmse=value)
     return Gate(status=status, value=value, threshold=_MISFIT, rule=rule, reason=reason)

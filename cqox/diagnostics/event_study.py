@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.honest import honest_bounds
 from cqox.diagnostics.joint_tests import joint_test, supported
 from cqox.diagnostics.json_values import number
@@ -17,15 +18,10 @@ from cqox.estimators.panel.did_staggered import event_study as estimated_study
 __all__ = ["event_study", "joint_test_before"]
 
 _SOURCE = "did_callaway_santanna"
-_NO_LEADS = "No effect before treatment could be estimated."
-_TOO_FEW = (
-    "Too few treated units are observed before treatment for a test: their between-unit variance is not identified."
-)
-_TEST = (
-    "Hotelling's T² test that every event-study average before treatment is 0, over cohorts with at least two treated "
-    "units; used by the gate pre_trends"
-)
-_LEFT_OUT = "They have too few treated units to identify the between-unit variance."
+_NO_LEADS = Message("diagnostics.no-lead")
+_TOO_FEW = Message("diagnostics.too-few-for-test")
+_TEST = Message("diagnostics.test-of-averages")
+_LEFT_OUT = Message("diagnostics.too-few-for-variance")
 
 
 def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
@@ -36,7 +32,7 @@ def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     """
     source = next((each for each in estimates if each.name == _SOURCE and each.estimate is not None), None)
     if source is None:
-        raise UnusableData("No group-time effects were estimated.")
+        raise UnusableData(Message("diagnostics.no-group-time-effects"))
     study = estimated_study(plan)
     dynamic = source.diagnostics.get("dynamic")
     table = dynamic if isinstance(dynamic, dict) else {}
@@ -77,7 +73,7 @@ def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
     leads, after = study.leads, [at for at, event in enumerate(study.events) if event >= 0]
     held = supported(leads.support, leads.group_degrees)[0]
     if not held or 0 not in study.events or not np.isfinite(study.covariance).all():
-        return {"reason": "Without estimates before treatment the departure from parallel trends cannot be bounded."}
+        return {"reason": Message("diagnostics.no-honest-bounds")}
     contrast = np.eye(held)
     if not study.differences:
         # Convert differences from the last period before treatment into step-to-step changes.
@@ -98,7 +94,7 @@ def _bounded(
     leads, held, (weights, undefined) = study.leads, len(contrast), target
     variance = float(weights @ study.covariance @ weights)
     if undefined is not None or not variance > 0:
-        reason = undefined or "It has no standard error."
+        reason = undefined or Message("diagnostics.no-standard-error")
         return {"estimate": number(float(weights @ study.estimates)), "reason": reason}
     return honest_bounds(
         (contrast @ leads.estimates[-held:], contrast @ leads.covariance[-held:, -held:] @ contrast.T),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json
 
 __all__ = ["heterogeneity"]
@@ -18,7 +19,7 @@ def heterogeneity(estimates: Sequence[Estimate]) -> dict[str, Json]:
     known = {estimate.name: estimate for estimate in estimates if estimate.estimate is not None}
     validated = {name: _validation(known[name]) for name in _PREFERRED if name in known}
     if not validated:
-        return {"reason": "No computed estimate predicts conditional average effects."}
+        return {"reason": Message("diagnostics.no-conditional-effects")}
     with_groups = [name for name, table in validated.items() if "groups" in table]
     if not with_groups:
         return {"reason": next(iter(validated.values())).get("reason")}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
@@ -40,7 +41,7 @@ def rosenbaum_bounds(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Jso
         matching: _described(plan, matching) for matching, names in _MATCHINGS.items() if computed.intersection(names)
     }
     if not found:
-        raise UnusableData("No matching estimate was computed, so there are no pairs.")
+        raise UnusableData(Message("diagnostics.no-pairs"))
     return found
 
 
@@ -53,7 +54,7 @@ def _described(plan: Plan, matching: str) -> dict[str, Json]:
         "treated_whose_counterpart_is_taken": pairs.shared,
     }
     if np.count_nonzero(differences) < _FEWEST:
-        return {**result, "reason": f"Fewer than {_FEWEST} pairs are discordant in the outcome."}
+        return {**result, "reason": Message("diagnostics.few-discordant", fewest=_FEWEST)}
     ranks = signed_ranks(differences)
     alpha = plan.settings.alpha
     test = gamma_of_test(ranks, alpha)
@@ -63,9 +64,9 @@ def _described(plan: Plan, matching: str) -> dict[str, Json]:
     result["gamma_test"] = number(test)
     result["gamma_estimate"] = number(gamma_of_estimate(ranks))
     if test is None:
-        result["reason"] = f"The signed-rank test does not reject at level {alpha:g} even without hidden bias."
+        result["reason"] = Message("diagnostics.test-does-not-reject", level=alpha)
     elif result["gamma_test"] is None or result["gamma_estimate"] is None:
-        result["reason"] = "All discordant pairs differ in the same direction: no finite Γ explains them."
+        result["reason"] = Message("diagnostics.all-pairs-alike")
     shifts = shift_bounds(differences, _GAMMAS) if plan.data.y_kind != "binary" else [(None, None)] * len(_GAMMAS)
     bounds: list[Json] = []
     for gamma, (lower, upper) in zip(_GAMMAS, shifts, strict=True):

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.estimators import Json, Matrix, Vector
 
@@ -68,7 +69,7 @@ def joint_test(estimates: Vector, covariance: Matrix, degrees: float, trend: Vec
             "degrees": rank,
             "p_value": None,
             "detectable": None,
-            "reason": f"There are too few units to test {len(estimates)} leads jointly.",
+            "reason": Message("diagnostics.too-few-for-leads", leads=len(estimates)),
         }
     projected = vectors[:, kept].T @ estimates
     statistic = float(np.sum(projected**2 / values[kept]))

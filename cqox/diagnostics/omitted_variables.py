@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
@@ -40,7 +41,7 @@ def omitted_variable_bounds(plan: Plan, estimates: Sequence[Estimate]) -> dict[s
         if estimate.name in MODELS and estimate.estimate is not None
     }
     if not found:
-        raise UnusableData("No double machine learning estimate with linear nuisances was computed.")
+        raise UnusableData(Message("diagnostics.no-double-ml"))
     return found
 
 
@@ -58,13 +59,12 @@ def _described(plan: Plan, name: str, *, has_error: bool) -> dict[str, Json]:
         "scenario": {"c_outcome": _SCENARIO, "c_treatment": _SCENARIO, **_ends(found, _SCENARIO, _SCENARIO)},
     }
     if not has_error:
-        described["interval_reason"] = "The estimate has no standard error, so its bounds have no confidence limits."
+        described["interval_reason"] = Message("diagnostics.no-confidence-limits")
     rows, wide = plan.doubly_robust_sample().n, plan.data.covariates.shape[1]
     if name != "dml_plr" and (rows > _REFITTED_ROWS or wide > _WIDEST_REFITTED):
         described["benchmarks"] = []
-        described["reason"] = (
-            f"Benchmarks refit the treatment model without each covariate, which is done for up to "
-            f"{_REFITTED_ROWS:,} rows and {_WIDEST_REFITTED} covariates; dml_plr has benchmarks for any."
+        described["reason"] = Message(
+            "diagnostics.benchmarks-too-large", rows=_REFITTED_ROWS, covariates=_WIDEST_REFITTED
         )
         return described
     described["benchmarks"] = [_benchmark(found, gain) for gain in gains(plan, name, most=_MOST_COVARIATES)]
@@ -88,7 +88,7 @@ def _ends(found: OmittedVariables, outcome: float, treatment: float) -> dict[str
     if ends is None:
         return {
             **dict.fromkeys(("lower", "upper", "confidence_lower", "confidence_upper")),
-            "reason": "With this gain in the variance of the Riesz representer the effect is unbounded.",
+            "reason": Message("diagnostics.unbounded-effect"),
         }
     (lower, upper), (confidence_lower, confidence_upper) = ends
     return {

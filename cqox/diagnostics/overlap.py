@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Plan
@@ -21,7 +22,7 @@ def overlap(plan: Plan) -> dict[str, Json]:
         UnusableData: there is no propensity score.
     """
     if plan.data.treatment_kind != "binary":
-        raise UnusableData("A propensity score needs a binary treatment.")
+        raise UnusableData(Message("diagnostics.propensity-needs-binary"))
     propensity = plan.propensity()
     e, treated = propensity.used, plan.treated(propensity.sample) > 0
     below, above = float((e < BOUNDS[0]).mean()), float((e > BOUNDS[1]).mean())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.cohorts import starts_by_row, timed_sample
 from cqox.diagnostics.event_study import joint_test_before
 from cqox.diagnostics.joint_tests import joint_test, supported
@@ -76,9 +77,7 @@ def pre_trends(plan: Plan) -> dict[str, Json]:
     panel = _pivot(plan)
     leads = _leads(panel)
     if not leads:
-        raise UnusableData(
-            "The test needs two treated and two never treated units observed in two periods before treatment."
-        )
+        raise UnusableData(Message("diagnostics.too-few-for-leads-test"))
     estimates = np.asarray([lead.estimate for lead in leads])
     count = int(panel.clusters.max()) + 1
     sums = np.stack([np.bincount(panel.clusters, lead.contributions, count) for lead in leads])
@@ -123,9 +122,9 @@ def _of_leads(leads: Sequence[_Lead], estimates: Vector, covariance: Matrix) -> 
     support = np.stack([lead.support for lead in reversed(leads)], axis=1)
     held, degrees = supported(support, np.stack([lead.degrees for lead in leads]).max(axis=0))
     if not held:
-        return {"p_value": None, "reason": "Too few treated units are observed before treatment for a joint test."}
+        return {"p_value": None, "reason": Message("diagnostics.too-few-for-joint-test")}
     return {
-        "test": "Hotelling's T² test that these leads are all 0",
+        "test": Message("diagnostics.test-of-leads"),
         "tested_leads": [lead.step for lead in leads[:held]],
         "left_out": [lead.step for lead in leads[held:]],
         **joint_test(estimates[:held], covariance[:held, :held], degrees),
@@ -136,13 +135,13 @@ def _pivot(plan: Plan) -> _Panel:
     data, sample = plan.data, timed_sample(plan)
     starts = starts_by_row(plan, sample)
     if starts is None or data.unit is None or data.time is None or data.time_values is None:
-        raise UnusableData("The test needs the roles 'unit_id' and 'time' and a binary treatment.")
+        raise UnusableData(Message("diagnostics.pre-trends-need-panel"))
     levels, unit = np.unique(sample.take(data.unit), return_inverse=True)
     periods, time = np.unique(sample.take(data.time), return_inverse=True)
     if len(levels) * len(periods) > _MOST_CELLS:
-        raise UnusableData(f"{len(levels)} units by {len(periods)} periods exceed the size limit of the panel.")
+        raise UnusableData(Message("diagnostics.panel-too-large", units=len(levels), periods=len(periods)))
     if len(np.unique(unit * len(periods) + time)) < sample.n:
-        raise UnusableData("Some units have several rows in the same period.")
+        raise UnusableData(Message("diagnostics.rows-share-period"))
     y = np.full((len(levels), len(periods)), np.nan)
     y[unit, time] = sample.take(data.y)
     first = np.full(len(levels), np.inf)

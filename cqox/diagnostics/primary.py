@@ -5,42 +5,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.estimators import Estimator, Plan, entries
 
 __all__ = ["TESTS", "Primary", "choose_primary"]
 
-_SOMETHING_TO_ADJUST_FOR = "there is something to adjust for"
-_FEW_TREATED = "few treated units of the panel start treatment together, so a synthetic control can be fitted"
-_PREFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("the log of a policy is mapped", ("ope_dr", "ope_snips", "ope_ips", "ope_dm")),
-    ("the cutoff of a score assigns treatment", ("rd_local_linear", "rd_fuzzy")),
-    (
-        "source and target populations are distinguished",
-        ("transport_dr", "transport_g_computation", "transport_weighting"),
-    ),
-    (
-        "an interference network is mapped",
-        ("exposure_total", "exposure_direct", "exposure_spillover"),
-    ),
-    ("proxies of an unmeasured confounder are mapped", ("proximal_2sls",)),
-    ("an instrument is mapped", ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
-    ("'post' separates before from after", ("did_2x2",)),
-    ("one series is observed before and after an intervention", ("interrupted_series",)),
+_SOMETHING_TO_ADJUST_FOR = Message("verdict.design-adjustment")
+_FEW_TREATED = Message("verdict.design-few-treated")
+_PREFERENCES: tuple[tuple[Message, tuple[str, ...]], ...] = (
+    (Message("verdict.design-policy-log"), ("ope_dr", "ope_snips", "ope_ips", "ope_dm")),
+    (Message("verdict.design-cutoff"), ("rd_local_linear", "rd_fuzzy")),
+    (Message("verdict.design-two-populations"), ("transport_dr", "transport_g_computation", "transport_weighting")),
+    (Message("verdict.design-network"), ("exposure_total", "exposure_direct", "exposure_spillover")),
+    (Message("verdict.design-proxies"), ("proximal_2sls",)),
+    (Message("verdict.design-instrument"), ("iv_2sls", "iv_liml", "iv_fuller", "dml_pliv", "iv_wald")),
+    (Message("verdict.design-post"), ("did_2x2",)),
+    (Message("verdict.design-one-series"), ("interrupted_series",)),
     (_FEW_TREATED, ("synthetic_did", "synthetic_control", "synthetic_control_augmented")),
-    ("all treated units of the panel start together", ("did_2x2_block",)),
-    ("treatment starts at different times in different units", ("did_callaway_santanna", "did_imputation")),
-    ("comparison units share the treatment history of units that start treatment", ("panel_matching",)),
-    ("the same units are observed over time", ("twfe",)),
-    ("locations are mapped, so errors may be spatially correlated", ("spatial_ols",)),
+    (Message("verdict.design-one-start"), ("did_2x2_block",)),
+    (Message("verdict.design-staggered"), ("did_callaway_santanna", "did_imputation")),
+    (Message("verdict.design-shared-history"), ("panel_matching",)),
+    (Message("verdict.design-panel"), ("twfe",)),
+    (Message("verdict.design-locations"), ("spatial_ols",)),
     (
-        "the treatment is binary and covariates are mapped",
+        Message("verdict.design-binary-with-covariates"),
         ("aipw", "ipwra", "dml_irm_ate", "dr_learner", "x_learner", "t_learner"),
     ),
-    ("the treatment is binary and its probability is available for weighting", ("ipw_ate",)),
+    (Message("verdict.design-binary-with-probability"), ("ipw_ate",)),
     (_SOMETHING_TO_ADJUST_FOR, ("ols_adjustment", "lin_interacted", "g_computation_ate", "dml_plr", "s_learner")),
-    ("the treatment is binary and nothing is mapped to adjust for", ("difference_in_means",)),
-    ("the treatment is continuous and nothing is mapped to adjust for", ("dose_average_derivative",)),
+    (Message("verdict.design-binary-unadjusted"), ("difference_in_means",)),
+    (Message("verdict.design-continuous-unadjusted"), ("dose_average_derivative",)),
 )
 """Features of a design, most specific first, with the estimators that use them in order of preference."""
 
@@ -63,7 +58,7 @@ class Primary:
     """
 
     name: str | None
-    rule: str
+    rule: Message
 
 
 def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str | None) -> Primary:
@@ -92,16 +87,16 @@ def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str |
         return Primary(name=requested, rule=_requested(plan, requested, requested in names))
     adjusts = any(plan.has(role) for role in _ADJUSTING)
     for feature, preferred in _PREFERENCES:
-        if feature == _SOMETHING_TO_ADJUST_FOR and not adjusts:
+        if feature is _SOMETHING_TO_ADJUST_FOR and not adjusts:
             continue
-        if feature == _FEW_TREATED and not _few_treated(plan):
+        if feature is _FEW_TREATED and not _few_treated(plan):
             continue
         for name in preferred:
             if name in names:
-                return Primary(name=name, rule=f"By the design: {feature}.")
+                return Primary(name=name, rule=Message("verdict.by-design", feature=feature))
     if effects:
-        return Primary(name=effects[0].name, rule="It is the first applicable estimator of the catalog.")
-    return Primary(name=None, rule="No estimator of an effect applies to these data.")
+        return Primary(name=effects[0].name, rule=Message("verdict.first-applicable"))
+    return Primary(name=None, rule=Message("verdict.nothing-applies"))
 
 
 def _few_treated(plan: Plan) -> bool:
@@ -117,17 +112,17 @@ def _few_treated(plan: Plan) -> bool:
     return len(np.unique(data.unit[treated])) < _FEWER_THAN and before >= _PERIODS_BEFORE
 
 
-def _requested(plan: Plan, name: str, applies: bool) -> str:
-    rule = "It was set by options.primary."
+def _requested(plan: Plan, name: str, applies: bool) -> Message:
     if applies:
-        return rule
+        return Message("verdict.requested")
     known = {estimator.name: estimator for estimator in entries() if estimator.name not in TESTS}
     if name in TESTS:
         raise InvalidRequest(
-            f"'{name}' tests the design and estimates no effect to decide on.", field="options.primary",
-            choices=list(known),
+            Message("verdict.estimates-no-effect", estimator=name), field="options.primary", choices=list(known)
         )  # fmt: skip
     if name not in known:
-        raise InvalidRequest(f"There is no estimator '{name}'.", field="options.primary", choices=list(known))
-    reason = known[name].applies(plan) or "It was not among the requested estimators."
-    return f"{rule} It does not apply and is not replaced by another: {reason}"
+        raise InvalidRequest(
+            Message("verdict.unknown-estimator", estimator=name), field="options.primary", choices=list(known)
+        )
+    reason = known[name].applies(plan) or Message("verdict.not-among-requested")
+    return Message("verdict.requested-but-inapplicable", reason=reason)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.sensitivity import unconfounded
@@ -46,15 +47,13 @@ def refutations(
         UnusableData: no refutation was requested, or the design of the primary does not allow these modifications.
     """
     if not replications:
-        raise UnusableData("Not requested: set options.refute to a number of replications, such as 100.")
+        raise UnusableData(Message("diagnostics.refutation-not-requested"))
     name = None if primary is None else primary.name
     chosen = next((each for each in estimates if each.name == name), None)
     if chosen is None or chosen.estimate is None:
-        raise UnusableData("There is no primary estimate to refute.")
+        raise UnusableData(Message("diagnostics.nothing-to-refute"))
     if not unconfounded(chosen):
-        raise UnusableData(
-            f"The primary, {chosen.name}, depends on its design: permuting rows would destroy the design, not test it."
-        )
+        raise UnusableData(Message("diagnostics.refutation-of-design", primary=chosen.name))
     estimator = next(each for each in entries() if each.name == chosen.name)
     found: dict[str, Json] = {"of": chosen.name, "estimate": number(chosen.estimate), "replications": replications}
     for name, (change, judge) in _REFUTERS.items():
@@ -72,12 +71,12 @@ def _attempt(
     replications: int,
 ) -> Json:
     values: list[float] = []
-    reason = ""
+    reason: str | None = None
     for replication in range(replications):
         changed = change(plan.data, f"{name} {plan.settings.seed} {replication}")
         again = run(estimator, Plan(changed, plan.settings))
         if again.estimate is None:
-            reason = again.reason or ""
+            reason = again.reason
         else:
             values.append(again.estimate)
     if len(values) < 2:
@@ -93,13 +92,14 @@ def _attempt(
     }
 
 
-def _too_few(computed: int, replications: int, reason: str) -> str:
+def _too_few(computed: int, replications: int, reason: str | None) -> Message:
     """Return why too few replications succeeded to form a distribution."""
     if not computed:
-        return f"The estimator gave no number on the modified data: {reason or 'no reason was given.'}"
+        return Message("diagnostics.no-replication", reason=reason or Message("diagnostics.no-reason"))
     if replications == 1:
-        return "One replication gives no distribution; set options.refute to a larger number, such as 100."
-    return f"The estimator gave one number in {replications} replications, too few for a distribution: {reason}"
+        return Message("diagnostics.one-replication")
+    why = reason or Message("diagnostics.no-reason")
+    return Message("diagnostics.one-number", replications=replications, reason=why)
 
 
 def _permutation_test(draws: Vector, estimate: float) -> tuple[float, bool]:

@@ -5,10 +5,21 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cqox.contract import Gate
+from cqox.contract.messages import Message, joined
 from cqox.diagnostics.agreement import comparable
 from cqox.diagnostics.json_values import number
 from cqox.diagnostics.sensitivity import unconfounded
-from cqox.diagnostics.tables import NO_PRIMARY, Table, above, number_in, skip, table_in, text_or
+from cqox.diagnostics.tables import (
+    NO_PRIMARY,
+    SOME_COVARIATE,
+    Table,
+    above,
+    number_in,
+    reason_or,
+    skip,
+    table_in,
+    text_or,
+)
 from cqox.estimators import Estimate
 from cqox.estimators.numerics.quantiles import critical_value
 
@@ -19,23 +30,25 @@ _WIDE = 0.5
 
 def computation(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
     """Check that every applicable estimator and diagnostic gave a result."""
-    rule = "No estimator and no diagnostic failed; fails where the primary has no number."
+    rule = Message("gates.computation-rule")
     failed = [estimate.name for estimate in estimates if estimate.status == "failed"]
     failed += [name for name in diagnostics if table_in(diagnostics, name).get("failed")]
     value = float(len(failed))
     if chosen is None or chosen.estimate is None:
-        why = NO_PRIMARY if chosen is None or chosen.reason is None else f"{chosen.name}: {chosen.reason}"
+        why = NO_PRIMARY
+        if chosen is not None and chosen.reason is not None:
+            why = Message("gates.primary-without-number", primary=chosen.name, reason=chosen.reason)
         return Gate(status="fail", value=value, threshold=0.0, rule=rule, reason=why)
-    reason = f"Failed: {', '.join(failed)}." if failed else None
+    reason = Message("gates.failed", names=failed) if failed else None
     return Gate(status="warn" if failed else "pass", value=value, threshold=0.0, rule=rule, reason=reason)
 
 
 def primary_warnings(chosen: Estimate | None) -> Gate:
     """Check that the primary estimate has no warnings."""
-    rule = "The primary estimate has no warnings."
+    rule = Message("gates.primary-warnings-rule")
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
-    reason = " ".join(chosen.warnings) or None
+    reason = joined(chosen.warnings) if chosen.warnings else None
     doubtful = reason is not None or chosen.status == "warning"
     return Gate(
         status="warn" if doubtful else "pass",
@@ -48,33 +61,25 @@ def primary_warnings(chosen: Estimate | None) -> Gate:
 
 def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Check that the interval is narrow relative to the variation of the outcome."""
-    rule = (
-        f"The interval's half-width is at most {_WIDE} standard deviations of the outcome (per standard deviation of a "
-        "continuous treatment); fails if the interval is unbounded."
-    )
+    rule = Message("gates.precision-rule", most=_WIDE)
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.ci_lower is None or chosen.ci_upper is None:
-        unbounded = f"{chosen.name} has no bounded interval: no effect size is excluded."
+        unbounded = Message("gates.unbounded-interval", primary=chosen.name)
         return Gate(status="fail", threshold=_WIDE, rule=rule, reason=unbounded)
     outcome = table_in(diagnostics, "outcome")
     sd, per = number_in(outcome.get("sd")), number_in(outcome.get("treatment_sd"))
     if sd is None or sd <= 0:
-        return skip(rule, "The outcome has no standard deviation to compare with.")
+        return skip(rule, Message("gates.no-outcome-deviation"))
     value = (chosen.ci_upper - chosen.ci_lower) / 2 / sd * (1.0 if per is None else per)
     status = above(value, _WIDE, math.inf)
-    reason = None if status == "pass" else f"The interval's half-width is {value:.2f} standard deviations."
+    reason = None if status == "pass" else Message("gates.wide-interval", half_width=value)
     return Gate(status=status, value=value, threshold=_WIDE, rule=rule, reason=reason)
 
 
 def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
     """Check that comparable estimates of the same estimand agree with the primary."""
-    rule = (
-        "No estimate of the same estimand under the same kind of assumptions differs from the primary by more than the "
-        "primary's standard error and by more than the critical value of the difference (Bonferroni at 5%): the "
-        "difference over the larger of the two is at most 1; fails if such an estimate has the opposite sign and both "
-        "intervals exclude no effect."
-    )
+    rule = Message("gates.agreement-rule")
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     others = [other for other in estimates if other is not chosen and comparable(chosen, other)]
@@ -85,7 +90,7 @@ def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimat
             chance = critical_value(0.05 / len(others), None) * errors[other.name]
             distances.append((abs(other.estimate - chosen.estimate) / max(chosen.standard_error, chance), other))
     if not distances:
-        return skip(rule, f"No other estimate of the {chosen.estimand} can be compared with {chosen.name}.")
+        return skip(rule, Message("gates.nothing-to-compare", estimand=chosen.estimand, primary=chosen.name))
     value, farthest = max(distances, key=lambda pair: pair[0])
     opposed = [
         other
@@ -96,7 +101,13 @@ def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimat
     reason = None
     if status != "pass":
         differing = opposed[0] if opposed else farthest
-        reason = f"{differing.name} gives {differing.estimate:.4g} where {chosen.name} gives {chosen.estimate:.4g}."
+        reason = Message(
+            "gates.estimates-differ",
+            other=differing.name,
+            other_value=differing.estimate,
+            primary=chosen.name,
+            primary_value=chosen.estimate,
+        )
     return Gate(status=status, value=value, threshold=1.0, rule=rule, reason=reason)
 
 
@@ -126,37 +137,38 @@ def _opposite(one: Estimate, other: Estimate) -> bool:
 
 def robustness(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Check that a confounder as strong as the strongest covariate would not change the conclusion."""
-    rule = (
-        "Adjusted for a confounder as strong as the most influential covariate, the regression's t statistic exceeds "
-        "its critical value; fails if the sign changes."
-    )
+    rule = Message("gates.robustness-rule")
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if not unconfounded(chosen) or chosen.name == "difference_in_means":
-        return skip(rule, f"The primary, {chosen.name}, does not assume that every confounder is measured.")
+        return skip(rule, Message("gates.not-all-confounders", primary=chosen.name))
     found = table_in(diagnostics, "robustness")
     estimate, at_level = number_in(found.get("estimate")), number_in(found.get("robustness_value_alpha"))
     critical = number_in(found.get("critical_value"))
     if estimate is None or at_level is None or critical is None:
-        return skip(rule, text_or(found.get("reason"), "No robustness value was computed."))
+        return skip(rule, reason_or(found.get("reason"), Message("gates.no-robustness-value")))
     if at_level == 0:
-        return skip(rule, "The effect is not significant in the covariate-adjusted regression to begin with.")
+        return skip(rule, Message("gates.insignificant-regression"))
     left = _adjusted_t(found, estimate)
     beyond = found.get("beyond_benchmarks")
     if isinstance(beyond, list) and beyond:
         return Gate(
             status="warn", value=None, threshold=critical, rule=rule,
-            reason=f"A confounder as strong as '{beyond[0]}' would determine the treatment and could explain the whole "
-            "effect.",
+            reason=Message("gates.confounder-explains-all", covariate=beyond[0]),
         )  # fmt: skip
     if not left:
-        return skip(rule, "No covariate is available as a benchmark for a confounder.")
+        return skip(rule, Message("gates.no-benchmark"))
     worst = min(left, key=lambda label: left[label])
     value = left[worst]
     status: Literal["pass", "warn", "fail"] = "fail" if value <= 0 else "warn" if value <= critical else "pass"
-    change = "change its sign" if value <= 0 else "make it insignificant"
-    reason = None if status == "pass" else f"A confounder as strong as '{worst}' could {change}."
+    reason = None if status == "pass" else _undone(worst, value)
     return Gate(status=status, value=number(value), threshold=critical, rule=rule, reason=reason)
+
+
+def _undone(covariate: str, statistic: float) -> Message:
+    if statistic <= 0:
+        return Message("gates.confounder-changes-sign", covariate=covariate)
+    return Message("gates.confounder-removes-significance", covariate=covariate)
 
 
 def _adjusted_t(found: Table, estimate: float) -> dict[str, float]:
@@ -172,5 +184,5 @@ def _adjusted_t(found: Table, estimate: float) -> dict[str, float]:
         remaining = math.copysign(1.0, estimate) * adjusted
         # A confounder that explains all residual variance of the outcome leaves a standard error of 0.
         statistic = remaining / error if error > 0 else math.copysign(math.inf, remaining)
-        left[text_or(row.get("covariate"), "a covariate")] = statistic
+        left[text_or(row.get("covariate"), SOME_COVARIATE)] = statistic
     return left

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Vector
@@ -42,7 +43,7 @@ def outcome_scale(plan: Plan) -> dict[str, Json]:
     """
     sample = plan.sample("y", "treatment") if plan.has("treatment") else plan.sample("y")
     if sample.n < 2:
-        return {"n": sample.n, "mean": None, "sd": None, "reason": "Fewer than two rows have an outcome."}
+        return {"n": sample.n, "mean": None, "sd": None, "reason": Message("diagnostics.no-outcome")}
     weights = plan.weights(sample)
     mean, sd = _mean_and_sd(sample.take(plan.data.y), weights)
     found: dict[str, Json] = {"kind": plan.data.y_kind, "n": sample.n, "mean": number(mean), "sd": number(sd)}
@@ -71,24 +72,24 @@ def e_values(plan: Plan, estimates: Sequence[Estimate], sd_y: float | None) -> d
 def _e_value(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate], sd_y: float | None) -> Json:
     assert estimate.estimate is not None
     if plan.data.treatment_kind != "binary":
-        return _undefined("E-values require a binary treatment; see the robustness value.")
+        return _undefined(Message("diagnostics.e-value-needs-binary"))
     if plan.data.y_kind == "binary":
         risk = _untreated_risk(plan, estimate, estimates)
         value = e_value_of_risks(estimate.estimate, estimate.ci_lower, estimate.ci_upper, risk)
         if value is None:
-            return _undefined(f"With an untreated risk of {risk:.3g} the treated risk would be outside (0, 1].")
-        return {"scale": "risk ratio from the risk difference", "untreated_risk": risk, **_described(value)}
+            return _undefined(Message("diagnostics.impossible-risk", untreated_risk=risk))
+        return {"scale": Message("diagnostics.risk-difference"), "untreated_risk": risk, **_described(value)}
     if sd_y is None or not sd_y > 0:
-        return _undefined("The outcome is constant.")
+        return _undefined(Message("diagnostics.outcome-constant"))
     value = e_value_of_difference(estimate.estimate, estimate.standard_error, sd_y, alpha=plan.settings.alpha)
     return {
-        "scale": "risk ratio approximated by exp(0.91 d)",
+        "scale": Message("diagnostics.standardised-risk"),
         "standardised_difference": estimate.estimate / sd_y,
         **_described(value),
     }
 
 
-def _undefined(reason: str) -> dict[str, Json]:
+def _undefined(reason: Message) -> dict[str, Json]:
     return {"estimate": None, "interval": None, "reason": reason}
 
 
@@ -99,11 +100,11 @@ def _described(value: EValue) -> dict[str, Json]:
         "interval": number(value.interval),
     }
     if found["estimate"] is None:
-        found["reason"] = "The risk ratio is 0 or infinite: no finite association explains it away."
+        found["reason"] = Message("diagnostics.extreme-risk-ratio")
     elif value.interval is None:
-        found["reason"] = "The estimate has no interval."
+        found["reason"] = Message("diagnostics.no-interval")
     elif found["interval"] is None:
-        found["reason"] = "The confidence limit nearer to 1 is a risk ratio of 0."
+        found["reason"] = Message("diagnostics.limit-of-zero")
     return found
 
 
@@ -124,7 +125,7 @@ def _untreated_risk(plan: Plan, estimate: Estimate, estimates: Sequence[Estimate
 def robustness(plan: Plan) -> dict[str, Json]:
     """Return robustness values of the adjusted regression with benchmark covariates, or a reason if there are none."""
     if not (plan.has("covariates") or plan.has("fixed_effects")):
-        return {"robustness_value": None, "reason": "Nothing is mapped to adjust for."}
+        return {"robustness_value": None, "reason": Message("diagnostics.nothing-to-adjust-for")}
     try:
         found = regression_sensitivity(plan)
     except UnusableData as error:
@@ -134,7 +135,7 @@ def robustness(plan: Plan) -> dict[str, Json]:
 
 def _robustness(found: RegressionSensitivity, alpha: float) -> dict[str, Json]:
     return {
-        "of": "ols_adjustment with the iid standard error that the theory assumes",
+        "of": Message("diagnostics.robustness-of"),
         "estimate": number(found.estimate),
         "standard_error": number(found.standard_error),
         "degrees_of_freedom": found.degrees,

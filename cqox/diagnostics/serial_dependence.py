@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cqox.contract import Gate
+from cqox.contract.messages import Message
 from cqox.diagnostics.tables import NO_PRIMARY, below, number_in, skip, table_in
 from cqox.estimators import Estimate, Json
 
@@ -25,7 +26,7 @@ def serial_dependence(estimates: Sequence[Estimate]) -> dict[str, Json]:
         residuals = estimate.diagnostics.get("residuals")
         if estimate.family == _FAMILY and estimate.estimate is not None and isinstance(residuals, dict):
             return dict(residuals)
-    return {"reason": "No interrupted time series was estimated."}
+    return {"reason": Message("diagnostics.no-time-series")}
 
 
 def serial_dependence_gate(chosen: Estimate | None) -> Gate:
@@ -33,23 +34,20 @@ def serial_dependence_gate(chosen: Estimate | None) -> Gate:
 
     Dependence alone is not a warning: the intervals have nominal coverage under autoregressive errors.
     """
-    rule = (
-        f"The Ljung-Box test of the residuals of the autoregression has a p-value of at least {_DEPENDENT}; fails if "
-        f"the effective number of independent periods is below {_TOO_FEW:g}."
-    )
+    rule = Message("gates.serial-dependence-rule", level=_DEPENDENT, fewest=_TOO_FEW)
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.family != _FAMILY:
-        return skip(rule, f"The primary, {chosen.name}, is not a time series estimate.")
+        return skip(rule, Message("gates.no-time-series", primary=chosen.name))
     residuals = table_in(chosen.diagnostics, "residuals")
     value = number_in(table_in(residuals, "ljung_box_of_innovations").get("p_value"))
     effective = number_in(residuals.get("effective_periods"))
     if value is None or effective is None:
-        return skip(rule, "The series fits both segments without residual variance.")
+        return skip(rule, Message("gates.no-residual-variance"))
     status = "fail" if effective < _TOO_FEW else below(value, _DEPENDENT, 0.0)
     reason = None
     if status == "fail":
-        reason = f"The errors are strongly autocorrelated: effective number of independent periods: {effective:.1f}."
+        reason = Message("gates.strong-autocorrelation", periods=effective)
     elif status == "warn":
-        reason = f"The autoregression leaves autocorrelation (p = {value:.2g}): the interval may be too short."
+        reason = Message("gates.autocorrelation-left", p=value)
     return Gate(status=status, value=value, threshold=_DEPENDENT, rule=rule, reason=reason)

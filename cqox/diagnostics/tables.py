@@ -4,16 +4,29 @@ from collections.abc import Mapping
 from typing import Literal
 
 from cqox.contract import Gate
+from cqox.contract.messages import Message, of
 from cqox.estimators import Json
 
-__all__ = ["NO_PRIMARY", "Table", "above", "below", "number_in", "skip", "table_in", "text_or"]
+__all__ = [
+    "NO_PRIMARY",
+    "SOME_COVARIATE",
+    "Table",
+    "above",
+    "below",
+    "number_in",
+    "reason_or",
+    "skip",
+    "table_in",
+    "text_or",
+]
 
 type Table = Mapping[str, Json]
 
-NO_PRIMARY = "There is no primary estimate to check."
+NO_PRIMARY = Message("gates.no-primary")
+SOME_COVARIATE = Message("gates.some-covariate")
 
 
-def skip(rule: str, reason: str) -> Gate:
+def skip(rule: Message, reason: Message) -> Gate:
     """Return a gate that does not apply, with the reason."""
     return Gate(status="not_applicable", rule=rule, reason=reason)
 
@@ -41,6 +54,11 @@ def table_in(tree: Table, *path: str) -> Table:
 def number_in(value: Json) -> float | None:
     """Return the value as a float; None if it is not a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def reason_or(value: Json, fallback: Message) -> Message:
+    """Return the reason that a diagnostic gives if it gives one, else the fallback."""
+    return of(value) if isinstance(value, str) else fallback
 
 
 def text_or(value: Json, fallback: str) -> str:
