@@ -11,6 +11,7 @@ from typing import Literal
 from cqox.analysis.mapping import BY_LEVELS, categorical_columns, columns_of, names_in
 from cqox.analysis.roles import ColumnInfo, Columns, Rows
 from cqox.contract import RoleMapping
+from cqox.contract.messages import Message
 from cqox.datasets import names_codes
 from cqox.estimators.sample import listed
 
@@ -31,7 +32,7 @@ class _Declared:
 
 
 def with_categories(
-    frame: Rows, columns: Columns, roles: RoleMapping, asked: Sequence[str] | None, notes: list[str]
+    frame: Rows, columns: Columns, roles: RoleMapping, asked: Sequence[str] | None, notes: list[Message]
 ) -> Columns:
     """Return the column descriptions, with declared columns of the kind `category`.
 
@@ -52,28 +53,21 @@ def with_categories(
     used = [name for name in names if name in by_levels]
     idle = [name for name in names if name not in playing]
     if used:
-        enter = (
-            "enters by its levels and not as an amount" if len(used) == 1 else "enter by their levels, not as amounts"
-        )
-        notes.append(f"As requested by options.categorical, {listed(used)} {enter}.")
+        notes.append(Message("analysis.categorical", columns=listed(used), number=len(used)))
     if idle:
-        notes.append(f"options.categorical names columns without a role, which has no effect: {listed(idle)}.")
+        notes.append(Message("analysis.categorical-without-role", columns=listed(idle)))
     found = {name: _Declared(name=name, original_name=columns[name].original_name) for name in used}
     notes += _suspected(frame, roles, found)
     return {**columns, **found}
 
 
-def _suspected(frame: Rows, roles: RoleMapping, declared: Mapping[str, ColumnInfo]) -> list[str]:
+def _suspected(frame: Rows, roles: RoleMapping, declared: Mapping[str, ColumnInfo]) -> list[Message]:
     """Yield a note on covariates that look like codes: whole numbers, each twice on average, with a suggestive name."""
     adjusted = dict.fromkeys(name for role in _ADJUSTED for name in names_in(roles.get(role, ())))
     suspected = [name for name in adjusted if name not in declared and names_codes(name) and _repeats(frame, name)]
     if not suspected:
         return []
-    names = ", ".join(f'"{name}"' for name in suspected)
-    return [
-        "By name and whole numbers, these covariates look like category codes, but they enter as amounts: "
-        f"[{names}]. List those that are codes in options.categorical."
-    ]
+    return [Message("analysis.suspected-codes", columns=[f'"{name}"' for name in suspected])]
 
 
 def _repeats(frame: Rows, name: str) -> bool:

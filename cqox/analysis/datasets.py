@@ -17,6 +17,7 @@ from cqox.analysis.key import canonical_json, digest
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.contract import near_words
+from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
 from cqox.storage import DatasetRecord, FileStore, ResultStore
 from cqox.tasks import TaskGroup
@@ -173,15 +174,14 @@ class Datasets:
             await self._samples_there.wait()
             record = await self._find(dataset_id)
         if record is None and self._samples_failure is not None:
-            raise WorkersUnavailable(
-                "The built-in data sets could not be created; see the log for the reason."
-            ) from self._samples_failure
+            raise WorkersUnavailable(Message("analysis.no-built-in-data")) from self._samples_failure
         if record is None:
             known = [other.dataset_id for other in await self._store.datasets()]
             near = near_words(dataset_id, known)
-            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            unknown = Message("analysis.no-dataset", dataset=dataset_id[:100])
+            meant = [Message("analysis.did-you-mean", words=near)] if near else []
             raise NotFound(
-                f"There is no data set '{dataset_id[:100]}'.{meant} Upload it with POST /api/datasets; GET lists all.",
+                joined([unknown, *meant, Message("analysis.upload-dataset")]),
                 field="dataset_id",
                 choices=[*near, *(name for name in known if name not in near)][:20],
             )
@@ -220,7 +220,7 @@ class Datasets:
         """
         record = await self.get(dataset_id)
         if record.sample:
-            raise InvalidRequest(f"The data set '{dataset_id}' is built in and cannot be deleted.")
+            raise InvalidRequest(Message("analysis.built-in-dataset", dataset=dataset_id))
         return record
 
     async def check_room(self, wanted_bytes: int = 0) -> None:
@@ -261,7 +261,7 @@ class Datasets:
                 await self._files.delete(record.dataset_id)
             raise
         if not self._files.has(record.dataset_id):
-            raise StoreUnavailable(f"The data set '{record.dataset_id}' was deleted during its upload.")
+            raise StoreUnavailable(Message("analysis.deleted-during-upload", dataset=record.dataset_id))
         return entered
 
     async def _find(self, dataset_id: str) -> DatasetRecord | None:

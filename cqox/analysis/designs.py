@@ -13,7 +13,8 @@ import polars as pl
 from cqox.analysis.levels import folded
 from cqox.analysis.roles import Columns, Rows, binary, covariate_matrix, group_codes, numeric
 from cqox.analysis.time_roles import cohort_column, time_column, with_months
-from cqox.contract import ROLES, RoleMapping, counted
+from cqox.contract import ROLES, RoleMapping
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Edges, Matrix, Vector
 
@@ -46,7 +47,7 @@ class DesignRoles(TypedDict):
     cost: Vector | None
 
 
-def design_roles(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[str]) -> DesignRoles:
+def design_roles(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[Message]) -> DesignRoles:
     """Return the arrays of the design-specific roles.
 
     Raises:
@@ -86,24 +87,25 @@ def check_scales(frame: Rows, roles: RoleMapping) -> None:
         held = time_column(frame, roles) if role == "time" else frame[str(roles[role])]
         if ROLES[other].arity == "scalar":
             dated = isinstance(roles[other], str)
-            compared = f"'{other}' is {'a date' if dated else 'a number'}"
+            compared = Message("analysis.is-date", role=other) if dated else Message("analysis.is-number", role=other)
         else:
             column = cohort_column(frame, roles)
             if column.null_count() == column.len():
                 continue
             dated = column.dtype.is_temporal()
-            compared = f"'{column.name}' holds {_holds(column)}"
+            compared = Message("analysis.holds", column=column.name, values=_holds(column))
         if held.dtype.is_temporal() != dated:
             raise InvalidRequest(
-                f"'{held.name}' holds {_holds(held)} and {compared}; give both as dates or both as numbers.",
+                Message("analysis.scales-differ", column=held.name, values=_holds(held), other=compared),
                 field=f"mapping.{other}",
             )
 
 
-def _holds(series: pl.Series) -> str:
+def _holds(series: pl.Series) -> Message:
     if series.dtype.is_temporal():
-        return "dates"
-    return "numbers" if series.dtype.is_numeric() or series.dtype == pl.Boolean else "words"
+        return Message("analysis.dates")
+    is_number = series.dtype.is_numeric() or series.dtype == pl.Boolean
+    return Message("analysis.numbers") if is_number else Message("analysis.words")
 
 
 def scalar(roles: RoleMapping, role: str) -> float | None:
@@ -125,11 +127,11 @@ def _names(roles: RoleMapping, role: str) -> Sequence[str]:
     return [str(name) for name in mapped] if isinstance(mapped, tuple) else [str(mapped)]
 
 
-def _matrix(frame: Rows, columns: Columns, roles: RoleMapping, role: str, notes: list[str]) -> Matrix:
+def _matrix(frame: Rows, columns: Columns, roles: RoleMapping, role: str, notes: list[Message]) -> Matrix:
     made = covariate_matrix(frame, columns, _names(roles, role), role=role, notes=notes)
     if made.absorbed:
         raise InvalidRequest(
-            f"The column '{made.absorbed[0].name}' has too many levels to be {role}; it takes numbers or few levels.",
+            Message("analysis.too-many-levels-for-role", column=made.absorbed[0].name, role=role),
             field=f"mapping.{role}",
         )
     return made.matrix
@@ -147,13 +149,13 @@ def _policy(frame: Rows, roles: RoleMapping) -> Matrix:
         wrong = int(np.sum((policy[:, place] < 0) | (policy[:, place] > 1)))
         if wrong:
             raise InvalidRequest(
-                f"'{name}' has {counted(wrong, 'value')} outside [0, 1]; every probability of an action must be in it.",
+                Message("analysis.action-probability", column=name, values=wrong),
                 field="mapping.target_policy",
             )
     return policy
 
 
-def _population(series: pl.Series, notes: list[str]) -> Vector:
+def _population(series: pl.Series, notes: list[Message]) -> Vector:
     """Return 1 for rows of the source population and 0 otherwise, by known words or the larger of two numbers."""
     distinct = series.drop_nulls().unique().sort().to_list()
     if len(distinct) == 2 and not series.dtype.is_numeric():
@@ -162,7 +164,7 @@ def _population(series: pl.Series, notes: list[str]) -> Vector:
         target = [level for level, word in zip(distinct, words, strict=True) if word in _TARGET]
         if len(source) == 1 or len(target) == 1:
             chosen = source[0] if len(source) == 1 else next(level for level in distinct if level != target[0])
-            notes.append(f"sample '{series.name}': '{chosen}' is the source population.")
+            notes.append(Message("analysis.source-population", column=series.name, level=str(chosen)))
             values: Vector = (series == chosen).cast(pl.Float64).fill_null(float("nan")).to_numpy()
             return values
     return binary(series, role="sample", notes=notes)
@@ -177,21 +179,19 @@ def _location(frame: Rows, roles: RoleMapping) -> Matrix | None:
         wrong = int(np.sum(np.abs(place[:, column]) > most))
         if wrong:
             raise InvalidRequest(
-                f"'{roles[role]}' has {counted(wrong, 'value')} beyond {most:g}; {role} is in degrees.",
+                Message("analysis.degrees", column=roles[role], values=wrong, most=most, role=role),
                 field=f"mapping.{role}",
             )
     return place
 
 
-def _edges(frame: Rows, roles: RoleMapping, notes: list[str]) -> Edges:
+def _edges(frame: Rows, roles: RoleMapping, notes: list[Message]) -> Edges:
     """Return the neighbours of each row, which are identified by their `unit_id`."""
     if "unit_id" not in roles:
-        raise InvalidRequest(
-            "'edges' identifies neighbours by their id; map the column of ids as 'unit_id'.", field="mapping"
-        )
+        raise InvalidRequest(Message("analysis.edges-need-ids"), field="mapping")
     unit, listed = frame[str(roles["unit_id"])], frame[str(roles["edges"])]
     if unit.drop_nulls().n_unique() < unit.drop_nulls().len():
-        raise UnusableData(f"'edges' needs one row for each unit, and '{unit.name}' repeats.", field="mapping.unit_id")
+        raise UnusableData(Message("analysis.ids-repeat", column=unit.name), field="mapping.unit_id")
     ids = pl.DataFrame({"name": unit.cast(pl.String), "to": np.arange(frame.height, dtype=np.int64)}).drop_nulls()
     named = (
         pl.DataFrame({"from": np.arange(frame.height, dtype=np.int64), "name": listed.cast(pl.String)})
@@ -204,8 +204,10 @@ def _edges(frame: Rows, roles: RoleMapping, notes: list[str]) -> Edges:
     found = named.join(ids, on="name", how="left", maintain_order="left")
     unknown = int(found["to"].null_count())
     if unknown == found.height:
-        raise UnusableData(f"No neighbour in '{listed.name}' is an id in '{unit.name}'.", field="mapping.edges")
+        raise UnusableData(
+            Message("analysis.no-neighbour-known", neighbours=listed.name, ids=unit.name), field="mapping.edges"
+        )
     if unknown:
-        notes.append(f"{unknown} neighbours in '{listed.name}' have no row and are ignored.")
+        notes.append(Message("analysis.neighbours-ignored", neighbours=unknown, column=listed.name))
     pairs = found.drop_nulls().select("from", "to").filter(pl.col("from") != pl.col("to"))
     return pairs.to_numpy().astype(np.int64).reshape(-1, 2)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cqox.contract.messages import Message
+
 if TYPE_CHECKING:
     from cqox.estimators import Estimate
 
 __all__ = ["finite", "finite_estimate", "named"]
 
-_LEFT = "exceeded the range of floating-point numbers (about 1e-308 to 1e308); rescale the units of its columns"
 _MOST_NAMED = 5
 
 
@@ -38,10 +39,12 @@ def finite(value: object, where: str = "") -> tuple[object, list[str]]:
     return value, []
 
 
-def named(paths: Sequence[str]) -> str:
+def named(paths: Sequence[str]) -> Message:
     """Format the paths, the first few of many."""
-    more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
-    return f"{', '.join(paths[:_MOST_NAMED])}{more}"
+    more = len(paths) - _MOST_NAMED
+    if more <= 0:
+        return Message("analysis.names", names=paths)
+    return Message("analysis.names-and-more", names=paths[:_MOST_NAMED], more=more)
 
 
 def finite_estimate(estimate: "Estimate") -> "Estimate":
@@ -55,7 +58,7 @@ def finite_estimate(estimate: "Estimate") -> "Estimate":
             return replace(
                 estimate,
                 status="failed",
-                reason=f"Its computation {_LEFT}",
+                reason=Message("analysis.computation-overflowed"),
                 influence=None,
                 diagnostics={},
                 warnings=(),
@@ -73,7 +76,7 @@ def finite_estimate(estimate: "Estimate") -> "Estimate":
     if not lost and not paths:
         return estimate
     assert isinstance(details, dict)
-    warning = f"{named([*lost, *paths])} {_LEFT}"
+    warning = Message("analysis.numbers-overflowed", names=named([*lost, *paths]))
     return replace(
         estimate,
         status="warning" if estimate.status == "ok" else estimate.status,

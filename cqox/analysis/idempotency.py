@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from cqox.analysis.key import digest
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, KeyReused
 from cqox.storage import ResultCache
 
@@ -63,9 +64,7 @@ class IdempotencyKeys:
             KeyReused: the key was used with another body.
         """
         if not key or len(key) > _MOST_CHARACTERS or not (key.isascii() and key.isprintable()):
-            raise InvalidRequest(
-                f"An Idempotency-Key has 1 to {_MOST_CHARACTERS} printable ASCII characters.", field="Idempotency-Key"
-            )
+            raise InvalidRequest(Message("analysis.idempotency-key", most=_MOST_CHARACTERS), field="Idempotency-Key")
         await self._forget_some()
         name = f"key-{digest(key.encode())}"
         known = self._bodies.get(name)

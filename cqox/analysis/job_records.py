@@ -14,6 +14,7 @@ import anyio
 from cqox.analysis.job_leases import JOB_LEASE_SECONDS
 from cqox.analysis.log_throttle import Outage
 from cqox.contract import counted
+from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
 from cqox.resilience.retry.classification import never_sent
 from cqox.storage import JobRecord, ResultStore
@@ -131,7 +132,7 @@ class JobRecords:
             await self._store.put_job(record, owner=self._owner, seconds=JOB_LEASE_SECONDS)
             self._unrecorded.recovered()
             return
-        raise StoreUnavailable(f"The job could not be recorded within {self._seconds:g} s.")
+        raise StoreUnavailable(Message("analysis.job-not-recorded", seconds=self._seconds))
 
     def _wait(self, job_id: str, record: JobRecord | None) -> None:
         self._waiting[job_id] = record

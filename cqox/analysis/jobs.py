@@ -17,6 +17,7 @@ import anyio
 
 from cqox.analysis.single_flight import OnStep
 from cqox.analysis.weight import weight_of
+from cqox.contract.messages import Message
 from cqox.errors import NotFound
 from cqox.tasks import TaskGroup
 
@@ -245,7 +246,7 @@ class Jobs:
         """
         job = self._jobs.get(job_id)
         if job is None:
-            raise NotFound(f"There is no job '{job_id[:100]}'.", field="job_id")
+            raise NotFound(Message("analysis.no-job", job=job_id[:100]), field="job_id")
         return job
 
     def forget(self, job_id: str) -> None:

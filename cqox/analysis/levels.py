@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Vector
 from cqox.estimators.sample import listed
@@ -56,11 +57,11 @@ class Levels:
 
     kind: Literal["binary", "continuous", "none"]
     contrasts: tuple[Level, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
     @classmethod
     def single(
-        cls, values: Vector | None, *, kind: Literal["binary", "continuous", "none"], notes: tuple[str, ...]
+        cls, values: Vector | None, *, kind: Literal["binary", "continuous", "none"], notes: tuple[Message, ...]
     ) -> Self:
         """Return a treatment with one contrast."""
         return cls(kind=kind, contrasts=(Level(label=None, values=values, rows=None),), notes=notes)
@@ -86,38 +87,38 @@ def treatment_levels(
     """
     distinct = series.drop_nulls().unique().sort().to_list()
     if len(distinct) < 2:
-        only = f"is '{distinct[0]}' in every row that has one" if distinct else "has no value in any row"
-        raise UnusableData(
-            f"The treatment '{series.name}' {only}; a comparison needs two levels.", field="mapping.treatment"
-        )
+        only = Message("analysis.treatment-without-value", treatment=series.name)
+        if distinct:
+            only = Message("analysis.treatment-constant", treatment=series.name, level=str(distinct[0]))
+        raise UnusableData(only, field="mapping.treatment")
     is_number = series.dtype.is_numeric()
     whole = is_number and all(float(value).is_integer() for value in distinct[: _MAX_NUMERIC_LEVELS + 1])
     is_amount = amount or len(distinct) > _MAX_NUMERIC_LEVELS or not whole
     if is_number and len(distinct) > 2 and is_amount and not category:
         codes = whole and not amount and len(distinct) <= MAX_LEVELS
-        cure = " Name it in options.categorical to compare its levels." if codes else ""
+        cure = [Message("analysis.compare-levels")] if codes else []
         if reference is not None:
             raise InvalidRequest(
-                f"The treatment '{series.name}' is an amount, which has no reference level.{cure}",
+                joined([Message("analysis.amount-without-reference", treatment=series.name), *cure]),
                 field="options.reference_level",
             )
-        note = f"The treatment '{series.name}' is treated as an amount: effects are per unit of it.{cure}"
+        note = joined([Message("analysis.treated-as-amount", treatment=series.name), *cure])
         return Levels.single(_floats(series), kind="continuous", notes=(note,))
     if len(distinct) > MAX_LEVELS:
         raise UnusableData(
-            f"The treatment '{series.name}' has {len(distinct)} levels; at most {MAX_LEVELS} can be compared.",
+            Message("analysis.treatment-levels", treatment=series.name, levels=len(distinct), most=MAX_LEVELS),
             field="mapping.treatment",
         )
     chosen, why = choose_reference(distinct, reference)
     others = [level for level in distinct if level != chosen]
-    note = f"Treatment '{series.name}': the reference level is '{_text(chosen)}' ({why})."
+    note = Message("analysis.reference-level", treatment=series.name, level=_text(chosen), reason=why)
     if is_number and len(others) > 1 and not category:
-        note += " Map it as 'dose' to treat it as an amount."
+        note = joined([note, Message("analysis.map-as-dose")])
     contrasts = tuple(_contrast(series, chosen, level, alone=len(others) == 1) for level in others)
     return Levels(kind="binary", contrasts=contrasts, notes=(note, *_alike(series.name, distinct)))
 
 
-def choose_reference(distinct: list[object], asked: str | float | bool | None) -> tuple[object, str]:
+def choose_reference(distinct: list[object], asked: str | float | bool | None) -> tuple[object, Message]:
     """Return the reference level and the rule that chose it.
 
     Args:
@@ -130,36 +131,33 @@ def choose_reference(distinct: list[object], asked: str | float | bool | None) -
     if asked is not None:
         for level in distinct:
             if level == asked or _text(level) == _text(asked):
-                return level, "as requested"
+                return level, Message("analysis.as-requested")
         levels = [_text(level) for level in distinct]
         raise InvalidRequest(
-            f"The treatment has no level '{_text(asked)}'. It has: {listed(levels, 10)}.",
+            Message("analysis.no-such-level", level=_text(asked), levels=listed(levels, 10)),
             field="options.reference_level",
             choices=levels,
         )
     if all(isinstance(level, int | float) for level in distinct):
-        return distinct[0], "the smallest"
+        return distinct[0], Message("analysis.smallest")
     words = [folded(level) for level in distinct]
     negative = [level for level, word in zip(distinct, words, strict=True) if word in _NO]
     if len(negative) == 1:
-        return negative[0], "a word for no treatment"
+        return negative[0], Message("analysis.word-for-none")
     positive = [level for level, word in zip(distinct, words, strict=True) if word in _YES]
     if len(distinct) == 2 and len(positive) == 1:
-        return next(level for level in distinct if level != positive[0]), "the other one is a word for treatment"
-    return distinct[0], "the first in order; set options.reference_level to choose"
+        return next(level for level in distinct if level != positive[0]), Message("analysis.other-word-for-treatment")
+    return distinct[0], Message("analysis.first-in-order")
 
 
-def _alike(name: str, levels: Sequence[object]) -> Iterator[str]:
+def _alike(name: str, levels: Sequence[object]) -> Iterator[Message]:
     """Yield a note on levels that are probably two spellings of one word; they stay separate levels."""
     spellings: dict[str, list[str]] = {}
     for level in levels:
         spellings.setdefault(folded(level), []).append(f"'{_text(level)}'")
     for same in spellings.values():
         if len(same) > 1:
-            yield (
-                f"Treatment '{name}': {' and '.join(same)} differ only in case, width or spaces and are treated as "
-                "different levels; use one spelling if they are the same."
-            )
+            yield Message("analysis.similar-levels", treatment=name, levels=same)
 
 
 def _contrast(series: pl.Series, reference: object, level: object, *, alone: bool) -> Level:

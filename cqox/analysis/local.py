@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from cqox.analysis.service import Analyses, Bounds
 from cqox.analysis.workers import Progress
 from cqox.contract import AnalyzeRequest, parse_model
+from cqox.contract.messages import Message
 from cqox.errors import CqoxError, UnreadableFile
 
 __all__ = ["LocalAnalysis", "analyze_file"]
@@ -128,5 +129,5 @@ def _digest(path: Path) -> tuple[str, int]:
                 digest.update(block)
                 size_bytes += len(block)
     except OSError as error:
-        raise UnreadableFile(f"The file {path} cannot be read: {error.strerror}.") from error
+        raise UnreadableFile(Message("analysis.unreadable-file", path=str(path), reason=error.strerror)) from error
     return digest.hexdigest(), size_bytes

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cqox.contract import ROLES, RoleMapping, near_words, shortened
+from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest
 
 __all__ = ["BY_LEVELS", "categorical_columns", "check_mapping", "columns_of", "names_in", "unknown_column"]
@@ -43,15 +44,14 @@ def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
             continue
         for column in names_in(mapped):
             if column not in columns:
-                raise unknown_column(column, f"mapped as {role}", columns, field=f"mapping.{role}")
+                raise unknown_column(column, Message("analysis.mapped-as", role=role), columns, field=f"mapping.{role}")
     _check_whole(roles)
     if not {"y", "reward"} & roles.keys() and not {"running", "cutoff"} <= roles.keys():
-        raise InvalidRequest("The outcome is missing: map a column as 'y'.", field="mapping.y", choices=list(columns))
+        raise InvalidRequest(Message("analysis.no-outcome"), field="mapping.y", choices=list(columns))
     _check_shared(roles)
     if not any(design <= roles.keys() for design in _DESIGNS):
         raise InvalidRequest(
-            "The treatment is missing: map a column as 'treatment', or a design that defines it (running and cutoff, "
-            "time and cohort, time and intervention_time, action and reward).",
+            Message("analysis.no-treatment"),
             field="mapping.treatment",
             choices=list(columns),
         )
@@ -72,20 +72,19 @@ def categorical_columns(asked: Sequence[str], roles: RoleMapping, columns: Mappi
     for word in asked:
         same = [word] if word in columns else [name for name, header in columns.items() if header == word]
         if len(same) != 1:
-            raise unknown_column(word, "in options.categorical", list(columns), field="options.categorical")
+            raise unknown_column(word, Message("analysis.in-categorical"), list(columns), field="options.categorical")
         names[same[0]] = None
     for name in names:
         parts = [role for role in roles if ROLES[role].arity != "scalar" and name in names_in(roles[role])]
         if parts and not {*BY_LEVELS, *_CODES} & set(parts):
             raise InvalidRequest(
-                f"The column '{name}' is mapped as {parts[0]}, which takes numbers and no categories; remove it from "
-                "options.categorical.",
+                Message("analysis.role-takes-numbers", column=name, role=parts[0]),
                 field="options.categorical",
             )
     return list(names)
 
 
-def unknown_column(word: str, where: str, columns: Sequence[str], *, field: str) -> InvalidRequest:
+def unknown_column(word: str, where: Message, columns: Sequence[str], *, field: str) -> InvalidRequest:
     """Return the error for an unknown column name, with the nearest names, the first few, and all as choices.
 
     Args:
@@ -96,17 +95,16 @@ def unknown_column(word: str, where: str, columns: Sequence[str], *, field: str)
     """
     near = near_words(word, columns)
     parts = [part.strip() for part in word.split(",", _MOST_SHOWN)]
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    hint = [Message("analysis.did-you-mean", words=near)] if near else []
     if len(parts) > 1 and all(part in columns for part in parts):
-        hint = f" For several columns use a list: [{', '.join(f'"{part}"' for part in parts)}]."
-    word = shortened(word)
+        hint = [Message("analysis.several-columns", columns=[f'"{part}"' for part in parts])]
     ordered = [*near, *(name for name in columns if name not in near)]
-    more = f" and {len(ordered) - _MOST_SHOWN:,} more" if len(ordered) > _MOST_SHOWN else ""
-    return InvalidRequest(
-        f"The data set has no column '{word}' ({where}).{hint} It has: {', '.join(ordered[:_MOST_SHOWN])}{more}.",
-        field=field,
-        choices=ordered,
-    )
+    more = len(ordered) - _MOST_SHOWN
+    existing = Message("analysis.existing-columns", columns=ordered)
+    if more > 0:
+        existing = Message("analysis.existing-columns-and-more", columns=ordered[:_MOST_SHOWN], more=more)
+    unknown = Message("analysis.unknown-column", column=shortened(word), use=where)
+    return InvalidRequest(joined([unknown, *hint, existing]), field=field, choices=ordered)
 
 
 def _check_shared(roles: RoleMapping) -> None:
@@ -115,15 +113,14 @@ def _check_shared(roles: RoleMapping) -> None:
         for column in names_in(roles.get(role, ())):
             if column in taken:
                 raise InvalidRequest(
-                    f"The column '{column}' is mapped as {taken[column]} and as {role}; it can play one of the two.",
+                    Message("analysis.column-in-two-roles", column=column, role=taken[column], other=role),
                     field=f"mapping.{role}",
                 )
             taken[column] = role
     for column in (*names_in(roles.get("covariates", ())), *names_in(roles.get("propensity_covariates", ()))):
         if taken.get(column) in ("y", "treatment"):
             raise InvalidRequest(
-                f"The column '{column}' is mapped as {taken[column]} and as a covariate; an adjustment for it would "
-                "remove the effect. Take it out of the covariates.",
+                Message("analysis.role-as-covariate", column=column, role=taken[column]),
                 field="mapping.covariates",
             )
 
@@ -137,7 +134,7 @@ def _check_whole(roles: RoleMapping) -> None:
     needs = [*_TOGETHER, *((other, role) for role, other in _TOGETHER), ("intervention_time", "time")]
     for role, other in needs:
         if role in roles and other not in roles:
-            raise InvalidRequest(f"'{role}' requires '{other}'; map both.", field=f"mapping.{other}")
+            raise InvalidRequest(Message("analysis.role-requires", role=role, other=other), field=f"mapping.{other}")
 
 
 def names_in(mapped: object) -> tuple[str, ...]:

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from cqox.analysis.roles import Covariates
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 
 __all__ = ["with_indicators"]
 
 
-def with_indicators(covariates: Covariates, *, role: str, notes: list[str]) -> Covariates:
+def with_indicators(covariates: Covariates, *, role: str, notes: list[Message]) -> Covariates:
     """Fill each gap with the mean of its column, and add a 0/1 column for each pattern of missing values.
 
     No row is dropped for a missing covariate. The model includes the missingness indicators in place of the missing
@@ -34,12 +35,7 @@ def with_indicators(covariates: Covariates, *, role: str, notes: list[str]) -> C
         filled[absent, column] = 0.0 if absent.all() else matrix[~absent, column].mean()
         label = covariates.labels[column].partition("=")[0]
         patterns.setdefault(absent.tobytes(), (f"{label} missing", absent.astype(np.float64)))
-    filled_in = "1 column" if len(gaps) == 1 else f"{len(gaps)} columns"
-    marked = "1 missingness indicator was" if len(patterns) == 1 else f"{len(patterns)} missingness indicators were"
-    notes.append(
-        f"As requested by options.missing, gaps in {filled_in} of '{role}' are filled with the column's mean, and "
-        f"{marked} added."
-    )
+    notes.append(Message("analysis.gaps-filled", columns=len(gaps), role=role, indicators=len(patterns)))
     added = np.column_stack([indicator for _, indicator in patterns.values()])
     return replace(
         covariates,

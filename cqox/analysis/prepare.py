@@ -31,6 +31,7 @@ from cqox.analysis.roles import (
 from cqox.analysis.row_hash import row_hashes
 from cqox.analysis.time_roles import cohort_column, time_column, timing_notes, with_months
 from cqox.contract import ROLES, Options, RoleMapping
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Data, Vector
 
@@ -60,7 +61,7 @@ class Prepared:
     """
 
     contrasts: tuple[Contrast, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
 
 def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options) -> Prepared:
@@ -77,7 +78,7 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
             that does not exist.
         UnusableData: the outcome or the treatment does not vary, or no row has a positive weight.
     """
-    notes: list[str] = []
+    notes: list[Message] = []
     columns = with_categories(frame, columns, roles, options.categorical, notes)
     check_scales(frame, roles)
     roles = with_months(frame, roles)
@@ -97,14 +98,14 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
     return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
 
 
-def _outcome(frame: Rows, roles: RoleMapping, notes: list[str]) -> Vector | None:
+def _outcome(frame: Rows, roles: RoleMapping, notes: list[Message]) -> Vector | None:
     role = next((role for role in ("y", "reward") if role in roles), None)
     if role is None:
-        notes.append("No outcome is mapped: only diagnostics that need no outcome are computed.")
+        notes.append(Message("analysis.no-outcome-mapped"))
         return None
     series = frame[str(roles[role])]
     y = numeric(series, role=role) if series.dtype.is_numeric() else binary(series, role=role, notes=notes)
-    _refuse_constant(y, series.name, "outcome")
+    _refuse_constant(y, series.name)
     return y
 
 
@@ -119,7 +120,7 @@ def _treatment(frame: Rows, columns: Columns, roles: RoleMapping, options: Optio
             reference=options.reference_level,
         )
     if {"time", "cohort"} <= roles.keys():
-        note = f"Treatment is {roles['time']} >= {roles['cohort']}; units without a cohort are never treated."
+        note = Message("analysis.treatment-from-cohort", time=roles["time"], cohort=roles["cohort"])
         return Levels.single(started(frame, roles), kind="binary", notes=(note,))
     return Levels.single(None, kind="none", notes=())
 
@@ -149,7 +150,7 @@ def _cohort(frame: Rows, roles: RoleMapping) -> Vector | None:
 
 
 def _base(
-    frame: Rows, columns: Columns, roles: RoleMapping, y: Vector | None, options: Options, notes: list[str]
+    frame: Rows, columns: Columns, roles: RoleMapping, y: Vector | None, options: Options, notes: list[Message]
 ) -> Data:
     names = {role: names_in(mapped) for role, mapped in roles.items() if ROLES[role].arity != "scalar"}
 
@@ -161,14 +162,14 @@ def _base(
     propensity = adjusting("propensity_covariates") if "propensity_covariates" in names else covariates
     instruments = covariate_matrix(frame, columns, names.get("instrument", ()), role="instrument", notes=notes)
     if "unit_id" not in roles:
-        notes.append("No unit_id is mapped: every row is treated as a separate unit.")
+        notes.append(Message("analysis.no-unit-id"))
     periods = period_codes(time_column(frame, roles)) if "time" in roles else None
     post = binary(frame[str(roles["post"])], role="post", notes=notes) if "post" in roles else None
     if post is None and periods is not None and "intervention_time" in roles:
         start = scalar(roles, "intervention_time")
         assert start is not None
         post = _after(periods.values[periods.codes], start)
-        notes.append(f"post is {roles['time']} >= {_plain(roles['intervention_time'])}.")
+        notes.append(Message("analysis.post-from-time", time=roles["time"], start=_plain(roles["intervention_time"])))
     unit = group_codes(frame[str(roles["unit_id"])]) if "unit_id" in roles else None
     absorbed = [*covariates.absorbed, *(frame[name] for name in names.get("fixed_effects", ()))]
     labels = {
@@ -220,15 +221,15 @@ def _weights(frame: Rows, roles: RoleMapping) -> Vector | None:
     wrong = int(np.sum(weights < 0))
     if wrong:
         raise InvalidRequest(
-            f"{wrong} rows have a negative weight in '{roles['weights']}'; sampling weights are at least 0.",
+            Message("analysis.negative-weights", rows=wrong, weights=roles["weights"]),
             field="mapping.weights",
         )
     if not (weights > 0).any():
-        raise UnusableData(f"No row has a positive weight in '{roles['weights']}'.", field="mapping.weights")
+        raise UnusableData(Message("analysis.no-positive-weight", weights=roles["weights"]), field="mapping.weights")
     return weights
 
 
-def _counting(data: Data, notes: list[str]) -> NDArray[np.bool_] | None:
+def _counting(data: Data, notes: list[Message]) -> NDArray[np.bool_] | None:
     """Return (n,) the mask of rows with a nonzero weight; None if all are."""
     if data.weights is None:
         return None
@@ -236,9 +237,7 @@ def _counting(data: Data, notes: list[str]) -> NDArray[np.bool_] | None:
     count = data.n - int(counting.sum())
     if not count:
         return None
-    notes.append(
-        "1 row has weight 0 and is excluded." if count == 1 else f"{count} rows have weight 0 and are excluded."
-    )
+    notes.append(Message("analysis.zero-weights", rows=count))
     return counting
 
 
@@ -251,13 +250,12 @@ def _y_kind(y: Vector) -> Literal["binary", "count", "real"]:
     return "real"
 
 
-def _refuse_constant(values: Vector, name: str, what: str) -> None:
+def _refuse_constant(values: Vector, name: str) -> None:
     known = values[~np.isnan(values)]
     if known.size == 0:
-        raise UnusableData(f"The {what} '{name}' has no value in any row.", field="mapping.y")
+        raise UnusableData(Message("analysis.outcome-without-value", outcome=name), field="mapping.y")
     if known.min() == known.max():
         raise UnusableData(
-            f"The {what} '{name}' is {known[0]:g} in all {known.size} rows that have one; an effect on it cannot be "
-            "estimated.",
+            Message("analysis.outcome-constant", outcome=name, value=known[0], rows=known.size),
             field="mapping.y",
         )

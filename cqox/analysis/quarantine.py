@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData, WorkerLost
 
 __all__ = ["Quarantine"]
@@ -33,10 +34,7 @@ class Quarantine:
         """
         while True:
             if self._lost.get(key, 0) >= self._strikes:
-                raise UnusableData(
-                    f"This computation lost its worker process {self._lost[key]} times and is not retried. The "
-                    "engine's log contains the reasons; another mapping, or fewer rows or columns, may succeed."
-                )
+                raise UnusableData(Message("analysis.quarantined", times=self._lost[key]))
             try:
                 result = await compute()
             except WorkerLost:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from cqox.analysis.roles import numeric
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 
 __all__ = ["Sampled", "redundancy", "sampled"]
@@ -47,7 +48,7 @@ def sampled(column: pl.Series | Vector) -> Sampled:
     return Sampled(series=rows, amounts=numeric(rows, role="covariates") if is_amount else None)
 
 
-def redundancy(column: Sampled, other: Sampled) -> str | None:
+def redundancy(column: Sampled, other: Sampled) -> Message | None:
     """Return the evidence that one column is a copy of the other, such as `correlation 1`; None without any.
 
     Numbers are redundant if their values or their ranks correlate above 0.999; words if each level corresponds to one
@@ -58,24 +59,26 @@ def redundancy(column: Sampled, other: Sampled) -> str | None:
     both = pl.DataFrame({"one": column.series, "other": other.series}).drop_nulls()
     levels = both.unique().height
     same = 2 <= levels == both["one"].n_unique() == both["other"].n_unique()
-    return "the same levels" if same and levels <= both.height / 2 and both.height >= _FEWEST else None
+    if same and levels <= both.height / 2 and both.height >= _FEWEST:
+        return Message("analysis.same-levels")
+    return None
 
 
-def _same_amounts(column: Vector, other: Vector) -> str | None:
+def _same_amounts(column: Vector, other: Vector) -> Message | None:
     known = ~(np.isnan(column) | np.isnan(other))
     one, two = column[known], other[known]
     if len(one) < _FEWEST:
         return None
     correlation = _correlation(one, two)
     if abs(correlation) > _SAME:
-        return f"correlation {correlation:.4g}"
+        return Message("analysis.correlation", correlation=correlation)
     step = -(-len(one) // _FEW)
     # In a table of thousands of columns nearly all pairs are ruled out by a few rows.
     if abs(_rank_correlation(one[::step], two[::step])) < _ALIKE:
         return None
     ranks = _rank_correlation(one, two)
     if abs(ranks) > _SAME:
-        return "the same order" if ranks > 0 else "the opposite order"
+        return Message("analysis.same-order") if ranks > 0 else Message("analysis.opposite-order")
     return None
 
 

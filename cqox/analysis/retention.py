@@ -15,6 +15,7 @@ import anyio
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.results import Results
 from cqox.contract import counted
+from cqox.contract.messages import Message
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
@@ -81,7 +82,7 @@ class Retention:
             StoreUnavailable: a store or a cache cannot be reached; the report may still exist.
         """
         if not await self._erased([key]):
-            raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")
+            raise NotFound(Message("analysis.no-analysis", analysis=key[:100]), field="analysis_id")
 
     async def delete_dataset(self, dataset_id: str, *, reports: bool) -> None:
         """Delete a data set, and with `reports` also its reports, their figures and its ended jobs.

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from cqox.analysis.levels import MAX_LEVELS, choose_reference
-from cqox.contract import RoleMapping, counted
+from cqox.contract import RoleMapping
+from cqox.contract.messages import Message, joined
 from cqox.datasets import ColumnsOnDisk
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
@@ -36,6 +37,7 @@ __all__ = [
 _MICROSECONDS_OF_A_DAY = 86_400e6
 
 _MOST_NAMES = 5_000
+_MOST_LEVELS_SHOWN = 5
 _FEW_STRAYS = 0.1
 """Share of a column's cells up to which the non-numeric ones are listed."""
 
@@ -100,30 +102,24 @@ def numeric(series: pl.Series, *, role: str) -> Vector:
     if series.dtype.is_temporal():
         microseconds = series.cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64)
         return (microseconds / _MICROSECONDS_OF_A_DAY).fill_null(float("nan")).to_numpy()
-    examples = ", ".join(f"'{value}'" for value in series.drop_nulls().unique().sort().head(3).to_list())
-    raise InvalidRequest(
-        f"The column '{series.name}' cannot be {role}: that takes numbers, and it contains words ({examples}, ...)."
-        f"{_stray_words(series)}",
-        field=f"mapping.{role}",
-    )
+    examples = [str(value) for value in series.drop_nulls().unique().sort().head(3).to_list()]
+    words = Message("analysis.role-not-words", column=series.name, role=role, examples=examples)
+    raise InvalidRequest(joined([words, *_stray_words(series)]), field=f"mapping.{role}")
 
 
-def _stray_words(series: pl.Series) -> str:
-    """Describe the few cells that are not numbers in a column of numbers."""
+def _stray_words(series: pl.Series) -> list[Message]:
+    """Return a sentence on the few cells that are not numbers in a column of numbers."""
     if series.dtype != pl.String:
-        return ""
+        return []
     filled = series.drop_nulls()
     strays = filled.filter(filled.cast(pl.Float64, strict=False).is_null())
     if not 0 < len(strays) <= _FEW_STRAYS * len(filled):
-        return ""
+        return []
     words = listed([f"'{word}'" for word in strays.unique(maintain_order=True).to_list()], 6)
-    return (
-        f" {len(filled) - len(strays)} of its {len(filled)} values are numbers, and these are not: {words}. Correct "
-        "those cells, or leave them empty."
-    )
+    return [Message("analysis.stray-words", numbers=len(filled) - len(strays), values=len(filled), words=words)]
 
 
-def binary(series: pl.Series, *, role: str, notes: list[str]) -> Vector:
+def binary(series: pl.Series, *, role: str, notes: list[Message]) -> Vector:
     """Return the column as 0 and 1; of two words, the one that means no is 0.
 
     Raises:
@@ -132,23 +128,29 @@ def binary(series: pl.Series, *, role: str, notes: list[str]) -> Vector:
     """
     distinct = series.drop_nulls().unique().sort().to_list()
     if len(distinct) > 2:
-        shown = ", ".join(f"'{value}'" for value in distinct[:5])
         raise InvalidRequest(
-            f"The column '{series.name}' cannot be {role}: that takes numbers or two levels, and it has "
-            f"{len(distinct)} levels ({shown}{', ...' if len(distinct) > 5 else ''}).{_stray_words(series)}",
-            field=f"mapping.{role}",
+            joined([_many_levels(series.name, role, distinct), *_stray_words(series)]), field=f"mapping.{role}"
         )
     if len(distinct) < 2:
         raise UnusableData(
-            f"The column '{series.name}' (mapped as {role}) has {len(distinct)} distinct values; it must have two.",
+            Message("analysis.too-few-values", column=series.name, role=role, values=len(distinct)),
             field=f"mapping.{role}",
         )
     reference, why = choose_reference(distinct, None)
     one = next(level for level in distinct if level != reference)
     if not set(distinct) <= {0, 1}:
-        notes.append(f"{role} '{series.name}': '{reference}' counts as 0 and '{one}' as 1 ({why}).")
+        notes.append(
+            Message("analysis.counts-as", role=role, column=series.name, zero=str(reference), one=str(one), reason=why)
+        )
     values: Vector = (series == one).cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return values
+
+
+def _many_levels(column: str, role: str, levels: Sequence[object]) -> Message:
+    shown, number = [str(level) for level in levels[:_MOST_LEVELS_SHOWN]], len(levels)
+    if number > _MOST_LEVELS_SHOWN:
+        return Message("analysis.role-not-many-levels-and-more", column=column, role=role, number=number, levels=shown)
+    return Message("analysis.role-not-many-levels", column=column, role=role, number=number, levels=shown)
 
 
 def group_codes(series: pl.Series) -> Codes:
@@ -192,8 +194,7 @@ def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
         wrong = int(np.sum(logs > 0))
         if wrong:
             raise InvalidRequest(
-                f"'{name}' has {counted(wrong, 'value')} above 0; the logarithm of a probability is at most 0. If "
-                "it contains probabilities, map the column as 'pscore'.",
+                Message("analysis.log-above-zero", column=name, values=wrong),
                 field="mapping.log_propensity",
             )
         return np.exp(logs)
@@ -204,15 +205,16 @@ def probability(frame: Rows, roles: RoleMapping) -> Vector | None:
     logged = "action" in roles  # a deterministic logging policy takes its action with probability 1
     wrong = int(np.sum((scores <= 0) | ((scores > 1) if logged else (scores >= 1))))
     if wrong:
-        raise InvalidRequest(
-            f"'{name}' has {counted(wrong, 'value')} outside the range of the probability of "
-            + ("a logged action: above 0 and at most 1." if logged else "treatment: between 0 and 1."),
-            field="mapping.pscore",
-        )
+        outside = Message("analysis.treatment-probability", column=name, values=wrong)
+        if logged:
+            outside = Message("analysis.logged-probability", column=name, values=wrong)
+        raise InvalidRequest(outside, field="mapping.pscore")
     return scores
 
 
-def covariate_matrix(frame: Rows, columns: Columns, names: Sequence[str], *, role: str, notes: list[str]) -> Covariates:
+def covariate_matrix(
+    frame: Rows, columns: Columns, names: Sequence[str], *, role: str, notes: list[Message]
+) -> Covariates:
     """Return the columns as a design matrix: numbers, dates as days, words as dummies.
 
     Numbers and dates of the kind `category` are codes, and enter as words do, with levels in their own order.
@@ -230,7 +232,7 @@ def covariate_matrix(frame: Rows, columns: Columns, names: Sequence[str], *, rol
             makers.append(partial(_numbers, frame, name, role))
             labels.append(name)
             if series.dtype.is_temporal():
-                notes.append(f"The date '{name}' enters as a number of days.")
+                notes.append(Message("analysis.date-in-days", column=name))
         else:
             _add_levels(frame, series, role, makers, labels, absorbed, notes)
     matrix = empty(len(makers), frame.height)
@@ -261,24 +263,23 @@ def _add_levels(
     makers: list[Callable[[], Vector]],
     labels: list[str],
     absorbed: list[pl.Series],
-    notes: list[str],
+    notes: list[Message],
 ) -> None:
     levels = series.drop_nulls().unique().sort().to_list()
     if len(levels) > MAX_LEVELS:
         known = series.len() - series.null_count()
         # Values that differ in most rows are identifiers or free text rather than categories.
         if role != "covariates" or len(levels) > known / 2:
-            what = "words" if series.dtype in (pl.String, pl.Enum) else "levels"
+            what = Message("analysis.words") if series.dtype in (pl.String, pl.Enum) else Message("analysis.levels")
             raise InvalidRequest(
-                f"The column '{series.name}' has {len(levels)} different {what} in {known} rows, too many to adjust "
-                f"for as {role}; remove it, or group them into at most {MAX_LEVELS} levels.",
+                Message(
+                    "analysis.too-many-levels",
+                    column=series.name, number=len(levels), values=what, rows=known, role=role, most=MAX_LEVELS,
+                ),
                 field=f"mapping.{role}",
-            )
+            )  # fmt: skip
         absorbed.append(series)
-        notes.append(
-            f"The covariate '{series.name}' has {len(levels)} levels and is absorbed as a fixed effect, which few "
-            f"estimators support; grouped into at most {MAX_LEVELS} levels all estimators can adjust for it."
-        )
+        notes.append(Message("analysis.absorbed", covariate=series.name, levels=len(levels), most=MAX_LEVELS))
         return
     for level in levels[1:]:
         makers.append(partial(_indicator, frame, series.name, level))

@@ -22,7 +22,7 @@ from cqox.analysis.report import Finding, assemble
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unused import unused_roles
 from cqox.contract import ROLES, AnalyzeRequest, EstimationOptions, Gate, Options, RoleMapping
-from cqox.contract.messages import collect_messages
+from cqox.contract.messages import Message, collect_messages
 from cqox.datasets import Column, describe, load_columns, open_columns
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, applicable, catalog, entries, run
@@ -42,11 +42,6 @@ _NAMES_ONLY = ("unit_id", "cluster", "fixed_effects", "edges")
 
 _WITHOUT_COVARIATES = ("interrupted_series", "synthetic_control")
 """Families that adjust for no covariates."""
-
-_HINT = (
-    "No covariates are mapped, so nothing is adjusted for. Candidate covariates: {}; map those measured before "
-    "treatment as 'covariates' (one measured after it would bias the estimate), or set options.covariates to 'auto'."
-)
 
 _OF_VALUES = (
     "Percentages ", "The unit ", "Numbers ", "The comma ", "Commas ", "Points ", "▲ ", "Moments ", "Dates ",
@@ -128,12 +123,12 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
     columns = {column.name: column for column in table.columns}
     roles, aliases = request.roles()
     check_mapping(roles, list(columns))
-    notes = [f"'{word}' is read as the role '{role}'." for word, role in aliases.items()]
+    notes = [Message("analysis.role-alias", word=word, role=role) for word, role in aliases.items()]
     # In a column of first treated periods infinity means never treated.
     cohort = roles.get("cohort")
     _refuse_infinite(columns, [name for name in columns_of(roles) if name != cohort])
     if isinstance(cohort, str) and columns[cohort].infinite:
-        notes.append(f"cohort '{cohort}': infinity ({columns[cohort].infinite:,} rows) means never treated.")
+        notes.append(Message("analysis.infinity-means-never", column=cohort, rows=columns[cohort].infinite))
     _refuse_extreme(columns, roles)
     free = _candidates(path, columns, roles)
     if request.options.covariates == "auto" and "covariates" not in roles:
@@ -182,7 +177,7 @@ def _finished(
     clock.done("figures", figures=list(specs))
     estimates = [estimate for finding in findings for estimate in finding.estimates]
     if not all(_takes_no_covariates(finding) for finding in findings):
-        hint = [_HINT.format(", ".join(free.names))] if free.names else []
+        hint = [Message("analysis.candidate-covariates", columns=free.names)] if free.names else []
         notes = [*notes, *hint, *free.notes("suggested")]
     notes = [*notes, *unused_roles(roles, chosen, estimates)]
     report, drawn = _finite(assemble(roles, options, findings, notes=notes), dict(specs))
@@ -199,7 +194,7 @@ def _finite(report: dict[str, object], specs: dict[str, object]) -> tuple[dict[s
     if lost or left_out:
         warnings = kept["warnings"]
         assert isinstance(warnings, list)
-        words = f"Not finite, replaced by null: {named([*lost, *left_out])}."
+        words = Message("analysis.not-finite", names=named([*lost, *left_out]))
         kept = {**kept, "warnings": [*warnings, words]}
     return kept, drawn
 
@@ -287,8 +282,7 @@ def _refuse_infinite(columns: Mapping[str, Column], names: Sequence[str]) -> Non
         rows = columns[name].infinite
         if rows:
             raise UnusableData(
-                f"The column '{name}' has infinite values in {rows} rows, which no estimator supports. Leave those "
-                "cells empty, or replace them by the largest possible value.",
+                Message("analysis.infinite-values", column=name, rows=rows),
                 field="mapping",
             )
 
@@ -300,14 +294,13 @@ def _refuse_extreme(columns: Mapping[str, Column], roles: RoleMapping) -> None:
         for name in names_in(mapped):
             if not _is_extreme(columns[name]):
                 continue
-            size = _size(columns[name])
-            word = "divided by" if size > _LARGEST else "multiplied by"
-            raise UnusableData(
-                f"The values of the column '{name}' reach {size:.3g}, so that their powers exceed the range of "
-                f"floating-point numbers. Rescale the column ({word} a constant) to between {_SMALLEST:g} and "
-                f"{_LARGEST:g} in magnitude.",
-                field=f"mapping.{role}",
-            )
+            raise UnusableData(_out_of_range(name, _size(columns[name])), field=f"mapping.{role}")
+
+
+def _out_of_range(column: str, size: float) -> Message:
+    if size > _LARGEST:
+        return Message("analysis.too-large", column=column, size=size, smallest=_SMALLEST, largest=_LARGEST)
+    return Message("analysis.too-small", column=column, size=size, smallest=_SMALLEST, largest=_LARGEST)
 
 
 def _candidates(path: Path, columns: Mapping[str, Column], roles: RoleMapping) -> Candidates:
@@ -319,7 +312,7 @@ def _candidates(path: Path, columns: Mapping[str, Column], roles: RoleMapping) -
     free = covariate_candidates(path, [column for name, column in columns.items() if name not in beyond], roles)
     if not beyond or "covariates" in roles:
         return free
-    return Candidates(names=free.names, excluded={**free.excluded, "beyond the range to compute with": beyond})
+    return Candidates(names=free.names, excluded={**free.excluded, Message("analysis.beyond-range"): beyond})
 
 
 def _is_extreme(column: Column) -> bool:
@@ -332,11 +325,11 @@ def _size(column: Column) -> float:
     return float(max((abs(end) for end in ends), default=0))
 
 
-def _taken(free: Candidates) -> str:
+def _taken(free: Candidates) -> Message:
     """Return a note on the covariates chosen by `options.covariates = "auto"`."""
     if free.names:
-        return f"As requested by options.covariates, the estimates adjust for {', '.join(free.names)}."
-    return "options.covariates is 'auto', but no column without a role could be a covariate: nothing is adjusted for."
+        return Message("analysis.covariates-taken", columns=free.names)
+    return Message("analysis.no-covariate-taken")
 
 
 def _takes_no_covariates(finding: Finding) -> bool:
@@ -344,6 +337,11 @@ def _takes_no_covariates(finding: Finding) -> bool:
     return any(each.name == primary and each.family in _WITHOUT_COVARIATES for each in finding.estimates)
 
 
-def _readings(columns: Mapping[str, Column], names: Sequence[str]) -> list[str]:
+def _readings(columns: Mapping[str, Column], names: Sequence[str]) -> list[Message]:
     """Return the notes on parsing the numbers and dates of these columns."""
-    return [f"'{name}': {note}" for name in names for note in columns[name].notes if note.startswith(_OF_VALUES)]
+    return [
+        Message("analysis.column-note", column=name, note=note)
+        for name in names
+        for note in columns[name].notes
+        if note.startswith(_OF_VALUES)
+    ]

@@ -41,6 +41,7 @@ from cqox.analysis.retention import Retention, RetentionPeriods
 from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.contract import AnalyzeRequest
+from cqox.contract.messages import Message
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import FileStore, JobRecord, JobStatus, MemoryCache, Page, ResultCache, ResultStore, StoredReport
 from cqox.tasks import TaskGroup, open_task_group
@@ -278,13 +279,11 @@ class Analyses:
         report = await self.report(key)
         specs = json.loads(report.figures)
         if name not in specs:
-            raise NotFound(f"The analysis has no figure '{name[:100]}'.", field="name", choices=list(specs))
+            raise NotFound(Message("analysis.no-figure", figure=name[:100]), field="name", choices=list(specs))
         if suffix == "json":
             return canonical_json(specs[name])
         if suffix not in ("svg", "png"):
-            raise NotFound(
-                f"A figure is available as svg, png or json, not as '{suffix[:20]}'.", choices=["svg", "png", "json"]
-            )
+            raise NotFound(Message("analysis.no-such-format", format=suffix[:20]), choices=["svg", "png", "json"])
         path = self._files.figure(key, name, suffix)
         drawn: bytes | None = None
         with self._without_keeping(key, name):
@@ -332,7 +331,7 @@ class Analyses:
         """
         record = await self.store.job(job_id)
         if record is None:
-            raise NotFound(f"There is no job '{job_id[:100]}'.", field="job_id")
+            raise NotFound(Message("analysis.no-job", job=job_id[:100]), field="job_id")
         return record
 
     async def known_job(self, job_id: str) -> JobRecord | None:
@@ -369,7 +368,7 @@ class Analyses:
     async def _look_up(self, key: str) -> LookedUp:
         found = await self._results.load(key)
         if found is None:
-            raise NotFound(f"There is no analysis '{key[:100]}'; see GET /api/analyses.", field="analysis_id")
+            raise NotFound(Message("analysis.no-analysis", analysis=key[:100]), field="analysis_id")
         return found
 
     def _cache_sizes(self) -> list[tuple[float, dict[str, str]]]:

@@ -7,6 +7,7 @@ treatment in other units or on another scale, is excluded.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from cqox.analysis.prepare import started
 from cqox.analysis.redundant_columns import Sampled, redundancy, sampled
 from cqox.analysis.roles import numeric
 from cqox.contract import RoleMapping
+from cqox.contract.messages import Message
 from cqox.datasets import Column, ColumnsOnDisk, Inference, infer_roles
 
 __all__ = ["Candidates", "covariate_candidates", "drop_redundant_covariates"]
@@ -24,11 +26,10 @@ __all__ = ["Candidates", "covariate_candidates", "drop_redundant_covariates"]
 _CELLS = 2_000_000
 """Number of cells read at once."""
 
-_CONSTANT = "constant"
-_OUTCOME = "redundant with the outcome '{}', possibly in other units"
-_TREATMENT = "redundant with the treatment '{}'"
-_REFERENCES = {"y": _OUTCOME, "reward": _OUTCOME, "treatment": _TREATMENT, "dose": _TREATMENT, "action": _TREATMENT}
-"""Roles that a covariate must not duplicate, with the reason given in the notes."""
+_CONSTANT = Message("analysis.constant")
+_OUTCOMES = ("y", "reward")
+_REFERENCES = (*_OUTCOMES, "treatment", "dose", "action")
+"""Roles that a covariate must not duplicate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +42,16 @@ class Candidates:
     """
 
     names: tuple[str, ...]
-    excluded: Mapping[str, Sequence[str]]
+    excluded: Mapping[Message, Sequence[str]]
 
-    def notes(self, verb: str) -> list[str]:
-        """Return a sentence for each reason, such as `Not suggested as covariates, constant: flat.`
-
-        Args:
-            verb: `suggested` or `taken`.
-        """
+    def notes(self, verb: Literal["suggested", "taken"]) -> list[Message]:
+        """Return a sentence for each reason, such as `Not suggested as covariates, constant: flat.`"""
+        if verb == "taken":
+            return [
+                Message("analysis.not-taken", reason=reason, columns=names) for reason, names in self.excluded.items()
+            ]
         return [
-            f"Not {verb} as covariates, {reason}: {', '.join(columns)}." for reason, columns in self.excluded.items()
+            Message("analysis.not-suggested", reason=reason, columns=names) for reason, names in self.excluded.items()
         ]
 
 
@@ -63,7 +64,7 @@ class _Reference:
         rows: the sampled rows.
     """
 
-    words: str
+    words: Message
     rows: Sampled
 
 
@@ -85,7 +86,7 @@ def covariate_candidates(path: Path, columns: Sequence[Column], roles: RoleMappi
     if "covariates" in roles or not {"y", "reward"} & roles.keys():
         return Candidates(names=(), excluded={})
     taken = set(columns_of(roles))
-    excluded: dict[str, list[str]] = {}
+    excluded: dict[Message, list[str]] = {}
     for column in columns:
         if column.name not in taken and column.distinct <= 1:
             excluded.setdefault(_CONSTANT, []).append(column.name)
@@ -100,13 +101,13 @@ def covariate_candidates(path: Path, columns: Sequence[Column], roles: RoleMappi
     for frame in _read(table, free, unit):
         still = _constant_within(frame, unit) if unit else set()
         for name in (name for name in frame.columns if name != unit):
-            reason, found = _repeats(sampled(frame[name]), references)
+            reason, found = _repeats(name, sampled(frame[name]), references)
             if reason is None and name in still:
-                reason = f"constant within every '{unit}' (absorbed by its effect, and possibly coding its treatment)"
+                reason = Message("analysis.constant-within-unit", unit=unit)
             if reason is None:
                 names.append(name)
             else:
-                excluded.setdefault(reason, []).append(f"{name}{found}")
+                excluded.setdefault(reason, []).append(found)
     return Candidates(names=tuple(names), excluded=excluded)
 
 
@@ -149,26 +150,32 @@ def _constant_within(frame: pl.DataFrame, unit: str) -> set[str]:
 def _references(table: ColumnsOnDisk, roles: RoleMapping) -> list[_Reference]:
     check_scales(table, roles)
     found = [
-        _Reference(words=words.format(roles[role]), rows=sampled(table[str(roles[role])]))
-        for role, words in _REFERENCES.items()
+        _Reference(words=_redundant(role, str(roles[role])), rows=sampled(table[str(roles[role])]))
+        for role in _REFERENCES
         if role in roles
     ]
     if {"time", "cohort"} <= roles.keys() and not {"treatment", "dose"} & roles.keys():
-        words = _TREATMENT.format(f"{roles['time']} >= {roles['cohort']}")
+        words = _redundant("treatment", f"{roles['time']} >= {roles['cohort']}")
         found.append(_Reference(words=words, rows=sampled(started(table, roles))))
     cutoff = scalar(roles, "cutoff")
     if "running" in roles and cutoff is not None:
         running = numeric(table[str(roles["running"])], role="running")
         side = np.where(np.isnan(running), np.nan, running >= cutoff)
-        words = f"equivalent to the side of the cutoff of '{roles['running']}'"
+        words = Message("analysis.side-of-cutoff", running=roles["running"])
         found.append(_Reference(words=words, rows=sampled(side)))
     return found
 
 
-def _repeats(column: Sampled, references: Sequence[_Reference]) -> tuple[str | None, str]:
-    """Return the reason why the column is a duplicate, or None, and the evidence."""
+def _redundant(role: str, column: str) -> Message:
+    if role in _OUTCOMES:
+        return Message("analysis.redundant-with-outcome", outcome=column)
+    return Message("analysis.redundant-with-treatment", treatment=column)
+
+
+def _repeats(name: str, column: Sampled, references: Sequence[_Reference]) -> tuple[Message | None, str]:
+    """Return the reason why the column is a duplicate, or None, and its name with the evidence."""
     for reference in references:
         found = redundancy(column, reference.rows)
         if found is not None:
-            return reference.words, f" ({found})"
-    return None, ""
+            return reference.words, Message("analysis.column-with-evidence", column=name, evidence=found)
+    return None, name

@@ -5,12 +5,14 @@ Words in a cohort column that mean never, and infinity, become missing, which re
 """
 
 import math
+from collections.abc import Mapping
 from datetime import date
 
 import polars as pl
 
 from cqox.analysis.levels import folded
 from cqox.contract import RoleMapping
+from cqox.contract.messages import Message
 from cqox.datasets.dates import compact_months, first_days, read_dates
 from cqox.datasets.parquet_store import ColumnsOnDisk
 from cqox.errors import InvalidRequest
@@ -63,34 +65,31 @@ def with_months(frame: _Rows, roles: RoleMapping) -> RoleMapping:
     if raw.dtype.is_temporal():
         return roles
     raise InvalidRequest(
-        f"'intervention_time' is {given}, and '{raw.name}' contains months such as {_example(raw)}; use the same form.",
+        Message("analysis.intervention-not-month", given=given, time=raw.name, example=_example(raw)),
         field="mapping.intervention_time",
     )
 
 
-def timing_notes(frame: _Rows, roles: RoleMapping) -> list[str]:
+def timing_notes(frame: _Rows, roles: RoleMapping) -> list[Message]:
     """Return notes on the conversion of these roles."""
-    notes: list[str] = []
+    notes: list[Message] = []
     if "time" in roles:
         raw = frame[str(roles["time"])]
         if time_column(frame, roles).dtype != raw.dtype:
-            notes.append(
-                f"time '{raw.name}': numbers such as {_example(raw)} are read as months, so that January follows "
-                "December."
-            )
+            notes.append(Message("analysis.read-as-months", column=raw.name, example=_example(raw)))
     if "cohort" in roles:
         notes += _cohort(frame, roles)[1]
     return notes
 
 
-def _cohort(frame: _Rows, roles: RoleMapping) -> tuple[pl.Series, list[str]]:
-    series, notes = frame[str(roles["cohort"])], list[str]()
+def _cohort(frame: _Rows, roles: RoleMapping) -> tuple[pl.Series, list[Message]]:
+    series, notes = frame[str(roles["cohort"])], list[Message]()
     if series.dtype in (pl.String, pl.Categorical, pl.Enum):
         series, notes = _without_never(series)
     elif series.dtype.is_float():
         endless = series.is_infinite().fill_null(value=False)
         if endless.any():
-            notes.append(_never_note(series.name, {"infinity": int(endless.sum())}))
+            notes.append(_never_note(series.name, {Message("analysis.infinity"): int(endless.sum())}))
             series = series.to_frame("c").select(pl.when(~endless).then("c")).to_series().alias(series.name)
     if "time" in roles and series.dtype.is_numeric():
         time = time_column(frame, roles)
@@ -111,14 +110,18 @@ def _check_never(cohort: pl.Series, time: pl.Series) -> None:
     doubtful = cohort.filter((cohort > first) & (cohort <= 0)).unique().sort()
     if len(doubtful):
         raise InvalidRequest(
-            f"'{cohort.name}' contains {listed([f'{value:.10g}' for value in doubtful], 6)}: 0 and less mean that a "
-            f"unit is never treated, and '{time.name}' has such periods too, from {first:.10g} on. Leave the cells of "
-            "never-treated units empty, and add a constant to the periods of both columns that makes all positive.",
+            Message(
+                "analysis.never-or-period",
+                cohort=cohort.name,
+                values=listed([f"{value:.10g}" for value in doubtful], 6),
+                time=time.name,
+                first=first,
+            ),
             field="mapping.cohort",
         )
 
 
-def _without_never(series: pl.Series) -> tuple[pl.Series, list[str]]:
+def _without_never(series: pl.Series) -> tuple[pl.Series, list[Message]]:
     """Parse words as numbers or dates, and those that mean never as missing."""
     words = series.cast(pl.String)
     levels = words.drop_nulls().unique(maintain_order=True).to_list()
@@ -133,8 +136,7 @@ def _without_never(series: pl.Series) -> tuple[pl.Series, list[str]]:
             return series, []
         odd = listed([f"'{word}'" for word in strays.to_list()], 6)
         raise InvalidRequest(
-            f"'{series.name}' cannot be cohort: in addition to first treated periods it contains {odd}. Leave those "
-            "cells empty, or write 'never', if a unit is never treated.",
+            Message("analysis.cohort-words", column=series.name, words=odd),
             field="mapping.cohort",
         )
     values = numbers if dates is None else dates.values
@@ -143,9 +145,9 @@ def _without_never(series: pl.Series) -> tuple[pl.Series, list[str]]:
     return read, [_never_note(series.name, counts)] if counts else []
 
 
-def _never_note(name: str, counts: dict[str, int]) -> str:
-    shown = listed([f"{word} ({rows:,} row{'' if rows == 1 else 's'})" for word, rows in counts.items()], 6)
-    return f"cohort '{name}': {shown} means never treated."
+def _never_note(name: str, counts: Mapping[str, int]) -> Message:
+    shown = listed([Message("analysis.word-in-rows", word=word, rows=rows) for word, rows in counts.items()], 6)
+    return Message("analysis.means-never", column=name, words=shown)
 
 
 def _in_months(cohort: pl.Series, time: pl.Series) -> pl.Series:
@@ -161,8 +163,13 @@ def _in_months(cohort: pl.Series, time: pl.Series) -> pl.Series:
     if time.dtype.is_temporal():
         return cohort
     raise InvalidRequest(
-        f"'{cohort.name}' contains {listed([f'{value:.10g}' for value in numbers.filter(wrong).unique().sort()], 6)}, "
-        f"and '{time.name}' contains months such as {_example(time)}; use the same form for its months.",
+        Message(
+            "analysis.cohort-not-months",
+            cohort=cohort.name,
+            values=listed([f"{value:.10g}" for value in numbers.filter(wrong).unique().sort()], 6),
+            time=time.name,
+            example=_example(time),
+        ),
         field="mapping.cohort",
     )
 

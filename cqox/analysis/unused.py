@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from cqox.contract import RoleMapping
+from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Estimator
 
 __all__ = ["unused_roles"]
@@ -12,7 +13,7 @@ _OF_NO_DESIGN = ("unit_id", "cluster", "weights")
 """Roles that determine how rows are weighted or grouped, independent of the design."""
 
 
-def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Sequence[Estimate]) -> list[str]:
+def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Sequence[Estimate]) -> list[Message]:
     """Return a sentence for each mapped role whose estimators all gave no number.
 
     Includes roles that define the treatment (time and cohort, for example): an estimator that compares rows by them
@@ -40,16 +41,12 @@ def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Seq
             sum(each not in roles for each in entry.requires),
         )
 
-    reasons_of: dict[str, list[str]] = {}
+    reasons_of: dict[Message, list[str]] = {}
     for role in unused:
         asking = [entry for entry in silent if role in (*entry.requires, *entry.optional)]
         if not asking:
             continue
         nearest = min(asking, key=partial(fit, role=role))
-        reasons_of.setdefault(f"{nearest.name} was not computed. {reasons[nearest.name]}", []).append(role)
-    return [f"No estimate uses the design of {_words(names)}: {why}" for why, names in reasons_of.items()]
-
-
-def _words(names: Sequence[str]) -> str:
-    quoted = [f"'{name}'" for name in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+        why = Message("diagnostics.estimator-not-computed", estimator=nearest.name, reason=reasons[nearest.name])
+        reasons_of.setdefault(why, []).append(role)
+    return [Message("analysis.design-unused", roles=names, reason=why) for why, names in reasons_of.items()]

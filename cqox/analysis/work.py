@@ -7,7 +7,7 @@ from pathlib import Path
 from cqox.analysis.run import StepCallback, analyze, warm_up
 from cqox.analysis.suggested_covariates import drop_redundant_covariates
 from cqox.contract import AnalyzeRequest, parse_model
-from cqox.contract.messages import collect_messages
+from cqox.contract.messages import Message, collect_messages
 from cqox.datasets import (
     Limits,
     ReadOptions,
@@ -43,7 +43,7 @@ def perform(name: str, arguments: object, on_step: StepCallback, check: Callable
         InputError: the client's input is at fault.
     """
     if not isinstance(arguments, dict):
-        raise InvalidRequest(f"The arguments of the task '{name}' are not an object.")
+        raise InvalidRequest(Message("analysis.arguments-no-object", task=name))
     with abandonable(check):
         return _TASKS[name](arguments, on_step)
 
@@ -98,7 +98,7 @@ def parse_options(given: object) -> ReadOptions:
     known = [field.name for field in fields(ReadOptions)]
     for name in given:
         if name not in known:
-            raise InvalidRequest(f"There is no read option '{name}'.", field=str(name), choices=known)
+            raise InvalidRequest(Message("analysis.no-read-option", option=str(name)), field=str(name), choices=known)
     return ReadOptions(**{str(name): value for name, value in given.items() if value is not None})
 
 
@@ -142,7 +142,7 @@ def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:
 def _render(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     spec = arguments["spec"]
     if not isinstance(spec, dict):
-        raise InvalidRequest("A figure's specification must be an object.")
+        raise InvalidRequest(Message("analysis.specification-no-object"))
     return {}, render_svg(spec) if arguments["format"] == "svg" else render_png(spec)
 
 

@@ -20,6 +20,7 @@ import anyio
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.process import Progress, WorkerProcess
 from cqox.analysis.workers.reply import Reply
+from cqox.contract.messages import Message
 from cqox.errors import LimitExceeded, WorkerLost, WorkersUnavailable
 from cqox.tasks import TaskGroup, open_task_group
 
@@ -145,7 +146,7 @@ class WorkerPool:
                 if worker.alive:
                     return worker
             if self._failures >= _FAILURES_TO_GIVE_UP:
-                raise WorkersUnavailable("Worker processes do not start; see the log for the reason.")
+                raise WorkersUnavailable(Message("analysis.workers-do-not-start"))
             claim = _Claim()
             join(claim)
             try:

@@ -24,7 +24,7 @@ from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
-from cqox.contract.messages import message_from
+from cqox.contract.messages import Message, message_from
 from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext
 
@@ -39,9 +39,6 @@ _SEND_SECONDS = 5.0
 _START_SECONDS = 120.0
 _MOST_TIMES_THE_CPU = 10
 _ENDS = frozenset({"result", "error", "cancelled"})
-_OUT_OF_MEMORY = (
-    "it needs more memory than the limit. Map fewer columns, send fewer rows, or have CQOX_WORKER_MEMORY_BYTES raised."
-)
 _logger = logging.getLogger("cqox.analysis.workers")
 
 
@@ -117,9 +114,9 @@ class WorkerProcess:
             with anyio.move_on_after(_START_SECONDS) as scope:
                 first = await worker._receive()
             if scope.cancelled_caught:
-                raise WorkerLost(f"Worker {worker.pid} was not ready within {_START_SECONDS:g} s.")
+                raise WorkerLost(Message("analysis.worker-not-ready", pid=worker.pid, seconds=_START_SECONDS))
             if first.kind != "ready":
-                raise WorkerLost(f"A worker process began with a {first.kind} frame.")
+                raise WorkerLost(Message("analysis.worker-began-with", frame=first.kind))
             worker.confined = _words(first.body.get("confined"))
         except BaseException:
             worker.kill()
@@ -173,7 +170,7 @@ class WorkerProcess:
             with anyio.move_on_after(_SEND_SECONDS, shield=True) as sending:
                 await self._send(encode(Frame(kind="task", job=job, body=body)))
             if sending.cancelled_caught:
-                raise WorkerLost(f"Worker {self.pid} did not take its task within {_SEND_SECONDS:g} s.")
+                raise WorkerLost(Message("analysis.task-not-taken", pid=self.pid, seconds=_SEND_SECONDS))
             self._abandoned = job
             while True:
                 frame = await self._receive()
@@ -181,7 +178,7 @@ class WorkerProcess:
                     _relay(frame)
                     continue
                 if frame.job != job:
-                    raise WorkerLost(f"Worker {self.pid} answered job {frame.job} instead of {job}.")
+                    raise WorkerLost(Message("analysis.wrong-job", pid=self.pid, job=frame.job, expected=job))
                 if frame.kind == "progress" and progress is not None:
                     progress(frame.body)
                 elif frame.kind == "span":
@@ -230,7 +227,7 @@ class WorkerProcess:
             if frame.kind == "log":
                 _relay(frame)
             elif frame.job != self._abandoned:
-                raise WorkerLost(f"Worker {self.pid} answered job {frame.job} instead of {self._abandoned}.")
+                raise WorkerLost(Message("analysis.wrong-job", pid=self.pid, job=frame.job, expected=self._abandoned))
             elif frame.kind in _ENDS:
                 self._abandoned = None
 
@@ -273,7 +270,7 @@ class WorkerProcess:
                     raise await self._lost() from error
                 raise
             except FrameError as error:
-                raise WorkerLost(f"Worker {self.pid} sent an invalid frame: {error}.") from error
+                raise WorkerLost(Message("analysis.invalid-frame", pid=self.pid, reason=str(error))) from error
         return self._frames.pop(0)
 
     async def _lost(self) -> CqoxError:
@@ -290,13 +287,10 @@ class WorkerProcess:
             _logger.error("The worker process %d was lost in the middle of its task: %s.", self.pid, how)
         if self._process.returncode == -signal.SIGABRT and self._limits.memory_bytes:
             # A failed allocation in Rust or C++ aborts the process instead of raising.
-            return LimitExceeded(f"The computation was aborted, most likely because {_OUT_OF_MEMORY}")
+            return LimitExceeded(Message("analysis.aborted-out-of-memory"))
         if self._process.returncode == -signal.SIGXCPU:
-            return LimitExceeded(
-                "The computation was ended because it exceeded the CPU time limit. Map fewer columns, "
-                "send fewer rows, or name fewer estimators."
-            )
-        return WorkerLost(f"The worker process {self.pid} ended in the middle of its task.")
+            return LimitExceeded(Message("analysis.out-of-cpu-time"))
+        return WorkerLost(Message("analysis.worker-ended", pid=self.pid))
 
 
 def _how_ended(status: int | None) -> str:
@@ -310,9 +304,9 @@ def _how_ended(status: int | None) -> str:
 def _raised(name: str, frame: Frame) -> Exception:
     kind, detail = str(frame.body["error"]), str(frame.body["detail"])
     if kind == "MemoryError":
-        return LimitExceeded(f"The computation was ended because {_OUT_OF_MEMORY}")
+        return LimitExceeded(Message("analysis.out-of-memory"))
     if kind == "FileTooLarge":
-        return LimitExceeded("The computation was ended because one of its files exceeded the size limit.")
+        return LimitExceeded(Message("analysis.file-too-large"))
     if kind in ("StoreUnavailable", "StorageFull"):
         return StorageFull(detail) if kind == "StorageFull" else StoreUnavailable(detail)
     known = getattr(cqox.errors, kind, None)
@@ -324,7 +318,7 @@ def _raised(name: str, frame: Frame) -> Exception:
             choices=[str(choice) for choice in choices] if isinstance(choices, list) else [],
         )
     _logger.error("The task %s failed in its worker.", name, exc_info=_InWorker(detail))
-    return TaskFailed(f"The computation failed unexpectedly ({kind}).")
+    return TaskFailed(Message("analysis.task-failed", error=kind))
 
 
 def _words(given: object) -> tuple[str, ...]:
