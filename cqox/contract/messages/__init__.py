@@ -5,9 +5,11 @@ it, and a report can be shown in another language long after it was written. Sta
 """
 
 from cqox.contract.messages.catalogs import LANGUAGES, Language, codes, render, template
-from cqox.contract.messages.documents import collect_messages, pointer_of, translate_document
+from cqox.contract.messages.documents import collect_messages, messages_in, pointer_of, translate_document
+from cqox.contract.messages.figures import translate_figure
 from cqox.contract.messages.languages import choose_language
 from cqox.contract.messages.message import Message, Parameter, as_json, joined, message_from, of
+from cqox.contract.messages.wrapping import width, wrap
 
 __all__ = [
     "LANGUAGES",
@@ -20,9 +22,13 @@ __all__ = [
     "collect_messages",
     "joined",
     "message_from",
+    "messages_in",
     "of",
     "pointer_of",
     "render",
     "template",
     "translate_document",
+    "translate_figure",
+    "width",
+    "wrap",
 ]

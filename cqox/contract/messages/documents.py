@@ -1,16 +1,25 @@
 """Messages inside JSON documents: collected when a document is written, translated when it is read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from cqox.contract.messages.catalogs import Language
 from cqox.contract.messages.message import Message, as_json, message_from
 
-__all__ = ["collect_messages", "pointer_of", "translate_document"]
+__all__ = [
+    "collect_messages",
+    "holder_of",
+    "keys_of",
+    "messages_in",
+    "pointer_of",
+    "translate_document",
+    "translated",
+    "value_at",
+]
 
 
 def collect_messages(document: object) -> dict[str, dict[str, object]]:
     """Return code and parameters of every message in a document, by JSON pointer (RFC 6901)."""
-    return {pointer: as_json(message) for pointer, message in _messages(document, "")}
+    return {pointer: as_json(message) for pointer, message in messages_in(document)}
 
 
 def translate_document(document: object, messages: Mapping[str, Mapping[str, object]], language: Language) -> None:
@@ -23,21 +32,57 @@ def translate_document(document: object, messages: Mapping[str, Mapping[str, obj
         language: the language.
     """
     for pointer, found in messages.items():
-        *path, last = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]] or [""]
-        holder = document
-        for key in path:
-            holder = _at(holder, key)
-        text = _at(holder, last)
-        if not isinstance(text, str):
-            continue
-        try:
-            translated = message_from(str(found["code"]), _params(found), text).in_language(language)
-        except (KeyError, TypeError, ValueError):
+        keys = keys_of(pointer)
+        holder = holder_of(document, keys)
+        text = value_at(holder, keys[-1])
+        sentence = translated(found, text, language) if isinstance(text, str) else None
+        if sentence is None:
             continue
         if isinstance(holder, dict):
-            holder[last] = translated
+            holder[keys[-1]] = sentence
         elif isinstance(holder, list):
-            holder[int(last)] = translated
+            holder[int(keys[-1])] = sentence
+
+
+def messages_in(document: object) -> Iterator[tuple[str, Message]]:
+    """Yield JSON pointer and message of every message in a document."""
+    yield from _messages(document, "")
+
+
+def translated(found: Mapping[str, object], text: str, language: Language) -> str | None:
+    """Return a stored message in a language; None if it is malformed.
+
+    Args:
+        found: its code and parameters, as `collect_messages` gives them.
+        text: its English sentence, as it was stored.
+        language: the language.
+    """
+    try:
+        return message_from(str(found["code"]), _params(found), text).in_language(language)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def keys_of(pointer: str) -> list[str]:
+    """Return the keys of a JSON pointer; that of the whole document has one empty key."""
+    return [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]] or [""]
+
+
+def holder_of(document: object, keys: Sequence[str]) -> object:
+    """Return the object or array that holds the value at a path of keys; None if there is none."""
+    holder = document
+    for key in keys[:-1]:
+        holder = value_at(holder, key)
+    return holder
+
+
+def value_at(holder: object, key: str) -> object:
+    """Return the value at a key of an object or at an index of an array; None if there is none."""
+    if isinstance(holder, dict):
+        return holder.get(key)
+    if isinstance(holder, list) and key.isdecimal() and int(key) < len(holder):
+        return holder[int(key)]
+    return None
 
 
 def pointer_of(*keys: str | int) -> str:
@@ -61,11 +106,3 @@ def _messages(value: object, where: str) -> Iterator[tuple[str, Message]]:
     elif isinstance(value, list | tuple):
         for number, each in enumerate(value):
             yield from _messages(each, where + pointer_of(number))
-
-
-def _at(value: object, key: str) -> object:
-    if isinstance(value, dict):
-        return value.get(key)
-    if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-        return value[int(key)]
-    return None
