@@ -118,7 +118,9 @@ def cohorts(plan: Plan) -> Cohorts:
         after = timed.values[timed.periods[sample.take(data.post) > 0]]
         start = float(after.min()) if len(after) else None
     group = plan.treated(sample).astype(np.int64)
-    return replace(timed, group=group, labels=("untreated", "treated"), starts=(None, start))
+    return replace(
+        timed, group=group, labels=(Message("cohorts.untreated"), Message("cohorts.treated")), starts=(None, start)
+    )
 
 
 def _periods(plan: Plan, sample: Sample) -> Cohorts:
@@ -158,13 +160,13 @@ def _by_start(timed: Cohorts, starts: Vector) -> Cohorts:
     shown = np.sort(largest)
     place: NDArray[np.int64] = np.full(len(levels), len(shown), dtype=np.int64)
     place[shown] = np.arange(len(shown))
-    labels = [f"treated from {timed.name_of(float(levels[at]))}" for at in shown]
+    labels: list[str] = [Message("cohorts.treated-from", start=timed.name_of(float(levels[at]))) for at in shown]
     first: list[float | None] = [float(levels[at]) for at in shown]
     if len(shown) < len(finite):
-        labels.append(f"{len(finite) - len(shown)} other starts")
+        labels.append(Message("cohorts.other-starts", starts=len(finite) - len(shown)))
         first.append(None)
     if not np.isfinite(levels[-1]):
         place[-1] = len(labels)
-        labels.append("never treated")
+        labels.append(Message("cohorts.never-treated"))
         first.append(None)
     return replace(timed, group=place[group], labels=tuple(labels), starts=tuple(first))

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 
+from cqox.contract.messages import Message
 from cqox.estimators import Json, Plan
 from cqox.figures._words import short
 
-__all__ = ["period_labels", "ticks"]
+__all__ = ["before_and_after_axis", "period_labels", "ticks"]
 
 _MOST_TICKS = 8
 
@@ -20,6 +21,12 @@ def period_labels(plan: Plan) -> dict[float, str]:
         if all(len(label) == 10 and label.endswith(ending) for label in labels):
             labels = tuple(label.removesuffix(ending) for label in labels)
     return dict(zip(values.tolist(), labels, strict=True))
+
+
+def before_and_after_axis() -> dict[str, Json]:
+    """Return the tick values and labels of a time axis of two periods, 0 before and 1 after."""
+    before, after = Message("figures.before"), Message("figures.after")
+    return {"values": [0.0, 1.0], "labelExpr": Message("figures.before-and-after-axis", before=before, after=after)}
 
 
 def ticks(times: Sequence[float], labels: Mapping[float, str]) -> dict[str, Json]:

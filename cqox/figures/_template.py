@@ -11,11 +11,13 @@ from typing import cast
 import altair as alt
 from altair.utils import schemapi
 
+from cqox.contract.messages import Message
 from cqox.estimators import Json
+from cqox.figures._messages import messages_of
 from cqox.figures._style import CONFIG
-from cqox.figures.figure import Spec
+from cqox.figures.figure import Figure, Spec
 
-__all__ = ["compiled", "filled", "put"]
+__all__ = ["compiled", "filled", "finished", "put"]
 
 type Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.HConcatChart | alt.VConcatChart
 
@@ -42,16 +44,28 @@ def _without_data(spec: Spec) -> None:
 
 
 def filled(
-    template: Spec, rows: Sequence[dict[str, Json]], *, title: str, subtitle: str | Sequence[str], alt: str
+    template: Spec,
+    rows: Sequence[dict[str, Json]],
+    *,
+    title: Message,
+    subtitle: Message | Sequence[Message],
+    alt: Message,
 ) -> Spec:
     """Return a copy of a compiled chart with rows, title, subtitle and description filled in."""
     spec = deepcopy(template)
     spec["data"] = {"values": list(rows)}
-    lines: Json = subtitle if isinstance(subtitle, str) else list(subtitle)
+    lines: Json = subtitle if isinstance(subtitle, Message) else list(subtitle)
     spec["title"] = {"text": title, "subtitle": lines}
     spec["description"] = alt
     spec["config"] = deepcopy(CONFIG)
     return spec
+
+
+def finished(name: str, spec: Spec) -> Figure:
+    """Return the figure of a filled specification, with the messages of its texts in `usermeta`."""
+    title = cast("dict[str, Json]", spec["title"])["text"]
+    spec["usermeta"] = {"messages": messages_of(spec)}
+    return Figure(name=name, title=cast("Message", title), alt=cast("Message", spec["description"]), spec=spec)
 
 
 def put(spec: Spec, value: Json, *path: str | int) -> None:

@@ -2,121 +2,144 @@
 
 import math
 import re
-import unicodedata
+
+from cqox.contract.messages import Message, width
 
 __all__ = [
+    "AFTER_WEIGHTING",
+    "BEFORE_WEIGHTING",
     "ESTIMANDS",
     "NO_EFFECTS",
     "POLICY_VALUE",
+    "TREATED",
+    "UNTREATED",
+    "WEIGHTINGS",
     "amount",
     "decimals_for",
     "described",
+    "estimand_name",
     "fixed",
     "p_text",
-    "plural",
     "short",
-    "width",
+    "with_contrast",
 ]
+
+TREATED, UNTREATED = Message("figures.treated"), Message("figures.untreated")
+BEFORE_WEIGHTING, AFTER_WEIGHTING = Message("figures.before-weighting"), Message("figures.after-weighting")
 
 POLICY_VALUE = "policy value"
 """Estimand that is a mean, not a difference."""
 
 ESTIMANDS = {
-    "ATE": "ATE: average effect over all rows",
-    "ATT": "ATT: average effect on the treated",
-    "ATC": "ATC: average effect on the untreated",
-    "ATO": "ATO: average effect where both arms overlap",
-    "LATE": "LATE: average effect on the compliers",
-    "ATE at the cutoff": "ATE at the cutoff: average effect on units at the cutoff",
-    "ACME": "ACME: effect through the mediator",
-    "ADE": "ADE: effect not through the mediator",
-    "total effect": "Total effect: both paths together",
-    POLICY_VALUE: "Policy value: mean reward under the target policy",
-    "average derivative": "Average derivative: effect of one more unit of the dose",
-    "slope between the dose's quartiles": "Mean slope between the quartiles of the dose",
-    "ATT of starting treatment": "ATT of starting treatment: regardless of later treatment",
-    "direct effect": "Direct effect: own treatment, untreated neighbours",
-    "spillover effect": "Spillover effect: neighbours' treatment, own untreated",
-    "total effect of treatment and exposure": "Total effect: own and neighbours' treatment",
-    "LATE at the cutoff": "LATE at the cutoff: average effect on compliers at the cutoff",
+    "ATE": Message("figures.estimand-ate"),
+    "ATT": Message("figures.estimand-att"),
+    "ATC": Message("figures.estimand-atc"),
+    "ATO": Message("figures.estimand-ato"),
+    "LATE": Message("figures.estimand-late"),
+    "ATE at the cutoff": Message("figures.estimand-ate-at-the-cutoff"),
+    "ACME": Message("figures.estimand-acme"),
+    "ADE": Message("figures.estimand-ade"),
+    "total effect": Message("figures.estimand-total-effect"),
+    POLICY_VALUE: Message("figures.estimand-policy-value"),
+    "average derivative": Message("figures.estimand-average-derivative"),
+    "slope between the dose's quartiles": Message("figures.estimand-slope-between-the-dose-quartiles"),
+    "ATT of starting treatment": Message("figures.estimand-att-of-starting-treatment"),
+    "direct effect": Message("figures.estimand-direct-effect"),
+    "spillover effect": Message("figures.estimand-spillover-effect"),
+    "total effect of treatment and exposure": Message("figures.estimand-total-effect-of-treatment-and-exposure"),
+    "LATE at the cutoff": Message("figures.estimand-late-at-the-cutoff"),
 }
+
+_ESTIMAND_NAMES = {
+    "ATE at the cutoff": Message("figures.estimand-name-ate-at-the-cutoff"),
+    "LATE at the cutoff": Message("figures.estimand-name-late-at-the-cutoff"),
+    "total effect": Message("figures.estimand-name-total-effect"),
+    POLICY_VALUE: Message("figures.estimand-name-policy-value"),
+    "average derivative": Message("figures.estimand-name-average-derivative"),
+    "slope between the dose's quartiles": Message("figures.estimand-name-slope-between-the-dose-quartiles"),
+    "ATT of starting treatment": Message("figures.estimand-name-att-of-starting-treatment"),
+    "direct effect": Message("figures.estimand-name-direct-effect"),
+    "spillover effect": Message("figures.estimand-name-spillover-effect"),
+    "total effect of treatment and exposure": Message("figures.estimand-name-total-effect-of-treatment-and-exposure"),
+}
+"""Estimands whose names are words, not abbreviations."""
 
 NO_EFFECTS = ("density jump",)
 """Estimands of design tests."""
 
 WEIGHTINGS = {
-    "ATE": "Weighted to all rows (ATE)",
-    "ATT": "Weighted to the treated (ATT)",
-    "ATC": "Weighted to the untreated (ATC)",
-    "ATO": "Weighted to the overlap (ATO)",
-    "ATE_psm": "Matched by score (ATE)",
-    "ATT_psm": "Matched by score (ATT)",
-    "ATE_nearest": "Matched by covariates (ATE)",
-    "ATT_nearest": "Matched by covariates (ATT)",
-    "ATE_strata": "Within strata (ATE)",
-    "ATE_entropy": "Balanced to all rows (ATE)",
-    "ATT_entropy": "Balanced to the treated (ATT)",
+    "ATE": Message("figures.weighting-ate"),
+    "ATT": Message("figures.weighting-att"),
+    "ATC": Message("figures.weighting-atc"),
+    "ATO": Message("figures.weighting-ato"),
+    "ATE_psm": Message("figures.weighting-ate-psm"),
+    "ATT_psm": Message("figures.weighting-att-psm"),
+    "ATE_nearest": Message("figures.weighting-ate-nearest"),
+    "ATT_nearest": Message("figures.weighting-att-nearest"),
+    "ATE_strata": Message("figures.weighting-ate-strata"),
+    "ATE_entropy": Message("figures.weighting-ate-entropy"),
+    "ATT_entropy": Message("figures.weighting-att-entropy"),
 }
 """Labels of the weightings in the diagnostics."""
 
 _LABELS = {
-    "difference_in_means": "Difference in means (unadjusted)",
-    "ols_adjustment": "Regression adjustment (OLS)",
-    "lin_interacted": "Interacted regression (Lin)",
-    "g_computation": "G-computation",
-    "psm": "Propensity score matching",
-    "nn_mahalanobis": "Nearest neighbours (Mahalanobis)",
-    "propensity_strata": "Propensity strata",
-    "ipw": "Inverse probability weighting",
-    "overlap_weights": "Overlap weighting",
-    "entropy_balancing": "Entropy balancing",
-    "aipw": "Augmented weighting (AIPW)",
-    "ipwra": "Weighted regressions (IPWRA)",
-    "dml_plr": "Double ML, partially linear",
-    "dml_irm": "Double ML, interactive",
-    "causal_forest": "Causal forest",
-    "dml_plr_boosted": "Double ML, partially linear, boosted",
-    "dml_irm_ate_boosted": "Double ML, interactive, boosted",
-    "dml_irm_att_boosted": "Double ML, interactive, boosted",
-    "s_learner": "S-learner",
-    "t_learner": "T-learner",
-    "x_learner": "X-learner",
-    "dr_learner": "DR-learner",
-    "dml_pliv": "Double ML, partially linear IV",
-    "iv_2sls": "Two-stage least squares",
-    "iv_liml": "Limited information (LIML)",
-    "iv_fuller": "Limited information (Fuller)",
-    "iv_wald": "Wald ratio",
-    "dose_average_derivative": "Average slope (doubly robust)",
-    "dose_curve": "Dose curve (doubly robust)",
-    "mediation_acme": "Linear mediation, mediated",
-    "mediation_ade": "Linear mediation, direct",
-    "mediation_total": "Linear mediation, total",
-    "exposure_direct": "Exposure classes (Hajek), direct",
-    "exposure_spillover": "Exposure classes (Hajek), spillover",
-    "exposure_total": "Exposure classes (Hajek), total",
-    "spatial_ols": "Regression with spatial errors",
-    "panel_matching": "Matching on treatment history",
-    "did_2x2": "Difference in differences",
-    "did_2x2_block": "Difference in differences (block)",
-    "twfe": "Two-way fixed effects",
-    "rd_local_linear": "Regression discontinuity",
-    "rd_fuzzy": "Fuzzy regression discontinuity",
-    "rd_density_test": "Density test at the cutoff",
-    "did_callaway_santanna": "Cohort effects (Callaway-Sant'Anna)",
-    "interrupted_series": "Interrupted time series",
-    "synthetic_control": "Synthetic control",
-    "synthetic_control_augmented": "Synthetic control, ridge-augmented",
-    "synthetic_did": "Synthetic difference in differences",
-    "ope_ips": "Inverse propensity scores",
-    "ope_snips": "Self-normalised propensity scores",
-    "ope_dm": "Direct method",
-    "ope_dr": "Doubly robust",
-    "transport_weighting": "Inverse odds of sampling",
-    "transport_g_computation": "G-computation in the target",
-    "transport_dr": "Doubly robust transport",
-    "proximal_2sls": "Proximal two-stage least squares",
-    "did_imputation": "Imputation (Borusyak-Jaravel-Spiess)",
+    "difference_in_means": Message("figures.estimator-difference-in-means"),
+    "ols_adjustment": Message("figures.estimator-ols-adjustment"),
+    "lin_interacted": Message("figures.estimator-lin-interacted"),
+    "g_computation": Message("figures.estimator-g-computation"),
+    "psm": Message("figures.estimator-psm"),
+    "nn_mahalanobis": Message("figures.estimator-nn-mahalanobis"),
+    "propensity_strata": Message("figures.estimator-propensity-strata"),
+    "ipw": Message("figures.estimator-ipw"),
+    "overlap_weights": Message("figures.estimator-overlap-weights"),
+    "entropy_balancing": Message("figures.estimator-entropy-balancing"),
+    "aipw": Message("figures.estimator-aipw"),
+    "ipwra": Message("figures.estimator-ipwra"),
+    "dml_plr": Message("figures.estimator-dml-plr"),
+    "dml_irm": Message("figures.estimator-dml-irm"),
+    "causal_forest": Message("figures.estimator-causal-forest"),
+    "dml_plr_boosted": Message("figures.estimator-dml-plr-boosted"),
+    "dml_irm_ate_boosted": Message("figures.estimator-dml-irm-boosted"),
+    "dml_irm_att_boosted": Message("figures.estimator-dml-irm-boosted"),
+    "s_learner": Message("figures.estimator-s-learner"),
+    "t_learner": Message("figures.estimator-t-learner"),
+    "x_learner": Message("figures.estimator-x-learner"),
+    "dr_learner": Message("figures.estimator-dr-learner"),
+    "dml_pliv": Message("figures.estimator-dml-pliv"),
+    "iv_2sls": Message("figures.estimator-iv-2sls"),
+    "iv_liml": Message("figures.estimator-iv-liml"),
+    "iv_fuller": Message("figures.estimator-iv-fuller"),
+    "iv_wald": Message("figures.estimator-iv-wald"),
+    "dose_average_derivative": Message("figures.estimator-dose-average-derivative"),
+    "dose_curve": Message("figures.estimator-dose-curve"),
+    "mediation_acme": Message("figures.estimator-mediation-acme"),
+    "mediation_ade": Message("figures.estimator-mediation-ade"),
+    "mediation_total": Message("figures.estimator-mediation-total"),
+    "exposure_direct": Message("figures.estimator-exposure-direct"),
+    "exposure_spillover": Message("figures.estimator-exposure-spillover"),
+    "exposure_total": Message("figures.estimator-exposure-total"),
+    "spatial_ols": Message("figures.estimator-spatial-ols"),
+    "panel_matching": Message("figures.estimator-panel-matching"),
+    "did_2x2": Message("figures.estimator-did-2x2"),
+    "did_2x2_block": Message("figures.estimator-did-2x2-block"),
+    "twfe": Message("figures.estimator-twfe"),
+    "rd_local_linear": Message("figures.estimator-rd-local-linear"),
+    "rd_fuzzy": Message("figures.estimator-rd-fuzzy"),
+    "rd_density_test": Message("figures.estimator-rd-density-test"),
+    "did_callaway_santanna": Message("figures.estimator-did-callaway-santanna"),
+    "interrupted_series": Message("figures.estimator-interrupted-series"),
+    "synthetic_control": Message("figures.estimator-synthetic-control"),
+    "synthetic_control_augmented": Message("figures.estimator-synthetic-control-augmented"),
+    "synthetic_did": Message("figures.estimator-synthetic-did"),
+    "ope_ips": Message("figures.estimator-ope-ips"),
+    "ope_snips": Message("figures.estimator-ope-snips"),
+    "ope_dm": Message("figures.estimator-ope-dm"),
+    "ope_dr": Message("figures.estimator-ope-dr"),
+    "transport_weighting": Message("figures.estimator-transport-weighting"),
+    "transport_g_computation": Message("figures.estimator-transport-g-computation"),
+    "transport_dr": Message("figures.estimator-transport-dr"),
+    "proximal_2sls": Message("figures.estimator-proximal-2sls"),
+    "did_imputation": Message("figures.estimator-did-imputation"),
 }
 
 
@@ -129,6 +152,11 @@ def described(name: str) -> str:
         return _LABELS[name]
     bare = re.sub(r"_(ate|att|atc|ato|late)$", "", name)
     return _LABELS.get(bare, bare.replace("_", " "))
+
+
+def estimand_name(estimand: str) -> str:
+    """Return the name of an estimand as it is written in a sentence."""
+    return _ESTIMAND_NAMES.get(estimand, estimand)
 
 
 def decimals_for(span: float) -> int:
@@ -160,14 +188,9 @@ def p_text(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
-def plural(count: float, noun: str) -> str:
-    """Format a count with its noun."""
-    return f"{count:,.0f} {noun}{'' if count == 1 else 's'}"
-
-
-def width(text: str) -> int:
-    """Return the display width of the text in Latin letters; full-width characters count twice."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+def with_contrast[Text: str](text: Text, contrast: str) -> Text | Message:
+    """Return the text with the treatment levels compared in parentheses; the text itself if `contrast` is empty."""
+    return Message("figures.with-contrast", text=text, contrast=contrast) if contrast else text
 
 
 def short(text: str, most: int = 48) -> str:

@@ -5,11 +5,12 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, ORANGE, PALE
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, p_text, plural, short
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import amount, p_text, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["discontinuity", "discontinuity_template"]
@@ -42,33 +43,32 @@ def discontinuity(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mappin
     ]
     rows.append({"kind": "cutoff", "score": cutoff})
     x, y = short(plan.label("running"), 32), short(plan.label("y"), 32)
-    title = f"Mean {y} around the cutoff {cutoff:g} of {x}"
-    net = " net of covariates" if at(found, "net_of_covariates") is True else ""
+    title = Message("figures.discontinuity", outcome=y, cutoff=cutoff, score=x)
     said = _said(diagnostics, estimate, plan.settings.alpha)
-    subtitle = [
-        f"Points: means{net} in {how}, with 95% intervals. Lines: local fits within {amount(bandwidth)} (shaded).",
-        said,
-    ]
-    alt_text = (
-        f"Points of mean {y}{net} by {x} in {plural(len(points), 'bin')}, a line on each side of the cutoff. {said}"
-    )
+    axis, means = Message("figures.mean-of", column=y), Message("figures.discontinuity-points", bins=how)
+    described = Message("figures.discontinuity-alt", outcome=y, score=x, bins=len(points))
+    if at(found, "net_of_covariates") is True:
+        axis, means = Message("figures.mean-net-of", column=y), Message("figures.discontinuity-net-points", bins=how)
+        described = Message("figures.discontinuity-net-alt", outcome=y, score=x, bins=len(points))
+    subtitle = [joined([means, Message("figures.discontinuity-lines", bandwidth=amount(bandwidth))]), said]
+    alt_text = joined([described, said])
     spec = filled(discontinuity_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     scores = [value for row in points if (value := number_in(row, "score")) is not None]
     margin = 0.02 * (max(scores) - min(scores)) or bandwidth
     put(spec, [min(scores) - margin, max(scores) + margin], "layer", 1, "encoding", "x", "scale", "domain")
     put(spec, x, "layer", 1, "encoding", "x", "axis", "title")
     put(spec, _heights(rows), "layer", 1, "encoding", "y", "scale", "domain")
-    put(spec, f"Mean of {y}{net}", "layer", 1, "encoding", "y", "axis", "title")
-    return Figure(name="discontinuity", title=title, alt=alt_text, spec=spec)
+    put(spec, axis, "layer", 1, "encoding", "y", "axis", "title")
+    return finished("discontinuity", spec)
 
 
-def _chosen(found: Json | Mapping[str, Json]) -> tuple[Sequence[Json], str]:
+def _chosen(found: Json | Mapping[str, Json]) -> tuple[Sequence[Json], Message]:
     """Choose even bins, or quantile bins if many even bins would hold a single row."""
     even, quantile = listed(found, "evenly_spaced"), listed(found, "quantile_spaced")
     single = sum(number_in(each, "rows") == 1 for each in even)
     if single > _THIN * len(even):
-        return quantile, "bins of equal numbers of rows"
-    return even, "bins of equal width" if even != quantile else "each value's rows"
+        return quantile, Message("figures.quantile-bins")
+    return even, Message("figures.even-bins") if even != quantile else Message("figures.value-bins")
 
 
 def _point(each: Json, cutoff: float) -> dict[str, Json]:
@@ -103,15 +103,24 @@ def _heights(rows: Sequence[dict[str, Json]]) -> list[Json]:
     return [max(min([low, *ends]), low - reach), min(max([high, *ends]), high + reach)]
 
 
-def _said(diagnostics: Mapping[str, Json], estimate: Estimate, alpha: float) -> str:
+def _said(diagnostics: Mapping[str, Json], estimate: Estimate, alpha: float) -> Message:
     ratio = estimate.name == "rd_fuzzy"
-    what = "Effect (jump over the jump of the treatment)" if ratio else "Jump"
-    text = f"{what}: {amount(estimate.estimate or 0.0)}"
-    if estimate.ci_lower is not None and estimate.ci_upper is not None:
-        interval = f"{amount(estimate.ci_lower)} to {amount(estimate.ci_upper)}"
-        text += f", robust {100 * (1 - alpha):.3g}% interval {interval}"
+    what = Message("figures.discontinuity-ratio") if ratio else Message("figures.discontinuity-jump")
+    value, low, high = amount(estimate.estimate or 0.0), estimate.ci_lower, estimate.ci_upper
+    text = Message("figures.discontinuity-estimate", quantity=what, value=value)
+    if low is not None and high is not None:
+        text = Message(
+            "figures.discontinuity-estimate-and-interval",
+            quantity=what,
+            value=value,
+            level=100 * (1 - alpha),
+            low=amount(low),
+            high=amount(high),
+        )
     manipulated = number_in(diagnostics, "discontinuity", "manipulation", "p_value")
-    return f"{text}." if manipulated is None else f"{text}. Density test: {p_text(manipulated)}."
+    if manipulated is None:
+        return text
+    return joined([text, Message("figures.discontinuity-density-test", p=p_text(manipulated))])
 
 
 @cache

@@ -5,11 +5,12 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import listed, number_in
 from cqox.figures._style import BLUE, GREY
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, plural, short
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import amount, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["dose_curve", "dose_curve_template"]
@@ -29,30 +30,31 @@ def dose_curve(plan: Plan, treatment: str, estimates: Sequence[Estimate]) -> Fig
     points = listed(found.diagnostics, "curve") if found is not None else []
     if found is None or found.estimate is None or len(points) < 3 or plan.has("instrument"):
         return None
-    y, percent = short(plan.label("y"), 32), f"{100 * (1 - plan.settings.alpha):.3g}%"
+    y, level = short(plan.label("y"), 32), 100 * (1 - plan.settings.alpha)
     rows: list[dict[str, Json]] = [{"kind": "dose", **row} for row in points if isinstance(row, dict)]
     quartiles = [number_in(found.diagnostics, key) for key in ("from_dose", "to_dose")]
     rows += [{"kind": "quartile", "dose": dose} for dose in quartiles]
-    title = f"Mean {y} by {treatment}"
-    slope = f"Mean slope between the quartiles of the dose (dashed): {amount(found.estimate)}"
+    title, slope = Message("figures.dose-curve", outcome=y, treatment=treatment), amount(found.estimate)
+    said = Message("figures.dose-curve-slope", slope=slope)
     if found.ci_lower is not None and found.ci_upper is not None:
-        slope += f" ({percent} interval {amount(found.ci_lower)} to {amount(found.ci_upper)})"
-    subtitle = [f"{slope}.", f"Dark: {percent} intervals of each point. Light: a {percent} band for the whole curve."]
-    values = _alt(points, y, treatment, slope)
-    spec = filled(dose_curve_template(), rows, title=title, subtitle=subtitle, alt=values)
+        low, high = amount(found.ci_lower), amount(found.ci_upper)
+        said = Message("figures.dose-curve-slope-and-interval", slope=slope, level=level, low=low, high=high)
+    subtitle = [said, Message("figures.dose-curve-key", level=level)]
+    alt_text = joined([_alt(points, y, treatment), said])
+    spec = filled(dose_curve_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     doses = [dose for row in points if (dose := number_in(row, "dose")) is not None]
     put(spec, [doses[0], doses[-1]], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, treatment, "layer", 0, "encoding", "x", "axis", "title")
-    put(spec, f"Mean of {y}", "layer", 0, "encoding", "y", "axis", "title")
-    return Figure(name="dose_curve", title=title, alt=values, spec=spec)
+    put(spec, Message("figures.mean-of", column=y), "layer", 0, "encoding", "y", "axis", "title")
+    return finished("dose_curve", spec)
 
 
-def _alt(points: Sequence[Json | Mapping[str, Json]], y: str, treatment: str, slope: str) -> str:
-    chosen = [points[place] for place in (0, len(points) // 2, -1)]
-    values = ", ".join(
-        f"{amount(number_in(each, 'estimate') or 0.0)} at {amount(number_in(each, 'dose') or 0.0)}" for each in chosen
-    )
-    return f"A curve of mean {y} at {plural(len(points), 'dose')} of {treatment}, with a band: {values}. {slope}."
+def _alt(points: Sequence[Json | Mapping[str, Json]], y: str, treatment: str) -> Message:
+    values = []
+    for place in (0, len(points) // 2, -1):
+        mean, dose = (amount(number_in(points[place], key) or 0.0) for key in ("estimate", "dose"))
+        values.append(Message("figures.dose-curve-value", mean=mean, dose=dose))
+    return Message("figures.dose-curve-alt", outcome=y, doses=len(points), treatment=treatment, values=values)
 
 
 @cache

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cqox.estimators import Estimate, Json, Plan
-from cqox.figures._words import short
+from cqox.figures._words import short, with_contrast
 from cqox.figures.discontinuity import discontinuity, discontinuity_template
 from cqox.figures.dose_curve import dose_curve, dose_curve_template
 from cqox.figures.event_means import event_means, event_means_template
@@ -43,8 +43,8 @@ def draw(
         primary: name of the primary estimate, which is highlighted.
         contrast: treatment levels compared, if there are several contrasts.
     """
-    levels = f" ({short(contrast, 32)})" if contrast else ""
-    treatment = f"{short(plan.label('treatment'), 32)}{levels}"
+    levels = short(contrast, 32) if contrast else ""
+    treatment = with_contrast(short(plan.label("treatment"), 32), levels)
     figures = (
         forest(plan, treatment, estimates, primary),
         overlap(treatment, diagnostics),

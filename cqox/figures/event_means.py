@@ -5,12 +5,13 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
-from cqox.figures._periods import period_labels, ticks
+from cqox.figures._periods import before_and_after_axis, period_labels, ticks
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import GREY, PALETTE, SILVER
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, plural, short
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import amount, short, with_contrast
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["event_means", "event_means_template"]
@@ -35,7 +36,7 @@ def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Fig
 
     Args:
         plan: the contrast's plan.
-        levels: treatment levels compared, as the suffix of the title; empty for a single contrast.
+        levels: treatment levels compared, for the title; empty for a single contrast.
         diagnostics: from `cqox.diagnostics.diagnose`.
     """
     found = diagnostics.get("event_means")
@@ -51,8 +52,10 @@ def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Fig
     rows += _labels(points, groups, low, high)
     rows += _rules(starts, two_times=two_times)
     y, time = short(plan.label("y"), 32), short(plan.label("time" if plan.has("time") else "post"), 32)
-    over = "before and after, by arm" if two_times else f"over {time}, by start of treatment"
-    title = f"Mean {y} {over}{levels}"
+    title = Message("figures.event-means", outcome=y, time=time)
+    if two_times:
+        title = Message("figures.event-means-before-and-after", outcome=y)
+    title = with_contrast(title, levels)
     alt_text = _alt(points, groups, y, len(times))
     subtitle = _subtitle(rows, number_in(found, "periods_per_point") or 1)
     spec = filled(event_means_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
@@ -65,23 +68,23 @@ def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Fig
     margin = 0.03 * (times[-1] - times[0])
     put(spec, [times[0] - margin, times[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
-    axis = ticks(times, {0.0: "before", 1.0: "after"} if two_times else period_labels(plan))
+    axis = before_and_after_axis() if two_times else ticks(times, period_labels(plan))
     put(spec, {"title": time, "grid": False, **axis}, "layer", 0, "encoding", "x", "axis")
-    put(spec, f"Mean of {y}", "layer", 0, "encoding", "y", "axis", "title")
-    return Figure(name="event_means", title=title, alt=alt_text, spec=spec)
+    put(spec, Message("figures.mean-of", column=y), "layer", 0, "encoding", "y", "axis", "title")
+    return finished("event_means", spec)
 
 
-def _subtitle(rows: Sequence[dict[str, Json]], pooled: float) -> str:
+def _subtitle(rows: Sequence[dict[str, Json]], pooled: float) -> Message:
     parts = []
     if any(row.get("treated") for row in rows):
-        parts.append("Filled: treated periods.")
+        parts.append(Message("figures.event-means-filled"))
     if any(row["kind"] == "start" for row in rows):
-        parts.append("Dashed: start of treatment.")
+        parts.append(Message("figures.event-means-dashed"))
     if any(row.get("band") for row in rows):
-        parts.append("Bands: pointwise 95% intervals.")
+        parts.append(Message("figures.event-means-bands"))
     if pooled > 1:
-        parts.append(f"Each point pools {pooled:.0f} periods.")
-    return " ".join(parts)
+        parts.append(Message("figures.event-means-pooled", periods=pooled))
+    return joined(parts)
 
 
 def _means(points: Sequence[Json], starts: Mapping[str, float | None], *, band: bool) -> list[dict[str, Json]]:
@@ -131,8 +134,9 @@ def _labels(points: Sequence[Json], groups: Sequence[Json], low: float, high: fl
     units = {text_in(group, "label"): number_in(group, "units") for group in groups}
     rows: list[dict[str, Json]] = []
     for place, label in zip(placed, order, strict=True):
-        count = units.get(label)
-        text = short(label, 32) if count is None else f"{short(label, 32)} ({plural(count, 'unit')})"
+        count, text = units.get(label), short(label, 32)
+        if count is not None:
+            text = Message("figures.event-means-group", group=text, units=round(count))
         rows.append({"kind": "label", "group": label, "at": place - shift, "label": text})
     return rows
 
@@ -146,7 +150,7 @@ def _rules(starts: Mapping[str, float | None], *, two_times: bool) -> list[dict[
     return [{"kind": "start", "time": start, "group": label} for label, start in known]
 
 
-def _alt(points: Sequence[Json], groups: Sequence[Json], y: str, periods: int) -> str:
+def _alt(points: Sequence[Json], groups: Sequence[Json], y: str, periods: int) -> Message:
     said = []
     for group in groups:
         label = text_in(group, "label")
@@ -156,8 +160,9 @@ def _alt(points: Sequence[Json], groups: Sequence[Json], y: str, periods: int) -
             if text_in(point, "group") == label and (mean := number_in(point, "mean")) is not None
         ]
         if means:
-            said.append(f"{label} from {amount(means[0])} to {amount(means[-1])}")
-    return f"Lines of mean {y} over {periods} periods: {'; '.join(said)}."
+            first, last = amount(means[0]), amount(means[-1])
+            said.append(Message("figures.event-means-change", group=label, first=first, last=last))
+    return Message("figures.event-means-alt", outcome=y, periods=periods, changes=said)
 
 
 @cache

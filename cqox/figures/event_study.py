@@ -5,11 +5,12 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, PALE
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, p_text, plural, short
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import amount, p_text, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["event_study", "event_study_template"]
@@ -35,21 +36,21 @@ def event_study(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> 
     events = [row for row in listed(found, "events") if number_in(row, "estimate") is not None][-_MOST_EVENTS:]
     if len(events) < 2:
         return None
-    y, percent = short(plan.label("y"), 32), f"{100 * (1 - plan.settings.alpha):.3g}%"
+    y, level = short(plan.label("y"), 32), 100 * (1 - plan.settings.alpha)
     low, high = _range(events)
     rows = _rows(events, low, high)
-    title = f"Effect of {treatment} on {y}, by time since its start"
-    alt_text = _alt(title, events, found, percent)
-    spec = filled(event_study_template(), rows, title=title, subtitle=_subtitle(found, rows, percent), alt=alt_text)
+    title = Message("figures.event-study", treatment=treatment, outcome=y)
+    alt_text = _alt(title, events, found, level)
+    spec = filled(event_study_template(), rows, title=title, subtitle=_subtitle(found, rows, level), alt=alt_text)
     steps = [number_in(row, "event") or 0.0 for row in events]
     margin = 0.6 + 0.02 * (steps[-1] - steps[0])
     put(spec, [steps[0] - margin, steps[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
-    put(spec, f"Effect in units of {y}", "layer", 0, "encoding", "y", "axis", "title")
+    put(spec, Message("figures.effect-in-units", outcome=y), "layer", 0, "encoding", "y", "axis", "title")
     if len(events) > _MOST_MARKS:
         for layer in _LAYERS:
             put(spec, 14, "layer", layer, "mark", "size")
-    return Figure(name="event_study", title=title, alt=alt_text, spec=spec)
+    return finished("event_study", spec)
 
 
 def _range(events: Sequence[Json]) -> tuple[float, float]:
@@ -88,32 +89,31 @@ def _rows(events: Sequence[Json], low: float, high: float) -> list[dict[str, Jso
     return rows
 
 
-def _subtitle(found: Json, rows: Sequence[dict[str, Json]], percent: str) -> list[str]:
-    first = [f"Thick: pointwise {percent} interval."]
+def _subtitle(found: Json, rows: Sequence[dict[str, Json]], level: float) -> list[Message]:
+    first = [Message("figures.event-study-thick", level=level)]
     if any(row.get("band_from") is not None for row in rows):
-        first.append(f"Thin: uniform {percent} band.")
+        first.append(Message("figures.event-study-thin", level=level))
     changes = text_in(found, "base_period") == "varying"
-    base = "change from the period before" if changes else "difference from the last period before treatment"
-    second = [f"Hollow: {base}."]
+    second = [Message("figures.event-study-varying-base") if changes else Message("figures.event-study-fixed-base")]
     p_value = number_in(found, "pre_trends", "p_value")
     if p_value is not None:
-        second.append(f"Joint test before treatment: {p_text(p_value)}.")
-    lines = [" ".join(first), " ".join(second)]
+        second.append(Message("figures.event-study-test", p=p_text(p_value)))
+    lines = [joined(first), joined(second)]
     slope = number_in(found, "pre_trends", "detectable_slope")
     if slope is not None:
-        lines.append(f"The test detects a differential trend of {amount(slope)} per period with 80% power.")
+        lines.append(Message("figures.event-study-power", slope=amount(slope)))
     return lines
 
 
-def _alt(title: str, events: Sequence[Json], found: Json, percent: str) -> str:
+def _alt(title: Message, events: Sequence[Json], found: Json, level: float) -> Message:
     said = []
     for event in events if len(events) <= 12 else [*events[:6], *events[-6:]]:
         text = f"{number_in(event, 'event') or 0.0:.0f}: {amount(number_in(event, 'estimate') or 0.0)}"
         low, high = number_in(event, "lower"), number_in(event, "upper")
         said.append(text if low is None or high is None else f"{text} [{amount(low)}, {amount(high)}]")
     overall = number_in(at(found, "overall"))
-    mean = "" if overall is None else f" Mean after the start {amount(overall)}."
-    return f"Event study. {title}, {plural(len(events), 'period')} with {percent} intervals: {'; '.join(said)}.{mean}"
+    text = Message("figures.event-study-alt", title=title, periods=len(events), level=level, effects=said)
+    return text if overall is None else joined([text, Message("figures.event-study-mean", effect=amount(overall))])
 
 
 @cache
@@ -127,7 +127,7 @@ def event_study_template() -> Spec:
         x=alt.X(
             "event:Q",
             scale=alt.Scale(domain=[0, 1], nice=False, zero=False),
-            axis=alt.Axis(title="Periods since the start of treatment", format="d", tickMinStep=1, grid=False),
+            axis=alt.Axis(title=Message("figures.event-study-time"), format="d", tickMinStep=1, grid=False),
         ),
         y=alt.Y(
             "band_from:Q",

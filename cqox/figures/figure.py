@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cqox.contract.messages import Message
 from cqox.estimators import Json
 
 __all__ = ["Figure", "Spec"]
@@ -18,10 +19,10 @@ class Figure:
         name: name of the figure in reports and URLs.
         title: title of the figure.
         alt: alternative text with the main numbers; also the description of the specification.
-        spec: the Vega-Lite specification.
+        spec: the Vega-Lite specification; its `usermeta.messages` holds the codes of its texts.
     """
 
     name: str
-    title: str
-    alt: str
+    title: Message
+    alt: Message
     spec: Spec

@@ -6,10 +6,11 @@ from functools import cache
 import altair as alt
 import numpy as np
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import number_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, PALE, RULE
-from cqox.figures._template import compiled, filled, put
+from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import (
     ESTIMANDS,
     NO_EFFECTS,
@@ -17,8 +18,8 @@ from cqox.figures._words import (
     amount,
     decimals_for,
     described,
+    estimand_name,
     fixed,
-    plural,
     short,
 )
 from cqox.figures.figure import Figure, Spec
@@ -29,7 +30,7 @@ _WIDTH, _STEP = 380, 22
 _NAMES, _VALUES = 236, 62
 """Widths of the label column and of the estimate column, in pixels."""
 
-_MOST_ROWS = 200
+_MOST_ROWS, _MOST_IN_WORDS = 200, 12
 _REACH = 3.0
 """Axis range beyond the estimates, in median half-widths; longer intervals are truncated."""
 
@@ -42,40 +43,51 @@ def forest(plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: s
         return None
     low, high = _domain(known)
     rows = _rows(known, low, high, primary)
-    percent = f"{100 * (1 - plan.settings.alpha):.3g}%"
-    y = short(plan.label("y"), 32)
-    effect = f"Effect of {treatment} on {y}"
-    axis = f"Effect in units of {y}{f' per unit of {treatment}' if plan.data.treatment_kind == 'continuous' else ''}"
-    if all(estimate.estimand == POLICY_VALUE for estimate in known):
-        y = short(plan.label("reward" if "reward" in plan.data.names else "y"), 32)
-        effect, axis = f"Value of the target policy in {y}", f"Mean of {y} for each decision"
-    alt_text = _alt(effect, known, percent, primary)
-    subtitle = _subtitle(rows, known, percent)
+    level = 100 * (1 - plan.settings.alpha)
+    effect, axis = _effect(plan, treatment, known)
+    alt_text = _alt(effect, known, level, primary)
+    subtitle = _subtitle(rows, known, level)
     spec = filled(forest_template(), rows, title=effect, subtitle=subtitle, alt=alt_text)
     spec["height"] = _STEP * len(rows)
     put(spec, [low, high], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, axis, "layer", 0, "encoding", "x", "axis", "title")
-    return Figure(name="forest", title=effect, alt=alt_text, spec=spec)
+    return finished("forest", spec)
 
 
-def _subtitle(rows: Sequence[dict[str, Json]], known: Sequence[Estimate], percent: str) -> list[str]:
-    quantities = len({estimate.estimand for estimate in known})
-    of = "one quantity" if quantities == 1 else f"{quantities} quantities"
-    first = f"{plural(len(known), 'estimate')} of {of} with "
-    first += (
-        f"its {percent} interval." if len(known) == 1 else f"{percent} intervals; the estimates are not independent."
-    )
+def _effect(plan: Plan, treatment: str, known: Sequence[Estimate]) -> tuple[Message, Message]:
+    """Return the title and the title of the axis."""
+    y = short(plan.label("y"), 32)
+    if all(estimate.estimand == POLICY_VALUE for estimate in known):
+        y = short(plan.label("reward" if "reward" in plan.data.names else "y"), 32)
+        axis = Message("figures.mean-for-each-decision", outcome=y)
+        return Message("figures.policy-value", outcome=y), axis
+    axis = Message("figures.effect-in-units", outcome=y)
+    if plan.data.treatment_kind == "continuous":
+        axis = Message("figures.effect-in-units-per-unit", outcome=y, treatment=treatment)
+    return Message("figures.effect", treatment=treatment, outcome=y), axis
+
+
+def _subtitle(rows: Sequence[dict[str, Json]], known: Sequence[Estimate], level: float) -> list[Message]:
     keys = []
     if any(row.get("role") == "primary" for row in rows):
-        keys.append("Orange: the estimate that the decision uses.")
+        keys.append(Message("figures.forest-orange"))
     if any(row.get("status") == "warning" for row in rows):
-        keys.append("Hollow: computed with a warning.")
+        keys.append(Message("figures.forest-hollow"))
     if any(row.get("cut_low") is not None or row.get("cut_high") is not None for row in rows):
-        keys.append("Arrows: truncated intervals.")
+        keys.append(Message("figures.forest-arrows"))
     values = (_reference(each) for each in known if each.estimand == POLICY_VALUE)
     logged = next((value for value in values if value is not None), None)
-    said = [] if logged is None else [f"Value of the logged policy: {amount(logged)} (dashed)."]
-    return [first, *said, " ".join(keys)] if keys else [first, *said]
+    said = [] if logged is None else [Message("figures.forest-logged-policy", value=amount(logged))]
+    return [_counted(known, level), *said, *([joined(keys)] if keys else [])]
+
+
+def _counted(known: Sequence[Estimate], level: float) -> Message:
+    quantities = len({estimate.estimand for estimate in known})
+    if len(known) == 1:
+        return Message("figures.forest-one-estimate", level=level)
+    if quantities == 1:
+        return Message("figures.forest-estimates-of-one-quantity", estimates=len(known), level=level)
+    return Message("figures.forest-estimates", estimates=len(known), quantities=quantities, level=level)
 
 
 def _reference(estimate: Estimate) -> float | None:
@@ -137,7 +149,7 @@ def _row(estimate: Estimate, low: float, high: float, decimals: int) -> dict[str
         "n": estimate.n,
         "status": estimate.status,
         "value": fixed(value, decimals),
-        "interval": "no interval",
+        "interval": Message("figures.no-interval"),
     }
     if lower is None and upper is None:
         return row
@@ -151,17 +163,23 @@ def _row(estimate: Estimate, low: float, high: float, decimals: int) -> dict[str
     }
 
 
-def _alt(effect: str, known: Sequence[Estimate], percent: str, primary: str | None) -> str:
+def _alt(effect: Message, known: Sequence[Estimate], level: float, primary: str | None) -> Message:
     ordered = sorted(known, key=lambda estimate: estimate.name != primary)
     decimals = decimals_for(max(abs(estimate.estimate or 0.0) for estimate in known))
     said = []
-    for estimate in ordered[:12]:
-        text = f"{described(estimate.name)} ({estimate.estimand}) {fixed(estimate.estimate or 0.0, decimals)}"
+    for estimate in ordered[:_MOST_IN_WORDS]:
+        value = fixed(estimate.estimate or 0.0, decimals)
         if estimate.ci_lower is not None and estimate.ci_upper is not None:
-            text += f" [{fixed(estimate.ci_lower, decimals)}, {fixed(estimate.ci_upper, decimals)}]"
-        said.append(f"{text}, the primary estimate" if estimate.name == primary else text)
-    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
-    return f"Forest plot. {effect}, with {percent} intervals: {'; '.join(said)}{more}."
+            value += f" [{fixed(estimate.ci_lower, decimals)}, {fixed(estimate.ci_upper, decimals)}]"
+        label, estimand = described(estimate.name), estimand_name(estimate.estimand)
+        if estimate.name == primary:
+            said.append(Message("figures.forest-primary-value", estimator=label, estimand=estimand, value=value))
+        else:
+            said.append(Message("figures.forest-value", estimator=label, estimand=estimand, value=value))
+    more = len(known) - _MOST_IN_WORDS
+    if more > 0:
+        return Message("figures.forest-alt-of-many", effect=effect, level=level, values=said, more=more)
+    return Message("figures.forest-alt", effect=effect, level=level, values=said)
 
 
 @cache

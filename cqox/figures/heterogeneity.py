@@ -5,10 +5,11 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, ORANGE, RULE
-from cqox.figures._template import compiled, filled, put
+from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import amount, described, p_text, short
 from cqox.figures.figure import Figure, Spec
 
@@ -33,21 +34,25 @@ def heterogeneity(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -
     mean: dict[str, Json] = {"kind": "average", "effect": average}
     rows = [*_groups(groups), *_curve(curve), mean]
     y = short(plan.label("y"), 32)
-    title, values = f"Heterogeneous effects of {treatment}", _alt(groups, y, found)
-    subtitle = _subtitle(found, average, f"{100 * (1 - plan.settings.alpha):.3g}%")
-    spec = filled(heterogeneity_template(), rows, title=title, subtitle=subtitle, alt=values)
-    put(spec, f"Effect on {y}", "hconcat", 0, "layer", 0, "encoding", "y", "axis", "title")
-    return Figure(name="heterogeneity", title=title, alt=values, spec=spec)
+    title = Message("figures.heterogeneity", treatment=treatment)
+    subtitle = _subtitle(found, average, 100 * (1 - plan.settings.alpha))
+    spec = filled(heterogeneity_template(), rows, title=title, subtitle=subtitle, alt=_alt(groups, y, found))
+    put(spec, Message("figures.effect-on", outcome=y), "hconcat", 0, "layer", 0, "encoding", "y", "axis", "title")
+    return finished("heterogeneity", spec)
 
 
 def _groups(groups: Sequence[Json]) -> list[dict[str, Json]]:
     rows: list[dict[str, Json]] = []
     for place, group in enumerate(groups):
-        word = " (least)" if place == 0 else " (most)" if place == len(groups) - 1 else ""
+        label = str(place + 1)
+        if place == 0:
+            label = Message("figures.heterogeneity-least", group=label)
+        elif place == len(groups) - 1:
+            label = Message("figures.heterogeneity-most", group=label)
         rows.append(
             {
                 "kind": "group",
-                "group": f"{place + 1}{word}",
+                "group": label,
                 "effect": number_in(group, "estimate"),
                 "lower": number_in(group, "ci_lower"),
                 "upper": number_in(group, "ci_upper"),
@@ -71,23 +76,24 @@ def _curve(curve: Sequence[Json]) -> list[dict[str, Json]]:
     return [*rows, {"kind": "curve", "share": 1.0, "gain": 0.0, "lower": 0.0, "upper": 0.0}]
 
 
-def _subtitle(found: Json | Mapping[str, Json], average: float, percent: str) -> list[str]:
-    learner = f"Predicted by: {described(text_in(found, 'estimator'))}; evaluated out of sample."
-    said = f"Dashed: average effect, {amount(average)}."
+def _subtitle(found: Json | Mapping[str, Json], average: float, level: float) -> list[Message]:
+    learner = Message("figures.heterogeneity-learner", estimator=described(text_in(found, "estimator")))
+    said = [Message("figures.heterogeneity-dashed", effect=amount(average))]
     p_value = number_in(found, "equal_groups", "p_value")
     if p_value is not None:
-        said += f" Test of equal group effects: {p_text(p_value)}."
-    return [learner, f"{said} Bars and band: {percent} intervals."]
+        said.append(Message("figures.heterogeneity-test", p=p_text(p_value)))
+    return [learner, joined([*said, Message("figures.heterogeneity-intervals", level=level)])]
 
 
-def _alt(groups: Sequence[Json], y: str, found: Json | Mapping[str, Json]) -> str:
+def _alt(groups: Sequence[Json], y: str, found: Json | Mapping[str, Json]) -> Message:
     values = [value for group in groups if (value := number_in(group, "estimate")) is not None]
     qini, error = number_in(found, "qini", "estimate"), number_in(found, "qini", "standard_error")
-    shown = ", ".join(amount(value) for value in values)
-    area = "" if qini is None else f" The area under the Qini curve is {amount(qini)}"
-    if area:
-        area += "." if error is None else f", with a standard error of {amount(error)}."
-    return f"Effects on {y} in groups by the predicted effect, from the least to the most: {shown}.{area}"
+    said = [Message("figures.heterogeneity-alt", outcome=y, effects=[amount(value) for value in values])]
+    if qini is not None and error is not None:
+        said.append(Message("figures.heterogeneity-qini-and-error", area=amount(qini), error=amount(error)))
+    elif qini is not None:
+        said.append(Message("figures.heterogeneity-qini", area=amount(qini)))
+    return joined(said)
 
 
 @cache
@@ -95,7 +101,9 @@ def heterogeneity_template() -> Spec:
     """Compile the Vega-Lite template of heterogeneous effects."""
     every = alt.Chart()
     groups = every.transform_filter("datum.kind === 'group'")
-    x = alt.X("group:N", sort=None, axis=alt.Axis(title="Fifths by predicted effect", labelAngle=0, grid=False))
+    x = alt.X(
+        "group:N", sort=None, axis=alt.Axis(title=Message("figures.heterogeneity-groups"), labelAngle=0, grid=False)
+    )
     y = alt.Y("effect:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="", tickCount=6))
     point = groups.mark_point(filled=True, size=70, color=BLUE, opacity=1).encode(
         x=x, y=y, tooltip=["group:N", "effect:Q", "lower:Q", "upper:Q", "predicted:Q", "rows:Q"]
@@ -110,9 +118,9 @@ def heterogeneity_template() -> Spec:
     share = alt.X(
         "share:Q",
         scale=alt.Scale(domain=[0, 1], nice=False),
-        axis=alt.Axis(title="Share treated, largest predicted effect first", format="~%", tickCount=6, grid=False),
+        axis=alt.Axis(title=Message("figures.heterogeneity-share"), format="~%", tickCount=6, grid=False),
     )
-    gain = alt.Y("lower:Q", axis=alt.Axis(title="Gain for each row over treating at random", tickCount=6))
+    gain = alt.Y("lower:Q", axis=alt.Axis(title=Message("figures.heterogeneity-gain"), tickCount=6))
     band = curve.mark_area(color=ORANGE, opacity=0.15).encode(x=share, y=gain, y2="upper:Q")
     line = curve.mark_line(color=ORANGE, strokeWidth=2, strokeJoin="round").encode(
         x="share:Q", y="gain:Q", tooltip=["share:Q", "gain:Q", "lower:Q", "upper:Q"]

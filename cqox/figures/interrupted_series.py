@@ -5,12 +5,13 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._periods import period_labels, ticks
 from cqox.figures._reading import at, listed, number_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, plural, short
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import amount, short, with_contrast
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["interrupted_series", "interrupted_series_template"]
@@ -28,7 +29,7 @@ def interrupted_series(plan: Plan, levels: str, estimates: Sequence[Estimate]) -
 
     Args:
         plan: the contrast's plan.
-        levels: treatment levels compared, as the suffix of the title; empty for a single contrast.
+        levels: treatment levels compared, for the title; empty for a single contrast.
         estimates: results of the estimators.
     """
     found = next((estimate for estimate in estimates if estimate.name == "interrupted_series"), None)
@@ -45,7 +46,7 @@ def interrupted_series(plan: Plan, levels: str, estimates: Sequence[Estimate]) -
         if isinstance(row, dict)
     ]
     rows += [{"kind": "start", "time": start}, *_labels(periods, low, high)]
-    title = f"{y} before and after the intervention{levels}"
+    title = with_contrast(Message("figures.interrupted-series", outcome=y), levels)
     alt_text = _alt(found, periods, y, names.get(start, f"{start:g}"))
     spec = filled(interrupted_series_template(), rows, title=title, subtitle=_subtitle(plan, found), alt=alt_text)
     margin = 0.02 * (times[-1] - times[0])
@@ -56,7 +57,7 @@ def interrupted_series(plan: Plan, levels: str, estimates: Sequence[Estimate]) -
     put(spec, y, "layer", 0, "encoding", "y", "axis", "title")
     if len(times) > _MOST_MARKS:
         put(spec, 9, "layer", 0, "mark", "size")
-    return Figure(name="interrupted_series", title=title, alt=alt_text, spec=spec)
+    return finished("interrupted_series", spec)
 
 
 def _range(periods: Sequence[Json]) -> tuple[float, float]:
@@ -72,33 +73,43 @@ def _labels(periods: Sequence[Json], low: float, high: float) -> list[dict[str, 
     fitted, before = (number_in(periods[-1], key) or 0.0 for key in ("fitted", "counterfactual"))
     middle, apart = (fitted + before) / 2, max(abs(fitted - before), _GAP * (high - low)) / 2
     up = 1.0 if fitted >= before else -1.0
+    after, extended = Message("figures.interrupted-series-fitted"), Message("figures.interrupted-series-counterfactual")
     return [
-        {"kind": "label", "of": "fitted", "at": middle + up * apart, "label": "trend after"},
-        {"kind": "label", "of": "counterfactual", "at": middle - up * apart, "label": "counterfactual"},
+        {"kind": "label", "of": "fitted", "at": middle + up * apart, "label": after},
+        {"kind": "label", "of": "counterfactual", "at": middle - up * apart, "label": extended},
     ]
 
 
-def _subtitle(plan: Plan, found: Estimate) -> list[str]:
-    value = amount(found.estimate or 0.0)
-    interval = ""
-    if found.ci_lower is not None and found.ci_upper is not None:
-        percent = f"{100 * (1 - plan.settings.alpha):.3g}%"
-        interval = f" ({percent} interval {amount(found.ci_lower)} to {amount(found.ci_upper)})"
-    trend = "trend and seasons" if at(found.diagnostics, "seasons", "adjusted") is True else "trend"
-    return [
-        f"Average effect relative to the pre-intervention {trend}: {value}{interval}.",
-        f"Dashed: extrapolated pre-intervention {trend}. Filled: after the intervention.",
-    ]
+def _subtitle(plan: Plan, found: Estimate) -> list[Message]:
+    value, low, high = amount(found.estimate or 0.0), found.ci_lower, found.ci_upper
+    seasons = at(found.diagnostics, "seasons", "adjusted") is True
+    trend = Message("figures.trend-and-seasons") if seasons else Message("figures.trend")
+    effect = Message("figures.interrupted-series-effect", trend=trend, effect=value)
+    if low is not None and high is not None:
+        effect = Message(
+            "figures.interrupted-series-effect-and-interval",
+            trend=trend,
+            effect=value,
+            level=100 * (1 - plan.settings.alpha),
+            low=amount(low),
+            high=amount(high),
+        )
+    return [effect, Message("figures.interrupted-series-key", trend=trend)]
 
 
-def _alt(found: Estimate, periods: Sequence[Json], y: str, start: str) -> str:
+def _alt(found: Estimate, periods: Sequence[Json], y: str, start: str) -> Message:
     last = periods[-1]
     fitted, before = (number_in(last, key) or 0.0 for key in ("fitted", "counterfactual"))
     level = number_in(at(found.diagnostics, "level_change"), "estimate") or 0.0
-    return (
-        f"Points of {y} over {plural(len(periods), 'period')} with a fitted line before and after {start}. The level "
-        f"changes by {amount(level)}; at the end the fitted line is at {amount(fitted)} and the extrapolated "
-        f"pre-intervention line at {amount(before)}. The average effect is {amount(found.estimate or 0.0)}."
+    return Message(
+        "figures.interrupted-series-alt",
+        outcome=y,
+        periods=len(periods),
+        start=start,
+        change=amount(level),
+        fitted=amount(fitted),
+        extrapolated=amount(before),
+        effect=amount(found.estimate or 0.0),
     )
 
 

@@ -5,11 +5,12 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import WEIGHTINGS, plural
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import AFTER_WEIGHTING, BEFORE_WEIGHTING, WEIGHTINGS
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["love_plot", "love_plot_template"]
@@ -31,32 +32,36 @@ def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
         return None
     rows: list[dict[str, Json]] = []
     for target in targets or ["ATE"]:
-        panel = WEIGHTINGS.get(target, target) if targets else "Not weighted"
+        panel = WEIGHTINGS.get(target, target) if targets else Message("figures.not-weighted")
         for place, covariate in enumerate(shown):
             rows += _points(covariate, target, panel, place, weighted=bool(targets))
-    title = f"Covariate balance between the arms of {treatment}: {plural(len(covariates), 'covariate')}"
+    title = Message("figures.love-plot", treatment=treatment, covariates=len(covariates))
     said = _said(found, targets)
-    cut = f" The {len(shown)} least balanced are shown." if len(shown) < len(covariates) else ""
-    alt_text = f"Love plot of absolute standardised mean differences. {said}{cut} {_listed(shown, targets)}"
-    brief = _said(found, targets) if len(targets) < 3 else _spread(found, targets)
-    spec = filled(love_plot_template(), rows, title=title, subtitle=f"{brief}{cut}", alt=alt_text)
+    cut = [Message("figures.love-plot-cut", shown=len(shown))] if len(shown) < len(covariates) else []
+    alt_text = joined([Message("figures.love-plot-alt"), said, *cut, _listed(shown, targets)])
+    brief = said if len(targets) < 3 else _spread(found, targets)
+    subtitle = joined([brief, *cut])
+    spec = filled(love_plot_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     widest = max((value for row in rows if (value := number_in(row, "value")) is not None), default=0.0)
     put(spec, [0, max(1.06 * widest, 0.2)], "spec", "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, _STEP * len(shown), "spec", "height")
     if len(targets) < 2:
         put(spec, _WIDE, "spec", "width")
-    return Figure(name="love_plot", title=title, alt=alt_text, spec=spec)
+    return finished("love_plot", spec)
 
 
-def _listed(shown: Sequence[Json], targets: Sequence[str]) -> str:
+def _listed(shown: Sequence[Json], targets: Sequence[str]) -> Message:
     """Describe the least balanced covariates in words."""
     first = targets[0] if targets else "ATE"
     said = []
     for each in shown[:_MOST_WORDS]:
         before, after = number_in(each, f"before_{first}"), number_in(each, f"after_{first}")
-        change = f" to {abs(after):.2f}" if after is not None else ""
-        said.append(f"{text_in(each, 'name')} {abs(before or 0.0):.2f}{change}")
-    return f"{first}: {'; '.join(said)}."
+        name, size = text_in(each, "name"), abs(before or 0.0)
+        if after is None:
+            said.append(Message("figures.love-plot-covariate", name=name, before=size))
+        else:
+            said.append(Message("figures.love-plot-covariate-weighted", name=name, before=size, after=abs(after)))
+    return Message("figures.love-plot-covariates", weighting=first, covariates=said)
 
 
 def _shown(covariates: Sequence[Json], targets: Sequence[str]) -> list[Json]:
@@ -81,27 +86,29 @@ def _points(covariate: Json, target: str, panel: str, place: int, *, weighted: b
     rows: list[dict[str, Json]] = []
     if before is not None and after is not None:
         rows.append({**base, "kind": "change", "from": abs(before), "to": abs(after)})
-    for when, value in (("Before weighting", before), ("After weighting", after)):
+    for when, value in ((BEFORE_WEIGHTING, before), (AFTER_WEIGHTING, after)):
         if value is not None:
             rows.append({**base, "kind": "point", "when": when, "value": abs(value), "signed": value})
     return rows
 
 
-def _said(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
+def _said(found: Json | Mapping[str, Json], targets: Sequence[str]) -> Message:
     parts = []
     for target in targets or ["ATE"]:
         before = number_in(at(found, "largest", f"before_{target}"), "value")
         after = number_in(at(found, "largest", f"after_{target}"), "value")
         if before is None:
             continue
-        change = (
-            f"{before:.2f} before weighting" if after is None else f"{before:.2f} before, {after:.2f} after weighting"
-        )
-        parts.append(f"{change}{f' ({target})' if len(targets) > 1 else ''}")
-    return f"Largest standardised difference: {'; '.join(parts)}."
+        change = Message("figures.love-plot-before", before=before)
+        if after is not None:
+            change = Message("figures.love-plot-before-and-after", before=before, after=after)
+        if len(targets) > 1:
+            change = Message("figures.love-plot-weighting", change=change, weighting=target)
+        parts.append(change)
+    return Message("figures.love-plot-largest", differences=parts)
 
 
-def _spread(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
+def _spread(found: Json | Mapping[str, Json], targets: Sequence[str]) -> Message:
     """Summarise many panels: the largest difference before and the range of the largest differences after."""
     sides = {
         side: [number_in(at(found, "largest", f"{side}_{target}"), "value") for target in targets]
@@ -110,8 +117,7 @@ def _spread(found: Json | Mapping[str, Json], targets: Sequence[str]) -> str:
     before, after = ([value for value in sides[side] if value is not None] for side in ("before", "after"))
     if not before or not after:
         return _said(found, targets)
-    left = f"{min(after):.2f} to {max(after):.2f} after, by panel"
-    return f"Largest standardised difference: {max(before):.2f} before, {left}."
+    return Message("figures.love-plot-largest-by-panel", before=max(before), least=min(after), most=max(after))
 
 
 @cache
@@ -124,7 +130,8 @@ def love_plot_template() -> Spec:
             axis=alt.Axis(title=None, labelColor=INK, labelPadding=10, ticks=False, domain=False, grid=True),
         )
     )
-    when = alt.Scale(domain=["Before weighting", "After weighting"], range=[ORANGE, BLUE])
+    sides = [BEFORE_WEIGHTING, AFTER_WEIGHTING]
+    when = alt.Scale(domain=sides, range=[ORANGE, BLUE])
     legend = alt.Legend(title=None, orient="top", direction="horizontal", offset=8)
     change = (
         rows.transform_filter("datum.kind === 'change'")
@@ -133,7 +140,7 @@ def love_plot_template() -> Spec:
             x=alt.X(
                 "from:Q",
                 scale=alt.Scale(domain=[0, 1], nice=False),
-                axis=alt.Axis(title="Standardised difference, absolute", tickCount=5, grid=False),
+                axis=alt.Axis(title=Message("figures.love-plot-difference"), tickCount=5, grid=False),
             ),
             x2="to:Q",
         )
@@ -149,11 +156,7 @@ def love_plot_template() -> Spec:
         .encode(
             x="value:Q",
             color=alt.Color("when:N", scale=when, legend=legend),
-            shape=alt.Shape(
-                "when:N",
-                scale=alt.Scale(domain=["Before weighting", "After weighting"], range=["diamond", "circle"]),
-                legend=legend,
-            ),
+            shape=alt.Shape("when:N", scale=alt.Scale(domain=sides, range=["diamond", "circle"]), legend=legend),
             tooltip=["covariate:N", "when:N", "signed:Q"],
         )
     )

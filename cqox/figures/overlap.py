@@ -5,11 +5,12 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import listed, number_in, text_in
 from cqox.figures._style import BLUE, ORANGE, PALE, RULE
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import plural
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import TREATED, UNTREATED
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["overlap", "overlap_template"]
@@ -30,28 +31,27 @@ def overlap(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
     top, bottom = 1.15 * max([*shares, 0.02]), 1.15 * min([*shares, -0.02])
     low, high = (float(end) for end in listed(found, "bounds") if isinstance(end, int | float))
     rows += [{"kind": "outside", "from": 0.0, "to": low}, {"kind": "outside", "from": high, "to": 1.0}]
-    for arm, count, end in (("Treated", treated, top), ("Untreated", control, bottom)):
-        rows.append({"kind": "label", "arm": arm, "at": end / 2, "label": [arm, plural(count, "row")]})
-    title = f"Overlap of the arms of {treatment}"
-    given = "given" if text_in(found, "probability") == "given" else "estimated by a logit"
-    said = (
-        f"{outside:.1%} of {treated + control:,.0f} rows have a probability of treatment ({given}) outside "
-        f"{low:g} to {high:g}"
-    )
-    ends = f"{number_in(found, 'minimum') or 0.0:.3g} to {number_in(found, 'maximum') or 0.0:.3g}"
-    alt_text = (
-        f"Mirrored histogram of the probability of treatment, treated above and untreated below, from {ends}. {said}."
-    )
-    spec = filled(overlap_template(), rows, title=title, subtitle=f"{said} (shaded).", alt=alt_text)
+    for arm, count, end in ((TREATED, treated, top), (UNTREATED, control, bottom)):
+        rows.append(
+            {"kind": "label", "arm": arm, "at": end / 2, "label": [arm, Message("figures.rows", rows=round(count))]}
+        )
+    title = Message("figures.overlap", treatment=treatment)
+    given = text_in(found, "probability") == "given"
+    source = Message("figures.overlap-given") if given else Message("figures.overlap-estimated")
+    n, ends = treated + control, [number_in(found, key) or 0.0 for key in ("minimum", "maximum")]
+    said = Message("figures.overlap-outside", share=outside, rows=n, source=source, low=low, high=high)
+    subtitle = Message("figures.overlap-outside-shaded", share=outside, rows=n, source=source, low=low, high=high)
+    alt_text = joined([Message("figures.overlap-alt", minimum=ends[0], maximum=ends[1]), said])
+    spec = filled(overlap_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     put(spec, [bottom, top], "layer", 1, "encoding", "y", "scale", "domain")
-    return Figure(name="overlap", title=title, alt=alt_text, spec=spec)
+    return finished("overlap", spec)
 
 
 def _bars(bins: Sequence[Json], treated: float, control: float) -> list[dict[str, Json]]:
     """Return a bar per non-empty bin and arm, the untreated downwards."""
     rows: list[dict[str, Json]] = []
     for each in bins:
-        for arm, key, total in (("Treated", "treated", treated), ("Untreated", "control", -control)):
+        for arm, key, total in ((TREATED, "treated", treated), (UNTREATED, "control", -control)):
             count = number_in(each, key)
             if count:
                 base: dict[str, Json] = {"kind": "bin", "arm": arm, "share": count / total, "rows": int(count)}
@@ -63,7 +63,7 @@ def _bars(bins: Sequence[Json], treated: float, control: float) -> list[dict[str
 def overlap_template() -> Spec:
     """Compile the Vega-Lite template of overlap plots."""
     every = alt.Chart()
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=["Treated", "Untreated"], range=[ORANGE, BLUE]), legend=None)
+    colour = alt.Color("arm:N", scale=alt.Scale(domain=[TREATED, UNTREATED], range=[ORANGE, BLUE]), legend=None)
     shade = (
         every.transform_filter("datum.kind === 'outside'")
         .mark_rect(color=PALE)
@@ -77,7 +77,7 @@ def overlap_template() -> Spec:
                 "from:Q",
                 scale=alt.Scale(domain=[0, 1], nice=False),
                 axis=alt.Axis(
-                    title="Probability of treatment",
+                    title=Message("figures.overlap-probability"),
                     values=[0, 0.05, 0.25, 0.5, 0.75, 0.95, 1],
                     format=".2~f",
                     labelOverlap=False,
@@ -89,7 +89,7 @@ def overlap_template() -> Spec:
                 "share:Q",
                 scale=alt.Scale(domain=[-1, 1], nice=False),
                 axis=alt.Axis(
-                    title="Share of the arm's rows",
+                    title=Message("figures.overlap-share"),
                     labelExpr="format(abs(datum.value), '~%')",
                     tickCount=6,
                 ),

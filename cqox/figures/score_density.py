@@ -5,10 +5,11 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, ORANGE
-from cqox.figures._template import compiled, filled, put
+from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import amount, p_text, short
 from cqox.figures.figure import Figure, Spec
 
@@ -33,17 +34,19 @@ def score_density(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
     rows += [_row("curve", each, ("score", "density")) for each in curves]
     rows.append({"kind": "cutoff", "score": cutoff})
     x = short(plan.label("running"), 32)
-    title = f"Density of {x} around the cutoff {cutoff:g}"
-    left, right = number_in(found, "density_below") or 0.0, number_in(found, "density_above") or 0.0
-    said = f"Just below the cutoff it is {amount(left)}, just above {amount(right)}"
-    said += "." if p is None else f"; density test: {p_text(p)}."
-    subtitle = ["Bars: share of rows per unit of the score. Lines: local polynomial fits.", said]
-    alt_text = f"Histogram of {x} with a line on each side of the cutoff {cutoff:g}. {said}"
+    title = Message("figures.score-density", score=x, cutoff=cutoff)
+    below, above = (amount(number_in(found, key) or 0.0) for key in ("density_below", "density_above"))
+    if p is None:
+        said = Message("figures.score-density-values", below=below, above=above)
+    else:
+        said = Message("figures.score-density-values-and-test", below=below, above=above, p=p_text(p))
+    subtitle = [Message("figures.score-density-key"), said]
+    alt_text = joined([Message("figures.score-density-alt", score=x, cutoff=cutoff), said])
     spec = filled(score_density_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     ends = [value for row in rows for key in ("from", "to", "score") if (value := number_in(row, key)) is not None]
     put(spec, [min(ends), max(ends)], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, x, "layer", 0, "encoding", "x", "axis", "title")
-    return Figure(name="score_density", title=title, alt=alt_text, spec=spec)
+    return finished("score_density", spec)
 
 
 def _row(kind: str, each: Json, keys: Sequence[str]) -> dict[str, Json]:
@@ -63,7 +66,9 @@ def score_density_template() -> Spec:
                 "from:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", grid=False)
             ),
             x2="to:Q",
-            y=alt.Y("density:Q", scale=alt.Scale(zero=True), axis=alt.Axis(title="Density", tickCount=5)),
+            y=alt.Y(
+                "density:Q", scale=alt.Scale(zero=True), axis=alt.Axis(title=Message("figures.density"), tickCount=5)
+            ),
             y2=alt.Y2Datum(0),
             color=colour,
             tooltip=["from:Q", "to:Q", "rows:Q"],

@@ -6,11 +6,12 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined, width
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, described, short, width
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import amount, described, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["sensitivity_contour", "sensitivity_contour_template"]
@@ -45,33 +46,31 @@ def sensitivity_contour(
     reach = [1.25 * robust, *(1.15 * each for row in marks for each in (row["x"], row["y"]) if isinstance(each, float))]
     end = min(max(*reach, _LEAST_RANGE), 0.99)
     rows = _lines(value, error, degrees, end) + _named([_in_view(row, end) for row in marks], end)
-    rows.append({"kind": "robust", "x": robust, "y": robust, "label": f"robustness value {robust:.2g}"})
-    title = f"Sensitivity of the effect of {treatment} to an unmeasured confounder"
-    said = (
-        f"{described(_ABOUT)}: {amount(value)}; a confounder that explains {robust:.1%} of the residual variance of "
-        "both treatment and outcome reduces it to 0"
+    rows.append(
+        {"kind": "robust", "x": robust, "y": robust, "label": Message("figures.robustness-value", value=robust)}
     )
-    strongest = f" Strongest covariate: {text_in(marks[0], 'label')}." if marks else ""
-    outcome = short(plan.label("y"), 32)
-    spec = filled(
-        sensitivity_contour_template(), rows, title=title,
-        subtitle=_subtitle(said, marks, primary),
-        alt=f"Contours of the estimate over the shares of variance that a confounder explains. {said}.{strongest}",
-    )  # fmt: skip
+    title = Message("figures.sensitivity-contour", treatment=treatment)
+    said = Message("figures.sensitivity-value", estimator=described(_ABOUT), estimate=amount(value), share=robust)
+    strongest = [Message("figures.sensitivity-strongest", covariate=text_in(marks[0], "label"))] if marks else []
+    alt_text = joined([Message("figures.sensitivity-alt"), said, *strongest])
+    subtitle = _subtitle(said, marks, primary)
+    spec = filled(sensitivity_contour_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     for axis in ("x", "y"):
         put(spec, [0, end], "layer", 0, "encoding", axis, "scale", "domain")
-    put(spec, f"Share of the residual variance of {outcome}", "layer", 0, "encoding", "y", "axis", "title")
-    put(spec, f"Share of the residual variance of {treatment}", "layer", 0, "encoding", "x", "axis", "title")
-    return Figure(name="sensitivity_contour", title=title, alt=str(spec["description"]), spec=spec)
+    for axis, column in (("y", short(plan.label("y"), 32)), ("x", treatment)):
+        put(spec, Message("figures.residual-share", column=column), "layer", 0, "encoding", axis, "axis", "title")
+    return finished("sensitivity_contour", spec)
 
 
-def _subtitle(said: str, marks: Sequence[dict[str, Json]], primary: str | None) -> list[str]:
-    keys = ["Lines: the estimate adjusted for such a confounder."]
-    if marks:
-        several = any(row["times"] != 1 for row in marks)
-        keys.append(f"Diamonds: covariates{', and 2x, 3x the strongest' if several else ''}.")
-    other = [f"The decision uses another estimate: {described(primary)}."] if primary not in (None, _ABOUT) else []
-    return [f"{said}.", *other, " ".join(keys)]
+def _subtitle(said: Message, marks: Sequence[dict[str, Json]], primary: str | None) -> list[Message]:
+    keys = [Message("figures.sensitivity-lines")]
+    if any(row["times"] != 1 for row in marks):
+        keys.append(Message("figures.sensitivity-diamonds-and-multiples"))
+    elif marks:
+        keys.append(Message("figures.sensitivity-diamonds"))
+    if primary in (None, _ABOUT):
+        return [said, joined(keys)]
+    return [said, Message("figures.sensitivity-other-primary", estimator=described(primary)), joined(keys)]
 
 
 def _in_view(row: dict[str, Json], end: float) -> dict[str, Json]:
@@ -93,7 +92,7 @@ def _marks(found: Json) -> list[dict[str, Json]]:
         if len(names) > _MOST_COVARIATES:
             break
         if times == 1 or name == names[0]:
-            label = short(name, 22) if times == 1 else f"{times:g}x"
+            label = short(name, 22) if times == 1 else Message("figures.times-as-strong", times=times)
             rows.append({
                 "kind": "mark", "x": x, "y": y, "label": label, "times": times,
                 "estimate": number_in(each, "adjusted_estimate"),

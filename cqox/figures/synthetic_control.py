@@ -5,12 +5,13 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._periods import period_labels, ticks
 from cqox.figures._reading import at, listed, number_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, SILVER
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import amount, p_text, plural, short
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import amount, p_text, short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["synthetic_control", "synthetic_control_template"]
@@ -43,7 +44,7 @@ def synthetic_control(plan: Plan, treatment: str, estimates: Sequence[Estimate])
     rows = _paths(periods) + placebos + [{"kind": "start", "time": start}]
     path, gap = _range(periods, ("observed", "synthetic")), _range([*periods, *placebos], ("gap", "placebo_gap"))
     rows += _labels(periods, path)
-    title = f"Synthetic control of {y} under {treatment}"
+    title = Message("figures.synthetic-control", outcome=y, treatment=treatment)
     names = period_labels(plan)
     alt_text = _alt(found, periods, y, value, names.get(start, f"{start:g}"))
     spec = filled(synthetic_control_template(), rows, title=title, subtitle=_subtitle(found, placebos), alt=alt_text)
@@ -51,15 +52,15 @@ def synthetic_control(plan: Plan, treatment: str, estimates: Sequence[Estimate])
     margin = 0.02 * (span[1] - span[0])
     axis = {"grid": False, **ticks(times, names)}
     for part, domain, words, title_x in (
-        (0, path, f"Mean of {y}", None),
-        (1, gap, "Gap", short(plan.label("time"), 32)),
+        (0, path, Message("figures.mean-of", column=y), None),
+        (1, gap, Message("figures.synthetic-control-gap"), short(plan.label("time"), 32)),
     ):
         x = ("vconcat", part, "layer", 0, "encoding", "x")
         put(spec, [span[0] - margin, span[1] + margin], *x, "scale", "domain")
         put(spec, {"title": title_x, **axis}, *x, "axis")
         put(spec, list(domain), "vconcat", part, "layer", 0, "encoding", "y", "scale", "domain")
         put(spec, words, "vconcat", part, "layer", 0, "encoding", "y", "axis", "title")
-    return Figure(name="synthetic_control", title=title, alt=alt_text, spec=spec)
+    return finished("synthetic_control", spec)
 
 
 def _paths(periods: Sequence[Json]) -> list[dict[str, Json]]:
@@ -97,40 +98,42 @@ def _labels(periods: Sequence[Json], path: tuple[float, float]) -> list[dict[str
     least = _GAP * (path[1] - path[0])
     middle, apart = (seen + made) / 2, max(abs(seen - made), least) / 2
     up = 1.0 if seen >= made else -1.0
+    observed, synthetic = Message("figures.synthetic-control-observed"), Message("figures.synthetic-control-synthetic")
     return [
-        {"kind": "label", "of": "observed", "at": middle + up * apart, "label": "observed"},
-        {"kind": "label", "of": "synthetic", "at": middle - up * apart, "label": "synthetic"},
+        {"kind": "label", "of": "observed", "at": middle + up * apart, "label": observed},
+        {"kind": "label", "of": "synthetic", "at": middle - up * apart, "label": synthetic},
     ]
 
 
-def _subtitle(found: Estimate, placebos: Sequence[Mapping[str, Json]]) -> list[str]:
+def _subtitle(found: Estimate, placebos: Sequence[Mapping[str, Json]]) -> list[Message]:
     diagnostics = found.diagnostics
     treated, donors = number_in(diagnostics, "treated_units") or 0.0, len(listed(diagnostics, "donor_weights"))
-    lines = [
-        f"{plural(treated, 'treated unit')}, {plural(donors, 'donor')} of positive weight. Dashed: start of treatment."
-    ]
+    first = Message("figures.synthetic-control-units", treated=round(treated), donors=donors)
     shown = len({row["placebo"] for row in placebos})
-    if shown:
-        p_value = "" if found.p_value is None else f" {p_text(found.p_value)} by rank among all placebos."
-        who = plural(shown, "untreated unit") if treated <= 1 else f"{plural(shown, 'group')} of untreated units"
-        lines.append(f"Grey: placebo gaps of {who} with sufficient fit.{p_value}")
-    return lines
+    if not shown:
+        return [first]
+    grey = Message("figures.synthetic-control-placebo-groups", groups=shown)
+    if treated <= 1:
+        grey = Message("figures.synthetic-control-placebos", units=shown)
+    if found.p_value is None:
+        return [first, grey]
+    return [first, joined([grey, Message("figures.synthetic-control-rank", p=p_text(found.p_value))])]
 
 
-def _alt(found: Estimate, periods: Sequence[Json], y: str, value: float, start: str) -> str:
+def _alt(found: Estimate, periods: Sequence[Json], y: str, value: float, start: str) -> Message:
     first, last = periods[0], periods[-1]
     begun, seen, made = (
-        number_in(row, key) or 0.0 for row, key in ((first, "observed"), (last, "observed"), (last, "synthetic"))
+        amount(number_in(row, key) or 0.0)
+        for row, key in ((first, "observed"), (last, "observed"), (last, "synthetic"))
     )
-    misfit = number_in(found.diagnostics, "pre_rmspe") or 0.0
+    misfit, mean = amount(number_in(found.diagnostics, "pre_rmspe") or 0.0), amount(value)
     placebos = number_in(at(found.diagnostics, "placebo_in_space"), "placebos") or 0.0
-    p_value = "" if found.p_value is None else f"; p-value by placebos {found.p_value:.3f}"
-    return (
-        f"Two lines of {y}, observed and synthetic, from {amount(begun)} to {amount(seen)} and {amount(made)}. "
-        f"They differ by {amount(misfit)} before treatment starts at {start} (root mean square), and by "
-        f"{amount(value)} on average from then on{p_value}. Below: the gap, with those of untreated units in grey, of "
-        f"which {plural(placebos, 'placebo')} were computed."
-    )
+    gap = Message("figures.synthetic-control-gaps", misfit=misfit, start=start, effect=mean)
+    if found.p_value is not None:
+        p = found.p_value
+        gap = Message("figures.synthetic-control-gaps-and-p-value", misfit=misfit, start=start, effect=mean, p=p)
+    paths = Message("figures.synthetic-control-alt", outcome=y, first=begun, observed=seen, synthetic=made)
+    return joined([paths, gap, Message("figures.synthetic-control-alt-placebos", placebos=round(placebos))])
 
 
 @cache

@@ -5,11 +5,12 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import at, listed, number_in
 from cqox.figures._style import BLUE, GREY, ORANGE, RULE
-from cqox.figures._template import compiled, filled, put
-from cqox.figures._words import WEIGHTINGS
+from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._words import TREATED, UNTREATED, WEIGHTINGS
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["weights", "weights_template"]
@@ -19,36 +20,38 @@ _PANELS_BESIDE = 3
 _TIMES = "datum.value < 1 ? '1/' + format(1 / datum.value, ',~g') : format(datum.value, ',~g')"
 """Axis labels of powers of two as fractions: 1/64 is shorter than 0.015625."""
 
-_ARMS = (("treated", "Treated", 1.0), ("control", "Untreated", -1.0))
+_ARMS = (("treated", TREATED, 1.0), ("control", UNTREATED, -1.0))
+_WORDS = {"treated": Message("figures.arm-treated"), "control": Message("figures.arm-untreated")}
+"""Names of the arms within a sentence."""
 
 
 def weights(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
     """Draw the mirrored histograms, one panel per weighting; None if no rows were weighted."""
     found = diagnostics.get("weights")
     rows: list[dict[str, Json]] = []
-    heaviest = ("", "", 0.0)
+    heaviest: tuple[str, str, float] = ("", "", 0.0)
     panels = 0
     for name in found if isinstance(found, dict) else ():
         bars = [row for arm in _ARMS for row in _bars(found, name, *arm)]
         panels += bool(bars)
         rows += bars
-        for key, arm, _ in _ARMS:
+        for key, word in _WORDS.items():
             largest = number_in(found, name, key, "maximum")
             if bars and largest is not None and largest > heaviest[2]:
-                heaviest = (WEIGHTINGS.get(name, name), arm.lower(), largest)
+                heaviest = (WEIGHTINGS.get(name, name), word, largest)
     if not rows:
         return None
-    title = f"Distribution of the weights by arm of {treatment}"
-    said = f"The largest is {heaviest[2]:.3g} times the mean of its arm ({heaviest[0]}, {heaviest[1]})"
-    subtitle = f"Treated above, untreated below; 1 is the mean of the arm, rows with zero weight are excluded. {said}."
-    alt_text = f"Mirrored histograms of the weights of {panels} weightings, treated above and untreated below. {said}."
-    lines = [part.strip() for part in subtitle.split(". ", 1)]
-    spec = filled(weights_template(), rows, title=title, subtitle=[f"{lines[0]}.", lines[1]], alt=alt_text)
+    title = Message("figures.weights", treatment=treatment)
+    weighting, arm, times = heaviest
+    said = Message("figures.weights-largest", times=times, weighting=weighting, arm=arm)
+    alt_text = joined([Message("figures.weights-alt", weightings=panels), said])
+    subtitle = [Message("figures.weights-sides"), said]
+    spec = filled(weights_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     ends = [value for row in rows for key in ("from", "to") if (value := number_in(row, key)) is not None]
     put(spec, [min(*ends, 0.5), max(*ends, 2.0)], "spec", "layer", 0, "encoding", "x", "scale", "domain")
     if panels < 2:
         put(spec, _WIDE, "spec", "width")
-    return Figure(name="weights", title=title, alt=alt_text, spec=spec)
+    return finished("weights", spec)
 
 
 def _bars(found: Json, name: str, key: str, arm: str, side: float) -> list[dict[str, Json]]:
@@ -65,18 +68,23 @@ def _bars(found: Json, name: str, key: str, arm: str, side: float) -> list[dict[
 def weights_template() -> Spec:
     """Compile the Vega-Lite template of weight distributions."""
     every = alt.Chart()
-    scale = alt.Scale(domain=["Treated", "Untreated"], range=[ORANGE, BLUE])
+    scale = alt.Scale(domain=[TREATED, UNTREATED], range=[ORANGE, BLUE])
     bars = every.mark_rect(opacity=0.85, stroke="white", strokeWidth=0.4).encode(
         x=alt.X(
             "from:Q",
             scale=alt.Scale(type="log", base=2, domain=[0.5, 2], nice=False),
-            axis=alt.Axis(title="Weight, times the arm's mean", tickCount=6, labelExpr=_TIMES, grid=False),
+            axis=alt.Axis(title=Message("figures.weights-weight"), tickCount=6, labelExpr=_TIMES, grid=False),
         ),
         x2="to:Q",
         y=alt.Y(
             "share:Q",
             scale=alt.Scale(nice=False, padding=6),
-            axis=alt.Axis(title="Share of rows", labelExpr="format(abs(datum.value), '~%')", tickCount=5, minExtent=42),
+            axis=alt.Axis(
+                title=Message("figures.weights-share"),
+                labelExpr="format(abs(datum.value), '~%')",
+                tickCount=5,
+                minExtent=42,
+            ),
         ),
         y2=alt.Y2Datum(0),
         color=alt.Color("arm:N", scale=scale, legend=alt.Legend(title=None, orient="top", direction="horizontal")),

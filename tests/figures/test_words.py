@@ -1,7 +1,7 @@
 import pytest
 
 from cqox.estimators import catalog
-from cqox.figures._words import amount, decimals_for, described, fixed, p_text, plural, short
+from cqox.figures._words import amount, decimals_for, described, fixed, p_text, short
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,6 @@ def test_text_is_cut_by_its_width_and_japanese_is_twice_as_wide():
     assert short("a" * 49).endswith("…")
     assert short("売" * 24) == "売" * 24
     assert len(short("売" * 40)) < 25
-
-
-def test_a_count_agrees_with_its_noun():
-    assert plural(1, "unit") == "1 unit"
-    assert plural(1200, "unit") == "1,200 units"
 
 
 def test_every_estimator_of_the_catalog_has_a_name_of_the_field():
