@@ -55,10 +55,10 @@ _NOT_FOR_READERS = {
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 BOUNDS: dict[str, int] = {
-    "cqox/analysis": 154,
+    "cqox/analysis": 27,
     "cqox/contract": 66,
     "cqox/datasets": 216,
-    "cqox/diagnostics": 187,
+    "cqox/diagnostics": 1,
     "cqox/estimators/adjustment": 8,
     "cqox/estimators/dose": 3,
     "cqox/estimators/interference": 1,
@@ -68,7 +68,7 @@ BOUNDS: dict[str, int] = {
     "cqox/estimators/rd": 5,
     "cqox/estimators/synthetic": 2,
     "cqox/estimators/time_series": 1,
-    "cqox/figures": 154,
+    "cqox/figures": 16,
     "cqox/storage": 3,
     "services/cli": 3,
     "services/engine": 6,
