@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from cqox.analysis.service import Analyses, Bounds
 from cqox.analysis.workers import Progress
 from cqox.contract import AnalyzeRequest, parse_model
-from cqox.contract.messages import Message
+from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
 from cqox.errors import CqoxError, UnreadableFile
 
 __all__ = ["LocalAnalysis", "analyze_file"]
@@ -44,6 +44,7 @@ async def analyze_file(
     figures: Path | None = None,
     formats: Sequence[Literal["svg", "png", "json"]] = ("svg",),
     bounds: Bounds,
+    language: Language = LANGUAGES[0],
     progress: Progress | None = None,
 ) -> LocalAnalysis:
     """Read a file, analyse it in a worker process, and write its figures.
@@ -56,6 +57,7 @@ async def analyze_file(
         figures: folder for the figures, created if missing; None to write none.
         formats: formats of each figure.
         bounds: resource limits of the computation.
+        language: language of the sentences in report and figures.
         progress: called with each step; the first is `file`, with `notes` on reading the file and the mapped columns.
 
     A cancellation ends the worker process; figures already written stay.
@@ -81,11 +83,14 @@ async def analyze_file(
                 request = asked.model_copy(update={"dataset_id": record.dataset_id})
                 answer = await analyses.analyze(request, progress=progress)
                 report: dict[str, JsonValue] = json.loads(answer.body)
-                written = await _write_figures(analyses, report, figures, formats)
+                written = await _write_figures(analyses, report, figures, formats, language)
             except CqoxError as error:
                 failure = error
     if failure is not None:
         raise failure
+    messages = report["messages"]
+    if language != LANGUAGES[0] and isinstance(messages, dict):
+        translate_document(report, messages, language)  # type: ignore[arg-type]
     report["figures"] = {name: str(paths[0]) for name, paths in written.items()}
     return LocalAnalysis(report=report, figures=written)
 
@@ -105,7 +110,7 @@ def _list(value: JsonValue) -> Sequence[JsonValue]:
 
 
 async def _write_figures(
-    analyses: Analyses, report: Mapping[str, JsonValue], folder: Path | None, formats: Sequence[str]
+    analyses: Analyses, report: Mapping[str, JsonValue], folder: Path | None, formats: Sequence[str], language: Language
 ) -> dict[str, list[Path]]:
     names = report["figures"]
     if folder is None or not isinstance(names, dict):
@@ -114,7 +119,7 @@ async def _write_figures(
     written: dict[str, list[Path]] = {}
     for name in names:
         for suffix in formats:
-            content = await analyses.figure(str(report["analysis_id"]), name, suffix)
+            content = await analyses.figure(str(report["analysis_id"]), name, suffix, language=language)
             target = folder / f"{name}.{suffix}"
             await to_thread.run_sync(target.write_bytes, content)
             written.setdefault(name, []).append(target)

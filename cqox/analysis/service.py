@@ -41,7 +41,7 @@ from cqox.analysis.retention import Retention, RetentionPeriods
 from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.contract import AnalyzeRequest
-from cqox.contract.messages import Message
+from cqox.contract.messages import LANGUAGES, Language, Message, translate_figure
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import FileStore, JobRecord, JobStatus, MemoryCache, Page, ResultCache, ResultStore, StoredReport
 from cqox.tasks import TaskGroup, open_task_group
@@ -270,8 +270,8 @@ class Analyses:
         """Return stored reports, newest first, without their bodies."""
         return await self.store.reports(dataset_id=dataset_id, limit=limit, before=before)
 
-    async def figure(self, key: str, name: str, suffix: str) -> bytes:
-        """Return a figure of a report; SVG and PNG are rendered at the first call and stored.
+    async def figure(self, key: str, name: str, suffix: str, *, language: Language = LANGUAGES[0]) -> bytes:
+        """Return a figure of a report in a language; SVG and PNG are rendered at the first call and stored.
 
         Raises:
             NotFound: no such report, figure or format.
@@ -281,15 +281,17 @@ class Analyses:
         if name not in specs:
             raise NotFound(Message("analysis.no-figure", figure=name[:100]), field="name", choices=list(specs))
         if suffix == "json":
-            return canonical_json(specs[name])
+            return canonical_json(translate_figure(specs[name], language))
         if suffix not in ("svg", "png"):
             raise NotFound(Message("analysis.no-such-format", format=suffix[:20]), choices=["svg", "png", "json"])
-        path = self._files.figure(key, name, suffix)
+        path = self._files.figure(key, name, suffix if language == LANGUAGES[0] else f"{language}.{suffix}")
         drawn: bytes | None = None
         with self._without_keeping(key, name):
             drawn = await self._files.read(path)
         if drawn is None:
-            drawn = (await self.pool.run("render", {"spec": specs[name], "format": suffix})).payload
+            drawn = (
+                await self.pool.run("render", {"spec": translate_figure(specs[name], language), "format": suffix})
+            ).payload
             with self._without_keeping(key, name):
                 await self._files.check_room()
                 await self._files.write(path, drawn)

@@ -19,6 +19,7 @@ from rich.text import Text
 from cqox.analysis.local import LocalAnalysis, analyze_file
 from cqox.analysis.service import Bounds
 from cqox.contract import ROLES, Options
+from cqox.contract.messages import Language
 from cqox.datasets import ReadOptions
 from cqox.errors import CqoxError, InputError, InvalidRequest
 from services.cli.report import show_report
@@ -46,6 +47,7 @@ class Wanted:
         figures: folder for the figures; None writes none.
         formats: formats to write of each figure.
         as_json: print the report as JSON instead of tables.
+        language: language of the sentences in report and figures.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class Wanted:
     figures: Path | None
     formats: Sequence[FigureFormat]
     as_json: bool
+    language: Language
 
 
 def analyze(wanted: Wanted) -> int:
@@ -143,6 +146,7 @@ async def _run(
         wanted.path,
         mapping=mapping_of(wanted.roles),
         options=options,
+        language=wanted.language,
         read_options=_read_options(wanted.read_options),
         figures=wanted.figures,
         formats=wanted.formats,

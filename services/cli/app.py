@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from cqox.contract import ROLES, Options
+from cqox.contract.messages import LANGUAGES, Language
 from services.cli import admin, db
 from services.config.configuration import about_others, about_secrets, former_flag, no_flag
 from services.config.settings import Setting, table
@@ -74,6 +75,7 @@ def _analyze(
     no_figures: bool,
     format: list[str] | None,
     json: bool,
+    lang: Language,
     option: list[str] | None,
     read: list[str] | None,
     **roles: list[str] | None,
@@ -89,6 +91,7 @@ def _analyze(
         figures=None if no_figures else folder,
         formats=[one for one in _FORMATS if one in (format or ["svg"])],
         as_json=json,
+        language=lang,
     )
     raise typer.Exit(analyze(wanted))
 
@@ -135,6 +138,7 @@ def _parameters_of_analyze() -> list[inspect.Parameter]:
         f"estimators=aipw,ipw_ate. May be repeated. {', '.join(Options.model_fields)}."
     )
     option = typer.Option("--option", metavar="NAME=VALUE", help=options)
+    lang = "Language of the sentences in report and figures."
     reading = "How to read the file, such as encoding=cp932; may be repeated. encoding, delimiter, sheet, decimal, na."
     read = typer.Option("--read", metavar="NAME=VALUE", help=reading)
     return [
@@ -145,6 +149,7 @@ def _parameters_of_analyze() -> list[inspect.Parameter]:
         _parameter("no_figures", Annotated[bool, typer.Option("--no-figures", help="Write no figures.")], False),
         _parameter("format", Annotated[list[str] | None, formats]),
         _parameter("json", Annotated[bool, typer.Option("--json", help="Print the report as JSON.")], False),
+        _parameter("lang", Annotated[Literal["en", "ja"], typer.Option("--lang", help=lang)], LANGUAGES[0]),
         _parameter("option", Annotated[list[str] | None, option]),
         _parameter("read", Annotated[list[str] | None, read]),
         *(

@@ -25,6 +25,7 @@ from services.engine.state import State
 from services.http.contract.api import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
+from services.http.response.translation import add_language
 
 __all__ = ["handlers"]
 
@@ -74,8 +75,10 @@ def handlers(state: State) -> dict[str, Handler]:
         return no_content()
 
     async def read_figure(analysis_id: str, name: str, suffix: str) -> Response:
-        content = await state.analyses.figure(analysis_id, name, suffix)
+        request = current_request()
+        content = await state.analyses.figure(analysis_id, name, suffix, language=request.language)
         answer = Response(content, 200, content_type=_FIGURE_TYPES[suffix])
+        add_language(request, answer)
         # An analysis id is derived from its content, so its figures never change.
         answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
         return answer

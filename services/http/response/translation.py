@@ -27,7 +27,8 @@ _LARGE_BYTES = 2**14
 
 async def translate_response(request: "IncomingRequest", response: "ResponseTypes") -> None:
     """Put the sentences of a JSON response into the language of the request, and say so in its headers."""
-    if response.mimetype != "application/json":
+    # What says its language has been written in it, such as a figure.
+    if response.mimetype != "application/json" or "Content-Language" in response.headers:
         return
     add_language(request, response)
     if request.language == LANGUAGES[0]:

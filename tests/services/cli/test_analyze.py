@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cqox.contract import ROLES
+from cqox.contract.messages import Message, message_from
 from cqox.datasets import sample_path
 from cqox.errors import InvalidRequest
 from services.cli.analyze import mapping_of, pairs_of
@@ -130,3 +131,14 @@ def test_every_role_has_a_flag_and_lists_are_explained():
     assert "several values are separated by commas" in text
     for role in ROLES:
         assert f"--{role.replace('_', '-')}" in text
+
+
+def test_report_and_figures_can_be_japanese(table):
+    done = run(table, *ROLES_GIVEN, "--lang", "ja", "--json", "--format", "json")
+    report = json.loads(done.stdout)
+    assert report["decision"]["note"] == of_code(report, "/decision/note").in_language("ja")
+    assert "効果" in (table.parent / "試験-figures" / "forest.json").read_text(encoding="utf-8")
+
+
+def of_code(report: dict, pointer: str) -> Message:
+    return message_from(**report["messages"][pointer], english="")
