@@ -34,7 +34,8 @@ def test_an_entry_says_what_it_is_from_where_and_checked_by_whom(entry):
     for text in (entry.summary, entry.standard_error, entry.paper, entry.checked_against):
         assert len(text) > 5
     assert entry.summary.endswith(".")
-    assert entry.doi is None or entry.doi.startswith("10.")
+    # doi.org does not resolve 10.5555, which publishers use for identifiers that are not registered.
+    assert entry.doi is None or (entry.doi.startswith("10.") and not entry.doi.startswith("10.5555/"))
     assert {"row_permutation", "chunk_size", "threads"} <= entry.laws
     assert bool(entry.laws & {"outcome_affine", "outcome_scale"}) == ("y" in entry.requires)
 

@@ -317,7 +317,7 @@ def _entry(
     name: str,
     summary: str,
     paper: str,
-    doi: str,
+    doi: str | None,
     compute: Callable[[Plan], Estimate],
     *,
     modelled: bool = False,
@@ -351,8 +351,9 @@ ESTIMATORS: tuple[Estimator, ...] = (
     _entry(
         "ope_snips",
         "The same, divided by the mean weight: small bias, less variance, and no value outside the range of rewards.",
-        "Swaminathan and Joachims 2015, NeurIPS 28, equation 4",
-        "10.5555/2969442.2969600",
+        "Swaminathan and Joachims 2015, The self-normalized estimator for counterfactual learning, NeurIPS 28, "
+        "equation 4",
+        None,
         _self_normalised,
     ),
     _entry(
