@@ -84,7 +84,7 @@ compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a 
 	@tests/deploy/compose_test.sh $(BIN)/python
 
 .PHONY: bench
-bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run and kept in docs/speed.md (half an hour)
+bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run and kept in docs/speed.md and its history (half an hour)
 	@$(BIN)/python -m benchmarks --page
 
 .PHONY: lock

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--page] [NAME ...]`: every benchmark of this folder, or the ones that are named."""
+"""`python -m benchmarks [--page | --history] [NAME ...]`: every benchmark of this folder, or the named ones."""
 
 import argparse
 import ast
@@ -6,9 +6,11 @@ import contextlib
 import importlib
 import os
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks import _history_page
+from benchmarks._history import appended
 from benchmarks._page import kept_as
 
 # One BLAS thread for all, set before BLAS is loaded: at these sizes its threads cost more than they gain.
@@ -23,9 +25,19 @@ def main() -> None:
     """Run the benchmarks sequentially; each prints its own table."""
     known = sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]) if module.name[0] != "_")
     asked = parser(known).parse_args()
-    for name in asked.names or known:
-        with kept_as(name) if asked.page else contextlib.nullcontext():
+    for name in [] if asked.history else asked.names or known:
+        with _kept(name) if asked.page else contextlib.nullcontext():
             importlib.import_module(f"benchmarks.{name}").main()
+    if asked.history:
+        _history_page.write()
+
+
+@contextlib.contextmanager
+def _kept(name: str) -> Iterator[None]:
+    """Keep what a benchmark prints on the page of speed, and its ratios in the history and on its page."""
+    with kept_as(name), appended(name):
+        yield
+    _history_page.write()
 
 
 def parser(known: Sequence[str]) -> argparse.ArgumentParser:
@@ -44,7 +56,12 @@ def parser(known: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument("names", nargs="*", type=named, metavar="NAME", help="what to run; everything if absent")
-    found.add_argument("--page", action="store_true", help="keep what is printed in docs/speed.md as well")
+    found.add_argument(
+        "--page", action="store_true", help="keep what is printed in docs/speed.md, and the ratios in the history"
+    )
+    found.add_argument(
+        "--history", action="store_true", help="make docs/speed-history.md from the history; run nothing"
+    )
     return found
 
 

@@ -6,7 +6,6 @@ standard error. Nuisances, folds and repetitions are the same. Medians of 5 warm
 
 import contextlib
 import io
-import os
 import statistics
 import time
 import warnings
@@ -17,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks import _floors
+from benchmarks._history import Ratio, blas_threads, cpus, record, versions
 from cqox.estimators import Data, Plan, Settings, catalog, run
 
 RUNS = 5
@@ -27,7 +27,18 @@ _WARM = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
-    """One comparison."""
+    """One comparison.
+
+    Attributes:
+        what: its row in the table.
+        peer: the library, or plain numpy.
+        rows: of the data.
+        target: the smallest accepted ratio of the peer's time to ours.
+        ours: one run of ours.
+        theirs: one run of the peer's.
+        case: its name in the history, if `what` does not say enough.
+        peer_threads: how many threads the peer may use; None for those of BLAS.
+    """
 
     what: str
     peer: str
@@ -35,6 +46,8 @@ class Race:
     target: float
     ours: Callable[[], object]
     theirs: Callable[[], object]
+    case: str | None = None
+    peer_threads: int | None = None
 
 
 def cross_section(rows: int, covariates: int = COVARIATES) -> Data:
@@ -79,7 +92,7 @@ def panel(rows: int) -> Data:
 def ours(name: str, data: Data, **settings: object) -> Callable[[], object]:
     """Run our estimator with a new plan each time."""
     entry = next(entry for entry in catalog() if entry.name == name)
-    threads = len(os.sched_getaffinity(0))
+    threads = cpus()
 
     def once() -> object:
         result = run(entry, Plan(data, Settings(threads=threads, **settings)))
@@ -160,6 +173,7 @@ def against_pyfixest(rows: int) -> Iterator[Race]:
     yield Race(
         what="TWFE + CRV1", peer="pyfixest", rows=rows, target=2, ours=ours("twfe", data),
         theirs=lambda: pf.feols("y ~ t + x0 + x1 | unit + time", table, vcov={"CRV1": "unit"}).se(),
+        peer_threads=cpus(),  # its compiled core starts one thread per CPU
     )  # fmt: skip
 
 
@@ -206,10 +220,14 @@ def against_csdid(rows: int) -> Iterator[Race]:
         return once
 
     name = "did_callaway_santanna"
-    yield Race(what="Staggered DiD", peer="csdid", rows=rows, target=5, ours=ours(name, bare), theirs=peer(None))
     yield Race(
-        what="  2 covariates", peer="csdid", rows=rows, target=5, ours=ours(name, data), theirs=peer("y ~ x0 + x1")
-    )
+        what="Staggered DiD", peer="csdid", rows=rows, target=5, ours=ours(name, bare), theirs=peer(None),
+        case="Staggered DiD, unadjusted",
+    )  # fmt: skip
+    yield Race(
+        what="  2 covariates", peer="csdid", rows=rows, target=5, ours=ours(name, data), theirs=peer("y ~ x0 + x1"),
+        case="Staggered DiD, adjusted",
+    )  # fmt: skip
 
 
 def crossing(rows: int) -> Data:
@@ -360,6 +378,18 @@ def main() -> None:
                 f"{theirs / mine:>7.1f}x  >= {race.target:g}x {race.peer}",
                 flush=True,
             )
+            record(ratio_of(race, covariates, mine, theirs))
+
+
+def ratio_of(race: Race, covariates: int, mine: float, theirs: float) -> Ratio:
+    """Return the line of the history without its run; times are in seconds."""
+    width = f", {covariates} covariates" if covariates else ""
+    return Ratio(
+        case=f"{race.case or race.what}, {race.rows:,} rows{width}", ratio=theirs / mine, better="higher",
+        unit="ms", ours=mine * 1e3, theirs=theirs * 1e3, peer=race.peer,
+        peer_version=versions("numpy" if race.peer == "plain numpy" else race.peer), threads=cpus(),
+        peer_threads=race.peer_threads or blas_threads(),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

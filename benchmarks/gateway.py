@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks._history import Ratio, record, versions
 from benchmarks._load import Connection, Load, closed_loop, open_loop, percentile
 
 ANALYZE = "/api/analyze/comprehensive"
@@ -77,6 +78,21 @@ def _throughput(gateway: int, hop: int) -> None:
         )
     ratios = sorted(our.per_second / their.per_second for our, their in zip(ours, theirs, strict=True))
     print(f"    ratio {statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}); target 1.2")
+    ours_per_second, theirs_per_second = (statistics.median(load.per_second for load in loads) for _, _, loads in sides)
+    record(
+        Ratio(
+            case=f"A cached analysis, {_CONNECTIONS} connections",
+            ratio=statistics.median(ratios),
+            better="higher",
+            unit="requests/s",
+            ours=ours_per_second,
+            theirs=theirs_per_second,
+            peer="uvicorn + FastAPI + httpx",
+            peer_version=versions("uvicorn", "fastapi", "httpx"),
+            threads=1,
+            peer_threads=1,
+        )
+    )
 
 
 def _added_latency(engine: int, gateway: int, hop: int) -> None:

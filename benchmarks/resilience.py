@@ -24,6 +24,7 @@ import stamina
 import tenacity
 import trio
 
+from benchmarks._history import Ratio, record
 from cqox.resilience import (
     Bulkhead,
     CircuitBreaker,
@@ -296,10 +297,27 @@ def main() -> None:
     for world in ("asyncio", "trio", "sync"):
         mine, theirs = costs_in(world)
         print(f"\n  {world:<30}{'ns':>9}{'ratio':>9}  target")
+        for cost in mine[1:]:
+            record(_ratio(cost, mine[0], world))
         for cost in mine:
             print(f"  {cost.entry.what:<30}{cost.nanoseconds:>9,.0f}{cost.ratio:>8.1f}x  {_verdict(cost)}", flush=True)
         for cost in theirs:
             print(f"    {cost.entry.what:<28}{cost.nanoseconds:>9,.0f}{cost.ratio:>8.1f}x", flush=True)
+
+
+def _ratio(cost: Cost, bare: Cost, world: str) -> Ratio:
+    return Ratio(
+        case=f"{cost.entry.what}, {world}",
+        ratio=cost.ratio,
+        better="lower",
+        unit="ns",
+        ours=cost.nanoseconds,
+        theirs=bare.nanoseconds,
+        peer="the bare call",
+        peer_version=f"Python {platform.python_version()}",
+        threads=1,
+        peer_threads=1,
+    )
 
 
 def _verdict(cost: Cost) -> str:

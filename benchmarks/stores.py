@@ -23,6 +23,7 @@ import redis
 import trio
 from psycopg_pool import ConnectionPool
 
+from benchmarks._history import Ratio, record, versions
 from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
@@ -115,12 +116,35 @@ def line(name: str, clients: int, rounds: Sequence[Round], *bare: Sequence[Round
     p50, p99 = statistics.median(ordered), ordered[int(0.99 * (len(ordered) - 1))]
     rate = len(ordered) / (SECONDS * len(rounds))
     ratios = ""
-    for other in bare:
+    for against, other in zip(("plain threads", "threads called from Trio"), bare, strict=False):
         pairs = list(zip(rounds, other, strict=True))
         speed = statistics.median(len(them.taken) / len(us.taken) for us, them in pairs)
         cpu = statistics.median(us.cpu_per_call / them.cpu_per_call for us, them in pairs)
         ratios += f"{speed:9.2f}x{cpu:7.2f}x"
+        us_seconds, them_seconds = (
+            statistics.median([s for one in side for s in one.taken]) for side in (rounds, other)
+        )
+        us_cpu, them_cpu = (statistics.median(one.cpu_per_call for one in side) for side in (rounds, other))
+        case = f"{name}, {clients} {'client' if clients == 1 else 'clients'}, driver in {against}"
+        record(_ratio(f"{case}, time", speed, us_seconds, them_seconds, clients))
+        record(_ratio(f"{case}, CPU", cpu, us_cpu, them_cpu, clients))
     print(f"{name:20} {clients:7} {1000 * p50:8.2f} {1000 * p99:8.2f} {rate:9.0f} {ratios}")
+
+
+def _ratio(case: str, ratio: float, ours_seconds: float, theirs_seconds: float, clients: int) -> Ratio:
+    driver = "redis" if case.startswith("redis") else "psycopg"
+    return Ratio(
+        case=case,
+        ratio=ratio,
+        better="lower",
+        unit="ms",
+        ours=ours_seconds * 1e3,
+        theirs=theirs_seconds * 1e3,
+        peer=driver,
+        peer_version=versions(driver),
+        threads=min(clients, SIZE),
+        peer_threads=clients if "plain" in case else min(clients, SIZE),
+    )
 
 
 async def measure(name: str, call: Call, bare: Callable[[], object] | None = None) -> None:

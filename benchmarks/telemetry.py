@@ -22,6 +22,7 @@ from pathlib import Path
 import anyio
 import trio
 
+from benchmarks._history import Ratio, record
 from benchmarks._load import Connection, Load, closed_loop, percentile
 
 _ANALYZE = "/api/analyze/comprehensive"
@@ -143,6 +144,24 @@ def _requests() -> None:
             f"  {label:20} {rates[label]:7.0f} requests/s ({rates[label] / rates['off']:.2f})   p99 {late:6.1f} ms"
             f"   CPU {spent[label]:5.2f} ms a request ({spent[label] / spent['off']:.2f})"
         )
+        if label != "off":
+            record(_ratio(f"Requests, {label}", "requests/s", rates[label], rates["off"]))
+            record(_ratio(f"CPU, {label}", "ms", spent[label], spent["off"]))
+
+
+def _ratio(case: str, unit: str, ours: float, off: float) -> Ratio:
+    return Ratio(
+        case=case,
+        ratio=ours / off,
+        better="higher" if unit == "requests/s" else "lower",
+        unit=unit,
+        ours=ours,
+        theirs=off,
+        peer="telemetry off",
+        peer_version=None,
+        threads=1,
+        peer_threads=1,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
