@@ -16,7 +16,7 @@ from quart.wrappers.base import ClientDisconnectedError
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from cqox.contract.messages import collect_messages
+from cqox.contract.messages import Message, collect_messages, of
 from cqox.errors import (
     AttemptTimeout,
     BodyCorrupted,
@@ -48,6 +48,7 @@ from services.config.hosts import ForeignHost
 from services.http.observability.tracing import trace_members
 from services.http.request.bodies import NotJson
 from services.http.request.origin import CrossSiteRequest
+from services.http.response.error_details import detail_of, title_of
 from services.http.response.translation import add_language, translate_members
 
 if TYPE_CHECKING:
@@ -71,43 +72,51 @@ class Kind:
 
     type: str
     status: int
-    title: str
+    title: Message
     retry_after: float | None = None
 
 
 _KINDS: dict[type[Exception], Kind] = {
-    InvalidRequest: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
-    CrossSiteRequest: Kind(type="cross-site-request", status=403, title="A page of another site may not do that"),
-    NotFound: Kind(type="not-found", status=404, title="There is nothing of that id"),
-    RunsElsewhere: Kind(type="runs-elsewhere", status=409, title="Another engine runs that job"),
-    BodyCorrupted: Kind(type="content-digest-mismatch", status=400, title="The body is not what was sent"),
-    LimitExceeded: Kind(type="limit-exceeded", status=413, title="That is more than is accepted"),
-    NotJson: Kind(type="unsupported-media-type", status=415, title="The body has to be sent as JSON"),
-    UnreadableFile: Kind(type="unreadable-file", status=415, title="The file cannot be read as a table"),
-    ForeignHost: Kind(type="foreign-host", status=421, title="The service does not answer to that name"),
-    UnusableData: Kind(type="unusable-data", status=422, title="The data cannot answer this question"),
-    KeyReused: Kind(type="idempotency-key-reused", status=422, title="The key stands for another request"),
-    InputError: Kind(type="invalid-request", status=400, title="The request has to be corrected"),
-    BulkheadFull: Kind(type="bulkhead-full", status=429, title="Too much is running at the moment", retry_after=1),
-    RateLimited: Kind(type="rate-limited", status=429, title="Too many requests", retry_after=1),
-    TooManyListeners: Kind(type="too-many-listeners", status=429, title="The job has many listeners", retry_after=15),
-    Shed: Kind(type="shed", status=429, title="Load is being shed", retry_after=1),
-    CircuitOpen: Kind(type="circuit-open", status=503, title="A dependency is failing", retry_after=1),
-    Draining: Kind(type="draining", status=503, title="The service is shutting down", retry_after=1),
-    Rejected: Kind(type="rejected", status=503, title="The request was not admitted", retry_after=1),
-    WorkerLost: Kind(type="worker-lost", status=503, title="The computation was lost", retry_after=1),
-    WorkersUnavailable: Kind(
-        type="workers-unavailable", status=503, title="Nothing can be computed at the moment", retry_after=2
+    InvalidRequest: Kind(type="invalid-request", status=400, title=Message("problems.title-invalid-request")),
+    CrossSiteRequest: Kind(type="cross-site-request", status=403, title=Message("problems.title-cross-site-request")),
+    NotFound: Kind(type="not-found", status=404, title=Message("problems.title-not-found")),
+    RunsElsewhere: Kind(type="runs-elsewhere", status=409, title=Message("problems.title-runs-elsewhere")),
+    BodyCorrupted: Kind(
+        type="content-digest-mismatch", status=400, title=Message("problems.title-content-digest-mismatch")
     ),
-    StoreUnavailable: Kind(type="store-unavailable", status=503, title="A store cannot be reached", retry_after=2),
-    EngineUnavailable: Kind(type="engine-unavailable", status=503, title="The engine does not answer", retry_after=2),
-    ServiceError: Kind(type="unavailable", status=503, title="Something that is needed is away", retry_after=2),
-    StorageFull: Kind(type="insufficient-storage", status=507, title="There is no room to store that"),
-    AttemptTimeout: Kind(type="attempt-timeout", status=504, title="An attempt took too long"),
-    DeadlineExceeded: Kind(type="deadline-exceeded", status=504, title="The deadline has passed"),
+    LimitExceeded: Kind(type="limit-exceeded", status=413, title=Message("problems.title-limit-exceeded")),
+    NotJson: Kind(type="unsupported-media-type", status=415, title=Message("problems.title-unsupported-media-type")),
+    UnreadableFile: Kind(type="unreadable-file", status=415, title=Message("problems.title-unreadable-file")),
+    ForeignHost: Kind(type="foreign-host", status=421, title=Message("problems.title-foreign-host")),
+    UnusableData: Kind(type="unusable-data", status=422, title=Message("problems.title-unusable-data")),
+    KeyReused: Kind(type="idempotency-key-reused", status=422, title=Message("problems.title-idempotency-key-reused")),
+    InputError: Kind(type="invalid-request", status=400, title=Message("problems.title-invalid-request")),
+    BulkheadFull: Kind(type="bulkhead-full", status=429, title=Message("problems.title-bulkhead-full"), retry_after=1),
+    RateLimited: Kind(type="rate-limited", status=429, title=Message("problems.title-rate-limited"), retry_after=1),
+    TooManyListeners: Kind(
+        type="too-many-listeners", status=429, title=Message("problems.title-too-many-listeners"), retry_after=15
+    ),
+    Shed: Kind(type="shed", status=429, title=Message("problems.title-shed"), retry_after=1),
+    CircuitOpen: Kind(type="circuit-open", status=503, title=Message("problems.title-circuit-open"), retry_after=1),
+    Draining: Kind(type="draining", status=503, title=Message("problems.title-draining"), retry_after=1),
+    Rejected: Kind(type="rejected", status=503, title=Message("problems.title-rejected"), retry_after=1),
+    WorkerLost: Kind(type="worker-lost", status=503, title=Message("problems.title-worker-lost"), retry_after=1),
+    WorkersUnavailable: Kind(
+        type="workers-unavailable", status=503, title=Message("problems.title-workers-unavailable"), retry_after=2
+    ),
+    StoreUnavailable: Kind(
+        type="store-unavailable", status=503, title=Message("problems.title-store-unavailable"), retry_after=2
+    ),
+    EngineUnavailable: Kind(
+        type="engine-unavailable", status=503, title=Message("problems.title-engine-unavailable"), retry_after=2
+    ),
+    ServiceError: Kind(type="unavailable", status=503, title=Message("problems.title-unavailable"), retry_after=2),
+    StorageFull: Kind(type="insufficient-storage", status=507, title=Message("problems.title-insufficient-storage")),
+    AttemptTimeout: Kind(type="attempt-timeout", status=504, title=Message("problems.title-attempt-timeout")),
+    DeadlineExceeded: Kind(type="deadline-exceeded", status=504, title=Message("problems.title-deadline-exceeded")),
 }
 _SERVER_ERROR = 500
-_INTERNAL = Kind(type="internal-error", status=500, title="Something went wrong on our side")
+_INTERNAL = Kind(type="internal-error", status=500, title=Message("problems.title-internal-error"))
 
 
 def kinds() -> tuple[Kind, ...]:
@@ -189,21 +198,21 @@ def refused(status: int, detail: str, *, instance: str, request_id: str) -> byte
         instance: the path, as far as it could be parsed.
         request_id: the request id in the log.
     """
-    members = _members(_of_status(HTTPStatus(status)), detail, {}, instance=instance, request_id=request_id)
+    members = _members(_of_status(HTTPStatus(status)), of(detail), {}, instance=instance, request_id=request_id)
     return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
 def _of_status(status: HTTPStatus) -> Kind:
     slug = "no-such-path" if status is HTTPStatus.NOT_FOUND else status.phrase.lower().replace(" ", "-")
-    return Kind(type=slug, status=status, title=status.phrase)
+    return Kind(type=slug, status=status, title=title_of(status))
 
 
-def _detail_of(error: Exception, kind: Kind, request_id: str) -> tuple[str, dict[str, object]]:
+def _detail_of(error: Exception, kind: Kind, request_id: str) -> tuple[Message, dict[str, object]]:
     if isinstance(error, InputError):
-        return error.detail, {"field": error.field or None, "choices": list(error.choices) or None}
+        return detail_of(error, kind.title), {"field": error.field or None, "choices": list(error.choices) or None}
     if kind is _INTERNAL:
-        return f"The log has the cause under the request id {request_id}.", {}
-    return str(error) or kind.title, {}
+        return Message("problems.cause-in-log", request_id=request_id), {}
+    return detail_of(error, kind.title), {}
 
 
 def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Iterable[str]) -> TrioResponse:
@@ -212,20 +221,20 @@ def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Itera
     status = HTTPStatus(error.code)
     fields: dict[str, object] = {}
     headers: dict[str, str] = {}
-    detail = error.description or status.description
+    detail = of(error.description or status.description)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         allowed = sorted(error.valid_methods)
         headers["Allow"] = ", ".join(allowed)
         fields["choices"] = allowed
-        detail = f"{request.path} takes {', '.join(allowed)}, not {request.method}."
+        detail = Message("problems.method-not-allowed", allowed=allowed, method=request.method, path=request.path)
     elif status is HTTPStatus.NOT_FOUND:
         fields["choices"] = sorted(routes)
-        detail = f"There is no path {request.path}; /docs describes those that there are."
+        detail = Message("problems.no-such-path", path=request.path)
     return _response(request, _of_status(status), detail, fields, headers)
 
 
 def _response(
-    request: "IncomingRequest", kind: Kind, detail: str, fields: dict[str, object], headers: dict[str, str]
+    request: "IncomingRequest", kind: Kind, detail: Message, fields: dict[str, object], headers: dict[str, str]
 ) -> TrioResponse:
     members = _members(kind, detail, fields, instance=request.path, request_id=request.request_id)
     if request.is_foreign:
@@ -238,7 +247,7 @@ def _response(
 
 
 def _members(
-    kind: Kind, detail: str, fields: dict[str, object], *, instance: str, request_id: str
+    kind: Kind, detail: Message, fields: dict[str, object], *, instance: str, request_id: str
 ) -> dict[str, object]:
     messages = collect_messages({"title": kind.title, "detail": detail})
     return {
